@@ -1,0 +1,248 @@
+//! What was heard in a vocal, and the chords laid under it.
+//!
+//! These are the types between listening (`listen`), harmony (`harmonise`) and arranging (`arrange`): plain data, times in
+//! seconds from the first sample of the vocal as it was given (nothing is ever trimmed), pitches as MIDI note numbers.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that listening found, with its confidences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Length of the vocal in seconds.
+    pub duration_s: f64,
+    /// How far the singer's tuning lies from A4 = 440 Hz, in cents (−50..50).
+    pub tuning_cents: f32,
+    /// Fundamental frequency, one frame every [`PITCH_HOP_S`].
+    pub pitch: Vec<PitchFrame>,
+    /// Sung notes in time order, never overlapping.
+    pub notes: Vec<Note>,
+    /// The beat grid, which follows the singer; covers the whole vocal, the lead-in included.
+    pub beats: Vec<Beat>,
+    /// Median tempo of the grid in beats per minute (the beat is the metre's own: dotted quarter in 6/8).
+    pub tempo_bpm: f64,
+    /// Beats in a bar and their subdivision.
+    pub metre: Metre,
+    /// Key of the whole vocal.
+    pub key: Key,
+    /// Breath-separated phrases in time order.
+    pub phrases: Vec<Span>,
+    /// Groups of phrases with a common energy: verse, chorus and the like.
+    pub sections: Vec<Section>,
+    /// Integrated loudness of the vocal in LUFS; `None` for silence.
+    pub loudness_lufs: Option<f64>,
+    /// How sure listening is of each finding, 0..1.
+    pub confidence: Confidence,
+    /// What could not be found, in sentences for the user ("no pitched singing was found: …").
+    pub remarks: Vec<String>,
+}
+
+/// Distance between two pitch frames in seconds.
+pub const PITCH_HOP_S: f64 = 0.010;
+
+/// One frame of the pitch track.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PitchFrame {
+    /// Fundamental frequency in hertz; 0 where nothing is voiced.
+    pub hz: f32,
+    /// Probability that the frame is voiced, 0..1.
+    pub voicing: f32,
+}
+
+/// One sung note.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    /// Where the vowel starts, in seconds.
+    pub onset_s: f64,
+    /// Where it ends, in seconds.
+    pub offset_s: f64,
+    /// The pitch it was meant as: a MIDI note number after the tuning offset is taken off.
+    pub midi: u8,
+    /// Mean level in dBFS.
+    pub level_db: f32,
+}
+
+/// One beat of the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Beat {
+    /// Time in seconds; may be slightly negative or beyond the end where a bar overlaps the vocal's edges.
+    pub time_s: f64,
+    /// Position in the bar: 0 is the downbeat.
+    pub position: u8,
+}
+
+/// A metre that the band can play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Metre {
+    /// 2/4.
+    TwoFour,
+    /// 3/4.
+    ThreeFour,
+    /// 4/4.
+    FourFour,
+    /// 6/8: two beats of a dotted quarter each.
+    SixEight,
+}
+
+/// Major or minor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Major.
+    Major,
+    /// Minor.
+    Minor,
+}
+
+/// A key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Pitch class of the tonic: 0 is C.
+    pub tonic: u8,
+    /// Major or minor.
+    pub mode: Mode,
+}
+
+/// A stretch of time in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// Start in seconds.
+    pub start_s: f64,
+    /// End in seconds.
+    pub end_s: f64,
+}
+
+/// What a section is for, judged by its energy, its register and its return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SectionKind {
+    /// Before the singer starts.
+    Intro,
+    /// Told quietly.
+    Verse,
+    /// Rising towards a chorus.
+    Build,
+    /// Loudest, highest or repeated.
+    Chorus,
+    /// After the last phrase.
+    Ending,
+}
+
+/// One section of the song, aligned to bars.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Section {
+    /// Where it lies.
+    pub span: Span,
+    /// What it is for.
+    pub kind: SectionKind,
+    /// How full the arrangement should be, 0..1.
+    pub energy: f32,
+}
+
+/// How sure listening is, each 0..1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Confidence {
+    /// That the pitches are right.
+    pub pitch: f32,
+    /// That the tempo and the beats are right.
+    pub beats: f32,
+    /// That the metre and the downbeats are right.
+    pub metre: f32,
+    /// That the key is right.
+    pub key: f32,
+}
+
+/// What the tags say that helps to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Hints {
+    /// Tempo asked for in words ("120 bpm"), as a prior.
+    pub tempo_bpm: Option<f64>,
+    /// Metre asked for in words ("waltz"), as a prior.
+    pub metre: Option<Metre>,
+}
+
+/// The quality of a chord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Quality {
+    /// Major triad.
+    Major,
+    /// Minor triad.
+    Minor,
+    /// Diminished triad.
+    Diminished,
+    /// Augmented triad.
+    Augmented,
+    /// Suspended fourth.
+    Sus4,
+    /// Suspended second.
+    Sus2,
+    /// Root and fifth.
+    Power,
+    /// Major sixth.
+    Sixth,
+    /// Dominant seventh.
+    Seventh,
+    /// Major seventh.
+    MajorSeventh,
+    /// Minor seventh.
+    MinorSeventh,
+    /// Half-diminished seventh.
+    HalfDiminished,
+    /// Major triad with the ninth.
+    AddNinth,
+    /// Dominant ninth.
+    Ninth,
+    /// Major ninth.
+    MajorNinth,
+    /// Minor ninth.
+    MinorNinth,
+}
+
+/// A chord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Chord {
+    /// Pitch class of the root: 0 is C.
+    pub root: u8,
+    /// Its quality.
+    pub quality: Quality,
+    /// Pitch class in the bass.
+    pub bass: u8,
+}
+
+/// A chord that sounds from one beat to another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChordSpan {
+    /// Where it sounds, in seconds.
+    pub span: Span,
+    /// Index of its first beat in [`Analysis::beats`].
+    pub first_beat: usize,
+    /// Number of beats that it lasts.
+    pub beats: usize,
+    /// The chord.
+    pub chord: Chord,
+}
+
+/// What the harmony should be like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HarmonySettings {
+    /// Which kinds of chord the style speaks in.
+    pub vocabulary: Vocabulary,
+    /// 0 plain … 1 adventurous (substitutions, borrowed chords), always under the melody.
+    pub weirdness: f32,
+    /// 0 the melody alone decides … 1 the style's habits weigh as much as they can.
+    pub style_weight: f32,
+}
+
+/// The kinds of chord a style speaks in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Vocabulary {
+    /// Triads.
+    Triads,
+    /// Triads with sus and add9 colour.
+    Open,
+    /// Dominant sevenths everywhere, as in the blues.
+    Blues,
+    /// Sevenths and ninths.
+    Jazz,
+    /// Power chords.
+    Power,
+    /// Few chords, held long over a pedal.
+    Modal,
+}
