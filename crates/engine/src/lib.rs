@@ -1,1 +1,17 @@
-//! engine
+//! Manifest to plan to bought and kept tracks.
+//!
+//! ```text
+//!  YAML ─manifest─► Plan ─hold─► what a run would do
+//!                    │
+//!                    ▼
+//!  answers, callbacks, timers ─► conductor + machine ─► records (durable first) ─► effects ─► driver
+//!                                                             │
+//!                                                             ▼
+//!                                                     ledger ─► summary, sinks
+//! ```
+//!
+//! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
+//! is told of). Only `driver` has effects.
+
+pub mod manifest;
+pub mod plan;

@@ -1,0 +1,264 @@
+//! What a manifest means: the ordered jobs, each with the identity that it has in every run and on every machine.
+//!
+//! A [`Plan`] is built by [`manifest::load`](crate::manifest::load) and never changes afterwards. It knows nothing of time,
+//! network or ledger; [`hold`](crate::hold) lays it against the ledger, the driver carries it out.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use backline_api::{Profile, SubmitRequest, VocalGender, Weight};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A job's identity: a BLAKE3 hash of the canonical request, the operation, the profile's name, the stem's content (a remote
+/// stem: its URL) and the take. Renaming or moving a stem's file and reordering presets change no key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobKey([u8; 32]);
+
+impl JobKey {
+    /// The key with these 32 bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The first 12 hexadecimal digits: enough for a person to name a job.
+    pub fn short(&self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobKey({})", self.short())
+    }
+}
+
+/// A text that is not 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a job key is 64 hexadecimal digits, not `{0}`")]
+pub struct NotAKey(String);
+
+impl FromStr for JobKey {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Self, NotAKey> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(NotAKey(text.to_owned()));
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| NotAKey(text.to_owned()))?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for JobKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for JobKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The ordered jobs that a manifest means, and how to carry them out.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The manifest's `name`.
+    pub name: String,
+    /// The manifest's file.
+    pub manifest: PathBuf,
+    /// Where the ledger lies unless told otherwise: the nearest folder upwards with a `backline.yaml`, else the manifest's own.
+    pub project_dir: PathBuf,
+    /// Who is asked to make the tracks.
+    pub provider: Provider,
+    /// What bounds a run.
+    pub limits: Limits,
+    /// How often a failed task is bought again.
+    pub retries: Retries,
+    /// Where callbacks are received, if they are.
+    pub callbacks: Option<Callbacks>,
+    /// Where tracks are kept and how their files are named.
+    pub output: crate::manifest::Output,
+    /// The reports to write after a run.
+    pub reports: Vec<ReportKind>,
+    /// The stems that at least one job uses, in the manifest's order.
+    pub stems: Vec<Stem>,
+    /// The jobs, in plan order.
+    pub jobs: Vec<PlannedJob>,
+}
+
+/// One request to buy: stem × preset × sweep point × take.
+#[derive(Debug, Clone)]
+pub struct PlannedJob {
+    /// Its identity.
+    pub key: JobKey,
+    /// Index into [`Plan::stems`].
+    pub stem: usize,
+    /// The preset's name.
+    pub preset: Arc<str>,
+    /// The sweep point: setting → value as written, in the manifest's order. Shared between jobs.
+    pub sweep: Arc<IndexMap<String, String>>,
+    /// Which replicate of the same settings, from 1.
+    pub take: u32,
+    /// What will be sent, templates rendered.
+    pub settings: Settings,
+}
+
+/// Everything that a job sends but its two URLs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Title, at most 100 characters.
+    pub title: String,
+    /// Tags that the accompaniment should follow.
+    pub tags: String,
+    /// Tags that it must not follow; sent even when empty.
+    pub negative_tags: String,
+    /// Model name; always sent, for vendors' defaults move.
+    pub model: String,
+    /// Register of backing voices.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub vocal_gender: Option<VocalGender>,
+    /// How much the style counts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub style_weight: Option<Weight>,
+    /// How adventurous the result may be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub weirdness_constraint: Option<Weight>,
+    /// How closely the recording is followed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub audio_weight: Option<Weight>,
+    /// Lyrics, at most 5000 characters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lyrics: Option<String>,
+    /// Variety, 0..=4.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub variety: Option<u8>,
+}
+
+impl Settings {
+    /// The request that these settings become once the stem has an address and the attempt a callback.
+    pub fn request(&self, upload_url: String, call_back_url: String) -> SubmitRequest {
+        SubmitRequest {
+            upload_url,
+            title: self.title.clone(),
+            tags: self.tags.clone(),
+            negative_tags: self.negative_tags.clone(),
+            call_back_url,
+            model: Some(self.model.clone()),
+            vocal_gender: self.vocal_gender,
+            style_weight: self.style_weight,
+            weirdness_constraint: self.weirdness_constraint,
+            audio_weight: self.audio_weight,
+            lyrics: self.lyrics.clone(),
+            variety: self.variety,
+        }
+    }
+}
+
+/// A source recording.
+#[derive(Debug, Clone)]
+pub struct Stem {
+    /// Its id.
+    pub id: String,
+    /// Where it comes from.
+    pub source: StemSource,
+}
+
+/// Where a stem comes from.
+#[derive(Debug, Clone)]
+pub enum StemSource {
+    /// A file of this machine, uploaded before its first job.
+    File(StemFile),
+    /// A public address, sent as it is.
+    Url(Url),
+}
+
+/// A stem's file, as it was when the plan was made.
+#[derive(Debug, Clone)]
+pub struct StemFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// BLAKE3 hash of its bytes.
+    pub hash: [u8; 32],
+    /// Its length in bytes.
+    pub length_bytes: u64,
+    /// Its sounding length in seconds.
+    pub duration_s: f64,
+    /// The file name extension of what the content is (`flac`), whatever the file is called.
+    pub extension: &'static str,
+}
+
+/// Who is asked to make the tracks.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The vendor's contract as data. The base URL of an embedded studio is filled in when it has started.
+    pub profile: Profile,
+    /// Whether the studio is started inside the process.
+    pub embedded: bool,
+    /// The environment variable that holds the key.
+    pub api_key_env: String,
+}
+
+/// What bounds a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Most tasks in flight.
+    pub concurrency: u32,
+    /// Most submissions in a sliding window; never above the profile's.
+    pub rate: Rate,
+    /// Most credits that one run may spend.
+    pub credits: Option<f64>,
+    /// Longest time that a run submits and follows, in milliseconds.
+    pub deadline_ms: Option<u64>,
+}
+
+/// A number of submissions in a sliding window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Most submissions …
+    pub count: u32,
+    /// … in any window of this length, in milliseconds.
+    pub window_ms: u64,
+}
+
+/// How often a failed task is bought again; 0 unless the manifest says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retries {
+    /// Purchases after the first whose task failed.
+    pub task_failed: u32,
+}
+
+/// Where callbacks are received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callbacks {
+    /// The address to listen on.
+    pub listen: std::net::SocketAddr,
+    /// The address that the vendor is given, under which `listen` is reached.
+    pub public_url: Url,
+    /// The environment variable that holds the signature's key, where the vendor signs.
+    pub hmac_key_env: Option<String>,
+}
+
+/// A report that a run writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportKind {
+    /// `summary.csv`: a line a track.
+    Csv,
+    /// `summary.json`: everything.
+    Json,
+}
