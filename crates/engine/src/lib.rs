@@ -13,5 +13,10 @@
 //! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
 //! is told of). Only `driver` has effects.
 
+pub mod event;
+mod gate;
+pub mod machine;
 pub mod manifest;
 pub mod plan;
+pub mod store;
+pub mod summary;

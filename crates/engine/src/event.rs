@@ -1,0 +1,368 @@
+//! Everything that can happen, as it is recorded: the one contract between the engine, the ledger and the sinks.
+//!
+//! An event is written to the ledger before anything that depends on it is done. State is what the [`machine`](crate::machine)
+//! makes of the events; reports are what [`summary`](crate::summary) makes of them. Secrets never stand in an event: addresses
+//! are redacted before they get here.
+
+use std::fmt;
+
+use backline_api::{AnswerClass, TaskId};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::JobKey;
+
+/// A run's identity; sorts by the time at which the run began.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    /// A new identity.
+    pub fn new() -> Self {
+        Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// The identity that a ledger or a user gives.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for RunId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The secret of one attempt: it stands in the attempt's callback address and is sent as `Idempotency-Key`, so that a
+/// callback that carries it, or an answer to it, can only mean this attempt.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// A token from its text.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The token itself; for the request and the ledger only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[token]")
+    }
+}
+
+/// One event, when it happened and to whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Place in the ledger, from 1.
+    pub seq: u64,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// The run that recorded it.
+    pub run: RunId,
+    /// The job it happened to; none for what happened to the run.
+    pub job: Option<JobKey>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run began.
+    RunStarted {
+        /// The manifest's name.
+        name: String,
+        /// The provider profile's name.
+        provider: String,
+        /// Jobs of the plan.
+        jobs: u64,
+        /// Jobs that are to be submitted.
+        to_submit: u64,
+    },
+    /// The account's balance was read.
+    Credits {
+        /// Credits left.
+        balance: f64,
+        /// Before the first submission or after the last track.
+        moment: Moment,
+    },
+    /// Nothing is submitted until `until_ms`, for the whole account.
+    Paused {
+        /// Unix time in milliseconds.
+        until_ms: i64,
+        /// The vendor's code, if it gave one.
+        code: Option<i64>,
+        /// Why, in the vendor's words or ours.
+        message: String,
+    },
+    /// A stem's upload began.
+    UploadStarted {
+        /// The stem's id.
+        stem: String,
+    },
+    /// A stem was uploaded.
+    Uploaded {
+        /// The stem's id.
+        stem: String,
+        /// BLAKE3 hash of its content, hexadecimal.
+        hash: String,
+    },
+    /// A stem could not be uploaded; nothing was bought with it.
+    UploadFailed {
+        /// The stem's id.
+        stem: String,
+        /// Why.
+        message: String,
+        /// Whether it is tried again.
+        retried: bool,
+    },
+    /// The job is about to be submitted; durable before the first byte of the request is written.
+    Intent {
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// Its secret.
+        token: Token,
+        /// The credits reserved for it.
+        credits: f64,
+    },
+    /// The same attempt is sent once more with its token, to a provider that keeps its promise not to charge twice for one.
+    AskedAgain {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The vendor took the job: it is bought.
+    Accepted {
+        /// Which attempt.
+        attempt: u32,
+        /// The vendor's task.
+        task_id: TaskId,
+        /// How the task id became known.
+        via: Via,
+    },
+    /// The vendor refused the attempt: nothing was bought.
+    Refused {
+        /// Which attempt.
+        attempt: u32,
+        /// What the refusal means.
+        class: AnswerClass,
+        /// The vendor's code.
+        code: Option<i64>,
+        /// The vendor's words.
+        message: String,
+    },
+    /// The request was never written: nothing was bought.
+    NotSent {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        message: String,
+    },
+    /// The answer was lost: the job may have been bought.
+    Lost {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        message: String,
+    },
+    /// The user's word on a job in doubt: it was never bought.
+    NeverBought {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The task went on.
+    Stage {
+        /// How far it is.
+        stage: TaskStage,
+        /// The tracks as they are known now.
+        tracks: Vec<TrackFacts>,
+    },
+    /// The task failed at the vendor's.
+    TaskFailed {
+        /// The vendor's code.
+        code: Option<i64>,
+        /// The vendor's words.
+        message: String,
+        /// Whether the vendor gave the credits back.
+        refunded: bool,
+    },
+    /// A track's file is kept: complete, decodable, on disk under its own name.
+    TrackKept {
+        /// Which track, from 1.
+        index: u32,
+        /// Which of its files.
+        part: Part,
+        /// The file.
+        file: KeptFile,
+    },
+    /// A track could not be fetched this time; it is still bought.
+    TrackFailed {
+        /// Which track, from 1.
+        index: u32,
+        /// Which of its files.
+        part: Part,
+        /// Why.
+        message: String,
+        /// Whether this run tries again.
+        retried: bool,
+    },
+    /// A kept file is no longer where it was put.
+    TrackMissing {
+        /// Which track, from 1.
+        index: u32,
+        /// Which of its files.
+        part: Part,
+    },
+    /// A run ended.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// When a balance was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// Before the first submission.
+    Before,
+    /// After the last track.
+    After,
+}
+
+/// How a task id became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// By the answer to the submission.
+    Answer,
+    /// By a callback that carried the attempt's token.
+    Callback,
+    /// By the user.
+    User,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStage {
+    /// Waiting at the vendor's.
+    Pending,
+    /// The text is made.
+    Text,
+    /// One track can be heard.
+    First,
+    /// Every track can be fetched.
+    Complete,
+}
+
+/// Which of a track's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The track itself: the accompaniment alone.
+    Track,
+    /// The vocal and the accompaniment together, where the provider makes it.
+    Mix,
+}
+
+/// What is known of a track; addresses are redacted.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrackFacts {
+    /// The vendor's id.
+    pub id: String,
+    /// Where the track is, once it can be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_url: Option<String>,
+    /// Where it can be streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_url: Option<String>,
+    /// Its cover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_url: Option<String>,
+    /// The mix with the vocal, where the provider makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix_url: Option<String>,
+    /// The title the vendor gave it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// The length the vendor gives, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
+    /// When the vendor made it, Unix time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_ms: Option<i64>,
+}
+
+/// A file that is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// Where: relative to the ledger's project folder with `/`, or absolute when it lies outside.
+    pub path: String,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub length_bytes: u64,
+    /// Its sounding length in seconds, as decoded.
+    pub duration_s: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Outcome {
+    /// All wanted tracks are kept.
+    Complete,
+    /// Some jobs failed.
+    Failed,
+    /// Some jobs are in doubt.
+    InDoubt,
+    /// It was stopped and can be taken up again.
+    Stopped {
+        /// By what.
+        reason: StopReason,
+    },
+    /// The provider refused to go on.
+    Refused {
+        /// The vendor's code.
+        code: Option<i64>,
+        /// What that means.
+        class: AnswerClass,
+        /// The vendor's words.
+        message: String,
+    },
+}
+
+/// What stopped a run that can be taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The user, with Ctrl-C or a signal.
+    Signal,
+    /// `limits.deadline`.
+    Deadline,
+    /// `limits.credits`.
+    CreditLimit,
+    /// The provider could not be reached, or did not answer, for too long.
+    Unreachable,
+}

@@ -1,0 +1,144 @@
+//! The pace of submissions: a sliding window per account, a number in flight, a budget. Pure; time is told to it.
+//!
+//! The vendors refuse what goes over 20 submissions in any 10 seconds. A token bucket of the same rate would let up to 39 through
+//! one window (its burst and its refill), so the gate keeps the time of every submission of the last window and lets the next one
+//! through only when the oldest has left it.
+
+use std::collections::VecDeque;
+
+use crate::plan::Rate;
+
+/// How much longer than the vendor's window ours is, in thousandths: answers to the spread of the network's delays, at a cost
+/// of as much of the makespan.
+const MARGIN_PER_MILLE: u64 = 15;
+
+/// A sliding window of submissions.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    count: usize,
+    window_ms: i64,
+    sent_ms: VecDeque<i64>,
+    closed_until_ms: i64,
+}
+
+impl Gate {
+    /// A gate for `rate`, knowing the submissions that earlier runs made (Unix milliseconds, any order).
+    pub(crate) fn new(rate: Rate, earlier_ms: impl IntoIterator<Item = i64>) -> Self {
+        let mut sent: Vec<i64> = earlier_ms.into_iter().collect();
+        sent.sort_unstable();
+        let window = rate.window_ms + (rate.window_ms * MARGIN_PER_MILLE).div_ceil(1000);
+        Self {
+            count: rate.count.max(1) as usize,
+            window_ms: i64::try_from(window).unwrap_or(i64::MAX / 4),
+            sent_ms: sent.into(),
+            closed_until_ms: i64::MIN,
+        }
+    }
+
+    /// Takes a slot at `now_ms`, or says when the next one opens.
+    pub(crate) fn take(&mut self, now_ms: i64) -> Result<(), i64> {
+        let opens = self.opens_at(now_ms);
+        if opens > now_ms {
+            return Err(opens);
+        }
+        self.sent_ms.push_back(now_ms);
+        Ok(())
+    }
+
+    /// When the next slot opens: `now_ms` if one is open.
+    pub(crate) fn opens_at(&mut self, now_ms: i64) -> i64 {
+        while self.sent_ms.front().is_some_and(|sent| sent + self.window_ms <= now_ms) {
+            self.sent_ms.pop_front();
+        }
+        let slot = match self.sent_ms.len().checked_sub(self.count) {
+            Some(at) => self.sent_ms[at] + self.window_ms,
+            None => now_ms,
+        };
+        slot.max(self.closed_until_ms).max(now_ms)
+    }
+
+    /// Closes the gate for the whole account: the vendor has refused for its pace or is being maintained.
+    pub(crate) fn close_until(&mut self, until_ms: i64) {
+        self.closed_until_ms = self.closed_until_ms.max(until_ms);
+    }
+
+    /// The window with its margin, in milliseconds.
+    pub(crate) fn window_ms(&self) -> i64 {
+        self.window_ms
+    }
+
+    /// The least time that `submissions` take through an empty gate, in milliseconds.
+    pub(crate) fn least_ms(rate: Rate, submissions: u64) -> u64 {
+        let gate = Self::new(rate, []);
+        submissions.saturating_sub(1) / u64::from(rate.count.max(1)) * gate.window_ms.unsigned_abs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RATE: Rate = Rate { count: 20, window_ms: 10_000 };
+
+    /// Submits as fast as the gate allows and gives the times.
+    fn rush(gate: &mut Gate, from_ms: i64, submissions: usize) -> Vec<i64> {
+        let mut now = from_ms;
+        let mut sent = Vec::new();
+        while sent.len() < submissions {
+            match gate.take(now) {
+                Ok(()) => sent.push(now),
+                Err(opens) => now = opens,
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn two_hundred_jobs_take_what_the_rate_allows_and_three_per_cent_at_most() {
+        let sent = rush(&mut Gate::new(RATE, []), 0, 200);
+        let makespan = sent[199] - sent[0];
+        assert!((90_000..=92_700).contains(&makespan), "{makespan} ms");
+        assert_eq!(makespan.unsigned_abs(), Gate::least_ms(RATE, 200));
+    }
+
+    #[test]
+    fn submissions_of_an_earlier_run_count() {
+        let mut gate = Gate::new(RATE, (0..20).map(|n| 1_000 + n));
+        assert_eq!(gate.take(5_000), Err(11_150));
+        assert_eq!(gate.take(11_150), Ok(()));
+        assert_eq!(gate.take(11_150), Err(11_151));
+    }
+
+    #[test]
+    fn a_closed_gate_opens_for_nobody() {
+        let mut gate = Gate::new(RATE, []);
+        gate.close_until(60_000);
+        gate.close_until(30_000);
+        assert_eq!(gate.take(59_999), Err(60_000));
+        assert_eq!(gate.take(60_000), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_holds_more_than_its_count(
+            waits in prop::collection::vec(0_i64..3_000, 1..300),
+            count in 1_u32..30,
+            window_ms in 1_u64..20_000,
+        ) {
+            let mut gate = Gate::new(Rate { count, window_ms }, []);
+            let (mut now, mut sent) = (0, Vec::new());
+            for wait in waits {
+                now += wait;
+                if gate.take(now).is_ok() {
+                    sent.push(now);
+                }
+            }
+            for (at, start) in sent.iter().enumerate() {
+                let inside = sent[at..].iter().take_while(|time| **time - start < i64::try_from(window_ms).unwrap()).count();
+                prop_assert!(inside <= count as usize);
+            }
+        }
+    }
+}

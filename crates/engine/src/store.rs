@@ -1,0 +1,171 @@
+//! The seam between the engine and whatever keeps its records.
+//!
+//! A store is dumb on purpose: it keeps runs, plan rows, records and the jobs that the records made, all of a batch or none of
+//! it, durable when the call returns. It decides nothing. One process owns it at a time.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Record, RunId};
+use crate::machine::Job;
+use crate::plan::{JobKey, Settings};
+
+/// What the driver needs of a store. [`Ledger`](crate::ledger::Ledger) is the one for a single process.
+pub trait Store: Send {
+    /// Records that a run begins, with its plan; all or nothing, durable on return.
+    fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError>;
+    /// Appends events and replaces the state of the jobs they changed; all or nothing, durable on return. Gives the records
+    /// their places in the ledger.
+    fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError>;
+    /// Keeps where a stem was uploaded to.
+    fn keep_upload(&mut self, upload: &Upload) -> Result<(), StoreError>;
+    /// Every job that something has happened to.
+    fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError>;
+    /// Where a stem with this content was last uploaded to for this account.
+    fn upload(&self, hash: &str, account: &str) -> Result<Option<Upload>, StoreError>;
+    /// When submissions of this account were intended, since a time.
+    fn intents_since(&self, account: &str, since_ms: i64) -> Result<Vec<i64>, StoreError>;
+    /// The runs, newest first.
+    fn runs(&self) -> Result<Vec<RunHeader>, StoreError>;
+    /// A run's plan, in plan order.
+    fn plan_of(&self, run: &RunId) -> Result<Vec<PlannedRow>, StoreError>;
+    /// A run's own events, in the order in which they happened.
+    fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// A job's events over all runs, in the order in which they happened.
+    fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError>;
+}
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process owns it.
+    #[error("the ledger {path} is in use by another backline process{owner}")]
+    Owned {
+        /// The ledger's file.
+        path: String,
+        /// ` (process 123)` where it is known.
+        owner: String,
+    },
+    /// It was written by a newer program.
+    #[error("the ledger {path} has format {found}; this program reads up to {known}: update backline")]
+    TooNew {
+        /// The ledger's file.
+        path: String,
+        /// Its format.
+        found: i64,
+        /// The newest format known.
+        known: i64,
+    },
+    /// There is none where one was expected.
+    #[error("there is no ledger at {path}")]
+    Missing {
+        /// Where it was expected.
+        path: String,
+    },
+    /// It holds something that this program never writes.
+    #[error("the ledger {path} is damaged: {what}")]
+    Damaged {
+        /// The ledger's file.
+        path: String,
+        /// What was found.
+        what: String,
+    },
+    /// Reading or writing failed: a full disk, missing permissions.
+    #[error("could not {operation} the ledger {path}")]
+    Failed {
+        /// What was tried.
+        operation: &'static str,
+        /// The ledger's file.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What a run was started with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// Its identity.
+    pub id: RunId,
+    /// When it began, Unix time in milliseconds.
+    pub started_ms: i64,
+    /// The manifest's name.
+    pub name: String,
+    /// The manifest's file, relative to the project folder where it lies inside.
+    pub manifest: String,
+    /// The provider profile's name.
+    pub provider: String,
+    /// A fingerprint of provider, address and key; tells accounts apart and reveals none of them.
+    pub account: String,
+    /// How long the vendor keeps results, in days.
+    pub retention_days: u32,
+    /// The program's version.
+    pub version: String,
+}
+
+/// A job as a run planned it: what a report says of it without the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedRow {
+    /// The job.
+    pub key: JobKey,
+    /// The stem's id.
+    pub stem: String,
+    /// The preset's name.
+    pub preset: String,
+    /// The sweep point.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub sweep: IndexMap<String, String>,
+    /// The take, from 1.
+    pub take: u32,
+    /// What was to be sent.
+    pub settings: Settings,
+}
+
+/// Events that become durable together.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The events, in order.
+    pub events: Vec<NewRecord>,
+    /// The jobs that they changed, as they are after the last of them.
+    pub jobs: Vec<(JobKey, KnownJob)>,
+}
+
+/// An event before it has its place in the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRecord {
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// The run that records it.
+    pub run: RunId,
+    /// The account it concerns.
+    pub account: String,
+    /// The job it happened to.
+    pub job: Option<JobKey>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A job's state and the account that it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownJob {
+    /// Its state.
+    pub job: Job,
+    /// The account that the last attempt was made with.
+    pub account: String,
+}
+
+/// Where a stem was uploaded to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upload {
+    /// BLAKE3 hash of the content, hexadecimal.
+    pub hash: String,
+    /// The account it was uploaded with.
+    pub account: String,
+    /// Its address at the vendor's.
+    pub url: String,
+    /// When, Unix time in milliseconds.
+    pub at_ms: i64,
+}

@@ -1,0 +1,289 @@
+//! What a run came to: a pure function of the ledger, from which every report is written.
+//!
+//! The same ledger gives the same summary: jobs stand in plan order, times are those that were recorded, and nothing is asked of
+//! the clock, the disk or the network.
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::event::{Event, KeptFile, Moment, Outcome};
+use crate::machine::{Cause, Job, Phase};
+use crate::plan::Settings;
+use crate::store::{RunHeader, Store, StoreError};
+
+/// The format's version, written into every JSON summary.
+pub const SUMMARY_VERSION: u32 = 1;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// [`SUMMARY_VERSION`].
+    pub version: u32,
+    /// The run.
+    pub run: RunFacts,
+    /// How many jobs are in which state, and what they cost.
+    pub totals: Totals,
+    /// The jobs, in plan order.
+    pub jobs: Vec<JobSummary>,
+}
+
+/// The run itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunFacts {
+    /// Its id.
+    pub id: String,
+    /// The manifest's name.
+    pub name: String,
+    /// The manifest's file.
+    pub manifest: String,
+    /// The provider profile's name.
+    pub provider: String,
+    /// When it began, Unix time in milliseconds.
+    pub started_ms: i64,
+    /// When it ended; none for a run that goes on or was killed.
+    pub ended_ms: Option<i64>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// The account's balance before the first submission.
+    pub balance_before: Option<f64>,
+    /// The account's balance after the last track.
+    pub balance_after: Option<f64>,
+    /// The program's version.
+    pub backline: String,
+}
+
+/// How many jobs are in which state, and what they cost.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Totals {
+    /// All jobs.
+    pub jobs: u64,
+    /// All tracks kept.
+    pub kept: u64,
+    /// Bought, and not all tracks kept yet.
+    pub in_progress: u64,
+    /// Not bought.
+    pub planned: u64,
+    /// Ended without tracks.
+    pub failed: u64,
+    /// Perhaps bought.
+    pub in_doubt: u64,
+    /// Kept tracks.
+    pub tracks: u64,
+    /// Credits spent.
+    pub credits: f64,
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobSummary {
+    /// Its key.
+    pub key: String,
+    /// The stem's id.
+    pub stem: String,
+    /// The preset's name.
+    pub preset: String,
+    /// The sweep point.
+    pub sweep: IndexMap<String, String>,
+    /// The take, from 1.
+    pub take: u32,
+    /// Where it is in its life.
+    pub state: JobStatus,
+    /// The vendor's task.
+    pub task_id: Option<String>,
+    /// Submissions so far.
+    pub attempts: u32,
+    /// Credits spent on it.
+    pub credits: f64,
+    /// The vendor's code, if it failed.
+    pub error_code: Option<i64>,
+    /// What went wrong, in the vendor's own words where it has said any.
+    pub error: Option<String>,
+    /// What was sent.
+    pub settings: Settings,
+    /// Its tracks.
+    pub tracks: Vec<TrackSummary>,
+}
+
+/// Where a job is in its life, in a report's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// Nothing is bought.
+    Planned,
+    /// Sent, not answered yet.
+    Submitting,
+    /// Perhaps bought: the answer was lost.
+    InDoubt,
+    /// Bought; the vendor is at work.
+    Running,
+    /// Made, not kept yet.
+    Finished,
+    /// All tracks are kept.
+    Kept,
+    /// Ended without tracks.
+    Failed,
+}
+
+impl JobStatus {
+    /// The word that reports use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Submitting => "submitting",
+            Self::InDoubt => "in_doubt",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Kept => "kept",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<&Phase> for JobStatus {
+    fn from(phase: &Phase) -> Self {
+        match phase {
+            Phase::Planned => Self::Planned,
+            Phase::Submitting { .. } => Self::Submitting,
+            Phase::InDoubt { .. } => Self::InDoubt,
+            Phase::Running(_) => Self::Running,
+            Phase::Finished(_) => Self::Finished,
+            Phase::Kept(_) => Self::Kept,
+            Phase::Failed(_) => Self::Failed,
+        }
+    }
+}
+
+/// One track.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrackSummary {
+    /// Place in the task, from 1.
+    pub index: u32,
+    /// The vendor's id.
+    pub id: String,
+    /// The vendor's title.
+    pub title: String,
+    /// Where the vendor keeps it; a signed query is left out.
+    pub audio_url: Option<String>,
+    /// Where it can be streamed.
+    pub stream_url: Option<String>,
+    /// Its cover.
+    pub image_url: Option<String>,
+    /// When the vendor made it, Unix time in milliseconds.
+    pub created_ms: Option<i64>,
+    /// When the vendor will have thrown it away, Unix time in milliseconds.
+    pub expires_ms: Option<i64>,
+    /// The kept file.
+    pub file: Option<KeptFile>,
+    /// The kept mix with the vocal.
+    pub mix: Option<KeptFile>,
+    /// Why it could not be fetched the last time.
+    pub problem: Option<String>,
+}
+
+/// Sums a run up from a ledger.
+pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreError> {
+    let jobs = store.jobs()?;
+    let mut facts = RunFacts {
+        id: run.id.to_string(),
+        name: run.name.clone(),
+        manifest: run.manifest.clone(),
+        provider: run.provider.clone(),
+        started_ms: run.started_ms,
+        ended_ms: None,
+        outcome: None,
+        balance_before: None,
+        balance_after: None,
+        backline: run.version.clone(),
+    };
+    for record in store.events_of(&run.id)? {
+        match record.event {
+            Event::RunEnded { outcome } => (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome)),
+            Event::Credits { balance, moment: Moment::Before } => facts.balance_before = Some(balance),
+            Event::Credits { balance, moment: Moment::After } => facts.balance_after = Some(balance),
+            _ => {}
+        }
+    }
+    let mut totals = Totals::default();
+    let untouched = Job::default();
+    let mut rows = Vec::new();
+    for row in store.plan_of(&run.id)? {
+        let job = jobs.get(&row.key).map_or(&untouched, |known| &known.job);
+        let summary = JobSummary {
+            key: row.key.to_string(),
+            stem: row.stem,
+            preset: row.preset,
+            sweep: row.sweep,
+            take: row.take,
+            state: JobStatus::from(&job.phase),
+            task_id: task_id(job),
+            attempts: job.attempts,
+            credits: job.credits,
+            error_code: error(job).and_then(|(code, _)| code),
+            error: error(job).map(|(_, message)| message),
+            settings: row.settings,
+            tracks: tracks(job, run.retention_days),
+        };
+        totals.add(&summary);
+        rows.push(summary);
+    }
+    Ok(Summary { version: SUMMARY_VERSION, run: facts, totals, jobs: rows })
+}
+
+impl Totals {
+    fn add(&mut self, job: &JobSummary) {
+        self.jobs += 1;
+        match job.state {
+            JobStatus::Planned => self.planned += 1,
+            JobStatus::Submitting | JobStatus::Running | JobStatus::Finished => self.in_progress += 1,
+            JobStatus::InDoubt => self.in_doubt += 1,
+            JobStatus::Kept => self.kept += 1,
+            JobStatus::Failed => self.failed += 1,
+        }
+        self.tracks += job.tracks.iter().filter(|track| track.file.is_some()).count() as u64;
+        self.credits += job.credits;
+    }
+}
+
+fn task_id(job: &Job) -> Option<String> {
+    match &job.phase {
+        Phase::Failed(failure) => failure.task_id.as_ref().map(ToString::to_string),
+        _ => job.task().map(|task| task.id.to_string()),
+    }
+}
+
+fn error(job: &Job) -> Option<(Option<i64>, String)> {
+    match &job.phase {
+        Phase::Failed(failure) => Some((failure.code, failure.message.clone())),
+        Phase::InDoubt { message, .. } => Some((None, message.clone())),
+        _ => None,
+    }
+}
+
+fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
+    let Some(task) = job.task() else { return Vec::new() };
+    (1..)
+        .zip(&task.tracks)
+        .map(|(index, track)| TrackSummary {
+            index,
+            id: track.facts.id.clone(),
+            title: track.facts.title.clone(),
+            audio_url: track.facts.audio_url.clone(),
+            stream_url: track.facts.stream_url.clone(),
+            image_url: track.facts.image_url.clone(),
+            created_ms: track.facts.created_ms,
+            expires_ms: Some(
+                track.facts.created_ms.unwrap_or(task.accepted_ms) + i64::from(retention_days) * DAY_MS,
+            ),
+            file: track.kept.clone(),
+            mix: track.mix.clone(),
+            problem: track.problem.clone(),
+        })
+        .collect()
+}
+
+/// Whether a failed job may be submitted again without asking: nothing was bought with it.
+pub fn bought_nothing(cause: Cause) -> bool {
+    matches!(cause, Cause::Refused | Cause::Upload | Cause::Refunded)
+}
