@@ -1,1 +1,47 @@
-//! api
+//! The Add Instrumental contract: what is sent, what is read, and what an answer means.
+//!
+//! Without features this crate is plain data and pure functions, the same ones for whoever sends and whoever serves:
+//! requests ([`SubmitRequest`]), answers ([`Envelope`], [`Profile::read_submit_answer`]), task details ([`RecordInfo`]),
+//! callbacks ([`read_callback`], [`CallbackBody`]) and vendors as data ([`Profile`]). Reading is liberal, for vendors differ
+//! from their documents; writing is strict.
+//!
+//! * `client` adds `Client`, which makes the calls over HTTP. It never repeats a submission, and it tells "nothing was sent"
+//!   from "it may have been bought".
+//! * `webhook` adds `verify_signature` for signed callbacks.
+//!
+//! ```text
+//!   engine ── SubmitRequest ──► Client ──► vendor or studio
+//!          ◄─ SubmitOutcome ──         ◄── Envelope<Submitted>
+//!          ◄──── TaskView  ◄── RecordInfo::view, read_callback ◄── bytes
+//! ```
+//!
+//! The crate decides nothing about retries, pacing or money; it only says what an answer means.
+
+mod callback;
+mod credits;
+mod envelope;
+mod key;
+mod lenient;
+mod profile;
+mod record_info;
+mod redact;
+mod settings;
+mod submit;
+mod task;
+mod track;
+mod upload;
+
+pub use callback::{
+    CALLBACK_LIMIT_BYTES, Callback, CallbackBody, CallbackError, CallbackKind, read_callback,
+};
+pub use credits::read_credits;
+pub use envelope::{Envelope, Refusal};
+pub use key::{ApiKey, InvalidKey};
+pub use profile::{AnswerClass, Polling, Profile, RateLimit, SignatureScheme};
+pub use record_info::{RecordInfo, TaskStatus};
+pub use redact::{redact_text, redact_url};
+pub use settings::{VocalGender, Weight, WeightError};
+pub use submit::{SubmitAnswer, SubmitRequest, Submitted};
+pub use task::{Stage, TaskId, TaskView};
+pub use track::Track;
+pub use upload::{UploadAnswer, Uploaded};

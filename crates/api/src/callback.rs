@@ -1,0 +1,165 @@
+//! Callbacks: what a vendor posts to us, and what the studio posts to others.
+//!
+//! A callback's body is not signed and anyone who knows the address can post one, so it is a hint: whoever acts on its
+//! addresses asks record-info first.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::envelope::{Answer, OK};
+use crate::lenient::text;
+use crate::{Stage, TaskId, TaskView, Track};
+
+/// Longest callback that is read. Two tracks have some kilobytes, lyrics included.
+pub const CALLBACK_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// The vendor's word for the stage that a callback reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallbackKind {
+    /// `text`: the text is made.
+    Text,
+    /// `first`: the first track is made.
+    First,
+    /// `complete`: all tracks are made.
+    Complete,
+    /// `error`: the task failed.
+    Error,
+    /// A word that came after this was written, or none.
+    Unknown(String),
+}
+
+impl CallbackKind {
+    /// The kind that a word stands for.
+    pub fn read(word: &str) -> Self {
+        match word.trim() {
+            "text" => Self::Text,
+            "first" => Self::First,
+            "complete" => Self::Complete,
+            "error" => Self::Error,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+
+    /// The vendor's word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text => "text",
+            Self::First => "first",
+            Self::Complete => "complete",
+            Self::Error => "error",
+            Self::Unknown(word) => word,
+        }
+    }
+}
+
+/// A callback as it is written. Serialises exactly as the vendors write it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallbackBody {
+    /// 200, or why the task failed.
+    pub code: i64,
+    /// A sentence for people.
+    pub msg: String,
+    /// The stage.
+    pub kind: CallbackKind,
+    /// The task.
+    pub task_id: TaskId,
+    /// The tracks; `None` is `null`.
+    pub tracks: Option<Vec<Track>>,
+}
+
+impl CallbackBody {
+    /// As the vendors write it.
+    pub fn to_json(&self) -> Value {
+        let tracks = self
+            .tracks
+            .as_ref()
+            .map(|tracks| tracks.iter().map(Track::to_callback).collect::<Vec<_>>());
+        json!({
+            "code": self.code,
+            "msg": self.msg,
+            "data": {
+                "callbackType": self.kind.as_str(),
+                "task_id": self.task_id,
+                "data": tracks,
+            },
+        })
+    }
+}
+
+impl Serialize for CallbackBody {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+/// A callback that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Callback {
+    /// What it means.
+    pub view: TaskView,
+    /// The vendor's word for the stage.
+    pub kind: CallbackKind,
+    /// The body's code, if it had one.
+    pub code: Option<i64>,
+    /// The vendor's words, with addresses redacted.
+    pub msg: String,
+}
+
+/// Why a body is no callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackError {
+    /// Longer than [`CALLBACK_LIMIT_BYTES`].
+    #[error("the callback has {0} bytes, at most {CALLBACK_LIMIT_BYTES} are read")]
+    TooLong(usize),
+    /// Not a JSON object.
+    #[error("the callback is not a JSON object")]
+    NotJson,
+    /// It names no task.
+    #[error("the callback names no task")]
+    NoTaskId,
+}
+
+/// Reads a callback's body: both casings, tracks that are not ready, words that are not known yet.
+pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
+    if body.len() > CALLBACK_LIMIT_BYTES {
+        return Err(CallbackError::TooLong(body.len()));
+    }
+    let root: Value = serde_json::from_slice(body).map_err(|_| CallbackError::NotJson)?;
+    let answer = Answer::read(body).ok_or(CallbackError::NotJson)?;
+    let task_id = text(&answer.data, &["task_id", "taskId"])
+        .or_else(|| text(&root, &["taskId", "task_id"]))
+        .ok_or(CallbackError::NoTaskId)?;
+    let word = text(&answer.data, &["callbackType", "callback_type"]).unwrap_or_default();
+    let kind = CallbackKind::read(&word);
+    let tracks = answer
+        .data
+        .get("data")
+        .map_or_else(Vec::new, Track::read_all);
+    let stage = stage(&kind, answer.code, answer.message.as_deref(), &tracks);
+    Ok(Callback {
+        view: TaskView {
+            task_id: TaskId(task_id),
+            stage,
+            tracks,
+        },
+        kind,
+        code: answer.code,
+        msg: answer.message.unwrap_or_default(),
+    })
+}
+
+fn stage(kind: &CallbackKind, code: Option<i64>, message: Option<&str>, tracks: &[Track]) -> Stage {
+    let refused = code.is_some_and(|code| code != OK);
+    match kind {
+        CallbackKind::Error => Stage::failed(code.filter(|&code| code != OK), message),
+        // A code that contradicts the word counts unless the tracks are there to be fetched.
+        CallbackKind::Complete => match Stage::shown_by(tracks) {
+            Stage::Complete => Stage::Complete,
+            _ if refused => Stage::failed(code, message),
+            shown => shown,
+        },
+        _ if refused => Stage::failed(code, message),
+        CallbackKind::Text => Stage::Text,
+        CallbackKind::First | CallbackKind::Unknown(_) => Stage::running(tracks),
+    }
+}

@@ -1,0 +1,99 @@
+//! The envelope that every answer comes in: `{"code": 200, "msg": "success", "data": …}`.
+//!
+//! Most errors arrive as HTTP 200 with another code in the body, so the body's code is read first and the HTTP status only
+//! where there is none. Nothing is ever decided by `msg`.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::lenient::{integer, text};
+use crate::{AnswerClass, redact_text};
+
+/// The code of success.
+pub(crate) const OK: i64 = 200;
+
+/// An answer as it is written. `data` is `null` where there is nothing to say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// 200, or why not.
+    pub code: i64,
+    /// A sentence for people.
+    #[serde(default, deserialize_with = "text_or_null")]
+    pub msg: String,
+    /// What was asked for.
+    #[serde(default = "nothing")]
+    pub data: Option<T>,
+}
+
+impl<T> Envelope<T> {
+    /// An answer with `data`.
+    pub fn success(data: T) -> Self {
+        Self {
+            code: OK,
+            msg: "success".to_owned(),
+            data: Some(data),
+        }
+    }
+
+    /// A refusal: `code`, a sentence, and `data: null`.
+    pub fn refusal(code: i64, msg: impl Into<String>) -> Self {
+        Self {
+            code,
+            msg: msg.into(),
+            data: None,
+        }
+    }
+}
+
+/// What a serde default needs for an `Option` whose content has none.
+fn nothing<T>() -> Option<T> {
+    None
+}
+
+fn text_or_null<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(input)?.unwrap_or_default())
+}
+
+/// An answer that is not the one asked for, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What follows from it.
+    pub class: AnswerClass,
+    /// The code of the body, or the HTTP status where the body had none.
+    pub code: Option<i64>,
+    /// The vendor's words with addresses redacted, or ours.
+    pub message: String,
+}
+
+/// The parts of an answer, read as liberally as can be.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The body's code; a body with `success` and no code counts by that.
+    pub(crate) code: Option<i64>,
+    /// The vendor's words, redacted.
+    pub(crate) message: Option<String>,
+    /// `data`, or `null`.
+    pub(crate) data: Value,
+}
+
+impl Answer {
+    /// `None` when the body is not a JSON object.
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        let mut body: Value = serde_json::from_slice(body).ok()?;
+        body.as_object()?;
+        let success = body.get("success").and_then(Value::as_bool);
+        let code = match (integer(&body, &["code"]), success) {
+            // A body that contradicts itself is not a success.
+            (Some(OK), Some(false)) => None,
+            (None, Some(true)) => Some(OK),
+            (code, _) => code,
+        };
+        let message = text(&body, &["msg", "message", "error"]).map(|words| redact_text(&words));
+        let data = body.get_mut("data").map(Value::take).unwrap_or_default();
+        Some(Self {
+            code,
+            message,
+            data,
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! The account's secret. It can be sent, and told from another one; it can't be printed or stored by accident.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// An API key. `Debug` and `Display` print `[key]`, and it is not `Serialize`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+/// A text that can't be an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// Nothing but white space.
+    #[error("the API key is empty")]
+    Empty,
+    /// A key travels in an HTTP header, which takes visible ASCII characters only.
+    #[error("the API key holds white space or characters outside ASCII")]
+    Characters,
+}
+
+impl ApiKey {
+    /// The key that `text` holds; white space around it is dropped, for keys come from files and pasted variables.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidKey> {
+        let text = text.as_ref().trim();
+        if text.is_empty() {
+            Err(InvalidKey::Empty)
+        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Err(InvalidKey::Characters)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
+    /// The key itself, for the one header it belongs in.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Twelve hexadecimal digits that tell accounts apart and say nothing about the key: the start of a SHA-256 under a
+    /// prefix of our own.
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::new()
+            .chain_update("backline account\n")
+            .chain_update(&self.0)
+            .finalize();
+        digest
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[key]")
+    }
+}
+
+impl fmt::Display for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[key]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let key = ApiKey::new(" s3cret-key\n").unwrap();
+        assert_eq!(key.expose(), "s3cret-key");
+        assert_eq!(
+            format!("{key} {key:?} {:?} {:#?}", Some(&key), (&key,)),
+            "[key] [key] Some([key]) (\n    [key],\n)"
+        );
+    }
+
+    #[test]
+    fn a_fingerprint_is_stable_and_tells_keys_apart() {
+        let print = |text: &str| ApiKey::new(text).unwrap().fingerprint();
+        assert_eq!(print("a"), print(" a "));
+        assert_ne!(print("a"), print("b"));
+        assert_eq!(print("a").len(), 12);
+    }
+
+    #[test]
+    fn what_no_header_can_carry_is_no_key() {
+        for (text, expected) in [
+            ("", InvalidKey::Empty),
+            (" \n", InvalidKey::Empty),
+            ("a b", InvalidKey::Characters),
+            ("a\r\nb", InvalidKey::Characters),
+            ("schlüssel", InvalidKey::Characters),
+        ] {
+            assert_eq!(ApiKey::new(text), Err(expected), "{text:?}");
+        }
+    }
+}

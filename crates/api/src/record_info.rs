@@ -1,0 +1,227 @@
+//! Task details: how they are written, and what they mean after everything that vendors have been seen to do.
+//!
+//! ```text
+//!   bytes ── Profile::read_record_info ──► RecordInfo ── view ──► TaskView
+//! ```
+//!
+//! The status alone is not believed: `PENDING` can linger on a failed task, `SUCCESS` can come without files, and
+//! `CALLBACK_EXCEPTION` says only that nobody listened, not that nothing was made.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::envelope::{Answer, OK};
+use crate::lenient::{integer, text};
+use crate::{AnswerClass, Profile, Refusal, Stage, TaskId, TaskView, Track};
+
+/// The vendor's word for how far a task is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TaskStatus {
+    /// `PENDING`
+    #[default]
+    Pending,
+    /// `TEXT_SUCCESS`
+    TextSuccess,
+    /// `FIRST_SUCCESS`
+    FirstSuccess,
+    /// `SUCCESS`
+    Success,
+    /// `CREATE_TASK_FAILED`
+    CreateTaskFailed,
+    /// `GENERATE_AUDIO_FAILED`
+    GenerateAudioFailed,
+    /// `CALLBACK_EXCEPTION`
+    CallbackException,
+    /// `SENSITIVE_WORD_ERROR`
+    SensitiveWordError,
+    /// A word that came after this was written; taken as still running.
+    Unknown(String),
+}
+
+impl TaskStatus {
+    const WORDS: [(&'static str, Self); 8] = [
+        ("PENDING", Self::Pending),
+        ("TEXT_SUCCESS", Self::TextSuccess),
+        ("FIRST_SUCCESS", Self::FirstSuccess),
+        ("SUCCESS", Self::Success),
+        ("CREATE_TASK_FAILED", Self::CreateTaskFailed),
+        ("GENERATE_AUDIO_FAILED", Self::GenerateAudioFailed),
+        ("CALLBACK_EXCEPTION", Self::CallbackException),
+        ("SENSITIVE_WORD_ERROR", Self::SensitiveWordError),
+    ];
+
+    /// The status that a word stands for.
+    pub fn read(word: &str) -> Self {
+        let known = Self::WORDS
+            .into_iter()
+            .find(|(name, _)| word.trim().eq_ignore_ascii_case(name));
+        known.map_or_else(|| Self::Unknown(word.to_owned()), |(_, status)| status)
+    }
+
+    /// The vendor's word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::TextSuccess => "TEXT_SUCCESS",
+            Self::FirstSuccess => "FIRST_SUCCESS",
+            Self::Success => "SUCCESS",
+            Self::CreateTaskFailed => "CREATE_TASK_FAILED",
+            Self::GenerateAudioFailed => "GENERATE_AUDIO_FAILED",
+            Self::CallbackException => "CALLBACK_EXCEPTION",
+            Self::SensitiveWordError => "SENSITIVE_WORD_ERROR",
+            Self::Unknown(word) => word,
+        }
+    }
+}
+
+/// The `data` of a record-info answer. Serialises exactly as the vendors write it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RecordInfo {
+    /// The task; empty when the vendor left it out.
+    pub task_id: String,
+    /// The recording that it continues; empty here.
+    pub parent_music_id: String,
+    /// The request as JSON text.
+    pub param: String,
+    /// The tracks; `None` is `"response": null`, which comes early in a task's life.
+    pub tracks: Option<Vec<Track>>,
+    /// The vendor's word for how far it is.
+    pub status: TaskStatus,
+    /// The vendor's word for what kind of task it is (`GENERATE`).
+    pub kind: String,
+    /// Why it failed. Can be set while the status still says `PENDING`.
+    pub error_code: Option<i64>,
+    /// The same in words.
+    pub error_message: Option<String>,
+}
+
+impl RecordInfo {
+    /// Reads the `data` of an answer; `None` when it is no object (an unknown task has `null`).
+    pub fn read(data: &Value) -> Option<Self> {
+        data.as_object()?;
+        let response = data.get("response").filter(|response| response.is_object());
+        let response_text = |keys| response.and_then(|response| text(response, keys));
+        Some(Self {
+            task_id: text(data, &["taskId", "task_id"])
+                .or_else(|| response_text(&["taskId", "task_id"]))
+                .unwrap_or_default(),
+            parent_music_id: text(data, &["parentMusicId"]).unwrap_or_default(),
+            param: text(data, &["param"]).unwrap_or_default(),
+            tracks: response.map(|response| {
+                let list = ["sunoData", "suno_data", "data"]
+                    .iter()
+                    .find_map(|key| response.get(key));
+                list.map_or_else(Vec::new, Track::read_all)
+            }),
+            status: text(data, &["status"])
+                .map_or_else(TaskStatus::default, |word| TaskStatus::read(&word)),
+            kind: text(data, &["type"]).unwrap_or_default(),
+            // Zero and 200 are how some answers write "none".
+            error_code: integer(data, &["errorCode", "error_code"])
+                .filter(|&code| code != 0 && code != OK),
+            error_message: text(data, &["errorMessage", "error_message"]),
+        })
+    }
+
+    /// What it means.
+    pub fn view(&self) -> TaskView {
+        let tracks = self.tracks.clone().unwrap_or_default();
+        let failed = || {
+            Stage::failed(
+                self.error_code,
+                self.error_message.as_deref().or(Some(self.status.as_str())),
+            )
+        };
+        let stage = match (&self.status, Stage::shown_by(&tracks)) {
+            (
+                TaskStatus::CreateTaskFailed
+                | TaskStatus::GenerateAudioFailed
+                | TaskStatus::SensitiveWordError,
+                _,
+            ) => failed(),
+            // Nobody took the callback; what was made is there all the same.
+            (TaskStatus::CallbackException, shown @ (Stage::Complete | Stage::First)) => shown,
+            (TaskStatus::CallbackException, _) => failed(),
+            (TaskStatus::Success, Stage::Complete) => Stage::Complete,
+            (_, _) if self.error_code.is_some() => failed(),
+            (TaskStatus::Success, shown) => shown,
+            (TaskStatus::Pending, _) => Stage::Pending,
+            (TaskStatus::TextSuccess, _) => Stage::Text,
+            (TaskStatus::FirstSuccess | TaskStatus::Unknown(_), _) => Stage::running(&tracks),
+        };
+        TaskView {
+            task_id: TaskId(self.task_id.clone()),
+            stage,
+            tracks,
+        }
+    }
+
+    /// As the vendors write it.
+    pub fn to_json(&self) -> Value {
+        let response = self.tracks.as_ref().map(|tracks| {
+            json!({
+                "taskId": self.task_id,
+                "sunoData": tracks.iter().map(Track::to_record_info).collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "taskId": self.task_id,
+            "parentMusicId": self.parent_music_id,
+            "param": self.param,
+            "response": response,
+            "status": self.status.as_str(),
+            "type": self.kind,
+            "errorCode": self.error_code,
+            "errorMessage": self.error_message,
+        })
+    }
+}
+
+impl Serialize for RecordInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl Profile {
+    /// What an answer about `asked` means. A failed task is a view like any other; `Err` means that nothing was learnt.
+    pub fn read_record_info(
+        &self,
+        http_status: u16,
+        body: &[u8],
+        asked: &TaskId,
+    ) -> Result<TaskView, Refusal> {
+        let data = self.read_answer(http_status, body)?;
+        let unreadable = |message: &str| Refusal {
+            class: AnswerClass::InDoubt,
+            code: None,
+            message: message.to_owned(),
+        };
+        if data.is_null() {
+            return Ok(TaskView {
+                task_id: asked.clone(),
+                stage: Stage::Unknown,
+                tracks: Vec::new(),
+            });
+        }
+        let info =
+            RecordInfo::read(&data).ok_or_else(|| unreadable("the answer's data is no object"))?;
+        let mut view = info.view();
+        if view.task_id.as_str().is_empty() {
+            view.task_id = asked.clone();
+        } else if view.task_id != *asked {
+            return Err(unreadable("the answer is about another task"));
+        }
+        Ok(view)
+    }
+
+    /// The `data` of an answer to a call that buys nothing.
+    pub fn read_answer(&self, http_status: u16, body: &[u8]) -> Result<Value, Refusal> {
+        let answer = Answer::read(body).ok_or_else(|| self.bare_refusal(http_status))?;
+        if answer.code == Some(OK) {
+            Ok(answer.data)
+        } else {
+            Err(self.refusal(http_status, &answer))
+        }
+    }
+}

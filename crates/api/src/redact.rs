@@ -1,0 +1,114 @@
+//! Addresses without their secrets. Signed addresses carry their signature in the query, some carry a password before the host.
+
+/// Longest message that is kept of an answer, in characters; a vendor's page of HTML says nothing after it.
+const MESSAGE_CHARS: usize = 300;
+
+/// `url` without user info and fragment, its query replaced by `?…`. Works on anything, also on what is no valid URL.
+pub fn redact_url(url: &str) -> String {
+    let (before_fragment, _) = url.split_once('#').unwrap_or((url, ""));
+    let (address, query) = match before_fragment.split_once('?') {
+        Some((address, _)) => (address, "?…"),
+        None => (before_fragment, ""),
+    };
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), address),
+    };
+    // A browser takes a backslash for a slash, so user info may end there too; it can only lie before the last `@`.
+    let (authority, path) = match rest.find(['/', '\\']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}{host}{path}{query}")
+}
+
+/// `text` with every web address in it redacted, control characters blanked, and cut to 300 characters: fit for a log.
+pub fn redact_text(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = find_address(rest) {
+        out.push_str(&rest[..at]);
+        let address = &rest[at..];
+        let end = address
+            .find(|c: char| {
+                c.is_whitespace()
+                    || c.is_control()
+                    || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|')
+            })
+            .unwrap_or(address.len());
+        out.push_str(&redact_url(&address[..end]));
+        rest = &address[end..];
+    }
+    out.push_str(rest);
+    let blanked = |c: char| if c.is_control() { ' ' } else { c };
+    match out.char_indices().nth(MESSAGE_CHARS) {
+        Some((cut, _)) => out[..cut].chars().map(blanked).chain(['…']).collect(),
+        None => out.chars().map(blanked).collect(),
+    }
+}
+
+/// Where the next `http://` or `https://` begins, in any case.
+fn find_address(text: &str) -> Option<usize> {
+    let lower = text.to_ascii_lowercase(); // keeps every byte's place
+    match (lower.find("http://"), lower.find("https://")) {
+        (Some(plain), Some(secure)) => Some(plain.min(secure)),
+        (plain, secure) => plain.or(secure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn secrets_leave_an_address() {
+        let check = |url: &str, expected: &str| assert_eq!(redact_url(url), expected, "{url}");
+        check(
+            "https://cdn.example.com/a.mp3?sig=s3cret&x=1#part",
+            "https://cdn.example.com/a.mp3?…",
+        );
+        check(
+            "https://me:s3cret@example.com:8443/a",
+            "https://example.com:8443/a",
+        );
+        check("https://me:s3cr@et@example.com", "https://example.com");
+        check("https://example.com#s3cret?x", "https://example.com");
+        check("https://example.com/a@b", "https://example.com/a@b");
+        check("not an address?s3cret", "not an address?…");
+        check("", "");
+    }
+
+    #[test]
+    fn a_text_keeps_its_words_and_loses_the_secrets_in_it() {
+        assert_eq!(
+            redact_text(
+                "can't fetch \"HTTPS://a:s3cret@b.example/x?s=s3cret\", nor http://c.example/?s3cret\nsorry"
+            ),
+            "can't fetch \"HTTPS://b.example/x?…\", nor http://c.example/?… sorry"
+        );
+        assert_eq!(
+            redact_text(&"ä".repeat(400)).chars().count(),
+            MESSAGE_CHARS + 1
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn redaction_takes_any_text(text in ".*") {
+            let _ = redact_url(&text);
+            prop_assert!(redact_text(&text).chars().count() <= MESSAGE_CHARS + 1);
+        }
+
+        #[test]
+        fn no_query_survives(path in "[a-z/@:]{0,12}", query in "SECRET[a-z@/?#]{0,8}") {
+            let url = format!("https://example.com/{path}?{query}");
+            prop_assert!(!redact_url(&url).contains("SECRET"));
+            let text = format!("before {url} after");
+            prop_assert!(!redact_text(&text).contains("SECRET"));
+        }
+    }
+}

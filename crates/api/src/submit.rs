@@ -1,0 +1,117 @@
+//! The request that buys, and what the answer to it means.
+//!
+//! There is no way to ask later whether a submission was taken. So every answer is exactly one of: accepted, refused (nothing
+//! was bought), or in doubt (it may have been bought). When in doubt, it is in doubt.
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{Answer, OK};
+use crate::lenient::text;
+use crate::{AnswerClass, Profile, TaskId, VocalGender, Weight};
+
+/// The body of a submission. `negativeTags` and `callBackUrl` are always written, even when empty: vendors require them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubmitRequest {
+    /// Where the source recording can be fetched from the public internet.
+    pub upload_url: String,
+    /// Title, at most 100 characters.
+    pub title: String,
+    /// What the accompaniment should be like.
+    pub tags: String,
+    /// What it must not be like.
+    pub negative_tags: String,
+    /// Where callbacks go; a placeholder when results are polled.
+    pub call_back_url: String,
+    /// Model name; vendors' defaults move, so it is best sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Register of backing voices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocal_gender: Option<VocalGender>,
+    /// How much the style counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub style_weight: Option<Weight>,
+    /// How adventurous the result may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weirdness_constraint: Option<Weight>,
+    /// How closely the recording is followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_weight: Option<Weight>,
+    /// Lyrics, at most 5000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lyrics: Option<String>,
+    /// Variety, 0 to 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variety: Option<u8>,
+}
+
+/// The `data` of an accepted submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Submitted {
+    /// The new task.
+    pub task_id: TaskId,
+}
+
+/// What an answer to a submission means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmitAnswer {
+    /// Bought. The id is the only way to the result.
+    Accepted(TaskId),
+    /// Nothing was bought.
+    Refused {
+        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits` or `Refunded`.
+        class: AnswerClass,
+        /// The body's code, or the HTTP status where the body had none.
+        code: Option<i64>,
+        /// The vendor's words with addresses redacted, or ours.
+        message: String,
+    },
+    /// It may have been bought; it must not be sent again by itself.
+    InDoubt {
+        /// What was wrong with the answer.
+        reason: String,
+    },
+}
+
+impl Profile {
+    /// What an answer to a submission means: by the body's code first, then by the HTTP status.
+    pub fn read_submit_answer(&self, http_status: u16, body: &[u8]) -> SubmitAnswer {
+        let Some(answer) = Answer::read(body) else {
+            return match self.http_statuses.get(&http_status) {
+                Some(&class) if class.refuses() => SubmitAnswer::Refused {
+                    class,
+                    code: Some(i64::from(http_status)),
+                    message: format!("HTTP {http_status} without a JSON body"),
+                },
+                _ => SubmitAnswer::InDoubt {
+                    reason: format!("HTTP {http_status} without a JSON body"),
+                },
+            };
+        };
+        if answer.code == Some(OK) {
+            return match text(&answer.data, &["taskId", "task_id"]) {
+                Some(id) => SubmitAnswer::Accepted(TaskId(id)),
+                None => SubmitAnswer::InDoubt {
+                    reason: format!("HTTP {http_status}, code 200 without a task id"),
+                },
+            };
+        }
+        let refusal = self.refusal(http_status, &answer);
+        if refusal.class.refuses() {
+            SubmitAnswer::Refused {
+                class: refusal.class,
+                code: refusal.code,
+                message: refusal.message,
+            }
+        } else {
+            let code = answer
+                .code
+                .map_or_else(|| "no code".to_owned(), |code| format!("code {code}"));
+            SubmitAnswer::InDoubt {
+                reason: format!("HTTP {http_status}, {code}: {}", refusal.message),
+            }
+        }
+    }
+}

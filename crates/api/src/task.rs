@@ -1,0 +1,113 @@
+//! A task and how far it is: the working types that every reading of an answer ends in.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Track;
+
+/// The vendor's name for a task: opaque, never empty when it comes from an answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskId(pub String);
+
+impl TaskId {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for TaskId {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for TaskId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What a record-info answer or a callback means, whatever shape it came in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskView {
+    /// Whose task it is.
+    pub task_id: TaskId,
+    /// How far it is.
+    pub stage: Stage,
+    /// The tracks that are known so far, in the vendor's order.
+    pub tracks: Vec<Track>,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Accepted, nothing to show yet.
+    Pending,
+    /// The text is made, no track can be fetched.
+    Text,
+    /// At least one track can be fetched, another is still being made.
+    First,
+    /// Every track has an address.
+    Complete,
+    /// It ended without tracks.
+    Failed {
+        /// The vendor's code, if it gave one.
+        code: Option<i64>,
+        /// The vendor's words, with addresses redacted.
+        message: String,
+        /// The vendor says that it gave the credits back.
+        refunded: bool,
+    },
+    /// The vendor knows no such task (any more).
+    Unknown,
+}
+
+impl Stage {
+    /// The only code that is documented to give the credits back.
+    const REFUNDED: i64 = 531;
+
+    /// The stage of a task that ended with `code` and `message`.
+    pub(crate) fn failed(code: Option<i64>, message: Option<&str>) -> Self {
+        Self::Failed {
+            code,
+            message: crate::redact_text(message.unwrap_or("no reason given")),
+            refunded: code == Some(Self::REFUNDED),
+        }
+    }
+
+    /// The stage that the tracks themselves show; a task is never complete by its word alone.
+    pub(crate) fn shown_by(tracks: &[Track]) -> Self {
+        let ready = tracks
+            .iter()
+            .filter(|track| track.audio_url.is_some())
+            .count();
+        match ready {
+            0 if tracks.is_empty() => Self::Pending,
+            0 => Self::Text,
+            ready if ready == tracks.len() => Self::Complete,
+            _ => Self::First,
+        }
+    }
+
+    /// The stage that the tracks show while the vendor says that it is still at work.
+    pub(crate) fn running(tracks: &[Track]) -> Self {
+        match Self::shown_by(tracks) {
+            Self::Complete => Self::First,
+            stage => stage,
+        }
+    }
+
+    /// Whether nothing more will happen to the task.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Complete | Self::Failed { .. })
+    }
+}
