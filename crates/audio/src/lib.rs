@@ -1,1 +1,31 @@
-//! audio
+//! Bytes to samples and back.
+//!
+//! ```text
+//! bytes ─sniff─► Format      bytes ─probe─► Probe        bytes ─decode─► Audio ─encode─► bytes
+//!                                                                         │
+//!                                              resample, loudness, peaks ◄┘
+//! ```
+//!
+//! The engine probes what it is about to send and what it was given, the reporter draws waveforms and prints loudness, the
+//! studio and the band decode vocals and encode tracks. The crate opens no file, knows no clock and starts no thread: the
+//! same bytes give the same samples, and the same samples the same bytes, on every machine.
+
+mod audio;
+mod decode;
+mod encode;
+mod format;
+mod loudness;
+mod peaks;
+mod probe;
+mod resample;
+mod walk;
+
+pub use audio::Audio;
+pub use decode::{MAX_SAMPLES, decode};
+pub use encode::{EncodeError, Encoding, encode};
+pub use format::{Format, sniff};
+pub use loudness::{Loudness, loudness};
+pub use peaks::peaks;
+pub use probe::{Probe, probe};
+pub use resample::{ResampleError, resample};
+pub use walk::{DecodeError, MAX_CHANNELS, MAX_DURATION_S, MAX_RATE_HZ, MIN_RATE_HZ};

@@ -1,0 +1,36 @@
+//! What a file is, found by decoding all of it without keeping it.
+
+use crate::format::Format;
+use crate::walk::{DecodeError, walk};
+
+/// A file's properties. They are measured, not read from its header, so a `Probe` also says that the file can be decoded from
+/// its first frame to its last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Probe {
+    /// The container.
+    pub format: Format,
+    /// Frames per second.
+    pub rate_hz: u32,
+    /// Number of channels.
+    pub channels: usize,
+    /// Number of frames that were decoded.
+    pub frames: u64,
+    /// Length in seconds.
+    pub duration_s: f64,
+}
+
+/// Decodes all of a file and keeps only its properties.
+///
+/// # Errors
+/// As [`decode`](crate::decode), without its limit on memory.
+pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
+    let walked = walk(bytes, |_, _| Ok(()))?;
+    let duration_s = walked.frames as f64 / f64::from(walked.rate_hz);
+    Ok(Probe {
+        format: walked.format,
+        rate_hz: walked.rate_hz,
+        channels: walked.channels,
+        frames: walked.frames,
+        duration_s,
+    })
+}
