@@ -225,7 +225,7 @@ mod tests {
             for (rate_hz, channels, frames) in [
                 (44_100, 1, 30_000),
                 (48_000, 2, 12_345),
-                (8_000, 1, 1),
+                (8_000, 1, 16),
                 (96_000, 6, 5_000),
                 (44_100, 2, 4_096),
             ] {
@@ -395,6 +395,7 @@ mod tests {
         );
         check(tone(44_100, 1, 10), Encoding::Mp3 { kbps: 100 }, "bit rate");
         check(tone(1_000, 1, 10), Encoding::Flac, "sample rate");
+        check(tone(44_100, 1, 15), Encoding::Flac, "number of frames");
     }
 
     proptest::proptest! {

@@ -41,6 +41,9 @@ const MP3_KBPS: [u32; 9] = [64, 80, 96, 112, 128, 160, 192, 224, 256];
 /// The sample rates of MPEG-1 layer III.
 const MP3_RATES_HZ: [u32; 3] = [32_000, 44_100, 48_000];
 
+/// The shortest FLAC: the smallest block that every reader takes.
+const LEAST_FLAC_FRAMES: usize = 16;
+
 /// Why samples could not be written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -155,6 +158,14 @@ fn wav16(audio: &Audio) -> Result<Vec<u8>, EncodeError> {
 }
 
 fn flac(audio: &Audio) -> Result<Vec<u8>, EncodeError> {
+    if audio.frames() < LEAST_FLAC_FRAMES {
+        return Err(EncodeError::Unsuitable {
+            format: Format::Flac,
+            subject: "the number of frames",
+            found: audio.frames() as u32,
+            allowed: format!("{LEAST_FLAC_FRAMES} or more"),
+        });
+    }
     let failed = |reason: String| EncodeError::Failed {
         format: Format::Flac,
         reason,
@@ -169,7 +180,13 @@ fn flac(audio: &Audio) -> Result<Vec<u8>, EncodeError> {
         16,
         audio.rate_hz as usize,
     );
-    let stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
+    let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
+        .map_err(|error| failed(error.to_string()))?;
+    // RFC 9639 leaves the last, shorter block out of the declared sizes; flacenc counts it, and strict readers then take the
+    // stream for one of varying blocks and find no frame in it.
+    stream
+        .stream_info_mut()
+        .set_block_sizes(config.block_size, config.block_size)
         .map_err(|error| failed(error.to_string()))?;
     let mut sink = flacenc::bitsink::ByteSink::new();
     stream

@@ -8,8 +8,8 @@ use thiserror::Error;
 use crate::audio::Audio;
 use crate::walk::{MAX_RATE_HZ, MIN_RATE_HZ};
 
-/// Frames per step of the resampler: its filter is an eighth of that long at the lower rate.
-const CHUNK_FRAMES: usize = 2048;
+/// The resampler works in blocks of at least this many frames on its input side; its filter is one block long.
+const LEAST_BLOCK_FRAMES: usize = 1024;
 
 /// Why samples could not be resampled.
 #[derive(Debug, Error)]
@@ -59,7 +59,7 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, ResampleError> {
     let mut resampler = Fft::<f32>::new(
         audio.rate_hz as usize,
         rate_hz as usize,
-        CHUNK_FRAMES,
+        block_frames(audio.rate_hz, rate_hz),
         1,
         FixedSync::Both,
     )
@@ -76,6 +76,17 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, ResampleError> {
         channels.push(samples);
     }
     Ok(Audio { rate_hz, channels })
+}
+
+/// Block length on the input side: an even multiple of the shortest block that is whole at both rates. The filter's delay is
+/// half a block, and only of an even block is that whole frames, which the resampler can take off again exactly.
+fn block_frames(from_hz: u32, to_hz: u32) -> usize {
+    let (mut divisor, mut rest) = (from_hz, to_hz);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    let shortest = (from_hz / divisor) as usize;
+    2 * shortest * LEAST_BLOCK_FRAMES.div_ceil(2 * shortest)
 }
 
 #[cfg(test)]

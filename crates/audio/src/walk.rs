@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::AudioDecoderOptions;
@@ -114,7 +115,7 @@ pub(crate) struct Walked {
 /// error.
 pub(crate) fn walk(
     bytes: &[u8],
-    mut keep: impl FnMut(Format, &[Vec<f32>]) -> Result<(), DecodeError>,
+    keep: impl FnMut(Format, &[Vec<f32>]) -> Result<(), DecodeError>,
 ) -> Result<Walked, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::EmptyFile);
@@ -122,6 +123,21 @@ pub(crate) fn walk(
     let format = sniff(bytes).ok_or_else(|| DecodeError::NotAudio {
         looks_like: looks_like(bytes),
     })?;
+    // Files come from strangers, and symphonia's arithmetic on absurd headers can panic; nothing outlives the pass that a
+    // panic could leave half done.
+    catch_unwind(AssertUnwindSafe(|| walk_packets(format, bytes, keep))).unwrap_or_else(|_| {
+        Err(DecodeError::Damaged {
+            format,
+            reason: "its header makes no sense".to_owned(),
+        })
+    })
+}
+
+fn walk_packets(
+    format: Format,
+    bytes: &[u8],
+    mut keep: impl FnMut(Format, &[Vec<f32>]) -> Result<(), DecodeError>,
+) -> Result<Walked, DecodeError> {
     let bytes = if format == Format::Wav {
         with_known_length(bytes)
     } else {
