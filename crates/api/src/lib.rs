@@ -18,6 +18,8 @@
 //! The crate decides nothing about retries, pacing or money; it only says what an answer means.
 
 mod callback;
+#[cfg(feature = "client")]
+mod client;
 mod credits;
 mod envelope;
 mod key;
@@ -30,9 +32,16 @@ mod submit;
 mod task;
 mod track;
 mod upload;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 pub use callback::{
     CALLBACK_LIMIT_BYTES, Callback, CallbackBody, CallbackError, CallbackKind, read_callback,
+};
+#[cfg(feature = "client")]
+pub use client::{
+    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, SubmitOutcome,
+    UploadName, UploadSource,
 };
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};
@@ -45,3 +54,5 @@ pub use submit::{SubmitAnswer, SubmitRequest, Submitted};
 pub use task::{Stage, TaskId, TaskView};
 pub use track::Track;
 pub use upload::{UploadAnswer, Uploaded};
+#[cfg(feature = "webhook")]
+pub use webhook::{SignatureError, verify_signature};

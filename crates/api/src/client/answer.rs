@@ -1,0 +1,120 @@
+//! The parts of an HTTP exchange that every call shares: bounded bodies, `Retry-After`, and what a failure proves.
+
+use std::error::Error;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::Response;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+
+use super::guard::Forbidden;
+use crate::redact_text;
+
+/// Longest answer that is read. Task details with long lyrics have some ten kilobytes.
+pub(super) const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// Longest `Retry-After` that is believed: after an hour it is better to look again.
+const RETRY_AFTER_LIMIT_MS: u64 = 60 * 60 * 1000;
+
+/// Why a body has no end.
+pub(super) enum Cut {
+    Broken(String),
+    TooLong,
+}
+
+/// The body as far as it came: what arrived is worth reading even when the connection broke after it.
+pub(super) async fn read_body(mut response: Response) -> (Vec<u8>, Result<(), Cut>) {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT_BYTES => {
+                return (Vec::new(), Err(Cut::TooLong));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body, Ok(())),
+            Err(error) => return (body, Err(Cut::Broken(reason(error)))),
+        }
+    }
+}
+
+/// Whether `error` proves that no byte of the request was written. Connecting covers name resolution and TLS.
+pub(super) fn was_not_sent(error: &reqwest::Error) -> bool {
+    error.is_builder() || error.is_connect()
+}
+
+/// The guard's reason, if it was the guard that stopped the call.
+pub(super) fn forbidden(error: &reqwest::Error) -> Option<String> {
+    let mut source: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(cause) = source {
+        if let Some(forbidden) = cause.downcast_ref::<Forbidden>() {
+            return Some(forbidden.to_string());
+        }
+        source = cause.source();
+    }
+    None
+}
+
+/// The whole chain of causes as one text, without addresses.
+pub(super) fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    redact_text(&text)
+}
+
+/// How long the other side asks to be left alone: seconds, or a date that is compared with the answer's own `Date`, so that a
+/// wrong clock on this side does no harm.
+pub(super) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let wish = text(RETRY_AFTER)?;
+    let wait_ms = match wish.parse::<u64>() {
+        Ok(seconds) => seconds.saturating_mul(1000),
+        Err(_) => {
+            let until = read_date(wish)?;
+            let now = text(DATE)
+                .and_then(read_date)
+                .unwrap_or_else(Timestamp::now);
+            u64::try_from(until.as_millisecond() - now.as_millisecond()).unwrap_or(0)
+        }
+    };
+    Some(wait_ms.min(RETRY_AFTER_LIMIT_MS))
+}
+
+fn read_date(text: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        #[track_caller]
+        fn check(wish: &str, expected: Option<u64>) {
+            let headers = HeaderMap::from_iter([
+                (RETRY_AFTER, wish.parse().unwrap()),
+                (DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap()),
+            ]);
+            assert_eq!(retry_after_ms(&headers), expected, "{wish}");
+        }
+        check("7", Some(7000));
+        check(" 7 ", Some(7000));
+        check("Sun, 06 Nov 1994 08:50:07 GMT", Some(30_000));
+        check("Sun, 06 Nov 1994 08:00:00 GMT", Some(0));
+        check("Mon, 07 Nov 1994 08:00:00 GMT", Some(RETRY_AFTER_LIMIT_MS));
+        check("99999999999999999999", None);
+        check("18446744073709551615", Some(RETRY_AFTER_LIMIT_MS));
+        check("soon", None);
+        check("-1", None);
+        assert_eq!(retry_after_ms(&HeaderMap::new()), None);
+    }
+}

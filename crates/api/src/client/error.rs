@@ -1,0 +1,150 @@
+//! Everything that can go wrong with a call, split by what the caller can do about it.
+//!
+//! Sources are kept as text, with addresses redacted and the key cut out: the errors of the HTTP library quote whole
+//! addresses, and vendors quote what they were sent.
+
+use std::fmt;
+
+use crate::{AnswerClass, Refusal};
+
+/// A call that did not bring what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    pub(super) operation: &'static str,
+    pub(super) subject: String,
+    pub(super) kind: CallErrorKind,
+    pub(super) retry_after_ms: Option<u64>,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallErrorKind {
+    /// The other side was not reached: nothing was sent.
+    NotSent {
+        /// Why.
+        reason: String,
+    },
+    /// It was reached, and then the connection broke or went silent.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+    /// The vendor answered, and not with success.
+    Refused(Refusal),
+    /// A file's host answered with this HTTP status.
+    Status(u16),
+    /// The answer made no sense.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+    /// Longer than is accepted.
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The address may not be followed.
+    Forbidden {
+        /// Why.
+        reason: String,
+    },
+    /// A local file could not be read.
+    File {
+        /// Why.
+        reason: String,
+    },
+    /// The vendor has no such call.
+    Unsupported,
+}
+
+impl CallError {
+    /// What went wrong.
+    pub fn kind(&self) -> &CallErrorKind {
+        &self.kind
+    }
+
+    /// What follows from it.
+    pub fn class(&self) -> AnswerClass {
+        match &self.kind {
+            CallErrorKind::NotSent { .. } => AnswerClass::NotSent,
+            CallErrorKind::Broken { .. } | CallErrorKind::Unreadable { .. } => AnswerClass::InDoubt,
+            CallErrorKind::Refused(refusal) => refusal.class,
+            CallErrorKind::Status(408 | 425 | 429) => AnswerClass::Wait,
+            CallErrorKind::Status(500..) => AnswerClass::InDoubt,
+            CallErrorKind::Status(_)
+            | CallErrorKind::TooLarge { .. }
+            | CallErrorKind::Forbidden { .. }
+            | CallErrorKind::File { .. }
+            | CallErrorKind::Unsupported => AnswerClass::RefusedJob,
+        }
+    }
+
+    /// Whether the same call may bring it later. Every call that ends in this error buys nothing, so making it again is safe.
+    pub fn is_retryable(&self) -> bool {
+        self.class().is_retryable()
+    }
+
+    /// How long the other side asked to be left alone.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        self.retry_after_ms
+    }
+
+    /// The HTTP status that a file's host answered with.
+    pub fn http_status(&self) -> Option<u16> {
+        match self.kind {
+            CallErrorKind::Status(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "can't {}", self.operation)?;
+        if !self.subject.is_empty() {
+            write!(f, " {}", self.subject)?;
+        }
+        f.write_str(": ")?;
+        match &self.kind {
+            CallErrorKind::NotSent { reason } => write!(f, "not reached: {reason}"),
+            CallErrorKind::Broken { reason } => write!(f, "no whole answer: {reason}"),
+            CallErrorKind::Refused(Refusal {
+                code: Some(code),
+                message,
+                ..
+            }) => write!(f, "refused with {code}: {message}"),
+            CallErrorKind::Refused(Refusal {
+                code: None,
+                message,
+                ..
+            }) => write!(f, "{message}"),
+            CallErrorKind::Status(status) => write!(f, "HTTP {status}"),
+            CallErrorKind::Unreadable { reason } => write!(f, "unreadable answer: {reason}"),
+            CallErrorKind::TooLarge { limit_bytes } => write!(f, "longer than {limit_bytes} bytes"),
+            CallErrorKind::Forbidden { reason } | CallErrorKind::File { reason } => {
+                f.write_str(reason)
+            }
+            CallErrorKind::Unsupported => f.write_str("this provider has no such call"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// Why a client could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The program must install a rustls crypto provider before it makes clients.
+    #[error("no crypto provider for TLS is installed in this process")]
+    NoCryptoProvider,
+    /// Some vendors refuse requests that do not say who sends them.
+    #[error("the user agent is empty or can't be sent in an HTTP header")]
+    UserAgent,
+    /// The HTTP library refused its settings.
+    #[error("can't set up the HTTP client: {reason}")]
+    Setup {
+        /// Why.
+        reason: String,
+    },
+}

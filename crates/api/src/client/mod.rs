@@ -1,0 +1,286 @@
+//! The typed client: one method a call of the contract. The engine's driver calls it.
+//!
+//! It repeats nothing by itself, and a submission least of all: retries, pacing and money are the engine's. It follows no
+//! redirect of the vendor's, reads answers up to a limit, and keeps the key and signed addresses out of every error.
+//!
+//! ```text
+//!   api    ── key, no redirects ──────────────► vendor's base URL and upload host
+//!   files  ── no key, no proxy, guarded ──────► wherever results lie
+//! ```
+
+mod answer;
+mod download;
+mod error;
+mod guard;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Response, redirect, retry};
+use serde_json::{Value, json};
+use url::Url;
+
+pub use self::download::Download;
+pub use self::error::{CallError, CallErrorKind, ClientError};
+pub use self::submit::SubmitOutcome;
+pub use self::upload::{UploadName, UploadSource};
+use crate::{ApiKey, Profile, Refusal, TaskId, TaskView, read_credits};
+
+/// How a client behaves. Build it with [`ClientOptions::new`] and change the fields that should differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// Who is calling; some vendors refuse requests without it.
+    pub user_agent: String,
+    /// Longest time to reach a host, name resolution and TLS included.
+    pub connect_timeout: Duration,
+    /// Longest time for a submission or a question, from the first byte to the last.
+    pub call_timeout: Duration,
+    /// Longest time for an upload.
+    pub upload_timeout: Duration,
+    /// Longest silence within a download.
+    pub read_timeout: Duration,
+    /// Longest file that is downloaded.
+    pub download_limit_bytes: u64,
+}
+
+impl ClientOptions {
+    /// Ten seconds to reach a host, a minute for a call, ten minutes for an upload, half a minute of silence, 512 MiB a file:
+    /// an hour and a half of CD audio is more than any vendor makes.
+    pub fn new(user_agent: impl Into<String>) -> Self {
+        Self {
+            user_agent: user_agent.into(),
+            connect_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(60),
+            upload_timeout: Duration::from_secs(600),
+            read_timeout: Duration::from_secs(30),
+            download_limit_bytes: 512 * 1024 * 1024,
+        }
+    }
+}
+
+/// A connection to one account of one provider. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    profile: Profile,
+    key: ApiKey,
+    options: ClientOptions,
+    api: reqwest::Client,
+    files: reqwest::Client,
+    guard: guard::Guard,
+}
+
+/// How long an idle connection is kept for the next call. Common servers hang up after five seconds or later; a submission on a
+/// connection that is closed at that very moment would be in doubt.
+const IDLE: Duration = Duration::from_secs(4);
+
+impl Client {
+    /// A client of `profile` with `key`. The process must have installed a rustls crypto provider.
+    pub fn new(profile: Profile, key: ApiKey, options: ClientOptions) -> Result<Self, ClientError> {
+        // The HTTP library panics without one.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(ClientError::NoCryptoProvider);
+        }
+        if options.user_agent.trim().is_empty()
+            || HeaderValue::from_str(&options.user_agent).is_err()
+        {
+            return Err(ClientError::UserAgent);
+        }
+        let setup = |error: reqwest::Error| ClientError::Setup {
+            reason: answer::reason(error),
+        };
+        let builder = || {
+            // A connection that takes longer than the call may must fail as a connection: then nothing was sent.
+            let connect_timeout = options.connect_timeout.min(options.call_timeout / 2);
+            reqwest::Client::builder()
+                .user_agent(&options.user_agent)
+                .connect_timeout(connect_timeout)
+                .pool_idle_timeout(IDLE)
+                .referer(false)
+                .retry(retry::never())
+        };
+        let guard = guard::Guard {
+            allow_private: profile.loopback,
+        };
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
+            .expect("a key is visible ASCII");
+        bearer.set_sensitive(true);
+        let mut api = builder()
+            .redirect(redirect::Policy::none())
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]));
+        if profile.loopback {
+            api = api.no_proxy();
+        }
+        // A proxy would resolve names behind the guard's back; unpacking would make lengths and ranges meaningless.
+        let files = builder()
+            .read_timeout(options.read_timeout)
+            .redirect(guard.redirects())
+            .dns_resolver(guard.resolver())
+            .no_proxy()
+            .no_gzip();
+        Ok(Self {
+            api: api.build().map_err(setup)?,
+            files: files.build().map_err(setup)?,
+            profile,
+            key,
+            options,
+            guard,
+        })
+    }
+
+    /// The provider's profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// How far a task is. A failed or unknown task is a view like any other.
+    pub async fn record_info(&self, task: &TaskId) -> Result<TaskView, CallError> {
+        let call = Call {
+            operation: "read the details of task",
+            subject: task.to_string(),
+        };
+        let mut url = endpoint(&self.profile.base_url, &self.profile.record_info_path);
+        url.query_pairs_mut().append_pair("taskId", task.as_str());
+        let response = self.ask(&call, self.api.get(url)).await?;
+        self.understand(&call, response, |status, body| {
+            self.profile.read_record_info(status, body, task)
+        })
+        .await
+    }
+
+    /// The account's balance.
+    pub async fn credits(&self) -> Result<f64, CallError> {
+        let call = Call {
+            operation: "read the credits",
+            subject: String::new(),
+        };
+        let url = endpoint(&self.profile.base_url, &self.profile.credit_path);
+        let response = self.ask(&call, self.api.get(url)).await?;
+        let data = self
+            .understand(&call, response, |status, body| {
+                self.profile.read_answer(status, body)
+            })
+            .await?;
+        read_credits(&data).ok_or_else(|| call.unreadable("its data is no number"))
+    }
+
+    /// A short-lived link to a result, at vendors that want one asked for.
+    pub async fn download_link(&self, result_url: &str) -> Result<String, CallError> {
+        let call = Call {
+            operation: "get a link to",
+            subject: crate::redact_url(result_url),
+        };
+        let Some(path) = &self.profile.download_link_path else {
+            return Err(call.error(CallErrorKind::Unsupported));
+        };
+        let url = endpoint(&self.profile.base_url, path);
+        let response = self
+            .ask(
+                &call,
+                self.api.post(url).json(&json!({ "url": result_url })),
+            )
+            .await?;
+        let data = self
+            .understand(&call, response, |status, body| {
+                self.profile.read_answer(status, body)
+            })
+            .await?;
+        match &data {
+            Value::String(link) if !link.is_empty() => Ok(link.clone()),
+            other => crate::lenient::text(other, &["url", "downloadUrl"])
+                .ok_or_else(|| call.unreadable("it holds no link")),
+        }
+    }
+
+    /// Sends a request that buys nothing.
+    async fn ask(
+        &self,
+        call: &Call,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Response, CallError> {
+        let sent = request.timeout(self.options.call_timeout).send().await;
+        sent.map_err(|error| self.failure(call, error))
+    }
+
+    /// Reads an answer of the contract by `read`.
+    async fn understand<T>(
+        &self,
+        call: &Call,
+        response: Response,
+        read: impl FnOnce(u16, &[u8]) -> Result<T, Refusal>,
+    ) -> Result<T, CallError> {
+        let retry_after_ms = answer::retry_after_ms(response.headers());
+        let status = response.status().as_u16();
+        let (body, end) = answer::read_body(response).await;
+        read(status, &body).map_err(|mut refusal| {
+            refusal.message = self.scrub(&refusal.message);
+            let kind = match end {
+                Err(answer::Cut::Broken(reason)) => CallErrorKind::Broken {
+                    reason: self.scrub(&reason),
+                },
+                Err(answer::Cut::TooLong) => CallErrorKind::TooLarge {
+                    limit_bytes: answer::BODY_LIMIT_BYTES as u64,
+                },
+                Ok(()) => CallErrorKind::Refused(refusal),
+            };
+            CallError {
+                retry_after_ms,
+                ..call.error(kind)
+            }
+        })
+    }
+
+    /// What an error of the HTTP library means.
+    fn failure(&self, call: &Call, error: reqwest::Error) -> CallError {
+        let not_sent = answer::was_not_sent(&error);
+        let forbidden = answer::forbidden(&error);
+        let reason = self.scrub(&answer::reason(error));
+        call.error(match forbidden {
+            Some(forbidden) => CallErrorKind::Forbidden { reason: forbidden },
+            None if not_sent => CallErrorKind::NotSent { reason },
+            None => CallErrorKind::Broken { reason },
+        })
+    }
+
+    /// `text` without the key, which some vendors quote.
+    fn scrub(&self, text: &str) -> String {
+        text.replace(self.key.expose(), "[key]")
+    }
+}
+
+/// What is being done to what, for errors.
+struct Call {
+    operation: &'static str,
+    subject: String,
+}
+
+impl Call {
+    fn error(&self, kind: CallErrorKind) -> CallError {
+        CallError {
+            operation: self.operation,
+            subject: self.subject.clone(),
+            kind,
+            retry_after_ms: None,
+        }
+    }
+
+    fn unreadable(&self, reason: &str) -> CallError {
+        self.error(CallErrorKind::Unreadable {
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+/// `path` below `base`, which may have a path of its own.
+fn endpoint(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!(
+        "{}/{}",
+        base.path().trim_end_matches('/'),
+        path.trim_start_matches('/')
+    ));
+    url
+}

@@ -1,0 +1,108 @@
+//! The one call that costs money.
+//!
+//! It is made once. Whatever is not proved to be unsent, refused or accepted is in doubt.
+
+use super::{Call, Client, answer, endpoint};
+use crate::{AnswerClass, SubmitAnswer, SubmitRequest, TaskId};
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmitOutcome {
+    /// Bought: the id must be made durable before anything else is done.
+    Accepted(TaskId),
+    /// Nothing was bought.
+    Refused {
+        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits` or `Refunded`.
+        class: AnswerClass,
+        /// The body's code, or the HTTP status where the body had none.
+        code: Option<i64>,
+        /// The vendor's words, without addresses and the key.
+        message: String,
+        /// How long the vendor asked to be left alone.
+        retry_after_ms: Option<u64>,
+    },
+    /// The vendor was not reached, not a byte of the request was written: safe to send again.
+    NotSent {
+        /// Why.
+        reason: String,
+    },
+    /// It may have been bought: never to be sent again by itself.
+    InDoubt {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Client {
+    /// Submits `request`, once. `token` travels as `Idempotency-Key`: vendors without such a promise ignore it.
+    pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
+        let url = endpoint(&self.profile.base_url, &self.profile.submit_path);
+        let sent = self
+            .api
+            .post(url)
+            .header("Idempotency-Key", token)
+            .json(request)
+            .timeout(self.options.call_timeout)
+            .send()
+            .await;
+        let response = match sent {
+            Ok(response) => response,
+            Err(error) => {
+                let not_sent = answer::was_not_sent(&error);
+                let reason = self.hide(&answer::reason(error), token);
+                return if not_sent {
+                    SubmitOutcome::NotSent { reason }
+                } else {
+                    SubmitOutcome::InDoubt { reason }
+                };
+            }
+        };
+        let retry_after_ms = answer::retry_after_ms(response.headers());
+        let status = response.status().as_u16();
+        // A body that broke off can't be read as JSON, unless all that matters had arrived.
+        let (body, end) = answer::read_body(response).await;
+        match self.profile.read_submit_answer(status, &body) {
+            SubmitAnswer::Accepted(id) => SubmitOutcome::Accepted(id),
+            SubmitAnswer::Refused {
+                class,
+                code,
+                message,
+            } => SubmitOutcome::Refused {
+                class,
+                code,
+                message: self.hide(&message, token),
+                retry_after_ms,
+            },
+            SubmitAnswer::InDoubt { reason } => {
+                let cut = match end {
+                    Ok(()) => String::new(),
+                    Err(answer::Cut::TooLong) => "; the answer was too long".to_owned(),
+                    Err(answer::Cut::Broken(cause)) => format!("; the answer broke off: {cause}"),
+                };
+                SubmitOutcome::InDoubt {
+                    reason: self.hide(&format!("{reason}{cut}"), token),
+                }
+            }
+        }
+    }
+
+    /// `text` without the key and without the attempt's secret.
+    fn hide(&self, text: &str, token: &str) -> String {
+        let text = self.scrub(text);
+        if token.is_empty() {
+            text
+        } else {
+            text.replace(token, "[token]")
+        }
+    }
+}
+
+impl Call {
+    /// The call that uploads `what`.
+    pub(super) fn upload(what: String) -> Self {
+        Self {
+            operation: "upload",
+            subject: what,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Uploads: free, to another host than the rest, and safe to repeat, for the same name overwrites.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Body, RequestBuilder};
+use serde_json::json;
+
+use super::{Call, CallError, CallErrorKind, Client, endpoint};
+use crate::{Uploaded, redact_url};
+
+/// Longest file that is sent as base64: the text is held in memory, a third longer than the file.
+const BASE64_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Where an upload is put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadName {
+    /// The folder at the host (`uploadPath`).
+    pub folder: String,
+    /// The file's name there. The same name overwrites, so it is best made from the content's hash.
+    pub file_name: String,
+}
+
+/// What is uploaded.
+#[derive(Debug, Clone)]
+pub enum UploadSource {
+    /// A local file, read as it is sent.
+    File(PathBuf),
+    /// Bytes in memory.
+    Bytes(Bytes),
+}
+
+impl Client {
+    /// Uploads by multipart, without holding a file in memory. `mime` is the content's media type.
+    pub async fn upload_stream(
+        &self,
+        source: UploadSource,
+        name: &UploadName,
+        mime: &str,
+    ) -> Result<Uploaded, CallError> {
+        let call = Call::upload(name.file_name.clone());
+        let part = match source {
+            UploadSource::Bytes(bytes) => {
+                Part::stream_with_length(Body::from(bytes.clone()), bytes.len() as u64)
+            }
+            UploadSource::File(path) => {
+                let unreadable = |error: std::io::Error| {
+                    call.error(CallErrorKind::File {
+                        reason: format!("can't read {}: {error}", path.display()),
+                    })
+                };
+                let file = tokio::fs::File::open(&path).await.map_err(unreadable)?;
+                let meta = file.metadata().await.map_err(unreadable)?;
+                if !meta.is_file() {
+                    return Err(call.error(CallErrorKind::File {
+                        reason: format!("{} is not a file", path.display()),
+                    }));
+                }
+                Part::stream_with_length(Body::from(file), meta.len())
+            }
+        };
+        let part = part
+            .file_name(name.file_name.clone())
+            .mime_str(mime)
+            .map_err(|error| self.failure(&call, error))?;
+        // The names go first, so that a host that streams knows where the file belongs when it comes.
+        let form = Form::new()
+            .text("uploadPath", name.folder.clone())
+            .text("fileName", name.file_name.clone())
+            .part("file", part);
+        let request = self
+            .api
+            .post(endpoint(
+                &self.profile.upload_url,
+                "/api/file-stream-upload",
+            ))
+            .multipart(form);
+        self.upload(&call, request).await
+    }
+
+    /// Uploads bytes as base64 in JSON; for hosts or proxies that take no multipart.
+    pub async fn upload_base64(
+        &self,
+        bytes: &[u8],
+        name: &UploadName,
+        mime: &str,
+    ) -> Result<Uploaded, CallError> {
+        let call = Call::upload(name.file_name.clone());
+        if bytes.len() as u64 > BASE64_LIMIT_BYTES {
+            return Err(call.error(CallErrorKind::TooLarge {
+                limit_bytes: BASE64_LIMIT_BYTES,
+            }));
+        }
+        let body = json!({
+            "base64Data": format!("data:{mime};base64,{}", STANDARD.encode(bytes)),
+            "uploadPath": name.folder,
+            "fileName": name.file_name,
+        });
+        let request = self
+            .api
+            .post(endpoint(
+                &self.profile.upload_url,
+                "/api/file-base64-upload",
+            ))
+            .json(&body);
+        self.upload(&call, request).await
+    }
+
+    /// Has the host fetch the file from `file_url`: within 30 seconds, at most 100 MB.
+    pub async fn upload_url(
+        &self,
+        file_url: &str,
+        name: &UploadName,
+    ) -> Result<Uploaded, CallError> {
+        let call = Call::upload(redact_url(file_url));
+        let body =
+            json!({ "fileUrl": file_url, "uploadPath": name.folder, "fileName": name.file_name });
+        let request = self
+            .api
+            .post(endpoint(&self.profile.upload_url, "/api/file-url-upload"))
+            .json(&body);
+        self.upload(&call, request).await
+    }
+
+    async fn upload(&self, call: &Call, request: RequestBuilder) -> Result<Uploaded, CallError> {
+        let sent = request.timeout(self.options.upload_timeout).send().await;
+        let response = sent.map_err(|error| self.failure(call, error))?;
+        let data = self
+            .understand(call, response, |status, body| {
+                self.profile.read_answer(status, body)
+            })
+            .await?;
+        Uploaded::read(&data).ok_or_else(|| call.unreadable("it names no address of the file"))
+    }
+}
