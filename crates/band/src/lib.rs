@@ -12,8 +12,11 @@
 
 mod accompany;
 pub mod analysis;
-mod arrange;
+pub mod arrange;
+mod chance;
 mod harmony;
 mod listen;
 mod play;
 mod tags;
+
+pub use tags::{Brief, read_tags};

@@ -1,1 +1,25 @@
-//! arrange
+//! Writes the score: which instruments play, what, when and how hard.
+//!
+//! Everything musical about a style is data (`styles`): adding a style is adding a table. The code here only knows how to read
+//! such a table over the singer's own beats and chords. It makes no sound.
+
+mod bars;
+mod bass;
+mod chords;
+mod drums;
+mod fills;
+mod instrument;
+mod lineup;
+mod score;
+mod style;
+mod styles;
+mod voicing;
+mod write;
+
+pub use instrument::Instrument;
+pub(crate) use instrument::Traits;
+pub(crate) use score::Role;
+pub use score::{Articulation, Finish, Part, Room, Score, ScoreNote, Settings};
+pub use style::StyleId;
+pub(crate) use write::style_of;
+pub use write::arrange;

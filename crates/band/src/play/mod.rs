@@ -1,1 +1,17 @@
-//! play
+//! Makes the sound: plays a score, puts it in a room, masters it, and lays the voice over it.
+//!
+//! Everything is synthesised here; there are no samples of anybody's instruments. The same score and seed give the same bytes
+//! for any number of threads, because every note has its own chance and parts are summed in score order.
+
+mod bowed;
+mod drums;
+mod keys;
+mod master;
+mod meter;
+mod plucked;
+mod room;
+mod stage;
+mod wave;
+
+pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, lay_over, master};
+pub use stage::{RATE_HZ, Stereo, play};

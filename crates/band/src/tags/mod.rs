@@ -1,1 +1,10 @@
-//! tags
+//! Reads the two tag lines of a request: what is asked for, what is forbidden, and what was not understood.
+//!
+//! Called first, before listening, because tempo and metre words help to listen. It decides nothing about the music.
+
+mod brief;
+mod read;
+mod words;
+
+pub use brief::Brief;
+pub use read::read_tags;

@@ -1,0 +1,302 @@
+//! The bars that the band plays in: the singer's beats, eased as far as the settings allow, cut into sixteenths.
+//!
+//! Beats are smoothed by a straight line through the five on either side (the band breathes with a rubato but does not jitter
+//! with every syllable); a weight moves between that and the beats as they were heard. Half and double time are chosen so
+//! that a style is played near the tempo it is made for.
+
+use super::style::{Style, Swing};
+use crate::analysis::{Analysis, Metre, SectionKind};
+
+/// Beats on either side that the smoothing looks at.
+const REACH_BEATS: usize = 5;
+
+/// Most bars that are played, against absurd input: 40 minutes at 200 beats per minute.
+const BAR_LIMIT: usize = 2000;
+
+/// One bar.
+#[derive(Debug, Clone)]
+pub(super) struct Bar {
+    /// Its sixteenths that exist; a pickup bar starts later than at 0.
+    pub(super) slots: Vec<Slot>,
+    /// Where it ends.
+    pub(super) end_s: f64,
+    /// What it belongs to.
+    pub(super) kind: Place,
+    /// Number of the section, for variants that hold through a section.
+    pub(super) section: usize,
+    /// How full, 0..1.
+    pub(super) energy: f32,
+    /// Factor on velocities from the singer's own dynamics, about .8..1.2.
+    pub(super) dynamic: f32,
+    /// Whether a section starts here.
+    pub(super) first: bool,
+    /// Whether a section ends here.
+    pub(super) last: bool,
+}
+
+/// What a bar belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Before the singer's first chord.
+    LeadIn,
+    /// The song.
+    Song,
+    /// The final chord.
+    Final,
+}
+
+/// One sixteenth.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    /// Its place in the bar, 0-based.
+    pub(super) index: usize,
+    /// When it starts, swing included.
+    pub(super) start_s: f64,
+    /// Index into the analysis's beats (may lie past the end in the bars that are added).
+    pub(super) beat: usize,
+}
+
+impl Bar {
+    /// Intensity of the patterns, 0..=2.
+    pub(super) fn level(&self) -> u8 {
+        match self.energy {
+            energy if energy < 0.4 => 0,
+            energy if energy < 0.7 => 1,
+            _ => 2,
+        }
+    }
+
+    /// Start of the slot number `position` among those that exist; the bar's end beyond the last.
+    pub(super) fn time(&self, position: usize) -> f64 {
+        self.slots.get(position).map_or(self.end_s, |slot| slot.start_s)
+    }
+
+    /// Start of the bar.
+    pub(super) fn start_s(&self) -> f64 {
+        self.time(0)
+    }
+}
+
+/// Sixteenths in a whole bar.
+pub(super) fn slots_in_bar(metre: Metre) -> usize {
+    match metre {
+        Metre::TwoFour | Metre::FourFour => 16,
+        Metre::ThreeFour | Metre::SixEight => 12,
+    }
+}
+
+/// A beat while the bars are worked out.
+#[derive(Clone, Copy)]
+struct Tick {
+    time_s: f64,
+    position: usize,
+    beat: usize,
+}
+
+/// The bars of the song, the final chord's bar last. Empty only for a vocal without length.
+pub(super) fn bars(analysis: &Analysis, style: &Style, swing: Swing, audio_weight: f32, nudge_energy: f32) -> Vec<Bar> {
+    let metre = analysis.metre;
+    let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
+    let ticks = at_style_tempo(ticks(analysis, audio_weight), analysis, style, first_note_s);
+    let per_bar = if metre == Metre::FourFour || metre == Metre::TwoFour { 4 } else { usize::from(beats_per_bar(metre)) };
+    let per_beat = if metre == Metre::SixEight { 6 } else { 4 };
+    let end_s = song_end_s(analysis);
+    let mut bars = Vec::new();
+    let mut at = 0;
+    while at < ticks.len() && bars.len() < BAR_LIMIT {
+        let next = (at + 1..ticks.len()).find(|&index| ticks[index].position == 0).unwrap_or(ticks.len());
+        if next == ticks.len() {
+            break;
+        }
+        let bar = bar_of(&ticks[at..=next], per_bar, per_beat, swing);
+        let is_downbeat = ticks[at].position == 0;
+        at = next;
+        if bar.end_s <= 0.02 {
+            continue;
+        }
+        let ends_the_song = is_downbeat && bar.start_s() >= end_s - 0.12 && !bars.is_empty();
+        bars.push(bar);
+        if ends_the_song {
+            break;
+        }
+    }
+    place(&mut bars, analysis, nudge_energy, audio_weight);
+    bars
+}
+
+/// Where the singing ends: the last note's end, or the start of a last note that is held for more than a bar.
+fn song_end_s(analysis: &Analysis) -> f64 {
+    let Some(last) = analysis.notes.last() else { return analysis.duration_s };
+    let bar_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * f64::from(beats_per_bar(analysis.metre));
+    if last.offset_s - last.onset_s > bar_s { last.onset_s } else { last.offset_s }
+}
+
+fn beats_per_bar(metre: Metre) -> u8 {
+    match metre {
+        Metre::TwoFour | Metre::SixEight => 2,
+        Metre::ThreeFour => 3,
+        Metre::FourFour => 4,
+    }
+}
+
+/// The analysis's beats, eased, with enough added at the end for the final chord.
+fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
+    let beats_in_bar = usize::from(beats_per_bar(analysis.metre));
+    let tempo = if analysis.tempo_bpm.is_finite() { analysis.tempo_bpm.clamp(30.0, 300.0) } else { 96.0 };
+    let period_s = 60.0 / tempo;
+    let mut heard: Vec<(f64, usize)> = Vec::with_capacity(analysis.beats.len());
+    for beat in analysis.beats.iter().filter(|beat| beat.time_s.is_finite()) {
+        if heard.last().is_none_or(|&(before, _)| beat.time_s > before + 0.1) {
+            heard.push((beat.time_s, usize::from(beat.position) % beats_in_bar));
+        }
+    }
+    if heard.is_empty() {
+        heard.push((0.0, 0));
+    }
+    let raw: Vec<f64> = heard.iter().map(|&(time, _)| time).collect();
+    let follow = f64::from(audio_weight.clamp(0.0, 1.0));
+    let mut ticks: Vec<Tick> = (0..raw.len())
+        .map(|index| Tick { time_s: follow * raw[index] + (1.0 - follow) * smoothed(&raw, index), position: heard[index].1, beat: index })
+        .collect();
+    for index in 1..ticks.len() {
+        ticks[index].time_s = ticks[index].time_s.max(ticks[index - 1].time_s + 0.05);
+    }
+    // Past the end the last bar's tempo goes on.
+    let tail = ticks.len().min(5);
+    let step_s = if tail > 1 { (ticks[ticks.len() - 1].time_s - ticks[ticks.len() - tail].time_s) / (tail - 1) as f64 } else { period_s };
+    let until_s = analysis.duration_s.max(song_end_s(analysis)) + step_s * beats_in_bar as f64 * 4.0;
+    while let Some(&last) = ticks.last() {
+        if last.time_s > until_s || ticks.len() > BAR_LIMIT * 8 {
+            break;
+        }
+        ticks.push(Tick { time_s: last.time_s + step_s, position: (last.position + 1) % beats_in_bar, beat: last.beat + 1 });
+    }
+    ticks
+}
+
+/// The value at `index` of the straight line through its neighbours (least squares).
+fn smoothed(times: &[f64], index: usize) -> f64 {
+    let reach = REACH_BEATS.min(index).min(times.len() - 1 - index);
+    if reach == 0 {
+        return times[index];
+    }
+    // The window is symmetric, so the line's value at its middle is the mean.
+    let window = &times[index - reach..=index + reach];
+    window.iter().sum::<f64>() / window.len() as f64
+}
+
+/// Doubles or halves the beats where the style is made for another tempo, and pairs the bars of 2/4.
+fn at_style_tempo(ticks: Vec<Tick>, analysis: &Analysis, style: &Style, first_note_s: f64) -> Vec<Tick> {
+    let paired = |ticks: Vec<Tick>, in_bar: usize, keep_every: usize| {
+        // The bar in which the singing starts opens a pair.
+        let mut bar = 0usize;
+        let mut start_bar = 0usize;
+        for (index, tick) in ticks.iter().enumerate() {
+            bar += usize::from(index > 0 && tick.position == 0);
+            if tick.position == 0 && tick.time_s <= first_note_s + 0.6 * 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) {
+                start_bar = bar;
+            }
+        }
+        let mut bar = 0usize;
+        let mut out = Vec::with_capacity(ticks.len());
+        for (index, tick) in ticks.into_iter().enumerate() {
+            bar += usize::from(index > 0 && tick.position == 0);
+            let second = (bar + start_bar) % 2;
+            let position = tick.position + second * in_bar;
+            if position % keep_every == 0 {
+                out.push(Tick { position: position / keep_every, ..tick });
+            }
+        }
+        out
+    };
+    match analysis.metre {
+        Metre::TwoFour => paired(ticks, 2, 1),
+        Metre::FourFour => {
+            let away = |rate: f64| (analysis.tempo_bpm.max(1.0) * rate / style.bpm).log2().abs();
+            if away(2.0) + 0.2 < away(1.0) {
+                let mut doubled = Vec::with_capacity(ticks.len() * 2);
+                for pair in ticks.windows(2) {
+                    let position = pair[0].position * 2 % 4;
+                    doubled.push(Tick { position, ..pair[0] });
+                    doubled.push(Tick { time_s: (pair[0].time_s + pair[1].time_s) / 2.0, position: position + 1, beat: pair[0].beat });
+                }
+                doubled
+            } else if away(0.5) + 0.2 < away(1.0) {
+                paired(ticks, 4, 2)
+            } else {
+                ticks
+            }
+        }
+        Metre::ThreeFour | Metre::SixEight => ticks,
+    }
+}
+
+/// A bar from its beats and the downbeat after them.
+fn bar_of(ticks: &[Tick], per_bar: usize, per_beat: usize, swing: Swing) -> Bar {
+    let (end, beats) = ticks.split_last().expect("a bar has its own downbeat and the next");
+    let offset = if beats.len() < per_bar { beats[0].position.min(per_bar - beats.len()) } else { 0 };
+    let mut slots = Vec::with_capacity(beats.len() * per_beat);
+    for (number, tick) in beats.iter().enumerate() {
+        let next_s = beats.get(number + 1).map_or(end.time_s, |next| next.time_s);
+        for step in 0..per_beat {
+            let share = warped(step as f64 / per_beat as f64, if per_beat == 6 { Swing::Straight } else { swing });
+            slots.push(Slot { index: (offset + number) * per_beat + step, start_s: tick.time_s + share * (next_s - tick.time_s), beat: tick.beat });
+        }
+    }
+    Bar { slots, end_s: end.time_s, kind: Place::Song, section: 0, energy: 0.5, dynamic: 1.0, first: false, last: false }
+}
+
+/// Where a place in the beat, 0..1, falls when swung.
+fn warped(share: f64, swing: Swing) -> f64 {
+    let bend = |x: f64, first: f64| if x < 0.5 { x * 2.0 * first } else { first + (x - 0.5) * 2.0 * (1.0 - first) };
+    match swing {
+        Swing::Straight => share,
+        Swing::Eighths(first) => bend(share, f64::from(first)),
+        Swing::Sixteenths(first) => {
+            let half = (share * 2.0).floor().min(1.0);
+            (half + bend(share * 2.0 - half, f64::from(first))) / 2.0
+        }
+    }
+}
+
+/// Gives each bar its place, section, energy and dynamics.
+fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, audio_weight: f32) {
+    let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
+    let mean_level = mean(analysis.notes.iter().map(|note| note.level_db));
+    let opening = analysis.sections.iter().position(|section| section.kind != SectionKind::Intro);
+    let several = analysis.sections.iter().filter(|section| section.kind != SectionKind::Intro).count() > 1;
+    let count = bars.len();
+    for (number, bar) in bars.iter_mut().enumerate() {
+        let middle_s = (bar.start_s() + bar.end_s) / 2.0;
+        let found = analysis.sections.iter().position(|section| section.span.start_s <= middle_s && middle_s < section.span.end_s);
+        let index = found.unwrap_or(if number * 2 < count { 0 } else { analysis.sections.len().saturating_sub(1) });
+        let section = analysis.sections.get(index);
+        let mut energy = section.map_or(0.5, |section| if section.energy.is_finite() { section.energy } else { 0.5 });
+        if several && Some(index) == opening {
+            // The first words leave room to grow.
+            energy = energy.min(0.62);
+        }
+        bar.section = index;
+        bar.energy = (energy + 0.3 * nudge_energy).clamp(0.05, 1.0);
+        if bar.end_s <= first_note_s + 0.25 * (bar.end_s - bar.start_s()) && !analysis.notes.is_empty() {
+            bar.kind = Place::LeadIn;
+            bar.energy = bar.energy.min(0.38);
+        }
+        let sung = mean(analysis.notes.iter().filter(|note| note.onset_s < bar.end_s && note.offset_s > bar.start_s()).map(|note| note.level_db));
+        if let (Some(sung), Some(all)) = (sung, mean_level) {
+            bar.dynamic = 1.0 + audio_weight.clamp(0.0, 1.0) * ((sung - all) / 30.0).clamp(-0.2, 0.2);
+        }
+    }
+    for number in 0..count {
+        bars[number].first = number == 0 || bars[number - 1].section != bars[number].section || bars[number - 1].kind != bars[number].kind;
+        bars[number].last = number + 1 < count && (bars[number + 1].section != bars[number].section || bars[number + 1].kind != bars[number].kind);
+    }
+    if let Some(last) = bars.last_mut() {
+        last.kind = Place::Final;
+    }
+}
+
+fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
+    let (sum, count) = values.filter(|value| value.is_finite()).fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f32)
+}

@@ -1,0 +1,115 @@
+//! The kit and the percussion: strokes, fills at the end of sections, a cymbal at the start of full ones.
+
+use super::{
+    Articulation, Instrument, Role, Traits,
+    bars::Place,
+    lineup::Seat,
+    score::ScoreNote,
+    style::{Pattern, Piece},
+    write::{Sheet, force},
+};
+use crate::chance::Chance;
+
+/// Fills for the end of a bar: sixteenths counted back from its end, and the strokes.
+const FILLS: &[(usize, &[(Piece, &str)])] = &[
+    (4, &[(Piece::Snare, "x.xX")]),
+    (4, &[(Piece::HighTom, "xx.."), (Piece::LowTom, "..xX")]),
+    (4, &[(Piece::Snare, "oxxX"), (Piece::Kick, "x...")]),
+    (8, &[(Piece::Snare, "x.x....."), (Piece::HighTom, "...xx..."), (Piece::MidTom, ".....x.."), (Piece::LowTom, "......xX")]),
+    (8, &[(Piece::Snare, "o.o.oxxX"), (Piece::Kick, "x...x...")]),
+    (2, &[(Piece::Snare, "xX")]),
+    (2, &[(Piece::Open, "X.")]),
+];
+
+/// The same for machines and for quiet bars.
+const SMALL_FILLS: &[(usize, &[(Piece, &str)])] = &[(4, &[(Piece::Rim, "..xx")]), (2, &[(Piece::Open, "x.")]), (4, &[(Piece::Snare, "..ox")]), (4, &[(Piece::Clap, "x.xx")])];
+
+/// What forbids a stroke, by its General MIDI number; `None` for a number that is no piece of ours.
+pub(super) fn piece_traits(midi: u8) -> Option<Traits> {
+    Some(match midi {
+        36 => Traits::KICK,
+        37 | 38 | 27 => Traits::SNARE,
+        39 => Traits::CLAP,
+        42 | 44 | 46 => Traits::HATS,
+        49 | 51 => Traits::CYMBALS,
+        45 | 47 | 50 => Traits::TOMS,
+        70 => Traits::SHAKER,
+        63 | 64 => Traits::CONGAS,
+        54 => Traits::TAMBOURINE,
+        _ => return None,
+    })
+}
+
+/// Writes the part of a kit or of the percussion.
+pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {
+    let mut notes = Vec::new();
+    let allowed = |piece: Piece| piece_traits(piece.midi()).is_none_or(|traits| !sheet.brief.forbidden.meets(traits)) && can_strike(seat.instrument, piece);
+    for (number, bar) in sheet.bars.iter().enumerate() {
+        let mut chance = Chance::new(sheet.seed, &[21, part as u64, number as u64]);
+        let stroke = |piece: Piece, start_s: f64, velocity: f32| ScoreNote {
+            start_s,
+            length_s: 0.25,
+            midi: piece.midi(),
+            velocity,
+            articulation: Articulation::Normal,
+        };
+        if bar.kind == Place::Final {
+            let played_before = number > 0 && sheet.plays(seat, &sheet.bars[number - 1]);
+            if seat.role == Role::Drums && played_before {
+                let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
+                let ending = [Piece::Kick, Piece::Crash];
+                notes.extend(ending.into_iter().filter(|&piece| allowed(piece)).map(|piece| stroke(piece, bar.start_s(), soft)));
+            }
+            continue;
+        }
+        if !sheet.plays(seat, bar) {
+            continue;
+        }
+        let Some(Pattern::Strokes(lanes)) = sheet.figure(seat, part, number) else { continue };
+        let kit = seat.role == Role::Drums;
+        let fill_due = kit && bar.slots.len() >= 8 && sheet.bars.get(number + 1).is_some_and(|next| next.kind != Place::LeadIn) && {
+            let rises = sheet.bars.get(number + 1).is_some_and(|next| next.energy > bar.energy + 0.1);
+            bar.last && (rises || chance.happens(0.75)) || number % 8 == 7 && chance.happens(0.6)
+        };
+        let soft = bar.level() == 0 || sheet.style.loose_ms == 0.0 || seat.instrument == Instrument::BrushKit;
+        let fills = if soft { SMALL_FILLS } else { FILLS };
+        let fill = fill_due.then(|| fills[chance.below(fills.len())]);
+        let fill_from = fill.map_or(usize::MAX, |(slots, _)| bar.slots.len().saturating_sub(slots));
+        for &(piece, pattern) in *lanes {
+            if !allowed(piece) {
+                continue;
+            }
+            for event in sheet.events(pattern, number, false) {
+                // A fill replaces everything but the bass drum.
+                if event.slot >= fill_from && piece != Piece::Kick {
+                    continue;
+                }
+                let accent = if event.slot == 0 { 1.05 } else { 1.0 };
+                let velocity = force(event.mark) * accent * bar.dynamic * chance.between(0.92, 1.06);
+                notes.push(stroke(piece, event.start_s + sheet.looseness(&mut chance, 0.5), velocity));
+            }
+        }
+        if let Some((_, lanes)) = fill {
+            for &(piece, pattern) in lanes.iter().filter(|&&(piece, _)| allowed(piece)) {
+                for (step, mark) in pattern.chars().enumerate().filter(|&(_, mark)| mark != '.') {
+                    let velocity = force(mark) * bar.dynamic * chance.between(0.85, 1.0);
+                    notes.push(stroke(piece, bar.time(fill_from + step) + sheet.looseness(&mut chance, 0.5), velocity));
+                }
+            }
+        }
+        if kit && bar.first && bar.level() >= 1 && number > 0 && !soft && allowed(Piece::Crash) {
+            notes.push(stroke(Piece::Crash, bar.start_s(), 0.55 + 0.25 * bar.energy));
+        }
+    }
+    notes
+}
+
+/// Whether a player of `instrument` has the piece at hand.
+fn can_strike(instrument: Instrument, piece: Piece) -> bool {
+    let percussion = matches!(piece, Piece::Tambourine | Piece::Cowbell | Piece::HighConga | Piece::LowConga | Piece::Shaker | Piece::Claves);
+    match instrument {
+        Instrument::HandPercussion => percussion,
+        Instrument::ElectronicKit => true,
+        _ => !percussion,
+    }
+}

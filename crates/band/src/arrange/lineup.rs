@@ -1,0 +1,148 @@
+//! Who plays: the style's voices, with what the tags ask for and without what they forbid.
+
+use super::{
+    Instrument as I, Role, Traits,
+    style::{ANSWER, Figure, HOLD, Style, beat, comp, line, pick, strum},
+};
+use crate::tags::Brief;
+
+/// Most parts in a score; more only makes it thick.
+const PART_LIMIT: usize = 10;
+
+/// A voice that has found its player.
+#[derive(Clone)]
+pub(super) struct Seat {
+    pub(super) role: Role,
+    pub(super) instrument: I,
+    pub(super) level_db: f32,
+    pub(super) pan: f32,
+    pub(super) from: f32,
+    pub(super) figures: &'static [Figure],
+}
+
+/// The players, in score order. Never an instrument that the brief does not admit; one chordal instrument at least if any is admitted.
+pub(super) fn seats(style: &Style, brief: &Brief) -> Vec<Seat> {
+    let mut seats: Vec<Seat> = Vec::new();
+    for voice in style.voices {
+        let free = |instrument: &I| brief.admits(*instrument) && !seats.iter().any(|seat| seat.instrument == *instrument && seat.role != Role::Fills && voice.role != Role::Fills);
+        let asked = voice.instruments.iter().copied().find(|instrument| brief.wanted.contains(instrument) && free(instrument));
+        // An answer is played by somebody who is there already only if nobody else may.
+        let chosen = asked.or_else(|| voice.instruments.iter().copied().find(free)).or_else(|| stand_ins(voice.role).iter().copied().find(free));
+        if let Some(instrument) = chosen {
+            seats.push(Seat { role: voice.role, instrument, level_db: voice.level_db, pan: voice.pan, from: voice.from, figures: voice.figures });
+        }
+    }
+    for &instrument in &brief.wanted {
+        seat_the_wanted(instrument, &mut seats);
+    }
+    if !seats.iter().any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure)) {
+        if let Some(&instrument) = CHORDAL.iter().find(|&&instrument| brief.admits(instrument)) {
+            seats.push(added(instrument, Role::Comp));
+        }
+    }
+    // The harmony is never left to parts that enter late.
+    if !seats.iter().any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure) && seat.from <= 0.05) {
+        if let Some(seat) = seats.iter_mut().find(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure)) {
+            seat.from = 0.0;
+        }
+    }
+    seats.truncate(PART_LIMIT);
+    seats
+}
+
+/// Gives an instrument that was asked for a seat, in place of one of the same purpose that was not, or beside it.
+fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
+    if let Some(seat) = seats.iter_mut().find(|seat| seat.instrument == instrument && seat.role != Role::Fills) {
+        seat.from = 0.0;
+        return;
+    }
+    let role = usual_role(instrument);
+    let one_of_a_kind = matches!(role, Role::Drums | Role::Bass);
+    if one_of_a_kind {
+        if let Some(seat) = seats.iter_mut().find(|seat| seat.role == role) {
+            seat.instrument = instrument;
+            seat.from = 0.0;
+            return;
+        }
+    }
+    let place = seats.iter().position(|seat| seat.role == Role::Fills).unwrap_or(seats.len());
+    seats.insert(place.min(PART_LIMIT - 1), added(instrument, role));
+}
+
+/// A seat with patterns that suit any style.
+fn added(instrument: I, role: Role) -> Seat {
+    let figures: &'static [Figure] = match role {
+        Role::Drums => const { &[beat(0, BASIC_SOFT), beat(1, BASIC), beat(2, BASIC_LOUD)] },
+        Role::Percussion => const { &[beat(0, &[(super::style::Piece::Shaker, "x.o.x.o.x.o.x.o."), (super::style::Piece::Tambourine, "....o.......o...")])] },
+        Role::Bass => const { &[line(0, "1---------------"), line(1, "1-------1---5-a-"), line(2, "1---1-1-5---5-a-")] },
+        Role::Comp if instrument.traits().meets(Traits::GUITAR.and(Traits::UKULELE)) && instrument != I::DistortedGuitar => {
+            const { &[strum(0, "D-------d-------"), strum(1, "D---d-u-.-u-d-u-"), strum(2, "D---D-u-d-u-D-u-")] }
+        }
+        Role::Comp => const { &[comp(0, "x---------------"), comp(1, "x-------x---o---"), comp(2, "x---x---x---x---")] },
+        Role::Figure => const { &[pick(0, "1...3...4...3..."), pick(1, "1.3.4.3.5.3.4.3.")] },
+        Role::Pad => HOLD,
+        Role::Fills => ANSWER,
+    };
+    let level_db = match role {
+        Role::Drums | Role::Bass => -3.0,
+        Role::Comp => -5.0,
+        Role::Percussion => -12.0,
+        _ => -8.0,
+    };
+    let pan = match role {
+        Role::Comp => 0.25,
+        Role::Figure => -0.35,
+        Role::Percussion => 0.4,
+        _ => 0.0,
+    };
+    Seat { role, instrument, level_db, pan, from: 0.0, figures }
+}
+
+type Strokes = &'static [(super::style::Piece, &'static str)];
+const BASIC_SOFT: Strokes = &[(super::style::Piece::Kick, "x.......x......."), (super::style::Piece::Rim, "....x.......x...")];
+const BASIC: Strokes = &[(super::style::Piece::Kick, "X.......x......."), (super::style::Piece::Snare, "....x.......x..."), (super::style::Piece::Closed, "x.o.x.o.x.o.x.o.")];
+const BASIC_LOUD: Strokes = &[(super::style::Piece::Kick, "X.....x.x......."), (super::style::Piece::Snare, "....X.......X..."), (super::style::Piece::Closed, "x.x.x.x.x.x.x.x.")];
+
+fn usual_role(instrument: I) -> Role {
+    match instrument {
+        I::AcousticKit | I::BrushKit | I::ElectronicKit => Role::Drums,
+        I::HandPercussion => Role::Percussion,
+        I::FingerBass | I::UprightBass | I::SynthBass | I::SubBass => Role::Bass,
+        I::Piano | I::ElectricPiano | I::Organ | I::SteelGuitar | I::NylonGuitar | I::Ukulele | I::CleanGuitar | I::DistortedGuitar => Role::Comp,
+        I::Strings | I::SynthPad | I::Brass => Role::Pad,
+        I::Vibraphone | I::Glockenspiel | I::Harp | I::SynthPluck => Role::Figure,
+        I::Flute | I::SynthLead => Role::Fills,
+    }
+}
+
+/// Who may stand in where a style's own players are forbidden.
+fn stand_ins(role: Role) -> &'static [I] {
+    match role {
+        Role::Drums => &[I::AcousticKit, I::BrushKit, I::ElectronicKit],
+        Role::Bass => &[I::FingerBass, I::UprightBass, I::SynthBass],
+        Role::Comp => &[I::Piano, I::ElectricPiano, I::SteelGuitar, I::NylonGuitar, I::Organ, I::Harp],
+        Role::Pad => &[I::Strings, I::SynthPad, I::Organ],
+        Role::Figure => &[I::Harp, I::NylonGuitar, I::Piano, I::Vibraphone],
+        Role::Percussion => &[],
+        Role::Fills => &[I::Piano, I::NylonGuitar, I::Flute],
+    }
+}
+
+/// Who can carry the harmony alone, best first.
+const CHORDAL: [I; 15] = [
+    I::Piano,
+    I::ElectricPiano,
+    I::SteelGuitar,
+    I::NylonGuitar,
+    I::Organ,
+    I::Harp,
+    I::CleanGuitar,
+    I::Strings,
+    I::SynthPad,
+    I::Vibraphone,
+    I::Ukulele,
+    I::SynthPluck,
+    I::Brass,
+    I::Glockenspiel,
+    I::DistortedGuitar,
+];

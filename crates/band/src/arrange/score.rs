@@ -1,0 +1,150 @@
+//! What the band plays: the hand-over from arranging to synthesis.
+
+use super::{Instrument, StyleId};
+use crate::{
+    analysis::{Chord, Span},
+    tags::Brief,
+};
+
+/// Everything that synthesis and mastering need to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// The style it is written in.
+    pub style: StyleId,
+    /// The parts, in the order in which they are mixed.
+    pub parts: Vec<Part>,
+    /// Length of the instrumental in seconds: the vocal's and a tail that rings out.
+    pub length_s: f64,
+    /// How far A4 lies from 440 Hz, in cents: the band tunes to the singer.
+    pub tuning_cents: f32,
+    /// Where the final chord falls, in seconds.
+    pub final_chord_s: f64,
+    /// The chords as they are played, those that the arrangement adds in the lead-in and at the end included.
+    pub chords: Vec<(Span, Chord)>,
+    /// The room around the band.
+    pub room: Room,
+    /// How the sum is finished.
+    pub finish: Finish,
+    /// When the voice sounds: the band steps back a little under it.
+    pub voice: Vec<Span>,
+}
+
+/// One instrument's part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Who plays it.
+    pub instrument: Instrument,
+    /// What it is for.
+    pub(crate) role: Role,
+    /// −1 left … 1 right.
+    pub pan: f32,
+    /// Level in decibels against the style's balance.
+    pub level_db: f32,
+    /// Notes in time order.
+    pub notes: Vec<ScoreNote>,
+}
+
+/// What a part is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// The kit.
+    Drums,
+    /// Percussion beside the kit.
+    Percussion,
+    /// The bass line.
+    Bass,
+    /// Chords in rhythm.
+    Comp,
+    /// Held chords.
+    Pad,
+    /// Broken chords.
+    Figure,
+    /// Answers in the singer's gaps.
+    Fills,
+}
+
+/// One note.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoreNote {
+    /// Start in seconds from the vocal's first sample; never negative.
+    pub start_s: f64,
+    /// Length in seconds.
+    pub length_s: f64,
+    /// MIDI note number; for kits the General MIDI number of the piece.
+    pub midi: u8,
+    /// How hard, 0..1.
+    pub velocity: f32,
+    /// How it is played.
+    pub articulation: Articulation,
+}
+
+/// How a note is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Articulation {
+    /// As written.
+    Normal,
+    /// Damped with the palm or the hand.
+    Muted,
+    /// Left ringing into the next ones.
+    Ringing,
+}
+
+/// The room around the band.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Room {
+    /// Time in which the reverb falls by 60 dB.
+    pub decay_s: f32,
+    /// Share of reverb, 0 (dry) to 1.
+    pub wet: f32,
+    /// Share of echo, 0 (none) to 1.
+    pub delay: f32,
+    /// Time between echoes in seconds.
+    pub delay_s: f32,
+}
+
+/// How the sum is finished.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Finish {
+    /// −1 dark … 1 bright.
+    pub brightness: f32,
+    /// Saturation and wear, 0..1.
+    pub grit: f32,
+    /// How far the held and comping parts step back under the voice, in decibels.
+    pub duck_db: f32,
+}
+
+/// How the arranger works, apart from what the tags say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// How strongly the style's habits hold against the singer's own dynamics, 0..1.
+    pub style_weight: f32,
+    /// How closely time and dynamics follow the singer, 0..1.
+    pub audio_weight: f32,
+    /// Which take of the request this is, from 0: takes choose other variants.
+    pub take: usize,
+}
+
+impl Score {
+    /// The instruments that play at least one note, in score order without repeats.
+    pub fn instruments(&self) -> Vec<Instrument> {
+        let mut found: Vec<Instrument> = Vec::new();
+        for part in self.parts.iter().filter(|part| !part.notes.is_empty()) {
+            if !found.contains(&part.instrument) {
+                found.push(part.instrument);
+            }
+        }
+        found
+    }
+
+    /// The first instrument or piece of a kit in the score that `brief` does not allow: the guarantee is that there is none.
+    pub fn breach(&self, brief: &Brief) -> Option<Instrument> {
+        self.parts
+            .iter()
+            .find(|part| {
+                let piece_forbidden = part.instrument.is_percussion()
+                    && part.notes.iter().any(|note| super::drums::piece_traits(note.midi).is_some_and(|traits| brief.forbidden.meets(traits)));
+                !brief.admits(part.instrument) || piece_forbidden
+            })
+            .map(|part| part.instrument)
+    }
+}

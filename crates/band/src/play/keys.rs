@@ -1,0 +1,147 @@
+//! Piano, electric piano, organ, vibraphone, bells and flute.
+
+use super::wave::{Envelope, Filter, Partials, Scratch, Strike, advance, decay_per_frame, sine};
+use crate::chance::Noise;
+
+/// A struck string: inharmonic partials, the low ones in two polarisations that beat against each other and fade at two speeds.
+///
+/// Stretch after Fletcher's f·n·√(1 + B·n²); the hammer softens with force and strikes at an eighth of the string.
+pub(super) fn piano(strike: &Strike, out: &mut Scratch) {
+    let register = f32::from(strike.midi) - 60.0;
+    let stretch = 0.000_35 * (register / 16.0).exp2();
+    let ring_s = 9.0 * (-register / 22.0).exp2();
+    let dark_hz = (700.0 + 2600.0 * strike.velocity * strike.velocity) * (register / 40.0).exp2();
+    let mut partials = Partials::new();
+    let count = if strike.midi < 48 { 20 } else { 14 };
+    let mut noise = Noise::new(strike.seed);
+    for n in 1..=count {
+        let number = n as f32;
+        let hz = strike.hz * number * (1.0 + stretch * number * number).sqrt();
+        let hammer = 0.15 + (std::f32::consts::PI * number / 8.0).sin().abs();
+        let amplitude = hammer * number.powf(-0.75) * (-(hz - strike.hz) / dark_hz).exp();
+        let decay_s = ring_s / (1.0 + 0.22 * (number - 1.0));
+        if n <= 4 {
+            let beat = 1.0 + 0.000_25 * noise.next();
+            partials.add(hz, amplitude * 0.68, decay_s * 0.42, 0.0, strike.rate);
+            partials.add(hz * beat, amplitude * 0.32, decay_s * 1.3, 0.0, strike.rate);
+        } else {
+            partials.add(hz, amplitude, decay_s * 0.6, 0.0, strike.rate);
+        }
+    }
+    let release_s = if strike.ringing { 0.7 } else { 0.28 };
+    let envelope = Envelope::new(0.003, release_s, strike.held, strike.rate);
+    out.reset(envelope.frames());
+    let mut thump = Filter::new(380.0, 0.7, strike.rate);
+    let mut thump_level = 0.5 * strike.velocity;
+    let thump_decay = decay_per_frame(0.06, strike.rate);
+    let loud = strike.velocity.powf(1.2) * 0.35;
+    for (frame, sample) in out.left.iter_mut().enumerate() {
+        thump_level *= thump_decay;
+        let knock = if thump_level > 1e-4 { thump.low(noise.next() * thump_level) } else { 0.0 };
+        *sample = (partials.next() + knock) * loud * envelope.at(frame);
+    }
+    out.to_both();
+}
+
+/// Two operators and a tine: the modulation fades as the reed swings out.
+pub(super) fn electric_piano(strike: &Strike, out: &mut Scratch) {
+    let rate = strike.rate;
+    let register = f32::from(strike.midi) - 60.0;
+    let ring_s = 5.5 * (-register / 26.0).exp2();
+    let envelope = Envelope::new(0.004, if strike.ringing { 0.5 } else { 0.16 }, strike.held, rate);
+    out.reset(envelope.frames());
+    let (mut carrier, mut modulator, mut tine) = (0.0f32, 0.0f32, 0.0f32);
+    let step = strike.hz / rate;
+    let tine_step = (strike.hz * 7.02).min(rate * 0.2) / rate;
+    let fall = decay_per_frame(ring_s, rate);
+    let bark_fall = decay_per_frame(1.3, rate);
+    let tine_fall = decay_per_frame(0.35, rate);
+    let mut level = strike.velocity.powf(1.1) * 0.4;
+    let mut index = (0.06 + 0.24 * strike.velocity * strike.velocity) * (-register / 40.0).exp2().min(1.4);
+    let mut ping = 0.07 * strike.velocity;
+    // The stereo tremolo of the cabinet.
+    let mut pan_phase = (strike.start_s * 4.6).fract() as f32;
+    for frame in 0..out.left.len() {
+        let bend = index * sine(advance(&mut modulator, step));
+        let mut phase = advance(&mut carrier, step) + bend;
+        phase -= phase.floor();
+        let body = sine(phase) + ping * sine(advance(&mut tine, tine_step));
+        let sample = body * level * envelope.at(frame);
+        let sway = 0.16 * sine(advance(&mut pan_phase, 4.6 / rate));
+        out.left[frame] = sample * (1.0 + sway);
+        out.right[frame] = sample * (1.0 - sway);
+        level *= fall;
+        index *= bark_fall;
+        ping *= tine_fall;
+    }
+}
+
+/// Drawbars 8', 5⅓', 16', 4', 2⅔' and 2' through a slow rotor.
+pub(super) fn organ(strike: &Strike, out: &mut Scratch) {
+    let mut partials = Partials::new();
+    for (ratio, amplitude) in [(0.5, 0.45), (1.0, 1.0), (1.5, 0.35), (2.0, 0.5), (3.0, 0.22), (4.0, 0.14)] {
+        let phase = (strike.seed % 97) as f32 / 97.0 * ratio;
+        partials.add(strike.hz * ratio, amplitude, f32::INFINITY, phase.fract(), strike.rate);
+    }
+    let envelope = Envelope::new(0.012, 0.07, strike.held, strike.rate);
+    out.reset(envelope.frames());
+    let mut rotor = (strike.start_s * 0.9).fract() as f32;
+    let mut tremble = (strike.start_s * 5.9).fract() as f32;
+    let level = 0.16 * (0.6 + 0.4 * strike.velocity);
+    for frame in 0..out.left.len() {
+        let sample = partials.next() * level * envelope.at(frame);
+        let slow = 0.2 * sine(advance(&mut rotor, 0.9 / strike.rate));
+        let fast = 0.05 * sine(advance(&mut tremble, 5.9 / strike.rate));
+        out.left[frame] = sample * (1.0 + slow + fast);
+        out.right[frame] = sample * (1.0 - slow + fast);
+    }
+}
+
+/// Tuned bars: modes as (ratio, amplitude, share of the decay).
+fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f32, tremolo: f32) {
+    let mut partials = Partials::new();
+    for &(ratio, amplitude, share) in modes {
+        let soft = if ratio > 1.0 { strike.velocity } else { 1.0 };
+        partials.add(strike.hz * ratio, amplitude * soft, ring_s * share, 0.0, strike.rate);
+    }
+    let envelope = Envelope::new(0.002, if strike.ringing { 0.9 } else { 0.35 }, strike.held, strike.rate);
+    out.reset(envelope.frames());
+    let mut phase = (strike.start_s * 4.8).fract() as f32;
+    let level = 0.3 * strike.velocity;
+    for (frame, sample) in out.left.iter_mut().enumerate() {
+        let sway = 1.0 + tremolo * sine(advance(&mut phase, 4.8 / strike.rate));
+        *sample = partials.next() * level * sway * envelope.at(frame);
+    }
+    out.to_both();
+}
+
+/// Vibraphone: the fundamental, its double octave, a hint of the third mode, and the fans.
+pub(super) fn vibraphone(strike: &Strike, out: &mut Scratch) {
+    bar(strike, out, &[(1.0, 1.0, 1.0), (3.98, 0.16, 0.3), (9.2, 0.05, 0.08)], 4.5, 0.18);
+}
+
+/// Glockenspiel: the modes of a free bar (1 : 2.756 : 5.404 : 8.933).
+pub(super) fn glockenspiel(strike: &Strike, out: &mut Scratch) {
+    bar(strike, out, &[(1.0, 1.0, 1.0), (2.756, 0.22, 0.35), (5.404, 0.06, 0.15)], 2.6, 0.0);
+}
+
+/// A breathy tone with few harmonics and a vibrato that comes late.
+pub(super) fn flute(strike: &Strike, out: &mut Scratch) {
+    let rate = strike.rate;
+    let envelope = Envelope::new(0.055, 0.12, strike.held, rate);
+    out.reset(envelope.frames());
+    let mut noise = Noise::new(strike.seed);
+    let mut breath = Filter::new(strike.hz * 2.0, 1.2, rate);
+    let (mut phase, mut vibrato) = (0.0f32, 0.0f32);
+    let level = 0.3 * strike.velocity;
+    for (frame, sample) in out.left.iter_mut().enumerate() {
+        let seconds = frame as f32 / rate;
+        let depth = 0.0045 * ((seconds - 0.25) * 3.0).clamp(0.0, 1.0);
+        let wave = sine(advance(&mut vibrato, 5.1 / rate));
+        let here = advance(&mut phase, strike.hz * (1.0 + depth * wave) / rate);
+        let tone = sine(here) + 0.28 * sine((here * 2.0).fract()) + 0.1 * sine((here * 3.0).fract());
+        let air = breath.band(noise.next()) * 0.09;
+        *sample = (tone * (1.0 + 12.0 * depth * wave) + air) * level * envelope.at(frame);
+    }
+    out.to_both();
+}
