@@ -22,6 +22,8 @@ mod callback;
 mod client;
 mod credits;
 mod envelope;
+#[cfg(test)]
+mod golden;
 mod key;
 mod lenient;
 mod profile;

@@ -1,1 +1,704 @@
-//! t
+//! The client against real servers on loopback ports.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Multipart, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{any, get, post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::*;
+use crate::{AnswerClass, Stage, SubmitRequest};
+
+const KEY: &str = "s3cret-key-0123456789";
+const TOKEN: &str = "t0ken-abcdef";
+const TASK: &str = "0123456789abcdef0123456789abcdef";
+
+fn client_of(profile: Profile, change: impl FnOnce(&mut ClientOptions)) -> Client {
+    // A second test of the same process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut options = ClientOptions::new("backline-test/1");
+    change(&mut options);
+    Client::new(profile, ApiKey::new(KEY).unwrap(), options).unwrap()
+}
+
+fn client(base: &Url) -> Client {
+    client_of(Profile::studio(base.clone()), |_| ())
+}
+
+/// Serves `router` until the test's runtime ends.
+async fn serve(router: Router) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    base
+}
+
+/// A server that answers every request with the same.
+async fn answering(status: u16, headers: &[(&'static str, &str)], body: &str) -> Url {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    let (parts, ()) = response.body(()).unwrap().into_parts();
+    let body = body.to_owned();
+    let answer = move || {
+        let (parts, body) = (parts.clone(), body.clone());
+        async move { Response::from_parts(parts, Body::from(body)) }
+    };
+    serve(Router::new().fallback(any(answer))).await
+}
+
+fn request() -> SubmitRequest {
+    SubmitRequest {
+        upload_url: "https://files.example.com/a.mp3?X-Signature=s3cret".to_owned(),
+        title: "Example".to_owned(),
+        tags: "piano".to_owned(),
+        negative_tags: String::new(),
+        call_back_url: format!("https://hooks.example.com/{TOKEN}"),
+        model: Some("V5".to_owned()),
+        vocal_gender: None,
+        style_weight: None,
+        weirdness_constraint: None,
+        audio_weight: None,
+        lyrics: None,
+        variety: None,
+    }
+}
+
+fn assert_silent(shown: &impl std::fmt::Debug) {
+    let text = format!("{shown:?} {shown:#?}");
+    for secret in [KEY, TOKEN, "X-Signature", "s3cret"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Accepted,
+    Refused(AnswerClass, Option<u64>),
+    NotSent,
+    InDoubt,
+}
+
+#[track_caller]
+fn check(outcome: SubmitOutcome, expected: Outcome) {
+    assert_silent(&outcome);
+    let seen = match &outcome {
+        SubmitOutcome::Accepted(id) => {
+            assert_eq!(id.as_str(), TASK);
+            Outcome::Accepted
+        }
+        SubmitOutcome::Refused {
+            class,
+            retry_after_ms,
+            ..
+        } => Outcome::Refused(*class, *retry_after_ms),
+        SubmitOutcome::NotSent { .. } => Outcome::NotSent,
+        SubmitOutcome::InDoubt { .. } => Outcome::InDoubt,
+    };
+    assert_eq!(seen, expected, "{outcome:?}");
+}
+
+async fn submit_to(base: &Url) -> SubmitOutcome {
+    client(base).submit(&request(), TOKEN).await
+}
+
+#[tokio::test]
+async fn a_submission_is_sent_once_with_all_that_vendors_want() {
+    let seen: Arc<Mutex<Vec<(HeaderMap, Bytes)>>> = Arc::default();
+    let keep = |State(seen): State<Arc<Mutex<Vec<_>>>>, headers: HeaderMap, body: Bytes| async move {
+        seen.lock().unwrap().push((headers, body));
+        format!(r#"{{"code":200,"msg":"success","data":{{"taskId":"{TASK}"}}}}"#)
+    };
+    let router = Router::new()
+        .route("/below/api/v1/generate/add-instrumental", post(keep))
+        .with_state(seen.clone());
+    let base = serve(router).await.join("below/").unwrap();
+    check(submit_to(&base).await, Outcome::Accepted);
+
+    let seen = seen.lock().unwrap();
+    let [(headers, body)] = seen.as_slice() else {
+        panic!("{} requests", seen.len())
+    };
+    assert_eq!(headers[header::AUTHORIZATION], format!("Bearer {KEY}"));
+    assert_eq!(headers[header::USER_AGENT], "backline-test/1");
+    assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+    assert_eq!(headers["idempotency-key"], TOKEN);
+    assert_eq!(
+        serde_json::from_slice::<SubmitRequest>(body).unwrap(),
+        request()
+    );
+}
+
+#[tokio::test]
+async fn every_answer_to_a_submission_has_its_outcome() {
+    use AnswerClass::*;
+    let case = async |status: u16, body: &str, expected: Outcome| {
+        check(
+            submit_to(&answering(status, &[], body).await).await,
+            expected,
+        );
+    };
+    let coded = async |code: i64, class: AnswerClass| {
+        let body = format!(
+            r#"{{"code":{code},"msg":"key {KEY}, source https://x.example/a?X-Signature=s3cret","data":null}}"#
+        );
+        case(200, &body, Outcome::Refused(class, None)).await;
+    };
+    for (code, class) in [
+        (400, RefusedJob),
+        (401, RefusedRun),
+        (405, Wait),
+        (430, Wait),
+        (429, StopForCredits),
+        (455, WaitLong),
+        (531, Refunded),
+    ] {
+        coded(code, class).await;
+    }
+    for (status, class) in [
+        (400, RefusedJob),
+        (401, RefusedRun),
+        (402, StopForCredits),
+        (403, RefusedRun),
+        (429, Wait),
+        (455, WaitLong),
+    ] {
+        case(status, "error code: 1010", Outcome::Refused(class, None)).await;
+    }
+    case(
+        502,
+        "<html><h1>502 Bad Gateway</h1></html>",
+        Outcome::InDoubt,
+    )
+    .await;
+    case(200, "<html>Welcome</html>", Outcome::InDoubt).await;
+    case(
+        200,
+        r#"{"code":200,"msg":"success","data":null}"#,
+        Outcome::InDoubt,
+    )
+    .await;
+    case(
+        200,
+        r#"{"code":500,"msg":"Server error","data":null}"#,
+        Outcome::InDoubt,
+    )
+    .await;
+    let long = format!(
+        r#"{{"code":200,"data":{{"taskId":"{}"}}}}"#,
+        "0".repeat(answer::BODY_LIMIT_BYTES)
+    );
+    case(200, &long, Outcome::InDoubt).await;
+}
+
+#[tokio::test]
+async fn the_wish_to_be_left_alone_reaches_the_caller() {
+    let body = r#"{"code":430,"msg":"slow down","data":null}"#;
+    let base = answering(200, &[("retry-after", "7")], body).await;
+    check(
+        submit_to(&base).await,
+        Outcome::Refused(AnswerClass::Wait, Some(7000)),
+    );
+    let dates = [
+        ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT"),
+    ];
+    let base = answering(429, &dates, "").await;
+    check(
+        submit_to(&base).await,
+        Outcome::Refused(AnswerClass::Wait, Some(20_000)),
+    );
+    let error = client(&base).credits().await.unwrap_err();
+    assert_eq!(
+        (error.class(), error.retry_after_ms(), error.is_retryable()),
+        (AnswerClass::Wait, Some(20_000), true)
+    );
+}
+
+#[tokio::test]
+async fn what_never_left_is_not_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed: Url = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    drop(listener);
+    check(submit_to(&closed).await, Outcome::NotSent);
+    // A name that can't exist (RFC 6761), and a server that speaks no TLS.
+    check(
+        submit_to(&"http://nowhere.invalid/".parse().unwrap()).await,
+        Outcome::NotSent,
+    );
+    let mut plain = answering(200, &[], "").await;
+    plain.set_scheme("https").unwrap();
+    check(submit_to(&plain).await, Outcome::NotSent);
+    // A token that no header can carry.
+    check(
+        client(&closed).submit(&request(), "a\nb").await,
+        Outcome::NotSent,
+    );
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_in_doubt_unless_the_task_id_had_come() {
+    /// A server that reads the request, writes `answer` and hangs up.
+    async fn cutting(answer: &'static str) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut buffer = vec![0; 64 * 1024];
+            let _ = socket.read(&mut buffer).await.unwrap();
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        });
+        base
+    }
+    check(submit_to(&cutting("").await).await, Outcome::InDoubt);
+    check(
+        submit_to(&cutting("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":200").await)
+            .await,
+        Outcome::InDoubt,
+    );
+    let whole = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":200,\"data\":{\"taskId\":\"0123456789abcdef0123456789abcdef\"}}";
+    check(submit_to(&cutting(whole).await).await, Outcome::Accepted);
+}
+
+#[tokio::test]
+async fn a_silent_server_leaves_a_submission_in_doubt() {
+    // The kernel accepts the connection and takes the request; nobody answers it.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base: Url = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let client = client_of(Profile::studio(base), |options| {
+        options.call_timeout = Duration::from_millis(100)
+    });
+    check(client.submit(&request(), TOKEN).await, Outcome::InDoubt);
+    let error = client.credits().await.unwrap_err();
+    assert!(
+        matches!(error.kind(), CallErrorKind::Broken { .. }) && error.is_retryable(),
+        "{error:?}"
+    );
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_submission_follows_no_redirect() {
+    let target = answering(
+        200,
+        &[],
+        &format!(r#"{{"code":200,"data":{{"taskId":"{TASK}"}}}}"#),
+    )
+    .await;
+    let moved = answering(308, &[("location", target.as_str())], "").await;
+    check(
+        submit_to(&moved).await,
+        Outcome::Refused(AnswerClass::RefusedRun, None),
+    );
+    let found = answering(302, &[("location", target.as_str())], "").await;
+    check(submit_to(&found).await, Outcome::InDoubt);
+}
+
+#[tokio::test]
+async fn questions_are_asked_and_their_answers_understood() {
+    let details = |uri: axum::http::Uri| async move {
+        assert_eq!(uri.query(), Some("taskId=0123456789abcdef0123456789abcdef"));
+        include_str!("../../../../tests/fixtures/wire/record-info/success.json")
+    };
+    let router = Router::new()
+        .route("/api/v1/generate/record-info", get(details))
+        .route(
+            "/api/v1/generate/credit",
+            get(async || r#"{"code":200,"msg":"success","data":87.5}"#),
+        )
+        .route(
+            "/link",
+            post(async |body: String| {
+                assert_eq!(body, r#"{"url":"https://cdn.example.com/a.mp3?sig=1"}"#);
+                r#"{"code":200,"msg":"success","data":"https://short.example.com/x"}"#
+            }),
+        );
+    let mut profile = Profile::studio(serve(router).await);
+    let url = "https://cdn.example.com/a.mp3?sig=1";
+    let unsupported = client_of(profile.clone(), |_| ())
+        .download_link(url)
+        .await
+        .unwrap_err();
+    assert_eq!(unsupported.kind(), &CallErrorKind::Unsupported);
+    profile.download_link_path = Some("/link".to_owned());
+    let client = client_of(profile, |_| ());
+    let view = client.record_info(&TASK.into()).await.unwrap();
+    assert_eq!((view.stage, view.tracks.len()), (Stage::Complete, 2));
+    assert_eq!(client.credits().await.unwrap(), 87.5);
+    assert_eq!(
+        client.download_link(url).await.unwrap(),
+        "https://short.example.com/x"
+    );
+}
+
+#[tokio::test]
+async fn errors_name_the_call_and_no_secret() {
+    let body = format!(r#"{{"code":401,"msg":"key {KEY} is wrong"}}"#);
+    let client = client(&answering(200, &[], &body).await);
+    let errors = [
+        client.credits().await.unwrap_err(),
+        client.record_info(&TASK.into()).await.unwrap_err(),
+        client
+            .upload_url("https://x.example/a?X-Signature=s3cret", &name())
+            .await
+            .unwrap_err(),
+    ];
+    let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown[0],
+        "can't read the credits: refused with 401: key [key] is wrong"
+    );
+    assert_eq!(
+        shown[2],
+        "can't upload https://x.example/a?…: refused with 401: key [key] is wrong"
+    );
+    assert_silent(&(shown, &errors, &client));
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.class() == AnswerClass::RefusedRun && !error.is_retryable())
+    );
+    let long = answering(200, &[], &"x".repeat(answer::BODY_LIMIT_BYTES + 1)).await;
+    let error = self::client(&long).credits().await.unwrap_err();
+    assert!(
+        matches!(error.kind(), CallErrorKind::TooLarge { .. }),
+        "{error:?}"
+    );
+}
+
+fn name() -> UploadName {
+    UploadName {
+        folder: "user/stems".to_owned(),
+        file_name: "a1b2c3.mp3".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn uploads_arrive_whole() {
+    const ANSWER: &str = include_str!("../../../../tests/fixtures/wire/upload/ok.json");
+    async fn stream(headers: HeaderMap, mut form: Multipart) -> &'static str {
+        assert!(
+            headers.contains_key(header::AUTHORIZATION)
+                && headers.contains_key(header::CONTENT_LENGTH)
+        );
+        let mut fields = Vec::new();
+        while let Some(field) = form.next_field().await.unwrap() {
+            let head = format!(
+                "{} {:?} {:?}",
+                field.name().unwrap(),
+                field.file_name(),
+                field.content_type()
+            );
+            fields.push((head, field.bytes().await.unwrap()));
+        }
+        let expected: [(&str, &[u8]); 3] = [
+            ("uploadPath None None", b"user/stems"),
+            ("fileName None None", b"a1b2c3.mp3"),
+            (r#"file Some("a1b2c3.mp3") Some("audio/mpeg")"#, b"sound"),
+        ];
+        assert!(
+            fields
+                .iter()
+                .map(|(head, body)| (head.as_str(), body.as_ref()))
+                .eq(expected),
+            "{fields:?}"
+        );
+        ANSWER
+    }
+    let router = Router::new()
+        .route("/api/file-stream-upload", post(stream))
+        .route("/api/file-base64-upload", post(async |body: String| {
+            assert_eq!(body, r#"{"base64Data":"data:audio/mpeg;base64,c291bmQ=","uploadPath":"user/stems","fileName":"a1b2c3.mp3"}"#);
+            ANSWER
+        }))
+        .route("/api/file-url-upload", post(async |body: String| {
+            assert_eq!(body, r#"{"fileUrl":"https://x.example/a","uploadPath":"user/stems","fileName":"a1b2c3.mp3"}"#);
+            ANSWER
+        }));
+    let client = client(&serve(router).await);
+    let path = std::env::temp_dir().join(format!("backline-api-upload-{}", std::process::id()));
+    std::fs::write(&path, "sound").unwrap();
+    let all = [
+        client
+            .upload_stream(UploadSource::File(path.clone()), &name(), "audio/mpeg")
+            .await,
+        client
+            .upload_stream(
+                UploadSource::Bytes(Bytes::from_static(b"sound")),
+                &name(),
+                "audio/mpeg",
+            )
+            .await,
+        client.upload_base64(b"sound", &name(), "audio/mpeg").await,
+        client.upload_url("https://x.example/a", &name()).await,
+    ];
+    std::fs::remove_file(&path).unwrap();
+    for uploaded in all {
+        assert_eq!(
+            uploaded.unwrap().download_url,
+            "https://files.example.com/user/stems/a1b2c3.mp3"
+        );
+    }
+    let error = client
+        .upload_stream(UploadSource::File(path), &name(), "audio/mpeg")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), CallErrorKind::File { .. }) && !error.is_retryable(),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_upload_says_whether_to_try_again() {
+    let failed = async |status: u16, body: &str| {
+        let base = answering(status, &[], body).await;
+        client(&base)
+            .upload_url("https://x.example/a", &name())
+            .await
+            .unwrap_err()
+    };
+    let missing = failed(
+        400,
+        include_str!("../../../../tests/fixtures/wire/upload/missing-parameter.json"),
+    )
+    .await;
+    assert_eq!(
+        (missing.class(), missing.is_retryable()),
+        (AnswerClass::RefusedJob, false)
+    );
+    let down = failed(500, r#"{"success":false,"code":500,"msg":"oops"}"#).await;
+    assert_eq!(
+        (down.class(), down.is_retryable()),
+        (AnswerClass::InDoubt, true)
+    );
+}
+
+/// A host of one file of ten bytes that honours ranges.
+async fn files(request: Request) -> Response {
+    const FILE: &str = "0123456789";
+    assert!(
+        !request.headers().contains_key(header::AUTHORIZATION),
+        "the key is for the vendor alone"
+    );
+    assert!(request.headers().contains_key(header::USER_AGENT));
+    let range = request
+        .headers()
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
+    let from = range.map(|range| {
+        range
+            .trim_start_matches("bytes=")
+            .trim_end_matches('-')
+            .parse::<usize>()
+            .unwrap()
+    });
+    let kind = [(header::CONTENT_TYPE, "audio/mpeg")];
+    match (request.uri().path(), from) {
+        ("/plain", _) | ("/ranged", None) => (kind, FILE).into_response(),
+        ("/ranged", Some(from)) if from >= FILE.len() => {
+            StatusCode::RANGE_NOT_SATISFIABLE.into_response()
+        }
+        ("/ranged", Some(from)) => {
+            let range = format!("bytes {from}-9/10");
+            (
+                StatusCode::PARTIAL_CONTENT,
+                kind,
+                [(header::CONTENT_RANGE, range)],
+                &FILE[from..],
+            )
+                .into_response()
+        }
+        ("/wrong-part", _) => (
+            StatusCode::PARTIAL_CONTENT,
+            [(header::CONTENT_RANGE, "bytes 0-9/10")],
+            FILE,
+        )
+            .into_response(),
+        ("/endless", _) => {
+            let chunks = futures::stream::repeat_with(|| {
+                Ok::<_, std::io::Error>(Bytes::from_static(&[0; 1024]))
+            });
+            Body::from_stream(chunks).into_response()
+        }
+        ("/redirect", _) => Redirect::temporary("/plain").into_response(),
+        ("/loop", _) => Redirect::temporary("/loop").into_response(),
+        ("/to-file", _) => Redirect::temporary("file:///etc/passwd").into_response(),
+        _ => StatusCode::GONE.into_response(),
+    }
+}
+
+async fn take(download: &mut Download) -> Result<String, CallError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = download.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(String::from_utf8(bytes).unwrap())
+}
+
+#[tokio::test]
+async fn downloads_are_resumed_or_started_over() {
+    let base = serve(Router::new().fallback(any(files))).await;
+    let client = client(&base);
+    let case = async |path: &str, from: u64, resumed: bool, content: &str| {
+        let mut download = client
+            .download(base.join(path).unwrap().as_str(), from)
+            .await
+            .unwrap();
+        assert_eq!(
+            take(&mut download).await.unwrap(),
+            content,
+            "{path} from {from}"
+        );
+        assert_eq!(
+            (download.resumed, download.total_len),
+            (resumed, Some(10)),
+            "{path} from {from}"
+        );
+        assert_eq!(download.content_type.as_deref(), Some("audio/mpeg"));
+    };
+    case("plain", 0, false, "0123456789").await;
+    case("plain", 4, false, "0123456789").await;
+    case("ranged", 0, false, "0123456789").await;
+    case("ranged", 4, true, "456789").await;
+    case("ranged", 10, false, "0123456789").await;
+    case("redirect", 0, false, "0123456789").await;
+
+    let refused = async |path: &str, from: u64| {
+        let url = format!("{}?X-Signature=s3cret", base.join(path).unwrap());
+        let error = client.download(&url, from).await.unwrap_err();
+        assert_silent(&(error.to_string(), &error));
+        error
+    };
+    assert!(matches!(
+        refused("wrong-part", 4).await.kind(),
+        CallErrorKind::Unreadable { .. }
+    ));
+    assert!(matches!(
+        refused("wrong-part", 0).await.kind(),
+        CallErrorKind::Unreadable { .. }
+    ));
+    assert_eq!(refused("gone", 0).await.http_status(), Some(410));
+    assert!(matches!(
+        refused("loop", 0).await.kind(),
+        CallErrorKind::Forbidden { .. }
+    ));
+    assert!(matches!(
+        refused("to-file", 0).await.kind(),
+        CallErrorKind::Forbidden { .. } | CallErrorKind::Status(307)
+    ));
+}
+
+#[tokio::test]
+async fn a_file_over_the_limit_is_refused_whether_it_says_so_or_not() {
+    let base = serve(Router::new().fallback(any(files))).await;
+    let client = client_of(Profile::studio(base.clone()), |options| {
+        options.download_limit_bytes = 9
+    });
+    let too_large = CallErrorKind::TooLarge { limit_bytes: 9 };
+    let at = |path: &str| base.join(path).unwrap().to_string();
+    assert_eq!(
+        client.download(&at("plain"), 0).await.unwrap_err().kind(),
+        &too_large
+    );
+    assert_eq!(
+        client.download(&at("ranged"), 4).await.unwrap_err().kind(),
+        &too_large
+    );
+    let mut endless = client.download(&at("endless"), 0).await.unwrap();
+    assert_eq!(take(&mut endless).await.unwrap_err().kind(), &too_large);
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_off_is_not_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base: Url = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 64 * 1024];
+        let _ = socket.read(&mut buffer).await.unwrap();
+        socket
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n01234")
+            .await
+            .unwrap();
+    });
+    let mut download = client(&base).download(base.as_str(), 0).await.unwrap();
+    let error = take(&mut download).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), CallErrorKind::Broken { .. }) && error.is_retryable(),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_public_profile_is_not_led_into_our_own_network() {
+    let base = serve(Router::new().fallback(any(files))).await;
+    let mut profile = Profile::studio(base.clone());
+    profile.loopback = false;
+    let client = client_of(profile, |_| ());
+    let localhost = format!("http://localhost:{}/plain", base.port().unwrap());
+    for url in [
+        base.join("plain").unwrap().as_str(),
+        &localhost,
+        "http://[::1]/",
+        "file:///etc/passwd",
+        "not an address",
+    ] {
+        let error = client.download(url, 0).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), CallErrorKind::Forbidden { .. }),
+            "{url}: {error:?}"
+        );
+        assert!(!error.is_retryable());
+    }
+}
+
+/// The redirect policy of a public profile, on a connection that the guard lets through: only the first step is to loopback.
+#[tokio::test]
+async fn a_redirect_into_our_own_network_is_not_followed() {
+    let inner = serve(Router::new().fallback(any(async || "the inner service"))).await;
+    let outer = answering(302, &[("location", inner.as_str())], "").await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let guard = guard::Guard {
+        allow_private: false,
+    };
+    let http = reqwest::Client::builder()
+        .redirect(guard.redirects())
+        .no_proxy()
+        .build()
+        .unwrap();
+    let error = http.get(outer).send().await.unwrap_err();
+    assert_eq!(
+        answer::forbidden(&error).as_deref(),
+        Some("the address lies in a private network")
+    );
+}
+
+#[test]
+fn a_client_says_who_is_calling() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for user_agent in ["", " ", "a\nb"] {
+        let options = ClientOptions::new(user_agent);
+        let refused =
+            Client::new(Profile::sunoapi(), ApiKey::new(KEY).unwrap(), options).unwrap_err();
+        assert_eq!(refused, ClientError::UserAgent);
+    }
+}
