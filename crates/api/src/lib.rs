@@ -17,7 +17,13 @@
 //!
 //! The crate decides nothing about retries, pacing or money; it only says what an answer means.
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that unwraps says where it failed"))]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that unwraps says where it failed"
+    )
+)]
 
 mod callback;
 #[cfg(feature = "client")]
