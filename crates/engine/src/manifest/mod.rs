@@ -1,1 +1,31 @@
-//! manifest
+//! A manifest and what it means: YAML in, a [`Plan`](crate::plan::Plan) or every mistake at once out.
+//!
+//! [`load`] reads the file, what it imports and the project's `backline.yaml`, opens the stems, and touches nothing else: no
+//! network, no clock, and no environment variable that the manifest does not list. The same files give the same plan on every
+//! machine. The program's commands call it; the driver carries its plan out.
+
+mod diagnostic;
+mod expand;
+mod fields;
+mod helpers;
+mod key;
+mod layer;
+mod limits;
+mod load;
+pub mod lock;
+mod matrix;
+mod node;
+mod output;
+mod provider;
+mod recordings;
+mod selection;
+mod settings;
+mod source;
+mod stems;
+mod template;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub use load::{DEFAULT_MAX_JOBS, LoadOptions, Loaded, load};
+pub use output::{Output, OutputError, TrackName};
+pub use selection::{Filter, NotAFilter, Selection};

@@ -1,0 +1,217 @@
+//! `limits`, `retries`, `callbacks` and `reports`: what bounds a run and what it leaves behind.
+
+use std::net::SocketAddr;
+
+use backline_api::Profile;
+
+use super::diagnostic::{Report, suggestion};
+use super::fields::{self, Fields, Text, wrong};
+use super::node::{Node, Value};
+use super::provider;
+use super::stems::Fixed;
+use crate::plan::{Callbacks, Limits, Rate, ReportKind, Retries};
+
+/// Tasks in flight unless the manifest says otherwise: plenty for one account, gentle on the vendor.
+const DEFAULT_CONCURRENCY: u32 = 8;
+/// Most purchases of one job whose task failed.
+const MAX_RETRIES: u64 = 10;
+
+const UNITS_MS: &[(&str, u64)] =
+    &[("ms", 1), ("s", 1_000), ("min", 60_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// What bounds a run if the manifest says nothing.
+pub(crate) fn default_limits(profile: &Profile) -> Limits {
+    Limits {
+        concurrency: DEFAULT_CONCURRENCY.min(profile.max_in_flight),
+        rate: Rate { count: profile.rate.count, window_ms: profile.rate.window_ms },
+        credits: None,
+        deadline_ms: None,
+    }
+}
+
+/// Reads `limits`; what the profile allows bounds them.
+pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -> Limits {
+    let mut limits = default_limits(profile);
+    let keys = ["concurrency", "rate", "credits", "deadline"];
+    let Some(fields) = Fields::read(node, "`limits`", &keys, report) else { return limits };
+    if let Some(node) = fields.get("concurrency") {
+        let most = u64::from(profile.max_in_flight);
+        if let Some(number) = fields::whole(node, "`concurrency`", 1..=most, report) {
+            limits.concurrency = number as u32;
+        }
+    }
+    if let Some(node) = fields.get("rate")
+        && let Some(given) = rate(node, report)
+    {
+        let allowed = profile.rate;
+        // Tighter in both senses: no more at once, and no more over time.
+        let faster = u128::from(given.count) * u128::from(allowed.window_ms)
+            > u128::from(allowed.count) * u128::from(given.window_ms);
+        if given.count > allowed.count || faster {
+            report
+                .error_at(
+                    node.span,
+                    format!("this rate is above what `{}` allows", profile.name),
+                    format!("at most {}/{}", allowed.count, duration_text(allowed.window_ms)),
+                )
+                .help("leave `rate` out to use the provider's own");
+        } else {
+            limits.rate = given;
+        }
+    }
+    limits.credits = fields.get("credits").and_then(|node| fields::amount(node, "`credits`", report));
+    limits.deadline_ms = fields.get("deadline").and_then(|node| duration(node, "`deadline`", report));
+    limits
+}
+
+/// Reads `20/10s`.
+pub(crate) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
+    let parsed = match &node.value {
+        Value::Text(text) => text.split_once('/').and_then(|(count, window)| {
+            let count = count.trim().parse::<u32>().ok().filter(|count| *count > 0)?;
+            let window = window.trim();
+            let window_ms =
+                if window.starts_with(|char: char| char.is_ascii_digit()) { parse(window)? } else { parse(&format!("1{window}"))? };
+            Some(Rate { count, window_ms })
+        }),
+        _ => None,
+    };
+    if parsed.is_none() {
+        let shown = node.scalar_text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+        report.error_at(node.span, format!("`rate` can't be {shown}"), "expected a number in a time, like `20/10s`");
+    }
+    parsed
+}
+
+/// Reads `2h`, `90s`, `1h 30m`.
+fn duration(node: &Node, what: &str, report: &mut Report) -> Option<u64> {
+    let parsed = match &node.value {
+        Value::Text(text) => parse(text),
+        _ => None,
+    };
+    if parsed.is_none() {
+        let shown = node.scalar_text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+        report
+            .error_at(node.span, format!("{what} can't be {shown}"), "expected a time, like `2h` or `1h 30m`")
+            .help("the units are ms, s, m, h and d");
+    }
+    parsed
+}
+
+fn parse(text: &str) -> Option<u64> {
+    let mut total = 0_u64;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|char: char| !char.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        let letters = rest.find(|char: char| !char.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (_, unit_ms) = UNITS_MS.iter().find(|(unit, _)| *unit == &rest[..letters])?;
+        total = total.checked_add(number.checked_mul(*unit_ms)?)?;
+        rest = rest[letters..].trim_start();
+    }
+    (total > 0).then_some(total)
+}
+
+/// A time in the largest unit that it is a whole number of.
+fn duration_text(ms: u64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let found = units.into_iter().find(|(_, unit_ms)| ms >= *unit_ms && ms.is_multiple_of(*unit_ms));
+    found.map_or_else(|| format!("{ms}ms"), |(unit, unit_ms)| format!("{}{unit}", ms / unit_ms))
+}
+
+/// Reads `retries`.
+pub(crate) fn read_retries(node: Option<&Node>, report: &mut Report) -> Retries {
+    let mut retries = Retries::default();
+    if let Some(node) = node
+        && let Some(fields) = Fields::read(node, "`retries`", &["task_failed"], report)
+        && let Some(node) = fields.get("task_failed")
+        && let Some(times) = fields::whole(node, "`task_failed`", 0..=MAX_RETRIES, report)
+    {
+        retries.task_failed = times as u32;
+    }
+    retries
+}
+
+/// Reads `callbacks`.
+pub(crate) fn read_callbacks(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Callbacks> {
+    let fields = Fields::read(node, "`callbacks`", &["listen", "public_url", "hmac_key"], report)?;
+    for key in ["listen", "public_url"] {
+        if fields.get(key).is_none() {
+            report
+                .error_at(node.span, format!("`callbacks` has no `{key}`"), format!("add `{key}: …`"))
+                .help("without callbacks tasks are polled, which works everywhere: leave `callbacks` out if in doubt");
+        }
+    }
+    let listen = fields.text("listen", report).and_then(|text| match text.text.parse::<SocketAddr>() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            report.error_at(text.span, "`listen` is not an address", "expected an IP address and a port, like `127.0.0.1:8787`");
+            None
+        }
+    });
+    let public_url = fields.text("public_url", report).and_then(|text: Text| {
+        let rendered = fixed(&text, report)?;
+        provider::url(&text, &rendered, "public_url", report)
+    });
+    let hmac_key_env = fields.get("hmac_key").and_then(|node| provider::secret(node, "`hmac_key`", report));
+    Some(Callbacks { listen: listen?, public_url: public_url?, hmac_key_env })
+}
+
+/// Reads `reports`; both kinds unless the manifest chooses.
+pub(crate) fn read_reports(node: Option<&Node>, report: &mut Report) -> Vec<ReportKind> {
+    let Some(node) = node else { return vec![ReportKind::Csv, ReportKind::Json] };
+    let mut kinds = Vec::new();
+    for item in fields::list(node, "`reports`", report).unwrap_or_default() {
+        let Value::Text(name) = &item.value else {
+            wrong(item, "a report is named by a string", "`csv` or `json`", report);
+            continue;
+        };
+        let kind = match &**name {
+            "csv" => ReportKind::Csv,
+            "json" => ReportKind::Json,
+            other => {
+                let help = suggestion(other, ["csv", "json"]);
+                report.error_at(item.span, format!("there is no report `{other}`"), "expected csv or json").maybe_help(help);
+                continue;
+            }
+        };
+        if kinds.contains(&kind) {
+            report.error_at(item.span, format!("the report `{name}` is named twice"), "named again here");
+        } else {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<u64>) {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+        check("2h", Some(7_200_000));
+        check("1h 30m", Some(5_400_000));
+        check("1h30min", Some(5_400_000));
+        check("250ms", Some(250));
+        check("1d", Some(86_400_000));
+        check("", None);
+        check("0s", None);
+        check("2", None);
+        check("h", None);
+        check("2 fortnights", None);
+        check("99999999999999999999h", None);
+        check("18446744073709551615d", None);
+        assert_eq!(duration_text(10_000), "10s");
+        assert_eq!(duration_text(5_400_000), "90m");
+        assert_eq!(duration_text(250), "250ms");
+    }
+}

@@ -1,0 +1,271 @@
+//! The lock file: what a manifest meant when someone last agreed to it, to be committed beside it.
+//!
+//! One line a job, sorted as the plan is, so that a change of the manifest is a readable change of the lock. `plan --locked`
+//! fails when the two differ; [`compare`] says in what.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::source::read_text;
+use crate::plan::{JobKey, Plan, Settings, StemSource};
+
+/// The version that is written.
+const VERSION: u32 = 1;
+/// Longest lock that is read: 100,000 jobs take about 40 MB.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// What a manifest means, in a form to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lock {
+    /// The provider profile's name.
+    pub provider: String,
+    /// The jobs, in plan order.
+    pub jobs: Vec<LockedJob>,
+}
+
+/// One job of a lock: a line of its file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedJob {
+    /// Its key.
+    pub key: JobKey,
+    /// The stem's id.
+    pub stem: String,
+    /// The preset's name.
+    pub preset: String,
+    /// The sweep point.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub sweep: IndexMap<String, String>,
+    /// The take.
+    pub take: u32,
+    /// The stem's content, or its address, hashed.
+    pub recording: String,
+    /// What will be sent.
+    pub settings: Settings,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    backline_lock: u32,
+    provider: String,
+    jobs: usize,
+    digest: String,
+}
+
+/// What differs between a lock and a plan.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct LockDiff {
+    /// Jobs of the plan that the lock does not have.
+    pub added: Vec<LockedJob>,
+    /// Jobs of the lock that the plan does not have.
+    pub dropped: Vec<LockedJob>,
+    /// Jobs of both that would be bought anew.
+    pub changed: Vec<ChangedJob>,
+}
+
+/// A job that means something else than it did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangedJob {
+    /// What it means now.
+    pub job: LockedJob,
+    /// What differs: a setting's name, `recording` or `provider`, with the old and the new value.
+    pub changes: Vec<Change>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// A setting's name, `recording` or `provider`.
+    pub what: String,
+    /// The lock's value; none where it was not set.
+    pub old: Option<String>,
+    /// The plan's value.
+    pub new: Option<String>,
+}
+
+/// Why a lock can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The file can't be read.
+    #[error("can't read the lock `{path}`: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file holds something else.
+    #[error("`{path}`, line {line}, is not a lock: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file was written by a later version.
+    #[error("`{path}` is a lock of version {found}; this version reads version {VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The file can't be written.
+    #[error("can't write the lock `{path}`")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Where a manifest's lock lies: beside it, under its name.
+pub fn default_path(manifest: &Path) -> PathBuf {
+    manifest.with_extension("lock")
+}
+
+impl Lock {
+    /// What a plan means.
+    pub fn of(plan: &Plan) -> Self {
+        let jobs = plan.jobs.iter().map(|job| {
+            let stem = &plan.stems[job.stem];
+            let recording = match &stem.source {
+                StemSource::File(file) => blake3::Hash::from_bytes(file.hash).to_hex()[..16].to_owned(),
+                StemSource::Url(url) => format!("url:{}", &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]),
+            };
+            LockedJob {
+                key: job.key,
+                stem: stem.id.clone(),
+                preset: job.preset.to_string(),
+                sweep: (*job.sweep).clone(),
+                take: job.take,
+                recording,
+                settings: job.settings.clone(),
+            }
+        });
+        Self { provider: plan.provider.profile.name.clone(), jobs: jobs.collect() }
+    }
+
+    /// The lock's file as text: a line about the whole, then a line a job.
+    pub fn to_text(&self) -> String {
+        let mut lines = String::new();
+        for job in &self.jobs {
+            lines.push_str(&serde_json::to_string(job).expect("a locked job has only string keys and finite numbers"));
+            lines.push('\n');
+        }
+        let header = Header {
+            backline_lock: VERSION,
+            provider: self.provider.clone(),
+            jobs: self.jobs.len(),
+            digest: digest(&lines),
+        };
+        let header = serde_json::to_string(&header).expect("a header has only string keys");
+        format!("{header}\n{lines}")
+    }
+}
+
+fn digest(lines: &str) -> String {
+    blake3::hash(lines.as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// Writes a lock: beside the file first, then in its place.
+///
+/// # Errors
+/// When the folder can't be written to.
+pub fn write(path: &Path, lock: &Lock) -> Result<(), LockError> {
+    let failed = |source| LockError::Write { path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(lock.to_text().as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Reads a lock.
+///
+/// # Errors
+/// When there is none, when it was edited or cut off, or when a later version wrote it.
+pub fn read(path: &Path) -> Result<Lock, LockError> {
+    let text = read_text(path, MAX_BYTES)
+        .map_err(|problem| LockError::Read { path: path.to_owned(), reason: problem.to_string() })?;
+    let damaged = |line: usize, reason: String| LockError::Damaged { path: path.to_owned(), line, reason };
+    let (first, lines) = text.split_once('\n').ok_or_else(|| damaged(1, "it has no first line".to_owned()))?;
+    let version = serde_json::from_str::<serde_json::Value>(first).ok().and_then(|it| it["backline_lock"].as_u64());
+    match version {
+        Some(version) if version == u64::from(VERSION) => {}
+        Some(found) => return Err(LockError::Version { path: path.to_owned(), found: found as u32 }),
+        None => return Err(damaged(1, "it does not say `backline_lock`".to_owned())),
+    }
+    let header: Header = serde_json::from_str(first).map_err(|error| damaged(1, error.to_string()))?;
+    if header.digest != digest(lines) {
+        return Err(damaged(1, "its digest is another: the file was edited, merged or cut off; write it anew".to_owned()));
+    }
+    let jobs = lines.lines().enumerate().map(|(at, line)| {
+        serde_json::from_str(line).map_err(|error| damaged(at + 2, error.to_string()))
+    });
+    Ok(Lock { provider: header.provider, jobs: jobs.collect::<Result<_, _>>()? })
+}
+
+/// What differs from a lock to a plan's lock. A job that only changed its name, and so is not bought anew, is one that was
+/// dropped and one that was added.
+pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
+    type Name<'l> = (&'l str, &'l str, Vec<(&'l str, &'l str)>, u32);
+    fn name(job: &LockedJob) -> Name<'_> {
+        let sweep = job.sweep.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        (&job.stem, &job.preset, sweep, job.take)
+    }
+    let mut before: HashMap<Name<'_>, &LockedJob> = old.jobs.iter().map(|job| (name(job), job)).collect();
+    let mut diff = LockDiff::default();
+    for job in &new.jobs {
+        match before.remove(&name(job)) {
+            None => diff.added.push(job.clone()),
+            Some(was) if was.key == job.key => {}
+            Some(was) => {
+                let mut changes = changes(&was.settings, &job.settings);
+                let mut note = |what: &str, old: &str, new: &str| {
+                    if old != new {
+                        changes.push(Change { what: what.to_owned(), old: Some(old.to_owned()), new: Some(new.to_owned()) });
+                    }
+                };
+                note("recording", &was.recording, &job.recording);
+                note("provider", &old.provider, &new.provider);
+                diff.changed.push(ChangedJob { job: job.clone(), changes });
+            }
+        }
+    }
+    diff.dropped = old.jobs.iter().filter(|job| before.contains_key(&name(job))).cloned().collect();
+    diff
+}
+
+fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
+    let fields = |settings: &Settings| -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(settings) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        }
+    };
+    let (old, new) = (fields(old), fields(new));
+    let text = |value: Option<&serde_json::Value>| {
+        value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    super::settings::NAMES
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .map(|name| Change { what: name.to_owned(), old: text(old.get(name)), new: text(new.get(name)) })
+        .collect()
+}
+
+impl LockDiff {
+    /// Whether the plan means what the lock says.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.dropped.is_empty() && self.changed.is_empty()
+    }
+}

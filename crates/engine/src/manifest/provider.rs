@@ -1,0 +1,243 @@
+//! `provider`: a vendor's name, or a table that says how a reseller differs from one.
+//!
+//! A key never stands in a manifest; it names the environment variable that holds it. Nothing is contacted here.
+
+use backline_api::{AnswerClass, Profile, RateLimit};
+use url::Url;
+
+use super::diagnostic::{Report, suggestion};
+use super::fields::{self, Fields, Text, wrong};
+use super::limits;
+use super::node::{Node, Value};
+use super::stems::Fixed;
+use crate::plan::Provider;
+
+/// The environment variable that holds the key unless the manifest names another.
+pub(crate) const DEFAULT_KEY_ENV: &str = "BACKLINE_API_KEY";
+
+const NAMES: &[&str] = &["studio", "sunoapi", "kie"];
+const PROFILES: &[&str] = &["studio", "sunoapi", "kie", "custom"];
+const KEYS: &[&str] = &[
+    "profile",
+    "name",
+    "base_url",
+    "upload_url",
+    "api_key",
+    "price",
+    "rate",
+    "concurrency",
+    "models",
+    "default_model",
+    "codes",
+    "idempotency_key",
+    "submit_path",
+    "record_info_path",
+    "credit_path",
+];
+const CLASSES: &[(&str, AnswerClass)] = &[
+    ("refused_job", AnswerClass::RefusedJob),
+    ("refused_run", AnswerClass::RefusedRun),
+    ("wait", AnswerClass::Wait),
+    ("wait_long", AnswerClass::WaitLong),
+    ("stop_for_credits", AnswerClass::StopForCredits),
+    ("in_doubt", AnswerClass::InDoubt),
+    ("task_failed", AnswerClass::TaskFailed),
+    ("refunded", AnswerClass::Refunded),
+];
+
+/// The studio that a run starts itself; its address is filled in when it listens.
+pub(crate) fn embedded() -> Provider {
+    Provider { profile: Profile::studio(nowhere()), embedded: true, api_key_env: DEFAULT_KEY_ENV.to_owned() }
+}
+
+fn nowhere() -> Url {
+    Url::parse("http://127.0.0.1/").expect("a constant address is valid")
+}
+
+/// Reads `provider`.
+pub(crate) fn read(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider> {
+    match &node.value {
+        Value::Text(name) => match &**name {
+            "studio" => Some(embedded()),
+            "sunoapi" => Some(of(Profile::sunoapi())),
+            "kie" => Some(of(Profile::kie())),
+            other => {
+                let help = suggestion(other, NAMES.iter().copied());
+                report
+                    .error_at(node.span, format!("there is no provider `{other}`"), "expected studio, sunoapi or kie")
+                    .maybe_help(help)
+                    .note("anything else that speaks the contract is a table: `provider: {profile: custom, base_url: …}`");
+                None
+            }
+        },
+        Value::Map(_) => table(node, fixed, report),
+        _ => {
+            wrong(node, "`provider` is a name or a table", "studio, sunoapi, kie, or `{profile: …}`", report);
+            None
+        }
+    }
+}
+
+fn of(profile: Profile) -> Provider {
+    Provider { profile, embedded: false, api_key_env: DEFAULT_KEY_ENV.to_owned() }
+}
+
+fn table(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider> {
+    let fields = Fields::read(node, "`provider`", KEYS, report)?;
+    let Some(kind) = fields.text("profile", report) else {
+        if fields.get("profile").is_none() {
+            report
+                .error_at(node.span, "`provider` names no `profile`", "add `profile: …`")
+                .help("the profiles are studio, sunoapi, kie and custom (sunoapi's contract at your address)");
+        }
+        return None;
+    };
+    let base_url = address(&fields, "base_url", fixed, report);
+    let upload_url = address(&fields, "upload_url", fixed, report);
+    let mut provider = match (kind.text.as_str(), base_url) {
+        ("studio", None) if fields.get("base_url").is_none() => embedded(),
+        ("studio", base_url) => of(Profile::studio(base_url.unwrap_or_else(nowhere))),
+        ("sunoapi" | "kie", base_url) => {
+            let mut profile = if kind.text == "kie" { Profile::kie() } else { Profile::sunoapi() };
+            profile.base_url = base_url.unwrap_or(profile.base_url);
+            of(profile)
+        }
+        ("custom", base_url) => {
+            if fields.get("base_url").is_none() {
+                report.error_at(kind.span, "a custom provider needs a `base_url`", "which has no address of its own");
+            }
+            let base_url = base_url.unwrap_or_else(nowhere);
+            let upload_url = upload_url.clone().unwrap_or_else(|| base_url.clone());
+            of(Profile { name: "custom".to_owned(), base_url, upload_url, ..Profile::sunoapi() })
+        }
+        (other, _) => {
+            let help = suggestion(other, PROFILES.iter().copied());
+            report
+                .error_at(kind.span, format!("there is no profile `{other}`"), "expected studio, sunoapi, kie or custom")
+                .maybe_help(help);
+            return None;
+        }
+    };
+    if let Some(url) = upload_url {
+        provider.profile.upload_url = url;
+    }
+    if let Some(name) = fields.text("name", report) {
+        provider.profile.name = name.text;
+    }
+    if let Some(node) = fields.get("api_key")
+        && let Some(env) = secret(node, "`api_key`", report)
+    {
+        provider.api_key_env = env;
+    }
+    amend(&mut provider.profile, &fields, report);
+    Some(provider)
+}
+
+/// The simple differences from the profile.
+fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Report) {
+    if let Some(price) = fields.get("price").and_then(|node| fields::amount(node, "`price`", report)) {
+        profile.price_credits = price;
+    }
+    if let Some(rate) = fields.get("rate").and_then(|node| limits::rate(node, report)) {
+        profile.rate = RateLimit { count: rate.count, window_ms: rate.window_ms };
+    }
+    if let Some(most) = fields.get("concurrency").and_then(|node| fields::whole(node, "`concurrency`", 1..=10_000, report)) {
+        profile.max_in_flight = most as u32;
+    }
+    if let Some(promise) = fields.get("idempotency_key").and_then(|node| fields::truth(node, "`idempotency_key`", report)) {
+        profile.idempotency_key = promise;
+    }
+    if let Some(items) = fields.get("models").and_then(|node| fields::list(node, "`models`", report)) {
+        let models: Vec<String> =
+            items.iter().filter_map(|item| fields::text(item, "a model", report)).map(|model| model.text).collect();
+        if let Some(first) = models.first() {
+            profile.default_model.clone_from(first);
+        }
+        profile.models = models;
+    }
+    if let Some(model) = fields.text("default_model", report) {
+        profile.default_model = model.text;
+    }
+    let paths = [
+        ("submit_path", &mut profile.submit_path),
+        ("record_info_path", &mut profile.record_info_path),
+        ("credit_path", &mut profile.credit_path),
+    ];
+    for (key, path) in paths {
+        let Some(text) = fields.text(key, report) else { continue };
+        if text.text.starts_with('/') {
+            *path = text.text;
+        } else {
+            report.error_at(text.span, format!("`{key}` is a path on the provider's host"), "expected it to begin with `/`");
+        }
+    }
+    if let Some(codes) = fields.get("codes").and_then(|node| Fields::open(node, "`codes`", report)) {
+        for entry in codes.entries() {
+            let class = fields::text(&entry.node, "an answer's class", report);
+            let Ok(code) = entry.key.parse::<i64>() else {
+                report.error_at(entry.key_span, format!("`{}` is not an answer code", entry.key), "expected a number");
+                continue;
+            };
+            let Some(class) = class else { continue };
+            match CLASSES.iter().find(|(name, _)| *name == class.text) {
+                Some((_, class)) => drop(profile.codes.insert(code, *class)),
+                None => {
+                    let help = suggestion(&class.text, CLASSES.iter().map(|(name, _)| *name));
+                    report
+                        .error_at(class.span, format!("there is no class of answers `{}`", class.text), "not a class")
+                        .maybe_help(help);
+                }
+            }
+        }
+    }
+}
+
+fn address(fields: &Fields<'_>, key: &str, fixed: &Fixed<'_>, report: &mut Report) -> Option<Url> {
+    let text = fields.text(key, report)?;
+    let rendered = fixed(&text, report)?;
+    url(&text, &rendered, key, report)
+}
+
+/// An `http` or `https` address without credentials in it.
+pub(crate) fn url(text: &Text, rendered: &str, key: &str, report: &mut Report) -> Option<Url> {
+    let problem = match Url::parse(rendered) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => format!("has the scheme `{}`", url.scheme()),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => "holds a user name or a password".to_owned(),
+        Ok(url) if !url.has_host() => "names no host".to_owned(),
+        Ok(url) => return Some(url),
+        Err(error) => format!("is not an address: {error}"),
+    };
+    report.error_at(text.span, format!("`{key}` {problem}"), "expected an `https://` address");
+    None
+}
+
+/// Reads `{env: NAME}`; a secret written out is refused without being shown.
+pub(crate) fn secret(node: &Node, what: &str, report: &mut Report) -> Option<String> {
+    if let Value::Text(_) | Value::Number { .. } = &node.value {
+        let name = what.trim_matches('`');
+        report.secret_at(node.span, format!("a key never stands in a manifest, and {what} holds one")).help(format!(
+            "put it into an environment variable and write `{name}: {{env: NAME}}`; if this file was shared, change the key"
+        ));
+        return None;
+    }
+    let fields = Fields::read(node, what, &["env"], report)?;
+    let Some(name) = fields.text("env", report) else {
+        if fields.get("env").is_none() {
+            report.error_at(node.span, format!("{what} names no environment variable"), "expected `{env: NAME}`");
+        }
+        return None;
+    };
+    is_env_name(&name, report).then_some(name.text)
+}
+
+/// Whether a text can be an environment variable's name; if not, the report says so.
+pub(crate) fn is_env_name(name: &Text, report: &mut Report) -> bool {
+    let good = name.text.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
+        && !name.text.starts_with(|char: char| char.is_ascii_digit());
+    if !good {
+        report
+            .error_at(name.span, "this is not the name of an environment variable", "expected a name like `SUNO_API_KEY`")
+            .help("give the variable's name, not its value");
+    }
+    good
+}

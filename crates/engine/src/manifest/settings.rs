@@ -1,0 +1,234 @@
+//! The settings of a job: their names, what each may be, and how `defaults`, presets, sweeps and `include` give them.
+
+use std::sync::Arc;
+
+use backline_api::{VocalGender, Weight};
+
+use super::diagnostic::{Report, suggestion};
+use super::fields::wrong;
+use super::node::{Entry, Node, Value};
+use super::source::Span;
+use super::template::{Scope, Template, compile, is_template};
+
+/// Longest title, in characters: the contract's limit.
+pub(crate) const MAX_TITLE: usize = 100;
+/// Title length that every vendor's page allows.
+pub(crate) const SAFE_TITLE: usize = 80;
+/// Tags longer than this are refused by the sibling endpoint.
+pub(crate) const SAFE_TAGS: usize = 1_000;
+/// Longest lyrics, in characters.
+pub(crate) const MAX_LYRICS: usize = 5_000;
+
+/// A setting's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Setting {
+    Title,
+    Tags,
+    NegativeTags,
+    Model,
+    VocalGender,
+    StyleWeight,
+    WeirdnessConstraint,
+    AudioWeight,
+    Lyrics,
+    Variety,
+}
+
+impl Setting {
+    /// All of them, in the order in which keys hash them.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Title,
+        Self::Tags,
+        Self::NegativeTags,
+        Self::Model,
+        Self::VocalGender,
+        Self::StyleWeight,
+        Self::WeirdnessConstraint,
+        Self::AudioWeight,
+        Self::Lyrics,
+        Self::Variety,
+    ];
+
+    /// Its key in a manifest.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Tags => "tags",
+            Self::NegativeTags => "negative_tags",
+            Self::Model => "model",
+            Self::VocalGender => "vocal_gender",
+            Self::StyleWeight => "style_weight",
+            Self::WeirdnessConstraint => "weirdness_constraint",
+            Self::AudioWeight => "audio_weight",
+            Self::Lyrics => "lyrics",
+            Self::Variety => "variety",
+        }
+    }
+
+    /// The setting with this key.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.name() == name)
+    }
+
+    /// Whether it may be left out of a request.
+    fn optional(self) -> bool {
+        !matches!(self, Self::Title | Self::Tags | Self::NegativeTags | Self::Model)
+    }
+}
+
+/// The keys of all settings.
+pub(crate) const NAMES: [&str; 10] = {
+    let mut names = [""; 10];
+    let mut at = 0;
+    while at < 10 {
+        names[at] = Setting::ALL[at].name();
+        at += 1;
+    }
+    names
+};
+
+/// A setting's value, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Typed {
+    Text(Arc<str>),
+    Gender(VocalGender),
+    Weight(Weight),
+    Variety(u8),
+    /// `null`: not sent, whatever a weaker place says.
+    Unset,
+}
+
+/// What a manifest gives for a setting.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) given: Given,
+    pub(crate) span: Span,
+}
+
+/// A value, or a template that becomes one.
+#[derive(Debug)]
+pub(crate) enum Given {
+    Fixed(Typed),
+    Template(Template),
+}
+
+/// A choice, or none, for each setting in the order of [`Setting::ALL`]. Shared: an inherited template is compiled once.
+pub(crate) type Choices = [Option<Arc<Choice>>; 10];
+
+/// A setting's node as it was found, compiled once all variables are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Raw {
+    pub(crate) setting: Setting,
+    pub(crate) key_span: Span,
+    pub(crate) node: Node,
+}
+
+impl Raw {
+    /// Takes an entry whose key is a setting.
+    pub(crate) fn of(entry: &Entry) -> Option<Self> {
+        let setting = Setting::named(&entry.key)?;
+        Some(Self { setting, key_span: entry.key_span, node: entry.node.clone() })
+    }
+
+    /// Checks the value, or compiles the template that makes it.
+    pub(crate) fn compile(&self, scope: &Scope, report: &mut Report) -> Option<Arc<Choice>> {
+        let given = choice(self.setting, &self.node, scope, report)?;
+        Some(Arc::new(Choice { given, span: self.node.span }))
+    }
+}
+
+/// Checks one value of a setting.
+pub(crate) fn choice(setting: Setting, node: &Node, scope: &Scope, report: &mut Report) -> Option<Given> {
+    let name = setting.name();
+    match &node.value {
+        Value::Text(text) if is_template(text) => compile(text, node.span, scope, report).map(Given::Template),
+        Value::Null if setting.optional() => Some(Given::Fixed(Typed::Unset)),
+        Value::Null => {
+            report
+                .error_at(node.span, format!("`{name}` has no value"), "expected a string")
+                .help("write `\"\"` for an empty text");
+            None
+        }
+        Value::List(_) | Value::Map(_) | Value::Bool(_) => {
+            let expected = expected(setting);
+            wrong(node, &format!("`{name}` is {expected}"), expected, report);
+            if matches!(node.value, Value::List(_)) && matches!(setting, Setting::Tags | Setting::NegativeTags) {
+                report.last_help("join the tags into one string: `tags: \"piano, calm\"`");
+            }
+            None
+        }
+        Value::Text(text) if matches!(setting, Setting::StyleWeight | Setting::WeirdnessConstraint | Setting::AudioWeight | Setting::Variety) => {
+            let number = text.trim().parse::<f64>().is_ok();
+            let diagnostic = report.error_at(
+                node.span,
+                format!("`{name}` is {}, not a string", expected(setting)),
+                format!("expected {}", expected(setting)),
+            );
+            if number {
+                diagnostic.help("remove the quotes");
+            }
+            None
+        }
+        Value::Text(_) | Value::Number { .. } => {
+            let text = node.scalar_text().unwrap_or_default();
+            match typed(setting, text) {
+                Ok(value) => Some(Given::Fixed(value)),
+                Err(problem) => {
+                    let help = (setting == Setting::VocalGender)
+                        .then(|| suggestion(text, ["m", "f"]))
+                        .flatten();
+                    report
+                        .error_at(node.span, format!("`{name}` {problem}"), format!("expected {}", expected(setting)))
+                        .maybe_help(help);
+                    None
+                }
+            }
+        }
+    }
+}
+
+/// What a setting is.
+pub(crate) fn expected(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Title => "a string of 1 to 100 characters",
+        Setting::Tags => "a string that is not empty",
+        Setting::NegativeTags | Setting::Model => "a string",
+        Setting::VocalGender => "`m` or `f`",
+        Setting::StyleWeight | Setting::WeirdnessConstraint | Setting::AudioWeight => {
+            "a multiple of 0.01 from 0 to 1"
+        }
+        Setting::Lyrics => "a string of at most 5000 characters",
+        Setting::Variety => "a whole number from 0 to 4",
+    }
+}
+
+/// Checks a text as a setting's value; the error goes after the setting's name.
+pub(crate) fn typed(setting: Setting, text: &str) -> Result<Typed, String> {
+    match setting {
+        Setting::Title => match text.chars().count() {
+            0 => Err("is empty".to_owned()),
+            length if length > MAX_TITLE => Err(format!("has {length} characters, {MAX_TITLE} are allowed")),
+            _ => Ok(Typed::Text(text.into())),
+        },
+        Setting::Tags if text.trim().is_empty() => Err("is empty".to_owned()),
+        Setting::Model if text.trim().is_empty() => Err("is empty".to_owned()),
+        Setting::Tags | Setting::NegativeTags | Setting::Model => Ok(Typed::Text(text.into())),
+        Setting::Lyrics => match text.chars().count() {
+            length if length > MAX_LYRICS => Err(format!("have {length} characters, {MAX_LYRICS} are allowed")),
+            _ => Ok(Typed::Text(text.into())),
+        },
+        Setting::VocalGender => match text {
+            "m" => Ok(Typed::Gender(VocalGender::M)),
+            "f" => Ok(Typed::Gender(VocalGender::F)),
+            other => Err(format!("can't be `{other}`")),
+        },
+        Setting::StyleWeight | Setting::WeirdnessConstraint | Setting::AudioWeight => {
+            let weight = text.trim().parse::<f64>().ok().and_then(|number| Weight::try_from(number).ok());
+            weight.map(Typed::Weight).ok_or_else(|| format!("can't be `{text}`"))
+        }
+        Setting::Variety => match text.trim().parse::<u8>() {
+            Ok(variety @ 0..=4) => Ok(Typed::Variety(variety)),
+            _ => Err(format!("can't be `{text}`")),
+        },
+    }
+}
