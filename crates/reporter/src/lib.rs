@@ -1,1 +1,45 @@
-//! reporter
+//! What happened, told: reports on disk, lines or a bar on the console, a stream of events for programs.
+//!
+//! ```text
+//!  ledger ─► Summary ─┬─► write_reports ─► summary.csv, summary.json
+//!                     ├─► status_text                               (backline status)
+//!                     └─► closing_text ◄─┐
+//!  driver ─► Record ─────► Sink: Progress │ Lines │ JsonEvents      (backline run)
+//! ```
+//!
+//! Everything here is a function of what was recorded: the same summary gives the same bytes, in plan order, and nothing is asked
+//! of the ledger or the network. Only the progress bar looks at a clock, to count a wait down. What a vendor says is shown in its
+//! own words, but never as it came: control characters and everything else that could steer a terminal are replaced, and a
+//! spreadsheet's formulas are defused. A sink that can't write goes silent and says so at the end; it stops neither the run nor
+//! the others.
+//!
+//! Texts for people carry ANSI styles and are readable without them: whoever prints one does so through `anstream`.
+
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that unwraps says where it failed"
+    )
+)]
+
+mod closing;
+mod console;
+mod label;
+mod status;
+mod summary_csv;
+mod summary_json;
+mod tally;
+mod text;
+mod write;
+
+pub use closing::closing_text;
+pub use console::{
+    ConsoleOptions, Ending, JsonEvents, Level, Lines, LogWriter, PlanFacts, Progress, Sink,
+};
+pub use label::job_label;
+pub use status::status_text;
+pub use write::{ReportError, file_name, render, write_reports};
+
+#[cfg(test)]
+mod example;

@@ -1,0 +1,413 @@
+//! The paragraph that closes a run.
+//!
+//! ```text
+//! Some jobs are in doubt.
+//! 24 jobs: 18 kept, 3 failed, 3 in doubt
+//! 36 tracks are kept in tracks, 264 credits spent (balance 1000, then 736)
+//!
+//! Failed:
+//!   2 × 400: The tags name an artist
+//!       chorus × lofi take 1, verse × lofi take 1
+//! …
+//! ```
+//!
+//! Its length is bounded whatever the run's: failures are grouped by what the vendor said, and lists are cut with a count of what was
+//! left out. The reports and `backline status` have the rest.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use backline_engine::event::{Outcome, StopReason};
+use backline_engine::summary::{JobStatus, JobSummary, Summary, Totals};
+
+use crate::console::{BAD, CARE, Ending, GOOD, Level, PLAIN, common_folder, said};
+use crate::label::{fit_label, job_label};
+use crate::text::{clean, count, figure, shell_word, words};
+
+/// Most different failures that are told: with more than these the manifest or the provider is to blame, not a job.
+const MAX_GROUPS: usize = 10;
+
+/// Most jobs that are named for one failure.
+const MAX_NAMED: usize = 3;
+
+/// Most jobs in doubt, and most tracks that could not be fetched, that are told one by one.
+const MAX_LISTED: usize = 10;
+
+/// Widest label in these lists.
+const LABEL_COLUMNS: usize = 80;
+
+/// What a run came to and what to do next, for people. Ends in a line break; quiet runs that kept everything have nothing to
+/// say.
+pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
+    let Ending { summary, reports } = ending;
+    let mut text = String::new();
+    let well = summary.run.outcome == Some(Outcome::Complete);
+    if level > Level::Quiet || !well {
+        text.push_str(&verdict(summary));
+        let _ = writeln!(text, "{}", counts(&summary.totals));
+        let _ = writeln!(text, "{}", gains(summary));
+    }
+    let lists = [
+        failures(summary),
+        unfetched(summary),
+        doubts(summary),
+        next(summary),
+    ];
+    for list in lists.into_iter().filter(|list| !list.is_empty()) {
+        let _ = write!(text, "\n{list}");
+    }
+    let written: Vec<String> = reports
+        .iter()
+        .flatten()
+        .map(|path| clean(&path.display().to_string()))
+        .collect();
+    if level > Level::Quiet && !written.is_empty() {
+        let _ = writeln!(text, "\nReports: {}", written.join(", "));
+    }
+    for error in reports.iter().filter_map(|report| report.as_ref().err()) {
+        let why = std::error::Error::source(error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{BAD}error{BAD:#}: {}",
+            clean(&format!("{error}{why}"))
+        );
+    }
+    text
+}
+
+fn verdict(summary: &Summary) -> String {
+    let (style, verdict) = match &summary.run.outcome {
+        None => (PLAIN, "The run has not ended.".to_owned()),
+        Some(Outcome::Complete) => (GOOD, "All wanted tracks are kept.".to_owned()),
+        Some(Outcome::Failed) => (BAD, "Some jobs failed.".to_owned()),
+        Some(Outcome::InDoubt) => (CARE, "Some jobs are in doubt.".to_owned()),
+        Some(Outcome::Stopped { reason }) => (CARE, format!("Stopped: {}.", stopped(*reason))),
+        Some(Outcome::Refused { code, message, .. }) => (
+            BAD,
+            format!("The provider refuses to go on: {}", said(*code, message)),
+        ),
+    };
+    format!("{style}{verdict}{style:#}\n")
+}
+
+fn stopped(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Signal => "you asked for it",
+        StopReason::Deadline => "limits.deadline is over",
+        StopReason::CreditLimit => "limits.credits is spent",
+        StopReason::Unreachable => "the provider could not be reached for too long",
+        StopReason::Overdue => "the provider's tasks take longer than they should",
+    }
+}
+
+/// `24 jobs: 18 kept, 3 failed, 3 in doubt`.
+pub(crate) fn counts(totals: &Totals) -> String {
+    let states = [
+        (totals.kept, "kept"),
+        (totals.in_progress, "in progress"),
+        (totals.planned, "not bought"),
+        (totals.failed, "failed"),
+        (totals.in_doubt, "in doubt"),
+    ];
+    let present: Vec<String> = states
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    let colon = if present.is_empty() { "" } else { ": " };
+    format!("{}{colon}{}", count(totals.jobs, "job"), present.join(", "))
+}
+
+/// `36 tracks are kept in tracks, 264 credits spent (balance 1000, then 736)`.
+pub(crate) fn gains(summary: &Summary) -> String {
+    let files = summary
+        .jobs
+        .iter()
+        .flat_map(|job| &job.tracks)
+        .filter_map(|track| track.file.as_ref());
+    let place = common_folder(files.map(|file| file.path.as_str()))
+        .map(|folder| format!(" in {}", clean(folder)));
+    let are = if summary.totals.tracks == 1 {
+        "is"
+    } else {
+        "are"
+    };
+    let balance = match (summary.run.balance_before, summary.run.balance_after) {
+        (Some(before), Some(after)) => {
+            format!(" (balance {}, then {})", figure(before), figure(after))
+        }
+        (Some(balance), None) => format!(" (balance before the run: {})", figure(balance)),
+        (None, Some(balance)) => format!(" (balance {})", figure(balance)),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{} {are} kept{}, {} credits spent{balance}",
+        count(summary.totals.tracks, "track"),
+        place.unwrap_or_default(),
+        figure(summary.totals.credits),
+    )
+}
+
+/// A failed job's place among those of which the vendor said the same.
+struct Group<'a> {
+    code: Option<i64>,
+    message: &'a str,
+    jobs: Vec<&'a JobSummary>,
+}
+
+fn failures(summary: &Summary) -> String {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut known = HashMap::new();
+    for job in summary
+        .jobs
+        .iter()
+        .filter(|job| job.state == JobStatus::Failed)
+    {
+        let (code, message) = (job.error_code, job.error.as_deref().unwrap_or_default());
+        let at = *known.entry((code, message)).or_insert_with(|| {
+            groups.push(Group {
+                code,
+                message,
+                jobs: Vec::new(),
+            });
+            groups.len() - 1
+        });
+        groups[at].jobs.push(job);
+    }
+    if groups.is_empty() {
+        return String::new();
+    }
+    // Stable: of two that are as frequent, the one whose job comes first in the plan stands first.
+    groups.sort_by_key(|group| std::cmp::Reverse(group.jobs.len()));
+    let mut text = format!("{BAD}Failed{BAD:#}:\n");
+    for group in groups.iter().take(MAX_GROUPS) {
+        let _ = writeln!(
+            text,
+            "  {} × {}",
+            group.jobs.len(),
+            said(group.code, group.message)
+        );
+        let _ = writeln!(text, "      {}", named(&group.jobs));
+    }
+    left_out(
+        &mut text,
+        groups.len().saturating_sub(MAX_GROUPS),
+        "more reason",
+    );
+    text
+}
+
+fn named(jobs: &[&JobSummary]) -> String {
+    let mut names: Vec<String> = jobs.iter().take(MAX_NAMED).map(|job| label(job)).collect();
+    if jobs.len() > MAX_NAMED {
+        names.push(format!("and {} more", jobs.len() - MAX_NAMED));
+    }
+    names.join(", ")
+}
+
+/// A job's name, short enough for a list.
+pub(crate) fn label(job: &JobSummary) -> String {
+    fit_label(
+        &job_label(&job.stem, &job.preset, &job.sweep, job.take),
+        LABEL_COLUMNS,
+    )
+}
+
+fn unfetched(summary: &Summary) -> String {
+    let problems: Vec<String> = summary
+        .jobs
+        .iter()
+        .flat_map(|job| job.tracks.iter().map(move |track| (job, track)))
+        .filter_map(|(job, track)| {
+            let problem = track.problem.as_deref()?;
+            Some(format!(
+                "  {} track {}: {}\n",
+                label(job),
+                track.index,
+                words(problem)
+            ))
+        })
+        .collect();
+    if problems.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{CARE}Bought, but not fetched yet{CARE:#}:\n");
+    text.extend(problems.iter().take(MAX_LISTED).map(String::as_str));
+    left_out(
+        &mut text,
+        problems.len().saturating_sub(MAX_LISTED),
+        "more track",
+    );
+    text
+}
+
+fn doubts(summary: &Summary) -> String {
+    let jobs: Vec<&JobSummary> = summary
+        .jobs
+        .iter()
+        .filter(|job| job.state == JobStatus::InDoubt)
+        .collect();
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{CARE}In doubt{CARE:#}, for the answer was lost; perhaps bought, so never bought again by itself:\n"
+    );
+    for job in jobs.iter().take(MAX_LISTED) {
+        let _ = writeln!(
+            text,
+            "  {}  {}: {}",
+            short(&job.key),
+            label(job),
+            words(job.error.as_deref().unwrap_or_default())
+        );
+    }
+    left_out(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
+    text.push_str("Look into your account at the provider's, then say of each key:\n");
+    text.push_str(RESOLVE);
+    text
+}
+
+/// What resolves a doubt.
+pub(crate) const RESOLVE: &str = "  \
+  backline resolve KEY --task ID        it was bought, and this is its task\n  \
+  backline resolve KEY --never-bought   it was not bought\n  \
+  backline resolve KEY --buy-again      buy it, even if that pays twice\n";
+
+/// The first digits of a key: enough to name a job.
+pub(crate) fn short(key: &str) -> &str {
+    key.get(..12).unwrap_or(key)
+}
+
+fn next(summary: &Summary) -> String {
+    let again = format!("backline run {}", shell_word(&summary.run.manifest));
+    let totals = &summary.totals;
+    let mut text = match &summary.run.outcome {
+        Some(Outcome::Refused { .. }) => {
+            format!("Next: put right what the provider refuses, then resume with `{again}`.\n")
+        }
+        _ if totals.planned + totals.in_progress > 0 => {
+            format!("Next: resume with `{again}`; nothing is bought twice.\n")
+        }
+        _ if totals.failed > 0 => {
+            format!(
+                "Next: put right what failed, then run `{again}`; jobs that are kept stay as they are.\n"
+            )
+        }
+        _ => String::new(),
+    };
+    let paid = |job: &JobSummary| job.state == JobStatus::Failed && job.credits > 0.0;
+    if summary.jobs.iter().any(paid) {
+        text.push_str("A job that was paid and failed is bought again only as `retries:` in the manifest allows.\n");
+    }
+    text
+}
+
+pub(crate) fn left_out(text: &mut String, number: usize, noun: &str) {
+    if number > 0 {
+        let _ = writeln!(
+            text,
+            "  and {}; the reports have them all",
+            count(number as u64, noun)
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::example;
+    use crate::write::ReportError;
+
+    fn check(summary: &Summary, reports: &[Result<PathBuf, ReportError>], level: Level) -> String {
+        anstream::adapter::strip_str(&closing_text(&Ending { summary, reports }, level)).to_string()
+    }
+
+    #[test]
+    fn a_run_with_failures_and_doubts() {
+        let reports = [
+            Ok(PathBuf::from("summary.csv")),
+            Err(ReportError::File {
+                operation: "put in place",
+                path: PathBuf::from("summary.json"),
+                source: std::io::Error::other("no space left on device"),
+            }),
+        ];
+        insta::assert_snapshot!(check(&example::summary(), &reports, Level::Normal));
+    }
+
+    #[test]
+    fn a_run_that_kept_everything() {
+        let mut summary = example::summary();
+        summary.jobs.truncate(2);
+        summary.totals = Totals {
+            jobs: 2,
+            kept: 2,
+            tracks: 4,
+            credits: 24.0,
+            ..Totals::default()
+        };
+        summary.run.outcome = Some(Outcome::Complete);
+        let reports = [Ok(PathBuf::from("summary.csv"))];
+        insta::assert_snapshot!(check(&summary, &reports, Level::Normal));
+        assert_eq!(check(&summary, &reports, Level::Quiet), "");
+    }
+
+    #[test]
+    fn a_stopped_run_says_how_to_resume() {
+        let mut summary = example::summary();
+        summary.jobs.clear();
+        summary.totals = Totals {
+            jobs: 9,
+            planned: 9,
+            ..Totals::default()
+        };
+        summary.run.manifest = "my songs.yaml".to_owned();
+        summary.run.outcome = Some(Outcome::Stopped {
+            reason: StopReason::Deadline,
+        });
+        insta::assert_snapshot!(check(&summary, &[], Level::Normal));
+    }
+
+    #[test]
+    fn five_hundred_failures_fit_on_a_screen() {
+        let mut summary = example::summary();
+        let failed = summary.jobs[2].clone();
+        summary.jobs = (0..500)
+            .map(|at| JobSummary {
+                error: Some(format!("reason {}", at % 40)),
+                ..failed.clone()
+            })
+            .chain((0..500).map(|_| JobSummary {
+                state: JobStatus::InDoubt,
+                ..failed.clone()
+            }))
+            .collect();
+        let text = check(&summary, &[], Level::Verbose);
+        assert!(text.lines().count() < 50, "{text}");
+        assert!(
+            text.contains("and 30 more reasons") && text.contains("and 490 more jobs"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn no_word_of_a_vendor_steers_the_terminal() {
+        let mut summary = example::summary();
+        for job in &mut summary.jobs {
+            job.error = Some("\u{1b}]0;owned\u{7}\u{202e}".to_owned());
+            job.stem = "\u{1b}[2J".to_owned();
+        }
+        let text = check(&summary, &[], Level::Verbose);
+        assert!(
+            !text
+                .chars()
+                .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'),
+            "{text:?}"
+        );
+    }
+}

@@ -1,0 +1,349 @@
+//! One record as one line for people; a pure function.
+//!
+//! ```text
+//! 12:03:41 accepted     chorus × lofi take 1  task 0123abcd
+//! 12:03:42 refused      verse × lofi take 1  400: the tags name an artist
+//! 12:06:10 kept         chorus × lofi take 1  2 tracks in tracks/chorus
+//! ```
+
+use anstyle::{AnsiColor, Style};
+use backline_engine::event::{Event, Moment, Outcome, Part, Record, TaskStage, Via};
+use backline_engine::machine::Job;
+use backline_engine::summary::JobStatus;
+use jiff::tz::TimeZone;
+
+use super::{ConsoleOptions, Level};
+use crate::label::fit_label;
+use crate::tally::Tally;
+use crate::text::{clean, columns, count, figure, fit, pad, time_of_day, words};
+
+/// Widest label when the output has no width.
+const LABEL_COLUMNS: usize = 120;
+
+/// Width of the column with the word that says what happened.
+const WORD_COLUMNS: usize = 12;
+
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const CARE: Style = AnsiColor::Yellow.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const PLAIN: Style = Style::new();
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// What a record says to people.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Line {
+    /// The least talkative level that shows it.
+    pub(crate) level: Level,
+    style: Style,
+    word: &'static str,
+    /// The job or stem it is about; may be empty.
+    subject: String,
+    detail: String,
+}
+
+impl Line {
+    fn new(level: Level, style: Style, word: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            level,
+            style,
+            word,
+            subject: String::new(),
+            detail: detail.into(),
+        }
+    }
+
+    fn good(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Normal, GOOD, word, detail)
+    }
+
+    fn plain(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Normal, PLAIN, word, detail)
+    }
+
+    fn care(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Normal, CARE, word, detail)
+    }
+
+    fn problem(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Quiet, BAD, word, detail)
+    }
+
+    fn detail(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Verbose, DIM, word, detail)
+    }
+
+    fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
+        self
+    }
+
+    /// The whole line with its time, styled, ending in a line break.
+    pub(crate) fn render(&self, at_ms: i64, options: &ConsoleOptions) -> String {
+        let (time, style) = (time_of_day(at_ms, &options.zone), self.style);
+        let taken = columns(&time) + WORD_COLUMNS + 2;
+        let rest = self.rest(
+            options
+                .columns
+                .map(|wide| usize::from(wide).saturating_sub(taken)),
+        );
+        if rest.is_empty() {
+            return format!("{DIM}{time}{DIM:#} {style}{}{style:#}\n", self.word);
+        }
+        format!(
+            "{DIM}{time}{DIM:#} {style}{}{style:#} {rest}\n",
+            pad(self.word, WORD_COLUMNS)
+        )
+    }
+
+    /// What just happened, for the bar.
+    pub(crate) fn activity(&self) -> String {
+        format!("{} {}", self.word, self.rest(None))
+    }
+
+    /// Subject and detail. On a terminal the subject gives way to the detail, down to half of the room; nothing is cut elsewhere but
+    /// labels beyond all measure.
+    fn rest(&self, room: Option<usize>) -> String {
+        let wanted = columns(&self.detail) + 2;
+        let most = room
+            .map_or(LABEL_COLUMNS, |room| {
+                room.saturating_sub(wanted).max(room / 2)
+            })
+            .min(LABEL_COLUMNS);
+        let subject = fit_label(&self.subject, most);
+        let rest = match (subject.is_empty(), self.detail.is_empty()) {
+            (true, _) => self.detail.clone(),
+            (_, true) => subject,
+            _ => format!("{subject}  {}", self.detail),
+        };
+        // What a problem is must not be cut: a terminal wraps it.
+        match room {
+            Some(room) if self.level != Level::Quiet => fit(&rest, room),
+            _ => rest,
+        }
+    }
+}
+
+/// Takes `record` into `tally` and says it.
+pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line {
+    let change = tally.take_in(record);
+    let becomes = |state| change.as_ref().is_some_and(|change| change.becomes(state));
+    let failed = becomes(JobStatus::Failed);
+    let kept = if becomes(JobStatus::Kept) {
+        change.as_ref().map(|change| kept_files(change.job))
+    } else {
+        None
+    };
+    let line = match &record.event {
+        Event::RunStarted {
+            name,
+            provider,
+            jobs,
+            to_submit,
+        } => Line::plain(
+            "run",
+            format!(
+                "{}: {} with {}, {to_submit} to submit",
+                clean(name),
+                count(*jobs, "job"),
+                clean(provider)
+            ),
+        ),
+        Event::Credits { balance, moment } => {
+            let when = match moment {
+                Moment::Before => "before the first submission",
+                Moment::After => "after the last track",
+            };
+            Line::plain("credits", format!("{} {when}", figure(*balance)))
+        }
+        Event::Paused {
+            until_ms,
+            code,
+            message,
+        } => Line::care(
+            "waiting",
+            format!(
+                "until {}  {}",
+                time_of_day(*until_ms, zone),
+                said(*code, message)
+            ),
+        ),
+        Event::UploadStarted { stem } => Line::detail("uploading", "").about(clean(stem)),
+        Event::Uploaded { stem, .. } => Line::plain("uploaded", "").about(clean(stem)),
+        Event::UploadFailed {
+            stem,
+            message,
+            retried,
+        } => again(*retried, "not uploaded", message).about(clean(stem)),
+        Event::Intent { attempt, .. } => Line::detail("sending", format!("attempt {attempt}")),
+        Event::AskedAgain { attempt } => {
+            Line::care("asking", format!("once more for attempt {attempt}"))
+        }
+        Event::Accepted { task_id, via, .. } => {
+            let how = match via {
+                Via::Answer => "",
+                Via::Callback => ", by a callback",
+                Via::User => ", as you said",
+            };
+            Line::good(
+                "accepted",
+                format!("task {}{how}", clean(&task_id.to_string())),
+            )
+        }
+        Event::Refused { code, message, .. } if failed => {
+            Line::problem("refused", said(*code, message))
+        }
+        Event::Refused { code, message, .. } => Line::care("refused", said(*code, message)),
+        Event::NotSent { message, .. } => Line::care("not sent", words(message)),
+        Event::Lost { message, .. } => Line::problem("in doubt", words(message)),
+        Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
+        Event::Stage { stage, .. } => Line::detail(
+            match stage {
+                TaskStage::Pending => "pending",
+                TaskStage::Text => "text ready",
+                TaskStage::First => "first ready",
+                TaskStage::Complete => "complete",
+            },
+            "",
+        ),
+        Event::TaskFailed {
+            code,
+            message,
+            refunded,
+        } => {
+            let credits = if *refunded {
+                " (credits given back)"
+            } else {
+                ""
+            };
+            Line::problem("failed", format!("{}{credits}", said(*code, message)))
+        }
+        Event::TrackKept { index, part, file } => match kept {
+            Some(kept) => Line::good("kept", kept),
+            None => Line::detail(
+                "fetched",
+                format!("{}  {}", track(*index, *part), clean(&file.path)),
+            ),
+        },
+        Event::TrackFailed {
+            index,
+            part,
+            message,
+            retried,
+        } => again(
+            *retried,
+            "not fetched",
+            &format!("{}: {message}", track(*index, *part)),
+        ),
+        Event::TrackMissing { index, part } => Line::problem(
+            "missing",
+            format!("the file of {} is gone", track(*index, *part)),
+        ),
+        Event::RunEnded { outcome } => Line::detail("end", ended(outcome)),
+    };
+    match &record.job {
+        Some(key) => line.about(tally.label(key)),
+        None => line,
+    }
+}
+
+/// A vendor's words behind its code.
+pub(crate) fn said(code: Option<i64>, message: &str) -> String {
+    match (code, words(message)) {
+        (Some(code), message) if message.is_empty() => format!("code {code}, without a word"),
+        (Some(code), message) => format!("{code}: {message}"),
+        (None, message) if message.is_empty() => "without a word".to_owned(),
+        (None, message) => message,
+    }
+}
+
+/// A run's end in a few words.
+fn ended(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "complete",
+        Outcome::Failed => "some jobs failed",
+        Outcome::InDoubt => "some jobs are in doubt",
+        Outcome::Stopped { .. } => "stopped",
+        Outcome::Refused { .. } => "refused by the provider",
+    }
+}
+
+fn again(retried: bool, word: &'static str, message: &str) -> Line {
+    if retried {
+        Line::care(word, format!("{}; tried again", words(message)))
+    } else {
+        Line::problem(word, words(message))
+    }
+}
+
+fn track(index: u32, part: Part) -> String {
+    match part {
+        Part::Track => format!("track {index}"),
+        Part::Mix => format!("mix {index}"),
+    }
+}
+
+/// `2 tracks in tracks/chorus`.
+fn kept_files(job: &Job) -> String {
+    let tracks = job
+        .task()
+        .map(|task| task.tracks.as_slice())
+        .unwrap_or_default();
+    let paths = tracks
+        .iter()
+        .filter_map(|track| track.kept.as_ref())
+        .map(|file| file.path.as_str());
+    let place = common_folder(paths)
+        .map(|folder| format!(" in {}", clean(folder)))
+        .unwrap_or_default();
+    format!("{}{place}", count(tracks.len() as u64, "track"))
+}
+
+/// The deepest folder that all of `paths` lie in; none when there is no path or the folder has no name.
+pub(crate) fn common_folder<'a>(mut paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let folder = |path: &'a str| path.rfind('/').map_or("", |at| &path[..at]);
+    let mut common = folder(paths.next()?);
+    for path in paths {
+        while !(path.starts_with(common)
+            && (common.is_empty() || path[common.len()..].starts_with('/')))
+        {
+            common = folder(common);
+        }
+    }
+    (!common.is_empty()).then_some(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_folder_of_files() {
+        let check = |paths: &[&'static str]| common_folder(paths.iter().copied());
+        assert_eq!(check(&[]), None);
+        assert_eq!(check(&["a.mp3"]), None);
+        assert_eq!(check(&["out/a.mp3", "out/b.mp3"]), Some("out"));
+        assert_eq!(check(&["out/x/a.mp3", "out/xy/b.mp3"]), Some("out"));
+        assert_eq!(check(&["out/x/a.mp3", "in/b.mp3"]), None);
+        assert_eq!(
+            check(&["/music/a.mp3", "/music/deep/b.mp3"]),
+            Some("/music")
+        );
+    }
+
+    #[test]
+    fn a_line_fits_a_terminal_and_keeps_the_take() {
+        let line = Line::good("accepted", "task 0123")
+            .about("a stem with a long name × a preset with a long name take 3");
+        let options = ConsoleOptions {
+            columns: Some(60),
+            zone: TimeZone::UTC,
+            ..ConsoleOptions::default()
+        };
+        let text = anstream::adapter::strip_str(&line.render(0, &options)).to_string();
+        assert_eq!(
+            text,
+            "00:00:00 accepted     a stem with a long … take 3  task 0123\n"
+        );
+        assert_eq!(columns(text.trim_end()), 60);
+    }
+}

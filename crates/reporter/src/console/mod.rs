@@ -1,0 +1,159 @@
+//! The console: what a run tells while it goes on.
+//!
+//! The caller chooses a [`Sink`]: [`Progress`] on a terminal, [`Lines`] elsewhere, [`JsonEvents`] for programs. Sinks write to what they
+//! are given, texts for people to standard error and events to standard output.
+
+mod json_events;
+mod line;
+mod lines;
+mod progress;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anstream::{AutoStream, ColorChoice};
+use backline_engine::event::Record;
+use backline_engine::plan::JobKey;
+use backline_engine::store::{KnownJob, PlannedRow};
+use backline_engine::summary::Summary;
+use jiff::tz::TimeZone;
+
+pub use json_events::JsonEvents;
+pub(crate) use line::{BAD, CARE, GOOD, PLAIN, common_folder, said};
+pub use lines::Lines;
+pub use progress::{LogWriter, Progress};
+
+use crate::write::ReportError;
+
+/// What follows a run. Called in this order: `plan` once, `record` and `waiting` as often as need be, `finish` once.
+///
+/// No call fails: a sink that can't write keeps the first error, stays silent from then on, and gives the error at the end.
+pub trait Sink: Send {
+    /// Before the first record: what is planned.
+    fn plan(&mut self, plan: &PlanFacts<'_>);
+    /// Something happened and is durable.
+    fn record(&mut self, record: &Record);
+    /// The next submission has to wait for the rate limit until this Unix time in milliseconds. Not recorded anywhere.
+    fn waiting(&mut self, until_ms: i64) {
+        let _ = until_ms;
+    }
+    /// After the last record.
+    ///
+    /// # Errors
+    /// The first error in writing to the sink's output, here or earlier.
+    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()>;
+}
+
+/// What a run is going to do.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanFacts<'a> {
+    /// The manifest's name.
+    pub name: &'a str,
+    /// The provider profile's name.
+    pub provider: &'a str,
+    /// The jobs, in plan order.
+    pub rows: &'a [PlannedRow],
+    /// What the ledger knows of jobs before the run.
+    pub known: &'a HashMap<JobKey, KnownJob>,
+    /// Jobs that are to be submitted.
+    pub to_submit: u64,
+    /// What they will cost, where the provider's price is known.
+    pub credits: Option<f64>,
+    /// The least time that the rate limit allows for submitting them, in milliseconds.
+    pub least_ms: u64,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// The run's summary.
+    pub summary: &'a Summary,
+    /// The reports, as [`write_reports`](crate::write_reports) answered.
+    pub reports: &'a [Result<PathBuf, ReportError>],
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// `-q`: only what went wrong.
+    Quiet,
+    /// What is worth knowing of each job.
+    #[default]
+    Normal,
+    /// `-v`: every event.
+    Verbose,
+}
+
+/// How a console for people looks.
+#[derive(Debug, Clone)]
+pub struct ConsoleOptions {
+    /// How much is told.
+    pub level: Level,
+    /// Whether the output shows colours.
+    pub colour: bool,
+    /// How wide the output is, in columns; none when it has no width, such as a file.
+    pub columns: Option<u16>,
+    /// Where the times of day are told for.
+    pub zone: TimeZone,
+}
+
+impl Default for ConsoleOptions {
+    /// Normal, without colours, of no width, in the machine's time zone.
+    fn default() -> Self {
+        Self {
+            level: Level::default(),
+            colour: false,
+            columns: None,
+            zone: TimeZone::system(),
+        }
+    }
+}
+
+/// Where a sink writes; silent after the first error.
+struct Out {
+    to: AutoStream<Box<dyn Write + Send>>,
+    failed: Option<io::Error>,
+}
+
+impl Out {
+    fn new(to: Box<dyn Write + Send>, colour: bool) -> Self {
+        let choice = if colour {
+            ColorChoice::AlwaysAnsi
+        } else {
+            ColorChoice::Never
+        };
+        Self {
+            to: AutoStream::new(to, choice),
+            failed: None,
+        }
+    }
+
+    /// Writes all of `text` and flushes it, or keeps the error.
+    fn write(&mut self, text: &str) {
+        self.write_bytes(text.as_bytes());
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        if self.failed.is_none() {
+            self.failed = self
+                .to
+                .write_all(bytes)
+                .and_then(|()| self.to.flush())
+                .err();
+        }
+    }
+
+    /// Writes the closing paragraph, apart from the lines before it.
+    fn close_with(&mut self, closing: &str) {
+        if !closing.is_empty() {
+            self.write("\n");
+            self.write(closing);
+        }
+    }
+
+    /// The first error, once.
+    fn outcome(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}

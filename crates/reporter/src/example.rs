@@ -1,0 +1,339 @@
+//! One run of five jobs, told to every sink and written in every report of the tests.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use backline_engine::event::{Record, RunId};
+use backline_engine::machine::{Job, Step};
+use backline_engine::plan::JobKey;
+use backline_engine::store::{Batch, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
+use backline_engine::summary::{Summary, summarise};
+use serde_json::{Value, json};
+
+use crate::console::{Ending, PlanFacts, Sink};
+use crate::write::ReportError;
+
+/// The secret that stands in the records and must stand nowhere else.
+pub(crate) const TOKEN: &str = "s3cr3t";
+
+/// 2026-01-05T12:00:00Z.
+const NOON_MS: i64 = 1_767_614_400_000;
+
+/// A plan, what the ledger knew of it before the run, and the run's records.
+pub(crate) struct Story {
+    run: RunHeader,
+    rows: Vec<PlannedRow>,
+    before: HashMap<JobKey, KnownJob>,
+    records: Vec<Record>,
+}
+
+/// The run's summary.
+pub(crate) fn summary() -> Summary {
+    Story::new().summary()
+}
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        let jobs = [
+            ("chorus", "lofi", json!({"model": "V5"}), 1),
+            ("chorus", "lofi", json!({"model": "V5"}), 2),
+            ("verse", "lofi", json!({"model": "V5"}), 1),
+            (
+                "verse",
+                "jazz",
+                json!({"model": "V5", "style_weight": "0.4"}),
+                1,
+            ),
+            (
+                "verse",
+                "jazz",
+                json!({"model": "V5", "style_weight": "0.4"}),
+                2,
+            ),
+        ];
+        let rows = jobs.into_iter().enumerate().map(|(at, (stem, preset, sweep, take))| {
+            let settings = json!({"title": format!("{stem} ({preset})"), "tags": preset, "negative_tags": "", "model": "V5"});
+            let row = json!({"key": key(at), "stem": stem, "preset": preset, "sweep": sweep, "take": take, "settings": settings});
+            serde_json::from_value(row).unwrap()
+        });
+        let run = json!({
+            "id": "0193-run", "started_ms": NOON_MS, "name": "songs", "manifest": "songs.yaml", "provider": "sunoapi",
+            "account": "a1", "retention_days": 14, "version": "0.1.0",
+        });
+        let mut story = Self {
+            run: serde_json::from_value(run).unwrap(),
+            rows: rows.collect(),
+            before: HashMap::new(),
+            records: Vec::new(),
+        };
+        story.earlier_run();
+        story.this_run();
+        story
+    }
+
+    /// The second job was kept by an earlier run.
+    fn earlier_run(&mut self) {
+        let mut job = Job::default();
+        let events = [
+            intent(),
+            accepted("old0"),
+            stage("complete", "old"),
+            kept(1, "old"),
+            kept(2, "old"),
+        ];
+        for event in events {
+            let Step::Changed(next) = job.step(
+                NOON_MS - 86_400_000,
+                &serde_json::from_value(event).unwrap(),
+            ) else {
+                panic!("a step of the earlier run");
+            };
+            job = next;
+        }
+        self.before.insert(
+            self.rows[1].key,
+            KnownJob {
+                job,
+                account: "a1".to_owned(),
+            },
+        );
+    }
+
+    fn this_run(&mut self) {
+        self.happens(None, json!({"event": "run_started", "name": "songs", "provider": "sunoapi", "jobs": 5, "to_submit": 4}));
+        self.happens(
+            None,
+            json!({"event": "credits", "balance": 1000.0, "moment": "before"}),
+        );
+        self.happens(None, json!({"event": "upload_started", "stem": "chorus"}));
+        self.happens(Some(0), json!({"event": "upload_failed", "stem": "chorus", "message": "connection refused", "retried": true}));
+        self.happens(
+            None,
+            json!({"event": "uploaded", "stem": "chorus", "hash": "00ff"}),
+        );
+        for job in [0, 2, 3, 4] {
+            self.happens(Some(job), intent());
+        }
+        self.happens(Some(0), accepted("0123abcd"));
+        let formula = "=HYPERLINK(\"https://evil.example\")\u{1b}[31m,\nno artists, please";
+        self.happens(Some(2), json!({"event": "refused", "attempt": 1, "class": "refused_job", "code": 400, "message": formula}));
+        self.happens(
+            Some(3),
+            json!({"event": "lost", "attempt": 1, "message": "the connection was reset"}),
+        );
+        self.happens(Some(4), json!({"event": "refused", "attempt": 1, "class": "wait", "code": 405, "message": "Rate limit"}));
+        let until_ms = NOON_MS + 20_000;
+        self.happens(
+            None,
+            json!({"event": "paused", "until_ms": until_ms, "code": 405, "message": "Rate limit"}),
+        );
+        let mut second = intent();
+        second["attempt"] = 2.into();
+        self.happens(Some(4), second);
+        self.happens(
+            Some(4),
+            json!({"event": "accepted", "attempt": 2, "task_id": "4567cdef", "via": "callback"}),
+        );
+        self.happens(Some(0), stage("first", "new"));
+        self.happens(
+            Some(4),
+            json!({"event": "task_failed", "code": 500, "message": "", "refunded": false}),
+        );
+        self.happens(Some(0), stage("complete", "new"));
+        self.happens(Some(0), kept(1, "new"));
+        self.happens(
+            Some(0),
+            json!({"event": "track_failed", "index": 2, "part": "track", "message": "the file ends in the middle", "retried": true}),
+        );
+        self.happens(Some(0), kept(2, "new"));
+        self.happens(
+            None,
+            json!({"event": "credits", "balance": 976.0, "moment": "after"}),
+        );
+        self.happens(
+            None,
+            json!({"event": "run_ended", "outcome": {"how": "in_doubt"}}),
+        );
+    }
+
+    fn happens(&mut self, job: Option<usize>, event: Value) {
+        let seq = self.records.len() as u64 + 1;
+        let record = Record {
+            seq,
+            at_ms: NOON_MS + i64::try_from(seq).unwrap() * 1_000,
+            run: self.run.id.clone(),
+            job: job.map(|at| self.rows[at].key),
+            event: serde_json::from_value(event).unwrap(),
+        };
+        self.records.push(record);
+    }
+
+    pub(crate) fn plan(&self) -> PlanFacts<'_> {
+        PlanFacts {
+            name: &self.run.name,
+            provider: &self.run.provider,
+            rows: &self.rows,
+            known: &self.before,
+            to_submit: 4,
+            credits: Some(48.0),
+            least_ms: 0,
+        }
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.records.clone()
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        summarise(self, &self.run).unwrap()
+    }
+
+    /// An ending that lives as long as a test.
+    pub(crate) fn ending<'a>(&self, reports: &'a [Result<PathBuf, ReportError>]) -> Ending<'a> {
+        Ending {
+            summary: Box::leak(Box::new(self.summary())),
+            reports,
+        }
+    }
+
+    /// Tells all of it to a sink.
+    pub(crate) fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
+        sink.plan(&self.plan());
+        for record in &self.records {
+            sink.record(record);
+        }
+        sink.finish(&self.ending(&[Ok(PathBuf::from("summary.csv"))]))
+    }
+}
+
+fn key(at: usize) -> String {
+    format!("{:02x}", at * 16 + 10).repeat(32)
+}
+
+fn intent() -> Value {
+    json!({"event": "intent", "attempt": 1, "token": TOKEN, "credits": 12.0})
+}
+
+fn accepted(task_id: &str) -> Value {
+    json!({"event": "accepted", "attempt": 1, "task_id": task_id, "via": "answer"})
+}
+
+fn stage(stage: &str, name: &str) -> Value {
+    let track = |at: i64| {
+        let mut facts = json!({"id": format!("{name}-{at}"), "title": format!("Song, \"{name}\" {at}"), "created_ms": NOON_MS + at});
+        if stage == "complete" || at == 1 {
+            facts["audio_url"] = format!("https://cdn.example.com/{name}-{at}.mp3?…").into();
+            facts["duration_s"] = 198.44.into();
+        }
+        facts
+    };
+    json!({"event": "stage", "stage": stage, "tracks": [track(1), track(2)]})
+}
+
+fn kept(index: u32, name: &str) -> Value {
+    let path = format!("tracks/chorus/{name}-{index}.mp3");
+    let file = json!({"path": path, "sha256": format!("{index:02x}").repeat(32), "length_bytes": 3_145_728, "duration_s": 198.44});
+    json!({"event": "track_kept", "index": index, "part": "track", "file": file})
+}
+
+/// A ledger after the run.
+impl Store for Story {
+    fn begin_run(&mut self, _: &RunHeader, _: &[PlannedRow]) -> Result<(), StoreError> {
+        Err(read_only())
+    }
+
+    fn append(&mut self, _: &Batch) -> Result<Vec<Record>, StoreError> {
+        Err(read_only())
+    }
+
+    fn keep_upload(&mut self, _: &Upload) -> Result<(), StoreError> {
+        Err(read_only())
+    }
+
+    fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError> {
+        let mut jobs = self.before.clone();
+        for record in &self.records {
+            let Some(key) = record.job else { continue };
+            let known = jobs.entry(key).or_insert_with(|| KnownJob {
+                job: Job::default(),
+                account: "a1".to_owned(),
+            });
+            match known.job.step(record.at_ms, &record.event) {
+                Step::Changed(next) => known.job = next,
+                Step::Unchanged => {}
+                Step::Illegal => panic!("an illegal event in the story: {record:?}"),
+            }
+        }
+        Ok(jobs)
+    }
+
+    fn upload(&self, _: &str, _: &str) -> Result<Option<Upload>, StoreError> {
+        Ok(None)
+    }
+
+    fn intents_since(&self, _: &str, _: i64) -> Result<Vec<i64>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn runs(&self) -> Result<Vec<RunHeader>, StoreError> {
+        Ok(vec![self.run.clone()])
+    }
+
+    fn plan_of(&self, _: &RunId) -> Result<Vec<PlannedRow>, StoreError> {
+        Ok(self.rows.clone())
+    }
+
+    fn events_of(&self, _: &RunId) -> Result<Vec<Record>, StoreError> {
+        Ok(self.records())
+    }
+
+    fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError> {
+        Ok(self
+            .records
+            .iter()
+            .filter(|record| record.job.as_ref() == Some(job))
+            .cloned()
+            .collect())
+    }
+}
+
+fn read_only() -> StoreError {
+    StoreError::Missing {
+        path: "a story is only read".to_owned(),
+    }
+}
+
+/// An output that a test reads afterwards.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An output whose reader is gone.
+pub(crate) struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! `summary.csv`: one line a track, for spreadsheets and data frames.
+//!
+//! ```csv
+//! run,key,stem,preset,sweep.model,take,state,task_id,attempts,credits,error_code,error,track,track_id,title,audio_url,…
+//! 0193…,5b1c…,chorus,lofi,V5,1,kept,0123abcd,1,12,,,1,1111…,Chorus (lofi),https://cdn.example.com/a.mp3,…
+//! 0193…,5b1c…,chorus,lofi,V5,1,kept,0123abcd,1,12,,,2,2222…,Chorus (lofi),https://cdn.example.com/b.mp3,…
+//! 0193…,9f00…,verse,lofi,V5,1,failed,,1,0,400,'=the vendor's words,,,,,…
+//! ```
+//!
+//! UTF-8, RFC 4180 with `\n` line ends; a header line, then the jobs in plan order and their tracks in the vendor's. The columns
+//! are [`COLUMNS_BEFORE_SWEEP`], one `sweep.NAME` for each setting of the sweep (in the order of the first job that has it), and
+//! [`COLUMNS_AFTER_SWEEP`]. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
+//! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
+//! seconds; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
+//!
+//! A spreadsheet would run a text such as `=HYPERLINK(…)`, and these texts are written by others. So a text that begins with
+//! `=`, `+`, `-`, `@`, a tab, a line break or a full-width form of one of the four signs gets an apostrophe in front; so that this can be
+//! undone, a text that begins with apostrophes followed by one of these gets one more. To get the text back, take one apostrophe
+//! away wherever apostrophes are followed by one of these. Numbers are written as they are.
+
+use std::io;
+
+use backline_engine::event::KeptFile;
+use backline_engine::summary::{JobSummary, Summary, TrackSummary};
+
+use crate::text::{figure, rfc3339};
+
+/// The columns left of the sweep's.
+pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];
+
+/// The columns right of the sweep's: the job's, then its track's.
+pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 22] = [
+    "take",
+    "state",
+    "task_id",
+    "attempts",
+    "credits",
+    "error_code",
+    "error",
+    "track",
+    "track_id",
+    "title",
+    "audio_url",
+    "stream_url",
+    "image_url",
+    "file",
+    "sha256",
+    "bytes",
+    "duration_s",
+    "mix_file",
+    "mix_sha256",
+    "created",
+    "expires",
+    "problem",
+];
+
+/// The report's bytes.
+pub(crate) fn render(summary: &Summary) -> io::Result<Vec<u8>> {
+    let sweep = sweep_names(summary);
+    let mut table = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_writer(Vec::new());
+    let swept = sweep.iter().map(|name| format!("sweep.{name}"));
+    let header = COLUMNS_BEFORE_SWEEP
+        .into_iter()
+        .map(str::to_owned)
+        .chain(swept);
+    table.write_record(header.chain(COLUMNS_AFTER_SWEEP.into_iter().map(str::to_owned)))?;
+    for job in &summary.jobs {
+        let of_job = job_cells(summary, job, &sweep);
+        if job.tracks.is_empty() {
+            table.write_record(of_job.iter().chain(&track_cells(None)))?;
+        }
+        for track in &job.tracks {
+            table.write_record(of_job.iter().chain(&track_cells(Some(track))))?;
+        }
+    }
+    table
+        .into_inner()
+        .map_err(|failed| io::Error::other(failed.to_string()))
+}
+
+/// The sweep's settings: those of the first job in its order, then what only later jobs have.
+fn sweep_names(summary: &Summary) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in summary.jobs.iter().flat_map(|job| job.sweep.keys()) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn job_cells(summary: &Summary, job: &JobSummary, sweep: &[&str]) -> Vec<String> {
+    let mut cells = vec![
+        text(&summary.run.id),
+        text(&job.key),
+        text(&job.stem),
+        text(&job.preset),
+    ];
+    cells.extend(sweep.iter().map(|name| {
+        job.sweep
+            .get(*name)
+            .map_or_else(String::new, |value| text(value))
+    }));
+    cells.extend([
+        job.take.to_string(),
+        text(job.state.word()),
+        text(job.task_id.as_deref().unwrap_or_default()),
+        job.attempts.to_string(),
+        figure(job.credits),
+        job.error_code
+            .map(|code| code.to_string())
+            .unwrap_or_default(),
+        text(job.error.as_deref().unwrap_or_default()),
+    ]);
+    cells
+}
+
+/// The columns from `track` on; all empty for a job without tracks.
+fn track_cells(track: Option<&TrackSummary>) -> [String; 15] {
+    let Some(track) = track else {
+        return Default::default();
+    };
+    let optional = |value: &Option<String>| value.as_deref().map(text).unwrap_or_default();
+    let time = |unix_ms: Option<i64>| unix_ms.and_then(rfc3339).unwrap_or_default();
+    let of = |file: &Option<KeptFile>, cell: fn(&KeptFile) -> String| {
+        file.as_ref().map(cell).unwrap_or_default()
+    };
+    [
+        track.index.to_string(),
+        text(&track.id),
+        text(&track.title),
+        optional(&track.audio_url),
+        optional(&track.stream_url),
+        optional(&track.image_url),
+        of(&track.file, |file| text(&file.path)),
+        of(&track.file, |file| text(&file.sha256)),
+        of(&track.file, |file| file.length_bytes.to_string()),
+        of(&track.file, |file| figure(file.duration_s)),
+        of(&track.mix, |file| text(&file.path)),
+        of(&track.mix, |file| text(&file.sha256)),
+        time(track.created_ms),
+        time(track.expires_ms),
+        optional(&track.problem),
+    ]
+}
+
+/// A text cell: one that a spreadsheet would read as a formula gets an apostrophe in front.
+fn text(value: &str) -> String {
+    if runs(value) {
+        format!("'{value}")
+    } else {
+        value.to_owned()
+    }
+}
+
+/// Whether `value` begins with what starts a formula, behind any number of apostrophes.
+fn runs(value: &str) -> bool {
+    value
+        .trim_start_matches('\'')
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::example;
+
+    /// What the module's doc tells readers to do.
+    fn undo(cell: &str) -> &str {
+        if runs(cell) {
+            cell.strip_prefix('\'').unwrap_or(cell)
+        } else {
+            cell
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Vec<Vec<String>> {
+        csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(bytes)
+            .records()
+            .map(|line| line.unwrap().iter().map(str::to_owned).collect())
+            .collect()
+    }
+
+    #[test]
+    fn the_report_of_a_run() {
+        insta::assert_snapshot!(String::from_utf8(render(&example::summary()).unwrap()).unwrap());
+    }
+
+    #[test]
+    fn a_run_without_jobs_is_a_header() {
+        let mut summary = example::summary();
+        summary.jobs.clear();
+        let lines = read(&render(&summary).unwrap());
+        assert_eq!(
+            lines,
+            [[&COLUMNS_BEFORE_SWEEP[..], &COLUMNS_AFTER_SWEEP].concat()]
+        );
+    }
+
+    #[test]
+    fn what_could_be_a_formula_is_defused_and_numbers_are_not() {
+        for formula in [
+            "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1",
+        ] {
+            assert_eq!(text(formula), format!("'{formula}"));
+            assert_eq!(text(&format!("'{formula}")), format!("''{formula}"));
+        }
+        for harmless in ["", "'Round Midnight", "a=b", "12", " =1"] {
+            assert_eq!(text(harmless), harmless);
+        }
+        let mut summary = example::summary();
+        summary.jobs[0].error_code = Some(-1);
+        let lines = read(&render(&summary).unwrap());
+        let column = lines[0]
+            .iter()
+            .position(|name| name == "error_code")
+            .unwrap();
+        assert_eq!(lines[1][column], "-1");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives(
+            value in prop_oneof!["\\PC*", any::<String>(), "['=+@\t\r\n\"＝,;-]{0,6}[a-z\"\r\n]{0,3}"],
+            sweep in any::<String>(),
+        ) {
+            let mut summary = example::summary();
+            let job = &mut summary.jobs[0];
+            job.stem.clone_from(&value);
+            job.error = Some(value.clone());
+            job.sweep.insert("tags".to_owned(), sweep.clone());
+            job.tracks[0].title.clone_from(&value);
+            let lines = read(&render(&summary).unwrap());
+            let cell = |name: &str| undo(&lines[1][lines[0].iter().position(|column| column == name).unwrap()]).to_owned();
+            prop_assert_eq!(cell("stem"), value.clone());
+            prop_assert_eq!(cell("error"), value.clone());
+            prop_assert_eq!(cell("title"), value.clone());
+            prop_assert_eq!(cell("sweep.tags"), sweep);
+            prop_assert!(lines.iter().all(|line| line.len() == lines[0].len()));
+            prop_assert!(!text(&value).starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The state of a run's jobs as its records come in, made by the engine's own machine: what a bar counts and lines refer to.
+
+use std::collections::HashMap;
+
+use backline_engine::event::Record;
+use backline_engine::machine::Job;
+use backline_engine::plan::JobKey;
+use backline_engine::summary::JobStatus;
+
+use crate::console::PlanFacts;
+use crate::label::job_label;
+
+/// The jobs of a plan, and how many of them are in which state.
+#[derive(Default)]
+pub(crate) struct Tally {
+    rows: HashMap<JobKey, Row>,
+    in_state: HashMap<JobStatus, u64>,
+    /// Credits that this run has spent.
+    pub(crate) spent: f64,
+}
+
+struct Row {
+    label: String,
+    job: Job,
+}
+
+/// What a record did to its job.
+pub(crate) struct Change<'a> {
+    pub(crate) from: JobStatus,
+    pub(crate) to: JobStatus,
+    /// The job as it is now.
+    pub(crate) job: &'a Job,
+}
+
+impl Change<'_> {
+    /// Whether the job has just come to this state.
+    pub(crate) fn becomes(&self, state: JobStatus) -> bool {
+        self.to == state && self.from != state
+    }
+}
+
+impl Tally {
+    /// The jobs of `plan`, as the ledger knows them before the run.
+    pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
+        let mut tally = Self::default();
+        for row in plan.rows {
+            let job = plan
+                .known
+                .get(&row.key)
+                .map(|known| known.job.clone())
+                .unwrap_or_default();
+            *tally
+                .in_state
+                .entry(JobStatus::from(&job.phase))
+                .or_default() += 1;
+            let label = job_label(&row.stem, &row.preset, &row.sweep, row.take);
+            tally.rows.insert(row.key, Row { label, job });
+        }
+        tally
+    }
+
+    /// Takes a record in. Gives what it did to its job; none for a record of the run, or of a job that the plan doesn't have, or
+    /// one that changed nothing.
+    pub(crate) fn take_in(&mut self, record: &Record) -> Option<Change<'_>> {
+        let row = self.rows.get_mut(record.job.as_ref()?)?;
+        let backline_engine::machine::Step::Changed(next) =
+            row.job.step(record.at_ms, &record.event)
+        else {
+            return None;
+        };
+        let (from, to) = (
+            JobStatus::from(&row.job.phase),
+            JobStatus::from(&next.phase),
+        );
+        self.spent += next.credits - row.job.credits;
+        row.job = next;
+        if from != to {
+            self.in_state
+                .entry(from)
+                .and_modify(|number| *number = number.saturating_sub(1));
+            *self.in_state.entry(to).or_default() += 1;
+        }
+        Some(Change {
+            from,
+            to,
+            job: &row.job,
+        })
+    }
+
+    /// What a job is called; one that the plan doesn't have goes by its key.
+    pub(crate) fn label(&self, key: &JobKey) -> String {
+        self.rows
+            .get(key)
+            .map_or_else(|| format!("job {}", key.short()), |row| row.label.clone())
+    }
+
+    /// How many jobs are in any of these states.
+    pub(crate) fn count(&self, states: &[JobStatus]) -> u64 {
+        states
+            .iter()
+            .filter_map(|state| self.in_state.get(state))
+            .sum()
+    }
+
+    /// How many jobs there are.
+    pub(crate) fn jobs(&self) -> u64 {
+        self.rows.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn a_tally_ends_where_the_machine_does() {
+        let story = example::Story::new();
+        let mut tally = Tally::new(&story.plan());
+        assert_eq!((tally.jobs(), tally.count(&[JobStatus::Kept])), (5, 1));
+        let mut kept = Vec::new();
+        for record in story.records() {
+            if tally
+                .take_in(&record)
+                .is_some_and(|change| change.becomes(JobStatus::Kept))
+            {
+                kept.push(tally.label(&record.job.unwrap()));
+            }
+        }
+        assert_eq!(kept, ["chorus × lofi [model=V5] take 1"]);
+        let counts = [
+            JobStatus::Kept,
+            JobStatus::Running,
+            JobStatus::Failed,
+            JobStatus::InDoubt,
+            JobStatus::Planned,
+        ]
+        .map(|state| tally.count(&[state]));
+        assert_eq!(counts, [2, 0, 2, 1, 0]);
+        assert_eq!(tally.spent, 24.0);
+    }
+
+    #[test]
+    fn records_of_other_jobs_and_repeated_ones_change_nothing() {
+        let story = example::Story::new();
+        let mut tally = Tally::new(&story.plan());
+        let accepted = story
+            .records()
+            .into_iter()
+            .find(|record| matches!(record.event, backline_engine::event::Event::Accepted { .. }));
+        let intent = story
+            .records()
+            .into_iter()
+            .find(|record| matches!(record.event, backline_engine::event::Event::Intent { .. }));
+        let (accepted, intent) = (accepted.unwrap(), intent.unwrap());
+        assert!(tally.take_in(&intent).is_some());
+        assert!(tally.take_in(&accepted).is_some());
+        assert!(tally.take_in(&accepted).is_none());
+        let stranger = Record {
+            job: Some(JobKey::from_bytes([0xee; 32])),
+            ..accepted
+        };
+        assert!(tally.take_in(&stranger).is_none());
+        assert_eq!(tally.label(&stranger.job.unwrap()), "job eeeeeeeeeeee");
+        assert_eq!(tally.spent, 12.0);
+    }
+}

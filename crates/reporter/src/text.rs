@@ -1,0 +1,184 @@
+//! Texts for people: what a vendor or a user wrote made safe for a terminal, and figures written the same way everywhere.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthChar;
+
+/// Longest text of a vendor's that the console shows, in columns. The reports keep all of it.
+pub(crate) const MAX_WORDS_COLUMNS: usize = 300;
+
+/// `text` on one line and unable to steer a terminal: line breaks and tabs become spaces; control characters, marks that
+/// reorder text and invisible marks become `�`.
+pub(crate) fn clean(text: &str) -> String {
+    text.trim_end()
+        .chars()
+        .map(|c| match c {
+            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
+            c if c.is_control() || steers(c) => char::REPLACEMENT_CHARACTER,
+            c => c,
+        })
+        .collect()
+}
+
+/// Marks that change how the text around them is laid out, or hide text: bidirectional overrides and isolates, tags, and the
+/// byte order mark.
+fn steers(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A vendor's words: clean, and cut where a person has read enough.
+pub(crate) fn words(text: &str) -> String {
+    fit(&clean(text), MAX_WORDS_COLUMNS)
+}
+
+/// How many columns a clean text takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// `text`, cut at the end with `…` when it takes more than `most` columns. Never cuts a character from its combining marks.
+pub(crate) fn fit(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let mut room = most.saturating_sub(1);
+    let mut cut = String::new();
+    for c in text.chars() {
+        match room.checked_sub(c.width().unwrap_or(0)) {
+            Some(left) => room = left,
+            None => break,
+        }
+        cut.push(c);
+    }
+    cut.push('…');
+    cut
+}
+
+/// `text` filled with spaces up to `wide` columns.
+pub(crate) fn pad(text: &str, wide: usize) -> String {
+    let mut padded = text.to_owned();
+    padded.extend(std::iter::repeat_n(' ', wide.saturating_sub(columns(text))));
+    padded
+}
+
+/// A time as RFC 3339 in UTC; none for one outside the years 0 to 9999, which RFC 3339 can't write.
+pub(crate) fn rfc3339(unix_ms: i64) -> Option<String> {
+    let time = Timestamp::from_millisecond(unix_ms).ok()?;
+    (0..=9999)
+        .contains(&time.to_zoned_datetime(TimeZone::UTC).year())
+        .then(|| time.to_string())
+}
+
+/// The time of day in `zone`.
+pub(crate) fn time_of_day(unix_ms: i64, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(unix_ms) {
+        Ok(time) => time
+            .to_zoned_datetime(zone.clone())
+            .strftime("%H:%M:%S")
+            .to_string(),
+        Err(_) => "--:--:--".to_owned(),
+    }
+}
+
+/// Credits, or another figure, without the dust that adding decimal fractions leaves.
+pub(crate) fn figure(value: f64) -> String {
+    let rounded = (value * 10_000.0).round() / 10_000.0;
+    // Adding zero turns a negative zero into a positive one.
+    format!(
+        "{}",
+        if rounded.is_finite() {
+            rounded + 0.0
+        } else {
+            value
+        }
+    )
+}
+
+/// `1 job`, `2 jobs`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `text` as one word of a POSIX shell, for commands that a person copies.
+pub(crate) fn shell_word(text: &str) -> String {
+    let text = clean(text);
+    let plain = |c: char| {
+        c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | ':' | ',' | '@' | '%')
+    };
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_vendor_cannot_steer_the_terminal() {
+        assert_eq!(
+            clean("\u{1b}[2J\u{1b}]0;owned\u{7}no\tcredits\r\nleft"),
+            "�[2J�]0;owned�no credits  left"
+        );
+        assert_eq!(clean("a\u{202e}b\u{9b}31m\u{7f}"), "a�b�31m�");
+        assert_eq!(clean("Grüße, 日本語 👩‍🎤"), "Grüße, 日本語 👩‍🎤");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(fit("short", 5), "short");
+        assert_eq!(fit("longer", 5), "long…");
+        assert_eq!(fit("日本語", 5), "日本…");
+        assert_eq!(fit("日本語", 4), "日…");
+        assert_eq!(fit("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
+    }
+
+    #[test]
+    fn figures_are_short() {
+        assert_eq!(figure(12.0), "12");
+        assert_eq!(figure(0.1 + 0.2), "0.3");
+        assert_eq!(figure(-0.0), "0");
+        assert_eq!(
+            (count(1, "job"), count(0, "job")),
+            ("1 job".to_owned(), "0 jobs".to_owned())
+        );
+    }
+
+    #[test]
+    fn times_that_rfc_3339_cannot_write_are_none() {
+        assert_eq!(
+            rfc3339(1_700_000_000_000).as_deref(),
+            Some("2023-11-14T22:13:20Z")
+        );
+        assert_eq!(
+            rfc3339(1_700_000_000_123).as_deref(),
+            Some("2023-11-14T22:13:20.123Z")
+        );
+        for impossible in [i64::MIN, i64::MAX, -99_999_999_999_999, 253_402_300_800_000] {
+            assert_eq!(rfc3339(impossible), None, "{impossible}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        assert_eq!(shell_word("songs/first.yaml"), "songs/first.yaml");
+        assert_eq!(
+            shell_word("my songs; it's $HOME.yaml"),
+            r"'my songs; it'\''s $HOME.yaml'"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_one_line_that_fits(text in any::<String>(), most in 1_usize..40) {
+            let shown = fit(&clean(&text), most);
+            prop_assert!(columns(&shown) <= most);
+            prop_assert!(!shown.chars().any(|c| c.is_control()));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Puts reports on disk: each written beside its place, synced, then renamed over it, so that a reader sees the old report or
+//! the new one and never a half.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use backline_engine::plan::ReportKind;
+use backline_engine::summary::Summary;
+
+use crate::{summary_csv, summary_json};
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The disk, the folder or a permission stands in the way: put it right and write the reports again from the ledger.
+    #[error("could not {operation} the report {}", path.display())]
+    File {
+        /// What was tried: `create the folder of`, `create`, `write`, `sync`, `put in place`, `sync the folder of`.
+        operation: &'static str,
+        /// The report's place.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The summary could not be put into the report's format: a bug.
+    #[error("could not lay out the report {}", path.display())]
+    Layout {
+        /// The report's place.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Writes a report of each kind into `dir`, which is made if it is missing. Gives an answer for each of `kinds`, in their order: one
+/// that fails stops none of the others.
+///
+/// A report that is there is replaced; if writing the new one fails, the old one stays as it is. On Unix a report gets the
+/// permissions that any new file would get (0666 less the umask).
+pub fn write_reports(
+    summary: &Summary,
+    kinds: &[ReportKind],
+    dir: &Path,
+) -> Vec<Result<PathBuf, ReportError>> {
+    kinds
+        .iter()
+        .map(|kind| {
+            let path = dir.join(file_name(*kind));
+            match render(summary, *kind) {
+                Ok(bytes) => put(&path, dir, &bytes).map(|()| path),
+                Err(source) => Err(ReportError::Layout { path, source }),
+            }
+        })
+        .collect()
+}
+
+/// The name of a report's file.
+pub fn file_name(kind: ReportKind) -> &'static str {
+    match kind {
+        ReportKind::Csv => "summary.csv",
+        ReportKind::Json => "summary.json",
+    }
+}
+
+/// A report's bytes: the same ones for the same summary.
+///
+/// # Errors
+/// Only by a bug: a summary can always be laid out.
+pub fn render(summary: &Summary, kind: ReportKind) -> io::Result<Vec<u8>> {
+    match kind {
+        ReportKind::Csv => summary_csv::render(summary),
+        ReportKind::Json => summary_json::render(summary),
+    }
+}
+
+fn put(path: &Path, dir: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let failed = |operation| {
+        move |source| ReportError::File {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    fs::create_dir_all(dir).map_err(failed("create the folder of"))?;
+    let mut file = temporary().tempfile_in(dir).map_err(failed("create"))?;
+    file.write_all(bytes).map_err(failed("write"))?;
+    file.as_file().sync_all().map_err(failed("sync"))?;
+    file.persist(path)
+        .map_err(|refused| failed("put in place")(refused.error))?;
+    sync_folder(dir).map_err(failed("sync the folder of"))
+}
+
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".summary-").suffix(".tmp");
+    // A temporary file is private by default; a report is a file like any other.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
+/// Makes a rename durable. Only Unix needs it, and only there can a folder be opened as a file.
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        })?
+        .sync_all()
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+    use crate::example;
+
+    const BOTH: [ReportKind; 2] = [ReportKind::Csv, ReportKind::Json];
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn reports_stand_in_a_new_folder_and_nothing_else_does() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("new/folder");
+        let written: Vec<PathBuf> = write_reports(&example::summary(), &BOTH, &dir)
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(written, [dir.join("summary.csv"), dir.join("summary.json")]);
+        assert_eq!(names(&dir), ["summary.csv", "summary.json"]);
+    }
+
+    #[test]
+    fn the_same_summary_gives_the_same_bytes_and_replaces_what_was_there() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(
+            scratch.path().join("summary.csv"),
+            "old and much longer than nothing",
+        )
+        .unwrap();
+        let mut bytes = Vec::new();
+        for _ in 0..2 {
+            for written in write_reports(&example::summary(), &BOTH, scratch.path()) {
+                bytes.push(fs::read(written.unwrap()).unwrap());
+            }
+        }
+        assert_eq!(bytes[..2], bytes[2..]);
+        assert!(!bytes[0].starts_with(b"old"));
+    }
+
+    #[test]
+    fn a_report_that_fails_stops_no_other_and_leaves_nothing_behind() {
+        let scratch = tempfile::tempdir().unwrap();
+        let in_the_way = scratch.path().join("summary.csv");
+        fs::create_dir(&in_the_way).unwrap();
+        let answers = write_reports(&example::summary(), &BOTH, scratch.path());
+        let error = answers[0].as_ref().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("could not put in place the report {}", in_the_way.display())
+        );
+        assert!(error.source().is_some());
+        assert!(answers[1].is_ok());
+        assert_eq!(names(scratch.path()), ["summary.csv", "summary.json"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("file");
+        fs::write(&file, "").unwrap();
+        for (answer, name) in write_reports(&example::summary(), &BOTH, &file.join("dir"))
+            .iter()
+            .zip(["csv", "json"])
+        {
+            let error = answer.as_ref().unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    ReportError::File {
+                        operation: "create the folder of",
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
+            assert!(
+                error.to_string().ends_with(&format!("dir/summary.{name}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_report_has_the_permissions_of_a_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let scratch = tempfile::tempdir().unwrap();
+        let like = scratch.path().join("like");
+        fs::write(&like, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        for written in write_reports(&example::summary(), &BOTH, scratch.path()) {
+            assert_eq!(mode(&written.unwrap()), mode(&like));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_files_is_an_error_with_its_source() {
+        // Nobody may create a file in it, whatever the user.
+        for answer in write_reports(&example::summary(), &BOTH, Path::new("/proc/self")) {
+            let error = answer.unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    ReportError::File {
+                        operation: "create",
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
+            assert!(error.source().is_some());
+        }
+    }
+}
