@@ -1,7 +1,8 @@
 //! A whole file into memory.
 
 use crate::audio::Audio;
-use crate::walk::{DecodeError, walk};
+use crate::error::DecodeError;
+use crate::walk::walk;
 
 /// Most samples, over all channels, that are kept in memory (1.6 GB): an hour in stereo at 48 kHz with some room. An hour of
 /// 7.1 at 192 kHz can be probed, not decoded.

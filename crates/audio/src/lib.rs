@@ -13,19 +13,24 @@
 mod audio;
 mod decode;
 mod encode;
+mod ending;
+mod error;
 mod format;
 mod loudness;
 mod peaks;
 mod probe;
 mod resample;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use audio::Audio;
 pub use decode::{MAX_SAMPLES, decode};
 pub use encode::{EncodeError, Encoding, encode};
+pub use error::DecodeError;
 pub use format::{Format, sniff};
 pub use loudness::{Loudness, loudness};
 pub use peaks::peaks;
 pub use probe::{Probe, probe};
 pub use resample::{ResampleError, resample};
-pub use walk::{DecodeError, MAX_CHANNELS, MAX_DURATION_S, MAX_RATE_HZ, MIN_RATE_HZ};
+pub use walk::{MAX_CHANNELS, MAX_DURATION_S, MAX_RATE_HZ, MIN_RATE_HZ};

@@ -1,7 +1,8 @@
 //! What a file is, found by decoding all of it without keeping it.
 
+use crate::error::DecodeError;
 use crate::format::Format;
-use crate::walk::{DecodeError, walk};
+use crate::walk::walk;
 
 /// A file's properties. They are measured, not read from its header, so a `Probe` also says that the file can be decoded from
 /// its first frame to its last.
@@ -17,6 +18,8 @@ pub struct Probe {
     pub frames: u64,
     /// Length in seconds.
     pub duration_s: f64,
+    /// Samples that were no number or far beyond full scale, and that decoding replaces: more than none is worth a warning.
+    pub replaced_samples: u64,
 }
 
 /// Decodes all of a file and keeps only its properties.
@@ -32,5 +35,6 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
         channels: walked.channels,
         frames: walked.frames,
         duration_s,
+        replaced_samples: walked.replaced_samples,
     })
 }

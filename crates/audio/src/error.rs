@@ -1,0 +1,96 @@
+//! Why some bytes are not usable audio, in words for the file's owner.
+
+use thiserror::Error;
+
+use crate::format::Format;
+
+/// Why some bytes are not usable audio.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// There are no bytes.
+    #[error("decode audio: the file is empty")]
+    EmptyFile,
+    /// The bytes are not an audio file of a known kind.
+    #[error(
+        "decode audio: not an audio file ({looks_like}); WAV, AIFF, FLAC, MP3, AAC, M4A and Ogg Vorbis can be read"
+    )]
+    NotAudio {
+        /// What the bytes look like instead.
+        looks_like: &'static str,
+    },
+    /// It is audio, in a codec that is not decoded here.
+    #[error("decode {format}: {what} is not supported; convert the file to WAV, FLAC or MP3")]
+    Unsupported {
+        /// The container.
+        format: Format,
+        /// The codec or feature.
+        what: String,
+    },
+    /// The file ends before the audio that it declares: most often a download or a copy that broke off.
+    #[error("decode {format}: the file is cut off: {}", extent(*.found_s, *.declared_s))]
+    Truncated {
+        /// The container.
+        format: Format,
+        /// How much could be decoded, in seconds.
+        found_s: f64,
+        /// How much the file says it holds, in seconds; `None` when it only shows that its end is missing.
+        declared_s: Option<f64>,
+    },
+    /// The file is damaged.
+    #[error("decode {format}: the file is damaged: {reason}")]
+    Damaged {
+        /// The container.
+        format: Format,
+        /// What the decoder met.
+        reason: String,
+    },
+    /// The file is intact and holds no frame.
+    #[error("decode {format}: the file holds no audio frames")]
+    NoFrames {
+        /// The container.
+        format: Format,
+    },
+    /// The file is beyond a limit.
+    #[error("decode {format}: {subject} is {found}, the limit is {limit}")]
+    OverLimit {
+        /// The container.
+        format: Format,
+        /// What is limited.
+        subject: &'static str,
+        /// What the file has.
+        found: String,
+        /// What is allowed.
+        limit: String,
+    },
+}
+
+fn extent(found_s: f64, declared_s: Option<f64>) -> String {
+    match declared_s {
+        Some(declared_s) => format!("{found_s:.2} s of {declared_s:.2} s are there"),
+        None => format!("{found_s:.2} s are there and the end is missing"),
+    }
+}
+
+/// Names what people most often give instead of audio.
+pub(crate) fn looks_like(bytes: &[u8]) -> &'static str {
+    let start = bytes[..bytes.len().min(512)].trim_ascii_start();
+    let lower = start[..start.len().min(16)].to_ascii_lowercase();
+    if lower.starts_with(b"<!doctype html") || lower.starts_with(b"<html") {
+        "it looks like a web page"
+    } else if start.starts_with(b"{") || start.starts_with(b"[") {
+        "it looks like JSON"
+    } else if start.starts_with(b"<") {
+        "it looks like XML"
+    } else if start.starts_with(b"\x1a\x45\xdf\xa3") {
+        "it looks like Matroska or WebM"
+    } else if start.starts_with(b"PK\x03\x04") {
+        "it looks like a ZIP archive"
+    } else if start.starts_with(b"MThd") {
+        "it is MIDI: notes, not sound"
+    } else if std::str::from_utf8(&bytes[..bytes.len().min(256)]).is_ok() {
+        "it looks like text"
+    } else {
+        "its first bytes are of no known kind"
+    }
+}
