@@ -365,4 +365,6 @@ pub enum StopReason {
     CreditLimit,
     /// The provider could not be reached, or did not answer, for too long.
     Unreachable,
+    /// A task took longer than one run follows it; its id is kept.
+    Overdue,
 }

@@ -47,7 +47,11 @@ impl Gate {
 
     /// When the next slot opens: `now_ms` if one is open.
     pub(crate) fn opens_at(&mut self, now_ms: i64) -> i64 {
-        while self.sent_ms.front().is_some_and(|sent| sent + self.window_ms <= now_ms) {
+        while self
+            .sent_ms
+            .front()
+            .is_some_and(|sent| sent + self.window_ms <= now_ms)
+        {
             self.sent_ms.pop_front();
         }
         let slot = match self.sent_ms.len().checked_sub(self.count) {
@@ -80,7 +84,10 @@ mod tests {
 
     use super::*;
 
-    const RATE: Rate = Rate { count: 20, window_ms: 10_000 };
+    const RATE: Rate = Rate {
+        count: 20,
+        window_ms: 10_000,
+    };
 
     /// Submits as fast as the gate allows and gives the times.
     fn rush(gate: &mut Gate, from_ms: i64, submissions: usize) -> Vec<i64> {

@@ -13,8 +13,12 @@
 //! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
 //! is told of). Only `driver` has effects.
 
+mod conductor;
+pub mod driver;
 pub mod event;
 mod gate;
+pub mod hold;
+pub mod ledger;
 pub mod machine;
 pub mod manifest;
 pub mod plan;

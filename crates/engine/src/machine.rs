@@ -164,25 +164,48 @@ impl Job {
     pub fn step(&self, at_ms: i64, event: &Event) -> Step {
         let mut next = self.clone();
         match event {
-            Event::Intent { attempt, token, credits } => match &self.phase {
+            Event::Intent {
+                attempt,
+                token,
+                credits,
+            } => match &self.phase {
                 Phase::Planned | Phase::Failed(_) if *attempt == self.attempts + 1 => {
                     next.attempts = *attempt;
                     next.reserved = *credits;
-                    next.phase = Phase::Submitting { attempt: *attempt, token: token.clone() };
+                    next.phase = Phase::Submitting {
+                        attempt: *attempt,
+                        token: token.clone(),
+                    };
                     Step::Changed(next)
                 }
                 _ => Step::Illegal,
             },
             Event::AskedAgain { attempt } => match &self.phase {
-                Phase::InDoubt { attempt: now, token, .. } if now == attempt => {
-                    next.phase = Phase::Submitting { attempt: *attempt, token: token.clone() };
+                Phase::InDoubt {
+                    attempt: now,
+                    token,
+                    ..
+                } if now == attempt => {
+                    next.phase = Phase::Submitting {
+                        attempt: *attempt,
+                        token: token.clone(),
+                    };
                     Step::Changed(next)
                 }
                 Phase::Submitting { attempt: now, .. } if now == attempt => Step::Unchanged,
                 _ => Step::Illegal,
             },
-            Event::Accepted { attempt, task_id, via } => self.accepted(next, at_ms, *attempt, task_id, *via),
-            Event::Refused { attempt, class, code, message } => match self.open_attempt() {
+            Event::Accepted {
+                attempt,
+                task_id,
+                via,
+            } => self.accepted(next, at_ms, *attempt, task_id, *via),
+            Event::Refused {
+                attempt,
+                class,
+                code,
+                message,
+            } => match self.open_attempt() {
                 Some(now) if now == *attempt => {
                     next.reserved = 0.0;
                     next.phase = match class {
@@ -200,17 +223,22 @@ impl Job {
                 _ if *attempt <= self.attempts => Step::Unchanged,
                 _ => Step::Illegal,
             },
-            Event::NotSent { attempt, .. } | Event::NeverBought { attempt } => match self.open_attempt() {
-                Some(now) if now == *attempt => {
-                    next.reserved = 0.0;
-                    next.phase = Phase::Planned;
-                    Step::Changed(next)
+            Event::NotSent { attempt, .. } | Event::NeverBought { attempt } => {
+                match self.open_attempt() {
+                    Some(now) if now == *attempt => {
+                        next.reserved = 0.0;
+                        next.phase = Phase::Planned;
+                        Step::Changed(next)
+                    }
+                    _ if *attempt <= self.attempts => Step::Unchanged,
+                    _ => Step::Illegal,
                 }
-                _ if *attempt <= self.attempts => Step::Unchanged,
-                _ => Step::Illegal,
-            },
+            }
             Event::Lost { attempt, message } => match &self.phase {
-                Phase::Submitting { attempt: now, token } if now == attempt => {
+                Phase::Submitting {
+                    attempt: now,
+                    token,
+                } if now == attempt => {
                     next.phase = Phase::InDoubt {
                         attempt: *attempt,
                         token: token.clone(),
@@ -222,7 +250,11 @@ impl Job {
                 _ if *attempt <= self.attempts => Step::Unchanged,
                 _ => Step::Illegal,
             },
-            Event::UploadFailed { message, retried: false, .. } => match &self.phase {
+            Event::UploadFailed {
+                message,
+                retried: false,
+                ..
+            } => match &self.phase {
                 Phase::Planned | Phase::Failed(_) => {
                     next.phase = Phase::Failed(Failure {
                         cause: Cause::Upload,
@@ -246,14 +278,22 @@ impl Job {
                 Phase::Failed(_) => Step::Unchanged,
                 _ => Step::Illegal,
             },
-            Event::TaskFailed { code, message, refunded } => match &self.phase {
+            Event::TaskFailed {
+                code,
+                message,
+                refunded,
+            } => match &self.phase {
                 Phase::Running(task) => {
                     next.failed_tasks += 1;
                     if *refunded {
                         next.credits = (next.credits - task.credits).max(0.0);
                     }
                     next.phase = Phase::Failed(Failure {
-                        cause: if *refunded { Cause::Refunded } else { Cause::Task },
+                        cause: if *refunded {
+                            Cause::Refunded
+                        } else {
+                            Cause::Task
+                        },
                         code: *code,
                         message: message.clone(),
                         task_id: Some(task.id.clone()),
@@ -273,10 +313,12 @@ impl Job {
             Event::TrackFailed { index, message, .. } => {
                 self.on_track(next, *index, |track| track.problem = Some(message.clone()))
             }
-            Event::TrackMissing { index, part } => self.on_track(next, *index, |track| match part {
-                Part::Track => track.kept = None,
-                Part::Mix => track.mix = None,
-            }),
+            Event::TrackMissing { index, part } => {
+                self.on_track(next, *index, |track| match part {
+                    Part::Track => track.kept = None,
+                    Part::Mix => track.mix = None,
+                })
+            }
             Event::UploadFailed { .. }
             | Event::UploadStarted { .. }
             | Event::Uploaded { .. }
@@ -295,9 +337,24 @@ impl Job {
         }
     }
 
-    fn accepted(&self, mut next: Job, at_ms: i64, attempt: u32, task_id: &TaskId, via: Via) -> Step {
+    fn accepted(
+        &self,
+        mut next: Job,
+        at_ms: i64,
+        attempt: u32,
+        task_id: &TaskId,
+        via: Via,
+    ) -> Step {
         match &self.phase {
-            Phase::Submitting { attempt: now, token } | Phase::InDoubt { attempt: now, token, .. } if *now == attempt => {
+            Phase::Submitting {
+                attempt: now,
+                token,
+            }
+            | Phase::InDoubt {
+                attempt: now,
+                token,
+                ..
+            } if *now == attempt => {
                 next.credits += self.reserved;
                 next.reserved = 0.0;
                 next.phase = Phase::Running(Task {
@@ -318,14 +375,23 @@ impl Job {
     }
 
     fn on_track(&self, mut next: Job, index: u32, change: impl FnOnce(&mut Track)) -> Step {
-        let Some(task) = self.task() else { return Step::Illegal };
+        let Some(task) = self.task() else {
+            return Step::Illegal;
+        };
         let mut task = task.clone();
-        let Some(track) = (index as usize).checked_sub(1).and_then(|at| task.tracks.get_mut(at)) else {
+        let Some(track) = (index as usize)
+            .checked_sub(1)
+            .and_then(|at| task.tracks.get_mut(at))
+        else {
             return Step::Illegal;
         };
         change(track);
         next.phase = task.phase();
-        if next == *self { Step::Unchanged } else { Step::Changed(next) }
+        if next == *self {
+            Step::Unchanged
+        } else {
+            Step::Changed(next)
+        }
     }
 }
 
@@ -339,10 +405,15 @@ impl Task {
                 .tracks
                 .iter()
                 .position(|track| !facts.id.is_empty() && track.facts.id == facts.id)
-                .or_else(|| (at < task.tracks.len() && task.tracks[at].facts.id.is_empty()).then_some(at));
+                .or_else(|| {
+                    (at < task.tracks.len() && task.tracks[at].facts.id.is_empty()).then_some(at)
+                });
             match known {
                 Some(at) => task.tracks[at].facts.take_in(facts),
-                None => task.tracks.push(Track { facts: facts.clone(), ..Track::default() }),
+                None => task.tracks.push(Track {
+                    facts: facts.clone(),
+                    ..Track::default()
+                }),
             }
         }
         task
@@ -352,7 +423,10 @@ impl Task {
     fn phase(self) -> Phase {
         let complete = self.stage == TaskStage::Complete
             && !self.tracks.is_empty()
-            && self.tracks.iter().all(|track| track.facts.audio_url.is_some());
+            && self
+                .tracks
+                .iter()
+                .all(|track| track.facts.audio_url.is_some());
         if !complete {
             Phase::Running(self)
         } else if self.tracks.iter().all(Track::is_kept) {

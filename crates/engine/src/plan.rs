@@ -24,6 +24,11 @@ impl JobKey {
         Self(bytes)
     }
 
+    /// Its 32 bytes.
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// The first 12 hexadecimal digits: enough for a person to name a job.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
@@ -56,7 +61,8 @@ impl FromStr for JobKey {
             return Err(NotAKey(text.to_owned()));
         }
         for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| NotAKey(text.to_owned()))?;
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16)
+                .map_err(|_| NotAKey(text.to_owned()))?;
         }
         Ok(Self(bytes))
     }
@@ -70,7 +76,9 @@ impl Serialize for JobKey {
 
 impl<'de> Deserialize<'de> for JobKey {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -198,8 +206,8 @@ pub struct StemFile {
     pub length_bytes: u64,
     /// Its sounding length in seconds.
     pub duration_s: f64,
-    /// The file name extension of what the content is (`flac`), whatever the file is called.
-    pub extension: &'static str,
+    /// What the content is, whatever the file is called.
+    pub format: backline_audio::Format,
 }
 
 /// Who is asked to make the tracks.

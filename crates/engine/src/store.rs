@@ -49,7 +49,9 @@ pub enum StoreError {
         owner: String,
     },
     /// It was written by a newer program.
-    #[error("the ledger {path} has format {found}; this program reads up to {known}: update backline")]
+    #[error(
+        "the ledger {path} has format {found}; this program reads up to {known}: update backline"
+    )]
     TooNew {
         /// The ledger's file.
         path: String,

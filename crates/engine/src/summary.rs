@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::event::{Event, KeptFile, Moment, Outcome};
-use crate::machine::{Cause, Job, Phase};
+use crate::machine::{Job, Phase};
 use crate::plan::Settings;
 use crate::store::{RunHeader, Store, StoreError};
 
@@ -199,9 +199,17 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
     };
     for record in store.events_of(&run.id)? {
         match record.event {
-            Event::RunEnded { outcome } => (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome)),
-            Event::Credits { balance, moment: Moment::Before } => facts.balance_before = Some(balance),
-            Event::Credits { balance, moment: Moment::After } => facts.balance_after = Some(balance),
+            Event::RunEnded { outcome } => {
+                (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome))
+            }
+            Event::Credits {
+                balance,
+                moment: Moment::Before,
+            } => facts.balance_before = Some(balance),
+            Event::Credits {
+                balance,
+                moment: Moment::After,
+            } => facts.balance_after = Some(balance),
             _ => {}
         }
     }
@@ -228,7 +236,12 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
         totals.add(&summary);
         rows.push(summary);
     }
-    Ok(Summary { version: SUMMARY_VERSION, run: facts, totals, jobs: rows })
+    Ok(Summary {
+        version: SUMMARY_VERSION,
+        run: facts,
+        totals,
+        jobs: rows,
+    })
 }
 
 impl Totals {
@@ -236,12 +249,18 @@ impl Totals {
         self.jobs += 1;
         match job.state {
             JobStatus::Planned => self.planned += 1,
-            JobStatus::Submitting | JobStatus::Running | JobStatus::Finished => self.in_progress += 1,
+            JobStatus::Submitting | JobStatus::Running | JobStatus::Finished => {
+                self.in_progress += 1
+            }
             JobStatus::InDoubt => self.in_doubt += 1,
             JobStatus::Kept => self.kept += 1,
             JobStatus::Failed => self.failed += 1,
         }
-        self.tracks += job.tracks.iter().filter(|track| track.file.is_some()).count() as u64;
+        self.tracks += job
+            .tracks
+            .iter()
+            .filter(|track| track.file.is_some())
+            .count() as u64;
         self.credits += job.credits;
     }
 }
@@ -262,7 +281,9 @@ fn error(job: &Job) -> Option<(Option<i64>, String)> {
 }
 
 fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
-    let Some(task) = job.task() else { return Vec::new() };
+    let Some(task) = job.task() else {
+        return Vec::new();
+    };
     (1..)
         .zip(&task.tracks)
         .map(|(index, track)| TrackSummary {
@@ -274,16 +295,12 @@ fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
             image_url: track.facts.image_url.clone(),
             created_ms: track.facts.created_ms,
             expires_ms: Some(
-                track.facts.created_ms.unwrap_or(task.accepted_ms) + i64::from(retention_days) * DAY_MS,
+                track.facts.created_ms.unwrap_or(task.accepted_ms)
+                    + i64::from(retention_days) * DAY_MS,
             ),
             file: track.kept.clone(),
             mix: track.mix.clone(),
             problem: track.problem.clone(),
         })
         .collect()
-}
-
-/// Whether a failed job may be submitted again without asking: nothing was bought with it.
-pub fn bought_nothing(cause: Cause) -> bool {
-    matches!(cause, Cause::Refused | Cause::Upload | Cause::Refunded)
 }

@@ -91,12 +91,19 @@ impl Diagnostics {
 
     /// How many of the kept ones are errors.
     pub fn errors(&self) -> usize {
-        self.items.iter().filter(|item| item.severity == Severity::Error).count()
+        self.items
+            .iter()
+            .filter(|item| item.severity == Severity::Error)
+            .count()
     }
 
     /// As text for a person, with colours or without; ends in a line break unless empty.
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
         let mut text = String::new();
         for item in &self.items {
@@ -130,17 +137,32 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let mut group = Group::with_title(level.primary_title(self.message.as_str()));
-        let places = self.place.iter().map(|place| (place, AnnotationKind::Primary));
-        for (place, kind) in places.chain(self.related.iter().map(|place| (place, AnnotationKind::Context))) {
+        let places = self
+            .place
+            .iter()
+            .map(|place| (place, AnnotationKind::Primary));
+        for (place, kind) in places.chain(
+            self.related
+                .iter()
+                .map(|place| (place, AnnotationKind::Context)),
+        ) {
             if place.excerpt.is_empty() {
-                group = group.element(Origin::path(place.file.as_str()).line(place.line).char_column(place.column));
+                group = group.element(
+                    Origin::path(place.file.as_str())
+                        .line(place.line)
+                        .char_column(place.column),
+                );
                 if let Some(label) = &place.label {
                     group = group.element(Level::NOTE.message(label.as_str()));
                 }
                 continue;
             }
-            let annotation: Annotation<'_> = kind.span(place.start..place.end).label(place.label.as_deref());
-            let snippet = Snippet::source(place.excerpt.as_str()).line_start(place.line).path(place.file.as_str());
+            let annotation: Annotation<'_> = kind
+                .span(place.start..place.end)
+                .label(place.label.as_deref());
+            let snippet = Snippet::source(place.excerpt.as_str())
+                .line_start(place.line)
+                .path(place.file.as_str());
             group = group.element(snippet.annotation(annotation));
         }
         for note in &self.notes {
@@ -168,7 +190,13 @@ impl Report {
     /// Nothing is wrong yet.
     pub(crate) fn new(sources: Sources) -> Self {
         let overflow = Diagnostic::new(Severity::Error, String::new());
-        Self { sources, errors: Vec::new(), warnings: Vec::new(), dropped: 0, overflow }
+        Self {
+            sources,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            dropped: 0,
+            overflow,
+        }
     }
 
     /// How many errors there are.
@@ -183,7 +211,8 @@ impl Report {
             self.overflow = Diagnostic::new(Severity::Error, String::new());
             return &mut self.overflow;
         }
-        self.errors.push(Diagnostic::new(Severity::Error, message.into()));
+        self.errors
+            .push(Diagnostic::new(Severity::Error, message.into()));
         let last = self.errors.len() - 1;
         &mut self.errors[last]
     }
@@ -250,7 +279,9 @@ impl Report {
         let source = self.sources.get(span.source);
         let text: &str = &source.text;
         let start = text.floor_char_boundary((span.start as usize).min(text.len()));
-        let end = text.floor_char_boundary((span.end as usize).min(text.len())).max(start);
+        let end = text
+            .floor_char_boundary((span.end as usize).min(text.len()))
+            .max(start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = 1 + text[..start].bytes().filter(|byte| *byte == b'\n').count();
         let column = 1 + text[line_start..start].chars().count();
@@ -258,13 +289,24 @@ impl Report {
         let shown = text[line_start..line_end].trim_end();
         let label = label.filter(|label| !label.is_empty());
         if shown.len() > MAX_EXCERPT_BYTES || shown.is_empty() {
-            return Place { file: source.shown.clone(), line, column, label, excerpt: String::new(), start: 0, end: 0 };
+            return Place {
+                file: source.shown.clone(),
+                line,
+                column,
+                label,
+                excerpt: String::new(),
+                start: 0,
+                end: 0,
+            };
         }
         // A span over several lines is marked on its first one; an empty span marks one character.
         let from = (start - line_start).min(shown.len());
         let mut to = (end - line_start).min(shown.len());
         if to <= from {
-            to = shown[from..].chars().next().map_or(from, |char| from + char.len_utf8());
+            to = shown[from..]
+                .chars()
+                .next()
+                .map_or(from, |char| from + char.len_utf8());
         }
         Place {
             file: source.shown.clone(),
@@ -280,16 +322,29 @@ impl Report {
     /// What was found: errors if there are any, else the warnings.
     pub(crate) fn finish(self) -> Result<Diagnostics, Diagnostics> {
         if self.errors.is_empty() {
-            Ok(Diagnostics { items: self.warnings, dropped: 0 })
+            Ok(Diagnostics {
+                items: self.warnings,
+                dropped: 0,
+            })
         } else {
-            Err(Diagnostics { items: self.errors, dropped: self.dropped })
+            Err(Diagnostics {
+                items: self.errors,
+                dropped: self.dropped,
+            })
         }
     }
 }
 
 impl Diagnostic {
     fn new(severity: Severity, message: String) -> Self {
-        Self { severity, message, place: None, related: Vec::new(), notes: Vec::new(), help: None }
+        Self {
+            severity,
+            message,
+            place: None,
+            related: Vec::new(),
+            notes: Vec::new(),
+            help: None,
+        }
     }
 
     /// Says what to do.
@@ -320,13 +375,21 @@ impl Diagnostic {
 }
 
 /// The candidate that a wrong name was most likely meant to be: at most a third of its letters away, or the same but for case.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let name = name.to_lowercase();
     let limit = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()
         .take(10_000)
-        .map(|candidate| (strsim::damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&name, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

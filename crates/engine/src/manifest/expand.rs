@@ -37,9 +37,15 @@ pub(crate) fn expand(
     let mut jobs = Vec::new();
     let mut renderer = Renderer::new(engine, fixed, report);
     for stem in 0..matrix.stems.len() {
-        renderer.variables.stem(&matrix.stems[stem].id, &matrix.stems[stem].vars);
+        renderer
+            .variables
+            .stem(&matrix.stems[stem].id, &matrix.stems[stem].vars);
         for (preset_at, preset) in matrix.presets.iter().enumerate() {
-            let excludes: Vec<&Match> = rules.excludes.iter().filter(|rule| rule.pair(stem, preset_at)).collect();
+            let excludes: Vec<&Match> = rules
+                .excludes
+                .iter()
+                .filter(|rule| rule.pair(stem, preset_at))
+                .collect();
             let includes: Vec<(&Include, bool)> = rules
                 .includes
                 .iter()
@@ -58,7 +64,9 @@ pub(crate) fn expand(
                 }
                 for take in 1..=matrix.takes {
                     let dropped = excludes.iter().any(|rule| rule.rest(point, take));
-                    let wanted = |(rule, back): &&(&Include, bool)| rule.jobs.rest(point, take) && (!dropped || *back);
+                    let wanted = |(rule, back): &&(&Include, bool)| {
+                        rule.jobs.rest(point, take) && (!dropped || *back)
+                    };
                     let changes: Vec<_> = includes.iter().filter(wanted).collect();
                     if dropped && changes.is_empty() {
                         continue;
@@ -77,7 +85,13 @@ pub(crate) fn expand(
                         renderer.settings(&changed, at, matrix)
                     };
                     if let Some(settings) = settings {
-                        jobs.push(Draft { stem: at[0], preset: at[1], point: at[2], take, settings });
+                        jobs.push(Draft {
+                            stem: at[0],
+                            preset: at[1],
+                            point: at[2],
+                            take,
+                            settings,
+                        });
                     }
                 }
             }
@@ -100,7 +114,8 @@ fn brought_back(matrix: &Matrix, rules: &Rules, report: &mut Report) -> Vec<bool
                 }
                 for point in &matrix.points {
                     for take in 1..=matrix.takes {
-                        let dropped = |rule: &Match| rule.pair(stem, preset) && rule.rest(point, take);
+                        let dropped =
+                            |rule: &Match| rule.pair(stem, preset) && rule.rest(point, take);
                         if include.jobs.rest(point, take) && !rules.excludes.iter().any(dropped) {
                             finds = true;
                             break 'search;
@@ -111,7 +126,11 @@ fn brought_back(matrix: &Matrix, rules: &Rules, report: &mut Report) -> Vec<bool
         }
         if !finds && !include.adds {
             report
-                .error_at(include.span, "this entry of `include` matches no job", "all that it names is excluded")
+                .error_at(
+                    include.span,
+                    "this entry of `include` matches no job",
+                    "all that it names is excluded",
+                )
                 .help("name a stem and a preset to bring an excluded job back");
         }
         back.push(!finds && include.adds);
@@ -162,7 +181,13 @@ impl<'r> Renderer<'r> {
         good.then(|| assemble(values))
     }
 
-    fn value(&mut self, setting: Setting, choice: &Arc<Choice>, at: [u32; 4], matrix: &Matrix) -> Option<Typed> {
+    fn value(
+        &mut self,
+        setting: Setting,
+        choice: &Arc<Choice>,
+        at: [u32; 4],
+        matrix: &Matrix,
+    ) -> Option<Typed> {
         let template = match &choice.given {
             Given::Fixed(value) => return Some(value.clone()),
             Given::Template(template) => template,
@@ -178,11 +203,17 @@ impl<'r> Renderer<'r> {
             return Some(last.value.clone());
         }
         self.text.clear();
-        let rendered = self.engine.render(template, &self.variables.context, &mut self.text);
+        let rendered = self
+            .engine
+            .render(template, &self.variables.context, &mut self.text);
         let problem = match rendered {
             Ok(()) => match typed(setting, &self.text) {
                 Ok(value) => {
-                    self.last[slot] = Some(Last { choice: Arc::as_ptr(choice), at: at_read, value: value.clone() });
+                    self.last[slot] = Some(Last {
+                        choice: Arc::as_ptr(choice),
+                        at: at_read,
+                        value: value.clone(),
+                    });
                     return Some(value);
                 }
                 Err(problem) => format!("`{}` {problem}", setting.name()),
@@ -199,10 +230,15 @@ impl<'r> Renderer<'r> {
             *count += 1;
             return;
         }
-        self.failures.insert(Arc::as_ptr(choice), (0, self.failures.len()));
+        self.failures
+            .insert(Arc::as_ptr(choice), (0, self.failures.len()));
         let made = (!self.text.is_empty()).then(|| format!("the template makes: {}", self.text));
         let missing = problem.ends_with("is not set");
-        let diagnostic = self.report.error_at(choice.span, format!("job `{job}`: {problem}"), "made by this template");
+        let diagnostic = self.report.error_at(
+            choice.span,
+            format!("job `{job}`: {problem}"),
+            "made by this template",
+        );
         if missing {
             diagnostic.help("give it a value where it is missing, or write `{{default … 'text'}}`");
         } else if setting == Setting::Title {
@@ -216,7 +252,9 @@ impl<'r> Renderer<'r> {
     fn finish(self) {
         let more: usize = self.failures.values().map(|(count, _)| count).sum();
         if more > 0 {
-            self.report.last_note(format!("templates fail in the same way for {more} more job(s)"));
+            self.report.last_note(format!(
+                "templates fail in the same way for {more} more job(s)"
+            ));
         }
     }
 }
@@ -224,7 +262,10 @@ impl<'r> Renderer<'r> {
 /// The name by which a person knows a job.
 pub(crate) fn job_name(matrix: &Matrix, [stem, preset, point, take]: [u32; 4]) -> String {
     let point = &matrix.points[point as usize];
-    let mut name = format!("{} / {}", matrix.stems[stem as usize].id, matrix.presets[preset as usize].id);
+    let mut name = format!(
+        "{} / {}",
+        matrix.stems[stem as usize].id, matrix.presets[preset as usize].id
+    );
     for (setting, value) in point.sweep.iter() {
         name.push_str(&format!(" / {setting}={value}"));
     }
@@ -235,7 +276,18 @@ pub(crate) fn job_name(matrix: &Matrix, [stem, preset, point, take]: [u32; 4]) -
 }
 
 fn assemble(values: [Option<Typed>; 10]) -> Settings {
-    let [title, tags, negative_tags, model, gender, style, weirdness, audio, lyrics, variety] = values;
+    let [
+        title,
+        tags,
+        negative_tags,
+        model,
+        gender,
+        style,
+        weirdness,
+        audio,
+        lyrics,
+        variety,
+    ] = values;
     let text = |value: Option<Typed>| match value {
         Some(Typed::Text(text)) => text.as_ref().to_owned(),
         _ => String::new(),
@@ -276,18 +328,36 @@ fn advise(jobs: &[Draft], matrix: &Matrix, profile: &Profile, report: &mut Repor
     let mut models = HashSet::new();
     for draft in jobs {
         let model = draft.settings.model.as_str();
-        if !profile.knows_model(model) && models.insert(model)
+        if !profile.knows_model(model)
+            && models.insert(model)
             && let Some(span) = span(draft, Setting::Model)
         {
             report
-                .warning_at(span, format!("`{}` has no model `{model}` that is known here", profile.name), "sent as it is")
-                .maybe_help(super::diagnostic::suggestion(model, profile.models.iter().map(String::as_str)));
+                .warning_at(
+                    span,
+                    format!(
+                        "`{}` has no model `{model}` that is known here",
+                        profile.name
+                    ),
+                    "sent as it is",
+                )
+                .maybe_help(super::diagnostic::suggestion(
+                    model,
+                    profile.models.iter().map(String::as_str),
+                ));
         }
     }
-    let advices = [(Setting::Title, profile.title_advice), (Setting::Tags, profile.tags_advice)];
+    let advices = [
+        (Setting::Title, profile.title_advice),
+        (Setting::Tags, profile.tags_advice),
+    ];
     for (setting, limit) in advices {
         let length = |draft: &&Draft| {
-            let text = if setting == Setting::Title { &draft.settings.title } else { &draft.settings.tags };
+            let text = if setting == Setting::Title {
+                &draft.settings.title
+            } else {
+                &draft.settings.tags
+            };
             text.len() > limit && text.chars().count() > limit
         };
         let count = jobs.iter().filter(length).count();
@@ -298,7 +368,10 @@ fn advise(jobs: &[Draft], matrix: &Matrix, profile: &Profile, report: &mut Repor
             report
                 .warning_at(
                     span,
-                    format!("`{}` is longer than {limit} characters in {count} job(s)", setting.name()),
+                    format!(
+                        "`{}` is longer than {limit} characters in {count} job(s)",
+                        setting.name()
+                    ),
                     "some providers refuse it",
                 )
                 .note(format!("the first is `{name}`"));

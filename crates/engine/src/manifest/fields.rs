@@ -20,13 +20,22 @@ pub(crate) struct Text {
 
 impl<'n> Fields<'n> {
     /// Takes a mapping of these keys; `what` names it ("a stem").
-    pub(crate) fn read(node: &'n Node, what: &str, known: &[&str], report: &mut Report) -> Option<Self> {
+    pub(crate) fn read(
+        node: &'n Node,
+        what: &str,
+        known: &[&str],
+        report: &mut Report,
+    ) -> Option<Self> {
         let fields = Self::open(node, what, report)?;
         for entry in fields.entries {
             if !known.contains(&&*entry.key) {
                 let help = suggestion(&entry.key, known.iter().copied());
                 report
-                    .error_at(entry.key_span, format!("unknown key `{}` in {what}", entry.key), "not a key here")
+                    .error_at(
+                        entry.key_span,
+                        format!("unknown key `{}` in {what}", entry.key),
+                        "not a key here",
+                    )
                     .maybe_help(help);
             }
         }
@@ -44,12 +53,19 @@ impl<'n> Fields<'n> {
             if let Some(first) = seen.insert(&*entry.key, entry.key_span) {
                 let first = report.place(first, Some("first given here".to_owned()));
                 report
-                    .error_at(entry.key_span, format!("`{}` is given twice in {what}", entry.key), "given again here")
+                    .error_at(
+                        entry.key_span,
+                        format!("`{}` is given twice in {what}", entry.key),
+                        "given again here",
+                    )
                     .also(first)
                     .help("keep one of the two");
             }
         }
-        Some(Self { entries, span: node.span })
+        Some(Self {
+            entries,
+            span: node.span,
+        })
     }
 
     /// The key and the value, where it is given and says something.
@@ -65,7 +81,9 @@ impl<'n> Fields<'n> {
     /// All entries, in written order, without the later ones of doubled keys.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &'n Entry> {
         let mut seen = std::collections::HashSet::new();
-        self.entries.iter().filter(move |entry| seen.insert(&*entry.key))
+        self.entries
+            .iter()
+            .filter(move |entry| seen.insert(&*entry.key))
     }
 
     /// The text of a key, where there is one.
@@ -82,7 +100,10 @@ pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<Text>
             report.error_at(node.span, format!("{what} is empty"), "expected a text");
             None
         }
-        (Value::Text(_) | Value::Number { .. }, Some(text)) => Some(Text { text: text.to_owned(), span: node.span }),
+        (Value::Text(_) | Value::Number { .. }, Some(text)) => Some(Text {
+            text: text.to_owned(),
+            span: node.span,
+        }),
         _ => {
             wrong(node, &format!("{what} is a string"), "a string", report);
             None
@@ -91,14 +112,25 @@ pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<Text>
 }
 
 /// A whole number within bounds.
-pub(crate) fn whole(node: &Node, what: &str, range: std::ops::RangeInclusive<u64>, report: &mut Report) -> Option<u64> {
+pub(crate) fn whole(
+    node: &Node,
+    what: &str,
+    range: std::ops::RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<u64> {
     let found = match &node.value {
         Value::Number { written, .. } => written.parse::<u64>().ok(),
         _ => None,
     };
     if found.is_none_or(|number| !range.contains(&number)) {
-        let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
-        let shown = node.scalar_text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+        let expected = format!(
+            "expected a whole number from {} to {}",
+            range.start(),
+            range.end()
+        );
+        let shown = node
+            .scalar_text()
+            .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
         report.error_at(node.span, format!("{what} can't be {shown}"), expected);
         return None;
     }
@@ -110,8 +142,14 @@ pub(crate) fn amount(node: &Node, what: &str, report: &mut Report) -> Option<f64
     match &node.value {
         Value::Number { value, .. } if value.is_finite() && *value >= 0.0 => Some(*value),
         _ => {
-            let shown = node.scalar_text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-            report.error_at(node.span, format!("{what} can't be {shown}"), "expected a number of at least 0");
+            let shown = node
+                .scalar_text()
+                .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+            report.error_at(
+                node.span,
+                format!("{what} can't be {shown}"),
+                "expected a number of at least 0",
+            );
             None
         }
     }
@@ -122,7 +160,12 @@ pub(crate) fn truth(node: &Node, what: &str, report: &mut Report) -> Option<bool
     match &node.value {
         Value::Bool(truth) => Some(*truth),
         _ => {
-            wrong(node, &format!("{what} is true or false"), "`true` or `false`", report);
+            wrong(
+                node,
+                &format!("{what} is true or false"),
+                "`true` or `false`",
+                report,
+            );
             None
         }
     }
@@ -141,9 +184,14 @@ pub(crate) fn list<'n>(node: &'n Node, what: &str, report: &mut Report) -> Optio
 
 /// The last part of a message that names what was found instead.
 pub(crate) fn wrong(node: &Node, message: &str, expected: &str, report: &mut Report) {
-    let used_at = node.used_at.map(|span| report.place(span, Some("used here".to_owned())));
-    let diagnostic =
-        report.error_at(node.span, format!("{message}, not {}", node.kind()), format!("expected {expected}"));
+    let used_at = node
+        .used_at
+        .map(|span| report.place(span, Some("used here".to_owned())));
+    let diagnostic = report.error_at(
+        node.span,
+        format!("{message}, not {}", node.kind()),
+        format!("expected {expected}"),
+    );
     if let Some(used_at) = used_at {
         diagnostic.also(used_at);
     }

@@ -1,13 +1,15 @@
 //! The helpers that templates have: text in, text out, nothing else.
 
 use handlebars::{
-    Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError, RenderErrorReason, ScopedJson,
+    Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError,
+    RenderErrorReason, ScopedJson,
 };
 use serde_json::Value as Json;
 
 /// The helpers' names, for "did you mean".
-pub(crate) const NAMES: &[&str] =
-    &["default", "slug", "upper", "lower", "trim", "replace", "join", "pad", "round", "eq", "ne"];
+pub(crate) const NAMES: &[&str] = &[
+    "default", "slug", "upper", "lower", "trim", "replace", "join", "pad", "round", "eq", "ne",
+];
 
 /// Longest text that a helper makes; a title has 100 characters.
 const MAX_PADDED: usize = 1_000;
@@ -23,7 +25,10 @@ pub(crate) fn misused(name: &str, arguments: usize) -> Option<&'static str> {
         "replace" => (3..=3, "{{replace stem.id '_' ' '}}"),
         "join" => (2..=2, "{{join vars.instruments ', '}}"),
         "pad" => (2..=3, "{{pad take 3}} or {{pad stem.id 8 '_'}}"),
-        "round" => (1..=2, "{{round stem.vars.bpm}} or {{round stem.vars.gain 1}}"),
+        "round" => (
+            1..=2,
+            "{{round stem.vars.bpm}} or {{round stem.vars.gain 1}}",
+        ),
         "eq" => (2..=2, "(eq stem.vars.language 'fr')"),
         _ => (2..=2, "(ne stem.vars.language 'fr')"),
     };
@@ -32,9 +37,10 @@ pub(crate) fn misused(name: &str, arguments: usize) -> Option<&'static str> {
 
 /// Gives an engine these helpers, `if` and `unless`, and no others.
 pub(crate) fn register(registry: &mut Handlebars<'static>) {
-    for unwanted in
-        ["each", "with", "lookup", "raw", "log", "gt", "gte", "lt", "lte", "and", "or", "not", "len", "eq", "ne"]
-    {
+    for unwanted in [
+        "each", "with", "lookup", "raw", "log", "gt", "gte", "lt", "lte", "and", "or", "not",
+        "len", "eq", "ne",
+    ] {
         registry.unregister_helper(unwanted);
     }
     let helpers: [(&str, Function); 11] = [
@@ -43,7 +49,11 @@ pub(crate) fn register(registry: &mut Handlebars<'static>) {
         ("upper", |given| Ok(text(given, 0).to_uppercase().into())),
         ("lower", |given| Ok(text(given, 0).to_lowercase().into())),
         ("trim", |given| Ok(text(given, 0).trim().into())),
-        ("replace", |given| Ok(text(given, 0).replace(&text(given, 1), &text(given, 2)).into())),
+        ("replace", |given| {
+            Ok(text(given, 0)
+                .replace(&text(given, 1), &text(given, 2))
+                .into())
+        }),
         ("join", join),
         ("pad", pad),
         ("round", round),
@@ -95,14 +105,22 @@ impl HelperDef for Pure {
 }
 
 fn text(given: &[Option<&Json>], at: usize) -> String {
-    given.get(at).copied().flatten().map(JsonRender::render).unwrap_or_default()
+    given
+        .get(at)
+        .copied()
+        .flatten()
+        .map(JsonRender::render)
+        .unwrap_or_default()
 }
 
 fn default(given: &[Option<&Json>]) -> Result<Json, String> {
     let says_something = |value: &&Json| !matches!(value, Json::String(text) if text.is_empty());
     let last = given.last().copied().flatten();
     let first = given.iter().flatten().copied().find(says_something);
-    first.or(last).cloned().ok_or_else(|| "none of its arguments is set".to_owned())
+    first
+        .or(last)
+        .cloned()
+        .ok_or_else(|| "none of its arguments is set".to_owned())
 }
 
 /// Lower case, with a single `-` for all that is neither letter nor digit, and none at the ends.
@@ -129,21 +147,39 @@ fn join(given: &[Option<&Json>]) -> Result<Json, String> {
 
 fn pad(given: &[Option<&Json>]) -> Result<Json, String> {
     let value = text(given, 0);
-    let width = text(given, 1).parse::<usize>().ok().filter(|width| *width <= MAX_PADDED);
-    let width = width.ok_or_else(|| format!("its second argument is a width of at most {MAX_PADDED}"))?;
-    let fill = given.get(2).map_or_else(|| "0".to_owned(), |_| text(given, 2));
+    let width = text(given, 1)
+        .parse::<usize>()
+        .ok()
+        .filter(|width| *width <= MAX_PADDED);
+    let width =
+        width.ok_or_else(|| format!("its second argument is a width of at most {MAX_PADDED}"))?;
+    let fill = given
+        .get(2)
+        .map_or_else(|| "0".to_owned(), |_| text(given, 2));
     let [fill] = fill.chars().collect::<Vec<_>>()[..] else {
         return Err("its third argument is one character".to_owned());
     };
     let missing = width.saturating_sub(value.chars().count());
-    Ok(std::iter::repeat_n(fill, missing).chain(value.chars()).collect::<String>().into())
+    Ok(std::iter::repeat_n(fill, missing)
+        .chain(value.chars())
+        .collect::<String>()
+        .into())
 }
 
 fn round(given: &[Option<&Json>]) -> Result<Json, String> {
     let value = text(given, 0);
-    let number: f64 = value.trim().parse().map_err(|_| format!("`{value}` is not a number"))?;
-    let digits = if given.len() > 1 { text(given, 1).parse::<usize>().ok() } else { Some(0) };
-    let digits = digits.filter(|digits| *digits <= 9).ok_or("its second argument is a number of digits, 0 to 9")?;
+    let number: f64 = value
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{value}` is not a number"))?;
+    let digits = if given.len() > 1 {
+        text(given, 1).parse::<usize>().ok()
+    } else {
+        Some(0)
+    };
+    let digits = digits
+        .filter(|digits| *digits <= 9)
+        .ok_or("its second argument is a number of digits, 0 to 9")?;
     Ok(format!("{number:.digits$}").into())
 }
 

@@ -22,7 +22,12 @@ pub(crate) enum Recording<'a> {
 }
 
 /// The key of a job.
-pub(crate) fn job_key(profile: &str, recording: Recording<'_>, settings: &Settings, take: u32) -> JobKey {
+pub(crate) fn job_key(
+    profile: &str,
+    recording: Recording<'_>,
+    settings: &Settings,
+    take: u32,
+) -> JobKey {
     let mut hash = Encoder(blake3::Hasher::new());
     hash.field(DOMAIN.as_bytes());
     hash.field(OPERATION.as_bytes());
@@ -46,11 +51,26 @@ pub(crate) fn job_key(profile: &str, recording: Recording<'_>, settings: &Settin
         VocalGender::F => b"f",
     });
     hash.optional(gender.map(|gender| &gender[..]));
-    for weight in [settings.style_weight, settings.weirdness_constraint, settings.audio_weight] {
-        hash.optional(weight.map(|weight| [weight.hundredths()]).as_ref().map(|byte| &byte[..]));
+    for weight in [
+        settings.style_weight,
+        settings.weirdness_constraint,
+        settings.audio_weight,
+    ] {
+        hash.optional(
+            weight
+                .map(|weight| [weight.hundredths()])
+                .as_ref()
+                .map(|byte| &byte[..]),
+        );
     }
     hash.optional(settings.lyrics.as_deref().map(str::as_bytes));
-    hash.optional(settings.variety.map(|variety| [variety]).as_ref().map(|byte| &byte[..]));
+    hash.optional(
+        settings
+            .variety
+            .map(|variety| [variety])
+            .as_ref()
+            .map(|byte| &byte[..]),
+    );
     hash.field(&take.to_le_bytes());
     JobKey::from_bytes(*hash.0.finalize().as_bytes())
 }
@@ -148,9 +168,18 @@ mod tests {
 
     #[test]
     fn text_does_not_move_between_fields() {
-        let left = Settings { title: "ab".into(), tags: "c".into(), ..settings() };
-        let right = Settings { title: "a".into(), tags: "bc".into(), ..settings() };
-        let key = |settings: &Settings| job_key("studio", Recording::Content(&[7; 32]), settings, 1);
+        let left = Settings {
+            title: "ab".into(),
+            tags: "c".into(),
+            ..settings()
+        };
+        let right = Settings {
+            title: "a".into(),
+            tags: "bc".into(),
+            ..settings()
+        };
+        let key =
+            |settings: &Settings| job_key("studio", Recording::Content(&[7; 32]), settings, 1);
         assert_ne!(key(&left), key(&right));
     }
 }

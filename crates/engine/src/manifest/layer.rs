@@ -67,7 +67,11 @@ pub(crate) fn open(path: &Path, from: Option<&Text>, report: &mut Report) -> Opt
         Ok(Some(node)) if matches!(node.value, Value::Map(_)) => Some(node),
         Ok(Some(node)) => {
             report
-                .error_at(node.span, format!("`{shown}` is not a mapping but {}", node.kind()), "expected `key: value`")
+                .error_at(
+                    node.span,
+                    format!("`{shown}` is not a mapping but {}", node.kind()),
+                    "expected `key: value`",
+                )
                 .help("the smallest manifest has `version: 1`, `name`, `stems` and `presets`");
             None
         }
@@ -112,7 +116,9 @@ fn read_one(
             _ => fields::list(node, "`import`", report).unwrap_or_default(),
         };
         for item in items {
-            let Some(named) = fields::text(item, "an import", report) else { continue };
+            let Some(named) = fields::text(item, "an import", report) else {
+                continue;
+            };
             let path = file.parent().unwrap_or(Path::new(".")).join(&named.text);
             if let Some(layer) = import(&path, &named, chain, done, report) {
                 imported.join(layer, report);
@@ -143,7 +149,11 @@ fn import(
     let real = canonical(path);
     if chain.contains(&real) {
         report
-            .error_at(named.span, format!("`{}` imports itself", named.text), "leads back to a file that is being read")
+            .error_at(
+                named.span,
+                format!("`{}` imports itself", named.text),
+                "leads back to a file that is being read",
+            )
             .help("move what both files need into a third one");
         return None;
     }
@@ -174,11 +184,21 @@ pub(crate) fn read_version(fields: &Fields<'_>, required: bool, report: &mut Rep
         Some((node, _)) => {
             let found = node.scalar_text().unwrap_or(node.kind()).to_owned();
             report
-                .error_at(node.span, format!("this version reads manifests of version 1, not `{found}`"), "expected `1`")
+                .error_at(
+                    node.span,
+                    format!("this version reads manifests of version 1, not `{found}`"),
+                    "expected `1`",
+                )
                 .help("write `version: 1`, or use the program that the manifest was written for");
         }
         None if required => {
-            report.error_at(fields.span, "`version` is missing", "expected it among these keys").help("add `version: 1` at the top");
+            report
+                .error_at(
+                    fields.span,
+                    "`version` is missing",
+                    "expected it among these keys",
+                )
+                .help("add `version: 1` at the top");
         }
         None => {}
     }
@@ -190,25 +210,44 @@ impl Layer {
         fn twice(what: String, first: Span, second: Span, report: &mut Report) {
             let first = report.place(first, Some("first given here".to_owned()));
             report
-                .error_at(second, format!("two imports give {what}"), "given again here")
+                .error_at(
+                    second,
+                    format!("two imports give {what}"),
+                    "given again here",
+                )
                 .also(first)
                 .help("give it in the importing manifest, which wins, or in one import only");
         }
         for (name, var) in other.vars {
             match self.vars.get(&name) {
-                Some(first) => twice(format!("the variable `{name}`"), first.span, var.span, report),
+                Some(first) => twice(
+                    format!("the variable `{name}`"),
+                    first.span,
+                    var.span,
+                    report,
+                ),
                 None => drop(self.vars.insert(name, var)),
             }
         }
         for (name, raw) in other.defaults {
             match self.defaults.get(name) {
-                Some(first) => twice(format!("the default `{name}`"), first.key_span, raw.key_span, report),
+                Some(first) => twice(
+                    format!("the default `{name}`"),
+                    first.key_span,
+                    raw.key_span,
+                    report,
+                ),
                 None => drop(self.defaults.insert(name, raw)),
             }
         }
         for (name, preset) in other.presets {
             match self.presets.get(&name) {
-                Some(first) => twice(format!("the preset `{name}`"), first.span, preset.span, report),
+                Some(first) => twice(
+                    format!("the preset `{name}`"),
+                    first.span,
+                    preset.span,
+                    report,
+                ),
                 None => drop(self.presets.insert(name, preset)),
             }
         }
@@ -216,32 +255,69 @@ impl Layer {
 }
 
 /// Reads a mapping of template variables: plain values, never templates.
-pub(crate) fn read_vars(node: Option<&Node>, what: &str, report: &mut Report) -> IndexMap<String, Var> {
-    let Some(node) = node else { return IndexMap::new() };
-    let Some(fields) = Fields::open(node, what, report) else { return IndexMap::new() };
+pub(crate) fn read_vars(
+    node: Option<&Node>,
+    what: &str,
+    report: &mut Report,
+) -> IndexMap<String, Var> {
+    let Some(node) = node else {
+        return IndexMap::new();
+    };
+    let Some(fields) = Fields::open(node, what, report) else {
+        return IndexMap::new();
+    };
     let mut vars = IndexMap::new();
     for entry in fields.entries() {
         if let Value::Text(text) = &entry.node.value
             && is_template(text)
         {
             report
-                .error_at(entry.node.span, format!("the variable `{}` holds a template", entry.key), "not expanded here")
-                .help("variables are plain values; put the template into the setting that needs it");
+                .error_at(
+                    entry.node.span,
+                    format!("the variable `{}` holds a template", entry.key),
+                    "not expanded here",
+                )
+                .help(
+                    "variables are plain values; put the template into the setting that needs it",
+                );
         }
-        if entry.key.is_empty() || !entry.key.chars().all(|char| char.is_alphanumeric() || "_-".contains(char)) {
+        if entry.key.is_empty()
+            || !entry
+                .key
+                .chars()
+                .all(|char| char.is_alphanumeric() || "_-".contains(char))
+        {
             report
-                .error_at(entry.key_span, format!("`{}` can't be a variable's name", entry.key), "not a name")
+                .error_at(
+                    entry.key_span,
+                    format!("`{}` can't be a variable's name", entry.key),
+                    "not a name",
+                )
                 .help("use letters, digits, `_` and `-`");
         }
-        vars.insert(entry.key.to_string(), Var { value: entry.node.to_json(), span: entry.key_span });
+        vars.insert(
+            entry.key.to_string(),
+            Var {
+                value: entry.node.to_json(),
+                span: entry.key_span,
+            },
+        );
     }
     vars
 }
 
 fn read_defaults(node: Option<&Node>, report: &mut Report) -> IndexMap<&'static str, Raw> {
-    let Some(node) = node else { return IndexMap::new() };
-    let Some(fields) = Fields::read(node, "`defaults`", &settings::NAMES, report) else { return IndexMap::new() };
-    fields.entries().filter_map(Raw::of).map(|raw| (raw.setting.name(), raw)).collect()
+    let Some(node) = node else {
+        return IndexMap::new();
+    };
+    let Some(fields) = Fields::read(node, "`defaults`", &settings::NAMES, report) else {
+        return IndexMap::new();
+    };
+    fields
+        .entries()
+        .filter_map(Raw::of)
+        .map(|raw| (raw.setting.name(), raw))
+        .collect()
 }
 
 fn read_presets(node: Option<&Node>, report: &mut Report) -> IndexMap<String, PresetDecl> {
@@ -256,13 +332,19 @@ fn read_presets(node: Option<&Node>, report: &mut Report) -> IndexMap<String, Pr
         keys[11] = "vars";
         keys
     };
-    let Some(node) = node else { return IndexMap::new() };
-    let Some(fields) = Fields::open(node, "`presets`", report) else { return IndexMap::new() };
+    let Some(node) = node else {
+        return IndexMap::new();
+    };
+    let Some(fields) = Fields::open(node, "`presets`", report) else {
+        return IndexMap::new();
+    };
     let mut presets = IndexMap::new();
     for entry in fields.entries() {
         let what = format!("preset `{}`", entry.key);
         check_id(&entry.key, "a preset's name", entry.key_span, report);
-        let Some(fields) = Fields::read(&entry.node, &what, &KEYS, report) else { continue };
+        let Some(fields) = Fields::read(&entry.node, &what, &KEYS, report) else {
+            continue;
+        };
         let preset = PresetDecl {
             span: entry.key_span,
             extends: fields.text("extends", report),
@@ -276,10 +358,17 @@ fn read_presets(node: Option<&Node>, report: &mut Report) -> IndexMap<String, Pr
 
 /// Refuses ids that could not stand in a filter, a file name or a line of a report.
 pub(crate) fn check_id(id: &str, what: &str, span: Span, report: &mut Report) {
-    let bad = id.is_empty() || id.len() > 200 || id.trim() != id || id.chars().any(|char| char.is_control() || char == '*');
+    let bad = id.is_empty()
+        || id.len() > 200
+        || id.trim() != id
+        || id.chars().any(|char| char.is_control() || char == '*');
     if bad {
         report
-            .error_at(span, format!("`{}` can't be {what}", id.escape_debug()), "not a usable id")
+            .error_at(
+                span,
+                format!("`{}` can't be {what}", id.escape_debug()),
+                "not a usable id",
+            )
             .help("use 1 to 200 characters, no `*`, no line breaks, and no space at the ends");
     }
 }
@@ -293,8 +382,14 @@ pub(crate) struct Inherited {
 }
 
 /// Follows every preset's `extends`; `None` where the chain is broken.
-pub(crate) fn inherit(presets: &IndexMap<String, PresetDecl>, report: &mut Report) -> Vec<Option<Inherited>> {
-    presets.iter().map(|(name, preset)| inherit_one(name, preset, presets, report)).collect()
+pub(crate) fn inherit(
+    presets: &IndexMap<String, PresetDecl>,
+    report: &mut Report,
+) -> Vec<Option<Inherited>> {
+    presets
+        .iter()
+        .map(|(name, preset)| inherit_one(name, preset, presets, report))
+        .collect()
 }
 
 fn inherit_one(
@@ -310,19 +405,31 @@ fn inherit_one(
             if chain.len() == 1 {
                 let help = suggestion(&extends.text, presets.keys().map(String::as_str));
                 report
-                    .error_at(extends.span, format!("there is no preset `{}` to extend", extends.text), "not defined")
+                    .error_at(
+                        extends.span,
+                        format!("there is no preset `{}` to extend", extends.text),
+                        "not defined",
+                    )
                     .maybe_help(help);
             }
             return None;
         };
         if let Some(at) = chain.iter().position(|(link, _)| link == parent_name) {
             // Said once, by the first preset of the circle.
-            if at == 0 && chain.iter().all(|(link, _)| presets.get_index_of(*link) >= presets.get_index_of(name)) {
-                let names: Vec<String> = chain.iter().map(|(link, _)| format!("`{link}`")).collect();
+            if at == 0
+                && chain
+                    .iter()
+                    .all(|(link, _)| presets.get_index_of(*link) >= presets.get_index_of(name))
+            {
+                let names: Vec<String> =
+                    chain.iter().map(|(link, _)| format!("`{link}`")).collect();
                 report
                     .error_at(
                         extends.span,
-                        format!("presets extend each other in a circle: {} → `{parent_name}`", names.join(" → ")),
+                        format!(
+                            "presets extend each other in a circle: {} → `{parent_name}`",
+                            names.join(" → ")
+                        ),
                         "closes the circle",
                     )
                     .help("remove one `extends` of the circle");
@@ -331,10 +438,17 @@ fn inherit_one(
         }
         chain.push((parent_name, parent));
     }
-    let mut inherited = Inherited { vars: IndexMap::new(), settings: IndexMap::new() };
+    let mut inherited = Inherited {
+        vars: IndexMap::new(),
+        settings: IndexMap::new(),
+    };
     for (_, link) in chain.iter().rev() {
         inherited.vars.extend(link.vars.clone());
-        inherited.settings.extend(link.settings.iter().map(|raw| (raw.setting.name(), raw.clone())));
+        inherited.settings.extend(
+            link.settings
+                .iter()
+                .map(|raw| (raw.setting.name(), raw.clone())),
+        );
     }
     Some(inherited)
 }

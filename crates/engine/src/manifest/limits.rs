@@ -16,14 +16,23 @@ const DEFAULT_CONCURRENCY: u32 = 8;
 /// Most purchases of one job whose task failed.
 const MAX_RETRIES: u64 = 10;
 
-const UNITS_MS: &[(&str, u64)] =
-    &[("ms", 1), ("s", 1_000), ("min", 60_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS_MS: &[(&str, u64)] = &[
+    ("ms", 1),
+    ("s", 1_000),
+    ("min", 60_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
 
 /// What bounds a run if the manifest says nothing.
 pub(crate) fn default_limits(profile: &Profile) -> Limits {
     Limits {
         concurrency: DEFAULT_CONCURRENCY.min(profile.max_in_flight),
-        rate: Rate { count: profile.rate.count, window_ms: profile.rate.window_ms },
+        rate: Rate {
+            count: profile.rate.count,
+            window_ms: profile.rate.window_ms,
+        },
         credits: None,
         deadline_ms: None,
     }
@@ -33,7 +42,9 @@ pub(crate) fn default_limits(profile: &Profile) -> Limits {
 pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -> Limits {
     let mut limits = default_limits(profile);
     let keys = ["concurrency", "rate", "credits", "deadline"];
-    let Some(fields) = Fields::read(node, "`limits`", &keys, report) else { return limits };
+    let Some(fields) = Fields::read(node, "`limits`", &keys, report) else {
+        return limits;
+    };
     if let Some(node) = fields.get("concurrency") {
         let most = u64::from(profile.max_in_flight);
         if let Some(number) = fields::whole(node, "`concurrency`", 1..=most, report) {
@@ -52,15 +63,23 @@ pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -
                 .error_at(
                     node.span,
                     format!("this rate is above what `{}` allows", profile.name),
-                    format!("at most {}/{}", allowed.count, duration_text(allowed.window_ms)),
+                    format!(
+                        "at most {}/{}",
+                        allowed.count,
+                        duration_text(allowed.window_ms)
+                    ),
                 )
                 .help("leave `rate` out to use the provider's own");
         } else {
             limits.rate = given;
         }
     }
-    limits.credits = fields.get("credits").and_then(|node| fields::amount(node, "`credits`", report));
-    limits.deadline_ms = fields.get("deadline").and_then(|node| duration(node, "`deadline`", report));
+    limits.credits = fields
+        .get("credits")
+        .and_then(|node| fields::amount(node, "`credits`", report));
+    limits.deadline_ms = fields
+        .get("deadline")
+        .and_then(|node| duration(node, "`deadline`", report));
     limits
 }
 
@@ -68,17 +87,30 @@ pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -
 pub(crate) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
     let parsed = match &node.value {
         Value::Text(text) => text.split_once('/').and_then(|(count, window)| {
-            let count = count.trim().parse::<u32>().ok().filter(|count| *count > 0)?;
+            let count = count
+                .trim()
+                .parse::<u32>()
+                .ok()
+                .filter(|count| *count > 0)?;
             let window = window.trim();
-            let window_ms =
-                if window.starts_with(|char: char| char.is_ascii_digit()) { parse(window)? } else { parse(&format!("1{window}"))? };
+            let window_ms = if window.starts_with(|char: char| char.is_ascii_digit()) {
+                parse(window)?
+            } else {
+                parse(&format!("1{window}"))?
+            };
             Some(Rate { count, window_ms })
         }),
         _ => None,
     };
     if parsed.is_none() {
-        let shown = node.scalar_text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-        report.error_at(node.span, format!("`rate` can't be {shown}"), "expected a number in a time, like `20/10s`");
+        let shown = node
+            .scalar_text()
+            .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+        report.error_at(
+            node.span,
+            format!("`rate` can't be {shown}"),
+            "expected a number in a time, like `20/10s`",
+        );
     }
     parsed
 }
@@ -90,9 +122,15 @@ fn duration(node: &Node, what: &str, report: &mut Report) -> Option<u64> {
         _ => None,
     };
     if parsed.is_none() {
-        let shown = node.scalar_text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+        let shown = node
+            .scalar_text()
+            .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
         report
-            .error_at(node.span, format!("{what} can't be {shown}"), "expected a time, like `2h` or `1h 30m`")
+            .error_at(
+                node.span,
+                format!("{what} can't be {shown}"),
+                "expected a time, like `2h` or `1h 30m`",
+            )
             .help("the units are ms, s, m, h and d");
     }
     parsed
@@ -108,8 +146,12 @@ fn parse(text: &str) -> Option<u64> {
         let digits = rest.find(|char: char| !char.is_ascii_digit())?;
         let number: u64 = rest[..digits].parse().ok()?;
         rest = rest[digits..].trim_start();
-        let letters = rest.find(|char: char| !char.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let (_, unit_ms) = UNITS_MS.iter().find(|(unit, _)| *unit == &rest[..letters])?;
+        let letters = rest
+            .find(|char: char| !char.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
+        let (_, unit_ms) = UNITS_MS
+            .iter()
+            .find(|(unit, _)| *unit == &rest[..letters])?;
         total = total.checked_add(number.checked_mul(*unit_ms)?)?;
         rest = rest[letters..].trim_start();
     }
@@ -118,9 +160,19 @@ fn parse(text: &str) -> Option<u64> {
 
 /// A time in the largest unit that it is a whole number of.
 fn duration_text(ms: u64) -> String {
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let found = units.into_iter().find(|(_, unit_ms)| ms >= *unit_ms && ms.is_multiple_of(*unit_ms));
-    found.map_or_else(|| format!("{ms}ms"), |(unit, unit_ms)| format!("{}{unit}", ms / unit_ms))
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ];
+    let found = units
+        .into_iter()
+        .find(|(_, unit_ms)| ms >= *unit_ms && ms.is_multiple_of(*unit_ms));
+    found.map_or_else(
+        || format!("{ms}ms"),
+        |(unit, unit_ms)| format!("{}{unit}", ms / unit_ms),
+    )
 }
 
 /// Reads `retries`.
@@ -137,8 +189,17 @@ pub(crate) fn read_retries(node: Option<&Node>, report: &mut Report) -> Retries 
 }
 
 /// Reads `callbacks`.
-pub(crate) fn read_callbacks(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Callbacks> {
-    let fields = Fields::read(node, "`callbacks`", &["listen", "public_url", "hmac_key"], report)?;
+pub(crate) fn read_callbacks(
+    node: &Node,
+    fixed: &Fixed<'_>,
+    report: &mut Report,
+) -> Option<Callbacks> {
+    let fields = Fields::read(
+        node,
+        "`callbacks`",
+        &["listen", "public_url", "hmac_key"],
+        report,
+    )?;
     for key in ["listen", "public_url"] {
         if fields.get(key).is_none() {
             report
@@ -146,28 +207,48 @@ pub(crate) fn read_callbacks(node: &Node, fixed: &Fixed<'_>, report: &mut Report
                 .help("without callbacks tasks are polled, which works everywhere: leave `callbacks` out if in doubt");
         }
     }
-    let listen = fields.text("listen", report).and_then(|text| match text.text.parse::<SocketAddr>() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            report.error_at(text.span, "`listen` is not an address", "expected an IP address and a port, like `127.0.0.1:8787`");
-            None
-        }
-    });
+    let listen =
+        fields
+            .text("listen", report)
+            .and_then(|text| match text.text.parse::<SocketAddr>() {
+                Ok(address) => Some(address),
+                Err(_) => {
+                    report.error_at(
+                        text.span,
+                        "`listen` is not an address",
+                        "expected an IP address and a port, like `127.0.0.1:8787`",
+                    );
+                    None
+                }
+            });
     let public_url = fields.text("public_url", report).and_then(|text: Text| {
         let rendered = fixed(&text, report)?;
         provider::url(&text, &rendered, "public_url", report)
     });
-    let hmac_key_env = fields.get("hmac_key").and_then(|node| provider::secret(node, "`hmac_key`", report));
-    Some(Callbacks { listen: listen?, public_url: public_url?, hmac_key_env })
+    let hmac_key_env = fields
+        .get("hmac_key")
+        .and_then(|node| provider::secret(node, "`hmac_key`", report));
+    Some(Callbacks {
+        listen: listen?,
+        public_url: public_url?,
+        hmac_key_env,
+    })
 }
 
 /// Reads `reports`; both kinds unless the manifest chooses.
 pub(crate) fn read_reports(node: Option<&Node>, report: &mut Report) -> Vec<ReportKind> {
-    let Some(node) = node else { return vec![ReportKind::Csv, ReportKind::Json] };
+    let Some(node) = node else {
+        return vec![ReportKind::Csv, ReportKind::Json];
+    };
     let mut kinds = Vec::new();
     for item in fields::list(node, "`reports`", report).unwrap_or_default() {
         let Value::Text(name) = &item.value else {
-            wrong(item, "a report is named by a string", "`csv` or `json`", report);
+            wrong(
+                item,
+                "a report is named by a string",
+                "`csv` or `json`",
+                report,
+            );
             continue;
         };
         let kind = match &**name {
@@ -175,12 +256,22 @@ pub(crate) fn read_reports(node: Option<&Node>, report: &mut Report) -> Vec<Repo
             "json" => ReportKind::Json,
             other => {
                 let help = suggestion(other, ["csv", "json"]);
-                report.error_at(item.span, format!("there is no report `{other}`"), "expected csv or json").maybe_help(help);
+                report
+                    .error_at(
+                        item.span,
+                        format!("there is no report `{other}`"),
+                        "expected csv or json",
+                    )
+                    .maybe_help(help);
                 continue;
             }
         };
         if kinds.contains(&kind) {
-            report.error_at(item.span, format!("the report `{name}` is named twice"), "named again here");
+            report.error_at(
+                item.span,
+                format!("the report `{name}` is named twice"),
+                "named again here",
+            );
         } else {
             kinds.push(kind);
         }

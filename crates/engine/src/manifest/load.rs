@@ -45,8 +45,25 @@ const DEFAULT_TITLE: &str = "{{stem.id}} ({{preset.id}})";
 const MAX_COLLISIONS: usize = 5;
 
 const KEYS: &[&str] = &[
-    "version", "name", "import", "provider", "env", "vars", "defaults", "stems", "presets", "sweep", "takes", "exclude",
-    "include", "limits", "callbacks", "retries", "on", "output", "reports",
+    "version",
+    "name",
+    "import",
+    "provider",
+    "env",
+    "vars",
+    "defaults",
+    "stems",
+    "presets",
+    "sweep",
+    "takes",
+    "exclude",
+    "include",
+    "limits",
+    "callbacks",
+    "retries",
+    "on",
+    "output",
+    "reports",
 ];
 
 /// How a manifest is read.
@@ -88,10 +105,15 @@ pub struct Loaded {
 /// Everything that is wrong with it, each with its place.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
     let mut report = Report::new(Sources::new(options.shown_from.clone()));
-    let plan = Loader { options, report: &mut report }.load(path);
+    let plan = Loader {
+        options,
+        report: &mut report,
+    }
+    .load(path);
     let warnings = report.finish()?;
     // Without an error there is a plan; if that were ever untrue, saying so beats a wrong plan.
-    plan.map(|plan| Loaded { plan, warnings }).ok_or_else(Diagnostics::default)
+    plan.map(|plan| Loaded { plan, warnings })
+        .ok_or_else(Diagnostics::default)
 }
 
 struct Loader<'a, 'o> {
@@ -112,23 +134,46 @@ impl Loader<'_, '_> {
         let fields = Fields::read(&node, "the manifest", KEYS, report)?;
         layer::read_version(&fields, true, report);
         refuse_hooks(&fields, report);
-        let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let folder = path
+            .parent()
+            .filter(|it| !it.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+            .to_owned();
         let (project_dir, project) = find_project(path, &folder, report);
         let project = project.as_ref().and_then(|node| {
-            let fields = Fields::read(node, "the project file", &["version", "provider", "limits"], report)?;
+            let fields = Fields::read(
+                node,
+                "the project file",
+                &["version", "provider", "limits"],
+                report,
+            )?;
             layer::read_version(&fields, false, report);
             Some(fields)
         });
         let layer = layer::read(&fields, path, report);
         let engine = Engine::new(no_escape);
         let names = read_names(&fields, &layer, options, report);
-        let fixed_scope = Scope { roots: FIXED_ROOTS, ..names.scope.clone() };
+        let fixed_scope = Scope {
+            roots: FIXED_ROOTS,
+            ..names.scope.clone()
+        };
         let used = std::cell::RefCell::new(BTreeSet::new());
         let render = |text: &Text, report: &mut Report| {
-            render_fixed(text, &fixed_scope, &names.fixed, &engine, &mut used.borrow_mut(), report)
+            render_fixed(
+                text,
+                &fixed_scope,
+                &names.fixed,
+                &engine,
+                &mut used.borrow_mut(),
+                report,
+            )
         };
 
-        let given = |key| fields.get(key).or_else(|| project.as_ref().and_then(|project| project.get(key)));
+        let given = |key| {
+            fields
+                .get(key)
+                .or_else(|| project.as_ref().and_then(|project| project.get(key)))
+        };
         let provider = match given("provider") {
             Some(node) => provider::read(node, &render, report),
             None => Some(provider::embedded()),
@@ -139,7 +184,9 @@ impl Loader<'_, '_> {
             Some(node) if provider_read => limits::read_limits(node, &provider.profile, report),
             _ => limits::default_limits(&provider.profile),
         };
-        let callbacks = fields.get("callbacks").and_then(|node| limits::read_callbacks(node, &render, report));
+        let callbacks = fields
+            .get("callbacks")
+            .and_then(|node| limits::read_callbacks(node, &render, report));
         let retries = limits::read_retries(fields.get("retries"), report);
         let reports = limits::read_reports(fields.get("reports"), report);
 
@@ -147,38 +194,74 @@ impl Loader<'_, '_> {
             Some(node) => stems::read(node, &folder, options.max_jobs, &render, report),
             None => {
                 report
-                    .error_at(fields.span, "the manifest has no `stems`", "expected it among these keys")
+                    .error_at(
+                        fields.span,
+                        "the manifest has no `stems`",
+                        "expected it among these keys",
+                    )
                     .help("add the recordings: `stems: [vocals/verse.flac]`");
                 Vec::new()
             }
         };
-        if fields.get("stems").is_some_and(|node| matches!(&node.value, Value::List(items) if items.is_empty())) {
+        if fields
+            .get("stems")
+            .is_some_and(|node| matches!(&node.value, Value::List(items) if items.is_empty()))
+        {
             report.error_at(fields.span, "`stems` is empty", "nothing to accompany");
         }
         refuse_missing_files(&stems, report);
 
         let inherited = layer::inherit(&layer.presets, report);
         if layer.presets.is_empty() {
-            let message = if fields.get("presets").is_some() { "`presets` is empty" } else { "the manifest has no `presets`" };
+            let message = if fields.get("presets").is_some() {
+                "`presets` is empty"
+            } else {
+                "the manifest has no `presets`"
+            };
             report
                 .error_at(fields.span, message, "expected at least one")
                 .help("add one: `presets: {piano: {tags: \"calm piano\"}}`");
         }
         let raw_sweep = matrix::read_sweep(fields.get("sweep"), report);
         let scope = job_scope(&names.scope, &stems, &inherited, &raw_sweep);
-        let mut compiler = Compiler { scope: &scope, fixed: &names.fixed, engine: &engine, used: &used, preset_vars: HashSet::new() };
+        let mut compiler = Compiler {
+            scope: &scope,
+            fixed: &names.fixed,
+            engine: &engine,
+            used: &used,
+            preset_vars: HashSet::new(),
+        };
         let presets = compiler.presets(&layer, inherited, &provider, report);
         let dimensions = compiler.sweep(raw_sweep, report);
         let takes = matrix::read_takes(fields.get("takes"), report);
 
         // A count that is far too large must not be expanded, not even into points.
-        if !count(&stems, layer.presets.len(), &dimensions, takes, options.max_jobs, &fields, report) {
+        if !count(
+            &stems,
+            layer.presets.len(),
+            &dimensions,
+            takes,
+            options.max_jobs,
+            &fields,
+            report,
+        ) {
             return None;
         }
-        let matrix = Matrix { points: Matrix::points(&dimensions), stems, presets, dimensions, takes };
+        let matrix = Matrix {
+            points: Matrix::points(&dimensions),
+            stems,
+            presets,
+            dimensions,
+            takes,
+        };
         let complete = matrix.presets.len() == layer.presets.len();
         let rules = if complete {
-            matrix::read_rules(&fields, &matrix, &mut |raw, report| compiler.raw(raw, report), report)
+            matrix::read_rules(
+                &fields,
+                &matrix,
+                &mut |raw, report| compiler.raw(raw, report),
+                report,
+            )
         } else {
             Rules::default()
         };
@@ -189,9 +272,18 @@ impl Loader<'_, '_> {
             return None;
         }
 
-        let jobs = expand::expand(&matrix, &rules, &names.fixed, &engine, &provider.profile, report);
+        let jobs = expand::expand(
+            &matrix,
+            &rules,
+            &names.fixed,
+            &engine,
+            &provider.profile,
+            report,
+        );
         if jobs.is_empty() && report.errors() == 0 {
-            report.error("the manifest means no job at all: `exclude` drops every one").help("remove an entry of `exclude`");
+            report
+                .error("the manifest means no job at all: `exclude` drops every one")
+                .help("remove an entry of `exclude`");
         }
         let (output, file_span) = output?;
         if report.errors() == 0 {
@@ -199,7 +291,9 @@ impl Loader<'_, '_> {
         }
         let jobs = options.selection.apply(jobs, &matrix, report);
         if jobs.is_empty() && report.errors() == 0 {
-            report.error("no job passes all of the filters").help("each filter is met by some job, but none by all together");
+            report
+                .error("no job passes all of the filters")
+                .help("each filter is met by some job, but none by all together");
         }
         if report.errors() > 0 {
             return None;
@@ -227,7 +321,11 @@ impl Loader<'_, '_> {
 
 fn refuse_hooks(fields: &Fields<'_>, report: &mut Report) {
     if let Some(entry) = fields.entry("on") {
-        report.error_at(entry.key_span, "hooks are not available in this version: remove `on:`", "hooks");
+        report.error_at(
+            entry.key_span,
+            "hooks are not available in this version: remove `on:`",
+            "hooks",
+        );
     }
 }
 
@@ -248,12 +346,27 @@ fn find_project(path: &Path, folder: &Path, report: &mut Report) -> (PathBuf, Op
     (folder.to_owned(), None)
 }
 
-fn read_names(fields: &Fields<'_>, layer: &Layer, options: &LoadOptions<'_>, report: &mut Report) -> Names {
+fn read_names(
+    fields: &Fields<'_>,
+    layer: &Layer,
+    options: &LoadOptions<'_>,
+    report: &mut Report,
+) -> Names {
     let name = match fields.text("name", report) {
         Some(name) => {
-            if let Err(problem) = portable(&name.text).and_then(|()| if name.text.contains('/') { Err("it has a `/`".to_owned()) } else { Ok(()) }) {
+            if let Err(problem) = portable(&name.text).and_then(|()| {
+                if name.text.contains('/') {
+                    Err("it has a `/`".to_owned())
+                } else {
+                    Ok(())
+                }
+            }) {
                 report
-                    .error_at(name.span, format!("`name` can't be `{}`: {problem}", name.text), "names a folder")
+                    .error_at(
+                        name.span,
+                        format!("`name` can't be `{}`: {problem}", name.text),
+                        "names a folder",
+                    )
                     .help("use letters, digits, `-` and `_`");
             }
             name.text
@@ -261,7 +374,11 @@ fn read_names(fields: &Fields<'_>, layer: &Layer, options: &LoadOptions<'_>, rep
         None => {
             if fields.get("name").is_none() {
                 report
-                    .error_at(fields.span, "`name` is missing", "expected it among these keys")
+                    .error_at(
+                        fields.span,
+                        "`name` is missing",
+                        "expected it among these keys",
+                    )
                     .help("add `name: …`: reports and the output folder are called so");
             }
             String::new()
@@ -269,8 +386,14 @@ fn read_names(fields: &Fields<'_>, layer: &Layer, options: &LoadOptions<'_>, rep
     };
     let mut env = Map::new();
     let mut listed = Vec::new();
-    for item in fields.get("env").and_then(|node| fields::list(node, "`env`", report)).unwrap_or_default() {
-        let Some(variable) = fields::text(item, "a name in `env`", report) else { continue };
+    for item in fields
+        .get("env")
+        .and_then(|node| fields::list(node, "`env`", report))
+        .unwrap_or_default()
+    {
+        let Some(variable) = fields::text(item, "a name in `env`", report) else {
+            continue;
+        };
         if !provider::is_env_name(&variable, report) {
             continue;
         }
@@ -278,15 +401,38 @@ fn read_names(fields: &Fields<'_>, layer: &Layer, options: &LoadOptions<'_>, rep
             Some(value) => drop(env.insert(variable.text.clone(), value.into())),
             None => {
                 report
-                    .error_at(variable.span, format!("the environment has no `{}`", variable.text), "not set")
-                    .help(format!("set it before the program starts: `{}=… backline plan …`", variable.text));
+                    .error_at(
+                        variable.span,
+                        format!("the environment has no `{}`", variable.text),
+                        "not set",
+                    )
+                    .help(format!(
+                        "set it before the program starts: `{}=… backline plan …`",
+                        variable.text
+                    ));
             }
         }
         listed.push(variable.text);
     }
-    let vars: Map<String, Json> = layer.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
-    let scope = Scope { roots: JOB_ROOTS, vars: layer.vars.keys().cloned().collect(), env: listed, ..Scope::default() };
-    Names { fixed: Fixed { name, vars: vars.into(), env: env.into() }, scope }
+    let vars: Map<String, Json> = layer
+        .vars
+        .iter()
+        .map(|(name, var)| (name.clone(), var.value.clone()))
+        .collect();
+    let scope = Scope {
+        roots: JOB_ROOTS,
+        vars: layer.vars.keys().cloned().collect(),
+        env: listed,
+        ..Scope::default()
+    };
+    Names {
+        fixed: Fixed {
+            name,
+            vars: vars.into(),
+            env: env.into(),
+        },
+        scope,
+    }
 }
 
 /// Renders a text that is the same for all jobs.
@@ -315,18 +461,28 @@ fn render_fixed(
 
 fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
     for stem in stems {
-        let Source::File(path) = &stem.source else { continue };
+        let Source::File(path) = &stem.source else {
+            continue;
+        };
         let problem = match std::fs::metadata(path) {
             Ok(facts) if facts.is_file() => continue,
             Ok(_) => "it is not a file".to_owned(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                "there is no such file".to_owned()
+            }
             Err(error) => error.to_string(),
         };
         let shown = report.sources.shown(path);
         let near = near_file(path);
-        let row = stem.row.map_or_else(String::new, |row| format!("row {row}, column `file`: "));
+        let row = stem
+            .row
+            .map_or_else(String::new, |row| format!("row {row}, column `file`: "));
         report
-            .error_at(stem.span, format!("{row}can't use the stem `{}`: {problem}", stem.id), "named here")
+            .error_at(
+                stem.span,
+                format!("{row}can't use the stem `{}`: {problem}", stem.id),
+                "named here",
+            )
             .note(format!("looked for `{shown}`"))
             .maybe_help(near.map(|near| format!("did you mean `{near}`?")));
     }
@@ -346,15 +502,28 @@ fn near_file(path: &Path) -> Option<String> {
     super::diagnostic::nearest(&wanted, sorted).map(str::to_owned)
 }
 
-fn job_scope(base: &Scope, stems: &[StemDecl], presets: &[Option<Inherited>], sweep: &[(Setting, Vec<Raw>)]) -> Scope {
+fn job_scope(
+    base: &Scope,
+    stems: &[StemDecl],
+    presets: &[Option<Inherited>],
+    sweep: &[(Setting, Vec<Raw>)],
+) -> Scope {
     let mut scope = base.clone();
     for stem in stems {
-        scope.stem_vars.extend(stem.vars.as_object().into_iter().flat_map(|vars| vars.keys().cloned()));
+        scope.stem_vars.extend(
+            stem.vars
+                .as_object()
+                .into_iter()
+                .flat_map(|vars| vars.keys().cloned()),
+        );
     }
     for preset in presets.iter().flatten() {
         scope.preset_vars.extend(preset.vars.keys().cloned());
     }
-    scope.sweep = sweep.iter().map(|(setting, _)| setting.name().to_owned()).collect();
+    scope.sweep = sweep
+        .iter()
+        .map(|(setting, _)| setting.name().to_owned())
+        .collect();
     scope
 }
 
@@ -371,19 +540,32 @@ impl Compiler<'_> {
     fn raw(&mut self, raw: &Raw, report: &mut Report) -> Option<Arc<Choice>> {
         let mut choice = raw.compile(self.scope, report)?;
         if let Given::Template(template) = &choice.given {
-            self.used.borrow_mut().extend(template.vars().map(str::to_owned));
-            self.preset_vars.extend(template.preset_vars().map(str::to_owned));
+            self.used
+                .borrow_mut()
+                .extend(template.vars().map(str::to_owned));
+            self.preset_vars
+                .extend(template.preset_vars().map(str::to_owned));
             if template.reads.nothing() {
-                choice = Arc::new(Choice { given: self.fold(raw.setting, template, report)?, span: choice.span });
+                choice = Arc::new(Choice {
+                    given: self.fold(raw.setting, template, report)?,
+                    span: choice.span,
+                });
             }
         }
         Some(choice)
     }
 
     /// A template that is the same for all jobs becomes its value.
-    fn fold(&self, setting: Setting, template: &template::Template, report: &mut Report) -> Option<Given> {
+    fn fold(
+        &self,
+        setting: Setting,
+        template: &template::Template,
+        report: &mut Report,
+    ) -> Option<Given> {
         let mut text = String::new();
-        let rendered = self.engine.render(template, &Variables::new(self.fixed).context, &mut text);
+        let rendered = self
+            .engine
+            .render(template, &Variables::new(self.fixed).context, &mut text);
         match rendered.map_err(|problem| problem.message).and_then(|()| {
             typed(setting, &text).map_err(|problem| format!("`{}` {problem}", setting.name()))
         }) {
@@ -404,14 +586,22 @@ impl Compiler<'_> {
     ) -> Vec<Preset> {
         let mut compiled: HashMap<Span, Option<Arc<Choice>>> = HashMap::new();
         let mut presets = Vec::new();
-        let defaults: Vec<(usize, Option<Arc<Choice>>)> =
-            layer.defaults.values().map(|raw| (raw.setting as usize, self.raw(raw, report))).collect();
+        let defaults: Vec<(usize, Option<Arc<Choice>>)> = layer
+            .defaults
+            .values()
+            .map(|raw| (raw.setting as usize, self.raw(raw, report)))
+            .collect();
         // Written nowhere, so a problem with them is reported at the preset that relies on them.
         for ((id, decl), inherited) in layer.presets.iter().zip(inherited) {
             let Some(inherited) = inherited else { continue };
             let mut choices: Choices = Default::default();
             let before = report.errors();
-            let builtin = |text: &str| Some(Arc::new(Choice { given: Given::Fixed(super::settings::Typed::Text(text.into())), span: decl.span }));
+            let builtin = |text: &str| {
+                Some(Arc::new(Choice {
+                    given: Given::Fixed(super::settings::Typed::Text(text.into())),
+                    span: decl.span,
+                }))
+            };
             choices[Setting::Model as usize] = builtin(&provider.profile.default_model);
             choices[Setting::NegativeTags as usize] = builtin("");
             for (slot, choice) in &defaults {
@@ -434,20 +624,37 @@ impl Compiler<'_> {
                 && let Some(title) = template::compile(DEFAULT_TITLE, decl.span, self.scope, report)
             {
                 let given = Given::Template(title);
-                choices[Setting::Title as usize] = Some(Arc::new(Choice { given, span: decl.span }));
+                choices[Setting::Title as usize] = Some(Arc::new(Choice {
+                    given,
+                    span: decl.span,
+                }));
             }
-            let tags_given = inherited.settings.contains_key("tags") || layer.defaults.contains_key("tags") || self.scope.sweep.iter().any(|it| it == "tags");
+            let tags_given = inherited.settings.contains_key("tags")
+                || layer.defaults.contains_key("tags")
+                || self.scope.sweep.iter().any(|it| it == "tags");
             if !tags_given && !broken {
                 report
-                    .error_at(decl.span, format!("preset `{id}` has no `tags`"), "says nothing of how it should sound")
+                    .error_at(
+                        decl.span,
+                        format!("preset `{id}` has no `tags`"),
+                        "says nothing of how it should sound",
+                    )
                     .help("add them: `tags: \"calm piano\"`");
             }
             if report.errors() > before {
                 // Kept all the same: the rules that name it are right.
                 choices = Default::default();
             }
-            let vars: Map<String, Json> = inherited.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
-            presets.push(Preset { id: id.as_str().into(), vars: Arc::new(vars.into()), choices });
+            let vars: Map<String, Json> = inherited
+                .vars
+                .iter()
+                .map(|(name, var)| (name.clone(), var.value.clone()))
+                .collect();
+            presets.push(Preset {
+                id: id.as_str().into(),
+                vars: Arc::new(vars.into()),
+                choices,
+            });
         }
         presets
     }
@@ -486,10 +693,23 @@ fn count(
     if total.is_some_and(|total| total <= u128::from(max_jobs)) {
         return true;
     }
-    let total = total.map_or_else(|| "more jobs than can be counted".to_owned(), |total| format!("{} jobs", grouped(total)));
-    let place = ["sweep", "presets", "stems"].into_iter().find_map(|key| fields.entry(key)).map_or(fields.span, |it| it.key_span);
+    let total = total.map_or_else(
+        || "more jobs than can be counted".to_owned(),
+        |total| format!("{} jobs", grouped(total)),
+    );
+    let place = ["sweep", "presets", "stems"]
+        .into_iter()
+        .find_map(|key| fields.entry(key))
+        .map_or(fields.span, |it| it.key_span);
     report
-        .error_at(place, format!("this manifest means {total}; at most {} are allowed", grouped(u128::from(max_jobs))), "multiplied here")
+        .error_at(
+            place,
+            format!(
+                "this manifest means {total}; at most {} are allowed",
+                grouped(u128::from(max_jobs))
+            ),
+            "multiplied here",
+        )
         .note(said)
         .help("sweep fewer values, split the manifest, or allow more with `--max-jobs`");
     false
@@ -521,20 +741,52 @@ fn read_output(
         Some(node) => Some(Fields::read(node, "`output`", &["dir", "file"], report)?),
         None => None,
     };
-    let dir = section.as_ref().and_then(|section| section.text("dir", report));
+    let dir = section
+        .as_ref()
+        .and_then(|section| section.text("dir", report));
     let dir = match dir {
         Some(dir) => render(&dir, report)?,
         None => format!("out/{}", compiler.fixed.name),
     };
-    let file = section.as_ref().and_then(|section| section.text("file", report));
-    let file = file.unwrap_or_else(|| Text { text: default_file(matrix), span: fields.span });
-    let scope = Scope { roots: OUTPUT_ROOTS, ..compiler.scope.clone() };
+    let file = section
+        .as_ref()
+        .and_then(|section| section.text("file", report));
+    let file = file.unwrap_or_else(|| Text {
+        text: default_file(matrix),
+        span: fields.span,
+    });
+    let scope = Scope {
+        roots: OUTPUT_ROOTS,
+        ..compiler.scope.clone()
+    };
     let template = template::compile(&file.text, file.span, &scope, report)?;
-    compiler.used.borrow_mut().extend(template.vars().map(str::to_owned));
-    compiler.preset_vars.extend(template.preset_vars().map(str::to_owned));
-    let stems = matrix.stems.iter().map(|stem| (stem.id.clone(), stem.vars.clone())).collect();
-    let presets = matrix.presets.iter().map(|preset| (preset.id.to_string(), preset.vars.clone())).collect();
-    Some((Output::new(folder.join(dir), template, compiler.fixed.clone(), stems, presets), file.span))
+    compiler
+        .used
+        .borrow_mut()
+        .extend(template.vars().map(str::to_owned));
+    compiler
+        .preset_vars
+        .extend(template.preset_vars().map(str::to_owned));
+    let stems = matrix
+        .stems
+        .iter()
+        .map(|stem| (stem.id.clone(), stem.vars.clone()))
+        .collect();
+    let presets = matrix
+        .presets
+        .iter()
+        .map(|preset| (preset.id.to_string(), preset.vars.clone()))
+        .collect();
+    Some((
+        Output::new(
+            folder.join(dir),
+            template,
+            compiler.fixed.clone(),
+            stems,
+            presets,
+        ),
+        file.span,
+    ))
 }
 
 /// A name for each track that tells apart what the manifest varies.
@@ -542,8 +794,15 @@ fn default_file(matrix: &Matrix) -> String {
     let mut file = "{{stem.id}}/{{preset.id}}".to_owned();
     for dimension in &matrix.dimensions {
         let name = dimension.setting.name();
-        let text = matches!(dimension.setting, Setting::Title | Setting::Tags | Setting::NegativeTags | Setting::Lyrics);
-        file.push_str(&if text { format!("-{{{{slug sweep.{name}}}}}") } else { format!("-{{{{sweep.{name}}}}}") });
+        let text = matches!(
+            dimension.setting,
+            Setting::Title | Setting::Tags | Setting::NegativeTags | Setting::Lyrics
+        );
+        file.push_str(&if text {
+            format!("-{{{{slug sweep.{name}}}}}")
+        } else {
+            format!("-{{{{sweep.{name}}}}}")
+        });
     }
     if matrix.takes > 1 {
         file.push_str("-{{take}}");
@@ -558,12 +817,28 @@ fn check_names(jobs: &[Draft], matrix: &Matrix, output: &Output, span: Span, rep
     let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
     let mut problems = 0;
     for (at, job) in jobs.iter().enumerate() {
-        let (stem, preset) = (&matrix.stems[job.stem as usize].id, &matrix.presets[job.preset as usize].id);
-        namer.place(stem, preset, &matrix.points[job.point as usize].sweep, job.take);
+        let (stem, preset) = (
+            &matrix.stems[job.stem as usize].id,
+            &matrix.presets[job.preset as usize].id,
+        );
+        namer.place(
+            stem,
+            preset,
+            &matrix.points[job.point as usize].sweep,
+            job.take,
+        );
         for index in 1..=2 {
             // Ids are as long and as different as vendors' are.
-            let id = if index == 1 { "11111111-2222-4333-8444-555555555555" } else { "66666666-2222-4333-8444-555555555555" };
-            let track = TrackName { run: "00000000-0000-7000-8000-000000000000", index, id };
+            let id = if index == 1 {
+                "11111111-2222-4333-8444-555555555555"
+            } else {
+                "66666666-2222-4333-8444-555555555555"
+            };
+            let track = TrackName {
+                run: "00000000-0000-7000-8000-000000000000",
+                index,
+                id,
+            };
             let other = match namer.name(track) {
                 Ok(name) => {
                     let hash = blake3::hash(name.to_lowercase().as_bytes());
@@ -599,7 +874,10 @@ fn check_names(jobs: &[Draft], matrix: &Matrix, output: &Output, span: Span, rep
         }
     }
     if problems > MAX_COLLISIONS {
-        report.last_note(format!("and {} more names like this", problems - MAX_COLLISIONS));
+        report.last_note(format!(
+            "and {} more names like this",
+            problems - MAX_COLLISIONS
+        ));
     }
 }
 
@@ -610,13 +888,21 @@ fn name_of(job: &Draft, matrix: &Matrix) -> String {
 fn warn_of_unused(layer: &Layer, compiler: &Compiler<'_>, report: &mut Report) {
     let used = compiler.used.borrow();
     for (name, var) in layer.vars.iter().filter(|(name, _)| !used.contains(*name)) {
-        report.warning_at(var.span, format!("the variable `{name}` is never used"), "no template names it");
+        report.warning_at(
+            var.span,
+            format!("the variable `{name}` is never used"),
+            "no template names it",
+        );
     }
     let mut said = HashSet::new();
     for preset in layer.presets.values() {
         for (name, var) in &preset.vars {
             if !compiler.preset_vars.contains(name) && said.insert(name) {
-                report.warning_at(var.span, format!("the preset variable `{name}` is never used"), "no template names it");
+                report.warning_at(
+                    var.span,
+                    format!("the preset variable `{name}` is never used"),
+                    "no template names it",
+                );
             }
         }
     }
@@ -626,30 +912,47 @@ fn warn_of_unused(layer: &Layer, compiler: &Compiler<'_>, report: &mut Report) {
 fn warn_of_twins(layer: &Layer, matrix: &Matrix, report: &mut Report) {
     let mut seen: HashMap<String, usize> = HashMap::new();
     for (at, preset) in matrix.presets.iter().enumerate() {
-        if preset.choices.iter().all(Option::is_none) || preset.vars.as_object().is_some_and(|vars| !vars.is_empty()) {
+        if preset.choices.iter().all(Option::is_none)
+            || preset.vars.as_object().is_some_and(|vars| !vars.is_empty())
+        {
             continue;
         }
-        let sound = preset.choices.iter().enumerate().filter(|(slot, _)| *slot != Setting::Title as usize);
+        let sound = preset
+            .choices
+            .iter()
+            .enumerate()
+            .filter(|(slot, _)| *slot != Setting::Title as usize);
         let mut reads_preset = false;
         let text: Vec<String> = sound
-            .map(|(_, choice)| match choice.as_ref().map(|choice| &choice.given) {
-                Some(Given::Fixed(value)) => format!("{value:?}"),
-                Some(Given::Template(template)) => {
-                    reads_preset |= template.reads.preset;
-                    template.written.to_string()
-                }
-                None => String::new(),
-            })
+            .map(
+                |(_, choice)| match choice.as_ref().map(|choice| &choice.given) {
+                    Some(Given::Fixed(value)) => format!("{value:?}"),
+                    Some(Given::Template(template)) => {
+                        reads_preset |= template.reads.preset;
+                        template.written.to_string()
+                    }
+                    None => String::new(),
+                },
+            )
             .collect();
         if reads_preset {
             continue;
         }
         if let Some(first) = seen.insert(text.join("\u{0}"), at) {
             let ids = [first, at].map(|at| matrix.presets[at].id.clone());
-            let [Some(one), Some(two)] = ids.each_ref().map(|id| layer.presets.get(&**id)) else { continue };
+            let [Some(one), Some(two)] = ids.each_ref().map(|id| layer.presets.get(&**id)) else {
+                continue;
+            };
             let place = report.place(one.span, Some("this one".to_owned()));
             report
-                .warning_at(two.span, format!("the presets `{}` and `{}` ask for the same music", ids[0], ids[1]), "and this one")
+                .warning_at(
+                    two.span,
+                    format!(
+                        "the presets `{}` and `{}` ask for the same music",
+                        ids[0], ids[1]
+                    ),
+                    "and this one",
+                )
                 .also(place)
                 .help("for more of the same use `takes`");
         }
@@ -662,7 +965,13 @@ fn examine(matrix: &Matrix, jobs: &[Draft], report: &mut Report) -> (Vec<Stem>, 
     for job in jobs {
         wanted[job.stem as usize] = true;
     }
-    let used: Vec<&StemDecl> = matrix.stems.iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(stem, _)| stem).collect();
+    let used: Vec<&StemDecl> = matrix
+        .stems
+        .iter()
+        .zip(&wanted)
+        .filter(|(_, wanted)| **wanted)
+        .map(|(stem, _)| stem)
+        .collect();
     let mut files: IndexMap<&Path, ()> = IndexMap::new();
     for stem in &used {
         if let Source::File(path) = &stem.source {
@@ -670,7 +979,11 @@ fn examine(matrix: &Matrix, jobs: &[Draft], report: &mut Report) -> (Vec<Stem>, 
         }
     }
     let paths: Vec<&Path> = files.keys().copied().collect();
-    let found: HashMap<&Path, Result<StemFile, String>> = paths.iter().copied().zip(recordings::examine(&paths)).collect();
+    let found: HashMap<&Path, Result<StemFile, String>> = paths
+        .iter()
+        .copied()
+        .zip(recordings::examine(&paths))
+        .collect();
     let mut stems = Vec::with_capacity(used.len());
     let mut contents: HashMap<[u8; 32], &StemDecl> = HashMap::new();
     for stem in &used {
@@ -684,13 +997,20 @@ fn examine(matrix: &Matrix, jobs: &[Draft], report: &mut Report) -> (Vec<Stem>, 
                 Err(reason) => {
                     let shown = report.sources.shown(path);
                     report
-                        .error_at(stem.span, format!("can't use the stem `{}`: {reason}", stem.id), "named here")
+                        .error_at(
+                            stem.span,
+                            format!("can't use the stem `{}`: {reason}", stem.id),
+                            "named here",
+                        )
                         .note(format!("the file is `{shown}`"));
                     continue;
                 }
             },
         };
-        stems.push(Stem { id: stem.id.clone(), source });
+        stems.push(Stem {
+            id: stem.id.clone(),
+            source,
+        });
     }
     let mut next = 0;
     let places = wanted
@@ -710,8 +1030,13 @@ fn warn_of_file(stem: &StemDecl, file: &StemFile, twin: Option<&StemDecl>, repor
     }
     if let Some(twin) = twin {
         let place = report.place(twin.span, Some("and this one".to_owned()));
-        let message = format!("the stems `{}` and `{}` are the same recording", twin.id, stem.id);
-        report.warning_at(stem.span, message, "this one").also(place);
+        let message = format!(
+            "the stems `{}` and `{}` are the same recording",
+            twin.id, stem.id
+        );
+        report
+            .warning_at(stem.span, message, "this one")
+            .also(place);
     }
 }
 
@@ -733,7 +1058,12 @@ fn identify(
             StemSource::File(file) => Recording::Content(&file.hash),
             StemSource::Url(url) => Recording::Address(url),
         };
-        let key = job_key(&provider.profile.name, recording, &draft.settings, draft.take);
+        let key = job_key(
+            &provider.profile.name,
+            recording,
+            &draft.settings,
+            draft.take,
+        );
         let at = [draft.stem, draft.preset, draft.point, draft.take];
         if let Some(first) = seen.insert(key, at) {
             collisions += 1;
@@ -755,7 +1085,10 @@ fn identify(
         });
     }
     if collisions > MAX_COLLISIONS {
-        report.last_note(format!("and {} more pairs like this", collisions - MAX_COLLISIONS));
+        report.last_note(format!(
+            "and {} more pairs like this",
+            collisions - MAX_COLLISIONS
+        ));
     }
     jobs
 }

@@ -138,8 +138,13 @@ impl Lock {
         let jobs = plan.jobs.iter().map(|job| {
             let stem = &plan.stems[job.stem];
             let recording = match &stem.source {
-                StemSource::File(file) => blake3::Hash::from_bytes(file.hash).to_hex()[..16].to_owned(),
-                StemSource::Url(url) => format!("url:{}", &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]),
+                StemSource::File(file) => {
+                    blake3::Hash::from_bytes(file.hash).to_hex()[..16].to_owned()
+                }
+                StemSource::Url(url) => format!(
+                    "url:{}",
+                    &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]
+                ),
             };
             LockedJob {
                 key: job.key,
@@ -151,14 +156,20 @@ impl Lock {
                 settings: job.settings.clone(),
             }
         });
-        Self { provider: plan.provider.profile.name.clone(), jobs: jobs.collect() }
+        Self {
+            provider: plan.provider.profile.name.clone(),
+            jobs: jobs.collect(),
+        }
     }
 
     /// The lock's file as text: a line about the whole, then a line a job.
     pub fn to_text(&self) -> String {
         let mut lines = String::new();
         for job in &self.jobs {
-            lines.push_str(&serde_json::to_string(job).expect("a locked job has only string keys and finite numbers"));
+            lines.push_str(
+                &serde_json::to_string(job)
+                    .expect("a locked job has only string keys and finite numbers"),
+            );
             lines.push('\n');
         }
         let header = Header {
@@ -181,10 +192,18 @@ fn digest(lines: &str) -> String {
 /// # Errors
 /// When the folder can't be written to.
 pub fn write(path: &Path, lock: &Lock) -> Result<(), LockError> {
-    let failed = |source| LockError::Write { path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |source| LockError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(lock.to_text().as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.write_all(lock.to_text().as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
@@ -194,24 +213,47 @@ pub fn write(path: &Path, lock: &Lock) -> Result<(), LockError> {
 /// # Errors
 /// When there is none, when it was edited or cut off, or when a later version wrote it.
 pub fn read(path: &Path) -> Result<Lock, LockError> {
-    let text = read_text(path, MAX_BYTES)
-        .map_err(|problem| LockError::Read { path: path.to_owned(), reason: problem.to_string() })?;
-    let damaged = |line: usize, reason: String| LockError::Damaged { path: path.to_owned(), line, reason };
-    let (first, lines) = text.split_once('\n').ok_or_else(|| damaged(1, "it has no first line".to_owned()))?;
-    let version = serde_json::from_str::<serde_json::Value>(first).ok().and_then(|it| it["backline_lock"].as_u64());
+    let text = read_text(path, MAX_BYTES).map_err(|problem| LockError::Read {
+        path: path.to_owned(),
+        reason: problem.to_string(),
+    })?;
+    let damaged = |line: usize, reason: String| LockError::Damaged {
+        path: path.to_owned(),
+        line,
+        reason,
+    };
+    let (first, lines) = text
+        .split_once('\n')
+        .ok_or_else(|| damaged(1, "it has no first line".to_owned()))?;
+    let version = serde_json::from_str::<serde_json::Value>(first)
+        .ok()
+        .and_then(|it| it["backline_lock"].as_u64());
     match version {
         Some(version) if version == u64::from(VERSION) => {}
-        Some(found) => return Err(LockError::Version { path: path.to_owned(), found: found as u32 }),
+        Some(found) => {
+            return Err(LockError::Version {
+                path: path.to_owned(),
+                found: found as u32,
+            });
+        }
         None => return Err(damaged(1, "it does not say `backline_lock`".to_owned())),
     }
-    let header: Header = serde_json::from_str(first).map_err(|error| damaged(1, error.to_string()))?;
+    let header: Header =
+        serde_json::from_str(first).map_err(|error| damaged(1, error.to_string()))?;
     if header.digest != digest(lines) {
-        return Err(damaged(1, "its digest is another: the file was edited, merged or cut off; write it anew".to_owned()));
+        return Err(damaged(
+            1,
+            "its digest is another: the file was edited, merged or cut off; write it anew"
+                .to_owned(),
+        ));
     }
     let jobs = lines.lines().enumerate().map(|(at, line)| {
         serde_json::from_str(line).map_err(|error| damaged(at + 2, error.to_string()))
     });
-    Ok(Lock { provider: header.provider, jobs: jobs.collect::<Result<_, _>>()? })
+    Ok(Lock {
+        provider: header.provider,
+        jobs: jobs.collect::<Result<_, _>>()?,
+    })
 }
 
 /// What differs from a lock to a plan's lock. A job that only changed its name, and so is not bought anew, is one that was
@@ -219,10 +261,15 @@ pub fn read(path: &Path) -> Result<Lock, LockError> {
 pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
     type Name<'l> = (&'l str, &'l str, Vec<(&'l str, &'l str)>, u32);
     fn name(job: &LockedJob) -> Name<'_> {
-        let sweep = job.sweep.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let sweep = job
+            .sweep
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         (&job.stem, &job.preset, sweep, job.take)
     }
-    let mut before: HashMap<Name<'_>, &LockedJob> = old.jobs.iter().map(|job| (name(job), job)).collect();
+    let mut before: HashMap<Name<'_>, &LockedJob> =
+        old.jobs.iter().map(|job| (name(job), job)).collect();
     let mut diff = LockDiff::default();
     for job in &new.jobs {
         match before.remove(&name(job)) {
@@ -232,16 +279,28 @@ pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
                 let mut changes = changes(&was.settings, &job.settings);
                 let mut note = |what: &str, old: &str, new: &str| {
                     if old != new {
-                        changes.push(Change { what: what.to_owned(), old: Some(old.to_owned()), new: Some(new.to_owned()) });
+                        changes.push(Change {
+                            what: what.to_owned(),
+                            old: Some(old.to_owned()),
+                            new: Some(new.to_owned()),
+                        });
                     }
                 };
                 note("recording", &was.recording, &job.recording);
                 note("provider", &old.provider, &new.provider);
-                diff.changed.push(ChangedJob { job: job.clone(), changes });
+                diff.changed.push(ChangedJob {
+                    job: job.clone(),
+                    changes,
+                });
             }
         }
     }
-    diff.dropped = old.jobs.iter().filter(|job| before.contains_key(&name(job))).cloned().collect();
+    diff.dropped = old
+        .jobs
+        .iter()
+        .filter(|job| before.contains_key(&name(job)))
+        .cloned()
+        .collect();
     diff
 }
 
@@ -254,12 +313,20 @@ fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
     };
     let (old, new) = (fields(old), fields(new));
     let text = |value: Option<&serde_json::Value>| {
-        value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        value.map(|value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
     };
     super::settings::NAMES
         .into_iter()
         .filter(|name| old.get(*name) != new.get(*name))
-        .map(|name| Change { what: name.to_owned(), old: text(old.get(name)), new: text(new.get(name)) })
+        .map(|name| Change {
+            what: name.to_owned(),
+            old: text(old.get(name)),
+            new: text(new.get(name)),
+        })
         .collect()
 }
 

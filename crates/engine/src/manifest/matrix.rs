@@ -55,32 +55,57 @@ pub(crate) struct Matrix {
 
 impl Matrix {
     /// How many jobs the axes make, and how that comes about; `None` when no integer holds it.
-    pub(crate) fn count(stems: usize, presets: usize, dimensions: &[Dimension], takes: u32) -> (Option<u128>, String) {
+    pub(crate) fn count(
+        stems: usize,
+        presets: usize,
+        dimensions: &[Dimension],
+        takes: u32,
+    ) -> (Option<u128>, String) {
         let mut factors = vec![(stems, "stem"), (presets, "preset")];
-        factors.extend(dimensions.iter().map(|dimension| (dimension.values.len(), dimension.setting.name())));
+        factors.extend(
+            dimensions
+                .iter()
+                .map(|dimension| (dimension.values.len(), dimension.setting.name())),
+        );
         if takes > 1 {
             factors.push((takes as usize, "take"));
         }
-        let total = factors.iter().try_fold(1_u128, |total, (count, _)| total.checked_mul(*count as u128));
-        let said = factors.iter().enumerate().map(|(at, (count, what))| match (at, *count) {
-            (0 | 1, 1) => format!("{count} {what}"),
-            (0 | 1, _) => format!("{count} {what}s"),
-            _ if *what == "take" => format!("{count} takes"),
-            (_, 1) => format!("1 value of {what}"),
-            _ => format!("{count} values of {what}"),
+        let total = factors.iter().try_fold(1_u128, |total, (count, _)| {
+            total.checked_mul(*count as u128)
         });
+        let said = factors
+            .iter()
+            .enumerate()
+            .map(|(at, (count, what))| match (at, *count) {
+                (0 | 1, 1) => format!("{count} {what}"),
+                (0 | 1, _) => format!("{count} {what}s"),
+                _ if *what == "take" => format!("{count} takes"),
+                (_, 1) => format!("1 value of {what}"),
+                _ => format!("{count} values of {what}"),
+            });
         (total, said.collect::<Vec<_>>().join(" × "))
     }
 
     /// All points, the last dimension varying fastest; one empty point without a sweep.
     pub(crate) fn points(dimensions: &[Dimension]) -> Vec<Point> {
-        let total: usize = dimensions.iter().map(|dimension| dimension.values.len()).product();
+        let total: usize = dimensions
+            .iter()
+            .map(|dimension| dimension.values.len())
+            .product();
         let mut points = Vec::with_capacity(total);
         let mut at = vec![0; dimensions.len()];
         for _ in 0..total {
             let values = dimensions.iter().zip(&at);
-            let sweep = values.map(|(dimension, at)| (dimension.setting.name().to_owned(), dimension.values[*at].1.clone()));
-            points.push(Point { at: at.clone(), sweep: Arc::new(sweep.collect()) });
+            let sweep = values.map(|(dimension, at)| {
+                (
+                    dimension.setting.name().to_owned(),
+                    dimension.values[*at].1.clone(),
+                )
+            });
+            points.push(Point {
+                at: at.clone(),
+                sweep: Arc::new(sweep.collect()),
+            });
             for axis in (0..at.len()).rev() {
                 at[axis] += 1;
                 if at[axis] < dimensions[axis].values.len() {
@@ -96,12 +121,18 @@ impl Matrix {
 /// A sweep's settings as found, compiled by the caller.
 pub(crate) fn read_sweep(node: Option<&Node>, report: &mut Report) -> Vec<(Setting, Vec<Raw>)> {
     let Some(node) = node else { return Vec::new() };
-    let Some(fields) = Fields::read(node, "`sweep`", &NAMES, report) else { return Vec::new() };
+    let Some(fields) = Fields::read(node, "`sweep`", &NAMES, report) else {
+        return Vec::new();
+    };
     let mut dimensions = Vec::new();
     for entry in fields.entries() {
-        let Some(setting) = Setting::named(&entry.key) else { continue };
+        let Some(setting) = Setting::named(&entry.key) else {
+            continue;
+        };
         let what = format!("the sweep of `{}`", entry.key);
-        let Some(items) = fields::list(&entry.node, &what, report) else { continue };
+        let Some(items) = fields::list(&entry.node, &what, report) else {
+            continue;
+        };
         if items.is_empty() || items.len() > MAX_VALUES {
             report.error_at(
                 entry.key_span,
@@ -118,11 +149,19 @@ pub(crate) fn read_sweep(node: Option<&Node>, report: &mut Report) -> Vec<(Setti
             {
                 let first = report.place(first, Some("first given here".to_owned()));
                 report
-                    .error_at(item.span, format!("{what} has the value `{text}` twice"), "given again here")
+                    .error_at(
+                        item.span,
+                        format!("{what} has the value `{text}` twice"),
+                        "given again here",
+                    )
                     .also(first)
                     .help("for more of the same use `takes`");
             }
-            values.push(Raw { setting, key_span: entry.key_span, node: item.clone() });
+            values.push(Raw {
+                setting,
+                key_span: entry.key_span,
+                node: item.clone(),
+            });
         }
         dimensions.push((setting, values));
     }
@@ -131,7 +170,8 @@ pub(crate) fn read_sweep(node: Option<&Node>, report: &mut Report) -> Vec<(Setti
 
 /// Reads `takes`.
 pub(crate) fn read_takes(node: Option<&Node>, report: &mut Report) -> u32 {
-    node.and_then(|node| fields::whole(node, "`takes`", 1..=MAX_TAKES, report)).unwrap_or(1) as u32
+    node.and_then(|node| fields::whole(node, "`takes`", 1..=MAX_TAKES, report))
+        .unwrap_or(1) as u32
 }
 
 /// What an entry of `exclude` or `include` speaks of: for each axis which of its values, or all.
@@ -146,13 +186,19 @@ pub(crate) struct Match {
 impl Match {
     /// Whether it speaks of jobs of this stem and preset.
     pub(crate) fn pair(&self, stem: usize, preset: usize) -> bool {
-        self.stems.as_ref().is_none_or(|stems| stems[stem]) && self.presets.as_ref().is_none_or(|presets| presets[preset])
+        self.stems.as_ref().is_none_or(|stems| stems[stem])
+            && self.presets.as_ref().is_none_or(|presets| presets[preset])
     }
 
     /// Whether it speaks of this point and take.
     pub(crate) fn rest(&self, point: &Point, take: u32) -> bool {
-        self.dimensions.iter().all(|(axis, values)| values[point.at[*axis]])
-            && self.takes.as_ref().is_none_or(|takes| takes[take as usize - 1])
+        self.dimensions
+            .iter()
+            .all(|(axis, values)| values[point.at[*axis]])
+            && self
+                .takes
+                .as_ref()
+                .is_none_or(|takes| takes[take as usize - 1])
     }
 }
 
@@ -182,15 +228,27 @@ pub(crate) fn read_rules(
 ) -> Rules {
     let mut rules = Rules::default();
     for node in items(fields.get("exclude"), "`exclude`", report) {
-        let Some(entry) = Fields::open(node, "an entry of `exclude`", report) else { continue };
+        let Some(entry) = Fields::open(node, "an entry of `exclude`", report) else {
+            continue;
+        };
         if entry.entries().next().is_none() {
-            report.error_at(node.span, "this entry of `exclude` would drop every job", "names nothing").help("name a stem, a preset or both");
+            report
+                .error_at(
+                    node.span,
+                    "this entry of `exclude` would drop every job",
+                    "names nothing",
+                )
+                .help("name a stem, a preset or both");
             continue;
         }
-        rules.excludes.extend(read_match(&entry, &[], matrix, report));
+        rules
+            .excludes
+            .extend(read_match(&entry, &[], matrix, report));
     }
     for node in items(fields.get("include"), "`include`", report) {
-        let Some(entry) = Fields::open(node, "an entry of `include`", report) else { continue };
+        let Some(entry) = Fields::open(node, "an entry of `include`", report) else {
+            continue;
+        };
         let mut set = Vec::new();
         if let Some(node) = entry.get("set")
             && let Some(given) = Fields::read(node, "`set`", &NAMES, report)
@@ -206,17 +264,28 @@ pub(crate) fn read_rules(
             continue;
         }
         if let Some(jobs) = read_match(&entry, &["set"], matrix, report) {
-            rules.includes.push(Include { jobs, set, adds, span: node.span });
+            rules.includes.push(Include {
+                jobs,
+                set,
+                adds,
+                span: node.span,
+            });
         }
     }
     rules
 }
 
 fn items<'n>(node: Option<&'n Node>, what: &str, report: &mut Report) -> &'n [Node] {
-    node.and_then(|node| fields::list(node, what, report)).unwrap_or_default()
+    node.and_then(|node| fields::list(node, what, report))
+        .unwrap_or_default()
 }
 
-fn read_match(entry: &Fields<'_>, more: &[&str], matrix: &Matrix, report: &mut Report) -> Option<Match> {
+fn read_match(
+    entry: &Fields<'_>,
+    more: &[&str],
+    matrix: &Matrix,
+    report: &mut Report,
+) -> Option<Match> {
     let mut found = Match::default();
     let mut good = true;
     for field in entry.entries() {
@@ -241,10 +310,15 @@ fn read_match(entry: &Fields<'_>, more: &[&str], matrix: &Matrix, report: &mut R
             }
             _ => {
                 good = false;
-                let axis = matrix.dimensions.iter().position(|dimension| dimension.setting.name() == key);
+                let axis = matrix
+                    .dimensions
+                    .iter()
+                    .position(|dimension| dimension.setting.name() == key);
                 let Some(axis) = axis else {
                     let known = ["stem", "preset", "take"].into_iter();
-                    let known = known.chain(matrix.dimensions.iter().map(|it| it.setting.name())).chain(more.iter().copied());
+                    let known = known
+                        .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
+                        .chain(more.iter().copied());
                     let known: Vec<&str> = known.collect();
                     let message = match Setting::named(key) {
                         Some(_) => format!("`{key}` is not swept, so jobs can't be chosen by it"),
@@ -255,7 +329,11 @@ fn read_match(entry: &Fields<'_>, more: &[&str], matrix: &Matrix, report: &mut R
                         .maybe_help(suggestion(key, known.iter().copied()));
                     continue;
                 };
-                let names: Vec<&str> = matrix.dimensions[axis].values.iter().map(|(_, written)| written.as_str()).collect();
+                let names: Vec<&str> = matrix.dimensions[axis]
+                    .values
+                    .iter()
+                    .map(|(_, written)| written.as_str())
+                    .collect();
                 if let Some(values) = select(field, key, &names, report) {
                     found.dimensions.push((axis, values));
                     good = true;
@@ -277,7 +355,12 @@ fn select(field: &Entry, what: &str, names: &[&str], report: &mut Report) -> Opt
     let mut good = true;
     for item in wanted {
         let Some(text) = item.scalar_text() else {
-            wrong(item, &format!("`{what}` is a value or a list of values"), "a value", report);
+            wrong(
+                item,
+                &format!("`{what}` is a value or a list of values"),
+                "a value",
+                report,
+            );
             good = false;
             continue;
         };
@@ -291,7 +374,11 @@ fn select(field: &Entry, what: &str, names: &[&str], report: &mut Report) -> Opt
         if !hit {
             good = false;
             report
-                .error_at(item.span, format!("no job has the {what} `{text}`"), "never occurs")
+                .error_at(
+                    item.span,
+                    format!("no job has the {what} `{text}`"),
+                    "never occurs",
+                )
                 .maybe_help(suggestion(text, names.iter().copied()));
         }
     }
@@ -307,7 +394,9 @@ pub(crate) fn matches(wanted: &str, name: &str) -> bool {
         return wanted == name;
     }
     let mut parts = wanted.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
     let mut parts = parts.peekable();
     if parts.peek().is_none() {
         return rest.is_empty();
@@ -316,7 +405,9 @@ pub(crate) fn matches(wanted: &str, name: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        let Some(at) = rest.find(part) else { return false };
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
     }
     true

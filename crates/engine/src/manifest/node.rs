@@ -69,15 +69,18 @@ impl Node {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(truth) => (*truth).into(),
-            Value::Number { written, .. } => match serde_json::from_str::<serde_json::Number>(written) {
-                Ok(number) if number.to_string() == **written => number.into(),
-                _ => written.as_ref().into(),
-            },
+            Value::Number { written, .. } => {
+                match serde_json::from_str::<serde_json::Number>(written) {
+                    Ok(number) if number.to_string() == **written => number.into(),
+                    _ => written.as_ref().into(),
+                }
+            }
             Value::Text(text) => text.as_ref().into(),
             Value::List(items) => items.iter().map(Node::to_json).collect(),
-            Value::Map(entries) => {
-                entries.iter().map(|entry| (entry.key.to_string(), entry.node.to_json())).collect()
-            }
+            Value::Map(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.to_string(), entry.node.to_json()))
+                .collect(),
         }
     }
 }

@@ -71,7 +71,10 @@ pub struct OutputError {
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("dir", &self.dir).field("file", &self.names.file.written).finish()
+        f.debug_struct("Output")
+            .field("dir", &self.dir)
+            .field("file", &self.names.file.written)
+            .finish()
     }
 }
 
@@ -83,7 +86,16 @@ impl Output {
         stems: HashMap<String, Arc<Json>>,
         presets: HashMap<String, Arc<Json>>,
     ) -> Self {
-        Self { dir, names: Arc::new(Names { engine: Engine::new(harmless), file, fixed, stems, presets }) }
+        Self {
+            dir,
+            names: Arc::new(Names {
+                engine: Engine::new(harmless),
+                file,
+                fixed,
+                stems,
+                presets,
+            }),
+        }
     }
 
     /// The folder that all tracks are kept in.
@@ -100,13 +112,22 @@ impl Output {
     ///
     /// # Errors
     /// When the template's variables give no portable name.
-    pub fn track_file(&self, plan: &Plan, job: &PlannedJob, track: TrackName<'_>) -> Result<PathBuf, OutputError> {
+    pub fn track_file(
+        &self,
+        plan: &Plan,
+        job: &PlannedJob,
+        track: TrackName<'_>,
+    ) -> Result<PathBuf, OutputError> {
         let stem = &plan.stems[job.stem].id;
         let mut namer = Namer::new(self);
         namer.place(stem, &job.preset, &job.sweep, job.take);
         match namer.name(track) {
             Ok(name) => Ok(self.dir.join(name)),
-            Err(reason) => Err(OutputError { job: format!("{stem} / {}", job.preset), index: track.index, reason }),
+            Err(reason) => Err(OutputError {
+                job: format!("{stem} / {}", job.preset),
+                index: track.index,
+                reason,
+            }),
         }
     }
 }
@@ -120,18 +141,30 @@ pub(crate) struct Namer<'o> {
 
 impl<'o> Namer<'o> {
     pub(crate) fn new(output: &'o Output) -> Self {
-        Self { names: &output.names, variables: Variables::new(&output.names.fixed), text: String::new() }
+        Self {
+            names: &output.names,
+            variables: Variables::new(&output.names.fixed),
+            text: String::new(),
+        }
     }
 
     /// Goes to a job.
-    pub(crate) fn place(&mut self, stem: &str, preset: &str, sweep: &IndexMap<String, String>, take: u32) {
+    pub(crate) fn place(
+        &mut self,
+        stem: &str,
+        preset: &str,
+        sweep: &IndexMap<String, String>,
+        take: u32,
+    ) {
         let reads = self.names.file.reads;
         let none = Arc::new(Json::Null);
         if reads.stem {
-            self.variables.stem(stem, self.names.stems.get(stem).unwrap_or(&none));
+            self.variables
+                .stem(stem, self.names.stems.get(stem).unwrap_or(&none));
         }
         if reads.preset {
-            self.variables.preset(preset, self.names.presets.get(preset).unwrap_or(&none));
+            self.variables
+                .preset(preset, self.names.presets.get(preset).unwrap_or(&none));
         }
         if reads.sweep {
             self.variables.sweep(sweep);
@@ -146,7 +179,8 @@ impl<'o> Namer<'o> {
         if self.names.file.reads.output {
             let id: String = track.id.chars().take(MAX_ID_CHARS).collect();
             self.variables.set("run", track.run.into());
-            self.variables.set("track", json!({ "index": track.index, "id": id }));
+            self.variables
+                .set("track", json!({ "index": track.index, "id": id }));
         }
         self.text.clear();
         self.names
@@ -179,7 +213,10 @@ impl Variables {
     }
 
     pub(crate) fn sweep(&mut self, sweep: &IndexMap<String, String>) {
-        let values = sweep.iter().map(|(name, value)| (name.clone(), Json::from(value.as_str()))).collect();
+        let values = sweep
+            .iter()
+            .map(|(name, value)| (name.clone(), Json::from(value.as_str())))
+            .collect();
         self.set("sweep", Json::Object(values));
     }
 
@@ -214,25 +251,47 @@ fn harmless(value: &str) -> String {
 /// Whether every common system takes this relative path.
 pub(crate) fn portable(path: &str) -> Result<(), String> {
     for part in path.split('/') {
-        let device = part.split('.').next().unwrap_or(part).trim_end().to_ascii_uppercase();
+        let device = part
+            .split('.')
+            .next()
+            .unwrap_or(part)
+            .trim_end()
+            .to_ascii_uppercase();
         let numbered = |prefix: &str| {
-            device.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && rest.bytes().all(|byte| byte.is_ascii_digit()))
+            device.strip_prefix(prefix).is_some_and(|rest| {
+                rest.len() == 1 && rest.bytes().all(|byte| byte.is_ascii_digit())
+            })
         };
         let problem = match part {
             "" if path.is_empty() => "it is empty".to_owned(),
             "" => "a part of it is empty".to_owned(),
             "." | ".." => format!("it leads elsewhere with `{part}`"),
             _ if part.len() > MAX_PART_BYTES - SUFFIX_BYTES => {
-                format!("a part of it has {} bytes, {} are allowed", part.len(), MAX_PART_BYTES - SUFFIX_BYTES)
+                format!(
+                    "a part of it has {} bytes, {} are allowed",
+                    part.len(),
+                    MAX_PART_BYTES - SUFFIX_BYTES
+                )
             }
             _ if part.ends_with(['.', ' ']) || part.starts_with(' ') => {
-                format!("`{part}` begins or ends with a space, or ends with a dot, which Windows drops")
+                format!(
+                    "`{part}` begins or ends with a space, or ends with a dot, which Windows drops"
+                )
             }
-            _ if matches!(device.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT") => {
+            _ if matches!(device.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+                || numbered("COM")
+                || numbered("LPT") =>
+            {
                 format!("`{part}` is a device on Windows")
             }
-            _ => match part.chars().find(|char| char.is_control() || "\\:*?\"<>|".contains(*char)) {
-                Some(char) => format!("`{}` can't stand in a file name everywhere", char.escape_debug()),
+            _ => match part
+                .chars()
+                .find(|char| char.is_control() || "\\:*?\"<>|".contains(*char))
+            {
+                Some(char) => format!(
+                    "`{}` can't stand in a file name everywhere",
+                    char.escape_debug()
+                ),
                 None => continue,
             },
         };

@@ -47,7 +47,11 @@ const CLASSES: &[(&str, AnswerClass)] = &[
 
 /// The studio that a run starts itself; its address is filled in when it listens.
 pub(crate) fn embedded() -> Provider {
-    Provider { profile: Profile::studio(nowhere()), embedded: true, api_key_env: DEFAULT_KEY_ENV.to_owned() }
+    Provider {
+        profile: Profile::studio(nowhere()),
+        embedded: true,
+        api_key_env: DEFAULT_KEY_ENV.to_owned(),
+    }
 }
 
 fn nowhere() -> Url {
@@ -72,14 +76,23 @@ pub(crate) fn read(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Optio
         },
         Value::Map(_) => table(node, fixed, report),
         _ => {
-            wrong(node, "`provider` is a name or a table", "studio, sunoapi, kie, or `{profile: …}`", report);
+            wrong(
+                node,
+                "`provider` is a name or a table",
+                "studio, sunoapi, kie, or `{profile: …}`",
+                report,
+            );
             None
         }
     }
 }
 
 fn of(profile: Profile) -> Provider {
-    Provider { profile, embedded: false, api_key_env: DEFAULT_KEY_ENV.to_owned() }
+    Provider {
+        profile,
+        embedded: false,
+        api_key_env: DEFAULT_KEY_ENV.to_owned(),
+    }
 }
 
 fn table(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider> {
@@ -98,22 +111,39 @@ fn table(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider
         ("studio", None) if fields.get("base_url").is_none() => embedded(),
         ("studio", base_url) => of(Profile::studio(base_url.unwrap_or_else(nowhere))),
         ("sunoapi" | "kie", base_url) => {
-            let mut profile = if kind.text == "kie" { Profile::kie() } else { Profile::sunoapi() };
+            let mut profile = if kind.text == "kie" {
+                Profile::kie()
+            } else {
+                Profile::sunoapi()
+            };
             profile.base_url = base_url.unwrap_or(profile.base_url);
             of(profile)
         }
         ("custom", base_url) => {
             if fields.get("base_url").is_none() {
-                report.error_at(kind.span, "a custom provider needs a `base_url`", "which has no address of its own");
+                report.error_at(
+                    kind.span,
+                    "a custom provider needs a `base_url`",
+                    "which has no address of its own",
+                );
             }
             let base_url = base_url.unwrap_or_else(nowhere);
             let upload_url = upload_url.clone().unwrap_or_else(|| base_url.clone());
-            of(Profile { name: "custom".to_owned(), base_url, upload_url, ..Profile::sunoapi() })
+            of(Profile {
+                name: "custom".to_owned(),
+                base_url,
+                upload_url,
+                ..Profile::sunoapi()
+            })
         }
         (other, _) => {
             let help = suggestion(other, PROFILES.iter().copied());
             report
-                .error_at(kind.span, format!("there is no profile `{other}`"), "expected studio, sunoapi, kie or custom")
+                .error_at(
+                    kind.span,
+                    format!("there is no profile `{other}`"),
+                    "expected studio, sunoapi, kie or custom",
+                )
                 .maybe_help(help);
             return None;
         }
@@ -135,21 +165,42 @@ fn table(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider
 
 /// The simple differences from the profile.
 fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Report) {
-    if let Some(price) = fields.get("price").and_then(|node| fields::amount(node, "`price`", report)) {
+    if let Some(price) = fields
+        .get("price")
+        .and_then(|node| fields::amount(node, "`price`", report))
+    {
         profile.price_credits = price;
     }
-    if let Some(rate) = fields.get("rate").and_then(|node| limits::rate(node, report)) {
-        profile.rate = RateLimit { count: rate.count, window_ms: rate.window_ms };
+    if let Some(rate) = fields
+        .get("rate")
+        .and_then(|node| limits::rate(node, report))
+    {
+        profile.rate = RateLimit {
+            count: rate.count,
+            window_ms: rate.window_ms,
+        };
     }
-    if let Some(most) = fields.get("concurrency").and_then(|node| fields::whole(node, "`concurrency`", 1..=10_000, report)) {
+    if let Some(most) = fields
+        .get("concurrency")
+        .and_then(|node| fields::whole(node, "`concurrency`", 1..=10_000, report))
+    {
         profile.max_in_flight = most as u32;
     }
-    if let Some(promise) = fields.get("idempotency_key").and_then(|node| fields::truth(node, "`idempotency_key`", report)) {
+    if let Some(promise) = fields
+        .get("idempotency_key")
+        .and_then(|node| fields::truth(node, "`idempotency_key`", report))
+    {
         profile.idempotency_key = promise;
     }
-    if let Some(items) = fields.get("models").and_then(|node| fields::list(node, "`models`", report)) {
-        let models: Vec<String> =
-            items.iter().filter_map(|item| fields::text(item, "a model", report)).map(|model| model.text).collect();
+    if let Some(items) = fields
+        .get("models")
+        .and_then(|node| fields::list(node, "`models`", report))
+    {
+        let models: Vec<String> = items
+            .iter()
+            .filter_map(|item| fields::text(item, "a model", report))
+            .map(|model| model.text)
+            .collect();
         if let Some(first) = models.first() {
             profile.default_model.clone_from(first);
         }
@@ -164,18 +215,31 @@ fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Report) {
         ("credit_path", &mut profile.credit_path),
     ];
     for (key, path) in paths {
-        let Some(text) = fields.text(key, report) else { continue };
+        let Some(text) = fields.text(key, report) else {
+            continue;
+        };
         if text.text.starts_with('/') {
             *path = text.text;
         } else {
-            report.error_at(text.span, format!("`{key}` is a path on the provider's host"), "expected it to begin with `/`");
+            report.error_at(
+                text.span,
+                format!("`{key}` is a path on the provider's host"),
+                "expected it to begin with `/`",
+            );
         }
     }
-    if let Some(codes) = fields.get("codes").and_then(|node| Fields::open(node, "`codes`", report)) {
+    if let Some(codes) = fields
+        .get("codes")
+        .and_then(|node| Fields::open(node, "`codes`", report))
+    {
         for entry in codes.entries() {
             let class = fields::text(&entry.node, "an answer's class", report);
             let Ok(code) = entry.key.parse::<i64>() else {
-                report.error_at(entry.key_span, format!("`{}` is not an answer code", entry.key), "expected a number");
+                report.error_at(
+                    entry.key_span,
+                    format!("`{}` is not an answer code", entry.key),
+                    "expected a number",
+                );
                 continue;
             };
             let Some(class) = class else { continue };
@@ -184,7 +248,11 @@ fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Report) {
                 None => {
                     let help = suggestion(&class.text, CLASSES.iter().map(|(name, _)| *name));
                     report
-                        .error_at(class.span, format!("there is no class of answers `{}`", class.text), "not a class")
+                        .error_at(
+                            class.span,
+                            format!("there is no class of answers `{}`", class.text),
+                            "not a class",
+                        )
                         .maybe_help(help);
                 }
             }
@@ -201,13 +269,21 @@ fn address(fields: &Fields<'_>, key: &str, fixed: &Fixed<'_>, report: &mut Repor
 /// An `http` or `https` address without credentials in it.
 pub(crate) fn url(text: &Text, rendered: &str, key: &str, report: &mut Report) -> Option<Url> {
     let problem = match Url::parse(rendered) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => format!("has the scheme `{}`", url.scheme()),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => "holds a user name or a password".to_owned(),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            format!("has the scheme `{}`", url.scheme())
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            "holds a user name or a password".to_owned()
+        }
         Ok(url) if !url.has_host() => "names no host".to_owned(),
         Ok(url) => return Some(url),
         Err(error) => format!("is not an address: {error}"),
     };
-    report.error_at(text.span, format!("`{key}` {problem}"), "expected an `https://` address");
+    report.error_at(
+        text.span,
+        format!("`{key}` {problem}"),
+        "expected an `https://` address",
+    );
     None
 }
 
@@ -223,7 +299,11 @@ pub(crate) fn secret(node: &Node, what: &str, report: &mut Report) -> Option<Str
     let fields = Fields::read(node, what, &["env"], report)?;
     let Some(name) = fields.text("env", report) else {
         if fields.get("env").is_none() {
-            report.error_at(node.span, format!("{what} names no environment variable"), "expected `{env: NAME}`");
+            report.error_at(
+                node.span,
+                format!("{what} names no environment variable"),
+                "expected `{env: NAME}`",
+            );
         }
         return None;
     };
@@ -232,11 +312,18 @@ pub(crate) fn secret(node: &Node, what: &str, report: &mut Report) -> Option<Str
 
 /// Whether a text can be an environment variable's name; if not, the report says so.
 pub(crate) fn is_env_name(name: &Text, report: &mut Report) -> bool {
-    let good = name.text.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
+    let good = name
+        .text
+        .chars()
+        .all(|char| char.is_ascii_alphanumeric() || char == '_')
         && !name.text.starts_with(|char: char| char.is_ascii_digit());
     if !good {
         report
-            .error_at(name.span, "this is not the name of an environment variable", "expected a name like `SUNO_API_KEY`")
+            .error_at(
+                name.span,
+                "this is not the name of an environment variable",
+                "expected a name like `SUNO_API_KEY`",
+            )
             .help("give the variable's name, not its value");
     }
     good

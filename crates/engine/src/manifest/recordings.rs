@@ -14,20 +14,30 @@ const MAX_THREADS: usize = 8;
 
 /// Reads files on all processors; the answers are in the files' order.
 pub(crate) fn examine(files: &[&Path]) -> Vec<Result<StemFile, String>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(files.len());
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MAX_THREADS)
+        .min(files.len());
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Vec::with_capacity(files.len()));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((at, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, files.get(at)?))) {
+                while let Some((at, file)) = Some(next.fetch_add(1, Ordering::Relaxed))
+                    .and_then(|at| Some((at, files.get(at)?)))
+                {
                     let answer = examine_one(file);
-                    answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, answer));
+                    answers
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push((at, answer));
                 }
             });
         }
     });
-    let mut answers = answers.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut answers = answers
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     answers.sort_by_key(|(at, _)| *at);
     answers.into_iter().map(|(_, answer)| answer).collect()
 }

@@ -30,50 +30,96 @@ impl std::str::FromStr for Filter {
     type Err = NotAFilter;
 
     fn from_str(text: &str) -> Result<Self, NotAFilter> {
-        let (key, value) = text.split_once('=').ok_or_else(|| NotAFilter(text.to_owned()))?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| NotAFilter(text.to_owned()))?;
         let negated = key.ends_with('!');
         let key = key.trim_end_matches('!').trim();
         if key.is_empty() {
             return Err(NotAFilter(text.to_owned()));
         }
-        Ok(Self { key: key.to_owned(), value: value.trim().to_owned(), negated })
+        Ok(Self {
+            key: key.to_owned(),
+            value: value.trim().to_owned(),
+            negated,
+        })
     }
 }
 
 impl std::fmt::Display for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}{}", self.key, if self.negated { "!=" } else { "=" }, self.value)
+        write!(
+            f,
+            "{}{}{}",
+            self.key,
+            if self.negated { "!=" } else { "=" },
+            self.value
+        )
     }
 }
 
 impl Selection {
     /// Keeps the wanted jobs.
-    pub(crate) fn apply(&self, mut jobs: Vec<Draft>, matrix: &Matrix, report: &mut Report) -> Vec<Draft> {
+    pub(crate) fn apply(
+        &self,
+        mut jobs: Vec<Draft>,
+        matrix: &Matrix,
+        report: &mut Report,
+    ) -> Vec<Draft> {
         for filter in &self.filters {
             let values = match filter.key.as_str() {
-                "stem" => matrix.stems.iter().map(|stem| stem.id.clone()).collect::<Vec<_>>(),
-                "preset" => matrix.presets.iter().map(|preset| preset.id.to_string()).collect(),
+                "stem" => matrix
+                    .stems
+                    .iter()
+                    .map(|stem| stem.id.clone())
+                    .collect::<Vec<_>>(),
+                "preset" => matrix
+                    .presets
+                    .iter()
+                    .map(|preset| preset.id.to_string())
+                    .collect(),
                 "take" => (1..=matrix.takes).map(|take| take.to_string()).collect(),
-                key => match matrix.dimensions.iter().find(|dimension| dimension.setting.name() == key) {
-                    Some(dimension) => dimension.values.iter().map(|(_, written)| written.clone()).collect(),
+                key => match matrix
+                    .dimensions
+                    .iter()
+                    .find(|dimension| dimension.setting.name() == key)
+                {
+                    Some(dimension) => dimension
+                        .values
+                        .iter()
+                        .map(|(_, written)| written.clone())
+                        .collect(),
                     None => {
                         let known = ["stem", "preset", "take"].into_iter();
-                        let known: Vec<&str> = known.chain(matrix.dimensions.iter().map(|it| it.setting.name())).collect();
+                        let known: Vec<&str> = known
+                            .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
+                            .collect();
                         report
-                            .error(format!("--filter {filter}: jobs can't be chosen by `{key}`"))
+                            .error(format!(
+                                "--filter {filter}: jobs can't be chosen by `{key}`"
+                            ))
                             .maybe_help(suggestion(key, known.iter().copied()));
                         continue;
                     }
                 },
             };
-            let wanted: Vec<bool> = values.iter().map(|value| matches(&filter.value, value) != filter.negated).collect();
+            let wanted: Vec<bool> = values
+                .iter()
+                .map(|value| matches(&filter.value, value) != filter.negated)
+                .collect();
             if !values.iter().any(|value| matches(&filter.value, value)) {
                 report
-                    .error(format!("--filter {filter}: no job has the {} `{}`", filter.key, filter.value))
+                    .error(format!(
+                        "--filter {filter}: no job has the {} `{}`",
+                        filter.key, filter.value
+                    ))
                     .maybe_help(suggestion(&filter.value, values.iter().map(String::as_str)));
                 continue;
             }
-            let axis = matrix.dimensions.iter().position(|dimension| dimension.setting.name() == filter.key);
+            let axis = matrix
+                .dimensions
+                .iter()
+                .position(|dimension| dimension.setting.name() == filter.key);
             jobs.retain(|job| {
                 wanted[match (filter.key.as_str(), axis) {
                     ("stem", _) => job.stem as usize,
@@ -86,10 +132,22 @@ impl Selection {
         if let Some((count, seed)) = self.sample
             && (jobs.len() as u64) > count
         {
-            let mut ranked: Vec<(blake3::Hash, usize)> =
-                jobs.iter().enumerate().map(|(at, job)| (rank(job, matrix, seed), at)).collect();
-            ranked.sort_by(|left, right| left.0.as_bytes().cmp(right.0.as_bytes()).then(left.1.cmp(&right.1)));
-            let chosen: std::collections::HashSet<usize> = ranked.iter().take(count as usize).map(|(_, at)| *at).collect();
+            let mut ranked: Vec<(blake3::Hash, usize)> = jobs
+                .iter()
+                .enumerate()
+                .map(|(at, job)| (rank(job, matrix, seed), at))
+                .collect();
+            ranked.sort_by(|left, right| {
+                left.0
+                    .as_bytes()
+                    .cmp(right.0.as_bytes())
+                    .then(left.1.cmp(&right.1))
+            });
+            let chosen: std::collections::HashSet<usize> = ranked
+                .iter()
+                .take(count as usize)
+                .map(|(_, at)| *at)
+                .collect();
             let mut at = 0;
             jobs.retain(|_| {
                 at += 1;
@@ -104,6 +162,8 @@ impl Selection {
 fn rank(job: &Draft, matrix: &Matrix, seed: u64) -> blake3::Hash {
     let mut hash = blake3::Hasher::new();
     hash.update(&seed.to_le_bytes());
-    hash.update(super::expand::job_name(matrix, [job.stem, job.preset, job.point, job.take]).as_bytes());
+    hash.update(
+        super::expand::job_name(matrix, [job.stem, job.preset, job.point, job.take]).as_bytes(),
+    );
     hash.finalize()
 }

@@ -72,7 +72,10 @@ impl Setting {
 
     /// Whether it may be left out of a request.
     fn optional(self) -> bool {
-        !matches!(self, Self::Title | Self::Tags | Self::NegativeTags | Self::Model)
+        !matches!(
+            self,
+            Self::Title | Self::Tags | Self::NegativeTags | Self::Model
+        )
     }
 }
 
@@ -127,37 +130,65 @@ impl Raw {
     /// Takes an entry whose key is a setting.
     pub(crate) fn of(entry: &Entry) -> Option<Self> {
         let setting = Setting::named(&entry.key)?;
-        Some(Self { setting, key_span: entry.key_span, node: entry.node.clone() })
+        Some(Self {
+            setting,
+            key_span: entry.key_span,
+            node: entry.node.clone(),
+        })
     }
 
     /// Checks the value, or compiles the template that makes it.
     pub(crate) fn compile(&self, scope: &Scope, report: &mut Report) -> Option<Arc<Choice>> {
         let given = choice(self.setting, &self.node, scope, report)?;
-        Some(Arc::new(Choice { given, span: self.node.span }))
+        Some(Arc::new(Choice {
+            given,
+            span: self.node.span,
+        }))
     }
 }
 
 /// Checks one value of a setting.
-pub(crate) fn choice(setting: Setting, node: &Node, scope: &Scope, report: &mut Report) -> Option<Given> {
+pub(crate) fn choice(
+    setting: Setting,
+    node: &Node,
+    scope: &Scope,
+    report: &mut Report,
+) -> Option<Given> {
     let name = setting.name();
     match &node.value {
-        Value::Text(text) if is_template(text) => compile(text, node.span, scope, report).map(Given::Template),
+        Value::Text(text) if is_template(text) => {
+            compile(text, node.span, scope, report).map(Given::Template)
+        }
         Value::Null if setting.optional() => Some(Given::Fixed(Typed::Unset)),
         Value::Null => {
             report
-                .error_at(node.span, format!("`{name}` has no value"), "expected a string")
+                .error_at(
+                    node.span,
+                    format!("`{name}` has no value"),
+                    "expected a string",
+                )
                 .help("write `\"\"` for an empty text");
             None
         }
         Value::List(_) | Value::Map(_) | Value::Bool(_) => {
             let expected = expected(setting);
             wrong(node, &format!("`{name}` is {expected}"), expected, report);
-            if matches!(node.value, Value::List(_)) && matches!(setting, Setting::Tags | Setting::NegativeTags) {
+            if matches!(node.value, Value::List(_))
+                && matches!(setting, Setting::Tags | Setting::NegativeTags)
+            {
                 report.last_help("join the tags into one string: `tags: \"piano, calm\"`");
             }
             None
         }
-        Value::Text(text) if matches!(setting, Setting::StyleWeight | Setting::WeirdnessConstraint | Setting::AudioWeight | Setting::Variety) => {
+        Value::Text(text)
+            if matches!(
+                setting,
+                Setting::StyleWeight
+                    | Setting::WeirdnessConstraint
+                    | Setting::AudioWeight
+                    | Setting::Variety
+            ) =>
+        {
             let number = text.trim().parse::<f64>().is_ok();
             let diagnostic = report.error_at(
                 node.span,
@@ -178,7 +209,11 @@ pub(crate) fn choice(setting: Setting, node: &Node, scope: &Scope, report: &mut 
                         .then(|| suggestion(text, ["m", "f"]))
                         .flatten();
                     report
-                        .error_at(node.span, format!("`{name}` {problem}"), format!("expected {}", expected(setting)))
+                        .error_at(
+                            node.span,
+                            format!("`{name}` {problem}"),
+                            format!("expected {}", expected(setting)),
+                        )
                         .maybe_help(help);
                     None
                 }
@@ -207,14 +242,18 @@ pub(crate) fn typed(setting: Setting, text: &str) -> Result<Typed, String> {
     match setting {
         Setting::Title => match text.chars().count() {
             0 => Err("is empty".to_owned()),
-            length if length > MAX_TITLE => Err(format!("has {length} characters, {MAX_TITLE} are allowed")),
+            length if length > MAX_TITLE => {
+                Err(format!("has {length} characters, {MAX_TITLE} are allowed"))
+            }
             _ => Ok(Typed::Text(text.into())),
         },
         Setting::Tags if text.trim().is_empty() => Err("is empty".to_owned()),
         Setting::Model if text.trim().is_empty() => Err("is empty".to_owned()),
         Setting::Tags | Setting::NegativeTags | Setting::Model => Ok(Typed::Text(text.into())),
         Setting::Lyrics => match text.chars().count() {
-            length if length > MAX_LYRICS => Err(format!("have {length} characters, {MAX_LYRICS} are allowed")),
+            length if length > MAX_LYRICS => Err(format!(
+                "have {length} characters, {MAX_LYRICS} are allowed"
+            )),
             _ => Ok(Typed::Text(text.into())),
         },
         Setting::VocalGender => match text {
@@ -223,8 +262,14 @@ pub(crate) fn typed(setting: Setting, text: &str) -> Result<Typed, String> {
             other => Err(format!("can't be `{other}`")),
         },
         Setting::StyleWeight | Setting::WeirdnessConstraint | Setting::AudioWeight => {
-            let weight = text.trim().parse::<f64>().ok().and_then(|number| Weight::try_from(number).ok());
-            weight.map(Typed::Weight).ok_or_else(|| format!("can't be `{text}`"))
+            let weight = text
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .and_then(|number| Weight::try_from(number).ok());
+            weight
+                .map(Typed::Weight)
+                .ok_or_else(|| format!("can't be `{text}`"))
         }
         Setting::Variety => match text.trim().parse::<u8>() {
             Ok(variety @ 0..=4) => Ok(Typed::Variety(variety)),

@@ -60,7 +60,10 @@ pub(crate) enum ReadProblem {
 impl Sources {
     /// No files yet; their paths will be shown relative to `shown_from`.
     pub(crate) fn new(shown_from: Option<PathBuf>) -> Self {
-        Self { files: Vec::new(), shown_from }
+        Self {
+            files: Vec::new(),
+            shown_from,
+        }
     }
 
     /// Takes in a file whose text is known.
@@ -77,14 +80,24 @@ impl Sources {
 
     /// How diagnostics show a path: relative where that is shorter, always with `/`.
     pub(crate) fn shown(&self, path: &Path) -> String {
-        let relative = self.shown_from.as_deref().and_then(|from| path.strip_prefix(from).ok());
+        let relative = self
+            .shown_from
+            .as_deref()
+            .and_then(|from| path.strip_prefix(from).ok());
         let shown = relative.unwrap_or(path).display().to_string();
-        if cfg!(windows) { shown.replace('\\', "/") } else { shown }
+        if cfg!(windows) {
+            shown.replace('\\', "/")
+        } else {
+            shown
+        }
     }
 
     /// The text at a span.
     pub(crate) fn slice(&self, span: Span) -> &str {
-        self.get(span.source).text.get(span.start as usize..span.end as usize).unwrap_or("")
+        self.get(span.source)
+            .text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or("")
     }
 }
 
@@ -92,7 +105,9 @@ impl Sources {
 pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadProblem> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(ReadProblem::Io)?;
-    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(ReadProblem::Io)?;
+    file.take(max_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(ReadProblem::Io)?;
     if bytes.len() as u64 > max_bytes {
         return Err(ReadProblem::TooLong);
     }
@@ -100,7 +115,10 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadPro
         let good = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
         let line = 1 + bytes[..good].iter().filter(|byte| **byte == b'\n').count();
-        ReadProblem::NotUtf8 { line, byte: bytes[good] }
+        ReadProblem::NotUtf8 {
+            line,
+            byte: bytes[good],
+        }
     })?;
     Ok(Arc::from(text.strip_prefix('\u{feff}').unwrap_or(&text)))
 }
@@ -108,11 +126,22 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadPro
 impl std::fmt::Display for ReadProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Io(error) if error.kind() == std::io::ErrorKind::NotFound => f.write_str("there is no such file"),
-            Self::Io(error) if error.kind() == std::io::ErrorKind::IsADirectory => f.write_str("it is a folder"),
+            Self::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                f.write_str("there is no such file")
+            }
+            Self::Io(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+                f.write_str("it is a folder")
+            }
             Self::Io(error) => write!(f, "{error}"),
-            Self::TooLong => write!(f, "it is longer than {} MB, the limit", MAX_FILE_BYTES >> 20),
-            Self::NotUtf8 { line, byte } => write!(f, "it is not UTF-8 text: line {line} has the byte 0x{byte:02x}"),
+            Self::TooLong => write!(
+                f,
+                "it is longer than {} MB, the limit",
+                MAX_FILE_BYTES >> 20
+            ),
+            Self::NotUtf8 { line, byte } => write!(
+                f,
+                "it is not UTF-8 text: line {line} has the byte 0x{byte:02x}"
+            ),
         }
     }
 }

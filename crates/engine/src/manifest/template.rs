@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
-use handlebars::{Context, Handlebars, Path, PathSeg, RenderContext, RenderErrorReason, Renderable, StringOutput};
+use handlebars::{
+    Context, Handlebars, Path, PathSeg, RenderContext, RenderErrorReason, Renderable, StringOutput,
+};
 use serde_json::Value as Json;
 
 use super::diagnostic::{Report, nearest, suggestion};
@@ -90,7 +92,9 @@ pub(crate) const FIXED_ROOTS: &[&str] = &["name", "vars", "env"];
 /// What settings may name.
 pub(crate) const JOB_ROOTS: &[&str] = &["name", "vars", "env", "stem", "preset", "sweep", "take"];
 /// What output names may name.
-pub(crate) const OUTPUT_ROOTS: &[&str] = &["name", "vars", "env", "stem", "preset", "sweep", "take", "run", "track"];
+pub(crate) const OUTPUT_ROOTS: &[&str] = &[
+    "name", "vars", "env", "stem", "preset", "sweep", "take", "run", "track",
+];
 
 /// Why a rendering failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +128,12 @@ impl Engine {
     }
 
     /// Appends the rendering to `out`; `context` is an object with the scope's roots.
-    pub(crate) fn render(&self, template: &Template, context: &Context, out: &mut String) -> Result<(), RenderProblem> {
+    pub(crate) fn render(
+        &self,
+        template: &Template,
+        context: &Context,
+        out: &mut String,
+    ) -> Result<(), RenderProblem> {
         match &template.body {
             Body::Simple(parts) => {
                 for part in parts {
@@ -142,17 +151,26 @@ impl Engine {
                 Ok(())
             }
             Body::Compiled(compiled) => {
-                for reference in template.references.iter().filter(|it| !it.optional && !it.guarded) {
+                for reference in template
+                    .references
+                    .iter()
+                    .filter(|it| !it.optional && !it.guarded)
+                {
                     reference.value(context.data())?;
                 }
                 let mut output = StringOutput::new();
                 let mut state = RenderContext::new(None);
-                compiled.render(&self.registry, context, &mut state, &mut output).map_err(|error| {
-                    match error.reason() {
-                        RenderErrorReason::MissingVariable(Some(path)) => RenderProblem::missing(path),
-                        reason => RenderProblem { variable: None, message: helpers::message(reason) },
-                    }
-                })?;
+                compiled
+                    .render(&self.registry, context, &mut state, &mut output)
+                    .map_err(|error| match error.reason() {
+                        RenderErrorReason::MissingVariable(Some(path)) => {
+                            RenderProblem::missing(path)
+                        }
+                        reason => RenderProblem {
+                            variable: None,
+                            message: helpers::message(reason),
+                        },
+                    })?;
                 out.push_str(&output.into_string().unwrap_or_default());
                 Ok(())
             }
@@ -162,7 +180,10 @@ impl Engine {
 
 impl RenderProblem {
     fn missing(path: &str) -> Self {
-        Self { variable: Some(path.to_owned()), message: format!("`{path}` is not set") }
+        Self {
+            variable: Some(path.to_owned()),
+            message: format!("`{path}` is not set"),
+        }
     }
 }
 
@@ -181,7 +202,10 @@ impl Reference {
             Json::Null => Err(RenderProblem::missing(&self.raw)),
             Json::Array(_) if self.direct => Err(RenderProblem {
                 variable: Some(self.raw.clone()),
-                message: format!("`{}` is a list: name the separator with {{{{join {} ', '}}}}", self.raw, self.raw),
+                message: format!(
+                    "`{}` is a list: name the separator with {{{{join {} ', '}}}}",
+                    self.raw, self.raw
+                ),
             }),
             Json::Object(_) if self.direct => Err(RenderProblem {
                 variable: Some(self.raw.clone()),
@@ -198,33 +222,59 @@ pub(crate) fn is_template(text: &str) -> bool {
 }
 
 /// Compiles a text and checks what it names; what is wrong goes to the report.
-pub(crate) fn compile(text: &str, span: Span, scope: &Scope, report: &mut Report) -> Option<Template> {
+pub(crate) fn compile(
+    text: &str,
+    span: Span,
+    scope: &Scope,
+    report: &mut Report,
+) -> Option<Template> {
     let compiled = match handlebars::Template::compile(text) {
         Ok(compiled) => compiled,
         Err(error) => {
             let reason = error.reason().to_string();
-            let reason = reason.lines().next().unwrap_or("").trim_end_matches(':').to_owned();
+            let reason = reason
+                .lines()
+                .next()
+                .unwrap_or("")
+                .trim_end_matches(':')
+                .to_owned();
             report
                 .error_at(span, "this template can't be read", reason)
                 .help("a variable is `{{stem.id}}`, a helper `{{upper stem.id}}`, a condition `{{#if stem.vars.x}}…{{else}}…{{/if}}`");
             return None;
         }
     };
-    let mut reader = Reader { span, report, references: Vec::new(), refused: false };
+    let mut reader = Reader {
+        span,
+        report,
+        references: Vec::new(),
+        refused: false,
+    };
     reader.elements(&compiled, false);
-    let Reader { references, refused, .. } = reader;
+    let Reader {
+        references,
+        refused,
+        ..
+    } = reader;
     if refused {
         return None;
     }
     let before = report.errors();
     let mut said = HashSet::new();
-    for reference in references.iter().filter(|reference| said.insert(reference.raw.as_str())) {
+    for reference in references
+        .iter()
+        .filter(|reference| said.insert(reference.raw.as_str()))
+    {
         check(reference, span, scope, report);
     }
     if report.errors() > before {
         return None;
     }
-    let names = |root: &str| references.iter().any(|reference| reference.path.first().is_some_and(|it| it == root));
+    let names = |root: &str| {
+        references
+            .iter()
+            .any(|reference| reference.path.first().is_some_and(|it| it == root))
+    };
     let reads = Reads {
         stem: names("stem"),
         preset: names("preset"),
@@ -232,8 +282,15 @@ pub(crate) fn compile(text: &str, span: Span, scope: &Scope, report: &mut Report
         take: names("take"),
         output: names("run") || names("track"),
     };
-    let body = simple(&compiled, &references).map_or_else(|| Body::Compiled(Box::new(compiled)), Body::Simple);
-    Some(Template { body, references, span, written: text.into(), reads })
+    let body = simple(&compiled, &references)
+        .map_or_else(|| Body::Compiled(Box::new(compiled)), Body::Simple);
+    Some(Template {
+        body,
+        references,
+        span,
+        written: text.into(),
+        reads,
+    })
 }
 
 impl Template {
@@ -265,7 +322,9 @@ fn simple(compiled: &handlebars::Template, references: &[Reference]) -> Option<V
     for element in &compiled.elements {
         match element {
             TemplateElement::RawString(text) => parts.push(Part::Text(text.as_str().into())),
-            TemplateElement::Expression(expression) if references.get(next)?.direct && is_variable(expression) => {
+            TemplateElement::Expression(expression)
+                if references.get(next)?.direct && is_variable(expression) =>
+            {
                 parts.push(Part::Variable(next));
                 next += 1;
             }
@@ -329,11 +388,22 @@ impl Reader<'_> {
             return;
         }
         if let Some(key) = expression.hash.keys().next() {
-            self.refuse(key, format!("`{name}` takes no named arguments"), "write its arguments one after the other");
+            self.refuse(
+                key,
+                format!("`{name}` takes no named arguments"),
+                "write its arguments one after the other",
+            );
             return;
         }
         if let Some(usage) = helpers::misused(name, expression.params.len()) {
-            self.refuse(name, format!("`{name}` does not take {} argument(s)", expression.params.len()), usage);
+            self.refuse(
+                name,
+                format!(
+                    "`{name}` does not take {} argument(s)",
+                    expression.params.len()
+                ),
+                usage,
+            );
             return;
         }
         for parameter in &expression.params {
@@ -344,7 +414,8 @@ impl Reader<'_> {
     fn block(&mut self, block: &HelperTemplate, guarded: bool) {
         let name = block.name.as_name().unwrap_or("");
         if !["if", "unless"].contains(&name) {
-            let help = "of the blocks there are `{{#if …}}` and `{{#unless …}}`, each with `{{else}}`";
+            let help =
+                "of the blocks there are `{{#if …}}` and `{{#unless …}}`, each with `{{else}}`";
             self.refuse(name, format!("there is no block `{name}`"), help);
             return;
         }
@@ -359,7 +430,9 @@ impl Reader<'_> {
     fn parameter(&mut self, parameter: &Parameter, optional: bool, guarded: bool, direct: bool) {
         match parameter {
             Parameter::Literal(_) => {}
-            Parameter::Name(name) => self.reference(name, vec![name.clone()], optional, guarded, direct),
+            Parameter::Name(name) => {
+                self.reference(name, vec![name.clone()], optional, guarded, direct)
+            }
             Parameter::Path(Path::Relative((segments, raw))) => {
                 let named: Option<Vec<String>> = segments
                     .iter()
@@ -369,23 +442,56 @@ impl Reader<'_> {
                     })
                     .collect();
                 match named {
-                    Some(path) if !path.is_empty() => self.reference(raw, path, optional, guarded, direct),
-                    _ => self.refuse(raw, format!("`{raw}` names no variable"), "name it from the root: `stem.vars.mood`"),
+                    Some(path) if !path.is_empty() => {
+                        self.reference(raw, path, optional, guarded, direct)
+                    }
+                    _ => self.refuse(
+                        raw,
+                        format!("`{raw}` names no variable"),
+                        "name it from the root: `stem.vars.mood`",
+                    ),
                 }
             }
             Parameter::Path(Path::Local((_, _, raw))) => {
-                self.refuse(raw, format!("`{raw}` names no variable"), "there are no loops, so no `@` variables");
+                self.refuse(
+                    raw,
+                    format!("`{raw}` names no variable"),
+                    "there are no loops, so no `@` variables",
+                );
             }
             Parameter::Subexpression(inner) => match inner.as_element() {
-                TemplateElement::Expression(expression) => self.call(expression, guarded || optional),
-                _ => self.refuse("(", "this is not a helper".to_owned(), "in parentheses stands a helper: `(lower stem.id)`"),
+                TemplateElement::Expression(expression) => {
+                    self.call(expression, guarded || optional)
+                }
+                _ => self.refuse(
+                    "(",
+                    "this is not a helper".to_owned(),
+                    "in parentheses stands a helper: `(lower stem.id)`",
+                ),
             },
-            other => self.refuse("", format!("this argument can't be read: {other:?}"), "give a text, a number or a variable"),
+            other => self.refuse(
+                "",
+                format!("this argument can't be read: {other:?}"),
+                "give a text, a number or a variable",
+            ),
         }
     }
 
-    fn reference(&mut self, raw: &str, path: Vec<String>, optional: bool, guarded: bool, direct: bool) {
-        self.references.push(Reference { path, raw: raw.to_owned(), optional, guarded, direct });
+    fn reference(
+        &mut self,
+        raw: &str,
+        path: Vec<String>,
+        optional: bool,
+        guarded: bool,
+        direct: bool,
+    ) {
+        self.references.push(Reference {
+            path,
+            raw: raw.to_owned(),
+            optional,
+            guarded,
+            direct,
+        });
     }
 }
 
@@ -396,7 +502,11 @@ fn narrowed(span: Span, text: &str, report: &Report) -> Span {
     match slice.get(inside..).and_then(|rest| rest.find(text)) {
         Some(at) if !text.is_empty() => {
             let start = span.start + (inside + at) as u32;
-            Span { start, end: start + text.len() as u32, ..span }
+            Span {
+                start,
+                end: start + text.len() as u32,
+                ..span
+            }
         }
         _ => span,
     }
@@ -407,23 +517,33 @@ fn check(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) 
     let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
     let known: Vec<&str> = match path.as_slice() {
         ["name" | "take" | "run"] if scope.roots.contains(&path[0]) => return,
-        [root, ..] if !scope.roots.contains(root) => return unknown_root(reference, span, scope, report),
+        [root, ..] if !scope.roots.contains(root) => {
+            return unknown_root(reference, span, scope, report);
+        }
         ["vars", name, ..] if reference.optional || scope.vars.contains(*name) => return,
         ["vars", ..] => scope.vars.iter().map(String::as_str).collect(),
         ["env", name] if scope.env.iter().any(|it| it == name) => return,
         ["env", name] => {
             let place = narrowed(span, &reference.raw, report);
             report
-                .error_at(place, format!("`env.{name}` is not listed under `env`"), "read here")
+                .error_at(
+                    place,
+                    format!("`env.{name}` is not listed under `env`"),
+                    "read here",
+                )
                 .help(format!("add it at the top: `env: [{name}]`"));
             return;
         }
         ["sweep", name] if reference.optional || scope.sweep.iter().any(|it| it == name) => return,
         ["sweep", ..] => scope.sweep.iter().map(String::as_str).collect(),
         ["stem" | "preset", "id"] | ["track", "id" | "index"] => return,
-        ["stem", "vars", name, ..] if reference.optional || scope.stem_vars.contains(*name) => return,
+        ["stem", "vars", name, ..] if reference.optional || scope.stem_vars.contains(*name) => {
+            return;
+        }
         ["stem", "vars", ..] => scope.stem_vars.iter().map(String::as_str).collect(),
-        ["preset", "vars", name, ..] if reference.optional || scope.preset_vars.contains(*name) => return,
+        ["preset", "vars", name, ..] if reference.optional || scope.preset_vars.contains(*name) => {
+            return;
+        }
         ["preset", "vars", ..] => scope.preset_vars.iter().map(String::as_str).collect(),
         ["stem" | "preset", ..] => vec!["id", "vars"],
         ["track", ..] => vec!["index", "id"],
@@ -431,20 +551,37 @@ fn check(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) 
     };
     // The name that is wrong is the first one that is not a fixed word of the path.
     let depth = if path.get(1) == Some(&"vars") { 2 } else { 1 };
-    let prefix = path.iter().take(depth).copied().collect::<Vec<_>>().join(".");
+    let prefix = path
+        .iter()
+        .take(depth)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(".");
     let wrong = path.get(depth).copied().unwrap_or("");
-    let whole: Vec<String> = known.iter().map(|name| format!("{prefix}.{name}")).collect();
+    let whole: Vec<String> = known
+        .iter()
+        .map(|name| format!("{prefix}.{name}"))
+        .collect();
     let help = match nearest(wrong, known.iter().copied()) {
         Some(near) if !wrong.is_empty() => Some(format!("did you mean `{prefix}.{near}`?")),
         _ if whole.is_empty() => Some(match path[0] {
             "vars" => format!("there are no `vars`: add `vars: {{{wrong}: …}}`"),
             "sweep" => "the manifest has no `sweep`".to_owned(),
-            _ => format!("nothing sets it; write {{{{default {} '…'}}}} if it may be missing", reference.raw),
+            _ => format!(
+                "nothing sets it; write {{{{default {} '…'}}}} if it may be missing",
+                reference.raw
+            ),
         }),
         _ => suggestion("", whole.iter().map(String::as_str)),
     };
     let place = narrowed(span, &reference.raw, report);
-    report.error_at(place, format!("there is no variable `{}`", reference.raw), "not defined anywhere").maybe_help(help);
+    report
+        .error_at(
+            place,
+            format!("there is no variable `{}`", reference.raw),
+            "not defined anywhere",
+        )
+        .maybe_help(help);
 }
 
 fn unknown_root(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) {
@@ -452,7 +589,10 @@ fn unknown_root(reference: &Reference, span: Span, scope: &Scope, report: &mut R
     let help = if OUTPUT_ROOTS.contains(&root) {
         Some(match root {
             "run" | "track" => format!("`{root}` is only known in `output.file`"),
-            _ => format!("`{root}` differs from job to job; here are only: {}", scope.roots.join(", ")),
+            _ => format!(
+                "`{root}` differs from job to job; here are only: {}",
+                scope.roots.join(", ")
+            ),
         })
     } else if scope.vars.contains(root) {
         Some(format!("did you mean `vars.{root}`?"))
@@ -462,5 +602,11 @@ fn unknown_root(reference: &Reference, span: Span, scope: &Scope, report: &mut R
         suggestion(root, scope.roots.iter().copied())
     };
     let place = narrowed(span, &reference.raw, report);
-    report.error_at(place, format!("there is no variable `{}`", reference.raw), "not defined here").maybe_help(help);
+    report
+        .error_at(
+            place,
+            format!("there is no variable `{}`", reference.raw),
+            "not defined here",
+        )
+        .maybe_help(help);
 }

@@ -95,14 +95,27 @@ fn settle(node: &mut Node, text: &str, source: u32) {
 fn span(location: Location) -> Span {
     let start = location.span().byte_offset().unwrap_or(0);
     let end = start + location.span().byte_len().unwrap_or(0);
-    Span { source: 0, start: start as u32, end: end as u32 }
+    Span {
+        source: 0,
+        start: start as u32,
+        end: end as u32,
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, defined } = Spanned::<Value>::deserialize(deserializer)?;
-        let used_at = (referenced != defined && referenced != Location::UNKNOWN).then(|| span(referenced));
-        Ok(Node { value, span: span(defined), used_at })
+        let Spanned {
+            value,
+            referenced,
+            defined,
+        } = Spanned::<Value>::deserialize(deserializer)?;
+        let used_at =
+            (referenced != defined && referenced != Location::UNKNOWN).then(|| span(referenced));
+        Ok(Node {
+            value,
+            span: span(defined),
+            used_at,
+        })
     }
 }
 
@@ -130,15 +143,24 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number { value: number as f64, written: number.to_string().into() })
+        Ok(Value::Number {
+            value: number as f64,
+            written: number.to_string().into(),
+        })
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number { value: number as f64, written: number.to_string().into() })
+        Ok(Value::Number {
+            value: number as f64,
+            written: number.to_string().into(),
+        })
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Number { value: number, written: number.to_string().into() })
+        Ok(Value::Number {
+            value: number,
+            written: number.to_string().into(),
+        })
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -161,10 +183,17 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Node>()? {
             let Some(text) = key.scalar_text() else {
-                return Err(serde::de::Error::custom(format!("a key is a name, not {}", key.kind())));
+                return Err(serde::de::Error::custom(format!(
+                    "a key is a name, not {}",
+                    key.kind()
+                )));
             };
             let (text, key_span) = (text.into(), key.span);
-            map.push(Entry { key: text, key_span, node: entries.next_value()? });
+            map.push(Entry {
+                key: text,
+                key_span,
+                node: entries.next_value()?,
+            });
         }
         Ok(Value::Map(map))
     }
@@ -182,8 +211,14 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
         span = span_of_line(text, place.line() as usize, place.column() as usize);
     }
     span.source = source;
-    let line_start = text.get(..span.start as usize).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-    let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or("");
+    let line_start = text
+        .get(..span.start as usize)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |at| at + 1);
+    let line = text
+        .get(line_start..)
+        .and_then(|rest| rest.lines().next())
+        .unwrap_or("");
     let (message, label, help) = match inner {
         Error::MultipleDocuments { .. } => (
             "a file holds one YAML document".to_owned(),
@@ -209,22 +244,37 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
             "this is neither",
             Some("name an anchor of a mapping: `<<: *name`"),
         ),
-        Error::UnsupportedTag { tag, .. } => {
-            (format!("the tag `{tag}` means nothing in a manifest"), "", Some("remove the tag, or quote the value"))
-        }
+        Error::UnsupportedTag { tag, .. } => (
+            format!("the tag `{tag}` means nothing in a manifest"),
+            "",
+            Some("remove the tag, or quote the value"),
+        ),
         Error::Message { msg, .. } => (msg.clone(), "", None),
         other if line.trim_start_matches(' ').starts_with('\t') => (
-            format!("this is not valid YAML: {}", UserMessageFormatter.format_message(other)),
+            format!(
+                "this is not valid YAML: {}",
+                UserMessageFormatter.format_message(other)
+            ),
             "this line is indented with a tab",
             Some("indent with spaces: YAML allows no tabs there"),
         ),
         other => (
-            format!("this is not valid YAML: {}", UserMessageFormatter.format_message(other)),
+            format!(
+                "this is not valid YAML: {}",
+                UserMessageFormatter.format_message(other)
+            ),
             "",
-            Some("a text with `: `, ` #`, `{`, `[`, `*`, `&`, `!`, `%` or `@` in it is often meant to be in quotes"),
+            Some(
+                "a text with `: `, ` #`, `{`, `[`, `*`, `&`, `!`, `%` or `@` in it is often meant to be in quotes",
+            ),
         ),
     };
-    YamlProblem { message, label, span, help }
+    YamlProblem {
+        message,
+        label,
+        span,
+        help,
+    }
 }
 
 fn too_much(breach: &BudgetBreach) -> String {
@@ -233,7 +283,9 @@ fn too_much(breach: &BudgetBreach) -> String {
         BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
             format!("the file holds more than {MAX_NODES} values")
         }
-        BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } | BudgetBreach::MergeKeys { .. } => {
+        BudgetBreach::Aliases { .. }
+        | BudgetBreach::Anchors { .. }
+        | BudgetBreach::MergeKeys { .. } => {
             "the file has more than 50000 anchors, aliases or merge keys".to_owned()
         }
         other => format!("the file is too much to read: {other:?}"),
@@ -241,9 +293,21 @@ fn too_much(breach: &BudgetBreach) -> String {
 }
 
 fn span_of_line(text: &str, line: usize, column: usize) -> Span {
-    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let within: usize =
-        text[start..].chars().take(column.saturating_sub(1)).take_while(|char| *char != '\n').map(char::len_utf8).sum();
+    let start: usize = text
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
+    let within: usize = text[start..]
+        .chars()
+        .take(column.saturating_sub(1))
+        .take_while(|char| *char != '\n')
+        .map(char::len_utf8)
+        .sum();
     let at = (start + within) as u32;
-    Span { source: 0, start: at, end: at }
+    Span {
+        source: 0,
+        start: at,
+        end: at,
+    }
 }

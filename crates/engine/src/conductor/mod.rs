@@ -1,0 +1,600 @@
+//! What to do next: the one place that decides, without effects.
+//!
+//! ```text
+//!  answers, views, callbacks, timers, Ctrl-C ──Input──► Conductor ──► records (made durable first), then effects
+//! ```
+//!
+//! The [`Conductor`] holds every job of a plan and decides under the limits of the run: how many tasks are in flight, the
+//! account's sliding window, the credits, the deadline. It is given the time and its inputs, and gives back what is to be
+//! recorded and, once that is durable, done. It has no clock, socket or file, so a test can lead it through any order of events.
+//!
+//! Three rules stand above all others:
+//! - An [`Effect::Submit`] never leaves without its intent in the same decision's records.
+//! - A job whose answer was lost is never submitted anew. It is asked about again, with the same token, only where the provider
+//!   keeps `Idempotency-Key` promises.
+//! - A track's address is taken from a view of the task in this run, never from a callback or an old record.
+
+mod answers;
+mod pace;
+#[cfg(test)]
+mod tests;
+mod tracks;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
+
+use crate::event::{Event, KeptFile, Moment, Outcome, Part, RunId, StopReason, Token};
+use crate::gate::Gate;
+use crate::machine::{Cause, Job, Phase, Step};
+use crate::plan::{JobKey, Rate};
+use crate::store::{Batch, KnownJob, NewRecord};
+
+pub(crate) use pace::Pace;
+
+/// Stems that are prepared at the same time: enough to keep the gate busy, few enough not to crowd the line.
+const PREPARING_AT_ONCE: usize = 4;
+
+/// Polls under way at the same time.
+const VIEWING_AT_ONCE: usize = 16;
+
+/// Files fetched at the same time.
+const FETCHING_AT_ONCE: usize = 4;
+
+/// What bounds and identifies a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) run: RunId,
+    pub(crate) account: String,
+    pub(crate) rate: Rate,
+    pub(crate) concurrency: usize,
+    /// Most credits that this run may spend.
+    pub(crate) credits: Option<f64>,
+    /// What one job costs.
+    pub(crate) price: f64,
+    pub(crate) deadline_ms: Option<i64>,
+    /// Purchases after the first whose task failed.
+    pub(crate) retries: u32,
+    /// Whether a lost answer may be asked for again with the same token.
+    pub(crate) asks_again: bool,
+    /// Whether callbacks can come in.
+    pub(crate) hears_callbacks: bool,
+    /// How old an upload may be when it is used.
+    pub(crate) upload_ttl_ms: i64,
+    pub(crate) pace: Pace,
+}
+
+/// What happened, as the driver tells it.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A stem has an address at the vendor's, or not.
+    Prepared {
+        stem: usize,
+        result: Result<Prepared, Trouble>,
+    },
+    /// A submission was answered, or its answer was lost.
+    Answered {
+        slot: usize,
+        attempt: u32,
+        outcome: SubmitOutcome,
+    },
+    /// A poll was answered.
+    Viewed {
+        slot: usize,
+        task: TaskId,
+        result: Result<TaskView, Trouble>,
+    },
+    /// A callback with a token came in.
+    Called { token: Token, task: TaskId },
+    /// A file was fetched, or not.
+    Fetched {
+        slot: usize,
+        index: u32,
+        part: Part,
+        result: Result<KeptFile, Trouble>,
+    },
+    /// A balance was read.
+    Balance { credits: f64, moment: Moment },
+    /// The user wants to stop: finish what is under way, begin nothing.
+    Drain,
+}
+
+/// A stem that can be submitted.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    /// When it was uploaded; a public address never grows old.
+    pub(crate) uploaded_ms: Option<i64>,
+    /// The event's hash; none for a stem that was not uploaded now.
+    pub(crate) hash: Option<String>,
+}
+
+/// Why an effect other than a submission failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    pub(crate) class: AnswerClass,
+    pub(crate) code: Option<i64>,
+    pub(crate) message: String,
+    /// Whether trying again may help.
+    pub(crate) passing: bool,
+    pub(crate) retry_after_ms: Option<u64>,
+}
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    /// Bring a stem to the vendor's, or check that its public address serves audio.
+    Prepare { stem: usize },
+    /// Write the request of an attempt whose intent is durable.
+    Submit {
+        slot: usize,
+        stem: usize,
+        attempt: u32,
+        token: Token,
+    },
+    /// Ask for a task's state.
+    View { slot: usize, task: TaskId },
+    /// Fetch one file of a track.
+    Fetch {
+        slot: usize,
+        index: u32,
+        part: Part,
+        url: String,
+        duration_s: Option<f64>,
+    },
+}
+
+/// What is to be recorded and then done.
+#[derive(Debug, Default)]
+pub(crate) struct Decision {
+    pub(crate) batch: Batch,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// A job of the plan, as the conductor is given it.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) key: JobKey,
+    pub(crate) stem: usize,
+    pub(crate) job: Job,
+    /// Kept files that are no longer there.
+    pub(crate) missing: Vec<(u32, Part)>,
+    /// Whether the vendor has thrown its tracks away by now: one look, no more.
+    pub(crate) expired: bool,
+}
+
+/// One job and what this run knows of it beyond the ledger.
+#[derive(Debug)]
+struct Slot {
+    key: JobKey,
+    stem: usize,
+    job: Job,
+    expired: bool,
+    /// The next view, or none while one is under way or none is wanted.
+    view_at: Option<i64>,
+    /// When this run began to follow the task.
+    followed_since_ms: i64,
+    views_failed: u32,
+    /// Addresses as the last view gave them.
+    addresses: BTreeMap<(u32, Part), String>,
+    fetching: BTreeSet<(u32, Part)>,
+    fetches_failed: u32,
+    /// Refusals that were followed by another attempt in this run.
+    bounced: u32,
+    /// This run does nothing more for it.
+    given_up: bool,
+}
+
+/// A stem and how near it is to the vendor.
+#[derive(Debug)]
+struct Stem {
+    id: String,
+    state: StemState,
+    /// Preparations that failed since the last that did not.
+    failures: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum StemState {
+    Idle { not_before_ms: i64 },
+    Preparing,
+    Ready { uploaded_ms: Option<i64> },
+    Failed,
+}
+
+/// How the run stands.
+#[derive(Debug, Clone, PartialEq)]
+enum Mode {
+    /// Everything goes on.
+    Running,
+    /// Nothing new is bought; what is bought is followed and kept.
+    Closing(Outcome),
+    /// Only what is under way is waited for.
+    Draining(Outcome),
+}
+
+/// Decides what to do next.
+#[derive(Debug)]
+pub(crate) struct Conductor {
+    terms: Terms,
+    slots: Vec<Slot>,
+    by_key: HashMap<JobKey, usize>,
+    by_token: HashMap<Token, usize>,
+    stems: Vec<Stem>,
+    /// Jobs to submit, by stem, waiting for its preparation.
+    waiting: BTreeMap<usize, BTreeSet<usize>>,
+    /// Jobs to submit whose stem is ready, in plan order.
+    ready: BTreeSet<usize>,
+    /// Attempts to ask about again, with the time before which that is too early.
+    again: VecDeque<(usize, i64)>,
+    views: BTreeSet<(i64, usize)>,
+    fetches: BTreeSet<(i64, usize)>,
+    gate: Gate,
+    mode: Mode,
+    submitting: usize,
+    in_flight: usize,
+    viewing: usize,
+    fetching: usize,
+    preparing: usize,
+    spent: f64,
+    reserved: f64,
+    /// Since when nothing at all could be reached.
+    unreachable_since_ms: Option<i64>,
+    /// Pauses since the last submission that was taken.
+    pauses: u32,
+    /// Since when the provider has been under maintenance.
+    maintenance_since_ms: Option<i64>,
+    dirty: BTreeSet<usize>,
+}
+
+impl Conductor {
+    /// A conductor for a plan's jobs. `earlier_ms` are the account's submissions of the last window.
+    pub(crate) fn new(
+        terms: Terms,
+        stems: Vec<String>,
+        wanted: Vec<Wanted>,
+        earlier_ms: Vec<i64>,
+        now_ms: i64,
+    ) -> (Self, Decision) {
+        let mut decision = Decision::default();
+        let mut conductor = Self {
+            gate: Gate::new(terms.rate, earlier_ms),
+            stems: stems
+                .into_iter()
+                .map(|id| Stem {
+                    id,
+                    state: StemState::Idle {
+                        not_before_ms: i64::MIN,
+                    },
+                    failures: 0,
+                })
+                .collect(),
+            slots: Vec::with_capacity(wanted.len()),
+            by_key: HashMap::with_capacity(wanted.len()),
+            by_token: HashMap::new(),
+            waiting: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            again: VecDeque::new(),
+            views: BTreeSet::new(),
+            fetches: BTreeSet::new(),
+            mode: Mode::Running,
+            submitting: 0,
+            in_flight: 0,
+            viewing: 0,
+            fetching: 0,
+            preparing: 0,
+            spent: 0.0,
+            reserved: 0.0,
+            unreachable_since_ms: None,
+            pauses: 0,
+            maintenance_since_ms: None,
+            dirty: BTreeSet::new(),
+            terms,
+        };
+        for (at, wanted) in wanted.into_iter().enumerate() {
+            conductor.by_key.insert(wanted.key, at);
+            conductor.slots.push(Slot {
+                key: wanted.key,
+                stem: wanted.stem,
+                job: wanted.job,
+                expired: wanted.expired,
+                view_at: None,
+                followed_since_ms: now_ms,
+                views_failed: 0,
+                addresses: BTreeMap::new(),
+                fetching: BTreeSet::new(),
+                fetches_failed: 0,
+                bounced: 0,
+                given_up: false,
+            });
+            if let Some(token) = conductor.slots[at].job.token() {
+                conductor.by_token.insert(token.clone(), at);
+            }
+            for (index, part) in wanted.missing {
+                conductor.happened(
+                    at,
+                    now_ms,
+                    Event::TrackMissing { index, part },
+                    &mut decision,
+                );
+            }
+            conductor.take_up(at, now_ms, &mut decision);
+        }
+        conductor.settle(&mut decision);
+        (conductor, decision)
+    }
+
+    /// Finds a job's place from an earlier run's state.
+    fn take_up(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+        match self.slots[at].job.phase.clone() {
+            Phase::Planned => self.want(at),
+            Phase::Failed(failure) => {
+                if self.may_buy_again(at, failure.cause) {
+                    self.want(at);
+                }
+            }
+            Phase::Submitting { attempt, .. } => {
+                let message = "the program ended before the answer came".to_owned();
+                self.happened(at, now_ms, Event::Lost { attempt, message }, decision);
+                self.reserved += self.slots[at].job.reserved;
+                self.in_flight += 1;
+                self.ask_again_later(at, now_ms);
+            }
+            Phase::InDoubt { .. } => {
+                self.reserved += self.slots[at].job.reserved;
+                self.in_flight += 1;
+                self.ask_again_later(at, now_ms);
+            }
+            Phase::Running(_) => {
+                self.in_flight += 1;
+                self.look(at, now_ms);
+            }
+            Phase::Finished(_) => self.look(at, now_ms),
+            Phase::Kept(_) => {}
+        }
+    }
+
+    fn may_buy_again(&self, at: usize, cause: Cause) -> bool {
+        match cause {
+            Cause::Task => self.slots[at].job.failed_tasks <= self.terms.retries,
+            Cause::Refused | Cause::Upload | Cause::Refunded => true,
+        }
+    }
+
+    /// Puts a job among those to submit.
+    fn want(&mut self, at: usize) {
+        let stem = self.slots[at].stem;
+        match self.stems[stem].state {
+            StemState::Ready { .. } => {
+                self.ready.insert(at);
+            }
+            _ => {
+                self.waiting.entry(stem).or_default().insert(at);
+            }
+        }
+    }
+
+    /// Takes in what happened. Call [`Conductor::advance`] after the last input of a batch.
+    pub(crate) fn handle(&mut self, now_ms: i64, input: Input, decision: &mut Decision) {
+        match input {
+            Input::Prepared { stem, result } => self.prepared(stem, now_ms, result, decision),
+            Input::Answered {
+                slot,
+                attempt,
+                outcome,
+            } => self.answered(slot, now_ms, attempt, outcome, decision),
+            Input::Viewed { slot, task, result } => {
+                self.viewed(slot, now_ms, &task, result, decision)
+            }
+            Input::Called { token, task } => self.called(now_ms, &token, task, decision),
+            Input::Fetched {
+                slot,
+                index,
+                part,
+                result,
+            } => self.fetched(slot, now_ms, index, part, result, decision),
+            Input::Balance { credits, moment } => {
+                self.record(
+                    None,
+                    now_ms,
+                    Event::Credits {
+                        balance: credits,
+                        moment,
+                    },
+                    decision,
+                );
+            }
+            Input::Drain => self.drain(Outcome::Stopped {
+                reason: StopReason::Signal,
+            }),
+        }
+    }
+
+    /// Begins whatever may begin at `now_ms`, and closes the decision.
+    pub(crate) fn advance(
+        &mut self,
+        now_ms: i64,
+        token: &mut dyn FnMut() -> Token,
+        decision: &mut Decision,
+    ) {
+        if self
+            .terms
+            .deadline_ms
+            .is_some_and(|deadline| now_ms >= deadline)
+        {
+            self.drain(Outcome::Stopped {
+                reason: StopReason::Deadline,
+            });
+        }
+        if matches!(self.mode, Mode::Running) {
+            self.ask_again(now_ms, decision);
+            self.submit(now_ms, token, decision);
+            self.prepare(now_ms, decision);
+        }
+        if !matches!(self.mode, Mode::Draining(_)) {
+            self.view(now_ms, decision);
+            self.fetch(now_ms, decision);
+        }
+        self.settle(decision);
+    }
+
+    /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come.
+    pub(crate) fn wake_at(&mut self, now_ms: i64) -> Option<i64> {
+        let mut wake = Vec::new();
+        if matches!(self.mode, Mode::Running) {
+            let room = self.in_flight < self.terms.concurrency && self.affordable();
+            if (room && !self.ready.is_empty()) || !self.again.is_empty() {
+                let opens = self.gate.opens_at(now_ms);
+                let early = self.again.iter().map(|(_, not_before)| *not_before).min();
+                wake.push(if room && !self.ready.is_empty() {
+                    opens
+                } else {
+                    opens.max(early.unwrap_or(opens))
+                });
+            }
+            wake.extend(
+                self.waiting
+                    .keys()
+                    .filter_map(|stem| match self.stems[*stem].state {
+                        StemState::Idle { not_before_ms } if self.preparing < PREPARING_AT_ONCE => {
+                            Some(not_before_ms)
+                        }
+                        _ => None,
+                    }),
+            );
+            wake.extend(self.terms.deadline_ms);
+            wake.extend(self.doubts_end());
+        }
+        if !matches!(self.mode, Mode::Draining(_)) {
+            if self.viewing < VIEWING_AT_ONCE {
+                wake.extend(self.views.first().map(|(at, _)| *at));
+            }
+            if self.fetching < FETCHING_AT_ONCE {
+                wake.extend(self.fetches.first().map(|(at, _)| *at));
+            }
+        }
+        wake.into_iter().min()
+    }
+
+    /// How the run ended, once nothing is under way and nothing is to come.
+    pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
+        if self.submitting + self.viewing + self.fetching + self.preparing > 0 {
+            return None;
+        }
+        let following = !self.views.is_empty() || !self.fetches.is_empty();
+        match &self.mode {
+            Mode::Draining(outcome) => Some(outcome.clone()),
+            Mode::Closing(outcome) => (!following).then(|| outcome.clone()),
+            Mode::Running => {
+                let to_submit =
+                    !self.ready.is_empty() || !self.waiting.is_empty() || !self.again.is_empty();
+                let listening = self.doubts_end().is_some_and(|end| end > now_ms);
+                if following || listening {
+                    return None;
+                }
+                if to_submit {
+                    let stuck = !self.affordable() && self.again.is_empty();
+                    return stuck.then_some(Outcome::Stopped {
+                        reason: StopReason::CreditLimit,
+                    });
+                }
+                Some(self.verdict())
+            }
+        }
+    }
+
+    /// What the jobs add up to.
+    fn verdict(&self) -> Outcome {
+        let any = |test: fn(&Phase) -> bool| self.slots.iter().any(|slot| test(&slot.job.phase));
+        if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {
+            Outcome::InDoubt
+        } else if any(|phase| matches!(phase, Phase::Running(_))) {
+            Outcome::Stopped {
+                reason: StopReason::Overdue,
+            }
+        } else if any(|phase| !matches!(phase, Phase::Kept(_))) {
+            Outcome::Failed
+        } else {
+            Outcome::Complete
+        }
+    }
+
+    /// Whether a token belongs to an attempt of this plan.
+    pub(crate) fn knows(&self, token: &Token) -> bool {
+        self.by_token.contains_key(token)
+    }
+
+    /// The state of a job, for tests and for the driver's checks.
+    pub(crate) fn job(&self, slot: usize) -> &Job {
+        &self.slots[slot].job
+    }
+
+    /// Submissions that wait for the gate, a stem or a place, and tasks in flight: for a person who watches.
+    pub(crate) fn gauge(&self) -> (usize, usize) {
+        (
+            self.ready.len() + self.waiting.values().map(BTreeSet::len).sum::<usize>(),
+            self.in_flight,
+        )
+    }
+
+    /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded.
+    fn happened(&mut self, at: usize, now_ms: i64, event: Event, decision: &mut Decision) -> bool {
+        match self.slots[at].job.step(now_ms, &event) {
+            Step::Changed(job) => {
+                self.slots[at].job = job;
+                self.dirty.insert(at);
+                self.record(Some(self.slots[at].key), now_ms, event, decision);
+                true
+            }
+            Step::Unchanged => false,
+            Step::Illegal => {
+                tracing::error!(job = %self.slots[at].key, ?event, phase = ?self.slots[at].job.phase, "an event that can't happen here");
+                false
+            }
+        }
+    }
+
+    fn record(&self, job: Option<JobKey>, at_ms: i64, event: Event, decision: &mut Decision) {
+        let (run, account) = (self.terms.run.clone(), self.terms.account.clone());
+        decision.batch.events.push(NewRecord {
+            at_ms,
+            run,
+            account,
+            job,
+            event,
+        });
+    }
+
+    /// Hands the changed jobs over with the decision.
+    fn settle(&mut self, decision: &mut Decision) {
+        for at in std::mem::take(&mut self.dirty) {
+            let slot = &self.slots[at];
+            let known = KnownJob {
+                job: slot.job.clone(),
+                account: self.terms.account.clone(),
+            };
+            decision.batch.jobs.retain(|(key, _)| *key != slot.key);
+            decision.batch.jobs.push((slot.key, known));
+        }
+    }
+
+    fn drain(&mut self, outcome: Outcome) {
+        match self.mode {
+            Mode::Draining(_) => {}
+            Mode::Closing(ref closing) => self.mode = Mode::Draining(closing.clone()),
+            Mode::Running => self.mode = Mode::Draining(outcome),
+        }
+    }
+
+    /// Buys nothing more, but follows and keeps what is bought.
+    fn close(&mut self, outcome: Outcome) {
+        if matches!(self.mode, Mode::Running) {
+            self.mode = Mode::Closing(outcome);
+        }
+    }
+
+    fn affordable(&self) -> bool {
+        self.terms
+            .credits
+            .is_none_or(|limit| self.spent + self.reserved + self.terms.price <= limit + 1e-9)
+    }
+}

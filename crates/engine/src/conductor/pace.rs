@@ -1,0 +1,69 @@
+//! How long to wait: for the next look at a task, after a refusal, after a failure.
+
+/// The waits of a provider, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pace {
+    /// From the acceptance to the first look.
+    pub(crate) first_view_ms: i64,
+    /// Between looks.
+    pub(crate) view_ms: i64,
+    /// How long a run follows one task; after that its id is kept for the next run.
+    pub(crate) follow_ms: i64,
+    /// How long a lost answer is waited for by callback.
+    pub(crate) doubt_ms: i64,
+    /// How long a provider may be out of reach, or under maintenance, before the run stops.
+    pub(crate) patience_ms: i64,
+    /// The first wait after a failure; doubles with each that follows.
+    pub(crate) retry_ms: i64,
+    /// The first wait for a provider under maintenance; doubles, up to ten times as much.
+    pub(crate) maintenance_ms: i64,
+}
+
+impl Pace {
+    /// For vendors on the internet: a look every 30 s as they advise, half an hour for a task that takes up to ten minutes.
+    pub(crate) fn remote(view_ms: i64) -> Self {
+        Self {
+            first_view_ms: view_ms,
+            view_ms,
+            follow_ms: 30 * 60_000,
+            doubt_ms: 10 * 60_000,
+            patience_ms: 5 * 60_000,
+            retry_ms: 1_000,
+            maintenance_ms: 60_000,
+        }
+    }
+
+    /// For a provider on this machine, which answers at once or not at all.
+    pub(crate) fn local(view_ms: i64) -> Self {
+        Self {
+            patience_ms: 15_000,
+            doubt_ms: 30_000,
+            retry_ms: 200,
+            ..Self::remote(view_ms)
+        }
+    }
+
+    /// The wait after the `n`-th failure in a row (from 1), with a spread that `seed` decides, so that many waits don't end at once.
+    pub(crate) fn backoff_ms(&self, n: u32, seed: u64) -> i64 {
+        spread(
+            self.retry_ms
+                .saturating_mul(1 << n.clamp(1, 7).saturating_sub(1)),
+            seed,
+        )
+    }
+
+    /// The wait before the `n`-th next look for maintenance to have ended (from 1).
+    pub(crate) fn maintenance_backoff_ms(&self, n: u32, seed: u64) -> i64 {
+        let doubled = self
+            .maintenance_ms
+            .saturating_mul(1 << n.clamp(1, 7).saturating_sub(1));
+        spread(doubled.min(self.maintenance_ms.saturating_mul(10)), seed)
+    }
+}
+
+/// `wait_ms` and up to a quarter more.
+pub(crate) fn spread(wait_ms: i64, seed: u64) -> i64 {
+    let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+    let quarter = (wait_ms / 4).max(1);
+    wait_ms + i64::try_from(mixed).unwrap_or(0) % quarter
+}

@@ -1,0 +1,285 @@
+//! Keeping a track: fetched to a temporary file beside its place, checked, made durable, then given its name.
+//!
+//! A file has its final name only when it is whole: sound that decodes to its end and lasts as long as the vendor says. A name
+//! that is taken is never written over, for what lies there may have been paid for: the newcomer gets `~2`, `~3`, … behind its
+//! name. A fetch that breaks off goes on where it stopped, in this run or a later one.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use backline_api::{Client, TaskId};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use super::effects::trouble;
+use super::shown_path;
+use crate::conductor::Trouble;
+use crate::event::{KeptFile, Part, RunId};
+use crate::manifest::TrackName;
+use crate::plan::Plan;
+
+/// How far a decoded length may lie from the vendor's, which counts in its own way: a share and a floor.
+const LENGTH_SHARE: f64 = 0.05;
+const LENGTH_FLOOR_S: f64 = 2.0;
+
+/// Names tried for one file before the folder is called full.
+const NAMES: u32 = 1000;
+
+/// Fetches tracks into their places.
+pub(super) struct Keeper {
+    client: Arc<Client>,
+    plan: Arc<Plan>,
+    project_dir: PathBuf,
+}
+
+/// A file that is wanted.
+#[derive(Debug)]
+pub(super) struct Want {
+    pub(super) slot: usize,
+    pub(super) run: RunId,
+    pub(super) task: TaskId,
+    pub(super) index: u32,
+    pub(super) part: Part,
+    pub(super) url: String,
+    pub(super) duration_s: Option<f64>,
+    pub(super) track_id: String,
+}
+
+impl Keeper {
+    pub(super) fn new(client: Arc<Client>, plan: Arc<Plan>, project_dir: PathBuf) -> Self {
+        Self {
+            client,
+            plan,
+            project_dir,
+        }
+    }
+
+    pub(super) async fn keep(&self, want: &Want) -> Result<KeptFile, Trouble> {
+        let place = self.place(want)?;
+        let partial = partial_path(&place, want);
+        let local = |operation: &'static str, path: &Path| {
+            let path = path.display().to_string();
+            move |error: std::io::Error| {
+                Trouble::ours(format!("could not {operation} {path}: {error}"), false)
+            }
+        };
+        if let Some(folder) = place.parent() {
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(local("make", folder))?;
+        }
+        self.fetch(&want.url, &partial).await?;
+        let (project_dir, duration_s) = (self.project_dir.clone(), want.duration_s);
+        let mix = want.part == Part::Mix;
+        let check = move || finish(&partial, &place, mix, duration_s, &project_dir);
+        match tokio::task::spawn_blocking(check).await {
+            Ok(result) => result,
+            Err(error) => Err(Trouble::ours(
+                format!("the file could not be checked: {error}"),
+                false,
+            )),
+        }
+    }
+
+    /// Where a track goes, without its extension.
+    fn place(&self, want: &Want) -> Result<PathBuf, Trouble> {
+        let track = TrackName {
+            run: want.run.as_str(),
+            index: want.index,
+            id: &want.track_id,
+        };
+        let place = self
+            .plan
+            .output
+            .track_file(&self.plan, &self.plan.jobs[want.slot], track);
+        place.map_err(|error| {
+            Trouble::ours(format!("the file's name can't be made: {error}"), false)
+        })
+    }
+
+    /// Fetches to `partial`, going on where an earlier fetch stopped.
+    async fn fetch(&self, url: &str, partial: &Path) -> Result<(), Trouble> {
+        let have = tokio::fs::metadata(partial)
+            .await
+            .map_or(0, |facts| facts.len());
+        let mut download = self
+            .client
+            .download(url, have)
+            .await
+            .map_err(|error| trouble(&error))?;
+        let local = |error: std::io::Error| {
+            Trouble::ours(
+                format!("could not write {}: {error}", partial.display()),
+                false,
+            )
+        };
+        let mut options = tokio::fs::OpenOptions::new();
+        let append = download.resumed;
+        options
+            .create(true)
+            .append(append)
+            .write(true)
+            .truncate(!append);
+        let mut file = options.open(partial).await.map_err(local)?;
+        while let Some(chunk) = download.chunk().await.map_err(|error| trouble(&error))? {
+            file.write_all(&chunk).await.map_err(local)?;
+        }
+        file.flush().await.map_err(local)?;
+        file.sync_all().await.map_err(local)
+    }
+}
+
+/// Checks a fetched file and gives it its name.
+fn finish(
+    partial: &Path,
+    place: &Path,
+    mix: bool,
+    duration_s: Option<f64>,
+    project_dir: &Path,
+) -> Result<KeptFile, Trouble> {
+    let checked = check(partial, duration_s);
+    let (file, extension) = match checked {
+        Ok(checked) => checked,
+        Err(trouble) => {
+            // What is no track must not be gone on with. A file that is not there any more is as good.
+            let _ = std::fs::remove_file(partial);
+            return Err(trouble);
+        }
+    };
+    let suffix = if mix { "-mix" } else { "" };
+    let named = name(partial, place, suffix, extension).map_err(|error| {
+        Trouble::ours(
+            format!("could not give {} its name: {error}", place.display()),
+            false,
+        )
+    })?;
+    Ok(KeptFile {
+        path: shown_path(project_dir, &named),
+        ..file
+    })
+}
+
+/// Whether this is a whole recording, and what it is.
+fn check(partial: &Path, duration_s: Option<f64>) -> Result<(KeptFile, &'static str), Trouble> {
+    let again = |message: String| Trouble::ours(message, true);
+    let mut bytes = Vec::new();
+    let read = File::open(partial).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map_err(|error| {
+        Trouble::ours(
+            format!("could not read {}: {error}", partial.display()),
+            false,
+        )
+    })?;
+    if bytes.is_empty() {
+        return Err(again("the provider sent an empty file".to_owned()));
+    }
+    let probe = backline_audio::probe(&bytes).map_err(|error| {
+        again(format!(
+            "what the provider sent is no sound that can be played: {error}"
+        ))
+    })?;
+    if let Some(promised) = duration_s {
+        let tolerance = (promised * LENGTH_SHARE).max(LENGTH_FLOOR_S);
+        if (probe.duration_s - promised).abs() > tolerance {
+            return Err(again(format!(
+                "the file lasts {:.1} s where the provider says {promised:.1} s",
+                probe.duration_s
+            )));
+        }
+    }
+    let sha256 = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let file = KeptFile {
+        path: String::new(),
+        sha256,
+        length_bytes: bytes.len() as u64,
+        duration_s: (probe.duration_s * 1000.0).round() / 1000.0,
+    };
+    Ok((file, probe.format.extension()))
+}
+
+/// Gives a checked file its name without ever taking another file's, and makes the name durable.
+fn name(partial: &Path, place: &Path, suffix: &str, extension: &str) -> std::io::Result<PathBuf> {
+    for nth in 1..=NAMES {
+        let mut named = place.as_os_str().to_owned();
+        named.push(suffix);
+        if nth > 1 {
+            named.push(format!("~{nth}"));
+        }
+        named.push(format!(".{extension}"));
+        let named = PathBuf::from(named);
+        match claim(partial, &named) {
+            Ok(()) => {
+                if let Some(folder) = named.parent() {
+                    sync_folder(folder)?;
+                }
+                return Ok(named);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                if same_content(partial, &named)? {
+                    std::fs::remove_file(partial)?;
+                    return Ok(named);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::AlreadyExists,
+        "every name for it is taken",
+    ))
+}
+
+/// Moves a file to a name that must be free: a hard link fails where a rename would replace.
+fn claim(from: &Path, to: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        Ok(()) => std::fs::remove_file(from),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(error),
+        // A filesystem without hard links: claim the name first, then move onto it.
+        Err(_) => {
+            File::options()
+                .write(true)
+                .create_new(true)
+                .open(to)?
+                .flush()?;
+            std::fs::rename(from, to)
+        }
+    }
+}
+
+fn same_content(one: &Path, other: &Path) -> std::io::Result<bool> {
+    let (one_facts, other_facts) = (std::fs::metadata(one)?, std::fs::metadata(other)?);
+    Ok(other_facts.is_file()
+        && one_facts.len() == other_facts.len()
+        && std::fs::read(one)? == std::fs::read(other)?)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// The temporary file of a fetch: hidden, beside its place, the same in every run, so that a broken fetch goes on.
+fn partial_path(place: &Path, want: &Want) -> PathBuf {
+    let part = match want.part {
+        Part::Track => "track",
+        Part::Mix => "mix",
+    };
+    let name = blake3::hash(format!("{}\n{}\n{part}", want.task, want.index).as_bytes()).to_hex();
+    place.with_file_name(format!(".backline-{}.part", &name[..16]))
+}
+
+/// Whether a kept file is still where it was put, as long as it was.
+pub fn is_kept_file_there(project_dir: &Path, file: &KeptFile) -> bool {
+    std::fs::metadata(project_dir.join(&file.path))
+        .is_ok_and(|facts| facts.is_file() && facts.len() == file.length_bytes)
+}

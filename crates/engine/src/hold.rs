@@ -1,0 +1,235 @@
+//! A plan held against the ledger: what a run would do with each job, and what it would cost.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::event::{KeptFile, Part};
+use crate::gate::Gate;
+use crate::machine::{Cause, Job, Phase, Task};
+use crate::plan::{JobKey, Plan};
+use crate::store::KnownJob;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What stands before a job in a plan's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// `+`: it will be bought.
+    Buy,
+    /// `~`: it is bought and not all of it is kept; a run follows and fetches it, and buys nothing.
+    InProgress,
+    /// `=`: all its tracks are kept.
+    Kept,
+    /// `?`: it may be bought; only a callback, the provider or the user's word can tell.
+    InDoubt,
+    /// `!`: it failed.
+    Failed,
+    /// `x`: it is bought, not kept, and the vendor has thrown it away by now.
+    Expired,
+}
+
+impl Sign {
+    /// The sign itself.
+    pub fn symbol(self) -> char {
+        match self {
+            Self::Buy => '+',
+            Self::InProgress => '~',
+            Self::Kept => '=',
+            Self::InDoubt => '?',
+            Self::Failed => '!',
+            Self::Expired => 'x',
+        }
+    }
+
+    /// What it means, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Buy => "to buy",
+            Self::InProgress => "in progress",
+            Self::Kept => "kept",
+            Self::InDoubt => "in doubt",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// One job of the plan, held against the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Its sign.
+    pub sign: Sign,
+    /// Whether a run would submit it.
+    pub submits: bool,
+    /// What a person wants to know beside the sign; empty where the sign says it all.
+    pub note: String,
+    /// Its state in the ledger.
+    pub job: Job,
+    /// Kept files that are no longer there: track (from 1) and which of its files.
+    pub missing: Vec<(u32, Part)>,
+}
+
+/// A plan held against the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holding {
+    /// A row a job, in plan order.
+    pub rows: Vec<Held>,
+    /// Jobs that a run would submit.
+    pub to_submit: u64,
+    /// What those cost.
+    pub credits: f64,
+    /// The least time in which the rate limit lets them through, in milliseconds.
+    pub least_ms: u64,
+}
+
+impl Holding {
+    /// How many jobs have this sign.
+    pub fn count(&self, sign: Sign) -> usize {
+        self.rows.iter().filter(|row| row.sign == sign).count()
+    }
+}
+
+/// Holds a plan against what the ledger knows. `is_there` says whether a kept file is still where it was put.
+pub fn hold(
+    plan: &Plan,
+    known: &HashMap<JobKey, KnownJob>,
+    now_ms: i64,
+    is_there: &dyn Fn(&KeptFile) -> bool,
+) -> Holding {
+    let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
+    let hold_one = |key: &JobKey| {
+        let job = known
+            .get(key)
+            .map(|known| known.job.clone())
+            .unwrap_or_default();
+        let missing = job
+            .task()
+            .map(|task| missing(task, is_there))
+            .unwrap_or_default();
+        let submits = submits(&job, plan.retries.task_failed);
+        let (sign, note) = sign(&job, &missing, submits, now_ms, retention_ms);
+        Held {
+            sign,
+            submits,
+            note,
+            job,
+            missing,
+        }
+    };
+    let rows: Vec<Held> = plan.jobs.iter().map(|job| hold_one(&job.key)).collect();
+    let to_submit = rows.iter().filter(|row| row.submits).count() as u64;
+    Holding {
+        to_submit,
+        credits: to_submit as f64 * plan.provider.profile.price_credits,
+        least_ms: Gate::least_ms(plan.limits.rate, to_submit),
+        rows,
+    }
+}
+
+/// Whether a run submits this job: nothing is bought yet, or what was bought failed and the manifest says to buy it again.
+fn submits(job: &Job, retries: u32) -> bool {
+    match &job.phase {
+        Phase::Planned => true,
+        Phase::Failed(failure) => match failure.cause {
+            Cause::Refused | Cause::Upload | Cause::Refunded => true,
+            Cause::Task => job.failed_tasks <= retries,
+        },
+        _ => false,
+    }
+}
+
+fn sign(
+    job: &Job,
+    missing: &[(u32, Part)],
+    submits: bool,
+    now_ms: i64,
+    retention_ms: i64,
+) -> (Sign, String) {
+    match &job.phase {
+        Phase::Planned => (Sign::Buy, String::new()),
+        Phase::Submitting { .. } => (
+            Sign::InDoubt,
+            "the program ended before the answer came".to_owned(),
+        ),
+        Phase::InDoubt { message, .. } => (Sign::InDoubt, message.clone()),
+        Phase::Failed(failure) => {
+            let code = failure
+                .code
+                .map_or_else(String::new, |code| format!("{code} "));
+            let next = match (failure.cause, submits) {
+                (Cause::Task, true) => "; will be bought again",
+                (Cause::Task, false) => "; bought again only with `retries:`",
+                _ => "; nothing was bought, will be tried again",
+            };
+            (Sign::Failed, format!("{code}{}{next}", failure.message))
+        }
+        Phase::Running(task) => (Sign::InProgress, format!("task {}", task.id)),
+        Phase::Finished(task) | Phase::Kept(task) => {
+            let unkept = !missing.is_empty() || matches!(job.phase, Phase::Finished(_));
+            match (unkept, now_ms - made_ms(task) >= retention_ms) {
+                (false, _) => (Sign::Kept, String::new()),
+                (true, true) => (
+                    Sign::Expired,
+                    format!("task {} is past the provider's retention", task.id),
+                ),
+                (true, false) => (Sign::InProgress, unkept_note(task, missing)),
+            }
+        }
+    }
+}
+
+fn unkept_note(task: &Task, missing: &[(u32, Part)]) -> String {
+    if !missing.is_empty() {
+        let names: Vec<String> = missing
+            .iter()
+            .map(|(index, part)| name(*index, *part))
+            .collect();
+        return format!(
+            "{} of task {} is gone; will be fetched again",
+            names.join(", "),
+            task.id
+        );
+    }
+    match task.tracks.iter().find_map(|track| track.problem.as_ref()) {
+        Some(problem) => format!("task {}: {problem}", task.id),
+        None => format!("task {} is to be fetched", task.id),
+    }
+}
+
+fn name(index: u32, part: Part) -> String {
+    match part {
+        Part::Track => format!("track {index}"),
+        Part::Mix => format!("the mix of track {index}"),
+    }
+}
+
+/// When the vendor made a task's tracks, from which its retention runs.
+fn made_ms(task: &Task) -> i64 {
+    task.tracks
+        .iter()
+        .filter_map(|track| track.facts.created_ms)
+        .min()
+        .unwrap_or(task.accepted_ms)
+}
+
+/// Whether a task's tracks are past the vendor's retention.
+pub(crate) fn is_expired(job: &Job, now_ms: i64, retention_days: u32) -> bool {
+    job.task()
+        .is_some_and(|task| now_ms - made_ms(task) >= i64::from(retention_days) * DAY_MS)
+}
+
+fn missing(task: &Task, is_there: &dyn Fn(&KeptFile) -> bool) -> Vec<(u32, Part)> {
+    let files = (1..).zip(&task.tracks).flat_map(|(index, track)| {
+        let kept = track
+            .kept
+            .iter()
+            .map(move |file| (index, Part::Track, file));
+        kept.chain(track.mix.iter().map(move |file| (index, Part::Mix, file)))
+    });
+    files
+        .filter(|(_, _, file)| !is_there(file))
+        .map(|(index, part, _)| (index, part))
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! Temporary.
+#![expect(clippy::unwrap_used, reason = "tests")]
+mod expansion;
