@@ -1,1 +1,72 @@
-//! studio
+//! The studio: the vendors' contract served locally, with the band playing.
+//!
+//! A client of a vendor's API works against it unchanged: the same paths, envelopes, codes, stages, callbacks and limits. What
+//! it hands out is real: each task's source is fetched, decoded, listened to, accompanied twice, mastered and encoded.
+//!
+//! ```text
+//! client ─POST─► http ─rules─► store (one commit: task and charge) ─► "taskId"
+//!                                │
+//!                      worker ◄──┤ next unfinished            courier ◄── owed callbacks
+//!                        │ source ─► band ─► encoder            │ POST to callBackUrl, in order
+//!                        └──────────────► files/ + stage ──────►│
+//!                      janitor ◄── what has outlived its retention
+//! ```
+//!
+//! # What holds
+//! * An answered task id is on the disk, and so is its charge; a kill -9 loses neither, nor charges twice.
+//! * A request that is repeated under its `Idempotency-Key` gives its first task again, free of charge. (The vendors have no
+//!   such key; a studio that can give that safety does.)
+//! * The same request on the same source gives the same bytes. When one folder accepts the same request again, it is another
+//!   take: how often it came before goes into the seed, beside the request, the source's content and [`StudioConfig::seed`].
+//! * Unfinished tasks and callbacks that are owed survive every stop.
+//! * No address leads outside the data folder, and no source is fetched from a private address unless the config allows it.
+//!
+//! # What it refuses to do
+//! It binds no socket (the caller hands a listener over), reads no environment, and knows no vendor by name.
+//!
+//! # Limits
+//! JSON bodies 1 MB, base64 140 MB, multipart 200 MB, sources 100 MB within 30 s; 20 generations per 10 s and key (405 beyond);
+//! [`StudioConfig::queue_limit`] unfinished tasks (430 beyond, with `Retry-After`); renders bounded by the cores, fetches by 8,
+//! callbacks by 32; finished tasks live 14 days, uploads 3. A repeat under an `Idempotency-Key` counts towards the window.
+//!
+//! # The data folder
+//! ```text
+//! data_dir/
+//!   studio.lock                     held by the running studio; a second one is refused
+//!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks that are owed
+//!   files/uploads/<path>/<name>     served at /files/uploads/…
+//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3, facts.json
+//!   files/instant/                  the recordings of instant mode
+//!   tmp/                            half-written files; emptied at every start
+//! ```
+
+mod answers;
+mod clock;
+mod config;
+mod courier;
+mod cover;
+mod error;
+mod fetch;
+mod folder;
+mod gate;
+mod guard;
+mod http;
+mod instant;
+mod intake;
+mod janitor;
+mod mime;
+mod names;
+mod render;
+mod shared;
+mod store;
+mod studio;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod wire;
+mod worker;
+
+pub use config::{StudioConfig, UNLIMITED_CREDITS};
+pub use error::StudioError;
+pub use store::StoreError;
+pub use studio::Studio;

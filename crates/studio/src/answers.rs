@@ -1,0 +1,182 @@
+//! The studio's answers in the vendors' envelopes.
+//!
+//! What the generation paths refuse arrives as HTTP 200 with the reason's code in the body, as it does at the vendors; only
+//! an unknown path has its HTTP status too. The upload paths answer with real statuses and another envelope. Codes are those
+//! of the reference vendor's table.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use backline_api::{Envelope, UploadAnswer};
+use serde::Serialize;
+use serde_json::Value;
+
+/// An answer of the generation paths with `data`.
+pub(crate) fn success(data: impl Serialize) -> Response {
+    Json(Envelope::success(data)).into_response()
+}
+
+/// Why a generation path did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// A field is missing or wrong.
+    Invalid(String),
+    /// No key, or not the one that is expected.
+    Unauthorized,
+    /// No such path or method.
+    NoSuchPath,
+    /// More than the window holds; it has room again after this long.
+    RateLimited(Duration),
+    /// The same `Idempotency-Key` came with another body before.
+    TokenMisused,
+    /// A text or the whole body is too long.
+    TooLong(String),
+    /// What is asked for is not the studio's to give.
+    NotOurs(String),
+    /// The balance does not cover the price.
+    NoCredits,
+    /// As many tasks wait as the studio takes.
+    QueueFull,
+    /// The studio is stopping.
+    Maintenance,
+    /// The studio's own fault; the log says which.
+    Internal,
+}
+
+impl Refusal {
+    /// The code in the body.
+    pub(crate) fn code(&self) -> u16 {
+        match self {
+            Refusal::Invalid(_) => 400,
+            Refusal::Unauthorized => 401,
+            Refusal::NoSuchPath => 404,
+            Refusal::RateLimited(_) => 405,
+            Refusal::TokenMisused => 409,
+            Refusal::TooLong(_) => 413,
+            Refusal::NotOurs(_) => 422,
+            Refusal::NoCredits => 429,
+            Refusal::QueueFull => 430,
+            Refusal::Maintenance => 455,
+            Refusal::Internal => 500,
+        }
+    }
+
+    /// The text in the body.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Refusal::Invalid(message) | Refusal::TooLong(message) | Refusal::NotOurs(message) => {
+                message
+            }
+            Refusal::Unauthorized => "Unauthorized",
+            Refusal::NoSuchPath => "Invalid method or path",
+            Refusal::RateLimited(_) => "Rate limit exceeded",
+            Refusal::TokenMisused => "This Idempotency-Key was used with another request before",
+            Refusal::NoCredits => "Insufficient credits",
+            Refusal::QueueFull => {
+                "Call frequency too high: too many tasks are waiting, please try again later"
+            }
+            Refusal::Maintenance => "Under maintenance, please try again later",
+            Refusal::Internal => "Server error",
+        }
+    }
+}
+
+/// How long a client is told to wait when the queue is full: a render or two.
+const QUEUE_WAIT: Duration = Duration::from_secs(10);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Refusal::NoSuchPath => StatusCode::NOT_FOUND,
+            _ => StatusCode::OK,
+        };
+        let wait = match self {
+            Refusal::RateLimited(wait) => Some(wait),
+            Refusal::QueueFull => Some(QUEUE_WAIT),
+            _ => None,
+        };
+        let body = Json(Envelope::<Value>::refusal(
+            self.code().into(),
+            self.message(),
+        ));
+        let mut response = (status, body).into_response();
+        if let Some(wait) = wait {
+            // Rounded up: a client that waits this long is let in.
+            let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<crate::store::StoreError> for Refusal {
+    fn from(error: crate::store::StoreError) -> Self {
+        match error {
+            crate::store::StoreError::Stopping => Refusal::Maintenance,
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+                Refusal::Internal
+            }
+        }
+    }
+}
+
+/// The bare page that the vendors' edge gives to a program that does not name itself.
+pub(crate) fn no_user_agent() -> Response {
+    (StatusCode::FORBIDDEN, "error code: 1010").into_response()
+}
+
+/// Why an upload path did not take a file: a real HTTP status, and the upload service's own envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UploadRefusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
+
+impl UploadRefusal {
+    pub(crate) fn invalid(message: impl Into<String>) -> UploadRefusal {
+        UploadRefusal {
+            status: StatusCode::BAD_REQUEST,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn missing(parameter: &str) -> UploadRefusal {
+        UploadRefusal::invalid(format!("Missing required parameter: {parameter}"))
+    }
+
+    pub(crate) fn unauthorized() -> UploadRefusal {
+        UploadRefusal {
+            status: StatusCode::UNAUTHORIZED,
+            message: Refusal::Unauthorized.message().into(),
+        }
+    }
+
+    pub(crate) fn internal(
+        operation: &str,
+        error: &(dyn std::error::Error + 'static),
+    ) -> UploadRefusal {
+        tracing::error!(error, operation, "an upload failed");
+        UploadRefusal {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: Refusal::Internal.message().into(),
+        }
+    }
+}
+
+impl IntoResponse for UploadRefusal {
+    fn into_response(self) -> Response {
+        (
+            self.status,
+            Json(UploadAnswer::refusal(
+                self.status.as_u16().into(),
+                self.message,
+            )),
+        )
+            .into_response()
+    }
+}

@@ -1,0 +1,123 @@
+//! What a caller chooses about a studio, and the limits that nobody chooses.
+//!
+//! [`StudioConfig`] is the caller's part. The constants below it are the studio's own bounds; each says why it has its value.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use backline_audio::Encoding;
+use url::Url;
+
+/// How a studio behaves. Build it with [`StudioConfig::new`] and change the fields that should differ.
+#[derive(Clone)]
+pub struct StudioConfig {
+    /// The folder that holds everything the studio keeps; made when it is missing. One studio at a time may use it.
+    pub data_dir: PathBuf,
+    /// The one API key that is let in. `None` lets any non-empty bearer key in.
+    pub key: Option<String>,
+    /// The credits that the account was ever given. What is left is this less everything charged in `data_dir` so far.
+    /// `None` never runs out, and the credit paths answer [`UNLIMITED_CREDITS`].
+    pub credits: Option<f64>,
+    /// What one accepted request costs.
+    pub price_credits: f64,
+    /// How many new generations one key may start within a sliding window. `None` turns the limit off.
+    pub rate: Option<(u32, Duration)>,
+    /// Finish every task at once with a short stored recording: no listening, no rendering. For load tests.
+    pub instant: bool,
+    /// Mixed into every take's seed: another number gives other takes for the same requests.
+    pub seed: u64,
+    /// The format of the finished tracks.
+    pub encoding: Encoding,
+    /// The address that links are built from, when it is not the listener's own (behind a proxy, say).
+    pub public_url: Option<Url>,
+    /// Let `uploadUrl` and `fileUrl` name private and loopback addresses other than the studio's own.
+    pub allow_private_sources: bool,
+    /// Tasks that may be unfinished at once; beyond it a request is answered with code 430.
+    pub queue_limit: usize,
+    /// Recordings rendered at the same time.
+    pub render_limit: usize,
+    /// How long a finished task and its files are kept.
+    pub task_retention: Duration,
+    /// How long an uploaded file is kept.
+    pub upload_retention: Duration,
+    /// The wait before each repeat of a callback that was not answered with 2xx; its length is the number of repeats.
+    pub callback_backoff: Vec<Duration>,
+}
+
+impl StudioConfig {
+    /// The vendors' own manners: 20 generations per 10 s, 12 credits a request, results for 14 days, uploads for 3, and
+    /// credits that never run out.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        StudioConfig {
+            data_dir: data_dir.into(),
+            key: None,
+            credits: None,
+            price_credits: 12.0,
+            rate: Some((20, Duration::from_secs(10))),
+            instant: false,
+            seed: 0,
+            encoding: Encoding::Mp3 { kbps: 192 },
+            public_url: None,
+            allow_private_sources: false,
+            queue_limit: 10_000,
+            render_limit: std::thread::available_parallelism().map_or(1, usize::from),
+            task_retention: Duration::from_secs(14 * DAY_S),
+            upload_retention: Duration::from_secs(3 * DAY_S),
+            callback_backoff: vec![
+                Duration::from_secs(1),
+                Duration::from_secs(5),
+                Duration::from_secs(25),
+            ],
+        }
+    }
+}
+
+// Written by hand so that the key can't reach a log.
+impl std::fmt::Debug for StudioConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StudioConfig")
+            .field("data_dir", &self.data_dir)
+            .field("key", &self.key.as_ref().map(|_| "[key]"))
+            .field("credits", &self.credits)
+            .field("rate", &self.rate)
+            .field("instant", &self.instant)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+const DAY_S: u64 = 24 * 60 * 60;
+
+/// What the credit paths answer when credits never run out: enough for any plan, small enough for every client's integer.
+pub const UNLIMITED_CREDITS: f64 = 1_000_000.0;
+
+/// A submit body holds a few texts of at most some thousand characters.
+pub(crate) const JSON_BODY_BYTES: usize = 1024 * 1024;
+/// 100 MB of audio in base64, and some air.
+pub(crate) const BASE64_BODY_BYTES: usize = 140 * 1024 * 1024;
+/// An hour of 16-bit stereo WAV has some 600 MB; a stem of ten minutes fits well.
+pub(crate) const STREAM_BODY_BYTES: usize = 200 * 1024 * 1024;
+/// The vendors' own cap on a file that is fetched from an address.
+pub(crate) const SOURCE_BYTES: u64 = 100 * 1024 * 1024;
+/// The vendors' own time limit on such a fetch.
+pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Redirects followed on the way to a source; each one is checked again.
+pub(crate) const SOURCE_REDIRECTS: usize = 5;
+/// Sources fetched at the same time, by tasks and by `file-url-upload` together.
+pub(crate) const FETCH_LIMIT: usize = 8;
+/// Base64 bodies held in memory at the same time; with their decoded bytes each takes up to 245 MB.
+pub(crate) const BASE64_LIMIT: usize = 2;
+/// Uploads by multipart at the same time: each holds one file handle and one buffer.
+pub(crate) const STREAM_LIMIT: usize = 32;
+/// Longest time for one request, its body included: 200 MB at some 3 Mbit/s.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// The contract's time-out for one callback.
+pub(crate) const CALLBACK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Tasks whose callbacks are on their way at the same time.
+pub(crate) const CALLBACK_LIMIT: usize = 32;
+/// How often outlived files and rows are looked for.
+pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// How long a stop waits for answers that are under way before it hangs up.
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// Distinct keys whose windows are remembered; past it, windows that have emptied are dropped.
+pub(crate) const KEYS_REMEMBERED: usize = 4096;

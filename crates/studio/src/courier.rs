@@ -1,0 +1,166 @@
+//! Delivers callbacks.
+//!
+//! ```text
+//! store: what is owed and due ─► courier ─► POST (≤ 32 tasks at once, 15 s each) ─► store: delivered, put off, or given up
+//! ```
+//!
+//! The store decides what is next, so a task's callbacks come in order and survive a restart; the courier keeps nothing but
+//! the list of tasks it is busy with. A receiver that is down costs its own callbacks and nobody else's: a wait is spent in the
+//! store, not in a slot. Private receivers are welcome, as the studio is local; redirects are not followed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::config::{CALLBACK_LIMIT, CALLBACK_TIMEOUT};
+use crate::fetch::USER_AGENT;
+use crate::shared::Shared;
+use crate::store::StoreError;
+use crate::store::callbacks::{self, Owed};
+use crate::wire;
+
+/// How long the courier rests when the store does not answer.
+const STORE_REST: Duration = Duration::from_secs(1);
+
+/// The client that callbacks are made with.
+pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .timeout(CALLBACK_TIMEOUT)
+        .build()
+}
+
+/// Delivers until the studio stops. A callback that is under way then is repeated by the next start.
+pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
+    let mut busy: Vec<i64> = Vec::new();
+    let mut deliveries: JoinSet<i64> = JoinSet::new();
+    loop {
+        // Taken before looking, so that what becomes due meanwhile is not missed.
+        let rung = shared.callback_waits.notified();
+        let rest = match start_due(&shared, &client, &mut busy, &mut deliveries).await {
+            Ok(rest) => rest,
+            Err(StoreError::Stopping) => return,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not look for callbacks"
+                );
+                Some(STORE_REST)
+            }
+        };
+        let rested = async {
+            match rest {
+                Some(rest) => tokio::time::sleep(rest).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = rung, if busy.len() < CALLBACK_LIMIT => {}
+            () = rested => {}
+            Some(finished) = deliveries.join_next() => match finished {
+                Ok(seq) => busy.retain(|other| *other != seq),
+                Err(error) => {
+                    // Which task it was is lost with it; the others are asked for again and come twice at worst.
+                    tracing::error!(%error, "a delivery broke");
+                    deliveries.abort_all();
+                    busy.clear();
+                }
+            },
+        }
+    }
+}
+
+/// Starts what is due, as far as there are free places, and says how long until something else will be.
+async fn start_due(
+    shared: &Arc<Shared>,
+    client: &reqwest::Client,
+    busy: &mut Vec<i64>,
+    deliveries: &mut JoinSet<i64>,
+) -> Result<Option<Duration>, StoreError> {
+    let free = CALLBACK_LIMIT.saturating_sub(busy.len());
+    if free == 0 {
+        return Ok(None);
+    }
+    let (now_ms, taken) = (clock::now_ms(), busy.clone());
+    let look = move |connection: &rusqlite::Connection| {
+        Ok((
+            callbacks::due(connection, now_ms, &taken, free)?,
+            callbacks::next_due_ms(connection, now_ms)?,
+        ))
+    };
+    let (due, next_ms) = shared.store.read("look for callbacks", look).await?;
+    for owed in due {
+        busy.push(owed.task.seq);
+        let (shared, client) = (Arc::clone(shared), client.clone());
+        deliveries.spawn(async move {
+            let seq = owed.task.seq;
+            deliver(&shared, &client, owed).await;
+            seq
+        });
+    }
+    Ok(next_ms
+        .map(|next_ms| Duration::from_millis(next_ms.saturating_sub(now_ms).unsigned_abs() + 1)))
+}
+
+/// Makes one callback and notes what came of it.
+async fn deliver(shared: &Shared, client: &reqwest::Client, owed: Owed) {
+    let Owed {
+        task,
+        url,
+        notice,
+        attempts,
+    } = owed;
+    let body = wire::callback(&task, notice, &shared.links);
+    let failure = match client.post(&url).json(&body).send().await {
+        Ok(answer) if answer.status().is_success() => None,
+        Ok(answer) => Some(format!("HTTP status {}", answer.status().as_u16())),
+        Err(error) => Some(error.without_url().to_string()),
+    };
+    let now_ms = clock::now_ms();
+    let wait = usize::try_from(attempts)
+        .ok()
+        .and_then(|attempts| shared.config.callback_backoff.get(attempts));
+    let stage = notice.name();
+    let noted = match (&failure, wait) {
+        (Some(reason), Some(wait)) => {
+            tracing::debug!(
+                task = task.id,
+                stage,
+                reason,
+                "a callback failed and will be repeated"
+            );
+            let due_ms = now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+            shared
+                .store
+                .write("put a callback off", move |connection| {
+                    callbacks::put_off(connection, task.seq, due_ms)
+                })
+                .await
+        }
+        (failure, _) => {
+            if let Some(reason) = failure {
+                tracing::warn!(task = task.id, stage, reason, "a callback was given up");
+            }
+            shared
+                .store
+                .write("settle a callback", move |connection| {
+                    callbacks::settle(connection, task.seq, notice, now_ms)
+                })
+                .await
+        }
+    };
+    if let Err(error) = noted {
+        // Still owed in the store: it is tried again, which the contract allows.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "could not note a callback"
+        );
+        tokio::time::sleep(STORE_REST).await;
+    }
+}

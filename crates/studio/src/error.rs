@@ -1,0 +1,44 @@
+//! Why a studio could not start.
+
+use std::path::PathBuf;
+
+use crate::store::StoreError;
+
+/// Why [`Studio::start`](crate::Studio::start) gave up. Nothing was served.
+#[derive(Debug, thiserror::Error)]
+pub enum StudioError {
+    /// The folder or something in it could not be made or opened.
+    #[error("could not {operation} {path}", path = path.display())]
+    Folder {
+        /// What was tried: "make", "open", "lock", "empty", "write".
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Another studio holds the folder.
+    #[error("another studio is using {path}; stop it, or give this one a folder of its own", path = path.display())]
+    InUse {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// The task database could not be opened or brought up to date.
+    #[error("could not open the studio's tasks")]
+    Store(#[from] StoreError),
+    /// The listener's own address could not be read.
+    #[error("could not read the listener's address")]
+    Listener(#[source] std::io::Error),
+    /// `public_url` can't carry links.
+    #[error("`{0}` can't be the public address: it must be an http or https address with a host")]
+    PublicUrl(String),
+    /// The process has no rustls crypto provider; installing one is the program's first act.
+    #[error("no TLS crypto provider is installed in this process")]
+    NoCryptoProvider,
+    /// The client for sources and callbacks could not be built.
+    #[error("could not build the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// The stored recording of instant mode could not be made.
+    #[error("could not make the instant recording: {0}")]
+    InstantRecording(String),
+}

@@ -1,0 +1,70 @@
+//! Uploads, results and covers, open to whoever has the address.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tower_http::services::ServeFile;
+
+use crate::cover;
+use crate::mime;
+use crate::names;
+use crate::shared::Shared;
+
+/// `GET /files/…`: a file, whole or by ranges, with its type, length, ETag and date.
+pub(super) async fn serve(
+    State(shared): State<Arc<Shared>>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Response {
+    // Plain segments only: there is no way out of the folder, and nothing half-written has such a name.
+    if !names::is_plain_path(&path) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let file = shared.folder.files().join(&path);
+    if !tokio::fs::metadata(&file)
+        .await
+        .is_ok_and(|found| found.is_file())
+    {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match ServeFile::new(&file).try_call(request).await {
+        Ok(response) => {
+            let mut response = response.map(axum::body::Body::new);
+            let headers = response.headers_mut();
+            if headers.contains_key(header::CONTENT_TYPE) {
+                headers.insert(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static(mime::of_name(&path)),
+                );
+            }
+            headers.insert(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            );
+            response
+        }
+        Err(error) => {
+            tracing::error!(path, %error, "could not serve a file");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// `GET /covers/<track id>.svg`: the cover that belongs to the id.
+pub(super) async fn cover(Path(name): Path<String>) -> Response {
+    match name
+        .strip_suffix(".svg")
+        .and_then(|id| uuid::Uuid::parse_str(id).ok())
+    {
+        Some(id) => {
+            let headers = [
+                (header::CONTENT_TYPE, "image/svg+xml"),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ];
+            (headers, cover::draw(id.as_bytes())).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

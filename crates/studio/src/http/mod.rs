@@ -1,0 +1,77 @@
+//! The studio's routes.
+//!
+//! ```text
+//! /api/*    User-Agent check ─► handler: key ─► body ─► rules ─► store ─► vendor envelope
+//! /files/*  uploads and results, open to all, with ranges
+//! /covers/* drawn on the fly
+//! ```
+//!
+//! A handler reads the request, asks a pure rule, makes one durable change, and answers; work that takes longer is the
+//! worker's. Everything else is the vendors' 404.
+
+mod files;
+mod reads;
+mod submit;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::answers::{self, Refusal};
+use crate::config::{BASE64_BODY_BYTES, JSON_BODY_BYTES, REQUEST_TIMEOUT, STREAM_BODY_BYTES};
+use crate::gate;
+use crate::shared::Shared;
+
+/// All routes over `shared`.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let stream = post(uploads::by_stream).layer(DefaultBodyLimit::max(STREAM_BODY_BYTES));
+    let base64 = post(uploads::by_base64).layer(DefaultBodyLimit::max(BASE64_BODY_BYTES));
+    let api = Router::new()
+        .route(
+            "/api/v1/generate/add-instrumental",
+            post(submit::add_instrumental),
+        )
+        .route("/api/v1/generate/record-info", get(reads::record_info))
+        .route("/api/v1/generate/credit", get(reads::credits))
+        .route("/api/v1/chat/credit", get(reads::credits))
+        .route("/api/v1/common/download-url", post(reads::download_url))
+        .route("/api/file-stream-upload", stream)
+        .route("/api/file-base64-upload", base64)
+        .route("/api/file-url-upload", post(uploads::by_url))
+        .layer(middleware::from_fn(keep_deadline))
+        .layer(middleware::from_fn(require_user_agent));
+    let open = Router::new()
+        .route("/files/{*path}", get(files::serve))
+        .route("/covers/{name}", get(files::cover));
+    api.merge(open)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_path)
+        .layer(DefaultBodyLimit::max(JSON_BODY_BYTES))
+        .with_state(shared)
+}
+
+async fn require_user_agent(request: Request, next: Next) -> Response {
+    if gate::has_user_agent(request.headers()) {
+        next.run(request).await
+    } else {
+        answers::no_user_agent()
+    }
+}
+
+/// Ends what takes too long: a body that trickles in must not hold its place for ever.
+async fn keep_deadline(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        (StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response()
+    })
+}
+
+async fn no_such_path() -> Response {
+    Refusal::NoSuchPath.into_response()
+}

@@ -1,0 +1,105 @@
+//! What clients ask without changing anything: a task's details, the balance, a link to a file.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use crate::answers::{self, Refusal};
+use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
+use crate::gate;
+use crate::shared::Shared;
+use crate::store::tasks;
+use crate::wire;
+
+#[derive(Deserialize)]
+pub(super) struct RecordInfo {
+    #[serde(rename = "taskId")]
+    task_id: Option<String>,
+}
+
+/// `GET /api/v1/generate/record-info`: an unknown task answers `data: null`, as at the vendors.
+pub(super) async fn record_info(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    query: Result<Query<RecordInfo>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    admit(&shared, &headers)?;
+    let task_id = query
+        .ok()
+        .and_then(|Query(query)| query.task_id)
+        .filter(|task_id| !task_id.is_empty())
+        .ok_or_else(|| Refusal::Invalid("taskId is required".into()))?;
+    let task = shared
+        .store
+        .read("look a task up", move |connection| {
+            tasks::find(connection, &task_id)
+        })
+        .await?;
+    Ok(answers::success(
+        task.map(|task| wire::record_info(&task, &shared.links)),
+    ))
+}
+
+/// `GET /api/v1/generate/credit` and `GET /api/v1/chat/credit`: what is left.
+pub(super) async fn credits(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    admit(&shared, &headers)?;
+    let left = match shared.config.credits {
+        None => UNLIMITED_CREDITS,
+        Some(granted) => {
+            granted
+                - shared
+                    .store
+                    .read("read the balance", tasks::charged)
+                    .await?
+        }
+    };
+    // Whole credits are written as an integer: the reference vendor's clients read one.
+    Ok(if left.fract() == 0.0 {
+        answers::success(left as i64)
+    } else {
+        answers::success(left)
+    })
+}
+
+/// `POST /api/v1/common/download-url`: the studio's addresses need no signature, so a link of its own is good as it is.
+pub(super) async fn download_url(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    admit(&shared, &headers)?;
+    let body = body.map_err(|_| {
+        Refusal::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
+    })?;
+    let body: Value = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::Invalid(format!("request body is not valid JSON: {error}")))?;
+    let url = body["url"]
+        .as_str()
+        .filter(|url| !url.is_empty())
+        .ok_or_else(|| Refusal::Invalid("url is required".into()))?;
+    let own = Url::parse(url)
+        .ok()
+        .and_then(|url| shared.links.own_file(&url));
+    match own {
+        Some(path) => Ok(answers::success(shared.links.to_file(&path))),
+        None => Err(Refusal::NotOurs(
+            "url is not an address of this service".into(),
+        )),
+    }
+}
+
+fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+    gate::admit_key(headers, shared.config.key.as_deref())
+        .map(|_| ())
+        .ok_or(Refusal::Unauthorized)
+}

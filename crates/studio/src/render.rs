@@ -1,0 +1,108 @@
+//! One task's sound: bytes of a recording in, bytes of finished tracks out. Blocking; no files, no store.
+//!
+//! The worker calls [`render`] on a blocking thread and is told of every step as it is done, so that clients see the stages
+//! when they are true.
+
+use backline_audio::{Encoding, decode, encode};
+use backline_band::{BandError, Request, Singer, accompany};
+
+use crate::validate::{Gender, Wish};
+use crate::wire::TRACKS;
+
+/// What the band's defaults are where a request leaves a weight out: the middle.
+const DEFAULT_WEIGHT: f32 = 0.5;
+
+/// Something that is done.
+pub(crate) enum Step {
+    /// The source was understood.
+    Heard,
+    /// What the band found and did, as JSON.
+    Facts(Vec<u8>),
+    /// A track is finished.
+    Track(RenderedTrack),
+}
+
+/// A finished track's files.
+pub(crate) struct RenderedTrack {
+    /// 1 or 2.
+    pub(crate) number: u8,
+    /// The accompaniment alone.
+    pub(crate) instrumental: Vec<u8>,
+    /// The accompaniment with the vocal.
+    pub(crate) mix: Vec<u8>,
+    pub(crate) duration_s: f64,
+}
+
+/// Nobody wants the rest.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+/// Why there is no track. The texts are shown to clients.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenderError {
+    #[error("could not read the source audio: {0}")]
+    Source(#[from] backline_audio::DecodeError),
+    #[error("could not accompany the source audio: {0}")]
+    Band(#[from] BandError),
+    #[error("could not write the track: {0}")]
+    Encode(#[from] backline_audio::EncodeError),
+    #[error("could not write the facts: {0}")]
+    Facts(#[from] serde_json::Error),
+    #[error("stopped")]
+    Stopped,
+}
+
+impl RenderError {
+    /// Whether the client's recording is to blame, and another one would do.
+    pub(crate) fn is_the_sources(&self) -> bool {
+        matches!(
+            self,
+            RenderError::Source(_)
+                | RenderError::Band(BandError::Empty | BandError::TooLong { .. })
+        )
+    }
+}
+
+impl From<Stopped> for RenderError {
+    fn from(_: Stopped) -> Self {
+        RenderError::Stopped
+    }
+}
+
+/// Renders both tracks of `wish` for `source`, telling `step` of each thing that is done; ends when `step` says so.
+pub(crate) fn render(
+    source: &[u8],
+    wish: &Wish,
+    seed: u64,
+    encoding: Encoding,
+    mut step: impl FnMut(Step) -> Result<(), Stopped>,
+) -> Result<(), RenderError> {
+    let vocal = decode(source)?;
+    step(Step::Heard)?;
+    let request = Request {
+        tags: wish.tags.clone(),
+        negative_tags: wish.negative_tags.clone(),
+        style_weight: wish.style_weight.unwrap_or(DEFAULT_WEIGHT),
+        weirdness_constraint: wish.weirdness_constraint.unwrap_or(DEFAULT_WEIGHT),
+        audio_weight: wish.audio_weight.unwrap_or(DEFAULT_WEIGHT),
+        singer: wish.vocal_gender.map(|gender| match gender {
+            Gender::M => Singer::Male,
+            Gender::F => Singer::Female,
+        }),
+        seed,
+        takes: TRACKS.into(),
+    };
+    let accompaniment = accompany(&vocal, &request)?;
+    let facts: Vec<_> = accompaniment.takes.iter().map(|take| &take.facts).collect();
+    step(Step::Facts(serde_json::to_vec_pretty(&facts)?))?;
+    for (number, take) in (1..=TRACKS).zip(accompaniment.takes) {
+        let track = RenderedTrack {
+            number,
+            instrumental: encode(&take.instrumental, encoding)?,
+            mix: encode(&take.mix, encoding)?,
+            duration_s: take.instrumental.duration_s(),
+        };
+        step(Step::Track(track))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! What the studio must not forget: tasks, charges, uploads, and the callbacks still owed.
+//!
+//! One SQLite file, one writer. Every change is durable before [`Store::write`] answers, so an acceptance that a client has
+//! read survives a kill -9, and its charge with it: both are one transaction. Reads go to connections of their own and never
+//! wait for the writer. Nothing here knows HTTP or audio; the rules of each table live beside its statements in [`tasks`],
+//! [`callbacks`] and [`uploads`].
+
+pub(crate) mod callbacks;
+mod schema;
+pub(crate) mod tasks;
+pub(crate) mod uploads;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use writer::Writer;
+
+/// Why something could not be kept or looked up.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("could not {operation} in {database}", database = database.display())]
+    Sqlite {
+        /// What was tried.
+        operation: &'static str,
+        /// The database file.
+        database: PathBuf,
+        /// SQLite's answer.
+        source: Arc<rusqlite::Error>,
+    },
+    /// The database was made by a newer program.
+    #[error("{database} has version {found}, and this program knows versions up to {known}", database = database.display())]
+    Newer {
+        /// The database file.
+        database: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version that is known here.
+        known: i64,
+    },
+    /// The studio is stopping; nothing was changed.
+    #[error("the studio is stopping")]
+    Stopping,
+}
+
+/// Connections for reading; more would only wait for the two or so cores.
+const READERS: usize = 4;
+
+/// The opened database. Cheap to share behind an `Arc`; dropping it ends the writer after its last batch.
+pub(crate) struct Store {
+    database: PathBuf,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    free_readers: Arc<Semaphore>,
+}
+
+impl Store {
+    /// Opens or makes the database at `path`. Blocks.
+    pub(crate) fn open(path: &Path) -> Result<Store, StoreError> {
+        let connection = schema::open(path)?;
+        let readers = (0..READERS)
+            .map(|_| schema::open_reader(path))
+            .collect::<Result<_, _>>()?;
+        Ok(Store {
+            database: path.to_owned(),
+            writer: Writer::start(connection),
+            readers: Mutex::new(readers),
+            free_readers: Arc::new(Semaphore::new(READERS)),
+        })
+    }
+
+    /// Makes one change and answers once it is durable. The change may run twice (see [`writer`]): it must depend on nothing
+    /// but the database and what it captured.
+    pub(crate) async fn write<T, F>(
+        &self,
+        operation: &'static str,
+        change: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        match self.writer.apply(change).await {
+            Some(outcome) => outcome.map_err(|source| self.failed(operation, source)),
+            None => Err(StoreError::Stopping),
+        }
+    }
+
+    /// Looks something up on a reading connection.
+    pub(crate) async fn read<T, F>(
+        self: &Arc<Self>,
+        operation: &'static str,
+        look: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.free_readers)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Stopping)?;
+        let store = Arc::clone(self);
+        let looked = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let reader = store
+                .readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            // A permit means a connection; one is only missing if an earlier look panicked while it held it.
+            let reader = match reader {
+                Some(reader) => reader,
+                None => schema::open_reader(&store.database)?,
+            };
+            let found = look(&reader);
+            store
+                .readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(reader);
+            found.map_err(|source| store.failed(operation, Arc::new(source)))
+        });
+        looked.await.unwrap_or(Err(StoreError::Stopping))
+    }
+
+    /// How many tasks an earlier studio left unfinished. Blocks; for the start.
+    pub(crate) fn count_unfinished(&self) -> Result<usize, StoreError> {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        match readers.first() {
+            Some(reader) => tasks::count_unfinished(reader)
+                .map_err(|source| self.failed("count unfinished tasks", Arc::new(source))),
+            None => Ok(0),
+        }
+    }
+
+    /// Ends the writer after everything handed to it is durable. Later writes answer [`StoreError::Stopping`]. Blocks.
+    pub(crate) fn close(&self) {
+        self.writer.close();
+    }
+
+    fn failed(&self, operation: &'static str, source: Arc<rusqlite::Error>) -> StoreError {
+        StoreError::Sqlite {
+            operation,
+            database: self.database.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The tables, their version, and how a connection is set up.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// The version that this program writes, kept in `user_version`.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+-- One row a task. seq is the order of acceptance, which is also the order of rendering.
+CREATE TABLE tasks (
+    seq               INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: the worker only looks ahead
+    id                TEXT NOT NULL UNIQUE,
+    request           TEXT NOT NULL,            -- the body as it was sent
+    upload            TEXT,                     -- the studio's own upload that uploadUrl names, if it does
+    digest            BLOB NOT NULL,            -- the request without its addresses: what the seed is made of
+    repetition        INTEGER NOT NULL,         -- how often the same had been accepted before
+    accepted_ms       INTEGER NOT NULL,
+    finished_ms       INTEGER,
+    stage             INTEGER NOT NULL,         -- 0 pending, 1 text, 2 first, 3 complete, 4 failed
+    error_code        INTEGER,
+    error_message     TEXT,
+    tracks            TEXT NOT NULL,            -- what is finished so far, as JSON
+    callback_url      TEXT,                     -- NULL: a placeholder, nothing is owed
+    callbacks_done    INTEGER NOT NULL DEFAULT 0,
+    callback_attempts INTEGER NOT NULL DEFAULT 0,
+    callback_due_ms   INTEGER                   -- NULL: nothing is owed now
+) STRICT;
+CREATE INDEX tasks_unfinished ON tasks (seq) WHERE finished_ms IS NULL;
+CREATE INDEX tasks_finished ON tasks (finished_ms) WHERE finished_ms IS NOT NULL;
+CREATE INDEX tasks_owing ON tasks (callback_due_ms) WHERE callback_due_ms IS NOT NULL;
+
+-- One row for every accepted POST: what it cost, whose it was, and the token it may be repeated with.
+CREATE TABLE bills (
+    task_id     TEXT NOT NULL PRIMARY KEY,
+    token       TEXT,                           -- the Idempotency-Key
+    key_print   TEXT NOT NULL,                  -- a digest of the API key, never the key
+    body        BLOB NOT NULL,                  -- a digest of the whole body, to tell a repeat from a misuse
+    accepted_ms INTEGER NOT NULL,
+    credits     REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX bills_token ON bills (key_print, token) WHERE token IS NOT NULL;
+CREATE INDEX bills_accepted ON bills (accepted_ms);
+
+-- Everything ever charged in this folder; outlives the bills.
+CREATE TABLE account (id INTEGER PRIMARY KEY CHECK (id = 1), charged REAL NOT NULL) STRICT;
+INSERT INTO account VALUES (1, 0);
+
+-- How often the same request came, so that takes differ.
+CREATE TABLE repetitions (
+    digest  BLOB NOT NULL PRIMARY KEY,
+    count   INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE uploads (
+    path        TEXT NOT NULL PRIMARY KEY,      -- below files/uploads
+    bytes       INTEGER NOT NULL,
+    content     BLOB NOT NULL,                  -- BLAKE3 of the bytes
+    uploaded_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX uploads_age ON uploads (uploaded_ms);
+";
+
+/// Opens the writing connection: WAL, every commit synced, tables made or recognised.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let failed = failed("open the task tables", path);
+    let connection = Connection::open(path).map_err(&failed)?;
+    connection
+        .busy_timeout(Duration::from_secs(5))
+        .map_err(&failed)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(&failed)?;
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(&failed)?;
+    match found {
+        VERSION => {}
+        0 => connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+            ))
+            .map_err(&failed)?,
+        _ => {
+            return Err(StoreError::Newer {
+                database: path.to_owned(),
+                found,
+                known: VERSION,
+            });
+        }
+    }
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Opens a connection that can't write.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let failed = failed("open the task tables for reading", path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
+    connection
+        .busy_timeout(Duration::from_secs(5))
+        .map_err(&failed)?;
+    Ok(connection)
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+    let database = path.to_owned();
+    move |source| StoreError::Sqlite {
+        operation,
+        database: database.clone(),
+        source: Arc::new(source),
+    }
+}

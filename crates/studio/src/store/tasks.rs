@@ -1,0 +1,324 @@
+//! The rows of tasks and their charges.
+//!
+//! Plain functions over a connection; [`Store::write`](super::Store::write) makes each one a durable transaction. A stage only
+//! ever moves forward and a finished task never changes, so taking an interrupted task up again shows a client nothing odd.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+/// How far a task has come. The numbers are in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Pending = 0,
+    Text = 1,
+    First = 2,
+    Complete = 3,
+    Failed = 4,
+}
+
+impl Stage {
+    /// Whether nothing more will happen.
+    pub(crate) fn is_final(self) -> bool {
+        self >= Stage::Complete
+    }
+}
+
+impl ToSql for Stage {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok((*self as i64).into())
+    }
+}
+
+impl FromSql for Stage {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(match value.as_i64()? {
+            0 => Stage::Pending,
+            1 => Stage::Text,
+            2 => Stage::First,
+            3 => Stage::Complete,
+            4 => Stage::Failed,
+            other => return Err(FromSqlError::OutOfRange(other)),
+        })
+    }
+}
+
+/// A finished track as it is kept: paths lie below `files/`, so the studio may answer on another address tomorrow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct KeptTrack {
+    pub(crate) number: u8,
+    pub(crate) audio: String,
+    pub(crate) mix: Option<String>,
+    pub(crate) duration_s: f64,
+    pub(crate) created_ms: i64,
+}
+
+/// What to accept.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) task_id: String,
+    /// The body as it was sent.
+    pub(crate) request: String,
+    /// The path of the studio's own upload that `uploadUrl` names.
+    pub(crate) upload: Option<String>,
+    /// What stands for the source while its bytes are not known: its address without the query.
+    pub(crate) source: String,
+    /// Digest of the request without its addresses.
+    pub(crate) digest: [u8; 32],
+    /// Digest of the whole body.
+    pub(crate) body: [u8; 32],
+    pub(crate) callback_url: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) key_print: String,
+    pub(crate) price_credits: f64,
+    /// All credits ever given; `None` when they never run out.
+    pub(crate) granted_credits: Option<f64>,
+    pub(crate) now_ms: i64,
+    /// Instant mode: the task is finished on arrival, with these.
+    pub(crate) finished: Option<Vec<KeptTrack>>,
+}
+
+/// What came of an [`Order`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Acceptance {
+    /// A new task, charged.
+    New,
+    /// The same request under the same token was accepted before: that task, nothing charged.
+    Repeat { task_id: String },
+    /// The token was used with another body.
+    TokenMisused,
+    /// What is left does not cover the price.
+    NoCredits,
+}
+
+/// A task as clients may see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) request: String,
+    pub(crate) accepted_ms: i64,
+    pub(crate) stage: Stage,
+    pub(crate) error_code: Option<i64>,
+    pub(crate) error_message: Option<String>,
+    pub(crate) tracks: Vec<KeptTrack>,
+}
+
+/// A task that has to be rendered.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) request: String,
+    pub(crate) upload: Option<String>,
+    pub(crate) digest: Vec<u8>,
+    pub(crate) repetition: i64,
+}
+
+/// Accepts and charges `order`, or says why not.
+pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result<Acceptance> {
+    if let Some(token) = &order.token {
+        let known = connection
+            .prepare_cached("SELECT task_id, body FROM bills WHERE key_print = ?1 AND token = ?2")?
+            .query_row(params![order.key_print, token], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        match known {
+            Some((task_id, body)) if body == order.body => {
+                return Ok(Acceptance::Repeat { task_id });
+            }
+            Some(_) => return Ok(Acceptance::TokenMisused),
+            None => {}
+        }
+    }
+    if let Some(granted) = order.granted_credits
+        && granted - charged(connection)? < order.price_credits
+    {
+        return Ok(Acceptance::NoCredits);
+    }
+    let repetition = count_repetition(connection, order)?;
+    let tracks = order.finished.as_deref().unwrap_or_default();
+    let (stage, finished_ms) = match order.finished {
+        Some(_) => (Stage::Complete, Some(order.now_ms)),
+        None => (Stage::Pending, None),
+    };
+    let callback_due_ms = finished_ms.filter(|_| order.callback_url.is_some());
+    connection
+        .prepare_cached(
+            "INSERT INTO tasks (id, request, upload, digest, repetition, accepted_ms, finished_ms, stage, tracks, callback_url,
+                                callback_due_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            order.task_id, order.request, order.upload, order.digest, repetition, order.now_ms, finished_ms, stage,
+            to_json(tracks)?, order.callback_url, callback_due_ms
+        ])?;
+    connection
+        .prepare_cached("INSERT INTO bills (task_id, token, key_print, body, accepted_ms, credits) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![order.task_id, order.token, order.key_print, order.body, order.now_ms, order.price_credits])?;
+    connection
+        .prepare_cached("UPDATE account SET charged = charged + ?1")?
+        .execute([order.price_credits])?;
+    Ok(Acceptance::New)
+}
+
+/// Counts this request and answers how often it came before. The source counts by its bytes when they are here already.
+fn count_repetition(connection: &Connection, order: &Order) -> rusqlite::Result<i64> {
+    let content: Option<Vec<u8>> = match &order.upload {
+        Some(path) => connection
+            .prepare_cached("SELECT content FROM uploads WHERE path = ?1")?
+            .query_row([path], |row| row.get(0))
+            .optional()?,
+        None => None,
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&order.digest);
+    hasher.update(content.as_deref().unwrap_or(order.source.as_bytes()));
+    let before: i64 = connection
+        .prepare_cached(
+            "INSERT INTO repetitions VALUES (?1, 1, ?2)
+             ON CONFLICT (digest) DO UPDATE SET count = count + 1, last_ms = excluded.last_ms RETURNING count - 1",
+        )?
+        .query_row(params![hasher.finalize().as_bytes(), order.now_ms], |row| row.get(0))?;
+    Ok(before)
+}
+
+/// Everything ever charged.
+pub(crate) fn charged(connection: &Connection) -> rusqlite::Result<f64> {
+    connection
+        .prepare_cached("SELECT charged FROM account")?
+        .query_row([], |row| row.get(0))
+}
+
+/// One task by its id.
+pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<Task>> {
+    connection
+        .prepare_cached("SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks FROM tasks WHERE id = ?1")?
+        .query_row([task_id], read_task)
+        .optional()
+}
+
+pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
+    Ok(Task {
+        seq: row.get("seq")?,
+        id: row.get("id")?,
+        request: row.get("request")?,
+        accepted_ms: row.get("accepted_ms")?,
+        stage: row.get("stage")?,
+        error_code: row.get("error_code")?,
+        error_message: row.get("error_message")?,
+        tracks: from_json(&row.get::<_, String>("tracks")?)?,
+    })
+}
+
+/// The next task to render after `seq`, in the order of acceptance.
+pub(crate) fn next_unfinished(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Work>> {
+    connection
+        .prepare_cached(
+            "SELECT seq, id, request, upload, digest, repetition FROM tasks WHERE finished_ms IS NULL AND seq > ?1
+             ORDER BY seq LIMIT 1",
+        )?
+        .query_row([seq], |row| {
+            Ok(Work {
+                seq: row.get(0)?,
+                id: row.get(1)?,
+                request: row.get(2)?,
+                upload: row.get(3)?,
+                digest: row.get(4)?,
+                repetition: row.get(5)?,
+            })
+        })
+        .optional()
+}
+
+/// How many tasks are unfinished.
+pub(crate) fn count_unfinished(connection: &Connection) -> rusqlite::Result<usize> {
+    let count: i64 = connection.query_row(
+        "SELECT count(*) FROM tasks WHERE finished_ms IS NULL",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// Moves a task forward to `stage` with everything that is finished so far. Nothing happens when it is there already.
+pub(crate) fn advance(
+    connection: &Connection,
+    seq: i64,
+    stage: Stage,
+    tracks: &[KeptTrack],
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    let finished_ms = stage.is_final().then_some(now_ms);
+    connection
+        .prepare_cached(
+            "UPDATE tasks SET stage = ?2, tracks = ?3, finished_ms = ?4,
+                 callback_due_ms = CASE WHEN callback_url IS NULL THEN NULL ELSE COALESCE(callback_due_ms, ?5) END
+             WHERE seq = ?1 AND stage < ?2 AND finished_ms IS NULL",
+        )?
+        .execute(params![seq, stage, to_json(tracks)?, finished_ms, now_ms])?;
+    Ok(())
+}
+
+/// Ends a task as failed; what it showed before stays.
+pub(crate) fn fail(
+    connection: &Connection,
+    seq: i64,
+    code: i64,
+    message: &str,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE tasks SET stage = ?2, error_code = ?3, error_message = ?4, finished_ms = ?5,
+                 callback_due_ms = CASE WHEN callback_url IS NULL THEN NULL ELSE COALESCE(callback_due_ms, ?5) END
+             WHERE seq = ?1 AND finished_ms IS NULL",
+        )?
+        .execute(params![seq, Stage::Failed, code, message, now_ms])?;
+    Ok(())
+}
+
+/// Ids of at most `limit` tasks that finished before `before_ms`.
+pub(crate) fn outlived(
+    connection: &Connection,
+    before_ms: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM tasks WHERE finished_ms < ?1 ORDER BY finished_ms LIMIT ?2",
+        )?
+        .query_map(params![before_ms, limit], |row| row.get(0))?
+        .collect()
+}
+
+/// Forgets tasks with their bills. What they cost stays charged.
+pub(crate) fn forget(connection: &Connection, task_ids: &[String]) -> rusqlite::Result<()> {
+    for id in task_ids {
+        connection
+            .prepare_cached("DELETE FROM tasks WHERE id = ?1")?
+            .execute([id])?;
+        connection
+            .prepare_cached("DELETE FROM bills WHERE task_id = ?1")?
+            .execute([id])?;
+    }
+    Ok(())
+}
+
+/// Forgets how often requests came that have not come since `before_ms`.
+pub(crate) fn forget_repetitions(connection: &Connection, before_ms: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM repetitions WHERE last_ms < ?1", [before_ms])?;
+    Ok(())
+}
+
+fn to_json(tracks: &[KeptTrack]) -> rusqlite::Result<String> {
+    serde_json::to_string(tracks)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn from_json(text: &str) -> rusqlite::Result<Vec<KeptTrack>> {
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    })
+}

@@ -1,0 +1,188 @@
+//! Starting and stopping a studio.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
+
+use crate::config::{BASE64_LIMIT, STOP_PATIENCE, STREAM_LIMIT, StudioConfig};
+use crate::error::StudioError;
+use crate::fetch::Fetcher;
+use crate::folder::Folder;
+use crate::gate::Pace;
+use crate::http;
+use crate::shared::{Links, Shared, Unfinished};
+use crate::store::{Store, StoreError};
+use crate::{courier, instant, janitor, worker};
+
+/// A running studio. Dropping it stops it without waiting; [`stop`](Studio::stop) waits.
+pub struct Studio {
+    shared: Arc<Shared>,
+    serving: JoinHandle<()>,
+    workers: JoinSet<()>,
+    _stop_on_drop: DropGuard,
+}
+
+impl Studio {
+    /// Serves the contract on `listener` with what is kept in `config.data_dir`, and takes up the tasks that an earlier studio
+    /// left unfinished there. Who can reach the studio is the listener's matter: bind it to a loopback address unless others
+    /// are meant to.
+    ///
+    /// The process must have a rustls crypto provider installed before, as the clients for sources and callbacks need one.
+    ///
+    /// # Errors
+    /// When the folder can't be used (another studio has it, say), or `config` can't be satisfied. Nothing is served then.
+    pub async fn start(listener: TcpListener, config: StudioConfig) -> Result<Studio, StudioError> {
+        // The HTTP library panics without one.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(StudioError::NoCryptoProvider);
+        }
+        let address = listener.local_addr().map_err(StudioError::Listener)?;
+        let links = Links::new(base_url(&config, address)?, address.port());
+        let opening = tokio::task::spawn_blocking(move || open(config, links));
+        let shared = match opening.await {
+            Ok(shared) => Arc::new(shared?),
+            Err(broken) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
+            Err(_) => return Err(StoreError::Stopping.into()),
+        };
+        let callbacks = courier::client().map_err(StudioError::Client)?;
+        let mut workers = JoinSet::new();
+        workers.spawn(worker::run(Arc::clone(&shared)));
+        workers.spawn(courier::run(Arc::clone(&shared), callbacks));
+        workers.spawn(janitor::run(Arc::clone(&shared)));
+        let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        tracing::info!(base_url = %shared.links.base(), "the studio is open");
+        Ok(Studio {
+            _stop_on_drop: shared.stop.clone().drop_guard(),
+            shared,
+            serving,
+            workers,
+        })
+    }
+
+    /// The address that everything is served under; ends in a slash.
+    pub fn base_url(&self) -> &Url {
+        self.shared.links.base()
+    }
+
+    /// Lets answers that are under way go out, then stops. Unfinished tasks and callbacks that are owed go on at the next
+    /// start with the same folder, which is free when this returns.
+    pub async fn stop(mut self) {
+        self.shared.stop.cancel();
+        if tokio::time::timeout(STOP_PATIENCE, &mut self.serving)
+            .await
+            .is_err()
+        {
+            tracing::debug!("hung up on connections that did not end");
+            self.serving.abort();
+        }
+        while let Some(ended) = self.workers.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a part of the studio broke");
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        let closing = tokio::task::spawn_blocking(move || {
+            shared.store.close();
+            shared.folder.release();
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "the studio's store did not close");
+        }
+    }
+
+    /// Waits until `done` says so, asking again whenever a task has moved.
+    #[cfg(test)]
+    pub(crate) async fn wait_until<F: Future<Output = bool>>(&self, mut done: impl FnMut() -> F) {
+        let mut progress = self.shared.progress.subscribe();
+        while !done().await {
+            progress
+                .changed()
+                .await
+                .expect("the studio holds the sender");
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// Opens everything that lies in the folder. Blocks.
+fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
+    let folder = Folder::open(&config.data_dir)?;
+    let store = Store::open(&folder.database())?;
+    let waiting = store.count_unfinished()?;
+    if waiting > 0 {
+        tracing::info!(tasks = waiting, "taking up unfinished tasks");
+    }
+    let instant = config
+        .instant
+        .then(|| instant::prepare(&folder, config.encoding))
+        .transpose()?;
+    let fetcher = Fetcher::new(folder.scratch(), config.allow_private_sources)
+        .map_err(StudioError::Client)?;
+    Ok(Shared {
+        pace: config
+            .rate
+            .map(|(count, window)| Mutex::new(Pace::new(count, window))),
+        unfinished: Unfinished::new(waiting, config.queue_limit),
+        instant,
+        fetcher,
+        links,
+        store: Arc::new(store),
+        folder,
+        config,
+        work_waits: Notify::new(),
+        callback_waits: Notify::new(),
+        progress: watch::Sender::new(()),
+        base64_slots: Semaphore::new(BASE64_LIMIT),
+        stream_slots: Semaphore::new(STREAM_LIMIT),
+        stop: CancellationToken::new(),
+    })
+}
+
+/// Serves until the studio stops.
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let stop = shared.stop.clone().cancelled_owned();
+    let listener = listener.tap_io(|stream| {
+        // Answers are small and waited for; a failure only makes them a little later.
+        let _ = stream.set_nodelay(true);
+    });
+    if let Err(error) = axum::serve(listener, http::router(shared))
+        .with_graceful_shutdown(stop)
+        .await
+    {
+        tracing::error!(%error, "the studio no longer serves");
+    }
+}
+
+/// The address that links are built from; always ends in a slash.
+fn base_url(config: &StudioConfig, address: SocketAddr) -> Result<Url, StudioError> {
+    let Some(public) = &config.public_url else {
+        let reachable = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        let text = format!("http://{}/", SocketAddr::new(reachable, address.port()));
+        return Url::parse(&text).map_err(|_| StudioError::PublicUrl(text));
+    };
+    let mut url = public.clone();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(StudioError::PublicUrl(public.to_string()));
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}

@@ -1,0 +1,178 @@
+//! How a task looks on the wire. Pure.
+//!
+//! The one place where kept rows become the contract's types, which know both casings.
+
+use backline_api::{CallbackBody, CallbackKind, RecordInfo, TaskId, TaskStatus, Track};
+use serde_json::Value;
+
+use crate::shared::Links;
+use crate::store::callbacks::Notice;
+use crate::store::tasks::{Stage, Task};
+
+/// Tracks of one task.
+pub(crate) const TRACKS: u8 = 2;
+/// What every track says played it.
+const MODEL_NAME: &str = "backline-band";
+
+/// A task's details.
+pub(crate) fn record_info(task: &Task, links: &Links) -> RecordInfo {
+    RecordInfo {
+        task_id: task.id.clone(),
+        parent_music_id: String::new(),
+        param: task.request.clone(),
+        tracks: shown_tracks(task, task.stage, links),
+        status: match task.stage {
+            Stage::Pending => TaskStatus::Pending,
+            Stage::Text => TaskStatus::TextSuccess,
+            Stage::First => TaskStatus::FirstSuccess,
+            Stage::Complete => TaskStatus::Success,
+            Stage::Failed => TaskStatus::GenerateAudioFailed,
+        },
+        kind: "GENERATE".to_owned(),
+        error_code: task.error_code,
+        error_message: task.error_message.clone(),
+    }
+}
+
+/// The body of a callback.
+pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> CallbackBody {
+    let failure = || {
+        (
+            task.error_code.unwrap_or(500),
+            task.error_message
+                .as_deref()
+                .unwrap_or("Generation failed."),
+        )
+    };
+    let ((code, msg), kind, stage) = match notice {
+        Notice::Text => (
+            (200, "Text generation completed."),
+            CallbackKind::Text,
+            Stage::Text,
+        ),
+        Notice::First => (
+            (200, "First track generated successfully."),
+            CallbackKind::First,
+            Stage::First,
+        ),
+        Notice::Complete => (
+            (200, "All generated successfully."),
+            CallbackKind::Complete,
+            Stage::Complete,
+        ),
+        Notice::Error => (failure(), CallbackKind::Error, Stage::Failed),
+    };
+    CallbackBody {
+        code,
+        msg: msg.to_owned(),
+        kind,
+        task_id: TaskId(task.id.clone()),
+        tracks: shown_tracks(task, stage, links),
+    }
+}
+
+/// A track's id: it follows from the task, so it is the same whenever it is asked for.
+fn track_id(task_id: &str, number: u8) -> uuid::Uuid {
+    let digest = blake3::hash(format!("{task_id}/{number}").as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_bytes()[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// The tracks that are shown at `stage`: none before the text, then both, each with its file once the stage has one.
+fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> {
+    let ready = match stage {
+        Stage::Pending | Stage::Failed => return None,
+        Stage::Text => 0,
+        Stage::First => 1,
+        Stage::Complete => TRACKS,
+    };
+    let request: Value = serde_json::from_str(&task.request).unwrap_or_default();
+    let text = |name: &str| Some(request[name].as_str().unwrap_or_default().to_owned());
+    let show = |number: u8| {
+        let id = track_id(&task.id, number).to_string();
+        let kept = task
+            .tracks
+            .iter()
+            .find(|kept| kept.number == number && number <= ready);
+        let audio = kept.map(|kept| links.to_file(&kept.audio));
+        let image = links.to(&format!("covers/{id}.svg"));
+        Track {
+            id,
+            source_audio_url: audio.clone(),
+            stream_audio_url: audio.clone(),
+            source_stream_audio_url: audio.clone(),
+            audio_url: audio,
+            source_image_url: Some(image.clone()),
+            image_url: Some(image),
+            prompt: Some("[Instrumental]".to_owned()),
+            model_name: Some(MODEL_NAME.to_owned()),
+            title: text("title"),
+            tags: text("tags"),
+            created_ms: Some(kept.map_or(task.accepted_ms, |kept| kept.created_ms)),
+            duration_s: kept.map(|kept| (kept.duration_s * 100.0).round() / 100.0),
+            mix_audio_url: kept
+                .and_then(|kept| kept.mix.as_deref())
+                .map(|mix| links.to_file(mix)),
+        }
+    };
+    Some((1..=TRACKS).map(show).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tasks::KeptTrack;
+    use url::Url;
+
+    fn check(stage: Stage, expected: backline_api::Stage) {
+        let kept = |number| KeptTrack {
+            number,
+            audio: format!("results/t/{number}.mp3"),
+            mix: Some(format!("results/t/{number}-mix.mp3")),
+            duration_s: 12.345,
+            created_ms: 1_700_000_000_000,
+        };
+        let task = Task {
+            seq: 1,
+            id: "t".into(),
+            request: r#"{"title":"Song","tags":"piano"}"#.into(),
+            accepted_ms: 1_700_000_000_000,
+            stage,
+            error_code: (stage == Stage::Failed).then_some(451),
+            error_message: None,
+            tracks: vec![kept(1), kept(2)],
+        };
+        let links = Links::new(Url::parse("http://127.0.0.1:9/").unwrap(), 9);
+        let seen = record_info(&task, &links).view();
+        assert_eq!(
+            std::mem::discriminant(&seen.stage),
+            std::mem::discriminant(&expected),
+            "{seen:?}"
+        );
+        if let Some(first) = seen.tracks.first().filter(|_| stage >= Stage::First) {
+            assert_eq!(
+                first.audio_url.as_deref(),
+                Some("http://127.0.0.1:9/files/results/t/1.mp3")
+            );
+            assert_eq!(first.duration_s, Some(12.35));
+            assert_eq!(first.title.as_deref(), Some("Song"));
+        }
+    }
+
+    #[test]
+    fn each_stage_reads_back_as_itself() {
+        check(Stage::Pending, backline_api::Stage::Pending);
+        check(Stage::Text, backline_api::Stage::Text);
+        check(Stage::First, backline_api::Stage::First);
+        check(Stage::Complete, backline_api::Stage::Complete);
+        check(
+            Stage::Failed,
+            backline_api::Stage::Failed {
+                code: None,
+                message: String::new(),
+                refunded: false,
+            },
+        );
+    }
+}

@@ -1,0 +1,332 @@
+//! Makes tasks: takes them in the order of acceptance, brings their sources here, has them rendered, keeps the tracks.
+//!
+//! ```text
+//! store ─next unfinished─► source (disk, or ≤ 8 fetches) ─► render (≤ cores, blocking thread) ─► files ─► store: stage
+//! ```
+//!
+//! The database is the queue, so nothing is lost at a stop: what is unfinished is taken up again by the next start, from its
+//! beginning, and since all chance comes from the seed it comes out the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::clock;
+use crate::config::{FETCH_LIMIT, SOURCE_BYTES};
+use crate::fetch::FetchError;
+use crate::folder;
+use crate::intake::IntakeError;
+use crate::render::{self, RenderError, Step};
+use crate::shared::Shared;
+use crate::store::StoreError;
+use crate::store::tasks::{self, KeptTrack, Stage, Work};
+use crate::validate;
+use crate::wire::TRACKS;
+
+/// How long the worker rests when the store does not answer.
+const STORE_REST: Duration = Duration::from_secs(1);
+/// The code of a source that can't be read as a recording.
+const BAD_SOURCE: i64 = 400;
+/// The code of a source that is not there.
+const NO_SOURCE: i64 = 451;
+/// The code of the studio's own faults.
+const OWN_FAULT: i64 = 500;
+
+/// Why a task was not made.
+enum Failure {
+    /// It can't be; the client sees this.
+    Task { code: i64, message: String },
+    /// The studio stops, or its store does not answer: the next start takes the task up again.
+    Later(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Later(error.to_string())
+    }
+}
+
+/// Makes tasks until the studio stops; what is under way then is left for the next start.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let renders = Arc::new(Semaphore::new(shared.config.render_limit.max(1)));
+    // Some more than are rendered: their sources are fetched meanwhile.
+    let places = Arc::new(Semaphore::new(
+        shared.config.render_limit.max(1) + FETCH_LIMIT,
+    ));
+    let mut under_way = JoinSet::new();
+    let mut last_seq = 0;
+    loop {
+        let place = tokio::select! {
+            () = shared.stop.cancelled() => break,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let Ok(place) = place else { break };
+        let Some(work) = next(&shared, last_seq).await else {
+            break;
+        };
+        last_seq = work.seq;
+        let (shared, renders) = (Arc::clone(&shared), Arc::clone(&renders));
+        under_way.spawn(async move {
+            let _place = place;
+            make_one(&shared, &renders, work).await;
+        });
+        while let Some(ended) = under_way.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task's making broke; the next start takes it up again");
+            }
+        }
+    }
+    under_way.shutdown().await;
+}
+
+/// The next task after `seq`, waited for; `None` when the studio stops.
+async fn next(shared: &Shared, seq: i64) -> Option<Work> {
+    loop {
+        let rung = shared.work_waits.notified();
+        let found = shared
+            .store
+            .read("look for tasks", move |connection| {
+                tasks::next_unfinished(connection, seq)
+            })
+            .await;
+        match found {
+            Ok(Some(work)) => return Some(work),
+            Ok(None) => tokio::select! {
+                () = shared.stop.cancelled() => return None,
+                () = rung => {}
+            },
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not look for tasks"
+                );
+                tokio::select! {
+                    () = shared.stop.cancelled() => return None,
+                    () = tokio::time::sleep(STORE_REST) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn make_one(shared: &Shared, renders: &Semaphore, work: Work) {
+    let (seq, id) = (work.seq, work.id.clone());
+    match make(shared, renders, work).await {
+        Ok(()) => tracing::info!(task = id, "finished a task"),
+        Err(Failure::Later(reason)) => {
+            tracing::warn!(task = id, reason, "left a task for the next start");
+            return;
+        }
+        Err(Failure::Task { code, message }) => {
+            tracing::info!(task = id, code, message, "a task failed");
+            let now_ms = clock::now_ms();
+            let note = move |connection: &rusqlite::Connection| {
+                tasks::fail(connection, seq, code, &message, now_ms)
+            };
+            if let Err(error) = shared.store.write("note a failed task", note).await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    task = id,
+                    "could not note a failed task"
+                );
+                return;
+            }
+        }
+    }
+    shared.unfinished.leave();
+    shared.task_moved();
+}
+
+async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Failure> {
+    // It was read when it was accepted; only a damaged row comes out differently.
+    let wish = validate::read_wish(work.request.as_bytes()).map_err(|refusal| Failure::Task {
+        code: OWN_FAULT,
+        message: refusal.message().to_owned(),
+    })?;
+    let source = bring_source(shared, &work, &wish.upload_url).await?;
+    let _render = renders
+        .acquire()
+        .await
+        .map_err(|closed| Failure::Later(closed.to_string()))?;
+    let seed = seed(&work, &source, shared.config.seed);
+    let encoding = shared.config.encoding;
+    // One step may wait while the next is computed. A dropped receiver ends the render at its next step.
+    let (steps, mut made) = mpsc::channel(1);
+    let render = tokio::task::spawn_blocking(move || {
+        render::render(&source, &wish, seed, encoding, |step| {
+            steps.blocking_send(step).map_err(|_| render::Stopped)
+        })
+    });
+    let mut tracks = Vec::new();
+    while let Some(step) = made.recv().await {
+        keep_step(shared, &work, step, &mut tracks).await?;
+    }
+    match render.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(RenderError::Stopped)) => Err(Failure::Later("the studio is stopping".into())),
+        Ok(Err(error)) => {
+            let code = if error.is_the_sources() {
+                BAD_SOURCE
+            } else {
+                OWN_FAULT
+            };
+            Err(Failure::Task {
+                code,
+                message: error.to_string(),
+            })
+        }
+        Err(panic) => {
+            tracing::error!(task = work.id, %panic, "a render panicked");
+            Err(Failure::Task {
+                code: OWN_FAULT,
+                message: "internal error while rendering".into(),
+            })
+        }
+    }
+}
+
+/// Keeps what a step brought, durable, and moves the task forward.
+async fn keep_step(
+    shared: &Shared,
+    work: &Work,
+    step: Step,
+    tracks: &mut Vec<KeptTrack>,
+) -> Result<(), Failure> {
+    let extension = shared.config.encoding.format().extension();
+    let stage = match step {
+        Step::Heard => Stage::Text,
+        Step::Facts(facts) => {
+            return write_result(shared, work, "facts.json", facts)
+                .await
+                .map(|_| ());
+        }
+        Step::Track(track) => {
+            let number = track.number;
+            let audio = write_result(
+                shared,
+                work,
+                &format!("{number}.{extension}"),
+                track.instrumental,
+            )
+            .await?;
+            let mix = write_result(
+                shared,
+                work,
+                &format!("{number}-mix.{extension}"),
+                track.mix,
+            )
+            .await?;
+            let created_ms = clock::now_ms();
+            tracks.push(KeptTrack {
+                number,
+                audio,
+                mix: Some(mix),
+                duration_s: track.duration_s,
+                created_ms,
+            });
+            if number == TRACKS {
+                Stage::Complete
+            } else {
+                Stage::First
+            }
+        }
+    };
+    let (seq, so_far, now_ms) = (work.seq, tracks.clone(), clock::now_ms());
+    shared
+        .store
+        .write("move a task forward", move |connection| {
+            tasks::advance(connection, seq, stage, &so_far, now_ms)
+        })
+        .await?;
+    shared.task_moved();
+    Ok(())
+}
+
+/// Writes one of a task's files and answers its path below `files/`.
+async fn write_result(
+    shared: &Shared,
+    work: &Work,
+    name: &str,
+    bytes: Vec<u8>,
+) -> Result<String, Failure> {
+    let path = format!("results/{}/{name}", work.id);
+    let (scratch, target) = (shared.folder.scratch(), shared.folder.files().join(&path));
+    let written =
+        tokio::task::spawn_blocking(move || folder::write_whole(&scratch, &target, &bytes)).await;
+    match written {
+        Ok(Ok(())) => Ok(path),
+        Ok(Err(error)) => {
+            tracing::error!(task = work.id, name, %error, "could not keep a track");
+            Err(Failure::Task {
+                code: OWN_FAULT,
+                message: "the track could not be stored".into(),
+            })
+        }
+        Err(error) => Err(Failure::Later(error.to_string())),
+    }
+}
+
+/// The source's bytes: from the disk when it is the studio's own file, fetched otherwise.
+async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Vec<u8>, Failure> {
+    let no_source = |message: String| Failure::Task {
+        code: NO_SOURCE,
+        message,
+    };
+    if let Some(path) = &work.upload {
+        let file = shared.folder.files().join(path);
+        let too_large = tokio::fs::metadata(&file)
+            .await
+            .is_ok_and(|found| found.len() > SOURCE_BYTES);
+        if too_large {
+            return Err(no_source(format!(
+                "could not use the source audio: it is larger than {SOURCE_BYTES} bytes"
+            )));
+        }
+        return tokio::fs::read(&file).await.map_err(|error| {
+            tracing::debug!(task = work.id, path, %error, "an upload can't be read");
+            no_source(
+                "could not download the source audio: the uploaded file is not there (any more)"
+                    .into(),
+            )
+        });
+    }
+    let received = shared
+        .fetcher
+        .fetch(url.clone())
+        .await
+        .map_err(|error| match error {
+            FetchError::Intake(IntakeError::Disk(error)) => {
+                tracing::error!(task = work.id, %error, "could not write a fetched source");
+                Failure::Task {
+                    code: OWN_FAULT,
+                    message: "the source audio could not be stored".into(),
+                }
+            }
+            error => no_source(format!("could not download the source audio: {error}")),
+        })?;
+    tokio::fs::read(received.file.path())
+        .await
+        .map_err(|error| {
+            tracing::error!(task = work.id, %error, "could not read a fetched source");
+            Failure::Task {
+                code: OWN_FAULT,
+                message: "the source audio could not be stored".into(),
+            }
+        })
+}
+
+/// The seed of a task's takes: from the request without its addresses, the source's bytes, the studio's seed, and how often
+/// the same request had been accepted before, so that equal requests give other takes and a fresh folder gives them again.
+fn seed(work: &Work, source: &[u8], studio_seed: u64) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&work.digest);
+    hasher.update(blake3::hash(source).as_bytes());
+    hasher.update(&studio_seed.to_le_bytes());
+    hasher.update(&work.repetition.to_le_bytes());
+    let mut seed = [0; 8];
+    seed.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(seed)
+}
