@@ -1,0 +1,47 @@
+//! What the band plays to when there is nothing to follow: a steady grid in a plain metre and key.
+
+use crate::analysis::{Beat, Hints, Key, Metre, Mode};
+
+/// The tempo of a grid that nobody asked for: the middle of what people walk and sing to.
+pub(super) const TEMPO_BPM: f64 = 96.0;
+
+/// The key of a song with no notes.
+pub(super) const KEY: Key = Key {
+    tonic: 0,
+    mode: Mode::Major,
+};
+
+/// Beats in a bar of `metre`.
+pub(super) fn beats_in_bar(metre: Metre) -> usize {
+    match metre {
+        Metre::TwoFour | Metre::SixEight => 2,
+        Metre::ThreeFour => 3,
+        Metre::FourFour => 4,
+    }
+}
+
+/// A steady grid over `duration_s` seconds, from a downbeat at `start_s`, covering everything before it as well.
+pub(super) fn steady(start_s: f64, duration_s: f64, tempo_bpm: f64, metre: Metre) -> Vec<Beat> {
+    let beat_s = 60.0 / tempo_bpm;
+    let in_bar = beats_in_bar(metre) as i64;
+    let first = -((start_s / beat_s).ceil() as i64);
+    let last = ((duration_s - start_s) / beat_s).ceil() as i64;
+    // Whole bars at both ends, so that the band may begin and end on one.
+    let first = first.div_euclid(in_bar) * in_bar;
+    let last = (last.div_euclid(in_bar) + 1) * in_bar;
+    (first..=last)
+        .map(|index| Beat {
+            time_s: start_s + index as f64 * beat_s,
+            position: index.rem_euclid(in_bar) as u8,
+        })
+        .collect()
+}
+
+/// Tempo and metre where none was heard: what the tags ask for, else the plain ones.
+pub(super) fn assumed(hints: &Hints) -> (f64, Metre) {
+    let tempo_bpm = hints
+        .tempo_bpm
+        .filter(|bpm| bpm.is_finite())
+        .map_or(TEMPO_BPM, |bpm| bpm.clamp(40.0, 220.0));
+    (tempo_bpm, hints.metre.unwrap_or(Metre::FourFour))
+}
