@@ -12,7 +12,11 @@ pub(crate) struct Chance(ChaCha8Rng);
 impl Chance {
     /// The stream that belongs to `purpose` under `seed`; the same pair gives the same stream on every machine.
     pub(crate) fn new(seed: u64, purpose: &[u64]) -> Self {
-        let mixed = purpose.iter().fold(seed ^ 0x9e37_79b9_7f4a_7c15, |state, &part| scramble(state ^ scramble(part)));
+        let mixed = purpose
+            .iter()
+            .fold(seed ^ 0x9e37_79b9_7f4a_7c15, |state, &part| {
+                scramble(state ^ scramble(part))
+            });
         Self(ChaCha8Rng::seed_from_u64(mixed))
     }
 

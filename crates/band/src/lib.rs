@@ -12,11 +12,23 @@
 
 mod accompany;
 pub mod analysis;
-pub mod arrange;
+mod arrange;
 mod chance;
+mod chord_names;
 mod harmony;
 mod listen;
 mod play;
 mod tags;
 
+pub use accompany::{
+    Accompaniment, BandError, ChordFact, Facts, MAX_TAKES, MAX_VOCAL_S, Request, Singer, Take,
+    accompany,
+};
+pub use arrange::{
+    Articulation, Finish, Instrument, Part, Role, Room, Score, ScoreNote, Settings, StyleId,
+    arrange,
+};
+pub use harmony::harmonise;
+pub use listen::listen;
+pub use play::{CEILING_DBTP, Mastered, RATE_HZ, Stereo, TARGET_LUFS, lay_over, master, play};
 pub use tags::{Brief, read_tags};

@@ -68,7 +68,9 @@ impl Bar {
 
     /// Start of the slot number `position` among those that exist; the bar's end beyond the last.
     pub(super) fn time(&self, position: usize) -> f64 {
-        self.slots.get(position).map_or(self.end_s, |slot| slot.start_s)
+        self.slots
+            .get(position)
+            .map_or(self.end_s, |slot| slot.start_s)
     }
 
     /// Start of the bar.
@@ -94,17 +96,29 @@ struct Tick {
 }
 
 /// The bars of the song, the final chord's bar last. Empty only for a vocal without length.
-pub(super) fn bars(analysis: &Analysis, style: &Style, swing: Swing, audio_weight: f32, nudge_energy: f32) -> Vec<Bar> {
+pub(super) fn bars(
+    analysis: &Analysis,
+    style: &Style,
+    swing: Swing,
+    audio_weight: f32,
+    nudge_energy: f32,
+) -> Vec<Bar> {
     let metre = analysis.metre;
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let ticks = at_style_tempo(ticks(analysis, audio_weight), analysis, style, first_note_s);
-    let per_bar = if metre == Metre::FourFour || metre == Metre::TwoFour { 4 } else { usize::from(beats_per_bar(metre)) };
+    let per_bar = if metre == Metre::FourFour || metre == Metre::TwoFour {
+        4
+    } else {
+        usize::from(beats_per_bar(metre))
+    };
     let per_beat = if metre == Metre::SixEight { 6 } else { 4 };
     let end_s = song_end_s(analysis);
     let mut bars = Vec::new();
     let mut at = 0;
     while at < ticks.len() && bars.len() < BAR_LIMIT {
-        let next = (at + 1..ticks.len()).find(|&index| ticks[index].position == 0).unwrap_or(ticks.len());
+        let next = (at + 1..ticks.len())
+            .find(|&index| ticks[index].position == 0)
+            .unwrap_or(ticks.len());
         if next == ticks.len() {
             break;
         }
@@ -126,9 +140,16 @@ pub(super) fn bars(analysis: &Analysis, style: &Style, swing: Swing, audio_weigh
 
 /// Where the singing ends: the last note's end, or the start of a last note that is held for more than a bar.
 fn song_end_s(analysis: &Analysis) -> f64 {
-    let Some(last) = analysis.notes.last() else { return analysis.duration_s };
-    let bar_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * f64::from(beats_per_bar(analysis.metre));
-    if last.offset_s - last.onset_s > bar_s { last.onset_s } else { last.offset_s }
+    let Some(last) = analysis.notes.last() else {
+        return analysis.duration_s;
+    };
+    let bar_s =
+        60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * f64::from(beats_per_bar(analysis.metre));
+    if last.offset_s - last.onset_s > bar_s {
+        last.onset_s
+    } else {
+        last.offset_s
+    }
 }
 
 fn beats_per_bar(metre: Metre) -> u8 {
@@ -142,11 +163,18 @@ fn beats_per_bar(metre: Metre) -> u8 {
 /// The analysis's beats, eased, with enough added at the end for the final chord.
 fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
     let beats_in_bar = usize::from(beats_per_bar(analysis.metre));
-    let tempo = if analysis.tempo_bpm.is_finite() { analysis.tempo_bpm.clamp(30.0, 300.0) } else { 96.0 };
+    let tempo = if analysis.tempo_bpm.is_finite() {
+        analysis.tempo_bpm.clamp(30.0, 300.0)
+    } else {
+        96.0
+    };
     let period_s = 60.0 / tempo;
     let mut heard: Vec<(f64, usize)> = Vec::with_capacity(analysis.beats.len());
     for beat in analysis.beats.iter().filter(|beat| beat.time_s.is_finite()) {
-        if heard.last().is_none_or(|&(before, _)| beat.time_s > before + 0.1) {
+        if heard
+            .last()
+            .is_none_or(|&(before, _)| beat.time_s > before + 0.1)
+        {
             heard.push((beat.time_s, usize::from(beat.position) % beats_in_bar));
         }
     }
@@ -156,20 +184,33 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
     let raw: Vec<f64> = heard.iter().map(|&(time, _)| time).collect();
     let follow = f64::from(audio_weight.clamp(0.0, 1.0));
     let mut ticks: Vec<Tick> = (0..raw.len())
-        .map(|index| Tick { time_s: follow * raw[index] + (1.0 - follow) * smoothed(&raw, index), position: heard[index].1, beat: index })
+        .map(|index| Tick {
+            time_s: follow * raw[index] + (1.0 - follow) * smoothed(&raw, index),
+            position: heard[index].1,
+            beat: index,
+        })
         .collect();
     for index in 1..ticks.len() {
         ticks[index].time_s = ticks[index].time_s.max(ticks[index - 1].time_s + 0.05);
     }
     // Past the end the last bar's tempo goes on.
     let tail = ticks.len().min(5);
-    let step_s = if tail > 1 { (ticks[ticks.len() - 1].time_s - ticks[ticks.len() - tail].time_s) / (tail - 1) as f64 } else { period_s };
-    let until_s = analysis.duration_s.max(song_end_s(analysis)) + step_s * beats_in_bar as f64 * 4.0;
+    let step_s = if tail > 1 {
+        (ticks[ticks.len() - 1].time_s - ticks[ticks.len() - tail].time_s) / (tail - 1) as f64
+    } else {
+        period_s
+    };
+    let until_s =
+        analysis.duration_s.max(song_end_s(analysis)) + step_s * beats_in_bar as f64 * 4.0;
     while let Some(&last) = ticks.last() {
         if last.time_s > until_s || ticks.len() > BAR_LIMIT * 8 {
             break;
         }
-        ticks.push(Tick { time_s: last.time_s + step_s, position: (last.position + 1) % beats_in_bar, beat: last.beat + 1 });
+        ticks.push(Tick {
+            time_s: last.time_s + step_s,
+            position: (last.position + 1) % beats_in_bar,
+            beat: last.beat + 1,
+        });
     }
     ticks
 }
@@ -186,14 +227,21 @@ fn smoothed(times: &[f64], index: usize) -> f64 {
 }
 
 /// Doubles or halves the beats where the style is made for another tempo, and pairs the bars of 2/4.
-fn at_style_tempo(ticks: Vec<Tick>, analysis: &Analysis, style: &Style, first_note_s: f64) -> Vec<Tick> {
+fn at_style_tempo(
+    ticks: Vec<Tick>,
+    analysis: &Analysis,
+    style: &Style,
+    first_note_s: f64,
+) -> Vec<Tick> {
     let paired = |ticks: Vec<Tick>, in_bar: usize, keep_every: usize| {
         // The bar in which the singing starts opens a pair.
         let mut bar = 0usize;
         let mut start_bar = 0usize;
         for (index, tick) in ticks.iter().enumerate() {
             bar += usize::from(index > 0 && tick.position == 0);
-            if tick.position == 0 && tick.time_s <= first_note_s + 0.6 * 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) {
+            if tick.position == 0
+                && tick.time_s <= first_note_s + 0.6 * 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0)
+            {
                 start_bar = bar;
             }
         }
@@ -204,7 +252,10 @@ fn at_style_tempo(ticks: Vec<Tick>, analysis: &Analysis, style: &Style, first_no
             let second = (bar + start_bar) % 2;
             let position = tick.position + second * in_bar;
             if position % keep_every == 0 {
-                out.push(Tick { position: position / keep_every, ..tick });
+                out.push(Tick {
+                    position: position / keep_every,
+                    ..tick
+                });
             }
         }
         out
@@ -212,13 +263,24 @@ fn at_style_tempo(ticks: Vec<Tick>, analysis: &Analysis, style: &Style, first_no
     match analysis.metre {
         Metre::TwoFour => paired(ticks, 2, 1),
         Metre::FourFour => {
-            let away = |rate: f64| (analysis.tempo_bpm.max(1.0) * rate / style.bpm).log2().abs();
+            let away = |rate: f64| {
+                (analysis.tempo_bpm.max(1.0) * rate / style.bpm)
+                    .log2()
+                    .abs()
+            };
             if away(2.0) + 0.2 < away(1.0) {
                 let mut doubled = Vec::with_capacity(ticks.len() * 2);
                 for pair in ticks.windows(2) {
                     let position = pair[0].position * 2 % 4;
-                    doubled.push(Tick { position, ..pair[0] });
-                    doubled.push(Tick { time_s: (pair[0].time_s + pair[1].time_s) / 2.0, position: position + 1, beat: pair[0].beat });
+                    doubled.push(Tick {
+                        position,
+                        ..pair[0]
+                    });
+                    doubled.push(Tick {
+                        time_s: (pair[0].time_s + pair[1].time_s) / 2.0,
+                        position: position + 1,
+                        beat: pair[0].beat,
+                    });
                 }
                 doubled
             } else if away(0.5) + 0.2 < away(1.0) {
@@ -233,22 +295,54 @@ fn at_style_tempo(ticks: Vec<Tick>, analysis: &Analysis, style: &Style, first_no
 
 /// A bar from its beats and the downbeat after them.
 fn bar_of(ticks: &[Tick], per_bar: usize, per_beat: usize, swing: Swing) -> Bar {
-    let (end, beats) = ticks.split_last().expect("a bar has its own downbeat and the next");
-    let offset = if beats.len() < per_bar { beats[0].position.min(per_bar - beats.len()) } else { 0 };
+    let (end, beats) = ticks
+        .split_last()
+        .expect("a bar has its own downbeat and the next");
+    let offset = if beats.len() < per_bar {
+        beats[0].position.min(per_bar - beats.len())
+    } else {
+        0
+    };
     let mut slots = Vec::with_capacity(beats.len() * per_beat);
     for (number, tick) in beats.iter().enumerate() {
         let next_s = beats.get(number + 1).map_or(end.time_s, |next| next.time_s);
         for step in 0..per_beat {
-            let share = warped(step as f64 / per_beat as f64, if per_beat == 6 { Swing::Straight } else { swing });
-            slots.push(Slot { index: (offset + number) * per_beat + step, start_s: tick.time_s + share * (next_s - tick.time_s), beat: tick.beat });
+            let share = warped(
+                step as f64 / per_beat as f64,
+                if per_beat == 6 {
+                    Swing::Straight
+                } else {
+                    swing
+                },
+            );
+            slots.push(Slot {
+                index: (offset + number) * per_beat + step,
+                start_s: tick.time_s + share * (next_s - tick.time_s),
+                beat: tick.beat,
+            });
         }
     }
-    Bar { slots, end_s: end.time_s, kind: Place::Song, section: 0, energy: 0.5, dynamic: 1.0, first: false, last: false }
+    Bar {
+        slots,
+        end_s: end.time_s,
+        kind: Place::Song,
+        section: 0,
+        energy: 0.5,
+        dynamic: 1.0,
+        first: false,
+        last: false,
+    }
 }
 
 /// Where a place in the beat, 0..1, falls when swung.
 fn warped(share: f64, swing: Swing) -> f64 {
-    let bend = |x: f64, first: f64| if x < 0.5 { x * 2.0 * first } else { first + (x - 0.5) * 2.0 * (1.0 - first) };
+    let bend = |x: f64, first: f64| {
+        if x < 0.5 {
+            x * 2.0 * first
+        } else {
+            first + (x - 0.5) * 2.0 * (1.0 - first)
+        }
+    };
     match swing {
         Swing::Straight => share,
         Swing::Eighths(first) => bend(share, f64::from(first)),
@@ -263,33 +357,67 @@ fn warped(share: f64, swing: Swing) -> f64 {
 fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, audio_weight: f32) {
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let mean_level = mean(analysis.notes.iter().map(|note| note.level_db));
-    let opening = analysis.sections.iter().position(|section| section.kind != SectionKind::Intro);
-    let several = analysis.sections.iter().filter(|section| section.kind != SectionKind::Intro).count() > 1;
+    let opening = analysis
+        .sections
+        .iter()
+        .position(|section| section.kind != SectionKind::Intro);
+    let several = analysis
+        .sections
+        .iter()
+        .filter(|section| section.kind != SectionKind::Intro)
+        .count()
+        > 1;
     let count = bars.len();
     for (number, bar) in bars.iter_mut().enumerate() {
         let middle_s = (bar.start_s() + bar.end_s) / 2.0;
-        let found = analysis.sections.iter().position(|section| section.span.start_s <= middle_s && middle_s < section.span.end_s);
-        let index = found.unwrap_or(if number * 2 < count { 0 } else { analysis.sections.len().saturating_sub(1) });
+        let found = analysis
+            .sections
+            .iter()
+            .position(|section| section.span.start_s <= middle_s && middle_s < section.span.end_s);
+        let index = found.unwrap_or(if number * 2 < count {
+            0
+        } else {
+            analysis.sections.len().saturating_sub(1)
+        });
         let section = analysis.sections.get(index);
-        let mut energy = section.map_or(0.5, |section| if section.energy.is_finite() { section.energy } else { 0.5 });
+        let mut energy = section.map_or(0.5, |section| {
+            if section.energy.is_finite() {
+                section.energy
+            } else {
+                0.5
+            }
+        });
         if several && Some(index) == opening {
             // The first words leave room to grow.
             energy = energy.min(0.62);
         }
         bar.section = index;
         bar.energy = (energy + 0.3 * nudge_energy).clamp(0.05, 1.0);
-        if bar.end_s <= first_note_s + 0.25 * (bar.end_s - bar.start_s()) && !analysis.notes.is_empty() {
+        if bar.end_s <= first_note_s + 0.25 * (bar.end_s - bar.start_s())
+            && !analysis.notes.is_empty()
+        {
             bar.kind = Place::LeadIn;
             bar.energy = bar.energy.min(0.38);
         }
-        let sung = mean(analysis.notes.iter().filter(|note| note.onset_s < bar.end_s && note.offset_s > bar.start_s()).map(|note| note.level_db));
+        let sung = mean(
+            analysis
+                .notes
+                .iter()
+                .filter(|note| note.onset_s < bar.end_s && note.offset_s > bar.start_s())
+                .map(|note| note.level_db),
+        );
         if let (Some(sung), Some(all)) = (sung, mean_level) {
-            bar.dynamic = 1.0 + audio_weight.clamp(0.0, 1.0) * ((sung - all) / 30.0).clamp(-0.2, 0.2);
+            bar.dynamic =
+                1.0 + audio_weight.clamp(0.0, 1.0) * ((sung - all) / 30.0).clamp(-0.2, 0.2);
         }
     }
     for number in 0..count {
-        bars[number].first = number == 0 || bars[number - 1].section != bars[number].section || bars[number - 1].kind != bars[number].kind;
-        bars[number].last = number + 1 < count && (bars[number + 1].section != bars[number].section || bars[number + 1].kind != bars[number].kind);
+        bars[number].first = number == 0
+            || bars[number - 1].section != bars[number].section
+            || bars[number - 1].kind != bars[number].kind;
+        bars[number].last = number + 1 < count
+            && (bars[number + 1].section != bars[number].section
+                || bars[number + 1].kind != bars[number].kind);
     }
     if let Some(last) = bars.last_mut() {
         last.kind = Place::Final;
@@ -297,6 +425,8 @@ fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, audio_weight:
 }
 
 fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
-    let (sum, count) = values.filter(|value| value.is_finite()).fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    let (sum, count) = values
+        .filter(|value| value.is_finite())
+        .fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| sum / count as f32)
 }

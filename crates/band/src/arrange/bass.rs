@@ -31,30 +31,82 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
         if bar.kind == Place::Final {
             let chord = sheet.chord(bar, 0);
             let midi = nearest_note(chord.root, root_before, range);
-            notes.push(ScoreNote { start_s: bar.start_s(), length_s: 3.2, midi, velocity: 0.72, articulation: Articulation::Ringing });
+            notes.push(ScoreNote {
+                start_s: bar.start_s(),
+                length_s: 3.2,
+                midi,
+                velocity: 0.72,
+                articulation: Articulation::Ringing,
+            });
             continue;
         }
-        let Some(Pattern::Bass(pattern)) = sheet.figure(seat, part, number) else { continue };
+        let Some(Pattern::Bass(pattern)) = sheet.figure(seat, part, number) else {
+            continue;
+        };
         for event in sheet.events(pattern, number, true) {
             let root = nearest_note(event.chord.bass, root_before, range);
             let first_of_chord = event.slot == 0 || sheet.chord(bar, event.slot - 1) != event.chord;
-            let midi = if first_of_chord { root } else { tone(sheet, event.mark, &event.chord, root, number, event.slot, range, &mut chance) };
+            let midi = if first_of_chord {
+                root
+            } else {
+                tone(
+                    sheet,
+                    event.mark,
+                    &event.chord,
+                    root,
+                    number,
+                    event.slot,
+                    range,
+                    &mut chance,
+                )
+            };
             root_before = root;
             let strong = event.slot == 0;
-            let velocity = if strong { 0.82 } else { 0.7 } * bar.dynamic * chance.between(0.93, 1.05);
+            let velocity =
+                if strong { 0.82 } else { 0.7 } * bar.dynamic * chance.between(0.93, 1.05);
             let start_s = event.start_s + sheet.looseness(&mut chance, 0.6);
-            notes.push(ScoreNote { start_s, length_s: (event.end_s - event.start_s) * 0.96, midi, velocity, articulation: Articulation::Normal });
+            notes.push(ScoreNote {
+                start_s,
+                length_s: (event.end_s - event.start_s) * 0.96,
+                midi,
+                velocity,
+                articulation: Articulation::Normal,
+            });
         }
     }
     notes
 }
 
 /// The pitch that a mark asks for.
-#[expect(clippy::too_many_arguments, reason = "one place calls it, and every argument is needed")]
-fn tone(sheet: &Sheet<'_>, mark: char, chord: &Chord, root: u8, number: usize, slot: usize, range: Range, chance: &mut Chance) -> u8 {
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one place calls it, and every argument is needed"
+)]
+fn tone(
+    sheet: &Sheet<'_>,
+    mark: char,
+    chord: &Chord,
+    root: u8,
+    number: usize,
+    slot: usize,
+    range: Range,
+    chance: &mut Chance,
+) -> u8 {
     let tones = intervals(chord.quality);
-    let above = |wanted: std::ops::RangeInclusive<u8>, otherwise: u8| root + tones.iter().copied().find(|tone| wanted.contains(tone)).unwrap_or(otherwise);
-    let fold = |midi: u8| if midi > range.high + 7 { midi - 12 } else { midi };
+    let above = |wanted: std::ops::RangeInclusive<u8>, otherwise: u8| {
+        root + tones
+            .iter()
+            .copied()
+            .find(|tone| wanted.contains(tone))
+            .unwrap_or(otherwise)
+    };
+    let fold = |midi: u8| {
+        if midi > range.high + 7 {
+            midi - 12
+        } else {
+            midi
+        }
+    };
     match mark {
         '3' => fold(above(3..=5, 7)),
         '5' => fold(above(6..=8, 7)),
@@ -62,7 +114,11 @@ fn tone(sheet: &Sheet<'_>, mark: char, chord: &Chord, root: u8, number: usize, s
         '8' => root + 12,
         '4' => {
             let below = above(6..=8, 7);
-            if below >= range.low + 12 { below - 12 } else { below }
+            if below >= range.low + 12 {
+                below - 12
+            } else {
+                below
+            }
         }
         'a' => {
             let next = sheet.next_chord(number, slot);
@@ -70,9 +126,17 @@ fn tone(sheet: &Sheet<'_>, mark: char, chord: &Chord, root: u8, number: usize, s
                 return fold(above(6..=8, 7));
             }
             let target = nearest_note(next.bass, root, range);
-            let step = if in_scale(sheet, target.saturating_sub(1)) || chance.happens(0.35) { 1 } else { 2 };
+            let step = if in_scale(sheet, target.saturating_sub(1)) || chance.happens(0.35) {
+                1
+            } else {
+                2
+            };
             let rising = chance.happens(if target >= root { 0.75 } else { 0.35 });
-            if rising || target + step > range.high { target.saturating_sub(step).max(range.low - 1) } else { target + if in_scale(sheet, target + 1) { 1 } else { 2 } }
+            if rising || target + step > range.high {
+                target.saturating_sub(step).max(range.low - 1)
+            } else {
+                target + if in_scale(sheet, target + 1) { 1 } else { 2 }
+            }
         }
         _ => root,
     }

@@ -16,7 +16,9 @@ const STRUM_S: f64 = 0.011;
 
 /// Whether chords on it are strummed.
 pub(super) fn is_strummed(instrument: Instrument) -> bool {
-    instrument.traits().meets(Traits::GUITAR.and(Traits::UKULELE))
+    instrument
+        .traits()
+        .meets(Traits::GUITAR.and(Traits::UKULELE))
 }
 
 /// How the player has the chords in hand.
@@ -42,9 +44,15 @@ impl Hand {
             (Role::Figure, Instrument::Harp) => Range { low: 55, high: 79 },
             (Role::Figure, _) if under => comp.moved(-1),
             // The strings spread round the comping, the brass stays where it is mellow.
-            (Role::Pad, Instrument::Strings) if under => Range { low: comp.low - 2, high: comp.high + 3 },
+            (Role::Pad, Instrument::Strings) if under => Range {
+                low: comp.low - 2,
+                high: comp.high + 3,
+            },
             (Role::Pad, Instrument::Brass) => Range { low: 50, high: 65 },
-            (Role::Pad, _) => Range { low: comp.low - 1, high: comp.high + 1 },
+            (Role::Pad, _) => Range {
+                low: comp.low - 1,
+                high: comp.high + 1,
+            },
             _ => comp,
         };
         let count = match (seat.role, seat.instrument) {
@@ -53,7 +61,15 @@ impl Hand {
             _ => 4,
         };
         let fret = [0, 0, 3, 5][chance.below(4)];
-        Self { instrument: seat.instrument, role: seat.role, range, count, fret, open: chance.happens(0.4), before: Vec::new() }
+        Self {
+            instrument: seat.instrument,
+            role: seat.role,
+            range,
+            count,
+            fret,
+            open: chance.happens(0.4),
+            before: Vec::new(),
+        }
     }
 
     /// The notes of a chord, ascending.
@@ -67,7 +83,13 @@ impl Hand {
             }
             Instrument::Ukulele => ukulele_shape(chord),
             _ if guitar => guitar_shape(chord, self.fret),
-            _ => nearest(chord, self.range, self.count, &self.before, self.open && self.role != Role::Figure),
+            _ => nearest(
+                chord,
+                self.range,
+                self.count,
+                &self.before,
+                self.open && self.role != Role::Figure,
+            ),
         };
         self.before.clone_from(&notes);
         notes
@@ -107,7 +129,15 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     }
                 }
             }
-            Some(Pattern::Pick(pattern)) => pick(sheet, &mut hand, bar, number, pattern, &mut notes, &mut chance),
+            Some(Pattern::Pick(pattern)) => pick(
+                sheet,
+                &mut hand,
+                bar,
+                number,
+                pattern,
+                &mut notes,
+                &mut chance,
+            ),
             _ => {}
         }
     }
@@ -121,36 +151,67 @@ fn last_chord(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, notes: &mut Vec<Sco
     let roll_s = if hand.role == Role::Pad { 0.0 } else { 0.028 };
     for (step, midi) in hand.grip(&chord).into_iter().enumerate() {
         let velocity = if hand.role == Role::Pad { 0.55 } else { 0.66 };
-        notes.push(ScoreNote { start_s: bar.start_s() + roll_s * step as f64, length_s, midi, velocity, articulation: Articulation::Ringing });
+        notes.push(ScoreNote {
+            start_s: bar.start_s() + roll_s * step as f64,
+            length_s,
+            midi,
+            velocity,
+            articulation: Articulation::Ringing,
+        });
     }
 }
 
 /// Chords held until they change; notes that two neighbours share are struck again only at a new bar's chord change.
-fn hold(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, notes: &mut Vec<ScoreNote>, chance: &mut Chance) {
+fn hold(
+    sheet: &Sheet<'_>,
+    hand: &mut Hand,
+    bar: &Bar,
+    notes: &mut Vec<ScoreNote>,
+    chance: &mut Chance,
+) {
     let mut slot = 0;
     while slot < bar.slots.len() {
         let chord = sheet.chord(bar, slot);
-        let next = (slot + 1..bar.slots.len()).find(|&later| sheet.chord(bar, later) != chord).unwrap_or(bar.slots.len());
+        let next = (slot + 1..bar.slots.len())
+            .find(|&later| sheet.chord(bar, later) != chord)
+            .unwrap_or(bar.slots.len());
         let (start_s, end_s) = (bar.time(slot), bar.time(next));
         let before = std::mem::take(&mut hand.before);
         hand.before.clone_from(&before);
         let grip = hand.grip(&chord);
         for midi in grip {
             // Legato: a note that goes on is prolonged, not struck again.
-            let tied = notes.iter_mut().rev().take(12).find(|note| note.midi == midi && (note.start_s + note.length_s - start_s).abs() < 0.09 && note.length_s < 12.0);
+            let tied = notes.iter_mut().rev().take(12).find(|note| {
+                note.midi == midi
+                    && (note.start_s + note.length_s - start_s).abs() < 0.09
+                    && note.length_s < 12.0
+            });
             if let Some(note) = tied {
                 note.length_s = end_s - note.start_s + 0.04;
                 continue;
             }
             let velocity = (0.5 + 0.25 * bar.energy) * bar.dynamic * chance.between(0.95, 1.05);
-            notes.push(ScoreNote { start_s, length_s: end_s - start_s + 0.04, midi, velocity, articulation: Articulation::Normal });
+            notes.push(ScoreNote {
+                start_s,
+                length_s: end_s - start_s + 0.04,
+                midi,
+                velocity,
+                articulation: Articulation::Normal,
+            });
         }
         slot = next;
     }
 }
 
 /// A block chord.
-fn strike(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, event: &Event, notes: &mut Vec<ScoreNote>, chance: &mut Chance) {
+fn strike(
+    sheet: &Sheet<'_>,
+    hand: &mut Hand,
+    bar: &Bar,
+    event: &Event,
+    notes: &mut Vec<ScoreNote>,
+    chance: &mut Chance,
+) {
     let grip = hand.grip(&event.chord);
     let short = event.mark == '^';
     let soft = 0.82 + 0.18 * bar.energy;
@@ -158,20 +219,45 @@ fn strike(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, event: &Event, notes: &
     let start_s = event.start_s + sheet.looseness(chance, 1.0);
     let strummed = is_strummed(hand.instrument);
     let spread_s = if strummed { STRUM_S * 0.6 } else { 0.002 };
-    let length_s = if short { (event.end_s - event.start_s).min(0.14) } else { (event.end_s - event.start_s) * 0.97 };
-    let articulation = if short && strummed { Articulation::Muted } else { Articulation::Normal };
+    let length_s = if short {
+        (event.end_s - event.start_s).min(0.14)
+    } else {
+        (event.end_s - event.start_s) * 0.97
+    };
+    let articulation = if short && strummed {
+        Articulation::Muted
+    } else {
+        Articulation::Normal
+    };
     // Chops on a guitar are played on the upper strings.
-    let skip = if short && strummed && grip.len() > 4 { grip.len() - 4 } else { 0 };
+    let skip = if short && strummed && grip.len() > 4 {
+        grip.len() - 4
+    } else {
+        0
+    };
     let top = grip.len().saturating_sub(1);
     for (step, midi) in grip.into_iter().enumerate().skip(skip) {
         let voice = if step == top { 1.0 } else { 0.88 };
         let jitter_s = f64::from(chance.between(0.0, 0.004));
-        notes.push(ScoreNote { start_s: start_s + spread_s * step as f64 + jitter_s, length_s, midi, velocity: velocity * voice, articulation });
+        notes.push(ScoreNote {
+            start_s: start_s + spread_s * step as f64 + jitter_s,
+            length_s,
+            midi,
+            velocity: velocity * voice,
+            articulation,
+        });
     }
 }
 
 /// A strum down or up.
-fn sweep(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, event: &Event, notes: &mut Vec<ScoreNote>, chance: &mut Chance) {
+fn sweep(
+    sheet: &Sheet<'_>,
+    hand: &mut Hand,
+    bar: &Bar,
+    event: &Event,
+    notes: &mut Vec<ScoreNote>,
+    chance: &mut Chance,
+) {
     let mut grip = hand.grip(&event.chord);
     let up = matches!(event.mark, 'U' | 'u');
     let damped = event.mark == 'x';
@@ -181,27 +267,51 @@ fn sweep(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, event: &Event, notes: &m
     } else if event.mark == 'd' && grip.len() > 4 {
         grip.remove(0);
     }
-    let velocity = if damped { 0.4 } else { force(event.mark) } * (0.8 + 0.2 * bar.energy) * bar.dynamic * chance.between(0.9, 1.05);
+    let velocity = if damped { 0.4 } else { force(event.mark) }
+        * (0.8 + 0.2 * bar.energy)
+        * bar.dynamic
+        * chance.between(0.9, 1.05);
     let start_s = event.start_s + sheet.looseness(chance, 0.8);
     let step_s = STRUM_S * f64::from(chance.between(0.7, 1.2)) * if up { 0.7 } else { 1.0 };
-    let length_s = if damped { 0.05 } else { (event.end_s - event.start_s).max(0.12) };
+    let length_s = if damped {
+        0.05
+    } else {
+        (event.end_s - event.start_s).max(0.12)
+    };
     for (step, midi) in grip.into_iter().enumerate() {
         notes.push(ScoreNote {
             start_s: start_s + step_s * step as f64,
             length_s: (length_s - step_s * step as f64).max(0.04),
             midi,
             velocity: velocity * (1.0 - 0.03 * step as f32),
-            articulation: if damped { Articulation::Muted } else { Articulation::Normal },
+            articulation: if damped {
+                Articulation::Muted
+            } else {
+                Articulation::Normal
+            },
         });
     }
 }
 
 /// Broken chords: the digits count the voicing from below and go on an octave higher past its top.
-fn pick(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, number: usize, pattern: &str, notes: &mut Vec<ScoreNote>, chance: &mut Chance) {
+fn pick(
+    sheet: &Sheet<'_>,
+    hand: &mut Hand,
+    bar: &Bar,
+    number: usize,
+    pattern: &str,
+    notes: &mut Vec<ScoreNote>,
+    chance: &mut Chance,
+) {
     let mut gripped: Option<(Chord, Vec<u8>)> = None;
     for event in sheet.events(pattern, number, false) {
-        let Some(digit) = event.mark.to_digit(10).filter(|&digit| digit > 0) else { continue };
-        if gripped.as_ref().is_none_or(|(chord, _)| *chord != event.chord) {
+        let Some(digit) = event.mark.to_digit(10).filter(|&digit| digit > 0) else {
+            continue;
+        };
+        if gripped
+            .as_ref()
+            .is_none_or(|(chord, _)| *chord != event.chord)
+        {
             gripped = Some((event.chord, hand.grip(&event.chord)));
         }
         let Some((_, grip)) = &gripped else { continue };
@@ -209,16 +319,37 @@ fn pick(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, number: usize, pattern: &
             continue;
         }
         let index = digit as usize - 1;
-        let lifted = if is_strummed(hand.instrument) { 0 } else { (index / grip.len()).min(1) };
-        let midi = grip[if lifted == 0 { index.min(grip.len() - 1) } else { index % grip.len() }] + 12 * lifted as u8;
+        let lifted = if is_strummed(hand.instrument) {
+            0
+        } else {
+            (index / grip.len()).min(1)
+        };
+        let midi = grip[if lifted == 0 {
+            index.min(grip.len() - 1)
+        } else {
+            index % grip.len()
+        }] + 12 * lifted as u8;
         // Tones ring into each other until the chord changes.
-        let ring_end = (event.slot + 1..bar.slots.len()).find(|&later| sheet.chord(bar, later) != event.chord).unwrap_or(bar.slots.len());
+        let ring_end = (event.slot + 1..bar.slots.len())
+            .find(|&later| sheet.chord(bar, later) != event.chord)
+            .unwrap_or(bar.slots.len());
         let step_s = event.end_s - event.start_s;
         let ringing = !matches!(hand.instrument, Instrument::SynthPluck);
-        let length_s = if ringing { (bar.time(ring_end) - event.start_s).clamp(step_s, 1.6) } else { step_s * 1.2 };
+        let length_s = if ringing {
+            (bar.time(ring_end) - event.start_s).clamp(step_s, 1.6)
+        } else {
+            step_s * 1.2
+        };
         let strong = if event.slot == 0 { 0.74 } else { 0.6 };
-        let velocity = strong * (0.85 + 0.2 * bar.energy) * bar.dynamic * chance.between(0.88, 1.06);
+        let velocity =
+            strong * (0.85 + 0.2 * bar.energy) * bar.dynamic * chance.between(0.88, 1.06);
         let start_s = event.start_s + sheet.looseness(chance, 0.8);
-        notes.push(ScoreNote { start_s, length_s, midi, velocity, articulation: Articulation::Ringing });
+        notes.push(ScoreNote {
+            start_s,
+            length_s,
+            midi,
+            velocity,
+            articulation: Articulation::Ringing,
+        });
     }
 }

@@ -15,14 +15,27 @@ const FILLS: &[(usize, &[(Piece, &str)])] = &[
     (4, &[(Piece::Snare, "x.xX")]),
     (4, &[(Piece::HighTom, "xx.."), (Piece::LowTom, "..xX")]),
     (4, &[(Piece::Snare, "oxxX"), (Piece::Kick, "x...")]),
-    (8, &[(Piece::Snare, "x.x....."), (Piece::HighTom, "...xx..."), (Piece::MidTom, ".....x.."), (Piece::LowTom, "......xX")]),
+    (
+        8,
+        &[
+            (Piece::Snare, "x.x....."),
+            (Piece::HighTom, "...xx..."),
+            (Piece::MidTom, ".....x.."),
+            (Piece::LowTom, "......xX"),
+        ],
+    ),
     (8, &[(Piece::Snare, "o.o.oxxX"), (Piece::Kick, "x...x...")]),
     (2, &[(Piece::Snare, "xX")]),
     (2, &[(Piece::Open, "X.")]),
 ];
 
 /// The same for machines and for quiet bars.
-const SMALL_FILLS: &[(usize, &[(Piece, &str)])] = &[(4, &[(Piece::Rim, "..xx")]), (2, &[(Piece::Open, "x.")]), (4, &[(Piece::Snare, "..ox")]), (4, &[(Piece::Clap, "x.xx")])];
+const SMALL_FILLS: &[(usize, &[(Piece, &str)])] = &[
+    (4, &[(Piece::Rim, "..xx")]),
+    (2, &[(Piece::Open, "x.")]),
+    (4, &[(Piece::Snare, "..ox")]),
+    (4, &[(Piece::Clap, "x.xx")]),
+];
 
 /// What forbids a stroke, by its General MIDI number; `None` for a number that is no piece of ours.
 pub(super) fn piece_traits(midi: u8) -> Option<Traits> {
@@ -43,7 +56,10 @@ pub(super) fn piece_traits(midi: u8) -> Option<Traits> {
 /// Writes the part of a kit or of the percussion.
 pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {
     let mut notes = Vec::new();
-    let allowed = |piece: Piece| piece_traits(piece.midi()).is_none_or(|traits| !sheet.brief.forbidden.meets(traits)) && can_strike(seat.instrument, piece);
+    let allowed = |piece: Piece| {
+        piece_traits(piece.midi()).is_none_or(|traits| !sheet.brief.forbidden.meets(traits))
+            && can_strike(seat.instrument, piece)
+    };
     for (number, bar) in sheet.bars.iter().enumerate() {
         let mut chance = Chance::new(sheet.seed, &[21, part as u64, number as u64]);
         let stroke = |piece: Piece, start_s: f64, velocity: f32| ScoreNote {
@@ -58,23 +74,44 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             if seat.role == Role::Drums && played_before {
                 let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
                 let ending = [Piece::Kick, Piece::Crash];
-                notes.extend(ending.into_iter().filter(|&piece| allowed(piece)).map(|piece| stroke(piece, bar.start_s(), soft)));
+                notes.extend(
+                    ending
+                        .into_iter()
+                        .filter(|&piece| allowed(piece))
+                        .map(|piece| stroke(piece, bar.start_s(), soft)),
+                );
             }
             continue;
         }
         if !sheet.plays(seat, bar) {
             continue;
         }
-        let Some(Pattern::Strokes(lanes)) = sheet.figure(seat, part, number) else { continue };
-        let kit = seat.role == Role::Drums;
-        let fill_due = kit && bar.slots.len() >= 8 && sheet.bars.get(number + 1).is_some_and(|next| next.kind != Place::LeadIn) && {
-            let rises = sheet.bars.get(number + 1).is_some_and(|next| next.energy > bar.energy + 0.1);
-            bar.last && (rises || chance.happens(0.75)) || number % 8 == 7 && chance.happens(0.6)
+        let Some(Pattern::Strokes(lanes)) = sheet.figure(seat, part, number) else {
+            continue;
         };
-        let soft = bar.level() == 0 || sheet.style.loose_ms == 0.0 || seat.instrument == Instrument::BrushKit;
+        let kit = seat.role == Role::Drums;
+        let fill_due = kit
+            && bar.slots.len() >= 8
+            && sheet
+                .bars
+                .get(number + 1)
+                .is_some_and(|next| next.kind != Place::LeadIn)
+            && {
+                let rises = sheet
+                    .bars
+                    .get(number + 1)
+                    .is_some_and(|next| next.energy > bar.energy + 0.1);
+                bar.last && (rises || chance.happens(0.75))
+                    || number % 8 == 7 && chance.happens(0.6)
+            };
+        let soft = bar.level() == 0
+            || sheet.style.loose_ms == 0.0
+            || seat.instrument == Instrument::BrushKit;
         let fills = if soft { SMALL_FILLS } else { FILLS };
         let fill = fill_due.then(|| fills[chance.below(fills.len())]);
-        let fill_from = fill.map_or(usize::MAX, |(slots, _)| bar.slots.len().saturating_sub(slots));
+        let fill_from = fill.map_or(usize::MAX, |(slots, _)| {
+            bar.slots.len().saturating_sub(slots)
+        });
         for &(piece, pattern) in *lanes {
             if !allowed(piece) {
                 continue;
@@ -85,20 +122,33 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     continue;
                 }
                 let accent = if event.slot == 0 { 1.05 } else { 1.0 };
-                let velocity = force(event.mark) * accent * bar.dynamic * chance.between(0.92, 1.06);
-                notes.push(stroke(piece, event.start_s + sheet.looseness(&mut chance, 0.5), velocity));
+                let velocity =
+                    force(event.mark) * accent * bar.dynamic * chance.between(0.92, 1.06);
+                notes.push(stroke(
+                    piece,
+                    event.start_s + sheet.looseness(&mut chance, 0.5),
+                    velocity,
+                ));
             }
         }
         if let Some((_, lanes)) = fill {
             for &(piece, pattern) in lanes.iter().filter(|&&(piece, _)| allowed(piece)) {
                 for (step, mark) in pattern.chars().enumerate().filter(|&(_, mark)| mark != '.') {
                     let velocity = force(mark) * bar.dynamic * chance.between(0.85, 1.0);
-                    notes.push(stroke(piece, bar.time(fill_from + step) + sheet.looseness(&mut chance, 0.5), velocity));
+                    notes.push(stroke(
+                        piece,
+                        bar.time(fill_from + step) + sheet.looseness(&mut chance, 0.5),
+                        velocity,
+                    ));
                 }
             }
         }
         if kit && bar.first && bar.level() >= 1 && number > 0 && !soft && allowed(Piece::Crash) {
-            notes.push(stroke(Piece::Crash, bar.start_s(), 0.55 + 0.25 * bar.energy));
+            notes.push(stroke(
+                Piece::Crash,
+                bar.start_s(),
+                0.55 + 0.25 * bar.energy,
+            ));
         }
     }
     notes
@@ -106,7 +156,15 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
 
 /// Whether a player of `instrument` has the piece at hand.
 fn can_strike(instrument: Instrument, piece: Piece) -> bool {
-    let percussion = matches!(piece, Piece::Tambourine | Piece::Cowbell | Piece::HighConga | Piece::LowConga | Piece::Shaker | Piece::Claves);
+    let percussion = matches!(
+        piece,
+        Piece::Tambourine
+            | Piece::Cowbell
+            | Piece::HighConga
+            | Piece::LowConga
+            | Piece::Shaker
+            | Piece::Claves
+    );
     match instrument {
         Instrument::HandPercussion => percussion,
         Instrument::ElectronicKit => true,

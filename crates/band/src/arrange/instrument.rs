@@ -124,30 +124,61 @@ impl Instrument {
         use Traits as T;
         match self {
             Self::AcousticKit => T::PERCUSSION.and(T::LIVE_KIT).and(T::ACOUSTIC),
-            Self::BrushKit => T::PERCUSSION.and(T::LIVE_KIT).and(T::BRUSHES).and(T::ACOUSTIC),
-            Self::ElectronicKit => T::PERCUSSION.and(T::DRUM_MACHINE).and(T::ELECTRONIC).and(T::ELECTRIC),
+            Self::BrushKit => T::PERCUSSION
+                .and(T::LIVE_KIT)
+                .and(T::BRUSHES)
+                .and(T::ACOUSTIC),
+            Self::ElectronicKit => T::PERCUSSION
+                .and(T::DRUM_MACHINE)
+                .and(T::ELECTRONIC)
+                .and(T::ELECTRIC),
             Self::HandPercussion => T::PERCUSSION.and(T::HAND_PERCUSSION).and(T::ACOUSTIC),
             Self::FingerBass => T::BASS.and(T::BASS_GUITAR).and(T::ELECTRIC),
             Self::UprightBass => T::BASS.and(T::UPRIGHT).and(T::ACOUSTIC),
             Self::SynthBass => T::BASS.and(T::SYNTH).and(T::ELECTRONIC).and(T::ELECTRIC),
-            Self::SubBass => T::BASS.and(T::SUB).and(T::SYNTH).and(T::ELECTRONIC).and(T::ELECTRIC),
+            Self::SubBass => T::BASS
+                .and(T::SUB)
+                .and(T::SYNTH)
+                .and(T::ELECTRONIC)
+                .and(T::ELECTRIC),
             Self::Piano => T::KEYS.and(T::PIANO).and(T::GRAND).and(T::ACOUSTIC),
-            Self::ElectricPiano => T::KEYS.and(T::PIANO).and(T::ELECTRIC_PIANO).and(T::ELECTRIC),
+            Self::ElectricPiano => T::KEYS
+                .and(T::PIANO)
+                .and(T::ELECTRIC_PIANO)
+                .and(T::ELECTRIC),
             Self::Organ => T::KEYS.and(T::ORGAN).and(T::ELECTRIC),
             Self::Vibraphone => T::MALLETS.and(T::VIBRAPHONE).and(T::ACOUSTIC),
             Self::Glockenspiel => T::MALLETS.and(T::BELLS).and(T::ACOUSTIC),
             Self::SteelGuitar => T::GUITAR.and(T::ACOUSTIC_GUITAR).and(T::ACOUSTIC),
-            Self::NylonGuitar => T::GUITAR.and(T::ACOUSTIC_GUITAR).and(T::NYLON).and(T::ACOUSTIC),
+            Self::NylonGuitar => T::GUITAR
+                .and(T::ACOUSTIC_GUITAR)
+                .and(T::NYLON)
+                .and(T::ACOUSTIC),
             Self::Ukulele => T::UKULELE.and(T::ACOUSTIC),
             Self::Harp => T::HARP.and(T::ACOUSTIC),
             Self::CleanGuitar => T::GUITAR.and(T::ELECTRIC_GUITAR).and(T::ELECTRIC),
-            Self::DistortedGuitar => T::GUITAR.and(T::ELECTRIC_GUITAR).and(T::DISTORTED).and(T::ELECTRIC),
+            Self::DistortedGuitar => T::GUITAR
+                .and(T::ELECTRIC_GUITAR)
+                .and(T::DISTORTED)
+                .and(T::ELECTRIC),
             Self::Strings => T::STRINGS.and(T::ACOUSTIC),
             Self::Brass => T::BRASS.and(T::ACOUSTIC),
             Self::Flute => T::WOODWIND.and(T::ACOUSTIC),
-            Self::SynthPad => T::SYNTH.and(T::PAD).and(T::SYNTH_KEYS).and(T::ELECTRONIC).and(T::ELECTRIC),
-            Self::SynthPluck => T::SYNTH.and(T::PLUCK).and(T::SYNTH_KEYS).and(T::ELECTRONIC).and(T::ELECTRIC),
-            Self::SynthLead => T::SYNTH.and(T::LEAD).and(T::SYNTH_KEYS).and(T::ELECTRONIC).and(T::ELECTRIC),
+            Self::SynthPad => T::SYNTH
+                .and(T::PAD)
+                .and(T::SYNTH_KEYS)
+                .and(T::ELECTRONIC)
+                .and(T::ELECTRIC),
+            Self::SynthPluck => T::SYNTH
+                .and(T::PLUCK)
+                .and(T::SYNTH_KEYS)
+                .and(T::ELECTRONIC)
+                .and(T::ELECTRIC),
+            Self::SynthLead => T::SYNTH
+                .and(T::LEAD)
+                .and(T::SYNTH_KEYS)
+                .and(T::ELECTRONIC)
+                .and(T::ELECTRIC),
         }
     }
 

@@ -24,25 +24,54 @@ pub(super) struct Seat {
 pub(super) fn seats(style: &Style, brief: &Brief) -> Vec<Seat> {
     let mut seats: Vec<Seat> = Vec::new();
     for voice in style.voices {
-        let free = |instrument: &I| brief.admits(*instrument) && !seats.iter().any(|seat| seat.instrument == *instrument && seat.role != Role::Fills && voice.role != Role::Fills);
-        let asked = voice.instruments.iter().copied().find(|instrument| brief.wanted.contains(instrument) && free(instrument));
+        let free = |instrument: &I| {
+            brief.admits(*instrument)
+                && !seats.iter().any(|seat| {
+                    seat.instrument == *instrument
+                        && seat.role != Role::Fills
+                        && voice.role != Role::Fills
+                })
+        };
+        let asked = voice
+            .instruments
+            .iter()
+            .copied()
+            .find(|instrument| brief.wanted.contains(instrument) && free(instrument));
         // An answer is played by somebody who is there already only if nobody else may.
-        let chosen = asked.or_else(|| voice.instruments.iter().copied().find(free)).or_else(|| stand_ins(voice.role).iter().copied().find(free));
+        let chosen = asked
+            .or_else(|| voice.instruments.iter().copied().find(free))
+            .or_else(|| stand_ins(voice.role).iter().copied().find(free));
         if let Some(instrument) = chosen {
-            seats.push(Seat { role: voice.role, instrument, level_db: voice.level_db, pan: voice.pan, from: voice.from, figures: voice.figures });
+            seats.push(Seat {
+                role: voice.role,
+                instrument,
+                level_db: voice.level_db,
+                pan: voice.pan,
+                from: voice.from,
+                figures: voice.figures,
+            });
         }
     }
     for &instrument in &brief.wanted {
         seat_the_wanted(instrument, &mut seats);
     }
-    if !seats.iter().any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure)) {
+    if !seats
+        .iter()
+        .any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure))
+    {
         if let Some(&instrument) = CHORDAL.iter().find(|&&instrument| brief.admits(instrument)) {
             seats.push(added(instrument, Role::Comp));
         }
     }
     // The harmony is never left to parts that enter late.
-    if !seats.iter().any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure) && seat.from <= 0.05) {
-        if let Some(seat) = seats.iter_mut().find(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure)) {
+    if !seats
+        .iter()
+        .any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure) && seat.from <= 0.05)
+    {
+        if let Some(seat) = seats
+            .iter_mut()
+            .find(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure))
+        {
             seat.from = 0.0;
         }
     }
@@ -52,7 +81,10 @@ pub(super) fn seats(style: &Style, brief: &Brief) -> Vec<Seat> {
 
 /// Gives an instrument that was asked for a seat, in place of one of the same purpose that was not, or beside it.
 fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
-    if let Some(seat) = seats.iter_mut().find(|seat| seat.instrument == instrument && seat.role != Role::Fills) {
+    if let Some(seat) = seats
+        .iter_mut()
+        .find(|seat| seat.instrument == instrument && seat.role != Role::Fills)
+    {
         seat.from = 0.0;
         return;
     }
@@ -65,7 +97,10 @@ fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
             return;
         }
     }
-    let place = seats.iter().position(|seat| seat.role == Role::Fills).unwrap_or(seats.len());
+    let place = seats
+        .iter()
+        .position(|seat| seat.role == Role::Fills)
+        .unwrap_or(seats.len());
     seats.insert(place.min(PART_LIMIT - 1), added(instrument, role));
 }
 
@@ -73,12 +108,49 @@ fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
 fn added(instrument: I, role: Role) -> Seat {
     let figures: &'static [Figure] = match role {
         Role::Drums => const { &[beat(0, BASIC_SOFT), beat(1, BASIC), beat(2, BASIC_LOUD)] },
-        Role::Percussion => const { &[beat(0, &[(super::style::Piece::Shaker, "x.o.x.o.x.o.x.o."), (super::style::Piece::Tambourine, "....o.......o...")])] },
-        Role::Bass => const { &[line(0, "1---------------"), line(1, "1-------1---5-a-"), line(2, "1---1-1-5---5-a-")] },
-        Role::Comp if instrument.traits().meets(Traits::GUITAR.and(Traits::UKULELE)) && instrument != I::DistortedGuitar => {
-            const { &[strum(0, "D-------d-------"), strum(1, "D---d-u-.-u-d-u-"), strum(2, "D---D-u-d-u-D-u-")] }
+        Role::Percussion => {
+            const {
+                &[beat(
+                    0,
+                    &[
+                        (super::style::Piece::Shaker, "x.o.x.o.x.o.x.o."),
+                        (super::style::Piece::Tambourine, "....o.......o..."),
+                    ],
+                )]
+            }
         }
-        Role::Comp => const { &[comp(0, "x---------------"), comp(1, "x-------x---o---"), comp(2, "x---x---x---x---")] },
+        Role::Bass => {
+            const {
+                &[
+                    line(0, "1---------------"),
+                    line(1, "1-------1---5-a-"),
+                    line(2, "1---1-1-5---5-a-"),
+                ]
+            }
+        }
+        Role::Comp
+            if instrument
+                .traits()
+                .meets(Traits::GUITAR.and(Traits::UKULELE))
+                && instrument != I::DistortedGuitar =>
+        {
+            const {
+                &[
+                    strum(0, "D-------d-------"),
+                    strum(1, "D---d-u-.-u-d-u-"),
+                    strum(2, "D---D-u-d-u-D-u-"),
+                ]
+            }
+        }
+        Role::Comp => {
+            const {
+                &[
+                    comp(0, "x---------------"),
+                    comp(1, "x-------x---o---"),
+                    comp(2, "x---x---x---x---"),
+                ]
+            }
+        }
         Role::Figure => const { &[pick(0, "1...3...4...3..."), pick(1, "1.3.4.3.5.3.4.3.")] },
         Role::Pad => HOLD,
         Role::Fills => ANSWER,
@@ -95,20 +167,45 @@ fn added(instrument: I, role: Role) -> Seat {
         Role::Percussion => 0.4,
         _ => 0.0,
     };
-    Seat { role, instrument, level_db, pan, from: 0.0, figures }
+    Seat {
+        role,
+        instrument,
+        level_db,
+        pan,
+        from: 0.0,
+        figures,
+    }
 }
 
 type Strokes = &'static [(super::style::Piece, &'static str)];
-const BASIC_SOFT: Strokes = &[(super::style::Piece::Kick, "x.......x......."), (super::style::Piece::Rim, "....x.......x...")];
-const BASIC: Strokes = &[(super::style::Piece::Kick, "X.......x......."), (super::style::Piece::Snare, "....x.......x..."), (super::style::Piece::Closed, "x.o.x.o.x.o.x.o.")];
-const BASIC_LOUD: Strokes = &[(super::style::Piece::Kick, "X.....x.x......."), (super::style::Piece::Snare, "....X.......X..."), (super::style::Piece::Closed, "x.x.x.x.x.x.x.x.")];
+const BASIC_SOFT: Strokes = &[
+    (super::style::Piece::Kick, "x.......x......."),
+    (super::style::Piece::Rim, "....x.......x..."),
+];
+const BASIC: Strokes = &[
+    (super::style::Piece::Kick, "X.......x......."),
+    (super::style::Piece::Snare, "....x.......x..."),
+    (super::style::Piece::Closed, "x.o.x.o.x.o.x.o."),
+];
+const BASIC_LOUD: Strokes = &[
+    (super::style::Piece::Kick, "X.....x.x......."),
+    (super::style::Piece::Snare, "....X.......X..."),
+    (super::style::Piece::Closed, "x.x.x.x.x.x.x.x."),
+];
 
 fn usual_role(instrument: I) -> Role {
     match instrument {
         I::AcousticKit | I::BrushKit | I::ElectronicKit => Role::Drums,
         I::HandPercussion => Role::Percussion,
         I::FingerBass | I::UprightBass | I::SynthBass | I::SubBass => Role::Bass,
-        I::Piano | I::ElectricPiano | I::Organ | I::SteelGuitar | I::NylonGuitar | I::Ukulele | I::CleanGuitar | I::DistortedGuitar => Role::Comp,
+        I::Piano
+        | I::ElectricPiano
+        | I::Organ
+        | I::SteelGuitar
+        | I::NylonGuitar
+        | I::Ukulele
+        | I::CleanGuitar
+        | I::DistortedGuitar => Role::Comp,
         I::Strings | I::SynthPad | I::Brass => Role::Pad,
         I::Vibraphone | I::Glockenspiel | I::Harp | I::SynthPluck => Role::Figure,
         I::Flute | I::SynthLead => Role::Fills,
@@ -120,7 +217,14 @@ fn stand_ins(role: Role) -> &'static [I] {
     match role {
         Role::Drums => &[I::AcousticKit, I::BrushKit, I::ElectronicKit],
         Role::Bass => &[I::FingerBass, I::UprightBass, I::SynthBass],
-        Role::Comp => &[I::Piano, I::ElectricPiano, I::SteelGuitar, I::NylonGuitar, I::Organ, I::Harp],
+        Role::Comp => &[
+            I::Piano,
+            I::ElectricPiano,
+            I::SteelGuitar,
+            I::NylonGuitar,
+            I::Organ,
+            I::Harp,
+        ],
         Role::Pad => &[I::Strings, I::SynthPad, I::Organ],
         Role::Figure => &[I::Harp, I::NylonGuitar, I::Piano, I::Vibraphone],
         Role::Percussion => &[],

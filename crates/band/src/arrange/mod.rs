@@ -18,8 +18,7 @@ mod write;
 
 pub use instrument::Instrument;
 pub(crate) use instrument::Traits;
-pub(crate) use score::Role;
-pub use score::{Articulation, Finish, Part, Room, Score, ScoreNote, Settings};
+pub use score::{Articulation, Finish, Part, Role, Room, Score, ScoreNote, Settings};
 pub use style::StyleId;
-pub(crate) use write::style_of;
 pub use write::arrange;
+pub(crate) use write::style_of;

@@ -2,6 +2,7 @@
 
 use super::{Instrument, StyleId};
 use crate::{
+    accompany::Singer,
     analysis::{Chord, Span},
     tags::Brief,
 };
@@ -35,7 +36,7 @@ pub struct Part {
     /// Who plays it.
     pub instrument: Instrument,
     /// What it is for.
-    pub(crate) role: Role,
+    pub role: Role,
     /// −1 left … 1 right.
     pub pan: f32,
     /// Level in decibels against the style's balance.
@@ -46,7 +47,7 @@ pub struct Part {
 
 /// What a part is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
+pub enum Role {
     /// The kit.
     Drums,
     /// Percussion beside the kit.
@@ -120,6 +121,8 @@ pub struct Settings {
     pub style_weight: f32,
     /// How closely time and dynamics follow the singer, 0..1.
     pub audio_weight: f32,
+    /// Who sings, for the range that is left free when nothing was sung on a pitch.
+    pub singer: Option<Singer>,
     /// Which take of the request this is, from 0: takes choose other variants.
     pub take: usize,
 }
@@ -142,7 +145,10 @@ impl Score {
             .iter()
             .find(|part| {
                 let piece_forbidden = part.instrument.is_percussion()
-                    && part.notes.iter().any(|note| super::drums::piece_traits(note.midi).is_some_and(|traits| brief.forbidden.meets(traits)));
+                    && part.notes.iter().any(|note| {
+                        super::drums::piece_traits(note.midi)
+                            .is_some_and(|traits| brief.forbidden.meets(traits))
+                    });
                 !brief.admits(part.instrument) || piece_forbidden
             })
             .map(|part| part.instrument)

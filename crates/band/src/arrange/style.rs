@@ -17,7 +17,10 @@ use crate::analysis::Vocabulary;
 /// The styles the band knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names say all there is; the tables say the rest")]
+#[expect(
+    missing_docs,
+    reason = "the names say all there is; the tables say the rest"
+)]
 pub enum StyleId {
     PopBallad,
     PopRock,
@@ -192,37 +195,72 @@ impl Piece {
 // Short constructors, so that a table reads like a table.
 
 /// A voice with its figures.
-pub(crate) const fn voice(role: Role, instruments: &'static [Instrument], level_db: f32, pan: f32, from: f32, figures: &'static [Figure]) -> Voice {
-    Voice { role, instruments, level_db, pan, from, figures }
+pub(crate) const fn voice(
+    role: Role,
+    instruments: &'static [Instrument],
+    level_db: f32,
+    pan: f32,
+    from: f32,
+    figures: &'static [Figure],
+) -> Voice {
+    Voice {
+        role,
+        instruments,
+        level_db,
+        pan,
+        from,
+        figures,
+    }
 }
 
 /// Strokes for an intensity.
 pub(crate) const fn beat(level: u8, strokes: &'static [(Piece, &'static str)]) -> Figure {
-    Figure { level, pattern: Pattern::Strokes(strokes) }
+    Figure {
+        level,
+        pattern: Pattern::Strokes(strokes),
+    }
 }
 
 /// A bass line for an intensity.
 pub(crate) const fn line(level: u8, pattern: &'static str) -> Figure {
-    Figure { level, pattern: Pattern::Bass(pattern) }
+    Figure {
+        level,
+        pattern: Pattern::Bass(pattern),
+    }
 }
 
 /// Chords for an intensity.
 pub(crate) const fn comp(level: u8, pattern: &'static str) -> Figure {
-    Figure { level, pattern: Pattern::Chords(pattern) }
+    Figure {
+        level,
+        pattern: Pattern::Chords(pattern),
+    }
 }
 
 /// Strumming for an intensity.
 pub(crate) const fn strum(level: u8, pattern: &'static str) -> Figure {
-    Figure { level, pattern: Pattern::Strum(pattern) }
+    Figure {
+        level,
+        pattern: Pattern::Strum(pattern),
+    }
 }
 
 /// Broken chords for an intensity.
 pub(crate) const fn pick(level: u8, pattern: &'static str) -> Figure {
-    Figure { level, pattern: Pattern::Pick(pattern) }
+    Figure {
+        level,
+        pattern: Pattern::Pick(pattern),
+    }
 }
 
 /// Held chords at every intensity.
-pub(crate) const HOLD: &[Figure] = &[Figure { level: 0, pattern: Pattern::Hold }];
+pub(crate) const HOLD: &[Figure] = &[Figure {
+    level: 0,
+    pattern: Pattern::Hold,
+}];
 
 /// Answers at every intensity.
-pub(crate) const ANSWER: &[Figure] = &[Figure { level: 0, pattern: Pattern::Answer }];
+pub(crate) const ANSWER: &[Figure] = &[Figure {
+    level: 0,
+    pattern: Pattern::Answer,
+}];

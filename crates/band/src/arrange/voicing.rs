@@ -1,6 +1,9 @@
 //! From chord symbols to notes: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
 
-use crate::analysis::{Analysis, Chord, Quality};
+use crate::{
+    accompany::Singer,
+    analysis::{Analysis, Chord, Quality},
+};
 
 /// A range of MIDI notes, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +15,10 @@ pub(super) struct Range {
 impl Range {
     /// The range moved by `semitones`.
     pub(super) fn moved(self, semitones: i8) -> Self {
-        Self { low: self.low.saturating_add_signed(semitones), high: self.high.saturating_add_signed(semitones) }
+        Self {
+            low: self.low.saturating_add_signed(semitones),
+            high: self.high.saturating_add_signed(semitones),
+        }
     }
 }
 
@@ -44,17 +50,28 @@ pub(super) fn is_chord_tone(chord: &Chord, midi: u8) -> bool {
     intervals(chord.quality).contains(&above) || midi % 12 == chord.bass % 12
 }
 
-/// Where the voice mostly lies (the middle 70 % of its sung time); the middle of the stave when nothing is sung.
-pub(super) fn sung_range(analysis: &Analysis) -> Range {
-    let mut notes: Vec<(u8, f64)> = analysis.notes.iter().map(|note| (note.midi, (note.offset_s - note.onset_s).max(0.01))).collect();
+/// Where the voice mostly lies (the middle 70 % of its sung time); a usual one when nothing is sung.
+pub(super) fn sung_range(analysis: &Analysis, singer: Option<Singer>) -> Range {
+    let mut notes: Vec<(u8, f64)> = analysis
+        .notes
+        .iter()
+        .map(|note| (note.midi, (note.offset_s - note.onset_s).max(0.01)))
+        .collect();
     notes.sort_by_key(|&(midi, _)| midi);
     let total: f64 = notes.iter().map(|&(_, length)| length).sum();
     let at = |share: f64| {
         let mut passed = 0.0;
-        notes.iter().find(|&&(_, length)| { passed += length; passed >= share * total }).map(|&(midi, _)| midi)
+        notes
+            .iter()
+            .find(|&&(_, length)| {
+                passed += length;
+                passed >= share * total
+            })
+            .map(|&(midi, _)| midi)
     };
     match (at(0.15), at(0.85)) {
         (Some(low), Some(high)) => Range { low, high },
+        _ if singer == Some(Singer::Male) => Range { low: 50, high: 60 },
         _ => Range { low: 62, high: 72 },
     }
 }
@@ -64,17 +81,29 @@ pub(super) fn comp_range(sung: Range) -> Range {
     let middle = (u16::from(sung.low) + u16::from(sung.high)) / 2;
     if middle >= 60 {
         let high = sung.low.clamp(60, 66);
-        Range { low: high - 14, high }
+        Range {
+            low: high - 14,
+            high,
+        }
     } else {
         let low = sung.high.clamp(56, 62);
-        Range { low, high: low + 14 }
+        Range {
+            low,
+            high: low + 14,
+        }
     }
 }
 
 /// The inversion of `chord` in `range` that moves least from `previous`, ascending, of at most `count` notes.
 ///
 /// Tones are left out in the order fifth, root (the bass has it), as players do.
-pub(super) fn nearest(chord: &Chord, range: Range, count: usize, previous: &[u8], open: bool) -> Vec<u8> {
+pub(super) fn nearest(
+    chord: &Chord,
+    range: Range,
+    count: usize,
+    previous: &[u8],
+    open: bool,
+) -> Vec<u8> {
     let mut tones: Vec<u8> = intervals(chord.quality).to_vec();
     if tones.len() > count {
         tones.retain(|&tone| tone != 7);
@@ -87,7 +116,9 @@ pub(super) fn nearest(chord: &Chord, range: Range, count: usize, previous: &[u8]
     let middle = (f32::from(range.low) + f32::from(range.high)) / 2.0;
     let mut best: Option<(f32, Vec<u8>)> = None;
     for bottom in range.low..=range.high {
-        let Some(first) = classes.iter().position(|&class| class == bottom % 12) else { continue };
+        let Some(first) = classes.iter().position(|&class| class == bottom % 12) else {
+            continue;
+        };
         let mut notes = vec![bottom];
         for step in 1..classes.len() {
             let class = classes[(first + step) % classes.len()];
@@ -103,13 +134,25 @@ pub(super) fn nearest(chord: &Chord, range: Range, count: usize, previous: &[u8]
         }
         let top = *notes.last().unwrap_or(&bottom);
         let lowest = notes[0];
-        let outside = f32::from(top.saturating_sub(range.high)) + f32::from(range.low.saturating_sub(lowest)) * 0.7;
+        let outside = f32::from(top.saturating_sub(range.high))
+            + f32::from(range.low.saturating_sub(lowest)) * 0.7;
         let centre = notes.iter().map(|&note| f32::from(note)).sum::<f32>() / notes.len() as f32;
-        let muddy: f32 = notes.windows(2).filter(|pair| pair[0] < 52 && pair[1] - pair[0] < 4).count() as f32;
+        let muddy: f32 = notes
+            .windows(2)
+            .filter(|pair| pair[0] < 52 && pair[1] - pair[0] < 4)
+            .count() as f32;
         let motion: f32 = if previous.is_empty() {
             0.0
         } else {
-            notes.iter().map(|&note| previous.iter().map(|&before| f32::from(note.abs_diff(before))).fold(f32::MAX, f32::min)).sum::<f32>()
+            notes
+                .iter()
+                .map(|&note| {
+                    previous
+                        .iter()
+                        .map(|&before| f32::from(note.abs_diff(before)))
+                        .fold(f32::MAX, f32::min)
+                })
+                .sum::<f32>()
                 + 0.5 * f32::from(top.abs_diff(previous[previous.len() - 1]))
         };
         let cost = motion + 2.5 * outside + 0.25 * (centre - middle).abs() + 4.0 * muddy;
@@ -131,7 +174,15 @@ pub(super) fn guitar_shape(chord: &Chord, fret: u8) -> Vec<u8> {
             let lowest = if number < 3 { chord.bass } else { chord.root };
             reach.into_iter().find(|note| note % 12 == lowest % 12)
         } else {
-            reach.into_iter().find(|note| is_chord_tone(&Chord { bass: chord.root, ..*chord }, *note) && !shape.contains(note))
+            reach.into_iter().find(|note| {
+                is_chord_tone(
+                    &Chord {
+                        bass: chord.root,
+                        ..*chord
+                    },
+                    *note,
+                ) && !shape.contains(note)
+            })
         };
         shape.extend(found);
     }
@@ -140,7 +191,10 @@ pub(super) fn guitar_shape(chord: &Chord, fret: u8) -> Vec<u8> {
 
 /// The same on a ukulele, which has no bass string.
 pub(super) fn ukulele_shape(chord: &Chord) -> Vec<u8> {
-    let mut shape: Vec<u8> = [60u8, 64, 67, 69].iter().filter_map(|&open| (open..=open + 4).find(|note| is_chord_tone(chord, *note))).collect();
+    let mut shape: Vec<u8> = [60u8, 64, 67, 69]
+        .iter()
+        .filter_map(|&open| (open..=open + 4).find(|note| is_chord_tone(chord, *note)))
+        .collect();
     shape.sort_unstable();
     shape.dedup();
     shape
@@ -148,7 +202,10 @@ pub(super) fn ukulele_shape(chord: &Chord) -> Vec<u8> {
 
 /// The note of pitch class `class` nearest to `near` within `range`.
 pub(super) fn nearest_note(class: u8, near: u8, range: Range) -> u8 {
-    (range.low..=range.high).filter(|note| note % 12 == class % 12).min_by_key(|note| note.abs_diff(near)).unwrap_or(range.low)
+    (range.low..=range.high)
+        .filter(|note| note % 12 == class % 12)
+        .min_by_key(|note| note.abs_diff(near))
+        .unwrap_or(range.low)
 }
 
 #[cfg(test)]
@@ -156,7 +213,11 @@ mod tests {
     use super::*;
 
     fn chord(root: u8, quality: Quality) -> Chord {
-        Chord { root, quality, bass: root }
+        Chord {
+            root,
+            quality,
+            bass: root,
+        }
     }
 
     #[test]
@@ -164,19 +225,41 @@ mod tests {
         let range = Range { low: 50, high: 65 };
         let mut before = nearest(&chord(0, Quality::Major), range, 4, &[], false);
         for root in [5, 7, 9, 2, 4, 0] {
-            let now = nearest(&chord(root, Quality::MinorSeventh), range, 4, &before, false);
+            let now = nearest(
+                &chord(root, Quality::MinorSeventh),
+                range,
+                4,
+                &before,
+                false,
+            );
             assert!(now.iter().all(|note| (48..=67).contains(note)), "{now:?}");
-            assert!(now.iter().all(|&note| is_chord_tone(&chord(root, Quality::MinorSeventh), note)), "{now:?}");
-            assert!(now.last().unwrap().abs_diff(*before.last().unwrap()) <= 7, "{before:?} → {now:?}");
+            assert!(
+                now.iter()
+                    .all(|&note| is_chord_tone(&chord(root, Quality::MinorSeventh), note)),
+                "{now:?}"
+            );
+            assert!(
+                now.last().unwrap().abs_diff(*before.last().unwrap()) <= 7,
+                "{before:?} → {now:?}"
+            );
             before = now;
         }
     }
 
     #[test]
     fn guitar_shapes_are_the_ones_players_know() {
-        assert_eq!(guitar_shape(&chord(4, Quality::Minor), 0), vec![40, 47, 52, 55, 59, 64]);
-        assert_eq!(guitar_shape(&chord(7, Quality::Major), 0), vec![43, 47, 50, 55, 59, 67]);
-        assert_eq!(guitar_shape(&chord(0, Quality::Major), 0), vec![48, 52, 55, 60, 64]);
+        assert_eq!(
+            guitar_shape(&chord(4, Quality::Minor), 0),
+            vec![40, 47, 52, 55, 59, 64]
+        );
+        assert_eq!(
+            guitar_shape(&chord(7, Quality::Major), 0),
+            vec![43, 47, 50, 55, 59, 67]
+        );
+        assert_eq!(
+            guitar_shape(&chord(0, Quality::Major), 0),
+            vec![48, 52, 55, 60, 64]
+        );
     }
 
     #[test]

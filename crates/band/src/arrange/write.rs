@@ -44,7 +44,16 @@ pub(crate) fn style_of(brief: &Brief, analysis: &Analysis, take: usize) -> Style
         _ => StyleId::PopRock,
     };
     let refused = |style: &StyleId| brief.refused_styles.contains(style);
-    [wish, StyleId::PopBallad, StyleId::PopRock, StyleId::IndieFolk].into_iter().chain(styles::ALL.iter().map(|style| style.id)).find(|style| !refused(style)).unwrap_or(wish)
+    [
+        wish,
+        StyleId::PopBallad,
+        StyleId::PopRock,
+        StyleId::IndieFolk,
+    ]
+    .into_iter()
+    .chain(styles::ALL.iter().map(|style| style.id))
+    .find(|style| !refused(style))
+    .unwrap_or(wish)
 }
 
 impl StyleId {
@@ -65,12 +74,28 @@ impl StyleId {
 }
 
 /// Writes the score. The same arguments give the same score; every instrument in it is admitted by `brief`.
-pub fn arrange(analysis: &Analysis, chords: &[ChordSpan], brief: &Brief, settings: &Settings, seed: u64) -> Score {
+pub fn arrange(
+    analysis: &Analysis,
+    chords: &[ChordSpan],
+    brief: &Brief,
+    settings: &Settings,
+    seed: u64,
+) -> Score {
     let style = styles::table(style_of(brief, analysis, settings.take));
-    let swing = if brief.refused_effects.swing { Swing::Straight } else { style.swing };
+    let swing = if brief.refused_effects.swing {
+        Swing::Straight
+    } else {
+        style.swing
+    };
     // A style that holds strongly keeps its own dynamics.
     let follow = settings.audio_weight * (1.2 - 0.4 * settings.style_weight).min(1.0);
-    let bars = bars(analysis, style, swing, settings.audio_weight, brief.nudge.energy);
+    let bars = bars(
+        analysis,
+        style,
+        swing,
+        settings.audio_weight,
+        brief.nudge.energy,
+    );
     let last_start_s = bars.last().map_or(0.0, Bar::start_s);
     let length_s = analysis.duration_s.max(last_start_s) + TAIL_S;
     let mut sheet = Sheet {
@@ -79,7 +104,7 @@ pub fn arrange(analysis: &Analysis, chords: &[ChordSpan], brief: &Brief, setting
         style,
         harmony: harmony_by_beat(analysis, chords, style),
         bars,
-        sung: sung_range(analysis),
+        sung: sung_range(analysis, settings.singer),
         slots_in_bar: slots_in_bar(analysis.metre),
         length_s,
         seed,
@@ -97,7 +122,13 @@ pub fn arrange(analysis: &Analysis, chords: &[ChordSpan], brief: &Brief, setting
         };
         tidy(&mut notes, length_s);
         if !notes.is_empty() {
-            parts.push(Part { instrument: seat.instrument, role: seat.role, pan: seat.pan, level_db: seat.level_db, notes });
+            parts.push(Part {
+                instrument: seat.instrument,
+                role: seat.role,
+                pan: seat.pan,
+                level_db: seat.level_db,
+                notes,
+            });
         }
     }
     let (decay_s, wet) = style.room;
@@ -106,18 +137,34 @@ pub fn arrange(analysis: &Analysis, chords: &[ChordSpan], brief: &Brief, setting
         style: style.id,
         parts,
         length_s,
-        tuning_cents: if analysis.tuning_cents.is_finite() { analysis.tuning_cents.clamp(-50.0, 50.0) } else { 0.0 },
+        tuning_cents: if analysis.tuning_cents.is_finite() {
+            analysis.tuning_cents.clamp(-50.0, 50.0)
+        } else {
+            0.0
+        },
         final_chord_s: last_start_s,
         chords: sheet.chords_as_played(),
         room: Room {
             decay_s: decay_s * (1.0 + 0.5 * nudge.space.max(0.0)),
-            wet: if brief.refused_effects.reverb { 0.0 } else { (wet * (1.0 + 0.8 * nudge.space)).clamp(0.02, 0.65) },
-            delay: if brief.refused_effects.delay { 0.0 } else { (style.delay * (1.0 + nudge.space)).clamp(0.0, 0.5) },
+            wet: if brief.refused_effects.reverb {
+                0.0
+            } else {
+                (wet * (1.0 + 0.8 * nudge.space)).clamp(0.02, 0.65)
+            },
+            delay: if brief.refused_effects.delay {
+                0.0
+            } else {
+                (style.delay * (1.0 + nudge.space)).clamp(0.0, 0.5)
+            },
             delay_s: (60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * 0.75).clamp(0.12, 0.9) as f32,
         },
         finish: Finish {
             brightness: (style.finish.0 + 0.6 * nudge.brightness).clamp(-1.0, 1.0),
-            grit: if brief.refused_effects.grit { 0.0 } else { (style.finish.1 + 0.5 * nudge.grit).clamp(0.0, 0.8) },
+            grit: if brief.refused_effects.grit {
+                0.0
+            } else {
+                (style.finish.1 + 0.5 * nudge.grit).clamp(0.0, 0.8)
+            },
             duck_db: 2.0,
         },
         voice: analysis.phrases.clone(),
@@ -126,10 +173,18 @@ pub fn arrange(analysis: &Analysis, chords: &[ChordSpan], brief: &Brief, setting
 
 /// Drops what lies outside the song, keeps every value in its range, and sorts.
 fn tidy(notes: &mut Vec<ScoreNote>, length_s: f64) {
-    notes.retain(|note| note.start_s.is_finite() && note.length_s.is_finite() && note.start_s > -0.03 && note.start_s < length_s && note.length_s > 0.0);
+    notes.retain(|note| {
+        note.start_s.is_finite()
+            && note.length_s.is_finite()
+            && note.start_s > -0.03
+            && note.start_s < length_s
+            && note.length_s > 0.0
+    });
     for note in notes.iter_mut() {
         note.start_s = note.start_s.max(0.0);
-        note.length_s = note.length_s.clamp(0.02, (length_s - note.start_s).max(0.02));
+        note.length_s = note
+            .length_s
+            .clamp(0.02, (length_s - note.start_s).max(0.02));
         note.velocity = note.velocity.clamp(0.05, 1.0);
         note.midi = note.midi.clamp(12, 108);
     }
@@ -142,7 +197,10 @@ fn harmony_by_beat(analysis: &Analysis, chords: &[ChordSpan], style: &Style) -> 
     let mut found: Vec<Option<Chord>> = vec![None; count];
     for span in chords {
         let end = (span.first_beat + span.beats).min(count);
-        for slot in found.get_mut(span.first_beat.min(count)..end).unwrap_or_default() {
+        for slot in found
+            .get_mut(span.first_beat.min(count)..end)
+            .unwrap_or_default()
+        {
             *slot = Some(span.chord);
         }
     }
@@ -172,22 +230,46 @@ fn tonic(analysis: &Analysis, style: &Style) -> Chord {
         (Mode::Major, Vocabulary::Triads) => Quality::Major,
         (Mode::Minor, _) => Quality::Minor,
     };
-    Chord { root, quality, bass: root }
+    Chord {
+        root,
+        quality,
+        bass: root,
+    }
 }
 
 /// I V vi IV, or i VI III VII, a bar each, for a vocal in which no chord was found.
 fn plain_cadence(analysis: &Analysis, tonic: &Chord, count: usize) -> Vec<Chord> {
     let steps: [(u8, Quality); 4] = match analysis.key.mode {
-        Mode::Major => [(0, tonic.quality), (7, Quality::Major), (9, Quality::Minor), (5, Quality::Major)],
-        Mode::Minor => [(0, tonic.quality), (8, Quality::Major), (3, Quality::Major), (10, Quality::Major)],
+        Mode::Major => [
+            (0, tonic.quality),
+            (7, Quality::Major),
+            (9, Quality::Minor),
+            (5, Quality::Major),
+        ],
+        Mode::Minor => [
+            (0, tonic.quality),
+            (8, Quality::Major),
+            (3, Quality::Major),
+            (10, Quality::Major),
+        ],
     };
     let mut bar = 0;
     (0..count)
         .map(|beat| {
-            bar += usize::from(beat > 0 && analysis.beats.get(beat).is_some_and(|beat| beat.position == 0));
+            bar += usize::from(
+                beat > 0
+                    && analysis
+                        .beats
+                        .get(beat)
+                        .is_some_and(|beat| beat.position == 0),
+            );
             let (step, quality) = steps[bar % 4];
             let root = (tonic.root + step) % 12;
-            Chord { root, quality, bass: root }
+            Chord {
+                root,
+                quality,
+                bass: root,
+            }
         })
         .collect()
 }
@@ -213,7 +295,11 @@ impl Sheet<'_> {
         if bar.kind == Place::Final {
             return tonic(self.analysis, self.style);
         }
-        let beat = bar.slots.get(slot).or(bar.slots.last()).map_or(0, |slot| slot.beat);
+        let beat = bar
+            .slots
+            .get(slot)
+            .or(bar.slots.last())
+            .map_or(0, |slot| slot.beat);
         self.harmony[beat.min(self.harmony.len() - 1)]
     }
 
@@ -232,7 +318,10 @@ impl Sheet<'_> {
     pub(super) fn plays(&self, seat: &Seat, bar: &Bar) -> bool {
         match bar.kind {
             // Alone before the singer: the harmony, softly.
-            Place::LeadIn => matches!(seat.role, Role::Comp | Role::Pad | Role::Figure) && seat.from <= bar.energy,
+            Place::LeadIn => {
+                matches!(seat.role, Role::Comp | Role::Pad | Role::Figure)
+                    && seat.from <= bar.energy
+            }
             Place::Song => seat.from <= bar.energy,
             Place::Final => true,
         }
@@ -240,17 +329,40 @@ impl Sheet<'_> {
 
     /// The figure that a seat plays in bar `number`: the fullest that the intensity allows, one variant through a section, now and
     /// then another at the end of four bars.
-    pub(super) fn figure(&self, seat: &Seat, part: usize, number: usize) -> Option<&'static Pattern> {
+    pub(super) fn figure(
+        &self,
+        seat: &Seat,
+        part: usize,
+        number: usize,
+    ) -> Option<&'static Pattern> {
         let bar = &self.bars[number];
         let triple = matches!(self.analysis.metre, Metre::ThreeFour | Metre::SixEight);
-        let strummed = matches!(seat.figures.last().map(|figure| &figure.pattern), Some(Pattern::Strum(_) | Pattern::Pick(_)))
-            && super::chords::is_strummed(seat.instrument);
-        let figures: &'static [Figure] = if triple { styles::triple_figures(self.style.feel, seat.role, self.analysis.metre, strummed) } else { seat.figures };
-        let level = figures.iter().map(|figure| figure.level).filter(|&level| level <= bar.level()).max().or_else(|| figures.iter().map(|figure| figure.level).min())?;
-        let variants: Vec<&'static Figure> = figures.iter().filter(|figure| figure.level == level).collect();
-        let mut chance = Chance::new(self.seed, &[11, part as u64, bar.section as u64, u64::from(level)]);
+        let strummed = matches!(
+            seat.figures.last().map(|figure| &figure.pattern),
+            Some(Pattern::Strum(_) | Pattern::Pick(_))
+        ) && super::chords::is_strummed(seat.instrument);
+        let figures: &'static [Figure] = if triple {
+            styles::triple_figures(self.style.feel, seat.role, self.analysis.metre, strummed)
+        } else {
+            seat.figures
+        };
+        let level = figures
+            .iter()
+            .map(|figure| figure.level)
+            .filter(|&level| level <= bar.level())
+            .max()
+            .or_else(|| figures.iter().map(|figure| figure.level).min())?;
+        let variants: Vec<&'static Figure> = figures
+            .iter()
+            .filter(|figure| figure.level == level)
+            .collect();
+        let mut chance = Chance::new(
+            self.seed,
+            &[11, part as u64, bar.section as u64, u64::from(level)],
+        );
         let mut choice = chance.below(variants.len());
-        let turns = number % 4 == 3 && Chance::new(self.seed, &[12, part as u64, number as u64]).happens(0.3);
+        let turns = number % 4 == 3
+            && Chance::new(self.seed, &[12, part as u64, number as u64]).happens(0.3);
         if turns && variants.len() > 1 {
             choice = (choice + 1) % variants.len();
         }
@@ -264,7 +376,11 @@ impl Sheet<'_> {
         if marks.is_empty() {
             return Vec::new();
         }
-        let shift = if marks.len() > self.slots_in_bar { (number % 2) * self.slots_in_bar } else { 0 };
+        let shift = if marks.len() > self.slots_in_bar {
+            (number % 2) * self.slots_in_bar
+        } else {
+            0
+        };
         let mark_at = |slot: usize| marks[(bar.slots[slot].index + shift) % marks.len()];
         let mut events: Vec<Event> = Vec::new();
         let mut sounding = false;
@@ -279,7 +395,13 @@ impl Sheet<'_> {
                     if let (true, Some(last)) = (sounding, events.last_mut()) {
                         if renew && last.chord != chord {
                             let mark = last.mark;
-                            events.push(Event { slot, mark, start_s, end_s, chord });
+                            events.push(Event {
+                                slot,
+                                mark,
+                                start_s,
+                                end_s,
+                                chord,
+                            });
                         } else {
                             last.end_s = end_s;
                         }
@@ -287,7 +409,13 @@ impl Sheet<'_> {
                 }
                 _ => {
                     sounding = true;
-                    events.push(Event { slot, mark, start_s, end_s, chord });
+                    events.push(Event {
+                        slot,
+                        mark,
+                        start_s,
+                        end_s,
+                        chord,
+                    });
                 }
             }
         }
@@ -305,10 +433,20 @@ impl Sheet<'_> {
         for bar in &self.bars {
             for slot in 0..bar.slots.len() {
                 let chord = self.chord(bar, slot);
-                let end_s = if bar.kind == Place::Final { self.length_s } else { bar.time(slot + 1) };
+                let end_s = if bar.kind == Place::Final {
+                    self.length_s
+                } else {
+                    bar.time(slot + 1)
+                };
                 match spans.last_mut() {
                     Some((span, last)) if *last == chord => span.end_s = end_s,
-                    _ => spans.push((Span { start_s: bar.time(slot), end_s }, chord)),
+                    _ => spans.push((
+                        Span {
+                            start_s: bar.time(slot),
+                            end_s,
+                        },
+                        chord,
+                    )),
                 }
             }
         }

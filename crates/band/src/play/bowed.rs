@@ -26,16 +26,66 @@ pub(super) struct Bank {
     pub(super) ring_s: f32,
 }
 
-pub(super) const STRINGS: Bank =
-    Bank { saws: 3, spread_cents: 9.0, attack_s: 0.16, release_s: 0.35, rest_hz: 900.0, open_hz: 1500.0, opening_s: 0.4, q: 0.6, vibrato_cents: 7.0, ring_s: f32::INFINITY };
-pub(super) const BRASS: Bank =
-    Bank { saws: 2, spread_cents: 5.0, attack_s: 0.05, release_s: 0.12, rest_hz: 420.0, open_hz: 1900.0, opening_s: 0.12, q: 0.7, vibrato_cents: 3.0, ring_s: f32::INFINITY };
-pub(super) const PAD: Bank =
-    Bank { saws: 3, spread_cents: 13.0, attack_s: 0.3, release_s: 0.7, rest_hz: 550.0, open_hz: 800.0, opening_s: 1.2, q: 0.7, vibrato_cents: 2.0, ring_s: f32::INFINITY };
-pub(super) const PLUCK: Bank =
-    Bank { saws: 2, spread_cents: 7.0, attack_s: 0.003, release_s: 0.15, rest_hz: 380.0, open_hz: 2600.0, opening_s: -0.25, q: 0.9, vibrato_cents: 0.0, ring_s: 0.9 };
-pub(super) const LEAD: Bank =
-    Bank { saws: 2, spread_cents: 8.0, attack_s: 0.015, release_s: 0.15, rest_hz: 1000.0, open_hz: 1500.0, opening_s: -0.6, q: 0.9, vibrato_cents: 9.0, ring_s: f32::INFINITY };
+pub(super) const STRINGS: Bank = Bank {
+    saws: 3,
+    spread_cents: 9.0,
+    attack_s: 0.16,
+    release_s: 0.35,
+    rest_hz: 900.0,
+    open_hz: 1500.0,
+    opening_s: 0.4,
+    q: 0.6,
+    vibrato_cents: 7.0,
+    ring_s: f32::INFINITY,
+};
+pub(super) const BRASS: Bank = Bank {
+    saws: 2,
+    spread_cents: 5.0,
+    attack_s: 0.05,
+    release_s: 0.12,
+    rest_hz: 420.0,
+    open_hz: 1900.0,
+    opening_s: 0.12,
+    q: 0.7,
+    vibrato_cents: 3.0,
+    ring_s: f32::INFINITY,
+};
+pub(super) const PAD: Bank = Bank {
+    saws: 3,
+    spread_cents: 13.0,
+    attack_s: 0.3,
+    release_s: 0.7,
+    rest_hz: 550.0,
+    open_hz: 800.0,
+    opening_s: 1.2,
+    q: 0.7,
+    vibrato_cents: 2.0,
+    ring_s: f32::INFINITY,
+};
+pub(super) const PLUCK: Bank = Bank {
+    saws: 2,
+    spread_cents: 7.0,
+    attack_s: 0.003,
+    release_s: 0.15,
+    rest_hz: 380.0,
+    open_hz: 2600.0,
+    opening_s: -0.25,
+    q: 0.9,
+    vibrato_cents: 0.0,
+    ring_s: 0.9,
+};
+pub(super) const LEAD: Bank = Bank {
+    saws: 2,
+    spread_cents: 8.0,
+    attack_s: 0.015,
+    release_s: 0.15,
+    rest_hz: 1000.0,
+    open_hz: 1500.0,
+    opening_s: -0.6,
+    q: 0.9,
+    vibrato_cents: 9.0,
+    ring_s: f32::INFINITY,
+};
 
 /// Frames between two looks at filter and pitch: moves are slow, the tangent is not.
 const CONTROL_FRAMES: usize = 32;
@@ -46,7 +96,11 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
     let envelope = Envelope::new(kind.attack_s, kind.release_s, strike.held, rate);
     out.reset(envelope.frames());
     let mut noise = Noise::new(strike.seed);
-    let fall = if kind.ring_s.is_finite() { decay_per_frame(kind.ring_s, rate) } else { 1.0 };
+    let fall = if kind.ring_s.is_finite() {
+        decay_per_frame(kind.ring_s, rate)
+    } else {
+        1.0
+    };
     let total = kind.saws * 2;
     for side in 0..2 {
         // Each player has a pitch of his own, evenly spread so that no two notes beat alike.
@@ -54,7 +108,10 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
             .map(|player| {
                 let place = (player * 2 + side) as f32 / (total - 1).max(1) as f32 * 2.0 - 1.0;
                 let cents = kind.spread_cents * (place + 0.25 * noise.next());
-                ((cents / 1200.0).exp2() * strike.hz / rate, noise.next() * 0.5 + 0.5)
+                (
+                    (cents / 1200.0).exp2() * strike.hz / rate,
+                    noise.next() * 0.5 + 0.5,
+                )
             })
             .collect();
         let mut filter = Filter::new(kind.rest_hz, kind.q, rate);
@@ -63,13 +120,29 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
         let vibrato_hz = 5.0 + 0.5 * noise.next();
         let mut level = 0.22 * strike.velocity / (kind.saws as f32).sqrt();
         let mut bend = 1.0;
-        let channel = if side == 0 { &mut out.left } else { &mut out.right };
+        let channel = if side == 0 {
+            &mut out.left
+        } else {
+            &mut out.right
+        };
         for (frame, sample) in channel.iter_mut().enumerate() {
             if frame % CONTROL_FRAMES == 0 {
                 let seconds = frame as f32 / rate;
-                let share = if kind.opening_s > 0.0 { (seconds / kind.opening_s).min(1.0) } else { (seconds / kind.opening_s * 2.0).exp() };
-                filter.tune((kind.rest_hz + kind.open_hz * share * strike.velocity + strike.hz * 0.8).min(6500.0), kind.q, rate);
-                let wave = sine(advance(&mut vibrato, vibrato_hz * CONTROL_FRAMES as f32 / rate));
+                let share = if kind.opening_s > 0.0 {
+                    (seconds / kind.opening_s).min(1.0)
+                } else {
+                    (seconds / kind.opening_s * 2.0).exp()
+                };
+                filter.tune(
+                    (kind.rest_hz + kind.open_hz * share * strike.velocity + strike.hz * 0.8)
+                        .min(6500.0),
+                    kind.q,
+                    rate,
+                );
+                let wave = sine(advance(
+                    &mut vibrato,
+                    vibrato_hz * CONTROL_FRAMES as f32 / rate,
+                ));
                 let depth = kind.vibrato_cents * ((seconds - 0.2) * 2.0).clamp(0.0, 1.0);
                 bend = 1.0 + wave * depth * 0.000_578;
             }
@@ -96,12 +169,19 @@ pub(super) fn synth_bass(strike: &Strike, out: &mut Scratch) {
     for (frame, sample) in out.left.iter_mut().enumerate() {
         if frame % CONTROL_FRAMES == 0 {
             let seconds = frame as f32 / rate;
-            filter.tune(180.0 + strike.hz * 1.5 + 1100.0 * strike.velocity * (-seconds * 7.0).exp(), 1.0, rate);
+            filter.tune(
+                180.0 + strike.hz * 1.5 + 1100.0 * strike.velocity * (-seconds * 7.0).exp(),
+                1.0,
+                rate,
+            );
         }
         let first = saw(advance(&mut one, step), step);
         let second = saw(advance(&mut other, step), step);
         let body = filter.low(0.55 * first - 0.25 * second);
-        *sample = (body + 0.5 * sine(advance(&mut pure, step))) * 0.4 * strike.velocity * envelope.at(frame);
+        *sample = (body + 0.5 * sine(advance(&mut pure, step)))
+            * 0.4
+            * strike.velocity
+            * envelope.at(frame);
     }
     out.to_both();
 }
@@ -117,7 +197,8 @@ pub(super) fn sub_bass(strike: &Strike, out: &mut Scratch) {
     for (frame, sample) in out.left.iter_mut().enumerate() {
         let drop = 1.0 + 0.35 * (-(frame as f32) / (0.012 * rate)).exp();
         let here = advance(&mut phase, strike.hz * drop / rate);
-        let tone = sine(here) + 0.18 * sine((here * 2.0).fract()) + 0.1 * sine((here * 3.0).fract());
+        let tone =
+            sine(here) + 0.18 * sine((here * 2.0).fract()) + 0.1 * sine((here * 3.0).fract());
         *sample = tone * level * envelope.at(frame);
         level *= fall;
     }

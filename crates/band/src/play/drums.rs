@@ -21,15 +21,27 @@ pub(super) struct Kit {
 impl Kit {
     /// A kit for `instrument`, with its own chance.
     pub(super) fn new(instrument: Instrument, seed: u64, rate: f32) -> Self {
-        Self { instrument, rate, seed, made: BTreeMap::new() }
+        Self {
+            instrument,
+            rate,
+            seed,
+            made: BTreeMap::new(),
+        }
     }
 
     /// The samples of a stroke, already at its force.
     pub(super) fn stroke(&mut self, midi: u8, velocity: f32, variant: u8) -> (&[f32], f32) {
-        let layer = if velocity < 0.55 { 0u8 } else { u8::from(velocity >= 0.82) + 1 };
+        let layer = if velocity < 0.55 {
+            0u8
+        } else {
+            u8::from(velocity >= 0.82) + 1
+        };
         let (instrument, rate, seed) = (self.instrument, self.rate, self.seed);
         let made = self.made.entry((midi, layer, variant)).or_insert_with(|| {
-            let mut chance = Chance::new(seed, &[61, u64::from(midi), u64::from(layer), u64::from(variant)]);
+            let mut chance = Chance::new(
+                seed,
+                &[61, u64::from(midi), u64::from(layer), u64::from(variant)],
+            );
             let force = [0.42, 0.7, 0.95][usize::from(layer)];
             let mut samples = piece(instrument, midi, force, &mut chance, rate);
             ease_out(&mut samples, rate);
@@ -78,12 +90,43 @@ fn piece(instrument: Instrument, midi: u8, force: f32, chance: &mut Chance, rate
         36 if machine => thump(rate, 0.42, 48.0, 140.0, 0.035, 0.25 * force, &mut noise),
         36 => thump(rate, 0.3, 54.0 * tune, 78.0, 0.022, 0.4 * force, &mut noise),
         38 if brushes => hiss(rate, 0.16, 0.006, 0.10, (900.0, 5200.0), 0.5, &mut noise),
-        38 if machine => snare(rate, 0.28, &[(190.0, 0.5, 0.11), (330.0, 0.25, 0.07)], (1100.0, 7500.0), 0.17, 0.55, &mut noise),
-        38 => snare(rate, 0.3, &[(186.0 * tune, 0.5, 0.16), (332.0 * tune, 0.3, 0.1), (520.0 * tune, 0.1, 0.06)], (900.0, 6500.0 * (0.6 + 0.4 * force)), 0.19, 0.5, &mut noise),
-        37 => snare(rate, 0.12, &[(430.0 * tune, 0.45, 0.04), (1680.0 * tune, 0.3, 0.03)], (1500.0, 5000.0), 0.02, 0.2, &mut noise),
+        38 if machine => snare(
+            rate,
+            0.28,
+            &[(190.0, 0.5, 0.11), (330.0, 0.25, 0.07)],
+            (1100.0, 7500.0),
+            0.17,
+            0.55,
+            &mut noise,
+        ),
+        38 => snare(
+            rate,
+            0.3,
+            &[
+                (186.0 * tune, 0.5, 0.16),
+                (332.0 * tune, 0.3, 0.1),
+                (520.0 * tune, 0.1, 0.06),
+            ],
+            (900.0, 6500.0 * (0.6 + 0.4 * force)),
+            0.19,
+            0.5,
+            &mut noise,
+        ),
+        37 => snare(
+            rate,
+            0.12,
+            &[(430.0 * tune, 0.45, 0.04), (1680.0 * tune, 0.3, 0.03)],
+            (1500.0, 5000.0),
+            0.02,
+            0.2,
+            &mut noise,
+        ),
         39 => clap(rate, &mut noise),
         42 => hats(rate, 0.055, tune, machine, &mut noise),
-        44 => hats(rate, 0.07, tune, machine, &mut noise).into_iter().map(|sample| sample * 0.7).collect(),
+        44 => hats(rate, 0.07, tune, machine, &mut noise)
+            .into_iter()
+            .map(|sample| sample * 0.7)
+            .collect(),
         46 => hats(rate, 0.34, tune, machine, &mut noise),
         45 => thump(rate, 0.5, 82.0 * tune, 60.0, 0.05, 0.12, &mut noise),
         47 => thump(rate, 0.42, 118.0 * tune, 70.0, 0.045, 0.12, &mut noise),
@@ -93,15 +136,55 @@ fn piece(instrument: Instrument, midi: u8, force: f32, chance: &mut Chance, rate
         27 => hiss(rate, 0.34, 0.12, 0.2, (1600.0, 5200.0), 0.35, &mut noise),
         54 => jingle(rate, tune, &mut noise),
         70 => hiss(rate, 0.09, 0.022, 0.05, (4200.0, 8200.0), 0.6, &mut noise),
-        63 => snare(rate, 0.3, &[(312.0 * tune, 0.8, 0.2), (705.0 * tune, 0.2, 0.05)], (900.0, 3000.0), 0.015, 0.25, &mut noise),
-        64 => snare(rate, 0.36, &[(196.0 * tune, 0.8, 0.26), (450.0 * tune, 0.2, 0.06)], (700.0, 2500.0), 0.015, 0.2, &mut noise),
-        56 => snare(rate, 0.3, &[(562.0, 0.5, 0.22), (845.0, 0.45, 0.2), (1690.0, 0.12, 0.1)], (1000.0, 3000.0), 0.01, 0.08, &mut noise),
-        _ => snare(rate, 0.12, &[(2480.0 * tune, 0.6, 0.07), (3710.0 * tune, 0.12, 0.03)], (2000.0, 5000.0), 0.004, 0.1, &mut noise),
+        63 => snare(
+            rate,
+            0.3,
+            &[(312.0 * tune, 0.8, 0.2), (705.0 * tune, 0.2, 0.05)],
+            (900.0, 3000.0),
+            0.015,
+            0.25,
+            &mut noise,
+        ),
+        64 => snare(
+            rate,
+            0.36,
+            &[(196.0 * tune, 0.8, 0.26), (450.0 * tune, 0.2, 0.06)],
+            (700.0, 2500.0),
+            0.015,
+            0.2,
+            &mut noise,
+        ),
+        56 => snare(
+            rate,
+            0.3,
+            &[(562.0, 0.5, 0.22), (845.0, 0.45, 0.2), (1690.0, 0.12, 0.1)],
+            (1000.0, 3000.0),
+            0.01,
+            0.08,
+            &mut noise,
+        ),
+        _ => snare(
+            rate,
+            0.12,
+            &[(2480.0 * tune, 0.6, 0.07), (3710.0 * tune, 0.12, 0.03)],
+            (2000.0, 5000.0),
+            0.004,
+            0.1,
+            &mut noise,
+        ),
     }
 }
 
 /// A skin: a sine that falls in pitch, and the beater.
-fn thump(rate: f32, seconds: f32, hz: f32, drop_hz: f32, drop_s: f32, click: f32, noise: &mut Noise) -> Vec<f32> {
+fn thump(
+    rate: f32,
+    seconds: f32,
+    hz: f32,
+    drop_hz: f32,
+    drop_s: f32,
+    click: f32,
+    noise: &mut Noise,
+) -> Vec<f32> {
     let frames = (seconds * rate) as usize;
     let fall = decay_per_frame(seconds * 0.9, rate);
     let click_fall = decay_per_frame(0.012, rate);
@@ -122,12 +205,23 @@ fn thump(rate: f32, seconds: f32, hz: f32, drop_hz: f32, drop_s: f32, click: f32
 }
 
 /// Modes (hertz, level, decay) and wires.
-fn snare(rate: f32, seconds: f32, modes: &[(f32, f32, f32)], wires_hz: (f32, f32), wires_s: f32, wires: f32, noise: &mut Noise) -> Vec<f32> {
+fn snare(
+    rate: f32,
+    seconds: f32,
+    modes: &[(f32, f32, f32)],
+    wires_hz: (f32, f32),
+    wires_s: f32,
+    wires: f32,
+    noise: &mut Noise,
+) -> Vec<f32> {
     let mut skin = Partials::new();
     for &(hz, level, decay_s) in modes {
         skin.add(hz, level, decay_s * 2.0, 0.0, rate);
     }
-    let (mut high, mut low) = (Filter::new(wires_hz.0, 0.7, rate), Filter::new(wires_hz.1, 0.6, rate));
+    let (mut high, mut low) = (
+        Filter::new(wires_hz.0, 0.7, rate),
+        Filter::new(wires_hz.1, 0.6, rate),
+    );
     let fall = decay_per_frame(wires_s * 1.6, rate);
     let mut level = wires;
     (0..(seconds * rate) as usize)
@@ -147,8 +241,21 @@ fn clap(rate: f32, noise: &mut Noise) -> Vec<f32> {
     (0..(0.26 * rate) as usize)
         .map(|frame| {
             let now = frame as f32 / rate;
-            let hands: f32 = [0.0, 0.011, 0.021].iter().map(|&start| if now >= start { (-(now - start) * 260.0).exp() } else { 0.0 }).sum();
-            let tail = if now >= 0.024 { 0.55 * (-(now - 0.024) * 24.0).exp() } else { 0.0 };
+            let hands: f32 = [0.0, 0.011, 0.021]
+                .iter()
+                .map(|&start| {
+                    if now >= start {
+                        (-(now - start) * 260.0).exp()
+                    } else {
+                        0.0
+                    }
+                })
+                .sum();
+            let tail = if now >= 0.024 {
+                0.55 * (-(now - 0.024) * 24.0).exp()
+            } else {
+                0.0
+            };
             low.low(band.band(noise.next())) * (hands + tail) * 0.9
         })
         .collect()
@@ -157,10 +264,22 @@ fn clap(rate: f32, noise: &mut Noise) -> Vec<f32> {
 /// Two cymbals: noise above, a cluster of inharmonic tones within.
 fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) -> Vec<f32> {
     let mut metal = Partials::new();
-    for (number, hz) in [3140.0, 4233.0, 5107.0, 6021.0, 7389.0, 8473.0].into_iter().enumerate() {
-        metal.add(hz * tune, if machine { 0.07 } else { 0.035 }, decay_s * 2.2, number as f32 * 0.17, rate);
+    for (number, hz) in [3140.0, 4233.0, 5107.0, 6021.0, 7389.0, 8473.0]
+        .into_iter()
+        .enumerate()
+    {
+        metal.add(
+            hz * tune,
+            if machine { 0.07 } else { 0.035 },
+            decay_s * 2.2,
+            number as f32 * 0.17,
+            rate,
+        );
     }
-    let (mut high, mut low) = (Filter::new(6200.0, 0.8, rate), Filter::new(10_500.0, 0.6, rate));
+    let (mut high, mut low) = (
+        Filter::new(6200.0, 0.8, rate),
+        Filter::new(10_500.0, 0.6, rate),
+    );
     let fall = decay_per_frame(decay_s * 2.4, rate);
     let mut level = 0.42;
     (0..((decay_s * 2.4 + 0.02) * rate) as usize)
@@ -174,7 +293,10 @@ fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) ->
 }
 
 fn crash(rate: f32, noise: &mut Noise) -> Vec<f32> {
-    let (mut high, mut low) = (Filter::new(2400.0, 0.6, rate), Filter::new(9500.0, 0.6, rate));
+    let (mut high, mut low) = (
+        Filter::new(2400.0, 0.6, rate),
+        Filter::new(9500.0, 0.6, rate),
+    );
     (0..(2.2 * rate) as usize)
         .map(|frame| {
             let now = frame as f32 / rate;
@@ -189,10 +311,23 @@ fn crash(rate: f32, noise: &mut Noise) -> Vec<f32> {
 
 fn ride(rate: f32, tune: f32, force: f32, noise: &mut Noise) -> Vec<f32> {
     let mut metal = Partials::new();
-    for (number, (hz, level)) in [(1020.0, 0.05), (2137.0, 0.06), (3211.0, 0.07), (4373.0, 0.05), (5519.0, 0.04), (7043.0, 0.025)].into_iter().enumerate() {
+    for (number, (hz, level)) in [
+        (1020.0, 0.05),
+        (2137.0, 0.06),
+        (3211.0, 0.07),
+        (4373.0, 0.05),
+        (5519.0, 0.04),
+        (7043.0, 0.025),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         metal.add(hz * tune, level, 1.5, number as f32 * 0.23, rate);
     }
-    let (mut high, mut low) = (Filter::new(4200.0, 0.7, rate), Filter::new(9000.0, 0.6, rate));
+    let (mut high, mut low) = (
+        Filter::new(4200.0, 0.7, rate),
+        Filter::new(9000.0, 0.6, rate),
+    );
     (0..(1.3 * rate) as usize)
         .map(|frame| {
             let now = frame as f32 / rate;
@@ -219,12 +354,27 @@ fn jingle(rate: f32, tune: f32, noise: &mut Noise) -> Vec<f32> {
 }
 
 /// Shaped noise: a rise, a fall, a band.
-fn hiss(rate: f32, seconds: f32, rise_s: f32, fall_s: f32, band_hz: (f32, f32), level: f32, noise: &mut Noise) -> Vec<f32> {
-    let (mut high, mut low) = (Filter::new(band_hz.0, 0.7, rate), Filter::new(band_hz.1, 0.7, rate));
+fn hiss(
+    rate: f32,
+    seconds: f32,
+    rise_s: f32,
+    fall_s: f32,
+    band_hz: (f32, f32),
+    level: f32,
+    noise: &mut Noise,
+) -> Vec<f32> {
+    let (mut high, mut low) = (
+        Filter::new(band_hz.0, 0.7, rate),
+        Filter::new(band_hz.1, 0.7, rate),
+    );
     (0..(seconds * rate) as usize)
         .map(|frame| {
             let now = frame as f32 / rate;
-            let shape = if now < rise_s { now / rise_s } else { (-(now - rise_s) / fall_s * 3.0).exp() };
+            let shape = if now < rise_s {
+                now / rise_s
+            } else {
+                (-(now - rise_s) / fall_s * 3.0).exp()
+            };
             low.low(high.high(noise.next())) * shape * level
         })
         .collect()

@@ -37,7 +37,11 @@ pub(super) fn piano(strike: &Strike, out: &mut Scratch) {
     let loud = strike.velocity.powf(1.2) * 0.35;
     for (frame, sample) in out.left.iter_mut().enumerate() {
         thump_level *= thump_decay;
-        let knock = if thump_level > 1e-4 { thump.low(noise.next() * thump_level) } else { 0.0 };
+        let knock = if thump_level > 1e-4 {
+            thump.low(noise.next() * thump_level)
+        } else {
+            0.0
+        };
         *sample = (partials.next() + knock) * loud * envelope.at(frame);
     }
     out.to_both();
@@ -48,7 +52,12 @@ pub(super) fn electric_piano(strike: &Strike, out: &mut Scratch) {
     let rate = strike.rate;
     let register = f32::from(strike.midi) - 60.0;
     let ring_s = 5.5 * (-register / 26.0).exp2();
-    let envelope = Envelope::new(0.004, if strike.ringing { 0.5 } else { 0.16 }, strike.held, rate);
+    let envelope = Envelope::new(
+        0.004,
+        if strike.ringing { 0.5 } else { 0.16 },
+        strike.held,
+        rate,
+    );
     out.reset(envelope.frames());
     let (mut carrier, mut modulator, mut tine) = (0.0f32, 0.0f32, 0.0f32);
     let step = strike.hz / rate;
@@ -57,7 +66,8 @@ pub(super) fn electric_piano(strike: &Strike, out: &mut Scratch) {
     let bark_fall = decay_per_frame(1.3, rate);
     let tine_fall = decay_per_frame(0.35, rate);
     let mut level = strike.velocity.powf(1.1) * 0.4;
-    let mut index = (0.06 + 0.24 * strike.velocity * strike.velocity) * (-register / 40.0).exp2().min(1.4);
+    let mut index =
+        (0.06 + 0.24 * strike.velocity * strike.velocity) * (-register / 40.0).exp2().min(1.4);
     let mut ping = 0.07 * strike.velocity;
     // The stereo tremolo of the cabinet.
     let mut pan_phase = (strike.start_s * 4.6).fract() as f32;
@@ -79,9 +89,22 @@ pub(super) fn electric_piano(strike: &Strike, out: &mut Scratch) {
 /// Drawbars 8', 5⅓', 16', 4', 2⅔' and 2' through a slow rotor.
 pub(super) fn organ(strike: &Strike, out: &mut Scratch) {
     let mut partials = Partials::new();
-    for (ratio, amplitude) in [(0.5, 0.45), (1.0, 1.0), (1.5, 0.35), (2.0, 0.5), (3.0, 0.22), (4.0, 0.14)] {
+    for (ratio, amplitude) in [
+        (0.5, 0.45),
+        (1.0, 1.0),
+        (1.5, 0.35),
+        (2.0, 0.5),
+        (3.0, 0.22),
+        (4.0, 0.14),
+    ] {
         let phase = (strike.seed % 97) as f32 / 97.0 * ratio;
-        partials.add(strike.hz * ratio, amplitude, f32::INFINITY, phase.fract(), strike.rate);
+        partials.add(
+            strike.hz * ratio,
+            amplitude,
+            f32::INFINITY,
+            phase.fract(),
+            strike.rate,
+        );
     }
     let envelope = Envelope::new(0.012, 0.07, strike.held, strike.rate);
     out.reset(envelope.frames());
@@ -102,9 +125,20 @@ fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f3
     let mut partials = Partials::new();
     for &(ratio, amplitude, share) in modes {
         let soft = if ratio > 1.0 { strike.velocity } else { 1.0 };
-        partials.add(strike.hz * ratio, amplitude * soft, ring_s * share, 0.0, strike.rate);
+        partials.add(
+            strike.hz * ratio,
+            amplitude * soft,
+            ring_s * share,
+            0.0,
+            strike.rate,
+        );
     }
-    let envelope = Envelope::new(0.002, if strike.ringing { 0.9 } else { 0.35 }, strike.held, strike.rate);
+    let envelope = Envelope::new(
+        0.002,
+        if strike.ringing { 0.9 } else { 0.35 },
+        strike.held,
+        strike.rate,
+    );
     out.reset(envelope.frames());
     let mut phase = (strike.start_s * 4.8).fract() as f32;
     let level = 0.3 * strike.velocity;
@@ -117,12 +151,24 @@ fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f3
 
 /// Vibraphone: the fundamental, its double octave, a hint of the third mode, and the fans.
 pub(super) fn vibraphone(strike: &Strike, out: &mut Scratch) {
-    bar(strike, out, &[(1.0, 1.0, 1.0), (3.98, 0.16, 0.3), (9.2, 0.05, 0.08)], 4.5, 0.18);
+    bar(
+        strike,
+        out,
+        &[(1.0, 1.0, 1.0), (3.98, 0.16, 0.3), (9.2, 0.05, 0.08)],
+        4.5,
+        0.18,
+    );
 }
 
 /// Glockenspiel: the modes of a free bar (1 : 2.756 : 5.404 : 8.933).
 pub(super) fn glockenspiel(strike: &Strike, out: &mut Scratch) {
-    bar(strike, out, &[(1.0, 1.0, 1.0), (2.756, 0.22, 0.35), (5.404, 0.06, 0.15)], 2.6, 0.0);
+    bar(
+        strike,
+        out,
+        &[(1.0, 1.0, 1.0), (2.756, 0.22, 0.35), (5.404, 0.06, 0.15)],
+        2.6,
+        0.0,
+    );
 }
 
 /// A breathy tone with few harmonics and a vibrato that comes late.
@@ -139,7 +185,8 @@ pub(super) fn flute(strike: &Strike, out: &mut Scratch) {
         let depth = 0.0045 * ((seconds - 0.25) * 3.0).clamp(0.0, 1.0);
         let wave = sine(advance(&mut vibrato, 5.1 / rate));
         let here = advance(&mut phase, strike.hz * (1.0 + depth * wave) / rate);
-        let tone = sine(here) + 0.28 * sine((here * 2.0).fract()) + 0.1 * sine((here * 3.0).fract());
+        let tone =
+            sine(here) + 0.28 * sine((here * 2.0).fract()) + 0.1 * sine((here * 3.0).fract());
         let air = breath.band(noise.next()) * 0.09;
         *sample = (tone * (1.0 + 12.0 * depth * wave) + air) * level * envelope.at(frame);
     }

@@ -40,7 +40,10 @@ pub fn master(mut sum: Stereo, finish: &Finish) -> Mastered {
 
 /// The voice in the middle over a mastered instrumental, mastered again. `voice` is mono at 44.1 kHz from the same time zero.
 pub fn lay_over(voice: &[f32], instrumental: &Audio) -> Mastered {
-    let mut sum = Stereo { left: instrumental.channels[0].clone(), right: instrumental.channels[1].clone() };
+    let mut sum = Stereo {
+        left: instrumental.channels[0].clone(),
+        right: instrumental.channels[1].clone(),
+    };
     let mut voice: Vec<f32> = voice.iter().copied().take(sum.left.len()).collect();
     level_voice(&mut voice);
     let band = k_loudness(&sum.left, &sum.right, RATE_HZ);
@@ -65,7 +68,9 @@ fn level_voice(voice: &mut [f32]) {
     for sample in voice.iter_mut() {
         *sample = rumble.high(*sample);
     }
-    let Some(mean) = k_loudness(voice, voice, RATE_HZ) else { return };
+    let Some(mean) = k_loudness(voice, voice, RATE_HZ) else {
+        return;
+    };
     // A voice's mean square follows from its loudness closely enough for a slow leveller.
     let reference = 10f32.powf(((mean + 0.691) / 10.0) as f32) / 2.0;
     let slow = 1.0 - (-1.0 / (0.3 * rate)).exp();
@@ -77,7 +82,11 @@ fn level_voice(voice: &mut [f32]) {
         if frame % 64 == 0 {
             let over_db = 10.0 * (power / reference).max(1e-6).log10();
             // Silence is not lifted: only what is near the singer's own level is.
-            let change_db = if over_db < -18.0 { 0.0 } else { (-0.5 * over_db).clamp(-5.0, 4.0) };
+            let change_db = if over_db < -18.0 {
+                0.0
+            } else {
+                (-0.5 * over_db).clamp(-5.0, 4.0)
+            };
             wanted = 10f32.powf(change_db / 20.0);
         }
         gain += (wanted - gain) * ease;
@@ -91,9 +100,13 @@ fn tone(sum: &mut Stereo, finish: &Finish) {
     let low_gain = 10f32.powf(-1.8 * finish.brightness / 20.0);
     let high_gain = 10f32.powf((3.0 * finish.brightness - 0.5) / 20.0);
     // Worn tape ends early; a clean master hardly does.
-    let top_hz = (17_000.0 - 6000.0 * (-finish.brightness).max(0.0) - 11_000.0 * (finish.grit - 0.2).max(0.0)).max(4500.0);
+    let top_hz = (17_000.0
+        - 6000.0 * (-finish.brightness).max(0.0)
+        - 11_000.0 * (finish.grit - 0.2).max(0.0))
+    .max(4500.0);
     let drive = 1.0 + 2.0 * finish.grit;
-    let peak = k_loudness(&sum.left, &sum.right, RATE_HZ).map_or(1.0, |lufs| 10f32.powf(((-16.0 - lufs) / 20.0) as f32));
+    let peak = k_loudness(&sum.left, &sum.right, RATE_HZ)
+        .map_or(1.0, |lufs| 10f32.powf(((-16.0 - lufs) / 20.0) as f32));
     for channel in [&mut sum.left, &mut sum.right] {
         let mut dc = Filter::new(24.0, 0.7, rate);
         let mut split = Filter::new(700.0, 0.5, rate);
@@ -105,7 +118,11 @@ fn tone(sum: &mut Stereo, finish: &Finish) {
             let high = air.high(value);
             let tilted = value + low * (low_gain - 1.0) + high * (high_gain - 1.0);
             let worn = top.low(tilted);
-            let soft = if finish.grit > 0.0 { worn * drive / (1.0 + (worn * drive).abs().powi(2)).sqrt() / drive } else { worn };
+            let soft = if finish.grit > 0.0 {
+                worn * drive / (1.0 + (worn * drive).abs().powi(2)).sqrt() / drive
+            } else {
+                worn
+            };
             *sample = worn + finish.grit.min(0.8) * (soft - worn);
         }
     }
@@ -114,10 +131,15 @@ fn tone(sum: &mut Stereo, finish: &Finish) {
 /// Slow bus compression, 2:1 above the programme's own level, and a soft shoulder over the highest peaks.
 fn glue(sum: &mut Stereo) {
     let rate = RATE_HZ as f32;
-    let Some(lufs) = k_loudness(&sum.left, &sum.right, RATE_HZ) else { return };
+    let Some(lufs) = k_loudness(&sum.left, &sum.right, RATE_HZ) else {
+        return;
+    };
     let level = 10f32.powf(((-16.0 - lufs) / 20.0) as f32);
     let threshold = 10f32.powf(-15.0 / 10.0);
-    let (attack, release) = (1.0 - (-1.0 / (0.02 * rate)).exp(), 1.0 - (-1.0 / (0.18 * rate)).exp());
+    let (attack, release) = (
+        1.0 - (-1.0 / (0.02 * rate)).exp(),
+        1.0 - (-1.0 / (0.18 * rate)).exp(),
+    );
     let (mut power, mut gain) = (0.0f32, 1.0f32);
     for (frame, (left, right)) in sum.left.iter_mut().zip(&mut sum.right).enumerate() {
         *left *= level;
@@ -126,7 +148,11 @@ fn glue(sum: &mut Stereo) {
         power += (now - power) * if now > power { attack } else { release };
         if frame % 16 == 0 {
             // Half of what is over, in decibels: the square root of the ratio of powers, rooted again for amplitude.
-            gain = if power > threshold { (threshold / power).sqrt().sqrt() } else { 1.0 };
+            gain = if power > threshold {
+                (threshold / power).sqrt().sqrt()
+            } else {
+                1.0
+            };
         }
         *left = shoulder(*left * gain);
         *right = shoulder(*right * gain);
@@ -164,7 +190,9 @@ fn to_target(sum: Stereo) -> Mastered {
     let mut finished = Stereo::default();
     for _ in 0..5 {
         finished = limited(&sum, &peaks, 10f64.powf(gain_db / 20.0) as f32);
-        let Some(now) = k_loudness(&finished.left, &finished.right, RATE_HZ) else { break };
+        let Some(now) = k_loudness(&finished.left, &finished.right, RATE_HZ) else {
+            break;
+        };
         if (now - TARGET_LUFS).abs() < 0.05 {
             break;
         }
@@ -178,7 +206,10 @@ fn to_target(sum: Stereo) -> Mastered {
     // What slipped between the samples is taken off everything: a tenth of a decibel, well inside the loudness bar.
     let gain = 10f64.powf(-over_db / 20.0) as f32;
     let mut channels = result.audio.channels.into_iter();
-    let mut scaled = Stereo { left: channels.next().unwrap_or_default(), right: channels.next().unwrap_or_default() };
+    let mut scaled = Stereo {
+        left: channels.next().unwrap_or_default(),
+        right: channels.next().unwrap_or_default(),
+    };
     for sample in scaled.left.iter_mut().chain(&mut scaled.right) {
         *sample *= gain;
     }
@@ -186,7 +217,10 @@ fn to_target(sum: Stereo) -> Mastered {
 }
 
 fn measured(sum: Stereo) -> Mastered {
-    let audio = Audio { rate_hz: RATE_HZ, channels: vec![sum.left, sum.right] };
+    let audio = Audio {
+        rate_hz: RATE_HZ,
+        channels: vec![sum.left, sum.right],
+    };
     let loudness = loudness(&audio);
     Mastered { audio, loudness }
 }
@@ -194,7 +228,12 @@ fn measured(sum: Stereo) -> Mastered {
 /// The peak around each frame over both channels, between the samples where they are loud (four-fold oversampling).
 fn true_peaks(sum: &Stereo) -> Vec<f32> {
     let frames = sum.left.len();
-    let mut peaks: Vec<f32> = sum.left.iter().zip(&sum.right).map(|(left, right)| left.abs().max(right.abs())).collect();
+    let mut peaks: Vec<f32> = sum
+        .left
+        .iter()
+        .zip(&sum.right)
+        .map(|(left, right)| left.abs().max(right.abs()))
+        .collect();
     let loudest = peaks.iter().fold(0.0f32, |peak, &value| peak.max(value));
     let phases = between_samples();
     let reach = TAPS / 2;
@@ -206,7 +245,11 @@ fn true_peaks(sum: &Stereo) -> Vec<f32> {
             }
             let window = &channel[frame + 1 - reach..frame + 1 + reach];
             for phase in &phases {
-                let value: f32 = window.iter().zip(phase).map(|(sample, tap)| sample * tap).sum();
+                let value: f32 = window
+                    .iter()
+                    .zip(phase)
+                    .map(|(sample, tap)| sample * tap)
+                    .sum();
                 let size = value.abs();
                 if size > peaks[frame] {
                     peaks[frame] = size;
@@ -230,7 +273,11 @@ fn between_samples() -> [[f32; TAPS]; 3] {
         let place = (number + 1) as f64 / 4.0 + (TAPS / 2 - 1) as f64;
         for (index, tap) in taps.iter_mut().enumerate() {
             let x = index as f64 - place;
-            let sinc = if x == 0.0 { 1.0 } else { (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) };
+            let sinc = if x == 0.0 {
+                1.0
+            } else {
+                (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x)
+            };
             let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (TAPS as f64 / 2.0 + 0.5)).cos();
             *tap = (sinc * window) as f32;
         }
@@ -243,9 +290,18 @@ fn limited(sum: &Stereo, peaks: &[f32], gain: f32) -> Stereo {
     let frames = peaks.len();
     let ceiling = 10f32.powf(LIMITER_DBTP as f32 / 20.0);
     let ahead = ((LOOK_AHEAD_S * RATE_HZ as f32) as usize).max(1);
-    let needed = |frame: usize| if peaks[frame] * gain > ceiling { ceiling / (peaks[frame] * gain) } else { 1.0 };
+    let needed = |frame: usize| {
+        if peaks[frame] * gain > ceiling {
+            ceiling / (peaks[frame] * gain)
+        } else {
+            1.0
+        }
+    };
     if (0..frames).all(|frame| peaks[frame] * gain <= ceiling) {
-        return Stereo { left: sum.left.iter().map(|sample| sample * gain).collect(), right: sum.right.iter().map(|sample| sample * gain).collect() };
+        return Stereo {
+            left: sum.left.iter().map(|sample| sample * gain).collect(),
+            right: sum.right.iter().map(|sample| sample * gain).collect(),
+        };
     }
     // The least gain that is needed within the look-ahead, then a slow way back, then a mean over the look-ahead: it never
     // stands above what a frame needs, because every value in the mean already covers that frame.
@@ -262,7 +318,12 @@ fn limited(sum: &Stereo, peaks: &[f32], gain: f32) -> Stereo {
     let opening = f64::from(eased.first().copied().unwrap_or(1.0));
     let mut total = ahead as f64 * opening;
     for frame in 0..frames {
-        total += f64::from(eased[frame]) - if frame >= ahead { f64::from(eased[frame - ahead]) } else { opening };
+        total += f64::from(eased[frame])
+            - if frame >= ahead {
+                f64::from(eased[frame - ahead])
+            } else {
+                opening
+            };
         let down = (total / ahead as f64) as f32 * gain;
         out.left[frame] = sum.left[frame] * down;
         out.right[frame] = sum.right[frame] * down;

@@ -14,7 +14,11 @@ fn step_powers(left: &[f32], right: &[f32], rate_hz: u32) -> Vec<f64> {
     for channel in [left, right] {
         let mut weighting = Weighting::new(f64::from(rate_hz));
         for (power, samples) in powers.iter_mut().zip(channel.chunks_exact(step.max(1))) {
-            let sum: f64 = samples.iter().map(|&sample| weighting.next(f64::from(sample))).map(|value| value * value).sum();
+            let sum: f64 = samples
+                .iter()
+                .map(|&sample| weighting.next(f64::from(sample)))
+                .map(|value| value * value)
+                .sum();
             *power += sum / step as f64;
         }
     }
@@ -23,10 +27,18 @@ fn step_powers(left: &[f32], right: &[f32], rate_hz: u32) -> Vec<f64> {
 
 /// Blocks of 400 ms every 100 ms, gated at −70 LUFS and then 10 LU under the mean of what is left.
 fn gated(steps: &[f64]) -> Option<f64> {
-    let blocks: Vec<f64> = steps.windows(4).map(|four| four.iter().sum::<f64>() / 4.0).collect();
+    let blocks: Vec<f64> = steps
+        .windows(4)
+        .map(|four| four.iter().sum::<f64>() / 4.0)
+        .collect();
     let lufs = |power: f64| -0.691 + 10.0 * power.max(1e-20).log10();
     let mean_above = |gate: f64| {
-        let (sum, count) = blocks.iter().filter(|&&power| lufs(power) > gate).fold((0.0, 0usize), |(sum, count), power| (sum + power, count + 1));
+        let (sum, count) = blocks
+            .iter()
+            .filter(|&&power| lufs(power) > gate)
+            .fold((0.0, 0usize), |(sum, count), power| {
+                (sum + power, count + 1)
+            });
         (count > 0).then(|| sum / count as f64)
     };
     let first = mean_above(-70.0)?;
@@ -47,14 +59,22 @@ impl Weighting {
         let band = high.powf(0.499_666_774_154_541_6);
         let a0 = 1.0 + k / q + k * k;
         let shelf = Biquad {
-            b: [(high + band * k / q + k * k) / a0, 2.0 * (k * k - high) / a0, (high - band * k / q + k * k) / a0],
+            b: [
+                (high + band * k / q + k * k) / a0,
+                2.0 * (k * k - high) / a0,
+                (high - band * k / q + k * k) / a0,
+            ],
             a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
             state: [0.0; 2],
         };
         let k = (std::f64::consts::PI * 38.135_470_876_024_44 / rate).tan();
         let q = 0.500_327_037_323_877_3;
         let a0 = 1.0 + k / q + k * k;
-        let high_pass = Biquad { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0], state: [0.0; 2] };
+        let high_pass = Biquad {
+            b: [1.0, -2.0, 1.0],
+            a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
+            state: [0.0; 2],
+        };
         Self { shelf, high_pass }
     }
 
@@ -86,10 +106,17 @@ mod tests {
     #[test]
     fn it_agrees_with_the_reference_meter() {
         let mut noise = crate::chance::Noise::new(5);
-        let left: Vec<f32> = (0..441_000).map(|frame| noise.next() * 0.2 * ((frame as f32 / 60_000.0).sin().abs() + 0.01)).collect();
+        let left: Vec<f32> = (0..441_000)
+            .map(|frame| noise.next() * 0.2 * ((frame as f32 / 60_000.0).sin().abs() + 0.01))
+            .collect();
         let right: Vec<f32> = left.iter().map(|sample| sample * 0.5).collect();
         let ours = k_loudness(&left, &right, 44_100).unwrap();
-        let theirs = loudness(&Audio { rate_hz: 44_100, channels: vec![left, right] }).integrated_lufs.unwrap();
+        let theirs = loudness(&Audio {
+            rate_hz: 44_100,
+            channels: vec![left, right],
+        })
+        .integrated_lufs
+        .unwrap();
         assert!((ours - theirs).abs() < 0.05, "{ours} against {theirs}");
         assert_eq!(k_loudness(&[0.0; 44_100], &[0.0; 44_100], 44_100), None);
     }

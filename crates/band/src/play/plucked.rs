@@ -25,32 +25,114 @@ pub(super) struct Pluck {
     pub(super) release_s: f32,
 }
 
-pub(super) const STEEL: Pluck = Pluck { ring_s: 3.2, damping: 0.16, pick_hz: 5200.0, position: 0.17, body: [(104.0, 0.35), (208.0, 0.3)], weight: 0.0, release_s: 0.16 };
-pub(super) const NYLON: Pluck = Pluck { ring_s: 2.4, damping: 0.32, pick_hz: 2600.0, position: 0.23, body: [(98.0, 0.4), (196.0, 0.35)], weight: 0.0, release_s: 0.18 };
-pub(super) const UKULELE: Pluck = Pluck { ring_s: 1.3, damping: 0.3, pick_hz: 3200.0, position: 0.25, body: [(240.0, 0.4), (420.0, 0.25)], weight: 0.0, release_s: 0.12 };
-pub(super) const HARP: Pluck = Pluck { ring_s: 3.6, damping: 0.3, pick_hz: 2800.0, position: 0.4, body: [(180.0, 0.25), (0.0, 0.0)], weight: 0.0, release_s: 0.7 };
-pub(super) const CLEAN: Pluck = Pluck { ring_s: 4.0, damping: 0.24, pick_hz: 3600.0, position: 0.12, body: [(0.0, 0.0), (0.0, 0.0)], weight: 0.0, release_s: 0.1 };
-pub(super) const DRIVEN: Pluck = Pluck { ring_s: 6.0, damping: 0.2, pick_hz: 3000.0, position: 0.1, body: [(0.0, 0.0), (0.0, 0.0)], weight: 0.0, release_s: 0.08 };
-pub(super) const FINGER_BASS: Pluck = Pluck { ring_s: 4.5, damping: 0.36, pick_hz: 1100.0, position: 0.2, body: [(0.0, 0.0), (0.0, 0.0)], weight: 0.35, release_s: 0.09 };
-pub(super) const UPRIGHT: Pluck = Pluck { ring_s: 1.9, damping: 0.42, pick_hz: 750.0, position: 0.3, body: [(95.0, 0.5), (180.0, 0.2)], weight: 0.35, release_s: 0.12 };
+pub(super) const STEEL: Pluck = Pluck {
+    ring_s: 3.2,
+    damping: 0.16,
+    pick_hz: 5200.0,
+    position: 0.17,
+    body: [(104.0, 0.35), (208.0, 0.3)],
+    weight: 0.0,
+    release_s: 0.16,
+};
+pub(super) const NYLON: Pluck = Pluck {
+    ring_s: 2.4,
+    damping: 0.32,
+    pick_hz: 2600.0,
+    position: 0.23,
+    body: [(98.0, 0.4), (196.0, 0.35)],
+    weight: 0.0,
+    release_s: 0.18,
+};
+pub(super) const UKULELE: Pluck = Pluck {
+    ring_s: 1.3,
+    damping: 0.3,
+    pick_hz: 3200.0,
+    position: 0.25,
+    body: [(240.0, 0.4), (420.0, 0.25)],
+    weight: 0.0,
+    release_s: 0.12,
+};
+pub(super) const HARP: Pluck = Pluck {
+    ring_s: 3.6,
+    damping: 0.3,
+    pick_hz: 2800.0,
+    position: 0.4,
+    body: [(180.0, 0.25), (0.0, 0.0)],
+    weight: 0.0,
+    release_s: 0.7,
+};
+pub(super) const CLEAN: Pluck = Pluck {
+    ring_s: 4.0,
+    damping: 0.24,
+    pick_hz: 3600.0,
+    position: 0.12,
+    body: [(0.0, 0.0), (0.0, 0.0)],
+    weight: 0.0,
+    release_s: 0.1,
+};
+pub(super) const DRIVEN: Pluck = Pluck {
+    ring_s: 6.0,
+    damping: 0.2,
+    pick_hz: 3000.0,
+    position: 0.1,
+    body: [(0.0, 0.0), (0.0, 0.0)],
+    weight: 0.0,
+    release_s: 0.08,
+};
+pub(super) const FINGER_BASS: Pluck = Pluck {
+    ring_s: 4.5,
+    damping: 0.36,
+    pick_hz: 1100.0,
+    position: 0.2,
+    body: [(0.0, 0.0), (0.0, 0.0)],
+    weight: 0.35,
+    release_s: 0.09,
+};
+pub(super) const UPRIGHT: Pluck = Pluck {
+    ring_s: 1.9,
+    damping: 0.42,
+    pick_hz: 750.0,
+    position: 0.3,
+    body: [(95.0, 0.5), (180.0, 0.2)],
+    weight: 0.35,
+    release_s: 0.12,
+};
 
 /// Sounds one note.
 pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
     let rate = strike.rate;
     let register = f32::from(strike.midi) - 60.0;
     let damping = if strike.muted { 0.5 } else { kind.damping };
-    let ring_s = if strike.muted { 0.16 } else { kind.ring_s * (-register / 24.0).exp2().clamp(0.3, 2.0) };
+    let ring_s = if strike.muted {
+        0.16
+    } else {
+        kind.ring_s * (-register / 24.0).exp2().clamp(0.3, 2.0)
+    };
     let period = rate / strike.hz;
     let whole = (period - damping - 0.3).floor().max(2.0);
     let fraction = period - damping - whole;
     let allpass = (1.0 - fraction) / (1.0 + fraction);
     let loss = decay_per_frame(ring_s, rate).powf(period);
-    let envelope = Envelope::new(0.0015, if strike.ringing { kind.release_s * 2.0 } else { kind.release_s }, strike.held, rate);
+    let envelope = Envelope::new(
+        0.0015,
+        if strike.ringing {
+            kind.release_s * 2.0
+        } else {
+            kind.release_s
+        },
+        strike.held,
+        rate,
+    );
     out.reset(envelope.frames());
 
     let mut line = excitation(kind, strike, whole as usize, period);
     let (mut at, mut before, mut ap_in, mut ap_out) = (0usize, 0.0f32, 0.0f32, 0.0f32);
-    let mut bodies: Vec<(Filter, f32)> = kind.body.iter().filter(|(hz, _)| *hz > 0.0).map(|&(hz, share)| (Filter::new(hz, 3.0, rate), share)).collect();
+    let mut bodies: Vec<(Filter, f32)> = kind
+        .body
+        .iter()
+        .filter(|(hz, _)| *hz > 0.0)
+        .map(|&(hz, share)| (Filter::new(hz, 3.0, rate), share))
+        .collect();
     // The pure fundamental starts from nothing.
     let (mut re, mut im) = (kind.weight, 0.0f32);
     let angle = std::f32::consts::TAU * strike.hz / rate;
@@ -86,7 +168,10 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
 fn excitation(kind: &Pluck, strike: &Strike, frames: usize, period: f32) -> Vec<f32> {
     let mut noise = Noise::new(strike.seed);
     let cutoff = (kind.pick_hz * (0.35 + 0.65 * strike.velocity)).max(strike.hz * 1.5);
-    let (mut first, mut second) = (Filter::new(cutoff, 0.6, strike.rate), Filter::new(cutoff * 1.6, 0.6, strike.rate));
+    let (mut first, mut second) = (
+        Filter::new(cutoff, 0.6, strike.rate),
+        Filter::new(cutoff * 1.6, 0.6, strike.rate),
+    );
     // The filters settle on one period before the one that is kept, so that the loop has no seam.
     let raw: Vec<f32> = (0..frames).map(|_| noise.next()).collect();
     let mut shaped = Vec::with_capacity(frames);
@@ -99,7 +184,9 @@ fn excitation(kind: &Pluck, strike: &Strike, frames: usize, period: f32) -> Vec<
         }
     }
     let shift = ((period * kind.position) as usize).clamp(1, frames.saturating_sub(1).max(1));
-    let mut line: Vec<f32> = (0..frames).map(|index| shaped[index] - 0.8 * shaped[(index + frames - shift) % frames]).collect();
+    let mut line: Vec<f32> = (0..frames)
+        .map(|index| shaped[index] - 0.8 * shaped[(index + frames - shift) % frames])
+        .collect();
     let mean = line.iter().sum::<f32>() / frames as f32;
     let mut power = 0.0;
     for sample in &mut line {

@@ -6,7 +6,9 @@ use super::{
 };
 
 /// Lengths of the lines in seconds: mutually prime at 44.1 kHz, so that echoes do not pile up.
-const LINES_S: [f32; 8] = [0.031_73, 0.037_03, 0.041_93, 0.047_28, 0.053_67, 0.060_05, 0.067_73, 0.075_62];
+const LINES_S: [f32; 8] = [
+    0.031_73, 0.037_03, 0.041_93, 0.047_28, 0.053_67, 0.060_05, 0.067_73, 0.075_62,
+];
 
 /// Time before the first reflection in seconds.
 const PRE_DELAY_S: f32 = 0.018;
@@ -16,12 +18,22 @@ pub(super) fn reverb(send: &Stereo, decay_s: f32, level: f32, rate: f32, out: &m
     if level <= 0.0 {
         return;
     }
-    let mut lines: Vec<Line> = LINES_S.iter().map(|&seconds| Line::new(seconds, decay_s, rate)).collect();
+    let mut lines: Vec<Line> = LINES_S
+        .iter()
+        .map(|&seconds| Line::new(seconds, decay_s, rate))
+        .collect();
     let mut low_cut = [Filter::new(180.0, 0.7, rate), Filter::new(180.0, 0.7, rate)];
-    let mut high_cut = [Filter::new(6000.0, 0.6, rate), Filter::new(6000.0, 0.6, rate)];
+    let mut high_cut = [
+        Filter::new(6000.0, 0.6, rate),
+        Filter::new(6000.0, 0.6, rate),
+    ];
     let ahead = (PRE_DELAY_S * rate) as usize;
     for frame in 0..out.left.len() {
-        let (left, right) = if frame >= ahead { (send.left[frame - ahead], send.right[frame - ahead]) } else { (0.0, 0.0) };
+        let (left, right) = if frame >= ahead {
+            (send.left[frame - ahead], send.right[frame - ahead])
+        } else {
+            (0.0, 0.0)
+        };
         let left = high_cut[0].low(low_cut[0].high(left));
         let right = high_cut[1].low(low_cut[1].high(right));
         let mut state: [f32; 8] = [0.0; 8];
@@ -69,7 +81,12 @@ struct Line {
 impl Line {
     fn new(seconds: f32, decay_s: f32, rate: f32) -> Self {
         let frames = (seconds * rate) as usize | 1;
-        Self { samples: vec![0.0; frames], at: 0, gain: decay_per_frame(decay_s, rate).powf(frames as f32), before: 0.0 }
+        Self {
+            samples: vec![0.0; frames],
+            at: 0,
+            gain: decay_per_frame(decay_s, rate).powf(frames as f32),
+            before: 0.0,
+        }
     }
 
     fn heard(&self) -> f32 {
@@ -81,7 +98,11 @@ impl Line {
         self.before = value;
         // A very small constant offset would do too; cutting keeps silence silent.
         self.samples[self.at] = if damped.abs() < 1e-12 { 0.0 } else { damped };
-        self.at = if self.at + 1 == self.samples.len() { 0 } else { self.at + 1 };
+        self.at = if self.at + 1 == self.samples.len() {
+            0
+        } else {
+            self.at + 1
+        };
     }
 }
 
@@ -92,7 +113,10 @@ pub(super) fn echo(send: &Stereo, time_s: f32, level: f32, rate: f32, out: &mut 
     }
     let frames = ((time_s * rate) as usize).max(1);
     let (mut left, mut right) = (vec![0.0f32; frames], vec![0.0f32; frames]);
-    let mut dark = [Filter::new(2600.0, 0.6, rate), Filter::new(2600.0, 0.6, rate)];
+    let mut dark = [
+        Filter::new(2600.0, 0.6, rate),
+        Filter::new(2600.0, 0.6, rate),
+    ];
     let mut thin = [Filter::new(250.0, 0.7, rate), Filter::new(250.0, 0.7, rate)];
     let mut at = 0;
     for frame in 0..out.left.len() {

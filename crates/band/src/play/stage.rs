@@ -31,12 +31,20 @@ pub struct Stereo {
 impl Stereo {
     /// Silence of `frames` frames.
     pub fn silent(frames: usize) -> Self {
-        Self { left: vec![0.0; frames], right: vec![0.0; frames] }
+        Self {
+            left: vec![0.0; frames],
+            right: vec![0.0; frames],
+        }
     }
 
     /// Adds `other` times `gain`.
     fn add(&mut self, other: &Stereo, gain: f32) {
-        for (sum, sample) in self.left.iter_mut().zip(&other.left).chain(self.right.iter_mut().zip(&other.right)) {
+        for (sum, sample) in self
+            .left
+            .iter_mut()
+            .zip(&other.left)
+            .chain(self.right.iter_mut().zip(&other.right))
+        {
             *sum += sample * gain;
         }
     }
@@ -71,14 +79,33 @@ pub fn play(score: &Score, seed: u64, threads: usize) -> Stereo {
     }
     let rate = RATE_HZ as f32;
     if score.room.delay > 0.0 {
-        room::echo(&echo_send, score.room.delay_s, score.room.delay * 0.7, rate, &mut dry);
+        room::echo(
+            &echo_send,
+            score.room.delay_s,
+            score.room.delay * 0.7,
+            rate,
+            &mut dry,
+        );
     }
-    room::reverb(&send, score.room.decay_s, score.room.wet * 1.1, rate, &mut dry);
+    room::reverb(
+        &send,
+        score.room.decay_s,
+        score.room.wet * 1.1,
+        rate,
+        &mut dry,
+    );
     dry
 }
 
 /// The stems of some parts, in order.
-fn stems(score: &Score, parts: &[Part], first: usize, seed: u64, frames: usize, threads: usize) -> Vec<Stereo> {
+fn stems(
+    score: &Score,
+    parts: &[Part],
+    first: usize,
+    seed: u64,
+    frames: usize,
+    threads: usize,
+) -> Vec<Stereo> {
     let one = |number: usize| stem(score, &parts[number], first + number, seed, frames);
     if threads <= 1 || parts.len() == 1 {
         return (0..parts.len()).map(one).collect();
@@ -97,7 +124,13 @@ fn stems(score: &Score, parts: &[Part], first: usize, seed: u64, frames: usize, 
             });
         }
     });
-    done.into_iter().map(|stem| stem.into_inner().expect("no thread stops while it holds a stem").unwrap_or_default()).collect()
+    done.into_iter()
+        .map(|stem| {
+            stem.into_inner()
+                .expect("no thread stops while it holds a stem")
+                .unwrap_or_default()
+        })
+        .collect()
 }
 
 /// One part: its notes, its colour, its level, its place.
@@ -116,12 +149,20 @@ fn stem(score: &Score, part: &Part, number: usize, seed: u64, frames: usize) -> 
         if part.instrument.is_percussion() {
             let variant = chance.below(4) as u8;
             let (samples, gain) = kit.stroke(note.midi, note.velocity, variant);
-            let (left, right) = pan_gains((drums::Kit::place(note.midi) * 0.9 + part.pan * 0.5).clamp(-1.0, 1.0));
+            let (left, right) =
+                pan_gains((drums::Kit::place(note.midi) * 0.9 + part.pan * 0.5).clamp(-1.0, 1.0));
             lay(&mut stem.left, start, samples, gain * left);
             lay(&mut stem.right, start, samples, gain * right);
             continue;
         }
-        sound(part.instrument, note, score.tuning_cents, &mut chance, rate, &mut scratch);
+        sound(
+            part.instrument,
+            note,
+            score.tuning_cents,
+            &mut chance,
+            rate,
+            &mut scratch,
+        );
         let (left, right) = pan_gains(place(part, note));
         lay(&mut stem.left, start, &scratch.left, left);
         lay(&mut stem.right, start, &scratch.right, right);
@@ -146,7 +187,14 @@ fn lay(channel: &mut [f32], start: usize, samples: &[f32], gain: f32) {
 }
 
 /// Sounds a pitched note.
-fn sound(instrument: Instrument, note: &ScoreNote, tuning_cents: f32, chance: &mut Chance, rate: f32, out: &mut Scratch) {
+fn sound(
+    instrument: Instrument,
+    note: &ScoreNote,
+    tuning_cents: f32,
+    chance: &mut Chance,
+    rate: f32,
+    out: &mut Scratch,
+) {
     let cents = tuning_cents + chance.between(-1.5, 1.5);
     let strike = Strike {
         hz: 440.0 * ((f32::from(note.midi) - 69.0) / 12.0 + cents / 1200.0).exp2(),
@@ -181,13 +229,24 @@ fn sound(instrument: Instrument, note: &ScoreNote, tuning_cents: f32, chance: &m
         Instrument::SynthPad => bowed::bank(&bowed::PAD, &strike, out),
         Instrument::SynthPluck => bowed::bank(&bowed::PLUCK, &strike, out),
         Instrument::SynthLead => bowed::bank(&bowed::LEAD, &strike, out),
-        Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit | Instrument::HandPercussion => out.reset(0),
+        Instrument::AcousticKit
+        | Instrument::BrushKit
+        | Instrument::ElectronicKit
+        | Instrument::HandPercussion => out.reset(0),
     }
 }
 
 /// A guitar played twice, a side each, a hair apart.
 fn doubled(strike: &Strike, out: &mut Scratch) {
-    plucked::pluck(&plucked::DRIVEN, &Strike { hz: strike.hz * 1.0017, seed: strike.seed ^ 0x5555, ..*strike }, out);
+    plucked::pluck(
+        &plucked::DRIVEN,
+        &Strike {
+            hz: strike.hz * 1.0017,
+            seed: strike.seed ^ 0x5555,
+            ..*strike
+        },
+        out,
+    );
     let late = (0.009 * strike.rate) as usize;
     let mut other = std::mem::take(&mut out.right);
     let late = late.min(other.len());
@@ -200,7 +259,10 @@ fn doubled(strike: &Strike, out: &mut Scratch) {
 /// Where a note stands: keyboards and harps spread low to high, the rest keep their place.
 fn place(part: &Part, note: &ScoreNote) -> f32 {
     let spread = match part.instrument {
-        Instrument::Piano | Instrument::Harp | Instrument::Vibraphone | Instrument::Glockenspiel => (f32::from(note.midi) - 60.0) / 70.0,
+        Instrument::Piano
+        | Instrument::Harp
+        | Instrument::Vibraphone
+        | Instrument::Glockenspiel => (f32::from(note.midi) - 60.0) / 70.0,
         _ => 0.0,
     };
     (part.pan + spread).clamp(-0.9, 0.9)
@@ -209,26 +271,44 @@ fn place(part: &Part, note: &ScoreNote) -> f32 {
 /// Equal power, 1 in the middle.
 fn pan_gains(pan: f32) -> (f32, f32) {
     let angle = (pan + 1.0) * std::f32::consts::FRAC_PI_4;
-    (angle.cos() * std::f32::consts::SQRT_2, angle.sin() * std::f32::consts::SQRT_2)
+    (
+        angle.cos() * std::f32::consts::SQRT_2,
+        angle.sin() * std::f32::consts::SQRT_2,
+    )
 }
 
 /// What is done to a whole part: room made for the bass, harshness taken off, distortion where it belongs.
 fn colour(instrument: Instrument, stem: &mut Stereo, rate: f32) {
     let (low_hz, high_hz) = match instrument {
-        Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit => (30.0, 15_000.0),
+        Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit => {
+            (30.0, 15_000.0)
+        }
         Instrument::HandPercussion => (120.0, 12_000.0),
         Instrument::FingerBass | Instrument::UprightBass => (34.0, 4200.0),
         Instrument::SynthBass | Instrument::SubBass => (30.0, 3000.0),
         Instrument::Piano | Instrument::ElectricPiano => (85.0, 11_000.0),
         Instrument::DistortedGuitar => (95.0, 3900.0),
         Instrument::CleanGuitar => (110.0, 6500.0),
-        Instrument::Strings | Instrument::Brass | Instrument::SynthPad | Instrument::Organ => (120.0, 7500.0),
+        Instrument::Strings | Instrument::Brass | Instrument::SynthPad | Instrument::Organ => {
+            (120.0, 7500.0)
+        }
         _ => (110.0, 10_500.0),
     };
     let drive = instrument == Instrument::DistortedGuitar;
-    let loud = if drive { stem.left.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs())).max(1e-6) } else { 1.0 };
+    let loud = if drive {
+        stem.left
+            .iter()
+            .fold(0.0f32, |peak, sample| peak.max(sample.abs()))
+            .max(1e-6)
+    } else {
+        1.0
+    };
     for channel in [&mut stem.left, &mut stem.right] {
-        let (mut high, mut low, mut cabinet) = (Filter::new(low_hz, 0.7, rate), Filter::new(high_hz, 0.65, rate), Filter::new(high_hz * 1.1, 0.6, rate));
+        let (mut high, mut low, mut cabinet) = (
+            Filter::new(low_hz, 0.7, rate),
+            Filter::new(high_hz, 0.65, rate),
+            Filter::new(high_hz * 1.1, 0.6, rate),
+        );
         for sample in channel.iter_mut() {
             let mut value = high.high(*sample);
             if drive {
@@ -291,7 +371,10 @@ fn voice_envelope(score: &Score, frames: usize) -> Vec<f32> {
             sung[from..to].fill(true);
         }
     }
-    let (rise, fall) = (1.0 - (-1.0 / (0.06 * rate as f32)).exp(), 1.0 - (-1.0 / (0.35 * rate as f32)).exp());
+    let (rise, fall) = (
+        1.0 - (-1.0 / (0.06 * rate as f32)).exp(),
+        1.0 - (-1.0 / (0.35 * rate as f32)).exp(),
+    );
     let mut level = 0.0f32;
     sung.into_iter()
         .map(|sounds| {

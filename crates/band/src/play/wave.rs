@@ -54,7 +54,9 @@ pub(super) fn sine(phase: f32) -> f32 {
     let folded = if size > 0.25 { 0.5 - size } else { size };
     let x = folded * 2.0 * PI;
     let square = x * x;
-    let value = x * (1.0 - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0 * (1.0 - square / 72.0))));
+    let value = x
+        * (1.0
+            - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0 * (1.0 - square / 72.0))));
     if turned > 0.0 { -value } else { value }
 }
 
@@ -96,7 +98,11 @@ pub(super) struct Envelope {
 impl Envelope {
     /// An envelope with times in seconds over a note held for `held` frames.
     pub(super) fn new(attack_s: f32, release_s: f32, held: usize, rate: f32) -> Self {
-        Self { attack: (attack_s * rate).max(1.0), held: held as f32, release: (release_s * rate).max(1.0) }
+        Self {
+            attack: (attack_s * rate).max(1.0),
+            held: held as f32,
+            release: (release_s * rate).max(1.0),
+        }
     }
 
     /// Frames until it is silent.
@@ -190,7 +196,13 @@ pub(super) struct Partials {
 impl Partials {
     /// No partials.
     pub(super) fn new() -> Self {
-        Self { re: Vec::new(), im: Vec::new(), turn_re: Vec::new(), turn_im: Vec::new(), count: 0 }
+        Self {
+            re: Vec::new(),
+            im: Vec::new(),
+            turn_re: Vec::new(),
+            turn_im: Vec::new(),
+            count: 0,
+        }
     }
 
     /// Adds one that falls by 60 dB in `decay_s` (never, when it is infinite); above .45 of the rate it is left out.
@@ -200,12 +212,21 @@ impl Partials {
         }
         let lane = self.count % 8;
         if lane == 0 {
-            for bank in [&mut self.re, &mut self.im, &mut self.turn_re, &mut self.turn_im] {
+            for bank in [
+                &mut self.re,
+                &mut self.im,
+                &mut self.turn_re,
+                &mut self.turn_im,
+            ] {
                 bank.push([0.0; 8]);
             }
         }
         let group = self.count / 8;
-        let shrink = if decay_s.is_finite() { decay_per_frame(decay_s, rate) } else { 1.0 };
+        let shrink = if decay_s.is_finite() {
+            decay_per_frame(decay_s, rate)
+        } else {
+            1.0
+        };
         let angle = 2.0 * PI * hz / rate;
         self.re[group][lane] = amplitude * (2.0 * PI * phase).cos();
         self.im[group][lane] = amplitude * (2.0 * PI * phase).sin();
@@ -217,7 +238,13 @@ impl Partials {
     /// The next sample.
     pub(super) fn next(&mut self) -> f32 {
         let mut sum = [0.0f32; 8];
-        for (((re, im), turn_re), turn_im) in self.re.iter_mut().zip(&mut self.im).zip(&self.turn_re).zip(&self.turn_im) {
+        for (((re, im), turn_re), turn_im) in self
+            .re
+            .iter_mut()
+            .zip(&mut self.im)
+            .zip(&self.turn_re)
+            .zip(&self.turn_im)
+        {
             for lane in 0..8 {
                 let turned = re[lane] * turn_re[lane] - im[lane] * turn_im[lane];
                 im[lane] = re[lane] * turn_im[lane] + im[lane] * turn_re[lane];
@@ -237,15 +264,24 @@ mod tests {
     fn the_sine_is_a_sine() {
         for step in 0..1000 {
             let phase = step as f32 / 1000.0;
-            assert!((sine(phase) - (2.0 * PI * phase).sin()).abs() < 1e-5, "at {phase}");
+            assert!(
+                (sine(phase) - (2.0 * PI * phase).sin()).abs() < 1e-5,
+                "at {phase}"
+            );
         }
     }
 
     #[test]
     fn an_envelope_has_no_corner() {
         let envelope = Envelope::new(0.005, 0.02, 4410, 44_100.0);
-        let gains: Vec<f32> = (0..envelope.frames() + 10).map(|frame| envelope.at(frame)).collect();
-        assert!(gains.windows(2).all(|pair| (pair[1] - pair[0]).abs() < 0.01));
+        let gains: Vec<f32> = (0..envelope.frames() + 10)
+            .map(|frame| envelope.at(frame))
+            .collect();
+        assert!(
+            gains
+                .windows(2)
+                .all(|pair| (pair[1] - pair[0]).abs() < 0.01)
+        );
         assert_eq!(gains[0], 0.0);
         assert_eq!(*gains.last().unwrap(), 0.0);
     }
@@ -255,9 +291,19 @@ mod tests {
         let mut partials = Partials::new();
         partials.add(441.0, 1.0, 1.0, 0.0, 44_100.0);
         let samples: Vec<f32> = (0..44_100).map(|_| partials.next()).collect();
-        let rises = samples[..22_050].windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
-        assert!((219..=221).contains(&rises), "{rises} periods in half a second");
-        let peak = |from: usize| samples[from..from + 200].iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
+        let rises = samples[..22_050]
+            .windows(2)
+            .filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0)
+            .count();
+        assert!(
+            (219..=221).contains(&rises),
+            "{rises} periods in half a second"
+        );
+        let peak = |from: usize| {
+            samples[from..from + 200]
+                .iter()
+                .fold(0.0f32, |peak, sample| peak.max(sample.abs()))
+        };
         assert!((peak(0) - 1.0).abs() < 0.02 && (peak(22_050) - 0.0316).abs() < 0.004);
     }
 }

@@ -70,7 +70,10 @@ impl Brief {
     /// What helps to listen.
     pub fn hints(&self) -> Hints {
         let waltz = self.styles.first() == Some(&StyleId::Waltz);
-        Hints { tempo_bpm: self.tempo_bpm, metre: self.metre.or(waltz.then_some(Metre::ThreeFour)) }
+        Hints {
+            tempo_bpm: self.tempo_bpm,
+            metre: self.metre.or(waltz.then_some(Metre::ThreeFour)),
+        }
     }
 }
 
@@ -88,6 +91,11 @@ impl Nudge {
 
     /// The same push the other way, for a word that is negated.
     pub(crate) fn opposite(self) -> Nudge {
-        Nudge { energy: -self.energy, brightness: -self.brightness, space: -self.space, grit: -self.grit }
+        Nudge {
+            energy: -self.energy,
+            brightness: -self.brightness,
+            space: -self.space,
+            grit: -self.grit,
+        }
     }
 }

@@ -43,7 +43,9 @@ fn settle(brief: &mut Brief) {
 fn read_line(line: &str, negative: bool, brief: &mut Brief) {
     let kept: String = line.chars().take(LINE_LIMIT_CHARS).collect();
     if kept.len() < line.len() {
-        brief.unknown.push(format!("everything after the first {LINE_LIMIT_CHARS} characters"));
+        brief.unknown.push(format!(
+            "everything after the first {LINE_LIMIT_CHARS} characters"
+        ));
     }
     for piece in kept.split([',', ';', '|', '\n', '\r', '.', '(', ')', '[', ']', '•']) {
         read_piece(piece, negative, brief);
@@ -75,7 +77,21 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
             at += 1;
             continue;
         }
-        if matches!(word, "no" | "not" | "non" | "without" | "w/o" | "zero" | "minus" | "never" | "avoid" | "exclude" | "excluding" | "don't" | "dont") {
+        if matches!(
+            word,
+            "no" | "not"
+                | "non"
+                | "without"
+                | "w/o"
+                | "zero"
+                | "minus"
+                | "never"
+                | "avoid"
+                | "exclude"
+                | "excluding"
+                | "don't"
+                | "dont"
+        ) {
             refusing = true;
             at += 1;
             continue;
@@ -85,7 +101,10 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
             at += 1;
             continue;
         }
-        if matches!(word, "only" | "solo" | "just" | "unaccompanied" | "alone" | "nothing") {
+        if matches!(
+            word,
+            "only" | "solo" | "just" | "unaccompanied" | "alone" | "nothing"
+        ) {
             only = true;
             at += 1;
             continue;
@@ -102,9 +121,16 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
         };
         at += length;
         // "drum free", "guitar less": the refusal follows the word.
-        let suffixed = words.get(at).is_some_and(|next| matches!(next.as_str(), "free" | "less"));
+        let suffixed = words
+            .get(at)
+            .is_some_and(|next| matches!(next.as_str(), "free" | "less"));
         at += usize::from(suffixed);
-        apply(meaning, refusing || against || suffixed, brief, &mut sounding);
+        apply(
+            meaning,
+            refusing || against || suffixed,
+            brief,
+            &mut sounding,
+        );
     }
     if only && !negative && !sounding.is_empty() {
         brief.only_wanted = true;
@@ -130,10 +156,16 @@ fn apply(meaning: Meaning, refusing: bool, brief: &mut Brief, sounding: &mut Vec
                 brief.wanted.push(instrument);
             }
         }
-        Meaning::Feel(nudge) => brief.nudge = brief.nudge.plus(if refusing { nudge.opposite() } else { nudge }),
+        Meaning::Feel(nudge) => {
+            brief.nudge = brief
+                .nudge
+                .plus(if refusing { nudge.opposite() } else { nudge })
+        }
         Meaning::Tempo(nudge) => {
             // A word for speed is a wish about feeling: the singer's own tempo is never overruled by it.
-            brief.nudge = brief.nudge.plus(if refusing { nudge.opposite() } else { nudge });
+            brief.nudge = brief
+                .nudge
+                .plus(if refusing { nudge.opposite() } else { nudge });
         }
         Meaning::Metre(metre) => {
             if !refusing {
@@ -174,20 +206,35 @@ fn look_up(phrase: &str) -> Option<(Meaning, bool)> {
         }
     }
     let bare = phrase.strip_suffix("less")?;
-    meaning_of(bare).or_else(|| meaning_of(&format!("{bare}s"))).map(|meaning| (meaning, true))
+    meaning_of(bare)
+        .or_else(|| meaning_of(&format!("{bare}s")))
+        .map(|meaning| (meaning, true))
 }
 
 /// Lower-case words; hyphens and underscores separate, apostrophes stay, other marks vanish.
 fn words_of(piece: &str) -> Vec<String> {
     piece
         .to_lowercase()
-        .replace(['-', '_', '–', '—', '‐', '‑', '+', '&', '"', ':', '!', '?', '#', '*'], " ")
+        .replace(
+            [
+                '-', '_', '–', '—', '‐', '‑', '+', '&', '"', ':', '!', '?', '#', '*',
+            ],
+            " ",
+        )
         .replace('’', "'")
         .split_whitespace()
         .flat_map(|word| {
             // "pop/rock" is two words, "6/8" and "w/o" are one.
-            let keep = word == "w/o" || word.chars().next().is_some_and(|first| first.is_ascii_digit());
-            let parts: Vec<String> = if keep { vec![word.to_owned()] } else { word.split('/').map(str::to_owned).collect() };
+            let keep = word == "w/o"
+                || word
+                    .chars()
+                    .next()
+                    .is_some_and(|first| first.is_ascii_digit());
+            let parts: Vec<String> = if keep {
+                vec![word.to_owned()]
+            } else {
+                word.split('/').map(str::to_owned).collect()
+            };
             parts
         })
         .filter(|word| !word.is_empty())
@@ -197,7 +244,11 @@ fn words_of(piece: &str) -> Vec<String> {
 /// A tempo at the start of `words`, with the number of words it takes; outside 30..300 it is no tempo.
 fn tempo_at(words: &[String]) -> Option<(f64, usize)> {
     let first = words.first()?;
-    let number = |word: &str| word.parse::<f64>().ok().filter(|bpm| (30.0..=300.0).contains(bpm));
+    let number = |word: &str| {
+        word.parse::<f64>()
+            .ok()
+            .filter(|bpm| (30.0..=300.0).contains(bpm))
+    };
     if let Some(bpm) = first.strip_suffix("bpm").and_then(number) {
         return Some((bpm, 1));
     }
@@ -229,11 +280,20 @@ mod tests {
     fn check(tags: &str, negative: &str, forbidden: &[Instrument], allowed: &[Instrument]) {
         let brief = read_tags(tags, negative);
         for &instrument in forbidden {
-            assert!(brief.forbids(instrument), "{tags:?} / {negative:?} should forbid {instrument:?}");
-            assert!(!brief.wanted.contains(&instrument), "{tags:?} / {negative:?} should not want {instrument:?}");
+            assert!(
+                brief.forbids(instrument),
+                "{tags:?} / {negative:?} should forbid {instrument:?}"
+            );
+            assert!(
+                !brief.wanted.contains(&instrument),
+                "{tags:?} / {negative:?} should not want {instrument:?}"
+            );
         }
         for &instrument in allowed {
-            assert!(!brief.forbids(instrument), "{tags:?} / {negative:?} should allow {instrument:?}");
+            assert!(
+                !brief.forbids(instrument),
+                "{tags:?} / {negative:?} should allow {instrument:?}"
+            );
         }
     }
 
@@ -241,32 +301,92 @@ mod tests {
     fn refusals_are_understood_however_they_are_written() {
         use Instrument::*;
         let drums = [AcousticKit, BrushKit, ElectronicKit, HandPercussion];
-        for negative in ["drums", "Drum", "no drums", "percussion", "drum-kit", "beats", "without drums", "NO  DRUMS!"] {
+        for negative in [
+            "drums",
+            "Drum",
+            "no drums",
+            "percussion",
+            "drum-kit",
+            "beats",
+            "without drums",
+            "NO  DRUMS!",
+        ] {
             check("pop ballad, drums", negative, &drums, &[Piano, FingerBass]);
         }
-        for tags in ["no drums", "drumless", "without drums", "w/o drums", "drum-free", "piano, no percussion", "beatless"] {
+        for tags in [
+            "no drums",
+            "drumless",
+            "without drums",
+            "w/o drums",
+            "drum-free",
+            "piano, no percussion",
+            "beatless",
+        ] {
             check(tags, "", &drums, &[Piano, FingerBass]);
         }
-        check("", "guitars", &[SteelGuitar, NylonGuitar, CleanGuitar, DistortedGuitar], &[FingerBass]);
-        check("", "electric guitar", &[CleanGuitar, DistortedGuitar], &[SteelGuitar, NylonGuitar]);
-        check("", "acoustic guitar", &[SteelGuitar, NylonGuitar], &[CleanGuitar]);
-        check("", "bass", &[FingerBass, UprightBass, SynthBass, SubBass], &[AcousticKit]);
+        check(
+            "",
+            "guitars",
+            &[SteelGuitar, NylonGuitar, CleanGuitar, DistortedGuitar],
+            &[FingerBass],
+        );
+        check(
+            "",
+            "electric guitar",
+            &[CleanGuitar, DistortedGuitar],
+            &[SteelGuitar, NylonGuitar],
+        );
+        check(
+            "",
+            "acoustic guitar",
+            &[SteelGuitar, NylonGuitar],
+            &[CleanGuitar],
+        );
+        check(
+            "",
+            "bass",
+            &[FingerBass, UprightBass, SynthBass, SubBass],
+            &[AcousticKit],
+        );
         check("", "distortion", &[DistortedGuitar], &[CleanGuitar]);
         check("", "distorted guitars", &[DistortedGuitar], &[CleanGuitar]);
-        check("", "synths", &[SynthBass, SynthPad, SynthPluck, SynthLead], &[Piano]);
-        check("", "electronic", &[ElectronicKit, SynthBass, SubBass, SynthPad, SynthLead], &[Piano, AcousticKit]);
-        check("", "acoustic", &[SteelGuitar, Piano, Strings, UprightBass], &[ElectricPiano, SynthPad]);
+        check(
+            "",
+            "synths",
+            &[SynthBass, SynthPad, SynthPluck, SynthLead],
+            &[Piano],
+        );
+        check(
+            "",
+            "electronic",
+            &[ElectronicKit, SynthBass, SubBass, SynthPad, SynthLead],
+            &[Piano, AcousticKit],
+        );
+        check(
+            "",
+            "acoustic",
+            &[SteelGuitar, Piano, Strings, UprightBass],
+            &[ElectricPiano, SynthPad],
+        );
         check("", "piano", &[Piano, ElectricPiano], &[Organ]);
         check("", "electric piano", &[ElectricPiano], &[Piano]);
         check("", "strings, brass", &[Strings, Brass], &[SynthPad]);
-        check("no drums or bass but piano", "", &[AcousticKit, FingerBass], &[Piano]);
+        check(
+            "no drums or bass but piano",
+            "",
+            &[AcousticKit, FingerBass],
+            &[Piano],
+        );
         check("strings", "orchestral", &[Strings, Brass, Flute], &[Piano]);
     }
 
     #[test]
     fn the_negative_line_wins() {
         let brief = read_tags("guitar, piano, drums", "guitar");
-        assert_eq!(brief.wanted, vec![Instrument::Piano, Instrument::AcousticKit]);
+        assert_eq!(
+            brief.wanted,
+            vec![Instrument::Piano, Instrument::AcousticKit]
+        );
     }
 
     #[test]
@@ -274,25 +394,51 @@ mod tests {
         let brief = read_tags("Lo-Fi hip-hop, chill, 84 BPM", "");
         assert_eq!(brief.styles, vec![StyleId::LoFi]);
         assert_eq!(brief.hints().tempo_bpm, Some(84.0));
-        assert_eq!(read_tags("slow waltz", "").hints().metre, Some(Metre::ThreeFour));
-        assert_eq!(read_tags("6/8 ballad", "").hints().metre, Some(Metre::SixEight));
-        assert_eq!(read_tags("drum and bass", "").styles, vec![StyleId::DrumAndBass]);
-        assert_eq!(read_tags("drum & bass, 174bpm", "").styles, vec![StyleId::DrumAndBass]);
-        assert_eq!(read_tags("bossa nova / jazz", "jazz").styles, vec![StyleId::BossaNova]);
+        assert_eq!(
+            read_tags("slow waltz", "").hints().metre,
+            Some(Metre::ThreeFour)
+        );
+        assert_eq!(
+            read_tags("6/8 ballad", "").hints().metre,
+            Some(Metre::SixEight)
+        );
+        assert_eq!(
+            read_tags("drum and bass", "").styles,
+            vec![StyleId::DrumAndBass]
+        );
+        assert_eq!(
+            read_tags("drum & bass, 174bpm", "").styles,
+            vec![StyleId::DrumAndBass]
+        );
+        assert_eq!(
+            read_tags("bossa nova / jazz", "jazz").styles,
+            vec![StyleId::BossaNova]
+        );
         assert_eq!(read_tags("99999 bpm", "").tempo_bpm, None);
     }
 
     #[test]
     fn solo_means_nothing_else() {
         let brief = read_tags("solo piano", "");
-        assert!(brief.only_wanted && brief.admits(Instrument::Piano) && !brief.admits(Instrument::AcousticKit));
+        assert!(
+            brief.only_wanted
+                && brief.admits(Instrument::Piano)
+                && !brief.admits(Instrument::AcousticKit)
+        );
         assert!(!read_tags("solo", "").only_wanted);
     }
 
     #[test]
     fn what_is_not_understood_is_reported_as_written() {
-        assert_eq!(read_tags("pop, glorpcore wobble", "zzz").unknown, vec!["glorpcore wobble".to_owned(), "zzz".to_owned()]);
-        assert!(read_tags("warm piano ballad, intimate and slow", "").unknown.is_empty());
+        assert_eq!(
+            read_tags("pop, glorpcore wobble", "zzz").unknown,
+            vec!["glorpcore wobble".to_owned(), "zzz".to_owned()]
+        );
+        assert!(
+            read_tags("warm piano ballad, intimate and slow", "")
+                .unknown
+                .is_empty()
+        );
         assert!(read_tags("", "").unknown.is_empty());
         assert_eq!(read_tags(&"a".repeat(10_000), "").unknown.len(), 2);
     }

@@ -40,5 +40,8 @@ pub(crate) const ALL: [&Style; 24] = [
 
 /// The table of a style.
 pub(crate) fn table(id: StyleId) -> &'static Style {
-    ALL.iter().copied().find(|style| style.id == id).expect("every style id has its table: a test goes through all")
+    ALL.iter()
+        .copied()
+        .find(|style| style.id == id)
+        .expect("every style id has its table: a test goes through all")
 }

@@ -1,0 +1,75 @@
+//! Names of pitches and chords, spelled as the key asks.
+
+use crate::analysis::{Chord, Key, Mode, Quality};
+
+/// Name of a pitch class: flats in flat keys, sharps elsewhere.
+pub(crate) fn pitch_name(class: u8, key: Key) -> &'static str {
+    const SHARPS: [&str; 12] = [
+        "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B",
+    ];
+    const FLATS: [&str; 12] = [
+        "C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B",
+    ];
+    let major = match key.mode {
+        Mode::Major => key.tonic % 12,
+        Mode::Minor => (key.tonic + 3) % 12,
+    };
+    // F, B flat, E flat, A flat and D flat major and their relatives are written with flats.
+    let names = if matches!(major, 5 | 10 | 3 | 8 | 1) {
+        FLATS
+    } else {
+        SHARPS
+    };
+    names[usize::from(class % 12)]
+}
+
+/// Symbol of a chord ("Am7/G").
+pub(crate) fn chord_name(chord: &Chord, key: Key) -> String {
+    let quality = match chord.quality {
+        Quality::Major => "",
+        Quality::Minor => "m",
+        Quality::Diminished => "dim",
+        Quality::Augmented => "aug",
+        Quality::Sus4 => "sus4",
+        Quality::Sus2 => "sus2",
+        Quality::Power => "5",
+        Quality::Sixth => "6",
+        Quality::Seventh => "7",
+        Quality::MajorSeventh => "maj7",
+        Quality::MinorSeventh => "m7",
+        Quality::HalfDiminished => "m7b5",
+        Quality::AddNinth => "add9",
+        Quality::Ninth => "9",
+        Quality::MajorNinth => "maj9",
+        Quality::MinorNinth => "m9",
+    };
+    let root = pitch_name(chord.root, key);
+    if chord.bass % 12 == chord.root % 12 {
+        format!("{root}{quality}")
+    } else {
+        format!("{root}{quality}/{}", pitch_name(chord.bass, key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chords_are_spelled_in_their_key() {
+        let name = |root, quality, bass, tonic, mode| {
+            chord_name(
+                &Chord {
+                    root,
+                    quality,
+                    bass,
+                },
+                Key { tonic, mode },
+            )
+        };
+        assert_eq!(name(10, Quality::Major, 10, 5, Mode::Major), "Bb");
+        assert_eq!(name(9, Quality::MinorSeventh, 7, 0, Mode::Major), "Am7/G");
+        assert_eq!(name(6, Quality::Minor, 6, 2, Mode::Major), "F#m");
+        assert_eq!(name(8, Quality::MajorSeventh, 8, 0, Mode::Minor), "Abmaj7");
+    }
+}

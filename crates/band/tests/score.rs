@@ -1,0 +1,513 @@
+//! What the arranger writes, measured on the score.
+
+mod song;
+
+use backline_band::{
+    Brief, Instrument, Part, Role, Score, Settings, StyleId,
+    analysis::{Chord, Metre, Quality},
+    arrange, read_tags,
+};
+use song::song;
+
+const SETTINGS: Settings = Settings {
+    style_weight: 0.5,
+    audio_weight: 0.5,
+    singer: None,
+    take: 0,
+};
+
+fn styled(mut brief: Brief, style: StyleId) -> Brief {
+    brief.styles = vec![style];
+    brief
+}
+
+fn score(style: StyleId, metre: Metre, tempo_bpm: f64, brief: &Brief, take: usize) -> Score {
+    let (analysis, chords) = song(metre, tempo_bpm);
+    let brief = styled(brief.clone(), style);
+    arrange(
+        &analysis,
+        &chords,
+        &brief,
+        &Settings { take, ..SETTINGS },
+        7 + take as u64,
+    )
+}
+
+fn plain(style: StyleId, tempo_bpm: f64) -> Score {
+    score(style, Metre::FourFour, tempo_bpm, &Brief::default(), 0)
+}
+
+fn parts(score: &Score, role: Role) -> impl Iterator<Item = &Part> {
+    score.parts.iter().filter(move |part| part.role == role)
+}
+
+#[test]
+fn no_style_plays_what_the_negative_tags_forbid() {
+    let families = [
+        (
+            "drums",
+            "drum kit, brushed drum kit, drum machine, hand percussion",
+        ),
+        (
+            "no percussion",
+            "drum kit, brushed drum kit, drum machine, hand percussion",
+        ),
+        ("bass", "bass guitar, upright bass, synth bass, sub bass"),
+        (
+            "guitars",
+            "acoustic guitar, nylon guitar, electric guitar, distorted guitar",
+        ),
+        ("electric guitar", "electric guitar, distorted guitar"),
+        ("piano", "piano, electric piano"),
+        (
+            "keyboards",
+            "piano, electric piano, organ, synth pad, synth pluck, synth lead",
+        ),
+        (
+            "synths",
+            "synth bass, sub bass, synth pad, synth pluck, synth lead",
+        ),
+        ("strings", "strings"),
+        ("brass, flute", "brass, flute"),
+        ("distortion", "distorted guitar"),
+        (
+            "electronic",
+            "drum machine, synth bass, sub bass, synth pad, synth pluck, synth lead",
+        ),
+        (
+            "acoustic",
+            "drum kit, brushed drum kit, hand percussion, upright bass, piano, acoustic guitar, nylon guitar, ukulele, harp, strings, brass, flute, vibraphone, glockenspiel",
+        ),
+        ("organ, bells, harp", "organ, glockenspiel, harp"),
+    ];
+    for style in StyleId::all() {
+        for (negative, names) in families {
+            for metre in [Metre::FourFour, Metre::ThreeFour] {
+                // Asking for everything must not bring it back.
+                for tags in [
+                    "",
+                    "drums, bass, guitar, piano, synth, strings, brass, organ, flute, distorted guitar",
+                ] {
+                    let brief = styled(read_tags(tags, negative), style);
+                    let (analysis, chords) = song(metre, 100.0);
+                    let score = arrange(&analysis, &chords, &brief, &SETTINGS, 3);
+                    assert_eq!(score.breach(&brief), None);
+                    for part in &score.parts {
+                        let name = part.instrument.name();
+                        assert!(
+                            !names.split(", ").any(|forbidden| forbidden == name),
+                            "{style:?} with {tags:?} against {negative:?} plays {name}"
+                        );
+                    }
+                    assert!(
+                        !score.parts.is_empty(),
+                        "{style:?} against {negative:?} plays nothing"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn forbidden_pieces_of_the_kit_are_silent() {
+    for style in StyleId::all() {
+        for (negative, pieces) in [
+            ("hi-hats", &[42u8, 44, 46][..]),
+            ("cymbals", &[49, 51]),
+            ("snare", &[38, 37]),
+            ("kick drum", &[36]),
+            ("claps", &[39]),
+        ] {
+            let score = score(style, Metre::FourFour, 100.0, &read_tags("", negative), 0);
+            let heard = score
+                .parts
+                .iter()
+                .filter(|part| matches!(part.role, Role::Drums | Role::Percussion))
+                .flat_map(|part| &part.notes)
+                .any(|note| pieces.contains(&note.midi));
+            assert!(!heard, "{style:?} plays {negative}");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_for_plays() {
+    for style in StyleId::all() {
+        for (tags, instrument) in [
+            ("piano", Instrument::Piano),
+            ("acoustic guitar", Instrument::SteelGuitar),
+            ("strings", Instrument::Strings),
+            ("organ", Instrument::Organ),
+            ("synth pad", Instrument::SynthPad),
+        ] {
+            let score = score(style, Metre::FourFour, 96.0, &read_tags(tags, ""), 0);
+            assert!(
+                score.instruments().contains(&instrument),
+                "{style:?} with {tags:?} plays {:?}",
+                score.instruments()
+            );
+        }
+        let solo = score(
+            style,
+            Metre::FourFour,
+            96.0,
+            &read_tags("solo piano", ""),
+            0,
+        );
+        assert_eq!(solo.instruments(), vec![Instrument::Piano], "{style:?}");
+    }
+}
+
+#[test]
+fn every_style_has_rhythm_harmony_and_an_ending_in_every_metre() {
+    for style in StyleId::all() {
+        for metre in [
+            Metre::TwoFour,
+            Metre::ThreeFour,
+            Metre::FourFour,
+            Metre::SixEight,
+        ] {
+            let score = score(
+                style,
+                metre,
+                if metre == Metre::SixEight { 60.0 } else { 92.0 },
+                &Brief::default(),
+                0,
+            );
+            let chordal = score
+                .parts
+                .iter()
+                .any(|part| matches!(part.role, Role::Comp | Role::Pad | Role::Figure));
+            let bass = parts(&score, Role::Bass).next().is_some();
+            assert!(
+                chordal && bass,
+                "{style:?} in {metre:?}: {:?}",
+                score.instruments()
+            );
+            if !matches!(style, StyleId::Ambient | StyleId::ChamberStrings) {
+                assert!(
+                    parts(&score, Role::Drums).next().is_some(),
+                    "{style:?} in {metre:?} has no drums"
+                );
+            }
+            let last = score
+                .parts
+                .iter()
+                .flat_map(|part| &part.notes)
+                .map(|note| note.start_s)
+                .fold(0.0, f64::max);
+            assert!(
+                (last - score.final_chord_s).abs() < 0.25,
+                "{style:?} in {metre:?}: last note at {last}, final chord at {}",
+                score.final_chord_s
+            );
+            let (_, rest) = score.chords.last().unwrap();
+            assert_eq!(rest.root, 0, "{style:?} ends on the tonic");
+            for note in score.parts.iter().flat_map(|part| &part.notes) {
+                assert!(
+                    note.start_s >= 0.0
+                        && note.length_s > 0.0
+                        && note.start_s + note.length_s <= score.length_s + 1e-9
+                );
+                assert!((0.0..=1.0).contains(&note.velocity));
+            }
+        }
+    }
+}
+
+fn is_chord_tone(chord: &Chord, midi: u8) -> bool {
+    let above = (midi + 12 - chord.root) % 12;
+    let tones: &[u8] = match chord.quality {
+        Quality::Minor => &[0, 3, 7],
+        Quality::Seventh => &[0, 4, 7, 10],
+        Quality::MajorSeventh => &[0, 4, 7, 11],
+        Quality::MinorSeventh => &[0, 3, 7, 10],
+        Quality::AddNinth => &[0, 2, 4, 7],
+        Quality::Power => &[0, 7],
+        _ => &[0, 4, 7],
+    };
+    tones.contains(&above)
+}
+
+fn chord_at(score: &Score, time_s: f64) -> &Chord {
+    let found = score
+        .chords
+        .iter()
+        .find(|(span, _)| span.start_s - 0.04 <= time_s && time_s < span.end_s - 0.04);
+    &found.unwrap_or(score.chords.last().unwrap()).1
+}
+
+#[test]
+fn comping_plays_the_chords_and_the_bass_their_roots() {
+    for style in StyleId::all() {
+        let score = plain(style, 96.0);
+        let (mut chord_tones, mut all) = (0, 0);
+        for part in score
+            .parts
+            .iter()
+            .filter(|part| matches!(part.role, Role::Comp | Role::Pad | Role::Figure))
+        {
+            for note in &part.notes {
+                all += 1;
+                chord_tones +=
+                    usize::from(is_chord_tone(chord_at(&score, note.start_s), note.midi));
+            }
+        }
+        let share = f64::from(chord_tones as u32) / f64::from(all as u32);
+        assert!(
+            share >= 0.97,
+            "{style:?}: {share:.3} of {all} comping notes are chord tones"
+        );
+        for part in parts(&score, Role::Bass) {
+            // The first note under a chord is its root.
+            for (span, chord) in &score.chords {
+                let first = part.notes.iter().find(|note| {
+                    note.start_s >= span.start_s - 0.05 && note.start_s < span.end_s - 0.05
+                });
+                if let Some(note) = first {
+                    assert_eq!(
+                        note.midi % 12,
+                        chord.bass,
+                        "{style:?} at {:.2}",
+                        note.start_s
+                    );
+                }
+            }
+            assert!(
+                part.notes.iter().all(|note| (26..=60).contains(&note.midi)),
+                "{style:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn chordal_parts_that_are_not_guitars_leave_the_voice_its_range() {
+    let (analysis, chords) = song(Metre::FourFour, 96.0);
+    for (shift, name) in [(0i16, "high"), (-15, "low")] {
+        let mut analysis = analysis.clone();
+        for note in &mut analysis.notes {
+            note.midi = (i16::from(note.midi) + shift) as u8;
+        }
+        let brief = styled(Brief::default(), StyleId::PopBallad);
+        let score = arrange(&analysis, &chords, &brief, &SETTINGS, 5);
+        let (low, high) = if shift == 0 { (66, 72) } else { (51, 57) };
+        let (mut inside, mut all) = (0.0, 0.0);
+        for note in score
+            .parts
+            .iter()
+            .filter(|part| {
+                matches!(part.instrument, Instrument::Piano | Instrument::Strings)
+                    && part.role != Role::Fills
+            })
+            .flat_map(|part| &part.notes)
+        {
+            all += note.length_s;
+            inside += if (low..=high).contains(&note.midi) {
+                note.length_s
+            } else {
+                0.0
+            };
+        }
+        assert!(
+            inside / all < 0.3,
+            "{name} voice: {:.2} of the comping lies in its range",
+            inside / all
+        );
+    }
+}
+
+/// Strokes of a piece as places in the bar (0..1), between bars 8 and 22.
+fn places(score: &Score, midi: u8, bar_s: f64) -> Vec<f64> {
+    parts(score, Role::Drums)
+        .flat_map(|part| &part.notes)
+        .filter(|note| {
+            note.midi == midi && note.start_s > 8.0 * bar_s && note.start_s < 22.0 * bar_s
+        })
+        .map(|note| (note.start_s / bar_s + 0.01).fract() - 0.01)
+        .collect()
+}
+
+fn share_near(places: &[f64], wanted: &[f64]) -> f64 {
+    let near = places
+        .iter()
+        .filter(|&&place| wanted.iter().any(|&at| (place - at).abs() < 0.02))
+        .count();
+    near as f64 / places.len().max(1) as f64
+}
+
+#[test]
+fn grooves_are_where_their_styles_put_them() {
+    let bar_s = |bpm: f64| 240.0 / bpm;
+    let backbeat = places(&plain(StyleId::PopRock, 116.0), 38, bar_s(116.0));
+    assert!(
+        share_near(&backbeat, &[0.25, 0.75]) > 0.75 && backbeat.len() >= 20,
+        "back-beat {backbeat:?}"
+    );
+    let kick = places(&plain(StyleId::House, 122.0), 36, bar_s(122.0));
+    assert!(
+        share_near(&kick, &[0.0, 0.25, 0.5, 0.75]) > 0.95 && kick.len() >= 50,
+        "four on the floor {kick:?}"
+    );
+    let open = places(&plain(StyleId::House, 122.0), 46, bar_s(122.0));
+    assert!(
+        share_near(&open, &[0.125, 0.375, 0.625, 0.875]) > 0.85,
+        "off-beat hats {open:?}"
+    );
+    let drop = places(&plain(StyleId::Reggae, 76.0), 36, bar_s(76.0));
+    assert!(share_near(&drop, &[0.5]) > 0.3, "one drop {drop:?}");
+    let skank = plain(StyleId::Reggae, 76.0);
+    let guitar: Vec<f64> = parts(&skank, Role::Comp)
+        .flat_map(|part| &part.notes)
+        .filter(|note| note.start_s < 68.0)
+        .map(|note| (note.start_s / (240.0 / 76.0) * 4.0 + 0.06).fract() - 0.06)
+        .collect();
+    assert!(
+        guitar
+            .iter()
+            .filter(|&&place| (place - 0.5).abs() < 0.1)
+            .count() as f64
+            > 0.6 * guitar.len() as f64,
+        "skank on the off-beat"
+    );
+}
+
+#[test]
+fn swing_has_its_ratio_and_can_be_refused() {
+    for (style, bpm, low, high) in [
+        (StyleId::JazzSwing, 124.0, 0.60, 0.68),
+        (StyleId::Blues, 92.0, 0.62, 0.69),
+        (StyleId::PopRock, 116.0, 0.48, 0.52),
+    ] {
+        let score = plain(style, bpm);
+        // Where the second eighth of a beat falls, over all kits' strokes.
+        let mut offs: Vec<f64> = parts(&score, Role::Drums)
+            .flat_map(|part| &part.notes)
+            .filter(|note| note.start_s < score.final_chord_s - 0.1)
+            .map(|note| (note.start_s * bpm / 60.0).fract())
+            .filter(|place| (0.35..0.8).contains(place))
+            .collect();
+        offs.sort_by(f64::total_cmp);
+        let median = offs[offs.len() / 2];
+        assert!(
+            (low..high).contains(&median),
+            "{style:?}: the off-beat falls at {median:.3}"
+        );
+    }
+    let straight = score(
+        StyleId::JazzSwing,
+        Metre::FourFour,
+        124.0,
+        &read_tags("", "swing feel"),
+        0,
+    );
+    let late = parts(&straight, Role::Drums)
+        .flat_map(|part| &part.notes)
+        .filter(|note| (0.58..0.72).contains(&(note.start_s * 124.0 / 60.0).fract()))
+        .count();
+    assert_eq!(late, 0);
+}
+
+#[test]
+fn the_band_follows_a_rubato() {
+    let (mut analysis, chords) = song(Metre::FourFour, 80.0);
+    // The singer slows down by a third over the song.
+    for beat in &mut analysis.beats {
+        beat.time_s += beat.time_s * beat.time_s / 220.0;
+    }
+    for note in &mut analysis.notes {
+        note.onset_s += note.onset_s * note.onset_s / 220.0;
+        note.offset_s += note.offset_s * note.offset_s / 220.0;
+    }
+    analysis.duration_s += analysis.duration_s * analysis.duration_s / 220.0;
+    analysis.sections.clear();
+    let brief = styled(Brief::default(), StyleId::PopRock);
+    let score = arrange(&analysis, &chords, &brief, &SETTINGS, 1);
+    let kicks: Vec<f64> = parts(&score, Role::Drums)
+        .flat_map(|part| &part.notes)
+        .filter(|note| note.midi == 36 || note.midi == 38)
+        .map(|note| note.start_s)
+        .collect();
+    let near = kicks
+        .iter()
+        .filter(|&&kick| {
+            analysis
+                .beats
+                .iter()
+                .any(|beat| (beat.time_s - kick).abs() < 0.05)
+        })
+        .count();
+    let off = kicks
+        .iter()
+        .filter(|&&kick| kick < analysis.duration_s - 2.0)
+        .count();
+    assert!(
+        near as f64 > 0.7 * off as f64,
+        "{near} of {off} strokes are on the singer's beats"
+    );
+}
+
+#[test]
+fn takes_differ_and_repeat() {
+    for style in StyleId::all() {
+        let one = score(style, Metre::FourFour, 96.0, &Brief::default(), 0);
+        let same = score(style, Metre::FourFour, 96.0, &Brief::default(), 0);
+        let other = score(style, Metre::FourFour, 96.0, &Brief::default(), 1);
+        assert_eq!(one, same, "{style:?} is not the same twice");
+        let notes = |score: &Score| {
+            score
+                .parts
+                .iter()
+                .flat_map(|part| {
+                    part.notes
+                        .iter()
+                        .map(|note| ((note.start_s * 20.0).round() as i64, note.midi))
+                })
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        let (first, second) = (notes(&one), notes(&other));
+        let shared =
+            first.intersection(&second).count() as f64 / first.len().max(second.len()) as f64;
+        assert!(
+            shared < 0.93,
+            "{style:?}: {shared:.2} of the notes are the same in both takes"
+        );
+    }
+}
+
+#[test]
+fn anything_can_be_arranged() {
+    let (analysis, chords) = song(Metre::FourFour, 96.0);
+    let brief = Brief::default();
+    let mut silent = analysis.clone();
+    silent.notes.clear();
+    silent.phrases.clear();
+    silent.sections.clear();
+    silent.beats.clear();
+    silent.duration_s = 1.0;
+    assert!(!arrange(&silent, &[], &brief, &SETTINGS, 1).parts.is_empty());
+    let mut absurd = analysis.clone();
+    absurd.tempo_bpm = f64::NAN;
+    absurd.tuning_cents = f32::NAN;
+    absurd
+        .beats
+        .iter_mut()
+        .step_by(3)
+        .for_each(|beat| beat.time_s = f64::NAN);
+    absurd
+        .notes
+        .iter_mut()
+        .for_each(|note| note.level_db = f32::NEG_INFINITY);
+    let score = arrange(&absurd, &chords, &brief, &SETTINGS, 1);
+    assert!(score.length_s.is_finite() && score.length_s < 200.0);
+    let nothing = read_tags(
+        "",
+        "drums, bass, guitar, piano, organ, synth, strings, brass, flute, harp, ukulele, bells, vibraphone",
+    );
+    assert!(
+        arrange(&analysis, &chords, &nothing, &SETTINGS, 1)
+            .parts
+            .is_empty()
+    );
+}
