@@ -2,25 +2,32 @@
 
 use backline_audio::{Audio, loudness};
 
-use crate::analysis::{
-    Analysis, Confidence, Hints, PITCH_HOP_S, PitchFrame, Section, SectionKind, Span,
-};
+use crate::analysis::{Analysis, Confidence, Hints, Section, SectionKind, Span};
 
-use super::fallback;
+use super::{
+    fallback,
+    notes::{notes, vowelness},
+    pitch::candidates,
+    pitch_path, sound,
+    tuning::tuning,
+};
 
 /// Listens to a vocal. Never fails: what could not be found stands in the remarks, and something musical takes its place.
 pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
     let duration_s = vocal.duration_s();
     let (tempo_bpm, metre) = fallback::assumed(hints);
-    let silent = PitchFrame {
-        hz: 0.0,
-        voicing: 0.0,
-    };
+    let samples = sound::one_channel(vocal);
+    let levels = sound::levels(&samples);
+    let loud_db = sound::quantile(&levels, 0.95).unwrap_or(sound::FLOOR_DB);
+    let frames = candidates(&samples, &levels, (loud_db - 45.0).max(-75.0));
+    let pitch = pitch_path::track(&frames, &levels, loud_db);
+    let (tuning_cents, _clear) = tuning(&pitch, &vowelness(&frames.vowel_db));
+    let notes = notes(&pitch, &levels, &frames.vowel_db, tuning_cents);
     Analysis {
         duration_s,
-        tuning_cents: 0.0,
-        pitch: vec![silent; (duration_s / PITCH_HOP_S) as usize],
-        notes: Vec::new(),
+        tuning_cents,
+        pitch,
+        notes,
         beats: fallback::steady(0.0, duration_s, tempo_bpm, metre),
         tempo_bpm,
         metre,

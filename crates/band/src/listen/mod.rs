@@ -2,5 +2,10 @@
 
 mod fallback;
 mod hear;
+mod notes;
+mod pitch;
+mod pitch_path;
+mod sound;
+mod tuning;
 
 pub use hear::listen;

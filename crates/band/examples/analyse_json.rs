@@ -1,0 +1,47 @@
+//! Prints what listening finds in a recording, as JSON.
+//!
+//! ```text
+//! cargo run --release -p backline-band --example analyse_json -- FILE [FILE …]
+//! ```
+//!
+//! One line a file: `{"file": …, "seconds": …, "analysis": …}`, `seconds` being the time that listening took, decoding
+//! aside. The evaluation under `tools/band_eval` reads this.
+
+use std::{process::ExitCode, time::Instant};
+
+use backline_audio::decode;
+use backline_band::{analysis::Hints, listen};
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is a program, and this is its output"
+)]
+fn main() -> ExitCode {
+    let mut failed = false;
+    for file in std::env::args().skip(1) {
+        let audio = match std::fs::read(&file)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| decode(&bytes).map_err(|error| error.to_string()))
+        {
+            Ok(audio) => audio,
+            Err(error) => {
+                eprintln!("{file}: {error}");
+                failed = true;
+                continue;
+            }
+        };
+        let start = Instant::now();
+        let analysis = listen(&audio, &Hints::default());
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "{}",
+            serde_json::json!({"file": file, "seconds": seconds, "analysis": analysis})
+        );
+    }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}

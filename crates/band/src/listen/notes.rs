@@ -1,0 +1,327 @@
+//! Notes out of the pitch track.
+//!
+//! 1. A sticky path over semitones: staying is free, changing costs, so that vibrato and scoops do not make notes.
+//! 2. Held pitches are split where the voice dips between two syllables.
+//! 3. Every start moves to where the vowel starts, which is where a listener hears the beat (Rapp-Holmgren 1971; the
+//!    perceptual centre lies at the vowel, not at the consonant before it).
+
+use crate::analysis::{Note, PITCH_HOP_S, PitchFrame};
+
+use super::tuning::semitones;
+
+/// Lowest and highest semitone a note can have.
+const LOWEST: usize = 35;
+const PITCHES: usize = 50;
+/// Spread of sung pitch around the note meant, in semitones.
+const SPREAD: f32 = 0.45;
+/// Most that one frame can cost, so that a stray frame changes nothing.
+const MOST_COST: f32 = 4.0;
+/// Cost of another pitch.
+const CHANGE_COST: f32 = 9.0;
+/// Cost of a frame with a pitch counted as a rest, and the reverse.
+const REST_COST: f32 = 3.0;
+const UNVOICED_COST: f32 = 1.2;
+/// Shortest note in frames; shorter ones belong to their neighbours.
+const SHORTEST: usize = 7;
+/// A dip this deep on both sides separates two syllables, in dB.
+const DIP_DB: f32 = 4.0;
+/// How far around a dip its sides are looked for, in frames.
+const DIP_REACH: usize = 18;
+/// A vowel has started when its level is within this of its peak, in dB.
+const VOWEL_START_DB: f32 = 6.0;
+
+/// Longest consonant, in frames.
+const LONGEST_CONSONANT: usize = 26;
+/// A consonant is weaker than its vowel by at least this, in dB.
+const CONSONANT_DB: f32 = 5.0;
+/// Pieces with a gap of at most this many frames touch.
+const TOUCHING: usize = 3;
+
+/// The loudest frame "near" one is looked for within this many frames.
+const VOWEL_REACH: usize = 15;
+/// A frame counts in full within this of the loudest one near it, in dB …
+const FULL_WITHIN_DB: f32 = 5.0;
+/// … and hardly at all when this much further below.
+const FADE_DB: f32 = 6.0;
+
+/// A stretch of frames on one pitch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Piece {
+    from: usize,
+    to: usize,
+    midi: u8,
+}
+
+/// The notes; `tuning_cents` is taken off the pitches first.
+pub(super) fn notes(
+    track: &[PitchFrame],
+    levels: &[f32],
+    vowel_db: &[f32],
+    tuning_cents: f32,
+) -> Vec<Note> {
+    let pitches: Vec<Option<f32>> = track
+        .iter()
+        .map(|frame| (frame.hz > 0.0).then(|| semitones(frame.hz) - tuning_cents / 100.0))
+        .collect();
+    let smooth = smoothed(vowel_db);
+    let path = sticky_path(&pitches, &vowelness(&smooth));
+    let mut pieces = Vec::new();
+    for piece in pieces_of(&path) {
+        split(piece, &pitches, &smooth, &mut pieces);
+    }
+    let pieces = without_consonants(without_shreds(pieces), &smooth);
+    let starts: Vec<usize> = (0..pieces.len())
+        .map(|at| vowel_start(&pieces, at, &smooth))
+        .collect();
+    let mut notes: Vec<Note> = Vec::with_capacity(pieces.len());
+    for (at, piece) in pieces.iter().enumerate() {
+        let from = starts[at];
+        let to = match pieces.get(at + 1) {
+            Some(next) if next.from <= piece.to + 2 => starts[at + 1],
+            _ => piece.to,
+        };
+        if to <= from {
+            continue;
+        }
+        let inside = &levels[from..to.min(levels.len())];
+        notes.push(Note {
+            onset_s: from as f64 * PITCH_HOP_S,
+            offset_s: to as f64 * PITCH_HOP_S,
+            midi: piece.midi,
+            level_db: inside.iter().sum::<f32>() / inside.len().max(1) as f32,
+        });
+    }
+    notes
+}
+
+/// The semitone of every frame, `None` in rests.
+fn sticky_path(pitches: &[Option<f32>], weights: &[f32]) -> Vec<Option<u8>> {
+    const STATES: usize = PITCHES + 1;
+    let mut totals = [0.0f32; STATES];
+    let mut changed: Vec<u64> = Vec::with_capacity(pitches.len());
+    let mut bests: Vec<u8> = Vec::with_capacity(pitches.len());
+    for (pitch, weight) in pitches.iter().zip(weights) {
+        let best = (0..STATES)
+            .min_by(|a, b| totals[*a].total_cmp(&totals[*b]))
+            .unwrap_or(PITCHES);
+        let jump = totals[best] + CHANGE_COST;
+        let mut mask = 0u64;
+        for (state, total) in totals.iter_mut().enumerate() {
+            if jump < *total {
+                *total = jump;
+                mask |= 1 << state;
+            }
+            *total += match (pitch, state == PITCHES) {
+                (Some(_), true) => REST_COST,
+                (None, true) => 0.0,
+                (None, false) => UNVOICED_COST,
+                (Some(pitch), false) => {
+                    let off = (pitch - (LOWEST + state) as f32) / SPREAD;
+                    weight * (0.5 * off * off).min(MOST_COST)
+                }
+            };
+        }
+        changed.push(mask);
+        bests.push(best as u8);
+    }
+    let mut state = (0..STATES)
+        .min_by(|a, b| totals[*a].total_cmp(&totals[*b]))
+        .unwrap_or(PITCHES);
+    let mut path = vec![None; pitches.len()];
+    for at in (0..pitches.len()).rev() {
+        path[at] = (state != PITCHES).then_some((LOWEST + state) as u8);
+        if changed[at] >> state & 1 == 1 {
+            state = usize::from(bests[at]);
+        }
+    }
+    path
+}
+
+/// How much a frame's pitch counts, by its level beside the loudest frame near it: a consonant's pitch scoops and means little.
+pub(super) fn vowelness(vowel_db: &[f32]) -> Vec<f32> {
+    let peaks = sliding_peak(vowel_db, VOWEL_REACH);
+    vowel_db
+        .iter()
+        .zip(peaks)
+        .map(|(level, peak)| (1.0 - (peak - level - FULL_WITHIN_DB) / FADE_DB).clamp(0.05, 1.0))
+        .collect()
+}
+
+/// The greatest value within `reach` of every place.
+fn sliding_peak(values: &[f32], reach: usize) -> Vec<f32> {
+    // Blocks of one window's length: a window's peak is that of one block's end and the next one's start.
+    let length = 2 * reach + 1;
+    let mut to_end = values.to_vec();
+    let mut from_start = values.to_vec();
+    for at in (0..values.len().saturating_sub(1)).rev() {
+        if (at + 1) % length != 0 {
+            to_end[at] = to_end[at].max(to_end[at + 1]);
+        }
+    }
+    for at in 1..values.len() {
+        if at % length != 0 {
+            from_start[at] = from_start[at].max(from_start[at - 1]);
+        }
+    }
+    (0..values.len())
+        .map(|at| {
+            let last = (at + reach).min(values.len() - 1);
+            if at < reach {
+                from_start[last.min(length - 1)]
+            } else {
+                to_end[at - reach].max(from_start[last])
+            }
+        })
+        .collect()
+}
+
+fn pieces_of(path: &[Option<u8>]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (at, midi) in path.iter().enumerate() {
+        let Some(midi) = *midi else { continue };
+        match pieces.last_mut() {
+            Some(last) if last.to == at && last.midi == midi => last.to = at + 1,
+            _ => pieces.push(Piece {
+                from: at,
+                to: at + 1,
+                midi,
+            }),
+        }
+    }
+    pieces
+}
+
+fn smoothed(vowel_db: &[f32]) -> Vec<f32> {
+    (0..vowel_db.len())
+        .map(|at| {
+            let around = &vowel_db[at.saturating_sub(1)..(at + 2).min(vowel_db.len())];
+            around.iter().sum::<f32>() / around.len() as f32
+        })
+        .collect()
+}
+
+/// Splits a held pitch at the dips between its syllables.
+fn split(piece: Piece, pitches: &[Option<f32>], smooth: &[f32], into: &mut Vec<Piece>) {
+    let mut from = piece.from;
+    let mut at = piece.from + SHORTEST;
+    while at + SHORTEST < piece.to {
+        if is_dip(at, from, piece.to, pitches, smooth) {
+            into.push(Piece {
+                to: at,
+                from,
+                ..piece
+            });
+            from = at;
+            at += SHORTEST;
+        } else {
+            at += 1;
+        }
+    }
+    into.push(Piece { from, ..piece });
+}
+
+fn is_dip(at: usize, from: usize, to: usize, pitches: &[Option<f32>], smooth: &[f32]) -> bool {
+    let near = at.saturating_sub(4).max(from)..(at + 5).min(to);
+    if near.clone().any(|other| smooth[other] < smooth[at]) {
+        return false;
+    }
+    let peak = |range: std::ops::Range<usize>| {
+        smooth[range]
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max)
+    };
+    let before = peak(at.saturating_sub(DIP_REACH).max(from)..at);
+    let after = peak(at + 1..(at + DIP_REACH).min(to));
+    let depth = before.min(after) - smooth[at];
+    let unvoiced = near.filter(|other| pitches[*other].is_none()).count();
+    depth >= if unvoiced >= 2 { DIP_DB / 2.0 } else { DIP_DB }
+}
+
+/// Gives pieces too short for a note to the neighbour they touch.
+fn without_shreds(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut owed: Option<usize> = None;
+    for mut piece in pieces {
+        if let Some(from) = owed.take()
+            && piece.from <= from + SHORTEST
+        {
+            piece.from = from;
+        }
+        if piece.to - piece.from >= SHORTEST {
+            kept.push(piece);
+            continue;
+        }
+        match kept.last_mut() {
+            Some(last) if last.to == piece.from => last.to = piece.to,
+            _ => owed = Some(piece.from),
+        }
+    }
+    kept
+}
+
+/// Gives short pieces that are much weaker than a neighbour they touch to that neighbour: a murmur before a vowel to the note
+/// it opens, a closing consonant to the note it ends.
+fn without_consonants(pieces: Vec<Piece>, smooth: &[f32]) -> Vec<Piece> {
+    let peak = |piece: &Piece| {
+        smooth[piece.from..piece.to]
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max)
+    };
+    let peaks: Vec<f32> = pieces.iter().map(peak).collect();
+    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut owed: Option<usize> = None;
+    for (at, piece) in pieces.iter().enumerate() {
+        let mut piece = *piece;
+        let before = at
+            .checked_sub(1)
+            .filter(|before| pieces[*before].to + TOUCHING >= piece.from);
+        let after = pieces
+            .get(at + 1)
+            .filter(|next| piece.to + TOUCHING >= next.from);
+        let weaker_before = before.map_or(f32::NEG_INFINITY, |before| peaks[before]) - peaks[at];
+        let weaker_after = after.map_or(f32::NEG_INFINITY, |_| peaks[at + 1]) - peaks[at];
+        if piece.to - piece.from <= LONGEST_CONSONANT
+            && weaker_before.max(weaker_after) > CONSONANT_DB
+        {
+            let opens =
+                after.is_some_and(|next| next.midi == piece.midi) || weaker_before <= CONSONANT_DB;
+            if opens && weaker_after > CONSONANT_DB {
+                owed = owed.or(Some(piece.from));
+            } else if let Some(last) = kept.last_mut() {
+                last.to = piece.to;
+            }
+            continue;
+        }
+        if let Some(from) = owed.take() {
+            piece.from = from;
+        }
+        kept.push(piece);
+    }
+    kept
+}
+
+/// The frame at which the vowel of a piece starts.
+fn vowel_start(pieces: &[Piece], at: usize, smooth: &[f32]) -> usize {
+    let piece = pieces[at];
+    let earliest = match at.checked_sub(1) {
+        Some(before) => pieces[before].from + SHORTEST,
+        None => 0,
+    };
+    let back = piece.from.saturating_sub(8).max(earliest.min(piece.from));
+    let ahead = (piece.from + 26).min(piece.to);
+    let peak = smooth[piece.from..(piece.from + 40).min(piece.to)]
+        .iter()
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max);
+    let lowest = (back..ahead)
+        .min_by(|a, b| smooth[*a].total_cmp(&smooth[*b]))
+        .unwrap_or(piece.from);
+    if smooth[lowest] > peak - VOWEL_START_DB {
+        return piece.from;
+    }
+    (lowest..piece.to)
+        .find(|frame| smooth[*frame] >= peak - VOWEL_START_DB)
+        .unwrap_or(piece.from)
+}

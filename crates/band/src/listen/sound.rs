@@ -1,0 +1,108 @@
+//! The vocal as listening takes it: one channel at 16 kHz, cut into frames of 10 ms.
+
+use backline_audio::{Audio, resample};
+
+use crate::analysis::PITCH_HOP_S;
+
+/// The rate that listening works at: it holds ten harmonics of the highest pitch looked for.
+pub(super) const LISTEN_HZ: u32 = 16_000;
+
+/// Samples from one frame to the next.
+pub(super) const HOP: usize = (LISTEN_HZ as f64 * PITCH_HOP_S) as usize;
+
+/// Level of digital silence in dBFS.
+pub(super) const FLOOR_DB: f32 = -120.0;
+
+/// One channel at [`LISTEN_HZ`], every sample a number within ±8; empty when the vocal can't be brought to that rate.
+///
+/// Only the channels' mean is resampled. Samples beyond ±8 (18 dB over full scale) are no recording, and their squares
+/// would drown everything else.
+pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
+    let mut mono = vocal.to_mono();
+    for sample in &mut mono {
+        *sample = if sample.is_finite() {
+            sample.clamp(-8.0, 8.0)
+        } else {
+            0.0
+        };
+    }
+    let mono = Audio {
+        rate_hz: vocal.rate_hz,
+        channels: vec![mono],
+    };
+    resample(&mono, LISTEN_HZ)
+        .ok()
+        .and_then(|mut audio| audio.channels.pop())
+        .unwrap_or_default()
+}
+
+/// Number of frames over `samples` samples: frame `i` is centred at `i` × 10 ms.
+pub(super) fn frames_of(samples: usize) -> usize {
+    samples.div_ceil(HOP)
+}
+
+/// Level of every frame in dBFS, over 20 ms around its centre.
+pub(super) fn levels(samples: &[f32]) -> Vec<f32> {
+    // Sums over hops from half a hop off: a frame is two of them.
+    let half = HOP / 2;
+    let sum = |from: usize, to: usize| -> f32 {
+        samples[from.min(samples.len())..to.min(samples.len())]
+            .iter()
+            .map(|sample| sample * sample)
+            .sum()
+    };
+    let halves: Vec<f32> = (0..=2 * frames_of(samples.len()) + 2)
+        .map(|index| sum(index * half, (index + 1) * half))
+        .collect();
+    (0..frames_of(samples.len()))
+        .map(|frame| {
+            let from = (2 * frame).saturating_sub(2);
+            let power: f32 = halves[from..2 * frame + 2].iter().sum();
+            db(power / (2 * HOP) as f32)
+        })
+        .collect()
+}
+
+/// Power as decibels, never below [`FLOOR_DB`].
+pub(super) fn db(power: f32) -> f32 {
+    (10.0 * power.max(1e-12).log10()).max(FLOOR_DB)
+}
+
+/// The value that a share of `values` lies below: 0 the least, 1 the greatest; `None` of nothing.
+pub(super) fn quantile(values: &[f32], share: f64) -> Option<f32> {
+    if values.is_empty() {
+        return None;
+    }
+    let mut sorted = values.to_vec();
+    let at = ((sorted.len() - 1) as f64 * share.clamp(0.0, 1.0)).round() as usize;
+    let (_, value, _) = sorted.select_nth_unstable_by(at, f32::total_cmp);
+    Some(*value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_centred_on_its_time() {
+        let mut samples = vec![0.0f32; 16_000];
+        samples[8_000] = 1.0;
+        let levels = levels(&samples);
+        let loudest = (0..levels.len())
+            .max_by(|a, b| levels[*a].total_cmp(&levels[*b]))
+            .expect("frames");
+        assert!((49..=51).contains(&loudest), "{loudest}");
+        assert_eq!(levels.len(), 100);
+    }
+
+    #[test]
+    fn strays_are_silence_and_quantiles_are_in_order() {
+        let vocal = Audio {
+            rate_hz: LISTEN_HZ,
+            channels: vec![vec![f32::NAN, f32::INFINITY, 1e30, 0.5]],
+        };
+        assert_eq!(one_channel(&vocal), [0.0, 0.0, 8.0, 0.5]);
+        assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), Some(2.0));
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+}
