@@ -189,6 +189,11 @@ pub enum Event {
         /// Which attempt.
         attempt: u32,
     },
+    /// The user's word on a job in doubt: buy it once more, even if it was bought.
+    BuyAgain {
+        /// Which attempt is given up on.
+        attempt: u32,
+    },
     /// The task went on.
     Stage {
         /// How far it is.

@@ -5,9 +5,12 @@
 //!  Planned ─────────► Submitting ──────► Running ───────────────► Finished ───────────► Kept
 //!     ▲  Refused, NotSent │  │ Lost         │ TaskFailed              ▲   TrackMissing   │
 //!     └───────────────────┘  ▼              ▼                         └──────────────────┘
-//!     ▲   NeverBought     InDoubt        Failed ──Intent──► Submitting (only when bought again on purpose)
+//!     ▲ NeverBought, BuyAgain InDoubt    Failed ──Intent──► Submitting (only when bought again on purpose)
 //!     └──────────────────────┘  └─Accepted─► Running
 //! ```
+//!
+//! A purchase that comes to light late is never lost: where nothing else was bought it becomes the job's task, else it is kept
+//! beside it, among [`Job::others`].
 //!
 //! It knows no clock, file or socket, and decides nothing about *when*: that is the [`conductor`](crate::conductor)'s. Replaying
 //! a job's events through it gives the job's state; that is how a ledger is checked and how reports are made. Duplicates,
@@ -31,6 +34,29 @@ pub struct Job {
     pub credits: f64,
     /// Credits reserved for the attempt whose outcome is not known.
     pub reserved: f64,
+    /// Attempts that ended without a task and without proof: a callback may still show that one was bought. The newest of them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unproven: Vec<Unproven>,
+    /// Tasks that were bought for this job beside the one it follows: the user had it bought again, or the vendor took a request
+    /// twice.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub others: Vec<Task>,
+}
+
+/// Attempts without proof that a job remembers: the oldest are forgotten first.
+const UNPROVEN: usize = 8;
+
+/// An attempt that ended without a task and without proof that nothing was bought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unproven {
+    /// Which attempt.
+    pub attempt: u32,
+    /// Its secret.
+    pub token: Token,
+    /// What it would have cost.
+    pub credits: f64,
+    /// Whether that is among the credits spent already.
+    pub counted: bool,
 }
 
 /// Where a job is in its life.
@@ -46,6 +72,10 @@ pub enum Phase {
         attempt: u32,
         /// Its secret.
         token: Token,
+        /// Since when an earlier request of the same attempt has been in doubt: this is the question after it, and only a task
+        /// or a refusal of the job itself answers that.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        doubt_since_ms: Option<i64>,
     },
     /// The answer was lost: it may be bought.
     InDoubt {
@@ -152,12 +182,18 @@ impl Job {
         }
     }
 
-    /// The secret of the attempt that is or may be bought.
-    pub fn token(&self) -> Option<&Token> {
-        match &self.phase {
-            Phase::Submitting { token, .. } | Phase::InDoubt { token, .. } => Some(token),
-            _ => self.task().map(|task| &task.token),
-        }
+    /// The secrets of the attempts that are or may be bought.
+    pub fn tokens(&self) -> impl Iterator<Item = (u32, &Token)> {
+        let open = match &self.phase {
+            Phase::Submitting { attempt, token, .. } | Phase::InDoubt { attempt, token, .. } => {
+                Some((*attempt, token))
+            }
+            _ => None,
+        };
+        let tasks = self.task().into_iter().chain(&self.others);
+        open.into_iter()
+            .chain(tasks.map(|task| (task.attempt, &task.token)))
+            .chain(self.unproven.iter().map(|it| (it.attempt, &it.token)))
     }
 
     /// What `event`, recorded at `at_ms`, makes of this job. Total: every pair has an answer.
@@ -175,6 +211,7 @@ impl Job {
                     next.phase = Phase::Submitting {
                         attempt: *attempt,
                         token: token.clone(),
+                        doubt_since_ms: None,
                     };
                     Step::Changed(next)
                 }
@@ -184,15 +221,16 @@ impl Job {
                 Phase::InDoubt {
                     attempt: now,
                     token,
+                    since_ms,
                     ..
                 } if now == attempt => {
                     next.phase = Phase::Submitting {
                         attempt: *attempt,
                         token: token.clone(),
+                        doubt_since_ms: Some(*since_ms),
                     };
                     Step::Changed(next)
                 }
-                Phase::Submitting { attempt: now, .. } if now == attempt => Step::Unchanged,
                 _ => Step::Illegal,
             },
             Event::Accepted {
@@ -200,56 +238,58 @@ impl Job {
                 task_id,
                 via,
             } => self.accepted(next, at_ms, *attempt, task_id, *via),
+            // A callback may have proved the acceptance before a refusal or a failure comes in: then it changes nothing.
             Event::Refused {
                 attempt,
                 class,
                 code,
                 message,
-            } => match self.open_attempt() {
-                Some(now) if now == *attempt => {
-                    next.reserved = 0.0;
-                    next.phase = match class {
-                        AnswerClass::RefusedJob => Phase::Failed(Failure {
-                            cause: Cause::Refused,
-                            code: *code,
-                            message: message.clone(),
-                            task_id: None,
-                        }),
-                        _ => Phase::Planned,
-                    };
-                    Step::Changed(next)
+            } if self.is_submitting(*attempt) => {
+                if *class == AnswerClass::RefusedJob {
+                    next.leave_unproven(false);
+                    next.without_task(Phase::Failed(Failure {
+                        cause: Cause::Refused,
+                        code: *code,
+                        message: message.clone(),
+                        task_id: None,
+                    }));
+                } else if !next.doubt_again(message) {
+                    next.leave_unproven(false);
+                    next.without_task(Phase::Planned);
                 }
-                // A callback proved the acceptance before the refusal (a lie, or of another request) came in.
-                _ if *attempt <= self.attempts => Step::Unchanged,
-                _ => Step::Illegal,
-            },
-            Event::NotSent { attempt, .. } | Event::NeverBought { attempt } => {
-                match self.open_attempt() {
-                    Some(now) if now == *attempt => {
-                        next.reserved = 0.0;
-                        next.phase = Phase::Planned;
-                        Step::Changed(next)
-                    }
-                    _ if *attempt <= self.attempts => Step::Unchanged,
-                    _ => Step::Illegal,
+                Step::Changed(next)
+            }
+            Event::NotSent { attempt, message } if self.is_submitting(*attempt) => {
+                if !next.doubt_again(message) {
+                    next.reserved = 0.0;
+                    next.without_task(Phase::Planned);
+                }
+                Step::Changed(next)
+            }
+            Event::Lost { attempt, message } if self.is_submitting(*attempt) => {
+                if !next.doubt_again(message) {
+                    next.doubt(at_ms, message);
+                }
+                Step::Changed(next)
+            }
+            Event::NeverBought { attempt } | Event::BuyAgain { attempt }
+                if self.open_attempt() == Some(*attempt) =>
+            {
+                next.leave_unproven(matches!(event, Event::BuyAgain { .. }));
+                next.without_task(Phase::Planned);
+                Step::Changed(next)
+            }
+            Event::Refused { attempt, .. }
+            | Event::NotSent { attempt, .. }
+            | Event::Lost { attempt, .. }
+            | Event::NeverBought { attempt }
+            | Event::BuyAgain { attempt } => {
+                if *attempt <= self.attempts {
+                    Step::Unchanged
+                } else {
+                    Step::Illegal
                 }
             }
-            Event::Lost { attempt, message } => match &self.phase {
-                Phase::Submitting {
-                    attempt: now,
-                    token,
-                } if now == attempt => {
-                    next.phase = Phase::InDoubt {
-                        attempt: *attempt,
-                        token: token.clone(),
-                        since_ms: at_ms,
-                        message: message.clone(),
-                    };
-                    Step::Changed(next)
-                }
-                _ if *attempt <= self.attempts => Step::Unchanged,
-                _ => Step::Illegal,
-            },
             Event::UploadFailed {
                 message,
                 retried: false,
@@ -288,7 +328,7 @@ impl Job {
                     if *refunded {
                         next.credits = (next.credits - task.credits).max(0.0);
                     }
-                    next.phase = Phase::Failed(Failure {
+                    next.without_task(Phase::Failed(Failure {
                         cause: if *refunded {
                             Cause::Refunded
                         } else {
@@ -297,7 +337,7 @@ impl Job {
                         code: *code,
                         message: message.clone(),
                         task_id: Some(task.id.clone()),
-                    });
+                    }));
                     Step::Changed(next)
                 }
                 Phase::Finished(_) | Phase::Kept(_) | Phase::Failed(_) => Step::Unchanged,
@@ -337,6 +377,35 @@ impl Job {
         }
     }
 
+    fn is_submitting(&self, attempt: u32) -> bool {
+        matches!(&self.phase, Phase::Submitting { attempt: now, .. } if *now == attempt)
+    }
+
+    /// Puts the attempt that is being submitted in doubt since `since_ms`.
+    fn doubt(&mut self, since_ms: i64, message: &str) {
+        if let Phase::Submitting { attempt, token, .. } = &self.phase {
+            self.phase = Phase::InDoubt {
+                attempt: *attempt,
+                token: token.clone(),
+                since_ms,
+                message: message.to_owned(),
+            };
+        }
+    }
+
+    /// Where a question after an earlier request was not answered, that request is as much in doubt as before.
+    fn doubt_again(&mut self, message: &str) -> bool {
+        let Phase::Submitting {
+            doubt_since_ms: Some(since_ms),
+            ..
+        } = self.phase
+        else {
+            return false;
+        };
+        self.doubt(since_ms, message);
+        true
+    }
+
     fn accepted(
         &self,
         mut next: Job,
@@ -345,10 +414,28 @@ impl Job {
         task_id: &TaskId,
         via: Via,
     ) -> Step {
+        if attempt == 0 || attempt > self.attempts {
+            return Step::Illegal;
+        }
+        let failed = matches!(&self.phase, Phase::Failed(failure) if failure.task_id.as_ref() == Some(task_id));
+        if failed || self.tasks().any(|task| task.id == *task_id) {
+            return Step::Unchanged;
+        }
+        let task = |token: &Token, credits| Task {
+            id: task_id.clone(),
+            attempt,
+            token: token.clone(),
+            accepted_ms: at_ms,
+            via,
+            credits,
+            stage: TaskStage::Pending,
+            tracks: Vec::new(),
+        };
         match &self.phase {
             Phase::Submitting {
                 attempt: now,
                 token,
+                ..
             }
             | Phase::InDoubt {
                 attempt: now,
@@ -357,21 +444,64 @@ impl Job {
             } if *now == attempt => {
                 next.credits += self.reserved;
                 next.reserved = 0.0;
-                next.phase = Phase::Running(Task {
-                    id: task_id.clone(),
-                    attempt,
-                    token: token.clone(),
-                    accepted_ms: at_ms,
-                    via,
-                    credits: self.reserved,
-                    stage: TaskStage::Pending,
-                    tracks: Vec::new(),
-                });
-                Step::Changed(next)
+                next.phase = Phase::Running(task(token, self.reserved));
+                return Step::Changed(next);
             }
-            _ if attempt <= self.attempts && attempt > 0 => Step::Unchanged,
-            _ => Step::Illegal,
+            _ => {}
         }
+        // A purchase that comes to light late, or a second one under the same token.
+        let late = next.unproven.iter().position(|it| it.attempt == attempt);
+        let (late, uncounted) = match late.map(|at| next.unproven.remove(at)) {
+            Some(it) => (
+                task(&it.token, it.credits),
+                if it.counted { 0.0 } else { it.credits },
+            ),
+            None => match self.tasks().find(|task| task.attempt == attempt) {
+                Some(first) => (task(&first.token, first.credits), first.credits),
+                // It was proved that nothing was bought with this attempt, so long ago that its secret is forgotten.
+                None => return Step::Unchanged,
+            },
+        };
+        next.credits += uncounted;
+        match self.phase {
+            Phase::Planned | Phase::Failed(_) => next.phase = Phase::Running(late),
+            _ => next.others.push(late),
+        }
+        Step::Changed(next)
+    }
+
+    /// The job's task and those bought beside it.
+    fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.task().into_iter().chain(&self.others)
+    }
+
+    /// Remembers the open attempt among those without proof; `counted` puts its credits among those spent.
+    fn leave_unproven(&mut self, counted: bool) {
+        let credits = std::mem::take(&mut self.reserved);
+        if let Phase::Submitting { attempt, token, .. } | Phase::InDoubt { attempt, token, .. } =
+            &self.phase
+        {
+            self.unproven.push(Unproven {
+                attempt: *attempt,
+                token: token.clone(),
+                credits,
+                counted,
+            });
+        }
+        if counted {
+            self.credits += credits;
+        }
+        if self.unproven.len() > UNPROVEN {
+            self.unproven.remove(0);
+        }
+    }
+
+    /// Ends the open attempt or the task without a result: in `phase`, unless another task was bought for this job.
+    fn without_task(&mut self, phase: Phase) {
+        self.phase = match self.others.pop() {
+            Some(other) => other.phase(),
+            None => phase,
+        };
     }
 
     fn on_track(&self, mut next: Job, index: u32, change: impl FnOnce(&mut Track)) -> Step {

@@ -230,6 +230,8 @@ pub struct Limits {
     pub rate: Rate,
     /// Most credits that one run may spend.
     pub credits: Option<f64>,
+    /// Most credits that all runs of a ledger may spend together.
+    pub ledger_credits: Option<f64>,
     /// Longest time that a run submits and follows, in milliseconds.
     pub deadline_ms: Option<u64>,
 }

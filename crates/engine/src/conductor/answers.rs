@@ -3,8 +3,11 @@
 use super::*;
 use crate::event::Via;
 
-/// Attempts that one run makes for one job whose refusals say "nothing was bought, try again".
+/// Attempts that one run makes for one job that comes back without having been bought: a third party can't make it buy for ever.
 const BOUNCES: u32 = 5;
+
+/// How many times [`Pace::patience_ms`] the account may be refused without a break, for its pace or for maintenance.
+const REFUSED_PATIENCE: i64 = 12;
 
 /// Tries to bring one stem to the vendor's.
 const PREPARATIONS: u32 = 5;
@@ -12,11 +15,7 @@ const PREPARATIONS: u32 = 5;
 impl Conductor {
     /// Begins the preparation of stems that jobs wait for, no more than the gate will need soon.
     pub(super) fn prepare(&mut self, now_ms: i64, decision: &mut Decision) {
-        if self.ready.len() > self.terms.concurrency || !self.affordable() {
-            return;
-        }
-        let due: Vec<usize> = self.waiting.keys().copied().collect();
-        for stem in due {
+        for stem in self.wanted_stems() {
             if self.preparing >= PREPARING_AT_ONCE {
                 return;
             }
@@ -31,6 +30,21 @@ impl Conductor {
                 decision.effects.push(Effect::Prepare { stem });
             }
         }
+    }
+
+    /// The stems that are needed soon and are not at the vendor's: for jobs that are to be asked about again, and for new ones
+    /// unless enough are ready or no more can be paid for.
+    pub(super) fn wanted_stems(&self) -> BTreeSet<usize> {
+        let again = self.again.iter().map(|(at, _)| self.slots[*at].stem);
+        let again =
+            again.filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
+        let enough = self.ready.len() > self.terms.concurrency || !self.is_affordable();
+        let fresh = self
+            .waiting
+            .keys()
+            .copied()
+            .take(if enough { 0 } else { PREPARING_AT_ONCE });
+        again.chain(fresh).collect()
     }
 
     pub(super) fn prepared(
@@ -112,7 +126,7 @@ impl Conductor {
         token: &mut dyn FnMut() -> Token,
         decision: &mut Decision,
     ) {
-        while self.in_flight < self.terms.concurrency && self.affordable() {
+        while self.has_room() {
             let Some(at) = self.ready.first().copied() else {
                 return;
             };
@@ -130,9 +144,7 @@ impl Conductor {
                 credits: self.terms.price,
             };
             if self.happened(at, now_ms, event, decision) {
-                self.by_token.insert(token.clone(), at);
-                self.reserved += self.terms.price;
-                self.in_flight += 1;
+                self.by_token.insert(token.clone(), (at, attempt));
                 self.submitting += 1;
                 decision.effects.push(Effect::Submit {
                     slot: at,
@@ -180,7 +192,7 @@ impl Conductor {
         match outcome {
             SubmitOutcome::Accepted(task) => {
                 self.reached();
-                (self.pauses, self.maintenance_since_ms) = (0, None);
+                (self.pauses, self.refused_since_ms) = (0, None);
                 self.accepted(at, now_ms, attempt, task, Via::Answer, decision);
             }
             SubmitOutcome::Refused {
@@ -197,7 +209,6 @@ impl Conductor {
                     message: message.clone(),
                 };
                 if self.happened(at, now_ms, event, decision) {
-                    self.release();
                     let trouble = Trouble {
                         class,
                         code,
@@ -209,31 +220,20 @@ impl Conductor {
                 }
             }
             SubmitOutcome::NotSent { reason } => {
-                let event = Event::NotSent {
-                    attempt,
-                    message: reason.clone(),
-                };
+                let message = reason.clone();
+                let event = Event::NotSent { attempt, message };
                 if self.happened(at, now_ms, event, decision) {
-                    self.release();
-                    self.want(at);
+                    self.free(at, now_ms);
                     self.out_of_reach(now_ms, &reason, decision);
                 }
             }
             SubmitOutcome::InDoubt { reason } => {
-                if self.happened(
-                    at,
-                    now_ms,
-                    Event::Lost {
-                        attempt,
-                        message: reason,
-                    },
-                    decision,
-                ) {
-                    self.slots[at].bounced += 1;
-                    let wait = self
-                        .terms
-                        .pace
-                        .backoff_ms(self.slots[at].bounced, at as u64);
+                let message = reason;
+                if self.happened(at, now_ms, Event::Lost { attempt, message }, decision)
+                    && self.bounce(at)
+                {
+                    let failures = self.slots[at].bounced;
+                    let wait = self.terms.pace.backoff_ms(failures, at as u64);
                     self.ask_again_later(at, now_ms + wait);
                 }
             }
@@ -250,29 +250,23 @@ impl Conductor {
         via: Via,
         decision: &mut Decision,
     ) {
-        let reserved = self.slots[at].job.reserved;
-        if self.happened(
-            at,
-            now_ms,
-            Event::Accepted {
-                attempt,
-                task_id,
-                via,
-            },
-            decision,
-        ) {
-            self.reserved -= reserved;
-            self.spent += reserved;
+        let task = task_id.clone();
+        let event = Event::Accepted {
+            attempt,
+            task_id,
+            via,
+        };
+        if self.happened(at, now_ms, event, decision)
+            && self.slots[at]
+                .job
+                .task()
+                .is_some_and(|followed| followed.id == task)
+        {
             self.again.retain(|(again, _)| *again != at);
+            self.unwant(at);
             self.slots[at].followed_since_ms = now_ms;
             self.look(at, now_ms + self.terms.pace.first_view_ms);
         }
-    }
-
-    /// Gives back what a refused attempt had taken.
-    fn release(&mut self) {
-        self.reserved = (self.reserved - self.terms.price).max(0.0);
-        self.in_flight -= 1;
     }
 
     fn refused(&mut self, at: usize, now_ms: i64, trouble: &Trouble, decision: &mut Decision) {
@@ -280,56 +274,59 @@ impl Conductor {
             AnswerClass::Wait => {
                 self.pauses += 1;
                 let wait = self.gate.window_ms().max(millis(trouble.retry_after_ms));
-                self.pause(
-                    now_ms,
-                    pace::spread(wait, u64::from(self.pauses)),
-                    trouble,
-                    decision,
+                let wait = pace::spread(wait, u64::from(self.pauses));
+                // The gate keeps to the limit, so it is not this run alone that reaches it.
+                let message = format!(
+                    "{}; this run keeps to its rate, so the account may be in use elsewhere",
+                    trouble.message
                 );
-                self.want(at);
+                self.pause(now_ms, wait, trouble, message, decision);
+                self.free(at, now_ms);
             }
             AnswerClass::WaitLong => {
                 self.pauses += 1;
-                let since = *self.maintenance_since_ms.get_or_insert(now_ms);
-                if now_ms - since > self.terms.pace.patience_ms.saturating_mul(6) {
-                    self.close(refusal(trouble));
-                } else {
-                    let wait = self
-                        .terms
-                        .pace
-                        .maintenance_backoff_ms(self.pauses, at as u64);
-                    self.pause(
-                        now_ms,
-                        wait.max(millis(trouble.retry_after_ms)),
-                        trouble,
-                        decision,
-                    );
-                }
-                self.want(at);
+                let wait = self
+                    .terms
+                    .pace
+                    .maintenance_backoff_ms(self.pauses, at as u64);
+                let wait = wait.max(millis(trouble.retry_after_ms));
+                self.pause(now_ms, wait, trouble, trouble.message.clone(), decision);
+                self.free(at, now_ms);
             }
             AnswerClass::RefusedRun | AnswerClass::StopForCredits => {
-                self.want(at);
+                self.free(at, now_ms);
                 self.close(refusal(trouble));
             }
             // The vendor says that nothing was bought: once more is safe, for ever is not.
             AnswerClass::Refunded | AnswerClass::NotSent => {
-                self.slots[at].bounced += 1;
-                if self.slots[at].bounced < BOUNCES {
-                    self.want(at);
+                if self.bounce(at) {
+                    self.free(at, now_ms);
                 }
             }
             AnswerClass::RefusedJob | AnswerClass::TaskFailed | AnswerClass::InDoubt => {}
         }
     }
 
-    /// Lets nobody submit for a while: one refusal speaks for the whole account.
-    fn pause(&mut self, now_ms: i64, wait_ms: i64, trouble: &Trouble, decision: &mut Decision) {
+    /// Lets nobody submit for a while: one refusal speaks for the whole account. When it has gone on for too long the run ends.
+    fn pause(
+        &mut self,
+        now_ms: i64,
+        wait_ms: i64,
+        trouble: &Trouble,
+        message: String,
+        decision: &mut Decision,
+    ) {
+        let since = *self.refused_since_ms.get_or_insert(now_ms);
+        if now_ms - since > self.terms.pace.patience_ms * REFUSED_PATIENCE {
+            self.close(refusal(trouble));
+            return;
+        }
         let until_ms = now_ms + wait_ms;
         self.gate.close_until(until_ms);
         let event = Event::Paused {
             until_ms,
             code: trouble.code,
-            message: trouble.message.clone(),
+            message,
         };
         self.record(None, now_ms, event, decision);
     }
@@ -363,9 +360,15 @@ impl Conductor {
         self.unreachable_since_ms = None;
     }
 
+    /// Counts a job that came back without having been bought; whether it may be submitted once more in this run.
+    pub(super) fn bounce(&mut self, at: usize) -> bool {
+        self.slots[at].bounced += 1;
+        self.slots[at].bounced < BOUNCES
+    }
+
     /// Notes that a job in doubt is to be asked about again, where the provider allows it.
     pub(super) fn ask_again_later(&mut self, at: usize, not_before_ms: i64) {
-        if self.terms.asks_again && self.slots[at].bounced <= BOUNCES {
+        if self.terms.asks_again {
             self.again.push_back((at, not_before_ms));
         }
     }
@@ -378,10 +381,8 @@ impl Conductor {
                 continue;
             };
             let stem = self.slots[at].stem;
-            if not_before_ms > now_ms
-                || !self.stem_is_ready(stem)
-                || self.gate.take(now_ms).is_err()
-            {
+            let ready = matches!(self.stems[stem].state, StemState::Ready { .. });
+            if not_before_ms > now_ms || !ready || self.gate.take(now_ms).is_err() {
                 early.push_back((at, not_before_ms));
                 continue;
             }
@@ -398,17 +399,6 @@ impl Conductor {
         self.again = early;
     }
 
-    /// Whether a stem has an address; if not its preparation is asked for.
-    fn stem_is_ready(&mut self, stem: usize) -> bool {
-        match self.stems[stem].state {
-            StemState::Ready { .. } => true,
-            _ => {
-                self.waiting.entry(stem).or_default();
-                false
-            }
-        }
-    }
-
     /// A callback with a token proves its attempt's acceptance; what it says of tracks is looked up at the provider's.
     pub(super) fn called(
         &mut self,
@@ -417,36 +407,18 @@ impl Conductor {
         task: TaskId,
         decision: &mut Decision,
     ) {
-        let Some(at) = self.by_token.get(token).copied() else {
+        let Some((at, attempt)) = self.by_token.get(token).copied() else {
             return;
         };
-        let open = match &self.slots[at].job.phase {
-            Phase::Submitting {
-                attempt,
-                token: now,
-            }
-            | Phase::InDoubt {
-                attempt,
-                token: now,
-                ..
-            } if now == token => Some(*attempt),
-            _ => None,
-        };
-        if let Some(attempt) = open {
-            self.accepted(at, now_ms, attempt, task.clone(), Via::Callback, decision);
-        }
-        if self.slots[at]
-            .job
-            .task()
-            .is_some_and(|known| known.id == task)
-            && self.slots[at].view_at.is_some()
-        {
+        self.accepted(at, now_ms, attempt, task.clone(), Via::Callback, decision);
+        let slot = &self.slots[at];
+        if slot.view_at.is_some() && slot.job.task().is_some_and(|followed| followed.id == task) {
             self.look(at, now_ms);
         }
     }
 
-    /// When the last lost answer that a callback may still settle is given up.
-    pub(super) fn doubts_end(&self) -> Option<i64> {
+    /// When the first lost answer that a callback may still settle is given up; none when no callback is waited for.
+    pub(super) fn doubts_end(&self, now_ms: i64) -> Option<i64> {
         if !self.terms.hears_callbacks {
             return None;
         }
@@ -454,7 +426,7 @@ impl Conductor {
             Phase::InDoubt { since_ms, .. } => Some(since_ms + self.terms.pace.doubt_ms),
             _ => None,
         });
-        ends.max()
+        ends.filter(|end| *end > now_ms).min()
     }
 }
 

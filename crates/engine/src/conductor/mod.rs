@@ -38,6 +38,9 @@ const PREPARING_AT_ONCE: usize = 4;
 /// Polls under way at the same time.
 const VIEWING_AT_ONCE: usize = 16;
 
+/// Sums of prices such as 0.4 are not exact; a credit is a thousand times more than what this lets through.
+const CREDIT_TOLERANCE: f64 = 1e-3;
+
 /// Files fetched at the same time.
 const FETCHING_AT_ONCE: usize = 4;
 
@@ -50,6 +53,10 @@ pub(crate) struct Terms {
     pub(crate) concurrency: usize,
     /// Most credits that this run may spend.
     pub(crate) credits: Option<f64>,
+    /// Most credits that all runs of the ledger may spend.
+    pub(crate) ledger_credits: Option<f64>,
+    /// What earlier runs of the ledger have spent, and what they have reserved for jobs that are not of this plan.
+    pub(crate) spent_before: f64,
     /// What one job costs.
     pub(crate) price: f64,
     pub(crate) deadline_ms: Option<i64>,
@@ -218,7 +225,8 @@ pub(crate) struct Conductor {
     terms: Terms,
     slots: Vec<Slot>,
     by_key: HashMap<JobKey, usize>,
-    by_token: HashMap<Token, usize>,
+    /// Every secret that a callback may carry, with its job and attempt.
+    by_token: HashMap<Token, (usize, u32)>,
     stems: Vec<Stem>,
     /// Jobs to submit, by stem, waiting for its preparation.
     waiting: BTreeMap<usize, BTreeSet<usize>>,
@@ -231,18 +239,21 @@ pub(crate) struct Conductor {
     gate: Gate,
     mode: Mode,
     submitting: usize,
+    /// Jobs that are being submitted or run at the vendor's and are followed. One in doubt holds no place: it may never end.
     in_flight: usize,
     viewing: usize,
     fetching: usize,
     preparing: usize,
+    /// Credits spent by this run.
     spent: f64,
+    /// Credits reserved for attempts whose outcome is open, those of earlier runs included.
     reserved: f64,
     /// Since when nothing at all could be reached.
     unreachable_since_ms: Option<i64>,
     /// Pauses since the last submission that was taken.
     pauses: u32,
-    /// Since when the provider has been under maintenance.
-    maintenance_since_ms: Option<i64>,
+    /// Since when every submission was refused for the account's pace or for maintenance.
+    refused_since_ms: Option<i64>,
     dirty: BTreeSet<usize>,
 }
 
@@ -286,7 +297,7 @@ impl Conductor {
             reserved: 0.0,
             unreachable_since_ms: None,
             pauses: 0,
-            maintenance_since_ms: None,
+            refused_since_ms: None,
             dirty: BTreeSet::new(),
             terms,
         };
@@ -306,9 +317,12 @@ impl Conductor {
                 bounced: 0,
                 given_up: false,
             });
-            if let Some(token) = conductor.slots[at].job.token() {
-                conductor.by_token.insert(token.clone(), at);
-            }
+            let tokens = conductor.slots[at].job.tokens();
+            conductor
+                .by_token
+                .extend(tokens.map(|(attempt, token)| (token.clone(), (at, attempt))));
+            conductor.reserved += conductor.slots[at].job.reserved;
+            conductor.in_flight += usize::from(conductor.slots[at].holds_place());
             for (index, part) in wanted.missing {
                 conductor.happened(
                     at,
@@ -335,20 +349,10 @@ impl Conductor {
             Phase::Submitting { attempt, .. } => {
                 let message = "the program ended before the answer came".to_owned();
                 self.happened(at, now_ms, Event::Lost { attempt, message }, decision);
-                self.reserved += self.slots[at].job.reserved;
-                self.in_flight += 1;
                 self.ask_again_later(at, now_ms);
             }
-            Phase::InDoubt { .. } => {
-                self.reserved += self.slots[at].job.reserved;
-                self.in_flight += 1;
-                self.ask_again_later(at, now_ms);
-            }
-            Phase::Running(_) => {
-                self.in_flight += 1;
-                self.look(at, now_ms);
-            }
-            Phase::Finished(_) => self.look(at, now_ms),
+            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
+            Phase::Running(_) | Phase::Finished(_) => self.look(at, now_ms),
             Phase::Kept(_) => {}
         }
     }
@@ -370,6 +374,27 @@ impl Conductor {
             _ => {
                 self.waiting.entry(stem).or_default().insert(at);
             }
+        }
+    }
+
+    /// Takes a job off those to submit.
+    fn unwant(&mut self, at: usize) {
+        self.ready.remove(&at);
+        if let Some(waiting) = self.waiting.get_mut(&self.slots[at].stem) {
+            waiting.remove(&at);
+            if waiting.is_empty() {
+                self.waiting.remove(&self.slots[at].stem);
+            }
+        }
+    }
+
+    /// Goes on with a job whose attempt came back: it is submitted anew where nothing was bought, asked about again where an
+    /// earlier request is still in doubt, and followed where another task was bought for it.
+    fn free(&mut self, at: usize, now_ms: i64) {
+        match self.slots[at].job.phase {
+            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
+            _ if self.slots[at].job.task().is_some() => self.look(at, now_ms),
+            _ => self.want(at),
         }
     }
 
@@ -437,34 +462,39 @@ impl Conductor {
         self.settle(decision);
     }
 
-    /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come.
+    /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Always later than the
+    /// last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
     pub(crate) fn wake_at(&mut self, now_ms: i64) -> Option<i64> {
         let mut wake = Vec::new();
         if matches!(self.mode, Mode::Running) {
-            let room = self.in_flight < self.terms.concurrency && self.affordable();
-            if (room && !self.ready.is_empty()) || !self.again.is_empty() {
-                let opens = self.gate.opens_at(now_ms);
-                let early = self.again.iter().map(|(_, not_before)| *not_before).min();
-                wake.push(if room && !self.ready.is_empty() {
-                    opens
-                } else {
-                    opens.max(early.unwrap_or(opens))
-                });
+            if self.has_room() && !self.ready.is_empty() {
+                wake.push(self.gate.opens_at(now_ms));
             }
-            wake.extend(
-                self.waiting
-                    .keys()
-                    .filter_map(|stem| match self.stems[*stem].state {
-                        StemState::Idle { not_before_ms } if self.preparing < PREPARING_AT_ONCE => {
-                            Some(not_before_ms)
-                        }
-                        _ => None,
-                    }),
-            );
+            let ready = |at: usize| {
+                matches!(
+                    self.stems[self.slots[at].stem].state,
+                    StemState::Ready { .. }
+                )
+            };
+            let asked = self
+                .again
+                .iter()
+                .filter(|(at, _)| ready(*at))
+                .map(|(_, not_before)| *not_before);
+            if let Some(first) = asked.min() {
+                wake.push(self.gate.opens_at(now_ms).max(first));
+            }
+            if self.preparing < PREPARING_AT_ONCE {
+                wake.extend(
+                    self.wanted_stems()
+                        .iter()
+                        .filter_map(|stem| self.stems[*stem].idle_until()),
+                );
+            }
             wake.extend(self.terms.deadline_ms);
-            wake.extend(self.doubts_end());
         }
         if !matches!(self.mode, Mode::Draining(_)) {
+            wake.extend(self.doubts_end(now_ms));
             if self.viewing < VIEWING_AT_ONCE {
                 wake.extend(self.views.first().map(|(at, _)| *at));
             }
@@ -481,24 +511,17 @@ impl Conductor {
             return None;
         }
         let following = !self.views.is_empty() || !self.fetches.is_empty();
+        let to_come = following || self.doubts_end(now_ms).is_some();
         match &self.mode {
             Mode::Draining(outcome) => Some(outcome.clone()),
-            Mode::Closing(outcome) => (!following).then(|| outcome.clone()),
-            Mode::Running => {
-                let to_submit =
-                    !self.ready.is_empty() || !self.waiting.is_empty() || !self.again.is_empty();
-                let listening = self.doubts_end().is_some_and(|end| end > now_ms);
-                if following || listening {
-                    return None;
-                }
-                if to_submit {
-                    let stuck = !self.affordable() && self.again.is_empty();
-                    return stuck.then_some(Outcome::Stopped {
-                        reason: StopReason::CreditLimit,
-                    });
-                }
+            Mode::Closing(outcome) => (!to_come).then(|| outcome.clone()),
+            Mode::Running if to_come || !self.again.is_empty() => None,
+            Mode::Running if self.ready.is_empty() && self.waiting.is_empty() => {
                 Some(self.verdict())
             }
+            Mode::Running => (!self.is_affordable()).then_some(Outcome::Stopped {
+                reason: StopReason::CreditLimit,
+            }),
         }
     }
 
@@ -528,19 +551,18 @@ impl Conductor {
         &self.slots[slot].job
     }
 
-    /// Submissions that wait for the gate, a stem or a place, and tasks in flight: for a person who watches.
-    pub(crate) fn gauge(&self) -> (usize, usize) {
-        (
-            self.ready.len() + self.waiting.values().map(BTreeSet::len).sum::<usize>(),
-            self.in_flight,
-        )
-    }
-
-    /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded.
+    /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded. Places and
+    /// credits are kept in step here and nowhere else.
     fn happened(&mut self, at: usize, now_ms: i64, event: Event, decision: &mut Decision) -> bool {
         match self.slots[at].job.step(now_ms, &event) {
             Step::Changed(job) => {
-                self.slots[at].job = job;
+                let slot = &mut self.slots[at];
+                let held = slot.holds_place();
+                self.spent += job.credits - slot.job.credits;
+                self.reserved += job.reserved - slot.job.reserved;
+                slot.job = job;
+                self.in_flight =
+                    self.in_flight + usize::from(slot.holds_place()) - usize::from(held);
                 self.dirty.insert(at);
                 self.record(Some(self.slots[at].key), now_ms, event, decision);
                 true
@@ -551,6 +573,13 @@ impl Conductor {
                 false
             }
         }
+    }
+
+    /// Follows a job no longer in this run: what is bought is in the ledger for the next.
+    fn give_up(&mut self, at: usize) {
+        let held = self.slots[at].holds_place();
+        self.slots[at].given_up = true;
+        self.in_flight -= usize::from(held);
     }
 
     fn record(&self, job: Option<JobKey>, at_ms: i64, event: Event, decision: &mut Decision) {
@@ -592,9 +621,33 @@ impl Conductor {
         }
     }
 
-    fn affordable(&self) -> bool {
-        self.terms
-            .credits
-            .is_none_or(|limit| self.spent + self.reserved + self.terms.price <= limit + 1e-9)
+    /// Whether one more job may be bought: a place is free and the credits allow it.
+    fn has_room(&self) -> bool {
+        self.in_flight < self.terms.concurrency && self.is_affordable()
+    }
+
+    /// Whether the run's credits and the ledger's allow one more job. What is reserved counts as spent.
+    fn is_affordable(&self) -> bool {
+        let committed = self.spent + self.reserved + self.terms.price;
+        let within = |limit: Option<f64>, before: f64| {
+            limit.is_none_or(|limit| before + committed <= limit + CREDIT_TOLERANCE)
+        };
+        within(self.terms.credits, 0.0)
+            && within(self.terms.ledger_credits, self.terms.spent_before)
+    }
+}
+
+impl Slot {
+    fn holds_place(&self) -> bool {
+        !self.given_up && matches!(self.job.phase, Phase::Submitting { .. } | Phase::Running(_))
+    }
+}
+
+impl Stem {
+    fn idle_until(&self) -> Option<i64> {
+        match self.state {
+            StemState::Idle { not_before_ms } => Some(not_before_ms),
+            _ => None,
+        }
     }
 }

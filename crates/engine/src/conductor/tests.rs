@@ -4,7 +4,7 @@
 //! that dies between any two decisions. The promises are checked after every step.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use backline_api::{Stage, Track};
 
@@ -49,6 +49,8 @@ struct Vendor {
     by_token: HashMap<Token, String>,
     bill: HashMap<JobKey, Vec<Token>>,
     arrivals: Vec<i64>,
+    /// Tasks whose id a living process was told, by an answer or a callback.
+    told: BTreeSet<String>,
 }
 
 struct World {
@@ -62,6 +64,10 @@ struct World {
     /// The durable ledger.
     jobs: HashMap<JobKey, KnownJob>,
     records: Vec<NewRecord>,
+    /// What the process was told and has not made durable yet: a task, and the secret where it was told by a callback.
+    hearing: Vec<(TaskId, Option<Token>)>,
+    /// How often the user said that a job may be bought once more.
+    said_again: HashMap<JobKey, usize>,
     queue: BinaryHeap<Reverse<(i64, u64)>>,
     pending: HashMap<u64, Input>,
     serial: u64,
@@ -87,6 +93,8 @@ impl World {
             vendor: Vendor::default(),
             jobs: HashMap::new(),
             records: Vec::new(),
+            hearing: Vec::new(),
+            said_again: HashMap::new(),
             queue: BinaryHeap::new(),
             pending: HashMap::new(),
             serial: 0,
@@ -107,6 +115,8 @@ impl World {
                 .seed
                 .is_multiple_of(3)
                 .then_some(PRICE * (jobs as f64 - 1.0)),
+            ledger_credits: (self.seed % 5 == 1).then_some(PRICE * jobs as f64),
+            spent_before: self.jobs.values().map(|known| known.job.credits).sum(),
             price: PRICE,
             deadline_ms: None,
             retries: u32::from(self.seed.is_multiple_of(4)),
@@ -214,6 +224,9 @@ impl World {
             "seed {}: {inside} submissions in one window",
             self.seed
         );
+        if self.dice.chance(self.faults / 4) {
+            return refused(AnswerClass::Wait); // the account's window is looked at before anything else
+        }
         if self.idempotent
             && let Some(id) = self.vendor.by_token.get(token)
         {
@@ -338,12 +351,12 @@ impl World {
             conductor.advance(self.now, &mut token, &mut decision);
             let dies = mortal && self.dice.chance(2);
             if dies && self.dice.chance(50) {
+                self.lose_answers();
                 return None; // before the ledger had it: nothing of this decision ever was
             }
             self.append(&decision);
             if dies {
-                self.pending
-                    .retain(|_, input| matches!(input, Input::Called { .. }));
+                self.lose_answers();
                 return None; // after the ledger had it, before anything was done
             }
             for effect in std::mem::take(&mut decision).effects {
@@ -371,6 +384,7 @@ impl World {
                     break;
                 };
                 if let Some(input) = self.pending.remove(&serial) {
+                    self.listen(&input);
                     conductor.handle(self.now, input, &mut decision);
                 }
             }
@@ -378,7 +392,86 @@ impl World {
         panic!("seed {}: the run does not end", self.seed);
     }
 
+    /// Notes which tasks the process is being told of; it knows them once the ledger does.
+    fn listen(&mut self, input: &Input) {
+        let task = match input {
+            Input::Called { task, .. } => task,
+            Input::Answered {
+                outcome: SubmitOutcome::Accepted(task),
+                ..
+            } => task,
+            _ => return,
+        };
+        let called = match input {
+            Input::Called { token, .. } => Some(token.clone()),
+            _ => None,
+        };
+        self.hearing.push((task.clone(), called));
+    }
+
+    /// The user's word on jobs in doubt, between two runs: never bought (which may be wrong), buy again, or the task's id.
+    fn resolve(&mut self) {
+        let mut open: Vec<(JobKey, u32)> = Vec::new();
+        for (key, known) in &self.jobs {
+            if let Phase::InDoubt { attempt, .. } = known.job.phase {
+                open.push((*key, attempt));
+            }
+        }
+        open.sort();
+        for (key, attempt) in open {
+            // A task that the ledger knows already is refused before it gets this far.
+            let mut tasks = self.vendor.tasks.iter();
+            let bought = tasks.find(|(id, task)| task.job == key && !self.is_known(id));
+            let event = match (self.dice.below(8), bought) {
+                (0, _) => Event::NeverBought { attempt },
+                (1, _) => Event::BuyAgain { attempt },
+                (2, Some((id, _))) => Event::Accepted {
+                    attempt,
+                    task_id: task_id(id),
+                    via: crate::event::Via::User,
+                },
+                _ => continue,
+            };
+            if !matches!(event, Event::Accepted { .. }) {
+                *self.said_again.entry(key).or_default() += 1;
+            }
+            let known = self.jobs.get_mut(&key).unwrap();
+            if let Step::Changed(job) = known.job.step(self.now, &event) {
+                known.job = job;
+                self.records.push(NewRecord {
+                    at_ms: self.now,
+                    run: RunId::from_text("user"),
+                    account: "model".to_owned(),
+                    job: Some(key),
+                    event,
+                });
+            }
+        }
+    }
+
+    /// Whether the ledger has a row for a task.
+    fn is_known(&self, id: &str) -> bool {
+        self.records.iter().any(|record| {
+            matches!(&record.event, Event::Accepted { task_id, .. } if task_id.as_str() == id)
+        })
+    }
+
+    /// What was on its way to a process that died: answers never come, callbacks do.
+    fn lose_answers(&mut self) {
+        self.pending
+            .retain(|_, input| matches!(input, Input::Called { .. }));
+        for (task, token) in std::mem::take(&mut self.hearing) {
+            // A callback that was not answered is sent again; an answer is not.
+            if let Some(token) = token {
+                self.later(5_000, Input::Called { token, task });
+            }
+        }
+    }
+
     fn append(&mut self, decision: &Decision) {
+        let heard = std::mem::take(&mut self.hearing);
+        let heard = heard.into_iter().map(|(task, _)| task.to_string());
+        self.vendor.told.extend(heard);
         self.records.extend(decision.batch.events.iter().cloned());
         self.jobs.extend(decision.batch.jobs.iter().cloned());
     }
@@ -392,22 +485,44 @@ impl World {
                 .filter(|task| task.job == *job && task.fails.is_some())
                 .count();
             assert!(
-                tokens.len() <= 1 + refunded_or_failed,
-                "seed {}: {job:?} was bought {} times",
+                tokens.len() <= 1 + refunded_or_failed + self.said_again.get(job).unwrap_or(&0),
+                "seed {}: {job:?} was bought {} times: {:#?}",
                 self.seed,
-                tokens.len()
+                tokens.len(),
+                self.records
+                    .iter()
+                    .filter(|it| it.job == Some(*job))
+                    .map(|it| (it.at_ms % 10_000_000, &it.run, &it.event))
+                    .collect::<Vec<_>>()
             );
         }
-        if let Some(limit) = self.terms(jobs).credits {
+        // What was given back may be spent again.
+        let bought = self
+            .vendor
+            .tasks
+            .values()
+            .filter(|task| task.fails != Some(true));
+        let cost = bought.count() as f64 * PRICE;
+        let terms = self.terms(jobs);
+        // Where the user was wrong to say that nothing was bought, the sum is the user's.
+        let misled = self.said_again.values().sum::<usize>() as f64 * PRICE;
+        if let Some(limit) = terms.ledger_credits {
             assert!(
-                conductor.spent + conductor.reserved <= limit + PRICE * jobs as f64,
-                "seed {}",
+                cost <= limit + misled,
+                "seed {}: over the ledger's budget",
                 self.seed
             );
-            let bought: usize = self.vendor.bill.values().map(Vec::len).sum();
+        }
+        if let Some(limit) = terms.credits {
             assert!(
-                self.runs > 1 || bought as f64 * PRICE <= limit,
-                "seed {}: over budget",
+                self.runs > 1 || cost <= limit,
+                "seed {}: over the run's budget",
+                self.seed
+            );
+            let committed = conductor.spent + conductor.reserved;
+            assert!(
+                self.runs > 1 || committed <= limit,
+                "seed {}: {committed} committed",
                 self.seed
             );
         }
@@ -477,12 +592,15 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         let mut outcome = None;
         for life in 0..12 {
             outcome = world.live(jobs, life < 8);
+            if life < 8 {
+                world.resolve();
+            }
             world.replay();
         }
         // After the last, immortal lives every task that was bought and told is known; one whose answer and callbacks were lost
         // is in doubt, and only where the vendor keeps no promise about tokens.
         let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
-        for task in world.vendor.tasks.values() {
+        for (id, task) in &world.vendor.tasks {
             let job = &world.jobs[&task.job].job;
             let settled = !matches!(job.phase, Phase::Submitting { .. });
             let doubt = matches!(job.phase, Phase::InDoubt { .. });
@@ -491,11 +609,17 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                 !doubt || !world.idempotent,
                 "seed {seed}: in doubt although it could be asked"
             );
+            assert!(
+                world.is_known(id) || !world.vendor.told.contains(id),
+                "seed {seed}: {id} was told and is in no row: {:?}",
+                task.job
+            );
             let forgotten = matches!(job.phase, Phase::Planned) && task.fails.is_none();
             assert!(
-                !forgotten,
+                !forgotten || world.said_again.contains_key(&task.job),
                 "seed {seed}: {:?} was bought with {:?} and is forgotten",
-                task.job, task.token
+                task.job,
+                task.token
             );
         }
     }

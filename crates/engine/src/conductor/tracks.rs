@@ -91,32 +91,13 @@ impl Conductor {
                 message,
                 refunded,
             } => {
-                let was_running = matches!(self.slots[at].job.phase, Phase::Running(_));
-                let price = self.slots[at].job.task().map_or(0.0, |task| task.credits);
-                if self.happened(
-                    at,
-                    now_ms,
-                    Event::TaskFailed {
-                        code,
-                        message,
-                        refunded,
-                    },
-                    decision,
-                ) && was_running
-                {
-                    self.in_flight -= 1;
-                    if refunded {
-                        self.spent = (self.spent - price).max(0.0);
-                    }
-                    let cause = if refunded {
-                        Cause::Refunded
-                    } else {
-                        Cause::Task
-                    };
-                    self.slots[at].bounced += 1;
-                    if self.slots[at].bounced <= FETCHES && self.may_buy_again(at, cause) {
-                        self.want(at);
-                    }
+                let event = Event::TaskFailed {
+                    code,
+                    message,
+                    refunded,
+                };
+                if self.happened(at, now_ms, event, decision) {
+                    self.after_failed_task(at, now_ms, refunded);
                 }
                 return;
             }
@@ -126,7 +107,6 @@ impl Conductor {
             Stage::Complete => TaskStage::Complete,
         };
         let facts: Vec<TrackFacts> = view.tracks.iter().map(facts).collect();
-        let was_running = matches!(self.slots[at].job.phase, Phase::Running(_));
         self.happened(
             at,
             now_ms,
@@ -142,16 +122,24 @@ impl Conductor {
                 self.look_unless_overdue(at, now_ms, now_ms + self.terms.pace.view_ms)
             }
             Phase::Finished(_) => {
-                if was_running {
-                    self.in_flight -= 1;
-                }
                 self.fetches.insert((now_ms, at));
             }
-            _ => {
-                if was_running {
-                    self.in_flight -= 1;
-                }
-            }
+            _ => {}
+        }
+    }
+
+    /// Buys a failed job again where that is wanted, or follows another task that was bought for it.
+    fn after_failed_task(&mut self, at: usize, now_ms: i64, refunded: bool) {
+        let cause = if refunded {
+            Cause::Refunded
+        } else {
+            Cause::Task
+        };
+        if self.slots[at].job.task().is_some() {
+            self.slots[at].followed_since_ms = now_ms;
+            self.look(at, now_ms);
+        } else if self.may_buy_again(at, cause) && self.bounce(at) {
+            self.want(at);
         }
     }
 
@@ -185,10 +173,7 @@ impl Conductor {
         if now_ms - self.slots[at].followed_since_ms < self.terms.pace.follow_ms {
             self.look(at, at_ms);
         } else {
-            self.slots[at].given_up = true;
-            if matches!(self.slots[at].job.phase, Phase::Running(_)) {
-                self.in_flight -= 1;
-            }
+            self.give_up(at);
         }
     }
 
@@ -277,7 +262,7 @@ impl Conductor {
                         now_ms + self.terms.pace.backoff_ms(tries, at as u64),
                     );
                 } else {
-                    self.slots[at].given_up = true;
+                    self.give_up(at);
                 }
             }
         }

@@ -12,6 +12,7 @@ mod callbacks;
 mod effects;
 mod keep;
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,7 +27,7 @@ use crate::event::{Event, KeptFile, Moment, Outcome, Record, RunId, Token};
 use crate::hold::{Holding, hold, is_expired};
 use crate::machine::Phase;
 use crate::plan::{JobKey, Plan};
-use crate::store::{Batch, NewRecord, PlannedRow, RunHeader, Store, StoreError, Upload};
+use crate::store::{Batch, KnownJob, NewRecord, PlannedRow, RunHeader, Store, StoreError, Upload};
 
 use callbacks::Receiver;
 use effects::Effects;
@@ -197,7 +198,8 @@ pub async fn run(
     let receiver = Receiver::start(&run, calls_in).await?;
     store.begin_run(&header, &planned_rows(&run.plan))?;
 
-    let terms = terms(&run, &header, now_ms, receiver.is_some());
+    let spent_before = spent_before(&run.plan, &known);
+    let terms = terms(&run, &header, spent_before, now_ms, receiver.is_some());
     let window_ms = i64::try_from(run.plan.limits.rate.window_ms).unwrap_or(i64::MAX / 4);
     let earlier =
         store.intents_since(&account, now_ms.saturating_sub(window_ms.saturating_mul(2)))?;
@@ -499,7 +501,7 @@ fn accepted(batch: &Batch) -> Vec<(JobKey, TaskId)> {
 
 fn refuse_other_account(
     plan: &Plan,
-    known: &std::collections::HashMap<JobKey, crate::store::KnownJob>,
+    known: &HashMap<JobKey, KnownJob>,
     account: &str,
 ) -> Result<(), RunError> {
     let in_flight = |phase: &Phase| {
@@ -522,6 +524,21 @@ fn refuse_other_account(
         }),
         None => Ok(()),
     }
+}
+
+/// What the ledger's jobs have cost so far, and what is reserved for those that are not of this plan; the plan's own
+/// reservations are the conductor's.
+fn spent_before(plan: &Plan, known: &HashMap<JobKey, KnownJob>) -> f64 {
+    let own: HashSet<JobKey> = plan.jobs.iter().map(|job| job.key).collect();
+    let cost = |(key, known): (&JobKey, &KnownJob)| {
+        let reserved = if own.contains(key) {
+            0.0
+        } else {
+            known.job.reserved
+        };
+        known.job.credits + reserved
+    };
+    known.iter().map(cost).sum()
 }
 
 fn planned_rows(plan: &Plan) -> Vec<PlannedRow> {
@@ -548,7 +565,13 @@ fn wanted(plan: &Plan, holding: &Holding, now_ms: i64) -> Vec<Wanted> {
     plan.jobs.iter().zip(&holding.rows).map(wanted).collect()
 }
 
-fn terms(run: &Run, header: &RunHeader, now_ms: i64, hears_callbacks: bool) -> Terms {
+fn terms(
+    run: &Run,
+    header: &RunHeader,
+    spent_before: f64,
+    now_ms: i64,
+    hears_callbacks: bool,
+) -> Terms {
     let profile = &run.plan.provider.profile;
     let view_ms = i64::try_from(profile.polling.interval_ms).unwrap_or(30_000);
     let mut pace = if profile.loopback {
@@ -565,6 +588,8 @@ fn terms(run: &Run, header: &RunHeader, now_ms: i64, hears_callbacks: bool) -> T
         rate: limits.rate,
         concurrency: limits.concurrency as usize,
         credits: limits.credits,
+        ledger_credits: limits.ledger_credits,
+        spent_before,
         price: profile.price_credits,
         deadline_ms: limits
             .deadline_ms

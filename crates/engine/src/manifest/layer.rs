@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::diagnostic::{Report, suggestion};
 use super::fields::{self, Fields, Text};
 use super::node::{Node, Value};
-use super::settings::{self, Raw, Setting};
+use super::settings::{self, Raw};
 use super::source::{MAX_FILE_BYTES, Span, read_text};
 use super::template::is_template;
 use super::yaml;
@@ -62,7 +62,7 @@ pub(crate) fn open(path: &Path, from: Option<&Text>, report: &mut Report) -> Opt
             return None;
         }
     };
-    let source = report.sources.add(path.to_owned(), text.clone());
+    let source = report.sources.add(path, text.clone());
     match yaml::parse(&text, source) {
         Ok(Some(node)) if matches!(node.value, Value::Map(_)) => Some(node),
         Ok(Some(node)) => {
@@ -451,9 +451,4 @@ fn inherit_one(
         );
     }
     Some(inherited)
-}
-
-/// Where a setting stands in [`settings::Choices`].
-pub(crate) fn slot(setting: Setting) -> usize {
-    setting as usize
 }

@@ -34,6 +34,7 @@ pub(crate) fn default_limits(profile: &Profile) -> Limits {
             window_ms: profile.rate.window_ms,
         },
         credits: None,
+        ledger_credits: None,
         deadline_ms: None,
     }
 }
@@ -41,7 +42,13 @@ pub(crate) fn default_limits(profile: &Profile) -> Limits {
 /// Reads `limits`; what the profile allows bounds them.
 pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -> Limits {
     let mut limits = default_limits(profile);
-    let keys = ["concurrency", "rate", "credits", "deadline"];
+    let keys = [
+        "concurrency",
+        "rate",
+        "credits",
+        "ledger_credits",
+        "deadline",
+    ];
     let Some(fields) = Fields::read(node, "`limits`", &keys, report) else {
         return limits;
     };
@@ -77,6 +84,9 @@ pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -
     limits.credits = fields
         .get("credits")
         .and_then(|node| fields::amount(node, "`credits`", report));
+    limits.ledger_credits = fields
+        .get("ledger_credits")
+        .and_then(|node| fields::amount(node, "`ledger_credits`", report));
     limits.deadline_ms = fields
         .get("deadline")
         .and_then(|node| duration(node, "`deadline`", report));

@@ -12,10 +12,6 @@ use super::template::{Scope, Template, compile, is_template};
 
 /// Longest title, in characters: the contract's limit.
 pub(crate) const MAX_TITLE: usize = 100;
-/// Title length that every vendor's page allows.
-pub(crate) const SAFE_TITLE: usize = 80;
-/// Tags longer than this are refused by the sibling endpoint.
-pub(crate) const SAFE_TAGS: usize = 1_000;
 /// Longest lyrics, in characters.
 pub(crate) const MAX_LYRICS: usize = 5_000;
 

@@ -21,22 +21,10 @@ pub(crate) struct Span {
 /// One file that was read.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// Where it lies.
-    pub(crate) path: PathBuf,
     /// Its path as diagnostics show it.
     pub(crate) shown: String,
     /// All of it.
     pub(crate) text: Arc<str>,
-}
-
-impl Source {
-    /// The folder that its relative paths start from.
-    pub(crate) fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
-    }
 }
 
 /// The files that were read, in the order in which they were.
@@ -67,9 +55,9 @@ impl Sources {
     }
 
     /// Takes in a file whose text is known.
-    pub(crate) fn add(&mut self, path: PathBuf, text: Arc<str>) -> u32 {
-        let shown = self.shown(&path);
-        self.files.push(Source { path, shown, text });
+    pub(crate) fn add(&mut self, path: &Path, text: Arc<str>) -> u32 {
+        let shown = self.shown(path);
+        self.files.push(Source { shown, text });
         (self.files.len() - 1) as u32
     }
 

@@ -379,7 +379,7 @@ fn from_csv(
             return;
         }
     };
-    let source = report.sources.add(path.clone(), text.clone());
+    let source = report.sources.add(&path, text.clone());
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .flexible(true)

@@ -196,6 +196,7 @@ pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line 
         Event::NotSent { message, .. } => Line::care("not sent", words(message)),
         Event::Lost { message, .. } => Line::problem("in doubt", words(message)),
         Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
+        Event::BuyAgain { .. } => Line::care("free again", "to be bought again, as you said"),
         Event::Stage { stage, .. } => Line::detail(
             match stage {
                 TaskStage::Pending => "pending",
