@@ -63,6 +63,16 @@ impl Refusal {
         }
     }
 
+    /// The code that kie's table has for it.
+    pub(crate) fn kie_code(&self) -> u16 {
+        match self {
+            Refusal::Invalid(_) | Refusal::TooLong(_) => 422,
+            Refusal::NoCredits => 402,
+            Refusal::RateLimited(_) | Refusal::QueueFull => 429,
+            other => other.code(),
+        }
+    }
+
     /// The text in the body.
     pub(crate) fn message(&self) -> &str {
         match self {
@@ -86,21 +96,19 @@ impl Refusal {
 /// How long a client is told to wait when the queue is full: a render or two.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
+impl Refusal {
+    /// The answer that says it with `code`.
+    pub(crate) fn answer(&self, code: u16) -> Response {
         let status = match self {
             Refusal::NoSuchPath => StatusCode::NOT_FOUND,
             _ => StatusCode::OK,
         };
         let wait = match self {
-            Refusal::RateLimited(wait) => Some(wait),
+            Refusal::RateLimited(wait) => Some(*wait),
             Refusal::QueueFull => Some(QUEUE_WAIT),
             _ => None,
         };
-        let body = Json(Envelope::<Value>::refusal(
-            self.code().into(),
-            self.message(),
-        ));
+        let body = Json(Envelope::<Value>::refusal(code.into(), self.message()));
         let mut response = (status, body).into_response();
         if let Some(wait) = wait {
             // Rounded up: a client that waits this long is let in.
@@ -110,6 +118,31 @@ impl IntoResponse for Refusal {
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.answer(self.code());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The reference vendor's words for a code.
+pub(crate) fn words_for(code: u16) -> &'static str {
+    match code {
+        400 => "Invalid parameters",
+        401 => "Unauthorized",
+        402 | 429 => "Insufficient credits",
+        404 => "Invalid method or path",
+        405 => "Rate limit exceeded",
+        408 => "Upstream timed out",
+        413 => "Theme or prompt too long",
+        430 => "Call frequency too high, please try again later",
+        455 => "Under maintenance, please try again later",
+        500 => "Server error",
+        _ => "Refused",
     }
 }
 

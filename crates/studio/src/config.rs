@@ -8,6 +8,8 @@ use std::time::Duration;
 use backline_audio::Encoding;
 use url::Url;
 
+use crate::misbehave::Misbehaviour;
+
 /// How a studio behaves. Build it with [`StudioConfig::new`] and change the fields that should differ.
 #[derive(Clone)]
 pub struct StudioConfig {
@@ -42,6 +44,8 @@ pub struct StudioConfig {
     pub upload_retention: Duration,
     /// The wait before each repeat of a callback that was not answered with 2xx; its length is the number of repeats.
     pub callback_backoff: Vec<Duration>,
+    /// What goes wrong on purpose. `None` behaves.
+    pub misbehaviour: Option<Misbehaviour>,
 }
 
 impl StudioConfig {
@@ -68,6 +72,7 @@ impl StudioConfig {
                 Duration::from_secs(5),
                 Duration::from_secs(25),
             ],
+            misbehaviour: None,
         }
     }
 }

@@ -11,15 +11,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::config::{CALLBACK_LIMIT, CALLBACK_TIMEOUT};
 use crate::fetch::USER_AGENT;
+use crate::misbehave::{Forgery, bend};
 use crate::shared::Shared;
 use crate::store::StoreError;
-use crate::store::callbacks::{self, Owed};
-use crate::wire;
+use crate::store::callbacks::{self, Call, Owed};
+use crate::store::tasks::Task;
 
 /// How long the courier rests when the store does not answer.
 const STORE_REST: Duration = Duration::from_secs(1);
@@ -108,16 +110,61 @@ async fn start_due(
         .map(|next_ms| Duration::from_millis(next_ms.saturating_sub(now_ms).unsigned_abs() + 1)))
 }
 
+/// The request that makes a callback.
+fn post(
+    shared: &Shared,
+    client: &reqwest::Client,
+    task: &Task,
+    url: &str,
+    call: Call,
+) -> reqwest::RequestBuilder {
+    let key = shared
+        .config
+        .misbehaviour
+        .as_ref()
+        .and_then(|plan| plan.callback_key.as_deref());
+    let sign = |request: reqwest::RequestBuilder, key: &str| {
+        let now_s = clock::now_ms() / 1000;
+        request
+            .header("X-Webhook-Timestamp", now_s)
+            .header("X-Webhook-Signature", bend::signature(key, &task.id, now_s))
+    };
+    match call {
+        Call::True(notice) => {
+            let request = client
+                .post(url)
+                .json(&bend::callback(task, notice, &shared.links));
+            match key {
+                Some(key) => sign(request, key),
+                None => request,
+            }
+        }
+        Call::Forged(forgery) => {
+            let (url, body) = bend::forged(task, url, forgery);
+            let request = client
+                .post(url)
+                .header(CONTENT_TYPE, "application/json")
+                .body(body);
+            match forgery {
+                Forgery::WrongSignature => sign(request, "not the key"),
+                Forgery::WrongToken | Forgery::WrongTask | Forgery::NoJson => request,
+            }
+        }
+    }
+}
+
 /// Makes one callback and notes what came of it.
 async fn deliver(shared: &Shared, client: &reqwest::Client, owed: Owed) {
     let Owed {
         task,
         url,
-        notice,
+        call,
+        done,
         attempts,
     } = owed;
-    let body = wire::callback(&task, notice, &shared.links);
-    let failure = match client.post(&url).json(&body).send().await {
+    let failure = match post(shared, client, &task, &url, call).send().await {
+        // Nobody repeats what somebody else made up.
+        _ if matches!(call, Call::Forged(_)) => None,
         Ok(answer) if answer.status().is_success() => None,
         Ok(answer) => Some(format!("HTTP status {}", answer.status().as_u16())),
         Err(error) => Some(error.without_url().to_string()),
@@ -126,11 +173,12 @@ async fn deliver(shared: &Shared, client: &reqwest::Client, owed: Owed) {
     let wait = usize::try_from(attempts)
         .ok()
         .and_then(|attempts| shared.config.callback_backoff.get(attempts));
-    let stage = notice.name();
+    let stage = call.name();
+    let id = task.id.clone();
     let noted = match (&failure, wait) {
         (Some(reason), Some(wait)) => {
             tracing::debug!(
-                task = task.id,
+                task = id,
                 stage,
                 reason,
                 "a callback failed and will be repeated"
@@ -139,22 +187,23 @@ async fn deliver(shared: &Shared, client: &reqwest::Client, owed: Owed) {
             shared
                 .store
                 .write("put a callback off", move |connection| {
-                    callbacks::put_off(connection, task.seq, due_ms)
+                    callbacks::put_off(connection, &task, due_ms)
                 })
                 .await
         }
         (failure, _) => {
             if let Some(reason) = failure {
-                tracing::warn!(task = task.id, stage, reason, "a callback was given up");
+                tracing::warn!(task = id, stage, reason, "a callback was given up");
             }
             shared
                 .store
                 .write("settle a callback", move |connection| {
-                    callbacks::settle(connection, task.seq, notice, now_ms)
+                    callbacks::settle(connection, &task, done, now_ms)
                 })
                 .await
         }
     };
+    shared.progress.send_replace(());
     if let Err(error) = noted {
         // Still owed in the store: it is tried again, which the contract allows.
         tracing::warn!(

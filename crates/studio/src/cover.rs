@@ -12,8 +12,8 @@ const RAYS: usize = 48;
 pub(crate) fn draw(id: &[u8; 16]) -> String {
     let noise = blake3::hash(id);
     let noise = noise.as_bytes();
-    let hue = u16::from(noise[0]) * 360 / 256;
-    let other_hue = (hue + 40 + u16::from(noise[1]) * 160 / 256) % 360;
+    let hue = u32::from(noise[0]) * 360 / 256;
+    let other_hue = (hue + 40 + u32::from(noise[1]) * 160 / 256) % 360;
     let centre = SIZE / 2.0;
     let mut rays = String::new();
     for ray in 0..RAYS {

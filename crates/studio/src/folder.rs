@@ -5,7 +5,7 @@
 //!   studio.lock                     held by the running studio
 //!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks still owed
 //!   files/uploads/<path>/<name>     what clients sent; served at /files/uploads/…, kept 3 days
-//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3, facts.json; kept 14 days
+//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3; kept 14 days
 //!   files/instant/                  the recordings of instant mode
 //!   tmp/                            half-written files; emptied at every start
 //! ```
@@ -82,7 +82,7 @@ impl Folder {
 
     /// Where the task database lies.
     pub(crate) fn database(&self) -> PathBuf {
-        self.root.join("studio.sqlite3")
+        database(&self.root)
     }
 
     /// The root of everything that is served.
@@ -114,6 +114,11 @@ impl Folder {
     pub(crate) fn scratch(&self) -> PathBuf {
         self.root.join("tmp")
     }
+}
+
+/// Where the task database of the data folder `root` lies.
+pub(crate) fn database(root: &Path) -> PathBuf {
+    root.join("studio.sqlite3")
 }
 
 /// Writes `bytes` to `target` so that it is there whole, durable, or not at all. Blocks.

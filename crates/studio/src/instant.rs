@@ -43,6 +43,7 @@ pub(crate) fn prepare(folder: &Folder, encoding: Encoding) -> Result<Vec<KeptTra
             mix: None,
             duration_s: audio.duration_s(),
             created_ms,
+            facts: None,
         });
     }
     Ok(tracks)

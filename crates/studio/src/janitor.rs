@@ -1,9 +1,8 @@
 //! Removes what has outlived its time: finished tasks with their files, and uploads that nobody waits for.
 //!
-//! Files go before their rows. A stop in between leaves a row whose links are dead, which the next round removes; the other
-//! way round it would leave files that nobody knows.
+//! No file outlives its row: a stop in between leaves at most a row whose links are dead, which the next round removes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError
             break;
         }
         let folders: Vec<_> = outlived.iter().map(|id| shared.folder.result(id)).collect();
-        remove(folders, |folder| std::fs::remove_dir_all(folder)).await;
+        remove_folders(folders).await;
         tracing::info!(tasks = outlived.len(), "removed outlived tasks");
         shared
             .store
@@ -71,19 +70,20 @@ pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError
         if outlived.is_empty() {
             return Ok(());
         }
-        let files = outlived
-            .iter()
-            .map(|path| shared.folder.files().join(path))
-            .collect();
-        remove(files, |file| std::fs::remove_file(file)).await;
-        tracing::info!(uploads = outlived.len(), "removed outlived uploads");
+        tracing::info!(uploads = outlived.len(), "removing outlived uploads");
+        let files = shared.folder.files();
+        // Row and file go together on the writer's thread, where no upload can note itself anew in between.
+        let forget = move |connection: &rusqlite::Connection| {
+            for path in &outlived {
+                if uploads::forget(connection, path, uploads_before_ms)? {
+                    remove_one(&files.join(path), |file| std::fs::remove_file(file));
+                }
+            }
+            Ok(())
+        };
         shared
             .store
-            .write("forget outlived uploads", move |connection| {
-                outlived
-                    .iter()
-                    .try_for_each(|path| uploads::forget(connection, path, uploads_before_ms))
-            })
+            .write("forget outlived uploads", forget)
             .await?;
     }
 }
@@ -92,19 +92,23 @@ fn before(now_ms: i64, retention: Duration) -> i64 {
     now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Removes `paths` off the runtime's threads. What can't be removed is logged and let go: its row goes all the same, or the
+/// Removes `folders` off the runtime's threads. What can't be removed is logged and let go: its row goes all the same, or the
 /// sweep would never end.
-async fn remove(paths: Vec<std::path::PathBuf>, remove_one: fn(&Path) -> std::io::Result<()>) {
+async fn remove_folders(folders: Vec<PathBuf>) {
     let removal = tokio::task::spawn_blocking(move || {
-        for path in paths {
-            match remove_one(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(path = %path.display(), %error, "could not remove"),
-            }
+        for folder in folders {
+            remove_one(&folder, |folder| std::fs::remove_dir_all(folder));
         }
     });
     if let Err(error) = removal.await {
         tracing::warn!(%error, "could not remove outlived files");
+    }
+}
+
+fn remove_one(path: &Path, remove: fn(&Path) -> std::io::Result<()>) {
+    match remove(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(path = %path.display(), %error, "could not remove"),
     }
 }

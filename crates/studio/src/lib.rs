@@ -35,7 +35,7 @@
 //!   studio.lock                     held by the running studio; a second one is refused
 //!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks that are owed
 //!   files/uploads/<path>/<name>     served at /files/uploads/…
-//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3, facts.json
+//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3
 //!   files/instant/                  the recordings of instant mode
 //!   tmp/                            half-written files; emptied at every start
 //! ```
@@ -54,7 +54,9 @@ mod http;
 mod instant;
 mod intake;
 mod janitor;
+mod label;
 mod mime;
+mod misbehave;
 mod names;
 mod render;
 mod shared;
@@ -68,5 +70,7 @@ mod worker;
 
 pub use config::{StudioConfig, UNLIMITED_CREDITS};
 pub use error::StudioError;
+pub use misbehave::{Misbehaviour, PlanError};
 pub use store::StoreError;
+pub use store::bills::{BillEntry, read_bill};
 pub use studio::Studio;

@@ -3,9 +3,12 @@
 //! The worker calls [`render`] on a blocking thread and is told of every step as it is done, so that clients see the stages
 //! when they are true.
 
-use backline_audio::{Encoding, decode, encode};
+use backline_audio::{Audio, EncodeError, Encoding, decode, encode};
 use backline_band::{BandError, Request, Singer, accompany};
 
+use serde_json::Value;
+
+use crate::label::{self, Label};
 use crate::validate::{Gender, Wish};
 use crate::wire::TRACKS;
 
@@ -16,8 +19,6 @@ const DEFAULT_WEIGHT: f32 = 0.5;
 pub(crate) enum Step {
     /// The source was understood.
     Heard,
-    /// What the band found and did, as JSON.
-    Facts(Vec<u8>),
     /// A track is finished.
     Track(RenderedTrack),
 }
@@ -31,6 +32,8 @@ pub(crate) struct RenderedTrack {
     /// The accompaniment with the vocal.
     pub(crate) mix: Vec<u8>,
     pub(crate) duration_s: f64,
+    /// What the band found and did.
+    pub(crate) facts: Value,
 }
 
 /// Nobody wants the rest.
@@ -45,7 +48,7 @@ pub(crate) enum RenderError {
     #[error("could not accompany the source audio: {0}")]
     Band(#[from] BandError),
     #[error("could not write the track: {0}")]
-    Encode(#[from] backline_audio::EncodeError),
+    Encode(#[from] EncodeError),
     #[error("could not write the facts: {0}")]
     Facts(#[from] serde_json::Error),
     #[error("stopped")]
@@ -93,14 +96,24 @@ pub(crate) fn render(
         takes: TRACKS.into(),
     };
     let accompaniment = accompany(&vocal, &request)?;
-    let facts: Vec<_> = accompaniment.takes.iter().map(|take| &take.facts).collect();
-    step(Step::Facts(serde_json::to_vec_pretty(&facts)?))?;
+    let label = Label {
+        title: &wish.title,
+        tags: &wish.tags,
+    };
+    let write = |audio: &Audio| -> Result<Vec<u8>, EncodeError> {
+        Ok(label::attach(
+            encode(audio, encoding)?,
+            encoding.format(),
+            &label,
+        ))
+    };
     for (number, take) in (1..=TRACKS).zip(accompaniment.takes) {
         let track = RenderedTrack {
             number,
-            instrumental: encode(&take.instrumental, encoding)?,
-            mix: encode(&take.mix, encoding)?,
+            instrumental: write(&take.instrumental)?,
+            mix: write(&take.mix)?,
             duration_s: take.instrumental.duration_s(),
+            facts: serde_json::to_value(&take.facts)?,
         };
         step(Step::Track(track))?;
     }

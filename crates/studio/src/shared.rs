@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,7 @@ use crate::config::StudioConfig;
 use crate::fetch::Fetcher;
 use crate::folder::Folder;
 use crate::gate::Pace;
+use crate::misbehave::Refuse;
 use crate::names;
 use crate::store::Store;
 use crate::store::tasks::KeptTrack;
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) progress: watch::Sender<()>,
     pub(crate) base64_slots: Semaphore,
     pub(crate) stream_slots: Semaphore,
+    /// What a misbehaviour plan refuses every submission with, and until when.
+    pub(crate) refusing: Mutex<Option<(Instant, Refuse)>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -143,12 +147,17 @@ mod tests {
         for url in [
             "http://127.0.0.1:8081/files/uploads/a/b.mp3",
             "https://example.com/band/files/uploads/a/b.mp3",
-            "http://localhost:8080/files/uploads/%2e%2e/studio.sqlite3",
             "http://localhost:8080/files/..%2fstudio.sqlite3",
             "http://localhost:8080/api/v1/generate/credit",
+            "http://localhost:8080/files/../studio.sqlite3",
         ] {
             assert_eq!(own(url), None, "{url}");
         }
+        // The parser resolves dots, spelt out or not, so they end below `files/` or outside of what is recognised.
+        assert_eq!(
+            own("http://localhost:8080/files/uploads/%2e%2e/studio.sqlite3").as_deref(),
+            Some("studio.sqlite3")
+        );
     }
 
     #[test]

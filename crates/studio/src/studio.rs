@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -15,7 +14,7 @@ use crate::error::StudioError;
 use crate::fetch::Fetcher;
 use crate::folder::Folder;
 use crate::gate::Pace;
-use crate::http;
+use crate::http::{self, Cord, CordListener};
 use crate::shared::{Links, Shared, Unfinished};
 use crate::store::{Store, StoreError};
 use crate::{courier, instant, janitor, worker};
@@ -144,6 +143,7 @@ fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
         progress: watch::Sender::new(()),
         base64_slots: Semaphore::new(BASE64_LIMIT),
         stream_slots: Semaphore::new(STREAM_LIMIT),
+        refusing: Mutex::new(None),
         stop: CancellationToken::new(),
     })
 }
@@ -151,11 +151,8 @@ fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
 /// Serves until the studio stops.
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let stop = shared.stop.clone().cancelled_owned();
-    let listener = listener.tap_io(|stream| {
-        // Answers are small and waited for; a failure only makes them a little later.
-        let _ = stream.set_nodelay(true);
-    });
-    if let Err(error) = axum::serve(listener, http::router(shared))
+    let service = http::router(shared).into_make_service_with_connect_info::<Cord>();
+    if let Err(error) = axum::serve(CordListener(listener), service)
         .with_graceful_shutdown(stop)
         .await
     {

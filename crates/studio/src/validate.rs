@@ -33,10 +33,8 @@ pub(crate) struct Wish {
     pub(crate) style_weight: Option<f32>,
     pub(crate) weirdness_constraint: Option<f32>,
     pub(crate) audio_weight: Option<f32>,
-    /// Digest of the request without its addresses.
+    /// Digest of the request without its addresses: the same music is asked for.
     pub(crate) digest: [u8; 32],
-    /// Digest of the whole request.
-    pub(crate) body: [u8; 32],
 }
 
 /// Whose voice is accompanied.
@@ -78,7 +76,6 @@ pub(crate) fn read_wish(body: &[u8]) -> Result<Wish, Refusal> {
         weirdness_constraint: weight(&fields, "weirdnessConstraint")?,
         audio_weight: weight(&fields, "audioWeight")?,
         digest: digest(&fields, &["uploadUrl", "callBackUrl"]),
-        body: digest(&fields, &[]),
     };
     text(&fields, "model", TITLE_CHARS)?;
     text(&fields, "lyrics", LYRICS_CHARS)?;
@@ -312,7 +309,6 @@ mod tests {
         let one = check(json!({})).unwrap();
         let moved = check(json!({"uploadUrl": "https://b.example.com/b.mp3", "callBackUrl": "https://c.example.com"})).unwrap();
         assert_eq!(one.digest, moved.digest);
-        assert_ne!(one.body, moved.body);
         assert_ne!(one.digest, check(json!({"tags": "drums"})).unwrap().digest);
         let reordered: Map<String, Value> = complete()
             .as_object()

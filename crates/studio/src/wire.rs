@@ -5,9 +5,10 @@
 use backline_api::{CallbackBody, CallbackKind, RecordInfo, TaskId, TaskStatus, Track};
 use serde_json::Value;
 
+use crate::misbehave::bend;
 use crate::shared::Links;
 use crate::store::callbacks::Notice;
-use crate::store::tasks::{Stage, Task};
+use crate::store::tasks::{KeptTrack, Stage, Task};
 
 /// Tracks of one task.
 pub(crate) const TRACKS: u8 = 2;
@@ -15,8 +16,8 @@ pub(crate) const TRACKS: u8 = 2;
 const MODEL_NAME: &str = "backline-band";
 
 /// A task's details.
-pub(crate) fn record_info(task: &Task, links: &Links) -> RecordInfo {
-    RecordInfo {
+pub(crate) fn record_info(task: &Task, links: &Links) -> Value {
+    let info = RecordInfo {
         task_id: task.id.clone(),
         parent_music_id: String::new(),
         param: task.request.clone(),
@@ -31,7 +32,19 @@ pub(crate) fn record_info(task: &Task, links: &Links) -> RecordInfo {
         kind: "GENERATE".to_owned(),
         error_code: task.error_code,
         error_message: task.error_message.clone(),
+    };
+    let mut data = info.to_json();
+    // The studio's own extra, which other vendors' clients pass over.
+    if let Some(tracks) = data["response"]["sunoData"].as_array_mut() {
+        for (track, number) in tracks.iter_mut().zip(1..) {
+            if let Some(facts) =
+                &shown(task, task.stage, number).and_then(|kept| kept.facts.as_ref())
+            {
+                track["facts"] = (*facts).clone();
+            }
+        }
     }
+    data
 }
 
 /// The body of a callback.
@@ -79,23 +92,40 @@ fn track_id(task_id: &str, number: u8) -> uuid::Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-/// The tracks that are shown at `stage`: none before the text, then both, each with its file once the stage has one.
-fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> {
+/// The kept track `number`, if there is one at `stage`.
+fn shown(task: &Task, stage: Stage, number: u8) -> Option<&KeptTrack> {
     let ready = match stage {
-        Stage::Pending | Stage::Failed => return None,
-        Stage::Text => 0,
+        Stage::Pending | Stage::Text | Stage::Failed => 0,
         Stage::First => 1,
         Stage::Complete => TRACKS,
     };
+    task.tracks
+        .iter()
+        .find(|kept| kept.number == number && number <= ready)
+}
+
+/// When a track was made, as it is shown at `stage`.
+pub(crate) fn created_ms(task: &Task, stage: Stage, number: u8) -> i64 {
+    shown(task, stage, number).map_or(task.accepted_ms, |kept| kept.created_ms)
+}
+
+/// The tracks that are shown at `stage`: none before the text, then both, each with its file once the stage has one.
+fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> {
+    if matches!(stage, Stage::Pending | Stage::Failed) {
+        return None;
+    }
     let request: Value = serde_json::from_str(&task.request).unwrap_or_default();
     let text = |name: &str| Some(request[name].as_str().unwrap_or_default().to_owned());
     let show = |number: u8| {
         let id = track_id(&task.id, number).to_string();
-        let kept = task
-            .tracks
-            .iter()
-            .find(|kept| kept.number == number && number <= ready);
-        let audio = kept.map(|kept| links.to_file(&kept.audio));
+        let kept = shown(task, stage, number);
+        let audio = kept.map(|kept| match bend::file_fault(&task.faults, number) {
+            None => links.to_file(&kept.audio),
+            Some(_) => {
+                let extension = kept.audio.rsplit('.').next().unwrap_or_default();
+                links.to(&format!("bent/{}/{number}.{extension}", task.id))
+            }
+        });
         let image = links.to(&format!("covers/{id}.svg"));
         Track {
             id,
@@ -109,7 +139,7 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
             model_name: Some(MODEL_NAME.to_owned()),
             title: text("title"),
             tags: text("tags"),
-            created_ms: Some(kept.map_or(task.accepted_ms, |kept| kept.created_ms)),
+            created_ms: Some(created_ms(task, stage, number)),
             duration_s: kept.map(|kept| (kept.duration_s * 100.0).round() / 100.0),
             mix_audio_url: kept
                 .and_then(|kept| kept.mix.as_deref())
@@ -132,6 +162,7 @@ mod tests {
             mix: Some(format!("results/t/{number}-mix.mp3")),
             duration_s: 12.345,
             created_ms: 1_700_000_000_000,
+            facts: Some(serde_json::json!({ "take": number })),
         };
         let task = Task {
             seq: 1,
@@ -142,9 +173,16 @@ mod tests {
             error_code: (stage == Stage::Failed).then_some(451),
             error_message: None,
             tracks: vec![kept(1), kept(2)],
+            faults: Vec::new(),
         };
         let links = Links::new(Url::parse("http://127.0.0.1:9/").unwrap(), 9);
-        let seen = record_info(&task, &links).view();
+        let data = record_info(&task, &links);
+        let facts = (stage >= Stage::First && stage != Stage::Failed).then_some(1);
+        assert_eq!(
+            data["response"]["sunoData"][0]["facts"]["take"].as_i64(),
+            facts
+        );
+        let seen = RecordInfo::read(&data).unwrap().view();
         assert_eq!(
             std::mem::discriminant(&seen.stage),
             std::mem::discriminant(&expected),

@@ -198,11 +198,6 @@ async fn keep_step(
     let extension = shared.config.encoding.format().extension();
     let stage = match step {
         Step::Heard => Stage::Text,
-        Step::Facts(facts) => {
-            return write_result(shared, work, "facts.json", facts)
-                .await
-                .map(|_| ());
-        }
         Step::Track(track) => {
             let number = track.number;
             let audio = write_result(
@@ -226,6 +221,7 @@ async fn keep_step(
                 mix: Some(mix),
                 duration_s: track.duration_s,
                 created_ms,
+                facts: Some(track.facts),
             });
             if number == TRACKS {
                 Stage::Complete

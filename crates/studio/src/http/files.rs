@@ -22,7 +22,12 @@ pub(super) async fn serve(
     if !names::is_plain_path(&path) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let file = shared.folder.files().join(&path);
+    send(&shared, &path, request).await
+}
+
+/// Sends the file at `path` below `files/`, as far as `request` wants it.
+pub(super) async fn send(shared: &Shared, path: &str, request: Request) -> Response {
+    let file = shared.folder.files().join(path);
     if !tokio::fs::metadata(&file)
         .await
         .is_ok_and(|found| found.is_file())
@@ -36,7 +41,7 @@ pub(super) async fn serve(
             if headers.contains_key(header::CONTENT_TYPE) {
                 headers.insert(
                     header::CONTENT_TYPE,
-                    HeaderValue::from_static(mime::of_name(&path)),
+                    HeaderValue::from_static(mime::of_name(path)),
                 );
             }
             headers.insert(

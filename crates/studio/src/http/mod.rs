@@ -4,11 +4,16 @@
 //! /api/*    User-Agent check ─► handler: key ─► body ─► rules ─► store ─► vendor envelope
 //! /files/*  uploads and results, open to all, with ranges
 //! /covers/* drawn on the fly
+//! /bent/*   tracks that a misbehaviour plan has spoilt
+//! /studio/bill  every accepted POST, for loopback peers
 //! ```
 //!
 //! A handler reads the request, asks a pure rule, makes one durable change, and answers; work that takes longer is the
 //! worker's. Everything else is the vendors' 404.
 
+mod bill;
+mod cord;
+mod faults;
 mod files;
 mod reads;
 mod submit;
@@ -17,15 +22,18 @@ mod uploads;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+pub(crate) use cord::{Cord, CordListener};
+
 use crate::answers::{self, Refusal};
 use crate::config::{BASE64_BODY_BYTES, JSON_BODY_BYTES, REQUEST_TIMEOUT, STREAM_BODY_BYTES};
 use crate::gate;
+use crate::misbehave::Codes;
 use crate::shared::Shared;
 
 /// All routes over `shared`.
@@ -39,16 +47,19 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         )
         .route("/api/v1/generate/record-info", get(reads::record_info))
         .route("/api/v1/generate/credit", get(reads::credits))
-        .route("/api/v1/chat/credit", get(reads::credits))
+        .route("/api/v1/chat/credit", get(reads::fractional_credits))
         .route("/api/v1/common/download-url", post(reads::download_url))
         .route("/api/file-stream-upload", stream)
         .route("/api/file-base64-upload", base64)
         .route("/api/file-url-upload", post(uploads::by_url))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), speak))
         .layer(middleware::from_fn(keep_deadline))
         .layer(middleware::from_fn(require_user_agent));
     let open = Router::new()
         .route("/files/{*path}", get(files::serve))
-        .route("/covers/{name}", get(files::cover));
+        .route("/covers/{name}", get(files::cover))
+        .route("/bent/{task_id}/{name}", get(faults::file))
+        .route("/studio/bill", get(bill::show));
     api.merge(open)
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_path)
@@ -61,6 +72,18 @@ async fn require_user_agent(request: Request, next: Next) -> Response {
         next.run(request).await
     } else {
         answers::no_user_agent()
+    }
+}
+
+/// Says refusals in the code table that a misbehaviour plan asks for.
+async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let plan = shared.config.misbehaviour.as_ref();
+    match response.extensions().get::<Refusal>() {
+        Some(refusal) if plan.is_some_and(|plan| plan.codes == Codes::Kie) => {
+            refusal.answer(refusal.kie_code())
+        }
+        _ => response,
     }
 }
 

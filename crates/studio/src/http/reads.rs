@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::cord::Cord;
 use crate::answers::{self, Refusal};
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
 use crate::gate;
+use crate::misbehave::bend::{self, Sight};
 use crate::shared::Shared;
-use crate::store::tasks;
+use crate::store::{bills, faults, tasks};
 use crate::wire;
 
 #[derive(Deserialize)]
@@ -27,6 +29,7 @@ pub(super) struct RecordInfo {
 /// `GET /api/v1/generate/record-info`: an unknown task answers `data: null`, as at the vendors.
 pub(super) async fn record_info(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(cord): ConnectInfo<Cord>,
     headers: HeaderMap,
     query: Result<Query<RecordInfo>, QueryRejection>,
 ) -> Result<Response, Refusal> {
@@ -42,32 +45,54 @@ pub(super) async fn record_info(
             tasks::find(connection, &task_id)
         })
         .await?;
-    Ok(answers::success(
-        task.map(|task| wire::record_info(&task, &shared.links)),
-    ))
+    let Some(task) = task else {
+        return Ok(answers::success(Value::Null));
+    };
+    if task.faults.is_empty() {
+        return Ok(answers::success(wire::record_info(&task, &shared.links)));
+    }
+    let id = task.id.clone();
+    let count = move |connection: &rusqlite::Connection| faults::count_use(connection, &id, 0);
+    let number = shared.store.write("count a look", count).await?;
+    Ok(match bend::look(&task, &shared.links, number) {
+        Sight::Data(data) => answers::success(data),
+        Sight::Nothing(answer) => super::faults::look(answer, &cord),
+    })
 }
 
-/// `GET /api/v1/generate/credit` and `GET /api/v1/chat/credit`: what is left.
+/// `GET /api/v1/generate/credit`: what is left. Whole credits are written as an integer: the reference vendor's clients read
+/// one.
 pub(super) async fn credits(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    admit(&shared, &headers)?;
-    let left = match shared.config.credits {
+    let left = balance(&shared, &headers).await?;
+    Ok(if left.fract() == 0.0 {
+        answers::success(left as i64)
+    } else {
+        answers::success(left)
+    })
+}
+
+/// `GET /api/v1/chat/credit`: the same as the other vendor writes it, with a fraction always.
+pub(super) async fn fractional_credits(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    balance(&shared, &headers).await.map(answers::success)
+}
+
+async fn balance(shared: &Shared, headers: &HeaderMap) -> Result<f64, Refusal> {
+    admit(shared, headers)?;
+    Ok(match shared.config.credits {
         None => UNLIMITED_CREDITS,
         Some(granted) => {
             granted
                 - shared
                     .store
-                    .read("read the balance", tasks::charged)
+                    .read("read the balance", bills::charged)
                     .await?
         }
-    };
-    // Whole credits are written as an integer: the reference vendor's clients read one.
-    Ok(if left.fract() == 0.0 {
-        answers::success(left as i64)
-    } else {
-        answers::success(left)
     })
 }
 

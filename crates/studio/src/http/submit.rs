@@ -1,30 +1,43 @@
 //! `POST /api/v1/generate/add-instrumental`: one request in, one durable and charged task out.
+//!
+//! ```text
+//! key, body ─► rules ─► plan of misbehaviour ─► window ─► place in the queue ─► accepted, charged ─► answer
+//! ```
+//!
+//! From the window on, a request is carried through whether its client waits or has hung up: what is accepted is also queued.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use backline_api::{Submitted, TaskId};
 use url::{Host, Url};
 use uuid::Uuid;
 
+use super::cord::Cord;
+use super::faults as spoilt;
 use crate::answers::{self, Refusal};
 use crate::clock;
 use crate::config::JSON_BODY_BYTES;
-use crate::gate;
+use crate::gate::{self, KeyPrint};
+use crate::misbehave::{Fault, Misbehaviour, Submission, Switch};
 use crate::shared::Shared;
-use crate::store::tasks::{self, Acceptance, Order};
+use crate::store::tasks::{self, Acceptance, Fate, Order};
+use crate::store::{StoreError, callbacks, faults};
 use crate::validate::{self, Wish};
 
 /// Longest `Idempotency-Key` in bytes: twice any common token.
 const TOKEN_BYTES: usize = 256;
+/// Longest wait of an answer for its task's callbacks: no client waits longer.
+const CALLBACKS_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn add_instrumental(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(cord): ConnectInfo<Cord>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
@@ -35,39 +48,133 @@ pub(super) async fn add_instrumental(
     })?;
     let token = read_token(&headers)?;
     let wish = validate::read_wish(&body)?;
-    if let Some(pace) = &shared.pace {
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.admit(&key, Instant::now())
-            .map_err(Refusal::RateLimited)?;
+    let hook_token = last_segment(&wish.callback_url);
+    let (mut number, mut befalls) = (None, Vec::new());
+    if let Some(plan) = &shared.config.misbehaviour {
+        let submission = Submission {
+            title: wish.title.clone(),
+            tags: wish.tags.clone(),
+            tokens: token.iter().chain(&hook_token).cloned().collect(),
+        };
+        let (counted, met) = count(&shared, plan, submission).await?;
+        if let Some(refused) = refuse(&shared, &met, &cord) {
+            return Ok(refused);
+        }
+        (number, befalls) = (Some(counted), met);
     }
-    // Instant tasks are finished on arrival and never wait.
-    let place = match &shared.instant {
-        Some(_) => None,
-        None => Some(Place::take(&shared).ok_or(Refusal::QueueFull)?),
-    };
+    let plan = shared.config.misbehaviour.as_ref();
     let order = Order {
         task_id: Uuid::now_v7().simple().to_string(),
         request: String::from_utf8_lossy(&body).into_owned(),
         upload: shared.links.own_file(&wish.upload_url),
         source: address_without_query(&wish.upload_url),
         digest: wish.digest,
-        body: wish.body,
         callback_url: real_callback_url(&wish),
+        title: wish.title,
+        hook_token,
         token,
+        heeds_token: plan.is_none_or(|plan| plan.idempotency == Switch::On),
         key_print: key.0,
         price_credits: shared.config.price_credits,
         granted_credits: shared.config.credits,
         now_ms: clock::now_ms(),
-        finished: shared.instant.clone(),
+        fate: fate(&shared, &befalls),
+        faults: befalls.clone(),
+        submission: number,
+    };
+    // In a task of its own, which goes on when the client hangs up and this handler is dropped.
+    let accepting = tokio::spawn(accept(Arc::clone(&shared), order));
+    let task_id = match accepting.await {
+        Ok(accepted) => accepted?,
+        Err(error) => {
+            tracing::error!(%error, "accepting a task broke");
+            return Err(Refusal::Internal);
+        }
+    };
+    let accepted = answers::success(Submitted {
+        task_id: TaskId(task_id.clone()),
+    });
+    Ok(bend_answer(&shared, &befalls, task_id, accepted, &cord).await)
+}
+
+/// Counts a submission for the plan and answers its number and what befalls it.
+async fn count(
+    shared: &Shared,
+    plan: &Misbehaviour,
+    submission: Submission,
+) -> Result<(u64, Vec<Fault>), StoreError> {
+    let plan = plan.clone();
+    let count = move |connection: &rusqlite::Connection| {
+        faults::count_submission(connection, &plan, &submission)
+    };
+    shared.store.write("count a submission", count).await
+}
+
+/// What a plan refuses a submission with, if it does: nothing is accepted then.
+fn refuse(shared: &Shared, befalls: &[Fault], cord: &Cord) -> Option<Response> {
+    let mut refusing = shared
+        .refusing
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some((until, refuse)) = &*refusing
+        && Instant::now() < *until
+    {
+        return Some(spoilt::refusal(refuse));
+    }
+    befalls.iter().find_map(|fault| match fault {
+        Fault::Refuse(refuse) => {
+            let lasting = Duration::from_millis(refuse.lasting_ms);
+            *refusing = Instant::now()
+                .checked_add(lasting)
+                .map(|until| (until, refuse.clone()));
+            Some(spoilt::refusal(refuse))
+        }
+        Fault::DropRequest => {
+            cord.cut();
+            Some(StatusCode::OK.into_response())
+        }
+        _ => None,
+    })
+}
+
+/// What becomes of a task on arrival.
+fn fate(shared: &Shared, befalls: &[Fault]) -> Fate {
+    let fails = befalls.iter().find_map(|fault| match fault {
+        Fault::Fail(fail) => Some(Fate::Fails {
+            code: fail.code,
+            message: fail.message.clone(),
+            refunded: fail.is_refunded(),
+        }),
+        _ => None,
+    });
+    fails.unwrap_or_else(|| match &shared.instant {
+        Some(tracks) => {
+            let mut tracks = tracks.clone();
+            let now_ms = clock::now_ms();
+            tracks
+                .iter_mut()
+                .for_each(|track| track.created_ms = now_ms);
+            Fate::Finished(tracks)
+        }
+        None => Fate::Made,
+    })
+}
+
+/// Lets `order` through the window and into the queue, accepts it, and answers its task's id.
+async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
+    if let Some(pace) = &shared.pace {
+        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.admit(&KeyPrint(order.key_print.clone()), Instant::now())
+            .map_err(Refusal::RateLimited)?;
+    }
+    // What is finished on arrival never waits.
+    let place = match &order.fate {
+        Fate::Finished(_) | Fate::Fails { .. } => None,
+        Fate::Made => Some(Place::take(&shared).ok_or(Refusal::QueueFull)?),
     };
     let task_id = order.task_id.clone();
-    match shared
-        .store
-        .write("accept a task", move |connection| {
-            tasks::accept(connection, &order)
-        })
-        .await?
-    {
+    let accept = move |connection: &rusqlite::Connection| tasks::accept(connection, &order);
+    match shared.store.write("accept a task", accept).await? {
         Acceptance::New => {
             tracing::info!(task = task_id, "accepted a task");
             if let Some(place) = place {
@@ -75,21 +182,68 @@ pub(super) async fn add_instrumental(
                 shared.work_waits.notify_one();
             }
             shared.task_moved();
-            Ok(answers::success(Submitted {
-                task_id: TaskId(task_id),
-            }))
+            Ok(task_id)
         }
         Acceptance::Repeat { task_id } => {
             tracing::info!(
                 task = task_id,
                 "answered a repeated request with its first task"
             );
-            Ok(answers::success(Submitted {
-                task_id: TaskId(task_id),
-            }))
+            Ok(task_id)
         }
         Acceptance::TokenMisused => Err(Refusal::TokenMisused),
         Acceptance::NoCredits => Err(Refusal::NoCredits),
+    }
+}
+
+/// What the client gets to see of `accepted`, and when.
+async fn bend_answer(
+    shared: &Arc<Shared>,
+    befalls: &[Fault],
+    task_id: String,
+    accepted: Response,
+    cord: &Cord,
+) -> Response {
+    let (mut late_ms, mut answer, mut after_callbacks) = (None, None, false);
+    for fault in befalls {
+        match fault {
+            Fault::AnswerLateMs(ms) => late_ms = late_ms.or(Some(*ms)),
+            Fault::Answer(kind) => answer = answer.or(Some(*kind)),
+            Fault::Callbacks(callbacks) => after_callbacks |= callbacks.before_answer,
+            _ => {}
+        }
+    }
+    if after_callbacks {
+        let told = tokio::time::timeout(CALLBACKS_PATIENCE, callbacks_made(shared, task_id));
+        match told.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Refusal::from(error).into_response(),
+            Err(_) => tracing::warn!("answered before the callbacks, which nobody takes"),
+        }
+    }
+    if let Some(late_ms) = late_ms {
+        tokio::select! {
+            () = shared.stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(late_ms)) => {}
+        }
+    }
+    match answer {
+        Some(answer) => spoilt::bend_answer(answer, accepted, cord).await,
+        None => accepted,
+    }
+}
+
+/// Waits until the callbacks of a task that were due are made.
+async fn callbacks_made(shared: &Arc<Shared>, task_id: String) -> Result<(), StoreError> {
+    let mut progress = shared.progress.subscribe();
+    loop {
+        let id = task_id.clone();
+        let look = move |connection: &rusqlite::Connection| callbacks::are_made(connection, &id);
+        if shared.store.read("look for callbacks", look).await? {
+            return Ok(());
+        }
+        // The sender lives as long as the studio.
+        let _ = progress.changed().await;
     }
 }
 
@@ -130,6 +284,13 @@ fn read_token(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
             "Idempotency-Key must be 1 to {TOKEN_BYTES} plain characters"
         ))),
     }
+}
+
+/// The last segment of a callback address, which is where clients that have a token for each task put it.
+fn last_segment(callback_url: &str) -> Option<String> {
+    let url = Url::parse(callback_url).ok()?;
+    let segment = url.path_segments()?.next_back()?;
+    (!segment.is_empty()).then(|| segment.to_owned())
 }
 
 fn address_without_query(url: &Url) -> String {

@@ -275,10 +275,7 @@ async fn keep(
         received.content,
         clock::now_ms(),
     );
-    let settled = tokio::task::spawn_blocking(move || folder::settle(received.file, &target)).await;
-    settled
-        .map_err(|error| UploadRefusal::internal("keep an upload", &error))?
-        .map_err(|error| UploadRefusal::internal("keep an upload", &error))?;
+    // The row comes first: a file without one would never be cleaned away, and the janitor leaves what has a fresh row.
     let noted = path.clone();
     shared
         .store
@@ -287,6 +284,10 @@ async fn keep(
         })
         .await
         .map_err(|error| UploadRefusal::internal("note an upload", &error))?;
+    let settled = tokio::task::spawn_blocking(move || folder::settle(received.file, &target)).await;
+    settled
+        .map_err(|error| UploadRefusal::internal("keep an upload", &error))?
+        .map_err(|error| UploadRefusal::internal("keep an upload", &error))?;
     tracing::info!(path, bytes, "kept an upload");
     let uploaded = Uploaded {
         file_name: name,

@@ -1,12 +1,13 @@
 //! Which callbacks are owed, and what came of trying.
 //!
-//! A task owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed. The row holds how many of
-//! them are done with and when the next is due, so what is owed survives every kind of stop; a callback may come twice after
-//! a kill, never out of order.
+//! A task owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed; a misbehaviour plan may want
+//! another script. The row holds how many of the script are done with and when the next is due, so what is owed survives every
+//! kind of stop; a callback may come twice after a kill, never out of its script's order.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{Stage, Task, read_task};
+use super::tasks::{self, Stage, Task, from_json, read_task};
+use crate::misbehave::{CallbackStage, Fault, Forgery};
 
 /// The stages that a callback can tell of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,39 +29,96 @@ impl Notice {
         }
     }
 
-    /// How many callbacks are done with once this one is.
-    fn done(self) -> i64 {
+    /// The stage from which on it is true.
+    pub(crate) fn stage(self) -> Stage {
         match self {
-            Notice::Text => 1,
-            Notice::First => 2,
-            Notice::Complete | Notice::Error => DONE,
+            Notice::Text => Stage::Text,
+            Notice::First => Stage::First,
+            Notice::Complete => Stage::Complete,
+            Notice::Error => Stage::Failed,
+        }
+    }
+
+    fn is(self, stage: CallbackStage) -> bool {
+        match stage {
+            CallbackStage::Text => self == Notice::Text,
+            CallbackStage::First => self == Notice::First,
+            CallbackStage::Complete => self == Notice::Complete,
+            CallbackStage::Error => self == Notice::Error,
         }
     }
 }
 
-/// All of a task's callbacks are done with.
-const DONE: i64 = 3;
+/// One step of a task's script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// The studio says what is true.
+    True(Notice),
+    /// Somebody else could have said this.
+    Forged(Forgery),
+}
+
+impl Call {
+    /// What it is called in logs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Call::True(notice) => notice.name(),
+            Call::Forged(_) => "forged",
+        }
+    }
+}
 
 /// One callback to make now.
 #[derive(Debug, Clone)]
 pub(crate) struct Owed {
     pub(crate) task: Task,
     pub(crate) url: String,
-    pub(crate) notice: Notice,
+    pub(crate) call: Call,
+    /// How many of the script are done with.
+    pub(crate) done: i64,
     /// Tries that failed before.
     pub(crate) attempts: i64,
 }
 
-/// What is owed next when `done` callbacks are done with and the task has come to `stage`. Pure.
-pub(crate) fn next_notice(stage: Stage, done: i64) -> Option<Notice> {
-    match (stage, done) {
-        (_, DONE..) => None,
-        (Stage::Failed, _) => Some(Notice::Error),
-        (Stage::Text | Stage::First | Stage::Complete, 0) => Some(Notice::Text),
-        (Stage::First | Stage::Complete, 1) => Some(Notice::First),
-        (Stage::Complete, 2) => Some(Notice::Complete),
-        _ => None,
+/// All callbacks that a task makes in its life, failed or not. Pure.
+pub(crate) fn script(failed: bool, faults: &[Fault]) -> Vec<Call> {
+    let mut notices = match failed {
+        true => vec![Notice::Error],
+        false => vec![Notice::Text, Notice::First, Notice::Complete],
+    };
+    let mut forged = Vec::new();
+    for fault in faults {
+        match fault {
+            Fault::Callbacks(callbacks) => {
+                notices.retain(|notice| {
+                    !callbacks.never && !callbacks.skip.iter().any(|stage| notice.is(*stage))
+                });
+                if callbacks.reverse {
+                    notices.reverse();
+                }
+                if callbacks.double {
+                    notices = notices.iter().flat_map(|notice| [*notice; 2]).collect();
+                }
+            }
+            Fault::Forge(forgery) => forged.push(Call::Forged(*forgery)),
+            _ => {}
+        }
     }
+    forged
+        .into_iter()
+        .chain(notices.into_iter().map(Call::True))
+        .collect()
+}
+
+/// What is owed next when `done` of the script are done with and the task has come to `stage`. Pure.
+pub(crate) fn next_call(stage: Stage, faults: &[Fault], done: i64) -> Option<Call> {
+    let script = script(stage == Stage::Failed, faults);
+    let call = *script.get(usize::try_from(done).ok()?)?;
+    let from = match call {
+        Call::True(notice) => notice.stage(),
+        Call::Forged(_) => Stage::Text,
+    };
+    (stage >= from).then_some(call)
 }
 
 /// At most `limit` callbacks that are due at `now_ms`, the longest due first, but for the tasks in `busy`.
@@ -71,22 +129,24 @@ pub(crate) fn due(
     limit: usize,
 ) -> rusqlite::Result<Vec<Owed>> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, callback_url, callbacks_done, callback_attempts
+        "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults,
+                callback_url, callbacks_done, callback_attempts
          FROM tasks WHERE callback_due_ms <= ?1 ORDER BY callback_due_ms, seq LIMIT ?2",
     )?;
     let mut rows = statement.query(params![now_ms, (limit + busy.len()) as i64])?;
     let mut owed = Vec::new();
     while let Some(row) = rows.next()? {
         let task = read_task(row)?;
-        let notice = next_notice(task.stage, row.get("callbacks_done")?);
-        if let Some(notice) = notice
+        let done = row.get("callbacks_done")?;
+        if let Some(call) = next_call(task.stage, &task.faults, done)
             && !busy.contains(&task.seq)
             && owed.len() < limit
         {
             owed.push(Owed {
                 task,
                 url: row.get("callback_url")?,
-                notice,
+                call,
+                done,
                 attempts: row.get("callback_attempts")?,
             });
         }
@@ -101,53 +161,132 @@ pub(crate) fn next_due_ms(connection: &Connection, now_ms: i64) -> rusqlite::Res
         .query_row([now_ms], |row| row.get(0))
 }
 
-/// Marks a callback as done with, delivered or given up, and makes the next one due if its stage is reached.
+/// Makes a task's next callback due at `now_ms`, unless it is due already or nothing is owed; the first one waits for what a
+/// plan delays it by.
+pub(super) fn make_due(connection: &Connection, seq: i64, now_ms: i64) -> rusqlite::Result<()> {
+    let row = connection
+        .prepare_cached(
+            "SELECT stage, faults, callbacks_done, callback_delay_ms FROM tasks
+             WHERE seq = ?1 AND callback_url IS NOT NULL AND callback_due_ms IS NULL",
+        )?
+        .query_row([seq], |row| {
+            let faults: Option<String> = row.get(1)?;
+            let faults = faults.map_or_else(|| Ok(Vec::new()), |faults| from_json(&faults))?;
+            Ok((row.get(0)?, faults, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((stage, faults, done, delay_ms)) = row else {
+        return Ok(());
+    };
+    if next_call(stage, &faults, done).is_some() {
+        let wait_ms: i64 = if done == 0 { delay_ms } else { 0 };
+        connection
+            .prepare_cached("UPDATE tasks SET callback_due_ms = ?2 WHERE seq = ?1")?
+            .execute(params![seq, now_ms.saturating_add(wait_ms)])?;
+    }
+    Ok(())
+}
+
+/// Whether a task's callbacks have begun and none is due or waits to be tried again; also when it makes none.
+pub(crate) fn are_made(connection: &Connection, task_id: &str) -> rusqlite::Result<bool> {
+    let waiting = connection
+        .prepare_cached(
+            "SELECT 1 FROM tasks WHERE id = ?1 AND callback_url IS NOT NULL AND (callback_due_ms IS NOT NULL OR callbacks_done = 0)",
+        )?
+        .exists([task_id])?;
+    if !waiting {
+        return Ok(true);
+    }
+    let task = tasks::find(connection, task_id)?;
+    Ok(task.is_none_or(|task| script(task.stage == Stage::Failed, &task.faults).is_empty()))
+}
+
+/// Marks the callback after the first `done` as done with, delivered or given up, and makes the next one due if its stage is
+/// reached. When the task has failed meanwhile, or was cleaned away, what was delivered counts for nothing any more.
 pub(crate) fn settle(
     connection: &Connection,
-    seq: i64,
-    notice: Notice,
+    task: &Task,
+    done: i64,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
-    let stage: Option<Stage> = connection
-        .prepare_cached("SELECT stage FROM tasks WHERE seq = ?1")?
-        .query_row([seq], |row| row.get(0))
-        .optional()?;
-    // A task that was cleaned away meanwhile owes nothing.
-    let Some(stage) = stage else { return Ok(()) };
-    let due_ms = next_notice(stage, notice.done()).map(|_| now_ms);
+    let Some(now) = tasks::find(connection, &task.id)?.filter(|now| is_same_script(now, task))
+    else {
+        return Ok(());
+    };
+    let due_ms = next_call(now.stage, &now.faults, done + 1).map(|_| now_ms);
     connection
-        .prepare_cached("UPDATE tasks SET callbacks_done = ?2, callback_attempts = 0, callback_due_ms = ?3 WHERE seq = ?1")?
-        .execute(params![seq, notice.done(), due_ms])?;
+        .prepare_cached(
+            "UPDATE tasks SET callbacks_done = ?2, callback_attempts = 0, callback_due_ms = ?3
+             WHERE seq = ?1 AND callbacks_done = ?2 - 1",
+        )?
+        .execute(params![task.seq, done + 1, due_ms])?;
     Ok(())
 }
 
 /// Puts a callback that failed off until `due_ms`.
-pub(crate) fn put_off(connection: &Connection, seq: i64, due_ms: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE tasks SET callback_attempts = callback_attempts + 1, callback_due_ms = ?2 WHERE seq = ?1")?
-        .execute(params![seq, due_ms])?;
+pub(crate) fn put_off(connection: &Connection, task: &Task, due_ms: i64) -> rusqlite::Result<()> {
+    if tasks::find(connection, &task.id)?.is_some_and(|now| is_same_script(&now, task)) {
+        connection
+            .prepare_cached("UPDATE tasks SET callback_attempts = callback_attempts + 1, callback_due_ms = ?2 WHERE seq = ?1")?
+            .execute(params![task.seq, due_ms])?;
+    }
     Ok(())
+}
+
+/// Whether a task still follows the script that it followed when it looked like `before`.
+fn is_same_script(now: &Task, before: &Task) -> bool {
+    (now.stage == Stage::Failed) == (before.stage == Stage::Failed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::misbehave::Callbacks;
+
+    fn told(stage: Stage, faults: &[Fault]) -> Vec<&'static str> {
+        (0..)
+            .map_while(|done| next_call(stage, faults, done))
+            .map(Call::name)
+            .collect()
+    }
 
     #[test]
     fn callbacks_come_in_order_and_error_comes_at_once() {
-        let told = |stage| {
-            let mut done = 0;
-            std::iter::from_fn(|| {
-                let notice = next_notice(stage, done)?;
-                done = notice.done();
-                Some(notice.name())
-            })
-            .collect::<Vec<_>>()
+        assert_eq!(told(Stage::Pending, &[]), [""; 0]);
+        assert_eq!(told(Stage::Text, &[]), ["text"]);
+        assert_eq!(told(Stage::First, &[]), ["text", "first"]);
+        assert_eq!(told(Stage::Complete, &[]), ["text", "first", "complete"]);
+        assert_eq!(told(Stage::Failed, &[]), ["error"]);
+    }
+
+    #[test]
+    fn a_plan_changes_the_script() {
+        let with = |stage, callbacks| told(stage, &[Fault::Callbacks(callbacks)]);
+        let double = Callbacks {
+            double: true,
+            skip: vec![CallbackStage::First],
+            ..Callbacks::default()
         };
-        assert_eq!(told(Stage::Pending), [""; 0]);
-        assert_eq!(told(Stage::Text), ["text"]);
-        assert_eq!(told(Stage::First), ["text", "first"]);
-        assert_eq!(told(Stage::Complete), ["text", "first", "complete"]);
-        assert_eq!(told(Stage::Failed), ["error"]);
+        assert_eq!(
+            with(Stage::Complete, double.clone()),
+            ["text", "text", "complete", "complete"]
+        );
+        assert_eq!(with(Stage::Failed, double), ["error", "error"]);
+        let reverse = Callbacks {
+            reverse: true,
+            ..Callbacks::default()
+        };
+        assert_eq!(with(Stage::First, reverse.clone()), [""; 0]);
+        assert_eq!(
+            with(Stage::Complete, reverse),
+            ["complete", "first", "text"]
+        );
+        let never = Callbacks {
+            never: true,
+            ..Callbacks::default()
+        };
+        assert_eq!(with(Stage::Complete, never), [""; 0]);
+        let forged = told(Stage::Complete, &[Fault::Forge(Forgery::WrongToken)]);
+        assert_eq!(forged, ["forged", "text", "first", "complete"]);
     }
 }

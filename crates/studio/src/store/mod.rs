@@ -3,9 +3,11 @@
 //! One SQLite file, one writer. Every change is durable before [`Store::write`] answers, so an acceptance that a client has
 //! read survives a kill -9, and its charge with it: both are one transaction. Reads go to connections of their own and never
 //! wait for the writer. Nothing here knows HTTP or audio; the rules of each table live beside its statements in [`tasks`],
-//! [`callbacks`] and [`uploads`].
+//! [`bills`], [`callbacks`], [`uploads`] and [`faults`].
 
+pub(crate) mod bills;
 pub(crate) mod callbacks;
+pub(crate) mod faults;
 mod schema;
 pub(crate) mod tasks;
 pub(crate) mod uploads;

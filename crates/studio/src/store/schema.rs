@@ -27,9 +27,11 @@ CREATE TABLE tasks (
     error_message     TEXT,
     tracks            TEXT NOT NULL,            -- what is finished so far, as JSON
     callback_url      TEXT,                     -- NULL: a placeholder, nothing is owed
-    callbacks_done    INTEGER NOT NULL DEFAULT 0,
+    callback_delay_ms INTEGER NOT NULL DEFAULT 0, -- how much later than due the first callback comes
+    callbacks_done    INTEGER NOT NULL DEFAULT 0, -- how many of the script are delivered or given up
     callback_attempts INTEGER NOT NULL DEFAULT 0,
-    callback_due_ms   INTEGER                   -- NULL: nothing is owed now
+    callback_due_ms   INTEGER,                  -- NULL: nothing is owed now
+    faults            TEXT                      -- what a misbehaviour plan does to it, as JSON
 ) STRICT;
 CREATE INDEX tasks_unfinished ON tasks (seq) WHERE finished_ms IS NULL;
 CREATE INDEX tasks_finished ON tasks (finished_ms) WHERE finished_ms IS NOT NULL;
@@ -39,17 +41,40 @@ CREATE INDEX tasks_owing ON tasks (callback_due_ms) WHERE callback_due_ms IS NOT
 CREATE TABLE bills (
     task_id     TEXT NOT NULL PRIMARY KEY,
     token       TEXT,                           -- the Idempotency-Key
+    hook_token  TEXT,                           -- the last segment of the callback address
+    title       TEXT NOT NULL,
     key_print   TEXT NOT NULL,                  -- a digest of the API key, never the key
-    body        BLOB NOT NULL,                  -- a digest of the whole body, to tell a repeat from a misuse
+    digest      BLOB NOT NULL,                  -- the request without its addresses, to tell a repeat from a misuse
     accepted_ms INTEGER NOT NULL,
-    credits     REAL NOT NULL
+    credits     REAL NOT NULL,
+    refunded    INTEGER NOT NULL,               -- whether the credits were given back
+    submission  INTEGER                         -- its number under a misbehaviour plan
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX bills_token ON bills (key_print, token) WHERE token IS NOT NULL;
-CREATE INDEX bills_accepted ON bills (accepted_ms);
+-- Not unique: a plan may have the studio pay no heed to the tokens.
+CREATE INDEX bills_token ON bills (key_print, token) WHERE token IS NOT NULL;
+CREATE INDEX bills_accepted ON bills (accepted_ms, task_id);
 
--- Everything ever charged in this folder; outlives the bills.
-CREATE TABLE account (id INTEGER PRIMARY KEY CHECK (id = 1), charged REAL NOT NULL) STRICT;
-INSERT INTO account VALUES (1, 0);
+-- Everything ever charged in this folder, less what was given back; outlives the bills.
+CREATE TABLE account (
+    id          INTEGER PRIMARY KEY CHECK (id = 1),
+    charged     REAL NOT NULL,
+    submissions INTEGER NOT NULL                -- how many were counted under misbehaviour plans
+) STRICT;
+INSERT INTO account VALUES (1, 0, 0);
+
+-- How often a rule of a misbehaviour plan was met, for rules with a limit.
+CREATE TABLE rules_met (
+    rule  BLOB NOT NULL PRIMARY KEY,            -- a digest of the rule
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How often a misbehaving task was looked at and its files were fetched.
+CREATE TABLE uses (
+    task_id TEXT NOT NULL,
+    what    INTEGER NOT NULL,                   -- 0 looks, otherwise fetches of that track
+    count   INTEGER NOT NULL,
+    PRIMARY KEY (task_id, what)
+) STRICT, WITHOUT ROWID;
 
 -- How often the same request came, so that takes differ.
 CREATE TABLE repetitions (

@@ -5,7 +5,12 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{bills, callbacks};
+use crate::misbehave::Fault;
 
 /// How far a task has come. The numbers are in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +56,9 @@ pub(crate) struct KeptTrack {
     pub(crate) mix: Option<String>,
     pub(crate) duration_s: f64,
     pub(crate) created_ms: i64,
+    /// What the band found and did, as clients are shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) facts: Option<Value>,
 }
 
 /// What to accept.
@@ -65,17 +73,38 @@ pub(crate) struct Order {
     pub(crate) source: String,
     /// Digest of the request without its addresses.
     pub(crate) digest: [u8; 32],
-    /// Digest of the whole body.
-    pub(crate) body: [u8; 32],
+    pub(crate) title: String,
     pub(crate) callback_url: Option<String>,
+    /// The last segment of the callback address.
+    pub(crate) hook_token: Option<String>,
     pub(crate) token: Option<String>,
+    /// Whether a repeat under the same token is the same task.
+    pub(crate) heeds_token: bool,
     pub(crate) key_print: String,
     pub(crate) price_credits: f64,
     /// All credits ever given; `None` when they never run out.
     pub(crate) granted_credits: Option<f64>,
     pub(crate) now_ms: i64,
-    /// Instant mode: the task is finished on arrival, with these.
-    pub(crate) finished: Option<Vec<KeptTrack>>,
+    /// What becomes of it on arrival.
+    pub(crate) fate: Fate,
+    /// What a misbehaviour plan does to it, and the number it was counted with.
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) submission: Option<u64>,
+}
+
+/// What becomes of a task on arrival.
+#[derive(Debug, Clone)]
+pub(crate) enum Fate {
+    /// It is made, in its turn.
+    Made,
+    /// It is finished, with these: instant mode.
+    Finished(Vec<KeptTrack>),
+    /// It fails, as a misbehaviour plan wants it.
+    Fails {
+        code: i64,
+        message: String,
+        refunded: bool,
+    },
 }
 
 /// What came of an [`Order`].
@@ -85,7 +114,7 @@ pub(crate) enum Acceptance {
     New,
     /// The same request under the same token was accepted before: that task, nothing charged.
     Repeat { task_id: String },
-    /// The token was used with another body.
+    /// The token was used with another request.
     TokenMisused,
     /// What is left does not cover the price.
     NoCredits,
@@ -102,6 +131,8 @@ pub(crate) struct Task {
     pub(crate) error_code: Option<i64>,
     pub(crate) error_message: Option<String>,
     pub(crate) tracks: Vec<KeptTrack>,
+    /// What a misbehaviour plan does to it.
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// A task that has to be rendered.
@@ -117,15 +148,23 @@ pub(crate) struct Work {
 
 /// Accepts and charges `order`, or says why not.
 pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result<Acceptance> {
-    if let Some(token) = &order.token {
+    if let Some(token) = order.token.as_deref().filter(|_| order.heeds_token) {
         let known = connection
-            .prepare_cached("SELECT task_id, body FROM bills WHERE key_print = ?1 AND token = ?2")?
+            .prepare_cached(
+                "SELECT task_id, digest FROM bills WHERE key_print = ?1 AND token = ?2 ORDER BY accepted_ms, task_id LIMIT 1",
+            )?
             .query_row(params![order.key_print, token], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
             })
             .optional()?;
         match known {
-            Some((task_id, body)) if body == order.body => {
+            // Whoever asks again after a stop may listen elsewhere and have uploaded anew: addresses may differ.
+            Some((task_id, digest)) if digest == order.digest => {
+                if order.callback_url.is_some() {
+                    connection
+                        .prepare_cached("UPDATE tasks SET callback_url = ?2 WHERE id = ?1 AND callback_url IS NOT NULL")?
+                        .execute(params![task_id, order.callback_url])?;
+                }
                 return Ok(Acceptance::Repeat { task_id });
             }
             Some(_) => return Ok(Acceptance::TokenMisused),
@@ -133,33 +172,36 @@ pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result
         }
     }
     if let Some(granted) = order.granted_credits
-        && granted - charged(connection)? < order.price_credits
+        && granted - bills::charged(connection)? < order.price_credits
     {
         return Ok(Acceptance::NoCredits);
     }
     let repetition = count_repetition(connection, order)?;
-    let tracks = order.finished.as_deref().unwrap_or_default();
-    let (stage, finished_ms) = match order.finished {
-        Some(_) => (Stage::Complete, Some(order.now_ms)),
-        None => (Stage::Pending, None),
+    let (stage, tracks, failure) = match &order.fate {
+        Fate::Made => (Stage::Pending, &[][..], None),
+        Fate::Finished(tracks) => (Stage::Complete, tracks.as_slice(), None),
+        Fate::Fails { code, message, .. } => (Stage::Failed, &[][..], Some((code, message))),
     };
-    let callback_due_ms = finished_ms.filter(|_| order.callback_url.is_some());
+    let finished_ms = stage.is_final().then_some(order.now_ms);
+    let faults = match order.faults.as_slice() {
+        [] => None,
+        faults => Some(to_json(faults)?),
+    };
     connection
         .prepare_cached(
-            "INSERT INTO tasks (id, request, upload, digest, repetition, accepted_ms, finished_ms, stage, tracks, callback_url,
-                                callback_due_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO tasks (id, request, upload, digest, repetition, accepted_ms, finished_ms, stage, error_code, error_message,
+                                tracks, callback_url, callback_delay_ms, faults)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             order.task_id, order.request, order.upload, order.digest, repetition, order.now_ms, finished_ms, stage,
-            to_json(tracks)?, order.callback_url, callback_due_ms
+            failure.map(|(code, _)| code), failure.map(|(_, message)| message), to_json(tracks)?, order.callback_url,
+            callback_delay_ms(&order.faults), faults
         ])?;
-    connection
-        .prepare_cached("INSERT INTO bills (task_id, token, key_print, body, accepted_ms, credits) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![order.task_id, order.token, order.key_print, order.body, order.now_ms, order.price_credits])?;
-    connection
-        .prepare_cached("UPDATE account SET charged = charged + ?1")?
-        .execute([order.price_credits])?;
+    if stage.is_final() {
+        callbacks::make_due(connection, connection.last_insert_rowid(), order.now_ms)?;
+    }
+    bills::charge(connection, order)?;
     Ok(Acceptance::New)
 }
 
@@ -184,17 +226,12 @@ fn count_repetition(connection: &Connection, order: &Order) -> rusqlite::Result<
     Ok(before)
 }
 
-/// Everything ever charged.
-pub(crate) fn charged(connection: &Connection) -> rusqlite::Result<f64> {
-    connection
-        .prepare_cached("SELECT charged FROM account")?
-        .query_row([], |row| row.get(0))
-}
-
 /// One task by its id.
 pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<Task>> {
     connection
-        .prepare_cached("SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks FROM tasks WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults FROM tasks WHERE id = ?1",
+        )?
         .query_row([task_id], read_task)
         .optional()
 }
@@ -209,6 +246,9 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
         error_code: row.get("error_code")?,
         error_message: row.get("error_message")?,
         tracks: from_json(&row.get::<_, String>("tracks")?)?,
+        faults: row
+            .get::<_, Option<String>>("faults")?
+            .map_or_else(|| Ok(Vec::new()), |faults| from_json(&faults))?,
     })
 }
 
@@ -253,12 +293,11 @@ pub(crate) fn advance(
     let finished_ms = stage.is_final().then_some(now_ms);
     connection
         .prepare_cached(
-            "UPDATE tasks SET stage = ?2, tracks = ?3, finished_ms = ?4,
-                 callback_due_ms = CASE WHEN callback_url IS NULL THEN NULL ELSE COALESCE(callback_due_ms, ?5) END
+            "UPDATE tasks SET stage = ?2, tracks = ?3, finished_ms = ?4
              WHERE seq = ?1 AND stage < ?2 AND finished_ms IS NULL",
         )?
-        .execute(params![seq, stage, to_json(tracks)?, finished_ms, now_ms])?;
-    Ok(())
+        .execute(params![seq, stage, to_json(tracks)?, finished_ms])?;
+    callbacks::make_due(connection, seq, now_ms)
 }
 
 /// Ends a task as failed; what it showed before stays.
@@ -272,11 +311,11 @@ pub(crate) fn fail(
     connection
         .prepare_cached(
             "UPDATE tasks SET stage = ?2, error_code = ?3, error_message = ?4, finished_ms = ?5,
-                 callback_due_ms = CASE WHEN callback_url IS NULL THEN NULL ELSE COALESCE(callback_due_ms, ?5) END
+                 callbacks_done = 0, callback_attempts = 0
              WHERE seq = ?1 AND finished_ms IS NULL",
         )?
         .execute(params![seq, Stage::Failed, code, message, now_ms])?;
-    Ok(())
+    callbacks::make_due(connection, seq, now_ms)
 }
 
 /// Ids of at most `limit` tasks that finished before `before_ms`.
@@ -302,6 +341,9 @@ pub(crate) fn forget(connection: &Connection, task_ids: &[String]) -> rusqlite::
         connection
             .prepare_cached("DELETE FROM bills WHERE task_id = ?1")?
             .execute([id])?;
+        connection
+            .prepare_cached("DELETE FROM uses WHERE task_id = ?1")?
+            .execute([id])?;
     }
     Ok(())
 }
@@ -312,12 +354,20 @@ pub(crate) fn forget_repetitions(connection: &Connection, before_ms: i64) -> rus
     Ok(())
 }
 
-fn to_json(tracks: &[KeptTrack]) -> rusqlite::Result<String> {
-    serde_json::to_string(tracks)
+fn callback_delay_ms(faults: &[Fault]) -> i64 {
+    let delay_ms = faults.iter().find_map(|fault| match fault {
+        Fault::Callbacks(callbacks) if callbacks.delay_ms > 0 => Some(callbacks.delay_ms),
+        _ => None,
+    });
+    delay_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX))
+}
+
+fn to_json<T: Serialize>(rows: &[T]) -> rusqlite::Result<String> {
+    serde_json::to_string(rows)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-fn from_json(text: &str) -> rusqlite::Result<Vec<KeptTrack>> {
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<Vec<T>> {
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
     })

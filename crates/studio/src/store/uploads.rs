@@ -32,10 +32,14 @@ pub(crate) fn outlived(
         .collect()
 }
 
-/// Forgets an upload, unless it was uploaded again since `before_ms`.
-pub(crate) fn forget(connection: &Connection, path: &str, before_ms: i64) -> rusqlite::Result<()> {
-    connection
+/// Forgets an upload, unless it was uploaded again since `before_ms`, and answers whether it did.
+pub(crate) fn forget(
+    connection: &Connection,
+    path: &str,
+    before_ms: i64,
+) -> rusqlite::Result<bool> {
+    let forgotten = connection
         .prepare_cached("DELETE FROM uploads WHERE path = ?1 AND uploaded_ms < ?2")?
         .execute(params![path, before_ms])?;
-    Ok(())
+    Ok(forgotten > 0)
 }

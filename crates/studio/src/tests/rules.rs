@@ -148,7 +148,7 @@ async fn credits_run_out_and_no_more_is_charged() {
         lab.get("api/v1/generate/credit").await,
         json!({"code": 200, "msg": "success", "data": 6})
     );
-    assert_eq!(lab.get("api/v1/chat/credit").await["data"], 6);
+    assert_eq!(lab.get("api/v1/chat/credit").await["data"], json!(6.0));
 }
 
 #[tokio::test]

@@ -1,0 +1,50 @@
+//! `GET /studio/bill`: every accepted POST as one line of JSON, for whoever sits at this machine.
+//!
+//! It is no part of the contract. The tokens in it could forge callbacks, so it is shown to loopback peers only, and only under
+//! a loopback name: a proxy on this machine, or a page that has its name resolved to it, asks under another.
+
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use url::{Host, Url};
+
+use super::cord::Cord;
+use crate::answers::Refusal;
+use crate::shared::Shared;
+use crate::store::bills;
+
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(cord): ConnectInfo<Cord>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    if !cord.peer().ip().to_canonical().is_loopback() || !asks_for_loopback(&headers) {
+        return Err(Refusal::NoSuchPath);
+    }
+    let entries = shared.store.read("read the bill", bills::list).await?;
+    let mut lines = String::new();
+    for entry in entries {
+        let line = serde_json::to_string(&entry).map_err(|error| {
+            tracing::error!(%error, "could not write the bill");
+            Refusal::Internal
+        })?;
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response())
+}
+
+fn asks_for_loopback(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .and_then(|host| Url::parse(&format!("http://{host}/")).ok());
+    match host.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}

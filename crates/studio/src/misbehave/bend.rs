@@ -1,0 +1,192 @@
+//! What looks and callbacks of a misbehaving task show. Pure.
+
+use backline_api::{CallbackBody, CallbackKind, TaskId, Track};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::fault::{FailedStatus, Fault, FileFault, Forgery, LookAnswer};
+use crate::shared::Links;
+use crate::store::callbacks::Notice;
+use crate::store::tasks::{Stage, Task};
+use crate::wire;
+
+/// Where forged tracks lie: the address of many clouds' metadata services, which nobody must be led to.
+const FORGED_FILES: &str = "http://169.254.169.254/forged";
+
+/// What somebody who looks at a task gets.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Sight {
+    /// No answer that tells anything.
+    Nothing(LookAnswer),
+    /// `data`, which may be null.
+    Data(Value),
+}
+
+/// What the `number`th look at `task` shows, counted from 1.
+pub(crate) fn look(task: &Task, links: &Links, number: u32) -> Sight {
+    let mut shown = task.clone();
+    for fault in &task.faults {
+        match fault {
+            Fault::Look(look) if look.looks.covers(number) => return Sight::Nothing(look.answer),
+            Fault::Unknown(times) if times.covers(number) => return Sight::Data(Value::Null),
+            Fault::Stages(looks_each) => shown.stage = shown.stage.min(early(number, *looks_each)),
+            _ => {}
+        }
+    }
+    if shown.stage != Stage::Failed {
+        (shown.error_code, shown.error_message) = (None, None);
+    }
+    let mut data = wire::record_info(&shown, links);
+    // The first of two faults that say the same counts, so the last is done first.
+    for fault in task.faults.iter().rev() {
+        match fault {
+            Fault::Fail(fail) if shown.stage == Stage::Failed => {
+                data["status"] = word(fail.status).into();
+            }
+            Fault::Status(status) if status.looks.covers(number) => {
+                data["status"] = status.word.as_str().into();
+            }
+            Fault::NullResponse(times) if times.covers(number) => data["response"] = Value::Null,
+            Fault::NullUrls(times) if times.covers(number) && shown.stage == Stage::Complete => {
+                for track in tracks_of(&mut data, &["response", "sunoData"]) {
+                    let silence = links.to(&format!("bent/{}/silence", task.id));
+                    for name in ["audioUrl", "sourceAudioUrl", "sourceStreamAudioUrl"] {
+                        track[name] = Value::Null;
+                    }
+                    track["streamAudioUrl"] = silence.into();
+                    if let Some(track) = track.as_object_mut() {
+                        track.shift_remove("mixAudioUrl");
+                    }
+                }
+            }
+            Fault::NumericTimes => {
+                count_times(&mut data, &["response", "sunoData"], &shown, shown.stage);
+            }
+            _ => {}
+        }
+    }
+    Sight::Data(data)
+}
+
+/// The stage that is shown at most when each of the first three lasts for `looks_each` looks.
+fn early(number: u32, looks_each: u32) -> Stage {
+    match number.saturating_sub(1) / looks_each.max(1) {
+        0 => Stage::Pending,
+        1 => Stage::Text,
+        2 => Stage::First,
+        _ => Stage::Failed,
+    }
+}
+
+fn word(status: FailedStatus) -> &'static str {
+    match status {
+        FailedStatus::Pending => "PENDING",
+        FailedStatus::CreateTaskFailed => "CREATE_TASK_FAILED",
+        FailedStatus::GenerateAudioFailed => "GENERATE_AUDIO_FAILED",
+        FailedStatus::CallbackException => "CALLBACK_EXCEPTION",
+        FailedStatus::SensitiveWordError => "SENSITIVE_WORD_ERROR",
+    }
+}
+
+/// The body of a true callback of `task`.
+pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> Value {
+    let mut body = wire::callback(task, notice, links).to_json();
+    for fault in &task.faults {
+        match fault {
+            Fault::Callbacks(callbacks) => {
+                if callbacks.text_empty && notice == Notice::Text {
+                    body["data"]["data"] = json!([]);
+                }
+                if callbacks.first_alone
+                    && notice == Notice::First
+                    && let Some(tracks) = body["data"]["data"].as_array_mut()
+                {
+                    tracks.truncate(1);
+                }
+            }
+            Fault::NumericTimes => {
+                count_times(&mut body, &["data", "data"], task, notice.stage());
+            }
+            _ => {}
+        }
+    }
+    body
+}
+
+/// A callback that the studio never meant: its address and its body.
+pub(crate) fn forged(task: &Task, url: &str, forgery: Forgery) -> (String, Vec<u8>) {
+    let other = blake3::hash(task.id.as_bytes()).to_hex();
+    let (url, task_id) = match forgery {
+        Forgery::WrongToken => {
+            let kept = url.rfind('/').map_or(0, |slash| slash + 1);
+            (format!("{}{}", &url[..kept], &other[..32]), task.id.clone())
+        }
+        Forgery::WrongTask => (url.to_owned(), other[..32].to_owned()),
+        Forgery::WrongSignature => (url.to_owned(), task.id.clone()),
+        Forgery::NoJson => {
+            return (url.to_owned(), b"callbackType=complete&task_id=1".to_vec());
+        }
+    };
+    let tracks = (1..=wire::TRACKS).map(|number| Track {
+        id: format!("forged-{number}"),
+        audio_url: Some(format!("{FORGED_FILES}/{number}.mp3")),
+        stream_audio_url: Some(format!("{FORGED_FILES}/{number}")),
+        duration_s: Some(60.0),
+        ..Track::default()
+    });
+    let body = CallbackBody {
+        code: 200,
+        msg: "All generated successfully.".to_owned(),
+        kind: CallbackKind::Complete,
+        task_id: TaskId(task_id),
+        tracks: Some(tracks.collect()),
+    };
+    (url, body.to_json().to_string().into_bytes())
+}
+
+/// `X-Webhook-Signature` of a callback about `task_id` at `timestamp_s`.
+pub(crate) fn signature(key: &str, task_id: &str, timestamp_s: i64) -> String {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(format!("{task_id}.{timestamp_s}").as_bytes());
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// What is wrong with the file of a task's track, if anything ever is.
+pub(crate) fn file_fault(faults: &[Fault], number: u8) -> Option<&FileFault> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::File(file) if file.track.is_none_or(|track| track == number) => Some(file),
+        _ => None,
+    })
+}
+
+fn tracks_of<'a>(body: &'a mut Value, path: &[&str]) -> std::slice::IterMut<'a, Value> {
+    let list = path
+        .iter()
+        .try_fold(body, |value, name| value.get_mut(name));
+    list.and_then(Value::as_array_mut)
+        .map_or_else(Default::default, |tracks| tracks.iter_mut())
+}
+
+/// Writes the tracks' times as integers.
+fn count_times(body: &mut Value, path: &[&str], task: &Task, stage: Stage) {
+    for (track, number) in tracks_of(body, path).zip(1..) {
+        track["createTime"] = wire::created_ms(task, stage, number).into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_the_contracts_vector() {
+        assert_eq!(
+            signature("test-hmac-key", "task-0001", 1_700_000_000),
+            "al5S3lfSlwAxnfmLESg9YCbbnR50MZgjiVRWq8DAv8I="
+        );
+    }
+}

@@ -1,0 +1,27 @@
+//! The misbehaving studio: every fault that vendors of the contract have been seen to show, on purpose and on a schedule.
+//!
+//! A [`Misbehaviour`] is read from YAML and handed to the studio in [`StudioConfig::misbehaviour`](crate::StudioConfig). For
+//! each submission that is well-formed, its rules are asked in order; a submission gets the faults of every rule that it
+//! meets, and where two say the same thing the first one counts. What befalls a task is kept with it, so it survives a stop.
+//! `docs/misbehave.md` tells how a plan is written.
+//!
+//! ```text
+//! submission ─► counted, durable ─► rules met ─► refused or dropped, or: accepted and billed ─► answer bent
+//!                                                             └► faults kept with the task ─► looks, files, callbacks bent
+//! ```
+//!
+//! Rules decide nothing by themselves that a plan does not say: without a plan nothing here runs.
+
+pub(crate) mod bend;
+mod choose;
+mod fault;
+mod plan;
+
+pub(crate) use choose::Submission;
+#[cfg(test)]
+pub(crate) use fault::Callbacks;
+pub(crate) use fault::{
+    Answer, CallbackStage, Fault, FileKind, Forgery, LookAnswer, Refuse, Shape,
+};
+pub(crate) use plan::{Codes, Switch};
+pub use plan::{Misbehaviour, PlanError};

@@ -1,0 +1,279 @@
+//! A plan as it is written, and its mistakes.
+
+use serde::Deserialize;
+
+use super::fault::{Fault, FileKind};
+
+/// Largest plan in bytes: some thousand rules.
+const PLAN_BYTES: usize = 256 * 1024;
+/// Most rules of one plan: each is looked at for every submission.
+const RULES: usize = 1000;
+
+/// A plan of misbehaviour; see the [module](super) for how it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Misbehaviour {
+    version: u32,
+    /// What chance comes from.
+    #[serde(default)]
+    pub(crate) seed: u64,
+    #[serde(default)]
+    pub(crate) idempotency: Switch,
+    #[serde(default)]
+    pub(crate) codes: Codes,
+    /// Callbacks are signed with it, as kie signs them.
+    pub(crate) callback_key: Option<String>,
+    #[serde(default)]
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Switch {
+    #[default]
+    On,
+    Off,
+}
+
+/// Whose code table the refusals speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Codes {
+    #[default]
+    Sunoapi,
+    Kie,
+}
+
+/// Which submissions get which faults.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    #[serde(default)]
+    pub(crate) when: When,
+    #[serde(rename = "do")]
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Which submissions are meant: those for which everything that is said here holds.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct When {
+    /// The submissions with these numbers, counted from 1.
+    pub(crate) nth: Option<Vec<u64>>,
+    /// Every so many-th.
+    pub(crate) every: Option<u64>,
+    /// From this number on.
+    pub(crate) from: Option<u64>,
+    /// Up to and with this number.
+    pub(crate) to: Option<u64>,
+    /// The title, `*` standing for anything.
+    pub(crate) title: Option<String>,
+    /// The tags, `*` standing for anything.
+    pub(crate) tags: Option<String>,
+    /// The `Idempotency-Key` or the last segment of the callback address, `*` standing for anything.
+    pub(crate) token: Option<String>,
+    /// How likely it is, 0 to 1.
+    pub(crate) chance: Option<f64>,
+    /// No more than this many submissions.
+    pub(crate) times: Option<u32>,
+}
+
+/// Why a plan can't be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// It is larger than any plan.
+    #[error("read a misbehaviour plan: it has {0} bytes, at most {PLAN_BYTES} are read")]
+    TooLarge(usize),
+    /// It is not YAML, or not what a plan holds; the text names line and column.
+    #[error("read a misbehaviour plan: {0}")]
+    Unreadable(String),
+    /// It can be read and makes no sense; one sentence for each mistake.
+    #[error("check a misbehaviour plan: {}", .0.join("; "))]
+    Senseless(Vec<String>),
+}
+
+impl Misbehaviour {
+    /// Reads a plan from its YAML text.
+    ///
+    /// # Errors
+    /// When it can't be carried out exactly as it is written.
+    pub fn parse(text: &str) -> Result<Misbehaviour, PlanError> {
+        if text.len() > PLAN_BYTES {
+            return Err(PlanError::TooLarge(text.len()));
+        }
+        let plan: Misbehaviour =
+            serde_yaml::from_str(text).map_err(|error| PlanError::Unreadable(error.to_string()))?;
+        let mistakes = plan.mistakes();
+        if mistakes.is_empty() {
+            Ok(plan)
+        } else {
+            Err(PlanError::Senseless(mistakes))
+        }
+    }
+
+    fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        if self.version != 1 {
+            mistakes.push(format!(
+                "version is {}, this program knows version 1",
+                self.version
+            ));
+        }
+        if self.callback_key.as_deref() == Some("") {
+            mistakes.push("callback_key is empty".to_owned());
+        }
+        if self.rules.len() > RULES {
+            mistakes.push(format!(
+                "there are {} rules, at most {RULES} are taken",
+                self.rules.len()
+            ));
+        }
+        for (rule, number) in self.rules.iter().zip(1..) {
+            let found = rule.when.mistakes().into_iter();
+            let found = found.chain(rule.faults.iter().filter_map(Fault::mistake));
+            mistakes.extend(found.map(|mistake| format!("rule {number}: {mistake}")));
+            if rule.faults.is_empty() {
+                mistakes.push(format!("rule {number}: `do` names no fault"));
+            }
+        }
+        mistakes
+    }
+}
+
+impl Rule {
+    /// What the rule is known by when it is counted, wherever it stands in its plan.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        blake3::hash(format!("{self:?}").as_bytes()).into()
+    }
+}
+
+impl When {
+    fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut check = |holds: bool, mistake: &str| {
+            if !holds {
+                mistakes.push(mistake.to_owned());
+            }
+        };
+        let counted = |number: &u64| *number >= 1;
+        check(
+            self.nth
+                .as_ref()
+                .is_none_or(|nth| !nth.is_empty() && nth.iter().all(counted)),
+            "`nth` must list numbers from 1 on",
+        );
+        check(
+            self.every.as_ref().is_none_or(counted),
+            "`every` must be at least 1",
+        );
+        check(
+            self.to.as_ref().is_none_or(counted)
+                && self.to.is_none_or(|to| self.from.unwrap_or(1) <= to),
+            "`to` must not lie before `from`",
+        );
+        check(
+            self.chance
+                .is_none_or(|chance| (0.0..=1.0).contains(&chance)),
+            "`chance` must lie between 0 and 1",
+        );
+        check(self.times != Some(0), "`times` must be at least 1");
+        mistakes
+    }
+}
+
+impl Fault {
+    fn mistake(&self) -> Option<String> {
+        match self {
+            Fault::Refuse(refuse) if !(201..=599).contains(&refuse.code) => Some(format!(
+                "`refuse` needs a code between 201 and 599, not {}",
+                refuse.code
+            )),
+            Fault::Stages(0) => Some("`stages` must be at least 1".to_owned()),
+            Fault::Fail(fail) if fail.code == 200 => {
+                Some("`fail` with code 200 is none".to_owned())
+            }
+            Fault::Status(status) if status.word.is_empty() => {
+                Some("`status` needs a word".to_owned())
+            }
+            Fault::File(file) => {
+                let is = |kind| file.kind == kind;
+                if file.track.is_some_and(|track| !matches!(track, 1 | 2)) {
+                    Some("`file` knows tracks 1 and 2".to_owned())
+                } else if file.status.is_some() && !is(FileKind::Dead) {
+                    Some("`status` goes with `kind: dead` only".to_owned())
+                } else if file
+                    .status
+                    .is_some_and(|status| !(400..=599).contains(&status))
+                {
+                    Some("a dead link's status lies between 400 and 599".to_owned())
+                } else if file.to.is_some() && !is(FileKind::Redirect) {
+                    Some("`to` goes with `kind: redirect` only".to_owned())
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_as_it_stands() {
+        let plan = Misbehaviour::parse(
+            "version: 1\nseed: 7\nidempotency: off\ncodes: kie\nrules:\n  - when: {nth: [2]}\n    do:\n      - answer: drop\n      - null_urls: 2\n      - unknown: forever\n      - numeric_times\n",
+        )
+        .unwrap();
+        assert_eq!(
+            (plan.seed, plan.idempotency, plan.codes),
+            (7, Switch::Off, Codes::Kie)
+        );
+        assert_eq!(plan.rules.len(), 1);
+        assert_eq!(plan.rules[0].faults.len(), 4);
+    }
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        let error = Misbehaviour::parse(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text:?} gave {error:?}");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        refused("version: 2", "version is 2");
+        refused("seed: 1", "version");
+        refused("version: 1\nrulez: []", "rulez");
+        refused("version: 1\nrulez: []", "line 2");
+        refused("version: 1\nrules:\n  - do: [explode]", "explode");
+        refused(
+            "version: 1\nrules:\n  - when: {nht: [1]}\n    do: [drop_request]",
+            "nht",
+        );
+        refused("version: 1\nrules:\n  - do: [{answer: dorp}]", "dorp");
+        refused("version: 1\nrules:\n  - do: [{null_urls: 0}]", "above 0");
+        refused("version: 1\nrules:\n  - do: [{null_urls: ever}]", "forever");
+        refused("version: 1\nversion: 1", "version");
+    }
+
+    #[test]
+    fn all_senseless_rules_are_told_at_once() {
+        let text = "version: 1\nrules:\n  - do: []\n  - when: {chance: 1.5, every: 0}\n    do: [{refuse: {code: 200}}]\n  - do: [{file: {kind: empty, status: 404}}]\n";
+        let PlanError::Senseless(mistakes) = Misbehaviour::parse(text).unwrap_err() else {
+            panic!("it can be read")
+        };
+        assert_eq!(
+            mistakes,
+            [
+                "rule 1: `do` names no fault",
+                "rule 2: `every` must be at least 1",
+                "rule 2: `chance` must lie between 0 and 1",
+                "rule 2: `refuse` needs a code between 201 and 599, not 200",
+                "rule 3: `status` goes with `kind: dead` only",
+            ]
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! The bill: one row for every accepted POST, and what is charged in all.
+
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::tasks::{Fate, Order};
+use super::{StoreError, schema};
+use crate::folder;
+
+/// One accepted POST.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct BillEntry {
+    /// When it was accepted: Unix time in milliseconds.
+    pub accepted_ms: i64,
+    /// The task that it made.
+    pub task_id: String,
+    /// The `Idempotency-Key` that it came with.
+    pub idempotency_key: Option<String>,
+    /// The last segment of the callback address that it came with.
+    pub callback_token: Option<String>,
+    /// The title that it came with.
+    pub title: String,
+    /// Its number under a misbehaviour plan, counted from 1.
+    pub submission: Option<i64>,
+    /// What it cost.
+    pub credits: f64,
+    /// Whether that was given back.
+    pub refunded: bool,
+}
+
+/// Reads the bill in a studio's data folder, in the order of acceptance, whether the studio runs or not.
+///
+/// # Errors
+/// When there is no studio's database, or it can't be read.
+pub fn read_bill(data_dir: &Path) -> Result<Vec<BillEntry>, StoreError> {
+    let database = folder::database(data_dir);
+    let connection = schema::open_reader(&database)?;
+    list(&connection).map_err(|source| StoreError::Sqlite {
+        operation: "read the bill",
+        database,
+        source: source.into(),
+    })
+}
+
+/// Charges `order`, which was accepted, and puts it on the bill.
+pub(super) fn charge(connection: &Connection, order: &Order) -> rusqlite::Result<()> {
+    let refunded = matches!(order.fate, Fate::Fails { refunded: true, .. });
+    connection
+        .prepare_cached(
+            "INSERT INTO bills (task_id, token, hook_token, title, key_print, digest, accepted_ms, credits, refunded, submission)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            order.task_id,
+            order.token,
+            order.hook_token,
+            order.title,
+            order.key_print,
+            order.digest,
+            order.now_ms,
+            order.price_credits,
+            refunded,
+            order.submission.map(|number| number as i64)
+        ])?;
+    if !refunded {
+        connection
+            .prepare_cached("UPDATE account SET charged = charged + ?1")?
+            .execute([order.price_credits])?;
+    }
+    Ok(())
+}
+
+/// Everything ever charged, less what was given back.
+pub(crate) fn charged(connection: &Connection) -> rusqlite::Result<f64> {
+    connection
+        .prepare_cached("SELECT charged FROM account")?
+        .query_row([], |row| row.get(0))
+}
+
+/// The whole bill in the order of acceptance.
+pub(crate) fn list(connection: &Connection) -> rusqlite::Result<Vec<BillEntry>> {
+    connection
+        .prepare_cached(
+            "SELECT accepted_ms, task_id, token, hook_token, title, submission, credits, refunded FROM bills
+             ORDER BY accepted_ms, task_id",
+        )?
+        .query_map([], |row| {
+            Ok(BillEntry {
+                accepted_ms: row.get(0)?,
+                task_id: row.get(1)?,
+                idempotency_key: row.get(2)?,
+                callback_token: row.get(3)?,
+                title: row.get(4)?,
+                submission: row.get(5)?,
+                credits: row.get(6)?,
+                refunded: row.get(7)?,
+            })
+        })?
+        .collect()
+}
