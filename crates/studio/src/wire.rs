@@ -35,12 +35,12 @@ pub(crate) fn record_info(task: &Task, links: &Links) -> Value {
     };
     let mut data = info.to_json();
     // The studio's own extra, which other vendors' clients pass over.
-    if let Some(tracks) = data["response"]["sunoData"].as_array_mut() {
+    let tracks = data.pointer_mut("/response/sunoData");
+    if let Some(tracks) = tracks.and_then(Value::as_array_mut) {
         for (track, number) in tracks.iter_mut().zip(1..) {
-            if let Some(facts) =
-                &shown(task, task.stage, number).and_then(|kept| kept.facts.as_ref())
+            if let Some(facts) = shown(task, task.stage, number).and_then(|kept| kept.facts.clone())
             {
-                track["facts"] = (*facts).clone();
+                track["facts"] = facts;
             }
         }
     }
