@@ -5,7 +5,7 @@ use backline_audio::{Audio, loudness};
 use crate::analysis::{Analysis, Confidence, Hints, Section, SectionKind, Span};
 
 use super::{
-    fallback,
+    fallback, grid, key, metre,
     notes::{notes, vowelness},
     pitch::candidates,
     pitch_path, sound,
@@ -23,15 +23,24 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
     let pitch = pitch_path::track(&frames, &levels, loud_db);
     let (tuning_cents, _clear) = tuning(&pitch, &vowelness(&frames.vowel_db));
     let notes = notes(&pitch, &levels, &frames.vowel_db, tuning_cents);
+    let key = key::key(&notes);
+    let tonic = key.map_or(0, |(key, _)| key::signature(key));
+    let (mut tempo_bpm, mut metre) = (tempo_bpm, metre);
+    let mut beats = fallback::steady(0.0, duration_s, tempo_bpm, metre);
+    if let Some(heard) = metre::hear(&notes, tonic, hints) {
+        beats = grid::grid(&heard.notes, &heard.bar, heard.beat_s, duration_s);
+        tempo_bpm = 60.0 / heard.beat_s;
+        metre = heard.bar.metre;
+    }
     Analysis {
         duration_s,
         tuning_cents,
         pitch,
         notes,
-        beats: fallback::steady(0.0, duration_s, tempo_bpm, metre),
+        beats,
         tempo_bpm,
         metre,
-        key: fallback::KEY,
+        key: key.map_or(fallback::KEY, |(key, _)| key),
         phrases: Vec::new(),
         sections: vec![Section {
             span: Span {

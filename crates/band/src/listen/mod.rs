@@ -1,11 +1,18 @@
 //! Listening: what a vocal is, in notes, beats and bars.
 
+mod bars;
+mod chord_fit;
 mod fallback;
+mod grid;
 mod hear;
+mod key;
+mod metre;
 mod notes;
 mod pitch;
 mod pitch_path;
+mod pointer;
 mod sound;
+mod tables;
 mod tuning;
 
 pub use hear::listen;

@@ -1,0 +1,288 @@
+//! The bar pointer: where in the bar each sung note starts, and at what tempo, as the cheapest path through both.
+//!
+//! The bar-pointer model (Whiteley, Cemgil and Godsill, ISMIR 2006) moves a position through the bar at a tempo that drifts.
+//! A voice says something only where a note starts, so here the pointer is read at note starts alone: a state is a place of
+//! the bar and a tempo, and a step from one note to the next costs
+//!
+//! - what the tables say of that next place (`bars`),
+//! - how far the time between the notes lies from what the tempo makes of the distance, a normal distribution,
+//! - the change of tempo.
+//!
+//! A note may be passed over, at a price: what is no note should not bend the beat.
+
+use super::bars::{Bar, TICKS};
+
+/// Tempi lie this factor apart.
+const TEMPO_STEP: f64 = 1.025;
+/// Slowest and fastest quarter note, in beats per minute.
+const SLOWEST_BPM: f64 = 54.0;
+const FASTEST_BPM: f64 = 200.0;
+
+/// How exactly notes are sung: a constant share in seconds, and a share of the distance for rubato.
+const TIMING_S: f64 = 0.030;
+const TIMING_SHARE: f64 = 0.035;
+/// Beyond this a distance says no less, however long.
+const TIMING_MOST_S: f64 = 0.16;
+/// Places further off than this many standard deviations are not tried.
+const REACH: f64 = 3.2;
+
+/// Cost of a change of tempo by 0, 1 and 2 steps.
+const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
+/// Cost of passing over a note.
+const PASS_COST: f32 = 2.6;
+/// States this much worse than the best are given up.
+const BEAM: f32 = 18.0;
+
+/// A way through the notes.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    /// Tick from a downbeat at which each note starts; `None` for notes passed over.
+    pub(super) ticks: Vec<Option<i64>>,
+    /// Length of a quarter note in seconds, at each note.
+    pub(super) quarter_s: Vec<f64>,
+    /// Cost of timing, tempo and passing over, in nats: all but the tables'.
+    pub(super) timing_cost: f32,
+}
+
+/// A band of tempi: quarter notes a minute.
+pub(super) fn tempi(from_bpm: f64, to_bpm: f64) -> Vec<f64> {
+    let from_bpm = from_bpm.max(SLOWEST_BPM);
+    let to_bpm = to_bpm.min(FASTEST_BPM);
+    let count = ((to_bpm / from_bpm).ln() / TEMPO_STEP.ln()).ceil().max(0.0) as i32;
+    (0..=count)
+        .map(|step| 60.0 / (from_bpm * TEMPO_STEP.powi(step)))
+        .collect()
+}
+
+/// One step back.
+#[derive(Debug, Clone, Copy)]
+struct Back {
+    note: u32,
+    state: u32,
+    bars: u32,
+}
+
+const NONE: Back = Back {
+    note: u32::MAX,
+    state: 0,
+    bars: 0,
+};
+
+/// The cheapest walk through the notes that start at `onsets_s`, within the quarter lengths given; `prior` is what each of
+/// these costs to begin with. `None` with fewer than two notes or when no tempo fits.
+pub(super) fn walk(onsets_s: &[f64], bar: &Bar, quarters_s: &[f64], prior: &[f32]) -> Option<Walk> {
+    if onsets_s.len() < 2 || quarters_s.is_empty() {
+        return None;
+    }
+    let places = bar.places.len();
+    let states = places * quarters_s.len();
+    let mut totals = vec![f32::INFINITY; states * onsets_s.len()];
+    let mut backs = vec![NONE; states * onsets_s.len()];
+    // The song may begin at its first note or, that being noise, at the second.
+    for (note, dear) in [(0, 0.0), (1, PASS_COST)] {
+        for tempo in 0..quarters_s.len() {
+            for place in 0..places {
+                totals[note * states + tempo * places + place] =
+                    dear + prior[tempo] + bar.first[place];
+            }
+        }
+    }
+    let reach = Reach::of(bar);
+    for note in 0..onsets_s.len() - 1 {
+        let here = &totals[note * states..(note + 1) * states];
+        let best = here.iter().copied().fold(f32::INFINITY, f32::min);
+        let alive: Vec<(usize, f32)> = here
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, total)| *total < best + BEAM)
+            .collect();
+        for (next, dear) in [(note + 1, 0.0), (note + 2, PASS_COST)] {
+            let Some(onset_s) = onsets_s.get(next) else {
+                continue;
+            };
+            let gap_s = onset_s - onsets_s[note];
+            let spread_s = (TIMING_S.powi(2) + (TIMING_SHARE * gap_s).powi(2))
+                .sqrt()
+                .min(TIMING_MOST_S);
+            let constant = spread_s.ln() as f32 + 0.919 + dear;
+            let row = next * states..(next + 1) * states;
+            let (totals, backs) = (&mut totals[row.clone()], &mut backs[row]);
+            for &(state, total) in &alive {
+                let (tempo, place) = (state / places, state % places);
+                for change in -2i32..=2 {
+                    let Some(after) = tempo
+                        .checked_add_signed(change as isize)
+                        .filter(|after| *after < quarters_s.len())
+                    else {
+                        continue;
+                    };
+                    let tick_s = (quarters_s[tempo] + quarters_s[after]) / (2 * TICKS) as f64;
+                    let so_far = total + constant + TEMPO_COST[change.unsigned_abs() as usize];
+                    let (distance, spread) = (gap_s / tick_s, spread_s / tick_s);
+                    reach.each(place, distance, spread, |to, bars, off| {
+                        let cost = so_far + 0.5 * (off * off) as f32 + bar.step(place, to, bars);
+                        let target = after * places + to;
+                        if cost < totals[target] {
+                            totals[target] = cost;
+                            backs[target] = Back {
+                                note: note as u32,
+                                state: state as u32,
+                                bars: bars as u32,
+                            };
+                        }
+                    });
+                }
+            }
+        }
+    }
+    trace(&totals, &backs, bar, quarters_s, onsets_s.len())
+}
+
+/// Which places lie near a distance from a place.
+struct Reach {
+    bar_ticks: i64,
+    places: Vec<i64>,
+    /// By tick within a bar: the first place at or after it (one past the last: the next bar's first).
+    at_or_after: Vec<usize>,
+}
+
+impl Reach {
+    fn of(bar: &Bar) -> Self {
+        Self {
+            bar_ticks: bar.ticks,
+            places: bar.places.clone(),
+            at_or_after: (0..bar.ticks)
+                .map(|tick| bar.places.partition_point(|place| *place < tick))
+                .collect(),
+        }
+    }
+
+    /// Calls `try_it` with each place near `distance` ticks from `place`: the place, how many bars on, how far off in
+    /// standard deviations.
+    fn each(
+        &self,
+        place: usize,
+        distance: f64,
+        spread: f64,
+        mut try_it: impl FnMut(usize, usize, f64),
+    ) {
+        let from = self.places[place];
+        let least = (from as f64 + distance - REACH * spread).ceil() as i64;
+        let most = (from as f64 + distance + REACH * spread).floor() as i64;
+        let least = least.max(from + 1);
+        let mut bar = least.div_euclid(self.bar_ticks);
+        let mut to = self.at_or_after[least.rem_euclid(self.bar_ticks) as usize];
+        loop {
+            if to == self.places.len() {
+                to = 0;
+                bar += 1;
+            }
+            let tick = bar * self.bar_ticks + self.places[to];
+            if tick > most {
+                return;
+            }
+            let off = ((tick - from) as f64 - distance) / spread;
+            try_it(to, bar.max(0) as usize, off);
+            to += 1;
+        }
+    }
+}
+
+fn trace(
+    totals: &[f32],
+    backs: &[Back],
+    bar: &Bar,
+    quarters_s: &[f64],
+    notes: usize,
+) -> Option<Walk> {
+    let places = bar.places.len();
+    let states = places * quarters_s.len();
+    let mut best: Option<(usize, usize, f32)> = None;
+    for (note, dear) in [(notes - 1, 0.0), (notes - 2, PASS_COST)] {
+        for state in 0..states {
+            let total = totals[note * states + state] + dear + bar.last[state % places];
+            if total.is_finite() && best.is_none_or(|(_, _, least)| total < least) {
+                best = Some((note, state, total));
+            }
+        }
+    }
+    let (mut note, mut state, total) = best?;
+    let mut found: Vec<(usize, usize, usize)> = Vec::new();
+    loop {
+        let back = backs[note * states + state];
+        // The first two notes may both be where the song begins; the way back ends where there is no step.
+        found.push((note, state, back.bars as usize));
+        if back.note == u32::MAX {
+            break;
+        }
+        (note, state) = (back.note as usize, back.state as usize);
+    }
+    found.reverse();
+    let mut ticks = vec![None; notes];
+    let mut quarter_s = vec![quarters_s[found[0].1 / places]; notes];
+    let mut bars = 0i64;
+    let mut starts = Vec::with_capacity(found.len());
+    for (index, &(note, state, on)) in found.iter().enumerate() {
+        if index > 0 {
+            bars += on as i64;
+        }
+        let tick = bars * bar.ticks + bar.places[state % places];
+        ticks[note] = Some(tick);
+        starts.push(tick);
+        quarter_s[note..].fill(quarters_s[state / places]);
+    }
+    Some(Walk {
+        timing_cost: total - bar.cost(&starts),
+        ticks,
+        quarter_s,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Metre;
+
+    #[test]
+    fn a_waltz_that_slows_down_keeps_its_places() {
+        let bar = Bar::new(Metre::ThreeFour);
+        let ticks: Vec<i64> = (0..10)
+            .flat_map(|pair| [0, 12, 24, 36, 60, 66].map(|tick| pair * 72 + tick))
+            .collect();
+        let mut now = 0.7;
+        let mut before = 0;
+        let onsets: Vec<f64> = ticks
+            .iter()
+            .map(|tick| {
+                let quarter_s = 0.5 * (1.0 + *tick as f64 / 720.0 * 0.3);
+                now += (tick - before) as f64 / 12.0 * quarter_s;
+                before = *tick;
+                now
+            })
+            .collect();
+        let quarters = tempi(80.0, 140.0);
+        let walk = walk(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
+        let found: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
+        assert_eq!(found, ticks);
+        assert!((walk.quarter_s[0] - 0.5).abs() < 0.03);
+        assert!((walk.quarter_s[59] - 0.65).abs() < 0.04);
+    }
+
+    #[test]
+    fn a_stray_note_is_passed_over() {
+        let bar = Bar::new(Metre::FourFour);
+        let mut onsets: Vec<f64> = (0..32).map(|beat| f64::from(beat) * 0.6).collect();
+        onsets.insert(9, 8.0 * 0.6 + 0.07);
+        let quarters = tempi(90.0, 110.0);
+        let walk = walk(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
+        assert_eq!(walk.ticks[9], None, "{:?}", walk.ticks);
+        assert_eq!(walk.ticks.iter().flatten().count(), 32);
+    }
+
+    #[test]
+    fn one_note_is_no_walk() {
+        let bar = Bar::new(Metre::FourFour);
+        assert!(walk(&[1.0], &bar, &tempi(60.0, 90.0), &[0.0; 99]).is_none());
+    }
+}
