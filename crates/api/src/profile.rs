@@ -149,6 +149,9 @@ impl Profile {
         let mut codes = shared_codes();
         codes.insert(405, AnswerClass::Wait);
         codes.insert(429, AnswerClass::StopForCredits);
+        // Its own word for "too fast", in the body or as the status.
+        let mut http_statuses = shared_http_statuses();
+        http_statuses.insert(405, AnswerClass::Wait);
         Self {
             name: "sunoapi".to_owned(),
             base_url: constant("https://api.sunoapi.org/"),
@@ -169,7 +172,7 @@ impl Profile {
             max_in_flight: 100,
             price_credits: 12.0,
             codes,
-            http_statuses: shared_http_statuses(),
+            http_statuses,
             signature: SignatureScheme::None,
             idempotency_key: false,
             loopback: false,
@@ -195,6 +198,7 @@ impl Profile {
             download_link_path: Some("/api/v1/common/download-url".to_owned()),
             models: names(&["V4_5PLUS", "V5", "V5_5"]),
             codes,
+            http_statuses: shared_http_statuses(),
             signature: SignatureScheme::HmacSha256,
             ..Self::sunoapi()
         }

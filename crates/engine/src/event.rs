@@ -237,10 +237,14 @@ pub enum Event {
         /// Which of its files.
         part: Part,
     },
+    /// Callbacks that were refused while a run listened; none of them changed anything.
+    CallbacksRefused(RefusedCallbacks),
     /// A run ended.
     RunEnded {
         /// How.
         outcome: Outcome,
+        /// Credits that are known to have been spent by it.
+        credits: f64,
     },
 }
 
@@ -252,6 +256,26 @@ pub enum Moment {
     Before,
     /// After the last track.
     After,
+}
+
+/// Callbacks that were refused, by why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RefusedCallbacks {
+    /// Their address carried no secret that this ledger knows.
+    pub unknown: u64,
+    /// Their signature was missing, wrong or too old.
+    pub unsigned: u64,
+    /// Their body was no callback, or too long.
+    pub unreadable: u64,
+    /// There was no room for them at that moment; the vendor was told to come again.
+    pub turned_away: u64,
+}
+
+impl RefusedCallbacks {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.unknown + self.unsigned + self.unreadable + self.turned_away
+    }
 }
 
 /// How a task id became known.

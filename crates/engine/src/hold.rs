@@ -12,6 +12,9 @@ use crate::store::KnownJob;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// Days before the vendor throws tracks away from which on it is said that they are not kept yet.
+pub const EXPIRY_WARNING_DAYS: i64 = 3;
+
 /// What stands before a job in a plan's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +72,8 @@ pub struct Held {
     pub job: Job,
     /// Kept files that are no longer there: track (from 1) and which of its files.
     pub missing: Vec<(u32, Part)>,
+    /// Unix time in milliseconds at which the vendor throws away what is bought and not kept, where that is near.
+    pub expires_ms: Option<i64>,
 }
 
 /// A plan held against the ledger.
@@ -85,6 +90,14 @@ pub struct Holding {
 }
 
 impl Holding {
+    /// Jobs that are bought, not kept, and soon thrown away by the vendor.
+    pub fn expiring(&self) -> usize {
+        self.rows
+            .iter()
+            .filter(|row| row.expires_ms.is_some())
+            .count()
+    }
+
     /// How many jobs have this sign.
     pub fn count(&self, sign: Sign) -> usize {
         self.rows.iter().filter(|row| row.sign == sign).count()
@@ -109,13 +122,24 @@ pub fn hold(
             .map(|task| missing(task, is_there))
             .unwrap_or_default();
         let submits = submits(&job, plan.retries.task_failed);
-        let (sign, note) = sign(&job, &missing, submits, now_ms, retention_ms);
+        let (sign, mut note) = sign(&job, &missing, submits, now_ms, retention_ms);
+        let expires_ms = match (sign, job.task()) {
+            (Sign::InProgress, Some(task)) => Some(made_ms(task) + retention_ms),
+            _ => None,
+        };
+        let expires_ms =
+            expires_ms.filter(|expires| expires - now_ms <= EXPIRY_WARNING_DAYS * DAY_MS);
+        if let Some(expires) = expires_ms {
+            let hours = (expires - now_ms) / (60 * 60 * 1000);
+            note.push_str(&format!("; the provider keeps it {} more", span(hours)));
+        }
         Held {
             sign,
             submits,
             note,
             job,
             missing,
+            expires_ms,
         }
     };
     let rows: Vec<Held> = plan.jobs.iter().map(|job| hold_one(&job.key)).collect();
@@ -165,6 +189,10 @@ fn sign(
             };
             (Sign::Failed, format!("{code}{}{next}", failure.message))
         }
+        Phase::Running(task) if now_ms - task.accepted_ms >= retention_ms => (
+            Sign::Expired,
+            format!("task {} is past the provider's retention", task.id),
+        ),
         Phase::Running(task) => (Sign::InProgress, format!("task {}", task.id)),
         Phase::Finished(task) | Phase::Kept(task) => {
             let unkept = !missing.is_empty() || matches!(job.phase, Phase::Finished(_));
@@ -203,6 +231,16 @@ fn name(index: u32, part: Part) -> String {
         Part::Track => format!("track {index}"),
         Part::Mix => format!("the mix of track {index}"),
     }
+}
+
+/// `2 days`, `5 hours`.
+fn span(hours: i64) -> String {
+    let (count, unit) = if hours >= 48 {
+        (hours / 24, "day")
+    } else {
+        (hours, "hour")
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// When the vendor made a task's tracks, from which its retention runs.

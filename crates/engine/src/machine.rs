@@ -365,6 +365,7 @@ impl Job {
             | Event::RunStarted { .. }
             | Event::Credits { .. }
             | Event::Paused { .. }
+            | Event::CallbacksRefused(_)
             | Event::RunEnded { .. } => Step::Unchanged,
         }
     }

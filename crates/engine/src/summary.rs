@@ -6,7 +6,7 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::event::{Event, KeptFile, Moment, Outcome};
+use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks};
 use crate::machine::{Job, Phase};
 use crate::plan::Settings;
 use crate::store::{RunHeader, Store, StoreError};
@@ -50,6 +50,10 @@ pub struct RunFacts {
     pub balance_before: Option<f64>,
     /// The account's balance after the last track.
     pub balance_after: Option<f64>,
+    /// Credits that the run is known to have spent; none for a run that goes on or was killed.
+    pub credits: Option<f64>,
+    /// Callbacks that it refused.
+    pub callbacks_refused: RefusedCallbacks,
     /// The program's version.
     pub backline: String,
 }
@@ -102,6 +106,8 @@ pub struct JobSummary {
     pub error: Option<String>,
     /// What was sent.
     pub settings: Settings,
+    /// Tasks that were bought for it beside the one it follows.
+    pub other_tasks: Vec<String>,
     /// Its tracks.
     pub tracks: Vec<TrackSummary>,
 }
@@ -195,13 +201,17 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
         outcome: None,
         balance_before: None,
         balance_after: None,
+        credits: None,
+        callbacks_refused: RefusedCallbacks::default(),
         backline: run.version.clone(),
     };
     for record in store.events_of(&run.id)? {
         match record.event {
-            Event::RunEnded { outcome } => {
-                (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome))
+            Event::RunEnded { outcome, credits } => {
+                (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome));
+                facts.credits = Some(credits);
             }
+            Event::CallbacksRefused(refused) => facts.callbacks_refused = refused,
             Event::Credits {
                 balance,
                 moment: Moment::Before,
@@ -231,6 +241,7 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
             error_code: error(job).and_then(|(code, _)| code),
             error: error(job).map(|(_, message)| message),
             settings: row.settings,
+            other_tasks: job.others.iter().map(|task| task.id.to_string()).collect(),
             tracks: tracks(job, run.retention_days),
         };
         totals.add(&summary);
@@ -242,6 +253,14 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
         totals,
         jobs: rows,
     })
+}
+
+impl RunFacts {
+    /// Credits that the account lost while the run lasted beyond those the run knows of: evidence on jobs in doubt, unless
+    /// somebody else used the account at that time. None where a balance could not be read.
+    pub fn unexplained_credits(&self) -> Option<f64> {
+        Some(self.balance_before? - self.balance_after? - self.credits?)
+    }
 }
 
 impl Totals {

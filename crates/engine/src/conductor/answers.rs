@@ -368,7 +368,7 @@ impl Conductor {
 
     /// Notes that a job in doubt is to be asked about again, where the provider allows it.
     pub(super) fn ask_again_later(&mut self, at: usize, not_before_ms: i64) {
-        if self.terms.asks_again {
+        if self.terms.asks_again && self.terms.buys {
             self.again.push_back((at, not_before_ms));
         }
     }

@@ -51,6 +51,8 @@ pub(crate) struct Terms {
     pub(crate) account: String,
     pub(crate) rate: Rate,
     pub(crate) concurrency: usize,
+    /// Whether anything may be bought; without it a run only follows and fetches what is.
+    pub(crate) buys: bool,
     /// Most credits that this run may spend.
     pub(crate) credits: Option<f64>,
     /// Most credits that all runs of the ledger may spend.
@@ -366,6 +368,9 @@ impl Conductor {
 
     /// Puts a job among those to submit.
     fn want(&mut self, at: usize) {
+        if !self.terms.buys {
+            return;
+        }
         let stem = self.slots[at].stem;
         match self.stems[stem].state {
             StemState::Ready { .. } => {
@@ -534,7 +539,9 @@ impl Conductor {
             Outcome::Stopped {
                 reason: StopReason::Overdue,
             }
-        } else if any(|phase| !matches!(phase, Phase::Kept(_))) {
+        } else if any(|phase| matches!(phase, Phase::Finished(_)))
+            || (self.terms.buys && any(|phase| !matches!(phase, Phase::Kept(_))))
+        {
             Outcome::Failed
         } else {
             Outcome::Complete
@@ -544,6 +551,11 @@ impl Conductor {
     /// Whether a token belongs to an attempt of this plan.
     pub(crate) fn knows(&self, token: &Token) -> bool {
         self.by_token.contains_key(token)
+    }
+
+    /// Credits that this run is known to have spent.
+    pub(crate) fn spent(&self) -> f64 {
+        self.spent
     }
 
     /// The state of a job, for tests and for the driver's checks.

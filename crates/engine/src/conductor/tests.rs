@@ -115,6 +115,7 @@ impl World {
                 .seed
                 .is_multiple_of(3)
                 .then_some(PRICE * (jobs as f64 - 1.0)),
+            buys: true,
             ledger_credits: (self.seed % 5 == 1).then_some(PRICE * jobs as f64),
             spent_before: self.jobs.values().map(|known| known.job.credits).sum(),
             price: PRICE,

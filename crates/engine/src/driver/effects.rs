@@ -11,7 +11,8 @@ use backline_api::{
 use url::Url;
 
 use super::keep::{Keeper, Want};
-use super::{Clock, Message, Run};
+use super::shell::Message;
+use super::{Clock, Run};
 use crate::conductor::{Input, Prepared, Trouble};
 use crate::event::{Moment, Part, RunId, Token};
 use crate::plan::{Plan, StemFile, StemSource};
@@ -248,21 +249,22 @@ async fn upload(
 ) -> Result<(String, Prepared), Trouble> {
     let hash = hash_text(file);
     let path: PathBuf = file.path.clone();
-    let now = tokio::fs::metadata(&path).await.map(|facts| facts.len());
-    match now {
-        Ok(length) if length == file.length_bytes => {}
-        Ok(_) => {
-            return Err(Trouble::ours(
-                format!("{} has changed since it was planned", path.display()),
-                false,
-            ));
+    let planned = file.hash;
+    let read = path.clone();
+    let unchanged = tokio::task::spawn_blocking(move || {
+        let mut hasher = blake3::Hasher::new();
+        let mut recording = std::fs::File::open(&read)?;
+        std::io::copy(&mut recording, &mut hasher)?;
+        std::io::Result::Ok(*hasher.finalize().as_bytes() == planned)
+    });
+    let trouble_with = |what: String| Trouble::ours(format!("{} {what}", path.display()), false);
+    match unchanged.await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => {
+            return Err(trouble_with("has changed since it was planned".to_owned()));
         }
-        Err(error) => {
-            return Err(Trouble::ours(
-                format!("{} can't be read: {error}", path.display()),
-                false,
-            ));
-        }
+        Ok(Err(error)) => return Err(trouble_with(format!("can't be read: {error}"))),
+        Err(error) => return Err(trouble_with(format!("could not be checked: {error}"))),
     }
     let name = UploadName {
         folder: UPLOAD_FOLDER.to_owned(),

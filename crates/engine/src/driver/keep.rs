@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backline_api::{Client, TaskId};
+use backline_api::{CallError, Client, Download, TaskId};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
@@ -99,14 +99,32 @@ impl Keeper {
         })
     }
 
+    /// Opens a result; where its address is closed to us and the vendor gives out links to such, by a link.
+    async fn open(&self, url: &str, have: u64) -> Result<Download, CallError> {
+        let error = match self.client.download(url, have).await {
+            Ok(download) => return Ok(download),
+            Err(error) => error,
+        };
+        let closed = matches!(error.http_status(), Some(401 | 403 | 404 | 410));
+        if !closed || self.client.profile().download_link_path.is_none() {
+            return Err(error);
+        }
+        match self.client.download_link(url).await {
+            Ok(link) => self.client.download(&link, have).await,
+            Err(no_link) => {
+                tracing::debug!(%no_link, "no link to a result");
+                Err(error)
+            }
+        }
+    }
+
     /// Fetches to `partial`, going on where an earlier fetch stopped.
     async fn fetch(&self, url: &str, partial: &Path) -> Result<(), Trouble> {
         let have = tokio::fs::metadata(partial)
             .await
             .map_or(0, |facts| facts.len());
         let mut download = self
-            .client
-            .download(url, have)
+            .open(url, have)
             .await
             .map_err(|error| trouble(&error))?;
         let local = |error: std::io::Error| {

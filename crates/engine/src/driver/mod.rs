@@ -9,36 +9,40 @@
 //! durable, and a callback is answered only after it is.
 
 mod callbacks;
+mod clock;
 mod effects;
 mod keep;
+mod listen;
+mod resolve;
+mod shell;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use backline_api::{ApiKey, Client, ClientOptions, TaskId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::{Conductor, Decision, Effect, Input, Pace, Terms, Wanted};
-use crate::event::{Event, KeptFile, Moment, Outcome, Record, RunId, Token};
+use crate::conductor::{Conductor, Pace, Terms, Wanted};
+use crate::event::{Event, KeptFile, Outcome, Record, RunId};
 use crate::hold::{Holding, hold, is_expired};
 use crate::machine::Phase;
 use crate::plan::{JobKey, Plan};
-use crate::store::{Batch, KnownJob, NewRecord, PlannedRow, RunHeader, Store, StoreError, Upload};
+use crate::store::{KnownJob, NewRecord, PlannedRow, RunHeader, Store, StoreError};
 
-use callbacks::Receiver;
+use callbacks::{Post, Receiver};
+use clock::Clock;
 use effects::Effects;
+use shell::Shell;
 
 pub use keep::is_kept_file_there;
+pub use listen::{Heard, listen};
+pub use resolve::{ResolveError, Word, find_job, resolve};
 
 /// Callbacks that wait to be decided on; the vendor tries again when there is no room.
 const CALLBACK_BACKLOG: usize = 256;
-
-/// How long answers to submissions are waited for when the ledger can't be written any more.
-const LAST_ANSWERS: Duration = Duration::from_secs(60);
 
 /// Who calls; some vendors refuse a request without it.
 const USER_AGENT: &str = concat!("backline/", env!("CARGO_PKG_VERSION"));
@@ -58,6 +62,8 @@ pub struct Run {
     pub callback_key: Option<Vec<u8>>,
     /// Listen for callbacks on a free loopback port: for a provider on this machine.
     pub local_callbacks: bool,
+    /// Whether anything may be bought; without it a run only follows and fetches what is.
+    pub buys: bool,
     /// How a user stops it.
     pub signals: Signals,
 }
@@ -187,15 +193,14 @@ pub async fn run(
         retention_days: run.plan.provider.profile.retention_days,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let client = Client::new(
-        run.plan.provider.profile.clone(),
-        run.key.clone(),
-        ClientOptions::new(USER_AGENT),
-    )
-    .map_err(|error| RunError::Client(error.to_string()))?;
+    let client = client(&run.plan, &run.key)?;
 
     let (calls_in, calls) = mpsc::channel(CALLBACK_BACKLOG);
-    let receiver = Receiver::start(&run, calls_in).await?;
+    let post = Post::of(&run.plan, run.callback_key.clone(), run.local_callbacks);
+    let receiver = match post {
+        Some(post) => Some(Receiver::start(post, calls_in).await?),
+        None => None,
+    };
     store.begin_run(&header, &planned_rows(&run.plan))?;
 
     let spent_before = spent_before(&run.plan, &known);
@@ -211,11 +216,12 @@ pub async fn run(
         earlier,
         now_ms,
     );
+    let to_submit = if run.buys { holding.to_submit } else { 0 };
     let started = Event::RunStarted {
         name: header.name.clone(),
         provider: header.provider.clone(),
         jobs: run.plan.jobs.len() as u64,
-        to_submit: holding.to_submit,
+        to_submit,
     };
     let opening = NewRecord {
         at_ms: now_ms,
@@ -241,12 +247,13 @@ pub async fn run(
         clock,
         tasks: JoinSet::new(),
         calls,
+        receiver,
         uploads: Vec::new(),
         header: &header,
     };
-    let outcome = shell.go(decision, &signals, holding.to_submit > 0).await;
+    let outcome = shell.go(decision, &signals, to_submit > 0).await;
     shell.tasks.shutdown().await;
-    if let Some(receiver) = receiver {
+    if let Some(receiver) = shell.receiver.take() {
         receiver.stop().await;
     }
     Ok(Ended {
@@ -255,248 +262,10 @@ pub async fn run(
     })
 }
 
-/// What comes back from a task.
-enum Message {
-    Input(Input),
-    /// Nothing to decide on.
-    Nothing,
-}
-
-/// A callback on its way to the ledger.
-pub(crate) struct Call {
-    token: Token,
-    task: TaskId,
-    /// Told whether the token was known, once that is durable.
-    done: tokio::sync::oneshot::Sender<bool>,
-}
-
-struct Shell<'a> {
-    store: &'a mut dyn Store,
-    observe: &'a mut (dyn FnMut(&Record) + Send),
-    conductor: Conductor,
-    effects: Effects,
-    clock: Clock,
-    tasks: JoinSet<Message>,
-    calls: mpsc::Receiver<Call>,
-    /// Uploads to remember with the next commit.
-    uploads: Vec<Upload>,
-    header: &'a RunHeader,
-}
-
-impl Shell<'_> {
-    async fn go(
-        &mut self,
-        opening: Decision,
-        signals: &Signals,
-        buys: bool,
-    ) -> Result<Outcome, RunError> {
-        if buys {
-            self.tasks.spawn(self.effects.balance(Moment::Before));
-        }
-        let mut decision = opening;
-        let mut draining = false;
-        let mut answered: Vec<(tokio::sync::oneshot::Sender<bool>, bool)> = Vec::new();
-        loop {
-            let now_ms = self.clock.now_ms();
-            self.conductor
-                .advance(now_ms, &mut new_token, &mut decision);
-            self.commit(std::mem::take(&mut decision)).await?;
-            for (done, known) in answered.drain(..) {
-                // The vendor may have hung up; what it said is durable all the same.
-                let _ = done.send(known);
-            }
-            if let Some(outcome) = self.conductor.outcome(now_ms)
-                && self.tasks.is_empty()
-            {
-                return self.end(outcome, buys).await;
-            }
-            let wake = self
-                .conductor
-                .wake_at(now_ms)
-                .map(|at_ms| self.clock.instant(at_ms));
-            tokio::select! {
-                biased;
-                () = signals.stop.cancelled() => return Err(RunError::Interrupted),
-                () = signals.drain.cancelled(), if !draining => {
-                    draining = true;
-                    self.conductor.handle(self.clock.now_ms(), Input::Drain, &mut decision);
-                }
-                Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
-                Some(call) = self.calls.recv() => answered.push(self.hear(call, &mut decision)),
-                () = until(wake) => {}
-            }
-            while let Some(joined) = self.tasks.try_join_next() {
-                self.take(joined, &mut decision);
-            }
-            while let Ok(call) = self.calls.try_recv() {
-                answered.push(self.hear(call, &mut decision));
-            }
-        }
-    }
-
-    fn take(&mut self, joined: Result<Message, tokio::task::JoinError>, decision: &mut Decision) {
-        match joined {
-            Ok(Message::Input(input)) => {
-                if let Input::Prepared {
-                    stem,
-                    result: Ok(prepared),
-                } = &input
-                {
-                    self.uploads.extend(self.effects.upload_to_keep(
-                        *stem,
-                        prepared,
-                        &self.header.account,
-                    ));
-                }
-                self.conductor.handle(self.clock.now_ms(), input, decision);
-            }
-            Ok(Message::Nothing) => {}
-            // An effect never panics by intent; if one does the program must not go on as if it had not been.
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {}
-        }
-    }
-
-    fn hear(
-        &mut self,
-        call: Call,
-        decision: &mut Decision,
-    ) -> (tokio::sync::oneshot::Sender<bool>, bool) {
-        let known = self.conductor.knows(&call.token);
-        if known {
-            let input = Input::Called {
-                token: call.token,
-                task: call.task,
-            };
-            self.conductor.handle(self.clock.now_ms(), input, decision);
-        }
-        (call.done, known)
-    }
-
-    /// Makes a decision's records durable, tells them, then begins its effects.
-    async fn commit(&mut self, decision: Decision) -> Result<(), RunError> {
-        for upload in std::mem::take(&mut self.uploads) {
-            tokio::task::block_in_place(|| self.store.keep_upload(&upload))?;
-        }
-        if !decision.batch.events.is_empty() {
-            match tokio::task::block_in_place(|| self.store.append(&decision.batch)) {
-                Ok(records) => records.iter().for_each(|record| (self.observe)(record)),
-                Err(source) => {
-                    return Err(self.save_what_can_be_saved(source, &decision.batch).await);
-                }
-            }
-        }
-        for effect in decision.effects {
-            self.begin(effect);
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, effect: Effect) {
-        match effect {
-            Effect::Prepare { stem } => {
-                let kept = self
-                    .effects
-                    .kept_upload(stem, self.store, &self.header.account);
-                self.tasks.spawn(self.effects.prepare(stem, kept));
-            }
-            Effect::Submit {
-                slot,
-                stem,
-                attempt,
-                token,
-            } => {
-                self.tasks
-                    .spawn(self.effects.submit(slot, stem, attempt, token));
-            }
-            Effect::View { slot, task } => {
-                self.tasks.spawn(self.effects.view(slot, task));
-            }
-            Effect::Fetch {
-                slot,
-                index,
-                part,
-                url,
-                duration_s,
-            } => {
-                let task = self.conductor.job(slot).task();
-                let track = task.and_then(|task| task.tracks.get(index as usize - 1));
-                let source = (
-                    url,
-                    duration_s,
-                    track
-                        .map(|track| track.facts.id.clone())
-                        .unwrap_or_default(),
-                );
-                let task = task.map(|task| task.id.clone());
-                self.tasks.spawn(self.effects.fetch(
-                    slot,
-                    &self.header.id,
-                    task,
-                    index,
-                    part,
-                    source,
-                ));
-            }
-        }
-    }
-
-    /// The ledger can't be written: nothing more is begun, but answers that are on their way are waited for, so that no task id
-    /// goes unsaid.
-    async fn save_what_can_be_saved(&mut self, source: StoreError, batch: &Batch) -> RunError {
-        let mut unsaved = accepted(batch);
-        let mut last = Decision::default();
-        let rest = async {
-            while let Some(joined) = self.tasks.join_next().await {
-                if let Ok(Message::Input(input @ Input::Answered { .. })) = joined {
-                    self.conductor.handle(self.clock.now_ms(), input, &mut last);
-                }
-            }
-        };
-        if tokio::time::timeout(LAST_ANSWERS, rest).await.is_err() {
-            tracing::warn!("answers were still outstanding when the run had to stop");
-        }
-        unsaved.extend(accepted(&last.batch));
-        RunError::Ledger { source, unsaved }
-    }
-
-    async fn end(&mut self, outcome: Outcome, buys: bool) -> Result<Outcome, RunError> {
-        let mut decision = Decision::default();
-        if buys && let Message::Input(balance) = self.effects.balance(Moment::After).await {
-            self.conductor
-                .handle(self.clock.now_ms(), balance, &mut decision);
-        }
-        self.commit(decision).await?;
-        let event = Event::RunEnded {
-            outcome: outcome.clone(),
-        };
-        let (run, account) = (self.header.id.clone(), self.header.account.clone());
-        let record = NewRecord {
-            at_ms: self.clock.now_ms(),
-            run,
-            account,
-            job: None,
-            event,
-        };
-        let batch = Batch {
-            events: vec![record],
-            jobs: Vec::new(),
-        };
-        self.commit(Decision {
-            batch,
-            effects: Vec::new(),
-        })
-        .await?;
-        Ok(outcome)
-    }
-}
-
-fn accepted(batch: &Batch) -> Vec<(JobKey, TaskId)> {
-    let accepted = |record: &NewRecord| match (&record.job, &record.event) {
-        (Some(key), Event::Accepted { task_id, .. }) => Some((*key, task_id.clone())),
-        _ => None,
-    };
-    batch.events.iter().filter_map(accepted).collect()
+fn client(plan: &Plan, key: &ApiKey) -> Result<Client, RunError> {
+    let options = ClientOptions::new(USER_AGENT);
+    Client::new(plan.provider.profile.clone(), key.clone(), options)
+        .map_err(|error| RunError::Client(error.to_string()))
 }
 
 fn refuse_other_account(
@@ -587,6 +356,7 @@ fn terms(
         account: header.account.clone(),
         rate: limits.rate,
         concurrency: limits.concurrency as usize,
+        buys: run.buys,
         credits: limits.credits,
         ledger_credits: limits.ledger_credits,
         spent_before,
@@ -599,55 +369,6 @@ fn terms(
         hears_callbacks,
         upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
         pace,
-    }
-}
-
-/// 128 bits that nobody can guess.
-fn new_token() -> Token {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    Token::from_text(
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>(),
-    )
-}
-
-async fn until(wake: Option<tokio::time::Instant>) {
-    match wake {
-        Some(wake) => tokio::time::sleep_until(wake).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Unix time that never runs backwards while a run lasts.
-#[derive(Debug, Clone)]
-pub(crate) struct Clock {
-    started: Instant,
-    started_ms: i64,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            started: Instant::now(),
-            started_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-        }
-    }
-
-    /// Unix time in milliseconds.
-    pub(crate) fn now_ms(&self) -> i64 {
-        let passed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.started_ms.saturating_add(passed)
-    }
-
-    fn instant(&self, at_ms: i64) -> tokio::time::Instant {
-        let wait = at_ms.saturating_sub(self.now_ms()).max(0).unsigned_abs();
-        tokio::time::Instant::now() + Duration::from_millis(wait)
     }
 }
 

@@ -1,0 +1,214 @@
+//! The user's word on a job in doubt.
+//!
+//! Only three things take a job out of doubt: a callback, the provider's promise about tokens, and this. A task id that the
+//! user gives is looked up at the provider's, and one that the ledger knows already is refused: a slip of the finger must
+//! neither lose a purchase nor buy one twice.
+
+use backline_api::{ApiKey, CallError, Stage, TaskId};
+
+use super::clock::Clock;
+use super::{RunError, account, client};
+use crate::event::{Event, Record, Via};
+use crate::machine::{Phase, Step};
+use crate::plan::{JobKey, Plan};
+use crate::store::{Batch, NewRecord, Store, StoreError};
+
+/// Fewest digits by which a job may be named.
+const SHORTEST_PREFIX: usize = 4;
+
+/// What the user says of a job in doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// This is the task that was bought.
+    Task(TaskId),
+    /// Nothing was bought: submit it as if it had never been.
+    NeverBought,
+    /// Buy it once more, even if it was bought.
+    BuyAgain,
+}
+
+/// Why a word was not taken; nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// No job is named so.
+    #[error("the ledger has no job whose key begins with `{text}`")]
+    UnknownJob {
+        /// What was given.
+        text: String,
+    },
+    /// Too short, or more than one job is named so.
+    #[error("`{text}` names {jobs} jobs of the ledger: give more digits of the key")]
+    Ambiguous {
+        /// What was given.
+        text: String,
+        /// How many begin with it.
+        jobs: usize,
+    },
+    /// The job is not in doubt.
+    #[error("job {key} is not in doubt: {state}")]
+    NotInDoubt {
+        /// The job.
+        key: JobKey,
+        /// How it stands.
+        state: String,
+    },
+    /// The task is known already.
+    #[error("task {task} belongs to job {owner} already")]
+    TaskIsKnown {
+        /// The task.
+        task: TaskId,
+        /// Whose it is.
+        owner: JobKey,
+    },
+    /// The provider knows no such task.
+    #[error(
+        "the provider knows no task {task} under this key; a task can take a minute to become known"
+    )]
+    NoSuchTask {
+        /// The task.
+        task: TaskId,
+    },
+    /// The job was sent under another account.
+    #[error(
+        "job {key} was sent under another account ({account}): use the key and address of then"
+    )]
+    OtherAccount {
+        /// The job.
+        key: JobKey,
+        /// The other account's fingerprint.
+        account: String,
+    },
+    /// The provider could not be asked.
+    #[error("task {task} could not be looked up: {source}")]
+    Lookup {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        #[source]
+        source: CallError,
+    },
+    /// The ledger or the client failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<StoreError> for ResolveError {
+    fn from(error: StoreError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+/// The job whose key begins with `text`.
+pub fn find_job(store: &dyn Store, text: &str) -> Result<JobKey, ResolveError> {
+    let prefix = text.trim().to_ascii_lowercase();
+    let named: Vec<JobKey> = store
+        .jobs()?
+        .into_keys()
+        .filter(|key| key.to_string().starts_with(&prefix))
+        .collect();
+    match named.as_slice() {
+        [] => Err(ResolveError::UnknownJob {
+            text: text.to_owned(),
+        }),
+        [one] if prefix.len() >= SHORTEST_PREFIX => Ok(*one),
+        many => Err(ResolveError::Ambiguous {
+            text: text.to_owned(),
+            jobs: many.len(),
+        }),
+    }
+}
+
+/// Takes the user's word on a job in doubt, and makes it durable.
+pub async fn resolve(
+    plan: &Plan,
+    api_key: &ApiKey,
+    store: &mut dyn Store,
+    key: JobKey,
+    word: Word,
+) -> Result<Record, ResolveError> {
+    let jobs = store.jobs()?;
+    let known = jobs.get(&key).ok_or_else(|| ResolveError::UnknownJob {
+        text: key.to_string(),
+    })?;
+    let attempt = match &known.job.phase {
+        Phase::InDoubt { attempt, .. } | Phase::Submitting { attempt, .. } => *attempt,
+        phase => {
+            let state = state(phase);
+            return Err(ResolveError::NotInDoubt { key, state });
+        }
+    };
+    let event = match word {
+        Word::NeverBought => Event::NeverBought { attempt },
+        Word::BuyAgain => Event::BuyAgain { attempt },
+        Word::Task(task) => {
+            if known.account != account(plan, api_key) {
+                let account = known.account.clone();
+                return Err(ResolveError::OtherAccount { key, account });
+            }
+            for owner in jobs.keys().copied() {
+                if is_known(store, &owner, &task)? {
+                    return Err(ResolveError::TaskIsKnown { task, owner });
+                }
+            }
+            look_up(plan, api_key, &task).await?;
+            Event::Accepted {
+                attempt,
+                task_id: task,
+                via: Via::User,
+            }
+        }
+    };
+    let at_ms = Clock::new().now_ms();
+    let mut known = known.clone();
+    let Step::Changed(job) = known.job.step(at_ms, &event) else {
+        let state = state(&known.job.phase);
+        return Err(ResolveError::NotInDoubt { key, state });
+    };
+    known.job = job;
+    let run = store.runs()?.into_iter().next().map(|run| run.id);
+    let record = NewRecord {
+        at_ms,
+        run: run.unwrap_or_default(),
+        account: known.account.clone(),
+        job: Some(key),
+        event,
+    };
+    let batch = Batch {
+        events: vec![record],
+        jobs: vec![(key, known)],
+    };
+    let mut records = store.append(&batch)?;
+    Ok(records.remove(0))
+}
+
+/// Whether a task is, or was, a job's: tasks that failed and were bought again are in its history only.
+fn is_known(store: &dyn Store, job: &JobKey, task: &TaskId) -> Result<bool, StoreError> {
+    let names = |record: &Record| matches!(&record.event, Event::Accepted { task_id, .. } if task_id == task);
+    Ok(store.history_of(job)?.iter().any(names))
+}
+
+async fn look_up(plan: &Plan, api_key: &ApiKey, task: &TaskId) -> Result<(), ResolveError> {
+    let view = client(plan, api_key)?.record_info(task).await;
+    match view {
+        Ok(view) if view.stage == Stage::Unknown => {
+            Err(ResolveError::NoSuchTask { task: task.clone() })
+        }
+        Ok(_) => Ok(()),
+        Err(source) => Err(ResolveError::Lookup {
+            task: task.clone(),
+            source,
+        }),
+    }
+}
+
+fn state(phase: &Phase) -> String {
+    match phase {
+        Phase::Planned => "nothing was bought".to_owned(),
+        Phase::Submitting { .. } => "it is being submitted".to_owned(),
+        Phase::InDoubt { .. } => "it is in doubt".to_owned(),
+        Phase::Running(task) => format!("task {} is at work", task.id),
+        Phase::Finished(task) => format!("task {} is made and to be fetched", task.id),
+        Phase::Kept(task) => format!("the tracks of task {} are kept", task.id),
+        Phase::Failed(failure) => format!("it failed: {}", failure.message),
+    }
+}

@@ -1,0 +1,280 @@
+//! One run's loop: what became ready is decided together, committed together, and only then acted on.
+
+use backline_api::TaskId;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use std::time::Duration;
+
+use super::callbacks::{Call, Receiver};
+use super::clock::{Clock, until};
+use super::effects::Effects;
+use super::{RunError, Signals};
+use crate::conductor::{Conductor, Decision, Effect, Input};
+use crate::event::{Event, Moment, Outcome, Record, Token};
+use crate::plan::JobKey;
+use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError, Upload};
+
+/// How long answers to submissions are waited for when the ledger can't be written any more.
+const LAST_ANSWERS: Duration = Duration::from_secs(60);
+
+/// What comes back from a task.
+pub(super) enum Message {
+    Input(Input),
+    /// Nothing to decide on.
+    Nothing,
+}
+
+pub(super) struct Shell<'a> {
+    pub(super) store: &'a mut dyn Store,
+    pub(super) observe: &'a mut (dyn FnMut(&Record) + Send),
+    pub(super) conductor: Conductor,
+    pub(super) effects: Effects,
+    pub(super) clock: Clock,
+    pub(super) tasks: JoinSet<Message>,
+    pub(super) calls: mpsc::Receiver<Call>,
+    pub(super) receiver: Option<Receiver>,
+    /// Uploads to remember with the next commit.
+    pub(super) uploads: Vec<Upload>,
+    pub(super) header: &'a RunHeader,
+}
+
+impl Shell<'_> {
+    /// Goes on until the conductor says how the run ended, or the user stops it.
+    pub(super) async fn go(
+        &mut self,
+        opening: Decision,
+        signals: &Signals,
+        buys: bool,
+    ) -> Result<Outcome, RunError> {
+        if buys {
+            self.tasks.spawn(self.effects.balance(Moment::Before));
+        }
+        let mut decision = opening;
+        let mut draining = false;
+        let mut answered: Vec<(oneshot::Sender<bool>, bool)> = Vec::new();
+        loop {
+            let now_ms = self.clock.now_ms();
+            self.conductor
+                .advance(now_ms, &mut new_token, &mut decision);
+            self.commit(std::mem::take(&mut decision)).await?;
+            for (done, known) in answered.drain(..) {
+                // The vendor may have hung up; what it said is durable all the same.
+                let _ = done.send(known);
+            }
+            if let Some(outcome) = self.conductor.outcome(now_ms)
+                && self.tasks.is_empty()
+            {
+                return self.end(outcome, buys, signals).await;
+            }
+            let wake = self
+                .conductor
+                .wake_at(now_ms)
+                .map(|at_ms| self.clock.instant(at_ms));
+            tokio::select! {
+                biased;
+                () = signals.stop.cancelled() => return Err(RunError::Interrupted),
+                () = signals.drain.cancelled(), if !draining => {
+                    draining = true;
+                    self.conductor.handle(self.clock.now_ms(), Input::Drain, &mut decision);
+                }
+                Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
+                Some(call) = self.calls.recv() => answered.push(self.hear(call, &mut decision)),
+                () = until(wake) => {}
+            }
+            while let Some(joined) = self.tasks.try_join_next() {
+                self.take(joined, &mut decision);
+            }
+            while let Ok(call) = self.calls.try_recv() {
+                answered.push(self.hear(call, &mut decision));
+            }
+        }
+    }
+
+    fn take(&mut self, joined: Result<Message, tokio::task::JoinError>, decision: &mut Decision) {
+        match joined {
+            Ok(Message::Input(input)) => {
+                if let Input::Prepared {
+                    stem,
+                    result: Ok(prepared),
+                } = &input
+                {
+                    self.uploads.extend(self.effects.upload_to_keep(
+                        *stem,
+                        prepared,
+                        &self.header.account,
+                    ));
+                }
+                self.conductor.handle(self.clock.now_ms(), input, decision);
+            }
+            Ok(Message::Nothing) => {}
+            // An effect never panics by intent; if one does the program must not go on as if it had not been.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+    }
+
+    fn hear(&mut self, call: Call, decision: &mut Decision) -> (oneshot::Sender<bool>, bool) {
+        let known = self.conductor.knows(&call.token);
+        if known {
+            let input = Input::Called {
+                token: call.token,
+                task: call.task,
+            };
+            self.conductor.handle(self.clock.now_ms(), input, decision);
+        }
+        (call.done, known)
+    }
+
+    /// Makes a decision's records durable, tells them, then begins its effects.
+    async fn commit(&mut self, decision: Decision) -> Result<(), RunError> {
+        if let Err(source) = tokio::task::block_in_place(|| self.write(&decision.batch)) {
+            return Err(self.save_what_can_be_saved(source, &decision.batch).await);
+        }
+        for effect in decision.effects {
+            self.begin(effect);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if !batch.events.is_empty() {
+            let records = self.store.append(batch)?;
+            records.iter().for_each(|record| (self.observe)(record));
+        }
+        // An upload that is not remembered is made again.
+        for upload in std::mem::take(&mut self.uploads) {
+            self.store.keep_upload(&upload)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, effect: Effect) {
+        match effect {
+            Effect::Prepare { stem } => {
+                let kept = self
+                    .effects
+                    .kept_upload(stem, self.store, &self.header.account);
+                self.tasks.spawn(self.effects.prepare(stem, kept));
+            }
+            Effect::Submit {
+                slot,
+                stem,
+                attempt,
+                token,
+            } => {
+                self.tasks
+                    .spawn(self.effects.submit(slot, stem, attempt, token));
+            }
+            Effect::View { slot, task } => {
+                self.tasks.spawn(self.effects.view(slot, task));
+            }
+            Effect::Fetch {
+                slot,
+                index,
+                part,
+                url,
+                duration_s,
+            } => {
+                let task = self.conductor.job(slot).task();
+                let track = task.and_then(|task| task.tracks.get(index as usize - 1));
+                let source = (
+                    url,
+                    duration_s,
+                    track
+                        .map(|track| track.facts.id.clone())
+                        .unwrap_or_default(),
+                );
+                let task = task.map(|task| task.id.clone());
+                self.tasks.spawn(self.effects.fetch(
+                    slot,
+                    &self.header.id,
+                    task,
+                    index,
+                    part,
+                    source,
+                ));
+            }
+        }
+    }
+
+    /// The ledger can't be written: nothing more is begun, but answers that are on their way are waited for, so that no task id
+    /// goes unsaid.
+    async fn save_what_can_be_saved(&mut self, source: StoreError, batch: &Batch) -> RunError {
+        let mut unsaved = accepted(batch);
+        let mut last = Decision::default();
+        let rest = async {
+            while let Some(joined) = self.tasks.join_next().await {
+                if let Ok(Message::Input(input @ Input::Answered { .. })) = joined {
+                    self.conductor.handle(self.clock.now_ms(), input, &mut last);
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_ANSWERS, rest).await.is_err() {
+            tracing::warn!("answers were still outstanding when the run had to stop");
+        }
+        unsaved.extend(accepted(&last.batch));
+        RunError::Ledger { source, unsaved }
+    }
+
+    async fn end(
+        &mut self,
+        outcome: Outcome,
+        buys: bool,
+        signals: &Signals,
+    ) -> Result<Outcome, RunError> {
+        let mut decision = Decision::default();
+        if buys {
+            let balance = tokio::select! {
+                balance = self.effects.balance(Moment::After) => balance,
+                () = signals.stop.cancelled() => Message::Nothing,
+            };
+            if let Message::Input(balance) = balance {
+                let now_ms = self.clock.now_ms();
+                self.conductor.handle(now_ms, balance, &mut decision);
+            }
+        }
+        let refused = self.receiver.as_ref().map(Receiver::refused);
+        if let Some(refused) = refused.filter(|refused| refused.total() > 0) {
+            let event = Event::CallbacksRefused(refused);
+            decision.batch.events.push(self.of_the_run(event));
+        }
+        let ended = Event::RunEnded {
+            outcome: outcome.clone(),
+            credits: self.conductor.spent(),
+        };
+        decision.batch.events.push(self.of_the_run(ended));
+        self.commit(decision).await?;
+        Ok(outcome)
+    }
+
+    fn of_the_run(&self, event: Event) -> NewRecord {
+        NewRecord {
+            at_ms: self.clock.now_ms(),
+            run: self.header.id.clone(),
+            account: self.header.account.clone(),
+            job: None,
+            event,
+        }
+    }
+}
+
+fn accepted(batch: &Batch) -> Vec<(JobKey, TaskId)> {
+    let accepted = |record: &NewRecord| match (&record.job, &record.event) {
+        (Some(key), Event::Accepted { task_id, .. }) => Some((*key, task_id.clone())),
+        _ => None,
+    };
+    batch.events.iter().filter_map(accepted).collect()
+}
+
+/// 128 bits that nobody can guess.
+fn new_token() -> Token {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    Token::from_text(
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>(),
+    )
+}
