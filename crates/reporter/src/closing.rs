@@ -265,9 +265,25 @@ fn doubts(summary: &Summary) -> String {
         );
     }
     left_out(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
+    text.push_str(&evidence(summary));
     text.push_str("Look into your account at the provider's, then say of each key:\n");
     text.push_str(RESOLVE);
     text
+}
+
+/// What the balances say about the jobs in doubt.
+fn evidence(summary: &Summary) -> String {
+    match summary.run.unexplained_credits() {
+        Some(credits) if credits >= 0.5 => format!(
+            "While the run lasted the balance fell by {} credits more than is accounted for: some of these were bought, unless \
+             the account is in use elsewhere.\n",
+            figure(credits)
+        ),
+        Some(credits) if credits > -0.5 => {
+            "The balance fell by no more than is accounted for: nothing speaks for these having been bought.\n".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 /// What resolves a doubt.

@@ -154,7 +154,7 @@ impl Story {
         );
         self.happens(
             None,
-            json!({"event": "run_ended", "outcome": {"how": "in_doubt"}}),
+            json!({"event": "run_ended", "outcome": {"how": "in_doubt"}, "credits": 36.0}),
         );
     }
 

@@ -6,13 +6,15 @@
 //!   "run": {
 //!     "id": "0193…", "name": "songs", "manifest": "songs.yaml", "provider": "studio",
 //!     "started": "2026-01-05T12:00:00Z", "ended": "2026-01-05T12:06:30Z",
-//!     "outcome": { "how": "complete" }, "balance_before": 1000.0, "balance_after": 988.0, "backline": "0.1.0"
+//!     "outcome": { "how": "complete" }, "balance_before": 1000.0, "balance_after": 988.0, "credits": 12.0,
+//!     "callbacks_refused": { "unknown": 0, "unsigned": 0, "unreadable": 0, "turned_away": 0 }, "backline": "0.1.0"
 //!   },
 //!   "totals": { "jobs": 1, "kept": 1, "in_progress": 0, "planned": 0, "failed": 0, "in_doubt": 0, "tracks": 2, "credits": 12.0 },
 //!   "jobs": [
 //!     { "key": "5b1c…", "stem": "chorus", "preset": "lofi", "sweep": { "model": "V5" }, "take": 1, "state": "kept",
 //!       "task_id": "0123abcd", "attempts": 1, "credits": 12.0, "error_code": null, "error": null,
 //!       "settings": { "title": "Chorus (lofi)", "tags": "lofi, piano", "negative_tags": "", "model": "V5" },
+//!       "other_tasks": [],
 //!       "tracks": [ { "index": 1, "id": "1111…", "title": "Chorus (lofi)", "audio_url": "https://cdn.example.com/a.mp3",
 //!         "stream_url": null, "image_url": null, "created": "2026-01-05T12:03:00Z", "expires": "2026-01-19T12:03:00Z",
 //!         "file": { "path": "tracks/chorus-1.mp3", "sha256": "ab12…", "length_bytes": 3145728, "duration_s": 198.44 },
@@ -27,7 +29,7 @@
 
 use std::io;
 
-use backline_engine::event::{KeptFile, Outcome};
+use backline_engine::event::{KeptFile, Outcome, RefusedCallbacks};
 use backline_engine::plan::Settings;
 use backline_engine::summary::{JobSummary, RunFacts, Summary, Totals, TrackSummary};
 use serde::Serialize;
@@ -55,6 +57,8 @@ pub(crate) struct RunFile<'a> {
     outcome: Option<&'a Outcome>,
     balance_before: Option<f64>,
     balance_after: Option<f64>,
+    credits: Option<f64>,
+    callbacks_refused: RefusedCallbacks,
     backline: &'a str,
 }
 
@@ -73,6 +77,7 @@ struct JobFile<'a> {
     error_code: Option<i64>,
     error: Option<&'a str>,
     settings: &'a Settings,
+    other_tasks: &'a [String],
     tracks: Vec<TrackFile<'a>>,
 }
 
@@ -127,6 +132,8 @@ impl<'a> From<&'a RunFacts> for RunFile<'a> {
             outcome: run.outcome.as_ref(),
             balance_before: run.balance_before,
             balance_after: run.balance_after,
+            credits: run.credits,
+            callbacks_refused: run.callbacks_refused,
             backline: &run.backline,
         }
     }
@@ -151,6 +158,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
             error_code: job.error_code,
             error: job.error.as_deref(),
             settings: &job.settings,
+            other_tasks: &job.other_tasks,
             tracks: job.tracks.iter().map(TrackFile::from).collect(),
         }
     }

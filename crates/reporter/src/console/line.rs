@@ -239,7 +239,18 @@ pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line 
             "missing",
             format!("the file of {} is gone", track(*index, *part)),
         ),
-        Event::RunEnded { outcome } => Line::detail("end", ended(outcome)),
+        Event::CallbacksRefused(refused) => Line::care(
+            "callbacks",
+            format!(
+                "{} refused: {} with an unknown secret, {} unsigned, {} unreadable, {} turned away for want of room",
+                refused.total(),
+                refused.unknown,
+                refused.unsigned,
+                refused.unreadable,
+                refused.turned_away
+            ),
+        ),
+        Event::RunEnded { outcome, .. } => Line::detail("end", ended(outcome)),
     };
     match &record.job {
         Some(key) => line.about(tally.label(key)),
