@@ -1,1 +1,70 @@
-fn main() {}
+//! `backline`: one YAML file names the recordings and the styles; this works out every variant that it means, buys exactly the
+//! ones that are missing, and keeps every track.
+//!
+//! ```text
+//!  words ─args─► what was said ─console, project─► what it means ─commands─► engine, reporter, studio
+//!                                                                    └─► exit_codes, or failure ─► standard error, exit code
+//! ```
+//!
+//! Standard output is data; everything else goes to standard error. Decisions about jobs, money and reports are the other
+//! crates'; this one only asks them.
+
+mod args;
+mod commands;
+mod console;
+mod exit_codes;
+mod failure;
+mod key;
+mod log;
+mod project;
+mod signals;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use args::Command;
+use console::Console;
+use failure::CommandResult;
+
+fn main() -> ExitCode {
+    // The HTTP client is built without a default: whichever is installed first is the one for the whole process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let args = match args::parse(std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) => {
+            let code = if error.use_stderr() {
+                exit_codes::USAGE
+            } else {
+                exit_codes::DONE
+            };
+            // Where nobody can read it there is nobody to tell.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let console = Console::new(&args.global);
+    // The panic's own message is on standard error by now; what is left is the code that says whose fault it is.
+    catch_unwind(AssertUnwindSafe(|| match dispatch(&args, &console) {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            console.insist(&failure.text(console.colour_err));
+            failure.code().into()
+        }
+    }))
+    .unwrap_or(exit_codes::BUG.into())
+}
+
+fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
+    let global = &args.global;
+    match &args.command {
+        Command::Init(args) => commands::init::run(args, console),
+        Command::Validate(args) => commands::validate::run(args, global, console),
+        Command::Plan(args) => commands::plan::run(args, global, console),
+        Command::Run(args) => commands::run::run(args, global, console),
+        Command::Status(args) => commands::status::run(args, global, console),
+        Command::Report(args) => commands::report::run(args, global, console),
+        Command::Resolve(args) => commands::resolve::run(args, global, console),
+        Command::Studio(args) => commands::studio::run(args, console),
+        Command::Completions(args) => commands::completions::run(args, console),
+    }
+}

@@ -1,0 +1,26 @@
+//! The commands: a module each, with one function that `main` calls.
+
+pub(crate) mod completions;
+pub(crate) mod init;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod resolve;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod studio;
+pub(crate) mod validate;
+
+use crate::failure::{Failure, Kind};
+
+/// The runtime of the commands that have something to wait for.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                Kind::Usage,
+                anyhow::Error::new(error).context("the system gives no threads"),
+            )
+        })
+}

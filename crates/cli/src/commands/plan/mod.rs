@@ -1,0 +1,51 @@
+//! `backline plan`: what a run would do, and what a manifest means against its lock file.
+
+mod document;
+pub(crate) mod lock;
+mod table;
+
+use backline_engine::manifest::lock::Lock;
+
+use crate::args::{Format, GlobalArgs, PlanArgs};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::CommandResult;
+use crate::project::Project;
+
+pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
+    let asked = &args.lock;
+    if asked.diff {
+        let whole = Project::open_whole(&args.manifest, global, console)?;
+        let diff = lock::diff(&whole)?;
+        match console.format {
+            Format::Json => console.json(&lock::document(&diff))?,
+            Format::Text => console.data(&lock::text(&diff, usize::MAX))?,
+        }
+        return Ok(exit_codes::DONE);
+    }
+    if asked.locked {
+        lock::require(&Project::open_whole(&args.manifest, global, console)?)?;
+    }
+    let project = Project::open(&args.manifest, global, console)?;
+    if asked.lock {
+        let path = lock::path(&project);
+        backline_engine::manifest::lock::write(&path, &Lock::of(&project.plan))?;
+        console.say(&format!("wrote {}\n", path.display()));
+        return Ok(exit_codes::DONE);
+    }
+    let holding = project.hold(&project.known()?);
+    match console.format {
+        Format::Json => console.json(&document::Document {
+            project: &project,
+            holding: &holding,
+        })?,
+        Format::Text => {
+            let look = table::Look {
+                columns: console.columns_out,
+                colour: console.colour_out,
+            };
+            table::write(&project.plan, &holding, look, &mut console.out())?;
+        }
+    }
+    Ok(exit_codes::DONE)
+}

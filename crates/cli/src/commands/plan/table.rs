@@ -1,0 +1,260 @@
+//! A plan as a table for people, fitted to the terminal.
+//!
+//! ```text
+//!     job           stem   preset  take
+//!  =  5b1c02d7a9e4  verse  piano      1
+//!  +  77aa01c3f0de  verse  lofi       1
+//!
+//! 2 jobs: 1 to buy (+), 1 kept (=)
+//! A run buys 1 job for 12 credits.
+//! ```
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use backline_engine::hold::{Held, Holding, Sign};
+use backline_engine::plan::{Plan, PlannedJob};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Row, Table};
+
+/// Most jobs that are shown one by one. Past it nobody reads on; `--format json` has them all.
+const MAX_SHOWN: usize = 1_000;
+
+/// Narrowest table that is tried; a terminal of fewer columns breaks the lines by itself.
+const MIN_COLUMNS: u16 = 24;
+
+const SIGNS: [Sign; 6] = [
+    Sign::Buy,
+    Sign::InProgress,
+    Sign::Kept,
+    Sign::InDoubt,
+    Sign::Failed,
+    Sign::Expired,
+];
+
+/// How the table looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// How wide the output is; none when it has no width, such as a file.
+    pub(crate) columns: Option<u16>,
+    /// Whether it takes colours.
+    pub(crate) colour: bool,
+}
+
+/// Which columns say anything.
+struct Columns {
+    sweep: bool,
+    take: bool,
+    note: bool,
+}
+
+/// Writes the table and what it comes to.
+pub(crate) fn write(
+    plan: &Plan,
+    holding: &Holding,
+    look: Look,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let shown = || plan.jobs.iter().zip(&holding.rows).take(MAX_SHOWN);
+    let columns = Columns {
+        sweep: shown().any(|(job, _)| !job.sweep.is_empty()),
+        take: shown().any(|(job, _)| job.take > 1),
+        note: shown().any(|(_, held)| !held.note.is_empty()),
+    };
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(width) = look.columns {
+        table.set_width(width.max(MIN_COLUMNS));
+    } else {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    if look.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(header(&columns));
+    table.add_rows(shown().map(|(job, held)| row(plan, job, held, &columns)));
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    if plan.jobs.len() > MAX_SHOWN {
+        writeln!(
+            out,
+            "and {} more; --format json has them all, --filter chooses",
+            plan.jobs.len() - MAX_SHOWN
+        )?;
+    }
+    writeln!(out, "\n{}", counts(holding))?;
+    out.write_all(consequences(plan, holding).as_bytes())?;
+    out.flush()
+}
+
+fn header(columns: &Columns) -> Row {
+    let bold = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
+    let mut row = Row::new();
+    row.add_cell(bold(""))
+        .add_cell(bold("job"))
+        .add_cell(bold("stem"))
+        .add_cell(bold("preset"));
+    if columns.sweep {
+        row.add_cell(bold("sweep"));
+    }
+    if columns.take {
+        row.add_cell(bold("take"));
+    }
+    if columns.note {
+        row.add_cell(bold("note"));
+    }
+    row
+}
+
+fn row(plan: &Plan, job: &PlannedJob, held: &Held, columns: &Columns) -> Row {
+    let mut row = Row::new();
+    row.add_cell(
+        Cell::new(held.sign.symbol())
+            .fg(table_colour(held.sign))
+            .add_attribute(Attribute::Bold),
+    )
+    .add_cell(Cell::new(job.key.short()).add_attribute(Attribute::Dim))
+    .add_cell(Cell::new(clean(&plan.stems[job.stem].id)))
+    .add_cell(Cell::new(clean(&job.preset)));
+    if columns.sweep {
+        let point: Vec<String> = job
+            .sweep
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        row.add_cell(Cell::new(clean(&point.join(" "))));
+    }
+    if columns.take {
+        row.add_cell(Cell::new(job.take).set_alignment(CellAlignment::Right));
+    }
+    if columns.note {
+        row.add_cell(Cell::new(clean(&held.note)));
+    }
+    row
+}
+
+fn table_colour(sign: Sign) -> Color {
+    match sign {
+        Sign::Buy => Color::Green,
+        Sign::InProgress => Color::Cyan,
+        Sign::Kept => Color::Reset,
+        Sign::InDoubt | Sign::Expired => Color::Yellow,
+        Sign::Failed => Color::Red,
+    }
+}
+
+fn colour(sign: Sign) -> Style {
+    match sign {
+        Sign::Buy => AnsiColor::Green.on_default(),
+        Sign::InProgress => AnsiColor::Cyan.on_default(),
+        Sign::Kept => Style::new(),
+        Sign::InDoubt | Sign::Expired => AnsiColor::Yellow.on_default(),
+        Sign::Failed => AnsiColor::Red.on_default(),
+    }
+    .bold()
+}
+
+/// `3 jobs: 2 to buy (+), 1 kept (=)`.
+fn counts(holding: &Holding) -> String {
+    let present: Vec<String> = SIGNS
+        .into_iter()
+        .map(|sign| (sign, holding.count(sign)))
+        .filter(|(_, number)| *number > 0)
+        .map(|(sign, number)| {
+            let style = colour(sign);
+            format!(
+                "{number} {} ({style}{}{style:#})",
+                sign.meaning(),
+                sign.symbol()
+            )
+        })
+        .collect();
+    format!(
+        "{}: {}",
+        jobs(holding.rows.len() as u64),
+        present.join(", ")
+    )
+}
+
+/// What a run would do, and what bounds it.
+fn consequences(plan: &Plan, holding: &Holding) -> String {
+    let mut text = if holding.to_submit == 0 {
+        "A run buys nothing.\n".to_owned()
+    } else {
+        let least = match holding.least_ms {
+            0 => String::new(),
+            least_ms => format!(
+                "; the rate limit lets them through in {} at the least",
+                duration(least_ms)
+            ),
+        };
+        format!(
+            "A run buys {} for {} credits{least}.\n",
+            jobs(holding.to_submit),
+            holding.credits
+        )
+    };
+    let price = plan.provider.profile.price_credits;
+    if let Some(limit) = plan.limits.credits
+        && holding.credits > limit
+        && price > 0.0
+    {
+        let covered = (limit / price).floor();
+        text.push_str(&format!(
+            "limits.credits is {limit}: one run buys {covered} of them and stops.\n"
+        ));
+    }
+    text
+}
+
+fn jobs(number: u64) -> String {
+    if number == 1 {
+        "1 job".to_owned()
+    } else {
+        format!("{number} jobs")
+    }
+}
+
+/// `800 ms`, `42 s`, `3 min 5 s`, `2 h 7 min`.
+fn duration(ms: u64) -> String {
+    let s = ms.div_ceil(1000);
+    match (ms, s) {
+        (..1000, _) => format!("{ms} ms"),
+        (_, ..60) => format!("{s} s"),
+        (_, ..3600) => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+/// A text that can't steer a terminal: a vendor's words may stand in a note.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_said_in_two_units_at_most() {
+        let said: Vec<String> = [1, 999, 1_000, 59_001, 91_350, 7_620_000]
+            .map(duration)
+            .into();
+        assert_eq!(
+            said,
+            [
+                "1 ms",
+                "999 ms",
+                "1 s",
+                "1 min 0 s",
+                "1 min 32 s",
+                "2 h 7 min"
+            ]
+        );
+    }
+}

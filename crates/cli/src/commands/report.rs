@@ -1,0 +1,88 @@
+//! `backline report`: a run's reports, written anew from the ledger.
+
+use std::path::PathBuf;
+
+use backline_engine::manifest::{LoadOptions, load};
+use backline_engine::plan::{Plan, ReportKind};
+use backline_engine::summary::summarise;
+use backline_reporter::write_reports;
+use serde_json::json;
+
+use crate::args::{Format, GlobalArgs, ReportArgs};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::{CommandResult, Failure, Kind, invalid};
+use crate::project::ChosenRun;
+
+pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
+    let chosen = ChosenRun::find(&args.chosen, global)?;
+    let (dir, kinds) = place(args, &chosen)?;
+    let summary = summarise(&chosen.ledger, &chosen.header)?;
+    let mut written = Vec::new();
+    let mut code = exit_codes::DONE;
+    for report in write_reports(&summary, &kinds, &dir) {
+        match report {
+            Ok(path) => written.push(path.display().to_string()),
+            Err(error) => {
+                console.insist(&Failure::new(Kind::Output, error).text(console.colour_err));
+                code = exit_codes::NOT_WRITTEN;
+            }
+        }
+    }
+    match console.format {
+        Format::Json => {
+            console.json(&json!({ "version": 1, "run": chosen.header.id, "reports": written }))?
+        }
+        Format::Text => console.data(
+            &written
+                .iter()
+                .map(|path| format!("{path}\n"))
+                .collect::<String>(),
+        )?,
+    }
+    Ok(code)
+}
+
+/// Where the reports go and which they are: as told, and for the rest as the manifest says.
+fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<(PathBuf, Vec<ReportKind>), Failure> {
+    if let (Some(dir), false) = (&args.dir, args.only.is_empty()) {
+        return Ok((dir.clone(), args.only.clone()));
+    }
+    let plan = match (read_plan(args, chosen), &args.dir) {
+        (Ok(plan), _) => plan,
+        // The manifest is gone or broken; the ledger is not.
+        (Err(_), Some(dir)) => return Ok((dir.clone(), vec![ReportKind::Csv, ReportKind::Json])),
+        (Err(failure), None) => return Err(failure.hint("or say where the reports go: --dir DIR")),
+    };
+    let dir = args
+        .dir
+        .clone()
+        .unwrap_or_else(|| plan.output.dir().to_owned());
+    let kinds = if args.only.is_empty() {
+        plan.reports
+    } else {
+        args.only.clone()
+    };
+    Ok((dir, kinds))
+}
+
+fn read_plan(args: &ReportArgs, chosen: &ChosenRun) -> Result<Plan, Failure> {
+    let manifest = match &args.chosen.manifest {
+        Some(manifest) => manifest.clone(),
+        None => chosen.manifest().ok_or_else(|| {
+            Failure::said(
+                Kind::Usage,
+                "the ledger does not lie in its project, so the manifest can't be found",
+            )
+            .hint("name the manifest")
+        })?,
+    };
+    // A report is wanted of whatever was run, however large.
+    let options = LoadOptions {
+        max_jobs: u64::MAX,
+        ..LoadOptions::default()
+    };
+    let loaded = load(&manifest, &options)
+        .map_err(|wrong| invalid(&manifest.display().to_string(), wrong))?;
+    Ok(loaded.plan)
+}

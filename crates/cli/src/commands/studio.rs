@@ -1,0 +1,89 @@
+//! `backline studio`: the contract served on this machine until it is stopped.
+
+use std::time::Duration;
+
+use backline_engine::plan::Rate;
+use backline_studio::{Studio, StudioConfig};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{StudioArgs, StudioRate};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::{CommandResult, Failure, Kind};
+use crate::log::{self, Aside};
+use crate::signals;
+
+pub(crate) fn run(args: &StudioArgs, console: &Console) -> CommandResult {
+    let aside = Aside::stderr();
+    log::begin(console, &aside);
+    let config = config(args)?;
+    let runtime = super::runtime()?;
+    let served = runtime.block_on(serve(args, config, console, aside));
+    // A recording that is being played is not waited for: it is begun anew at the next start.
+    runtime.shutdown_background();
+    served.map(|()| exit_codes::DONE)
+}
+
+/// What the arguments mean.
+fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
+    let key = args.key.as_deref().map(str::trim);
+    if key.is_some_and(str::is_empty) {
+        return Err(Failure::said(Kind::Usage, "the key is empty"));
+    }
+    if !args.listen.ip().is_loopback() {
+        if !args.expose {
+            return Err(Failure::said(
+                Kind::Usage,
+                format!("{} can be reached from other machines", args.listen),
+            )
+            .hint("if that is meant, add --expose and a key"));
+        }
+        if key.is_none() {
+            return Err(Failure::said(Kind::Usage, "an exposed studio needs a key")
+                .hint("put it in $BACKLINE_STUDIO_KEY"));
+        }
+    }
+    let mut config = StudioConfig::new(&args.data);
+    config.key = key.map(str::to_owned);
+    config.credits = args.credits;
+    config.instant = args.instant;
+    config.rate = match args.rate {
+        StudioRate::Off => None,
+        StudioRate::Window(Rate { count, window_ms }) => {
+            Some((count, Duration::from_millis(window_ms)))
+        }
+    };
+    Ok(config)
+}
+
+async fn serve(
+    args: &StudioArgs,
+    config: StudioConfig,
+    console: &Console,
+    aside: Aside,
+) -> Result<(), Failure> {
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        let context = format!("can't listen on {}", args.listen);
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+            .hint("--listen 127.0.0.1:0 takes a free port")
+    })?;
+    // Before the address is told: whoever reads it may send a signal at once.
+    let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
+    let notice = "stopping; Ctrl-C again stops at once\n";
+    let signals = tokio::spawn(signals::follow(
+        stop.clone(),
+        at_once.clone(),
+        aside,
+        notice,
+    ));
+    let studio = Studio::start(listener, config).await?;
+    console.data(&format!("{}\n", studio.base_url()))?;
+    stop.cancelled().await;
+    tokio::select! {
+        () = studio.stop() => {}
+        () = at_once.cancelled() => {}
+    }
+    signals.abort();
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `backline validate`: everything that is wrong with a manifest, or what it comes to.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::args::{Format, GlobalArgs, ValidateArgs};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::{CommandResult, Failure};
+use crate::project::Project;
+
+pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
+    match Project::open(&args.manifest, global, console) {
+        Ok(project) => {
+            say_valid(&project, console)?;
+            Ok(exit_codes::DONE)
+        }
+        Err(failure) => {
+            if let (Format::Json, Some(diagnostics)) = (console.format, failure.diagnostics()) {
+                console.json(&json!({
+                    "version": 1,
+                    "valid": false,
+                    "manifest": args.manifest.manifest.display().to_string(),
+                    "diagnostics": diagnostics.items,
+                    "dropped": diagnostics.dropped,
+                }))?;
+                return Ok(failure.code());
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn say_valid(project: &Project, console: &Console) -> Result<(), Failure> {
+    let plan = &project.plan;
+    let presets = plan
+        .jobs
+        .iter()
+        .map(|job| &job.preset)
+        .collect::<BTreeSet<_>>()
+        .len();
+    match console.format {
+        Format::Json => console.json(&json!({
+            "version": 1,
+            "valid": true,
+            "manifest": project.shown,
+            "name": plan.name,
+            "stems": plan.stems.len(),
+            "presets": presets,
+            "jobs": plan.jobs.len(),
+            "diagnostics": project.warnings.items,
+            "dropped": project.warnings.dropped,
+        })),
+        Format::Text => console.data(&format!(
+            "{} is valid: {}, {}, {}\n",
+            project.shown,
+            count(plan.stems.len(), "stem"),
+            count(presets, "preset"),
+            count(plan.jobs.len(), "job"),
+        )),
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{s}")
+}

@@ -1,0 +1,121 @@
+//! Where the program speaks: standard output for data, standard error for everything else.
+//!
+//! What the user said of colours, quiet and format is settled here once against what the two streams are. Nothing else asks
+//! whether something is a terminal.
+
+use std::io::{IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use backline_reporter::{ConsoleOptions, Level};
+use terminal_size::{Width, terminal_size_of};
+
+use crate::args::{Colour, Format, GlobalArgs};
+use crate::failure::Failure;
+
+/// What went wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What is well, and what to do.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+
+/// How the program speaks.
+#[derive(Debug, Clone)]
+pub(crate) struct Console {
+    /// Text for people or JSON for programs.
+    pub(crate) format: Format,
+    /// How much is told.
+    pub(crate) level: Level,
+    /// How often `-v` was given.
+    pub(crate) verbosity: u8,
+    /// Whether standard output takes colours.
+    pub(crate) colour_out: bool,
+    /// Whether standard error takes colours.
+    pub(crate) colour_err: bool,
+    /// The width of standard output; none when it is no terminal.
+    pub(crate) columns_out: Option<u16>,
+    /// The width of standard error; none when it is no terminal.
+    pub(crate) columns_err: Option<u16>,
+}
+
+impl Console {
+    /// Settles what the user said.
+    pub(crate) fn new(args: &GlobalArgs) -> Self {
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        let colours = |auto: ColorChoice| match args.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => auto != ColorChoice::Never,
+        };
+        let columns = |size: Option<(Width, _)>| size.map(|(Width(columns), _)| columns.max(1));
+        Self {
+            format: args.format,
+            level: match (args.quiet, args.verbose) {
+                (true, _) => Level::Quiet,
+                (false, 0) => Level::Normal,
+                (false, _) => Level::Verbose,
+            },
+            verbosity: args.verbose,
+            colour_out: colours(AutoStream::choice(&stdout)),
+            colour_err: colours(AutoStream::choice(&stderr)),
+            columns_out: columns(terminal_size_of(&stdout)),
+            columns_err: columns(terminal_size_of(&stderr)),
+        }
+    }
+
+    /// Whether standard error is a terminal that a bar can be drawn on.
+    pub(crate) fn draws_a_bar(&self) -> bool {
+        self.level != Level::Quiet && std::io::stderr().is_terminal()
+    }
+
+    /// The reporter's options for standard error.
+    pub(crate) fn reporter_options(&self) -> ConsoleOptions {
+        ConsoleOptions {
+            level: self.level,
+            colour: self.colour_err,
+            columns: self.columns_err,
+            ..ConsoleOptions::default()
+        }
+    }
+
+    /// Standard output, buffered; whoever writes flushes.
+    pub(crate) fn out(&self) -> impl Write {
+        let locked = std::io::stdout().lock();
+        std::io::BufWriter::with_capacity(1 << 16, AutoStream::new(locked, choice(self.colour_out)))
+    }
+
+    /// Puts data on standard output.
+    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut out = self.out();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// Puts a JSON document on standard output.
+    pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        let mut out = self.out();
+        serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
+        out.write_all(b"\n")?;
+        Ok(out.flush()?)
+    }
+
+    /// Says something on standard error unless the user wants quiet. Where nobody can read it there is nobody to tell.
+    pub(crate) fn say(&self, text: &str) {
+        if self.level > Level::Quiet {
+            self.insist(text);
+        }
+    }
+
+    /// Says something on standard error in any case.
+    pub(crate) fn insist(&self, text: &str) {
+        let mut err = AutoStream::new(std::io::stderr().lock(), choice(self.colour_err));
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+}
+
+fn choice(colour: bool) -> ColorChoice {
+    if colour {
+        ColorChoice::AlwaysAnsi
+    } else {
+        ColorChoice::Never
+    }
+}

@@ -1,0 +1,83 @@
+//! The program's own log, for whoever looks for a fault: on standard error, above a progress bar where there is one.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::console::Console;
+
+/// Says which parts of the log are wanted, in tracing's own notation, whatever the flags say.
+const VARIABLE: &str = "BACKLINE_LOG";
+
+/// Where notices and the log go. Clones go to the same place, which can be changed.
+#[derive(Clone)]
+pub(crate) struct Aside(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Aside {
+    /// To standard error.
+    pub(crate) fn stderr() -> Self {
+        Self(Arc::new(Mutex::new(Box::new(io::stderr()))))
+    }
+
+    /// From now on to `place`: above a bar.
+    pub(crate) fn go_to(&self, place: impl Write + Send + 'static) {
+        *self.lock() = Box::new(place);
+    }
+
+    /// From now on to standard error again: the bar is gone.
+    pub(crate) fn go_back(&self) {
+        *self.lock() = Box::new(io::stderr());
+    }
+
+    /// Writes a notice. Where nobody can read it there is nobody to tell.
+    pub(crate) fn tell(&self, text: &str) {
+        let mut place = self.lock();
+        let _ = place
+            .write_all(text.as_bytes())
+            .and_then(|()| place.flush());
+    }
+
+    /// A thread that panicked while it wrote leaves at worst half a line.
+    fn lock(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One line of the log on its way.
+pub(crate) struct Line<'a>(MutexGuard<'a, Box<dyn Write + Send>>);
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Aside {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(self.lock())
+    }
+}
+
+/// Begins the log. Only commands that have one call this, once.
+pub(crate) fn begin(console: &Console, aside: &Aside) {
+    let level = match console.verbosity {
+        0 => "error",
+        1 => "warn",
+        2 => "info,hyper=warn,reqwest=warn",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(console.colour_err)
+        .with_writer(aside.clone())
+        .init();
+}

@@ -1,0 +1,292 @@
+//! Which manifest, ledger and run are meant, and what they hold: the part that `validate`, `plan`, `run`, `status`, `report` and
+//! `resolve` share.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use backline_engine::driver::is_kept_file_there;
+use backline_engine::event::KeptFile;
+use backline_engine::hold::{Holding, hold};
+use backline_engine::ledger::Ledger;
+use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
+use backline_engine::plan::{JobKey, Plan};
+use backline_engine::store::{KnownJob, RunHeader, Store, StoreError};
+
+use crate::args::{ChosenRunArgs, GlobalArgs, ManifestArgs};
+use crate::console::Console;
+use crate::failure::{Failure, Kind, invalid};
+
+/// Where a project keeps its ledger.
+const LEDGER: &str = ".backline/ledger.sqlite3";
+
+/// Most names offered where a manifest is not found.
+const MAX_OFFERED: usize = 5;
+
+/// A manifest that was understood, and where things lie.
+pub(crate) struct Project {
+    /// What it means.
+    pub(crate) plan: Plan,
+    /// The ledger.
+    pub(crate) ledger: PathBuf,
+    /// The manifest as the user named it.
+    pub(crate) shown: String,
+    /// The manifest as the ledger names it: relative to the project's folder where it lies inside.
+    pub(crate) recorded: String,
+    /// What looks wrong and is not; said already.
+    pub(crate) warnings: Diagnostics,
+}
+
+impl Project {
+    /// Reads a manifest; its warnings go to standard error.
+    pub(crate) fn open(
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let selection = Selection {
+            filters: args.filters.clone(),
+            sample: args.sample.map(|number| (number, args.seed)),
+        };
+        Self::select(args, selection, global, console)
+    }
+
+    /// The same, with every job of the manifest, whatever was asked for: a lock is about the whole.
+    pub(crate) fn open_whole(
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        Self::select(args, Selection::default(), global, console)
+    }
+
+    fn select(
+        args: &ManifestArgs,
+        selection: Selection,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let shown = args.manifest.display().to_string();
+        let manifest = locate(&args.manifest)?;
+        let options = LoadOptions {
+            max_jobs: args.max_jobs,
+            selection,
+            shown_from: std::env::current_dir()
+                .and_then(|here| here.canonicalize())
+                .ok(),
+            ..LoadOptions::default()
+        };
+        let loaded = load(&manifest, &options).map_err(|wrong| invalid(&shown, wrong))?;
+        if !loaded.warnings.is_empty() {
+            console.say(&format!("{}\n", loaded.warnings.render(console.colour_err)));
+        }
+        let plan = loaded.plan;
+        let ledger = match &global.ledger {
+            Some(path) => absolute(path)?,
+            None => plan.project_dir.join(LEDGER),
+        };
+        let recorded = recorded(&plan.project_dir, &manifest);
+        Ok(Self {
+            plan,
+            ledger,
+            shown,
+            recorded,
+            warnings: loaded.warnings,
+        })
+    }
+
+    /// What the ledger knows of every job; nothing where there is no ledger yet.
+    pub(crate) fn known(&self) -> Result<HashMap<JobKey, KnownJob>, Failure> {
+        match Ledger::read(&self.ledger) {
+            Ok(ledger) => Ok(ledger.jobs()?),
+            Err(StoreError::Missing { .. }) => Ok(HashMap::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Holds the plan against what is known.
+    pub(crate) fn hold(&self, known: &HashMap<JobKey, KnownJob>) -> Holding {
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let is_there = |file: &KeptFile| is_kept_file_there(&self.plan.project_dir, file);
+        hold(&self.plan, known, now_ms, &is_there)
+    }
+
+    /// Where the reports of a run go, named from this folder where that is shorter.
+    pub(crate) fn report_dir(&self) -> PathBuf {
+        seen_from_here(self.plan.output.dir())
+    }
+}
+
+/// A ledger that is read, and the run of it that is meant.
+pub(crate) struct ChosenRun {
+    /// The ledger.
+    pub(crate) ledger: Ledger,
+    /// The run.
+    pub(crate) header: RunHeader,
+}
+
+impl ChosenRun {
+    /// Finds the run that the user means.
+    pub(crate) fn find(args: &ChosenRunArgs, global: &GlobalArgs) -> Result<Self, Failure> {
+        let manifest = args.manifest.as_deref().map(locate).transpose()?;
+        let ledger = Ledger::read(&ledger_path(manifest.as_deref(), global)?)?;
+        let mut runs = ledger.runs()?;
+        if let Some(manifest) = &manifest {
+            // Recorded relative to the project's folder, which a ledger elsewhere does not tell.
+            runs.retain(|run| manifest.ends_with(&run.manifest));
+            if runs.is_empty() {
+                return Err(Failure::said(
+                    Kind::Usage,
+                    format!(
+                        "the ledger {} knows no run of {}",
+                        ledger.path().display(),
+                        manifest.display()
+                    ),
+                )
+                .hint("`backline status --runs` lists those it knows"));
+            }
+        }
+        if let Some(id) = &args.run {
+            runs.retain(|run| run.id.as_str().starts_with(id.as_str()));
+            if runs.len() > 1 {
+                return Err(Failure::said(
+                    Kind::Usage,
+                    format!("{} runs begin with `{id}`", runs.len()),
+                )
+                .hint("write more of it"));
+            }
+        }
+        let Some(header) = runs.into_iter().next() else {
+            let message = match &args.run {
+                Some(id) => format!("the ledger {} knows no run `{id}`", ledger.path().display()),
+                None => format!("the ledger {} knows no run yet", ledger.path().display()),
+            };
+            return Err(Failure::said(Kind::Usage, message)
+                .hint("`backline status --runs` lists those it knows"));
+        };
+        Ok(Self { ledger, header })
+    }
+
+    /// Where the run's manifest lies; none when only the user can tell.
+    pub(crate) fn manifest(&self) -> Option<PathBuf> {
+        let recorded = Path::new(&self.header.manifest);
+        let project = self
+            .ledger
+            .path()
+            .ends_with(LEDGER)
+            .then(|| self.ledger.path().ancestors().nth(2))
+            .flatten();
+        match project {
+            Some(project) => Some(project.join(recorded)),
+            None => recorded.is_absolute().then(|| recorded.to_owned()),
+        }
+    }
+}
+
+/// The ledger that is meant: the one that was named, else the nearest at or above the manifest's folder or this one.
+pub(crate) fn ledger_path(
+    manifest: Option<&Path>,
+    global: &GlobalArgs,
+) -> Result<PathBuf, Failure> {
+    if let Some(path) = &global.ledger {
+        return absolute(path);
+    }
+    let folder = match manifest.and_then(Path::parent) {
+        Some(folder) => folder.to_owned(),
+        None => std::env::current_dir()
+            .and_then(|here| here.canonicalize())
+            .map_err(|error| {
+                Failure::new(
+                    Kind::Usage,
+                    anyhow::Error::new(error).context("this folder can't be read"),
+                )
+            })?,
+    };
+    let nearest = folder
+        .ancestors()
+        .map(|above| above.join(LEDGER))
+        .find(|ledger| ledger.exists());
+    Ok(nearest.unwrap_or_else(|| folder.join(LEDGER)))
+}
+
+/// A manifest's name in a ledger.
+fn recorded(project_dir: &Path, manifest: &Path) -> String {
+    let inside = manifest.strip_prefix(project_dir).unwrap_or(manifest);
+    inside.display().to_string()
+}
+
+/// A manifest's absolute path, without links or `..` in its folder: a project is looked for upwards from there.
+pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
+    let folder = match manifest.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if manifest.is_dir() {
+        let failure = Failure::said(
+            Kind::Usage,
+            format!("{} is a folder, not a manifest", manifest.display()),
+        );
+        return Err(offer(failure, manifest, None));
+    }
+    let name = manifest.file_name();
+    match (folder.canonicalize(), name) {
+        (Ok(folder), Some(name)) if folder.join(name).exists() => Ok(folder.join(name)),
+        _ => {
+            let failure = Failure::said(
+                Kind::Usage,
+                format!("there is no manifest {}", manifest.display()),
+            );
+            Err(offer(failure, folder, name.and_then(|name| name.to_str())))
+        }
+    }
+}
+
+/// Adds the manifests of a folder as a hint, the nearest name first.
+fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return failure;
+    };
+    let is_yaml = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|it| it == "yaml" || it == "yml")
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_yaml)
+        .collect();
+    found.sort_by_cached_key(|path| {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        (
+            wanted.map_or(0, |wanted| strsim::damerau_levenshtein(wanted, &name)),
+            name,
+        )
+    });
+    found.truncate(MAX_OFFERED);
+    if found.is_empty() {
+        return failure.hint("`backline init` writes one to start from");
+    }
+    let names: Vec<String> = found
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    failure.hint(format!("there is {}", names.join(", ")))
+}
+
+/// A path as a person in the working folder would name it.
+pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    match here.as_deref().map(|here| path.strip_prefix(here)) {
+        Ok(Ok(inside)) if !inside.as_os_str().is_empty() => inside.to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        let context = format!("the path {} can't be used", path.display());
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+    })
+}
