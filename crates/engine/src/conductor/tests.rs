@@ -9,10 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use backline_api::{Stage, Track};
 
 use super::*;
-use crate::store::KnownJob;
+use crate::ledger::Ledger;
+use crate::store::{KnownJob, Store};
 
 const WINDOW_MS: i64 = 10_000;
 const PRICE: f64 = 12.0;
+
+/// Every so many seeds the real ledger is written beside the model's; it costs an fsync a step.
+const LEDGER_EVERY: u64 = 250;
 
 /// Small, portable, seeded.
 struct Dice(u64);
@@ -61,7 +65,9 @@ struct World {
     callbacks: bool,
     faults: u64,
     vendor: Vendor,
-    /// The durable ledger.
+    /// The real ledger beside the model's, for some seeds: what it reads back must be the same.
+    ledger: Option<(tempfile::TempDir, Ledger)>,
+    /// The model's durable ledger.
     jobs: HashMap<JobKey, KnownJob>,
     records: Vec<NewRecord>,
     /// What the process was told and has not made durable yet: a task, and the secret where it was told by a callback.
@@ -91,6 +97,11 @@ impl World {
             dice,
             now: 1_800_000_000_000,
             vendor: Vendor::default(),
+            ledger: seed.is_multiple_of(LEDGER_EVERY).then(|| {
+                let folder = tempfile::tempdir().unwrap();
+                let ledger = Ledger::own(&folder.path().join("ledger.sqlite3")).unwrap();
+                (folder, ledger)
+            }),
             jobs: HashMap::new(),
             records: Vec::new(),
             hearing: Vec::new(),
@@ -439,13 +450,19 @@ impl World {
             let known = self.jobs.get_mut(&key).unwrap();
             if let Step::Changed(job) = known.job.step(self.now, &event) {
                 known.job = job;
-                self.records.push(NewRecord {
+                let record = NewRecord {
                     at_ms: self.now,
                     run: RunId::from_text("user"),
                     account: "model".to_owned(),
                     job: Some(key),
                     event,
-                });
+                };
+                let batch = Batch {
+                    events: vec![record],
+                    jobs: vec![(key, known.clone())],
+                };
+                let effects = Vec::new();
+                self.append(&Decision { batch, effects });
             }
         }
     }
@@ -475,6 +492,9 @@ impl World {
         self.vendor.told.extend(heard);
         self.records.extend(decision.batch.events.iter().cloned());
         self.jobs.extend(decision.batch.jobs.iter().cloned());
+        if let Some((_, ledger)) = &mut self.ledger {
+            ledger.append(&decision.batch).unwrap();
+        }
     }
 
     fn check(&self, conductor: &Conductor, jobs: usize) {
@@ -487,7 +507,7 @@ impl World {
                 .count();
             assert!(
                 tokens.len() <= 1 + refunded_or_failed + self.said_again.get(job).unwrap_or(&0),
-                "seed {}: {job:?} was bought {} times: {:#?}",
+                "seed {}: {job:?} was bought {} times: {:?}",
                 self.seed,
                 tokens.len(),
                 self.records
@@ -560,6 +580,18 @@ impl World {
             assert_eq!(jobs[key], known.job, "seed {}", self.seed);
         }
     }
+
+    /// The process that owned the ledger is gone; the next one reads what it left.
+    fn reopen(&mut self) {
+        if let Some((folder, ledger)) = self.ledger.take() {
+            let path = ledger.path().to_owned();
+            drop(ledger);
+            let ledger = Ledger::own(&path).unwrap();
+            assert_eq!(ledger.jobs().unwrap(), self.jobs, "seed {}", self.seed);
+            assert_eq!(ledger.check().unwrap(), [], "seed {}", self.seed);
+            self.ledger = Some((folder, ledger));
+        }
+    }
 }
 
 fn task_id(text: &str) -> TaskId {
@@ -597,6 +629,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                 world.resolve();
             }
             world.replay();
+            world.reopen();
         }
         // After the last, immortal lives every task that was bought and told is known; one whose answer and callbacks were lost
         // is in doubt, and only where the vendor keeps no promise about tokens.
