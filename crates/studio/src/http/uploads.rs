@@ -19,12 +19,13 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncReadExt;
 use url::Url;
 use uuid::Uuid;
 
 use crate::answers::UploadRefusal;
 use crate::clock;
-use crate::config::STREAM_BODY_BYTES;
+use crate::config::{SOURCE_BYTES, STREAM_BODY_BYTES};
 use crate::fetch::FetchError;
 use crate::folder;
 use crate::gate;
@@ -161,16 +162,19 @@ pub(super) async fn by_url(
         .path_segments()
         .and_then(|mut segments| segments.next_back())
         .map(str::to_owned);
-    let received = shared
-        .fetcher
-        .fetch(url)
-        .await
-        .map_err(|error| match error {
-            FetchError::Intake(IntakeError::Disk(error)) => {
-                UploadRefusal::internal("write a fetched file", &error)
-            }
-            error => UploadRefusal::invalid(format!("Failed to download the file: {error}")),
-        })?;
+    let received = match shared.links.own_file(&url) {
+        Some(path) => copy_own(&shared, &path).await?,
+        None => shared
+            .fetcher
+            .fetch(url)
+            .await
+            .map_err(|error| match error {
+                FetchError::Intake(IntakeError::Disk(error)) => {
+                    UploadRefusal::internal("write a fetched file", &error)
+                }
+                error => UploadRefusal::invalid(format!("Failed to download the file: {error}")),
+            })?,
+    };
     keep(
         &shared,
         received,
@@ -179,6 +183,24 @@ pub(super) async fn by_url(
         sent_name.as_deref(),
     )
     .await
+}
+
+/// Copies one of the studio's own files, which needs no fetch and no leave to ask a private address.
+async fn copy_own(shared: &Shared, path: &str) -> Result<Received, UploadRefusal> {
+    let gone =
+        |_| UploadRefusal::invalid("Failed to download the file: it is not there (any more)");
+    let mut file = tokio::fs::File::open(shared.folder.files().join(path))
+        .await
+        .map_err(gone)?;
+    let mut intake = Intake::open(&shared.folder.scratch(), SOURCE_BYTES).map_err(not_taken)?;
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut chunk).await {
+            Ok(0) => return intake.finish().await.map_err(not_taken),
+            Ok(bytes) => intake.push(&chunk[..bytes]).await.map_err(not_taken)?,
+            Err(error) => return Err(gone(error)),
+        }
+    }
 }
 
 fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), UploadRefusal> {

@@ -5,9 +5,9 @@ use std::f32::consts::TAU;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::post;
 use backline_audio::{Audio, Encoding, encode};
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ pub(super) fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .user_agent("studio-tests")
         .no_proxy()
+        .retry(reqwest::retry::never())
         .build()
         .unwrap()
 }
@@ -115,6 +116,20 @@ impl Lab {
             .await
             .expect("the task ends");
         self.record_info(task_id).await
+    }
+
+    /// Waits until the callbacks of a task that were due are made.
+    pub(super) async fn callbacks_made(&self, task_id: &str) {
+        let made = async || {
+            let id = task_id.to_owned();
+            let look = move |connection: &rusqlite::Connection| {
+                crate::store::callbacks::are_made(connection, &id)
+            };
+            self.shared().store.read("look", look).await.unwrap()
+        };
+        tokio::time::timeout(PATIENCE, self.studio.wait_until(made))
+            .await
+            .expect("the callbacks are made");
     }
 
     pub(super) async fn balance(&self) -> f64 {
@@ -204,38 +219,63 @@ pub(super) fn vocal() -> Vec<u8> {
 /// A callback receiver that answers as it was told and hands on what it got.
 pub(super) struct Receiver {
     pub(super) url: String,
-    bodies: mpsc::UnboundedReceiver<Value>,
+    calls: mpsc::UnboundedReceiver<Call>,
+}
+
+/// One callback as it came.
+pub(super) struct Call {
+    pub(super) path: String,
+    /// Time stamp and signature.
+    pub(super) signature: Option<(String, String)>,
+    /// Null when it was no JSON.
+    pub(super) body: Value,
 }
 
 #[derive(Clone)]
 struct Desk {
     answers: Arc<Mutex<VecDeque<u16>>>,
-    bodies: mpsc::UnboundedSender<Value>,
+    calls: mpsc::UnboundedSender<Call>,
 }
 
 impl Receiver {
     /// Answers with `answers` first and 200 from then on.
     pub(super) async fn open(answers: &[u16]) -> Receiver {
-        let (sender, bodies) = mpsc::unbounded_channel();
+        let (sender, calls) = mpsc::unbounded_channel();
         let desk = Desk {
             answers: Arc::new(Mutex::new(answers.iter().copied().collect())),
-            bodies: sender,
+            calls: sender,
         };
         let listener = listener().await;
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let router = axum::Router::new()
             .route("/hook", post(receive))
+            .route("/hook/{token}", post(receive))
             .with_state(desk);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Receiver { url, bodies }
+        Receiver { url, calls }
     }
 
     /// The next callback.
     pub(super) async fn next(&mut self) -> Value {
-        tokio::time::timeout(PATIENCE, self.bodies.recv())
+        self.next_call().await.body
+    }
+
+    /// The next callback with everything around it.
+    pub(super) async fn next_call(&mut self) -> Call {
+        tokio::time::timeout(PATIENCE, self.calls.recv())
             .await
             .expect("a callback comes")
             .unwrap()
+    }
+
+    /// A callback that has come already.
+    pub(super) fn next_if_there(&mut self) -> Option<Value> {
+        self.calls.try_recv().ok().map(|call| call.body)
+    }
+
+    /// The receiver's address with a token as its last segment.
+    pub(super) fn url_of(&self, token: &str) -> String {
+        format!("{}/{token}", self.url)
     }
 
     /// The types of the next `count` callbacks.
@@ -253,8 +293,19 @@ impl Receiver {
     }
 }
 
-async fn receive(State(desk): State<Desk>, Json(body): Json<Value>) -> StatusCode {
-    desk.bodies.send(body).unwrap();
+async fn receive(
+    State(desk): State<Desk>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let header = |name: &str| Some(headers.get(name)?.to_str().unwrap().to_owned());
+    let call = Call {
+        path: uri.path().to_owned(),
+        signature: header("x-webhook-timestamp").zip(header("x-webhook-signature")),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    };
+    desk.calls.send(call).unwrap();
     let answer = desk.answers.lock().unwrap().pop_front().unwrap_or(200);
     StatusCode::from_u16(answer).unwrap()
 }

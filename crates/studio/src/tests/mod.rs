@@ -8,6 +8,7 @@ mod files;
 mod lab;
 mod life;
 mod load;
+mod misbehave;
 mod restart;
 mod rules;
 mod uploads;

@@ -24,7 +24,8 @@ fn names_of(value: &Value) -> Vec<&String> {
 
 #[tokio::test]
 async fn all_three_ways_keep_the_same_bytes() {
-    let lab = Lab::open(|config| config.allow_private_sources = true).await;
+    // Its own address is private too, and needs no leave.
+    let lab = Lab::open(|_| ()).await;
     let bytes = vocal();
     let streamed = lab.upload("streamed.wav", bytes.clone()).await;
     let encoded = base64::engine::general_purpose::STANDARD.encode(&bytes);
