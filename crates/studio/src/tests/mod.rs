@@ -5,6 +5,7 @@
 
 mod callbacks;
 mod files;
+mod kill;
 mod lab;
 mod life;
 mod load;
