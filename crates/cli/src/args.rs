@@ -103,6 +103,8 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     Plan(PlanArgs),
     Run(RunArgs),
+    Fetch(FetchArgs),
+    Listen(ListenArgs),
     Status(StatusArgs),
     Report(ReportArgs),
     Resolve(ResolveArgs),
@@ -139,6 +141,19 @@ pub(crate) struct ManifestArgs {
     /// Refuse a manifest that means more jobs than this
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_JOBS)]
     pub(crate) max_jobs: u64,
+}
+
+impl ManifestArgs {
+    /// All of a manifest.
+    pub(crate) fn whole(manifest: PathBuf) -> Self {
+        Self {
+            manifest,
+            filters: Vec::new(),
+            sample: None,
+            seed: 0,
+            max_jobs: u64::MAX,
+        }
+    }
 }
 
 /// Check a manifest and everything that it names
@@ -199,6 +214,25 @@ pub(crate) struct RunArgs {
     /// Refuse to start, with exit code 9, if the manifest means something other than its lock file
     #[arg(long)]
     pub(crate) locked: bool,
+}
+
+/// Bring what is bought and not kept, and buy nothing
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  backline fetch workflows/quickstart.yaml")]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArgs,
+}
+
+/// Receive callbacks while no run is under way
+///
+/// A callback proves a purchase whose answer was lost; the next run follows it. Listens where the manifest's `callbacks:`
+/// says. The first line on standard output is the address; lasts until Ctrl-C.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  backline listen workflows/sunoapi.yaml")]
+pub(crate) struct ListenArgs {
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArgs,
 }
 
 /// Which run of the ledger.
@@ -280,6 +314,9 @@ pub(crate) struct WordArgs {
     /// It was not bought; the next run submits it
     #[arg(long)]
     pub(crate) never_bought: bool,
+    /// Buy it, even if that pays twice
+    #[arg(long)]
+    pub(crate) buy_again: bool,
 }
 
 /// Serve the vendors' contract on this machine, with the band playing

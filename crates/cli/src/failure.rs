@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Manifest,
     /// Run the same command again.
     Stopped,
+    /// Look what the provider wants, or wait until it can be reached.
+    Provider,
     /// Make room, or wait for whoever holds the ledger.
     Ledger,
     /// Make room for an output, or write it elsewhere.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Usage => ("error", exit_codes::USAGE),
             Self::Manifest => ("invalid manifest", exit_codes::MANIFEST),
             Self::Stopped => ("stopped", exit_codes::STOPPED),
+            Self::Provider => ("the provider can't be asked", exit_codes::REFUSED),
             Self::Ledger => ("could not use the ledger", exit_codes::NOT_WRITTEN),
             Self::Output => ("error", exit_codes::NOT_WRITTEN),
             Self::LockDiffers => ("lock differs", exit_codes::LOCK_DIFFERS),

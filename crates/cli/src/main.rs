@@ -12,6 +12,7 @@
 mod args;
 mod commands;
 mod console;
+mod embedded;
 mod exit_codes;
 mod failure;
 mod key;
@@ -61,6 +62,8 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Validate(args) => commands::validate::run(args, global, console),
         Command::Plan(args) => commands::plan::run(args, global, console),
         Command::Run(args) => commands::run::run(args, global, console),
+        Command::Fetch(args) => commands::run::fetch(args, global, console),
+        Command::Listen(args) => commands::listen::run(args, global, console),
         Command::Status(args) => commands::status::run(args, global, console),
         Command::Report(args) => commands::report::run(args, global, console),
         Command::Resolve(args) => commands::resolve::run(args, global, console),

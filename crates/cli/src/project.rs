@@ -165,20 +165,28 @@ impl ChosenRun {
         };
         Ok(Self { ledger, header })
     }
+}
 
-    /// Where the run's manifest lies; none when only the user can tell.
-    pub(crate) fn manifest(&self) -> Option<PathBuf> {
-        let recorded = Path::new(&self.header.manifest);
-        let project = self
-            .ledger
-            .path()
-            .ends_with(LEDGER)
-            .then(|| self.ledger.path().ancestors().nth(2))
-            .flatten();
-        match project {
-            Some(project) => Some(project.join(recorded)),
-            None => recorded.is_absolute().then(|| recorded.to_owned()),
-        }
+/// Where a run's manifest lies.
+pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, Failure> {
+    let recorded = Path::new(&run.manifest);
+    let project = if ledger.path().ends_with(LEDGER) {
+        ledger.path().ancestors().nth(2)
+    } else {
+        None
+    };
+    match project {
+        Some(project) => Ok(project.join(recorded)),
+        None if recorded.is_absolute() => Ok(recorded.to_owned()),
+        None => Err(Failure::said(
+            Kind::Usage,
+            format!(
+                "the ledger {} does not lie in its project, so {} can't be found",
+                ledger.path().display(),
+                run.manifest
+            ),
+        )
+        .hint("name the manifest")),
     }
 }
 

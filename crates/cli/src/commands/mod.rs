@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod init;
+pub(crate) mod listen;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod resolve;

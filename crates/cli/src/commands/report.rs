@@ -12,7 +12,7 @@ use crate::args::{Format, GlobalArgs, ReportArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind, invalid};
-use crate::project::ChosenRun;
+use crate::project::{ChosenRun, manifest_of};
 
 pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let chosen = ChosenRun::find(&args.chosen, global)?;
@@ -69,13 +69,7 @@ fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<(PathBuf, Vec<ReportKi
 fn read_plan(args: &ReportArgs, chosen: &ChosenRun) -> Result<Plan, Failure> {
     let manifest = match &args.chosen.manifest {
         Some(manifest) => manifest.clone(),
-        None => chosen.manifest().ok_or_else(|| {
-            Failure::said(
-                Kind::Usage,
-                "the ledger does not lie in its project, so the manifest can't be found",
-            )
-            .hint("name the manifest")
-        })?,
+        None => manifest_of(&chosen.ledger, &chosen.header)?,
     };
     // A report is wanted of whatever was run, however large.
     let options = LoadOptions {

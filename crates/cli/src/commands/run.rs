@@ -1,32 +1,27 @@
-//! `backline run`: carries the plan out, tells what happens, writes the reports.
+//! `backline run` and `backline fetch`: carry the plan out, tell what happens, write the reports.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use backline_engine::driver::{self, Ended, Run, Signals};
 use backline_engine::event::{Event, Moment, Record};
 use backline_engine::ledger::Ledger;
-use backline_engine::plan::{Plan, Provider};
+use backline_engine::plan::{Plan, PlannedJob};
 use backline_engine::store::{PlannedRow, Store};
 use backline_engine::summary::summarise;
 use backline_reporter::{Ending, JsonEvents, Lines, PlanFacts, Progress, Sink, write_reports};
-use backline_studio::{Studio, StudioConfig};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use super::plan::lock;
-use crate::args::{Format, GlobalArgs, RunArgs};
+use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs};
 use crate::console::Console;
+use crate::embedded;
 use crate::exit_codes::{self, Code};
-use crate::failure::{CommandResult, Failure, Kind};
+use crate::failure::{CommandResult, Failure};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
 use crate::project::Project;
 use crate::signals;
-
-/// The embedded studio's folder, beside the ledger.
-const STUDIO_DIR: &str = "studio";
 
 const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops at once; the same command goes on later.\n";
 
@@ -36,36 +31,37 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
         lock::require(&whole)?;
     }
     let project = Project::open(&args.manifest, global, console)?;
+    go(&project, true, console)
+}
+
+/// `backline fetch`: the same, but nothing is bought.
+pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
+    go(
+        &Project::open(&args.manifest, global, console)?,
+        false,
+        console,
+    )
+}
+
+fn go(project: &Project, buys: bool, console: &Console) -> CommandResult {
     let key = api_key(&project.plan.provider)?;
     let callback_key = callback_key(project.plan.callbacks.as_ref())?;
     let mut ledger = Ledger::own(&project.ledger)?;
-    let known = project.known()?;
-    let holding = project.hold(&known);
-    let rows = planned_rows(&project.plan);
 
     let aside = Aside::stderr();
     let mut sink = sink(console, &aside);
     log::begin(console, &aside);
-    sink.plan(&PlanFacts {
-        name: &project.plan.name,
-        provider: &project.plan.provider.profile.name,
-        rows: &rows,
-        known: &known,
-        to_submit: holding.to_submit,
-        credits: Some(holding.credits),
-        least_ms: holding.least_ms,
-    });
-    drop((rows, known));
+    let wanted = tell_plan(project, buys, sink.as_mut())?;
 
     let runtime = super::runtime()?;
     let asked = Asked {
         key,
         callback_key,
-        credits: holding.credits,
+        buys,
+        credits: wanted,
     };
-    drop(holding);
     let ended = runtime.block_on(carry_out(
-        &project,
+        project,
         asked,
         &mut ledger,
         sink.as_mut(),
@@ -74,13 +70,32 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
     // Whatever still runs there is nobody's any more: the ledger has its last word.
     runtime.shutdown_background();
     aside.go_back();
-    close(ended?, &project, &ledger, sink.as_mut(), console)
+    close(ended?, project, &ledger, sink.as_mut(), console)
+}
+
+/// Tells the sink what is planned, and gives what that costs.
+fn tell_plan(project: &Project, buys: bool, sink: &mut dyn Sink) -> Result<f64, Failure> {
+    let known = project.known()?;
+    let holding = project.hold(&known);
+    let rows = planned_rows(&project.plan);
+    let credits = if buys { holding.credits } else { 0.0 };
+    sink.plan(&PlanFacts {
+        name: &project.plan.name,
+        provider: &project.plan.provider.profile.name,
+        rows: &rows,
+        known: &known,
+        to_submit: if buys { holding.to_submit } else { 0 },
+        credits: Some(credits),
+        least_ms: if buys { holding.least_ms } else { 0 },
+    });
+    Ok(credits)
 }
 
 /// What a run needs beside its plan.
 struct Asked {
     key: backline_api::ApiKey,
     callback_key: Option<Vec<u8>>,
+    buys: bool,
     /// What the plan costs.
     credits: f64,
 }
@@ -103,13 +118,7 @@ async fn carry_out(
         NOTICE,
     ));
     let mut plan = project.plan.clone();
-    let studio = if plan.provider.embedded {
-        let studio = start_studio(&project.ledger).await?;
-        settle_at(&mut plan.provider, studio.base_url());
-        Some(studio)
-    } else {
-        None
-    };
+    let studio = embedded::start(&mut plan.provider, &project.ledger).await?;
     let run = Run {
         local_callbacks: is_loopback(&plan.provider.profile.base_url),
         project_dir: plan.project_dir.clone(),
@@ -117,6 +126,7 @@ async fn carry_out(
         key: asked.key,
         manifest: project.recorded.clone(),
         callback_key: asked.callback_key,
+        buys: asked.buys,
         signals: stops.clone(),
     };
     let mut observe = |record: &Record| {
@@ -134,25 +144,6 @@ async fn carry_out(
     }
     following.abort();
     Ok(ended?)
-}
-
-/// A studio of this run's own, on a free loopback port.
-async fn start_studio(ledger: &Path) -> Result<Studio, Failure> {
-    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))
-        .await
-        .map_err(|error| {
-            Failure::new(
-                Kind::Usage,
-                anyhow::Error::new(error).context("the studio can't listen on loopback"),
-            )
-        })?;
-    let folder = ledger.parent().unwrap_or(Path::new(".")).join(STUDIO_DIR);
-    Ok(Studio::start(listener, StudioConfig::new(folder)).await?)
-}
-
-fn settle_at(provider: &mut Provider, base_url: &Url) {
-    provider.profile.base_url = base_url.clone();
-    provider.profile.upload_url = base_url.clone();
 }
 
 /// Whether a provider at this address reaches a receiver on loopback.
@@ -192,7 +183,7 @@ fn sink(console: &Console, aside: &Aside) -> Box<dyn Sink> {
 }
 
 fn planned_rows(plan: &Plan) -> Vec<PlannedRow> {
-    let row = |job: &backline_engine::plan::PlannedJob| PlannedRow {
+    let row = |job: &PlannedJob| PlannedRow {
         key: job.key,
         stem: plan.stems[job.stem].id.clone(),
         preset: job.preset.to_string(),

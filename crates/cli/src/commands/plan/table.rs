@@ -197,6 +197,12 @@ fn consequences(plan: &Plan, holding: &Holding) -> String {
             holding.credits
         )
     };
+    if holding.expiring() > 0 {
+        text.push_str(&format!(
+            "The provider soon throws away what is bought for {}: bring it with `backline fetch`.\n",
+            jobs(holding.expiring() as u64)
+        ));
+    }
     let price = plan.provider.profile.price_credits;
     if let Some(limit) = plan.limits.credits
         && holding.credits > limit

@@ -1,0 +1,63 @@
+//! `backline listen`: receives callbacks while no run is under way, so that none is lost.
+
+use backline_engine::driver::{self, Heard, Signals};
+use backline_engine::event::Record;
+use backline_engine::ledger::Ledger;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{GlobalArgs, ListenArgs};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::{CommandResult, Failure, Kind};
+use crate::key::callback_key;
+use crate::log::{self, Aside};
+use crate::project::Project;
+use crate::signals;
+
+pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
+    let project = Project::open(&args.manifest, global, console)?;
+    let Some(callbacks) = &project.plan.callbacks else {
+        let message = format!(
+            "{} does not say where callbacks are received",
+            project.shown
+        );
+        return Err(Failure::said(Kind::Usage, message)
+            .hint("add `callbacks: {listen: \"127.0.0.1:8787\", public_url: \"https://…\"}`"));
+    };
+    let (address, key) = (callbacks.listen, callback_key(Some(callbacks))?);
+    let mut ledger = Ledger::own(&project.ledger)?;
+    let aside = Aside::stderr();
+    log::begin(console, &aside);
+    let runtime = super::runtime()?;
+    let heard = runtime.block_on(async {
+        let stops = Signals {
+            drain: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        };
+        let following = signals::follow(stops.drain.clone(), stops.stop.clone(), aside.clone(), "");
+        let following = tokio::spawn(following);
+        let mut told = Ok(());
+        let mut ready = |url: &url::Url| told = console.data(&format!("{url}\n"));
+        let mut observe = |record: &Record| say(record, console);
+        let heard =
+            driver::listen(address, key, &stops, &mut ledger, &mut ready, &mut observe).await;
+        following.abort();
+        told.and(heard.map_err(Failure::from))
+    });
+    runtime.shutdown_background();
+    let Heard {
+        callbacks,
+        proved,
+        refused,
+    } = heard?;
+    console.say(&format!(
+        "{callbacks} callbacks heard, {proved} purchases proved by them, {} refused\n",
+        refused.total()
+    ));
+    Ok(exit_codes::DONE)
+}
+
+fn say(record: &Record, console: &Console) {
+    let job = record.job.map(|key| key.short()).unwrap_or_default();
+    console.say(&format!("job {job} was bought: its task is known now\n"));
+}

@@ -1,0 +1,37 @@
+//! The studio that a command starts for itself when the manifest says `provider: studio`: on a free loopback port, with its
+//! data beside the ledger, for as long as the command lasts.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use backline_engine::plan::Provider;
+use backline_studio::{Studio, StudioConfig};
+use tokio::net::TcpListener;
+
+use crate::failure::{Failure, Kind};
+
+/// Its folder, beside the ledger.
+const FOLDER: &str = "studio";
+
+/// Starts a studio if the provider is one, and gives the provider its address.
+pub(crate) async fn start(
+    provider: &mut Provider,
+    ledger: &Path,
+) -> Result<Option<Studio>, Failure> {
+    if !provider.embedded {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .map_err(|error| {
+            Failure::new(
+                Kind::Usage,
+                anyhow::Error::new(error).context("the studio can't listen on loopback"),
+            )
+        })?;
+    let folder = ledger.parent().unwrap_or(Path::new(".")).join(FOLDER);
+    let studio = Studio::start(listener, StudioConfig::new(folder)).await?;
+    provider.profile.base_url = studio.base_url().clone();
+    provider.profile.upload_url = studio.base_url().clone();
+    Ok(Some(studio))
+}
