@@ -1,0 +1,50 @@
+# Shortcuts; everything works without `just` too, by the commands that stand here.
+
+# What there is
+default:
+    @just --list
+
+# Run a manifest: `just run workflows/quickstart.yaml`
+run MANIFEST="workflows/quickstart.yaml" *ARGS:
+    cargo run --locked -- run {{MANIFEST}} {{ARGS}}
+
+# Say what a run would do
+plan MANIFEST="workflows/quickstart.yaml" *ARGS:
+    cargo run --locked -- plan {{MANIFEST}} {{ARGS}}
+
+# All tests
+test:
+    cargo test --workspace --locked
+
+# Formatting, lints, licences and bans (the last two where cargo-deny is installed)
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    @if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed: licences and bans were not checked"; fi
+
+# All benchmarks, with the peer or the limit beside each figure
+bench *ARGS:
+    cargo bench --workspace --locked {{ARGS}}
+
+# The vendors' contract on this machine
+studio *ARGS:
+    cargo run --release --locked -- studio {{ARGS}}
+
+# What a landing must pass
+ci:
+    .ci/run
+
+# The simulation for as long as you like: `just soak 0..1000000`
+soak SEEDS="0..1000000":
+    BACKLINE_SEEDS={{SEEDS}} cargo test --release --locked -p backline-engine conductor -- --nocapture
+
+# A scheduled run: the plan must be what its lock file says; reports go to one folder; the exit code is the run's
+nightly MANIFEST REPORTS="nightly":
+    #!/usr/bin/env bash
+    set -uo pipefail
+    mkdir -p "{{REPORTS}}"
+    cargo run --release --locked -- plan "{{MANIFEST}}" --locked --format json > "{{REPORTS}}/plan.json" || exit $?
+    cargo run --release --locked -- run "{{MANIFEST}}" --locked --format json > "{{REPORTS}}/events.jsonl"
+    code=$?
+    cargo run --release --locked -- report "{{MANIFEST}}" --out "{{REPORTS}}" || [ $code -ne 0 ] || code=$?
+    exit $code
