@@ -40,6 +40,14 @@
 //!   tmp/                            half-written files; emptied at every start
 //! ```
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that unwraps says where it failed"
+    )
+)]
+
 mod answers;
 mod clock;
 mod config;
