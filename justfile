@@ -46,5 +46,5 @@ nightly MANIFEST REPORTS="nightly":
     cargo run --release --locked -- plan "{{MANIFEST}}" --locked --format json > "{{REPORTS}}/plan.json" || exit $?
     cargo run --release --locked -- run "{{MANIFEST}}" --locked --format json > "{{REPORTS}}/events.jsonl"
     code=$?
-    cargo run --release --locked -- report "{{MANIFEST}}" --out "{{REPORTS}}" || [ $code -ne 0 ] || code=$?
+    cargo run --release --locked -- report "{{MANIFEST}}" --dir "{{REPORTS}}" || [ $code -ne 0 ] || code=$?
     exit $code
