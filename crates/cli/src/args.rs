@@ -354,6 +354,12 @@ pub(crate) struct StudioArgs {
     /// New tasks for each key in a sliding window, as `20/10s`, or `off`
     #[arg(long, value_name = "RATE", default_value = "20/10s", value_parser = rate)]
     pub(crate) rate: StudioRate,
+    /// Go wrong on purpose, as this YAML plan says (docs/misbehave.md); for testing clients
+    #[arg(long, value_name = "PLAN")]
+    pub(crate) misbehave: Option<PathBuf>,
+    /// Fetch sources from private addresses too, not only from public ones
+    #[arg(long)]
+    pub(crate) allow_private: bool,
 }
 
 /// The studio's window of new tasks.

@@ -1,9 +1,10 @@
 //! `backline studio`: the contract served on this machine until it is stopped.
 
+use std::path::Path;
 use std::time::Duration;
 
 use backline_engine::plan::Rate;
-use backline_studio::{Studio, StudioConfig};
+use backline_studio::{Misbehaviour, Studio, StudioConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,8 @@ fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
     config.key = key.map(str::to_owned);
     config.credits = args.credits;
     config.instant = args.instant;
+    config.allow_private_sources = args.allow_private;
+    config.misbehaviour = args.misbehave.as_deref().map(plan).transpose()?;
     config.rate = match args.rate {
         StudioRate::Off => None,
         StudioRate::Window(Rate { count, window_ms }) => {
@@ -55,6 +58,14 @@ fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
         }
     };
     Ok(config)
+}
+
+/// Reads a plan of misbehaviour.
+fn plan(path: &Path) -> Result<Misbehaviour, Failure> {
+    let refused =
+        |error: anyhow::Error| Failure::new(Kind::Usage, error.context(path.display().to_string()));
+    let text = std::fs::read_to_string(path).map_err(|error| refused(error.into()))?;
+    Misbehaviour::parse(&text).map_err(|error| refused(error.into()))
 }
 
 async fn serve(
