@@ -195,6 +195,30 @@ pub enum Quality {
     MinorNinth,
 }
 
+impl Quality {
+    /// Its semitones above the root, ascending.
+    pub fn intervals(self) -> &'static [u8] {
+        match self {
+            Self::Major => &[0, 4, 7],
+            Self::Minor => &[0, 3, 7],
+            Self::Diminished => &[0, 3, 6],
+            Self::Augmented => &[0, 4, 8],
+            Self::Sus4 => &[0, 5, 7],
+            Self::Sus2 => &[0, 2, 7],
+            Self::Power => &[0, 7],
+            Self::Sixth => &[0, 4, 7, 9],
+            Self::Seventh => &[0, 4, 7, 10],
+            Self::MajorSeventh => &[0, 4, 7, 11],
+            Self::MinorSeventh => &[0, 3, 7, 10],
+            Self::HalfDiminished => &[0, 3, 6, 10],
+            Self::AddNinth => &[0, 2, 4, 7],
+            Self::Ninth => &[0, 2, 4, 7, 10],
+            Self::MajorNinth => &[0, 2, 4, 7, 11],
+            Self::MinorNinth => &[0, 2, 3, 7, 10],
+        }
+    }
+}
+
 /// A chord.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Chord {
@@ -204,6 +228,14 @@ pub struct Chord {
     pub quality: Quality,
     /// Pitch class in the bass.
     pub bass: u8,
+}
+
+impl Chord {
+    /// Whether a pitch class belongs to it; the bass does not count.
+    pub fn holds(&self, class: u8) -> bool {
+        let above = (class % 12 + 12 - self.root % 12) % 12;
+        self.quality.intervals().contains(&above)
+    }
 }
 
 /// A chord that sounds from one beat to another.
@@ -228,6 +260,8 @@ pub struct HarmonySettings {
     pub weirdness: f32,
     /// 0 the melody alone decides … 1 the style's habits weigh as much as they can.
     pub style_weight: f32,
+    /// 0 the best chords … 1 chance chooses among good ones: what makes one take unlike another.
+    pub variety: f32,
 }
 
 /// The kinds of chord a style speaks in.

@@ -14,7 +14,7 @@ const DECAY: f32 = 0.02;
 const BLIND: (f32, f32) = (0.15, 0.25);
 
 /// The network.
-pub struct Network {
+pub(crate) struct Network {
     inputs: usize,
     hidden: usize,
     outputs: usize,
@@ -25,7 +25,7 @@ pub struct Network {
 
 impl Network {
     /// A network that knows nothing yet.
-    pub fn new(inputs: usize, hidden: usize, outputs: usize, seed: u64) -> Self {
+    pub(crate) fn new(inputs: usize, hidden: usize, outputs: usize, seed: u64) -> Self {
         let count = hidden * (inputs + 1) + outputs * (hidden + 1);
         let mut network = Self {
             inputs,
@@ -54,7 +54,7 @@ impl Network {
     }
 
     /// Probabilities of the classes.
-    pub fn see(&self, row: &[f32]) -> Vec<f32> {
+    pub(crate) fn see(&self, row: &[f32]) -> Vec<f32> {
         let hidden = self.hidden_of(row);
         self.outputs_of(&hidden)
     }
@@ -100,7 +100,7 @@ impl Network {
     }
 
     /// Learns from `learned`; prints how it does on `held_out`.
-    pub fn learn(&mut self, learned: &[Sheet], held_out: &[Sheet]) {
+    pub(crate) fn learn(&mut self, learned: &[Sheet], held_out: &[Sheet]) {
         let mut looks: Vec<(usize, usize, usize)> = Vec::new();
         for (song, sheet) in learned.iter().enumerate() {
             for (beat, label) in sheet.labels.iter().enumerate() {
@@ -198,7 +198,7 @@ impl Network {
     }
 
     /// Rounds every weight to one of 255 steps of its unit, and returns units as a scale and one byte a weight, biases last.
-    pub fn quantised(&mut self) -> Vec<u8> {
+    pub(crate) fn quantised(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let second = self.second();
         let layers = [
@@ -229,7 +229,7 @@ impl Network {
 }
 
 /// Share of the beats with a major or minor chord whose likeliest class is the written one.
-pub fn accuracy(network: &Network, sheets: &[Sheet]) -> f64 {
+pub(crate) fn accuracy(network: &Network, sheets: &[Sheet]) -> f64 {
     let (mut right, mut all) = (0usize, 0usize);
     for sheet in sheets {
         for (row, label) in sheet.rows.iter().zip(&sheet.labels) {

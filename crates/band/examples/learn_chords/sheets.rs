@@ -17,27 +17,27 @@ struct Written {
 
 /// A chord of a lead sheet, its root above the signature's tonic.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Label {
+pub(crate) struct Label {
     /// Class of the model: root + 12 × (0 major, 1 minor, 2 diminished).
-    pub class: usize,
+    pub(crate) class: usize,
     /// Whether it has a minor seventh over a major third.
-    pub dominant: bool,
+    pub(crate) dominant: bool,
 }
 
 /// One song.
-pub struct Sheet {
+pub(crate) struct Sheet {
     /// A row for each beat.
-    pub rows: Vec<[f32; FEATURES]>,
+    pub(crate) rows: Vec<[f32; FEATURES]>,
     /// The chord at each beat, where there is one.
-    pub labels: Vec<Option<Label>>,
+    pub(crate) labels: Vec<Option<Label>>,
     /// Position of each beat in its bar.
-    pub positions: Vec<u8>,
+    pub(crate) positions: Vec<u8>,
     /// Beats in a bar.
-    pub in_bar: usize,
+    pub(crate) in_bar: usize,
 }
 
 /// Reads the compressed list; songs with a metre or a key that is not written are left out.
-pub fn read_sheets(bytes: &[u8]) -> Result<Vec<Sheet>, Box<dyn Error>> {
+pub(crate) fn read_sheets(bytes: &[u8]) -> Result<Vec<Sheet>, Box<dyn Error>> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes).read_to_string(&mut text)?;
     let written: Vec<Written> = serde_json::from_str(&text)?;

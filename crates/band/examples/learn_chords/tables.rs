@@ -6,7 +6,7 @@ use crate::{CLASSES, sheets::Sheet};
 const DOUBT: f32 = 0.5;
 
 /// The counts, as shares.
-pub struct Tables {
+pub(crate) struct Tables {
     prior: Vec<f32>,
     follows: Vec<f32>,
     changes: Vec<f32>,
@@ -15,7 +15,7 @@ pub struct Tables {
 
 impl Tables {
     /// Counts in `sheets`.
-    pub fn count(sheets: &[Sheet]) -> Self {
+    pub(crate) fn count(sheets: &[Sheet]) -> Self {
         let mut prior = vec![DOUBT; CLASSES];
         let mut follows = vec![0.0f32; CLASSES * CLASSES];
         // By beats in a bar (2, 3, 4) and position: changes, beats.
@@ -78,7 +78,7 @@ impl Tables {
     }
 
     /// Appends everything as little-endian numbers of four bytes; what follows what as hundredths of a natural logarithm.
-    pub fn write(&self, bytes: &mut Vec<u8>) {
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         for table in [&self.prior, &self.changes, &self.dominant] {
             for value in table {
                 bytes.extend(value.to_le_bytes());

@@ -6,7 +6,7 @@ use super::{
     lineup::Seat,
     score::ScoreNote,
     style::Pattern,
-    voicing::{Range, intervals, nearest_note},
+    voicing::{Range, nearest_note},
     write::Sheet,
 };
 use crate::{
@@ -92,7 +92,7 @@ fn tone(
     range: Range,
     chance: &mut Chance,
 ) -> u8 {
-    let tones = intervals(chord.quality);
+    let tones = chord.quality.intervals();
     let above = |wanted: std::ops::RangeInclusive<u8>, otherwise: u8| {
         root + tones
             .iter()

@@ -2,7 +2,7 @@
 
 use crate::{
     accompany::Singer,
-    analysis::{Analysis, Chord, Quality},
+    analysis::{Analysis, Chord},
 };
 
 /// A range of MIDI notes, both ends included.
@@ -22,32 +22,9 @@ impl Range {
     }
 }
 
-/// The semitones of a quality above its root, ascending.
-pub(super) fn intervals(quality: Quality) -> &'static [u8] {
-    match quality {
-        Quality::Major => &[0, 4, 7],
-        Quality::Minor => &[0, 3, 7],
-        Quality::Diminished => &[0, 3, 6],
-        Quality::Augmented => &[0, 4, 8],
-        Quality::Sus4 => &[0, 5, 7],
-        Quality::Sus2 => &[0, 2, 7],
-        Quality::Power => &[0, 7],
-        Quality::Sixth => &[0, 4, 7, 9],
-        Quality::Seventh => &[0, 4, 7, 10],
-        Quality::MajorSeventh => &[0, 4, 7, 11],
-        Quality::MinorSeventh => &[0, 3, 7, 10],
-        Quality::HalfDiminished => &[0, 3, 6, 10],
-        Quality::AddNinth => &[0, 2, 4, 7],
-        Quality::Ninth => &[0, 2, 4, 7, 10],
-        Quality::MajorNinth => &[0, 2, 4, 7, 11],
-        Quality::MinorNinth => &[0, 2, 3, 7, 10],
-    }
-}
-
 /// Whether `midi` belongs to `chord`, its bass included.
 pub(super) fn is_chord_tone(chord: &Chord, midi: u8) -> bool {
-    let above = (midi + 12 - chord.root % 12) % 12;
-    intervals(chord.quality).contains(&above) || midi % 12 == chord.bass % 12
+    chord.holds(midi % 12) || midi % 12 == chord.bass % 12
 }
 
 /// Where the voice mostly lies (the middle 70 % of its sung time); a usual one when nothing is sung.
@@ -104,7 +81,7 @@ pub(super) fn nearest(
     previous: &[u8],
     open: bool,
 ) -> Vec<u8> {
-    let mut tones: Vec<u8> = intervals(chord.quality).to_vec();
+    let mut tones: Vec<u8> = chord.quality.intervals().to_vec();
     if tones.len() > count {
         tones.retain(|&tone| tone != 7);
     }
@@ -211,6 +188,7 @@ pub(super) fn nearest_note(class: u8, near: u8, range: Range) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Quality;
 
     fn chord(root: u8, quality: Quality) -> Chord {
         Chord {

@@ -1,0 +1,150 @@
+//! Adventure: substitutions, borrowed chords and secondary dominants where the melody lets them stand.
+//!
+//! Which stretches may change is drawn once for a seed and compared with the weirdness, so that more weirdness changes the
+//! same places and more; a repeated melody is changed alike.
+
+use super::{colour::Stretch, melody::Melody};
+use crate::{
+    analysis::{Chord, Quality},
+    chance::Chance,
+};
+
+/// Most that a change may cost in fit with the melody: a little at no weirdness, more at full.
+const COST: (f32, f32) = (0.05, 0.3);
+/// Share of the stretches that change at full weirdness, where the melody lets them.
+const MOST: f32 = 0.75;
+
+/// The stretches, made as adventurous as `weirdness` (0..1) says. The first and the last keep their class.
+pub(super) fn venture(
+    melody: &Melody,
+    stretches: &[Stretch],
+    weirdness: f32,
+    seed: u64,
+) -> Vec<Stretch> {
+    let last = stretches.len().saturating_sub(1);
+    let mut out = Vec::with_capacity(stretches.len() * 2);
+    for (index, &stretch) in stretches.iter().enumerate() {
+        let mut chance = Chance::new(
+            seed,
+            &[
+                94,
+                melody.signature(stretch.from, stretch.to - stretch.from),
+                stretch.class as u64,
+            ],
+        );
+        let draw = chance.unit();
+        let next = stretches.get(index + 1);
+        if index == last || draw >= MOST * weirdness {
+            out.push(stretch);
+            continue;
+        }
+        let split = chance.happens(0.5);
+        let found = if split || index == 0 {
+            approach(melody, stretch, next, weirdness, &mut chance)
+        } else {
+            None
+        };
+        match found {
+            Some(pair) => out.extend(pair),
+            None if index == 0 => out.push(stretch),
+            None => out.push(replaced(melody, stretch, weirdness, &mut chance)),
+        }
+    }
+    out
+}
+
+/// A chord in place of another: (root, quality) above the song's signature, and whether it is a dominant seventh.
+fn replaced(melody: &Melody, stretch: Stretch, weirdness: f32, chance: &mut Chance) -> Stretch {
+    // Borrowed from the parallel minor, relatives, the tritone's and the back door's dominants.
+    let options: &[(usize, bool)] = match stretch.class {
+        0 => &[(12 + 9, false), (12 + 4, false), (9, true), (8, false)],
+        5 => &[
+            (12 + 5, false),
+            (10, true),
+            (12 + 2, false),
+            (24 + 6, false),
+        ],
+        7 => &[(1, true), (10, true), (12 + 5, false), (12 + 2, false)],
+        14 => &[(12 + 5, false), (24 + 2, false), (2, true), (8, false)],
+        21 => &[(8, false), (9, true), (5, false), (24 + 6, false)],
+        16 => &[(3, false), (4, true), (24 + 10, false), (12 + 9, false)],
+        2 => &[(8, true), (12 + 2, false), (24 + 6, false)],
+        9 => &[(3, true), (12 + 4, false), (24 + 1, false)],
+        4 => &[(10, true), (12 + 11, false)],
+        _ => return stretch,
+    };
+    let start = chance.below(options.len().min(2 + (weirdness * 2.0) as usize));
+    let floor = fit(melody, &stretch) - cost(weirdness);
+    options
+        .iter()
+        .cycle()
+        .skip(start)
+        .take(options.len())
+        .map(|&(class, dominant)| Stretch {
+            class,
+            dominant,
+            ..stretch
+        })
+        .find(|option| fit(melody, option) >= floor)
+        .unwrap_or(stretch)
+}
+
+/// The second half of a stretch as the dominant (or its tritone's) of what follows.
+fn approach(
+    melody: &Melody,
+    stretch: Stretch,
+    next: Option<&Stretch>,
+    weirdness: f32,
+    chance: &mut Chance,
+) -> Option<[Stretch; 2]> {
+    let next = next.filter(|next| next.class < 24)?;
+    let beats = stretch.to - stretch.from;
+    if beats < 2 {
+        return None;
+    }
+    let middle = stretch.to - (beats / 2).min(2).max(1);
+    let fifth = (next.class % 12 + 7) % 12;
+    let tritone = (next.class % 12 + 1) % 12;
+    let mut roots = [fifth, tritone];
+    if chance.happens(0.4 * weirdness) {
+        roots.reverse();
+    }
+    let first = Stretch {
+        to: middle,
+        ..stretch
+    };
+    roots.into_iter().find_map(|root| {
+        let second = Stretch {
+            from: middle,
+            to: stretch.to,
+            class: root,
+            dominant: true,
+        };
+        let before = Stretch {
+            from: middle,
+            ..stretch
+        };
+        let stands = fit(melody, &second) >= fit(melody, &before) - cost(weirdness);
+        (stands && root != stretch.class).then_some([first, second])
+    })
+}
+
+fn cost(weirdness: f32) -> f32 {
+    COST.0 + (COST.1 - COST.0) * weirdness
+}
+
+fn fit(melody: &Melody, stretch: &Stretch) -> f32 {
+    let root = ((stretch.class % 12 + usize::from(melody.tonic)) % 12) as u8;
+    let quality = match (stretch.class / 12, stretch.dominant) {
+        (0, true) => Quality::Seventh,
+        (0, false) => Quality::Major,
+        (1, _) => Quality::Minor,
+        _ => Quality::Diminished,
+    };
+    let chord = Chord {
+        root,
+        quality,
+        bass: root,
+    };
+    melody.fit(&chord, stretch.from as f32, stretch.to as f32)
+}

@@ -1,0 +1,88 @@
+//! The whole of harmony, step by step.
+
+use super::{
+    bold::venture,
+    colour::{Stretch, dress},
+    habits::Habits,
+    melody::Melody,
+    path::{Wish, path},
+};
+use crate::analysis::{Analysis, ChordSpan, HarmonySettings, Span, Vocabulary};
+
+/// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
+///
+/// Nothing is laid under the lead-in, and nothing is returned for a vocal without notes or beats: the arranger has plain
+/// cadences for that. Spans follow each other without gaps; equal neighbours are one.
+pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> Vec<ChordSpan> {
+    let Some(melody) = Melody::of(analysis).filter(|melody| !melody.notes.is_empty()) else {
+        return Vec::new();
+    };
+    let beat_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) as f32;
+    let wish = Wish {
+        habits: &Habits::of(settings.vocabulary),
+        style_weight: settings.style_weight.clamp(0.0, 1.0),
+        weirdness: settings.weirdness.clamp(0.0, 1.0),
+        variety: settings.variety.clamp(0.0, 1.0),
+        bar_s: beat_s * melody.in_bar as f32,
+        seed,
+    };
+    let classes = path(&melody, &wish);
+    let mut stretches = joined(melody.first, &classes);
+    // Power chords have no third to borrow, and a pedal is left alone.
+    if !matches!(settings.vocabulary, Vocabulary::Power) {
+        stretches = venture(&melody, &stretches, wish.weirdness, seed);
+    }
+    let chords = dress(
+        &melody,
+        &stretches,
+        settings.vocabulary,
+        wish.style_weight,
+        seed,
+    );
+    let mut spans: Vec<ChordSpan> = Vec::with_capacity(stretches.len());
+    for (stretch, chord) in stretches.iter().zip(chords) {
+        let span = Span {
+            start_s: analysis.beats[stretch.from].time_s,
+            end_s: analysis
+                .beats
+                .get(stretch.to)
+                .map_or_else(|| end_s(analysis), |beat| beat.time_s),
+        };
+        match spans.last_mut() {
+            Some(last) if last.chord == chord => {
+                last.span.end_s = span.end_s;
+                last.beats += stretch.to - stretch.from;
+            }
+            _ => spans.push(ChordSpan {
+                span,
+                first_beat: stretch.from,
+                beats: stretch.to - stretch.from,
+                chord,
+            }),
+        }
+    }
+    spans
+}
+
+/// Where the last beat of the grid ends.
+fn end_s(analysis: &Analysis) -> f64 {
+    let beats = &analysis.beats;
+    let last = beats[beats.len() - 1].time_s;
+    last + (last - beats[beats.len() - 2].time_s).max(0.05)
+}
+
+fn joined(first: usize, classes: &[usize]) -> Vec<Stretch> {
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for (index, &class) in classes.iter().enumerate() {
+        match stretches.last_mut() {
+            Some(last) if last.class == class => last.to += 1,
+            _ => stretches.push(Stretch {
+                from: first + index,
+                to: first + index + 1,
+                class,
+                dominant: false,
+            }),
+        }
+    }
+    stretches
+}

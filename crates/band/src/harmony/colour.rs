@@ -1,0 +1,175 @@
+//! From classes to chords: sevenths, ninths, suspensions and basses as the style speaks, never against the melody.
+
+use super::{melody::Melody, model::model};
+use crate::{
+    analysis::{Chord, Quality, Vocabulary},
+    chance::Chance,
+};
+
+/// A class that sounds from one beat to another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Stretch {
+    /// First beat.
+    pub(super) from: usize,
+    /// Beat after the last.
+    pub(super) to: usize,
+    /// Root above the signature's tonic, times quality.
+    pub(super) class: usize,
+    /// Whether it must be a dominant seventh, whatever the style (a substitution's own colour).
+    pub(super) dominant: bool,
+}
+
+/// The chords of some stretches.
+pub(super) fn dress(
+    melody: &Melody,
+    stretches: &[Stretch],
+    vocabulary: Vocabulary,
+    style_weight: f32,
+    seed: u64,
+) -> Vec<Chord> {
+    let mut chords: Vec<Chord> = stretches
+        .iter()
+        .enumerate()
+        .map(|(index, stretch)| {
+            let next = stretches.get(index + 1);
+            one(melody, stretch, next, vocabulary, style_weight, seed)
+        })
+        .collect();
+    basses(melody, stretches, &mut chords, vocabulary);
+    chords
+}
+
+/// The best quality for one stretch: the first in the style's order that stands well under the melody.
+fn one(
+    melody: &Melody,
+    stretch: &Stretch,
+    next: Option<&Stretch>,
+    vocabulary: Vocabulary,
+    style_weight: f32,
+    seed: u64,
+) -> Chord {
+    let above = stretch.class % 12;
+    let root = ((above + usize::from(melody.tonic)) % 12) as u8;
+    let resolves = next.is_some_and(|next| next.class % 12 == (above + 5) % 12);
+    // The same melody over the same chord takes the same colour.
+    let mut chance = Chance::new(
+        seed,
+        &[
+            93,
+            melody.signature(stretch.from, stretch.to - stretch.from),
+            stretch.class as u64,
+        ],
+    );
+    let seventh = stretch.dominant
+        || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)
+            > chance.between(0.35, 0.75);
+    let last = next.is_none();
+    let degree = if melody.minor {
+        (above + 3) % 12
+    } else {
+        above
+    };
+    let wanted = qualities(
+        stretch.class / 12,
+        degree,
+        seventh,
+        last,
+        vocabulary,
+        &mut chance,
+    );
+    // The more the style weighs, the more rub its own colours may bring.
+    let tolerance = 0.12 + 0.15 * style_weight;
+    let plain = *wanted.last().unwrap_or(&Quality::Major);
+    let chord = |quality| Chord {
+        root,
+        quality,
+        bass: root,
+    };
+    let (from, to) = (stretch.from as f32, stretch.to as f32);
+    let floor = melody.fit(&chord(plain), from, to) - tolerance;
+    let chosen = wanted
+        .iter()
+        .copied()
+        .find(|&quality| melody.fit(&chord(quality), from, to) >= floor)
+        .unwrap_or(plain);
+    chord(chosen)
+}
+
+/// Qualities for a class in a style, most wanted first, the plainest last.
+fn qualities(
+    class: usize,
+    degree: usize,
+    seventh: bool,
+    last: bool,
+    vocabulary: Vocabulary,
+    chance: &mut Chance,
+) -> Vec<Quality> {
+    use Quality as Q;
+    let coloured = chance.happens(0.45);
+    match (vocabulary, class) {
+        (Vocabulary::Power, _) => vec![Q::Power],
+        (Vocabulary::Jazz, 0) if last => vec![Q::MajorSeventh, Q::Sixth, Q::Major],
+        (Vocabulary::Jazz, 0) if seventh && coloured => vec![Q::Ninth, Q::Seventh, Q::Major],
+        (Vocabulary::Jazz, 0) if seventh => vec![Q::Seventh, Q::Ninth, Q::Major],
+        (Vocabulary::Jazz, 0) if coloured => {
+            vec![Q::MajorNinth, Q::MajorSeventh, Q::Sixth, Q::Major]
+        }
+        (Vocabulary::Jazz, 0) => vec![Q::MajorSeventh, Q::Sixth, Q::Seventh, Q::Major],
+        (Vocabulary::Jazz, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Jazz, 1) => vec![Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Jazz, _) => vec![Q::HalfDiminished, Q::Diminished],
+        (Vocabulary::Blues, 0) if coloured && !last => vec![Q::Ninth, Q::Seventh, Q::Major],
+        (Vocabulary::Blues, 0) => vec![Q::Seventh, Q::Sixth, Q::Major],
+        (Vocabulary::Blues, 1) => vec![Q::MinorSeventh, Q::Minor],
+        (_, 2) => vec![Q::Diminished],
+        (_, 0) if last => vec![Q::Major],
+        (_, 1) if last => vec![Q::Minor],
+        (Vocabulary::Open, 0) if seventh && coloured => vec![Q::Sus4, Q::Seventh, Q::Major],
+        (Vocabulary::Open, 0) if seventh => vec![Q::Seventh, Q::Major],
+        (Vocabulary::Open, 0) if coloured && matches!(degree, 0 | 5) => vec![Q::AddNinth, Q::Major],
+        (Vocabulary::Open, 0) if coloured && degree == 5 => vec![Q::MajorSeventh, Q::Major],
+        (Vocabulary::Open, 0) if coloured => vec![Q::Sus4, Q::Major],
+        (Vocabulary::Open, 1) if coloured => vec![Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Modal, 0) if coloured => vec![Q::Sus2, Q::AddNinth, Q::Major],
+        (Vocabulary::Modal, 0) => vec![Q::AddNinth, Q::Major],
+        (Vocabulary::Modal, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Modal, 1) => vec![Q::MinorSeventh, Q::Minor],
+        (_, 0) if seventh => vec![Q::Seventh, Q::Major],
+        (_, 0) => vec![Q::Major],
+        (_, _) => vec![Q::Minor],
+    }
+}
+
+/// Basses that are not roots: a step down between I and vi, a step up between I and IV, and the pedal of modal styles.
+fn basses(melody: &Melody, stretches: &[Stretch], chords: &mut [Chord], vocabulary: Vocabulary) {
+    match vocabulary {
+        Vocabulary::Modal => {
+            let pedal = (melody.tonic + if melody.minor { 9 } else { 0 }) % 12;
+            let first = chords.len().saturating_sub(1);
+            for (index, chord) in chords[..first].iter_mut().enumerate() {
+                // The pedal holds under neighbours; every fourth change steps off it.
+                let near = matches!((chord.root + 12 - pedal) % 12, 0 | 5 | 10 | 2);
+                if near && index % 4 != 3 {
+                    chord.bass = pedal;
+                }
+            }
+        }
+        Vocabulary::Open | Vocabulary::Triads | Vocabulary::Jazz => {
+            for index in 1..stretches.len().saturating_sub(1) {
+                let class = |at: usize| stretches[at].class;
+                let short = stretches[index].to - stretches[index].from <= melody.in_bar;
+                let third = match (class(index - 1), class(index), class(index + 1)) {
+                    // I V vi, IV I ii: the third in the bass walks.
+                    (0, 7, 21) | (5, 0, 14) => 4,
+                    // vi V IV stays on roots; i V i in minor takes the leading note.
+                    (21, 4, 21) => 4,
+                    _ => continue,
+                };
+                if short {
+                    chords[index].bass = (chords[index].root + third) % 12;
+                }
+            }
+        }
+        Vocabulary::Blues | Vocabulary::Power => {}
+    }
+}

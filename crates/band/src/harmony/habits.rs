@@ -1,0 +1,125 @@
+//! What styles like of their own accord: favourite chords, favourite steps, how often chords change.
+//!
+//! The figures are logarithms of odds, set by hand from how the styles are commonly described; how much they count is the
+//! request's `style_weight`.
+
+use super::model::CLASSES;
+use crate::analysis::Vocabulary;
+
+/// A vocabulary's habits.
+pub(super) struct Habits {
+    vocabulary: Vocabulary,
+}
+
+impl Habits {
+    pub(super) fn of(vocabulary: Vocabulary) -> Self {
+        Self { vocabulary }
+    }
+
+    /// How much a class is liked, relative to the mode's tonic.
+    pub(super) fn worth(&self, class: usize, minor: bool) -> f32 {
+        // Degrees are counted from the song's own tonic.
+        let degree = if minor {
+            (class % 12 + 3) % 12
+        } else {
+            class % 12
+        };
+        let quality = class / 12;
+        let likes: &[(usize, usize, f32)] = match (self.vocabulary, minor) {
+            (Vocabulary::Triads, false) => &[
+                (0, 0, 0.15),
+                (5, 0, 0.45),
+                (7, 0, 0.2),
+                (9, 1, 0.2),
+                (2, 0, -0.4),
+                (9, 0, -0.4),
+                (4, 0, -0.4),
+            ],
+            (Vocabulary::Open, false) => &[
+                (9, 1, 0.5),
+                (5, 0, 0.6),
+                (7, 0, 0.15),
+                (2, 1, 0.2),
+                (4, 1, 0.2),
+                (2, 0, -0.5),
+                (9, 0, -0.5),
+                (4, 0, -0.4),
+            ],
+            (Vocabulary::Blues, _) => &[
+                (0, 0, 0.35),
+                (5, 0, 0.7),
+                (7, 0, 0.2),
+                (2, 1, -0.4),
+                (4, 1, -0.5),
+                (9, 1, -0.3),
+            ],
+            (Vocabulary::Jazz, false) => &[
+                (2, 1, 0.5),
+                (7, 0, 0.1),
+                (9, 1, 0.3),
+                (4, 1, 0.3),
+                (9, 0, 0.2),
+                (6, 2, 0.2),
+            ],
+            (Vocabulary::Power, false) => &[
+                (0, 0, 0.1),
+                (5, 0, 0.4),
+                (10, 0, 0.6),
+                (8, 0, 0.4),
+                (3, 0, 0.3),
+                (9, 1, 0.3),
+                (2, 0, -0.5),
+            ],
+            (Vocabulary::Modal, false) => &[
+                (0, 0, 0.6),
+                (5, 0, 0.3),
+                (10, 0, 0.3),
+                (2, 1, 0.1),
+                (9, 1, 0.2),
+                (2, 0, -0.6),
+                (9, 0, -0.6),
+                (4, 0, -0.6),
+            ],
+            (Vocabulary::Jazz, true) => &[(0, 1, 0.2), (2, 2, 0.6), (5, 1, 0.3), (7, 0, 0.3)],
+            (_, true) => &[
+                (0, 1, 0.4),
+                (8, 0, 0.5),
+                (3, 0, 0.3),
+                (10, 0, 0.4),
+                (5, 1, 0.3),
+                (7, 0, 0.1),
+            ],
+        };
+        let liked = likes
+            .iter()
+            .find(|&&(at, kind, _)| at == degree && kind == quality)
+            .map_or(0.0, |&(_, _, worth)| worth);
+        // Diminished chords belong to jazz and its kin.
+        let diminished = quality == 2 && self.vocabulary != Vocabulary::Jazz;
+        liked - if diminished { 0.8 } else { 0.0 }
+    }
+
+    /// How much a step from one class to another is liked.
+    pub(super) fn step(&self, before: usize, after: usize) -> f32 {
+        debug_assert!(before < CLASSES && after < CLASSES);
+        let up = (after % 12 + 12 - before % 12) % 12;
+        match self.vocabulary {
+            // Round the fifths.
+            Vocabulary::Jazz if up == 5 => 0.6,
+            Vocabulary::Triads | Vocabulary::Blues if matches!(up, 5 | 7) => 0.25,
+            Vocabulary::Open if matches!(up, 5 | 7 | 9) => 0.2,
+            Vocabulary::Power | Vocabulary::Modal if matches!(up, 2 | 10) => 0.3,
+            _ => 0.0,
+        }
+    }
+
+    /// How much more often than on lead sheets chords change, as a logarithm of odds.
+    pub(super) fn pace(&self, downbeat: bool) -> f32 {
+        match (self.vocabulary, downbeat) {
+            (Vocabulary::Modal, _) => -1.3,
+            (Vocabulary::Blues | Vocabulary::Power, false) => -0.6,
+            (Vocabulary::Jazz, false) => 0.3,
+            _ => 0.0,
+        }
+    }
+}

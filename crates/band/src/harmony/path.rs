@@ -1,0 +1,160 @@
+//! One chord class for each beat: the best path through what the model sees, what follows what, and where changes fall.
+
+use super::{
+    habits::Habits,
+    melody::Melody,
+    model::{CLASSES, model},
+};
+use crate::chance::Chance;
+
+/// How much the model's sight counts, and how much of what is common anyway is taken off it: without the second everything
+/// would be the tonic and the dominant.
+const SIGHT: f32 = 0.6;
+const COMMON: f32 = 0.5;
+/// How much what follows what counts.
+const FOLLOWS: f32 = 0.35;
+/// What a chord of rest gains where a phrase ends, and at the song's last note.
+const PHRASE_END: f32 = 0.8;
+const SONG_END: f32 = 6.0;
+
+/// What shapes the path besides the melody.
+pub(super) struct Wish<'a> {
+    pub(super) habits: &'a Habits,
+    /// 0..1.
+    pub(super) style_weight: f32,
+    /// 0..1.
+    pub(super) weirdness: f32,
+    /// 0 for the best path; more lets chance choose among good ones.
+    pub(super) variety: f32,
+    /// Length of a bar in seconds.
+    pub(super) bar_s: f32,
+    pub(super) seed: u64,
+}
+
+/// The class at each beat from `melody.first` on.
+pub(super) fn path(melody: &Melody, wish: &Wish<'_>) -> Vec<usize> {
+    let model = model();
+    let rows = melody.rows();
+    let beats: Vec<usize> = (melody.first..melody.positions.len()).collect();
+    let mut totals = [0.0f32; CLASSES];
+    let mut back: Vec<[u8; CLASSES]> = Vec::with_capacity(beats.len());
+    for (index, &beat) in beats.iter().enumerate() {
+        let gains = gains(melody, wish, &rows[beat], beat);
+        let change = change_log_odds(melody, wish, beat);
+        let stay = -(change.exp().ln_1p());
+        let go = change + stay;
+        let mut next = [0.0f32; CLASSES];
+        let mut from = [0u8; CLASSES];
+        for class in 0..CLASSES {
+            let mut best = (f32::NEG_INFINITY, class);
+            if index == 0 {
+                best.0 = 0.0;
+            } else {
+                for before in 0..CLASSES {
+                    let step = if before == class {
+                        stay
+                    } else {
+                        go + FOLLOWS * model.follows[before][class]
+                            + wish.style_weight * wish.habits.step(before, class)
+                    };
+                    if totals[before] + step > best.0 {
+                        best = (totals[before] + step, before);
+                    }
+                }
+            }
+            next[class] = best.0 + gains[class];
+            from[class] = best.1 as u8;
+        }
+        back.push(from);
+        totals = next;
+    }
+    let mut class = (0..CLASSES)
+        .max_by(|&a, &b| totals[a].total_cmp(&totals[b]))
+        .unwrap_or(0);
+    let mut path = vec![0; beats.len()];
+    for index in (0..beats.len()).rev() {
+        path[index] = class;
+        class = usize::from(back[index][class]);
+    }
+    path
+}
+
+/// What each class is worth at a beat.
+fn gains(
+    melody: &Melody,
+    wish: &Wish<'_>,
+    row: &[f32; super::windows::FEATURES],
+    beat: usize,
+) -> [f32; CLASSES] {
+    let model = model();
+    let seen = model.see(row);
+    // The singer decides less the more the style's habits do.
+    let sight = SIGHT * (1.15 - 0.3 * wish.style_weight);
+    let common = COMMON + 0.15 * (wish.weirdness - 0.5).max(0.0);
+    let mut chance = Chance::new(
+        wish.seed,
+        &[
+            91,
+            melody.signature(beat - bar_offset(melody, beat), 2 * melody.in_bar),
+        ],
+    );
+    let at_rest = beat >= melody.rest;
+    let ends = melody.ends.contains(&beat);
+    let mut gains: [f32; CLASSES] = std::array::from_fn(|class| {
+        let mut gain = sight * seen[class] - common * model.prior[class].ln()
+            + wish.style_weight * wish.habits.worth(class, melody.minor)
+            + minor_lean(class, melody.minor);
+        if wish.variety > 0.0 {
+            // Gumbel noise, the same wherever the same melody returns: a repeat stays a repeat.
+            let uniform = chance.unit().clamp(1e-6, 1.0 - 1e-6);
+            gain += wish.variety * -(-uniform.ln()).ln();
+        }
+        gain
+    });
+    let tonic = tonic_class(melody.minor);
+    let dominant = if melody.minor { 4 } else { 7 };
+    if at_rest {
+        gains[tonic] += SONG_END;
+    } else if ends {
+        gains[tonic] += PHRASE_END;
+        gains[dominant] += 0.6 * PHRASE_END;
+    }
+    gains
+}
+
+/// The chord of rest.
+pub(super) fn tonic_class(minor: bool) -> usize {
+    if minor { 12 + 9 } else { 0 }
+}
+
+/// Nearly all lead sheets are in major: in minor, the minor key's own chords are brought forward.
+fn minor_lean(class: usize, minor: bool) -> f32 {
+    if !minor {
+        return 0.0;
+    }
+    match class {
+        21 => 0.35,
+        14 => 0.25,
+        4 => 0.25,
+        5 | 7 => 0.1,
+        0 => -0.15,
+        _ => 0.0,
+    }
+}
+
+fn bar_offset(melody: &Melody, beat: usize) -> usize {
+    usize::from(melody.positions[beat]).min(beat)
+}
+
+/// Logarithm of the odds of a change at a beat: where lead sheets change, more often in slow bars, less in fast ones.
+fn change_log_odds(melody: &Melody, wish: &Wish<'_>, beat: usize) -> f32 {
+    let share = model().change(melody.in_bar, usize::from(melody.positions[beat]));
+    let pace = (wish.bar_s / 2.2).max(0.2).log2().clamp(-1.2, 1.2);
+    let downbeat = melody.positions[beat] == 0;
+    let within = if downbeat { 0.3 } else { 0.8 };
+    let mut odds = (share / (1.0 - share)).ln() + within * pace + wish.habits.pace(downbeat);
+    if beat > melody.rest {
+        odds -= 6.0;
+    }
+    odds
+}
