@@ -21,8 +21,18 @@
 //! * Unfinished tasks and callbacks that are owed survive every stop.
 //! * No address leads outside the data folder, and no source is fetched from a private address unless the config allows it.
 //!
+//! # What it adds
+//! Other vendors' clients pass over what they do not know, so record-info tells more than the contract asks for:
+//! * `mixAudioUrl` of a track: the accompaniment with the vocal, beside the accompaniment alone.
+//! * `facts` of a track: style, key, tempo, metre, chords with their times, instruments, loudness, and which tags were not
+//!   understood.
+//!
+//! Instant mode has neither. Title and tags stand in the files themselves, too. `GET /studio/bill` and [`read_bill`] give one
+//! row for every accepted POST. [`StudioConfig::misbehaviour`] has the studio go wrong on purpose.
+//!
 //! # What it refuses to do
-//! It binds no socket (the caller hands a listener over), reads no environment, and knows no vendor by name.
+//! It binds no socket (the caller hands a listener over), reads no environment, and offers none of the contract's neighbours
+//! (covers, extensions, stems): their paths answer 404 as any other that does not exist.
 //!
 //! # Limits
 //! JSON bodies 1 MB, base64 140 MB, multipart 200 MB, sources 100 MB within 30 s; 20 generations per 10 s and key (405 beyond);

@@ -71,6 +71,12 @@ impl Unfinished {
             .is_ok()
     }
 
+    /// Whether no place is taken.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
     /// Gives a place back.
     pub(crate) fn leave(&self) {
         self.count.fetch_sub(1, Ordering::AcqRel);

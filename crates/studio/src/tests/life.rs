@@ -23,6 +23,7 @@ async fn a_vocal_becomes_two_different_tracks() {
     let source = vocal();
     let mut body = request(&lab.upload("vocal.wav", source.clone()).await);
     body["callBackUrl"] = receiver.url.clone().into();
+    body["tags"] = "piano, calm, wobblecore".into();
     let task = lab.submit(&body).await;
     let early = lab.record_info(&task).await;
     assert_eq!(
@@ -56,7 +57,19 @@ async fn a_vocal_becomes_two_different_tracks() {
                 .fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
             assert!(peak > 0.01, "{address} is silent");
         }
-        sounds.push(lab.download(track["audioUrl"].as_str().unwrap()).await);
+        let facts = &track["facts"];
+        for name in ["key", "metre", "style"] {
+            assert!(facts[name].is_string(), "{name} of {facts}");
+        }
+        assert!(facts["tempo_bpm"].as_f64().unwrap() > 30.0);
+        assert!(!facts["chords"].as_array().unwrap().is_empty());
+        assert_eq!(facts["not_understood"], serde_json::json!(["wobblecore"]));
+        let file = lab.download(track["audioUrl"].as_str().unwrap()).await;
+        assert!(
+            file.windows(7).any(|window| window == b"Lullaby"),
+            "the file tells its title"
+        );
+        sounds.push(file);
         assert_eq!(track["prompt"], "[Instrumental]");
         assert_eq!(
             (&track["title"], &track["tags"]),

@@ -1,5 +1,6 @@
 //! Who is let in, what is refused, what is charged, and what a repeat costs.
 
+use std::io::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -236,4 +237,47 @@ async fn links_are_given_for_own_files_only() {
         lab.post("api/v1/common/download-url", &json!({})).await["code"],
         400
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_accepted_is_made_though_its_client_hangs_up() {
+    const REQUESTS: usize = 100;
+    let lab =
+        Lab::open(|config| (config.instant, config.queue_limit) = (false, REQUESTS + 1)).await;
+    let address = lab.studio.base_url().socket_addrs(|| None).unwrap()[0];
+    // A source that is not there: the task ends at once, without a sound.
+    let body = super::lab::request(&lab.url("files/uploads/stems/nothing.wav")).to_string();
+    let head = format!(
+        "POST /{SUBMIT} HTTP/1.1\r\nhost: studio\r\nuser-agent: tests\r\nauthorization: Bearer any\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let hang_up = tokio::task::spawn_blocking(move || {
+        for _ in 0..REQUESTS {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream
+                .write_all(format!("{head}{body}").as_bytes())
+                .unwrap();
+            stream.shutdown(std::net::Shutdown::Both).unwrap();
+        }
+    });
+    hang_up.await.unwrap();
+    // One that stays on the line comes behind most of them.
+    let last = lab
+        .submit(&super::lab::request(
+            &lab.url("files/uploads/stems/last.wav"),
+        ))
+        .await;
+    lab.finished(&last).await;
+    let ended = async || {
+        let shared = lab.shared();
+        let count = shared
+            .store
+            .read("count", crate::store::tasks::count_unfinished)
+            .await;
+        // Every task that was accepted is taken up, and every place is given back once.
+        count.unwrap() == 0 && shared.unfinished.is_empty()
+    };
+    tokio::time::timeout(super::lab::PATIENCE, lab.studio.wait_until(ended))
+        .await
+        .expect("what was accepted is made");
 }
