@@ -38,6 +38,7 @@ pub(crate) fn learn(sheets: &[Sheet]) -> String {
         }
         count_changes(sheet, &spans, &mut changes);
     }
+    let profiles = profiles(sheets);
     let share = |row: &[f64]| -> Vec<f64> {
         let sum: f64 = row.iter().sum();
         row.iter().map(|value| value / sum).collect()
@@ -71,6 +72,11 @@ pub(crate) fn learn(sheets: &[Sheet]) -> String {
     });
     [
         constant(
+            "Cost of each pitch class above the tonic, in major and in minor.",
+            "KEY_PROFILES",
+            &profiles,
+        ),
+        constant(
             "Cost of a quarter of a pitch class above the tonic, by chord.",
             "SUNG_OVER",
             &sung.collect::<Vec<_>>(),
@@ -87,6 +93,30 @@ pub(crate) fn learn(sheets: &[Sheet]) -> String {
         ),
     ]
     .join("\n")
+}
+
+/// How long each pitch class above the tonic is sung, in major and in minor, every song counting the same. A song whose last
+/// chord is its signature's relative minor is in minor.
+fn profiles(sheets: &[Sheet]) -> Vec<Vec<u8>> {
+    let mut sung = vec![vec![0.5f64; 12]; 2];
+    for sheet in sheets {
+        let sixth = (sheet.tonic + 9) % 12;
+        let minor = sheet
+            .chords
+            .last()
+            .is_some_and(|last| last.2 && last.1 == sixth);
+        let tonic = if minor { sixth } else { sheet.tonic };
+        let whole: i64 = sheet.notes.iter().map(|note| note.1).sum();
+        for note in &sheet.notes {
+            let class = (note.2 - tonic).rem_euclid(12) as usize;
+            sung[usize::from(minor)][class] += note.1 as f64 / whole as f64;
+        }
+    }
+    let costs = |row: &Vec<f64>| {
+        let sum: f64 = row.iter().sum();
+        row.iter().map(|value| cost(value / sum)).collect()
+    };
+    sung.iter().map(costs).collect()
 }
 
 /// The chords with their ends, changes to the same triad joined.

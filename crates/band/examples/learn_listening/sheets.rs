@@ -45,7 +45,7 @@ fn sheet(value: &Value) -> Option<Sheet> {
         .collect();
     notes.sort_unstable();
     notes.dedup_by_key(|note| note.0);
-    let chords = value["chords"]
+    let mut chords: Vec<(i64, i64, bool)> = value["chords"]
         .as_array()?
         .iter()
         .filter_map(|chord| {
@@ -55,11 +55,25 @@ fn sheet(value: &Value) -> Option<Sheet> {
         })
         .collect();
     let bar = signature.0 * TICKS * 4 / signature.1;
-    // Sheets whose bars do not all have the signature's length change metre, and teach nothing about one.
-    let even = value["bars"]
+    let bars: Vec<i64> = value["bars"]
         .as_array()?
         .iter()
-        .all(|one| ticks(&one[1]) == Some(bar));
+        .filter_map(|one| ticks(&one[0]))
+        .collect();
+    // The first bar may be a pickup: shorter than it says, the second one's start tells. Sheets whose other bars are uneven
+    // change metre, and teach nothing about one.
+    let even = bars
+        .iter()
+        .skip(1)
+        .zip(bars.iter().skip(2))
+        .all(|(a, b)| b - a == bar);
+    let late = bars.get(1)?.rem_euclid(bar);
+    for note in &mut notes {
+        note.0 += bar - late;
+    }
+    for chord in &mut chords {
+        chord.0 += bar - late;
+    }
     (even && !notes.is_empty()).then_some(Sheet {
         signature,
         tonic: (fifths * 7).rem_euclid(12),

@@ -28,6 +28,8 @@ pub(super) struct ChordModel {
     occurs: [f32; CHORDS],
     /// Log of how much likelier a pitch class above the tonic is over a chord than at large.
     sung: [[f32; 12]; CHORDS],
+    /// Log of how likely a pitch class above the tonic is at large.
+    at_large: [f32; 12],
 }
 
 impl ChordModel {
@@ -57,7 +59,19 @@ impl ChordModel {
             follows,
             occurs,
             sung,
+            at_large: at_large.map(f32::ln),
         }
+    }
+
+    /// How likely the notes are at all in the major key on `tonic` or its relative minor, in nats (negative).
+    pub(super) fn at_large(&self, notes: &[ScoreNote], tonic: u8, weight: f32) -> f32 {
+        notes
+            .iter()
+            .map(|note| {
+                let class = usize::from((note.class + 12 - tonic % 12) % 12);
+                note.ticks as f32 * weight * self.at_large[class]
+            })
+            .sum()
     }
 
     /// The gain in nats of hearing chords at all, with the bar lines `shift` ticks before where the notes have them.

@@ -23,7 +23,7 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
     let pitch = pitch_path::track(&frames, &levels, loud_db);
     let (tuning_cents, _clear) = tuning(&pitch, &vowelness(&frames.vowel_db));
     let notes = notes(&pitch, &levels, &frames.vowel_db, tuning_cents);
-    let key = key::key(&notes);
+    let mut key = key::key(&notes, None);
     let tonic = key.map_or(0, |(key, _)| key::signature(key));
     let (mut tempo_bpm, mut metre) = (tempo_bpm, metre);
     let mut beats = fallback::steady(0.0, duration_s, tempo_bpm, metre);
@@ -31,6 +31,7 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
         beats = grid::grid(&heard.notes, &heard.bar, heard.beat_s, duration_s);
         tempo_bpm = 60.0 / heard.beat_s;
         metre = heard.bar.metre;
+        key = key::key(&notes, Some(&heard.chords));
     }
     Analysis {
         duration_s,

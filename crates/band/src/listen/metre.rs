@@ -12,21 +12,12 @@ use crate::analysis::{Hints, Metre, Note};
 use super::{
     bars::{Bar, METRES, TICKS},
     chord_fit::{ChordModel, ScoreNote},
+    key::ChordEvidence,
     pointer::{Walk, tempi, walk},
 };
 
 /// Bands of quarter notes a minute that are walked apart, so that double and half tempo both get a hearing.
 const BANDS_BPM: [(f64, f64); 3] = [(54.0, 84.0), (80.0, 124.0), (118.0, 198.0)];
-
-/// What a metre costs before anything is heard, in nats.
-fn metre_cost(metre: Metre) -> f32 {
-    match metre {
-        Metre::FourFour => 0.0,
-        Metre::ThreeFour => 0.7,
-        Metre::TwoFour => 2.0,
-        Metre::SixEight => 1.5,
-    }
-}
 
 /// The middle of the tempi people sing at, in beats a minute, and its spread in octaves.
 fn usual_bpm(metre: Metre) -> (f64, f64) {
@@ -36,10 +27,15 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
     }
 }
 
-/// How much timing and rhythm, chords, and habits of tempo count.
-const RHYTHM_WEIGHT: f32 = 0.5;
-const CHORD_WEIGHT: f32 = 1.0;
-const HABIT_WEIGHT: f32 = 2.0;
+/// What speaks about a hypothesis, in the order of [`WEIGHTS`]: timing, rhythm, chords, tempo, return, phrases, and which of the
+/// four metres it is.
+pub(super) const FEATURES: usize = 10;
+
+/// How much each of them counts.
+pub(super) const WEIGHTS: [f32; FEATURES] = [0.2, 0.17, -0.6, 2.1, -0.75, 0.4, 3.2, 1.2, 1.2, 3.2];
+
+/// A rest this long opens a phrase.
+const PHRASE_GAP_S: f64 = 0.3;
 /// What it costs to go against a metre that the tags ask for.
 const AGAINST_HINT: f32 = 25.0;
 
@@ -51,6 +47,8 @@ pub(super) struct Heard {
     pub(super) notes: Vec<(i64, f64)>,
     /// Median length of a beat in seconds.
     pub(super) beat_s: f64,
+    /// What the chords say of each key, given these bars.
+    pub(super) chords: ChordEvidence,
     /// How sure the tempo is, 0..1.
     pub(super) sure_of_beats: f32,
     /// How sure metre and downbeats are, 0..1.
@@ -59,50 +57,24 @@ pub(super) struct Heard {
 
 /// One way to hear the notes.
 #[derive(Debug, Clone)]
-struct Hypothesis {
+pub(super) struct Hypothesis {
     /// Which metre and which walk.
-    metre: usize,
-    walk: usize,
-    shift: i64,
-    cost: f32,
-    beat_s: f64,
+    pub(super) metre: usize,
+    pub(super) walk: usize,
+    /// Ticks from the walk's bar lines back to the hypothesis's.
+    pub(super) shift: i64,
+    /// Length of a beat in seconds.
+    pub(super) beat_s: f64,
+    /// What speaks about it.
+    pub(super) features: [f32; FEATURES],
+    /// The sum, and what the tags say against it.
+    pub(super) cost: f32,
 }
 
 /// Hears metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than
 /// four notes.
 pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
-    if notes.len() < 4 {
-        return None;
-    }
-    let onsets: Vec<f64> = notes.iter().map(|note| note.onset_s).collect();
-    let model = ChordModel::new();
-    let mut walks: Vec<Walk> = Vec::new();
-    let mut found: Vec<Hypothesis> = Vec::new();
-    for (index, metre) in METRES.into_iter().enumerate() {
-        let bar = Bar::new(metre);
-        for band in BANDS_BPM {
-            let quarters = tempi(band.0, band.1);
-            let prior: Vec<f32> = quarters
-                .iter()
-                .map(|quarter_s| habit(*quarter_s, &bar, hints))
-                .collect();
-            let Some(walk) = walk(&onsets, &bar, &quarters, &prior) else {
-                continue;
-            };
-            try_shifts(
-                &walk,
-                walks.len(),
-                index,
-                &bar,
-                notes,
-                tonic,
-                &model,
-                hints,
-                &mut found,
-            );
-            walks.push(walk);
-        }
-    }
+    let (walks, mut found) = hypotheses(notes, tonic, hints)?;
     found.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     let best = found.first()?.clone();
     let rival = |differs: &dyn Fn(&Hypothesis) -> bool| {
@@ -115,18 +87,86 @@ pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
             && (other.metre != best.metre || other.shift != best.shift)
     });
     let walk = &walks[best.walk];
+    let onsets = notes.iter().map(|note| note.onset_s);
     let heard = (notes.len() as f32 / 16.0).min(1.0);
+    let bar = Bar::new(METRES[best.metre]);
     Some(Heard {
-        bar: Bar::new(METRES[best.metre]),
+        chords: chord_evidence(walk, &bar, &best, notes),
+        bar,
         notes: walk
             .ticks
             .iter()
-            .zip(&onsets)
-            .filter_map(|(tick, onset_s)| Some(((*tick)? + best.shift, *onset_s)))
+            .zip(onsets)
+            .filter_map(|(tick, onset_s)| Some(((*tick)? + best.shift, onset_s)))
             .collect(),
         beat_s: best.beat_s,
         sure_of_beats: sure_of_beats * heard,
         sure_of_metre: sure_of_metre.min(sure_of_beats.max(0.3)) * heard,
+    })
+}
+
+/// Every way to hear the notes.
+pub(super) fn hypotheses(
+    notes: &[Note],
+    tonic: u8,
+    hints: &Hints,
+) -> Option<(Vec<Walk>, Vec<Hypothesis>)> {
+    if notes.len() < 4 {
+        return None;
+    }
+    let onsets: Vec<f64> = notes.iter().map(|note| note.onset_s).collect();
+    let model = ChordModel::new();
+    let mut walks: Vec<Walk> = Vec::new();
+    let mut found: Vec<Hypothesis> = Vec::new();
+    for (metre, bar) in METRES.map(Bar::new).iter().enumerate() {
+        let against = match hints.metre {
+            Some(asked) if asked != bar.metre => AGAINST_HINT,
+            _ => 0.0,
+        };
+        for band in BANDS_BPM {
+            let quarters = tempi(band.0, band.1);
+            let prior: Vec<f32> = quarters
+                .iter()
+                .map(|quarter_s| habit(*quarter_s, bar, hints))
+                .collect();
+            let Some(walk) = walk(&onsets, bar, &quarters, &prior) else {
+                continue;
+            };
+            let trial = Trial::new(&walk, bar, notes);
+            let beat_s = trial.quarter_s * bar.beat as f64 / TICKS as f64;
+            // In 6/8 the walk may also have settled an eighth beside the beat.
+            let step = if bar.metre == Metre::SixEight { TICKS / 2 } else { bar.beat };
+            for shift in (0..bar.ticks / step).map(|steps| steps * step) {
+                let mut features = trial.features(shift, tonic, &model);
+                features[3] = habit(trial.quarter_s, bar, hints);
+                features[6 + metre] = 1.0;
+                let sum: f32 = features.iter().zip(WEIGHTS).map(|(a, b)| a * b).sum();
+                found.push(Hypothesis {
+                    metre,
+                    walk: walks.len(),
+                    shift,
+                    beat_s,
+                    features,
+                    cost: sum + against,
+                });
+            }
+            walks.push(walk);
+        }
+    }
+    Some((walks, found))
+}
+
+fn chord_evidence(walk: &Walk, bar: &Bar, best: &Hypothesis, notes: &[Note]) -> ChordEvidence {
+    let model = ChordModel::new();
+    let score = in_score_time(walk, notes);
+    let quarter_s = best.beat_s * TICKS as f64 / bar.beat as f64;
+    let weight = (quarter_s / 0.6) as f32 / TICKS as f32;
+    let sung_s: f64 = notes.iter().map(|note| note.offset_s - note.onset_s).sum();
+    std::array::from_fn(|tonic| {
+        let tonic = tonic as u8;
+        let nats = model.gain(&score, bar, best.shift, tonic, weight)
+            + model.at_large(&score, tonic, weight);
+        f64::from(nats) / sung_s.max(4.0)
     })
 }
 
@@ -142,51 +182,101 @@ fn habit(quarter_s: f64, bar: &Bar, hints: &Hints) -> f32 {
     cost as f32
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one step of `hear`, apart for its length"
-)]
-fn try_shifts(
-    walk: &Walk,
-    walk_index: usize,
-    metre: usize,
-    bar: &Bar,
-    notes: &[Note],
-    tonic: u8,
-    model: &ChordModel,
-    hints: &Hints,
-    found: &mut Vec<Hypothesis>,
-) {
-    let starts: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
-    let mut quarters = walk.quarter_s.clone();
-    let middle = quarters.len() / 2;
-    let (_, quarter_s, _) = quarters.select_nth_unstable_by(middle, f64::total_cmp);
-    let quarter_s = *quarter_s;
-    let score = in_score_time(walk, notes);
-    let against = match hints.metre {
-        Some(asked) if asked != bar.metre => AGAINST_HINT,
-        _ => 0.0,
-    };
-    let weight = (quarter_s / 0.6) as f32 / TICKS as f32;
-    for beat in 0..bar.beats() as i64 {
-        let shift = beat * bar.beat;
-        let shifted: Vec<i64> = starts.iter().map(|tick| tick + shift).collect();
-        let cost = RHYTHM_WEIGHT * (walk.timing_cost + bar.cost(&shifted))
-            - CHORD_WEIGHT * model.gain(&score, bar, shift, tonic, weight)
-            + HABIT_WEIGHT * (metre_cost(bar.metre) + habit(quarter_s, bar, hints))
-            + against;
-        found.push(Hypothesis {
-            metre,
-            walk: walk_index,
-            shift,
-            cost,
-            beat_s: quarter_s * bar.beat as f64 / TICKS as f64,
-        });
+/// A walk whose bar lines are tried out.
+struct Trial<'a> {
+    walk: &'a Walk,
+    bar: &'a Bar,
+    starts: Vec<i64>,
+    score: Vec<ScoreNote>,
+    phrases: Vec<i64>,
+    /// Median length of a quarter.
+    quarter_s: f64,
+}
+
+impl<'a> Trial<'a> {
+    fn new(walk: &'a Walk, bar: &'a Bar, notes: &[Note]) -> Self {
+        let mut quarters = walk.quarter_s.clone();
+        let middle = quarters.len() / 2;
+        let (_, quarter_s, _) = quarters.select_nth_unstable_by(middle, f64::total_cmp);
+        let opens =
+            |at: usize| at == 0 || notes[at].onset_s - notes[at - 1].offset_s > PHRASE_GAP_S;
+        Self {
+            quarter_s: *quarter_s,
+            starts: walk.ticks.iter().flatten().copied().collect(),
+            score: in_score_time(walk, notes),
+            phrases: (0..notes.len())
+                .filter(|at| opens(*at))
+                .filter_map(|at| walk.ticks[at])
+                .collect(),
+            walk,
+            bar,
+        }
+    }
+
+    fn features(&self, shift: i64, tonic: u8, model: &ChordModel) -> [f32; FEATURES] {
+        let shifted: Vec<i64> = self.starts.iter().map(|tick| tick + shift).collect();
+        let weight = (self.quarter_s / 0.6) as f32 / TICKS as f32;
+        let mut features = [0.0; FEATURES];
+        features[0] = self.walk.timing_cost;
+        features[1] = self.bar.cost(&shifted);
+        features[2] = model.gain(&self.score, self.bar, shift, tonic, weight);
+        features[4] = self.returns();
+        features[5] = self.phrase_spread(shift);
+        features
+    }
+
+    /// How much more the melody resembles itself whole bars on than at the distances around, summed over its notes.
+    fn returns(&self) -> f32 {
+        let (Some(first), Some(last)) = (self.score.first(), self.score.last()) else {
+            return 0.0;
+        };
+        // One cell a half beat: the pitch class that starts there or sounds on.
+        let cell = self.bar.beat / 2;
+        let cells = ((last.tick + last.ticks - first.tick) / cell + 2).clamp(0, 40_000) as usize;
+        let mut line = vec![(u8::MAX, false); cells];
+        for note in &self.score {
+            let from = ((note.tick - first.tick + cell / 2) / cell) as usize;
+            let to = (from + ((note.ticks + cell / 2) / cell).max(1) as usize).min(cells);
+            for (at, slot) in line[from.min(to)..to].iter_mut().enumerate() {
+                *slot = (note.class, at == 0);
+            }
+        }
+        let alike = |lag: usize| -> f32 {
+            let same = line
+                .iter()
+                .zip(line.get(lag..).unwrap_or(&[]))
+                .filter(|((a, a_starts), (b, b_starts))| {
+                    *a != u8::MAX && *b != u8::MAX && (a == b) && (a_starts == b_starts)
+                })
+                .count();
+            same as f32 / cells.saturating_sub(lag).max(16) as f32
+        };
+        let bar = (self.bar.ticks / cell) as usize;
+        let at_bars = [2, 4, 8].map(|bars| alike(bars * bar));
+        let between = [3, 5, 6, 7].map(|parts| alike(parts * bar / 2 + usize::from(parts == 6)));
+        let best = at_bars.iter().copied().fold(0.0, f32::max);
+        let other = between.iter().sum::<f32>() / 4.0;
+        (best - other) * 10.0
+    }
+
+    /// How unevenly over the bar phrases start: nats that telling their beats takes.
+    fn phrase_spread(&self, shift: i64) -> f32 {
+        let beats = self.bar.beats();
+        let mut counts = vec![0.5f32; beats];
+        for tick in &self.phrases {
+            let beat = (tick + shift).rem_euclid(self.bar.ticks) / self.bar.beat;
+            counts[beat as usize] += 1.0;
+        }
+        let sum: f32 = counts.iter().sum();
+        counts
+            .iter()
+            .map(|count| -(count - 0.5) * (count / sum * beats as f32).ln())
+            .sum()
     }
 }
 
 /// The notes in ticks.
-fn in_score_time(walk: &Walk, notes: &[Note]) -> Vec<ScoreNote> {
+pub(super) fn in_score_time(walk: &Walk, notes: &[Note]) -> Vec<ScoreNote> {
     walk.ticks
         .iter()
         .zip(notes)
