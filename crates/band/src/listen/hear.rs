@@ -2,46 +2,155 @@
 
 use backline_audio::{Audio, loudness};
 
-use crate::analysis::{Analysis, Confidence, Hints, Section, SectionKind, Span};
+use crate::analysis::{
+    Analysis, Confidence, Hints, Note, PITCH_HOP_S, PitchFrame, Section, SectionKind, Span,
+};
 
 use super::{
-    fallback, grid, key, metre,
+    fallback, grid, key,
+    metre::{self, Heard},
     notes::{notes, vowelness},
+    phrases::phrases,
     pitch::candidates,
-    pitch_path, sound,
-    tuning::tuning,
+    pitch_path,
+    sections::sections,
+    sound::{FLOOR_DB, levels, one_channel, quantile},
+    tuning::{semitones, tuning},
 };
+
+/// A vocal whose loud frames are below this is silence, in dBFS.
+const SILENCE_DB: f32 = -70.0;
+/// Frames this far below the loud ones are not looked into, in dB.
+const GATE_DB: f32 = 45.0;
+/// Fewer notes than this make no song to follow.
+const FEWEST_NOTES: usize = 4;
+/// Confidences below this are worth a word to the user.
+const UNSURE: f32 = 0.25;
 
 /// Listens to a vocal. Never fails: what could not be found stands in the remarks, and something musical takes its place.
 pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
-    let duration_s = vocal.duration_s();
-    let (tempo_bpm, metre) = fallback::assumed(hints);
-    let samples = sound::one_channel(vocal);
-    let levels = sound::levels(&samples);
-    let loud_db = sound::quantile(&levels, 0.95).unwrap_or(sound::FLOOR_DB);
-    let frames = candidates(&samples, &levels, (loud_db - 45.0).max(-75.0));
-    let pitch = pitch_path::track(&frames, &levels, loud_db);
-    let (tuning_cents, _clear) = tuning(&pitch, &vowelness(&frames.vowel_db));
-    let notes = notes(&pitch, &levels, &frames.vowel_db, tuning_cents);
-    let mut key = key::key(&notes, None);
-    let tonic = key.map_or(0, |(key, _)| key::signature(key));
-    let (mut tempo_bpm, mut metre) = (tempo_bpm, metre);
-    let mut beats = fallback::steady(0.0, duration_s, tempo_bpm, metre);
-    if let Some(heard) = metre::hear(&notes, tonic, hints) {
-        beats = grid::grid(&heard.notes, &heard.bar, heard.beat_s, duration_s);
-        tempo_bpm = 60.0 / heard.beat_s;
-        metre = heard.bar.metre;
-        key = key::key(&notes, Some(&heard.chords));
+    let samples = one_channel(vocal);
+    let levels = levels(&samples);
+    let loud_db = quantile(&levels, 0.95).unwrap_or(FLOOR_DB);
+    if loud_db < SILENCE_DB {
+        let remark = if vocal.frames() > 0 && samples.is_empty() {
+            format!(
+                "the vocal's rate of {} Hz is none that listening works at",
+                vocal.rate_hz
+            )
+        } else {
+            "the vocal is silent".to_owned()
+        };
+        return unsung(vocal, hints, Vec::new(), remark);
     }
+    let frames = candidates(&samples, &levels, loud_db - GATE_DB);
+    let pitch = pitch_path::track(&frames, &levels, loud_db);
+    let (tuning_cents, clear) = tuning(&pitch, &vowelness(&frames.vowel_db));
+    let notes = notes(&pitch, &levels, &frames.vowel_db, tuning_cents);
+    let steady = steadiness(&pitch, &notes, tuning_cents);
+    let Some(first_key) = key::key(&notes, None).filter(|_| notes.len() >= FEWEST_NOTES) else {
+        let remark = match notes.len() {
+            0 => "no pitched singing was found".to_owned(),
+            count => format!("only {count} sung notes were found, too few to follow"),
+        };
+        let mut analysis = unsung(vocal, hints, pitch, remark);
+        if let Some((key, _)) = key::key(&notes, None) {
+            analysis.key = key;
+        }
+        analysis.phrases = phrases(&notes);
+        analysis.notes = notes;
+        analysis.tuning_cents = tuning_cents;
+        return analysis;
+    };
+    let heard = metre::hear(&notes, key::signature(first_key.0), hints);
+    let key = heard
+        .as_ref()
+        .and_then(|heard| key::key(&notes, Some(&heard.chords)))
+        .unwrap_or(first_key);
+    let sure_of_pitch = (steady * (0.6 + 0.4 * clear)).clamp(0.0, 1.0);
+    finish(
+        vocal,
+        hints,
+        pitch,
+        notes,
+        tuning_cents,
+        heard,
+        key,
+        sure_of_pitch,
+    )
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "it gathers what all the steps found, in one place"
+)]
+fn finish(
+    vocal: &Audio,
+    hints: &Hints,
+    pitch: Vec<PitchFrame>,
+    notes: Vec<Note>,
+    tuning_cents: f32,
+    heard: Option<Heard>,
+    (key, sure_of_key): (crate::analysis::Key, f32),
+    sure_of_pitch: f32,
+) -> Analysis {
+    let duration_s = vocal.duration_s();
+    let (mut tempo_bpm, mut metre) = fallback::assumed(hints);
+    let mut beats = Vec::new();
+    let mut confidence = Confidence {
+        pitch: sure_of_pitch,
+        beats: 0.0,
+        metre: 0.0,
+        key: sure_of_key * (0.4 + 0.6 * sure_of_pitch),
+    };
+    if let Some(heard) = heard {
+        beats = grid::grid(&heard.notes, &heard.bar, heard.beat_s, duration_s);
+        metre = heard.bar.metre;
+        tempo_bpm = median_bpm(&beats).unwrap_or(60.0 / heard.beat_s);
+        confidence.beats = heard.sure_of_beats * (0.4 + 0.6 * sure_of_pitch);
+        confidence.metre = heard.sure_of_metre * (0.4 + 0.6 * sure_of_pitch);
+    }
+    if beats.len() < 2 {
+        let start_s = notes.first().map_or(0.0, |note| note.onset_s);
+        beats = fallback::steady(start_s, duration_s, tempo_bpm, metre);
+    }
+    let phrases = phrases(&notes);
     Analysis {
         duration_s,
         tuning_cents,
+        tempo_bpm,
+        metre,
+        key,
+        sections: sections(&notes, &beats, &phrases, duration_s),
+        phrases,
+        loudness_lufs: loudness(vocal).integrated_lufs,
+        remarks: remarks(&confidence, tuning_cents),
+        confidence,
         pitch,
         notes,
         beats,
+    }
+}
+
+/// What is made of a vocal that nobody sings in.
+fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: String) -> Analysis {
+    let duration_s = vocal.duration_s();
+    let (tempo_bpm, metre) = fallback::assumed(hints);
+    let frames = (duration_s / PITCH_HOP_S).ceil() as usize;
+    let unvoiced = PitchFrame {
+        hz: 0.0,
+        voicing: 0.0,
+    };
+    pitch.resize(pitch.len().max(frames), unvoiced);
+    Analysis {
+        duration_s,
+        tuning_cents: 0.0,
+        pitch,
+        notes: Vec::new(),
+        beats: fallback::steady(0.0, duration_s, tempo_bpm, metre),
         tempo_bpm,
         metre,
-        key: key.map_or(fallback::KEY, |(key, _)| key),
+        key: fallback::KEY,
         phrases: Vec::new(),
         sections: vec![Section {
             span: Span {
@@ -58,6 +167,67 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
             metre: 0.0,
             key: 0.0,
         },
-        remarks: vec!["no pitched singing was found: the band plays at a steady tempo".to_owned()],
+        remarks: vec![format!(
+            "{remark}: the band plays steadily at {tempo_bpm:.0} beats a minute, in a key of its own choice"
+        )],
     }
+}
+
+/// The share of a note's frames that lie near its pitch, over all notes: high for singing, low for speech.
+fn steadiness(pitch: &[PitchFrame], notes: &[Note], tuning_cents: f32) -> f32 {
+    let (mut near, mut all) = (0usize, 0usize);
+    for note in notes {
+        let from = ((note.onset_s / PITCH_HOP_S) as usize + 3).min(pitch.len());
+        let to = ((note.offset_s / PITCH_HOP_S) as usize).clamp(from, pitch.len());
+        for frame in pitch[from..to].iter().filter(|frame| frame.hz > 0.0) {
+            let off = semitones(frame.hz) - tuning_cents / 100.0 - f32::from(note.midi);
+            near += usize::from(off.abs() < 0.5);
+            all += 1;
+        }
+    }
+    near as f32 / all.max(1) as f32
+}
+
+fn median_bpm(beats: &[crate::analysis::Beat]) -> Option<f64> {
+    let mut steps: Vec<f64> = beats
+        .windows(2)
+        .map(|pair| pair[1].time_s - pair[0].time_s)
+        .collect();
+    if steps.is_empty() {
+        return None;
+    }
+    let middle = steps.len() / 2;
+    let (_, step_s, _) = steps.select_nth_unstable_by(middle, f64::total_cmp);
+    Some(60.0 / *step_s)
+}
+
+fn remarks(confidence: &Confidence, tuning_cents: f32) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if confidence.pitch < 0.6 {
+        remarks.push(
+            "the voice holds few pitches, as in speech or rap: the notes, the key and the chords are a guess".to_owned(),
+        );
+    }
+    if confidence.beats < UNSURE {
+        remarks.push(
+            "the tempo is uncertain: a tempo in the tags (\"92 bpm\") would settle it".to_owned(),
+        );
+    }
+    if confidence.metre < UNSURE {
+        remarks.push(
+            "where the bars begin is uncertain: a metre in the tags (\"waltz\", \"4/4\") may help"
+                .to_owned(),
+        );
+    }
+    if confidence.key < UNSURE {
+        remarks.push("the key is uncertain: another one fits nearly as well".to_owned());
+    }
+    if tuning_cents.abs() > 20.0 {
+        let side = if tuning_cents > 0.0 { "above" } else { "below" };
+        remarks.push(format!(
+            "the singer's tuning lies {:.0} cents {side} A = 440 Hz; the band plays at 440",
+            tuning_cents.abs()
+        ));
+    }
+    remarks
 }

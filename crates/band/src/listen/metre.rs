@@ -135,7 +135,11 @@ pub(super) fn hypotheses(
             let trial = Trial::new(&walk, bar, notes);
             let beat_s = trial.quarter_s * bar.beat as f64 / TICKS as f64;
             // In 6/8 the walk may also have settled an eighth beside the beat.
-            let step = if bar.metre == Metre::SixEight { TICKS / 2 } else { bar.beat };
+            let step = if bar.metre == Metre::SixEight {
+                TICKS / 2
+            } else {
+                bar.beat
+            };
             for shift in (0..bar.ticks / step).map(|steps| steps * step) {
                 let mut features = trial.features(shift, tonic, &model);
                 features[3] = habit(trial.quarter_s, bar, hints);
