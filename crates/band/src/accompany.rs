@@ -258,7 +258,7 @@ fn one_take(
         vocabulary: style.vocabulary(),
         weirdness: request.weirdness_constraint,
         style_weight: request.style_weight,
-        variety: if take == 0 { 0.0 } else { 0.5 },
+        variety: if take == 0 { 0.0 } else { 0.65 },
     };
     let chords = harmonise(analysis, &harmony, seed);
     let settings = Settings {

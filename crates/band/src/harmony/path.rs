@@ -9,10 +9,12 @@ use crate::chance::Chance;
 
 /// How much the model's sight counts, and how much of what is common anyway is taken off it: without the second everything
 /// would be the tonic and the dominant.
-const SIGHT: f32 = 0.6;
-const COMMON: f32 = 0.5;
+const SIGHT: f32 = 1.0;
+const COMMON: f32 = 0.55;
 /// How much what follows what counts.
-const FOLLOWS: f32 = 0.35;
+const FOLLOWS: f32 = 0.7;
+/// How much more readily chords change than one by one they do on lead sheets, as a logarithm of odds.
+const EAGER: f32 = 0.6;
 /// What a chord of rest gains where a phrase ends, and at the song's last note.
 const PHRASE_END: f32 = 0.8;
 const SONG_END: f32 = 6.0;
@@ -107,7 +109,7 @@ fn gains(
         if wish.variety > 0.0 {
             // Gumbel noise, the same wherever the same melody returns: a repeat stays a repeat.
             let uniform = chance.unit().clamp(1e-6, 1.0 - 1e-6);
-            gain += wish.variety * -(-uniform.ln()).ln();
+            gain += 0.7 * wish.variety * -(-uniform.ln()).ln();
         }
         gain
     });
@@ -152,7 +154,8 @@ fn change_log_odds(melody: &Melody, wish: &Wish<'_>, beat: usize) -> f32 {
     let pace = (wish.bar_s / 2.2).max(0.2).log2().clamp(-1.2, 1.2);
     let downbeat = melody.positions[beat] == 0;
     let within = if downbeat { 0.3 } else { 0.8 };
-    let mut odds = (share / (1.0 - share)).ln() + within * pace + wish.habits.pace(downbeat);
+    let mut odds =
+        EAGER + (share / (1.0 - share)).ln() + within * pace + wish.habits.pace(downbeat);
     if beat > melody.rest {
         odds -= 6.0;
     }
