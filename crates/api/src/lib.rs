@@ -50,14 +50,16 @@ pub use callback::{
 };
 #[cfg(feature = "client")]
 pub use client::{
-    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, SubmitOutcome,
-    UploadName, UploadSource,
+    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, SubmitOutcome, Tape,
+    TapeError, UploadName, UploadSource,
 };
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};
 pub use key::{ApiKey, InvalidKey};
 pub use profile::{AnswerClass, Polling, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};
+#[cfg(feature = "client")]
+pub(crate) use redact::redact_addresses;
 pub use redact::{redact_text, redact_url};
 pub use settings::{VocalGender, Weight, WeightError};
 pub use submit::{SubmitAnswer, SubmitRequest, Submitted};

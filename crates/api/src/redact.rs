@@ -25,8 +25,8 @@ pub fn redact_url(url: &str) -> String {
     format!("{scheme}{host}{path}{query}")
 }
 
-/// `text` with every web address in it redacted, control characters blanked, and cut to 300 characters: fit for a log.
-pub fn redact_text(text: &str) -> String {
+/// `text` with every web address in it redacted.
+pub(crate) fn redact_addresses(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = find_address(rest) {
@@ -43,6 +43,12 @@ pub fn redact_text(text: &str) -> String {
         rest = &address[end..];
     }
     out.push_str(rest);
+    out
+}
+
+/// `text` with every web address in it redacted, control characters blanked, and cut to 300 characters: fit for a log.
+pub fn redact_text(text: &str) -> String {
+    let out = redact_addresses(text);
     let blanked = |c: char| if c.is_control() { ' ' } else { c };
     match out.char_indices().nth(MESSAGE_CHARS) {
         Some((cut, _)) => out[..cut].chars().map(blanked).chain(['…']).collect(),

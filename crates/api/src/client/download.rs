@@ -110,8 +110,8 @@ impl Client {
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        request
-            .send()
+        let name = format!("{} from {from}", call.text());
+        self.send(name, request)
             .await
             .map_err(|error| self.failure(call, error))
     }

@@ -56,6 +56,8 @@ pub enum CallErrorKind {
     },
     /// The vendor has no such call.
     Unsupported,
+    /// The tape that answers instead of the vendor has no answer to it.
+    NotOnTape,
 }
 
 impl CallError {
@@ -76,7 +78,8 @@ impl CallError {
             | CallErrorKind::TooLarge { .. }
             | CallErrorKind::Forbidden { .. }
             | CallErrorKind::File { .. }
-            | CallErrorKind::Unsupported => AnswerClass::RefusedJob,
+            | CallErrorKind::Unsupported
+            | CallErrorKind::NotOnTape => AnswerClass::RefusedJob,
         }
     }
 
@@ -126,6 +129,7 @@ impl fmt::Display for CallError {
                 f.write_str(reason)
             }
             CallErrorKind::Unsupported => f.write_str("this provider has no such call"),
+            CallErrorKind::NotOnTape => f.write_str("the tape has no answer to it"),
         }
     }
 }

@@ -13,6 +13,9 @@ mod download;
 mod error;
 mod guard;
 mod submit;
+mod tape;
+#[cfg(test)]
+mod tape_tests;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -27,6 +30,8 @@ use url::Url;
 pub use self::download::Download;
 pub use self::error::{CallError, CallErrorKind, ClientError};
 pub use self::submit::SubmitOutcome;
+use self::tape::SendError;
+pub use self::tape::{Tape, TapeError};
 pub use self::upload::{UploadName, UploadSource};
 use crate::{ApiKey, Profile, Refusal, TaskId, TaskView, read_credits};
 
@@ -71,6 +76,7 @@ pub struct Client {
     api: reqwest::Client,
     files: reqwest::Client,
     guard: guard::Guard,
+    tape: Option<Tape>,
 }
 
 /// How long an idle connection is kept for the next call. Common servers hang up after five seconds or later; a submission on a
@@ -128,7 +134,15 @@ impl Client {
             key,
             options,
             guard,
+            tape: None,
         })
+    }
+
+    /// The same client, whose exchanges are kept on `tape`, or answered from it without a network.
+    pub fn with_tape(mut self, tape: Tape) -> Self {
+        tape.hide(self.key.expose());
+        self.tape = Some(tape);
+        self
     }
 
     /// The provider's profile.
@@ -201,8 +215,21 @@ impl Client {
         call: &Call,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, CallError> {
-        let sent = request.timeout(self.options.call_timeout).send().await;
+        let request = request.timeout(self.options.call_timeout);
+        let sent = self.send(call.text(), request).await;
         sent.map_err(|error| self.failure(call, error))
+    }
+
+    /// Sends a request; `call` is what a tape finds it by.
+    async fn send(
+        &self,
+        call: String,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Response, SendError> {
+        match &self.tape {
+            None => request.send().await.map_err(SendError::Http),
+            Some(tape) => tape.send(call, request).await,
+        }
     }
 
     /// Reads an answer of the contract by `read`.
@@ -233,8 +260,18 @@ impl Client {
         })
     }
 
-    /// What an error of the HTTP library means.
-    fn failure(&self, call: &Call, error: reqwest::Error) -> CallError {
+    /// What it means that a request has no answer.
+    fn failure(&self, call: &Call, error: SendError) -> CallError {
+        let error = match error {
+            SendError::Http(error) => error,
+            SendError::Replayed { not_sent, reason } => {
+                return call.error(match not_sent {
+                    true => CallErrorKind::NotSent { reason },
+                    false => CallErrorKind::Broken { reason },
+                });
+            }
+            SendError::NotOnTape => return call.error(CallErrorKind::NotOnTape),
+        };
         let not_sent = answer::was_not_sent(&error);
         let forbidden = answer::forbidden(&error);
         let reason = self.scrub(&answer::reason(error));
@@ -258,6 +295,11 @@ struct Call {
 }
 
 impl Call {
+    /// The call in words: what a tape finds its answer by.
+    fn text(&self) -> String {
+        format!("{} {}", self.operation, self.subject)
+    }
+
     fn error(&self, kind: CallErrorKind) -> CallError {
         CallError {
             operation: self.operation,

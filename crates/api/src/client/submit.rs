@@ -2,7 +2,10 @@
 //!
 //! It is made once. Whatever is not proved to be unsent, refused or accepted is in doubt.
 
+use super::tape::{SUBMISSION, SendError};
 use super::{Call, Client, answer, endpoint};
+use sha2::{Digest, Sha256};
+
 use crate::{AnswerClass, SubmitAnswer, SubmitRequest, TaskId};
 
 /// What became of a submission.
@@ -37,17 +40,33 @@ impl Client {
     /// Submits `request`, once. `token` travels as `Idempotency-Key`: vendors without such a promise ignore it.
     pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
         let url = endpoint(&self.profile.base_url, &self.profile.submit_path);
+        if let Some(tape) = &self.tape {
+            tape.hide(token);
+        }
         let sent = self
             .api
             .post(url)
             .header("Idempotency-Key", token)
             .json(request)
-            .timeout(self.options.call_timeout)
-            .send()
-            .await;
-        let response = match sent {
+            .timeout(self.options.call_timeout);
+        let response = match self.send(request.name(), sent).await {
             Ok(response) => response,
-            Err(error) => {
+            Err(SendError::NotOnTape) => {
+                return SubmitOutcome::Refused {
+                    class: AnswerClass::RefusedJob,
+                    code: None,
+                    message: "the tape has no answer to this submission: the manifest means something else than when it was recorded".to_owned(),
+                    retry_after_ms: None,
+                };
+            }
+            Err(SendError::Replayed { not_sent, reason }) => {
+                return if not_sent {
+                    SubmitOutcome::NotSent { reason }
+                } else {
+                    SubmitOutcome::InDoubt { reason }
+                };
+            }
+            Err(SendError::Http(error)) => {
                 let not_sent = answer::was_not_sent(&error);
                 let reason = self.hide(&answer::reason(error), token);
                 return if not_sent {
@@ -94,6 +113,23 @@ impl Client {
         } else {
             text.replace(token, "[token]")
         }
+    }
+}
+
+impl SubmitRequest {
+    /// What a tape finds the answer by: everything that is asked for, without the addresses, which differ each time.
+    fn name(&self) -> String {
+        let bare = Self {
+            upload_url: String::new(),
+            call_back_url: String::new(),
+            ..self.clone()
+        };
+        let body = serde_json::to_vec(&bare).unwrap_or_default();
+        let hash: String = Sha256::digest(&body)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("{SUBMISSION}{hash}")
     }
 }
 

@@ -9,6 +9,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Body, RequestBuilder};
 use serde_json::json;
 
+use super::tape::SendError;
 use super::{Call, CallError, CallErrorKind, Client, endpoint};
 use crate::{Uploaded, redact_url};
 
@@ -65,7 +66,7 @@ impl Client {
         let part = part
             .file_name(name.file_name.clone())
             .mime_str(mime)
-            .map_err(|error| self.failure(&call, error))?;
+            .map_err(|error| self.failure(&call, SendError::Http(error)))?;
         // The names go first, so that a host that streams knows where the file belongs when it comes.
         let form = Form::new()
             .text("uploadPath", name.folder.clone())
@@ -126,7 +127,8 @@ impl Client {
     }
 
     async fn upload(&self, call: &Call, request: RequestBuilder) -> Result<Uploaded, CallError> {
-        let sent = request.timeout(self.options.upload_timeout).send().await;
+        let request = request.timeout(self.options.upload_timeout);
+        let sent = self.send(call.text(), request).await;
         let response = sent.map_err(|error| self.failure(call, error))?;
         let data = self
             .understand(call, response, |status, body| {
