@@ -277,11 +277,12 @@ pub(crate) struct ReportArgs {
 }
 
 fn report_kind(text: &str) -> Result<ReportKind, String> {
-    match text {
-        "csv" => Ok(ReportKind::Csv),
-        "json" => Ok(ReportKind::Json),
-        _ => Err("the reports are csv and json".to_owned()),
-    }
+    ReportKind::of_word(text).ok_or_else(|| {
+        format!(
+            "the reports are {}",
+            ReportKind::ALL.map(ReportKind::word).join(", ")
+        )
+    })
 }
 
 /// Say what became of a job in doubt

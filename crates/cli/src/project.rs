@@ -19,6 +19,9 @@ use crate::failure::{Failure, Kind, invalid};
 /// Where a project keeps its ledger.
 const LEDGER: &str = ".backline/ledger.sqlite3";
 
+/// What was measured of sound files, beside the ledger; may be deleted at any time.
+const SOUND: &str = "sound";
+
 /// Most names offered where a manifest is not found.
 const MAX_OFFERED: usize = 5;
 
@@ -167,15 +170,24 @@ impl ChosenRun {
     }
 }
 
-/// Where a run's manifest lies.
-pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, Failure> {
-    let recorded = Path::new(&run.manifest);
-    let project = if ledger.path().ends_with(LEDGER) {
+/// The project's folder, where the ledger lies in one.
+pub(crate) fn project_of(ledger: &Ledger) -> Option<&Path> {
+    if ledger.path().ends_with(LEDGER) {
         ledger.path().ancestors().nth(2)
     } else {
         None
-    };
-    match project {
+    }
+}
+
+/// Where what was measured of sound files is kept: beside the ledger.
+pub(crate) fn sound_cache(ledger: &Path) -> Option<PathBuf> {
+    ledger.parent().map(|folder| folder.join(SOUND))
+}
+
+/// Where a run's manifest lies.
+pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, Failure> {
+    let recorded = Path::new(&run.manifest);
+    match project_of(ledger) {
         Some(project) => Ok(project.join(recorded)),
         None if recorded.is_absolute() => Ok(recorded.to_owned()),
         None => Err(Failure::said(

@@ -195,6 +195,19 @@ pub enum StemSource {
     Url(Url),
 }
 
+impl StemSource {
+    /// The content's hash, or the address's: tells two recordings apart.
+    pub fn fingerprint(&self) -> String {
+        match self {
+            Self::File(file) => blake3::Hash::from_bytes(file.hash).to_hex()[..16].to_owned(),
+            Self::Url(url) => format!(
+                "url:{}",
+                &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]
+            ),
+        }
+    }
+}
+
 /// A stem's file, as it was when the plan was made.
 #[derive(Debug, Clone)]
 pub struct StemFile {
@@ -271,4 +284,41 @@ pub enum ReportKind {
     Csv,
     /// `summary.json`: everything.
     Json,
+    /// `index.html`: a page to listen, compare and choose.
+    Html,
+    /// `junit.xml`: a job is a test case.
+    Junit,
+    /// `summary.md`: a CI step's summary.
+    Markdown,
+    /// `events.jsonl`: an event a line.
+    Jsonl,
+}
+
+impl ReportKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Csv,
+        Self::Json,
+        Self::Html,
+        Self::Junit,
+        Self::Markdown,
+        Self::Jsonl,
+    ];
+
+    /// The word that manifests and arguments use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Html => "html",
+            Self::Junit => "junit",
+            Self::Markdown => "markdown",
+            Self::Jsonl => "jsonl",
+        }
+    }
+
+    /// The report of that word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }

@@ -124,6 +124,19 @@ pub struct PlannedRow {
     pub take: u32,
     /// What was to be sent.
     pub settings: Settings,
+    /// The stem's recording.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recording: Option<Recording>,
+}
+
+/// A stem's recording, as a run found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Its [fingerprint](crate::plan::StemSource::fingerprint).
+    pub fingerprint: String,
+    /// Its file, written as a [kept file's](crate::event::KeptFile::path) is; none for one with an address.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<String>,
 }
 
 /// Events that become durable together.

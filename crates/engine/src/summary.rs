@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks};
 use crate::machine::{Job, Phase};
 use crate::plan::Settings;
-use crate::store::{RunHeader, Store, StoreError};
+use crate::store::{Recording, RunHeader, Store, StoreError};
 
 /// The format's version, written into every JSON summary.
 pub const SUMMARY_VERSION: u32 = 1;
@@ -106,6 +106,8 @@ pub struct JobSummary {
     pub error: Option<String>,
     /// What was sent.
     pub settings: Settings,
+    /// The stem's recording, where the run recorded it.
+    pub recording: Option<Recording>,
     /// Tasks that were bought for it beside the one it follows.
     pub other_tasks: Vec<String>,
     /// Its tracks.
@@ -241,6 +243,7 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
             error_code: error(job).and_then(|(code, _)| code),
             error: error(job).map(|(_, message)| message),
             settings: row.settings,
+            recording: row.recording,
             other_tasks: job.others.iter().map(|task| task.id.to_string()).collect(),
             tracks: tracks(job, run.retention_days),
         };

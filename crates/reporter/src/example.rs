@@ -1,28 +1,30 @@
-//! One run of five jobs, told to every sink and written in every report of the tests.
+//! One run of five jobs, told to every sink and written in every report of the tests; and a large one, for benchmarks and the browser.
+
+#![expect(clippy::unwrap_used, reason = "of use to tests and benchmarks only")]
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use backline_engine::event::{Record, RunId};
+use backline_engine::event::{KeptFile, Record, RunId};
 use backline_engine::machine::{Job, Step};
 use backline_engine::plan::JobKey;
 use backline_engine::store::{Batch, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
-use backline_engine::summary::{Summary, summarise};
+use backline_engine::summary::{Summary, Totals, summarise};
 use serde_json::{Value, json};
 
 use crate::console::{Ending, PlanFacts, Sink};
-use crate::write::ReportError;
+use crate::write::{Material, ReportError};
 
 /// The secret that stands in the records and must stand nowhere else.
-pub(crate) const TOKEN: &str = "s3cr3t";
+pub const TOKEN: &str = "s3cr3t";
 
 /// 2026-01-05T12:00:00Z.
 const NOON_MS: i64 = 1_767_614_400_000;
 
 /// A plan, what the ledger knew of it before the run, and the run's records.
-pub(crate) struct Story {
+pub struct Story {
     run: RunHeader,
     rows: Vec<PlannedRow>,
     before: HashMap<JobKey, KnownJob>,
@@ -30,12 +32,47 @@ pub(crate) struct Story {
 }
 
 /// The run's summary.
-pub(crate) fn summary() -> Summary {
+pub fn summary() -> Summary {
     Story::new().summary()
 }
 
+/// A run of so many kept jobs, all of whose tracks and mixes are one of `files`, in turn.
+pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summary {
+    let mut summary = summary();
+    let model = summary.jobs[0].clone();
+    let mut turn = files.iter().cycle();
+    summary.jobs.clear();
+    for stem in 1..=stems {
+        for preset in 1..=presets {
+            for take in 1..=takes {
+                let mut job = model.clone();
+                let at = summary.jobs.len();
+                job.key = format!("{at:064x}");
+                job.stem = format!("song-{stem:02}");
+                job.preset = format!("style-{preset:02}");
+                job.take = take;
+                job.settings.tags = format!("style {preset}, warm, acoustic guitar, brushed drums");
+                for track in &mut job.tracks {
+                    track.title = format!("Song {stem}");
+                    track.file = turn.next().cloned();
+                    track.mix = turn.next().cloned();
+                }
+                summary.jobs.push(job);
+            }
+        }
+    }
+    summary.totals = Totals {
+        jobs: summary.jobs.len() as u64,
+        kept: summary.jobs.len() as u64,
+        tracks: 2 * summary.jobs.len() as u64,
+        credits: 12.0 * summary.jobs.len() as f64,
+        ..Totals::default()
+    };
+    summary
+}
+
 impl Story {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let jobs = [
             ("chorus", "lofi", json!({"model": "V5"}), 1),
             ("chorus", "lofi", json!({"model": "V5"}), 2),
@@ -55,7 +92,8 @@ impl Story {
         ];
         let rows = jobs.into_iter().enumerate().map(|(at, (stem, preset, sweep, take))| {
             let settings = json!({"title": format!("{stem} ({preset})"), "tags": preset, "negative_tags": "", "model": "V5"});
-            let row = json!({"key": key(at), "stem": stem, "preset": preset, "sweep": sweep, "take": take, "settings": settings});
+            let row = json!({"key": key(at), "stem": stem, "preset": preset, "sweep": sweep, "take": take, "settings": settings,
+                "recording": {"fingerprint": "0123456789abcdef", "file": format!("stems/{stem}.flac")}});
             serde_json::from_value(row).unwrap()
         });
         let run = json!({
@@ -170,7 +208,7 @@ impl Story {
         self.records.push(record);
     }
 
-    pub(crate) fn plan(&self) -> PlanFacts<'_> {
+    pub fn plan(&self) -> PlanFacts<'_> {
         PlanFacts {
             name: &self.run.name,
             provider: &self.run.provider,
@@ -182,16 +220,26 @@ impl Story {
         }
     }
 
-    pub(crate) fn records(&self) -> Vec<Record> {
+    pub fn records(&self) -> Vec<Record> {
         self.records.clone()
     }
 
-    pub(crate) fn summary(&self) -> Summary {
+    pub fn summary(&self) -> Summary {
         summarise(self, &self.run).unwrap()
     }
 
+    /// Gives what reports are made of to `make`.
+    pub fn material<T>(&self, make: impl FnOnce(&Material<'_>) -> T) -> T {
+        make(&Material {
+            summary: &self.summary(),
+            records: &self.records,
+            project_dir: Path::new(""),
+            sound_cache: None,
+        })
+    }
+
     /// An ending that lives as long as a test.
-    pub(crate) fn ending<'a>(&self, reports: &'a [Result<PathBuf, ReportError>]) -> Ending<'a> {
+    pub fn ending<'a>(&self, reports: &'a [Result<PathBuf, ReportError>]) -> Ending<'a> {
         Ending {
             summary: Box::leak(Box::new(self.summary())),
             reports,
@@ -199,7 +247,7 @@ impl Story {
     }
 
     /// Tells all of it to a sink.
-    pub(crate) fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
+    pub fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
         sink.plan(&self.plan());
         for record in &self.records {
             sink.record(record);
@@ -307,10 +355,10 @@ fn read_only() -> StoreError {
 
 /// An output that a test reads afterwards.
 #[derive(Clone, Default)]
-pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
+pub struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Shared {
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -326,7 +374,7 @@ impl Write for Shared {
 }
 
 /// An output whose reader is gone.
-pub(crate) struct Broken;
+pub struct Broken;
 
 impl Write for Broken {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {

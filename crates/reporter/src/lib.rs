@@ -1,7 +1,9 @@
 //! What happened, told: reports on disk, lines or a bar on the console, a stream of events for programs.
 //!
 //! ```text
-//!  ledger ─► Summary ─┬─► write_reports ─► summary.csv, summary.json
+//!  ledger ─► Summary ─┬─► write_reports ─► summary.csv, summary.json, summary.md, junit.xml, events.jsonl
+//!                     │                └─► index.html ◄─ kept files, measured once
+//!                     ├─► as_lock ─► diff_text, diff_json           (backline diff)
 //!                     ├─► status_text                               (backline status)
 //!                     └─► closing_text ◄─┐
 //!  driver ─► Record ─────► Sink: Progress │ Lines │ JsonEvents      (backline run)
@@ -25,21 +27,31 @@
 
 mod closing;
 mod console;
+mod diff;
+mod event_line;
+mod events_jsonl;
+mod html;
+mod junit;
 mod label;
+mod markdown;
+mod sound;
 mod status;
 mod summary_csv;
 mod summary_json;
 mod tally;
 mod text;
+mod verdict;
 mod write;
 
 pub use closing::closing_text;
 pub use console::{
     ConsoleOptions, Ending, JsonEvents, Level, Lines, LogWriter, PlanFacts, Progress, Sink,
 };
+pub use diff::{as_lock, diff_json, diff_text};
 pub use label::job_label;
 pub use status::status_text;
-pub use write::{ReportError, file_name, render, write_reports};
+pub use write::{Material, ReportError, file_name, render, write_reports};
 
-#[cfg(test)]
-mod example;
+#[cfg(any(test, feature = "example"))]
+#[doc(hidden)]
+pub mod example;

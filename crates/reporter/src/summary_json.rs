@@ -31,6 +31,7 @@ use std::io;
 
 use backline_engine::event::{KeptFile, Outcome, RefusedCallbacks};
 use backline_engine::plan::Settings;
+use backline_engine::store::Recording;
 use backline_engine::summary::{JobSummary, RunFacts, Summary, Totals, TrackSummary};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -77,6 +78,7 @@ struct JobFile<'a> {
     error_code: Option<i64>,
     error: Option<&'a str>,
     settings: &'a Settings,
+    recording: Option<&'a Recording>,
     other_tasks: &'a [String],
     tracks: Vec<TrackFile<'a>>,
 }
@@ -158,6 +160,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
             error_code: job.error_code,
             error: job.error.as_deref(),
             settings: &job.settings,
+            recording: job.recording.as_ref(),
             other_tasks: &job.other_tasks,
             tracks: job.tracks.iter().map(TrackFile::from).collect(),
         }

@@ -5,10 +5,24 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use backline_engine::event::Record;
 use backline_engine::plan::ReportKind;
 use backline_engine::summary::Summary;
 
-use crate::{summary_csv, summary_json};
+use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
+
+/// What reports are made of: all that they say comes from here.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// What the run came to.
+    pub summary: &'a Summary,
+    /// The run's own events, in the order in which they happened.
+    pub records: &'a [Record],
+    /// The folder that kept files' paths are relative to. The page listens to them there.
+    pub project_dir: &'a Path,
+    /// Where what was measured of sound files is kept, so that it is measured once; nowhere if none.
+    pub sound_cache: Option<&'a Path>,
+}
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +55,7 @@ pub enum ReportError {
 /// A report that is there is replaced; if writing the new one fails, the old one stays as it is. On Unix a report gets the
 /// permissions that any new file would get (0666 less the umask).
 pub fn write_reports(
-    summary: &Summary,
+    material: &Material<'_>,
     kinds: &[ReportKind],
     dir: &Path,
 ) -> Vec<Result<PathBuf, ReportError>> {
@@ -49,8 +63,8 @@ pub fn write_reports(
         .iter()
         .map(|kind| {
             let path = dir.join(file_name(*kind));
-            match render(summary, *kind) {
-                Ok(bytes) => put(&path, dir, &bytes).map(|()| path),
+            match render(material, *kind, dir) {
+                Ok(bytes) => put(&path, &bytes).map(|()| path),
                 Err(source) => Err(ReportError::Layout { path, source }),
             }
         })
@@ -62,28 +76,40 @@ pub fn file_name(kind: ReportKind) -> &'static str {
     match kind {
         ReportKind::Csv => "summary.csv",
         ReportKind::Json => "summary.json",
+        ReportKind::Html => "index.html",
+        ReportKind::Junit => "junit.xml",
+        ReportKind::Markdown => "summary.md",
+        ReportKind::Jsonl => "events.jsonl",
     }
 }
 
-/// A report's bytes: the same ones for the same summary.
+/// A report's bytes, as it has to be when it lies in `dir`: the same ones for the same material.
 ///
 /// # Errors
 /// Only by a bug: a summary can always be laid out.
-pub fn render(summary: &Summary, kind: ReportKind) -> io::Result<Vec<u8>> {
+pub fn render(material: &Material<'_>, kind: ReportKind, dir: &Path) -> io::Result<Vec<u8>> {
     match kind {
-        ReportKind::Csv => summary_csv::render(summary),
-        ReportKind::Json => summary_json::render(summary),
+        ReportKind::Csv => summary_csv::render(material.summary),
+        ReportKind::Json => summary_json::render(material.summary),
+        ReportKind::Html => html::render(material, dir),
+        ReportKind::Junit => Ok(junit::render(material)),
+        ReportKind::Markdown => Ok(markdown::render(material.summary)),
+        ReportKind::Jsonl => events_jsonl::render(material),
     }
 }
 
-fn put(path: &Path, dir: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    let failed = |operation| {
-        move |source| ReportError::File {
-            operation,
-            path: path.to_owned(),
-            source,
-        }
-    };
+fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    replace(path, bytes).map_err(|(operation, source)| ReportError::File {
+        operation,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Puts `bytes` where `path` says, whole or not at all; makes the folder. An error says what was tried.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let failed = |operation| move |source| (operation, source);
     fs::create_dir_all(dir).map_err(failed("create the folder of"))?;
     let mut file = temporary().tempfile_in(dir).map_err(failed("create"))?;
     file.write_all(bytes).map_err(failed("write"))?;
@@ -125,6 +151,11 @@ mod tests {
 
     const BOTH: [ReportKind; 2] = [ReportKind::Csv, ReportKind::Json];
 
+    fn write(kinds: &[ReportKind], dir: &Path) -> Vec<Result<PathBuf, ReportError>> {
+        let story = example::Story::new();
+        story.material(|material| write_reports(material, kinds, dir))
+    }
+
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir)
             .unwrap()
@@ -138,10 +169,7 @@ mod tests {
     fn reports_stand_in_a_new_folder_and_nothing_else_does() {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("new/folder");
-        let written: Vec<PathBuf> = write_reports(&example::summary(), &BOTH, &dir)
-            .into_iter()
-            .map(Result::unwrap)
-            .collect();
+        let written: Vec<PathBuf> = write(&BOTH, &dir).into_iter().map(Result::unwrap).collect();
         assert_eq!(written, [dir.join("summary.csv"), dir.join("summary.json")]);
         assert_eq!(names(&dir), ["summary.csv", "summary.json"]);
     }
@@ -156,7 +184,7 @@ mod tests {
         .unwrap();
         let mut bytes = Vec::new();
         for _ in 0..2 {
-            for written in write_reports(&example::summary(), &BOTH, scratch.path()) {
+            for written in write(&BOTH, scratch.path()) {
                 bytes.push(fs::read(written.unwrap()).unwrap());
             }
         }
@@ -169,7 +197,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let in_the_way = scratch.path().join("summary.csv");
         fs::create_dir(&in_the_way).unwrap();
-        let answers = write_reports(&example::summary(), &BOTH, scratch.path());
+        let answers = write(&BOTH, scratch.path());
         let error = answers[0].as_ref().unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -185,10 +213,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("file");
         fs::write(&file, "").unwrap();
-        for (answer, name) in write_reports(&example::summary(), &BOTH, &file.join("dir"))
-            .iter()
-            .zip(["csv", "json"])
-        {
+        for (answer, name) in write(&BOTH, &file.join("dir")).iter().zip(["csv", "json"]) {
             let error = answer.as_ref().unwrap_err();
             assert!(
                 matches!(
@@ -216,7 +241,7 @@ mod tests {
         let like = scratch.path().join("like");
         fs::write(&like, "").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
-        for written in write_reports(&example::summary(), &BOTH, scratch.path()) {
+        for written in write(&BOTH, scratch.path()) {
             assert_eq!(mode(&written.unwrap()), mode(&like));
         }
     }
@@ -225,7 +250,7 @@ mod tests {
     #[test]
     fn a_folder_that_takes_no_files_is_an_error_with_its_source() {
         // Nobody may create a file in it, whatever the user.
-        for answer in write_reports(&example::summary(), &BOTH, Path::new("/proc/self")) {
+        for answer in write(&BOTH, Path::new("/proc/self")) {
             let error = answer.unwrap_err();
             assert!(
                 matches!(

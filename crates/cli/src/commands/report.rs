@@ -1,26 +1,39 @@
 //! `backline report`: a run's reports, written anew from the ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use backline_engine::manifest::{LoadOptions, load};
 use backline_engine::plan::{Plan, ReportKind};
+use backline_engine::store::Store;
 use backline_engine::summary::summarise;
-use backline_reporter::write_reports;
+use backline_reporter::{Material, write_reports};
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, ReportArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind, invalid};
-use crate::project::{ChosenRun, manifest_of};
+use crate::project::{ChosenRun, manifest_of, project_of, sound_cache};
 
 pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let chosen = ChosenRun::find(&args.chosen, global)?;
-    let (dir, kinds) = place(args, &chosen)?;
+    let Place {
+        dir,
+        kinds,
+        project_dir,
+    } = place(args, &chosen)?;
     let summary = summarise(&chosen.ledger, &chosen.header)?;
+    let records = chosen.ledger.events_of(&chosen.header.id)?;
+    let sound_cache = sound_cache(chosen.ledger.path());
+    let material = Material {
+        summary: &summary,
+        records: &records,
+        project_dir: &project_dir,
+        sound_cache: sound_cache.as_deref(),
+    };
     let mut written = Vec::new();
     let mut code = exit_codes::DONE;
-    for report in write_reports(&summary, &kinds, &dir) {
+    for report in write_reports(&material, &kinds, &dir) {
         match report {
             Ok(path) => written.push(path.display().to_string()),
             Err(error) => {
@@ -43,15 +56,38 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
     Ok(code)
 }
 
-/// Where the reports go and which they are: as told, and for the rest as the manifest says.
-fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<(PathBuf, Vec<ReportKind>), Failure> {
-    if let (Some(dir), false) = (&args.dir, args.only.is_empty()) {
-        return Ok((dir.clone(), args.only.clone()));
+/// Where the reports go, which they are, and where the tracks lie that they speak of.
+struct Place {
+    dir: PathBuf,
+    kinds: Vec<ReportKind>,
+    project_dir: PathBuf,
+}
+
+/// As told, and for the rest as the manifest says.
+fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<Place, Failure> {
+    let project = project_of(&chosen.ledger).map(Path::to_owned);
+    if let (Some(dir), false, Some(project_dir)) = (&args.dir, args.only.is_empty(), &project) {
+        return Ok(Place {
+            dir: dir.clone(),
+            kinds: args.only.clone(),
+            project_dir: project_dir.clone(),
+        });
     }
     let plan = match (read_plan(args, chosen), &args.dir) {
         (Ok(plan), _) => plan,
         // The manifest is gone or broken; the ledger is not.
-        (Err(_), Some(dir)) => return Ok((dir.clone(), vec![ReportKind::Csv, ReportKind::Json])),
+        (Err(_), Some(dir)) => {
+            let kinds = if args.only.is_empty() {
+                vec![ReportKind::Csv, ReportKind::Json]
+            } else {
+                args.only.clone()
+            };
+            return Ok(Place {
+                dir: dir.clone(),
+                kinds,
+                project_dir: project.unwrap_or_default(),
+            });
+        }
         (Err(failure), None) => return Err(failure.hint("or say where the reports go: --dir DIR")),
     };
     let dir = args
@@ -63,7 +99,11 @@ fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<(PathBuf, Vec<ReportKi
     } else {
         args.only.clone()
     };
-    Ok((dir, kinds))
+    Ok(Place {
+        dir,
+        kinds,
+        project_dir: plan.project_dir,
+    })
 }
 
 fn read_plan(args: &ReportArgs, chosen: &ChosenRun) -> Result<Plan, Failure> {

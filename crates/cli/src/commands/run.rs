@@ -5,10 +5,11 @@ use std::sync::Arc;
 use backline_engine::driver::{self, Ended, Run, Signals};
 use backline_engine::event::{Event, Moment, Record};
 use backline_engine::ledger::Ledger;
-use backline_engine::plan::{Plan, PlannedJob};
-use backline_engine::store::{PlannedRow, Store};
+use backline_engine::store::Store;
 use backline_engine::summary::summarise;
-use backline_reporter::{Ending, JsonEvents, Lines, PlanFacts, Progress, Sink, write_reports};
+use backline_reporter::{
+    Ending, JsonEvents, Lines, Material, PlanFacts, Progress, Sink, write_reports,
+};
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
@@ -20,7 +21,7 @@ use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
-use crate::project::Project;
+use crate::project::{Project, sound_cache};
 use crate::signals;
 
 const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops at once; the same command goes on later.\n";
@@ -77,7 +78,7 @@ fn go(project: &Project, buys: bool, console: &Console) -> CommandResult {
 fn tell_plan(project: &Project, buys: bool, sink: &mut dyn Sink) -> Result<f64, Failure> {
     let known = project.known()?;
     let holding = project.hold(&known);
-    let rows = planned_rows(&project.plan);
+    let rows = driver::planned_rows(&project.plan, &project.plan.project_dir);
     let credits = if buys { holding.credits } else { 0.0 };
     sink.plan(&PlanFacts {
         name: &project.plan.name,
@@ -182,18 +183,6 @@ fn sink(console: &Console, aside: &Aside) -> Box<dyn Sink> {
     }
 }
 
-fn planned_rows(plan: &Plan) -> Vec<PlannedRow> {
-    let row = |job: &PlannedJob| PlannedRow {
-        key: job.key,
-        stem: plan.stems[job.stem].id.clone(),
-        preset: job.preset.to_string(),
-        sweep: job.sweep.as_ref().clone(),
-        take: job.take,
-        settings: job.settings.clone(),
-    };
-    plan.jobs.iter().map(row).collect()
-}
-
 /// Writes the reports and the last words.
 fn close(
     ended: Ended,
@@ -203,7 +192,15 @@ fn close(
     console: &Console,
 ) -> CommandResult {
     let mut summary = summarise(ledger as &dyn Store, &ended.run)?;
-    let reports = write_reports(&summary, &project.plan.reports, &project.report_dir());
+    let records = ledger.events_of(&ended.run.id)?;
+    let sound_cache = sound_cache(&project.ledger);
+    let material = Material {
+        summary: &summary,
+        records: &records,
+        project_dir: &project.plan.project_dir,
+        sound_cache: sound_cache.as_deref(),
+    };
+    let reports = write_reports(&material, &project.plan.reports, &project.report_dir());
     if console.format == Format::Text {
         // What is to be typed next is typed from here, not from the project's folder.
         summary.run.manifest.clone_from(&project.shown);

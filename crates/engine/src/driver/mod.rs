@@ -29,8 +29,8 @@ use crate::conductor::{Conductor, Pace, Terms, Wanted};
 use crate::event::{Event, KeptFile, Outcome, Record, RunId};
 use crate::hold::{Holding, hold, is_expired};
 use crate::machine::Phase;
-use crate::plan::{JobKey, Plan};
-use crate::store::{KnownJob, NewRecord, PlannedRow, RunHeader, Store, StoreError};
+use crate::plan::{JobKey, Plan, StemSource};
+use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunHeader, Store, StoreError};
 
 use callbacks::{Post, Receiver};
 use clock::Clock;
@@ -201,7 +201,7 @@ pub async fn run(
         Some(post) => Some(Receiver::start(post, calls_in).await?),
         None => None,
     };
-    store.begin_run(&header, &planned_rows(&run.plan))?;
+    store.begin_run(&header, &planned_rows(&run.plan, &run.project_dir))?;
 
     let spent_before = spent_before(&run.plan, &known);
     let terms = terms(&run, &header, spent_before, now_ms, receiver.is_some());
@@ -310,14 +310,26 @@ fn spent_before(plan: &Plan, known: &HashMap<JobKey, KnownJob>) -> f64 {
     known.iter().map(cost).sum()
 }
 
-fn planned_rows(plan: &Plan) -> Vec<PlannedRow> {
-    let row = |job: &crate::plan::PlannedJob| PlannedRow {
-        key: job.key,
-        stem: plan.stems[job.stem].id.clone(),
-        preset: job.preset.to_string(),
-        sweep: job.sweep.as_ref().clone(),
-        take: job.take,
-        settings: job.settings.clone(),
+/// The rows that a run of `plan` is recorded with; files are named relative to `project_dir`.
+pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
+    let row = |job: &crate::plan::PlannedJob| {
+        let stem = &plan.stems[job.stem];
+        let file = match &stem.source {
+            StemSource::File(file) => Some(shown_path(project_dir, &file.path)),
+            StemSource::Url(_) => None,
+        };
+        PlannedRow {
+            key: job.key,
+            stem: stem.id.clone(),
+            preset: job.preset.to_string(),
+            sweep: job.sweep.as_ref().clone(),
+            take: job.take,
+            settings: job.settings.clone(),
+            recording: Some(Recording {
+                fingerprint: stem.source.fingerprint(),
+                file,
+            }),
+        }
     };
     plan.jobs.iter().map(row).collect()
 }

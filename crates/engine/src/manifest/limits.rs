@@ -245,36 +245,32 @@ pub(crate) fn read_callbacks(
     })
 }
 
-/// Reads `reports`; both kinds unless the manifest chooses.
+/// Reads `reports`; CSV and JSON unless the manifest chooses.
 pub(crate) fn read_reports(node: Option<&Node>, report: &mut Report) -> Vec<ReportKind> {
     let Some(node) = node else {
         return vec![ReportKind::Csv, ReportKind::Json];
     };
+    let names = ReportKind::ALL.map(ReportKind::word);
     let mut kinds = Vec::new();
     for item in fields::list(node, "`reports`", report).unwrap_or_default() {
         let Value::Text(name) = &item.value else {
             wrong(
                 item,
                 "a report is named by a string",
-                "`csv` or `json`",
+                "such as `csv` or `html`",
                 report,
             );
             continue;
         };
-        let kind = match &**name {
-            "csv" => ReportKind::Csv,
-            "json" => ReportKind::Json,
-            other => {
-                let help = suggestion(other, ["csv", "json"]);
-                report
-                    .error_at(
-                        item.span,
-                        format!("there is no report `{other}`"),
-                        "expected csv or json",
-                    )
-                    .maybe_help(help);
-                continue;
-            }
+        let Some(kind) = ReportKind::of_word(name) else {
+            report
+                .error_at(
+                    item.span,
+                    format!("there is no report `{name}`"),
+                    format!("expected one of {}", names.join(", ")),
+                )
+                .maybe_help(suggestion(name, names));
+            continue;
         };
         if kinds.contains(&kind) {
             report.error_at(

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::source::read_text;
-use crate::plan::{JobKey, Plan, Settings, StemSource};
+use crate::plan::{JobKey, Plan, Settings};
 
 /// The version that is written.
 const VERSION: u32 = 1;
@@ -137,22 +137,13 @@ impl Lock {
     pub fn of(plan: &Plan) -> Self {
         let jobs = plan.jobs.iter().map(|job| {
             let stem = &plan.stems[job.stem];
-            let recording = match &stem.source {
-                StemSource::File(file) => {
-                    blake3::Hash::from_bytes(file.hash).to_hex()[..16].to_owned()
-                }
-                StemSource::Url(url) => format!(
-                    "url:{}",
-                    &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]
-                ),
-            };
             LockedJob {
                 key: job.key,
                 stem: stem.id.clone(),
                 preset: job.preset.to_string(),
                 sweep: (*job.sweep).clone(),
                 take: job.take,
-                recording,
+                recording: stem.source.fingerprint(),
                 settings: job.settings.clone(),
             }
         });

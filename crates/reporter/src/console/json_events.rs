@@ -12,38 +12,17 @@
 use std::io::{self, Write};
 
 use backline_engine::event::Record;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Ending, Out, PlanFacts, Sink};
+use crate::event_line::{STREAM_VERSION, event_line};
 use crate::summary_json::RunFile;
 use crate::tally::Tally;
-use crate::text::rfc3339;
-
-/// The stream's format, in its first and last line.
-const STREAM_VERSION: u32 = 1;
-
-/// What stands for a secret.
-const TOKEN: &str = "[token]";
 
 /// One JSON object a line for each record.
 pub struct JsonEvents {
     out: Out,
     tally: Tally,
-}
-
-/// A record as the stream says it.
-#[derive(Serialize)]
-struct EventLine<'a> {
-    seq: u64,
-    at_ms: i64,
-    at: Option<String>,
-    run: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
-    event: Value,
 }
 
 impl JsonEvents {
@@ -80,18 +59,8 @@ impl Sink for JsonEvents {
     }
 
     fn record(&mut self, record: &Record) {
-        let line = serde_json::to_value(&record.event).and_then(|mut event| {
-            redact(&mut event);
-            serde_json::to_string(&EventLine {
-                seq: record.seq,
-                at_ms: record.at_ms,
-                at: rfc3339(record.at_ms),
-                run: record.run.as_str(),
-                job: record.job.map(|key| key.to_string()),
-                label: record.job.map(|key| self.tally.label(&key)),
-                event,
-            })
-        });
+        let label = record.job.map(|key| self.tally.label(&key));
+        let line = event_line(record, label.as_deref());
         self.line(line);
     }
 
@@ -119,26 +88,10 @@ impl Sink for JsonEvents {
     }
 }
 
-/// Replaces every field named `token`, however deep.
-fn redact(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                if name == "token" {
-                    *value = Value::from(TOKEN)
-                } else {
-                    redact(value)
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(redact),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event_line::redact;
     use crate::example;
 
     #[test]
@@ -172,15 +125,5 @@ mod tests {
                 (record.seq, record.at_ms, record.job)
             );
         }
-    }
-
-    #[test]
-    fn secrets_are_found_however_deep() {
-        let mut value = json!({"token": "s", "a": [{"token": {"b": "s"}, "c": 1}]});
-        redact(&mut value);
-        assert_eq!(
-            value,
-            json!({"token": "[token]", "a": [{"token": "[token]", "c": 1}]})
-        );
     }
 }

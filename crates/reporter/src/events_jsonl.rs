@@ -1,0 +1,82 @@
+//! `events.jsonl`: what happened in the run, one event a line, for programs.
+//!
+//! ```json
+//! {"version":1,"event":{"event":"run","id":"0193…","name":"songs","manifest":"songs.yaml","provider":"studio","started":"2026-01-05T12:00:00Z",…}}
+//! {"seq":7,"at_ms":1767614400000,"at":"2026-01-05T12:00:00Z","run":"0193…","job":"5b1c…","label":"chorus × lofi take 1","event":{"event":"accepted","attempt":1,"task_id":"0123abcd","via":"answer"}}
+//! {"version":1,"event":{"event":"summary","totals":{…}}}
+//! ```
+//!
+//! The lines between the first and the last are those that `run --format json` prints: every record as the ledger has it. What was kept by
+//! an earlier run has no line here; the last line counts it.
+
+use std::collections::HashMap;
+use std::io;
+
+use serde_json::json;
+
+use crate::event_line::{STREAM_VERSION, event_line};
+use crate::label::job_label;
+use crate::summary_json::RunFile;
+use crate::write::Material;
+
+/// The report's bytes.
+pub(crate) fn render(material: &Material<'_>) -> io::Result<Vec<u8>> {
+    let summary = material.summary;
+    let labels: HashMap<&str, String> = summary
+        .jobs
+        .iter()
+        .map(|job| {
+            let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+            (job.key.as_str(), label)
+        })
+        .collect();
+    let mut run = serde_json::to_value(RunFile::from(&summary.run))?;
+    run["event"] = "run".into();
+    let mut lines = serde_json::to_string(&json!({ "version": STREAM_VERSION, "event": run }))?;
+    lines.push('\n');
+    for record in material.records {
+        let label = record
+            .job
+            .and_then(|key| labels.get(key.to_string().as_str()));
+        lines.push_str(&event_line(record, label.map(String::as_str))?);
+        lines.push('\n');
+    }
+    let event = json!({ "event": "summary", "totals": summary.totals });
+    lines.push_str(&serde_json::to_string(
+        &json!({ "version": STREAM_VERSION, "event": event }),
+    )?);
+    lines.push('\n');
+    Ok(lines.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use backline_engine::event::Record;
+
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn the_report_of_a_run() {
+        let text = String::from_utf8(example::Story::new().material(render).unwrap()).unwrap();
+        assert!(!text.contains(example::TOKEN), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn the_lines_are_the_consoles() {
+        let story = example::Story::new();
+        let text = String::from_utf8(story.material(render).unwrap()).unwrap();
+        let shared = example::Shared::default();
+        story
+            .tell(&mut crate::JsonEvents::new(Box::new(shared.clone())))
+            .unwrap();
+        let middle = |text: &str| {
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines[1..lines.len() - 1].to_vec()
+        };
+        assert_eq!(middle(&text), middle(&shared.text()));
+        let first: Record = serde_json::from_str(&middle(&text)[0]).unwrap();
+        assert_eq!(first.seq, 1);
+    }
+}

@@ -1,0 +1,222 @@
+//! What a page knows, as JSON: the summary, put so that a page of thousands of tracks stays small and opens at once.
+//!
+//! ```json
+//! { "version": 1, "name": "songs", "run": "0193…",
+//!   "stems": [{ "name": "chorus", "vocal": { "at": "../stems/chorus.flac", "seconds": 24.1, "lufs": -18.2, "wave": "AAcx…" } }],
+//!   "presets": ["lofi", "jazz"],
+//!   "jobs": [{ "key": "5b1c…", "stem": 0, "preset": 0, "sweep": [["model", "V5"]], "take": 1, "state": "kept", "sign": "=", "why": null,
+//!     "settings": [["tags", "lofi, piano"]], "task": "0123abcd", "credits": 12,
+//!     "tracks": [{ "index": 1, "title": "Chorus", "file": { "at": "./chorus-1.mp3", … }, "mix": null, "problem": null }] }] }
+//! ```
+//!
+//! Stems and presets are named by their places in their lists. `at` is an address relative to the page, `seconds` a length, `lufs` a measured
+//! loudness, `wave` an [outline](crate::sound::Sound::outline). Every text is on one line and clean.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use backline_engine::event::KeptFile;
+use backline_engine::plan::Settings;
+use backline_engine::summary::{JobSummary, TrackSummary};
+use indexmap::{IndexMap, IndexSet};
+use serde::Serialize;
+
+use crate::sound::{Sounds, Wanted};
+use crate::text::{clean, rfc3339};
+use crate::verdict::Verdict;
+use crate::write::Material;
+
+/// The JSON's version; the page's scripts are of the same.
+const DATA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+pub(super) struct PageData {
+    version: u32,
+    name: String,
+    run: String,
+    stems: Vec<StemData>,
+    presets: Vec<String>,
+    jobs: Vec<JobData>,
+}
+
+#[derive(Serialize)]
+struct StemData {
+    name: String,
+    vocal: Option<FileData>,
+}
+
+#[derive(Serialize)]
+struct JobData {
+    key: String,
+    stem: usize,
+    preset: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sweep: Vec<(String, String)>,
+    take: u32,
+    state: &'static str,
+    sign: char,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    settings: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    credits: f64,
+    tracks: Vec<TrackData>,
+}
+
+#[derive(Serialize)]
+struct TrackData {
+    index: u32,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mix: Option<FileData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+/// A sound file.
+#[derive(Serialize)]
+struct FileData {
+    at: String,
+    /// None for a file that could not be measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lufs: Option<f64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    wave: String,
+}
+
+/// Every sound file that a page plays, each once.
+pub(super) fn wanted(material: &Material<'_>) -> Vec<Wanted> {
+    let jobs = &material.summary.jobs;
+    let tracks = jobs.iter().flat_map(|job| &job.tracks);
+    let kept = tracks
+        .flat_map(|track| [&track.file, &track.mix])
+        .flatten()
+        .map(|file| Wanted::kept(material.project_dir, file));
+    let vocals = jobs.iter().filter_map(vocal_of).map(|path| Wanted {
+        path: material.project_dir.join(path),
+        sha256: None,
+    });
+    let mut seen = HashSet::new();
+    kept.chain(vocals)
+        .filter(|wanted| seen.insert(wanted.path.clone()))
+        .collect()
+}
+
+fn vocal_of(job: &JobSummary) -> Option<&str> {
+    job.recording.as_ref()?.file.as_deref()
+}
+
+impl PageData {
+    /// `address` gives a path of the project an address on the page.
+    pub(super) fn new(
+        material: &Material<'_>,
+        sounds: &Sounds,
+        address: &dyn Fn(&str) -> String,
+    ) -> Self {
+        let summary = material.summary;
+        let files = Files {
+            project_dir: material.project_dir,
+            sounds,
+            address,
+        };
+        let mut stems: IndexMap<&str, Option<&str>> = IndexMap::new();
+        let mut presets: IndexSet<&str> = IndexSet::new();
+        let jobs = summary.jobs.iter().map(|job| {
+            let stem = stems.entry(&job.stem);
+            let stem_at = stem.index();
+            stem.or_insert(vocal_of(job));
+            JobData {
+                key: job.key.clone(),
+                stem: stem_at,
+                preset: presets.insert_full(&job.preset).0,
+                sweep: pairs(&job.sweep),
+                take: job.take,
+                state: job.state.word(),
+                sign: Verdict::of(job, &summary.run).sign(),
+                why: Verdict::of(job, &summary.run).why(job),
+                settings: settings(&job.settings),
+                task: job.task_id.as_deref().map(clean),
+                credits: job.credits,
+                tracks: job.tracks.iter().map(|track| files.track(track)).collect(),
+            }
+        });
+        let jobs = jobs.collect();
+        let stems = stems.into_iter().map(|(name, vocal)| StemData {
+            name: clean(name),
+            vocal: vocal.map(|path| files.file(path, None)),
+        });
+        Self {
+            version: DATA_VERSION,
+            name: clean(&summary.run.name),
+            run: clean(&summary.run.id),
+            stems: stems.collect(),
+            presets: presets.into_iter().map(clean).collect(),
+            jobs,
+        }
+    }
+}
+
+/// How paths become what a page needs of a file.
+struct Files<'a> {
+    project_dir: &'a Path,
+    sounds: &'a Sounds,
+    address: &'a dyn Fn(&str) -> String,
+}
+
+impl Files<'_> {
+    fn track(&self, track: &TrackSummary) -> TrackData {
+        let kept = |file: &KeptFile| self.file(&file.path, Some(file.duration_s));
+        TrackData {
+            index: track.index,
+            title: clean(&track.title),
+            file: track.file.as_ref().map(kept),
+            mix: track.mix.as_ref().map(kept),
+            problem: track.problem.as_deref().map(clean),
+            expires: track
+                .expires_ms
+                .filter(|_| track.file.is_none())
+                .and_then(rfc3339),
+        }
+    }
+
+    fn file(&self, path: &str, seconds: Option<f64>) -> FileData {
+        let sound = self.sounds.get(&self.project_dir.join(path));
+        FileData {
+            at: (self.address)(path),
+            seconds: seconds.or(sound.map(|sound| sound.duration_s)),
+            lufs: sound.and_then(|sound| sound.lufs),
+            wave: sound.map(|sound| sound.outline.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+fn pairs(sweep: &IndexMap<String, String>) -> Vec<(String, String)> {
+    sweep
+        .iter()
+        .map(|(name, value)| (clean(name), clean(value)))
+        .collect()
+}
+
+/// The settings that tell variants apart, in the order in which people think of them; empty ones are left out.
+fn settings(settings: &Settings) -> Vec<(String, String)> {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(settings) else {
+        return Vec::new();
+    };
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => clean(&text),
+        value => value.to_string(),
+    };
+    fields
+        .into_iter()
+        .filter(|(name, _)| name != "title")
+        .map(|(name, value)| (name.replace('_', " "), text(value)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
+}

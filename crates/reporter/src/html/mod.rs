@@ -1,0 +1,227 @@
+//! `index.html`: one page to listen to all variants, compare them at the same moment and choose.
+//!
+//! ```text
+//!  Summary + kept files ─► data.rs ─► JSON ─┐
+//!  assets/*.js, style.css ──────────────────┼─► assets/page.hbs ─► index.html
+//!  head (name, totals, failures) ───────────┘
+//! ```
+//!
+//! It opens from the disk as it is: styles, scripts, data and waveforms stand in it, and the sound files are named by their relative paths. It
+//! asks nothing of any network and says so to the browser: its Content-Security-Policy allows the two scripts and the style that stand in
+//! it, by their hashes, and sound from its own place. All that others wrote reaches the page as text of an escaped template or as JSON
+//! that can't end its script, and the page puts it into the document as text only.
+
+mod data;
+mod href;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use handlebars::Handlebars;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::sound::measure;
+use crate::text::{clean, count, figure, rfc3339};
+use crate::write::Material;
+
+const PAGE: &str = include_str!("../../assets/page.hbs");
+const STYLE: &str = concat!(
+    include_str!("../../assets/style.css"),
+    include_str!("../../assets/dialogs.css")
+);
+
+/// The page's parts, in the order in which they need each other; all within one function.
+const SCRIPT: &str = concat!(
+    "(() => {\n\"use strict\";\n",
+    include_str!("../../assets/elements.js"),
+    include_str!("../../assets/model.js"),
+    include_str!("../../assets/marks.js"),
+    include_str!("../../assets/waves.js"),
+    include_str!("../../assets/transport.js"),
+    include_str!("../../assets/grid.js"),
+    include_str!("../../assets/dock.js"),
+    include_str!("../../assets/exports.js"),
+    include_str!("../../assets/blind.js"),
+    include_str!("../../assets/main.js"),
+    "})();\n",
+);
+
+/// Chooses the colours before anything is drawn.
+const EARLY_SCRIPT: &str = include_str!("../../assets/early.js");
+
+/// What the template fills in.
+#[derive(Serialize)]
+struct Page<'a> {
+    name: String,
+    manifest: String,
+    provider: String,
+    run: String,
+    started: Option<String>,
+    counts: String,
+    gains: String,
+    policy: String,
+    style: &'a str,
+    early_script: &'a str,
+    script: &'a str,
+    data: String,
+}
+
+/// The report's bytes, for a page that lies in `dir`.
+pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>> {
+    let sounds = measure(&data::wanted(material), material.sound_cache);
+    let (folder, project_dir) = (absolute(dir), absolute(material.project_dir));
+    let address = |path: &str| href::href(&folder, &project_dir.join(path));
+    let data = data::PageData::new(material, &sounds, &address);
+    let (run, totals) = (&material.summary.run, &material.summary.totals);
+    let page = Page {
+        name: clean(&run.name),
+        manifest: clean(&run.manifest),
+        provider: clean(&run.provider),
+        run: clean(&run.id),
+        started: rfc3339(run.started_ms),
+        counts: crate::closing::counts(totals),
+        gains: format!(
+            "{} kept, {} credits spent",
+            count(totals.tracks, "track"),
+            figure(totals.credits)
+        ),
+        policy: policy(),
+        style: STYLE,
+        early_script: EARLY_SCRIPT,
+        script: SCRIPT,
+        data: in_script(&serde_json::to_string(&data)?),
+    };
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry
+        .render_template(PAGE, &page)
+        .map(String::into_bytes)
+        .map_err(io::Error::other)
+}
+
+/// Where a path lies whatever folder the process is in; itself where that can't be told.
+fn absolute(path: &Path) -> PathBuf {
+    // An empty path is this folder to everyone but `absolute`.
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What the page may do: run its two scripts, use its style, play sound that lies near it. Nothing else, nowhere else.
+fn policy() -> String {
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    format!(
+        "default-src 'none'; script-src {} {}; style-src {}; media-src 'self' file:; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(EARLY_SCRIPT),
+        hash(SCRIPT),
+        hash(STYLE),
+    )
+}
+
+/// JSON that neither ends the script it stands in nor begins a comment there.
+fn in_script(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' => text.push_str("\\u003c"),
+            '>' => text.push_str("\\u003e"),
+            '&' => text.push_str("\\u0026"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::example;
+
+    fn page(story: &example::Story) -> String {
+        let bytes = story.material(|material| render(material, Path::new("out")));
+        String::from_utf8(bytes.unwrap()).unwrap()
+    }
+
+    /// The JSON that stands in a page.
+    fn data_of(page: &str) -> &str {
+        let start = r#"<script id="data" type="application/json">"#;
+        let from = page.find(start).unwrap() + start.len();
+        &page[from..from + page[from..].find("</script>").unwrap()]
+    }
+
+    #[test]
+    fn the_data_of_a_run() {
+        let page = page(&example::Story::new());
+        let data: serde_json::Value = serde_json::from_str(data_of(&page)).unwrap();
+        insta::assert_yaml_snapshot!(data);
+    }
+
+    #[test]
+    fn the_page_around_the_data() {
+        let page = page(&example::Story::new());
+        let shown = page
+            .replace(STYLE, "[style]")
+            .replace(SCRIPT, "[script]")
+            .replace(EARLY_SCRIPT, "[early script]")
+            .replace(data_of(&page), "[data]")
+            .replace(&policy(), "[policy]");
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn the_same_run_gives_the_same_bytes() {
+        let story = example::Story::new();
+        assert_eq!(page(&story), page(&story));
+    }
+
+    #[test]
+    fn nothing_in_it_comes_from_elsewhere() {
+        // The parts of our own, without what a run says: no address of a network, no code from text, no markup from text.
+        for part in [PAGE, STYLE, SCRIPT, EARLY_SCRIPT] {
+            for never in [
+                "http:",
+                "https:",
+                "//cdn",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "eval(",
+                "Function(",
+                "document.write",
+                "fetch(",
+                "XMLHttpRequest",
+                "@import",
+            ] {
+                assert!(!part.contains(never), "{never}");
+            }
+            assert!(!part.contains("url(") || part.contains("url(data:"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_of_a_vendor_leaves_its_script(words in prop_oneof![any::<String>(), "(</script>|<!--|<script|&lt;|\\{\\{|[a-z\"\\\\]){0,8}"]) {
+            let mut summary = example::summary();
+            summary.jobs[0].tracks[0].title.clone_from(&words);
+            summary.jobs[2].error = Some(words.clone());
+            summary.run.name.clone_from(&words);
+            let story = example::Story::new();
+            let before = page(&story);
+            let bytes = story.material(|material| render(&Material { summary: &summary, ..*material }, Path::new("out")));
+            let after = String::from_utf8(bytes.unwrap()).unwrap();
+            for tag in ["<script", "</script", "<!--", "<style"] {
+                prop_assert_eq!(after.matches(tag).count(), before.matches(tag).count(), "{}", tag);
+            }
+            let data: serde_json::Value = serde_json::from_str(data_of(&after)).unwrap();
+            prop_assert_eq!(data["jobs"][0]["tracks"][0]["title"].as_str().unwrap(), clean(&words));
+        }
+    }
+}

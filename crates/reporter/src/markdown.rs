@@ -1,0 +1,267 @@
+//! `summary.md`: what a run came to, for `$GITHUB_STEP_SUMMARY` and pull requests.
+//!
+//! ```markdown
+//! ## Some jobs are in doubt
+//!
+//! | jobs | kept | in progress | not bought | failed | in doubt | tracks | credits |
+//! |---:|---:|---:|---:|---:|---:|---:|---:|
+//! | 24 | 18 | 0 | 0 | 3 | 3 | 36 | 264 |
+//!
+//! | | `lofi` | `jazz` |
+//! |---|:---:|:---:|
+//! | `chorus` | `==` | `=?` |
+//! ```
+//!
+//! A cell has a sign for each job, as a plan's table does: `=` kept, `~` in progress, `+` not bought, `?` in doubt, `!` failed, `x` expired.
+//! Whatever others wrote stands in a code span, where nothing is markup, a link, a mention or an image. GitHub takes 1 MiB of a step: the
+//! tables are cut with a count of what was left out, well below that.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use backline_engine::event::Outcome;
+use backline_engine::summary::{JobSummary, Summary};
+use indexmap::IndexSet;
+
+use crate::console::said;
+use crate::label::job_label;
+use crate::text::{clean, count, figure, fit, rfc3339};
+use crate::verdict::Verdict;
+
+/// Most stems and most presets that the table shows: what a person looks through.
+const MAX_ROWS: usize = 200;
+const MAX_COLUMNS: usize = 50;
+
+/// Most signs in a cell.
+const MAX_SIGNS: usize = 24;
+
+/// Most jobs that are told one by one.
+const MAX_LISTED: usize = 100;
+
+/// Widest name in a table, and most of a vendor's words, in columns.
+const NAME_COLUMNS: usize = 60;
+const WORDS_COLUMNS: usize = 300;
+
+/// The report's bytes.
+pub(crate) fn render(summary: &Summary) -> Vec<u8> {
+    let mut text = head(summary);
+    grid(&mut text, summary);
+    attention(&mut text, summary);
+    text.into_bytes()
+}
+
+fn head(summary: &Summary) -> String {
+    let (run, totals) = (&summary.run, &summary.totals);
+    let mut text = format!("## {}\n\n", came_to(summary));
+    text.push_str(
+        "| jobs | kept | in progress | not bought | failed | in doubt | tracks | credits |\n",
+    );
+    text.push_str("|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        totals.jobs,
+        totals.kept,
+        totals.in_progress,
+        totals.planned,
+        totals.failed,
+        totals.in_doubt,
+        totals.tracks,
+        figure(totals.credits),
+    );
+    let time = |ms: i64| rfc3339(ms).unwrap_or_else(|| "an unknown time".to_owned());
+    let _ = write!(
+        text,
+        "{} from {} with {}, {}",
+        code(&run.name, NAME_COLUMNS),
+        code(&run.manifest, WORDS_COLUMNS),
+        code(&run.provider, NAME_COLUMNS),
+        time(run.started_ms)
+    );
+    if let Some(ended_ms) = run.ended_ms {
+        let _ = write!(text, " to {}", time(ended_ms));
+    }
+    let _ = writeln!(text, ", run {}\n", code(&run.id, NAME_COLUMNS));
+    text
+}
+
+fn came_to(summary: &Summary) -> String {
+    match &summary.run.outcome {
+        None => "The run has not ended".to_owned(),
+        Some(Outcome::Complete) => "All wanted tracks are kept".to_owned(),
+        Some(Outcome::Failed) => "Some jobs failed".to_owned(),
+        Some(Outcome::InDoubt) => "Some jobs are in doubt".to_owned(),
+        Some(Outcome::Stopped { .. }) => "Stopped; the same command goes on".to_owned(),
+        Some(Outcome::Refused {
+            code: vendor,
+            message,
+            ..
+        }) => {
+            let said = said(*vendor, message);
+            format!(
+                "The provider refuses to go on: {}",
+                code(&said, WORDS_COLUMNS)
+            )
+        }
+    }
+}
+
+/// Stems × presets, a sign a job.
+fn grid(text: &mut String, summary: &Summary) {
+    if summary.jobs.is_empty() {
+        return;
+    }
+    let stems: IndexSet<&str> = summary.jobs.iter().map(|job| job.stem.as_str()).collect();
+    let presets: IndexSet<&str> = summary.jobs.iter().map(|job| job.preset.as_str()).collect();
+    let mut cells: HashMap<(&str, &str), Vec<char>> = HashMap::new();
+    for job in &summary.jobs {
+        let cell = cells.entry((&job.stem, &job.preset)).or_default();
+        cell.push(Verdict::of(job, &summary.run).sign());
+    }
+    text.push('|');
+    let shown = presets.iter().take(MAX_COLUMNS);
+    for preset in shown.clone() {
+        let _ = write!(text, " | {}", code(preset, NAME_COLUMNS));
+    }
+    let _ = writeln!(text, " |\n|---{}|", "|:---:".repeat(shown.len()));
+    for stem in stems.iter().take(MAX_ROWS) {
+        let _ = write!(text, "| {}", code(stem, NAME_COLUMNS));
+        for preset in shown.clone() {
+            let signs = cells.get(&(*stem, *preset)).map_or(&[][..], Vec::as_slice);
+            let mut told: String = signs.iter().take(MAX_SIGNS).collect();
+            if signs.len() > MAX_SIGNS {
+                told.push('…');
+            }
+            let _ = match told.as_str() {
+                "" => write!(text, " |"),
+                told => write!(text, " | `{told}`"),
+            };
+        }
+        text.push_str(" |\n");
+    }
+    text.push_str(
+        "\n`=` kept · `~` in progress · `+` not bought · `?` in doubt · `!` failed · `x` expired\n",
+    );
+    let rest = [
+        (stems.len().saturating_sub(MAX_ROWS), "more stem"),
+        (presets.len().saturating_sub(MAX_COLUMNS), "more preset"),
+    ];
+    for (number, noun) in rest.into_iter().filter(|(number, _)| *number > 0) {
+        let _ = writeln!(
+            text,
+            "\nand {}; the other reports have them",
+            count(number as u64, noun)
+        );
+    }
+}
+
+/// The jobs that need a person, with the vendor's words.
+fn attention(text: &mut String, summary: &Summary) {
+    let told: Vec<(&JobSummary, Verdict)> = summary
+        .jobs
+        .iter()
+        .map(|job| (job, Verdict::of(job, &summary.run)))
+        .filter(|(_, verdict)| !matches!(verdict, Verdict::Kept | Verdict::Planned))
+        .collect();
+    if told.is_empty() {
+        return;
+    }
+    text.push_str("\n### Without all tracks\n\n| | job | why | task |\n|---|---|---|---|\n");
+    for (job, verdict) in told.iter().take(MAX_LISTED) {
+        let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+        let _ = writeln!(
+            text,
+            "| `{}` {} | {} | {} | {} |",
+            verdict.sign(),
+            verdict.word(),
+            code(&label, 2 * NAME_COLUMNS),
+            code(&verdict.why(job).unwrap_or_default(), WORDS_COLUMNS),
+            code(job.task_id.as_deref().unwrap_or_default(), NAME_COLUMNS),
+        );
+    }
+    if told.len() > MAX_LISTED {
+        let rest = (told.len() - MAX_LISTED) as u64;
+        let _ = writeln!(
+            text,
+            "\nand {}; the other reports have them",
+            count(rest, "more job")
+        );
+    }
+}
+
+/// `text` as a code span of a table's cell, nothing if there is none: the one place in GitHub's Markdown where nothing is markup, HTML, a
+/// link, an image or a mention. Its fence is longer than any run of backquotes in it.
+fn code(text: &str, most_columns: usize) -> String {
+    let shown = fit(&clean(text), most_columns).replace('|', r"\|");
+    if shown.trim().is_empty() {
+        return String::new();
+    }
+    let runs = shown.split(|c| c != '`').map(str::len);
+    let fence = "`".repeat(runs.max().unwrap_or(0) + 1);
+    let room = if shown.starts_with(['`', ' ']) || shown.ends_with(['`', ' ']) {
+        " "
+    } else {
+        ""
+    };
+    format!("{fence}{room}{shown}{room}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::example;
+
+    fn text(summary: &Summary) -> String {
+        String::from_utf8(render(summary)).unwrap()
+    }
+
+    #[test]
+    fn the_report_of_a_run() {
+        insta::assert_snapshot!(text(&example::summary()));
+    }
+
+    #[test]
+    fn a_run_without_jobs_is_a_head() {
+        let mut summary = example::summary();
+        summary.jobs.clear();
+        assert_eq!(text(&summary).lines().count(), 8, "{}", text(&summary));
+    }
+
+    #[test]
+    fn the_largest_run_fits_a_step() {
+        let mut summary = example::summary();
+        let failed = summary.jobs[2].clone();
+        summary.jobs = (0..100_000)
+            .map(|at| JobSummary {
+                stem: format!("{}{}", "§".repeat(90), at % 400),
+                preset: format!("{}{}", "|".repeat(90), at / 400 % 100),
+                error: Some("*".repeat(5_000)),
+                ..failed.clone()
+            })
+            .collect();
+        let text = text(&summary);
+        assert!(text.len() < 1 << 20, "{}", text.len());
+        assert!(text.contains("and 200 more stems") && text.contains("and 99900 more jobs"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_of_a_vendor_is_markup(words in prop_oneof![any::<String>(), "[`|<>@#\\[\\]()*_!:/.\\\\a-z\n-]{0,30}"]) {
+            let shown = code(&words, 1_000);
+            let fence = shown.len() - shown.trim_start_matches('`').len();
+            if fence > 0 {
+                let inside = &shown[fence..shown.len() - fence];
+                prop_assert!(!inside.contains(&"`".repeat(fence)) || inside.contains(&"`".repeat(fence + 1)), "{shown:?}");
+                prop_assert!(!inside.replace(r"\|", "").contains(['|', '\n']), "{shown:?}");
+            }
+            let mut summary = example::summary();
+            let lines = text(&summary).lines().count();
+            summary.jobs[2].error = Some(words.clone());
+            summary.jobs[2].stem = words;
+            let with = text(&summary).lines().count();
+            prop_assert!(with.abs_diff(lines) <= 1, "{} lines became {}", lines, with);
+        }
+    }
+}

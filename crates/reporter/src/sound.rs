@@ -1,0 +1,261 @@
+//! What a page needs to know of a sound file before it is played: its loudness, its length and its outline.
+//!
+//! Measuring means decoding the whole file, so what was found is kept, one small file each, named by the SHA-256 of what was measured:
+//! a report of a run whose tracks were measured before reads them back. A kept measurement that can't be read is made anew.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use backline_engine::event::KeptFile;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::write::replace;
+
+/// Raised whenever the same file would be measured differently: what older versions kept is then made anew.
+const VERSION: u32 = 1;
+
+/// Columns of an outline: what a phone can show of a waveform.
+const COLUMNS: usize = 160;
+
+/// Finer stretches within a column, whose peaks are averaged: the peak of a whole column says little about mastered music.
+const STRETCHES: usize = 16;
+
+/// The 64 heights of a column, lowest first.
+const HEIGHTS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Largest file that is measured, in bytes: an hour of WAV in stereo at 48 kHz takes 1.1 GB as 24 bit. What is larger is played without
+/// an outline.
+const MAX_BYTES: u64 = 1 << 31;
+
+/// A sound file, measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sound {
+    version: u32,
+    /// Integrated loudness after EBU R 128, to a tenth of a LUFS; none for silence.
+    pub(crate) lufs: Option<f64>,
+    /// Sounding length in seconds, to a hundredth.
+    pub(crate) duration_s: f64,
+    /// The outline: a character of [`HEIGHTS`] a column, scaled so that the highest column reaches the top.
+    pub(crate) outline: String,
+}
+
+/// The sounds of a report, by path.
+pub(crate) type Sounds = HashMap<PathBuf, Sound>;
+
+/// A file to be measured.
+pub(crate) struct Wanted {
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    /// SHA-256 of its bytes, where it is known.
+    pub(crate) sha256: Option<String>,
+}
+
+impl Wanted {
+    /// A kept file of the project in `project_dir`.
+    pub(crate) fn kept(project_dir: &Path, file: &KeptFile) -> Self {
+        Self {
+            path: project_dir.join(&file.path),
+            sha256: Some(file.sha256.clone()),
+        }
+    }
+}
+
+/// Measures all files on all cores. Files that are gone, unreadable or no audio are left out: what is wrong with them is not a report's
+/// to find out.
+pub(crate) fn measure(wanted: &[Wanted], cache: Option<&Path>) -> Sounds {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Sounds::with_capacity(wanted.len()));
+    let workers = std::thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(wanted.len());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(file) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let Some(sound) = one(file, cache) else {
+                        continue;
+                    };
+                    if let Ok(mut found) = found.lock() {
+                        found.insert(file.path.clone(), sound);
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap_or_default()
+}
+
+fn one(file: &Wanted, cache: Option<&Path>) -> Option<Sound> {
+    if fs::metadata(&file.path).ok()?.len() > MAX_BYTES {
+        return None;
+    }
+    let place = |sha256: &str| cache.map(|cache| cache.join(format!("{sha256}.json")));
+    let is_hash = |text: &String| text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
+    let known = file.sha256.clone().filter(is_hash);
+    if let Some(sound) = known
+        .as_deref()
+        .and_then(place)
+        .and_then(|at| remembered(&at))
+    {
+        return Some(sound);
+    }
+    let bytes = fs::read(&file.path).ok()?;
+    let found = hex(&Sha256::digest(&bytes));
+    if let Some(sound) = place(&found).and_then(|at| remembered(&at)) {
+        return Some(sound);
+    }
+    let sound = measured(&bytes)?;
+    if let (Some(at), Ok(text)) = (place(&found), serde_json::to_vec(&sound)) {
+        // Without it the next report takes longer, and that is all.
+        let _: Result<(), (&str, io::Error)> = replace(&at, &text);
+    }
+    Some(sound)
+}
+
+fn remembered(at: &Path) -> Option<Sound> {
+    let sound: Sound = serde_json::from_slice(&fs::read(at).ok()?).ok()?;
+    let sane = sound.version == VERSION
+        && sound.outline.len() <= COLUMNS
+        && sound
+            .outline
+            .bytes()
+            .all(|column| HEIGHTS.contains(&column));
+    sane.then_some(sound)
+}
+
+fn measured(bytes: &[u8]) -> Option<Sound> {
+    let audio = backline_audio::decode(bytes).ok()?;
+    let tenth = |value: f64| (value * 10.0).round() / 10.0;
+    let duration_s = audio.frames() as f64 / f64::from(audio.rate_hz);
+    Some(Sound {
+        version: VERSION,
+        lufs: backline_audio::loudness(&audio).integrated_lufs.map(tenth),
+        duration_s: (duration_s * 100.0).round() / 100.0,
+        outline: outline(&backline_audio::peaks(&audio, COLUMNS * STRETCHES)),
+    })
+}
+
+fn outline(peaks: &[(f32, f32)]) -> String {
+    let columns: Vec<f32> = peaks
+        .chunks(STRETCHES)
+        .map(|chunk| {
+            let heights = chunk.iter().map(|(low, high)| high.max(-low).max(0.0));
+            heights.sum::<f32>() / chunk.len() as f32
+        })
+        .collect();
+    let top = columns.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let height = |column: &f32| HEIGHTS[((column / top * 63.0).round() as usize).min(63)];
+    columns
+        .iter()
+        .map(|column| char::from(height(column)))
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use backline_audio::{Audio, Encoding, encode};
+
+    use super::*;
+
+    fn swell(seconds: f32) -> Vec<u8> {
+        let frames = (seconds * 8_000.0) as usize;
+        let wave = (0..frames).map(|frame| {
+            let level = frame as f32 / frames as f32;
+            level * 0.5 * (frame as f32 * 440.0 * std::f32::consts::TAU / 8_000.0).sin()
+        });
+        let audio = Audio {
+            rate_hz: 8_000,
+            channels: vec![wave.collect()],
+        };
+        encode(&audio, Encoding::Wav16).unwrap()
+    }
+
+    fn wanted(path: &Path) -> Vec<Wanted> {
+        vec![Wanted {
+            path: path.to_owned(),
+            sha256: None,
+        }]
+    }
+
+    #[test]
+    fn a_swell_rises_and_reaches_the_top() {
+        let sound = measured(&swell(2.0)).unwrap();
+        assert_eq!((sound.outline.len(), sound.duration_s), (COLUMNS, 2.0));
+        let heights: Vec<usize> = sound
+            .outline
+            .bytes()
+            .map(|column| HEIGHTS.iter().position(|height| *height == column).unwrap())
+            .collect();
+        assert!(heights.is_sorted(), "{heights:?}");
+        assert_eq!((heights[0], heights[COLUMNS - 1]), (0, 63));
+        let lufs = sound.lufs.unwrap();
+        assert!((-20.0..-5.0).contains(&lufs), "{lufs}");
+        assert_eq!(lufs, (lufs * 10.0).round() / 10.0);
+    }
+
+    #[test]
+    fn what_was_measured_is_read_back_and_damage_is_made_good() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (file, cache) = (scratch.path().join("a.wav"), scratch.path().join("cache"));
+        fs::write(&file, swell(1.0)).unwrap();
+        let first = measure(&wanted(&file), Some(&cache));
+        let kept: Vec<PathBuf> = fs::read_dir(&cache)
+            .unwrap()
+            .map(|it| it.unwrap().path())
+            .collect();
+        assert_eq!(kept.len(), 1);
+        // A kept measurement is believed …
+        let other = Sound {
+            lufs: Some(-1.5),
+            ..first[&file].clone()
+        };
+        fs::write(&kept[0], serde_json::to_vec(&other).unwrap()).unwrap();
+        assert_eq!(measure(&wanted(&file), Some(&cache))[&file], other);
+        // … unless it is damaged, of another version, or would draw what no outline does.
+        for damage in [
+            "{".to_owned(),
+            serde_json::to_string(&Sound {
+                version: 0,
+                ..other.clone()
+            })
+            .unwrap(),
+            serde_json::to_string(&Sound {
+                outline: "</script>".to_owned(),
+                ..other.clone()
+            })
+            .unwrap(),
+        ] {
+            fs::write(&kept[0], damage).unwrap();
+            assert_eq!(measure(&wanted(&file), Some(&cache)), first);
+        }
+    }
+
+    #[test]
+    fn files_that_are_gone_or_no_audio_are_left_out() {
+        let scratch = tempfile::tempdir().unwrap();
+        let text = scratch.path().join("text.mp3");
+        fs::write(&text, "no music").unwrap();
+        let mut all = wanted(&text);
+        all.extend(wanted(&scratch.path().join("gone.mp3")));
+        all.extend(wanted(scratch.path()));
+        assert!(measure(&all, None).is_empty());
+        assert!(measure(&[], None).is_empty());
+    }
+
+    #[test]
+    fn silence_and_shreds_have_flat_outlines() {
+        assert_eq!(outline(&[(0.0, 0.0); 32]), "AA");
+        assert_eq!(outline(&[]), "");
+        assert_eq!(outline(&[(-1.0, 0.5)]), "_");
+    }
+}

@@ -1,0 +1,141 @@
+//! What a job came to, in the words that the page, JUnit and Markdown share.
+
+use backline_engine::summary::{JobStatus, JobSummary, RunFacts};
+
+use crate::console::said;
+use crate::text::words;
+
+/// What a job came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Verdict {
+    /// All tracks are kept.
+    Kept,
+    /// Bought, and not all tracks are kept yet.
+    InProgress,
+    /// Nothing is bought.
+    Planned,
+    /// Perhaps bought.
+    InDoubt,
+    /// Ended without tracks.
+    Failed,
+    /// Bought, and thrown away by the vendor before all tracks were kept.
+    Expired,
+}
+
+impl Verdict {
+    /// The verdict on `job` when the run ended; as the job is, for a run that has not.
+    pub(crate) fn of(job: &JobSummary, run: &RunFacts) -> Self {
+        match job.state {
+            JobStatus::Kept => Self::Kept,
+            JobStatus::Planned => Self::Planned,
+            JobStatus::InDoubt => Self::InDoubt,
+            JobStatus::Failed => Self::Failed,
+            JobStatus::Finished if has_expired(job, run) => Self::Expired,
+            JobStatus::Submitting | JobStatus::Running | JobStatus::Finished => Self::InProgress,
+        }
+    }
+
+    /// The sign that plans and reports use.
+    pub(crate) fn sign(self) -> char {
+        match self {
+            Self::Kept => '=',
+            Self::InProgress => '~',
+            Self::Planned => '+',
+            Self::InDoubt => '?',
+            Self::Failed => '!',
+            Self::Expired => 'x',
+        }
+    }
+
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::InProgress => "in progress",
+            Self::Planned => "not bought",
+            Self::InDoubt => "in doubt",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Why there are not all tracks, clean and on one line; none when there are.
+    pub(crate) fn why(self, job: &JobSummary) -> Option<String> {
+        let vendor = || said(job.error_code, job.error.as_deref().unwrap_or_default());
+        let problem = job.tracks.iter().find_map(|track| track.problem.as_deref());
+        Some(match self {
+            Self::Kept => return None,
+            Self::Planned if job.error.is_some() => vendor(),
+            Self::Planned => "nothing is bought".to_owned(),
+            Self::InDoubt => format!("perhaps bought: {}", vendor()),
+            Self::Failed => vendor(),
+            Self::Expired => "the provider has thrown the tracks away".to_owned(),
+            Self::InProgress => match (job.state, problem) {
+                (_, Some(problem)) => words(problem),
+                (JobStatus::Submitting, None) => "sent, and not answered yet".to_owned(),
+                (JobStatus::Running, None) => "bought; the provider is at work".to_owned(),
+                (_, None) => "made; not all tracks are kept yet".to_owned(),
+            },
+        })
+    }
+}
+
+/// Whether the provider had thrown every track away that the run did not keep.
+fn has_expired(job: &JobSummary, run: &RunFacts) -> bool {
+    let Some(ended_ms) = run.ended_ms else {
+        return false;
+    };
+    let mut unkept = job
+        .tracks
+        .iter()
+        .filter(|track| track.file.is_none())
+        .peekable();
+    unkept.peek().is_some()
+        && unkept.all(|track| track.expires_ms.is_some_and(|at_ms| at_ms <= ended_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn tracks_expire_only_if_they_were_not_kept_in_time() {
+        let mut summary = example::summary();
+        let run = summary.run.clone();
+        let job = &mut summary.jobs[0];
+        job.state = JobStatus::Finished;
+        assert_eq!(Verdict::of(job, &run), Verdict::InProgress);
+        job.tracks[1].file = None;
+        assert_eq!(Verdict::of(job, &run), Verdict::InProgress);
+        job.tracks[1].expires_ms = run.ended_ms;
+        let verdict = Verdict::of(job, &run);
+        assert_eq!((verdict, verdict.sign()), (Verdict::Expired, 'x'));
+        let goes_on = RunFacts {
+            ended_ms: None,
+            ..run
+        };
+        assert_eq!(Verdict::of(job, &goes_on), Verdict::InProgress);
+    }
+
+    #[test]
+    fn whoever_has_no_tracks_is_told_why() {
+        let mut summary = example::summary();
+        let run = summary.run.clone();
+        let mut check = |state: JobStatus, expected: &str| {
+            let job = &mut summary.jobs[4];
+            job.state = state;
+            let found = Verdict::of(job, &run).why(job);
+            assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
+        };
+        check(JobStatus::Kept, "");
+        check(JobStatus::Failed, "code 500, without a word");
+        check(
+            JobStatus::InDoubt,
+            "perhaps bought: code 500, without a word",
+        );
+        check(JobStatus::Submitting, "sent, and not answered yet");
+        check(JobStatus::Running, "bought; the provider is at work");
+        check(JobStatus::Finished, "made; not all tracks are kept yet");
+    }
+}
