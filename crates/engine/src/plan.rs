@@ -99,6 +99,8 @@ pub struct Plan {
     pub retries: Retries,
     /// Where callbacks are received, if they are.
     pub callbacks: Option<Callbacks>,
+    /// Whether callbacks are off: then a provider on this machine is not given an address either.
+    pub polls_only: bool,
     /// Where tracks are kept and how their files are named.
     pub output: crate::manifest::Output,
     /// The reports to write after a run.

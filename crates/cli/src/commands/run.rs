@@ -121,7 +121,7 @@ async fn carry_out(
     let mut plan = project.plan.clone();
     let studio = embedded::start(&mut plan.provider, &project.ledger).await?;
     let run = Run {
-        local_callbacks: is_loopback(&plan.provider.profile.base_url),
+        local_callbacks: !plan.polls_only && is_loopback(&plan.provider.profile.base_url),
         project_dir: plan.project_dir.clone(),
         plan: Arc::new(plan),
         key: asked.key,

@@ -198,6 +198,11 @@ pub(crate) fn read_retries(node: Option<&Node>, report: &mut Report) -> Retries 
     retries
 }
 
+/// Whether `callbacks` is the word `off`.
+pub(crate) fn are_off(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) if &**text == "off")
+}
+
 /// Reads `callbacks`.
 pub(crate) fn read_callbacks(
     node: &Node,

@@ -184,8 +184,10 @@ impl Loader<'_, '_> {
             Some(node) if provider_read => limits::read_limits(node, &provider.profile, report),
             _ => limits::default_limits(&provider.profile),
         };
+        let polls_only = fields.get("callbacks").is_some_and(limits::are_off);
         let callbacks = fields
             .get("callbacks")
+            .filter(|_| !polls_only)
             .and_then(|node| limits::read_callbacks(node, &render, report));
         let retries = limits::read_retries(fields.get("retries"), report);
         let reports = limits::read_reports(fields.get("reports"), report);
@@ -311,6 +313,7 @@ impl Loader<'_, '_> {
             limits,
             retries,
             callbacks,
+            polls_only,
             output,
             reports,
             stems,
