@@ -1,0 +1,74 @@
+//! One fault at one exact call of the real program: see `tests/faults/faults.c`, which is compiled here.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// A fault and where it strikes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fault {
+    /// `write`, `fsync`, `link`, … on a file, or `send` and `recv` on a socket.
+    pub(super) op: &'static str,
+    /// Part of the file's path, or of the bytes on the socket.
+    pub(super) at: &'static str,
+    /// What happens: `kill_before`, `kill_half`, `kill_after`, `enospc`, `eio`, `short`.
+    pub(super) act: &'static str,
+    /// Which occurrence, from 1.
+    pub(super) nth: u32,
+    /// For how many occurrences; 0 for all that follow.
+    pub(super) times: u32,
+}
+
+/// A kind of fault, struck once at an occurrence that is chosen later.
+pub(super) const fn once(op: &'static str, at: &'static str, act: &'static str) -> Fault {
+    Fault {
+        op,
+        at,
+        act,
+        nth: 1,
+        times: 1,
+    }
+}
+
+impl Fault {
+    /// The same at its `nth` occurrence.
+    pub(super) fn nth(self, nth: u32) -> Self {
+        Self { nth, ..self }
+    }
+
+    /// The same from its occurrence on for ever, as a disk that stays full.
+    pub(super) fn lasting(self) -> Self {
+        Self { times: 0, ..self }
+    }
+
+    /// Lets it strike in `command`; `mark` is made when it has.
+    pub(super) fn arm(self, command: &mut Command, mark: &Path) {
+        command
+            .env("LD_PRELOAD", library())
+            .env("FAULT_OP", self.op)
+            .env("FAULT_AT", self.at)
+            .env("FAULT_DO", self.act)
+            .env("FAULT_NTH", self.nth.to_string())
+            .env("FAULT_TIMES", self.times.to_string())
+            .env("FAULT_MARK", mark);
+    }
+}
+
+/// The compiled library: once for each test process.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/faults/faults.c");
+        let name = format!("faults-{}.so", std::process::id());
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+        let compiled = Command::new(compiler)
+            .args(["-Wall", "-Wextra", "-O1", "-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .arg("-ldl")
+            .status()
+            .expect("a C compiler is there: the program's SQLite is compiled with it");
+        assert!(compiled.success(), "faults.c compiles");
+        library
+    })
+}

@@ -1,0 +1,115 @@
+//! The kill matrix: the real program is killed with SIGKILL at each point of a job's life, then the same command is run to its end.
+//! Then each job stands on the studio's bill once, every track is kept, and the summary is that of a run that nobody disturbed.
+//!
+//! Against the studio as it is, which keeps its word on `Idempotency-Key`; against one without that promise whose callbacks find
+//! the next run; and against one without either: there a lost answer ends in doubt, and is bought again only by the user's word.
+
+use serde_json::Value;
+
+use super::fault::{Fault, once};
+use super::project::{MUTE_VENDOR, Project, STUDIO, Terms, VENDOR};
+use super::sweep::sweep;
+use crate::lab::Lab;
+
+const JOBS: usize = 3;
+
+/// Every commit of the ledger, and every request and answer of a submission: where money is at stake.
+const BUYING: &[Fault] = &[
+    once("fsync", "ledger.sqlite3", "kill_before"),
+    once("fsync", "ledger.sqlite3", "kill_after"),
+    once("send", "POST /api/v1/generate/add", "kill_before"),
+    once("send", "POST /api/v1/generate/add", "kill_half"),
+    once("send", "POST /api/v1/generate/add", "kill_after"),
+    once("recv", "taskId", "kill_after"),
+];
+
+/// Every step of keeping a track and of writing a report.
+const KEEPING: &[Fault] = &[
+    once("create", ".part", "kill_before"),
+    once("write", ".part", "kill_half"),
+    once("fsync", ".part", "kill_before"),
+    once("fsync", ".part", "kill_after"),
+    once("link", "out/", "kill_before"),
+    once("link", "out/", "kill_after"),
+    once("unlink", ".part", "kill_after"),
+    once("write", "/out/", "kill_half"),
+    once("create", "/out/", "kill_after"),
+    once("fsync", "/out", "kill_before"),
+    once("fsync", "/out", "kill_after"),
+];
+
+/// Where the points are tried, and what must come of each.
+struct Matrix {
+    lab: Lab,
+    url: String,
+    undisturbed: Value,
+}
+
+impl Matrix {
+    /// Kills a run, runs again, and holds the end against the bill. Gives whether the fault struck.
+    fn check(&self, name: &str, fault: Fault, terms: Terms) -> bool {
+        let project = Project::new(&self.lab, &self.url, name, JOBS, terms);
+        let struck = match project.run_with(fault) {
+            Some(ran) => {
+                assert_eq!(ran.code, None, "{name} was not killed: {}", ran.err);
+                true
+            }
+            None => false,
+        };
+        let mut ran = project.run();
+        if terms != STUDIO && ran.code == Some(8) {
+            // In doubt stays in doubt, however often it is run.
+            let bill = project.bill();
+            if terms == MUTE_VENDOR {
+                assert_eq!(project.run().code, Some(8), "{name}");
+            }
+            assert_eq!(project.bill(), bill, "{name}: a doubt was bought again");
+            project.assert_nothing_lost(name);
+            assert!(project.resolve_doubts() > 0, "{name}");
+            ran = project.run();
+        }
+        assert_eq!(ran.code, Some(0), "{name}: {}", ran.err);
+        project.assert_bought_once_and_kept(name);
+        assert_eq!(project.summary(), self.undisturbed, "{name}");
+        struck
+    }
+}
+
+fn matrix(faults: &[Fault], terms: Terms, least: u32) {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    let project = Project::new(&lab, &studio.url, "undisturbed", JOBS, STUDIO);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    project.assert_bought_once_and_kept("undisturbed");
+    let undisturbed = project.summary();
+    let url = studio.url.clone();
+    let matrix = Matrix {
+        lab,
+        url,
+        undisturbed,
+    };
+    let points = sweep(faults, |name, fault| matrix.check(name, fault, terms));
+    assert!(points >= least, "only {points} points were struck");
+    println!("{points} kill points under {terms:?}");
+}
+
+#[test]
+fn killed_while_buying_from_a_studio_that_keeps_its_promise() {
+    matrix(BUYING, STUDIO, 30);
+}
+
+#[test]
+fn killed_while_buying_from_a_vendor_that_calls_back() {
+    matrix(BUYING, VENDOR, 30);
+}
+
+#[test]
+fn killed_while_buying_from_a_vendor_that_cannot_call_back() {
+    matrix(BUYING, MUTE_VENDOR, 30);
+}
+
+#[test]
+fn killed_while_keeping_tracks_and_writing_reports() {
+    matrix(KEEPING, STUDIO, 60);
+}

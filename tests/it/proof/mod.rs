@@ -1,0 +1,21 @@
+//! What Backline is trusted for, shown with the real program against the real studio and held against the studio's own bill: no
+//! crash, fault of the network, the vendor or the disk, and no user buys a job twice or loses what was bought.
+//!
+//! ```text
+//!  test ──► backline (faults.c preloaded: dies or fails at one exact call) ──► studio ──► bill
+//!                 └── again, without a fault ──► exit code, ledger, tracks, summary ──► held against the bill
+//! ```
+//!
+//! Nothing here sleeps: a test waits for exits, lines and the bill. `docs/guarantees.md` says what each test stands for.
+
+mod fault;
+mod project;
+mod sweep;
+
+mod disk;
+mod interrupt;
+mod kill;
+mod misbehave;
+mod names;
+mod secrets;
+mod strangers;
