@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Analysis, HarmonySettings, Key, Metre, Mode},
-    arrange::{Instrument, Score, Settings, StyleId, arrange, style_of},
+    arrange::{Instrument, Role, Score, Settings, StyleId, arrange, style_of},
     chance::Chance,
     chord_names::{chord_name, pitch_name},
     harmony::harmonise,
     listen::listen,
-    play::{Mastered, RATE_HZ, lay_over, master, play},
+    midi::midi,
+    play::{Mastered, RATE_HZ, Sound, lay_over, loudness_gain, master, play, solo},
     tags::{Brief, read_tags},
 };
 
@@ -53,7 +54,7 @@ pub enum Singer {
 }
 
 /// What the band made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Accompaniment {
     /// The takes, in order.
     pub takes: Vec<Take>,
@@ -62,7 +63,7 @@ pub struct Accompaniment {
 }
 
 /// One finished take.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Take {
     /// The band alone: stereo at 44.1 kHz, from the vocal's time zero to a few seconds after its end.
     pub instrumental: Audio,
@@ -70,6 +71,48 @@ pub struct Take {
     pub mix: Audio,
     /// What was played.
     pub facts: Facts,
+    /// The notes.
+    pub score: Score,
+    /// What a part must be multiplied with to stand in the instrumental as loud as it does.
+    stem_gain: f32,
+    sound: Sound,
+}
+
+/// One part of a take by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stem {
+    /// Who plays.
+    pub instrument: Instrument,
+    /// What for.
+    pub role: Role,
+    /// Stereo at 44.1 kHz from the vocal's time zero, with its own share of the room. The sum of all stems is the instrumental
+    /// before tone, bus compression and limiter.
+    pub audio: Audio,
+}
+
+impl Take {
+    /// The score as the bytes of a standard MIDI file.
+    pub fn midi(&self) -> Vec<u8> {
+        midi(&self.score)
+    }
+
+    /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
+    pub fn stems(&self) -> impl Iterator<Item = Stem> {
+        self.score.parts.iter().enumerate().map(|(number, part)| {
+            let mut alone = solo(&self.score, &self.sound, number, self.facts.seed);
+            for sample in alone.left.iter_mut().chain(&mut alone.right) {
+                *sample *= self.stem_gain;
+            }
+            Stem {
+                instrument: part.instrument,
+                role: part.role,
+                audio: Audio {
+                    rate_hz: RATE_HZ,
+                    channels: vec![alone.left, alone.right],
+                },
+            }
+        })
+    }
 }
 
 /// What was played, for reports.
@@ -169,6 +212,41 @@ pub enum BandError {
 /// Never trims, never fails on silence or noise: what could not be found stands in the remarks. Samples that are no numbers
 /// count as silence, and a remark says how many there were.
 pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, BandError> {
+    let session = Session::new(vocal, request, Sound::Own)?;
+    let takes = (0..request.takes)
+        .map(|take| session.take(take))
+        .collect::<Result<_, _>>()?;
+    Ok(Accompaniment {
+        takes,
+        analysis: session.analysis,
+    })
+}
+
+/// A vocal that has been listened to, ready for takes: for callers that hold one take at a time, or bring a SoundFont.
+#[derive(Debug, Clone)]
+pub struct Session {
+    request: Request,
+    brief: Brief,
+    sound: Sound,
+    voice: Vec<f32>,
+    remarks: Vec<String>,
+    /// What was heard in the vocal.
+    pub analysis: Analysis,
+}
+
+impl Session {
+    /// Checks the request, reads the tags, and listens.
+    pub fn new(vocal: &Audio, request: &Request, sound: Sound) -> Result<Self, BandError> {
+        listen_to(vocal, request, sound)
+    }
+
+    /// Plays take number `take`, from 0: the same number gives the same take, whichever others were played.
+    pub fn take(&self, take: usize) -> Result<Take, BandError> {
+        one_take(take, self)
+    }
+}
+
+fn listen_to(vocal: &Audio, request: &Request, sound: Sound) -> Result<Session, BandError> {
     check(vocal, request)?;
     let (vocal, mended) = without_strays(vocal);
     let brief = read_tags(&request.tags, &request.negative_tags);
@@ -178,17 +256,21 @@ pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, Band
         channels: vec![vocal.to_mono()],
     };
     let voice = resample(&mono, RATE_HZ).map_err(BandError::Rate)?;
-    let voice: &[f32] = voice.channels.first().map_or(&[], Vec::as_slice);
+    let voice = voice.channels.into_iter().next().unwrap_or_default();
     let mut remarks = analysis.remarks.clone();
     if mended > 0 {
         remarks.push(format!(
             "{mended} samples of the vocal were not numbers and were taken as silence"
         ));
     }
-    let takes = (0..request.takes)
-        .map(|take| one_take(take, voice, request, &brief, &analysis, &remarks))
-        .collect::<Result<_, _>>()?;
-    Ok(Accompaniment { takes, analysis })
+    Ok(Session {
+        request: request.clone(),
+        brief,
+        sound,
+        voice,
+        remarks,
+        analysis,
+    })
 }
 
 fn check(vocal: &Audio, request: &Request) -> Result<(), BandError> {
@@ -244,14 +326,15 @@ fn without_strays(vocal: &Audio) -> (Audio, usize) {
     )
 }
 
-fn one_take(
-    take: usize,
-    voice: &[f32],
-    request: &Request,
-    brief: &Brief,
-    analysis: &Analysis,
-    remarks: &[String],
-) -> Result<Take, BandError> {
+fn one_take(take: usize, session: &Session) -> Result<Take, BandError> {
+    let Session {
+        request,
+        brief,
+        sound,
+        voice,
+        remarks,
+        analysis,
+    } = session;
     let seed = Chance::new(request.seed, &[81, take as u64]).seed();
     let style = style_of(brief, analysis, take);
     let harmony = HarmonySettings {
@@ -275,7 +358,9 @@ fn one_take(
         });
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let instrumental = master(play(&score, seed, threads), &score.finish);
+    let sum = play(&score, sound, seed, threads);
+    let stem_gain = loudness_gain(&sum);
+    let instrumental = master(sum, &score.finish);
     let mix = lay_over(voice, &instrumental.audio);
     let facts = facts(
         take,
@@ -292,6 +377,9 @@ fn one_take(
         instrumental: instrumental.audio,
         mix: mix.audio,
         facts,
+        score,
+        stem_gain,
+        sound: sound.clone(),
     })
 }
 

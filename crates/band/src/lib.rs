@@ -17,12 +17,13 @@ mod chance;
 mod chord_names;
 mod harmony;
 mod listen;
+mod midi;
 mod play;
 mod tags;
 
 pub use accompany::{
-    Accompaniment, BandError, ChordFact, Facts, MAX_TAKES, MAX_VOCAL_S, Request, Singer, Take,
-    accompany,
+    Accompaniment, BandError, ChordFact, Facts, MAX_TAKES, MAX_VOCAL_S, Request, Session, Singer,
+    Stem, Take, accompany,
 };
 pub use arrange::{
     Articulation, Finish, Instrument, Part, Role, Room, Score, ScoreNote, Settings, StyleId,
@@ -30,5 +31,9 @@ pub use arrange::{
 };
 pub use harmony::harmonise;
 pub use listen::listen;
-pub use play::{CEILING_DBTP, Mastered, RATE_HZ, Stereo, TARGET_LUFS, lay_over, master, play};
+pub use play::{
+    CEILING_DBTP, Mastered, RATE_HZ, Sound, Stereo, TARGET_LUFS, lay_over, master, play,
+};
+#[cfg(feature = "soundfont")]
+pub use play::{Font, FontError};
 pub use tags::{Brief, read_tags};

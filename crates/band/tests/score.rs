@@ -359,6 +359,7 @@ fn grooves_are_where_their_styles_put_them() {
     assert!(share_near(&drop, &[0.5]) > 0.3, "one drop {drop:?}");
     let skank = plain(StyleId::Reggae, 76.0);
     let guitar: Vec<f64> = parts(&skank, Role::Comp)
+        .filter(|part| part.instrument == Instrument::CleanGuitar)
         .flat_map(|part| &part.notes)
         .filter(|note| note.start_s < 68.0)
         .map(|note| (note.start_s / (240.0 / 76.0) * 4.0 + 0.06).fract() - 0.06)

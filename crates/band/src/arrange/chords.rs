@@ -6,7 +6,7 @@ use super::{
     lineup::Seat,
     score::ScoreNote,
     style::Pattern,
-    voicing::{Range, comp_range, guitar_shape, nearest, ukulele_shape},
+    voicing::{Range, comp_range, guitar_shape, nearest, ukulele_shape, voices_range},
     write::{Event, Sheet, force},
 };
 use crate::{analysis::Chord, chance::Chance};
@@ -49,6 +49,7 @@ impl Hand {
                 high: comp.high + 3,
             },
             (Role::Pad, Instrument::Brass) => Range { low: 50, high: 65 },
+            (_, Instrument::Voices) => voices_range(sheet.sung, sheet.singer),
             (Role::Pad, _) => Range {
                 low: comp.low - 1,
                 high: comp.high + 1,
@@ -57,7 +58,7 @@ impl Hand {
         };
         let count = match (seat.role, seat.instrument) {
             (_, Instrument::Flute) => 1,
-            (_, Instrument::Brass | Instrument::DistortedGuitar) => 3,
+            (_, Instrument::Brass | Instrument::DistortedGuitar | Instrument::Voices) => 3,
             _ => 4,
         };
         let fret = [0, 0, 3, 5][chance.below(4)];

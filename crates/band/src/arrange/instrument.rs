@@ -56,11 +56,13 @@ pub enum Instrument {
     SynthPluck,
     /// Synthesiser lead.
     SynthLead,
+    /// Backing voices on "ooh".
+    Voices,
 }
 
 impl Instrument {
     /// Every instrument, in the order of the score.
-    pub const ALL: [Instrument; 25] = [
+    pub const ALL: [Instrument; 26] = [
         Instrument::AcousticKit,
         Instrument::BrushKit,
         Instrument::ElectronicKit,
@@ -86,6 +88,7 @@ impl Instrument {
         Instrument::SynthPad,
         Instrument::SynthPluck,
         Instrument::SynthLead,
+        Instrument::Voices,
     ];
 
     /// Its name as a reader of the report sees it.
@@ -116,6 +119,7 @@ impl Instrument {
             Self::SynthPad => "synth pad",
             Self::SynthPluck => "synth pluck",
             Self::SynthLead => "synth lead",
+            Self::Voices => "backing voices",
         }
     }
 
@@ -179,6 +183,7 @@ impl Instrument {
                 .and(T::SYNTH_KEYS)
                 .and(T::ELECTRONIC)
                 .and(T::ELECTRIC),
+            Self::Voices => T::VOICES.and(T::ACOUSTIC),
         }
     }
 
@@ -207,7 +212,7 @@ traits! {
     GUITAR = 17, ACOUSTIC_GUITAR = 18, NYLON = 19, ELECTRIC_GUITAR = 20, DISTORTED = 21, UKULELE = 22, HARP = 23,
     STRINGS = 24, BRASS = 25, WOODWIND = 26,
     SYNTH = 27, PAD = 28, PLUCK = 29, LEAD = 30, SYNTH_KEYS = 31,
-    ELECTRONIC = 32, ACOUSTIC = 33, ELECTRIC = 34,
+    ELECTRONIC = 32, ACOUSTIC = 33, ELECTRIC = 34, VOICES = 35,
     // Pieces of the kit: a forbidden piece silences its strokes, not the whole kit.
     KICK = 40, SNARE = 41, CLAP = 42, HATS = 43, CYMBALS = 44, TOMS = 45, SHAKER = 46, CONGAS = 47, TAMBOURINE = 48,
 }

@@ -206,7 +206,7 @@ fn usual_role(instrument: I) -> Role {
         | I::Ukulele
         | I::CleanGuitar
         | I::DistortedGuitar => Role::Comp,
-        I::Strings | I::SynthPad | I::Brass => Role::Pad,
+        I::Strings | I::SynthPad | I::Brass | I::Voices => Role::Pad,
         I::Vibraphone | I::Glockenspiel | I::Harp | I::SynthPluck => Role::Figure,
         I::Flute | I::SynthLead => Role::Fills,
     }
@@ -233,7 +233,7 @@ fn stand_ins(role: Role) -> &'static [I] {
 }
 
 /// Who can carry the harmony alone, best first.
-const CHORDAL: [I; 15] = [
+const CHORDAL: [I; 16] = [
     I::Piano,
     I::ElectricPiano,
     I::SteelGuitar,
@@ -249,4 +249,5 @@ const CHORDAL: [I; 15] = [
     I::Brass,
     I::Glockenspiel,
     I::DistortedGuitar,
+    I::Voices,
 ];

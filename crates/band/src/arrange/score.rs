@@ -3,7 +3,7 @@
 use super::{Instrument, StyleId};
 use crate::{
     accompany::Singer,
-    analysis::{Chord, Span},
+    analysis::{Beat, Chord, Key, Metre, Span},
     tags::Brief,
 };
 
@@ -28,6 +28,12 @@ pub struct Score {
     pub finish: Finish,
     /// When the voice sounds: the band steps back a little under it.
     pub voice: Vec<Span>,
+    /// The beats that the band plays to, in seconds, the final chord's included; positions count from the downbeat.
+    pub beats: Vec<Beat>,
+    /// Metre of those beats: a song in 2/4 is played two bars at a time, as 4/4.
+    pub metre: Metre,
+    /// The song's key.
+    pub key: Key,
 }
 
 /// One instrument's part.

@@ -46,6 +46,7 @@ pub enum StyleId {
     Latin,
     Metal,
     ChamberStrings,
+    SingerSongwriter,
 }
 
 /// A style.

@@ -71,6 +71,20 @@ pub(super) fn comp_range(sung: Range) -> Range {
     }
 }
 
+/// Where backing voices lie: tenors and basses for a man, sopranos and altos for a woman; else beside the singer.
+pub(super) fn voices_range(sung: Range, singer: Option<Singer>) -> Range {
+    let low_voice = match singer {
+        Some(Singer::Male) => true,
+        Some(Singer::Female) => false,
+        None => u16::from(sung.low) + u16::from(sung.high) < 116,
+    };
+    if low_voice {
+        Range { low: 47, high: 60 }
+    } else {
+        Range { low: 58, high: 71 }
+    }
+}
+
 /// The inversion of `chord` in `range` that moves least from `previous`, ascending, of at most `count` notes.
 ///
 /// Tones are left out in the order fifth, root (the bass has it), as players do.

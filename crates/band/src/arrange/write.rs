@@ -1,6 +1,7 @@
 //! From analysis, chords and brief to a score: the one function that calls all the players.
 
 use super::{
+    Instrument,
     bars::{Bar, Place, bars, slots_in_bar},
     bass, chords, drums, fills,
     lineup::{Seat, seats},
@@ -10,7 +11,8 @@ use super::{
     voicing::{Range, sung_range},
 };
 use crate::{
-    analysis::{Analysis, Chord, ChordSpan, Metre, Mode, Quality, Span, Vocabulary},
+    accompany::Singer,
+    analysis::{Analysis, Beat, Chord, ChordSpan, Metre, Mode, Quality, Span, Vocabulary},
     chance::Chance,
     tags::Brief,
 };
@@ -27,6 +29,7 @@ pub(super) struct Sheet<'a> {
     /// The chord at each beat of the analysis.
     harmony: Vec<Chord>,
     pub(super) sung: Range,
+    pub(super) singer: Option<Singer>,
     pub(super) slots_in_bar: usize,
     pub(super) length_s: f64,
     pub(super) seed: u64,
@@ -105,6 +108,7 @@ pub fn arrange(
         harmony: harmony_by_beat(analysis, chords, style),
         bars,
         sung: sung_range(analysis, settings.singer),
+        singer: settings.singer,
         slots_in_bar: slots_in_bar(analysis.metre),
         length_s,
         seed,
@@ -168,6 +172,12 @@ pub fn arrange(
             duck_db: 2.0,
         },
         voice: analysis.phrases.clone(),
+        beats: sheet.beats(),
+        metre: match analysis.metre {
+            Metre::TwoFour => Metre::FourFour,
+            metre => metre,
+        },
+        key: analysis.key,
     }
 }
 
@@ -342,7 +352,16 @@ impl Sheet<'_> {
             Some(Pattern::Strum(_) | Pattern::Pick(_))
         ) && super::chords::is_strummed(seat.instrument);
         let figures: &'static [Figure] = if triple {
-            styles::triple_figures(self.style.feel, seat.role, self.analysis.metre, strummed)
+            // What can be struck decides, not what the style calls it.
+            let role = match (seat.role, seat.instrument) {
+                (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
+                (
+                    Role::Percussion,
+                    Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit,
+                ) => Role::Drums,
+                (role, _) => role,
+            };
+            styles::triple_figures(self.style.feel, role, self.analysis.metre, strummed)
         } else {
             seat.figures
         };
@@ -425,6 +444,24 @@ impl Sheet<'_> {
     /// Human timing for one stroke, in seconds.
     pub(super) fn looseness(&self, chance: &mut Chance, share: f32) -> f64 {
         f64::from(chance.bell() * self.style.loose_ms * share / 1000.0)
+    }
+
+    /// The beats as they are played: swing bends what lies between them, not them.
+    fn beats(&self) -> Vec<Beat> {
+        let per_beat = if self.analysis.metre == Metre::SixEight {
+            6
+        } else {
+            4
+        };
+        self.bars
+            .iter()
+            .flat_map(|bar| &bar.slots)
+            .filter(|slot| slot.index % per_beat == 0)
+            .map(|slot| Beat {
+                time_s: slot.start_s,
+                position: (slot.index / per_beat) as u8,
+            })
+            .collect()
     }
 
     /// The chords as they are played, from bar to bar, neighbours that are equal joined.

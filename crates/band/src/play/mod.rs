@@ -1,17 +1,24 @@
 //! Makes the sound: plays a score, puts it in a room, masters it, and lays the voice over it.
 //!
-//! Everything is synthesised here; there are no samples of anybody's instruments. The same score and seed give the same bytes
+//! Everything is synthesised here, unless the caller brings a SoundFont; there are no samples of anybody's instruments. The same score and seed give the same bytes
 //! for any number of threads, because every note has its own chance and parts are summed in score order.
 
 mod bowed;
 mod drums;
+#[cfg(feature = "soundfont")]
+mod font;
 mod keys;
 mod master;
 mod meter;
 mod plucked;
 mod room;
 mod stage;
+mod sung;
 mod wave;
 
+#[cfg(feature = "soundfont")]
+pub use font::{Font, FontError};
+pub(crate) use master::loudness_gain;
 pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, lay_over, master};
-pub use stage::{RATE_HZ, Stereo, play};
+pub(crate) use stage::solo;
+pub use stage::{RATE_HZ, Sound, Stereo, play};

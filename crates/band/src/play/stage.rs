@@ -8,7 +8,7 @@ use std::sync::{
 use super::{
     bowed, drums, keys,
     meter::k_loudness,
-    plucked, room,
+    plucked, room, sung,
     wave::{Filter, Scratch, Strike},
 };
 use crate::{
@@ -50,13 +50,24 @@ impl Stereo {
     }
 }
 
+/// Where the instruments' sounds come from.
+#[derive(Debug, Clone, Default)]
+pub enum Sound {
+    /// Own synthesis.
+    #[default]
+    Own,
+    /// A SoundFont that the caller has read.
+    #[cfg(feature = "soundfont")]
+    Font(super::Font),
+}
+
 /// Loudness at which a part of level 0 dB plays, on the K-weighted scale, where it plays.
 const PART_LUFS: f64 = -18.0;
 
 /// Plays `score` on at most `threads` threads; the samples do not depend on how many.
 ///
 /// The sum is not mastered: its level is the style's balance, not a target.
-pub fn play(score: &Score, seed: u64, threads: usize) -> Stereo {
+pub fn play(score: &Score, sound: &Sound, seed: u64, threads: usize) -> Stereo {
     let frames = (score.length_s * f64::from(RATE_HZ)).ceil() as usize;
     let voice = voice_envelope(score, frames);
     let mut dry = Stereo::silent(frames);
@@ -65,14 +76,14 @@ pub fn play(score: &Score, seed: u64, threads: usize) -> Stereo {
     // A few parts at a time: a stem of a long song is large, and their order in the sum is the score's.
     let group = threads.clamp(1, 8);
     for (round, parts) in score.parts.chunks(group).enumerate() {
-        let stems = stems(score, parts, round * group, seed, frames, threads);
+        let stems = stems(score, sound, parts, round * group, seed, frames, threads);
         for (part, mut stem) in parts.iter().zip(stems) {
             if steps_back(part.role) {
                 duck(&mut stem, &voice, score.finish.duck_db);
             }
             dry.add(&stem, 1.0);
             send.add(&stem, room_share(part));
-            if score.room.delay > 0.0 && matches!(part.role, Role::Fills | Role::Figure) {
+            if score.room.delay > 0.0 && echoes(part.role) {
                 echo_send.add(&stem, 1.0);
             }
         }
@@ -98,15 +109,20 @@ pub fn play(score: &Score, seed: u64, threads: usize) -> Stereo {
 }
 
 /// The stems of some parts, in order.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one place calls it, and every argument is needed"
+)]
 fn stems(
     score: &Score,
+    source: &Sound,
     parts: &[Part],
     first: usize,
     seed: u64,
     frames: usize,
     threads: usize,
 ) -> Vec<Stereo> {
-    let one = |number: usize| stem(score, &parts[number], first + number, seed, frames);
+    let one = |number: usize| stem(score, source, &parts[number], first + number, seed, frames);
     if threads <= 1 || parts.len() == 1 {
         return (0..parts.len()).map(one).collect();
     }
@@ -133,8 +149,76 @@ fn stems(
         .collect()
 }
 
-/// One part: its notes, its colour, its level, its place.
-fn stem(score: &Score, part: &Part, number: usize, seed: u64, frames: usize) -> Stereo {
+/// One part: its sound, its colour, its level, its place.
+fn stem(
+    score: &Score,
+    source: &Sound,
+    part: &Part,
+    number: usize,
+    seed: u64,
+    frames: usize,
+) -> Stereo {
+    let rate = RATE_HZ as f32;
+    let mut stem = match source {
+        Sound::Own => own(score, part, number, seed, frames),
+        #[cfg(feature = "soundfont")]
+        Sound::Font(font) => placed(font.part(part, score.tuning_cents, frames), part.pan),
+    };
+    colour(part.instrument, &mut stem, rate);
+    // The balance is set by ear's measure, so that it holds for any density of notes.
+    if let Some(loudness) = k_loudness(&stem.left, &stem.right, RATE_HZ) {
+        let target = PART_LUFS + f64::from(part.level_db) + f64::from(trim_db(part));
+        let gain = 10f64.powf((target - loudness) / 20.0) as f32;
+        for sample in stem.left.iter_mut().chain(&mut stem.right) {
+            *sample *= gain;
+        }
+    }
+    stem
+}
+
+/// A part in the middle, moved to its place.
+#[cfg(feature = "soundfont")]
+fn placed(mut stem: Stereo, pan: f32) -> Stereo {
+    let (left, right) = pan_gains(pan);
+    stem.left.iter_mut().for_each(|sample| *sample *= left);
+    stem.right.iter_mut().for_each(|sample| *sample *= right);
+    stem
+}
+
+/// One part alone with its own share of the room and of the echo: all parts' solos together are what [`play`] gives.
+pub(crate) fn solo(score: &Score, sound: &Sound, number: usize, seed: u64) -> Stereo {
+    let Some(part) = score.parts.get(number) else {
+        return Stereo::default();
+    };
+    let frames = (score.length_s * f64::from(RATE_HZ)).ceil() as usize;
+    let mut dry = stem(score, sound, part, number, seed, frames);
+    if steps_back(part.role) {
+        duck(
+            &mut dry,
+            &voice_envelope(score, frames),
+            score.finish.duck_db,
+        );
+    }
+    let mut send = Stereo::silent(frames);
+    send.add(&dry, room_share(part));
+    let mut out = dry.clone();
+    let rate = RATE_HZ as f32;
+    if score.room.delay > 0.0 && echoes(part.role) {
+        let level = score.room.delay * 0.7;
+        room::echo(&dry, score.room.delay_s, level, rate, &mut out);
+    }
+    let wet = score.room.wet * 1.1;
+    room::reverb(&send, score.room.decay_s, wet, rate, &mut out);
+    out
+}
+
+/// Whether a part is heard again as an echo.
+fn echoes(role: Role) -> bool {
+    matches!(role, Role::Fills | Role::Figure)
+}
+
+/// One part by our own synthesis.
+fn own(score: &Score, part: &Part, number: usize, seed: u64, frames: usize) -> Stereo {
     let rate = RATE_HZ as f32;
     let mut stem = Stereo::silent(frames);
     let kit_seed = Chance::new(seed, &[71, number as u64]).seed();
@@ -166,15 +250,6 @@ fn stem(score: &Score, part: &Part, number: usize, seed: u64, frames: usize) -> 
         let (left, right) = pan_gains(place(part, note));
         lay(&mut stem.left, start, &scratch.left, left);
         lay(&mut stem.right, start, &scratch.right, right);
-    }
-    colour(part.instrument, &mut stem, rate);
-    // The balance is set by ear's measure, so that it holds for any density of notes.
-    if let Some(loudness) = k_loudness(&stem.left, &stem.right, RATE_HZ) {
-        let target = PART_LUFS + f64::from(part.level_db) + f64::from(trim_db(part));
-        let gain = 10f64.powf((target - loudness) / 20.0) as f32;
-        for sample in stem.left.iter_mut().chain(&mut stem.right) {
-            *sample *= gain;
-        }
     }
     stem
 }
@@ -229,6 +304,7 @@ fn sound(
         Instrument::SynthPad => bowed::bank(&bowed::PAD, &strike, out),
         Instrument::SynthPluck => bowed::bank(&bowed::PLUCK, &strike, out),
         Instrument::SynthLead => bowed::bank(&bowed::LEAD, &strike, out),
+        Instrument::Voices => sung::voices(&strike, out),
         Instrument::AcousticKit
         | Instrument::BrushKit
         | Instrument::ElectronicKit
@@ -289,9 +365,11 @@ fn colour(instrument: Instrument, stem: &mut Stereo, rate: f32) {
         Instrument::Piano | Instrument::ElectricPiano => (85.0, 11_000.0),
         Instrument::DistortedGuitar => (95.0, 3900.0),
         Instrument::CleanGuitar => (110.0, 6500.0),
-        Instrument::Strings | Instrument::Brass | Instrument::SynthPad | Instrument::Organ => {
-            (120.0, 7500.0)
-        }
+        Instrument::Strings
+        | Instrument::Brass
+        | Instrument::SynthPad
+        | Instrument::Organ
+        | Instrument::Voices => (120.0, 7500.0),
         _ => (110.0, 10_500.0),
     };
     let drive = instrument == Instrument::DistortedGuitar;

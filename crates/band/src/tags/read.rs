@@ -5,7 +5,7 @@
 
 use super::{
     brief::Brief,
-    words::{Effect, Meaning, meaning_of},
+    words::{Effect, Meaning, meaning_of, sounds_of},
 };
 use crate::{analysis::Metre, arrange::Instrument};
 
@@ -125,6 +125,11 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
             .get(at)
             .is_some_and(|next| matches!(next.as_str(), "free" | "less"));
         at += usize::from(suffixed);
+        if refusing || against || suffixed {
+            let phrase = words[at - length - usize::from(suffixed)..][..length].join(" ");
+            let sounds = sounds_of(&phrase).unwrap_or_default();
+            brief.forbidden = brief.forbidden.and(sounds);
+        }
         apply(
             meaning,
             refusing || against || suffixed,

@@ -26,7 +26,7 @@ pub(super) enum Meaning {
     Metre(Metre),
     /// An effect that can be refused.
     Effect(Effect, Nudge),
-    /// Known, and nothing has to be done: filler words, and voices, which the band never plays.
+    /// Known, and nothing has to be done: filler words.
     Understood,
 }
 
@@ -94,9 +94,16 @@ fn style(phrase: &str) -> Option<StyleId> {
         | "alternative rock" | "alt rock" | "classic rock" | "dream pop" | "rock n roll"
         | "rock and roll" | "punk" | "pop punk" | "britpop" | "anthem" | "arena rock"
         | "grunge" | "shoegaze" | "k pop" | "teen pop" => S::PopRock,
-        "folk" | "indie folk" | "acoustic folk" | "singer songwriter" | "acoustic pop"
-        | "americana" | "folk pop" | "campfire" | "celtic" | "irish" | "folk rock" | "indie"
-        | "unplugged" | "traditional" => S::IndieFolk,
+        "folk" | "indie folk" | "acoustic folk" | "americana" | "folk pop" | "campfire"
+        | "celtic" | "irish" | "folk rock" | "indie" | "traditional" => S::IndieFolk,
+        "singer songwriter"
+        | "acoustic singer songwriter"
+        | "acoustic pop"
+        | "unplugged"
+        | "coffeehouse"
+        | "coffee house"
+        | "acoustic ballad"
+        | "fingerstyle" => S::SingerSongwriter,
         "country" | "bluegrass" | "nashville" | "country pop" | "honky tonk" | "western"
         | "country rock" | "alt country" => S::Country,
         "blues" | "delta blues" | "blues rock" | "chicago blues" | "slow blues" => S::Blues,
@@ -284,6 +291,41 @@ fn instrument(phrase: &str) -> Option<Meaning> {
         },
         "electric" | "amplified" | "electric instrument" => refusable(T::ELECTRIC),
         "orchestral instrument" => refusable(T::STRINGS.and(T::BRASS).and(T::WOODWIND)),
+        "choir" | "choirs" | "backing vocals" | "backing vocal" | "backing voices"
+        | "background vocals" | "gospel choir" | "ooh" | "oohs" | "aah" | "aahs"
+        | "vocal harmonies" | "vocal harmony" | "harmony vocals" | "humming" | "vocal pad"
+        | "vocal pads" | "choral" => sound(I::Voices, T::VOICES),
+        // The singer's own part: nothing to add, but a refusal keeps every voice of the band's out.
+        "vocal" | "vocals" | "voice" | "voices" | "singing" | "singer" | "lyrics"
+        | "spoken word" | "spoken" | "talking" | "speech" | "a cappella" | "acapella"
+        | "female vocal" | "male vocal" | "vocoder" | "autotune" | "chant" | "ad lib"
+        | "rapping" | "scream" | "vocal chop" => refusable(T::VOICES),
+        _ => return None,
+    })
+}
+
+/// What a refused style takes with it: the sounds that it is named for.
+pub(super) fn sounds_of(phrase: &str) -> Option<Traits> {
+    use Traits as T;
+    Some(match phrase {
+        "orchestral" | "symphonic" | "orchestral pop" | "epic orchestral" => {
+            T::STRINGS.and(T::BRASS).and(T::WOODWIND)
+        }
+        "chamber strings" | "string quartet" => T::STRINGS,
+        "synthwave"
+        | "synth wave"
+        | "synth pop"
+        | "synthpop"
+        | "electro"
+        | "electropop"
+        | "electro pop"
+        | "edm"
+        | "techno"
+        | "electronic dance music" => T::ELECTRONIC,
+        "metal" | "heavy metal" | "hard rock" | "metalcore" | "nu metal" | "thrash"
+        | "thrash metal" | "death metal" | "grunge" | "punk" => T::DISTORTED,
+        "big band" => T::BRASS,
+        "piano ballad" => T::PIANO,
         _ => return None,
     })
 }
@@ -363,14 +405,88 @@ fn quality(phrase: &str) -> Option<Meaning> {
 fn filler(phrase: &str) -> bool {
     matches!(
         phrase,
-        "a" | "an" | "the" | "and" | "or" | "of" | "in" | "on" | "to" | "for" | "by" | "n" | "very" | "slightly" | "light" | "some" | "more" | "less" | "little" | "any" | "all" | "style"
-            | "styled" | "feel" | "feeling" | "vibe" | "vibes" | "mood" | "tone" | "sound" | "sounding" | "sounds" | "music" | "musical" | "song" | "track" | "instrumental" | "backing"
-            | "backing track" | "accompaniment" | "arrangement" | "production" | "produced" | "band" | "instrument" | "instruments" | "based" | "driven" | "led" | "inspired" | "influenced"
-            | "like" | "tempo" | "rhythm" | "melody" | "melodic" | "harmony" | "chord" | "texture" | "layered" | "mix" | "quality" | "high quality" | "live" | "studio" | "build" | "section"
-            | "contemporary" | "classic" | "lyrical" | "natural" | "full band" | "is" | "be" | "please" | "with a" | "line" | "part" | "playing" | "played" | "background"
-            // The band never sings, so a refusal of voices is always obeyed and a wish for them is the singer's own part.
-            | "vocal" | "vocals" | "voice" | "voices" | "singing" | "singer" | "choir" | "choirs" | "backing vocals" | "lyrics" | "spoken word" | "spoken" | "talking" | "speech" | "a cappella"
-            | "acapella" | "female vocal" | "male vocal" | "female" | "male" | "vocoder" | "autotune" | "humming" | "chant" | "ad lib" | "rapping" | "scream" | "vocal chop"
+        "a" | "an"
+            | "the"
+            | "and"
+            | "or"
+            | "of"
+            | "in"
+            | "on"
+            | "to"
+            | "for"
+            | "by"
+            | "n"
+            | "very"
+            | "slightly"
+            | "light"
+            | "some"
+            | "more"
+            | "less"
+            | "little"
+            | "any"
+            | "all"
+            | "style"
+            | "styled"
+            | "feel"
+            | "feeling"
+            | "vibe"
+            | "vibes"
+            | "mood"
+            | "tone"
+            | "sound"
+            | "sounding"
+            | "sounds"
+            | "music"
+            | "musical"
+            | "song"
+            | "track"
+            | "instrumental"
+            | "backing"
+            | "backing track"
+            | "accompaniment"
+            | "arrangement"
+            | "production"
+            | "produced"
+            | "band"
+            | "instrument"
+            | "instruments"
+            | "based"
+            | "driven"
+            | "led"
+            | "inspired"
+            | "influenced"
+            | "like"
+            | "tempo"
+            | "rhythm"
+            | "melody"
+            | "melodic"
+            | "harmony"
+            | "chord"
+            | "texture"
+            | "layered"
+            | "mix"
+            | "quality"
+            | "high quality"
+            | "live"
+            | "studio"
+            | "build"
+            | "section"
+            | "contemporary"
+            | "classic"
+            | "lyrical"
+            | "natural"
+            | "full band"
+            | "is"
+            | "be"
+            | "please"
+            | "with a"
+            | "line"
+            | "part"
+            | "playing"
+            | "played"
+            | "background"
+            | "female"
+            | "male"
     )
 }
 

@@ -5,13 +5,14 @@ mod beats;
 mod jazz;
 mod orchestral;
 mod pop;
+mod songwriter;
 mod triple;
 
 use super::style::{Style, StyleId};
 pub(crate) use triple::triple_figures;
 
 /// Every style.
-pub(crate) const ALL: [&Style; 24] = [
+pub(crate) const ALL: [&Style; 25] = [
     &pop::POP_BALLAD,
     &pop::POP_ROCK,
     &acoustic::INDIE_FOLK,
@@ -36,6 +37,7 @@ pub(crate) const ALL: [&Style; 24] = [
     &acoustic::LATIN,
     &pop::METAL,
     &orchestral::CHAMBER_STRINGS,
+    &songwriter::SINGER_SONGWRITER,
 ];
 
 /// The table of a style.

@@ -1,0 +1,289 @@
+//! The score as a standard MIDI file: one track of beats, key and chords, one track a part.
+//!
+//! The tempo track holds a tempo for every beat as it was played, so that bar lines lie on the singer's bars. Numbers of
+//! programs and of drum pieces are General MIDI's; the band's tuning is a pitch bend at the start of every channel.
+
+use midly::{
+    Format, Header, MetaMessage, MidiMessage, PitchBend, Smf, Timing, Track, TrackEvent,
+    TrackEventKind,
+    num::{u4, u7, u15, u24, u28},
+};
+
+use crate::{
+    analysis::{Metre, Mode},
+    arrange::{Instrument, Part, Score},
+    chord_names::chord_name,
+};
+
+/// Ticks of a quarter.
+const QUARTER: u32 = 480;
+
+/// Channel of the drums.
+const DRUMS: u8 = 9;
+
+/// The General MIDI number of an instrument's sound, from 0; for kits the number of the kit.
+pub(crate) fn program(instrument: Instrument) -> u8 {
+    match instrument {
+        Instrument::AcousticKit | Instrument::HandPercussion => 0,
+        Instrument::BrushKit => 40,
+        Instrument::ElectronicKit => 25,
+        Instrument::FingerBass => 33,
+        Instrument::UprightBass => 32,
+        Instrument::SynthBass => 38,
+        Instrument::SubBass => 39,
+        Instrument::Piano => 0,
+        Instrument::ElectricPiano => 4,
+        Instrument::Organ => 16,
+        Instrument::Vibraphone => 11,
+        Instrument::Glockenspiel => 9,
+        Instrument::SteelGuitar => 25,
+        Instrument::NylonGuitar => 24,
+        Instrument::Ukulele => 24,
+        Instrument::Harp => 46,
+        Instrument::CleanGuitar => 27,
+        Instrument::DistortedGuitar => 30,
+        Instrument::Strings => 48,
+        Instrument::Brass => 61,
+        Instrument::Flute => 73,
+        Instrument::SynthPad => 89,
+        Instrument::SynthPluck => 98,
+        Instrument::SynthLead => 81,
+        Instrument::Voices => 53,
+    }
+}
+
+/// The General MIDI number of a note or a drum piece: the brush sweep, which has none, is the swirl of the brush set.
+pub(crate) fn key_of(midi: u8) -> u8 {
+    if midi == 27 { 40 } else { midi.min(127) }
+}
+
+/// The pitch bend of a tuning, for a range of two semitones either way.
+pub(crate) fn bend(tuning_cents: f32) -> i16 {
+    (tuning_cents / 200.0 * 8192.0).round() as i16
+}
+
+/// The bytes of the file.
+pub(crate) fn midi(score: &Score) -> Vec<u8> {
+    let clock = Clock::new(score);
+    let lead = lead_track(score, &clock);
+    let names: Vec<&'static str> = score
+        .parts
+        .iter()
+        .map(|part| part.instrument.name())
+        .collect();
+    let mut tracks: Vec<Track<'_>> = vec![lead.as_track()];
+    let mut free = (0..16).filter(|&channel| channel != DRUMS).cycle();
+    for (part, name) in score.parts.iter().zip(&names) {
+        let channel = if part.instrument.is_percussion() {
+            DRUMS
+        } else {
+            free.next().unwrap_or(0)
+        };
+        tracks.push(part_track(score, part, name, channel, &clock));
+    }
+    let smf = Smf {
+        header: Header::new(Format::Parallel, Timing::Metrical(u15::new(QUARTER as u16))),
+        tracks,
+    };
+    let mut bytes = Vec::new();
+    smf.write_std(&mut bytes)
+        .expect("a vector takes every byte");
+    bytes
+}
+
+/// From seconds to ticks, along the beats.
+struct Clock {
+    /// Times of the beats, the first at 0 s.
+    times: Vec<f64>,
+    /// Ticks of a beat.
+    beat: u32,
+    /// Beats before the first of the score: a short one where the song does not start on a beat.
+    before: usize,
+}
+
+impl Clock {
+    fn new(score: &Score) -> Self {
+        let mut times: Vec<f64> = Vec::with_capacity(score.beats.len() + 2);
+        for beat in &score.beats {
+            if beat.time_s >= 0.0 && times.last().is_none_or(|&last| beat.time_s > last + 0.01) {
+                times.push(beat.time_s);
+            }
+        }
+        let before = usize::from(times.first().is_none_or(|&first| first > 0.0));
+        if before == 1 {
+            times.insert(0, 0.0);
+        }
+        while times.len() < 2 {
+            times.push(times.last().map_or(0.5, |last| last + 0.5));
+        }
+        Self {
+            times,
+            beat: if score.metre == Metre::SixEight {
+                QUARTER * 3 / 2
+            } else {
+                QUARTER
+            },
+            before,
+        }
+    }
+
+    fn tick(&self, time_s: f64) -> u32 {
+        let last = self.times.len() - 1;
+        let at = self
+            .times
+            .partition_point(|&time| time <= time_s)
+            .clamp(1, last)
+            - 1;
+        let step = self.times[at + 1] - self.times[at];
+        let beats = at as f64 + (time_s - self.times[at]) / step;
+        (beats.max(0.0) * f64::from(self.beat)).round() as u32
+    }
+}
+
+/// Events with their ticks, and the texts that they point into.
+struct Lead {
+    events: Vec<(u32, MetaMessage<'static>)>,
+    texts: Vec<(u32, String)>,
+    end: u32,
+}
+
+fn lead_track(score: &Score, clock: &Clock) -> Lead {
+    let mut events = Vec::new();
+    let (upper, lower) = match score.metre {
+        Metre::TwoFour => (2, 2),
+        Metre::ThreeFour => (3, 2),
+        Metre::FourFour => (4, 2),
+        Metre::SixEight => (6, 3),
+    };
+    let first_downbeat = score.beats.iter().position(|beat| beat.position == 0);
+    let bar_tick = first_downbeat.map_or(0, |beat| (beat + clock.before) as u32 * clock.beat);
+    events.push((0, MetaMessage::TimeSignature(upper, lower, 24, 8)));
+    if bar_tick > 0 {
+        // Said again where the first bar starts: what comes before it is a pickup.
+        events.push((bar_tick, MetaMessage::TimeSignature(upper, lower, 24, 8)));
+    }
+    let signature = match score.key.mode {
+        Mode::Major => score.key.tonic % 12,
+        Mode::Minor => (score.key.tonic + 3) % 12,
+    };
+    // Round the fifths: C is none, D flat is five flats, B is five sharps.
+    let sharps = (i16::from(signature) * 7 % 12 + 5).rem_euclid(12) - 5;
+    events.push((
+        0,
+        MetaMessage::KeySignature(sharps as i8, score.key.mode == Mode::Minor),
+    ));
+    for (index, pair) in clock.times.windows(2).enumerate() {
+        let quarter_us = (pair[1] - pair[0]) * 1e6 * f64::from(QUARTER) / f64::from(clock.beat);
+        let tempo = u24::new((quarter_us.round() as u32).clamp(1, 0x00ff_ffff));
+        events.push((index as u32 * clock.beat, MetaMessage::Tempo(tempo)));
+    }
+    let texts = score
+        .chords
+        .iter()
+        .map(|(span, chord)| (clock.tick(span.start_s), chord_name(chord, score.key)))
+        .collect();
+    Lead {
+        events,
+        texts,
+        end: clock.tick(score.length_s),
+    }
+}
+
+impl Lead {
+    fn as_track(&self) -> Track<'_> {
+        let mut events: Vec<(u32, MetaMessage<'_>)> = self.events.clone();
+        events.extend(
+            self.texts
+                .iter()
+                .map(|(tick, text)| (*tick, MetaMessage::Marker(text.as_bytes()))),
+        );
+        events.sort_by_key(|&(tick, _)| tick);
+        let events = events
+            .into_iter()
+            .map(|(tick, message)| (tick, TrackEventKind::Meta(message)))
+            .collect();
+        chained(events, self.end)
+    }
+}
+
+fn part_track<'a>(
+    score: &Score,
+    part: &Part,
+    name: &'a str,
+    channel: u8,
+    clock: &Clock,
+) -> Track<'a> {
+    let send = |message| TrackEventKind::Midi {
+        channel: u4::new(channel),
+        message,
+    };
+    let mut events: Vec<(u32, TrackEventKind<'a>)> = vec![
+        (
+            0,
+            TrackEventKind::Meta(MetaMessage::TrackName(name.as_bytes())),
+        ),
+        (
+            0,
+            send(MidiMessage::ProgramChange {
+                program: u7::new(program(part.instrument)),
+            }),
+        ),
+        (
+            0,
+            send(MidiMessage::Controller {
+                controller: u7::new(10),
+                value: u7::new((64.0 + 63.0 * part.pan.clamp(-1.0, 1.0)) as u8),
+            }),
+        ),
+    ];
+    if channel != DRUMS {
+        let bend = PitchBend::from_int(bend(score.tuning_cents));
+        events.push((0, send(MidiMessage::PitchBend { bend })));
+    }
+    // Offs before ons on one tick, and no note into the next of its own pitch.
+    let mut strokes: Vec<(u32, u8, u8, u8)> = Vec::with_capacity(part.notes.len() * 2);
+    for (index, note) in part.notes.iter().enumerate() {
+        let on = clock.tick(note.start_s);
+        let next = part.notes[index + 1..]
+            .iter()
+            .take(64)
+            .find(|next| next.midi == note.midi)
+            .map_or(u32::MAX, |next| clock.tick(next.start_s));
+        let off = clock
+            .tick(note.start_s + note.length_s)
+            .min(next)
+            .max(on + 1);
+        let velocity = (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8;
+        strokes.push((on, 1, key_of(note.midi), velocity));
+        strokes.push((off, 0, key_of(note.midi), 0));
+    }
+    strokes.sort_unstable();
+    events.extend(strokes.into_iter().map(|(tick, on, key, velocity)| {
+        let (key, vel) = (u7::new(key), u7::new(velocity));
+        let message = if on == 1 {
+            MidiMessage::NoteOn { key, vel }
+        } else {
+            MidiMessage::NoteOff { key, vel }
+        };
+        (tick, send(message))
+    }));
+    chained(events, clock.tick(score.length_s))
+}
+
+/// Events in order of their ticks, each with its distance to the one before, and the end.
+fn chained(events: Vec<(u32, TrackEventKind<'_>)>, end: u32) -> Track<'_> {
+    let mut track = Track::with_capacity(events.len() + 1);
+    let mut now = 0;
+    for (tick, kind) in events {
+        track.push(TrackEvent {
+            delta: u28::new(tick - now),
+            kind,
+        });
+        now = tick;
+    }
+    track.push(TrackEvent {
+        delta: u28::new(end.saturating_sub(now)),
+        kind: TrackEventKind::Meta(MetaMessage::EndOfTrack),
+    });
+    track
+}
