@@ -31,6 +31,8 @@ pub(crate) const NOT_WRITTEN: Code = Code(7);
 pub(crate) const IN_DOUBT: Code = Code(8);
 /// The manifest means something other than its lock file says.
 pub(crate) const LOCK_DIFFERS: Code = Code(9);
+/// Only jobs that a hook vetoed are missing.
+pub(crate) const VETOED: Code = Code(10);
 
 /// The same for the end of the program's help.
 pub(crate) const HELP: &str = "\
@@ -44,13 +46,15 @@ Exit codes:
   6  the provider refuses: key, credits, maintenance
   7  the ledger, a report or an output could not be written or read
   8  some jobs are in doubt
-  9  the manifest means something other than its lock file";
+  9  the manifest means something other than its lock file
+  10 only jobs that a hook vetoed are missing";
 
 impl Code {
     /// The code of a run that ended so.
     pub(crate) fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Complete => DONE,
+            Outcome::Vetoed => VETOED,
             Outcome::Failed => JOBS_FAILED,
             Outcome::InDoubt => IN_DOUBT,
             Outcome::Stopped { .. } => STOPPED,

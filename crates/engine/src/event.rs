@@ -9,6 +9,7 @@ use std::fmt;
 use backline_api::{AnswerClass, TaskId};
 use serde::{Deserialize, Serialize};
 
+use crate::hooks::{HookPoint, OnError, Verdict};
 use crate::plan::JobKey;
 
 /// A run's identity; sorts by the time at which the run began.
@@ -136,6 +137,27 @@ pub enum Event {
         /// Whether it is tried again.
         retried: bool,
     },
+    /// The user's hooks were asked about the job, which has never been submitted.
+    Decided {
+        /// At which point.
+        point: HookPoint,
+        /// What they decided together.
+        verdict: Verdict,
+    },
+    /// A hook failed.
+    HookFailed {
+        /// At which point.
+        point: HookPoint,
+        /// Which hook.
+        hook: String,
+        /// The job it was about.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        about: Option<JobKey>,
+        /// What went wrong.
+        message: String,
+        /// What that does.
+        effect: OnError,
+    },
     /// The job is about to be submitted; durable before the first byte of the request is written.
     Intent {
         /// Which attempt, from 1.
@@ -218,6 +240,15 @@ pub enum Event {
         part: Part,
         /// The file.
         file: KeptFile,
+    },
+    /// Something was found out about a kept file, or done with it.
+    TrackNoted {
+        /// Which track, from 1.
+        index: u32,
+        /// Which of its files.
+        part: Part,
+        /// What.
+        note: TrackNote,
     },
     /// A track could not be fetched this time; it is still bought.
     TrackFailed {
@@ -356,6 +387,24 @@ pub struct KeptFile {
     pub duration_s: f64,
 }
 
+/// What was found out about a kept file, or done with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+pub enum TrackNote {
+    /// Its loudness after EBU R128.
+    Loudness {
+        /// Integrated loudness in LUFS; none for silence.
+        integrated_lufs: Option<f64>,
+        /// Highest level between the samples, in dBTP.
+        true_peak_dbtp: f64,
+    },
+    /// It was copied.
+    Copied {
+        /// Where to.
+        to: String,
+    },
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
@@ -364,6 +413,8 @@ pub enum Outcome {
     Complete,
     /// Some jobs failed.
     Failed,
+    /// Only jobs that a hook vetoed are missing.
+    Vetoed,
     /// Some jobs are in doubt.
     InDoubt,
     /// It was stopped and can be taken up again.

@@ -1,13 +1,13 @@
 //! A plan held against the ledger: what a run would do with each job, and what it would cost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
-use crate::machine::{Cause, Job, Phase, Task};
-use crate::plan::{JobKey, Plan};
+use crate::machine::{Cause, Changed, Job, Phase, Task};
+use crate::plan::{JobKey, Plan, PlannedJob};
 use crate::store::KnownJob;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -29,6 +29,8 @@ pub enum Sign {
     InDoubt,
     /// `!`: it failed.
     Failed,
+    /// `v`: a hook vetoed it; a run asks again.
+    Vetoed,
     /// `x`: it is bought, not kept, and the vendor has thrown it away by now.
     Expired,
 }
@@ -42,6 +44,7 @@ impl Sign {
             Self::Kept => '=',
             Self::InDoubt => '?',
             Self::Failed => '!',
+            Self::Vetoed => 'v',
             Self::Expired => 'x',
         }
     }
@@ -54,6 +57,7 @@ impl Sign {
             Self::Kept => "kept",
             Self::InDoubt => "in doubt",
             Self::Failed => "failed",
+            Self::Vetoed => "vetoed",
             Self::Expired => "expired",
         }
     }
@@ -70,6 +74,8 @@ pub struct Held {
     pub note: String,
     /// Its state in the ledger.
     pub job: Job,
+    /// What hooks changed it into, where it is bought as that.
+    pub changed: Option<Changed>,
     /// Kept files that are no longer there: track (from 1) and which of its files.
     pub missing: Vec<(u32, Part)>,
     /// Unix time in milliseconds at which the vendor throws away what is bought and not kept, where that is near.
@@ -98,6 +104,14 @@ impl Holding {
             .count()
     }
 
+    /// The keys under which the plan's jobs are bought.
+    pub(crate) fn keys(&self, plan: &Plan) -> HashSet<JobKey> {
+        let key = |(job, held): (&PlannedJob, &Held)| {
+            held.changed.as_ref().map_or(job.key, |changed| changed.key)
+        };
+        plan.jobs.iter().zip(&self.rows).map(key).collect()
+    }
+
     /// How many jobs have this sign.
     pub fn count(&self, sign: Sign) -> usize {
         self.rows.iter().filter(|row| row.sign == sign).count()
@@ -113,10 +127,7 @@ pub fn hold(
 ) -> Holding {
     let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
     let hold_one = |key: &JobKey| {
-        let job = known
-            .get(key)
-            .map(|known| known.job.clone())
-            .unwrap_or_default();
+        let (job, changed) = bought_as(known, key);
         let missing = job
             .task()
             .map(|task| missing(task, is_there))
@@ -138,6 +149,7 @@ pub fn hold(
             submits,
             note,
             job,
+            changed,
             missing,
             expires_ms,
         }
@@ -152,12 +164,49 @@ pub fn hold(
     }
 }
 
+/// Hops from a changed job to the one that it is bought as; one is the rule, more come from hooks that swap jobs.
+const MAX_HOPS: usize = 8;
+
+/// A planned job's state in the ledger: its own, or that of the job that hooks changed it into, once that one was submitted.
+pub fn bought_as(known: &HashMap<JobKey, KnownJob>, key: &JobKey) -> (Job, Option<Changed>) {
+    follow(known, key, &|job| job.attempts > 0)
+}
+
+/// The same for reports, which also say why the changed job was never submitted.
+pub(crate) fn shown_as(known: &HashMap<JobKey, KnownJob>, key: &JobKey) -> (Job, Option<Changed>) {
+    follow(known, key, &|job| {
+        job.attempts > 0 || matches!(job.phase, Phase::Failed(_))
+    })
+}
+
+fn follow(
+    known: &HashMap<JobKey, KnownJob>,
+    key: &JobKey,
+    is_it: &dyn Fn(&Job) -> bool,
+) -> (Job, Option<Changed>) {
+    let own = known.get(key).map(|known| &known.job);
+    let mut changed = own
+        .filter(|job| job.attempts == 0)
+        .and_then(|job| job.changed.as_deref());
+    for _ in 0..MAX_HOPS {
+        let Some(next) = changed else { break };
+        let Some(job) = known.get(&next.key).map(|known| &known.job) else {
+            break;
+        };
+        if is_it(job) {
+            return (job.clone(), Some(next.clone()));
+        }
+        changed = job.changed.as_deref();
+    }
+    (own.cloned().unwrap_or_default(), None)
+}
+
 /// Whether a run submits this job: nothing is bought yet, or what was bought failed and the manifest says to buy it again.
 fn submits(job: &Job, retries: u32) -> bool {
     match &job.phase {
         Phase::Planned => true,
         Phase::Failed(failure) => match failure.cause {
-            Cause::Refused | Cause::Upload | Cause::Refunded => true,
+            Cause::Refused | Cause::Upload | Cause::Hook | Cause::Refunded => true,
             Cause::Task => job.failed_tasks <= retries,
         },
         _ => false,
@@ -173,6 +222,10 @@ fn sign(
 ) -> (Sign, String) {
     match &job.phase {
         Phase::Planned => (Sign::Buy, String::new()),
+        Phase::Vetoed { why } => (
+            Sign::Vetoed,
+            format!("vetoed: {why}; the next run asks again"),
+        ),
         Phase::Submitting { .. } => (
             Sign::InDoubt,
             "the program ended before the answer came".to_owned(),

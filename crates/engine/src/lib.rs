@@ -11,13 +11,14 @@
 //! ```
 //!
 //! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
-//! is told of). Only `driver` has effects.
+//! is told of). Only `driver`, and the ways in `hooks` that it calls, have effects.
 
 mod conductor;
 pub mod driver;
 pub mod event;
 mod gate;
 pub mod hold;
+pub mod hooks;
 pub mod ledger;
 pub mod machine;
 pub mod manifest;

@@ -9,6 +9,9 @@
 //!     └──────────────────────┘  └─Accepted─► Running
 //! ```
 //!
+//! A job that was never submitted may be decided on by hooks: it goes on, goes on as another job ([`Job::changed`], whose own
+//! row then tells the rest), is vetoed (until it is decided on again), or fails.
+//!
 //! A purchase that comes to light late is never lost: where nothing else was bought it becomes the job's task, else it is kept
 //! beside it, among [`Job::others`].
 //!
@@ -19,7 +22,9 @@
 use backline_api::{AnswerClass, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, KeptFile, Part, TaskStage, Token, TrackFacts, Via};
+use crate::event::{Event, KeptFile, Part, TaskStage, Token, TrackFacts, TrackNote, Via};
+use crate::hooks::Verdict;
+use crate::plan::{JobKey, Settings};
 
 /// Everything that is known of a job.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -41,6 +46,18 @@ pub struct Job {
     /// twice.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub others: Vec<Task>,
+    /// The job that hooks changed it into; it is bought as that one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changed: Option<Box<Changed>>,
+}
+
+/// What hooks changed a job into.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The key of what is sent.
+    pub key: JobKey,
+    /// What is sent.
+    pub settings: Settings,
 }
 
 /// Attempts without proof that a job remembers: the oldest are forgotten first.
@@ -96,6 +113,11 @@ pub enum Phase {
     Kept(Task),
     /// It ended without tracks.
     Failed(Failure),
+    /// A hook said no; the next run asks again.
+    Vetoed {
+        /// Why.
+        why: String,
+    },
 }
 
 /// The vendor's unit of work.
@@ -133,6 +155,24 @@ pub struct Track {
     /// Why it could not be fetched the last time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub problem: Option<String>,
+    /// The kept accompaniment's loudness, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loudness: Option<TrackLoudness>,
+    /// The kept mix's loudness, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mix_loudness: Option<TrackLoudness>,
+    /// Where its files were copied to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub copies: Vec<String>,
+}
+
+/// How loud a kept file is, after EBU R128.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TrackLoudness {
+    /// Integrated loudness in LUFS; none for silence.
+    pub integrated_lufs: Option<f64>,
+    /// Highest level between the samples, in dBTP.
+    pub true_peak_dbtp: f64,
 }
 
 /// Why a job ended without tracks.
@@ -156,6 +196,8 @@ pub enum Cause {
     Refused,
     /// The stem could not be uploaded: nothing was bought.
     Upload,
+    /// A hook failed: nothing was bought.
+    Hook,
     /// The task failed at the vendor's.
     Task,
     /// The task failed and its credits were given back.
@@ -207,6 +249,7 @@ impl Job {
             } => match &self.phase {
                 Phase::Planned | Phase::Failed(_) if *attempt == self.attempts + 1 => {
                     next.attempts = *attempt;
+                    next.changed = None;
                     next.reserved = *credits;
                     next.phase = Phase::Submitting {
                         attempt: *attempt,
@@ -217,6 +260,7 @@ impl Job {
                 }
                 _ => Step::Illegal,
             },
+            Event::Decided { verdict, .. } => self.decided(next, verdict),
             Event::AskedAgain { attempt } => match &self.phase {
                 Phase::InDoubt {
                     attempt: now,
@@ -355,9 +399,12 @@ impl Job {
             }
             Event::TrackMissing { index, part } => {
                 self.on_track(next, *index, |track| match part {
-                    Part::Track => track.kept = None,
-                    Part::Mix => track.mix = None,
+                    Part::Track => (track.kept, track.loudness) = (None, None),
+                    Part::Mix => (track.mix, track.mix_loudness) = (None, None),
                 })
+            }
+            Event::TrackNoted { index, part, note } => {
+                self.on_track(next, *index, |track| track.take_note(*part, note))
             }
             Event::UploadFailed { .. }
             | Event::UploadStarted { .. }
@@ -365,8 +412,52 @@ impl Job {
             | Event::RunStarted { .. }
             | Event::Credits { .. }
             | Event::Paused { .. }
+            | Event::HookFailed { .. }
             | Event::CallbacksRefused(_)
             | Event::RunEnded { .. } => Step::Unchanged,
+        }
+    }
+
+    /// What hooks decided; only on a job that was never submitted.
+    fn decided(&self, mut next: Job, verdict: &Verdict) -> Step {
+        let undecided = matches!(
+            self.phase,
+            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
+        );
+        if !undecided || self.attempts > 0 {
+            return Step::Illegal;
+        }
+        match verdict {
+            Verdict::Pass => {
+                if matches!(self.phase, Phase::Vetoed { .. }) {
+                    next.phase = Phase::Planned;
+                }
+            }
+            Verdict::Change { key, settings } => {
+                next.phase = Phase::Planned;
+                next.changed = Some(Box::new(Changed {
+                    key: *key,
+                    settings: (**settings).clone(),
+                }));
+            }
+            Verdict::Veto { why } => {
+                next.phase = Phase::Vetoed { why: why.clone() };
+                next.changed = None;
+            }
+            Verdict::Fail { message } => {
+                next.phase = Phase::Failed(Failure {
+                    cause: Cause::Hook,
+                    code: None,
+                    message: message.clone(),
+                    task_id: None,
+                });
+                next.changed = None;
+            }
+        }
+        if next == *self {
+            Step::Unchanged
+        } else {
+            Step::Changed(next)
         }
     }
 
@@ -569,6 +660,32 @@ impl Task {
 }
 
 impl Track {
+    fn take_note(&mut self, part: Part, note: &TrackNote) {
+        match (note, part) {
+            (
+                TrackNote::Loudness {
+                    integrated_lufs,
+                    true_peak_dbtp,
+                },
+                part,
+            ) => {
+                let loudness = Some(TrackLoudness {
+                    integrated_lufs: *integrated_lufs,
+                    true_peak_dbtp: *true_peak_dbtp,
+                });
+                match part {
+                    Part::Track => self.loudness = loudness,
+                    Part::Mix => self.mix_loudness = loudness,
+                }
+            }
+            (TrackNote::Copied { to }, _) => {
+                if !self.copies.contains(to) {
+                    self.copies.push(to.clone());
+                }
+            }
+        }
+    }
+
     /// Whether every file that the provider makes of it is kept.
     pub fn is_kept(&self) -> bool {
         self.kept.is_some() && (self.facts.mix_url.is_none() || self.mix.is_some())

@@ -97,6 +97,8 @@ pub struct Plan {
     pub limits: Limits,
     /// How often a failed task is bought again.
     pub retries: Retries,
+    /// The user's own code at points of a job's life.
+    pub hooks: crate::hooks::Hooks,
     /// Where callbacks are received, if they are.
     pub callbacks: Option<Callbacks>,
     /// Whether callbacks are off: then a provider on this machine is not given an address either.

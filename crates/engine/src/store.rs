@@ -106,6 +106,9 @@ pub struct RunHeader {
     pub retention_days: u32,
     /// The program's version.
     pub version: String,
+    /// What a job cost.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub price_credits: Option<f64>,
 }
 
 /// A job as a run planned it: what a report says of it without the manifest.

@@ -3,11 +3,15 @@
 //! The same ledger gives the same summary: jobs stand in plan order, times are those that were recorded, and nothing is asked of
 //! the clock, the disk or the network.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks};
-use crate::machine::{Job, Phase};
+use crate::hold::shown_as;
+use crate::hooks::{HookPoint, OnError};
+use crate::machine::{Job, Phase, TrackLoudness};
 use crate::plan::Settings;
 use crate::store::{Recording, RunHeader, Store, StoreError};
 
@@ -54,9 +58,31 @@ pub struct RunFacts {
     pub credits: Option<f64>,
     /// Callbacks that it refused.
     pub callbacks_refused: RefusedCallbacks,
+    /// How often hooks failed in it.
+    pub hooks_failed: u64,
+    /// The first of those failures.
+    pub hook_failures: Vec<HookFailure>,
     /// The program's version.
     pub backline: String,
 }
+
+/// A hook's failure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HookFailure {
+    /// At which point.
+    pub point: HookPoint,
+    /// Which hook.
+    pub hook: String,
+    /// The key of the job it was about.
+    pub job: Option<String>,
+    /// What went wrong.
+    pub message: String,
+    /// What that did.
+    pub effect: OnError,
+}
+
+/// Failures of hooks that a summary names; the rest is counted.
+const SHOWN_FAILURES: usize = 20;
 
 /// How many jobs are in which state, and what they cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -73,6 +99,10 @@ pub struct Totals {
     pub failed: u64,
     /// Perhaps bought.
     pub in_doubt: u64,
+    /// Vetoed by hooks.
+    pub vetoed: u64,
+    /// Credits that the vetoed jobs would have cost, as far as the price is known.
+    pub credits_saved: f64,
     /// Kept tracks.
     pub tracks: u64,
     /// Credits spent.
@@ -84,6 +114,8 @@ pub struct Totals {
 pub struct JobSummary {
     /// Its key.
     pub key: String,
+    /// The key that hooks changed it into, where it is bought as another job.
+    pub bought_as: Option<String>,
     /// The stem's id.
     pub stem: String,
     /// The preset's name.
@@ -98,7 +130,7 @@ pub struct JobSummary {
     pub task_id: Option<String>,
     /// Submissions so far.
     pub attempts: u32,
-    /// Credits spent on it.
+    /// Credits spent on it; 0 where an earlier job of the plan is bought as the same.
     pub credits: f64,
     /// The vendor's code, if it failed.
     pub error_code: Option<i64>,
@@ -132,6 +164,8 @@ pub enum JobStatus {
     Kept,
     /// Ended without tracks.
     Failed,
+    /// A hook said no.
+    Vetoed,
 }
 
 impl JobStatus {
@@ -145,6 +179,7 @@ impl JobStatus {
             Self::Finished => "finished",
             Self::Kept => "kept",
             Self::Failed => "failed",
+            Self::Vetoed => "vetoed",
         }
     }
 }
@@ -159,6 +194,7 @@ impl From<&Phase> for JobStatus {
             Phase::Finished(_) => Self::Finished,
             Phase::Kept(_) => Self::Kept,
             Phase::Failed(_) => Self::Failed,
+            Phase::Vetoed { .. } => Self::Vetoed,
         }
     }
 }
@@ -186,6 +222,12 @@ pub struct TrackSummary {
     pub file: Option<KeptFile>,
     /// The kept mix with the vocal.
     pub mix: Option<KeptFile>,
+    /// The track's loudness, where a hook measured it.
+    pub loudness: Option<TrackLoudness>,
+    /// The mix's loudness, where a hook measured it.
+    pub mix_loudness: Option<TrackLoudness>,
+    /// Where a hook copied its files to.
+    pub copies: Vec<String>,
     /// Why it could not be fetched the last time.
     pub problem: Option<String>,
 }
@@ -205,6 +247,8 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
         balance_after: None,
         credits: None,
         callbacks_refused: RefusedCallbacks::default(),
+        hooks_failed: 0,
+        hook_failures: Vec::new(),
         backline: run.version.clone(),
     };
     for record in store.events_of(&run.id)? {
@@ -212,6 +256,24 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
             Event::RunEnded { outcome, credits } => {
                 (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome));
                 facts.credits = Some(credits);
+            }
+            Event::HookFailed {
+                point,
+                hook,
+                about,
+                message,
+                effect,
+            } => {
+                facts.hooks_failed += 1;
+                if facts.hook_failures.len() < SHOWN_FAILURES {
+                    facts.hook_failures.push(HookFailure {
+                        point,
+                        hook,
+                        job: about.map(|key| key.to_string()),
+                        message,
+                        effect,
+                    });
+                }
             }
             Event::CallbacksRefused(refused) => facts.callbacks_refused = refused,
             Event::Credits {
@@ -226,12 +288,15 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
         }
     }
     let mut totals = Totals::default();
-    let untouched = Job::default();
+    let mut counted = HashSet::new();
     let mut rows = Vec::new();
     for row in store.plan_of(&run.id)? {
-        let job = jobs.get(&row.key).map_or(&untouched, |known| &known.job);
+        let (job, changed) = shown_as(&jobs, &row.key);
+        let job = &job;
+        let is_first = counted.insert(changed.as_ref().map_or(row.key, |it| it.key));
         let summary = JobSummary {
             key: row.key.to_string(),
+            bought_as: changed.as_ref().map(|it| it.key.to_string()),
             stem: row.stem,
             preset: row.preset,
             sweep: row.sweep,
@@ -239,15 +304,15 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
             state: JobStatus::from(&job.phase),
             task_id: task_id(job),
             attempts: job.attempts,
-            credits: job.credits,
+            credits: if is_first { job.credits } else { 0.0 },
             error_code: error(job).and_then(|(code, _)| code),
             error: error(job).map(|(_, message)| message),
-            settings: row.settings,
+            settings: changed.map_or(row.settings, |it| it.settings),
             recording: row.recording,
             other_tasks: job.others.iter().map(|task| task.id.to_string()).collect(),
             tracks: tracks(job, run.retention_days),
         };
-        totals.add(&summary);
+        totals.add(&summary, run.price_credits.unwrap_or(0.0), is_first);
         rows.push(summary);
     }
     Ok(Summary {
@@ -267,7 +332,8 @@ impl RunFacts {
 }
 
 impl Totals {
-    fn add(&mut self, job: &JobSummary) {
+    /// Adds a job; the tracks of one that is bought as an earlier job are counted there.
+    fn add(&mut self, job: &JobSummary, price: f64, is_first: bool) {
         self.jobs += 1;
         match job.state {
             JobStatus::Planned => self.planned += 1,
@@ -277,12 +343,13 @@ impl Totals {
             JobStatus::InDoubt => self.in_doubt += 1,
             JobStatus::Kept => self.kept += 1,
             JobStatus::Failed => self.failed += 1,
+            JobStatus::Vetoed => {
+                self.vetoed += 1;
+                self.credits_saved += price;
+            }
         }
-        self.tracks += job
-            .tracks
-            .iter()
-            .filter(|track| track.file.is_some())
-            .count() as u64;
+        let kept = job.tracks.iter().filter(|track| track.file.is_some());
+        self.tracks += if is_first { kept.count() as u64 } else { 0 };
         self.credits += job.credits;
     }
 }
@@ -298,6 +365,7 @@ fn error(job: &Job) -> Option<(Option<i64>, String)> {
     match &job.phase {
         Phase::Failed(failure) => Some((failure.code, failure.message.clone())),
         Phase::InDoubt { message, .. } => Some((None, message.clone())),
+        Phase::Vetoed { why } => Some((None, why.clone())),
         _ => None,
     }
 }
@@ -322,6 +390,9 @@ fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
             ),
             file: track.kept.clone(),
             mix: track.mix.clone(),
+            loudness: track.loudness,
+            mix_loudness: track.mix_loudness,
+            copies: track.copies.clone(),
             problem: track.problem.clone(),
         })
         .collect()

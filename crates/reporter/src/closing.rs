@@ -81,6 +81,7 @@ fn verdict(summary: &Summary) -> String {
     let (style, verdict) = match &summary.run.outcome {
         None => (PLAIN, "The run has not ended.".to_owned()),
         Some(Outcome::Complete) => (GOOD, "All wanted tracks are kept.".to_owned()),
+        Some(Outcome::Vetoed) => (CARE, "Only vetoed jobs are missing.".to_owned()),
         Some(Outcome::Failed) => (BAD, "Some jobs failed.".to_owned()),
         Some(Outcome::InDoubt) => (CARE, "Some jobs are in doubt.".to_owned()),
         Some(Outcome::Stopped { reason }) => (CARE, format!("Stopped: {}.", stopped(*reason))),
@@ -109,6 +110,7 @@ pub(crate) fn counts(totals: &Totals) -> String {
         (totals.in_progress, "in progress"),
         (totals.planned, "not bought"),
         (totals.failed, "failed"),
+        (totals.vetoed, "vetoed"),
         (totals.in_doubt, "in doubt"),
     ];
     let present: Vec<String> = states

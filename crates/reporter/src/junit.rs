@@ -67,7 +67,7 @@ fn element(verdict: Verdict) -> Option<&'static str> {
         Verdict::Kept => None,
         Verdict::Failed | Verdict::Expired => Some("failure"),
         Verdict::InDoubt | Verdict::InProgress => Some("error"),
-        Verdict::Planned => Some("skipped"),
+        Verdict::Planned | Verdict::Vetoed => Some("skipped"),
     }
 }
 

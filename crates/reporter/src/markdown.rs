@@ -89,6 +89,7 @@ fn came_to(summary: &Summary) -> String {
     match &summary.run.outcome {
         None => "The run has not ended".to_owned(),
         Some(Outcome::Complete) => "All wanted tracks are kept".to_owned(),
+        Some(Outcome::Vetoed) => "Only vetoed jobs are missing".to_owned(),
         Some(Outcome::Failed) => "Some jobs failed".to_owned(),
         Some(Outcome::InDoubt) => "Some jobs are in doubt".to_owned(),
         Some(Outcome::Stopped { .. }) => "Stopped; the same command goes on".to_owned(),

@@ -82,13 +82,17 @@ fn attention(job: &JobSummary) -> Option<String> {
     let state = match job.state {
         JobStatus::Failed => format!("{BAD}failed{BAD:#}  "),
         JobStatus::InDoubt => format!("{CARE}in doubt{CARE:#}"),
+        JobStatus::Vetoed => format!("{CARE}vetoed{CARE:#}  "),
         _ if job.tracks.iter().any(|track| track.problem.is_some()) => {
             format!("{CARE}unkept{CARE:#}  ")
         }
         _ => return None,
     };
     let mut text = format!("  {}  {state}  {}\n", short(&job.key), label(job));
-    if matches!(job.state, JobStatus::Failed | JobStatus::InDoubt) {
+    if matches!(
+        job.state,
+        JobStatus::Failed | JobStatus::InDoubt | JobStatus::Vetoed
+    ) {
         let _ = writeln!(
             text,
             "      {}",

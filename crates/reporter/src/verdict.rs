@@ -18,6 +18,8 @@ pub(crate) enum Verdict {
     InDoubt,
     /// Ended without tracks.
     Failed,
+    /// A hook said no: nothing is bought.
+    Vetoed,
     /// Bought, and thrown away by the vendor before all tracks were kept.
     Expired,
 }
@@ -30,6 +32,7 @@ impl Verdict {
             JobStatus::Planned => Self::Planned,
             JobStatus::InDoubt => Self::InDoubt,
             JobStatus::Failed => Self::Failed,
+            JobStatus::Vetoed => Self::Vetoed,
             JobStatus::Finished if has_expired(job, run) => Self::Expired,
             JobStatus::Submitting | JobStatus::Running | JobStatus::Finished => Self::InProgress,
         }
@@ -43,6 +46,7 @@ impl Verdict {
             Self::Planned => '+',
             Self::InDoubt => '?',
             Self::Failed => '!',
+            Self::Vetoed => 'v',
             Self::Expired => 'x',
         }
     }
@@ -55,6 +59,7 @@ impl Verdict {
             Self::Planned => "not bought",
             Self::InDoubt => "in doubt",
             Self::Failed => "failed",
+            Self::Vetoed => "vetoed",
             Self::Expired => "expired",
         }
     }
@@ -69,6 +74,10 @@ impl Verdict {
             Self::Planned => "nothing is bought".to_owned(),
             Self::InDoubt => format!("perhaps bought: {}", vendor()),
             Self::Failed => vendor(),
+            Self::Vetoed => format!(
+                "vetoed: {}",
+                words(job.error.as_deref().unwrap_or_default())
+            ),
             Self::Expired => "the provider has thrown the tracks away".to_owned(),
             Self::InProgress => match (job.state, problem) {
                 (_, Some(problem)) => words(problem),

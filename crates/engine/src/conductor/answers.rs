@@ -38,7 +38,8 @@ impl Conductor {
         let again = self.again.iter().map(|(at, _)| self.slots[*at].stem);
         let again =
             again.filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
-        let enough = self.ready.len() > self.terms.concurrency || !self.is_affordable();
+        let near = self.ready.len() + self.unasked_submit.len();
+        let enough = near > self.terms.concurrency || !self.is_affordable();
         let fresh = self
             .waiting
             .keys()
@@ -62,8 +63,9 @@ impl Conductor {
                     uploaded_ms: prepared.uploaded_ms,
                 };
                 self.stems[stem].failures = 0;
-                self.ready
-                    .extend(self.waiting.remove(&stem).unwrap_or_default());
+                for at in self.waiting.remove(&stem).unwrap_or_default() {
+                    self.line_up(at);
+                }
                 if let Some(hash) = prepared.hash {
                     let event = Event::Uploaded {
                         stem: self.stems[stem].id.clone(),
@@ -151,6 +153,7 @@ impl Conductor {
                     stem: self.slots[at].stem,
                     attempt,
                     token,
+                    changed: self.slots[at].settings.clone(),
                 });
             }
         }
@@ -175,7 +178,10 @@ impl Conductor {
             .iter()
             .partition(|at| self.slots[**at].stem == stem);
         self.ready = fresh;
-        self.waiting.insert(stem, old);
+        self.waiting
+            .entry(stem)
+            .or_default()
+            .extend::<BTreeSet<usize>>(old);
         true
     }
 
@@ -393,6 +399,7 @@ impl Conductor {
                     stem,
                     attempt,
                     token,
+                    changed: self.slots[at].settings.clone(),
                 });
             }
         }

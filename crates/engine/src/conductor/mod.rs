@@ -8,26 +8,34 @@
 //! account's sliding window, the credits, the deadline. It is given the time and its inputs, and gives back what is to be
 //! recorded and, once that is durable, done. It has no clock, socket or file, so a test can lead it through any order of events.
 //!
-//! Three rules stand above all others:
+//! Where the plan has hooks that decide on jobs, a job that was never submitted waits for their verdict before it is lined up and
+//! again before it is submitted; others go on meanwhile. A job that they change into one that is already of the plan, or already
+//! bought, buys nothing.
+//!
+//! Four rules stand above all others:
 //! - An [`Effect::Submit`] never leaves without its intent in the same decision's records.
+//! - No first intent without a decision where hooks decide, and never two jobs of a run with one key.
 //! - A job whose answer was lost is never submitted anew. It is asked about again, with the same token, only where the provider
 //!   keeps `Idempotency-Key` promises.
 //! - A track's address is taken from a view of the task in this run, never from a callback or an old record.
 
 mod answers;
+mod asking;
 mod pace;
 #[cfg(test)]
 mod tests;
 mod tracks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
 
-use crate::event::{Event, KeptFile, Moment, Outcome, Part, RunId, StopReason, Token};
+use crate::event::{Event, KeptFile, Moment, Outcome, Part, RunId, StopReason, Token, TrackNote};
 use crate::gate::Gate;
-use crate::machine::{Cause, Job, Phase, Step};
-use crate::plan::{JobKey, Rate};
+use crate::hooks::{HookPoint, Verdict};
+use crate::machine::{Cause, Changed, Job, Phase, Step};
+use crate::plan::{JobKey, Rate, Settings};
 use crate::store::{Batch, KnownJob, NewRecord};
 
 pub(crate) use pace::Pace;
@@ -53,6 +61,10 @@ pub(crate) struct Terms {
     pub(crate) concurrency: usize,
     /// Whether anything may be bought; without it a run only follows and fetches what is.
     pub(crate) buys: bool,
+    /// Whether hooks decide on jobs before they are lined up for their recording.
+    pub(crate) asks_before_upload: bool,
+    /// Whether hooks decide on jobs before they are submitted.
+    pub(crate) asks_before_submit: bool,
     /// Most credits that this run may spend.
     pub(crate) credits: Option<f64>,
     /// Most credits that all runs of the ledger may spend.
@@ -102,10 +114,35 @@ pub(crate) enum Input {
         part: Part,
         result: Result<KeptFile, Trouble>,
     },
+    /// Hooks have decided on a job.
+    Decided {
+        slot: usize,
+        point: HookPoint,
+        verdict: Verdict,
+        /// What the ledger has under the key that the job has by now, where that is another than the planned one.
+        known: Option<Box<Found>>,
+    },
+    /// Something was found out about a kept file, or done with it.
+    Noted {
+        key: JobKey,
+        index: u32,
+        part: Part,
+        note: TrackNote,
+    },
+    /// A hook that only observes failed, and the manifest says that this ends the buying.
+    HookStops,
     /// A balance was read.
     Balance { credits: f64, moment: Moment },
     /// The user wants to stop: finish what is under way, begin nothing.
     Drain,
+}
+
+/// A job that a run finds in the ledger only when another becomes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) job: Job,
+    /// Whether the vendor has thrown its tracks away by now.
+    pub(crate) expired: bool,
 }
 
 /// A stem that can be submitted.
@@ -133,12 +170,21 @@ pub(crate) struct Trouble {
 pub(crate) enum Effect {
     /// Bring a stem to the vendor's, or check that its public address serves audio.
     Prepare { stem: usize },
+    /// Ask the hooks of a point about a job.
+    Ask {
+        slot: usize,
+        point: HookPoint,
+        /// What hooks have changed its settings into so far.
+        changed: Option<Arc<Settings>>,
+    },
     /// Write the request of an attempt whose intent is durable.
     Submit {
         slot: usize,
         stem: usize,
         attempt: u32,
         token: Token,
+        /// What hooks have changed its settings into.
+        changed: Option<Arc<Settings>>,
     },
     /// Ask for a task's state.
     View { slot: usize, task: TaskId },
@@ -162,7 +208,10 @@ pub(crate) struct Decision {
 /// A job of the plan, as the conductor is given it.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
+    /// Its key in the plan.
     pub(crate) key: JobKey,
+    /// What it was bought as by an earlier run.
+    pub(crate) changed: Option<Changed>,
     pub(crate) stem: usize,
     pub(crate) job: Job,
     /// Kept files that are no longer there.
@@ -174,7 +223,16 @@ pub(crate) struct Wanted {
 /// One job and what this run knows of it beyond the ledger.
 #[derive(Debug)]
 struct Slot {
+    /// The key that it is bought under.
     key: JobKey,
+    /// Where hooks stand with it.
+    asked: Asked,
+    /// What hooks changed it into.
+    changed: Option<Changed>,
+    /// What is sent, where that is not what was planned.
+    settings: Option<Arc<Settings>>,
+    /// The slot of the job that it has become: that one is bought, this one buys nothing.
+    same_as: Option<usize>,
     stem: usize,
     job: Job,
     expired: bool,
@@ -191,6 +249,17 @@ struct Slot {
     bounced: u32,
     /// This run does nothing more for it.
     given_up: bool,
+}
+
+/// How far hooks have decided on a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    /// Not at all.
+    Nothing,
+    /// It may be lined up for its recording.
+    Upload,
+    /// It may be submitted.
+    All,
 }
 
 /// A stem and how near it is to the vendor.
@@ -234,6 +303,12 @@ pub(crate) struct Conductor {
     waiting: BTreeMap<usize, BTreeSet<usize>>,
     /// Jobs to submit whose stem is ready, in plan order.
     ready: BTreeSet<usize>,
+    /// Jobs that hooks are to decide on before they wait for their recording, in plan order.
+    unasked_upload: BTreeSet<usize>,
+    /// Jobs whose stem is ready that hooks are to decide on before they are submitted, in plan order.
+    unasked_submit: BTreeSet<usize>,
+    /// Decisions under way.
+    asking: usize,
     /// Attempts to ask about again, with the time before which that is too early.
     again: VecDeque<(usize, i64)>,
     views: BTreeSet<(i64, usize)>,
@@ -286,6 +361,9 @@ impl Conductor {
             by_token: HashMap::new(),
             waiting: BTreeMap::new(),
             ready: BTreeSet::new(),
+            unasked_upload: BTreeSet::new(),
+            unasked_submit: BTreeSet::new(),
+            asking: 0,
             again: VecDeque::new(),
             views: BTreeSet::new(),
             fetches: BTreeSet::new(),
@@ -303,10 +381,24 @@ impl Conductor {
             dirty: BTreeSet::new(),
             terms,
         };
+        conductor.assign_keys(&wanted);
         for (at, wanted) in wanted.into_iter().enumerate() {
-            conductor.by_key.insert(wanted.key, at);
+            let key = wanted.changed.as_ref().map_or(wanted.key, |it| it.key);
+            let same_as = conductor.by_key.get(&key).copied().filter(|it| *it != at);
+            let settings = wanted
+                .changed
+                .as_ref()
+                .map(|it| Arc::new(it.settings.clone()));
             conductor.slots.push(Slot {
-                key: wanted.key,
+                key: if same_as.is_some() { wanted.key } else { key },
+                asked: if wanted.job.attempts > 0 {
+                    Asked::All
+                } else {
+                    Asked::Nothing
+                },
+                changed: wanted.changed,
+                settings,
+                same_as,
                 stem: wanted.stem,
                 job: wanted.job,
                 expired: wanted.expired,
@@ -319,6 +411,11 @@ impl Conductor {
                 bounced: 0,
                 given_up: false,
             });
+            if same_as.is_some() {
+                // Its job lives in the other slot; here it is only what was planned.
+                conductor.slots[at].job = Job::default();
+                continue;
+            }
             let tokens = conductor.slots[at].job.tokens();
             conductor
                 .by_token
@@ -339,10 +436,32 @@ impl Conductor {
         (conductor, decision)
     }
 
+    /// Gives every key that is planned, or that a planned job was bought under, to one slot. A job that is as it was planned has
+    /// the better claim to its key.
+    fn assign_keys(&mut self, wanted: &[Wanted]) {
+        for (at, wanted) in wanted.iter().enumerate() {
+            self.by_key.insert(wanted.key, at);
+        }
+        for (at, wanted) in wanted.iter().enumerate() {
+            if let Some(changed) = &wanted.changed {
+                self.by_key.entry(changed.key).or_insert(at);
+            }
+        }
+    }
+
     /// Finds a job's place from an earlier run's state.
     fn take_up(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         match self.slots[at].job.phase.clone() {
             Phase::Planned => self.want(at),
+            Phase::Vetoed { .. } => {
+                let decides = self.terms.asks_before_upload || self.terms.asks_before_submit;
+                if self.terms.buys && !decides {
+                    // Nobody objects any more.
+                    let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
+                    self.happened(at, now_ms, Event::Decided { point, verdict }, decision);
+                }
+                self.want(at);
+            }
             Phase::Failed(failure) => {
                 if self.may_buy_again(at, failure.cause) {
                     self.want(at);
@@ -362,7 +481,7 @@ impl Conductor {
     fn may_buy_again(&self, at: usize, cause: Cause) -> bool {
         match cause {
             Cause::Task => self.slots[at].job.failed_tasks <= self.terms.retries,
-            Cause::Refused | Cause::Upload | Cause::Refunded => true,
+            Cause::Refused | Cause::Upload | Cause::Hook | Cause::Refunded => true,
         }
     }
 
@@ -371,12 +490,31 @@ impl Conductor {
         if !self.terms.buys {
             return;
         }
+        if self.is_unasked(at, HookPoint::BeforeUpload) {
+            self.unasked_upload.insert(at);
+        } else {
+            self.line_up(at);
+        }
+    }
+
+    /// Puts a job behind its recording or, where that is at the vendor's, among those to submit.
+    fn line_up(&mut self, at: usize) {
         let stem = self.slots[at].stem;
-        match self.stems[stem].state {
+        let unasked = self.is_unasked(at, HookPoint::BeforeSubmit);
+        match &mut self.stems[stem].state {
+            StemState::Ready { .. } if unasked => {
+                self.unasked_submit.insert(at);
+            }
             StemState::Ready { .. } => {
                 self.ready.insert(at);
             }
-            _ => {
+            state => {
+                if *state == StemState::Failed {
+                    // It was at the vendor's once in this run: worth one more try.
+                    *state = StemState::Idle {
+                        not_before_ms: i64::MIN,
+                    };
+                }
                 self.waiting.entry(stem).or_default().insert(at);
             }
         }
@@ -385,6 +523,8 @@ impl Conductor {
     /// Takes a job off those to submit.
     fn unwant(&mut self, at: usize) {
         self.ready.remove(&at);
+        self.unasked_upload.remove(&at);
+        self.unasked_submit.remove(&at);
         if let Some(waiting) = self.waiting.get_mut(&self.slots[at].stem) {
             waiting.remove(&at);
             if waiting.is_empty() {
@@ -422,6 +562,24 @@ impl Conductor {
                 part,
                 result,
             } => self.fetched(slot, now_ms, index, part, result, decision),
+            Input::Decided {
+                slot,
+                point,
+                verdict,
+                known,
+            } => self.decided(slot, now_ms, point, verdict, known, decision),
+            Input::Noted {
+                key,
+                index,
+                part,
+                note,
+            } => {
+                if let Some(at) = self.slot_of(&key) {
+                    let event = Event::TrackNoted { index, part, note };
+                    self.happened(at, now_ms, event, decision);
+                }
+            }
+            Input::HookStops => self.close(Outcome::Failed),
             Input::Balance { credits, moment } => {
                 self.record(
                     None,
@@ -458,6 +616,7 @@ impl Conductor {
         if matches!(self.mode, Mode::Running) {
             self.ask_again(now_ms, decision);
             self.submit(now_ms, token, decision);
+            self.ask(decision);
             self.prepare(now_ms, decision);
         }
         if !matches!(self.mode, Mode::Draining(_)) {
@@ -512,7 +671,7 @@ impl Conductor {
 
     /// How the run ended, once nothing is under way and nothing is to come.
     pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
-        if self.submitting + self.viewing + self.fetching + self.preparing > 0 {
+        if self.submitting + self.viewing + self.fetching + self.preparing + self.asking > 0 {
             return None;
         }
         let following = !self.views.is_empty() || !self.fetches.is_empty();
@@ -521,18 +680,24 @@ impl Conductor {
             Mode::Draining(outcome) => Some(outcome.clone()),
             Mode::Closing(outcome) => (!to_come).then(|| outcome.clone()),
             Mode::Running if to_come || !self.again.is_empty() => None,
-            Mode::Running if self.ready.is_empty() && self.waiting.is_empty() => {
-                Some(self.verdict())
-            }
+            Mode::Running if self.has_nothing_to_buy() => Some(self.verdict()),
             Mode::Running => (!self.is_affordable()).then_some(Outcome::Stopped {
                 reason: StopReason::CreditLimit,
             }),
         }
     }
 
-    /// What the jobs add up to.
+    fn has_nothing_to_buy(&self) -> bool {
+        self.ready.is_empty()
+            && self.waiting.is_empty()
+            && self.unasked_upload.is_empty()
+            && self.unasked_submit.is_empty()
+    }
+
+    /// What the jobs add up to; one that has become another is that other.
     fn verdict(&self) -> Outcome {
-        let any = |test: fn(&Phase) -> bool| self.slots.iter().any(|slot| test(&slot.job.phase));
+        let own = || self.slots.iter().filter(|slot| slot.same_as.is_none());
+        let any = |test: fn(&Phase) -> bool| own().any(|slot| test(&slot.job.phase));
         if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {
             Outcome::InDoubt
         } else if any(|phase| matches!(phase, Phase::Running(_))) {
@@ -540,9 +705,12 @@ impl Conductor {
                 reason: StopReason::Overdue,
             }
         } else if any(|phase| matches!(phase, Phase::Finished(_)))
-            || (self.terms.buys && any(|phase| !matches!(phase, Phase::Kept(_))))
+            || (self.terms.buys
+                && any(|phase| !matches!(phase, Phase::Kept(_) | Phase::Vetoed { .. })))
         {
             Outcome::Failed
+        } else if self.terms.buys && any(|phase| matches!(phase, Phase::Vetoed { .. })) {
+            Outcome::Vetoed
         } else {
             Outcome::Complete
         }
@@ -561,6 +729,28 @@ impl Conductor {
     /// The state of a job, for tests and for the driver's checks.
     pub(crate) fn job(&self, slot: usize) -> &Job {
         &self.slots[slot].job
+    }
+
+    /// The key that a job is bought under.
+    pub(crate) fn key(&self, slot: usize) -> JobKey {
+        self.slots[slot].key
+    }
+
+    /// What hooks have changed a job's settings into.
+    pub(crate) fn changed(&self, slot: usize) -> Option<Arc<Settings>> {
+        self.slots[slot].settings.clone()
+    }
+
+    /// The slot that a key is bought in, which may not be the one that planned it.
+    pub(crate) fn slot_of(&self, key: &JobKey) -> Option<usize> {
+        let mut at = *self.by_key.get(key)?;
+        for _ in 0..self.slots.len() {
+            match self.slots[at].same_as {
+                Some(other) => at = other,
+                None => return Some(at),
+            }
+        }
+        None
     }
 
     /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded. Places and

@@ -1,7 +1,8 @@
 //! The conductor led through seeded disasters under virtual time, and a few lives told step by step.
 //!
 //! The world here is a model: a vendor that loses answers, refuses, stalls and calls back; a ledger that is a list; a process
-//! that dies between any two decisions. The promises are checked after every step.
+//! that dies between any two decisions; hooks that veto, fail, and change jobs into each other and into others. The promises are
+//! checked after every step.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use backline_api::{Stage, Track};
 
 use super::*;
+use crate::hold::bought_as;
 use crate::ledger::Ledger;
 use crate::store::{KnownJob, Store};
 
@@ -63,12 +65,16 @@ struct World {
     now: i64,
     idempotent: bool,
     callbacks: bool,
+    /// Whether hooks decide before the upload, and before the submission.
+    hooks: (bool, bool),
     faults: u64,
     vendor: Vendor,
     /// The real ledger beside the model's, for some seeds: what it reads back must be the same.
     ledger: Option<(tempfile::TempDir, Ledger)>,
     /// The model's durable ledger.
     jobs: HashMap<JobKey, KnownJob>,
+    /// The ledger as the living process found it.
+    found: HashMap<JobKey, KnownJob>,
     records: Vec<NewRecord>,
     /// What the process was told and has not made durable yet: a task, and the secret where it was told by a callback.
     hearing: Vec<(TaskId, Option<Token>)>,
@@ -94,6 +100,7 @@ impl World {
             idempotent: dice.chance(40),
             callbacks: dice.chance(50),
             faults: dice.below(35),
+            hooks: (dice.chance(30), dice.chance(50)),
             dice,
             now: 1_800_000_000_000,
             vendor: Vendor::default(),
@@ -103,6 +110,7 @@ impl World {
                 (folder, ledger)
             }),
             jobs: HashMap::new(),
+            found: HashMap::new(),
             records: Vec::new(),
             hearing: Vec::new(),
             said_again: HashMap::new(),
@@ -127,8 +135,10 @@ impl World {
                 .is_multiple_of(3)
                 .then_some(PRICE * (jobs as f64 - 1.0)),
             buys: true,
+            asks_before_upload: self.hooks.0,
+            asks_before_submit: self.hooks.1,
             ledger_credits: (self.seed % 5 == 1).then_some(PRICE * jobs as f64),
-            spent_before: self.jobs.values().map(|known| known.job.credits).sum(),
+            spent_before: self.spent_before(jobs),
             price: PRICE,
             deadline_ms: None,
             retries: u32::from(self.seed.is_multiple_of(4)),
@@ -139,6 +149,46 @@ impl World {
         }
     }
 
+    /// What the ledger's jobs cost, and what is reserved for those that this plan does not follow.
+    fn spent_before(&self, jobs: usize) -> f64 {
+        let bought: BTreeSet<JobKey> = (0..jobs)
+            .map(|n| bought_as(&self.jobs, &key(n)).1.map_or(key(n), |it| it.key))
+            .collect();
+        let cost = |(key, known): (&JobKey, &KnownJob)| {
+            let reserved = if bought.contains(key) {
+                0.0
+            } else {
+                known.job.reserved
+            };
+            known.job.credits + reserved
+        };
+        self.jobs.iter().map(cost).sum()
+    }
+
+    /// What the model's hooks say of a job: they change it into another one of the plan, or into one of four that are not.
+    fn decide(&mut self, slot: usize, changed: Option<&Settings>, jobs: usize) -> Verdict {
+        let now = changed.map_or(key(slot), key_in);
+        match self.dice.below(20) {
+            0..=11 => Verdict::Pass,
+            12..=13 => Verdict::Veto {
+                why: "not this one".into(),
+            },
+            14 => Verdict::Fail {
+                message: "the hook crashed".into(),
+            },
+            _ => {
+                let other = self.dice.below(jobs as u64 + 4) as usize;
+                if key(other) == now {
+                    return Verdict::Pass;
+                }
+                Verdict::Change {
+                    key: key(other),
+                    settings: Box::new(settings_of(other)),
+                }
+            }
+        }
+    }
+
     fn later(&mut self, wait: u64, input: Input) {
         self.serial += 1;
         self.pending.insert(self.serial, input);
@@ -146,9 +196,35 @@ impl World {
             .push(Reverse((self.now + wait.cast_signed(), self.serial)));
     }
 
-    fn begin(&mut self, effect: Effect) {
+    fn begin(&mut self, effect: Effect, jobs: usize) {
         let wait = 5 + self.dice.below(400);
         match effect {
+            Effect::Ask {
+                slot,
+                point,
+                changed,
+            } => {
+                let verdict = self.decide(slot, changed.as_deref(), jobs);
+                let key = match &verdict {
+                    Verdict::Change { key, .. } => *key,
+                    _ => changed.as_deref().map_or(key(slot), key_in),
+                };
+                let known = self.found.get(&key).map(|known| {
+                    Box::new(Found {
+                        job: known.job.clone(),
+                        expired: false,
+                    })
+                });
+                self.later(
+                    wait,
+                    Input::Decided {
+                        slot,
+                        point,
+                        verdict,
+                        known,
+                    },
+                );
+            }
             Effect::Prepare { stem } => {
                 let result = if self.dice.chance(self.faults / 2) {
                     Err(trouble(AnswerClass::Wait))
@@ -164,9 +240,11 @@ impl World {
                 slot,
                 attempt,
                 token,
+                changed,
                 ..
             } => {
-                let outcome = self.post(slot, &token);
+                let job = changed.as_deref().map_or(key(slot), key_in);
+                let outcome = self.post(job, &token);
                 self.later(
                     wait,
                     Input::Answered {
@@ -212,7 +290,7 @@ impl World {
     }
 
     /// The vendor's side of a submission: it may take the job and lose the answer, or lose the request.
-    fn post(&mut self, slot: usize, token: &Token) -> SubmitOutcome {
+    fn post(&mut self, job: JobKey, token: &Token) -> SubmitOutcome {
         let refused = |class| SubmitOutcome::Refused {
             class,
             code: None,
@@ -258,7 +336,6 @@ impl World {
             };
         }
         let id = format!("task{}", self.vendor.tasks.len());
-        let job = key(slot);
         self.vendor.bill.entry(job).or_default().push(token.clone());
         self.vendor.by_token.insert(token.clone(), id.clone());
         let made_at = self.now + self.dice.below(60_000).cast_signed();
@@ -331,16 +408,17 @@ impl World {
     /// One process: from the ledger to its end, or to its death.
     fn live(&mut self, jobs: usize, mortal: bool) -> Option<Outcome> {
         self.runs += 1;
-        let wanted = (0..jobs).map(|n| Wanted {
-            key: key(n),
-            stem: n % 2,
-            job: self
-                .jobs
-                .get(&key(n))
-                .map(|known| known.job.clone())
-                .unwrap_or_default(),
-            missing: Vec::new(),
-            expired: false,
+        self.found.clone_from(&self.jobs);
+        let wanted = (0..jobs).map(|n| {
+            let (job, changed) = bought_as(&self.jobs, &key(n));
+            Wanted {
+                key: key(n),
+                changed,
+                stem: n % 2,
+                job,
+                missing: Vec::new(),
+                expired: false,
+            }
         });
         let wanted: Vec<Wanted> = wanted.collect();
         let earlier = self.records.iter().filter(|record| {
@@ -372,7 +450,7 @@ impl World {
                 return None; // after the ledger had it, before anything was done
             }
             for effect in std::mem::take(&mut decision).effects {
-                self.begin(effect);
+                self.begin(effect, jobs);
             }
             self.check(&conductor, jobs);
             if let Some(outcome) = conductor.outcome(self.now) {
@@ -547,10 +625,20 @@ impl World {
                 self.seed
             );
         }
+        let mut keys = BTreeSet::new();
         for n in 0..jobs {
+            if conductor.slots[n].same_as.is_some() {
+                continue;
+            }
+            let key = conductor.key(n);
+            assert!(
+                keys.insert(key),
+                "seed {}: two slots have {key:?}",
+                self.seed
+            );
             let durable = self
                 .jobs
-                .get(&key(n))
+                .get(&key)
                 .map(|known| known.job.clone())
                 .unwrap_or_default();
             assert_eq!(
@@ -565,11 +653,37 @@ impl World {
     /// Replaying the events gives the jobs.
     fn replay(&self) {
         let mut jobs: HashMap<JobKey, Job> = HashMap::new();
+        let mut decided: BTreeSet<(&RunId, JobKey)> = BTreeSet::new();
         for record in &self.records {
             let Some(job) = record.job else { continue };
             let state = jobs.entry(job).or_default();
+            match &record.event {
+                Event::Decided { point, verdict } => {
+                    let last = *point == HookPoint::BeforeSubmit || !self.hooks.1;
+                    match verdict {
+                        Verdict::Pass | Verdict::Change { .. } if !last => {}
+                        Verdict::Veto { .. } | Verdict::Fail { .. } => {
+                            decided.remove(&(&record.run, job));
+                        }
+                        _ => {
+                            decided.insert((&record.run, job));
+                            decided.extend(state.changed.iter().map(|it| (&record.run, it.key)));
+                        }
+                    }
+                    if let Verdict::Change { key, .. } = verdict {
+                        decided.insert((&record.run, *key));
+                    }
+                }
+                Event::Intent { attempt: 1, .. } if self.hooks.0 || self.hooks.1 => assert!(
+                    decided.contains(&(&record.run, job)),
+                    "seed {}: {job:?} was submitted without a decision",
+                    self.seed
+                ),
+                _ => {}
+            }
             match state.step(record.at_ms, &record.event) {
                 Step::Changed(next) => *state = next,
+                Step::Unchanged if matches!(record.event, Event::Decided { .. }) => {}
                 step => panic!(
                     "seed {}: {step:?} recorded for {:?}",
                     self.seed, record.event
@@ -577,7 +691,13 @@ impl World {
             }
         }
         for (key, known) in &self.jobs {
-            assert_eq!(jobs[key], known.job, "seed {}", self.seed);
+            let untouched = Job::default();
+            assert_eq!(
+                *jobs.get(key).unwrap_or(&untouched),
+                known.job,
+                "seed {}",
+                self.seed
+            );
         }
     }
 
@@ -592,6 +712,26 @@ impl World {
             self.ledger = Some((folder, ledger));
         }
     }
+}
+
+/// Settings that mean the `n`-th job, and back.
+fn settings_of(n: usize) -> Settings {
+    Settings {
+        title: n.to_string(),
+        tags: "x".into(),
+        negative_tags: String::new(),
+        model: "model".into(),
+        vocal_gender: None,
+        style_weight: None,
+        weirdness_constraint: None,
+        audio_weight: None,
+        lyrics: None,
+        variety: None,
+    }
+}
+
+fn key_in(settings: &Settings) -> JobKey {
+    key(settings.title.parse().unwrap())
 }
 
 fn task_id(text: &str) -> TaskId {
@@ -634,6 +774,13 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         // After the last, immortal lives every task that was bought and told is known; one whose answer and callbacks were lost
         // is in doubt, and only where the vendor keeps no promise about tokens.
         let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
+        if outcome == Outcome::Vetoed {
+            let phase = |n| bought_as(&world.jobs, &key(n)).0.phase;
+            let vetoed = (0..jobs)
+                .filter(|n| matches!(phase(*n), Phase::Vetoed { .. }))
+                .count();
+            assert!(vetoed > 0, "seed {seed}: nothing is vetoed");
+        }
         for (id, task) in &world.vendor.tasks {
             let job = &world.jobs[&task.job].job;
             let settled = !matches!(job.phase, Phase::Submitting { .. });

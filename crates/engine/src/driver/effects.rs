@@ -15,7 +15,7 @@ use super::shell::Message;
 use super::{Clock, Run};
 use crate::conductor::{Input, Prepared, Trouble};
 use crate::event::{Moment, Part, RunId, Token};
-use crate::plan::{Plan, StemFile, StemSource};
+use crate::plan::{Plan, Settings, StemFile, StemSource};
 use crate::store::{Store, Upload};
 
 /// The address that a vendor without a way back is given: callbacks to it go nowhere and harm nobody.
@@ -142,6 +142,7 @@ impl Effects {
         stem: usize,
         attempt: u32,
         token: Token,
+        changed: Option<Arc<Settings>>,
     ) -> impl Future<Output = Message> + Send + use<> {
         let (client, plan) = (self.client.clone(), self.plan.clone());
         let address = lock(&self.addresses).get(&stem).cloned();
@@ -149,7 +150,8 @@ impl Effects {
         async move {
             let outcome = match address {
                 Some(address) => {
-                    let request = plan.jobs[slot].settings.request(address, callback);
+                    let settings = changed.as_deref().unwrap_or(&plan.jobs[slot].settings);
+                    let request = settings.request(address, callback);
                     client.submit(&request, token.expose()).await
                 }
                 None => SubmitOutcome::NotSent {

@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backline_api::{ApiKey, Client, ClientOptions, TaskId};
+use backline_api::{ApiKey, Client, ClientOptions, Tape, TaskId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::conductor::{Conductor, Pace, Terms, Wanted};
 use crate::event::{Event, KeptFile, Outcome, Record, RunId};
 use crate::hold::{Holding, hold, is_expired};
+use crate::hooks::HookPoint;
 use crate::machine::Phase;
 use crate::plan::{JobKey, Plan, StemSource};
 use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunHeader, Store, StoreError};
@@ -64,6 +65,8 @@ pub struct Run {
     pub local_callbacks: bool,
     /// Whether anything may be bought; without it a run only follows and fetches what is.
     pub buys: bool,
+    /// Keeps the provider's answers, or answers in the provider's place.
+    pub tape: Option<Tape>,
     /// How a user stops it.
     pub signals: Signals,
 }
@@ -178,11 +181,12 @@ pub async fn run(
     let now_ms = clock.now_ms();
     let account = account(&run.plan, &run.key);
     let known = store.jobs()?;
-    refuse_other_account(&run.plan, &known, &account)?;
     let project_dir = run.project_dir.clone();
     let holding = hold(&run.plan, &known, now_ms, &|file: &KeptFile| {
         is_kept_file_there(&project_dir, file)
     });
+    let bought = holding.keys(&run.plan);
+    refuse_other_account(&bought, &known, &account)?;
     let header = RunHeader {
         id: RunId::new(),
         started_ms: now_ms,
@@ -192,8 +196,12 @@ pub async fn run(
         account: account.clone(),
         retention_days: run.plan.provider.profile.retention_days,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        price_credits: Some(run.plan.provider.profile.price_credits),
     };
-    let client = client(&run.plan, &run.key)?;
+    let mut client = client(&run.plan, &run.key)?;
+    if let Some(tape) = &run.tape {
+        client = client.with_tape(tape.clone());
+    }
 
     let (calls_in, calls) = mpsc::channel(CALLBACK_BACKLOG);
     let post = Post::of(&run.plan, run.callback_key.clone(), run.local_callbacks);
@@ -203,7 +211,7 @@ pub async fn run(
     };
     store.begin_run(&header, &planned_rows(&run.plan, &run.project_dir))?;
 
-    let spent_before = spent_before(&run.plan, &known);
+    let spent_before = spent_before(&bought, &known);
     let terms = terms(&run, &header, spent_before, now_ms, receiver.is_some());
     let window_ms = i64::try_from(run.plan.limits.rate.window_ms).unwrap_or(i64::MAX / 4);
     let earlier =
@@ -269,7 +277,7 @@ fn client(plan: &Plan, key: &ApiKey) -> Result<Client, RunError> {
 }
 
 fn refuse_other_account(
-    plan: &Plan,
+    bought: &HashSet<JobKey>,
     known: &HashMap<JobKey, KnownJob>,
     account: &str,
 ) -> Result<(), RunError> {
@@ -282,7 +290,7 @@ fn refuse_other_account(
                 | Phase::Finished(_)
         )
     };
-    let others = plan.jobs.iter().filter_map(|job| known.get(&job.key));
+    let others = bought.iter().filter_map(|key| known.get(key));
     let others: Vec<_> = others
         .filter(|known| in_flight(&known.job.phase) && known.account != account)
         .collect();
@@ -297,8 +305,7 @@ fn refuse_other_account(
 
 /// What the ledger's jobs have cost so far, and what is reserved for those that are not of this plan; the plan's own
 /// reservations are the conductor's.
-fn spent_before(plan: &Plan, known: &HashMap<JobKey, KnownJob>) -> f64 {
-    let own: HashSet<JobKey> = plan.jobs.iter().map(|job| job.key).collect();
+fn spent_before(own: &HashSet<JobKey>, known: &HashMap<JobKey, KnownJob>) -> f64 {
     let cost = |(key, known): (&JobKey, &KnownJob)| {
         let reserved = if own.contains(key) {
             0.0
@@ -338,6 +345,7 @@ fn wanted(plan: &Plan, holding: &Holding, now_ms: i64) -> Vec<Wanted> {
     let retention_days = plan.provider.profile.retention_days;
     let wanted = |(job, held): (&crate::plan::PlannedJob, &crate::hold::Held)| Wanted {
         key: job.key,
+        changed: held.changed.clone(),
         stem: job.stem,
         job: held.job.clone(),
         missing: held.missing.clone(),
@@ -369,6 +377,8 @@ fn terms(
         rate: limits.rate,
         concurrency: limits.concurrency as usize,
         buys: run.buys,
+        asks_before_upload: run.plan.hooks.has(HookPoint::BeforeUpload),
+        asks_before_submit: run.plan.hooks.has(HookPoint::BeforeSubmit),
         credits: limits.credits,
         ledger_credits: limits.ledger_credits,
         spent_before,

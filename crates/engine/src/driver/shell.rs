@@ -157,14 +157,16 @@ impl Shell<'_> {
                     .kept_upload(stem, self.store, &self.header.account);
                 self.tasks.spawn(self.effects.prepare(stem, kept));
             }
+            Effect::Ask { .. } => {}
             Effect::Submit {
                 slot,
                 stem,
                 attempt,
                 token,
+                changed,
             } => {
                 self.tasks
-                    .spawn(self.effects.submit(slot, stem, attempt, token));
+                    .spawn(self.effects.submit(slot, stem, attempt, token, changed));
             }
             Effect::View { slot, task } => {
                 self.tasks.spawn(self.effects.view(slot, task));

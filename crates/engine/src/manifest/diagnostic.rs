@@ -395,6 +395,11 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
+/// The same, among names.
+pub(crate) fn nearest_of<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    nearest(name, candidates.iter().copied())
+}
+
 /// ``did you mean `x`?``, or the list of what there is when it is short.
 pub(crate) fn suggestion<'a>(
     name: &str,

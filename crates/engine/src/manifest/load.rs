@@ -31,6 +31,7 @@ use super::settings::{Choice, Choices, Given, Raw, Setting, typed};
 use super::source::{Sources, Span};
 use super::stems::{self, Source, StemDecl};
 use super::template::{self, Engine, FIXED_ROOTS, JOB_ROOTS, OUTPUT_ROOTS, Scope, is_template};
+use crate::hooks::Hooks;
 use crate::plan::{JobKey, Plan, PlannedJob, Provider, Stem, StemFile, StemSource};
 
 /// Most jobs of one plan unless the user allows more.
@@ -312,6 +313,7 @@ impl Loader<'_, '_> {
             provider,
             limits,
             retries,
+            hooks: Hooks::default(),
             callbacks,
             polls_only,
             output,

@@ -25,7 +25,10 @@ mod stems;
 mod template;
 mod yaml;
 
+pub(crate) use diagnostic::nearest_of as nearest_name;
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub(crate) use key::{Recording, job_key};
 pub use load::{DEFAULT_MAX_JOBS, LoadOptions, Loaded, load};
 pub use output::{Output, OutputError, TrackName};
 pub use selection::{Filter, NotAFilter, Selection};
+pub(crate) use settings::{NAMES as SETTING_NAMES, check as check_setting};

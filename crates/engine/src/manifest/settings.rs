@@ -218,6 +218,41 @@ pub(crate) fn choice(
     }
 }
 
+/// Checks a value that a hook gives for the setting `name`, by the same rules as a manifest's; `None` is "not sent". The error
+/// is a sentence.
+pub(crate) fn check(name: &str, value: &serde_json::Value) -> Result<Option<String>, String> {
+    use serde_json::Value as Json;
+    let setting = Setting::named(name).ok_or_else(|| format!("there is no setting `{name}`"))?;
+    let numeric = matches!(
+        setting,
+        Setting::StyleWeight
+            | Setting::WeirdnessConstraint
+            | Setting::AudioWeight
+            | Setting::Variety
+    );
+    let text = match value {
+        Json::Null if setting.optional() => return Ok(None),
+        Json::Null => return Err(format!("`{name}` has no value")),
+        Json::String(_) if numeric => {
+            return Err(format!("`{name}` is {}, not a string", expected(setting)));
+        }
+        Json::String(text) => text.clone(),
+        // A script's numbers may be floats throughout: 3.0 is 3.
+        Json::Number(number) if setting == Setting::Variety => match number.as_f64() {
+            Some(whole) if whole.fract() == 0.0 => format!("{whole:.0}"),
+            _ => number.to_string(),
+        },
+        Json::Number(number) => number.to_string(),
+        Json::Bool(_) | Json::Array(_) | Json::Object(_) => {
+            return Err(format!("`{name}` is {}", expected(setting)));
+        }
+    };
+    match typed(setting, &text) {
+        Ok(_) => Ok(Some(text)),
+        Err(problem) => Err(format!("`{name}` {problem}")),
+    }
+}
+
 /// What a setting is.
 pub(crate) fn expected(setting: Setting) -> &'static str {
     match setting {

@@ -7,7 +7,8 @@
 //! ```
 
 use anstyle::{AnsiColor, Style};
-use backline_engine::event::{Event, Moment, Outcome, Part, Record, TaskStage, Via};
+use backline_engine::event::{Event, Moment, Outcome, Part, Record, TaskStage, TrackNote, Via};
+use backline_engine::hooks::Verdict;
 use backline_engine::machine::Job;
 use backline_engine::summary::JobStatus;
 use jiff::tz::TimeZone;
@@ -175,6 +176,37 @@ pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line 
             retried,
         } => again(*retried, "not uploaded", message).about(clean(stem)),
         Event::Intent { attempt, .. } => Line::detail("sending", format!("attempt {attempt}")),
+        Event::Decided { point, verdict } => match verdict {
+            Verdict::Pass => Line::detail("passed", point.word()),
+            Verdict::Change { key, .. } => {
+                Line::plain("changed", format!("bought as job {}", key.short()))
+            }
+            Verdict::Veto { why } => Line::care("vetoed", words(why)),
+            Verdict::Fail { message } => Line::problem("not asked", words(message)),
+        },
+        Event::HookFailed {
+            hook,
+            about,
+            message,
+            ..
+        } => {
+            let line = Line::care("hook", format!("{}: {}", clean(hook), words(message)));
+            match about {
+                Some(key) => line.about(tally.label(key)),
+                None => line,
+            }
+        }
+        Event::TrackNoted { index, part, note } => {
+            let said = match note {
+                TrackNote::Loudness {
+                    integrated_lufs: Some(lufs),
+                    true_peak_dbtp,
+                } => format!("{lufs:.1} LUFS, true peak {true_peak_dbtp:.1} dBTP"),
+                TrackNote::Loudness { .. } => "silent".to_owned(),
+                TrackNote::Copied { to } => format!("copied to {}", clean(to)),
+            };
+            Line::detail("noted", format!("{}  {said}", track(*index, *part)))
+        }
         Event::AskedAgain { attempt } => {
             Line::care("asking", format!("once more for attempt {attempt}"))
         }
@@ -272,6 +304,7 @@ pub(crate) fn said(code: Option<i64>, message: &str) -> String {
 fn ended(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Complete => "complete",
+        Outcome::Vetoed => "only vetoed jobs are missing",
         Outcome::Failed => "some jobs failed",
         Outcome::InDoubt => "some jobs are in doubt",
         Outcome::Stopped { .. } => "stopped",

@@ -1,0 +1,141 @@
+//! What a hook is told: one JSON document an event, versioned, the same facts that the sinks read.
+//!
+//! The format is published as `docs/hook-event.schema.json`; a test holds every sample to it. Fields are only ever added.
+
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::HookPoint;
+use crate::event::Event;
+use crate::plan::{JobKey, Settings};
+use crate::summary::Totals;
+
+/// The format's version.
+pub const HOOK_EVENT_VERSION: u32 = 1;
+
+/// What a hook is told.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HookEvent {
+    /// [`HOOK_EVENT_VERSION`].
+    pub version: u32,
+    /// Where in the life it is.
+    pub point: HookPoint,
+    /// Unix time in milliseconds; of the record, where there is one.
+    pub at_ms: i64,
+    /// The run.
+    pub run: RunSaid,
+    /// The job; none for what happens to the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobSaid>,
+    /// What was recorded: the very event that sinks read. None before something is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub happened: Option<Event>,
+    /// The kept file, absolute; at `track_kept` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What the run is about to do; at `plan_expanded` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanSaid>,
+    /// What the run came to; at `run_finished` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
+}
+
+/// The run, as hooks are told of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunSaid {
+    /// Its id; empty when a plan is only looked at.
+    pub id: String,
+    /// The manifest's name.
+    pub name: String,
+    /// The manifest's file.
+    pub manifest: String,
+    /// The provider profile's name.
+    pub provider: String,
+}
+
+/// A job, as hooks are told of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobSaid {
+    /// Its key, as planned.
+    pub key: JobKey,
+    /// The stem.
+    pub stem: StemSaid,
+    /// The preset.
+    pub preset: PresetSaid,
+    /// The sweep point.
+    pub sweep: IndexMap<String, String>,
+    /// The take, from 1.
+    pub take: u32,
+    /// What it costs.
+    pub credits: f64,
+    /// What is sent, with the changes that hooks have made so far.
+    pub settings: Settings,
+}
+
+/// A stem, as hooks are told of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StemSaid {
+    /// Its id.
+    pub id: String,
+    /// Its variables.
+    pub vars: Json,
+    /// Its file, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Its length in seconds, where it is a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
+    /// Its public address, without a query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A preset, as hooks are told of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PresetSaid {
+    /// Its name.
+    pub id: String,
+    /// Its variables.
+    pub vars: Json,
+}
+
+/// What a run is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PlanSaid {
+    /// Jobs of the plan.
+    pub jobs: u64,
+    /// Jobs that are to be submitted.
+    pub to_submit: u64,
+    /// What those cost.
+    pub credits: f64,
+    /// The least time in which the rate limit lets them through, in milliseconds.
+    pub least_ms: u64,
+}
+
+/// The point at which hooks are told of a recorded event, if there is one.
+pub(crate) fn point_of(event: &Event) -> Option<HookPoint> {
+    use crate::event::TaskStage;
+    use backline_api::AnswerClass;
+    match event {
+        Event::Accepted { .. } => Some(HookPoint::Submitted),
+        Event::Stage {
+            stage: TaskStage::Text | TaskStage::First | TaskStage::Complete,
+            ..
+        } => Some(HookPoint::Stage),
+        Event::TrackKept { .. } => Some(HookPoint::TrackKept),
+        Event::TaskFailed { .. }
+        | Event::UploadFailed { retried: false, .. }
+        | Event::Refused {
+            class: AnswerClass::RefusedJob,
+            ..
+        }
+        | Event::Decided {
+            verdict: super::Verdict::Fail { .. },
+            ..
+        } => Some(HookPoint::JobFailed),
+        Event::Lost { .. } => Some(HookPoint::JobInDoubt),
+        _ => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! The points of a job's and a run's life at which hooks are called, and what a hook's failure does there.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where in a job's or a run's life a hook is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookPoint {
+    /// The plan is made and nothing is done yet.
+    PlanExpanded,
+    /// A job that was never submitted is about to be lined up for its recording.
+    BeforeUpload,
+    /// A job that was never submitted is about to be.
+    BeforeSubmit,
+    /// A job is bought: its task id is recorded.
+    Submitted,
+    /// A job's task went on.
+    Stage,
+    /// A file of a track is kept.
+    TrackKept,
+    /// A job ended without tracks.
+    JobFailed,
+    /// A job may have been bought; only its answer was lost.
+    JobInDoubt,
+    /// The run has ended.
+    RunFinished,
+}
+
+impl HookPoint {
+    /// All of them, in the order of a life.
+    pub const ALL: [Self; 9] = [
+        Self::PlanExpanded,
+        Self::BeforeUpload,
+        Self::BeforeSubmit,
+        Self::Submitted,
+        Self::Stage,
+        Self::TrackKept,
+        Self::JobFailed,
+        Self::JobInDoubt,
+        Self::RunFinished,
+    ];
+
+    /// The word that manifests, events and arguments use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::PlanExpanded => "plan_expanded",
+            Self::BeforeUpload => "before_upload",
+            Self::BeforeSubmit => "before_submit",
+            Self::Submitted => "submitted",
+            Self::Stage => "stage",
+            Self::TrackKept => "track_kept",
+            Self::JobFailed => "job_failed",
+            Self::JobInDoubt => "job_in_doubt",
+            Self::RunFinished => "run_finished",
+        }
+    }
+
+    /// The point of that word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|point| point.word() == word)
+    }
+
+    /// Whether a hook may change or veto the job here; at the other points it observes.
+    pub const fn asks(self) -> bool {
+        matches!(self, Self::BeforeUpload | Self::BeforeSubmit)
+    }
+
+    /// What a hook's failure does here unless the manifest says otherwise: a job that could not be checked is not bought; what
+    /// only observes stops nothing.
+    pub const fn default_on_error(self) -> OnError {
+        if self.asks() {
+            OnError::Fail
+        } else {
+            OnError::Ignore
+        }
+    }
+}
+
+impl fmt::Display for HookPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// What it does when a hook fails: it could not be started, took too long, crashed, or answered nonsense or without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// Where jobs are asked about: the job fails, nothing is bought for it, and the next run tries again. Where hooks observe:
+    /// the run buys nothing more, keeps what is bought, and ends as failed.
+    Fail,
+    /// The job is vetoed. Only where jobs are asked about.
+    Veto,
+    /// It is as if the hook had said nothing; the failure is reported.
+    Ignore,
+}
+
+impl OnError {
+    /// The words.
+    pub const WORDS: [&'static str; 3] = ["fail", "veto", "ignore"];
+
+    /// The effect of that word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "fail" => Some(Self::Fail),
+            "veto" => Some(Self::Veto),
+            "ignore" => Some(Self::Ignore),
+            _ => None,
+        }
+    }
+}
