@@ -37,7 +37,7 @@ impl Fault {
     }
 
     /// The same from its occurrence on for ever, as a disk that stays full.
-    pub(super) fn lasting(self) -> Self {
+    pub(super) const fn lasting(self) -> Self {
         Self { times: 0, ..self }
     }
 

@@ -23,6 +23,14 @@ const BUYING: &[Fault] = &[
     once("recv", "taskId", "kill_after"),
 ];
 
+/// The same without points that differ for the provider's word only.
+const BUYING_CALLED_BACK: &[Fault] = &[
+    once("fsync", "ledger.sqlite3", "kill_after"),
+    once("send", "POST /api/v1/generate/add", "kill_half"),
+    once("send", "POST /api/v1/generate/add", "kill_after"),
+    once("recv", "taskId", "kill_after"),
+];
+
 /// Every step of keeping a track and of writing a report.
 const KEEPING: &[Fault] = &[
     once("create", ".part", "kill_before"),
@@ -89,7 +97,13 @@ fn matrix(faults: &[Fault], terms: Terms, least: u32) {
         url,
         undisturbed,
     };
-    let points = sweep(faults, |name, fault| matrix.check(name, fault, terms));
+    // A doubt that no callback ends is waited for: those points mostly wait.
+    let points = sweep(
+        faults,
+        1,
+        if terms == VENDOR { 16 } else { 4 },
+        |name, fault| matrix.check(name, fault, terms),
+    );
     assert!(points >= least, "only {points} points were struck");
     println!("{points} kill points under {terms:?}");
 }
@@ -101,7 +115,7 @@ fn killed_while_buying_from_a_studio_that_keeps_its_promise() {
 
 #[test]
 fn killed_while_buying_from_a_vendor_that_calls_back() {
-    matrix(BUYING, VENDOR, 30);
+    matrix(BUYING_CALLED_BACK, VENDOR, 20);
 }
 
 #[test]
@@ -112,4 +126,19 @@ fn killed_while_buying_from_a_vendor_that_cannot_call_back() {
 #[test]
 fn killed_while_keeping_tracks_and_writing_reports() {
     matrix(KEEPING, STUDIO, 60);
+}
+
+/// The bill would tell: a provider that is believed and breaks its promise is paid twice.
+#[test]
+fn a_broken_promise_is_seen_on_the_bill() {
+    let lab = Lab::new();
+    lab.write("broken.yaml", "version: 1\nidempotency: off\nrules: []\n");
+    let plan = lab.path("broken.yaml");
+    let plan = plan.to_str().unwrap();
+    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let project = Project::new(&lab, &studio.url, "broken", 1, STUDIO);
+    let killed = project.run_with(once("recv", "taskId", "kill_after"));
+    assert_eq!(killed.map(|ran| ran.code), Some(None));
+    assert_eq!(project.run().code, Some(0));
+    assert_eq!(project.bill().len(), 2);
 }

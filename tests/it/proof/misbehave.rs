@@ -1,1 +1,149 @@
-//! To come.
+//! Many jobs bought from a studio that does, all at once, everything that vendors have been seen to do wrong.
+//!
+//! A hundred jobs here; `just soak-misbehave` takes a thousand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::project::{MUTE_VENDOR, Project, STUDIO, Terms, VENDOR, list};
+use crate::lab::Lab;
+
+/// How many jobs; the variable says otherwise.
+const JOBS: usize = 100;
+const JOBS_VARIABLE: &str = "BACKLINE_STORM_JOBS";
+
+/// Jobs whose tasks fail, whatever is tried.
+const FAILING: [&str; 2] = ["13", "57"];
+
+/// Two of five answers are lost in nine ways; callbacks are late, early, doubled, reversed, incomplete, forged or never made; looks
+/// lie; files are empty, cut, pages or dead at first; two tasks fail and one is refunded.
+const STORM: &str = r#"
+  - {when: {every: 11}, do: [{answer: drop}, {callbacks: {delay_ms: 300}}]}
+  - {when: {every: 13}, do: [{answer: bad_gateway}, {callbacks: {before_answer: true}}]}
+  - {when: {every: 17}, do: [{answer: no_task_id}, {callbacks: {double: true}}]}
+  - {when: {every: 19}, do: [{answer: server_error}, {callbacks: {reverse: true}}]}
+  - {when: {every: 23}, do: [{answer: server_error_in_body}, {callbacks: {skip: [text, first]}}]}
+  - {when: {every: 29}, do: [{answer: null_data}, {callbacks: {first_alone: true}}]}
+  - {when: {every: 31}, do: [{answer: cut}, {callbacks: {text_empty: true}}]}
+  - {when: {every: 37}, do: [{answer: empty}, {callbacks: {double: true, reverse: true}}]}
+  - {when: {every: 41}, do: [{answer: timeout_in_body}, {callbacks: {delay_ms: 50}}]}
+  - {when: {nth: [43]}, do: [{refuse: {code: 405}}]}
+  - {when: {nth: [47]}, do: [{refuse: {code: 430, shape: status, lasting_ms: 300}}]}
+  - {when: {nth: [59]}, do: [{refuse: {code: 429, shape: page, retry_after_s: 1}}]}
+  - {when: {nth: [2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 18, 20, 24, 25, 27, 32, 36, 48, 54, 64, 72, 81, 96, 128, 256, 512]}, do: [{callbacks: {never: true}}]}
+  - {when: {every: 5}, do: [{callbacks: {before_answer: true, double: true}}]}
+  - {when: {every: 7}, do: [{forge: wrong_token}]}
+  - {when: {every: 16}, do: [{forge: no_json}]}
+  - {when: {every: 4}, do: [{unknown: 2}]}
+  - {when: {every: 6}, do: [{null_urls: 2}, numeric_times]}
+  - {when: {every: 9}, do: [{stages: 1}, {null_response: 1}]}
+  - {when: {every: 10}, do: [{status: {word: CALLBACK_EXCEPTION, looks: 1}}]}
+  - {when: {every: 14}, do: [{status: {word: MASTERING, looks: 1}}]}
+  - {when: {every: 15}, do: [{look: {answer: drop, looks: 1}}]}
+  - {when: {every: 18}, do: [{look: {answer: bad_gateway, looks: 2}}]}
+  - {when: {every: 22}, do: [{look: {answer: too_often, looks: 1}}]}
+  - {when: {every: 8}, do: [{file: {kind: empty, track: 2, fetches: 1}}]}
+  - {when: {every: 12}, do: [{file: {kind: truncated, fetches: 1}}]}
+  - {when: {every: 20}, do: [{file: {kind: broken_off, fetches: 1}}]}
+  - {when: {every: 21}, do: [{file: {kind: html, track: 1, fetches: 1}}]}
+  - {when: {every: 26}, do: [{file: {kind: html_as_audio, fetches: 1}}]}
+  - {when: {every: 28}, do: [{file: {kind: dead, fetches: 1}}]}
+  - {when: {every: 34}, do: [{file: {kind: redirect, fetches: 1, to: "http://127.0.0.1:9/"}}]}
+  - {when: {title: "*: 13"}, do: [{fail: {status: GENERATE_AUDIO_FAILED, code: 501}}]}
+  - {when: {title: "*: 57"}, do: [{fail: {status: PENDING, code: 413}}]}
+  - {when: {title: "*: 21", times: 2}, do: [{fail: {status: CREATE_TASK_FAILED, code: 531}}]}
+"#;
+
+/// Never bought and never answered: only a promise or the user can tell.
+const LOST_REQUESTS: &str = "  - {when: {every: 53}, do: [drop_request]}\n";
+
+struct Storm {
+    lab: Lab,
+    jobs: usize,
+}
+
+impl Storm {
+    fn new(idempotency: &str, more: &str) -> Self {
+        let jobs = std::env::var(JOBS_VARIABLE).map_or(JOBS, |jobs| jobs.parse().unwrap());
+        let lab = Lab::new();
+        let plan =
+            format!("version: 1\nseed: 7\nidempotency: {idempotency}\nrules:\n{more}{STORM}");
+        lab.write("storm.yaml", plan);
+        Self { lab, jobs }
+    }
+
+    /// Runs the jobs through the storm; gives how many answers ended in doubt.
+    fn run(&self, terms: Terms, first_code: i32) -> usize {
+        let plan = self.lab.path("storm.yaml");
+        let plan = plan.to_str().unwrap();
+        let studio = self
+            .lab
+            .studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+        let project = Project::new(&self.lab, &studio.url, "storm", self.jobs, terms);
+        project.edit("concurrency: 16", "concurrency: 200");
+        let mut ran = project.run();
+        assert_eq!(ran.code, Some(first_code), "{}", ran.err);
+        let mut doubts = 0;
+        while ran.code == Some(8) {
+            project.assert_nothing_lost("in doubt");
+            let bill = project.bill();
+            assert_eq!(project.run().code, Some(8));
+            assert_eq!(project.bill(), bill, "a doubt was bought again");
+            doubts += project.resolve_doubts();
+            ran = project.run();
+        }
+        assert_eq!(ran.code, Some(4), "{}", ran.err);
+
+        let bill = project.bill();
+        let mut paid = BTreeMap::<&str, u32>::new();
+        for entry in bill.iter().filter(|entry| !entry.refunded) {
+            *paid.entry(entry.title.as_str()).or_default() += 1;
+        }
+        assert_eq!(paid.len(), self.jobs);
+        assert!(paid.values().all(|times| *times == 1), "{paid:?}");
+        let refunded = bill.iter().filter(|entry| entry.refunded).count();
+        assert!((1..=2).contains(&refunded), "{refunded}");
+
+        project.assert_nothing_lost("after the storm");
+        assert_eq!(project.left_behind(), Vec::<String>::new());
+        assert_eq!(project.kept_files().len(), 2 * (self.jobs - FAILING.len()));
+        let status = project.status();
+        let in_state = |state: &str| -> BTreeSet<String> {
+            let jobs = list(&status["jobs"])
+                .iter()
+                .filter(|job| job["state"] == state);
+            let titles = jobs.map(|job| job["settings"]["title"].as_str().unwrap().to_owned());
+            titles.collect()
+        };
+        assert_eq!(in_state("kept").len(), self.jobs - FAILING.len());
+        assert_eq!(
+            in_state("failed"),
+            FAILING.map(|number| format!("storm: {number}")).into()
+        );
+
+        assert_eq!(project.run().code, Some(4));
+        assert_eq!(project.bill(), bill, "another run bought something");
+        println!(
+            "{} jobs, {} accepted, {doubts} doubts told by the user, {terms:?}",
+            self.jobs,
+            bill.len()
+        );
+        doubts
+    }
+}
+
+#[test]
+fn a_storm_with_callbacks_loses_nothing_and_buys_nothing_twice() {
+    assert_eq!(Storm::new("off", "").run(VENDOR, 4), 0);
+}
+
+#[test]
+fn a_storm_under_a_promise_loses_nothing_and_buys_nothing_twice() {
+    assert_eq!(Storm::new("on", LOST_REQUESTS).run(STUDIO, 4), 0);
+}
+
+#[test]
+fn a_storm_without_callbacks_leaves_every_lost_answer_in_doubt() {
+    let storm = Storm::new("off", LOST_REQUESTS);
+    let doubts = storm.run(MUTE_VENDOR, 8);
+    assert!(doubts * 4 > storm.jobs, "{doubts}");
+}

@@ -89,11 +89,7 @@ impl<'a> Project<'a> {
         }
         lab.recording(&format!("{name}/voice.wav"), 1);
         lab.write(&format!("{name}/songs.yaml"), text);
-        Self {
-            lab,
-            name,
-            jobs,
-        }
+        Self { lab, name, jobs }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -198,7 +194,7 @@ impl<'a> Project<'a> {
         assert_eq!(ledger.check().unwrap(), vec![], "{about}: replay differs");
         let bill = self.bill();
         let mut per_title = BTreeMap::<&str, usize>::new();
-        for entry in &bill {
+        for entry in bill.iter().filter(|entry| !entry.refunded) {
             *per_title.entry(&entry.title).or_default() += 1;
         }
         assert!(
@@ -230,6 +226,18 @@ impl<'a> Project<'a> {
         paths.map(str::to_owned).collect()
     }
 
+    /// Tasks on the bill that the ledger does not name.
+    pub(super) fn unknown_to_the_ledger(&self) -> Vec<String> {
+        let ledger = Ledger::read(&self.path(".backline/ledger.sqlite3")).unwrap();
+        let jobs = ledger.jobs().unwrap();
+        let known = |id: &str| {
+            let mut tasks = jobs.values().filter_map(|known| known.job.task());
+            tasks.any(|task| task.id.as_str() == id)
+        };
+        let ids = self.bill().into_iter().map(|entry| entry.task_id);
+        ids.filter(|id| !known(id)).collect()
+    }
+
     /// `status --format json`.
     pub(super) fn status(&self) -> Value {
         let ran = finish(self.command(&["status", "songs.yaml", "--format", "json"]));
@@ -246,7 +254,9 @@ impl<'a> Project<'a> {
                 let entry = entry.unwrap();
                 let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
                 let report = ["out/summary.csv", "out/summary.json"].contains(&path.as_str());
-                if entry.path().is_file() && !kept.contains(&path) && !report {
+                // A report's temporary file has a name of its own each time; a killed process leaves it behind, hidden.
+                let temporary = path.starts_with("out/.summary-");
+                if entry.path().is_file() && !kept.contains(&path) && !report && !temporary {
                     found.push(path);
                 }
             }
@@ -268,7 +278,14 @@ impl<'a> Project<'a> {
                 Some(entry) => args.extend(["--task", &entry.task_id]),
                 None => args.push("--never-bought"),
             }
-            let ran = finish(self.command(&args));
+            // The provider may not know the task yet, or not want to be asked: then the program says so, and the user asks again.
+            let mut ran = finish(self.command(&args));
+            for _ in 0..9 {
+                if ran.code == Some(0) {
+                    break;
+                }
+                ran = finish(self.command(&args));
+            }
             assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
         }
         doubts.len()

@@ -6,12 +6,27 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::fault::Fault;
 
-/// Points that are tried at the same time: processes mostly wait, for each other and for the disk.
-const AT_ONCE: usize = 4;
+/// `all`: every occurrence; otherwise one in [`STRIDE`] of those that are many.
+const VARIABLE: &str = "BACKLINE_PROOF";
+/// A ledger's batch takes some twenty writes; each gets its turn in one batch or another.
+const STRIDE: u32 = 7;
 
-/// Calls `at` with each of `faults` at every occurrence, a few at a time; it answers whether the fault struck. Gives the number of
-/// points that were struck.
-pub(super) fn sweep(faults: &[Fault], at: impl Fn(&str, Fault) -> bool + Sync) -> u32 {
+/// Every how many-th occurrence of a fault that strikes hundreds of times is tried.
+pub(super) fn stride() -> u32 {
+    match std::env::var(VARIABLE) {
+        Ok(text) if text == "all" => 1,
+        _ => STRIDE,
+    }
+}
+
+/// Calls `at` with each of `faults` at its first occurrence and every `step`-th after it, `at_once` at a time; it answers whether the fault struck. Gives the number
+/// of points that were struck.
+pub(super) fn sweep(
+    faults: &[Fault],
+    step: u32,
+    at_once: usize,
+    at: impl Fn(&str, Fault) -> bool + Sync,
+) -> u32 {
     let struck = AtomicU32::new(0);
     let lanes: Vec<(Fault, AtomicU32, AtomicBool)> = faults
         .iter()
@@ -19,11 +34,11 @@ pub(super) fn sweep(faults: &[Fault], at: impl Fn(&str, Fault) -> bool + Sync) -
         .collect();
     let broken = Mutex::new(None);
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 for (lane, (fault, number, done)) in lanes.iter().enumerate() {
                     while !done.load(Ordering::SeqCst) && broken.lock().unwrap().is_none() {
-                        let nth = number.fetch_add(1, Ordering::SeqCst) + 1;
+                        let nth = 1 + step * number.fetch_add(1, Ordering::SeqCst);
                         let name = format!("{}-{}-{lane}-{nth}", fault.op, fault.act);
                         match catch_unwind(AssertUnwindSafe(|| at(&name, fault.nth(nth)))) {
                             Ok(true) => drop(struck.fetch_add(1, Ordering::SeqCst)),
