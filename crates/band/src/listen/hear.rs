@@ -3,7 +3,8 @@
 use backline_audio::{Audio, loudness};
 
 use crate::analysis::{
-    Analysis, Confidence, Hints, Note, PITCH_HOP_S, PitchFrame, Section, SectionKind, Span,
+    Analysis, Beat, Confidence, Hints, Key, Note, PITCH_HOP_S, PitchFrame, Section, SectionKind,
+    Span,
 };
 
 use super::{
@@ -91,7 +92,7 @@ fn finish(
     notes: Vec<Note>,
     tuning_cents: f32,
     heard: Option<Heard>,
-    (key, sure_of_key): (crate::analysis::Key, f32),
+    (key, sure_of_key): (Key, f32),
     sure_of_pitch: f32,
 ) -> Analysis {
     let duration_s = vocal.duration_s();
@@ -188,7 +189,7 @@ fn steadiness(pitch: &[PitchFrame], notes: &[Note], tuning_cents: f32) -> f32 {
     near as f32 / all.max(1) as f32
 }
 
-fn median_bpm(beats: &[crate::analysis::Beat]) -> Option<f64> {
+fn median_bpm(beats: &[Beat]) -> Option<f64> {
     let mut steps: Vec<f64> = beats
         .windows(2)
         .map(|pair| pair[1].time_s - pair[0].time_s)
@@ -225,7 +226,7 @@ fn remarks(confidence: &Confidence, tuning_cents: f32) -> Vec<String> {
     if tuning_cents.abs() > 20.0 {
         let side = if tuning_cents > 0.0 { "above" } else { "below" };
         remarks.push(format!(
-            "the singer's tuning lies {:.0} cents {side} A = 440 Hz; the band plays at 440",
+            "the singer's tuning lies {:.0} cents {side} A = 440 Hz; the band tunes to the singer",
             tuning_cents.abs()
         ));
     }

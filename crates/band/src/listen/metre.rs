@@ -32,7 +32,8 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
 pub(super) const FEATURES: usize = 10;
 
 /// How much each of them counts.
-pub(super) const WEIGHTS: [f32; FEATURES] = [0.2, 0.17, -0.6, 2.1, -0.75, 0.4, 3.2, 1.2, 1.2, 3.2];
+pub(super) const WEIGHTS: [f32; FEATURES] =
+    [0.195, 0.13, -0.73, 2.1, -0.75, 0.55, 2.4, -1.7, -1.4, 0.9];
 
 /// A rest this long opens a phrase.
 const PHRASE_GAP_S: f64 = 0.3;

@@ -31,7 +31,7 @@ const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
 /// Cost of passing over a note.
 const PASS_COST: f32 = 2.6;
 /// States this much worse than the best are given up.
-const BEAM: f32 = 18.0;
+const BEAM: f32 = 9.0;
 
 /// A way through the notes.
 #[derive(Debug, Clone)]
