@@ -69,6 +69,11 @@ impl Keeper {
             tokio::fs::create_dir_all(folder)
                 .await
                 .map_err(local("make", folder))?;
+            let inside = is_inside(folder, self.plan.output.dir()).await;
+            if !inside.map_err(local("look at", folder))? {
+                let message = format!("{} leads out of the output folder", folder.display());
+                return Err(Trouble::ours(message, false));
+            }
         }
         self.fetch(&want.url, &partial).await?;
         let (project_dir, duration_s) = (self.project_dir.clone(), want.duration_s);
@@ -147,6 +152,12 @@ impl Keeper {
         file.flush().await.map_err(local)?;
         file.sync_all().await.map_err(local)
     }
+}
+
+/// Whether `folder` lies in `dir` once every link on the way is followed: a link that was put there may lead anywhere.
+async fn is_inside(folder: &Path, dir: &Path) -> std::io::Result<bool> {
+    let folder = tokio::fs::canonicalize(folder).await?;
+    Ok(folder.starts_with(tokio::fs::canonicalize(dir).await?))
 }
 
 /// Checks a fetched file and gives it its name.
