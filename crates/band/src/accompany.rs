@@ -73,7 +73,7 @@ pub struct Take {
     pub facts: Facts,
     /// The notes.
     pub score: Score,
-    /// What a part must be multiplied with to stand in the instrumental as loud as it does.
+    /// What a part must be multiplied with to stand 9 dB below its place in the instrumental.
     stem_gain: f32,
     sound: Sound,
 }
@@ -86,7 +86,7 @@ pub struct Stem {
     /// What for.
     pub role: Role,
     /// Stereo at 44.1 kHz from the vocal's time zero, with its own share of the room. The sum of all stems is the instrumental
-    /// before tone, bus compression and limiter.
+    /// 9 dB down, before tone, bus compression and limiter.
     pub audio: Audio,
 }
 
@@ -341,7 +341,7 @@ fn one_take(take: usize, session: &Session) -> Result<Take, BandError> {
         vocabulary: style.vocabulary(),
         weirdness: request.weirdness_constraint,
         style_weight: request.style_weight,
-        variety: if take == 0 { 0.0 } else { 0.65 },
+        variety: if take == 0 { 0.0 } else { 0.55 },
     };
     let chords = harmonise(analysis, &harmony, seed);
     let settings = Settings {
@@ -415,7 +415,8 @@ fn facts(
             .chords
             .iter()
             .map(|(span, chord)| ChordFact {
-                start_s: span.start_s,
+                // The first bar may start before the recording does.
+                start_s: span.start_s.max(0.0),
                 end_s: span.end_s,
                 name: chord_name(chord, analysis.key),
             })

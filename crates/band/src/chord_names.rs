@@ -2,14 +2,15 @@
 
 use crate::analysis::{Chord, Key, Mode, Quality};
 
+const SHARPS: [&str; 12] = [
+    "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B",
+];
+const FLATS: [&str; 12] = [
+    "C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B",
+];
+
 /// Name of a pitch class: flats in flat keys, sharps elsewhere.
 pub(crate) fn pitch_name(class: u8, key: Key) -> &'static str {
-    const SHARPS: [&str; 12] = [
-        "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B",
-    ];
-    const FLATS: [&str; 12] = [
-        "C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B",
-    ];
     let major = match key.mode {
         Mode::Major => key.tonic % 12,
         Mode::Minor => (key.tonic + 3) % 12,
@@ -21,6 +22,21 @@ pub(crate) fn pitch_name(class: u8, key: Key) -> &'static str {
         SHARPS
     };
     names[usize::from(class % 12)]
+}
+
+/// Name of a root: chords borrowed from the parallel minor (flat third, sixth, seventh) are written with flats in every key.
+fn root_name(chord: &Chord, key: Key) -> &'static str {
+    let tonic = match key.mode {
+        Mode::Major => key.tonic,
+        Mode::Minor => key.tonic + 3,
+    };
+    let degree = (chord.root + 24 - tonic) % 12;
+    let diminished = matches!(chord.quality, Quality::Diminished | Quality::HalfDiminished);
+    if matches!(degree, 3 | 8 | 10) && !diminished {
+        FLATS[usize::from(chord.root % 12)]
+    } else {
+        pitch_name(chord.root, key)
+    }
 }
 
 /// Symbol of a chord ("Am7/G").
@@ -43,7 +59,7 @@ pub(crate) fn chord_name(chord: &Chord, key: Key) -> String {
         Quality::MajorNinth => "maj9",
         Quality::MinorNinth => "m9",
     };
-    let root = pitch_name(chord.root, key);
+    let root = root_name(chord, key);
     if chord.bass % 12 == chord.root % 12 {
         format!("{root}{quality}")
     } else {
@@ -70,6 +86,8 @@ mod tests {
         assert_eq!(name(10, Quality::Major, 10, 5, Mode::Major), "Bb");
         assert_eq!(name(9, Quality::MinorSeventh, 7, 0, Mode::Major), "Am7/G");
         assert_eq!(name(6, Quality::Minor, 6, 2, Mode::Major), "F#m");
+        assert_eq!(name(10, Quality::Seventh, 10, 0, Mode::Major), "Bb7");
+        assert_eq!(name(8, Quality::Diminished, 8, 9, Mode::Minor), "G#dim");
         assert_eq!(name(8, Quality::MajorSeventh, 8, 0, Mode::Minor), "Abmaj7");
     }
 }

@@ -21,9 +21,27 @@ pub(super) struct Seat {
 }
 
 /// The players, in score order. Never an instrument that the brief does not admit; one chordal instrument at least if any is admitted.
-pub(super) fn seats(style: &Style, brief: &Brief) -> Vec<Seat> {
+///
+/// Later takes prefer another of a style's players for what colours the song; drums, bass and the first chordal part, which make the
+/// style, stay.
+pub(super) fn seats(style: &Style, brief: &Brief, take: usize) -> Vec<Seat> {
     let mut seats: Vec<Seat> = Vec::new();
+    let mut chordal = false;
     for voice in style.voices {
+        let colours = match voice.role {
+            Role::Comp => std::mem::replace(&mut chordal, true),
+            Role::Pad | Role::Figure | Role::Fills => true,
+            Role::Drums | Role::Bass | Role::Percussion => false,
+        };
+        let start = if colours {
+            take % voice.instruments.len().max(1)
+        } else {
+            0
+        };
+        let players = || {
+            let (before, after) = voice.instruments.split_at(start);
+            after.iter().chain(before).copied()
+        };
         let free = |instrument: &I| {
             brief.admits(*instrument)
                 && !seats.iter().any(|seat| {
@@ -32,14 +50,11 @@ pub(super) fn seats(style: &Style, brief: &Brief) -> Vec<Seat> {
                         && voice.role != Role::Fills
                 })
         };
-        let asked = voice
-            .instruments
-            .iter()
-            .copied()
-            .find(|instrument| brief.wanted.contains(instrument) && free(instrument));
+        let asked =
+            players().find(|instrument| brief.wanted.contains(instrument) && free(instrument));
         // An answer is played by somebody who is there already only if nobody else may.
         let chosen = asked
-            .or_else(|| voice.instruments.iter().copied().find(free))
+            .or_else(|| players().find(free))
             .or_else(|| stand_ins(voice.role).iter().copied().find(free));
         if let Some(instrument) = chosen {
             seats.push(Seat {

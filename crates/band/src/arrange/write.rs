@@ -117,7 +117,7 @@ pub fn arrange(
         bar.dynamic = 1.0 + (bar.dynamic - 1.0) * follow;
     }
     let mut parts = Vec::new();
-    for (number, seat) in seats(style, brief).iter().enumerate() {
+    for (number, seat) in seats(style, brief, settings.take).iter().enumerate() {
         let mut notes = match seat.role {
             Role::Drums | Role::Percussion => drums::write(&sheet, seat, number),
             Role::Bass => bass::write(&sheet, seat, number),

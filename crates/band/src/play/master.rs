@@ -30,10 +30,14 @@ pub struct Mastered {
     pub loudness: Loudness,
 }
 
-/// What a sum must be multiplied with to be as loud as a finished take; 1 for silence.
+/// How far stems stay below the finished take, in decibels: peaks that the bus takes off the sum fit under full scale.
+const STEM_ROOM_DB: f64 = 9.0;
+
+/// What a part must be multiplied with to stand [`STEM_ROOM_DB`] below its place in a finished take; 1 for silence.
 pub(crate) fn loudness_gain(sum: &Stereo) -> f32 {
-    k_loudness(&sum.left, &sum.right, RATE_HZ)
-        .map_or(1.0, |lufs| 10f64.powf((TARGET_LUFS - lufs) / 20.0) as f32)
+    k_loudness(&sum.left, &sum.right, RATE_HZ).map_or(1.0, |lufs| {
+        10f64.powf((TARGET_LUFS - STEM_ROOM_DB - lufs) / 20.0) as f32
+    })
 }
 
 /// Finishes a sum: no DC, the style's tone, glue, −14 LUFS, true peak at most −1 dBTP. Silence stays silence.

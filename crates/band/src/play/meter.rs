@@ -11,16 +11,22 @@ pub(super) fn k_loudness(left: &[f32], right: &[f32], rate_hz: u32) -> Option<f6
 fn step_powers(left: &[f32], right: &[f32], rate_hz: u32) -> Vec<f64> {
     let step = rate_hz as usize / 10;
     let mut powers = vec![0.0f64; left.len() / step.max(1)];
-    for channel in [left, right] {
-        let mut weighting = Weighting::new(f64::from(rate_hz));
-        for (power, samples) in powers.iter_mut().zip(channel.chunks_exact(step.max(1))) {
-            let sum: f64 = samples
-                .iter()
-                .map(|&sample| weighting.next(f64::from(sample)))
-                .map(|value| value * value)
-                .sum();
-            *power += sum / step as f64;
+    // Both channels go through side by side: each step of a filter waits for the one before, two filters need not.
+    let mut weighting = Weighting::new(f64::from(rate_hz));
+    let steps = left
+        .chunks_exact(step.max(1))
+        .zip(right.chunks_exact(step.max(1)));
+    for (power, (left, right)) in powers.iter_mut().zip(steps) {
+        if weighting.is_still() && left.iter().chain(right).all(|&sample| sample == 0.0) {
+            continue;
         }
+        let mut sum = [0.0f64; 2];
+        for (&left, &right) in left.iter().zip(right) {
+            let weighted = weighting.next([f64::from(left), f64::from(right)]);
+            sum[0] += weighted[0] * weighted[0];
+            sum[1] += weighted[1] * weighted[1];
+        }
+        *power = (sum[0] + sum[1]) / step as f64;
     }
     powers
 }
@@ -65,7 +71,7 @@ impl Weighting {
                 (high - band * k / q + k * k) / a0,
             ],
             a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
-            state: [0.0; 2],
+            state: [[0.0; 2]; 2],
         };
         let k = (std::f64::consts::PI * 38.135_470_876_024_44 / rate).tan();
         let q = 0.500_327_037_323_877_3;
@@ -73,12 +79,28 @@ impl Weighting {
         let high_pass = Biquad {
             b: [1.0, -2.0, 1.0],
             a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
-            state: [0.0; 2],
+            state: [[0.0; 2]; 2],
         };
         Self { shelf, high_pass }
     }
 
-    fn next(&mut self, input: f64) -> f64 {
+    /// Whether what it holds is far below anything that is measured; it is then emptied.
+    fn is_still(&mut self) -> bool {
+        let still = [&self.shelf, &self.high_pass].iter().all(|filter| {
+            filter
+                .state
+                .as_flattened()
+                .iter()
+                .all(|value| value.abs() < 1e-9)
+        });
+        if still {
+            self.shelf.state = [[0.0; 2]; 2];
+            self.high_pass.state = [[0.0; 2]; 2];
+        }
+        still
+    }
+
+    fn next(&mut self, input: [f64; 2]) -> [f64; 2] {
         self.high_pass.next(self.shelf.next(input))
     }
 }
@@ -86,14 +108,20 @@ impl Weighting {
 struct Biquad {
     b: [f64; 3],
     a: [f64; 2],
-    state: [f64; 2],
+    /// First and second state, each for both channels.
+    state: [[f64; 2]; 2],
 }
 
 impl Biquad {
-    fn next(&mut self, input: f64) -> f64 {
-        let output = self.b[0] * input + self.state[0];
-        self.state[0] = self.b[1] * input - self.a[0] * output + self.state[1];
-        self.state[1] = self.b[2] * input - self.a[1] * output;
+    fn next(&mut self, input: [f64; 2]) -> [f64; 2] {
+        let mut output = [0.0; 2];
+        for side in 0..2 {
+            let (now, state) = (input[side], &mut self.state);
+            let out = self.b[0] * now + state[0][side];
+            state[0][side] = self.b[1] * now - self.a[0] * out + state[1][side];
+            state[1][side] = self.b[2] * now - self.a[1] * out;
+            output[side] = out;
+        }
         output
     }
 }

@@ -61,6 +61,9 @@ pub enum Sound {
     Font(super::Font),
 }
 
+/// What a room's share comes to in the sum.
+const ROOM: f32 = 1.35;
+
 /// Loudness at which a part of level 0 dB plays, on the K-weighted scale, where it plays.
 const PART_LUFS: f64 = -18.0;
 
@@ -101,7 +104,7 @@ pub fn play(score: &Score, sound: &Sound, seed: u64, threads: usize) -> Stereo {
     room::reverb(
         &send,
         score.room.decay_s,
-        score.room.wet * 1.1,
+        score.room.wet * ROOM,
         rate,
         &mut dry,
     );
@@ -207,7 +210,7 @@ pub(crate) fn solo(score: &Score, sound: &Sound, number: usize, seed: u64) -> St
         let level = score.room.delay * 0.7;
         room::echo(&dry, score.room.delay_s, level, rate, &mut out);
     }
-    let wet = score.room.wet * 1.1;
+    let wet = score.room.wet * ROOM;
     room::reverb(&send, score.room.decay_s, wet, rate, &mut out);
     out
 }
@@ -338,10 +341,11 @@ fn place(part: &Part, note: &ScoreNote) -> f32 {
         Instrument::Piano
         | Instrument::Harp
         | Instrument::Vibraphone
-        | Instrument::Glockenspiel => (f32::from(note.midi) - 60.0) / 70.0,
+        | Instrument::Glockenspiel => (f32::from(note.midi) - 60.0) / 40.0,
         _ => 0.0,
     };
-    (part.pan + spread).clamp(-0.9, 0.9)
+    let width = if part.role == Role::Bass { 0.0 } else { 1.5 };
+    (part.pan * width + spread).clamp(-0.9, 0.9)
 }
 
 /// Equal power, 1 in the middle.
@@ -381,24 +385,48 @@ fn colour(instrument: Instrument, stem: &mut Stereo, rate: f32) {
     } else {
         1.0
     };
-    for channel in [&mut stem.left, &mut stem.right] {
-        let (mut high, mut low, mut cabinet) = (
-            Filter::new(low_hz, 0.7, rate),
-            Filter::new(high_hz, 0.65, rate),
-            Filter::new(high_hz * 1.1, 0.6, rate),
-        );
-        for sample in channel.iter_mut() {
-            let mut value = high.high(*sample);
-            if drive {
-                // Soft, with a little more of one side: even harmonics are the warm ones.
-                let pushed = value / loud * 5.0 + 0.12;
-                value = pushed / (1.0 + pushed * pushed).sqrt() - 0.119;
-                value = cabinet.low(value);
+    let filter = |hz: f32, q: f32| [Filter::new(hz, q, rate); 2];
+    let (mut high, mut low, mut cabinet) = (
+        filter(low_hz, 0.7),
+        filter(high_hz, 0.65),
+        filter(high_hz * 1.1, 0.6),
+    );
+    // Both sides together, and nothing where nothing sounds: a part is silent for much of a song.
+    let mut left = stem.left.chunks_mut(QUIET_FRAMES);
+    let mut right = stem.right.chunks_mut(QUIET_FRAMES);
+    let mut ringing = false;
+    while let (Some(left), Some(right)) = (left.next(), right.next()) {
+        let silent = left.iter().chain(right.iter()).all(|&sample| sample == 0.0);
+        if silent && !ringing {
+            continue;
+        }
+        ringing = !silent;
+        for (left, right) in left.iter_mut().zip(right) {
+            for (side, sample) in [left, right].into_iter().enumerate() {
+                let mut value = high[side].high(*sample);
+                if drive {
+                    // Soft, with a little more of one side: even harmonics are the warm ones.
+                    let pushed = value / loud * 5.0 + 0.12;
+                    value = pushed / (1.0 + pushed * pushed).sqrt() - 0.119;
+                    value = cabinet[side].low(value);
+                }
+                *sample = low[side].low(value);
             }
-            *sample = low.low(value);
+        }
+        if silent {
+            for side in 0..2 {
+                (high[side], low[side], cabinet[side]) = (
+                    Filter::new(low_hz, 0.7, rate),
+                    Filter::new(high_hz, 0.65, rate),
+                    Filter::new(high_hz * 1.1, 0.6, rate),
+                );
+            }
         }
     }
 }
+
+/// Frames after which a filter that got nothing has nothing more to say: a fifth of a second.
+const QUIET_FRAMES: usize = 8820;
 
 /// What a role's level is relative to the style's figures, in decibels.
 fn trim_db(part: &Part) -> f32 {

@@ -6,6 +6,8 @@
     reason = "each test binary takes what it needs"
 )]
 
+pub mod tunes;
+
 use backline_audio::Audio;
 use backline_band::analysis::{
     Analysis, Beat, Chord, ChordSpan, Confidence, Key, Metre, Mode, Note, Quality, Section,

@@ -447,7 +447,7 @@ pub(crate) static METAL: Style = Style {
         voice(
             Role::Comp,
             &[I::DistortedGuitar, I::CleanGuitar, I::SteelGuitar],
-            -5.0,
+            -0.5,
             0.0,
             0.2,
             &[

@@ -1,0 +1,416 @@
+//! The chords that are chosen, measured against the melodies that they stand under.
+
+mod song;
+
+use backline_band::{
+    analysis::{
+        Analysis, Beat, Chord, ChordSpan, HarmonySettings, Metre, Note, Quality, Vocabulary,
+    },
+    harmonise,
+};
+use proptest::prelude::*;
+use song::tunes::TUNES;
+
+const PLAIN: HarmonySettings = HarmonySettings {
+    vocabulary: Vocabulary::Triads,
+    weirdness: 0.0,
+    style_weight: 0.5,
+    variety: 0.0,
+};
+
+const VOCABULARIES: [Vocabulary; 6] = [
+    Vocabulary::Triads,
+    Vocabulary::Open,
+    Vocabulary::Blues,
+    Vocabulary::Jazz,
+    Vocabulary::Power,
+    Vocabulary::Modal,
+];
+
+/// Share of the sung time that stands on a chord tone.
+fn fit(analysis: &Analysis, chords: &[ChordSpan]) -> f64 {
+    let (mut inside, mut all) = (0.0, 0.0);
+    for note in &analysis.notes {
+        for span in chords {
+            let both = note.offset_s.min(span.span.end_s) - note.onset_s.max(span.span.start_s);
+            if both > 0.0 {
+                all += both;
+                inside += if span.chord.holds(note.midi) {
+                    both
+                } else {
+                    0.0
+                };
+            }
+        }
+    }
+    inside / f64::max(all, 1e-9)
+}
+
+/// Share of the time in which `wanted` holds of the chord.
+fn share(chords: &[ChordSpan], wanted: impl Fn(&Chord) -> bool) -> f64 {
+    let length = |span: &ChordSpan| span.span.end_s - span.span.start_s;
+    let all: f64 = chords.iter().map(length).sum();
+    let some: f64 = chords
+        .iter()
+        .filter(|span| wanted(&span.chord))
+        .map(length)
+        .sum();
+    some / all
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    sum / f64::from(count)
+}
+
+/// Mean over the tunes of a measure of their chords.
+fn over_tunes(settings: &HarmonySettings, measure: impl Fn(&Analysis, &[ChordSpan]) -> f64) -> f64 {
+    mean(TUNES.iter().flat_map(|tune| {
+        [1, 2, 3].map(|seed| {
+            let heard = tune.heard(96.0, 0);
+            measure(&heard, &harmonise(&heard, settings, seed))
+        })
+    }))
+}
+
+fn off_scale(heard: &Analysis, chords: &[ChordSpan]) -> f64 {
+    let natural = match heard.key.mode {
+        backline_band::analysis::Mode::Major => heard.key.tonic,
+        backline_band::analysis::Mode::Minor => heard.key.tonic + 3,
+    };
+    share(chords, |chord| {
+        chord.quality.intervals().iter().any(|tone| {
+            ![0, 2, 4, 5, 7, 9, 11].contains(&((chord.root + tone + 24 - natural) % 12))
+        })
+    })
+}
+
+#[test]
+fn chords_stand_under_the_melody_and_come_to_rest() {
+    for tune in &TUNES {
+        for vocabulary in VOCABULARIES {
+            let heard = tune.heard(96.0, 0);
+            let settings = HarmonySettings {
+                vocabulary,
+                ..PLAIN
+            };
+            let chords = harmonise(&heard, &settings, 1);
+            let name = tune.name;
+            let fits = fit(&heard, &chords);
+            let least = if vocabulary == Vocabulary::Power {
+                0.4
+            } else {
+                0.65
+            };
+            assert!(
+                fits >= least,
+                "{name} {vocabulary:?}: {fits:.2} on chord tones"
+            );
+            let last = chords.last().unwrap().chord;
+            assert_eq!(
+                last.root, heard.key.tonic,
+                "{name} {vocabulary:?} ends on {last:?}"
+            );
+            let mut different: Vec<_> = chords.iter().map(|span| span.chord.root).collect();
+            different.sort_unstable();
+            different.dedup();
+            assert!(
+                different.len() >= 3,
+                "{name} {vocabulary:?}: roots {different:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn spans_follow_each_other_from_the_singers_first_bar() {
+    for tune in &TUNES {
+        let heard = tune.heard(96.0, 0);
+        let chords = harmonise(&heard, &PLAIN, 1);
+        let first = &chords[0];
+        assert_eq!(heard.beats[first.first_beat].position, 0, "{}", tune.name);
+        let bar_s = 60.0 / 96.0
+            * if tune.metre == Metre::ThreeFour {
+                3.0
+            } else {
+                4.0
+            };
+        assert!(
+            first.span.start_s > 0.5 * bar_s,
+            "{}: a chord at {:.2} s lies in the lead-in",
+            tune.name,
+            first.span.start_s
+        );
+        for pair in chords.windows(2) {
+            assert_eq!(pair[0].first_beat + pair[0].beats, pair[1].first_beat);
+            assert_eq!(pair[0].span.end_s, pair[1].span.start_s);
+            assert_ne!(pair[0].chord, pair[1].chord);
+        }
+        let end = chords.last().unwrap();
+        assert_eq!(end.first_beat + end.beats, heard.beats.len());
+    }
+}
+
+#[test]
+fn the_same_chords_elsewhere_fit_worse() {
+    let (mut better, mut all) = (0, 0);
+    for tune in &TUNES {
+        let heard = tune.heard(96.0, 0);
+        let chords = harmonise(&heard, &PLAIN, 1);
+        let right = fit(&heard, &chords);
+        for moved in [1, 2, 5, 6, 10, 11] {
+            let mut wrong = chords.clone();
+            for span in &mut wrong {
+                span.chord.root = (span.chord.root + moved) % 12;
+            }
+            all += 1;
+            better += usize::from(right > fit(&heard, &wrong));
+        }
+        let mut late = chords.clone();
+        for span in &mut late {
+            span.span.start_s += 0.5 * 60.0 / 96.0;
+            span.span.end_s += 0.5 * 60.0 / 96.0;
+        }
+        all += 1;
+        better += usize::from(right > fit(&heard, &late));
+        for other in TUNES.iter().filter(|other| other.name != tune.name) {
+            // In this singer's key, so that only the tune itself speaks for the right chords.
+            let steps = (tune.key.tonic + 12 - other.key.tonic) % 12;
+            let wrong = harmonise(&other.heard(96.0, steps), &PLAIN, 1);
+            all += 1;
+            better += usize::from(right > fit(&heard, &wrong));
+        }
+    }
+    assert!(
+        better as f64 >= 0.95 * all as f64,
+        "the right chords fit better in {better} of {all} pairs"
+    );
+}
+
+#[test]
+fn a_song_in_another_key_has_the_same_chords_there() {
+    for tune in &TUNES {
+        for vocabulary in VOCABULARIES {
+            let settings = HarmonySettings {
+                vocabulary,
+                weirdness: 0.6,
+                variety: 0.5,
+                ..PLAIN
+            };
+            let here = harmonise(&tune.heard(96.0, 0), &settings, 4);
+            let there = harmonise(&tune.heard(96.0, 5), &settings, 4);
+            let lowered: Vec<Chord> = there
+                .iter()
+                .map(|span| Chord {
+                    root: (span.chord.root + 7) % 12,
+                    bass: (span.chord.bass + 7) % 12,
+                    ..span.chord
+                })
+                .collect();
+            let chords: Vec<Chord> = here.iter().map(|span| span.chord).collect();
+            assert_eq!(chords, lowered, "{} {vocabulary:?}", tune.name);
+        }
+    }
+}
+
+#[test]
+fn weirdness_leaves_the_scale_step_by_step_but_not_the_melody() {
+    for vocabulary in [Vocabulary::Triads, Vocabulary::Open, Vocabulary::Jazz] {
+        let at = |weirdness| HarmonySettings {
+            vocabulary,
+            weirdness,
+            ..PLAIN
+        };
+        let steps = [0.0, 0.25, 0.5, 0.75, 1.0];
+        let off: Vec<f64> = steps
+            .iter()
+            .map(|&weirdness| over_tunes(&at(weirdness), off_scale))
+            .collect();
+        assert!(
+            off.windows(2).all(|pair| pair[1] >= pair[0] - 0.005),
+            "{vocabulary:?}: outside the scale {off:.3?}"
+        );
+        assert!(
+            off[4] > off[0] + 0.08,
+            "{vocabulary:?}: outside the scale {off:.3?}"
+        );
+        let plain = over_tunes(&at(0.0), fit);
+        let weird = over_tunes(&at(1.0), fit);
+        assert!(
+            weird > plain - 0.15 && weird > 0.6,
+            "{vocabulary:?}: {plain:.2} of the time on chord tones, {weird:.2} at full weirdness"
+        );
+    }
+}
+
+#[test]
+fn the_style_weighs_as_much_as_is_asked() {
+    let weighed = |vocabulary, wanted: fn(&Analysis, &[ChordSpan]) -> f64| -> Vec<f64> {
+        [0.0, 0.5, 1.0]
+            .iter()
+            .map(|&style_weight| {
+                let settings = HarmonySettings {
+                    vocabulary,
+                    style_weight,
+                    ..PLAIN
+                };
+                over_tunes(&settings, wanted)
+            })
+            .collect()
+    };
+    let three = weighed(Vocabulary::Blues, |heard, chords| {
+        share(chords, |chord| {
+            [0, 5, 7].contains(&((chord.root + 12 - heard.key.tonic) % 12))
+        })
+    });
+    assert!(
+        three[0] <= three[1] + 0.01 && three[1] <= three[2] + 0.01 && three[2] > three[0],
+        "blues on its three chords: {three:.3?}"
+    );
+    let fifths = weighed(Vocabulary::Jazz, |_, chords| {
+        let steps = chords
+            .windows(2)
+            .filter(|pair| (pair[1].chord.root + 12 - pair[0].chord.root) % 12 == 5)
+            .count();
+        steps as f64 / chords.len() as f64
+    });
+    assert!(
+        fifths[0] <= fifths[1] + 0.02 && fifths[1] <= fifths[2] + 0.02 && fifths[2] > fifths[0],
+        "jazz round the fifths: {fifths:.3?}"
+    );
+}
+
+#[test]
+fn vocabularies_speak_in_their_own_chords() {
+    let speaks = |vocabulary, wanted: fn(Quality) -> bool| {
+        let settings = HarmonySettings {
+            vocabulary,
+            ..PLAIN
+        };
+        over_tunes(&settings, |_, chords| {
+            share(chords, |chord| wanted(chord.quality))
+        })
+    };
+    let rich = |quality: Quality| quality.intervals().len() > 3;
+    assert!(speaks(Vocabulary::Jazz, rich) > 0.85);
+    assert!(speaks(Vocabulary::Triads, rich) < 0.25);
+    assert_eq!(
+        speaks(Vocabulary::Power, |quality| quality == Quality::Power),
+        1.0
+    );
+    let dominant = |quality| {
+        matches!(
+            quality,
+            Quality::Seventh | Quality::Ninth | Quality::Sixth | Quality::MinorSeventh
+        )
+    };
+    assert!(speaks(Vocabulary::Blues, dominant) > 0.7);
+    let pedal = over_tunes(
+        &HarmonySettings {
+            vocabulary: Vocabulary::Modal,
+            ..PLAIN
+        },
+        |heard, chords| share(chords, |chord| chord.bass == heard.key.tonic),
+    );
+    assert!(pedal > 0.5, "the pedal holds for {pedal:.2} of the time");
+}
+
+#[test]
+fn another_take_has_other_chords_that_fit_nearly_as_well() {
+    let varied = HarmonySettings {
+        variety: 0.55,
+        ..PLAIN
+    };
+    let (mut different, mut all) = (0.0, 0.0);
+    for tune in &TUNES {
+        let heard = tune.heard(96.0, 0);
+        let first = harmonise(&heard, &PLAIN, 1);
+        for seed in 2..6 {
+            let second = harmonise(&heard, &varied, seed);
+            assert_eq!(second, harmonise(&heard, &varied, seed));
+            for one in &first {
+                for other in &second {
+                    let both = one.span.end_s.min(other.span.end_s)
+                        - one.span.start_s.max(other.span.start_s);
+                    if both > 0.0 {
+                        all += both;
+                        different += if one.chord == other.chord { 0.0 } else { both };
+                    }
+                }
+            }
+        }
+    }
+    let share = different / all;
+    assert!(
+        (0.12..0.7).contains(&share),
+        "{share:.2} of the time is different"
+    );
+    let plain = over_tunes(&PLAIN, fit);
+    let other = over_tunes(&varied, fit);
+    assert!(
+        other > plain - 0.1,
+        "{plain:.2} on chord tones, {other:.2} in other takes"
+    );
+}
+
+#[test]
+fn chords_change_more_often_in_slow_songs() {
+    let changes = |tempo_bpm: f64| {
+        mean(TUNES.iter().map(|tune| {
+            let heard = tune.heard(tempo_bpm, 0);
+            let chords = harmonise(&heard, &PLAIN, 1);
+            chords.len() as f64 / heard.beats.len() as f64
+        }))
+    };
+    let (slow, fast) = (changes(56.0), changes(176.0));
+    assert!(
+        slow > fast,
+        "{slow:.3} changes a beat when slow, {fast:.3} when fast"
+    );
+}
+
+#[test]
+fn nothing_sung_has_no_chords() {
+    let mut heard = TUNES[0].heard(96.0, 0);
+    heard.notes.clear();
+    assert!(harmonise(&heard, &PLAIN, 1).is_empty());
+    let mut heard = TUNES[0].heard(96.0, 0);
+    heard.beats.truncate(1);
+    assert!(harmonise(&heard, &PLAIN, 1).is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_melody_on_any_grid_is_harmonised(
+        notes in prop::collection::vec((0.0f64..20.0, 0.01f64..3.0, 0u8..=127), 0..60),
+        steps in prop::collection::vec(0.06f64..1.5, 0..50),
+        positions in prop::collection::vec(0u8..9, 50),
+        which in 0usize..6,
+        weirdness in 0.0f32..=1.0,
+        seed in any::<u64>(),
+    ) {
+        let mut heard = TUNES[1].heard(96.0, 0);
+        let mut notes: Vec<Note> = notes
+            .into_iter()
+            .map(|(onset_s, length_s, midi)| Note { onset_s, offset_s: onset_s + length_s, midi, level_db: -20.0 })
+            .collect();
+        notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
+        heard.notes = notes;
+        let mut time_s = -0.7;
+        heard.beats = steps
+            .iter()
+            .zip(positions)
+            .map(|(step, position)| {
+                time_s += step;
+                Beat { time_s, position }
+            })
+            .collect();
+        let settings = HarmonySettings { vocabulary: VOCABULARIES[which], weirdness, style_weight: 0.5, variety: 0.5 };
+        let chords = harmonise(&heard, &settings, seed);
+        for pair in chords.windows(2) {
+            prop_assert_eq!(pair[0].first_beat + pair[0].beats, pair[1].first_beat);
+        }
+        prop_assert!(chords.iter().all(|span| span.beats > 0 && span.chord.root < 12 && span.chord.bass < 12));
+    }
+}
