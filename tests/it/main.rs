@@ -1,1 +1,21 @@
-fn main() {}
+//! What holds for the whole program: the real binary, real files, real sockets on loopback.
+//!
+//! One binary for all of it, so that the crates are linked once. An area is a module; [`lab`] is what they share: a place that
+//! knows nothing of the machine it stands on.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says where it failed"
+)]
+
+mod bad_input;
+mod cli;
+mod crate_edges;
+mod expansion;
+mod house;
+mod lab;
+mod main_job;
+mod pace;
+mod readme_commands;
+mod signals;
+mod workflows;

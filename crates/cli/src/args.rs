@@ -116,7 +116,7 @@ pub(crate) enum Command {
 ///
 /// Nothing that exists is overwritten.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  backline init songs\n  backline run songs/songs.yaml")]
+#[command(after_help = "Example:\n  backline init songs\n  backline run songs/backline-demo.yaml")]
 pub(crate) struct InitArgs {
     /// The folder, made if it is missing
     #[arg(value_name = "DIR", default_value = ".")]

@@ -1,29 +1,36 @@
 //! Ctrl-C and SIGTERM: the first asks to stop, the second does.
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::Aside;
 
-/// Cancels `first` on the first signal and `second` on the next. Lasts until it is aborted.
-pub(crate) async fn follow(
+/// Cancels `first` on the first signal and `second` on the next, until the handle is aborted. From this call on, not from
+/// whenever the task begins: whoever is told afterwards that the program is ready may send a signal at once.
+///
+/// Call it within a runtime.
+pub(crate) fn follow(
     first: CancellationToken,
     second: CancellationToken,
     aside: Aside,
     notice: &'static str,
-) {
-    let mut stop = match Stop::listen() {
-        Ok(stop) => stop,
-        Err(error) => {
-            // The signals keep their own meaning, to end the process; the ledger is made for that.
-            aside.tell(&format!("warning: Ctrl-C stops at once: {error}\n"));
-            return;
-        }
-    };
-    stop.next().await;
-    first.cancel();
-    aside.tell(notice);
-    stop.next().await;
-    second.cancel();
+) -> JoinHandle<()> {
+    let stop = Stop::listen();
+    tokio::spawn(async move {
+        let mut stop = match stop {
+            Ok(stop) => stop,
+            Err(error) => {
+                // The signals keep their own meaning, to end the process; the ledger is made for that.
+                aside.tell(&format!("warning: Ctrl-C stops at once: {error}\n"));
+                return;
+            }
+        };
+        stop.next().await;
+        first.cancel();
+        aside.tell(notice);
+        stop.next().await;
+        second.cancel();
+    })
 }
 
 #[cfg(unix)]

@@ -13,11 +13,19 @@ use super::load_with;
 fn manifest(stems: &[usize], presets: &[usize], weights: usize, takes: u32) -> String {
     let mut text = format!("version: 1\nname: generated\ntakes: {takes}\nstems:\n");
     for stem in stems {
-        writeln!(text, "  - {{id: s{stem}, url: \"https://cdn.example.com/{stem}.mp3\"}}").unwrap();
+        writeln!(
+            text,
+            "  - {{id: s{stem}, url: \"https://cdn.example.com/{stem}.mp3\"}}"
+        )
+        .unwrap();
     }
     text.push_str("presets:\n");
     for preset in presets {
-        writeln!(text, "  p{preset}: {{tags: \"style {preset}, {{{{stem.id}}}}\"}}").unwrap();
+        writeln!(
+            text,
+            "  p{preset}: {{tags: \"style {preset}, {{{{stem.id}}}}\"}}"
+        )
+        .unwrap();
     }
     if weights > 0 {
         let values: Vec<String> = (0..weights).map(|at| format!("0.{at:02}")).collect();

@@ -11,7 +11,7 @@ use crate::failure::{CommandResult, Failure, Kind};
 
 /// What is written: name, content, and whether it may be there already and then stays as it is.
 const FILES: [(&str, &[u8], bool); 3] = [
-    (MANIFEST, include_bytes!("init/songs.yaml"), false),
+    (MANIFEST, include_bytes!("init/backline-demo.yaml"), false),
     (
         "vocals/twinkle.flac",
         include_bytes!("../../../../workflows/vocals/twinkle.flac"),
@@ -20,7 +20,7 @@ const FILES: [(&str, &[u8], bool); 3] = [
     (".gitignore", b"/.backline/\n/out/\n", true),
 ];
 
-const MANIFEST: &str = "songs.yaml";
+const MANIFEST: &str = "backline-demo.yaml";
 
 pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
     let dir = &args.dir;

@@ -35,7 +35,6 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
             stop: CancellationToken::new(),
         };
         let following = signals::follow(stops.drain.clone(), stops.stop.clone(), aside.clone(), "");
-        let following = tokio::spawn(following);
         let mut told = Ok(());
         let mut ready = |url: &url::Url| told = console.data(&format!("{url}\n"));
         let mut observe = |record: &Record| say(record, console);

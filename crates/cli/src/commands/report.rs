@@ -13,7 +13,7 @@ use crate::args::{Format, GlobalArgs, ReportArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind, invalid};
-use crate::project::{ChosenRun, manifest_of, project_of, sound_cache};
+use crate::project::{ChosenRun, locate, manifest_of, project_of, seen_from_here, sound_cache};
 
 pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let chosen = ChosenRun::find(&args.chosen, global)?;
@@ -93,7 +93,7 @@ fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<Place, Failure> {
     let dir = args
         .dir
         .clone()
-        .unwrap_or_else(|| plan.output.dir().to_owned());
+        .unwrap_or_else(|| seen_from_here(plan.output.dir()));
     let kinds = if args.only.is_empty() {
         plan.reports
     } else {
@@ -108,7 +108,7 @@ fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<Place, Failure> {
 
 fn read_plan(args: &ReportArgs, chosen: &ChosenRun) -> Result<Plan, Failure> {
     let manifest = match &args.chosen.manifest {
-        Some(manifest) => manifest.clone(),
+        Some(manifest) => locate(manifest)?,
         None => manifest_of(&chosen.ledger, &chosen.header)?,
     };
     // A report is wanted of whatever was run, however large.

@@ -112,12 +112,12 @@ async fn carry_out(
         drain: CancellationToken::new(),
         stop: CancellationToken::new(),
     };
-    let following = tokio::spawn(signals::follow(
+    let following = signals::follow(
         stops.drain.clone(),
         stops.stop.clone(),
         aside.clone(),
         NOTICE,
-    ));
+    );
     let mut plan = project.plan.clone();
     let studio = embedded::start(&mut plan.provider, &project.ledger).await?;
     let run = Run {
@@ -128,6 +128,7 @@ async fn carry_out(
         manifest: project.recorded.clone(),
         callback_key: asked.callback_key,
         buys: asked.buys,
+        tape: None,
         signals: stops.clone(),
     };
     let mut observe = |record: &Record| {

@@ -82,12 +82,7 @@ async fn serve(
     // Before the address is told: whoever reads it may send a signal at once.
     let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
     let notice = "stopping; Ctrl-C again stops at once\n";
-    let signals = tokio::spawn(signals::follow(
-        stop.clone(),
-        at_once.clone(),
-        aside,
-        notice,
-    ));
+    let signals = signals::follow(stop.clone(), at_once.clone(), aside, notice);
     let studio = Studio::start(listener, config).await?;
     console.data(&format!("{}\n", studio.base_url()))?;
     stop.cancelled().await;

@@ -1,3 +1,0 @@
-//! Temporary.
-#![expect(clippy::unwrap_used, reason = "tests")]
-mod expansion;
