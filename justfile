@@ -48,3 +48,24 @@ nightly MANIFEST REPORTS="nightly":
     code=$?
     cargo run --release --locked -- report "{{MANIFEST}}" --dir "{{REPORTS}}" || [ $code -ne 0 ] || code=$?
     exit $code
+
+# A thousand jobs bought from a studio that does everything wrong
+soak-misbehave JOBS="1000":
+    BACKLINE_STORM_JOBS={{JOBS}} cargo test --release --locked -p backline-cli --test it proof::misbehave -- --nocapture
+
+# The kill matrix and the faults of the disk at every single point, not at some of the many
+prove:
+    BACKLINE_PROOF=all cargo test --release --locked -p backline-cli --test it proof:: -- --nocapture
+
+# Fuzz what strangers can hand in, so many seconds each; installs cargo-fuzz if it is missing
+fuzz SECONDS="180":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # Sanitizers are asked for, which a stable compiler refuses without this.
+    export RUSTC_BOOTSTRAP=1
+    cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+    for target in manifest record_info callback csv_catalogue template audio; do
+        mkdir -p "fuzz/found/$target"
+        cargo fuzz run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
+            -max_total_time={{SECONDS}} -max_len=4096 -print_final_stats=1 -verbosity=0
+    done

@@ -14,7 +14,7 @@ const SEED: u64 = 20;
 const SEED_VARIABLE: &str = "BACKLINE_INTERRUPT_SEED";
 
 /// Tasks take their time, so that there is something to interrupt.
-const SLOW: &str = "version: 1\nrules:\n  - {when: {every: 3}, do: [{stages: 1}]}\n  \
+const SLOW: &str = "version: 1\nrules:\n  - {when: {every: 8}, do: [{stages: 1}]}\n  \
                     - {when: {every: 4}, do: [{answer: drop}]}\n  \
                     - {when: {every: 5}, do: [{file: {kind: broken_off, fetches: 1}}]}\n";
 

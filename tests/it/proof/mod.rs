@@ -10,6 +10,7 @@
 
 mod fault;
 mod project;
+mod shelf;
 mod sweep;
 
 mod disk;
@@ -17,5 +18,6 @@ mod interrupt;
 mod kill;
 mod misbehave;
 mod names;
+mod never_panics;
 mod secrets;
 mod strangers;

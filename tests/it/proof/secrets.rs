@@ -1,1 +1,127 @@
-//! To come.
+//! No secret is written anywhere that it must not be: all bytes of a whole run are searched.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::project::{Callbacks, Project, Terms};
+use super::shelf::Shelf;
+use crate::lab::{KEY, Lab, finish};
+
+const HOOK_KEY: &str = "hook-7c41d0a9e5b2";
+const SIGNATURE: &str = "5f1bd3c2a7signed";
+
+/// Answers are lost, one task fails in words that hold a signed address, and callbacks are signed.
+const PLAN: &str = "version: 1\ncallback_key: hook-7c41d0a9e5b2\nidempotency: off\nrules:\n  \
+    - {when: {title: '*: 2'}, do: [{answer: bad_gateway}]}\n  \
+    - {when: {title: '*: 3'}, do: [{fail: {status: GENERATE_AUDIO_FAILED, code: 451, \
+      message: 'could not fetch https://files.example.com/a.wav?X-Amz-Signature=5f1bd3c2a7signed&x=1'}}]}\n  \
+    - {when: {nth: [4]}, do: [{forge: wrong_signature}]}\n";
+
+#[test]
+fn no_output_log_ledger_or_report_of_a_run_holds_a_secret() {
+    let lab = Lab::new();
+    lab.write("plan.yaml", PLAN);
+    let plan = lab.path("plan.yaml");
+    let plan = plan.to_str().unwrap();
+    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let terms = Terms {
+        promise: false,
+        callbacks: Callbacks::Fixed,
+    };
+    let project = Project::new(&lab, &studio.url, "secret", 3, terms);
+    let voice = fs::read(project.path("voice.wav")).unwrap();
+    let files = HashMap::from([("/far.wav", ("Content-Type: audio/wav\r\n", voice))]);
+    let shelf = Shelf::new(files);
+    let stem = |id: &str| {
+        let url = &shelf.url;
+        format!(", {{id: {id}, url: \"{url}/{id}.wav?X-Amz-Signature={SIGNATURE}\"}}]")
+    };
+    project.edit("/hook\"}", "/hook\", hmac_key: {env: HOOK_KEY}}");
+    project.edit(
+        "file: voice.wav}]",
+        &format!("file: voice.wav}}{}", stem("far")),
+    );
+    project.edit("]\noutput", &format!("{}\noutput", stem("gone")));
+    project.edit(
+        "output:",
+        "reports: [csv, json, html, junit, markdown, jsonl]\noutput:",
+    );
+
+    let mut said = String::new();
+    let mut say = |args: &[&str], codes: &[i32]| {
+        let mut command = project.command(args);
+        command.env("HOOK_KEY", HOOK_KEY);
+        let ran = finish(command);
+        assert!(codes.contains(&ran.code.unwrap()), "{args:?}: {}", ran.err);
+        said.push_str(&ran.out);
+        said.push_str(&ran.err);
+    };
+    say(&["plan", "songs.yaml"], &[0]);
+    say(&["run", "songs.yaml", "-vvv"], &[4]);
+    say(&["run", "songs.yaml", "-vv", "--format", "json"], &[4]);
+    for args in [
+        &["plan", "songs.yaml", "--format", "json"][..],
+        &["plan", "songs.yaml", "--lock"],
+        &["status", "songs.yaml"],
+        &["status", "songs.yaml", "--format", "json"],
+        &["report", "songs.yaml"],
+    ] {
+        say(args, &[0]);
+    }
+    // It was a run in which something happened: tracks kept, a lost answer found again, a task and a stem failed.
+    assert_eq!(project.kept_files().len(), 8);
+    assert!(said.contains("?…"), "{said}");
+
+    let tokens: Vec<String> = project
+        .bill()
+        .into_iter()
+        .map(|entry| entry.callback_token.unwrap())
+        .collect();
+    assert_eq!(tokens.len(), 6);
+    let secrets = [KEY, HOOK_KEY, SIGNATURE];
+    let (mut ledger_holds_tokens, mut searched) = (false, 0);
+    for path in files_below(&project.path("")) {
+        // What the user wrote holds what the user wrote.
+        if path.ends_with("songs.yaml") {
+            assert!(holds(&fs::read(&path).unwrap(), SIGNATURE));
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        searched += 1;
+        for secret in secrets {
+            assert!(!holds(&bytes, secret), "{secret} in {}", path.display());
+        }
+        let found = tokens.iter().any(|token| holds(&bytes, token));
+        if path.starts_with(project.path(".backline")) {
+            ledger_holds_tokens |= found;
+        } else {
+            assert!(!found, "a token in {}", path.display());
+        }
+    }
+    assert!(ledger_holds_tokens && searched > 14, "{searched}");
+    for secret in secrets.into_iter().chain(tokens.iter().map(String::as_str)) {
+        let line = said.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} was said");
+    }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            files_below(&path)
+        } else {
+            vec![path]
+        }
+    };
+    entries.flat_map(below).collect()
+}
