@@ -51,11 +51,11 @@ nightly MANIFEST REPORTS="nightly":
 
 # A thousand jobs bought from a studio that does everything wrong
 soak-misbehave JOBS="1000":
-    BACKLINE_STORM_JOBS={{JOBS}} cargo test --release --locked -p backline-cli --test it proof::misbehave -- --nocapture
+    BACKLINE_STORM_JOBS={{JOBS}} cargo test --locked -p backline-cli --test it proof::misbehave -- --nocapture
 
 # The kill matrix and the faults of the disk at every single point, not at some of the many
 prove:
-    BACKLINE_PROOF=all cargo test --release --locked -p backline-cli --test it proof:: -- --nocapture
+    BACKLINE_PROOF=all cargo test --locked -p backline-cli --test it proof:: -- --nocapture
 
 # Fuzz what strangers can hand in, so many seconds each; installs cargo-fuzz if it is missing
 fuzz SECONDS="180":

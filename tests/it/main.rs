@@ -16,6 +16,8 @@ mod house;
 mod lab;
 mod main_job;
 mod pace;
+#[cfg(target_os = "linux")]
+mod proof;
 mod readme_commands;
 mod signals;
 mod workflows;
