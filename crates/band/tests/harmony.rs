@@ -114,9 +114,14 @@ fn chords_stand_under_the_melody_and_come_to_rest() {
             let mut different: Vec<_> = chords.iter().map(|span| span.chord.root).collect();
             different.sort_unstable();
             different.dedup();
+            let few = if vocabulary == Vocabulary::Modal {
+                1
+            } else {
+                3
+            };
             assert!(
-                different.len() >= 3,
-                "{name} {vocabulary:?}: roots {different:?}"
+                different.len() >= few,
+                "{name} {vocabulary:?}: roots {different:?} of {chords:?}"
             );
         }
     }
@@ -258,14 +263,14 @@ fn the_style_weighs_as_much_as_is_asked() {
             })
             .collect()
     };
-    let three = weighed(Vocabulary::Blues, |heard, chords| {
+    let soft = weighed(Vocabulary::Open, |heard, chords| {
         share(chords, |chord| {
-            [0, 5, 7].contains(&((chord.root + 12 - heard.key.tonic) % 12))
+            [5, 9].contains(&((chord.root + 12 - heard.key.tonic) % 12))
         })
     });
     assert!(
-        three[0] <= three[1] + 0.01 && three[1] <= three[2] + 0.01 && three[2] > three[0],
-        "blues on its three chords: {three:.3?}"
+        soft[0] <= soft[1] + 0.01 && soft[1] <= soft[2] + 0.01 && soft[2] > soft[0],
+        "pop on the fourth and the sixth degree: {soft:.3?}"
     );
     let fifths = weighed(Vocabulary::Jazz, |_, chords| {
         let steps = chords

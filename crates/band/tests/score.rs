@@ -504,7 +504,7 @@ fn anything_can_be_arranged() {
     assert!(score.length_s.is_finite() && score.length_s < 200.0);
     let nothing = read_tags(
         "",
-        "drums, bass, guitar, piano, organ, synth, strings, brass, flute, harp, ukulele, bells, vibraphone",
+        "drums, bass, guitar, piano, organ, synth, strings, brass, flute, harp, ukulele, bells, vibraphone, choir",
     );
     assert!(
         arrange(&analysis, &chords, &nothing, &SETTINGS, 1)

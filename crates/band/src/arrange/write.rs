@@ -97,7 +97,8 @@ pub fn arrange(
         style,
         swing,
         settings.audio_weight,
-        brief.nudge.energy,
+        // Every other take is a fuller one.
+        brief.nudge.energy + if settings.take % 2 == 1 { 0.4 } else { 0.0 },
     );
     let last_start_s = bars.last().map_or(0.0, Bar::start_s);
     let length_s = analysis.duration_s.max(last_start_s) + TAIL_S;

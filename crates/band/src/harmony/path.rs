@@ -105,7 +105,7 @@ fn gains(
     let mut gains: [f32; CLASSES] = std::array::from_fn(|class| {
         let mut gain = sight * seen[class] - common * model.prior[class].ln()
             + wish.style_weight * wish.habits.worth(class, melody.minor)
-            + minor_lean(class, melody.minor);
+            + minor_lean(class, melody, beat);
         if wish.variety > 0.0 {
             // Gumbel noise, the same wherever the same melody returns: a repeat stays a repeat.
             let uniform = chance.unit().clamp(1e-6, 1.0 - 1e-6);
@@ -129,17 +129,23 @@ pub(super) fn tonic_class(minor: bool) -> usize {
     if minor { 12 + 9 } else { 0 }
 }
 
-/// Nearly all lead sheets are in major: in minor, the minor key's own chords are brought forward.
-fn minor_lean(class: usize, minor: bool) -> f32 {
-    if !minor {
+/// Nearly all lead sheets are in major: in minor, the minor key's own chords are brought forward, and its major dominant is kept
+/// for where the leading note is sung.
+fn minor_lean(class: usize, melody: &Melody, beat: usize) -> f32 {
+    if !melody.minor {
         return 0.0;
     }
     match class {
-        21 => 0.35,
-        14 => 0.25,
-        4 => 0.25,
-        5 | 7 => 0.1,
-        0 => -0.15,
+        21 => 0.3,
+        14 | 5 | 7 => 0.55,
+        0 => 0.3,
+        4 => {
+            let bar = melody.in_bar as f32;
+            let sung_near = melody
+                .between(beat as f32 - bar, beat as f32 + bar)
+                .any(|(note, _)| note.class == 8);
+            if sung_near { 0.4 } else { -0.4 }
+        }
         _ => 0.0,
     }
 }

@@ -78,6 +78,11 @@ fn level_voice(voice: &mut [f32]) {
     for sample in voice.iter_mut() {
         *sample = rumble.high(*sample);
     }
+    // A recording that starts off the middle, or in the middle of a word, must not start with a click.
+    let fade = ((0.004 * rate) as usize).min(voice.len());
+    for (step, sample) in voice[..fade].iter_mut().enumerate() {
+        *sample *= step as f32 / fade as f32;
+    }
     let Some(mean) = k_loudness(voice, voice, RATE_HZ) else {
         return;
     };
