@@ -50,8 +50,8 @@ pub use callback::{
 };
 #[cfg(feature = "client")]
 pub use client::{
-    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, SubmitOutcome, Tape,
-    TapeError, UploadName, UploadSource,
+    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, PostError, Posted,
+    Poster, SubmitOutcome, Tape, TapeError, UploadName, UploadSource,
 };
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};

@@ -104,6 +104,13 @@ impl Holding {
             .count()
     }
 
+    /// Counts anew after rows have changed.
+    pub(crate) fn recount(&mut self, plan: &Plan) {
+        self.to_submit = self.rows.iter().filter(|row| row.submits).count() as u64;
+        self.credits = self.to_submit as f64 * plan.provider.profile.price_credits;
+        self.least_ms = Gate::least_ms(plan.limits.rate, self.to_submit);
+    }
+
     /// The keys under which the plan's jobs are bought.
     pub(crate) fn keys(&self, plan: &Plan) -> HashSet<JobKey> {
         let key = |(job, held): (&PlannedJob, &Held)| {

@@ -12,6 +12,7 @@ mod answer;
 mod download;
 mod error;
 mod guard;
+mod post;
 mod submit;
 mod tape;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use url::Url;
 
 pub use self::download::Download;
 pub use self::error::{CallError, CallErrorKind, ClientError};
+pub use self::post::{PostError, Posted, Poster};
 pub use self::submit::SubmitOutcome;
 use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};

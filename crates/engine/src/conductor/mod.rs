@@ -626,6 +626,11 @@ impl Conductor {
         self.settle(decision);
     }
 
+    /// Closes a decision after which nothing begins any more.
+    pub(crate) fn close_batch(&mut self, decision: &mut Decision) {
+        self.settle(decision);
+    }
+
     /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Always later than the
     /// last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
     pub(crate) fn wake_at(&mut self, now_ms: i64) -> Option<i64> {
@@ -732,6 +737,7 @@ impl Conductor {
     }
 
     /// The key that a job is bought under.
+    #[cfg(test)]
     pub(crate) fn key(&self, slot: usize) -> JobKey {
         self.slots[slot].key
     }

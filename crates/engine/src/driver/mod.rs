@@ -11,6 +11,8 @@
 mod callbacks;
 mod clock;
 mod effects;
+mod foresee;
+mod hooks;
 mod keep;
 mod listen;
 mod resolve;
@@ -27,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::conductor::{Conductor, Pace, Terms, Wanted};
 use crate::event::{Event, KeptFile, Outcome, Record, RunId};
-use crate::hold::{Holding, hold, is_expired};
-use crate::hooks::HookPoint;
+use crate::hold::{Holding, Sign, hold, is_expired};
+use crate::hooks::{HookPoint, PlanSaid};
 use crate::machine::Phase;
 use crate::plan::{JobKey, Plan, StemSource};
 use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunHeader, Store, StoreError};
@@ -36,8 +38,10 @@ use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunHeader, Store,
 use callbacks::{Post, Receiver};
 use clock::Clock;
 use effects::Effects;
+use hooks::HookDesk;
 use shell::Shell;
 
+pub use foresee::{Foreseen, foresee};
 pub use keep::is_kept_file_there;
 pub use listen::{Heard, listen};
 pub use resolve::{ResolveError, Word, find_job, resolve};
@@ -247,6 +251,15 @@ pub async fn run(
         clock.clone(),
     );
     let signals = run.signals.clone();
+    let desk = HookDesk::new(&run, &header, known, clock.clone());
+    let about_to = PlanSaid {
+        jobs: run.plan.jobs.len() as u64,
+        to_submit,
+        credits: if run.buys { holding.credits } else { 0.0 },
+        least_ms: if run.buys { holding.least_ms } else { 0 },
+    };
+    // A vetoed job may be bought after all.
+    let buys = run.buys && (to_submit > 0 || holding.count(Sign::Vetoed) > 0);
     let mut shell = Shell {
         store,
         observe,
@@ -258,8 +271,15 @@ pub async fn run(
         receiver,
         uploads: Vec::new(),
         header: &header,
+        desk,
     };
-    let outcome = shell.go(decision, &signals, to_submit > 0).await;
+    let outcome = match shell
+        .begin_hooks(about_to, &holding, &signals, &mut decision)
+        .await
+    {
+        Ok(()) => shell.go(decision, &signals, buys).await,
+        Err(error) => Err(error),
+    };
     shell.tasks.shutdown().await;
     if let Some(receiver) = shell.receiver.take() {
         receiver.stop().await;

@@ -9,11 +9,15 @@ use std::time::Duration;
 use super::callbacks::{Call, Receiver};
 use super::clock::{Clock, until};
 use super::effects::Effects;
+use super::hooks::{HookDesk, Told};
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input};
 use crate::event::{Event, Moment, Outcome, Record, Token};
+use crate::hold::Holding;
+use crate::hooks::{HookPoint, OnError, PlanSaid, Trouble};
 use crate::plan::JobKey;
 use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError, Upload};
+use crate::summary::summarise;
 
 /// How long answers to submissions are waited for when the ledger can't be written any more.
 const LAST_ANSWERS: Duration = Duration::from_secs(60);
@@ -21,6 +25,12 @@ const LAST_ANSWERS: Duration = Duration::from_secs(60);
 /// What comes back from a task.
 pub(super) enum Message {
     Input(Input),
+    /// An input, and how hooks failed on the way to it.
+    Hooked {
+        about: JobKey,
+        troubles: Vec<Trouble>,
+        input: Input,
+    },
     /// Nothing to decide on.
     Nothing,
 }
@@ -37,9 +47,32 @@ pub(super) struct Shell<'a> {
     /// Uploads to remember with the next commit.
     pub(super) uploads: Vec<Upload>,
     pub(super) header: &'a RunHeader,
+    pub(super) desk: HookDesk,
 }
 
 impl Shell<'_> {
+    /// Tells hooks what the run is about to do, and has what is built in catch up. A hook that fails there may end the buying
+    /// before it began.
+    pub(super) async fn begin_hooks(
+        &mut self,
+        about_to: PlanSaid,
+        holding: &Holding,
+        signals: &Signals,
+        decision: &mut Decision,
+    ) -> Result<(), RunError> {
+        if self.desk.has(HookPoint::PlanExpanded) {
+            let told = tokio::select! {
+                biased;
+                () = signals.stop.cancelled() => return Err(RunError::Interrupted),
+                told = self.desk.plan_expanded(about_to) => told,
+            };
+            told.into_iter().for_each(|told| self.note(told, decision));
+        }
+        let told = self.desk.catch_up(holding);
+        told.into_iter().for_each(|told| self.note(told, decision));
+        Ok(())
+    }
+
     /// Goes on until the conductor says how the run ended, or the user stops it.
     pub(super) async fn go(
         &mut self,
@@ -80,6 +113,7 @@ impl Shell<'_> {
                 }
                 Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
                 Some(call) = self.calls.recv() => answered.push(self.hear(call, &mut decision)),
+                told = self.desk.next_told() => self.note(told, &mut decision),
                 () = until(wake) => {}
             }
             while let Some(joined) = self.tasks.try_join_next() {
@@ -107,11 +141,56 @@ impl Shell<'_> {
                 }
                 self.conductor.handle(self.clock.now_ms(), input, decision);
             }
+            Ok(Message::Hooked {
+                about,
+                troubles,
+                input,
+            }) => {
+                for trouble in troubles {
+                    self.record_trouble(Some(about), trouble, decision);
+                }
+                self.conductor.handle(self.clock.now_ms(), input, decision);
+            }
             Ok(Message::Nothing) => {}
             // An effect never panics by intent; if one does the program must not go on as if it had not been.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
         }
+    }
+
+    /// Takes in what an observer made of an event.
+    fn note(&mut self, told: Told, decision: &mut Decision) {
+        match told.result {
+            Ok(None) => {}
+            Ok(Some(noted)) => {
+                let input = Input::Noted {
+                    key: noted.key,
+                    index: noted.index,
+                    part: noted.part,
+                    note: noted.note,
+                };
+                self.conductor.handle(self.clock.now_ms(), input, decision);
+            }
+            Err(trouble) => {
+                let stops = trouble.effect == OnError::Fail;
+                self.record_trouble(told.about, trouble, decision);
+                if stops {
+                    self.conductor
+                        .handle(self.clock.now_ms(), Input::HookStops, decision);
+                }
+            }
+        }
+    }
+
+    fn record_trouble(&self, about: Option<JobKey>, trouble: Trouble, decision: &mut Decision) {
+        let event = Event::HookFailed {
+            point: trouble.point,
+            hook: trouble.hook,
+            about,
+            message: trouble.message,
+            effect: trouble.effect,
+        };
+        decision.batch.events.push(self.of_the_run(event));
     }
 
     fn hear(&mut self, call: Call, decision: &mut Decision) -> (oneshot::Sender<bool>, bool) {
@@ -128,8 +207,16 @@ impl Shell<'_> {
 
     /// Makes a decision's records durable, tells them, then begins its effects.
     async fn commit(&mut self, decision: Decision) -> Result<(), RunError> {
-        if let Err(source) = tokio::task::block_in_place(|| self.write(&decision.batch)) {
-            return Err(self.save_what_can_be_saved(source, &decision.batch).await);
+        let refused = match tokio::task::block_in_place(|| self.write(&decision.batch)) {
+            Ok(refused) => refused,
+            Err(source) => return Err(self.save_what_can_be_saved(source, &decision.batch).await),
+        };
+        if !refused.is_empty() {
+            let mut more = Decision::default();
+            refused
+                .into_iter()
+                .for_each(|told| self.note(told, &mut more));
+            tokio::task::block_in_place(|| self.write(&more.batch))?;
         }
         for effect in decision.effects {
             self.begin(effect);
@@ -137,16 +224,20 @@ impl Shell<'_> {
         Ok(())
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    /// Makes a batch durable and tells of it. Gives what observers had no room for.
+    fn write(&mut self, batch: &Batch) -> Result<Vec<Told>, StoreError> {
+        let mut refused = Vec::new();
         if !batch.events.is_empty() {
-            let records = self.store.append(batch)?;
-            records.iter().for_each(|record| (self.observe)(record));
+            for record in self.store.append(batch)? {
+                (self.observe)(&record);
+                refused.extend(self.desk.tell(&record, &self.conductor));
+            }
         }
         // An upload that is not remembered is made again.
         for upload in std::mem::take(&mut self.uploads) {
             self.store.keep_upload(&upload)?;
         }
-        Ok(())
+        Ok(refused)
     }
 
     fn begin(&mut self, effect: Effect) {
@@ -157,7 +248,13 @@ impl Shell<'_> {
                     .kept_upload(stem, self.store, &self.header.account);
                 self.tasks.spawn(self.effects.prepare(stem, kept));
             }
-            Effect::Ask { .. } => {}
+            Effect::Ask {
+                slot,
+                point,
+                changed,
+            } => {
+                self.tasks.spawn(self.desk.ask(slot, point, changed));
+            }
             Effect::Submit {
                 slot,
                 stem,
@@ -221,11 +318,21 @@ impl Shell<'_> {
 
     async fn end(
         &mut self,
-        outcome: Outcome,
+        mut outcome: Outcome,
         buys: bool,
         signals: &Signals,
     ) -> Result<Outcome, RunError> {
         let mut decision = Decision::default();
+        let told = tokio::select! {
+            biased;
+            () = signals.stop.cancelled() => return Err(RunError::Interrupted),
+            told = self.desk.last_told() => told,
+        };
+        outcome = with_troubles(outcome, &told);
+        told.into_iter()
+            .for_each(|told| self.note(told, &mut decision));
+        // What was found out has changed jobs.
+        self.conductor.close_batch(&mut decision);
         if buys {
             let balance = tokio::select! {
                 balance = self.effects.balance(Moment::After) => balance,
@@ -245,9 +352,30 @@ impl Shell<'_> {
             outcome: outcome.clone(),
             credits: self.conductor.spent(),
         };
-        decision.batch.events.push(self.of_the_run(ended));
+        decision.batch.events.push(self.of_the_run(ended.clone()));
         self.commit(decision).await?;
-        Ok(outcome)
+        if !self.desk.has(HookPoint::RunFinished) {
+            return Ok(outcome);
+        }
+        let totals = tokio::task::block_in_place(|| summarise(self.store, self.header))?.totals;
+        let told = tokio::select! {
+            biased;
+            () = signals.stop.cancelled() => Vec::new(),
+            told = self.desk.run_finished(ended, totals) => told,
+        };
+        let last = with_troubles(outcome.clone(), &told);
+        let mut decision = Decision::default();
+        told.into_iter()
+            .for_each(|told| self.note(told, &mut decision));
+        if last != outcome {
+            let ended = Event::RunEnded {
+                outcome: last.clone(),
+                credits: self.conductor.spent(),
+            };
+            decision.batch.events.push(self.of_the_run(ended));
+        }
+        self.commit(decision).await?;
+        Ok(last)
     }
 
     fn of_the_run(&self, event: Event) -> NewRecord {
@@ -258,6 +386,16 @@ impl Shell<'_> {
             job: None,
             event,
         }
+    }
+}
+
+/// A run that all went well with, but that a hook was to fail, has failed.
+fn with_troubles(outcome: Outcome, told: &[Told]) -> Outcome {
+    let fails =
+        |told: &Told| matches!(&told.result, Err(trouble) if trouble.effect == OnError::Fail);
+    match outcome {
+        Outcome::Complete | Outcome::Vetoed if told.iter().any(fails) => Outcome::Failed,
+        outcome => outcome,
     }
 }
 

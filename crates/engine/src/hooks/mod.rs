@@ -10,12 +10,33 @@
 //! provider's key, and whatever it does has a declared effect.
 
 mod answer;
+mod desk;
+mod error;
 mod event;
+mod facts;
+mod http;
+#[cfg(feature = "lua")]
+mod lua;
 mod point;
+mod process;
+mod program;
+mod service;
 mod spec;
+#[cfg(all(test, unix))]
+mod tests;
+mod trial;
 
 pub use answer::{ANSWER_LIMIT_BYTES, Answer, Verdict, changed};
+pub(crate) use desk::{Desk, Seat, Trouble, Word};
+pub use error::HookError;
 pub(crate) use event::point_of;
 pub use event::{HOOK_EVENT_VERSION, HookEvent, JobSaid, PlanSaid, PresetSaid, RunSaid, StemSaid};
+pub(crate) use facts::Facts;
+pub use facts::sample;
+#[cfg(feature = "lua")]
+pub use lua::check_script;
 pub use point::{HookPoint, OnError};
-pub use spec::{DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookSpec, Hooks, Order, Way};
+pub(crate) use process::Surroundings;
+pub use service::PROTOCOL;
+pub use spec::{DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookSpec, Hooks, Order, Target, Way};
+pub use trial::{Bench, Trial, try_out};

@@ -80,7 +80,15 @@ impl HookSpec {
             Way::Run { argv } => format!("run {}", argv.join(" ")),
             Way::Service { argv, .. } => format!("service {}", argv.join(" ")),
             Way::Lua { name, .. } => format!("lua {name}"),
-            Way::Http { url, .. } => format!("http {}", backline_api::redact_url(url.as_str())),
+            // The paths of chats' addresses are secrets too.
+            Way::Http {
+                target: Target::Address(url),
+                ..
+            } => format!("http {}", url.host_str().unwrap_or_default()),
+            Way::Http {
+                target: Target::Env(name),
+                ..
+            } => format!("http ${name}"),
             Way::Loudness => "loudness".to_owned(),
             Way::Tags => "tags".to_owned(),
             Way::Store { url } => format!("store {}", backline_api::redact_url(url.as_str())),
@@ -123,7 +131,7 @@ pub enum Way {
     /// A signed POST.
     Http {
         /// Where to.
-        url: Url,
+        target: Target,
         /// The environment variable that holds the secret it is signed with.
         secret_env: Option<String>,
         /// Whether addresses of private networks may be posted to.
@@ -138,6 +146,15 @@ pub enum Way {
         /// The folder there: `s3://bucket/path`, `gs://…`, `az://…`, `file:///…`.
         url: Url,
     },
+}
+
+/// Where an event is posted to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// An address.
+    Address(Url),
+    /// The address in this environment variable: those of chats are secrets.
+    Env(String),
 }
 
 /// In which order a service answers.

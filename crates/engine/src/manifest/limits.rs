@@ -16,6 +16,15 @@ const DEFAULT_CONCURRENCY: u32 = 8;
 /// Most purchases of one job whose task failed.
 const MAX_RETRIES: u64 = 10;
 
+/// The keys of `limits`.
+pub(crate) const LIMITS: [&str; 5] = [
+    "concurrency",
+    "rate",
+    "credits",
+    "ledger_credits",
+    "deadline",
+];
+
 const UNITS_MS: &[(&str, u64)] = &[
     ("ms", 1),
     ("s", 1_000),
@@ -42,14 +51,7 @@ pub(crate) fn default_limits(profile: &Profile) -> Limits {
 /// Reads `limits`; what the profile allows bounds them.
 pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -> Limits {
     let mut limits = default_limits(profile);
-    let keys = [
-        "concurrency",
-        "rate",
-        "credits",
-        "ledger_credits",
-        "deadline",
-    ];
-    let Some(fields) = Fields::read(node, "`limits`", &keys, report) else {
+    let Some(fields) = Fields::read(node, "`limits`", &LIMITS, report) else {
         return limits;
     };
     if let Some(node) = fields.get("concurrency") {
@@ -126,7 +128,7 @@ pub(crate) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
 }
 
 /// Reads `2h`, `90s`, `1h 30m`.
-fn duration(node: &Node, what: &str, report: &mut Report) -> Option<u64> {
+pub(crate) fn duration(node: &Node, what: &str, report: &mut Report) -> Option<u64> {
     let parsed = match &node.value {
         Value::Text(text) => parse(text),
         _ => None,

@@ -18,6 +18,7 @@ use serde_json::{Map, Value as Json};
 use super::diagnostic::{Diagnostics, Report};
 use super::expand::{self, Draft, job_name};
 use super::fields::{self, Fields, Text};
+use super::hooks;
 use super::key::{Recording, job_key};
 use super::layer::{self, Inherited, Layer};
 use super::limits;
@@ -45,7 +46,7 @@ const DEFAULT_TITLE: &str = "{{stem.id}} ({{preset.id}})";
 /// Most pairs of jobs with one key, or with one file, that are shown.
 const MAX_COLLISIONS: usize = 5;
 
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "version",
     "name",
     "import",
@@ -134,7 +135,6 @@ impl Loader<'_, '_> {
         let node = layer::open(path, None, report)?;
         let fields = Fields::read(&node, "the manifest", KEYS, report)?;
         layer::read_version(&fields, true, report);
-        refuse_hooks(&fields, report);
         let folder = path
             .parent()
             .filter(|it| !it.as_os_str().is_empty())
@@ -190,6 +190,15 @@ impl Loader<'_, '_> {
             .get("callbacks")
             .filter(|_| !polls_only)
             .and_then(|node| limits::read_callbacks(node, &render, report));
+        let around = hooks::Around {
+            folder: &folder,
+            key_env: &provider.api_key_env,
+            fixed: &render,
+        };
+        let hooks = match fields.get("on") {
+            Some(node) => hooks::read(node, &around, report),
+            None => Hooks::default(),
+        };
         let retries = limits::read_retries(fields.get("retries"), report);
         let reports = limits::read_reports(fields.get("reports"), report);
 
@@ -313,7 +322,7 @@ impl Loader<'_, '_> {
             provider,
             limits,
             retries,
-            hooks: Hooks::default(),
+            hooks,
             callbacks,
             polls_only,
             output,
@@ -321,16 +330,6 @@ impl Loader<'_, '_> {
             stems,
             jobs,
         })
-    }
-}
-
-fn refuse_hooks(fields: &Fields<'_>, report: &mut Report) {
-    if let Some(entry) = fields.entry("on") {
-        report.error_at(
-            entry.key_span,
-            "hooks are not available in this version: remove `on:`",
-            "hooks",
-        );
     }
 }
 

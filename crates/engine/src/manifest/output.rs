@@ -108,6 +108,16 @@ impl Output {
         &self.names.file.written
     }
 
+    /// A stem's variables, for hooks and tags.
+    pub(crate) fn stem_vars(&self, id: &str) -> Json {
+        vars_of(&self.names.stems, id)
+    }
+
+    /// A preset's variables, for hooks.
+    pub(crate) fn preset_vars(&self, id: &str) -> Json {
+        vars_of(&self.names.presets, id)
+    }
+
     /// The file of a track: below [`dir`](Self::dir), without extension, which the content decides.
     ///
     /// # Errors
@@ -129,6 +139,13 @@ impl Output {
                 reason,
             }),
         }
+    }
+}
+
+fn vars_of(all: &HashMap<String, Arc<Json>>, id: &str) -> Json {
+    match all.get(id) {
+        Some(vars) if vars.is_object() => (**vars).clone(),
+        _ => Json::Object(serde_json::Map::new()),
     }
 }
 

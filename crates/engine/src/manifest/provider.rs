@@ -17,7 +17,7 @@ pub(crate) const DEFAULT_KEY_ENV: &str = "BACKLINE_API_KEY";
 
 const NAMES: &[&str] = &["studio", "sunoapi", "kie"];
 const PROFILES: &[&str] = &["studio", "sunoapi", "kie", "custom"];
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "profile",
     "name",
     "base_url",

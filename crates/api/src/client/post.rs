@@ -1,0 +1,103 @@
+//! Posting to addresses that a user names: the same guard as for results, no key, no redirects, bounded answers. The engine's
+//! hooks call it; what is posted and how often is theirs.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{redirect, retry};
+use url::Url;
+
+use super::{ClientError, IDLE, answer, guard};
+
+/// Posts JSON to public addresses. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Poster {
+    client: reqwest::Client,
+    guard: guard::Guard,
+}
+
+/// What an address answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The HTTP status.
+    pub status: u16,
+    /// The answer's body.
+    pub body: Vec<u8>,
+    /// How long it asks to be left alone, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// Why nothing was answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PostError {
+    /// The address may not be posted to; trying again is no use.
+    #[error("the address may not be posted to: {0}")]
+    Forbidden(String),
+    /// It was not reached, or did not answer.
+    #[error("no answer: {0}")]
+    Unanswered(String),
+    /// The answer is longer than is read.
+    #[error("the answer is longer than {} bytes", answer::BODY_LIMIT_BYTES)]
+    TooLong,
+}
+
+impl Poster {
+    /// A poster; `allow_private` opens addresses of private networks. The process must have installed a rustls crypto provider.
+    pub fn new(user_agent: &str, allow_private: bool) -> Result<Self, ClientError> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(ClientError::NoCryptoProvider);
+        }
+        let guard = guard::Guard { allow_private };
+        let client = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .pool_idle_timeout(IDLE)
+            .referer(false)
+            .retry(retry::never())
+            .redirect(redirect::Policy::none())
+            .dns_resolver(guard.resolver())
+            .no_proxy()
+            .build()
+            .map_err(|error| ClientError::Setup {
+                reason: answer::reason(error),
+            })?;
+        Ok(Self { client, guard })
+    }
+
+    /// Posts `body` once, as JSON, with these headers beside the usual ones.
+    pub async fn post(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Posted, PostError> {
+        self.guard
+            .check(url)
+            .map_err(|forbidden| PostError::Forbidden(forbidden.to_string()))?;
+        let mut all =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| PostError::Forbidden(format!("the header {name} can't be sent")))?;
+            all.insert(HeaderName::from_static(name), value);
+        }
+        let request = self.client.post(url.clone()).headers(all).body(body);
+        let response = request.timeout(timeout).send().await.map_err(|error| {
+            match answer::forbidden(&error) {
+                Some(forbidden) => PostError::Forbidden(forbidden),
+                None => PostError::Unanswered(answer::reason(error)),
+            }
+        })?;
+        let status = response.status().as_u16();
+        let retry_after_ms = answer::retry_after_ms(response.headers());
+        match answer::read_body(response).await {
+            (body, Ok(())) => Ok(Posted {
+                status,
+                body,
+                retry_after_ms,
+            }),
+            (_, Err(answer::Cut::TooLong)) => Err(PostError::TooLong),
+            (_, Err(answer::Cut::Broken(reason))) => Err(PostError::Unanswered(reason)),
+        }
+    }
+}

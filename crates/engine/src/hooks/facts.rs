@@ -1,0 +1,211 @@
+//! The facts that hooks are told, made from the plan and the ledger's records; and a sample of each event.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{
+    HOOK_EVENT_VERSION, HookEvent, HookPoint, JobSaid, PlanSaid, PresetSaid, RunSaid, StemSaid,
+};
+use crate::event::Event;
+use crate::plan::{Plan, Settings, StemSource};
+
+/// Makes events of one plan's run.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) run: RunSaid,
+}
+
+impl Facts {
+    /// An event of the run itself.
+    pub(crate) fn of_run(&self, point: HookPoint, at_ms: i64) -> HookEvent {
+        HookEvent {
+            version: HOOK_EVENT_VERSION,
+            point,
+            at_ms,
+            run: self.run.clone(),
+            job: None,
+            happened: None,
+            file: None,
+            plan: None,
+            totals: None,
+        }
+    }
+
+    /// An event of a job; `settings` are what is sent by now.
+    pub(crate) fn of_job(
+        &self,
+        point: HookPoint,
+        at_ms: i64,
+        slot: usize,
+        settings: Option<&Settings>,
+    ) -> HookEvent {
+        let job = &self.plan.jobs[slot];
+        let stem = &self.plan.stems[job.stem];
+        let (file, duration_s, url) = match &stem.source {
+            StemSource::File(file) => (Some(absolute(&file.path)), Some(file.duration_s), None),
+            StemSource::Url(url) => (None, None, Some(backline_api::redact_url(url.as_str()))),
+        };
+        let said = JobSaid {
+            key: job.key,
+            stem: StemSaid {
+                id: stem.id.clone(),
+                vars: self.plan.output.stem_vars(&stem.id),
+                file,
+                duration_s,
+                url,
+            },
+            preset: PresetSaid {
+                id: job.preset.to_string(),
+                vars: self.plan.output.preset_vars(&job.preset),
+            },
+            sweep: job.sweep.as_ref().clone(),
+            take: job.take,
+            credits: self.plan.provider.profile.price_credits,
+            settings: settings.unwrap_or(&job.settings).clone(),
+        };
+        HookEvent {
+            job: Some(said),
+            ..self.of_run(point, at_ms)
+        }
+    }
+
+    /// The same, of what was recorded; a kept file is named as it lies on disk.
+    pub(crate) fn of_record(
+        &self,
+        point: HookPoint,
+        at_ms: i64,
+        slot: usize,
+        settings: Option<&Settings>,
+        happened: &Event,
+        project_dir: &Path,
+    ) -> HookEvent {
+        let file = match happened {
+            Event::TrackKept { file, .. } => Some(absolute(&project_dir.join(&file.path))),
+            _ => None,
+        };
+        HookEvent {
+            happened: Some(happened.clone()),
+            file,
+            ..self.of_job(point, at_ms, slot, settings)
+        }
+    }
+}
+
+fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.display().to_string()
+}
+
+/// A sample of the event of each point, to write and to try a hook with.
+pub fn sample(point: HookPoint) -> HookEvent {
+    use crate::event::{KeptFile, Outcome, Part, TaskStage, TrackFacts, Via};
+    use crate::summary::Totals;
+    use backline_api::{AnswerClass, TaskId};
+    use serde_json::json;
+
+    let settings = Settings {
+        title: "Verse, lofi".to_owned(),
+        tags: "lo-fi hip hop, dusty drums".to_owned(),
+        negative_tags: "distortion".to_owned(),
+        model: "V4_5PLUS".to_owned(),
+        vocal_gender: None,
+        style_weight: backline_api::Weight::from_hundredths(61),
+        weirdness_constraint: backline_api::Weight::from_hundredths(20),
+        audio_weight: backline_api::Weight::from_hundredths(65),
+        lyrics: None,
+        variety: None,
+    };
+    let job = JobSaid {
+        key: crate::plan::JobKey::from_bytes([0x5a; 32]),
+        stem: StemSaid {
+            id: "verse".to_owned(),
+            vars: json!({"language": "fr", "mood": "calm", "key": "A minor", "tempo": 92}),
+            file: Some("/music/vocals/verse.flac".to_owned()),
+            duration_s: Some(42.5),
+            url: None,
+        },
+        preset: PresetSaid {
+            id: "lofi".to_owned(),
+            vars: json!({}),
+        },
+        sweep: [("weirdness_constraint".to_owned(), "0.2".to_owned())].into(),
+        take: 1,
+        credits: 12.0,
+        settings,
+    };
+    let track = |n: u32| TrackFacts {
+        id: format!("track-{n}"),
+        audio_url: Some(format!("https://cdn.example.com/track-{n}.mp3")),
+        title: "Verse, lofi".to_owned(),
+        duration_s: Some(42.6),
+        created_ms: Some(1_800_000_090_000),
+        ..TrackFacts::default()
+    };
+    let happened = match point {
+        HookPoint::PlanExpanded | HookPoint::BeforeUpload | HookPoint::BeforeSubmit => None,
+        HookPoint::Submitted => Some(Event::Accepted {
+            attempt: 1,
+            task_id: TaskId("5c79be8e".to_owned()),
+            via: Via::Answer,
+        }),
+        HookPoint::Stage => Some(Event::Stage {
+            stage: TaskStage::Complete,
+            tracks: vec![track(1), track(2)],
+        }),
+        HookPoint::TrackKept => Some(Event::TrackKept {
+            index: 1,
+            part: Part::Track,
+            file: KeptFile {
+                path: "out/album/verse/lofi-1.mp3".to_owned(),
+                sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+                    .to_owned(),
+                length_bytes: 1_020_304,
+                duration_s: 42.6,
+            },
+        }),
+        HookPoint::JobFailed => Some(Event::Refused {
+            attempt: 1,
+            class: AnswerClass::RefusedJob,
+            code: Some(400),
+            message: "the tags name an artist".to_owned(),
+        }),
+        HookPoint::JobInDoubt => Some(Event::Lost {
+            attempt: 1,
+            message: "the connection was reset".to_owned(),
+        }),
+        HookPoint::RunFinished => Some(Event::RunEnded {
+            outcome: Outcome::Complete,
+            credits: 120.0,
+        }),
+    };
+    let of_the_run = matches!(point, HookPoint::PlanExpanded | HookPoint::RunFinished);
+    HookEvent {
+        version: HOOK_EVENT_VERSION,
+        point,
+        at_ms: 1_800_000_100_000,
+        run: RunSaid {
+            id: "0193a5f0-7c1e-7d3b-9a52-3f1d2c4b5a69".to_owned(),
+            name: "album".to_owned(),
+            manifest: "workflows/album.yaml".to_owned(),
+            provider: "studio".to_owned(),
+        },
+        job: (!of_the_run).then_some(job),
+        happened,
+        file: (point == HookPoint::TrackKept)
+            .then(|| "/music/out/album/verse/lofi-1.mp3".to_owned()),
+        plan: (point == HookPoint::PlanExpanded).then_some(PlanSaid {
+            jobs: 12,
+            to_submit: 10,
+            credits: 120.0,
+            least_ms: 0,
+        }),
+        totals: (point == HookPoint::RunFinished).then_some(Totals {
+            jobs: 12,
+            kept: 12,
+            tracks: 24,
+            credits: 120.0,
+            ..Totals::default()
+        }),
+    }
+}

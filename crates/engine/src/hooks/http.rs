@@ -1,0 +1,169 @@
+//! `http`: an event posted as JSON, signed after the Standard Webhooks scheme (<https://www.standardwebhooks.com>), behind the
+//! guard that keeps results out of private networks.
+//!
+//! An address that is busy or does not answer is tried again, with the same id, as long as the hook's time lasts.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use backline_api::{PostError, Poster};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+use super::process::Surroundings;
+use super::{Answer, HookError, HookSpec, Target};
+
+/// Times that one event is posted.
+const TRIES: u32 = 4;
+
+/// The wait before the second time; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// An address, ready to be posted to.
+#[derive(Debug)]
+pub(crate) struct Post {
+    poster: Poster,
+    url: Url,
+    secret: Option<Vec<u8>>,
+}
+
+impl Post {
+    pub(crate) fn new(
+        target: &Target,
+        secret_env: Option<&str>,
+        allow_private: bool,
+        surroundings: &Surroundings,
+    ) -> Result<Self, HookError> {
+        let variable = |name: &str| {
+            surroundings
+                .variable(name)
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| HookError::Environment(format!("the environment has no `{name}`")))
+        };
+        let url = match target {
+            Target::Address(url) => url.clone(),
+            Target::Env(name) => Url::parse(variable(name)?.trim()).map_err(|error| {
+                HookError::Environment(format!("`{name}` is no address: {error}"))
+            })?,
+        };
+        let secret = match secret_env {
+            Some(name) => Some(secret(&variable(name)?).ok_or_else(|| {
+                HookError::Environment(format!(
+                    "`{name}` is no secret: `whsec_` and base64 are expected"
+                ))
+            })?),
+            None => None,
+        };
+        let poster = Poster::new(
+            concat!("backline/", env!("CARGO_PKG_VERSION")),
+            allow_private,
+        )
+        .map_err(|error| HookError::Http(error.to_string()))?;
+        Ok(Self {
+            poster,
+            url,
+            secret,
+        })
+    }
+
+    /// Posts an event until it is taken, refused, or out of time.
+    pub(crate) async fn put(&self, spec: &HookSpec, event: &[u8]) -> Result<Answer, HookError> {
+        let ends = Instant::now() + Duration::from_millis(spec.timeout_ms);
+        let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
+        let mut wait = FIRST_WAIT;
+        for nth in 1..=TRIES {
+            let left = ends.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let headers = headers(&id, unix_s(), event, self.secret.as_deref());
+            let (problem, asked) = match self
+                .poster
+                .post(&self.url, &headers, event.to_vec(), left)
+                .await
+            {
+                Ok(posted) if (200..300).contains(&posted.status) => {
+                    return Ok(answer(spec, &posted.body)?);
+                }
+                Ok(posted) if matches!(posted.status, 408 | 425 | 429 | 500..) => {
+                    (format!("HTTP {}", posted.status), posted.retry_after_ms)
+                }
+                Ok(posted) => return Err(HookError::Http(format!("HTTP {}", posted.status))),
+                Err(error @ PostError::Unanswered(_)) => (error.to_string(), None),
+                Err(error) => return Err(HookError::Http(error.to_string())),
+            };
+            let pause = wait.max(Duration::from_millis(asked.unwrap_or(0)));
+            if nth == TRIES || Instant::now() + pause >= ends {
+                return Err(HookError::Http(problem));
+            }
+            sleep(pause).await;
+            wait *= 2;
+        }
+        Err(HookError::TimedOut(spec.timeout_ms))
+    }
+}
+
+/// Where hooks only observe, an address may answer whatever it likes: chats say `ok`.
+fn answer(spec: &HookSpec, body: &[u8]) -> Result<Answer, HookError> {
+    if spec.point.asks() {
+        Answer::read(body).map_err(HookError::Garbage)
+    } else {
+        Ok(Answer::Nothing)
+    }
+}
+
+/// A secret's bytes: base64 behind `whsec_`, or the text itself where there is no such prefix.
+fn secret(text: &str) -> Option<Vec<u8>> {
+    match text.trim().strip_prefix("whsec_") {
+        Some(encoded) => STANDARD.decode(encoded).ok().filter(|key| !key.is_empty()),
+        None => Some(text.trim().as_bytes().to_vec()),
+    }
+}
+
+/// The scheme's headers: the id, the time and, with a secret, the HMAC-SHA256 of `id.time.body`.
+fn headers(id: &str, at_s: u64, body: &[u8], secret: Option<&[u8]>) -> Vec<(&'static str, String)> {
+    let at = at_s.to_string();
+    let mut headers = vec![
+        ("webhook-id", id.to_owned()),
+        ("webhook-timestamp", at.clone()),
+    ];
+    if let Some(secret) = secret {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+        for part in [id.as_bytes(), b".", at.as_bytes(), b".", body] {
+            mac.update(part);
+        }
+        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        headers.push(("webhook-signature", format!("v1,{signature}")));
+    }
+    headers
+}
+
+fn unix_s() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schemes_own_example_is_signed_as_it_says() {
+        // From the specification's reference libraries.
+        let key = secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let body = br#"{"test": 2432232314}"#;
+        let made = headers(
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            body,
+            Some(&key),
+        );
+        assert_eq!(made[2].1, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(secret("whsec_???"), None);
+        assert_eq!(secret("plain").unwrap(), b"plain");
+    }
+}

@@ -1,0 +1,422 @@
+//! `service`: a program that is started once and talks in lines of JSON, many events at a time.
+//!
+//! ```text
+//!   → {"hello": {"protocol": 1, "program": "backline 0.1.0", "points": ["before_submit"]}}
+//!   ← {"hello": {"protocol": 1}}
+//!   → {"id": 1, "event": {…}}
+//!   ← {"id": 1, "change": {…}}
+//! ```
+//!
+//! One task owns the program. It is started with the first event, and again after it has ended, each time after a longer wait;
+//! when it has come up in vain too often it is left alone. An event that is not answered in time fails; a service that has said
+//! nothing at all in that time is ended. A line without end, or that is no answer, ends it too.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::ChildStdin;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::process::{Group, Surroundings};
+use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookPoint, Order};
+
+/// The version of the protocol that this program speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// Events that wait to be written; whoever asks waits when there are more.
+const BACKLOG: usize = 256;
+
+/// The wait before the first restart; it doubles with each that follows without an answer in between …
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// … up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Starts in a row without an answer after which a service is left alone.
+const STARTS: u32 = 6;
+
+/// How long a service may take to end when its input is closed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A service, started on demand. Dropping it ends the program.
+#[derive(Debug)]
+pub(crate) struct Service {
+    asks: mpsc::Sender<Ask>,
+}
+
+/// How a service is started and talked to.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceSpec {
+    pub(crate) name: String,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<String>,
+    pub(crate) order: Order,
+    pub(crate) start_timeout_ms: u64,
+    pub(crate) points: Vec<HookPoint>,
+}
+
+/// An event and where its answer goes.
+#[derive(Debug)]
+struct Ask {
+    point: HookPoint,
+    event: Vec<u8>,
+    timeout_ms: u64,
+    answer: oneshot::Sender<Result<Answer, HookError>>,
+}
+
+/// An event that was written.
+#[derive(Debug)]
+struct Written {
+    id: u64,
+    asked: Instant,
+    ends: Instant,
+    timeout_ms: u64,
+    answer: oneshot::Sender<Result<Answer, HookError>>,
+}
+
+impl Service {
+    /// A service that is not started yet.
+    pub(crate) fn new(spec: ServiceSpec, surroundings: Surroundings) -> Self {
+        let (asks, inbox) = mpsc::channel(BACKLOG);
+        tokio::spawn(own(spec, surroundings, inbox));
+        Self { asks }
+    }
+
+    /// Has the service answer an event.
+    pub(crate) async fn ask(
+        &self,
+        point: HookPoint,
+        event: Vec<u8>,
+        timeout_ms: u64,
+    ) -> Result<Answer, HookError> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask {
+            point,
+            event,
+            timeout_ms,
+            answer,
+        };
+        let gone = || HookError::Gone("it is not running any more".to_owned());
+        self.asks.send(ask).await.map_err(|_| gone())?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// A program that has greeted.
+struct Up {
+    child: tokio::process::Child,
+    /// Kills the group when dropped.
+    _group: Group,
+    lines: Lines,
+    out: mpsc::Sender<Vec<u8>>,
+    /// The points that it wants; none for all.
+    wants: Option<HashSet<HookPoint>>,
+}
+
+/// Owns the program: starts it, writes events, hands answers out, until nobody asks any more.
+async fn own(spec: ServiceSpec, surroundings: Surroundings, mut inbox: mpsc::Receiver<Ask>) {
+    let mut failures = 0_u32;
+    let mut not_before = Instant::now();
+    while let Some(ask) = inbox.recv().await {
+        if failures >= STARTS {
+            let why = format!("it was started {failures} times and never answered");
+            let _ = ask.answer.send(Err(HookError::Gone(why)));
+            continue;
+        }
+        sleep_until(not_before).await;
+        let answered = match start(&spec, &surroundings).await {
+            Ok(up) => talk(&spec, &surroundings, up, ask, &mut inbox).await,
+            Err(error) => {
+                tracing::warn!(hook = %spec.name, %error, "the service did not come up");
+                let _ = ask.answer.send(Err(error));
+                false
+            }
+        };
+        failures = if answered { 0 } else { failures + 1 };
+        let wait = FIRST_WAIT * 2_u32.saturating_pow(failures.min(10));
+        not_before = Instant::now() + wait.min(LONGEST_WAIT);
+    }
+}
+
+/// Starts the program and exchanges greetings.
+async fn start(spec: &ServiceSpec, surroundings: &Surroundings) -> Result<Up, HookError> {
+    let mut started = surroundings.start(&spec.name, &spec.argv, &spec.env)?;
+    let (Some(stdin), Some(stdout)) = (started.child.stdin.take(), started.child.stdout.take())
+    else {
+        return Err(HookError::Start("it has no pipes".to_owned()));
+    };
+    let (out, queue) = mpsc::channel(BACKLOG);
+    tokio::spawn(write(stdin, queue));
+    let hello = json!({ "hello": {
+        "protocol": PROTOCOL,
+        "program": concat!("backline ", env!("CARGO_PKG_VERSION")),
+        "points": spec.points,
+    }});
+    // The queue is empty: this can't be refused.
+    let _ = out.send(line_of(&hello)).await;
+    let mut lines = Lines::new(stdout);
+    let limit = Duration::from_millis(spec.start_timeout_ms);
+    let line = timeout(limit, lines.next())
+        .await
+        .map_err(|_| HookError::TimedOut(spec.start_timeout_ms))??;
+    let Some(line) = line else {
+        let status = timeout(GRACE, started.child.wait()).await;
+        let how = match status {
+            Ok(Ok(status)) => status.to_string(),
+            _ => "no word".to_owned(),
+        };
+        return Err(HookError::Gone(format!(
+            "it ended at its start, with {how}"
+        )));
+    };
+    let wants = greeting(line, surroundings)?;
+    let super::process::Started { child, group } = started;
+    Ok(Up {
+        child,
+        _group: group,
+        lines,
+        out,
+        wants,
+    })
+}
+
+/// What a greeting says: the points that the service wants, if it chooses.
+fn greeting(
+    line: &[u8],
+    surroundings: &Surroundings,
+) -> Result<Option<HashSet<HookPoint>>, HookError> {
+    let garbage = || {
+        let text = String::from_utf8_lossy(line);
+        HookError::Garbage(surroundings.clean(&format!(
+            "a service's first line is `{{\"hello\": {{\"protocol\": {PROTOCOL}}}}}`, not: {text}"
+        )))
+    };
+    let json: Json = serde_json::from_slice(line).map_err(|_| garbage())?;
+    let hello = json.get("hello").ok_or_else(garbage)?;
+    match hello.get("protocol").and_then(Json::as_u64) {
+        Some(version) if version == u64::from(PROTOCOL) => {}
+        Some(other) => return Err(HookError::Protocol(other.to_string(), PROTOCOL)),
+        None => return Err(garbage()),
+    }
+    // What it lists and this program does not know is of a later version.
+    let wants = hello.get("points").and_then(Json::as_array).map(|points| {
+        let words = points.iter().filter_map(Json::as_str);
+        words.filter_map(HookPoint::of_word).collect()
+    });
+    Ok(wants)
+}
+
+/// Talks with a program that has greeted, until it or the asking ends; whether it answered anything.
+async fn talk(
+    spec: &ServiceSpec,
+    surroundings: &Surroundings,
+    mut up: Up,
+    first: Ask,
+    inbox: &mut mpsc::Receiver<Ask>,
+) -> bool {
+    let mut pending: VecDeque<Written> = VecDeque::new();
+    let (mut next_id, mut answered) = (1_u64, false);
+    let mut last_heard = Instant::now();
+    let mut next = Some(first);
+    let error = loop {
+        if let Some(ask) = next.take() {
+            send(&mut up, ask, &mut next_id, &mut pending).await;
+        }
+        let ends = pending.iter().map(|written| written.ends).min();
+        let due = async {
+            match ends {
+                Some(ends) => sleep_until(ends).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            line = up.lines.next() => match line {
+                Ok(Some(line)) => {
+                    last_heard = Instant::now();
+                    match hand_out(line, spec.order, &mut pending, surroundings) {
+                        Ok(()) => answered = true,
+                        Err(error) => break error,
+                    }
+                }
+                Ok(None) => break ended(&mut up).await,
+                Err(error) => break error,
+            },
+            ask = inbox.recv(), if pending.len() < BACKLOG => match ask {
+                Some(ask) => next = Some(ask),
+                None => break HookError::Gone("the run is over".to_owned()),
+            },
+            () = due => {
+                if let Some(error) = give_up(&mut pending, last_heard, spec.order) {
+                    break error;
+                }
+            }
+        }
+    };
+    if !matches!(&error, HookError::Gone(why) if why == "the run is over") {
+        tracing::warn!(hook = %spec.name, %error, "the service has ended");
+    } else {
+        // Closing its input tells it to end; the group is killed either way.
+        drop(up.out);
+        let _ = timeout(GRACE, up.child.wait()).await;
+    }
+    for written in pending {
+        let _ = written.answer.send(Err(error.clone()));
+    }
+    answered
+}
+
+/// Writes an event, unless the service does not want its kind.
+async fn send(up: &mut Up, ask: Ask, next_id: &mut u64, pending: &mut VecDeque<Written>) {
+    if up
+        .wants
+        .as_ref()
+        .is_some_and(|wants| !wants.contains(&ask.point))
+    {
+        let _ = ask.answer.send(Ok(Answer::Nothing));
+        return;
+    }
+    let id = *next_id;
+    *next_id += 1;
+    let mut line = format!("{{\"id\":{id},\"event\":").into_bytes();
+    line.extend_from_slice(&ask.event);
+    line.extend_from_slice(b"}\n");
+    let asked = Instant::now();
+    let ends = asked + Duration::from_millis(ask.timeout_ms);
+    // As many fit as may be pending. When the program is gone, its output ends too, and that is heard next.
+    let _ = timeout_at(ends, up.out.send(line)).await;
+    pending.push_back(Written {
+        id,
+        asked,
+        ends,
+        timeout_ms: ask.timeout_ms,
+        answer: ask.answer,
+    });
+}
+
+/// Hands an answer to whom it belongs.
+fn hand_out(
+    line: &[u8],
+    order: Order,
+    pending: &mut VecDeque<Written>,
+    surroundings: &Surroundings,
+) -> Result<(), HookError> {
+    let garbage = |why: String| HookError::Garbage(surroundings.clean(&why));
+    let json: Json = serde_json::from_slice(line)
+        .map_err(|error| garbage(format!("{error}: {}", String::from_utf8_lossy(line))))?;
+    let id = json.get("id").and_then(Json::as_u64);
+    let place = match (order, id) {
+        (Order::Ordered, None) => 0,
+        (Order::Ordered, Some(id)) => match pending.front() {
+            Some(first) if first.id == id => 0,
+            _ => return Err(garbage(format!("it answered {id} out of turn"))),
+        },
+        (Order::Concurrent, Some(id)) => {
+            match pending.iter().position(|written| written.id == id) {
+                Some(place) => place,
+                None => return Ok(()), // one that came too late
+            }
+        }
+        (Order::Concurrent, None) => return Err(garbage("an answer has no `id`".to_owned())),
+    };
+    let Some(written) = pending.remove(place) else {
+        return Err(garbage("it answered without having been asked".to_owned()));
+    };
+    let _ = written.answer.send(Answer::of(&json).map_err(garbage));
+    Ok(())
+}
+
+/// Fails the events whose time is over. Gives why the service is to be ended, if it is: it keeps an order that it can't go on
+/// with, or it has said nothing in all that time.
+fn give_up(
+    pending: &mut VecDeque<Written>,
+    last_heard: Instant,
+    order: Order,
+) -> Option<HookError> {
+    let now = Instant::now();
+    let mut dead = None;
+    let mut at = 0;
+    while let Some(written) = pending.get(at) {
+        if written.ends > now {
+            at += 1;
+            continue;
+        }
+        let error = HookError::TimedOut(written.timeout_ms);
+        if order == Order::Ordered || last_heard < written.asked {
+            dead = Some(HookError::Gone(format!("{error}, and was ended")));
+        }
+        if let Some(written) = pending.remove(at) {
+            let _ = written.answer.send(Err(error));
+        }
+    }
+    dead
+}
+
+async fn ended(up: &mut Up) -> HookError {
+    let how = match timeout(GRACE, up.child.wait()).await {
+        Ok(Ok(status)) => format!("it ended with {status}"),
+        _ => "it closed its output".to_owned(),
+    };
+    HookError::Gone(how)
+}
+
+fn line_of(json: &Json) -> Vec<u8> {
+    let mut line = json.to_string().into_bytes();
+    line.push(b'\n');
+    line
+}
+
+/// Writes what is queued until nobody queues any more or the program is gone.
+async fn write(mut stdin: ChildStdin, mut queue: mpsc::Receiver<Vec<u8>>) {
+    while let Some(line) = queue.recv().await {
+        if stdin.write_all(&line).await.is_err() || stdin.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lines of a bounded length. A read that is given up on loses nothing.
+struct Lines {
+    reader: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    line: Vec<u8>,
+    done: bool,
+}
+
+impl Lines {
+    fn new(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        Self {
+            reader: BufReader::new(Box::new(reader)),
+            line: Vec::new(),
+            done: false,
+        }
+    }
+
+    /// The next line that is not empty; none at the end.
+    async fn next(&mut self) -> Result<Option<&[u8]>, HookError> {
+        if std::mem::take(&mut self.done) {
+            self.line.clear();
+        }
+        loop {
+            let buffer = match self.reader.fill_buf().await {
+                Ok([]) | Err(_) => return Ok(None),
+                Ok(buffer) => buffer,
+            };
+            let (taken, ends) = match buffer.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (buffer.len(), false),
+            };
+            if self.line.len() + taken > ANSWER_LIMIT_BYTES {
+                return Err(HookError::Flood(ANSWER_LIMIT_BYTES));
+            }
+            self.line.extend_from_slice(&buffer[..taken]);
+            self.reader.consume(taken);
+            if ends && self.line.trim_ascii().is_empty() {
+                self.line.clear();
+            } else if ends {
+                self.done = true;
+                return Ok(Some(&self.line));
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The events against their published schema.
+
+use super::*;
+
+const SCHEMA: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/hook-event.schema.json"
+);
+
+#[test]
+fn every_sample_is_what_the_schema_says() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(SCHEMA).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    for point in HookPoint::ALL {
+        let mut event = serde_json::to_value(sample(point)).unwrap();
+        let problems: Vec<String> = schema
+            .iter_errors(&event)
+            .map(|it| format!("{}: {it}", it.instance_path()))
+            .collect();
+        assert!(problems.is_empty(), "{point}: {problems:#?}");
+        // It does not let everything pass.
+        event["point"] = "elsewhere".into();
+        assert!(!schema.is_valid(&event), "{point}");
+        let mut event = serde_json::to_value(sample(point)).unwrap();
+        event["run"]["id"] = 5.into();
+        assert!(!schema.is_valid(&event), "{point}");
+        let mut event = serde_json::to_value(sample(point)).unwrap();
+        for fact in ["job", "happened", "plan"] {
+            event.as_object_mut().unwrap().remove(fact);
+        }
+        assert!(!schema.is_valid(&event), "{point} without its facts");
+    }
+}

@@ -1,0 +1,94 @@
+//! Trying a hook out: one event, no run, no ledger. `backline hooks test` and the benchmark call it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Answer, HookError, HookEvent, HookSpec, OnError, Seat, Surroundings, changed};
+use crate::plan::Settings;
+
+/// What a hook did with an event, and what a run would make of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// What it said, or how it failed.
+    pub answer: Result<Answer, HookError>,
+    /// The settings that its change makes, where it makes one that is valid.
+    pub settings: Option<Settings>,
+    /// How long it took.
+    pub took: Duration,
+    /// What a run would do, in a sentence.
+    pub effect: String,
+}
+
+/// A hook that is called again and again.
+#[derive(Debug)]
+pub struct Bench(Arc<Seat>);
+
+impl Bench {
+    /// Seats a hook; call it within a tokio runtime.
+    pub fn new(spec: &HookSpec, folder: &Path) -> Self {
+        Self(Seat::alone(spec, &surroundings(folder)))
+    }
+
+    /// Has it take an event.
+    ///
+    /// # Errors
+    /// How it failed.
+    pub async fn put(&self, event: &HookEvent) -> Result<Answer, HookError> {
+        self.0.put(event).await.map(|said| said.answer)
+    }
+}
+
+/// Feeds one event to one hook, started in `folder`, and says what a run would make of it.
+pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial {
+    let seat = Seat::alone(spec, &surroundings(folder));
+    let began = Instant::now();
+    let answer = seat.put(event).await.map(|said| said.answer);
+    let took = began.elapsed();
+    let mut settings = None;
+    let answer = match (answer, &event.job) {
+        (Ok(Answer::Change(change)), Some(job)) => match changed(&job.settings, &change) {
+            Ok(made) => {
+                settings = Some(made);
+                Ok(Answer::Change(change))
+            }
+            Err(why) => Err(HookError::Garbage(why)),
+        },
+        (answer, _) => answer,
+    };
+    let effect = match (&answer, spec.point.asks(), spec.on_error) {
+        (Ok(Answer::Nothing), true, _) => "the job goes on as it is".to_owned(),
+        (Ok(Answer::Nothing), false, _) => "it has observed".to_owned(),
+        (Ok(Answer::Change(_)), ..) => "the job goes on with other settings".to_owned(),
+        (Ok(Answer::Veto(why)), ..) => format!("the job is vetoed: {why}"),
+        (Err(_), _, OnError::Ignore) => {
+            "the hook failed; everything goes on as if it had said nothing (on_error: ignore)"
+                .to_owned()
+        }
+        (Err(_), _, OnError::Veto) => {
+            "the hook failed; the job is vetoed (on_error: veto)".to_owned()
+        }
+        (Err(_), true, OnError::Fail) => {
+            "the hook failed; the job fails and nothing is bought for it (on_error: fail)"
+                .to_owned()
+        }
+        (Err(_), false, OnError::Fail) => {
+            "the hook failed; the run buys nothing more and ends as failed (on_error: fail)"
+                .to_owned()
+        }
+    };
+    Trial {
+        answer,
+        settings,
+        took,
+        effect,
+    }
+}
+
+fn surroundings(folder: &Path) -> Surroundings {
+    Surroundings {
+        folder: folder.to_owned(),
+        environment: Arc::new(|name| std::env::var(name).ok()),
+        key: None,
+    }
+}

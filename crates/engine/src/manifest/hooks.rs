@@ -1,0 +1,472 @@
+//! `on`: the user's hooks, by point.
+//!
+//! A hook is a table with one of `run`, `service`, `lua`, `http`, `store`, or the name of one that is built in. Scripts are read
+//! and compiled here, so that a slip in one is found before anything is bought; programs and addresses are not touched.
+
+use std::path::Path;
+
+use url::Url;
+
+use super::diagnostic::{Report, suggestion};
+use super::fields::{self, Fields, Text, wrong};
+use super::limits;
+use super::node::{Node, Value};
+use super::provider;
+use super::source::read_text;
+use super::stems::Fixed;
+use crate::hooks::{HookPoint, HookSpec, Hooks, OnError, Order, Target, Way};
+
+/// Hooks that are named, not described.
+const BUILT_IN: &[&str] = &["loudness", "tags"];
+/// The keys that say what a hook is.
+const WAYS: &[&str] = &["run", "service", "lua", "http", "store"];
+const KEYS: &[&str] = &[
+    "run",
+    "service",
+    "lua",
+    "http",
+    "store",
+    "timeout",
+    "on_error",
+    "env",
+    "pure",
+    "order",
+    "start_timeout",
+    "secret",
+    "allow_private",
+];
+
+/// Most hooks at one point: each is called for every job.
+const MAX_HOOKS: usize = 32;
+/// Longest script, in bytes.
+const MAX_SCRIPT_BYTES: u64 = 256 * 1024;
+/// Longest time that a hook may be given: an hour.
+const MAX_TIMEOUT_MS: u64 = 3_600_000;
+
+/// What hooks are read with.
+pub(crate) struct Around<'a> {
+    /// The manifest's folder.
+    pub(crate) folder: &'a Path,
+    /// The variable that holds the provider's key.
+    pub(crate) key_env: &'a str,
+    /// Renders a text that is the same for all jobs.
+    pub(crate) fixed: &'a Fixed<'a>,
+}
+
+/// Reads `on`.
+pub(crate) fn read(node: &Node, around: &Around<'_>, report: &mut Report) -> Hooks {
+    let mut hooks = Hooks::default();
+    let words = HookPoint::ALL.map(HookPoint::word);
+    let Some(fields) = Fields::read(node, "`on`", &words, report) else {
+        return hooks;
+    };
+    for point in HookPoint::ALL {
+        let Some(node) = fields.get(point.word()) else {
+            continue;
+        };
+        let what = format!("`{point}`");
+        let items = fields::list(node, &what, report).unwrap_or_default();
+        if items.len() > MAX_HOOKS {
+            report.error_at(
+                node.span,
+                format!("{what} has {} hooks, {MAX_HOOKS} are allowed", items.len()),
+                "too many",
+            );
+            continue;
+        }
+        for (nth, item) in (1..).zip(items) {
+            hooks.all.extend(one(item, point, nth, around, report));
+        }
+    }
+    hooks
+}
+
+fn one(
+    node: &Node,
+    point: HookPoint,
+    nth: u32,
+    around: &Around<'_>,
+    report: &mut Report,
+) -> Option<HookSpec> {
+    if let Value::Text(name) = &node.value {
+        return built_in(name, node, point, nth, report);
+    }
+    let fields = Fields::read(node, "a hook", KEYS, report)?;
+    let given: Vec<&str> = WAYS
+        .iter()
+        .copied()
+        .filter(|way| fields.get(way).is_some())
+        .collect();
+    let [kind] = given.as_slice() else {
+        let message = if given.is_empty() {
+            "this hook does not say what it is".to_owned()
+        } else {
+            format!("this hook is several things at once: {}", given.join(", "))
+        };
+        report
+            .error_at(
+                node.span,
+                message,
+                "expected one of run, service, lua, http, store",
+            )
+            .help("a program: `{run: [python3, hooks/guard.py]}`; a small rule: `{lua: \"…\"}`");
+        return None;
+    };
+    let before = report.errors();
+    let way = match *kind {
+        "run" => Way::Run {
+            argv: argv(fields.get("run")?, "`run`", report)?,
+        },
+        "service" => Way::Service {
+            argv: argv(fields.get("service")?, "`service`", report)?,
+            order: order(&fields, report),
+            start_timeout_ms: time(&fields, "start_timeout", report)
+                .unwrap_or(crate::hooks::DEFAULT_START_TIMEOUT_MS),
+        },
+        "lua" => script(fields.get("lua")?, around, report)?,
+        "http" => http(&fields, around, report)?,
+        _ => store(&fields, point, around, report)?,
+    };
+    let only = |key: &str, of: &str, report: &mut Report| {
+        if let Some(entry) = fields.entry(key).filter(|_| *kind != of) {
+            report.error_at(
+                entry.key_span,
+                format!("`{key}` says nothing to a `{kind}` hook"),
+                format!("only for `{of}`"),
+            );
+        }
+    };
+    only("order", "service", report);
+    only("start_timeout", "service", report);
+    only("secret", "http", report);
+    only("allow_private", "http", report);
+    let mut spec = HookSpec::new(point, nth, way);
+    if let Some(timeout_ms) = time(&fields, "timeout", report) {
+        spec.timeout_ms = timeout_ms;
+    }
+    if let Some(effect) = on_error(&fields, point, report) {
+        spec.on_error = effect;
+    }
+    spec.env = env(&fields, kind, around, report);
+    if let Some(entry) = fields.entry("pure")
+        && let Some(pure) = fields::truth(&entry.node, "`pure`", report)
+    {
+        if pure && (!point.asks() || matches!(*kind, "http" | "store")) {
+            report.error_at(
+                entry.key_span,
+                "only a program or script that decides before the upload or the submission can be `pure`",
+                "a plan has no use for this one",
+            );
+        }
+        spec.pure = pure;
+    }
+    (report.errors() == before).then_some(spec)
+}
+
+fn built_in(
+    name: &str,
+    node: &Node,
+    point: HookPoint,
+    nth: u32,
+    report: &mut Report,
+) -> Option<HookSpec> {
+    let way = match name {
+        "loudness" => Way::Loudness,
+        "tags" => Way::Tags,
+        other => {
+            report
+                .error_at(
+                    node.span,
+                    format!("there is no built-in hook `{other}`"),
+                    "expected loudness or tags, or a table",
+                )
+                .maybe_help(suggestion(other, BUILT_IN.iter().copied()));
+            return None;
+        }
+    };
+    at_track_kept(&format!("`{name}`"), node, point, report)?;
+    if name == "tags" && !cfg!(feature = "tags") {
+        not_built("tags", node, report);
+        return None;
+    }
+    Some(HookSpec::new(point, nth, way))
+}
+
+fn at_track_kept(what: &str, node: &Node, point: HookPoint, report: &mut Report) -> Option<()> {
+    if point == HookPoint::TrackKept {
+        return Some(());
+    }
+    report
+        .error_at(
+            node.span,
+            format!("{what} works on kept tracks; at `{point}` there is none"),
+            "has nothing to do here",
+        )
+        .help("put it under `track_kept:`");
+    None
+}
+
+fn not_built(feature: &str, node: &Node, report: &mut Report) {
+    report
+        .error_at(
+            node.span,
+            format!("this build of the program has no `{feature}` hook"),
+            "left out to keep the build small",
+        )
+        .help(format!(
+            "build it with `cargo build --release --features {feature}`"
+        ));
+}
+
+/// A program and its arguments.
+fn argv(node: &Node, what: &str, report: &mut Report) -> Option<Vec<String>> {
+    if let Value::Text(line) = &node.value {
+        let words: Vec<String> = line
+            .split_whitespace()
+            .map(|word| format!("{word:?}"))
+            .collect();
+        report
+            .error_at(
+                node.span,
+                format!("{what} is a list: the program, then its arguments"),
+                "no shell takes this line apart",
+            )
+            .help(format!("write `[{}]`", words.join(", ")));
+        return None;
+    }
+    let items = fields::list(node, what, report)?;
+    if items.is_empty() {
+        report.error_at(
+            node.span,
+            format!("{what} names no program"),
+            "expected at least one word",
+        );
+        return None;
+    }
+    let words: Vec<Option<Text>> = items
+        .iter()
+        .map(|item| fields::text(item, "a word of the command", report))
+        .collect();
+    let words: Option<Vec<Text>> = words.into_iter().collect();
+    Some(words?.into_iter().map(|word| word.text).collect())
+}
+
+fn order(fields: &Fields<'_>, report: &mut Report) -> Order {
+    match fields.text("order", report) {
+        None => Order::Ordered,
+        Some(text) => match text.text.as_str() {
+            "ordered" => Order::Ordered,
+            "concurrent" => Order::Concurrent,
+            other => {
+                report
+                    .error_at(
+                        text.span,
+                        format!("there is no order `{other}`"),
+                        "expected ordered or concurrent",
+                    )
+                    .maybe_help(suggestion(other, ["ordered", "concurrent"]));
+                Order::Ordered
+            }
+        },
+    }
+}
+
+fn time(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<u64> {
+    let node = fields.get(key)?;
+    let ms = limits::duration(node, &format!("`{key}`"), report)?;
+    if ms > MAX_TIMEOUT_MS {
+        report.error_at(node.span, format!("`{key}` is too long"), "at most an hour");
+        return None;
+    }
+    Some(ms)
+}
+
+fn on_error(fields: &Fields<'_>, point: HookPoint, report: &mut Report) -> Option<OnError> {
+    let text = fields.text("on_error", report)?;
+    match OnError::of_word(&text.text) {
+        Some(OnError::Veto) if !point.asks() => {
+            report
+                .error_at(
+                    text.span,
+                    format!("at `{point}` a hook observes: there is nothing to veto"),
+                    "expected fail or ignore",
+                )
+                .help("a hook can veto at `before_upload` and `before_submit`");
+            None
+        }
+        Some(effect) => Some(effect),
+        None => {
+            report
+                .error_at(
+                    text.span,
+                    format!("`on_error` can't be `{}`", text.text),
+                    "expected fail, veto or ignore",
+                )
+                .maybe_help(suggestion(&text.text, OnError::WORDS));
+            None
+        }
+    }
+}
+
+fn env(fields: &Fields<'_>, kind: &str, around: &Around<'_>, report: &mut Report) -> Vec<String> {
+    let Some(node) = fields.get("env") else {
+        return Vec::new();
+    };
+    if matches!(kind, "lua" | "http") {
+        report.error_at(
+            node.span,
+            format!("a `{kind}` hook has no environment"),
+            "only for `run`, `service` and `store`",
+        );
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for item in fields::list(node, "`env`", report).unwrap_or_default() {
+        let Some(name) = fields::text(item, "a name in `env`", report) else {
+            continue;
+        };
+        if !provider::is_env_name(&name, report) {
+            continue;
+        }
+        if name.text == around.key_env {
+            report
+                .error_at(
+                    name.span,
+                    format!(
+                        "`{}` holds the provider's key, which no hook is given",
+                        name.text
+                    ),
+                    "not for hooks",
+                )
+                .help("remove it; a hook never needs to call the provider");
+            continue;
+        }
+        names.push(name.text);
+    }
+    names
+}
+
+/// A script: its file, or itself.
+fn script(node: &Node, around: &Around<'_>, report: &mut Report) -> Option<Way> {
+    let text = fields::text(node, "`lua`", report)?;
+    let is_file = text.text.ends_with(".lua") && !text.text.contains(char::is_whitespace);
+    let (name, source) = if is_file {
+        match read_text(&around.folder.join(&text.text), MAX_SCRIPT_BYTES) {
+            Ok(source) => (text.text.clone(), source.to_string()),
+            Err(problem) => {
+                report.error_at(
+                    text.span,
+                    format!("can't read the script `{}`: {problem}", text.text),
+                    "named here",
+                );
+                return None;
+            }
+        }
+    } else {
+        ("inline".to_owned(), text.text.clone())
+    };
+    #[cfg(feature = "lua")]
+    if let Err(problem) = crate::hooks::check_script(&name, &source) {
+        report.error_at(
+            text.span,
+            format!("the script can't be compiled: {problem}"),
+            "this script",
+        );
+        return None;
+    }
+    #[cfg(not(feature = "lua"))]
+    {
+        not_built("lua", node, report);
+        return None;
+    }
+    #[cfg(feature = "lua")]
+    Some(Way::Lua {
+        name,
+        source: source.into(),
+    })
+}
+
+fn http(fields: &Fields<'_>, around: &Around<'_>, report: &mut Report) -> Option<Way> {
+    let node = fields.get("http")?;
+    let target = match &node.value {
+        Value::Map(_) => Target::Env(provider::secret(node, "`http`", report)?),
+        Value::Text(_) => {
+            let text = fields::text(node, "`http`", report)?;
+            let rendered = (around.fixed)(&text, report)?;
+            Target::Address(provider::url(&text, &rendered, "http", report)?)
+        }
+        _ => {
+            wrong(
+                node,
+                "`http` is an address",
+                "`https://…` or `{env: NAME}`",
+                report,
+            );
+            return None;
+        }
+    };
+    let secret_env = match fields.get("secret") {
+        Some(node) => Some(provider::secret(node, "`secret`", report)?),
+        None => None,
+    };
+    let allow_private = fields
+        .get("allow_private")
+        .and_then(|node| fields::truth(node, "`allow_private`", report))
+        .unwrap_or(false);
+    Some(Way::Http {
+        target,
+        secret_env,
+        allow_private,
+    })
+}
+
+/// Where kept tracks are copied to.
+fn store(
+    fields: &Fields<'_>,
+    point: HookPoint,
+    around: &Around<'_>,
+    report: &mut Report,
+) -> Option<Way> {
+    let node = fields.get("store")?;
+    at_track_kept("`store`", node, point, report)?;
+    if !cfg!(feature = "store") {
+        not_built("store", node, report);
+        return None;
+    }
+    let text = fields::text(node, "`store`", report)?;
+    let rendered = (around.fixed)(&text, report)?;
+    let known = ["s3", "gs", "az", "file"];
+    let url = if rendered.contains("://") {
+        Url::parse(&rendered).map_err(|error| error.to_string())
+    } else {
+        // A folder, as seen from the manifest.
+        let folder = std::path::absolute(around.folder.join(&rendered));
+        folder
+            .map_err(|error| error.to_string())
+            .and_then(|folder| {
+                Url::from_directory_path(folder).map_err(|()| "not a folder".to_owned())
+            })
+    };
+    let expected = "expected `s3://bucket/path`, `gs://…`, `az://…` or a folder";
+    match url {
+        Ok(url) if known.contains(&url.scheme()) => Some(Way::Store { url }),
+        Ok(url) => {
+            report
+                .error_at(
+                    text.span,
+                    format!("nothing can be stored at `{}://`", url.scheme()),
+                    expected,
+                )
+                .maybe_help(suggestion(url.scheme(), known));
+            None
+        }
+        Err(problem) => {
+            report.error_at(
+                text.span,
+                format!("`store` is no place: {problem}"),
+                expected,
+            );
+            None
+        }
+    }
+}
