@@ -10,6 +10,9 @@ pub(super) const TICKS: i64 = 12;
 /// Bars that the tables look ahead: the note's own, the next, the one after.
 pub(super) const AHEAD: usize = 3;
 
+/// Cost in nats of a start where the tables have none.
+const NOWHERE: f32 = 16.0;
+
 /// All metres, in the order of the tables.
 pub(super) const METRES: [Metre; 4] = [
     Metre::TwoFour,
@@ -107,13 +110,9 @@ impl Bar {
 
     /// What a song of these starts (ticks from a downbeat, in order) costs in nats.
     pub(super) fn cost(&self, starts: &[i64]) -> f32 {
-        const NOWHERE: f32 = 16.0;
         let place = |tick: i64| self.place_of(tick);
-        let mut sum = 0.0;
-        if let (Some(first), Some(last)) = (starts.first(), starts.last()) {
-            sum += place(*first).map_or(NOWHERE, |place| self.first[place]);
-            sum += place(*last).map_or(NOWHERE, |place| self.last[place]);
-        }
+        let (first, last) = self.ends(starts);
+        let mut sum = first + last;
         for pair in starts.windows(2) {
             sum += match (place(pair[0]), place(pair[1])) {
                 (Some(from), Some(to)) => self.step(from, to, self.bars_between(pair[0], pair[1])),
@@ -121,6 +120,19 @@ impl Bar {
             };
         }
         sum
+    }
+
+    /// What the places of the first and of the last start cost in nats.
+    pub(super) fn ends(&self, starts: &[i64]) -> (f32, f32) {
+        let cost = |tick: Option<&i64>, costs: &[f32]| {
+            tick.map_or(0.0, |tick| {
+                self.place_of(*tick).map_or(NOWHERE, |place| costs[place])
+            })
+        };
+        (
+            cost(starts.first(), &self.first),
+            cost(starts.last(), &self.last),
+        )
     }
 
     fn bars_between(&self, from: i64, to: i64) -> usize {

@@ -41,7 +41,7 @@ pub(super) fn steady(start_s: f64, duration_s: f64, tempo_bpm: f64, metre: Metre
 pub(super) fn assumed(hints: &Hints) -> (f64, Metre) {
     let tempo_bpm = hints
         .tempo_bpm
-        .filter(|bpm| bpm.is_finite())
+        .filter(|bpm| bpm.is_finite() && *bpm > 0.0)
         .map_or(TEMPO_BPM, |bpm| bpm.clamp(40.0, 220.0));
     (tempo_bpm, hints.metre.unwrap_or(Metre::FourFour))
 }

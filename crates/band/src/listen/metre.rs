@@ -27,13 +27,15 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
     }
 }
 
-/// What speaks about a hypothesis, in the order of [`WEIGHTS`]: timing, rhythm, chords, tempo, return, phrases, and which of the
-/// four metres it is.
-pub(super) const FEATURES: usize = 10;
+/// What speaks about a hypothesis, in the order of [`WEIGHTS`]: timing, rhythm, chords, tempo, return, phrases, which of the four
+/// metres it is, and where in the bar the first note, the last
+/// and the first of each phrase stand.
+pub(super) const FEATURES: usize = 13;
 
 /// How much each of them counts.
-pub(super) const WEIGHTS: [f32; FEATURES] =
-    [0.195, 0.13, -0.73, 2.1, -0.75, 0.55, 2.4, -1.7, -1.4, 0.9];
+pub(super) const WEIGHTS: [f32; FEATURES] = [
+    0.24, 0.14, -0.5, 2.6, -0.85, 0.7, 3.4, -1.8, -1.4, 0.8, 0.65, 0.25, 0.15,
+];
 
 /// A rest this long opens a phrase.
 const PHRASE_GAP_S: f64 = 0.3;
@@ -193,7 +195,10 @@ struct Trial<'a> {
     bar: &'a Bar,
     starts: Vec<i64>,
     score: Vec<ScoreNote>,
-    phrases: Vec<i64>,
+    /// Where notes start after a rest.
+    breaths: Vec<i64>,
+    /// Where notes start after a rest or a long note.
+    openings: Vec<i64>,
     /// Median length of a quarter.
     quarter_s: f64,
 }
@@ -203,16 +208,28 @@ impl<'a> Trial<'a> {
         let mut quarters = walk.quarter_s.clone();
         let middle = quarters.len() / 2;
         let (_, quarter_s, _) = quarters.select_nth_unstable_by(middle, f64::total_cmp);
-        let opens =
+        let mut steps: Vec<f64> = notes
+            .windows(2)
+            .map(|pair| pair[1].onset_s - pair[0].onset_s)
+            .collect();
+        let middle = steps.len() / 2;
+        let (_, usual_s, _) = steps.select_nth_unstable_by(middle, f64::total_cmp);
+        let long_s = 1.8 * *usual_s;
+        let breathes =
             |at: usize| at == 0 || notes[at].onset_s - notes[at - 1].offset_s > PHRASE_GAP_S;
+        let opens = |at: usize| breathes(at) || notes[at].onset_s - notes[at - 1].onset_s > long_s;
+        let ticks_where = |wanted: &dyn Fn(usize) -> bool| {
+            (0..notes.len())
+                .filter(|at| wanted(*at))
+                .filter_map(|at| walk.ticks[at])
+                .collect()
+        };
         Self {
             quarter_s: *quarter_s,
             starts: walk.ticks.iter().flatten().copied().collect(),
             score: in_score_time(walk, notes),
-            phrases: (0..notes.len())
-                .filter(|at| opens(*at))
-                .filter_map(|at| walk.ticks[at])
-                .collect(),
+            breaths: ticks_where(&breathes),
+            openings: ticks_where(&opens),
             walk,
             bar,
         }
@@ -223,7 +240,11 @@ impl<'a> Trial<'a> {
         let weight = (self.quarter_s / 0.6) as f32 / TICKS as f32;
         let mut features = [0.0; FEATURES];
         features[0] = self.walk.timing_cost;
-        features[1] = self.bar.cost(&shifted);
+        let (first, last) = self.bar.ends(&shifted);
+        features[1] = self.bar.cost(&shifted) - first - last;
+        features[10] = first;
+        features[11] = last;
+        features[12] = self.openings(shift);
         features[2] = model.gain(&self.score, self.bar, shift, tonic, weight);
         features[4] = self.returns();
         features[5] = self.phrase_spread(shift);
@@ -264,11 +285,11 @@ impl<'a> Trial<'a> {
         (best - other) * 10.0
     }
 
-    /// How unevenly over the bar phrases start: nats that telling their beats takes.
+    /// How unevenly over the beats of the bar phrases start: nats that telling their beats takes, negated.
     fn phrase_spread(&self, shift: i64) -> f32 {
         let beats = self.bar.beats();
         let mut counts = vec![0.5f32; beats];
-        for tick in &self.phrases {
+        for tick in &self.breaths {
             let beat = (tick + shift).rem_euclid(self.bar.ticks) / self.bar.beat;
             counts[beat as usize] += 1.0;
         }
@@ -277,6 +298,14 @@ impl<'a> Trial<'a> {
             .iter()
             .map(|count| -(count - 0.5) * (count / sum * beats as f32).ln())
             .sum()
+    }
+
+    /// What the places at which phrases start cost if each were the first of a song, on average, and a little more the more
+    /// phrases agree.
+    fn openings(&self, shift: i64) -> f32 {
+        let cost = |tick: &i64| self.bar.ends(&[tick + shift]).0.min(5.0);
+        let count = self.openings.len().max(1) as f32;
+        self.openings.iter().map(cost).sum::<f32>() / count.sqrt()
     }
 }
 

@@ -78,7 +78,8 @@ pub(super) fn notes(
         let from = starts[at];
         let to = match pieces.get(at + 1) {
             Some(next) if next.from <= piece.to + 2 => starts[at + 1],
-            _ => piece.to,
+            Some(_) => piece.to.min(starts[at + 1]),
+            None => piece.to,
         };
         if to <= from {
             continue;

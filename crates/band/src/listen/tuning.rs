@@ -5,33 +5,60 @@
 
 use crate::analysis::PitchFrame;
 
-/// Steady frames only: a pitch that moved less than this many semitones over 40 ms.
-const STEADY_SEMITONES: f32 = 0.25;
+/// Pitch is averaged over this many frames to both sides first: together about one period of a vibrato, whose extremes would
+/// otherwise count most, being where pitch stands still.
+const REACH: usize = 9;
+/// Steady stretches only: an average that moved less than this many semitones over 100 ms.
+const STEADY_SEMITONES: f32 = 0.2;
 
 /// The tuning in cents (−50..50) and how clear it is, 0..1; `weights` says how much each frame counts.
 pub(super) fn tuning(track: &[PitchFrame], weights: &[f32]) -> (f32, f32) {
-    let (mut x, mut y, mut weight) = (0.0f64, 0.0f64, 0.0f64);
-    for (pair, weights) in track.windows(5).zip(weights.windows(5)) {
-        let (before, after) = (pair[0], pair[4]);
-        let here = pair[2];
-        if before.hz <= 0.0 || after.hz <= 0.0 || here.hz <= 0.0 {
+    let averages = averages(track);
+    let (mut x, mut y, mut sum) = (0.0f64, 0.0f64, 0.0f64);
+    for at in 5..track.len().saturating_sub(5) {
+        let (Some(before), Some(here), Some(after)) =
+            (averages[at - 5], averages[at], averages[at + 5])
+        else {
+            continue;
+        };
+        if (before - after).abs() > STEADY_SEMITONES {
             continue;
         }
-        if (semitones(before.hz) - semitones(after.hz)).abs() > STEADY_SEMITONES {
-            continue;
-        }
-        let angle = f64::from(semitones(here.hz)).fract() * std::f64::consts::TAU;
-        let share = f64::from(here.voicing * weights[2]);
+        let angle = f64::from(here).fract() * std::f64::consts::TAU;
+        let share = f64::from(track[at].voicing * weights[at]);
         x += share * angle.cos();
         y += share * angle.sin();
-        weight += share;
+        sum += share;
     }
-    if weight < 1.0 {
+    if sum < 1.0 {
         return (0.0, 0.0);
     }
-    let clear = (x.hypot(y) / weight) as f32;
+    let clear = (x.hypot(y) / sum) as f32;
     let cents = (y.atan2(x) / std::f64::consts::TAU * 100.0) as f32;
-    (cents, clear)
+    (cents.clamp(-50.0, 50.0), clear)
+}
+
+/// The mean pitch around every frame in semitones, where all of it is voiced.
+fn averages(track: &[PitchFrame]) -> Vec<Option<f32>> {
+    let mut sums = vec![(0.0f64, 0u32)];
+    let (mut sum, mut voiced) = (0.0f64, 0u32);
+    for frame in track {
+        if frame.hz > 0.0 {
+            sum += f64::from(semitones(frame.hz));
+            voiced += 1;
+        }
+        sums.push((sum, voiced));
+    }
+    (0..track.len())
+        .map(|at| {
+            let from = at.checked_sub(REACH)?;
+            let to = at + REACH + 1;
+            let (after, before) = (sums.get(to)?, sums[from]);
+            let count = after.1 - before.1;
+            let whole = count as usize == to - from;
+            whole.then(|| ((after.0 - before.0) / f64::from(count)) as f32)
+        })
+        .collect()
 }
 
 /// A frequency as a MIDI note number with its fraction.

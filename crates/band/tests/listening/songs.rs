@@ -1,0 +1,427 @@
+//! What listening finds, against what was sung.
+
+use crate::singer::{Manner, Tune, beat_times, check_invariants, f_measure, note_f, sing};
+use backline_audio::{Audio, decode};
+use backline_band::{
+    analysis::{Analysis, Hints, Key, Metre, Mode},
+    listen,
+};
+
+fn heard(audio: &Audio) -> Analysis {
+    let analysis = listen(audio, &Hints::default());
+    check_invariants(&analysis);
+    analysis
+}
+
+fn key(tonic: u8, mode: Mode) -> Key {
+    Key { tonic, mode }
+}
+
+fn twinkle() -> Tune {
+    let a = [
+        (60, 1.0),
+        (60, 1.0),
+        (67, 1.0),
+        (67, 1.0),
+        (69, 1.0),
+        (69, 1.0),
+        (67, 2.0),
+    ];
+    let b = [
+        (65, 1.0),
+        (65, 1.0),
+        (64, 1.0),
+        (64, 1.0),
+        (62, 1.0),
+        (62, 1.0),
+        (60, 2.0),
+    ];
+    let c = [
+        (67, 1.0),
+        (67, 1.0),
+        (65, 1.0),
+        (65, 1.0),
+        (64, 1.0),
+        (64, 1.0),
+        (62, 2.0),
+    ];
+    [a, b, c, c, a, b].concat()
+}
+
+/// "Clementine": a waltz with a pickup of one beat.
+fn clementine() -> Tune {
+    let line = [
+        (65, 0.75),
+        (65, 0.25),
+        (65, 1.0),
+        (60, 1.0),
+        (69, 0.75),
+        (69, 0.25),
+        (69, 1.0),
+        (65, 1.0),
+        (65, 0.75),
+        (69, 0.25),
+        (72, 1.5),
+        (72, 0.5),
+        (70, 0.75),
+        (69, 0.25),
+        (67, 2.0),
+        (67, 0.75),
+        (69, 0.25),
+        (70, 1.0),
+        (70, 1.0),
+        (69, 0.75),
+        (67, 0.25),
+        (69, 1.0),
+        (65, 1.0),
+        (65, 0.75),
+        (69, 0.25),
+        (67, 1.5),
+        (60, 0.5),
+        (64, 0.75),
+        (67, 0.25),
+        (65, 2.0),
+    ];
+    line.repeat(2)
+}
+
+/// "Row, row, row your boat": 6/8.
+fn row() -> Tune {
+    let line = [
+        (60, 1.5),
+        (60, 1.5),
+        (60, 1.0),
+        (62, 0.5),
+        (64, 1.5),
+        (64, 1.0),
+        (62, 0.5),
+        (64, 1.0),
+        (65, 0.5),
+        (67, 3.0),
+        (72, 0.5),
+        (72, 0.5),
+        (72, 0.5),
+        (67, 0.5),
+        (67, 0.5),
+        (67, 0.5),
+        (64, 0.5),
+        (64, 0.5),
+        (64, 0.5),
+        (60, 0.5),
+        (60, 0.5),
+        (60, 0.5),
+        (67, 1.0),
+        (65, 0.5),
+        (64, 1.0),
+        (62, 0.5),
+        (60, 3.0),
+    ];
+    line.repeat(2)
+}
+
+/// A shipped vocal and its truth.
+fn shipped(name: &str) -> (Analysis, serde_json::Value) {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let bytes = std::fs::read(format!("{here}/../../workflows/vocals/{name}.flac")).unwrap();
+    let truth = std::fs::read_to_string(format!("{here}/tests/truth/{name}.json")).unwrap();
+    (
+        heard(&decode(&bytes).unwrap()),
+        serde_json::from_str(&truth).unwrap(),
+    )
+}
+
+fn times(value: &serde_json::Value) -> Vec<f64> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|time| time.as_f64().unwrap())
+        .collect()
+}
+
+/// Raw pitch accuracy and raw chroma accuracy within half a semitone.
+fn pitch_accuracy(analysis: &Analysis, truth: &serde_json::Value) -> (f64, f64) {
+    let (mut right, mut chroma, mut all) = (0.0, 0.0, 0.0);
+    for (frame, hz) in times(&truth["f0"]["hz"]).iter().enumerate() {
+        let Some(found) = analysis.pitch.get(frame).filter(|_| *hz > 0.0) else {
+            continue;
+        };
+        all += 1.0;
+        if found.hz > 0.0 {
+            let off = 12.0 * (f64::from(found.hz) / hz).log2();
+            right += f64::from(u8::from(off.abs() < 0.5));
+            chroma += f64::from(u8::from((off - 12.0 * (off / 12.0).round()).abs() < 0.5));
+        }
+    }
+    (right / all, chroma / all)
+}
+
+#[test]
+fn the_shipped_vocals_are_heard_as_they_were_sung() {
+    for (name, metre, bpm, home) in [
+        ("twinkle", Metre::FourFour, 104.0, key(0, Mode::Major)),
+        ("amazing-grace", Metre::ThreeFour, 84.0, key(7, Mode::Major)),
+    ] {
+        let (analysis, truth) = shipped(name);
+        let (right, chroma) = pitch_accuracy(&analysis, &truth);
+        assert!(right >= 0.93, "{name}: raw pitch accuracy {right}");
+        assert!(
+            chroma - right <= 0.02,
+            "{name}: octave gap {}",
+            chroma - right
+        );
+        let notes: Vec<(f64, f64, u8)> = truth["notes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|note| {
+                let number = |at: usize| note[at].as_f64().unwrap();
+                (number(0), number(1), number(2) as u8)
+            })
+            .collect();
+        let f = note_f(&notes, &analysis.notes);
+        assert!(f >= 0.85, "{name}: note F {f}");
+        assert_eq!(analysis.metre, metre, "{name}");
+        assert_eq!(analysis.key, home, "{name}");
+        assert!(
+            (analysis.tempo_bpm / bpm - 1.0).abs() < 0.04,
+            "{name}: {}",
+            analysis.tempo_bpm
+        );
+        let (beats, downbeats) = (times(&truth["beats"]), times(&truth["downbeats"]));
+        let (from, to) = (beats[0], beats[beats.len() - 1]);
+        let f = f_measure(&beats, &beat_times(&analysis, false, from, to), 0.07);
+        assert!(f >= 0.9, "{name}: beat F {f}");
+        let f = f_measure(&downbeats, &beat_times(&analysis, true, from, to), 0.07);
+        assert!(f >= 0.9, "{name}: downbeat F {f}");
+        assert!(
+            analysis
+                .loudness_lufs
+                .is_some_and(|lufs| (-40.0..-5.0).contains(&lufs))
+        );
+    }
+}
+
+/// Listens to a tune sung in some manner and holds everything against the truth.
+#[track_caller]
+fn check(tune: &[(u8, f64)], manner: Manner, metre: Metre, home: Key, first_downbeat: f64) {
+    let sung = sing(tune, manner);
+    let analysis = heard(&sung.audio);
+    let f = note_f(&sung.notes, &analysis.notes);
+    assert!(f >= 0.9, "note F {f}");
+    assert_eq!(analysis.metre, metre);
+    assert_eq!(analysis.key, home);
+    let (beat, bar) = match metre {
+        Metre::TwoFour => (1.0, 2.0),
+        Metre::ThreeFour => (1.0, 3.0),
+        Metre::FourFour => (1.0, 4.0),
+        Metre::SixEight => (1.5, 3.0),
+    };
+    assert!(
+        (analysis.tempo_bpm * beat / manner.bpm - 1.0).abs() < 0.05,
+        "{}",
+        analysis.tempo_bpm
+    );
+    let to = sung.notes[sung.notes.len() - 1].0;
+    let beats = sung.times(first_downbeat % beat, beat);
+    let f = f_measure(&beats, &beat_times(&analysis, false, beats[0], to), 0.07);
+    assert!(f >= 0.9, "beat F {f}");
+    let downbeats = sung.times(first_downbeat, bar);
+    let f = f_measure(&downbeats, &beat_times(&analysis, true, beats[0], to), 0.07);
+    assert!(f >= 0.9, "downbeat F {f}");
+}
+
+#[test]
+fn long_notes_on_the_third_beat_do_not_turn_the_bar_round() {
+    check(
+        &twinkle(),
+        Manner::default(),
+        Metre::FourFour,
+        key(0, Mode::Major),
+        0.0,
+    );
+}
+
+#[test]
+fn a_waltz_with_a_pickup_keeps_its_bar_lines() {
+    check(
+        &clementine(),
+        Manner {
+            bpm: 120.0,
+            ..Manner::default()
+        },
+        Metre::ThreeFour,
+        key(5, Mode::Major),
+        1.0,
+    );
+}
+
+#[test]
+fn six_eight_is_not_three_four() {
+    check(
+        &row(),
+        Manner {
+            bpm: 126.0,
+            ..Manner::default()
+        },
+        Metre::SixEight,
+        key(0, Mode::Major),
+        0.0,
+    );
+}
+
+#[test]
+fn the_grid_breathes_with_the_singer() {
+    let manner = Manner {
+        rubato: 0.05,
+        bpm: 92.0,
+        ..Manner::default()
+    };
+    check(
+        &twinkle(),
+        manner,
+        Metre::FourFour,
+        key(0, Mode::Major),
+        0.0,
+    );
+}
+
+#[test]
+fn a_singer_off_the_tuning_fork_sings_the_same_notes() {
+    for cents in [-38.0, 30.0] {
+        let manner = Manner {
+            tuning_cents: cents,
+            ..Manner::default()
+        };
+        check(
+            &twinkle(),
+            manner,
+            Metre::FourFour,
+            key(0, Mode::Major),
+            0.0,
+        );
+        let found = heard(&sing(&twinkle(), manner).audio).tuning_cents;
+        assert!(
+            (f64::from(found) - cents).abs() < 8.0,
+            "{found} for {cents}"
+        );
+    }
+}
+
+#[test]
+fn wide_vibrato_and_long_slides_make_no_notes() {
+    let manner = Manner {
+        vibrato_cents: 70.0,
+        slide_s: 0.11,
+        ..Manner::default()
+    };
+    check(
+        &twinkle(),
+        manner,
+        Metre::FourFour,
+        key(0, Mode::Major),
+        0.0,
+    );
+}
+
+#[test]
+fn silence_before_the_song_is_covered_by_beats_and_an_intro() {
+    let manner = Manner {
+        lead_s: 9.0,
+        ..Manner::default()
+    };
+    check(
+        &twinkle(),
+        manner,
+        Metre::FourFour,
+        key(0, Mode::Major),
+        0.0,
+    );
+    let analysis = heard(&sing(&twinkle(), manner).audio);
+    let first = analysis.sections[0];
+    assert_eq!(first.kind, backline_band::analysis::SectionKind::Intro);
+    assert!((first.span.end_s - 9.0).abs() < 0.1, "{first:?}");
+    assert!((analysis.phrases[0].start_s - 9.0).abs() < 0.1);
+}
+
+#[test]
+fn every_rate_and_a_clipped_recording_give_the_same_song() {
+    let tune: Tune = twinkle()[..21].to_vec();
+    for (rate_hz, drive) in [(8_000, 1.0), (22_050, 1.0), (48_000, 6.0), (192_000, 1.0)] {
+        let manner = Manner {
+            rate_hz,
+            drive,
+            ..Manner::default()
+        };
+        let sung = sing(&tune, manner);
+        let f = note_f(&sung.notes, &heard(&sung.audio).notes);
+        assert!(f >= 0.9, "{rate_hz} Hz, drive {drive}: note F {f}");
+    }
+}
+
+#[test]
+fn high_and_low_voices_keep_their_octave() {
+    for up in [-19i16, 14] {
+        let tune: Tune = twinkle()
+            .iter()
+            .map(|(midi, length)| ((i16::from(*midi) + up) as u8, *length))
+            .collect();
+        let sung = sing(&tune, Manner::default());
+        let f = note_f(&sung.notes, &heard(&sung.audio).notes);
+        assert!(f >= 0.9, "{up} semitones: note F {f}");
+    }
+}
+
+#[test]
+fn tags_settle_what_the_voice_leaves_open() {
+    // Even crotchets on one chord: nothing in them speaks for any metre.
+    let tune: Tune = [60, 64, 67, 64]
+        .iter()
+        .map(|midi| (*midi, 1.0))
+        .cycle()
+        .take(48)
+        .collect();
+    let sung = sing(&tune, Manner::default());
+    for metre in [Metre::ThreeFour, Metre::FourFour, Metre::TwoFour] {
+        let hints = Hints {
+            metre: Some(metre),
+            ..Hints::default()
+        };
+        let analysis = listen(&sung.audio, &hints);
+        check_invariants(&analysis);
+        assert_eq!(analysis.metre, metre);
+    }
+    for bpm in [100.0, 50.0 * 4.0 / 2.0 * 1.9] {
+        let hints = Hints {
+            tempo_bpm: Some(bpm),
+            ..Hints::default()
+        };
+        let found = listen(&sung.audio, &hints).tempo_bpm;
+        let ratio = found / 100.0;
+        assert!(
+            [0.5, 1.0, 2.0]
+                .iter()
+                .any(|octave| (ratio / octave - 1.0).abs() < 0.04),
+            "{found}"
+        );
+    }
+    let silence = Audio {
+        rate_hz: 16_000,
+        channels: vec![vec![0.0; 32_000]],
+    };
+    let hints = Hints {
+        metre: Some(Metre::ThreeFour),
+        tempo_bpm: Some(140.0),
+    };
+    let analysis = listen(&silence, &hints);
+    assert_eq!(
+        (analysis.metre, analysis.tempo_bpm),
+        (Metre::ThreeFour, 140.0)
+    );
+}
+
+#[test]
+fn the_same_recording_gives_the_same_analysis() {
+    let sung = sing(&clementine(), Manner::default());
+    assert_eq!(heard(&sung.audio), heard(&sung.audio));
+}

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Measures what the band hears, a row a stage, beside the bars and (on request) peers. See README.md."""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import warnings
+
+import mir_eval
+import numpy as np
+
+import peers as peer_tools
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aiff"}
+METRES = {"TwoFour": [2, 4], "ThreeFour": [3, 4], "FourFour": [4, 4], "SixEight": [6, 8]}
+
+# Row: title, bar that must be reached, aim, whether less is better.
+ROWS = {
+    "rpa": ("f0 raw pitch accuracy", 0.93, 0.955, False),
+    "gap": ("f0 octave gap", 0.02, 0.005, True),
+    "note": ("note F1, 100 ms", 0.82, 0.88, False),
+    "tempo": ("tempo within 4 %", 0.75, 0.85, False),
+    "octave": ("tempo with octaves", 0.92, 1.0, False),
+    "beat": ("beat F", 0.80, 0.88, False),
+    "down": ("downbeat F", 0.55, 0.70, False),
+    "metre": ("metre", 0.85, 0.95, False),
+    "key": ("key exact", 0.85, 0.93, False),
+    "signature": ("key signature", 0.93, 0.97, False),
+    "chord": ("chords, major or minor", 0.42, 0.46, False),
+    "seconds": ("seconds for 3 minutes", 0.5, 0.3, True),
+}
+
+
+def build():
+    """Builds the listening program and returns its path."""
+    subprocess.run(
+        ["cargo", "build", "--release", "--locked", "-q", "-p", "backline-band", "--example", "analyse_json"],
+        cwd=ROOT,
+        check=True,
+    )
+    meta = subprocess.run(
+        ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return pathlib.Path(json.loads(meta.stdout)["target_directory"]) / "release" / "examples" / "analyse_json"
+
+
+def analyse(program, files):
+    """What the band finds, by file."""
+    run = subprocess.run([str(program), *map(str, files)], capture_output=True, text=True)
+    if run.stderr:
+        sys.stderr.write(run.stderr)
+    return {line["file"]: line for line in map(json.loads, run.stdout.splitlines())}
+
+
+def found_by_band(line):
+    """The band's answer in the shape that all answers have."""
+    analysis = line["analysis"]
+    beats = [beat["time_s"] for beat in analysis["beats"]]
+    return {
+        "f0": np.array([frame["hz"] for frame in analysis["pitch"]]),
+        "f0_hop_s": 0.010,
+        "notes": [[note["onset_s"], note["offset_s"], note["midi"]] for note in analysis["notes"]],
+        "bpm": analysis["tempo_bpm"],
+        "beats": beats,
+        "downbeats": [beat["time_s"] for beat in analysis["beats"] if beat["position"] == 0],
+        "metre": METRES[analysis["metre"]],
+        "key": (analysis["key"]["tonic"], analysis["key"]["mode"].lower()),
+        "chords": [
+            [chord["span"]["start_s"], chord["span"]["end_s"], chord["chord"]["root"], chord["chord"]["quality"]]
+            for chord in line.get("chords", [])
+        ],
+        "seconds": line["seconds"] / max(analysis["duration_s"], 1e-9) * 180,
+    }
+
+
+def measure(found, truth):
+    """Every row that both the answer and the truth have something for."""
+    row = {}
+    if "f0" in truth and found.get("f0") is not None:
+        hz = np.array(truth["f0"]["hz"], float)
+        hop_s = truth["f0"].get("hop_used_s", truth["f0"].get("hop_s", 0.01))
+        melody = mir_eval.melody.evaluate(
+            np.arange(len(hz)) * hop_s, hz, np.arange(len(found["f0"])) * found["f0_hop_s"], found["f0"]
+        )
+        row["rpa"] = melody["Raw Pitch Accuracy"]
+        row["gap"] = melody["Raw Chroma Accuracy"] - melody["Raw Pitch Accuracy"]
+    if "notes" in truth and found.get("notes") is not None:
+        row["note"] = note_f(truth["notes"], found["notes"])
+    if "beats" in truth and found.get("beats") is not None:
+        row.update(beat_rows(found, truth))
+    if "time_signature" in truth and found.get("metre"):
+        row["metre"] = float(found["metre"] == truth["time_signature"])
+    if "key_tonic_pc" in truth and found.get("key"):
+        key = (truth["key_tonic_pc"], truth["mode"])
+        row["key"] = float(found["key"] == key)
+        row["signature"] = float(signature(found["key"]) == signature(key))
+    row.update(chord_rows(found, truth))
+    if "seconds" in found:
+        row["seconds"] = found["seconds"]
+    return row
+
+
+def note_f(truth, found):
+    if not found:
+        return 0.0
+    spans = lambda notes: np.array([[note[0], note[1]] for note in notes], float)
+    pitches = lambda notes: 440.0 * 2 ** ((np.array([note[2] for note in notes], float) - 69) / 12)
+    return mir_eval.transcription.precision_recall_f1_overlap(
+        spans(truth), pitches(truth), spans(found), pitches(found), onset_tolerance=0.1, offset_ratio=None
+    )[2]
+
+
+def beat_rows(found, truth):
+    beats = np.array(truth["beats"], float)
+    bpm = 60 / np.median(np.diff(beats))
+    ratio = found["bpm"] / bpm
+    inside = lambda times: np.array([t for t in times if beats[0] - 0.1 <= t <= beats[-1] + 0.1])
+    row = {
+        "tempo": float(abs(ratio - 1) < 0.04),
+        "octave": float(any(abs(ratio / k - 1) < 0.04 for k in (1, 2, 1 / 2, 3, 1 / 3))),
+        "beat": mir_eval.beat.f_measure(beats, inside(found["beats"])),
+    }
+    if "downbeats" in truth and found.get("downbeats") is not None:
+        row["down"] = mir_eval.beat.f_measure(np.array(truth["downbeats"], float), inside(found["downbeats"]))
+    return row
+
+
+def signature(key):
+    tonic, mode = key
+    return (tonic + 3) % 12 if mode == "minor" else tonic
+
+
+def triad(quality):
+    """'major', 'minor' or None for what is neither, from the project's names and the lead sheets'."""
+    name = quality.lower()
+    if any(word in name for word in ("dim", "aug", "sus", "power", "half", "pedal", "none")):
+        return None
+    return "minor" if name.startswith("min") else "major"
+
+
+def chord_rows(found, truth):
+    """Harmony's rows."""
+    if "chords" not in truth or not found.get("chords"):
+        return {}
+    agreed = told = 0.0
+    for start, end, root, quality in truth["chords"]:
+        if triad(quality) is None:
+            continue
+        told += end - start
+        for begin, finish, other, kind in found["chords"]:
+            both = min(end, finish) - max(start, begin)
+            if both > 0 and other == root and triad(kind) == triad(quality):
+                agreed += both
+    return {"chord": agreed / told} if told else {}
+
+
+def fits(found):
+    """How well an answer fits itself, where nobody knows the truth."""
+    hz, notes = found["f0"], found["notes"]
+    near = []
+    for onset, end, midi in notes:
+        frames = hz[int(onset * 100) + 3 : int(end * 100)]
+        frames = frames[frames > 0]
+        near += list(np.abs(69 + 12 * np.log2(frames / 440) - midi) < 0.6)
+    tonic = signature(found["key"])
+    in_key = [(note[2] - tonic) % 12 in (0, 2, 4, 5, 7, 9, 11) for note in notes]
+    beats = np.array(found["beats"])
+    parts = np.arange(0, 1, 1 / 6 if found["metre"] == [6, 8] else 1 / 4)
+    grid = np.sort(np.concatenate([beats[:-1] + np.diff(beats) * part for part in parts]))
+    onsets = np.array([note[0] for note in notes])
+    nearest = lambda times, to: np.min(np.abs(times[:, None] - to[None, :]), axis=1)
+    off = float("nan")
+    struck = float("nan")
+    if len(onsets):
+        # By chance a start lies a quarter of a step away.
+        off = float(np.mean(nearest(onsets, grid)) / (np.median(np.diff(grid)) / 4))
+        sung = beats[(beats >= onsets[0] - 0.1) & (beats <= onsets[-1] + 0.1)]
+        struck = float(np.mean(nearest(sung, onsets) < 0.07)) if len(sung) else float("nan")
+    mean = lambda values: float(np.mean(values)) if len(values) else float("nan")
+    return {"frames near their note": mean(near), "notes in key": mean(in_key), "starts off the grid": off, "beats struck": struck}
+
+
+def collect(dirs):
+    """Files and where their truth may be."""
+    if not dirs:
+        truths = ROOT / "crates" / "band" / "tests" / "truth"
+        return [(file, truths / f"{file.stem}.json") for file in sorted((ROOT / "workflows" / "vocals").glob("*.flac"))]
+    files = [file for one in dirs for file in sorted(pathlib.Path(one).rglob("*")) if file.suffix.lower() in SOUNDS]
+    return [(file, file.with_suffix(".json")) for file in files]
+
+
+def table(titles, columns):
+    """Rows by columns of mean values."""
+    width = max(len(row[0]) for row in ROWS.values())
+    print(f"{'':{width}}  {'must':>6} {'aim':>6}  " + " ".join(f"{title:>9}" for title in titles))
+    for name, (title, must, aim, less) in ROWS.items():
+        cells = []
+        for rows in columns:
+            values = [row[name] for row in rows if name in row]
+            mean = float(np.mean(values)) if values else None
+            good = mean is not None and (mean <= must if less else mean >= must)
+            cells.append(f"{'–':>9}" if mean is None else f"{mean:8.3f}{' ' if good else '!'}")
+        print(f"{title:{width}}  {'≤' if less else '≥'}{must:5.2f} {aim:6.3f}  " + " ".join(cells))
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--dir", action="append", help="a folder of recordings, with truth beside them or without (repeatable)")
+    options.add_argument("--program", help="the built analyse_json; built when not given")
+    options.add_argument("--peers", action="store_true", help="run librosa (and madmom where it is installed) on the same files")
+    options.add_argument("--each", action="store_true", help="a line a file too")
+    options.add_argument("--json", help="write every figure to this file")
+    chosen = options.parse_args()
+    warnings.filterwarnings("ignore")
+    files = collect(chosen.dir)
+    if not files:
+        sys.exit("no recordings were found")
+    answers = analyse(chosen.program or build(), [file for file, _ in files])
+    names = ["band"] + (peer_tools.available() if chosen.peers else [])
+    results = {name: [] for name in names}
+    wild = []
+    for file, truth_file in files:
+        line = answers.get(str(file))
+        if line is None:
+            continue
+        found = found_by_band(line)
+        if not truth_file.exists():
+            wild.append((file, line["analysis"], fits(found)))
+            continue
+        truth = json.loads(truth_file.read_text())
+        for name in names:
+            answer = found if name == "band" else peer_tools.run(name, file)
+            row = measure(answer, truth)
+            results[name].append(row)
+            if chosen.each:
+                print(f"{file.name:32} {name:8} " + " ".join(f"{key} {value:.2f}" for key, value in row.items()))
+    if results["band"]:
+        print(f"\n{len(results['band'])} recordings with truth")
+        table(names, [results[name] for name in names])
+    for file, analysis, fit in wild:
+        key, metre = analysis["key"], METRES[analysis["metre"]]
+        print(f"\n{file}")
+        print(
+            f"  {analysis['tempo_bpm']:.1f} bpm in {metre[0]}/{metre[1]}, tonic {key['tonic']} {key['mode'].lower()},"
+            f" {len(analysis['notes'])} notes, {len(analysis['phrases'])} phrases, tuning {analysis['tuning_cents']:+.0f} cents"
+        )
+        print("  fit: " + ", ".join(f"{name} {value:.2f}" for name, value in fit.items()))
+        print("  sure: " + ", ".join(f"{name} {value:.2f}" for name, value in analysis["confidence"].items()))
+        for remark in analysis["remarks"]:
+            print(f"  {remark}")
+    if chosen.json:
+        pathlib.Path(chosen.json).write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
