@@ -17,6 +17,7 @@ mod disk;
 mod interrupt;
 mod kill;
 mod misbehave;
+mod mistakes;
 mod names;
 mod never_panics;
 mod secrets;

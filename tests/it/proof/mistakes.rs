@@ -1,0 +1,107 @@
+//! What users do by mistake, and what it costs them: nothing.
+
+use std::process::{Child, Stdio};
+
+use super::fault::once;
+use super::project::{MUTE_VENDOR, Project, STUDIO};
+use crate::lab::{Lab, StudioProcess, finish};
+
+fn studio(lab: &Lab) -> StudioProcess {
+    lab.studio(&["--instant", "--rate", "off"])
+}
+
+/// A project with one job in doubt: bought, and the program killed before it could hear of it.
+fn in_doubt<'a>(lab: &'a Lab, url: &str) -> Project<'a> {
+    let project = Project::new(lab, url, "doubt", 1, MUTE_VENDOR);
+    let killed = project.run_with(once("recv", "taskId", "kill_after"));
+    assert_eq!(killed.map(|ran| ran.code), Some(None));
+    assert_eq!(project.run().code, Some(8));
+    project
+}
+
+#[test]
+fn a_run_under_another_key_does_not_touch_what_is_in_flight() {
+    let lab = Lab::new();
+    // Any key is let in, as if both were good.
+    let mut command = lab.backline(&["studio", "--instant", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(lab.path("studio"));
+    let studio = crate::lab::Running::start(command);
+    let project = in_doubt(&lab, &studio.out_line());
+    let mut command = project.command(&["run", "songs.yaml"]);
+    command.env("LAB_KEY", "the-key-of-somebody-else");
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("under another account"), "{}", ran.err);
+    assert_eq!(project.bill().len(), 1);
+    project.resolve_doubts();
+    assert_eq!(project.run().code, Some(0));
+    project.assert_bought_once_and_kept("own key");
+}
+
+#[test]
+fn a_second_run_on_the_same_ledger_is_refused() {
+    let lab = Lab::new();
+    lab.write(
+        "late.yaml",
+        "version: 1\nrules: [{do: [{answer_late_ms: 600000}]}]\n",
+    );
+    let plan = lab.path("late.yaml");
+    let plan = plan.to_str().unwrap();
+    let studio = lab.studio(&["--instant", "--misbehave", plan]);
+    let project = Project::new(&lab, &studio.url, "twice", 1, STUDIO);
+    let mut command = project.command(&["run", "songs.yaml"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let first = Ended(command.spawn().unwrap());
+    while project.bill().is_empty() {
+        std::thread::yield_now();
+    }
+    let ran = project.run();
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    assert!(
+        ran.err.contains("in use by another backline process"),
+        "{}",
+        ran.err
+    );
+    drop(first);
+    assert_eq!(project.bill().len(), 1);
+}
+
+/// A child that is ended with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_task_that_is_nobodys_is_not_taken_for_a_purchase() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = in_doubt(&lab, &studio.url);
+    let status = project.status();
+    let key = status["jobs"][0]["key"].as_str().unwrap();
+    let task = "0123456789abcdef0123456789abcdef";
+    let ran = finish(project.command(&["resolve", key, "songs.yaml", "--task", task]));
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("knows no task"), "{}", ran.err);
+    assert_eq!(project.run().code, Some(8));
+    assert_eq!(project.bill().len(), 1);
+}
+
+#[test]
+fn a_deleted_track_a_renamed_stem_and_a_moved_preset_buy_nothing() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "moved", 2, STUDIO);
+    assert_eq!(project.run().code, Some(0));
+    std::fs::remove_file(project.path("out/voice/p1-1.mp3")).unwrap();
+    std::fs::rename(project.path("voice.wav"), project.path("singer.wav")).unwrap();
+    project.edit("file: voice.wav", "file: singer.wav");
+    project.edit("  p1: {", "  p0: {");
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    project.assert_bought_once_and_kept("moved");
+}
