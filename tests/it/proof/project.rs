@@ -274,7 +274,8 @@ impl<'a> Project<'a> {
             let title = job["settings"]["title"].as_str().unwrap();
             let key = job["key"].as_str().unwrap();
             let mut args = vec!["resolve", key, "songs.yaml"];
-            match bill.iter().find(|entry| entry.title == title) {
+            let paid = |entry: &&BillEntry| entry.title == title && !entry.refunded;
+            match bill.iter().find(paid) {
                 Some(entry) => args.extend(["--task", &entry.task_id]),
                 None => args.push("--never-bought"),
             }
