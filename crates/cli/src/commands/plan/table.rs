@@ -14,7 +14,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use backline_engine::hold::{Held, Holding, Sign};
 use backline_engine::plan::{Plan, PlannedJob};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Row, Table};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
+};
 
 /// Most jobs that are shown one by one. Past it nobody reads on; `--format json` has them all.
 const MAX_SHOWN: usize = 1_000;
@@ -76,6 +78,12 @@ pub(crate) fn write(
     }
     table.set_header(header(&columns));
     table.add_rows(shown().map(|(job, held)| row(plan, job, held, &columns)));
+    // A sign or a key that is broken can't be read or copied; the rest gives way.
+    for at in [0, 1] {
+        if let Some(column) = table.column_mut(at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }
