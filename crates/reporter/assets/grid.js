@@ -1,0 +1,167 @@
+// ---- The grid: a row a stem, a column a preset, filled when it comes into sight.
+
+const grid = {
+  rows: new Map(),
+  /** The variant that Tab reaches, when none is chosen. */
+  entry: null,
+
+  /** Lays the whole grid out anew. */
+  show() {
+    const { stems, presets, all } = arranged;
+    this.rows.clear();
+    this.sight.disconnect();
+    $("nothing").hidden = stems.length > 0;
+    if (!stems.length) return $("grid").replaceChildren();
+    const head = el("tr", { role: "row" },
+      el("th", { scope: "col", role: "columnheader", class: "corner" }, counted(stems.length, "stem")),
+      ...presets.map((preset) => el("th", { scope: "col", role: "columnheader" }, data.presets[preset])));
+    const body = el("tbody", { role: "rowgroup" });
+    for (const stem of stems) {
+      const row = el("tr", { role: "row", data: { stem } });
+      row.style.height = `${this.height(stem)}px`;
+      row.append(this.rowHead(stem));
+      this.rows.set(stem, row);
+      body.append(row);
+    }
+    const table = el("table", { role: "table", "aria-label": "Stems by presets" },
+      el("thead", { role: "rowgroup" }, head), body);
+    table.style.minWidth = `${9.5 + 11.5 * presets.length}rem`;
+    $("grid").replaceChildren(table);
+    this.entry = all[0] ?? null;
+    for (const row of this.rows.values()) this.sight.observe(row);
+  },
+
+  /** About how high a row will be, in pixels. */
+  height(stem) {
+    const cellHeight = (entries) =>
+      entries.reduce((sum, entry) => sum + (entry.job.point ? 20 : 0) + (entry.why ? 34 : 0) + entry.variants.length * 36, 18);
+    const heights = arranged.presets.map((preset) => cellHeight(arranged.cell(stem, preset)));
+    return narrow.matches ? heights.reduce((sum, height) => sum + height + 26, 44) : Math.max(...heights);
+  },
+
+  rowHead(stem) {
+    const { name, vocal } = data.stems[stem];
+    const listen = vocal && button(
+      { class: "quiet", data: { vocal: stem }, tabindex: -1, "aria-label": `Play the vocal of ${name}` }, icon("play"), "vocal");
+    return el("th", { scope: "row", role: "rowheader" }, el("span", { class: "stem-name" }, name), listen);
+  },
+
+  fill(row) {
+    if (row.dataset.filled) return;
+    row.dataset.filled = "yes";
+    const stem = Number(row.dataset.stem);
+    for (const preset of arranged.presets) {
+      const cell = el("td", { role: "cell", data: { preset: data.presets[preset] } });
+      const entries = arranged.cell(stem, preset);
+      if (!entries.length) cell.classList.add("bare");
+      let [place, point] = [0, ""];
+      for (const { job, variants: shown, why } of entries) {
+        if (job.point !== point) cell.append(el("p", { class: "point", title: job.point }, job.point));
+        point = job.point;
+        for (const variant of shown) {
+          place += 1;
+          const element = this.variant(variant, place);
+          // A little room tells takes apart.
+          element.classList.toggle("first", variant === shown[0]);
+          cell.append(element);
+        }
+        if (why) cell.append(untold(job, why));
+      }
+      row.append(cell);
+    }
+    row.style.height = "";
+    this.mark(transport.variant);
+  },
+
+  variant(variant, place) {
+    const { star, note } = marks.of(variant);
+    const { seconds, lufs, wave } = variant.files.track;
+    const facts = [variantName(variant), seconds && clock(seconds), lufs != null && `${lufs} LUFS`];
+    return el("div", { class: "variant", data: { id: variant.id, noted: note ? "yes" : "" } },
+      button({ class: "play", tabindex: variant === this.entry ? 0 : -1, "aria-label": facts.filter(Boolean).join(", "), title: variant.title },
+        el("span", { class: "place" }, String(place)), waveform(wave ?? ""), el("span", { class: "length" }, clock(seconds))),
+      button({ class: "star", tabindex: -1, "aria-pressed": String(!!star), "aria-label": "Star" }, icon("star")));
+  },
+
+  element: (variant) => variant && document.querySelector(`.variant[data-id="${variant.id}"]`),
+
+  /** Shows which variant is chosen and heard; the row is filled if need be. */
+  mark(variant) {
+    for (const was of document.querySelectorAll(".variant.chosen")) {
+      was.classList.remove("chosen");
+      redraw(was.querySelector("canvas"));
+      was.querySelector(".play").tabIndex = -1;
+      was.querySelector(".play").removeAttribute("aria-current");
+    }
+    const now = this.element(variant);
+    if (!now || blind.running) return;
+    now.classList.add("chosen");
+    now.querySelector(".play").tabIndex = 0;
+    now.querySelector(".play").setAttribute("aria-current", "true");
+  },
+
+  /** Brings a variant into sight. */
+  reveal(variant) {
+    const row = this.rows.get(variant.job.stem);
+    if (!row) return;
+    this.fill(row);
+    this.mark(variant);
+    this.element(variant)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  },
+
+  /** How far the chosen variant has been heard. */
+  moved() {
+    const canvas = this.element(transport.variant)?.querySelector("canvas");
+    if (canvas && !blind.running && transport.duration) draw(canvas, canvas.wave, transport.position / transport.duration);
+  },
+
+  remark(variant) {
+    const found = variant ? [this.element(variant)] : document.querySelectorAll(".variant");
+    for (const element of found) {
+      if (!element) continue;
+      const { star, note } = marks.of(variantById.get(element.dataset.id));
+      element.querySelector(".star").setAttribute("aria-pressed", String(!!star));
+      element.dataset.noted = note ? "yes" : "";
+    }
+  },
+};
+
+grid.sight = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    grid.sight.unobserve(target);
+    grid.fill(target);
+  }
+}, { rootMargin: "300px" });
+
+/** A job without all tracks, and why. */
+function untold(job, why) {
+  return el("details", { class: "untold", data: { sign: job.sign } },
+    el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), job.state,
+      el("span", { class: "why-short" }, why)),
+    el("p", {}, why),
+    job.task && el("p", { class: "soft" }, `task ${job.task}`));
+}
+
+const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
+$("grid").addEventListener("click", (event) => {
+  const pressed = event.target.closest("button");
+  if (!pressed) return;
+  if (pressed.dataset.vocal) {
+    const variant = arranged.ofStem(Number(pressed.dataset.vocal))[0]
+      ?? variants.find((it) => it.job.stem === Number(pressed.dataset.vocal));
+    if (variant) transport.choose(variant, { play: true, source: "vocal" });
+    return;
+  }
+  const variant = variantById.get(pressed.closest(".variant")?.dataset.id);
+  if (!variant) return;
+  if (pressed.classList.contains("star")) return marks.toggleStar(variant);
+  if (variant === transport.variant && transport.source !== "vocal") transport.toggle();
+  else transport.choose(variant, { play: true, source: transport.source === "vocal" ? "track" : transport.source });
+});
+
+listen("choice", () => grid.mark(transport.variant));
+listen("playing", () => grid.mark(transport.variant));
+listen("time", () => grid.moved());
+listen("marks", (variant) => grid.remark(variant));

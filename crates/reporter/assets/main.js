@@ -1,0 +1,128 @@
+// ---- Keys, colours, help, and the beginning.
+
+const narrow = matchMedia("(max-width: 700px)");
+const THEMES = [["", "Colours: system"], ["light", "Colours: light"], ["dark", "Colours: dark"]];
+
+const KEYS = [
+  ["Space", "play or pause", () => playOrPause()],
+  ["← →", `back or forward by ${STEP_S} seconds`, null],
+  ["↑ ↓", "previous or next variant of the stem, at the same moment", null],
+  ["1 – 9", "variant with this number in the cell", null],
+  ["n p", "next or previous variant of all", null],
+  ["v", "track, mix with the vocal, vocal", () => hearNext()],
+  ["s", "star", () => transport.variant && marks.toggleStar(transport.variant)],
+  ["e", "write a note", () => transport.variant && dock.note.focus()],
+  ["l", "loudness matched or as it is", () => transport.setMatched(!transport.matched)],
+  ["/", "filter", () => $("filter").focus()],
+  ["b", "blind test", () => blind.open()],
+  ["?", "this help", () => $("help").showModal()],
+  ["Esc", "leave a field or a dialog", null],
+];
+const MOVES = {
+  ArrowLeft: () => transport.seek(transport.position - STEP_S),
+  ArrowRight: () => transport.seek(transport.position + STEP_S),
+  ArrowUp: () => step(-1),
+  ArrowDown: () => step(1),
+  n: () => step(1, true),
+  p: () => step(-1, true),
+  " ": () => playOrPause(),
+};
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const { target } = event;
+  const writes = target.matches("input, select, textarea");
+  if (event.key === "Escape" && writes && !target.closest("dialog")) target.blur();
+  if (writes) return;
+  if (blind.running) {
+    if (event.key === " " && target.closest("button:not(.side)")) return;
+    if (blind.key(event)) event.preventDefault();
+    return;
+  }
+  if (document.querySelector("dialog[open]")) return;
+  // A focused control keeps its own keys.
+  if ((event.key === " " || event.key === "Enter") && target.closest("button, summary, a")) return;
+  const act = MOVES[event.key]
+    ?? (/^[1-9]$/.test(event.key) ? () => pick(Number(event.key)) : KEYS.find(([key]) => key === event.key)?.[2]);
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+// A click with a pointer leaves the keys to the page.
+addEventListener("click", (event) => {
+  if (event.detail > 0 && !event.target.closest("dialog")) event.target.closest("button")?.blur();
+});
+
+function buildHelp() {
+  $("help").append(
+    dialogHead("help-title", "Keys"),
+    el("dl", { class: "keys" }, ...KEYS.flatMap(([key, what]) => [
+      el("dt", {}, ...key.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, what)])),
+    el("p", { class: "soft" }, "Stars and notes stay in this browser until you export them. Sound files lie beside this page: move them together. ",
+      "Where a device lets no page set its volume, loudness is as it is."));
+}
+
+function buildTheme() {
+  const shown = () => document.documentElement.dataset.theme ?? "";
+  const show = () => {
+    const [theme, name] = THEMES.find(([it]) => it === shown());
+    $("theme").textContent = { "": "◐", light: "○", dark: "●" }[theme];
+    $("theme").setAttribute("aria-label", name);
+    $("theme").title = name;
+    redraw();
+  };
+  $("theme").addEventListener("click", () => {
+    const at = THEMES.findIndex(([theme]) => theme === shown());
+    const [theme] = THEMES[(at + 1) % THEMES.length];
+    if (theme) document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+    memory.set("theme", theme);
+    show();
+  });
+  show();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
+}
+
+/** Works out and shows the view. */
+function refresh() {
+  arranged = arrange();
+  grid.show();
+  grid.mark(transport.variant);
+}
+
+function buildView() {
+  let late;
+  $("filter").addEventListener("input", () => {
+    clearTimeout(late);
+    late = setTimeout(() => {
+      view.filter = $("filter").value;
+      refresh();
+      say(counted(arranged.all.length, "variant"));
+    }, 120);
+  });
+  for (const choice of ["show", "sort"]) {
+    $(choice).addEventListener("change", () => {
+      view[choice] = $(choice).value;
+      refresh();
+      say(counted(arranged.all.length, "variant"));
+    });
+  }
+}
+
+dock.build();
+buildExports();
+buildHelp();
+buildView();
+for (const dialog of ["help", "exports"]) $(`open-${dialog}`).addEventListener("click", () => $(dialog).showModal());
+$("open-blind").addEventListener("click", () => blind.open());
+refresh();
+buildTheme();
+let resized;
+addEventListener("resize", () => {
+  clearTimeout(resized);
+  resized = setTimeout(() => redraw(), 100);
+});
+tick();
+// Since the page was asked for, in milliseconds: when it could first be used.
+document.documentElement.dataset.ready = String(Math.round(performance.now()));

@@ -1,0 +1,47 @@
+// ---- Stars and notes, kept in the browser: by job and track, so that a later run's report has them too.
+
+const marks = {
+  name: `marks:${data.name}`,
+  all: {},
+  lasting: true,
+
+  load() {
+    try {
+      const read = JSON.parse(memory.get(this.name) ?? "{}");
+      this.all = read && typeof read === "object" && !Array.isArray(read) ? read : {};
+    } catch {
+      this.all = {};
+    }
+  },
+
+  of(variant) {
+    return this.all[variant.id] ?? {};
+  },
+
+  /** Changes some marks of a variant; one without marks is forgotten. */
+  set(variant, change) {
+    // Another tab may have marked something since.
+    if (this.lasting) this.load();
+    const mark = { ...this.of(variant), ...change };
+    if (!mark.star) delete mark.star;
+    if (!mark.note) delete mark.note;
+    if (Object.keys(mark).length) this.all[variant.id] = mark;
+    else delete this.all[variant.id];
+    this.lasting = memory.set(this.name, JSON.stringify(this.all));
+    if (!this.lasting) say("This browser keeps nothing of this page: export stars and notes before you close it.");
+    tell("marks", variant);
+  },
+
+  toggleStar(variant) {
+    const star = !this.of(variant).star;
+    this.set(variant, { star });
+    say(star ? "Starred" : "Star taken away");
+  },
+};
+
+marks.load();
+addEventListener("storage", (event) => {
+  if (event.key !== `backline:${marks.name}`) return;
+  marks.load();
+  tell("marks", null);
+});

@@ -1,0 +1,102 @@
+// ---- The run: stems × presets, their jobs and tracks, and which of them are shown in which order.
+
+const data = JSON.parse($("data").textContent);
+
+/** Every kept track, in plan order. A variant's id is the same in every report of its job. */
+const variants = [];
+const variantById = new Map();
+/** Jobs by stem and preset. */
+const cells = data.stems.map(() => data.presets.map(() => []));
+
+for (const job of data.jobs) {
+  cells[job.stem][job.preset].push(job);
+  job.point = (job.sweep ?? []).map(([name, value]) => `${name}=${value}`).join(", ");
+  job.variants = [];
+  for (const track of job.tracks) {
+    if (!track.file) continue;
+    const variant = {
+      id: `${job.key}:${track.index}`,
+      job,
+      index: track.index,
+      title: track.title,
+      files: { track: track.file, mix: track.mix, vocal: data.stems[job.stem].vocal },
+    };
+    job.variants.push(variant);
+    variants.push(variant);
+    variantById.set(variant.id, variant);
+  }
+}
+
+const stemOf = (job) => data.stems[job.stem].name;
+const presetOf = (job) => data.presets[job.preset];
+
+/** `chorus × lofi [model=V5] take 1`, as everywhere else in Backline. */
+const jobName = (job) =>
+  `${stemOf(job)} × ${presetOf(job)}${job.point ? ` [${job.point}]` : ""} take ${job.take}`;
+
+const variantName = (variant) => `${jobName(variant.job)}, track ${variant.index}`;
+
+/** What a search looks through; made once, when a job is first looked for. */
+function words(job) {
+  job.words ??= [
+    jobName(job), job.key, job.task, job.why, job.state,
+    ...job.settings.flat(), ...job.tracks.map((track) => track.title),
+  ].join("\n").toLowerCase();
+  return job.words;
+}
+
+const byName = new Intl.Collator(undefined, { numeric: true }).compare;
+
+const ORDERS = {
+  stars: (variant) => (marks.of(variant).star ? 1 : 0),
+  length: (variant) => variant.files.track.seconds ?? 0,
+  loudness: (variant) => variant.files.track.lufs ?? -100,
+};
+
+/** What is shown: `filter` text, `show` which kind, `sort` order. */
+const view = { filter: "", show: "all", sort: "plan" };
+
+/** Works the view out: rows and columns in order, each cell's jobs with the variants that fit, and all of these in reading order. */
+function arrange() {
+  const wanted = view.filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const hasWords = (job, variant) =>
+    wanted.every((word) => words(job).includes(word) || (variant && marks.of(variant).note?.toLowerCase().includes(word)));
+  const fits = (variant) => {
+    if (view.show === "starred" && !marks.of(variant).star) return false;
+    if (view.show === "noted" && !marks.of(variant).note) return false;
+    return hasWords(variant.job, variant);
+  };
+  const worth = ORDERS[view.sort];
+  const sorted = (list, of) => (worth ? [...list].sort((one, other) => of(other) - of(one)) : list);
+  const best = (job) => Math.max(-Infinity, ...job.variants.map(worth));
+
+  const shown = cells.map((row) =>
+    row.map((jobs) => {
+      const entries = [];
+      for (const job of sorted(jobs, best)) {
+        const kept = view.show === "none" ? [] : sorted(job.variants.filter(fits), worth);
+        const untold = view.show !== "tracks" && view.show !== "starred" && view.show !== "noted";
+        const why = untold && job.why && hasWords(job) ? job.why : null;
+        if (kept.length || why) entries.push({ job, variants: kept, why });
+      }
+      return entries;
+    }));
+  const stars = (entries) => entries.flatMap((entry) => entry.variants).filter((it) => marks.of(it).star).length;
+  const axis = (names, cellsOf) => {
+    const all = names.map((_, at) => at).filter((at) => cellsOf(at).some((cell) => cell.length));
+    if (view.sort === "name") all.sort((one, other) => byName(names[one], names[other]));
+    if (view.sort === "stars") {
+      const sums = new Map(all.map((at) => [at, cellsOf(at).reduce((sum, cell) => sum + stars(cell), 0)]));
+      all.sort((one, other) => sums.get(other) - sums.get(one));
+    }
+    return all;
+  };
+  const stems = axis(data.stems.map((stem) => stem.name), (at) => shown[at]);
+  const presets = axis(data.presets, (at) => shown.map((row) => row[at]));
+  const cell = (stem, preset) => shown[stem][preset];
+  const ofStem = (stem) => presets.flatMap((preset) => cell(stem, preset).flatMap((entry) => entry.variants));
+  return { stems, presets, cell, ofStem, all: stems.flatMap(ofStem) };
+}
+
+/** The view as it was last worked out. */
+let arranged;

@@ -131,7 +131,6 @@ fn remembered(at: &Path) -> Option<Sound> {
 
 fn measured(bytes: &[u8]) -> Option<Sound> {
     let audio = backline_audio::decode(bytes).ok()?;
-    let tenth = |value: f64| (value * 10.0).round() / 10.0;
     let duration_s = audio.frames() as f64 / f64::from(audio.rate_hz);
     Some(Sound {
         version: VERSION,
@@ -139,6 +138,11 @@ fn measured(bytes: &[u8]) -> Option<Sound> {
         duration_s: (duration_s * 100.0).round() / 100.0,
         outline: outline(&backline_audio::peaks(&audio, COLUMNS * STRETCHES)),
     })
+}
+
+/// To a tenth: what two measurements agree on, and more than ears do.
+pub(crate) fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 fn outline(peaks: &[(f32, f32)]) -> String {

@@ -11,7 +11,7 @@
 //! are [`COLUMNS_BEFORE_SWEEP`], one `sweep.NAME` for each setting of the sweep (in the order of the first job that has it), and
 //! [`COLUMNS_AFTER_SWEEP`]. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
 //! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
-//! seconds; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
+//! seconds, `lufs` and `true_peak_dbtp` the loudness that a hook measured; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
 //!
 //! A spreadsheet would run a text such as `=HYPERLINK(…)`, and these texts are written by others. So a text that begins with
 //! `=`, `+`, `-`, `@`, a tab, a line break or a full-width form of one of the four signs gets an apostrophe in front; so that this can be
@@ -29,7 +29,7 @@ use crate::text::{figure, rfc3339};
 pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];
 
 /// The columns right of the sweep's: the job's, then its track's.
-pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 22] = [
+pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 24] = [
     "take",
     "state",
     "task_id",
@@ -51,6 +51,8 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 22] = [
     "mix_sha256",
     "created",
     "expires",
+    "lufs",
+    "true_peak_dbtp",
     "problem",
 ];
 
@@ -118,7 +120,7 @@ fn job_cells(summary: &Summary, job: &JobSummary, sweep: &[&str]) -> Vec<String>
 }
 
 /// The columns from `track` on; all empty for a job without tracks.
-fn track_cells(track: Option<&TrackSummary>) -> [String; 15] {
+fn track_cells(track: Option<&TrackSummary>) -> [String; 17] {
     let Some(track) = track else {
         return Default::default();
     };
@@ -127,6 +129,7 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 15] {
     let of = |file: &Option<KeptFile>, cell: fn(&KeptFile) -> String| {
         file.as_ref().map(cell).unwrap_or_default()
     };
+    let loudness = track.loudness;
     [
         track.index.to_string(),
         text(&track.id),
@@ -142,6 +145,13 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 15] {
         of(&track.mix, |file| text(&file.sha256)),
         time(track.created_ms),
         time(track.expires_ms),
+        loudness
+            .and_then(|it| it.integrated_lufs)
+            .map(figure)
+            .unwrap_or_default(),
+        loudness
+            .map(|it| figure(it.true_peak_dbtp))
+            .unwrap_or_default(),
         optional(&track.problem),
     ]
 }

@@ -30,9 +30,10 @@
 use std::io;
 
 use backline_engine::event::{KeptFile, Outcome, RefusedCallbacks};
+use backline_engine::machine::TrackLoudness;
 use backline_engine::plan::Settings;
 use backline_engine::store::Recording;
-use backline_engine::summary::{JobSummary, RunFacts, Summary, Totals, TrackSummary};
+use backline_engine::summary::{HookFailure, JobSummary, RunFacts, Summary, Totals, TrackSummary};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -60,12 +61,15 @@ pub(crate) struct RunFile<'a> {
     balance_after: Option<f64>,
     credits: Option<f64>,
     callbacks_refused: RefusedCallbacks,
+    hooks_failed: u64,
+    hook_failures: &'a [HookFailure],
     backline: &'a str,
 }
 
 #[derive(Serialize)]
 struct JobFile<'a> {
     key: &'a str,
+    bought_as: Option<&'a str>,
     stem: &'a str,
     preset: &'a str,
     #[serde(serialize_with = "in_order")]
@@ -95,6 +99,9 @@ struct TrackFile<'a> {
     expires: Option<String>,
     file: Option<&'a KeptFile>,
     mix: Option<&'a KeptFile>,
+    loudness: Option<TrackLoudness>,
+    mix_loudness: Option<TrackLoudness>,
+    copies: &'a [String],
     problem: Option<&'a str>,
 }
 
@@ -136,6 +143,8 @@ impl<'a> From<&'a RunFacts> for RunFile<'a> {
             balance_after: run.balance_after,
             credits: run.credits,
             callbacks_refused: run.callbacks_refused,
+            hooks_failed: run.hooks_failed,
+            hook_failures: &run.hook_failures,
             backline: &run.backline,
         }
     }
@@ -145,6 +154,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
     fn from(job: &'a JobSummary) -> Self {
         Self {
             key: &job.key,
+            bought_as: job.bought_as.as_deref(),
             stem: &job.stem,
             preset: &job.preset,
             sweep: job
@@ -180,6 +190,9 @@ impl<'a> From<&'a TrackSummary> for TrackFile<'a> {
             expires: track.expires_ms.and_then(rfc3339),
             file: track.file.as_ref(),
             mix: track.mix.as_ref(),
+            loudness: track.loudness,
+            mix_loudness: track.mix_loudness,
+            copies: &track.copies,
             problem: track.problem.as_deref(),
         }
     }

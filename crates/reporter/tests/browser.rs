@@ -1,1 +1,277 @@
+//! The HTML report in a real browser: opened from the disk, played, switched, starred, filtered, exported, tested blind.
+//!
+//! Needs Chromium and its driver on the machine (Debian: `apt-get install chromium chromium-driver`); a machine without them fails these
+//! tests and says so. Run with `cargo nextest run -p backline-reporter --features browser-tests`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says where it failed"
+)]
+
+mod browser {
+    pub(crate) mod driver;
+    pub(crate) mod page;
+}
+
+use browser::driver::{Browser, in_browser};
+use browser::page::{write_large, write_small};
+
+/// What is heard: address, place and volume of each audio element that plays.
+const HEARD: &str =
+    "[...document.querySelectorAll('audio')].filter((it) => !it.paused && it.volume > 0)";
+
+/// Within this many seconds of where it should be, a switch is at the same moment.
+const SAME_MOMENT_S: f64 = 0.15;
+
+async fn small(check: impl AsyncFnOnce(&Browser)) {
+    let folder = tempfile::tempdir().unwrap();
+    let page = write_small(folder.path());
+    in_browser(async |browser| {
+        browser.open(&page).await;
+        check(browser).await;
+        let attacked = browser
+            .value("[window.owned === 1, document.images.length]")
+            .await;
+        assert_eq!(
+            attacked,
+            serde_json::json!([false, 0]),
+            "a vendor's words became part of the page"
+        );
+        let wrong = browser.complaints().await;
+        assert!(wrong.is_empty(), "the browser complains: {wrong:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_switch_goes_on_at_the_same_moment_and_loudness() {
+    small(async |browser| {
+        browser.click(".variant .play").await;
+        browser.until(&format!("{HEARD}.some((it) => it.currentTime > 1)")).await;
+        let first = browser.text(&format!("{HEARD}[0].src")).await;
+        // Where the second would be if it had gone on from the first.
+        browser.run("window.left = null; addEventListener('keydown', () => { const it = [...document.querySelectorAll('audio')].find((it) => !it.paused); left = [it.currentTime, performance.now()]; }, true)").await;
+        browser.keys("\u{e015}").await;
+        browser.until(&format!("{HEARD}.length === 1 && {HEARD}[0].src !== {first:?}")).await;
+        let drift = browser
+            .number(&format!("Math.abs({HEARD}[0].currentTime - (left[0] + (performance.now() - left[1]) / 1000))"))
+            .await;
+        println!("a switch is off by {drift:.3} s");
+        assert!(drift < SAME_MOMENT_S, "{drift} s");
+        let named = browser.text("document.querySelector('.variant.chosen .place').textContent").await;
+        assert_eq!(named, "2");
+
+        // Four levels were written, 3 to 14 dB apart: what is heard is matched to the quietest.
+        browser.keys("3").await;
+        browser.until("document.querySelector('.variant.chosen .place').textContent === '3'").await;
+        browser.until(&format!("{HEARD}.length === 1 && {HEARD}[0].volume < 0.7")).await;
+        browser.keys("l").await;
+        browser.until(&format!("{HEARD}[0].volume === 1")).await;
+
+        // The mix and the vocal are heard at the same place, too.
+        let before = browser.number(&format!("{HEARD}[0].currentTime")).await;
+        browser.keys("v").await;
+        browser.until(&format!("{HEARD}.length === 1 && {HEARD}[0].src.includes('mix')")).await;
+        browser.keys("v").await;
+        browser.until(&format!("{HEARD}.length === 1 && {HEARD}[0].src.includes('stems/chorus.flac')")).await;
+        assert!(browser.number(&format!("{HEARD}[0].currentTime")).await >= before);
+        browser.keys(" ").await;
+        browser.until(&format!("{HEARD}.length === 0")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stars_and_notes_last_and_leave_as_csv() {
+    small(async |browser| {
+        browser.keys("n").await;
+        browser
+            .until("document.querySelectorAll('.variant.chosen').length === 1")
+            .await;
+        browser.keys("s").await;
+        browser.keys("e").await;
+        browser.type_into(".note", "=good, \"warm\"\u{e007}").await;
+        browser.reload().await;
+        assert_eq!(
+            browser
+                .number("document.querySelectorAll('.variant .star[aria-pressed=true]').length")
+                .await,
+            1.0
+        );
+        assert_eq!(
+            browser
+                .number("document.querySelectorAll('.variant[data-noted=yes]').length")
+                .await,
+            1.0
+        );
+
+        browser.choose("#show", "starred").await;
+        browser
+            .until("document.querySelectorAll('.variant').length === 1")
+            .await;
+
+        browser.catch_downloads().await;
+        browser.click("#open-exports").await;
+        browser.click("#exports li:first-child button").await;
+        let (name, csv) = browser.caught().await;
+        assert_eq!(name, "songs-stars.csv");
+        let mut table = csv::Reader::from_reader(csv.as_bytes());
+        let head = table.headers().unwrap().clone();
+        assert_eq!(&head[0], "stem");
+        let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            rows[0].iter().take(7).collect::<Vec<_>>(),
+            [
+                "chorus",
+                "lofi",
+                "model=V4_5",
+                "1",
+                "1",
+                "1",
+                "'=good, \"warm\""
+            ]
+        );
+        assert_eq!(&rows[0][8], "chorus/lofi 1.wav");
+
+        browser.click("#open-exports").await;
+        browser.click("#exports li:nth-child(2) button").await;
+        let (name, yaml) = browser.caught().await;
+        assert_eq!(name, "songs-webmushra.yaml");
+        assert!(
+            yaml.contains("type: likert_multi_stimulus") && yaml.contains("chorus/lofi 1.wav"),
+            "{yaml}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_filter_and_the_order_say_what_is_shown_and_walked_through() {
+    small(async |browser| {
+        let count = async |selector: &str| browser.number(&format!("document.querySelectorAll('{selector}').length")).await;
+        browser.until("document.querySelectorAll('tbody tr').length === 3").await;
+        browser.type_into("#filter", "verse nova").await;
+        browser.until("document.querySelectorAll('tbody tr').length === 1").await;
+        browser.until("document.querySelectorAll('.variant').length > 0").await;
+        assert_eq!(count("thead th").await, 2.0);
+
+        browser.keys_into("#filter", "\u{e00c}").await;
+        browser.keys("n").await;
+        let chosen = browser.text("document.querySelector('.dock-title').textContent").await;
+        assert_eq!(chosen, "verse × bossa nova");
+
+        browser.run("document.querySelector('#filter').value = ''; document.querySelector('#filter').dispatchEvent(new Event('input'))").await;
+        browser.until("document.querySelectorAll('tbody tr').length === 3").await;
+        browser.choose("#show", "none").await;
+        browser.until("document.querySelectorAll('.untold').length > 0 && !document.querySelector('.variant')").await;
+        let told = browser.text("[...document.querySelectorAll('.untold')].map((it) => it.textContent).join('|')").await;
+        for why in ["failed", "413: The tags name an artist", "in doubt", "the connection was reset", "vetoed", "too loud for a bossa", "in progress", "not bought"] {
+            assert!(told.contains(why), "{why} in {told}");
+        }
+
+        browser.choose("#show", "all").await;
+        browser.choose("#sort", "name").await;
+        browser.until("document.querySelector('tbody th .stem-name').textContent.startsWith('bridge')").await;
+        let presets = browser.text("[...document.querySelectorAll('thead th')].slice(1).map((it) => it.textContent).join()").await;
+        assert_eq!(presets, "80s synth,bossa nova,chamber strings,lofi");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_blind_test_hides_names_and_tells_its_results() {
+    small(async |browser| {
+        browser.catch_downloads().await;
+        browser.keys("b").await;
+        browser.run("document.querySelector('#blind-number').value = 3; document.querySelector('#blind-seed').value = 7").await;
+        browser.click("#blind-begin").await;
+        for answer in ["1", "2", "3"] {
+            browser.until(&format!("{HEARD}.length === 1")).await;
+            // Before both were heard, no answer counts.
+            browser.keys(answer).await;
+            assert!(browser.is("document.querySelector('.answers button').disabled").await);
+            let shown = browser.text("document.querySelector('#blind').textContent").await;
+            assert!(!["lofi", "bossa", "strings", "synth"].iter().any(|name| shown.contains(name)), "{shown}");
+            browser.keys("b").await;
+            browser.until("document.querySelector('.side[data-side=b]').ariaPressed === 'true'").await;
+            browser.keys(answer).await;
+        }
+        browser.until("document.querySelector('.tally')").await;
+        browser.click("#blind-save").await;
+        let (name, csv) = browser.caught().await;
+        assert_eq!(name, "songs-blind.csv");
+        let mut table = csv::Reader::from_reader(csv.as_bytes());
+        let head = table.headers().unwrap().clone();
+        let column = |name: &str| head.iter().position(|it| it == name).unwrap();
+        let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+        let of = |name: &str| rows.iter().map(|row| row[column(name)].to_owned()).collect::<Vec<_>>();
+        assert_eq!(of("answer"), ["a", "same", "b"]);
+        assert_eq!(of("seed"), ["7", "7", "7"]);
+        assert_eq!(of("preferred_preset")[0], of("a_preset")[0]);
+        assert_eq!(of("preferred_preset")[1], "");
+        assert!(rows.iter().all(|row| row[column("a_variant")] != row[column("b_variant")]));
+        let mut stems = of("stem");
+        stems.sort();
+        assert_eq!(stems.len(), 3, "each stem came up once");
+        stems.dedup();
+        assert_eq!(stems.len(), 3, "each stem came up once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_colours_and_names_are_there_for_everyone() {
+    small(async |browser| {
+        // Everything that can be pressed has a name, and one variant is reached by Tab.
+        let nameless = browser
+            .number("[...document.querySelectorAll('button, input, select, [role=slider]')].filter((it) => !(it.ariaLabel || it.textContent.trim() || it.labels?.length)).length")
+            .await;
+        assert_eq!(nameless, 0.0);
+        assert_eq!(browser.number("document.querySelectorAll('.variant .play[tabindex=\"0\"]').length").await, 1.0);
+
+        let ground = async || browser.text("getComputedStyle(document.body).backgroundColor").await;
+        let system = ground().await;
+        browser.click("#theme").await;
+        let light = ground().await;
+        browser.click("#theme").await;
+        let dark = ground().await;
+        assert!(system == light && light != dark, "{system} {light} {dark}");
+        browser.reload().await;
+        assert_eq!(ground().await, dark);
+
+        browser.keys("?").await;
+        assert!(browser.is("document.querySelector('#help').open").await);
+        browser.keys_into("#help", "\u{e00c}").await;
+        browser.until("!document.querySelector('#help').open").await;
+
+        // On a phone nothing is wider than the screen.
+        browser.resize(390, 844).await;
+        let (wide, screen) = (browser.number("document.documentElement.scrollWidth").await, browser.number("innerWidth").await);
+        assert!(wide <= screen, "{wide} on {screen}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn thousands_of_tracks_open_and_sound_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = write_large(folder.path(), 30, 12, 2);
+    in_browser(async |browser| {
+        let mut ready_ms = Vec::new();
+        for _ in 0..5 {
+            browser.open(&page).await;
+            ready_ms.push(browser.number("Number(document.documentElement.dataset.ready)").await);
+        }
+        ready_ms.sort_by(f64::total_cmp);
+        assert_eq!(browser.number("JSON.parse(document.querySelector('#data').textContent).jobs.length").await, 720.0);
+        browser.run("document.querySelector('#grid').addEventListener('click', () => { window.pressed = performance.now(); const wait = () => [...document.querySelectorAll('audio')].some((it) => it.currentTime > 0) ? window.sounded = performance.now() - pressed : setTimeout(wait, 1); wait(); }, true)").await;
+        browser.click(".variant .play").await;
+        browser.until("window.sounded").await;
+        let sounded_ms = browser.number("window.sounded").await;
+        println!("1,440 tracks: usable after {ready_ms:?} ms, sounds {sounded_ms:.0} ms after a click, {} bytes", std::fs::metadata(&page).unwrap().len());
+        let usable_ms = ready_ms[2] + sounded_ms;
+        assert!(usable_ms < 1_000.0, "{usable_ms} ms");
+    })
+    .await;
+}

@@ -16,12 +16,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use backline_engine::event::KeptFile;
+use backline_engine::machine::TrackLoudness;
 use backline_engine::plan::Settings;
 use backline_engine::summary::{JobSummary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
-use crate::sound::{Sounds, Wanted};
+use crate::sound::{Sounds, Wanted, tenth};
 use crate::text::{clean, rfc3339};
 use crate::verdict::Verdict;
 use crate::write::Material;
@@ -138,7 +139,7 @@ impl PageData {
                 preset: presets.insert_full(&job.preset).0,
                 sweep: pairs(&job.sweep),
                 take: job.take,
-                state: job.state.word(),
+                state: Verdict::of(job, &summary.run).word(),
                 sign: Verdict::of(job, &summary.run).sign(),
                 why: Verdict::of(job, &summary.run).why(job),
                 settings: settings(&job.settings),
@@ -172,12 +173,17 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn track(&self, track: &TrackSummary) -> TrackData {
-        let kept = |file: &KeptFile| self.file(&file.path, Some(file.duration_s));
+        let kept = |file: &KeptFile, loudness: Option<TrackLoudness>| {
+            let recorded = loudness.and_then(|loudness| loudness.integrated_lufs);
+            let mut data = self.file(&file.path, Some(file.duration_s));
+            data.lufs = recorded.map(tenth).or(data.lufs);
+            data
+        };
         TrackData {
             index: track.index,
             title: clean(&track.title),
-            file: track.file.as_ref().map(kept),
-            mix: track.mix.as_ref().map(kept),
+            file: track.file.as_ref().map(|file| kept(file, track.loudness)),
+            mix: track.mix.as_ref().map(|mix| kept(mix, track.mix_loudness)),
             problem: track.problem.as_deref().map(clean),
             expires: track
                 .expires_ms

@@ -60,6 +60,7 @@ struct Page<'a> {
     provider: String,
     run: String,
     started: Option<String>,
+    started_short: Option<String>,
     counts: String,
     gains: String,
     policy: String,
@@ -81,6 +82,7 @@ pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>>
         manifest: clean(&run.manifest),
         provider: clean(&run.provider),
         run: clean(&run.id),
+        started_short: rfc3339(run.started_ms).map(|time| minute(&time)),
         started: rfc3339(run.started_ms),
         counts: crate::closing::counts(totals),
         gains: format!(
@@ -100,6 +102,14 @@ pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>>
         .render_template(PAGE, &page)
         .map(String::into_bytes)
         .map_err(io::Error::other)
+}
+
+/// `2026-01-05 12:00 UTC` for a time of RFC 3339 in UTC.
+fn minute(time: &str) -> String {
+    format!(
+        "{} UTC",
+        time.chars().take(16).collect::<String>().replace('T', " ")
+    )
 }
 
 /// Where a path lies whatever folder the process is in; itself where that can't be told.
@@ -172,7 +182,7 @@ mod tests {
             .replace(SCRIPT, "[script]")
             .replace(EARLY_SCRIPT, "[early script]")
             .replace(data_of(&page), "[data]")
-            .replace(&policy(), "[policy]");
+            .replace(&handlebars::html_escape(&policy()), "[policy]");
         insta::assert_snapshot!(shown);
     }
 

@@ -1,0 +1,139 @@
+//! Pages with real sound files, as a run would leave them.
+
+use std::f32::consts::TAU;
+use std::path::{Path, PathBuf};
+
+use backline_audio::{Audio, Encoding, encode};
+use backline_engine::event::KeptFile;
+use backline_engine::plan::ReportKind;
+use backline_engine::summary::{JobStatus, Summary};
+use backline_reporter::{Material, example, write_reports};
+
+/// What a hostile vendor calls a track.
+pub(crate) const HOSTILE: &str =
+    "</script><script>window.owned=1</script><img src=x onerror=window.owned=1>";
+
+const RATE_HZ: u32 = 22_050;
+
+/// Twelve seconds of a chord that comes and goes, at a level of its own.
+fn sound(number: usize) -> Vec<u8> {
+    let frames = RATE_HZ as usize * 12;
+    let level = 0.08 + 0.12 * (number % 4) as f32;
+    let root_hz = 110.0 * 1.122_f32.powi((number % 12) as i32);
+    let wave = (0..frames).map(|frame| {
+        let at_s = frame as f32 / RATE_HZ as f32;
+        let swell = (0.55 + 0.45 * (TAU * at_s * (0.2 + 0.06 * (number % 7) as f32)).sin())
+            * (1.0 - 0.6 * ((at_s * (1.5 + (number % 3) as f32 * 0.5)) % 1.0));
+        let chord: f32 = [1.0, 1.25, 1.5, 2.0]
+            .iter()
+            .map(|ratio| (TAU * at_s * root_hz * ratio).sin())
+            .sum();
+        level * swell * chord / 2.0
+    });
+    let audio = Audio {
+        rate_hz: RATE_HZ,
+        channels: vec![wave.collect()],
+    };
+    encode(&audio, Encoding::Wav16).unwrap()
+}
+
+fn keep(dir: &Path, path: &str, number: usize) -> KeptFile {
+    let bytes = sound(number);
+    let place = dir.join(path);
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(place, &bytes).unwrap();
+    KeptFile {
+        path: path.to_owned(),
+        sha256: String::new(),
+        length_bytes: bytes.len() as u64,
+        duration_s: 12.0,
+    }
+}
+
+fn write(dir: &Path, summary: &Summary) -> PathBuf {
+    let cache = dir.join(".backline/sound");
+    let material = Material {
+        summary,
+        records: &[],
+        project_dir: dir,
+        sound_cache: Some(&cache),
+    };
+    let mut written = write_reports(&material, &[ReportKind::Html], &dir.join("out"));
+    written.remove(0).unwrap()
+}
+
+/// Three stems by four presets: two takes of two tracks with mixes, sweep points in one preset, jobs that failed, are in doubt, were not
+/// bought, and a title that is an attack.
+pub(crate) fn write_small(dir: &Path) -> PathBuf {
+    let mut summary = example::summary();
+    let failed = summary.jobs[2].clone();
+    let model = summary.jobs[0].clone();
+    summary.jobs.clear();
+    let mut number = 0;
+    for stem in ["chorus", "verse", "bridge in a rather long name"] {
+        keep(dir, &format!("stems/{stem}.flac"), 3);
+        for preset in ["lofi", "bossa nova", "chamber strings", "80s synth"] {
+            let points: &[Option<&str>] = if preset == "lofi" {
+                &[Some("V4_5"), Some("V5")]
+            } else {
+                &[None]
+            };
+            for (point, take) in points.iter().flat_map(|point| [(point, 1), (point, 2)]) {
+                let mut job = model.clone();
+                job.key = format!("{:064x}", summary.jobs.len() + 1);
+                job.stem = stem.to_owned();
+                job.preset = preset.to_owned();
+                job.take = take;
+                job.sweep.clear();
+                if let Some(point) = point {
+                    job.sweep.insert("model".to_owned(), (*point).to_owned());
+                }
+                job.settings.tags = format!("{preset}, warm, slow, brushed drums, upright bass");
+                job.recording.as_mut().unwrap().file = Some(format!("stems/{stem}.flac"));
+                for track in &mut job.tracks {
+                    number += 1;
+                    let place = format!("out/{stem}/{preset} {number}");
+                    track.title = if number == 1 {
+                        HOSTILE.to_owned()
+                    } else {
+                        format!("{stem} ({preset})")
+                    };
+                    track.file = Some(keep(dir, &format!("{place}.wav"), number));
+                    track.mix = Some(keep(dir, &format!("{place} mix.wav"), number + 5));
+                }
+                summary.jobs.push(job);
+            }
+        }
+    }
+    for (at, state, error) in [
+        (
+            5,
+            JobStatus::Failed,
+            Some("The tags name an artist: please describe the style instead"),
+        ),
+        (7, JobStatus::InDoubt, Some("the connection was reset")),
+        (9, JobStatus::Planned, None),
+        (
+            11,
+            JobStatus::Vetoed,
+            Some("the chorus is too loud for a bossa"),
+        ),
+        (16, JobStatus::Running, None),
+    ] {
+        let job = &mut summary.jobs[at];
+        job.state = state;
+        job.tracks.clear();
+        job.error = error.map(str::to_owned);
+        job.error_code = (state == JobStatus::Failed).then_some(413);
+        job.task_id = failed.task_id.clone();
+    }
+    write(dir, &summary)
+}
+
+/// A run of thousands of tracks, all of them one of a few files.
+pub(crate) fn write_large(dir: &Path, stems: u32, presets: u32, takes: u32) -> PathBuf {
+    let files: Vec<KeptFile> = (0..24)
+        .map(|number| keep(dir, &format!("out/{number}.wav"), number))
+        .collect();
+    write(dir, &example::large(stems, presets, takes, &files))
+}
