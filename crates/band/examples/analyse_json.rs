@@ -4,13 +4,16 @@
 //! cargo run --release -p backline-band --example analyse_json -- FILE [FILE …]
 //! ```
 //!
-//! One line a file: `{"file": …, "seconds": …, "analysis": …}`, `seconds` being the time that listening took, decoding
+//! One line a file: `{"file": …, "seconds": …, "analysis": …, "chords": [ChordSpan]}`, `seconds` being the time that listening took, decoding
 //! aside. The evaluation under `tools/band_eval` reads this.
 
 use std::{process::ExitCode, time::Instant};
 
 use backline_audio::decode;
-use backline_band::{analysis::Hints, listen};
+use backline_band::{
+    analysis::{HarmonySettings, Hints, Vocabulary},
+    harmonise, listen,
+};
 
 #[expect(
     clippy::print_stdout,
@@ -34,9 +37,17 @@ fn main() -> ExitCode {
         let start = Instant::now();
         let analysis = listen(&audio, &Hints::default());
         let seconds = start.elapsed().as_secs_f64();
+        // Plain triads, as lead sheets have them, without chance.
+        let settings = HarmonySettings {
+            vocabulary: Vocabulary::Triads,
+            weirdness: 0.0,
+            style_weight: 0.5,
+            variety: 0.0,
+        };
+        let chords = harmonise(&analysis, &settings, 1);
         println!(
             "{}",
-            serde_json::json!({"file": file, "seconds": seconds, "analysis": analysis})
+            serde_json::json!({"file": file, "seconds": seconds, "analysis": analysis, "chords": chords})
         );
     }
     if failed {

@@ -30,10 +30,12 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
 /// What speaks about a hypothesis, in the order of [`WEIGHTS`]: timing, rhythm, chords, tempo, return, phrases, which of the four
 /// metres it is, and where in the bar the first note, the last
 /// and the first of each phrase stand.
-pub(super) const FEATURES: usize = 13;
+const FEATURES: usize = 13;
 
-/// How much each of them counts.
-pub(super) const WEIGHTS: [f32; FEATURES] = [
+/// How much each of them counts: set on 500 excerpts of lead sheets with the mistakes of a singer and of hearing put in
+/// (jitter, rubato, notes missed, split and misread), by hand and by search for the best mean of right tempo, beats, downbeats
+/// and metre. Rhythm and timing count for less than their likelihoods say, because neighbouring notes are not independent.
+const WEIGHTS: [f32; FEATURES] = [
     0.24, 0.14, -0.5, 2.6, -0.85, 0.7, 3.4, -1.8, -1.4, 0.8, 0.65, 0.25, 0.15,
 ];
 
@@ -60,18 +62,16 @@ pub(super) struct Heard {
 
 /// One way to hear the notes.
 #[derive(Debug, Clone)]
-pub(super) struct Hypothesis {
+struct Hypothesis {
     /// Which metre and which walk.
-    pub(super) metre: usize,
-    pub(super) walk: usize,
+    metre: usize,
+    walk: usize,
     /// Ticks from the walk's bar lines back to the hypothesis's.
-    pub(super) shift: i64,
+    shift: i64,
     /// Length of a beat in seconds.
-    pub(super) beat_s: f64,
-    /// What speaks about it.
-    pub(super) features: [f32; FEATURES],
-    /// The sum, and what the tags say against it.
-    pub(super) cost: f32,
+    beat_s: f64,
+    /// What speaks about it, weighed and summed, and what the tags say against it.
+    cost: f32,
 }
 
 /// Hears metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than
@@ -109,11 +109,7 @@ pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
 }
 
 /// Every way to hear the notes.
-pub(super) fn hypotheses(
-    notes: &[Note],
-    tonic: u8,
-    hints: &Hints,
-) -> Option<(Vec<Walk>, Vec<Hypothesis>)> {
+fn hypotheses(notes: &[Note], tonic: u8, hints: &Hints) -> Option<(Vec<Walk>, Vec<Hypothesis>)> {
     if notes.len() < 4 {
         return None;
     }
@@ -153,7 +149,6 @@ pub(super) fn hypotheses(
                     walk: walks.len(),
                     shift,
                     beat_s,
-                    features,
                     cost: sum + against,
                 });
             }
@@ -310,7 +305,7 @@ impl<'a> Trial<'a> {
 }
 
 /// The notes in ticks.
-pub(super) fn in_score_time(walk: &Walk, notes: &[Note]) -> Vec<ScoreNote> {
+fn in_score_time(walk: &Walk, notes: &[Note]) -> Vec<ScoreNote> {
     walk.ticks
         .iter()
         .zip(notes)

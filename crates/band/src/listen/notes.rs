@@ -17,7 +17,7 @@ const SPREAD: f32 = 0.45;
 /// Most that one frame can cost, so that a stray frame changes nothing.
 const MOST_COST: f32 = 4.0;
 /// Cost of another pitch.
-const CHANGE_COST: f32 = 9.0;
+const CHANGE_COST: f32 = 12.0;
 /// Cost of a frame with a pitch counted as a rest, and the reverse.
 const REST_COST: f32 = 3.0;
 const UNVOICED_COST: f32 = 1.2;
@@ -34,6 +34,8 @@ const VOWEL_START_DB: f32 = 6.0;
 const LONGEST_CONSONANT: usize = 26;
 /// A consonant is weaker than its vowel by at least this, in dB.
 const CONSONANT_DB: f32 = 5.0;
+/// Longest start of a slide on the pitch it leaves, in frames.
+const LONGEST_SLIDE: usize = 11;
 /// Pieces with a gap of at most this many frames touch.
 const TOUCHING: usize = 3;
 
@@ -69,7 +71,7 @@ pub(super) fn notes(
     for piece in pieces_of(&path) {
         split(piece, &pitches, &smooth, &mut pieces);
     }
-    let pieces = without_consonants(without_shreds(pieces), &smooth);
+    let pieces = without_slides(without_consonants(without_shreds(pieces), &smooth));
     let starts: Vec<usize> = (0..pieces.len())
         .map(|at| vowel_start(&pieces, at, &smooth))
         .collect();
@@ -84,9 +86,20 @@ pub(super) fn notes(
         if to <= from {
             continue;
         }
+        // A start that moved back takes its time from the note before.
+        let onset_s = from as f64 * PITCH_HOP_S;
+        if let Some(last) = notes.last_mut() {
+            last.offset_s = last.offset_s.min(onset_s);
+        }
+        if notes
+            .last()
+            .is_some_and(|last: &Note| last.offset_s <= last.onset_s)
+        {
+            notes.pop();
+        }
         let inside = &levels[from..to.min(levels.len())];
         notes.push(Note {
-            onset_s: from as f64 * PITCH_HOP_S,
+            onset_s,
             offset_s: to as f64 * PITCH_HOP_S,
             midi: piece.midi,
             level_db: inside.iter().sum::<f32>() / inside.len().max(1) as f32,
@@ -293,6 +306,28 @@ fn without_consonants(pieces: Vec<Piece>, smooth: &[f32]) -> Vec<Piece> {
             } else if let Some(last) = kept.last_mut() {
                 last.to = piece.to;
             }
+            continue;
+        }
+        if let Some(from) = owed.take() {
+            piece.from = from;
+        }
+        kept.push(piece);
+    }
+    kept
+}
+
+/// Gives the start of a slide, still on the pitch before it, to the note that the slide leads to.
+fn without_slides(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut owed: Option<usize> = None;
+    for (at, piece) in pieces.iter().enumerate() {
+        let mut piece = *piece;
+        let before = kept.last().filter(|last| last.midi == piece.midi);
+        let leads = pieces
+            .get(at + 1)
+            .is_some_and(|next| next.from <= piece.to + 1 && next.midi != piece.midi);
+        if before.is_some() && leads && piece.to - piece.from <= LONGEST_SLIDE {
+            owed = Some(piece.from);
             continue;
         }
         if let Some(from) = owed.take() {

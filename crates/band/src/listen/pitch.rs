@@ -165,15 +165,18 @@ fn peaks(lag: impl Fn(usize) -> f32, correction: &[f32]) -> [Candidate; MOST] {
                 hz: LISTEN_HZ as f32 / (index as f32 + shift),
                 strength,
             };
-            insert(&mut best, candidate);
+            if (LOWEST_HZ..=HIGHEST_HZ).contains(&candidate.hz) {
+                insert(&mut best, candidate);
+            }
         }
         (before, here) = (here, after);
     }
     best
 }
 
-/// How much a candidate one octave lower must be stronger to be preferred (Boersma's octave cost).
-pub(super) const OCTAVE_COST: f32 = 0.01;
+/// How much a candidate one octave lower must be stronger to be preferred: Boersma's octave cost, three times what he gives,
+/// since in a room's reverberation a third of the pitch looks nearly as periodic as the pitch.
+pub(super) const OCTAVE_COST: f32 = 0.03;
 
 /// A candidate's worth: its strength, a little less the lower it is, or every pitch could be heard as its own half.
 pub(super) fn worth(candidate: Candidate) -> f32 {
