@@ -36,7 +36,7 @@ const FEATURES: usize = 13;
 /// (jitter, rubato, notes missed, split and misread), by hand and by search for the best mean of right tempo, beats, downbeats
 /// and metre. Rhythm and timing count for less than their likelihoods say, because neighbouring notes are not independent.
 const WEIGHTS: [f32; FEATURES] = [
-    0.24, 0.14, -0.5, 2.6, -0.85, 0.7, 3.4, -1.8, -1.4, 0.8, 0.65, 0.25, 0.15,
+    0.24, 0.14, -0.5, 2.6, -0.85, 0.7, 3.4, -1.8, -1.4, 0.8, 0.9, 0.2, 0.25,
 ];
 
 /// A rest this long opens a phrase.

@@ -25,6 +25,8 @@ const UNVOICED_COST: f32 = 1.2;
 const SHORTEST: usize = 7;
 /// A dip this deep on both sides separates two syllables, in dB.
 const DIP_DB: f32 = 4.0;
+/// How much of that the whole sound must dip.
+const WHOLE_SHARE: f32 = 0.6;
 /// How far around a dip its sides are looked for, in frames.
 const DIP_REACH: usize = 18;
 /// A vowel has started when its level is within this of its peak, in dB.
@@ -66,10 +68,11 @@ pub(super) fn notes(
         .map(|frame| (frame.hz > 0.0).then(|| semitones(frame.hz) - tuning_cents / 100.0))
         .collect();
     let smooth = smoothed(vowel_db);
+    let whole = smoothed(levels);
     let path = sticky_path(&pitches, &vowelness(&smooth));
     let mut pieces = Vec::new();
     for piece in pieces_of(&path) {
-        split(piece, &pitches, &smooth, &mut pieces);
+        split(piece, &pitches, [&smooth, &whole], &mut pieces);
     }
     let pieces = without_slides(without_consonants(without_shreds(pieces), &smooth));
     let starts: Vec<usize> = (0..pieces.len())
@@ -215,11 +218,11 @@ fn smoothed(vowel_db: &[f32]) -> Vec<f32> {
 }
 
 /// Splits a held pitch at the dips between its syllables.
-fn split(piece: Piece, pitches: &[Option<f32>], smooth: &[f32], into: &mut Vec<Piece>) {
+fn split(piece: Piece, pitches: &[Option<f32>], bands: [&[f32]; 2], into: &mut Vec<Piece>) {
     let mut from = piece.from;
     let mut at = piece.from + SHORTEST;
     while at + SHORTEST < piece.to {
-        if is_dip(at, from, piece.to, pitches, smooth) {
+        if is_dip(at, from, piece.to, pitches, bands) {
             into.push(Piece {
                 to: at,
                 from,
@@ -234,22 +237,40 @@ fn split(piece: Piece, pitches: &[Option<f32>], smooth: &[f32], into: &mut Vec<P
     into.push(Piece { from, ..piece });
 }
 
-fn is_dip(at: usize, from: usize, to: usize, pitches: &[Option<f32>], smooth: &[f32]) -> bool {
+/// Whether the voice dips here: in the vowels' band, and a good part as much in the whole sound, since the harmonics of a wide
+/// vibrato swing the vowels' band alone when they pass a formant.
+fn is_dip(
+    at: usize,
+    from: usize,
+    to: usize,
+    pitches: &[Option<f32>],
+    [vowels, whole]: [&[f32]; 2],
+) -> bool {
     let near = at.saturating_sub(4).max(from)..(at + 5).min(to);
-    if near.clone().any(|other| smooth[other] < smooth[at]) {
+    if near.clone().any(|other| vowels[other] < vowels[at]) {
         return false;
     }
-    let peak = |range: std::ops::Range<usize>| {
-        smooth[range]
+    let peak = |band: &[f32], range: std::ops::Range<usize>| {
+        band[range]
             .iter()
             .copied()
             .fold(f32::NEG_INFINITY, f32::max)
     };
-    let before = peak(at.saturating_sub(DIP_REACH).max(from)..at);
-    let after = peak(at + 1..(at + DIP_REACH).min(to));
-    let depth = before.min(after) - smooth[at];
-    let unvoiced = near.filter(|other| pitches[*other].is_none()).count();
-    depth >= if unvoiced >= 2 { DIP_DB / 2.0 } else { DIP_DB }
+    let depth = |band: &[f32]| {
+        let lowest = band[near.clone()]
+            .iter()
+            .copied()
+            .fold(f32::INFINITY, f32::min);
+        let before = peak(band, at.saturating_sub(DIP_REACH).max(from)..at);
+        let after = peak(band, at + 1..(at + DIP_REACH).min(to));
+        before.min(after) - lowest
+    };
+    let unvoiced = near
+        .clone()
+        .filter(|other| pitches[*other].is_none())
+        .count();
+    let needed = if unvoiced >= 2 { DIP_DB / 2.0 } else { DIP_DB };
+    depth(vowels) >= needed && depth(whole) >= WHOLE_SHARE * needed
 }
 
 /// Gives pieces too short for a note to the neighbour they touch.

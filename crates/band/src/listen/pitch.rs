@@ -25,6 +25,10 @@ const LONGEST: usize = (LISTEN_HZ as f32 / LOWEST_HZ) as usize + 1;
 /// Most candidates of one frame.
 pub(super) const MOST: usize = 6;
 
+/// Above this the spectrum is tilted down by 6 dB an octave: or a high note on "ee", whose second formant stands on the
+/// fourth harmonic, is heard a fourth too high, where it would be the third.
+const TILT_HZ: f32 = 900.0;
+
 /// The band between a nasal's murmur and a sibilant's hiss, where vowels are loud, in hertz.
 const VOWEL_HZ: (f32, f32) = (350.0, 3800.0);
 
@@ -59,6 +63,9 @@ pub(super) fn candidates(samples: &[f32], levels: &[f32], gate_db: f32) -> Frame
     let mut pair = vec![Complex::<f32>::default(); FFT];
     let window = hann();
     let correction = window_correction(&window);
+    let tilt: Vec<f32> = (0..=FFT / 2)
+        .map(|bin| 1.0 / (1.0 + (bin as f32 * LISTEN_HZ as f32 / FFT as f32 / TILT_HZ).powi(2)))
+        .collect();
     let loud: Vec<usize> = (0..frames)
         .filter(|&frame| levels[frame] > gate_db)
         .collect();
@@ -69,7 +76,7 @@ pub(super) fn candidates(samples: &[f32], levels: &[f32], gate_db: f32) -> Frame
             cut(samples, second, &window, |at, sample| pair[at].im = sample);
         }
         forward.process_with_scratch(&mut pair, &mut scratch);
-        let vowels = into_power(&mut pair);
+        let vowels = into_power(&mut pair, &tilt);
         // Power spectra are even, so the forward transform is the inverse one but for its scale, which drops out.
         forward.process_with_scratch(&mut pair, &mut scratch);
         for (which, &frame) in two.iter().enumerate() {
@@ -120,7 +127,7 @@ fn cut(samples: &[f32], frame: usize, window: &[f32], mut put: impl FnMut(usize,
 
 /// Turns the spectrum of two packed real frames into their two power spectra, packed the same way; returns the power of each
 /// in the vowels' band.
-fn into_power(pair: &mut [Complex<f32>]) -> [f32; 2] {
+fn into_power(pair: &mut [Complex<f32>], tilt: &[f32]) -> [f32; 2] {
     let bin_hz = LISTEN_HZ as f32 / FFT as f32;
     let band = (VOWEL_HZ.0 / bin_hz) as usize..(VOWEL_HZ.1 / bin_hz) as usize;
     let mut vowels = [0.0f32; 2];
@@ -128,8 +135,8 @@ fn into_power(pair: &mut [Complex<f32>]) -> [f32; 2] {
         let high = (FFT - low) % FFT;
         let (a, b) = (pair[low], pair[high].conj());
         let power = Complex::new((a + b).norm_sqr(), (a - b).norm_sqr()) * 0.25;
-        pair[low] = power;
-        pair[high] = power;
+        pair[low] = power * tilt[low];
+        pair[high] = power * tilt[low];
         if band.contains(&low) {
             vowels[0] += power.re;
             vowels[1] += power.im;
@@ -174,9 +181,9 @@ fn peaks(lag: impl Fn(usize) -> f32, correction: &[f32]) -> [Candidate; MOST] {
     best
 }
 
-/// How much a candidate one octave lower must be stronger to be preferred: Boersma's octave cost, three times what he gives,
+/// How much a candidate one octave lower must be stronger to be preferred: Boersma's octave cost, twice what he gives,
 /// since in a room's reverberation a third of the pitch looks nearly as periodic as the pitch.
-pub(super) const OCTAVE_COST: f32 = 0.03;
+pub(super) const OCTAVE_COST: f32 = 0.022;
 
 /// A candidate's worth: its strength, a little less the lower it is, or every pitch could be heard as its own half.
 pub(super) fn worth(candidate: Candidate) -> f32 {
