@@ -25,6 +25,8 @@ const UNVOICED_COST: f32 = 1.2;
 const SHORTEST: usize = 7;
 /// A dip this deep on both sides separates two syllables, in dB.
 const DIP_DB: f32 = 4.0;
+/// Frames from one wave of a vibrato to the next: 4.5 to 6.7 a second.
+const VIBRATO: std::ops::RangeInclusive<usize> = 15..=22;
 /// How much of that the whole sound must dip.
 const WHOLE_SHARE: f32 = 0.6;
 /// How far around a dip its sides are looked for, in frames.
@@ -219,20 +221,42 @@ fn smoothed(vowel_db: &[f32]) -> Vec<f32> {
 
 /// Splits a held pitch at the dips between its syllables.
 fn split(piece: Piece, pitches: &[Option<f32>], bands: [&[f32]; 2], into: &mut Vec<Piece>) {
+    let mut dips: Vec<usize> = Vec::new();
     let mut from = piece.from;
     let mut at = piece.from + SHORTEST;
     while at + SHORTEST < piece.to {
         if is_dip(at, from, piece.to, pitches, bands) {
-            into.push(Piece {
-                to: at,
-                from,
-                ..piece
-            });
+            dips.push(at);
             from = at;
             at += SHORTEST;
         } else {
             at += 1;
         }
+    }
+    // Three and more voiced dips, one after another at the pace of a vibrato, are one; two may be quick syllables.
+    let voiced = |dip: usize| pitches[dip - 3..dip + 4].iter().all(Option::is_some);
+    let mut wave = vec![0usize; dips.len()];
+    for at in 1..dips.len() {
+        if voiced(dips[at]) && VIBRATO.contains(&(dips[at] - dips[at - 1])) {
+            wave[at] = wave[at - 1] + 1;
+        }
+    }
+    for at in (1..dips.len()).rev() {
+        if wave[at] > 0 {
+            wave[at - 1] = wave[at - 1].max(wave[at]);
+        }
+    }
+    let mut from = piece.from;
+    for (&dip, wave) in dips.iter().zip(wave) {
+        if voiced(dip) && wave >= 2 {
+            continue;
+        }
+        into.push(Piece {
+            to: dip,
+            from,
+            ..piece
+        });
+        from = dip;
     }
     into.push(Piece { from, ..piece });
 }
