@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(folder);
     fs::create_dir_all(folder)?;
     let write = |name: &str, audio: &Audio| -> Result<(), Box<dyn Error>> {
-        Ok(fs::write(folder.join(name), encode(audio, Encoding::Wav16)?)?)
+        Ok(fs::write(
+            folder.join(name),
+            encode(audio, Encoding::Wav16)?,
+        )?)
     };
     let start = Instant::now();
     let session = Session::new(&vocal, &request, Sound::Own)?;

@@ -450,6 +450,34 @@ fn the_band_follows_a_rubato() {
 }
 
 #[test]
+fn machines_hold_their_breath_before_a_fuller_section() {
+    for (style, bpm) in [(StyleId::House, 122.0), (StyleId::Trap, 140.0)] {
+        let score = plain(style, bpm);
+        let bar_s = 240.0 / bpm;
+        let (from_s, to_s) = (15.45 * bar_s, 15.98 * bar_s);
+        let within = |wanted: &[u8]| -> Vec<f32> {
+            parts(&score, Role::Drums)
+                .flat_map(|part| &part.notes)
+                .filter(|note| {
+                    (from_s..to_s).contains(&note.start_s) && wanted.contains(&note.midi)
+                })
+                .map(|note| note.velocity)
+                .collect()
+        };
+        assert!(within(&[36]).is_empty(), "{style:?} kicks through its drop");
+        let roll = within(&[38, 39]);
+        assert!(
+            roll.len() >= 4 && roll.windows(2).all(|pair| pair[0] < pair[1]),
+            "{style:?} rolls {roll:?}"
+        );
+        let crash = parts(&score, Role::Drums)
+            .flat_map(|part| &part.notes)
+            .any(|note| note.midi == 49 && (note.start_s - 16.0 * bar_s).abs() < 0.05);
+        assert!(crash, "{style:?} has no crash after the drop");
+    }
+}
+
+#[test]
 fn takes_differ_and_repeat() {
     for style in StyleId::all() {
         let one = score(style, Metre::FourFour, 96.0, &Brief::default(), 0);

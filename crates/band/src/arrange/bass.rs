@@ -43,7 +43,11 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
         let Some(Pattern::Bass(pattern)) = sheet.figure(seat, part, number) else {
             continue;
         };
+        let drop_from = bar.slots.len() / 2;
         for event in sheet.events(pattern, number, true) {
+            if sheet.drops(number) && event.slot >= drop_from {
+                continue;
+            }
             let root = nearest_note(event.chord.bass, root_before, range);
             let first_of_chord = event.slot == 0 || sheet.chord(bar, event.slot - 1) != event.chord;
             let midi = if first_of_chord {

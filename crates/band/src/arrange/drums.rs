@@ -90,7 +90,10 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             continue;
         };
         let kit = seat.role == Role::Drums;
+        let drops = kit && sheet.drops(number);
+        let drop_from = bar.slots.len() / 2;
         let fill_due = kit
+            && !drops
             && bar.slots.len() >= 8
             && sheet
                 .bars
@@ -118,7 +121,9 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             }
             for event in sheet.events(pattern, number, false) {
                 // A fill replaces everything but the bass drum.
-                if event.slot >= fill_from && piece != Piece::Kick {
+                if event.slot >= fill_from && piece != Piece::Kick
+                    || drops && event.slot >= drop_from
+                {
                     continue;
                 }
                 let accent = if event.slot == 0 { 1.05 } else { 1.0 };
@@ -129,6 +134,16 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     event.start_s + sheet.looseness(&mut chance, 0.5),
                     velocity,
                 ));
+            }
+        }
+        let roll = [Piece::Snare, Piece::Clap, Piece::Closed]
+            .into_iter()
+            .find(|&piece| allowed(piece));
+        if let (true, Some(piece)) = (drops, roll) {
+            // A roll that rises into the next section.
+            for slot in drop_from..bar.slots.len() {
+                let share = (slot - drop_from) as f32 / (bar.slots.len() - drop_from) as f32;
+                notes.push(stroke(piece, bar.time(slot), 0.3 + 0.55 * share));
             }
         }
         if let Some((_, lanes)) = fill {
@@ -143,7 +158,13 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                 }
             }
         }
-        if kit && bar.first && bar.level() >= 1 && number > 0 && !soft && allowed(Piece::Crash) {
+        if kit
+            && bar.first
+            && bar.level() >= 1
+            && number > 0
+            && seat.instrument != Instrument::BrushKit
+            && allowed(Piece::Crash)
+        {
             notes.push(stroke(
                 Piece::Crash,
                 bar.start_s(),

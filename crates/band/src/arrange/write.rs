@@ -442,6 +442,19 @@ impl Sheet<'_> {
         events
     }
 
+    /// Whether the second half of bar `number` is a drop: machines hold their breath before a fuller section.
+    pub(super) fn drops(&self, number: usize) -> bool {
+        let bar = &self.bars[number];
+        self.style.loose_ms == 0.0
+            && bar.kind == Place::Song
+            && bar.last
+            && bar.slots.len() >= 12
+            && self
+                .bars
+                .get(number + 1)
+                .is_some_and(|next| next.kind == Place::Song && next.energy > bar.energy + 0.12)
+    }
+
     /// Human timing for one stroke, in seconds.
     pub(super) fn looseness(&self, chance: &mut Chance, share: f32) -> f64 {
         f64::from(chance.bell() * self.style.loose_ms * share / 1000.0)

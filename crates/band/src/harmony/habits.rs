@@ -116,7 +116,7 @@ impl Habits {
     /// How much more often than on lead sheets chords change, as a logarithm of odds.
     pub(super) fn pace(&self, downbeat: bool) -> f32 {
         match (self.vocabulary, downbeat) {
-            (Vocabulary::Modal, _) => -0.9,
+            (Vocabulary::Modal, _) => -0.4,
             (Vocabulary::Blues | Vocabulary::Power, false) => -0.6,
             (Vocabulary::Jazz, false) => 0.3,
             _ => 0.0,

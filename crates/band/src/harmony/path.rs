@@ -136,8 +136,9 @@ fn minor_lean(class: usize, melody: &Melody, beat: usize) -> f32 {
         return 0.0;
     }
     match class {
-        21 => 0.3,
-        14 | 5 | 7 => 0.55,
+        21 => -0.2,
+        14 => 0.2,
+        5 | 7 => 0.45,
         0 => 0.3,
         4 => {
             let bar = melody.in_bar as f32;

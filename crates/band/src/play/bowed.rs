@@ -198,7 +198,7 @@ pub(super) fn sub_bass(strike: &Strike, out: &mut Scratch) {
         let drop = 1.0 + 0.35 * (-(frame as f32) / (0.012 * rate)).exp();
         let here = advance(&mut phase, strike.hz * drop / rate);
         let tone =
-            sine(here) + 0.18 * sine((here * 2.0).fract()) + 0.1 * sine((here * 3.0).fract());
+            sine(here) + 0.3 * sine((here * 2.0).fract()) + 0.16 * sine((here * 3.0).fract());
         *sample = tone * level * envelope.at(frame);
         level *= fall;
     }

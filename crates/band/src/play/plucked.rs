@@ -27,8 +27,8 @@ pub(super) struct Pluck {
 
 pub(super) const STEEL: Pluck = Pluck {
     ring_s: 3.2,
-    damping: 0.16,
-    pick_hz: 5200.0,
+    damping: 0.2,
+    pick_hz: 3600.0,
     position: 0.17,
     body: [(104.0, 0.35), (208.0, 0.3)],
     weight: 0.0,

@@ -441,7 +441,7 @@ fn trim_db(part: &Part) -> f32 {
     };
     // Low notes weigh little on the K scale and much on the ear's.
     let instrument = match part.instrument {
-        Instrument::SubBass => -4.0,
+        Instrument::SubBass => -6.5,
         Instrument::UprightBass => -1.0,
         Instrument::BrushKit => -1.5,
         _ => 0.0,

@@ -1,0 +1,152 @@
+//! A SoundFont in place of the band's own instruments. The font is made here: one looped sine on every key.
+#![cfg(feature = "soundfont")]
+
+mod song;
+
+use backline_audio::loudness;
+use backline_band::{Font, Request, Session, Sound};
+use song::{tunes::TUNES, voice_of};
+
+fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut bytes = id.to_vec();
+    bytes.extend((body.len() as u32).to_le_bytes());
+    bytes.extend(body);
+    if body.len() % 2 == 1 {
+        bytes.push(0);
+    }
+    bytes
+}
+
+fn list(id: &[u8; 4], chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = id.to_vec();
+    body.extend(chunks.concat());
+    chunk(b"LIST", &body)
+}
+
+fn name(text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.resize(20, 0);
+    bytes
+}
+
+fn words(values: &[u16]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+fn longs(values: &[u32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// A font with one preset in bank 0 and one in the drums' bank, both a sine of 441 Hz.
+fn font() -> Vec<u8> {
+    let wave: Vec<u8> = (0..4_410 + 46)
+        .map(|frame| (f64::from(frame) * 441.0 / 44_100.0 * std::f64::consts::TAU).sin())
+        .map(|value| {
+            if value.is_finite() {
+                (value * 12_000.0) as i16
+            } else {
+                0
+            }
+        })
+        .flat_map(i16::to_le_bytes)
+        .collect();
+    let preset = |text: &str, bank: u16, bag: u16| {
+        [name(text), words(&[0, bank, bag]), longs(&[0, 0, 0])].concat()
+    };
+    let instrument = |text: &str, bag: u16| [name(text), words(&[bag])].concat();
+    let sample = |text: &str, values: &[u32; 5], key: u8, kind: u16| {
+        [name(text), longs(values), vec![key, 0], words(&[0, kind])].concat()
+    };
+    let presets = [
+        preset("sine", 0, 0),
+        preset("drums", 128, 1),
+        preset("EOP", 0, 2),
+    ]
+    .concat();
+    let instruments = [instrument("sine", 0), instrument("EOI", 1)].concat();
+    let samples = [
+        sample("sine", &[0, 4_410, 100, 4_300, 44_100], 69, 1),
+        sample("EOS", &[0, 0, 0, 0, 0], 0, 0),
+    ]
+    .concat();
+    let info = list(
+        b"INFO",
+        &[
+            chunk(b"ifil", &words(&[2, 1])),
+            chunk(b"isng", b"EMU8000\0"),
+            chunk(b"INAM", b"test font\0"),
+        ],
+    );
+    let data = list(b"sdta", &[chunk(b"smpl", &wave)]);
+    let tables = list(
+        b"pdta",
+        &[
+            chunk(b"phdr", &presets),
+            chunk(b"pbag", &words(&[0, 0, 1, 0, 2, 0])),
+            chunk(b"pmod", &[0; 10]),
+            chunk(b"pgen", &words(&[41, 0, 41, 0, 0, 0])),
+            chunk(b"inst", &instruments),
+            chunk(b"ibag", &words(&[0, 0, 2, 0])),
+            chunk(b"imod", &[0; 10]),
+            // Looped, then the sample itself.
+            chunk(b"igen", &words(&[54, 1, 53, 0, 0, 0])),
+            chunk(b"shdr", &samples),
+        ],
+    );
+    let mut body = b"sfbk".to_vec();
+    body.extend([info, data, tables].concat());
+    chunk(b"RIFF", &body)
+}
+
+#[test]
+fn a_font_plays_the_same_notes_at_the_same_level() {
+    let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
+    vocal.channels[0].truncate(16_000 * 8);
+    let request = Request {
+        tags: "pop ballad".to_owned(),
+        negative_tags: String::new(),
+        style_weight: 0.5,
+        weirdness_constraint: 0.2,
+        audio_weight: 0.5,
+        singer: None,
+        seed: 3,
+        takes: 1,
+    };
+    let font = Font::read(&font()).unwrap();
+    assert!(font.name().starts_with("test font"));
+    let play = |sound: Sound| {
+        Session::new(&vocal, &request, sound)
+            .unwrap()
+            .take(0)
+            .unwrap()
+    };
+    let (own, lent, again) = (
+        play(Sound::Own),
+        play(Sound::Font(font.clone())),
+        play(Sound::Font(font)),
+    );
+    assert_eq!(own.score, lent.score);
+    assert!(
+        lent.instrumental == again.instrumental,
+        "the font plays differently each time"
+    );
+    assert!(own.instrumental != lent.instrumental);
+    let measured = loudness(&lent.instrumental);
+    assert!((measured.integrated_lufs.unwrap() + 14.0).abs() < 0.3);
+    assert!(measured.true_peak_dbtp <= -1.0);
+    assert!(lent.stems().count() == lent.score.parts.len());
+}
+
+#[test]
+fn what_is_no_font_is_refused() {
+    for bytes in [&b""[..], b"RIFF", &[0; 4_000]] {
+        let error = Font::read(bytes).unwrap_err();
+        assert!(error.to_string().starts_with("read SoundFont"), "{error}");
+    }
+}
