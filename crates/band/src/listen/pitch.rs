@@ -25,9 +25,9 @@ const LONGEST: usize = (LISTEN_HZ as f32 / LOWEST_HZ) as usize + 1;
 /// Most candidates of one frame.
 pub(super) const MOST: usize = 6;
 
-/// Above this the spectrum is tilted down by 6 dB an octave: or a high note on "ee", whose second formant stands on the
+/// Above this the spectrum is tilted down by 12 dB an octave: or a high note on "ee", whose second formant stands on the
 /// fourth harmonic, is heard a fourth too high, where it would be the third.
-const TILT_HZ: f32 = 900.0;
+const TILT_HZ: f32 = 1100.0;
 
 /// The band between a nasal's murmur and a sibilant's hiss, where vowels are loud, in hertz.
 const VOWEL_HZ: (f32, f32) = (350.0, 3800.0);
@@ -64,7 +64,7 @@ pub(super) fn candidates(samples: &[f32], levels: &[f32], gate_db: f32) -> Frame
     let window = hann();
     let correction = window_correction(&window);
     let tilt: Vec<f32> = (0..=FFT / 2)
-        .map(|bin| 1.0 / (1.0 + (bin as f32 * LISTEN_HZ as f32 / FFT as f32 / TILT_HZ).powi(2)))
+        .map(|bin| 1.0 / (1.0 + (bin as f32 * LISTEN_HZ as f32 / FFT as f32 / TILT_HZ).powi(4)))
         .collect();
     let loud: Vec<usize> = (0..frames)
         .filter(|&frame| levels[frame] > gate_db)
