@@ -15,6 +15,7 @@ use super::shell::Message;
 use super::{Clock, Run};
 use crate::conductor::{Input, Prepared, Trouble};
 use crate::event::{Moment, Part, RunId, Token};
+use crate::hooks::{Trouble as HookTrouble, Way};
 use crate::plan::{Plan, Settings, StemFile, StemSource};
 use crate::store::{Store, Upload};
 
@@ -198,9 +199,11 @@ impl Effects {
         index: u32,
         part: Part,
         source: (String, Option<f64>, String),
+        changed: Option<Arc<Settings>>,
     ) -> impl Future<Output = Message> + Send + use<> {
         let (keeper, run) = (self.keeper.clone(), run.clone());
         let (url, duration_s, track_id) = source;
+        let plan = self.plan.clone();
         async move {
             let result = match want {
                 Some(task) => {
@@ -214,17 +217,36 @@ impl Effects {
                             url,
                             duration_s,
                             track_id,
+                            changed,
                         })
                         .await
                 }
                 None => Err(Trouble::ours("the job has no task".to_owned(), false)),
             };
-            Message::Input(Input::Fetched {
+            let (result, problem) = match result {
+                Ok((file, problem)) => (Ok(file), problem),
+                Err(trouble) => (Err(trouble), None),
+            };
+            let input = Input::Fetched {
                 slot,
                 index,
                 part,
                 result,
-            })
+            };
+            let tags = plan.hooks.all.iter().find(|hook| hook.way == Way::Tags);
+            match (problem, tags) {
+                (Some(problem), Some(hook)) => Message::Hooked {
+                    about: plan.jobs[slot].key,
+                    troubles: vec![HookTrouble {
+                        point: hook.point,
+                        hook: hook.name(),
+                        message: problem.to_string(),
+                        effect: hook.on_error,
+                    }],
+                    input,
+                },
+                _ => Message::Input(input),
+            }
         }
     }
 

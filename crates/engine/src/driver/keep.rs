@@ -17,8 +17,11 @@ use super::effects::trouble;
 use super::shown_path;
 use crate::conductor::Trouble;
 use crate::event::{KeptFile, Part, RunId};
+use crate::hooks::HookError;
+#[cfg(feature = "tags")]
+use crate::hooks::Way;
 use crate::manifest::TrackName;
-use crate::plan::Plan;
+use crate::plan::{Plan, Settings};
 
 /// How far a decoded length may lie from the vendor's, which counts in its own way: a share and a floor.
 const LENGTH_SHARE: f64 = 0.05;
@@ -45,7 +48,12 @@ pub(super) struct Want {
     pub(super) url: String,
     pub(super) duration_s: Option<f64>,
     pub(super) track_id: String,
+    /// What hooks changed the job's settings into.
+    pub(super) changed: Option<Arc<Settings>>,
 }
+
+/// A file that is kept, and why it has no tags if it was to have some.
+pub(super) type Kept = (KeptFile, Option<HookError>);
 
 impl Keeper {
     pub(super) fn new(client: Arc<Client>, plan: Arc<Plan>, project_dir: PathBuf) -> Self {
@@ -56,7 +64,7 @@ impl Keeper {
         }
     }
 
-    pub(super) async fn keep(&self, want: &Want) -> Result<KeptFile, Trouble> {
+    pub(super) async fn keep(&self, want: &Want) -> Result<Kept, Trouble> {
         let place = self.place(want)?;
         let partial = partial_path(&place, want);
         let local = |operation: &'static str, path: &Path| {
@@ -78,7 +86,21 @@ impl Keeper {
         self.fetch(&want.url, &partial).await?;
         let (project_dir, duration_s) = (self.project_dir.clone(), want.duration_s);
         let mix = want.part == Part::Mix;
-        let check = move || finish(&partial, &place, mix, duration_s, &project_dir);
+        let tagger = Tagger::of(&self.plan, want);
+        let check = move || {
+            let (file, extension) = check_or_remove(&partial, duration_s)?;
+            let (ready, file, problem) = match tagger.tag(&partial, duration_s) {
+                Ok(Some((tagged, file))) => {
+                    // What is fetched is in the tagged copy now.
+                    std::fs::remove_file(&partial).map_err(local("remove", &partial))?;
+                    (tagged, file, None)
+                }
+                Ok(None) => (partial, file, None),
+                Err(problem) => (partial, file, Some(problem)),
+            };
+            let kept = finish(&ready, &place, mix, (file, extension), &project_dir)?;
+            Ok((kept, problem))
+        };
         match tokio::task::spawn_blocking(check).await {
             Ok(result) => result,
             Err(error) => Err(Trouble::ours(
@@ -160,23 +182,90 @@ async fn is_inside(folder: &Path, dir: &Path) -> std::io::Result<bool> {
     Ok(folder.starts_with(tokio::fs::canonicalize(dir).await?))
 }
 
-/// Checks a fetched file and gives it its name.
+/// Writes tags into a copy of a fetched file, where the manifest wants them.
+struct Tagger {
+    #[cfg(feature = "tags")]
+    words: Option<crate::hooks::tags::Words>,
+}
+
+impl Tagger {
+    #[cfg(feature = "tags")]
+    fn of(plan: &Plan, want: &Want) -> Self {
+        let job = &plan.jobs[want.slot];
+        let settings = want.changed.as_deref().unwrap_or(&job.settings);
+        let words = || {
+            crate::hooks::tags::Words {
+                title: settings.title.clone(),
+                style: settings.tags.clone(),
+                task: want.task.to_string(),
+                ..Default::default()
+            }
+            .with_vars(&plan.output.stem_vars(&plan.stems[job.stem].id))
+        };
+        let wanted = plan.hooks.all.iter().any(|hook| hook.way == Way::Tags);
+        Self {
+            words: wanted.then(words),
+        }
+    }
+
+    #[cfg(not(feature = "tags"))]
+    fn of(_: &Plan, _: &Want) -> Self {
+        Self {}
+    }
+
+    /// The tagged copy beside `partial`, and what it is; none where no tags are wanted.
+    #[cfg(feature = "tags")]
+    fn tag(
+        &self,
+        partial: &Path,
+        duration_s: Option<f64>,
+    ) -> Result<Option<(PathBuf, KeptFile)>, HookError> {
+        let Some(words) = &self.words else {
+            return Ok(None);
+        };
+        let tagged = partial.with_extension("tagged");
+        let made = std::fs::copy(partial, &tagged)
+            .map_err(|error| HookError::File(error.to_string()))
+            .and_then(|_| crate::hooks::tags::write(&tagged, words))
+            .and_then(|()| {
+                let checked = check(&tagged, duration_s);
+                checked.map_err(|trouble| HookError::File(trouble.message))
+            });
+        match made {
+            Ok((file, _)) => Ok(Some((tagged, file))),
+            Err(error) => {
+                // A copy that is not used; one that is left behind is written over.
+                let _ = std::fs::remove_file(&tagged);
+                Err(error)
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tags"))]
+    fn tag(&self, _: &Path, _: Option<f64>) -> Result<Option<(PathBuf, KeptFile)>, HookError> {
+        Ok(None)
+    }
+}
+
+/// Checks a fetched file; what is no track must not be gone on with.
+fn check_or_remove(
+    partial: &Path,
+    duration_s: Option<f64>,
+) -> Result<(KeptFile, &'static str), Trouble> {
+    check(partial, duration_s).inspect_err(|_| {
+        // A file that is not there any more is as good.
+        let _ = std::fs::remove_file(partial);
+    })
+}
+
+/// Gives a checked file its name.
 fn finish(
     partial: &Path,
     place: &Path,
     mix: bool,
-    duration_s: Option<f64>,
+    (file, extension): (KeptFile, &'static str),
     project_dir: &Path,
 ) -> Result<KeptFile, Trouble> {
-    let checked = check(partial, duration_s);
-    let (file, extension) = match checked {
-        Ok(checked) => checked,
-        Err(trouble) => {
-            // What is no track must not be gone on with. A file that is not there any more is as good.
-            let _ = std::fs::remove_file(partial);
-            return Err(trouble);
-        }
-    };
     let suffix = if mix { "-mix" } else { "" };
     let named = name(partial, place, suffix, extension).map_err(|error| {
         Trouble::ours(

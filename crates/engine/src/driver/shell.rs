@@ -147,7 +147,12 @@ impl Shell<'_> {
                 input,
             }) => {
                 for trouble in troubles {
+                    let stops = trouble.effect == OnError::Fail && !trouble.point.asks();
                     self.record_trouble(Some(about), trouble, decision);
+                    if stops {
+                        self.conductor
+                            .handle(self.clock.now_ms(), Input::HookStops, decision);
+                    }
                 }
                 self.conductor.handle(self.clock.now_ms(), input, decision);
             }
@@ -285,6 +290,7 @@ impl Shell<'_> {
                         .unwrap_or_default(),
                 );
                 let task = task.map(|task| task.id.clone());
+                let changed = self.conductor.changed(slot);
                 self.tasks.spawn(self.effects.fetch(
                     slot,
                     &self.header.id,
@@ -292,6 +298,7 @@ impl Shell<'_> {
                     index,
                     part,
                     source,
+                    changed,
                 ));
             }
         }

@@ -22,6 +22,10 @@ mod process;
 mod program;
 mod service;
 mod spec;
+#[cfg(feature = "store")]
+mod store;
+#[cfg(feature = "tags")]
+pub(crate) mod tags;
 #[cfg(all(test, unix))]
 mod tests;
 mod trial;

@@ -40,6 +40,8 @@ const KEYS: &[&str] = &[
 const MAX_HOOKS: usize = 32;
 /// Longest script, in bytes.
 const MAX_SCRIPT_BYTES: u64 = 256 * 1024;
+/// How long a copy may take unless the manifest says otherwise: minutes, for a large file on a slow line.
+const STORE_TIMEOUT_MS: u64 = 300_000;
 /// Longest time that a hook may be given: an hour.
 const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
@@ -141,6 +143,9 @@ fn one(
     only("secret", "http", report);
     only("allow_private", "http", report);
     let mut spec = HookSpec::new(point, nth, way);
+    if *kind == "store" {
+        spec.timeout_ms = STORE_TIMEOUT_MS;
+    }
     if let Some(timeout_ms) = time(&fields, "timeout", report) {
         spec.timeout_ms = timeout_ms;
     }
@@ -468,5 +473,116 @@ fn store(
             );
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::{LoadOptions, load};
+
+    /// What is wrong with a manifest whose `on` is this, beside its missing stem.
+    fn problems(on: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.yaml");
+        let text = format!(
+            "version: 1\nname: m\nstems: [gone.wav]\npresets: {{p: {{tags: x}}}}\nprovider: {{profile: sunoapi, api_key: {{env: MY_KEY}}}}\non:\n{on}"
+        );
+        std::fs::write(&path, text).unwrap();
+        load(&path, &LoadOptions::default())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn every_slip_is_named_where_it_is() {
+        #[track_caller]
+        fn check(on: &str, expected: &[&str]) {
+            let found = problems(on);
+            for part in expected {
+                assert!(found.contains(part), "{on}\n{found}");
+            }
+        }
+        check(
+            "  before_sumbit: []",
+            &[
+                "unknown key `before_sumbit`",
+                "did you mean `before_submit`?",
+            ],
+        );
+        check(
+            "  before_submit: [{runs: [x]}]",
+            &["unknown key `runs` in a hook", "did you mean `run`?"],
+        );
+        check(
+            "  before_submit: [{timeout: 5s}]",
+            &["does not say what it is"],
+        );
+        check(
+            "  before_submit: [{run: [x], lua: y}]",
+            &["several things at once: run, lua"],
+        );
+        check(
+            "  before_submit: [{run: python3 a.py}]",
+            &["a list", "[\"python3\", \"a.py\"]"],
+        );
+        check(
+            "  before_submit: [{run: [x], timeout: 5}]",
+            &["`timeout` can't be `5`"],
+        );
+        check(
+            "  before_submit: [{run: [x], on_error: vetoo}]",
+            &["did you mean `veto`?"],
+        );
+        check(
+            "  track_kept: [{run: [x], on_error: veto}]",
+            &["there is nothing to veto"],
+        );
+        check("  track_kept: [{run: [x], pure: true}]", &["can be `pure`"]);
+        check(
+            "  before_submit: [{run: [x], order: ordered}]",
+            &["`order` says nothing to a `run` hook"],
+        );
+        check(
+            "  before_submit: [{service: [x], order: orderd}]",
+            &["did you mean `ordered`?"],
+        );
+        check(
+            "  before_submit: [{run: [x], env: [MY_KEY]}]",
+            &["holds the provider's key"],
+        );
+        check(
+            "  run_finished: [{http: ftp://x/}]",
+            &["has the scheme `ftp`"],
+        );
+        check(
+            "  run_finished: [{http: https://x/, secret: whsec_abc}]",
+            &["a key never stands in a manifest"],
+        );
+        check("  track_kept: [loudnes]", &["did you mean `loudness`?"]);
+        check("  before_submit: [loudness]", &["works on kept tracks"]);
+        check(
+            "  before_submit: [{lua: gone.lua}]",
+            &["can't read the script `gone.lua`"],
+        );
+    }
+
+    #[cfg(feature = "lua")]
+    #[test]
+    fn a_slip_in_a_script_is_found_before_anything_runs() {
+        let found = problems("  before_submit: [{lua: \"if x then\"}]");
+        assert!(
+            found.contains("can't be compiled") && found.contains("inline:1"),
+            "{found}"
+        );
+    }
+
+    #[cfg(not(feature = "store"))]
+    #[test]
+    fn what_this_build_lacks_is_said_with_the_way_to_it() {
+        let found = problems("  track_kept: [{store: \"s3://bucket/x\"}]");
+        assert!(
+            found.contains("no `store` hook") && found.contains("--features store"),
+            "{found}"
+        );
     }
 }

@@ -32,3 +32,19 @@ fn every_sample_is_what_the_schema_says() {
         assert!(!schema.is_valid(&event), "{point} without its facts");
     }
 }
+
+#[test]
+fn the_guide_shows_every_event() {
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hooks.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let samples = HookPoint::ALL.map(|point| serde_json::to_string(&sample(point)).unwrap());
+    let all = samples.join("\n");
+    assert!(
+        guide.contains(&all),
+        "docs/hooks.md shows other events than these:\n{all}"
+    );
+    for point in HookPoint::ALL {
+        let row = format!("| `{point}` |");
+        assert!(guide.contains(&row), "docs/hooks.md has no row {row}");
+    }
+}

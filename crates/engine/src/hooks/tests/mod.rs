@@ -6,6 +6,8 @@ mod http;
 mod lua;
 mod program;
 mod service;
+#[cfg(feature = "store-tests")]
+mod store;
 mod verdicts;
 
 use std::path::Path;
