@@ -71,6 +71,12 @@ pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summar
     summary
 }
 
+impl Default for Story {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Story {
     pub fn new() -> Self {
         let jobs = [

@@ -5,7 +5,8 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that unwraps says where it failed"
+    clippy::print_stdout,
+    reason = "a test that unwraps says where it failed; what was measured is printed"
 )]
 
 mod browser {
