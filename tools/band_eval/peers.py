@@ -4,15 +4,23 @@ librosa: pyin for f0, beat_track for beats, and the usual recipe for the key (me
 profiles). It has no notes, no downbeats and no metre. madmom: its RNN and DBN for beats and downbeats, its CNN for the key.
 """
 
-import importlib.util
+import importlib
 import time
 
 import numpy as np
 
 
 def available():
-    """The peers that are installed."""
-    return [name for name in ("librosa", "madmom") if importlib.util.find_spec(name)]
+    """The peers that are installed and can be loaded."""
+    return [name for name in ("librosa", "madmom") if loads(name)]
+
+
+def loads(name):
+    try:
+        importlib.import_module(name)
+    except Exception:  # whatever a half-built package throws, it is not there
+        return False
+    return True
 
 
 def run(name, file):

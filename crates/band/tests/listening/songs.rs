@@ -122,20 +122,26 @@ fn row() -> Tune {
 /// A shipped vocal and its truth.
 fn shipped(name: &str) -> (Analysis, serde_json::Value) {
     let here = env!("CARGO_MANIFEST_DIR");
-    let bytes = std::fs::read(format!("{here}/../../workflows/vocals/{name}.flac")).unwrap();
-    let truth = std::fs::read_to_string(format!("{here}/tests/truth/{name}.json")).unwrap();
+    let bytes = std::fs::read(format!("{here}/../../workflows/vocals/{name}.flac"))
+        .expect("the shipped vocals and their truth are as they were made");
+    let truth = std::fs::read_to_string(format!("{here}/tests/truth/{name}.json"))
+        .expect("the shipped vocals and their truth are as they were made");
     (
-        heard(&decode(&bytes).unwrap()),
-        serde_json::from_str(&truth).unwrap(),
+        heard(&decode(&bytes).expect("the shipped vocals and their truth are as they were made")),
+        serde_json::from_str(&truth)
+            .expect("the shipped vocals and their truth are as they were made"),
     )
 }
 
 fn times(value: &serde_json::Value) -> Vec<f64> {
     value
         .as_array()
-        .unwrap()
+        .expect("the shipped vocals and their truth are as they were made")
         .iter()
-        .map(|time| time.as_f64().unwrap())
+        .map(|time| {
+            time.as_f64()
+                .expect("the shipped vocals and their truth are as they were made")
+        })
         .collect()
 }
 
@@ -173,10 +179,14 @@ fn the_shipped_vocals_are_heard_as_they_were_sung() {
         );
         let notes: Vec<(f64, f64, u8)> = truth["notes"]
             .as_array()
-            .unwrap()
+            .expect("the shipped vocals and their truth are as they were made")
             .iter()
             .map(|note| {
-                let number = |at: usize| note[at].as_f64().unwrap();
+                let number = |at: usize| {
+                    note[at]
+                        .as_f64()
+                        .expect("the shipped vocals and their truth are as they were made")
+                };
                 (number(0), number(1), number(2) as u8)
             })
             .collect();
