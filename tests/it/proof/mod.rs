@@ -8,6 +8,11 @@
 //!
 //! Nothing here sleeps: a test waits for exits, lines and the bill. `docs/guarantees.md` says what each test stands for.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "whoever asks with --nocapture reads the figures of docs/guarantees.md"
+)]
+
 mod fault;
 mod project;
 mod shelf;

@@ -7,10 +7,13 @@ use proptest::prelude::*;
 
 use crate::lab::root;
 
+#[expect(unreachable_pub, reason = "the fuzz targets use it from outside")]
 #[path = "../../../fuzz/src/lib.rs"]
 mod fuzz;
 
-const TARGETS: [(&str, fn(&[u8])); 6] = [
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 6] = [
     ("manifest", fuzz::manifest),
     ("record_info", fuzz::record_info),
     ("callback", fuzz::callback),
@@ -36,7 +39,7 @@ fn on_the_corpora() {
 fn on_bodies_as_vendors_send_them_with_a_few_bytes_changed() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for (folder, target) in [
-        ("record-info", fuzz::record_info as fn(&[u8])),
+        ("record-info", fuzz::record_info as Target),
         ("submit", fuzz::record_info),
         ("callback", fuzz::callback),
     ] {

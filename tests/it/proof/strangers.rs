@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use super::project::{Callbacks, Project, STUDIO, Terms, VENDOR};
 use super::shelf::Shelf;
-use crate::lab::{Lab, Ran, finish};
+use crate::lab::{Lab, finish};
 
 /// The one callback of each submission that the studio means comes behind three that it does not.
 const FORGED: &str = "version: 1\ncallback_key: right\nidempotency: off\nrules:\n  \
