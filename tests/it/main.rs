@@ -12,6 +12,7 @@ mod bad_input;
 mod cli;
 mod crate_edges;
 mod expansion;
+mod hooks;
 mod house;
 mod lab;
 mod main_job;
