@@ -67,5 +67,5 @@ fuzz SECONDS="180":
     for target in manifest record_info callback csv_catalogue template audio; do
         mkdir -p "fuzz/found/$target"
         cargo fuzz run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
-            -max_total_time={{SECONDS}} -max_len=4096 -print_final_stats=1 -verbosity=0
+            -max_total_time={{SECONDS}} -max_len=4096 -print_final_stats=1 -print_funcs=0 -verbosity=0
     done
