@@ -1,10 +1,11 @@
 """What other people's tools make of a recording, in the shape that `band_eval.measure` takes.
 
 librosa: pyin for f0, beat_track for beats, and the usual recipe for the key (mean chroma against Krumhansl and Kessler's
-profiles). It has no notes, no downbeats and no metre. madmom: its RNN and DBN for beats and downbeats, its CNN for the key.
+profiles). It has no notes, no downbeats and no metre. madmom: its RNN and DBN for beats and downbeats.
 """
 
 import importlib
+import tempfile
 import time
 
 import numpy as np
@@ -64,8 +65,14 @@ def by_madmom(file):
     from madmom.features.beats import RNNBeatProcessor, DBNBeatTrackingProcessor
     from madmom.features.downbeats import DBNDownBeatTrackingProcessor, RNNDownBeatProcessor
 
-    beats = DBNBeatTrackingProcessor(fps=100)(RNNBeatProcessor()(str(file)))
-    bars = DBNDownBeatTrackingProcessor(beats_per_bar=[2, 3, 4], fps=100)(RNNDownBeatProcessor()(str(file)))
+    # It reads nothing but WAV without ffmpeg.
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        wave = f"{folder}/sound.wav"
+        soundfile.write(wave, *soundfile.read(str(file)), subtype="PCM_16")
+        beats = DBNBeatTrackingProcessor(fps=100)(RNNBeatProcessor()(wave))
+        bars = DBNDownBeatTrackingProcessor(beats_per_bar=[2, 3, 4], fps=100)(RNNDownBeatProcessor()(wave))
     answer = {
         "bpm": float(60 / np.median(np.diff(beats))) if len(beats) > 1 else 120.0,
         "beats": list(beats),
