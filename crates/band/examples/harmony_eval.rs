@@ -10,6 +10,11 @@
 //! consonance), chord histogram entropy, distinct chords. The blind rows lay the same chords a semitone or a tritone
 //! off, half a beat late, and under another song.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what is measured is what it is run for"
+)]
+
 #[path = "harmony_eval/measures.rs"]
 mod measures;
 #[path = "harmony_eval/songs.rs"]

@@ -9,6 +9,11 @@
 //! printed are about those songs alone. What is written: the weights of a network with one hidden layer, and the tables of
 //! [`Tables`]; one run on one machine gives the same file again.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what is measured is what it is run for"
+)]
+
 #[path = "../src/harmony/windows.rs"]
 mod windows;
 

@@ -10,6 +10,14 @@
 //! Samples and parameters in, samples and facts out. The crate reads no file, knows no clock and starts no runtime; all chance
 //! comes from one seed, so the same vocal, request and seed give the same bytes on every machine.
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that meets the unexpected should stop"
+    )
+)]
+
 mod accompany;
 pub mod analysis;
 mod arrange;

@@ -1,5 +1,10 @@
 //! The whole way, measured on what comes out.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
+
 mod song;
 
 use std::f64::consts::TAU;

@@ -1,5 +1,10 @@
 //! The chords that are chosen, measured against the melodies that they stand under.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
+
 mod song;
 
 use backline_band::{

@@ -1,5 +1,10 @@
 //! What the arranger writes, measured on the score.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
+
 mod song;
 
 use backline_band::{

@@ -1,5 +1,9 @@
 //! A SoundFont in place of the band's own instruments. The font is made here: one looped sine on every key.
 #![cfg(feature = "soundfont")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
 
 mod song;
 

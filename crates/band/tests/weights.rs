@@ -1,5 +1,10 @@
 //! What the weights do to the score, each measured at several values: the effect goes one way.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
+
 mod song;
 
 use backline_band::{

@@ -251,7 +251,7 @@ fn at_style_tempo(
             bar += usize::from(index > 0 && tick.position == 0);
             let second = (bar + start_bar) % 2;
             let position = tick.position + second * in_bar;
-            if position % keep_every == 0 {
+            if position.is_multiple_of(keep_every) {
                 out.push(Tick {
                     position: position / keep_every,
                     ..tick

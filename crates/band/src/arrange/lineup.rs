@@ -73,22 +73,19 @@ pub(super) fn seats(style: &Style, brief: &Brief, take: usize) -> Vec<Seat> {
     if !seats
         .iter()
         .any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure))
+        && let Some(&instrument) = CHORDAL.iter().find(|&&instrument| brief.admits(instrument))
     {
-        if let Some(&instrument) = CHORDAL.iter().find(|&&instrument| brief.admits(instrument)) {
-            seats.push(added(instrument, Role::Comp));
-        }
+        seats.push(added(instrument, Role::Comp));
     }
     // The harmony is never left to parts that enter late.
     if !seats
         .iter()
         .any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure) && seat.from <= 0.05)
-    {
-        if let Some(seat) = seats
+        && let Some(seat) = seats
             .iter_mut()
             .find(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure))
-        {
-            seat.from = 0.0;
-        }
+    {
+        seat.from = 0.0;
     }
     seats.truncate(PART_LIMIT);
     seats
@@ -105,12 +102,10 @@ fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
     }
     let role = usual_role(instrument);
     let one_of_a_kind = matches!(role, Role::Drums | Role::Bass);
-    if one_of_a_kind {
-        if let Some(seat) = seats.iter_mut().find(|seat| seat.role == role) {
-            seat.instrument = instrument;
-            seat.from = 0.0;
-            return;
-        }
+    if one_of_a_kind && let Some(seat) = seats.iter_mut().find(|seat| seat.role == role) {
+        seat.instrument = instrument;
+        seat.from = 0.0;
+        return;
     }
     let place = seats
         .iter()

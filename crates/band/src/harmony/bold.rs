@@ -102,7 +102,7 @@ fn approach(
     if beats < 2 {
         return None;
     }
-    let middle = stretch.to - (beats / 2).min(2).max(1);
+    let middle = stretch.to - (beats / 2).clamp(1, 2);
     let fifth = (next.class % 12 + 7) % 12;
     let tritone = (next.class % 12 + 1) % 12;
     let mut roots = [fifth, tritone];

@@ -52,15 +52,15 @@ pub(super) fn path(melody: &Melody, wish: &Wish<'_>) -> Vec<usize> {
             if index == 0 {
                 best.0 = 0.0;
             } else {
-                for before in 0..CLASSES {
+                for (before, so_far) in totals.iter().enumerate() {
                     let step = if before == class {
                         stay
                     } else {
                         go + FOLLOWS * model.follows[before][class]
                             + wish.style_weight * wish.habits.step(before, class)
                     };
-                    if totals[before] + step > best.0 {
-                        best = (totals[before] + step, before);
+                    if so_far + step > best.0 {
+                        best = (so_far + step, before);
                     }
                 }
             }

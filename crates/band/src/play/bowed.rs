@@ -126,7 +126,7 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
             &mut out.right
         };
         for (frame, sample) in channel.iter_mut().enumerate() {
-            if frame % CONTROL_FRAMES == 0 {
+            if frame.is_multiple_of(CONTROL_FRAMES) {
                 let seconds = frame as f32 / rate;
                 let share = if kind.opening_s > 0.0 {
                     (seconds / kind.opening_s).min(1.0)
@@ -167,7 +167,7 @@ pub(super) fn synth_bass(strike: &Strike, out: &mut Scratch) {
     let mut filter = Filter::new(400.0, 1.0, rate);
     let mut pure = 0.0f32;
     for (frame, sample) in out.left.iter_mut().enumerate() {
-        if frame % CONTROL_FRAMES == 0 {
+        if frame.is_multiple_of(CONTROL_FRAMES) {
             let seconds = frame as f32 / rate;
             filter.tune(
                 180.0 + strike.hz * 1.5 + 1100.0 * strike.velocity * (-seconds * 7.0).exp(),
@@ -183,7 +183,7 @@ pub(super) fn synth_bass(strike: &Strike, out: &mut Scratch) {
             * strike.velocity
             * envelope.at(frame);
     }
-    out.to_both();
+    out.copy_to_right();
 }
 
 /// A deep sine that starts a little higher, with the second and third harmonic that small loudspeakers need.
@@ -202,5 +202,5 @@ pub(super) fn sub_bass(strike: &Strike, out: &mut Scratch) {
         *sample = tone * level * envelope.at(frame);
         level *= fall;
     }
-    out.to_both();
+    out.copy_to_right();
 }

@@ -44,7 +44,7 @@ pub(super) fn piano(strike: &Strike, out: &mut Scratch) {
         };
         *sample = (partials.next() + knock) * loud * envelope.at(frame);
     }
-    out.to_both();
+    out.copy_to_right();
 }
 
 /// Two operators and a tine: the modulation fades as the reed swings out.
@@ -146,7 +146,7 @@ fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f3
         let sway = 1.0 + tremolo * sine(advance(&mut phase, 4.8 / strike.rate));
         *sample = partials.next() * level * sway * envelope.at(frame);
     }
-    out.to_both();
+    out.copy_to_right();
 }
 
 /// Vibraphone: the fundamental, its double octave, a hint of the third mode, and the fans.
@@ -190,5 +190,5 @@ pub(super) fn flute(strike: &Strike, out: &mut Scratch) {
         let air = breath.band(noise.next()) * 0.09;
         *sample = (tone * (1.0 + 12.0 * depth * wave) + air) * level * envelope.at(frame);
     }
-    out.to_both();
+    out.copy_to_right();
 }

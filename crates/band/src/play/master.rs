@@ -94,7 +94,7 @@ fn level_voice(voice: &mut [f32]) {
     let mut wanted = 1.0f32;
     for (frame, sample) in voice.iter_mut().enumerate() {
         power += (*sample * *sample - power) * slow;
-        if frame % 64 == 0 {
+        if frame.is_multiple_of(64) {
             let over_db = 10.0 * (power / reference).max(1e-6).log10();
             // Silence is not lifted: only what is near the singer's own level is.
             let change_db = if over_db < -18.0 {
@@ -161,7 +161,7 @@ fn glue(sum: &mut Stereo) {
         *right *= level;
         let now = 0.5 * (*left * *left + *right * *right);
         power += (now - power) * if now > power { attack } else { release };
-        if frame % 16 == 0 {
+        if frame.is_multiple_of(16) {
             // Half of what is over, in decibels: the square root of the ratio of powers, rooted again for amplitude.
             gain = if power > threshold {
                 (threshold / power).sqrt().sqrt()

@@ -161,7 +161,7 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
         }
         *sample = block_dc.high(tone) * level * envelope.at(frame);
     }
-    out.to_both();
+    out.copy_to_right();
 }
 
 /// One period of noise as the finger or the pick leaves it: darker when soft, with the notch of its place on the string, centred.

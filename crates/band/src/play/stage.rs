@@ -112,10 +112,6 @@ pub fn play(score: &Score, sound: &Sound, seed: u64, threads: usize) -> Stereo {
 }
 
 /// The stems of some parts, in order.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one place calls it, and every argument is needed"
-)]
 fn stems(
     score: &Score,
     source: &Sound,

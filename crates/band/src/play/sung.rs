@@ -72,7 +72,7 @@ impl Singer {
     }
 
     fn next(&mut self, frame: usize, rate: f32) -> f32 {
-        if frame % CONTROL_FRAMES == 0 {
+        if frame.is_multiple_of(CONTROL_FRAMES) {
             let seconds = frame as f32 / rate;
             let turn = self.vibrato_hz * CONTROL_FRAMES as f32 / rate;
             let wave = sine(advance(&mut self.vibrato, turn));

@@ -42,7 +42,7 @@ impl Scratch {
     }
 
     /// Copies the left channel to the right.
-    pub(super) fn to_both(&mut self) {
+    pub(super) fn copy_to_right(&mut self) {
         self.right.clone_from(&self.left);
     }
 }

@@ -132,7 +132,7 @@ pub fn sing(notes: &[(f64, f64, u8)], duration_s: f64, rate_hz: u32) -> Audio {
         let from = (onset_s * f64::from(rate_hz)) as usize;
         let to = ((offset_s * f64::from(rate_hz)) as usize).min(frames);
         let mut phase = 0.0f64;
-        for frame in from..to {
+        for (frame, sample) in samples.iter_mut().enumerate().take(to).skip(from) {
             let now = (frame - from) as f64 / f64::from(rate_hz);
             let left = (to - frame) as f64 / f64::from(rate_hz);
             phase +=
@@ -144,7 +144,7 @@ pub fn sing(notes: &[(f64, f64, u8)], duration_s: f64, rate_hz: u32) -> Audio {
                     (std::f64::consts::TAU * phase * f64::from(n)).sin() / f64::from(n).powf(1.3)
                 })
                 .sum();
-            samples[frame] += (0.18 * tone * envelope) as f32;
+            *sample += (0.18 * tone * envelope) as f32;
         }
     }
     Audio {
