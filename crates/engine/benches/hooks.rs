@@ -7,10 +7,6 @@
     clippy::unwrap_used,
     reason = "a benchmark that unwraps says where it failed"
 )]
-#![expect(
-    missing_docs,
-    reason = "criterion's macros write undocumented functions"
-)]
 
 use std::hint::black_box;
 use std::path::Path;

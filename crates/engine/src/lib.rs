@@ -13,6 +13,14 @@
 //! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
 //! is told of). Only `driver`, and the ways in `hooks` that it calls, have effects.
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that unwraps says where it failed"
+    )
+)]
+
 mod conductor;
 pub mod driver;
 pub mod event;

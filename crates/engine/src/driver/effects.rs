@@ -14,7 +14,7 @@ use super::keep::{Keeper, Want};
 use super::shell::Message;
 use super::{Clock, Run};
 use crate::conductor::{Input, Prepared, Trouble};
-use crate::event::{Moment, Part, RunId, Token};
+use crate::event::{Moment, Part, Token};
 use crate::hooks::{Trouble as HookTrouble, Way};
 use crate::plan::{Plan, Settings, StemFile, StemSource};
 use crate::store::{Store, Upload};
@@ -193,34 +193,13 @@ impl Effects {
     /// Fetches one file of a track and keeps it.
     pub(super) fn fetch(
         &self,
-        slot: usize,
-        run: &RunId,
-        want: Option<TaskId>,
-        index: u32,
-        part: Part,
-        source: (String, Option<f64>, String),
-        changed: Option<Arc<Settings>>,
+        (slot, index, part): (usize, u32, Part),
+        want: Option<Want>,
     ) -> impl Future<Output = Message> + Send + use<> {
-        let (keeper, run) = (self.keeper.clone(), run.clone());
-        let (url, duration_s, track_id) = source;
-        let plan = self.plan.clone();
+        let (keeper, plan) = (self.keeper.clone(), self.plan.clone());
         async move {
             let result = match want {
-                Some(task) => {
-                    keeper
-                        .keep(&Want {
-                            slot,
-                            run,
-                            task,
-                            index,
-                            part,
-                            url,
-                            duration_s,
-                            track_id,
-                            changed,
-                        })
-                        .await
-                }
+                Some(want) => keeper.keep(&want).await,
                 None => Err(Trouble::ours("the job has no task".to_owned(), false)),
             };
             let (result, problem) = match result {

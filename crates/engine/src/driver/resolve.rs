@@ -85,7 +85,7 @@ pub enum ResolveError {
         task: TaskId,
         /// Why.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// The ledger or the client failed.
     #[error(transparent)]
@@ -196,7 +196,7 @@ async fn look_up(plan: &Plan, api_key: &ApiKey, task: &TaskId) -> Result<(), Res
         Ok(_) => Ok(()),
         Err(source) => Err(ResolveError::Lookup {
             task: task.clone(),
-            source,
+            source: Box::new(source),
         }),
     }
 }

@@ -10,6 +10,7 @@ use super::callbacks::{Call, Receiver};
 use super::clock::{Clock, until};
 use super::effects::Effects;
 use super::hooks::{HookDesk, Told};
+use super::keep::Want;
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input};
 use crate::event::{Event, Moment, Outcome, Record, Token};
@@ -282,24 +283,21 @@ impl Shell<'_> {
             } => {
                 let task = self.conductor.job(slot).task();
                 let track = task.and_then(|task| task.tracks.get(index as usize - 1));
-                let source = (
-                    url,
-                    duration_s,
-                    track
-                        .map(|track| track.facts.id.clone())
-                        .unwrap_or_default(),
-                );
-                let task = task.map(|task| task.id.clone());
-                let changed = self.conductor.changed(slot);
-                self.tasks.spawn(self.effects.fetch(
+                let want = task.map(|task| Want {
                     slot,
-                    &self.header.id,
-                    task,
+                    run: self.header.id.clone(),
+                    task: task.id.clone(),
                     index,
                     part,
-                    source,
-                    changed,
-                ));
+                    url,
+                    duration_s,
+                    track_id: track
+                        .map(|track| track.facts.id.clone())
+                        .unwrap_or_default(),
+                    changed: self.conductor.changed(slot),
+                });
+                self.tasks
+                    .spawn(self.effects.fetch((slot, index, part), want));
             }
         }
     }

@@ -86,7 +86,7 @@ impl Post {
                 .await
             {
                 Ok(posted) if (200..300).contains(&posted.status) => {
-                    return Ok(answer(spec, &posted.body)?);
+                    return answer(spec, &posted.body);
                 }
                 Ok(posted) if matches!(posted.status, 408 | 425 | 429 | 500..) => {
                     (format!("HTTP {}", posted.status), posted.retry_after_ms)

@@ -35,13 +35,16 @@ const BASICS: &[&str] = &[
 /// Most bytes of a program's standard error that go to the log, for each start; the rest is read and thrown away.
 const LOGGED_BYTES: u64 = 64 * 1024;
 
+/// Looks environment variables up.
+pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What all of a plan's hooks share: where they run, what they may see, what they must not.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     /// The manifest's folder, in which programs run.
     pub(crate) folder: PathBuf,
     /// Looks variables up.
-    pub(crate) environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub(crate) environment: Environment,
     /// The provider's key: never shown to a hook, cut out of what hooks say.
     pub(crate) key: Option<String>,
 }
