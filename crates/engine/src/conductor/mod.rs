@@ -21,6 +21,7 @@
 
 mod answers;
 mod asking;
+mod exchange;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -31,13 +32,14 @@ use std::sync::Arc;
 
 use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
 
-use crate::event::{Event, KeptFile, Moment, Outcome, Part, RunId, StopReason, Token, TrackNote};
+use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::gate::Gate;
 use crate::hooks::{HookPoint, Verdict};
 use crate::machine::{Cause, Changed, Job, Phase, Step};
-use crate::plan::{JobKey, Rate, Settings};
-use crate::store::{Batch, KnownJob, NewRecord};
+use crate::plan::{JobKey, Settings};
+use crate::store::{KnownJob, NewRecord};
 
+pub(crate) use exchange::{Decision, Effect, Found, Input, Prepared, Terms, Trouble, Wanted};
 pub(crate) use pace::Pace;
 
 /// Stems that are prepared at the same time: enough to keep the gate busy, few enough not to crowd the line.
@@ -51,174 +53,6 @@ const CREDIT_TOLERANCE: f64 = 1e-3;
 
 /// Files fetched at the same time.
 const FETCHING_AT_ONCE: usize = 4;
-
-/// What bounds and identifies a run.
-#[derive(Debug, Clone)]
-pub(crate) struct Terms {
-    pub(crate) run: RunId,
-    pub(crate) account: String,
-    pub(crate) rate: Rate,
-    pub(crate) concurrency: usize,
-    /// Whether anything may be bought; without it a run only follows and fetches what is.
-    pub(crate) buys: bool,
-    /// Whether hooks decide on jobs before they are lined up for their recording.
-    pub(crate) asks_before_upload: bool,
-    /// Whether hooks decide on jobs before they are submitted.
-    pub(crate) asks_before_submit: bool,
-    /// Most credits that this run may spend.
-    pub(crate) credits: Option<f64>,
-    /// Most credits that all runs of the ledger may spend.
-    pub(crate) ledger_credits: Option<f64>,
-    /// What earlier runs of the ledger have spent, and what they have reserved for jobs that are not of this plan.
-    pub(crate) spent_before: f64,
-    /// What one job costs.
-    pub(crate) price: f64,
-    pub(crate) deadline_ms: Option<i64>,
-    /// Purchases after the first whose task failed.
-    pub(crate) retries: u32,
-    /// Whether a lost answer may be asked for again with the same token.
-    pub(crate) asks_again: bool,
-    /// Whether callbacks can come in.
-    pub(crate) hears_callbacks: bool,
-    /// How old an upload may be when it is used.
-    pub(crate) upload_ttl_ms: i64,
-    pub(crate) pace: Pace,
-}
-
-/// What happened, as the driver tells it.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// A stem has an address at the vendor's, or not.
-    Prepared {
-        stem: usize,
-        result: Result<Prepared, Trouble>,
-    },
-    /// A submission was answered, or its answer was lost.
-    Answered {
-        slot: usize,
-        attempt: u32,
-        outcome: SubmitOutcome,
-    },
-    /// A poll was answered.
-    Viewed {
-        slot: usize,
-        task: TaskId,
-        result: Result<TaskView, Trouble>,
-    },
-    /// A callback with a token came in.
-    Called { token: Token, task: TaskId },
-    /// A file was fetched, or not.
-    Fetched {
-        slot: usize,
-        index: u32,
-        part: Part,
-        result: Result<KeptFile, Trouble>,
-    },
-    /// Hooks have decided on a job.
-    Decided {
-        slot: usize,
-        point: HookPoint,
-        verdict: Verdict,
-        /// What the ledger has under the key that the job has by now, where that is another than the planned one.
-        known: Option<Box<Found>>,
-    },
-    /// Something was found out about a kept file, or done with it.
-    Noted {
-        key: JobKey,
-        index: u32,
-        part: Part,
-        note: TrackNote,
-    },
-    /// A hook that only observes failed, and the manifest says that this ends the buying.
-    HookStops,
-    /// A balance was read.
-    Balance { credits: f64, moment: Moment },
-    /// The user wants to stop: finish what is under way, begin nothing.
-    Drain,
-}
-
-/// A job that a run finds in the ledger only when another becomes it.
-#[derive(Debug, Clone)]
-pub(crate) struct Found {
-    pub(crate) job: Job,
-    /// Whether the vendor has thrown its tracks away by now.
-    pub(crate) expired: bool,
-}
-
-/// A stem that can be submitted.
-#[derive(Debug, Clone)]
-pub(crate) struct Prepared {
-    /// When it was uploaded; a public address never grows old.
-    pub(crate) uploaded_ms: Option<i64>,
-    /// The event's hash; none for a stem that was not uploaded now.
-    pub(crate) hash: Option<String>,
-}
-
-/// Why an effect other than a submission failed.
-#[derive(Debug, Clone)]
-pub(crate) struct Trouble {
-    pub(crate) class: AnswerClass,
-    pub(crate) code: Option<i64>,
-    pub(crate) message: String,
-    /// Whether trying again may help.
-    pub(crate) passing: bool,
-    pub(crate) retry_after_ms: Option<u64>,
-}
-
-/// What the driver is to do.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Effect {
-    /// Bring a stem to the vendor's, or check that its public address serves audio.
-    Prepare { stem: usize },
-    /// Ask the hooks of a point about a job.
-    Ask {
-        slot: usize,
-        point: HookPoint,
-        /// What hooks have changed its settings into so far.
-        changed: Option<Arc<Settings>>,
-    },
-    /// Write the request of an attempt whose intent is durable.
-    Submit {
-        slot: usize,
-        stem: usize,
-        attempt: u32,
-        token: Token,
-        /// What hooks have changed its settings into.
-        changed: Option<Arc<Settings>>,
-    },
-    /// Ask for a task's state.
-    View { slot: usize, task: TaskId },
-    /// Fetch one file of a track.
-    Fetch {
-        slot: usize,
-        index: u32,
-        part: Part,
-        url: String,
-        duration_s: Option<f64>,
-    },
-}
-
-/// What is to be recorded and then done.
-#[derive(Debug, Default)]
-pub(crate) struct Decision {
-    pub(crate) batch: Batch,
-    pub(crate) effects: Vec<Effect>,
-}
-
-/// A job of the plan, as the conductor is given it.
-#[derive(Debug, Clone)]
-pub(crate) struct Wanted {
-    /// Its key in the plan.
-    pub(crate) key: JobKey,
-    /// What it was bought as by an earlier run.
-    pub(crate) changed: Option<Changed>,
-    pub(crate) stem: usize,
-    pub(crate) job: Job,
-    /// Kept files that are no longer there.
-    pub(crate) missing: Vec<(u32, Part)>,
-    /// Whether the vendor has thrown its tracks away by now: one look, no more.
-    pub(crate) expired: bool,
-}
 
 /// One job and what this run knows of it beyond the ledger.
 #[derive(Debug)]

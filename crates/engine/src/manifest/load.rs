@@ -9,42 +9,35 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use handlebars::no_escape;
-use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
+use super::compile::Compiler;
 use super::diagnostic::{Diagnostics, Report};
-use super::expand::{self, Draft, job_name};
+use super::examine::{examine, identify};
+use super::expand::{self};
 use super::fields::{self, Fields, Text};
 use super::hooks;
-use super::key::{Recording, job_key};
 use super::layer::{self, Inherited, Layer};
 use super::limits;
-use super::matrix::{self, Dimension, Matrix, Preset, Rules};
+use super::matrix::{self, Dimension, Matrix, Rules};
+use super::naming::{check_names, read_output};
 use super::node::{Node, Value};
-use super::output::{Fixed, Namer, Output, TrackName, Variables, portable};
+use super::output::{Fixed, Variables, portable};
 use super::provider;
-use super::recordings;
 use super::selection::Selection;
-use super::settings::{Choice, Choices, Given, Raw, Setting, typed};
-use super::source::{Sources, Span};
+use super::settings::{Given, Raw, Setting};
+use super::source::Sources;
 use super::stems::{self, Source, StemDecl};
-use super::template::{self, Engine, FIXED_ROOTS, JOB_ROOTS, OUTPUT_ROOTS, Scope, is_template};
+use super::template::{self, Engine, FIXED_ROOTS, JOB_ROOTS, Scope, is_template};
 use crate::hooks::Hooks;
-use crate::plan::{JobKey, Plan, PlannedJob, Provider, Stem, StemFile, StemSource};
+use crate::plan::Plan;
 
 /// Most jobs of one plan unless the user allows more.
 pub const DEFAULT_MAX_JOBS: u64 = 100_000;
-/// A recording shorter than this gives limited results, by the vendors' documents.
-const SHORT_STEM_S: f64 = 10.0;
 /// The file that marks a project's root.
 const PROJECT_FILE: &str = "backline.yaml";
-/// A title for those who give none.
-const DEFAULT_TITLE: &str = "{{stem.id}} ({{preset.id}})";
-/// Most pairs of jobs with one key, or with one file, that are shown.
-const MAX_COLLISIONS: usize = 5;
 
 pub(crate) const KEYS: &[&str] = &[
     "version",
@@ -531,158 +524,6 @@ fn job_scope(
     scope
 }
 
-/// Compiles settings, and remembers which variables they read.
-struct Compiler<'c> {
-    scope: &'c Scope,
-    fixed: &'c Fixed,
-    engine: &'c Engine,
-    used: &'c std::cell::RefCell<BTreeSet<String>>,
-    preset_vars: HashSet<String>,
-}
-
-impl Compiler<'_> {
-    fn raw(&mut self, raw: &Raw, report: &mut Report) -> Option<Arc<Choice>> {
-        let mut choice = raw.compile(self.scope, report)?;
-        if let Given::Template(template) = &choice.given {
-            self.used
-                .borrow_mut()
-                .extend(template.vars().map(str::to_owned));
-            self.preset_vars
-                .extend(template.preset_vars().map(str::to_owned));
-            if template.reads.nothing() {
-                choice = Arc::new(Choice {
-                    given: self.fold(raw.setting, template, report)?,
-                    span: choice.span,
-                });
-            }
-        }
-        Some(choice)
-    }
-
-    /// A template that is the same for all jobs becomes its value.
-    fn fold(
-        &self,
-        setting: Setting,
-        template: &template::Template,
-        report: &mut Report,
-    ) -> Option<Given> {
-        let mut text = String::new();
-        let rendered = self
-            .engine
-            .render(template, &Variables::new(self.fixed).context, &mut text);
-        match rendered.map_err(|problem| problem.message).and_then(|()| {
-            typed(setting, &text).map_err(|problem| format!("`{}` {problem}", setting.name()))
-        }) {
-            Ok(value) => Some(Given::Fixed(value)),
-            Err(problem) => {
-                report.error_at(template.span, problem, "made by this template");
-                None
-            }
-        }
-    }
-
-    fn presets(
-        &mut self,
-        layer: &Layer,
-        inherited: Vec<Option<Inherited>>,
-        provider: &Provider,
-        report: &mut Report,
-    ) -> Vec<Preset> {
-        let mut compiled: HashMap<Span, Option<Arc<Choice>>> = HashMap::new();
-        let mut presets = Vec::new();
-        let defaults: Vec<(usize, Option<Arc<Choice>>)> = layer
-            .defaults
-            .values()
-            .map(|raw| (raw.setting as usize, self.raw(raw, report)))
-            .collect();
-        // Written nowhere, so a problem with them is reported at the preset that relies on them.
-        for ((id, decl), inherited) in layer.presets.iter().zip(inherited) {
-            let Some(inherited) = inherited else { continue };
-            let mut choices: Choices = Default::default();
-            let before = report.errors();
-            let builtin = |text: &str| {
-                Some(Arc::new(Choice {
-                    given: Given::Fixed(super::settings::Typed::Text(text.into())),
-                    span: decl.span,
-                }))
-            };
-            choices[Setting::Model as usize] = builtin(&provider.profile.default_model);
-            choices[Setting::NegativeTags as usize] = builtin("");
-            for (slot, choice) in &defaults {
-                choices[*slot].clone_from(choice);
-            }
-            let mut broken = defaults.iter().any(|(_, choice)| choice.is_none());
-            for raw in inherited.settings.values() {
-                let choice = match compiled.get(&raw.node.span) {
-                    Some(choice) => choice.clone(),
-                    None => {
-                        let choice = self.raw(raw, report);
-                        compiled.insert(raw.node.span, choice.clone());
-                        choice
-                    }
-                };
-                broken |= choice.is_none();
-                choices[raw.setting as usize] = choice;
-            }
-            if choices[Setting::Title as usize].is_none()
-                && let Some(title) = template::compile(DEFAULT_TITLE, decl.span, self.scope, report)
-            {
-                let given = Given::Template(title);
-                choices[Setting::Title as usize] = Some(Arc::new(Choice {
-                    given,
-                    span: decl.span,
-                }));
-            }
-            let tags_given = inherited.settings.contains_key("tags")
-                || layer.defaults.contains_key("tags")
-                || self.scope.sweep.iter().any(|it| it == "tags");
-            if !tags_given && !broken {
-                report
-                    .error_at(
-                        decl.span,
-                        format!("preset `{id}` has no `tags`"),
-                        "says nothing of how it should sound",
-                    )
-                    .help("add them: `tags: \"calm piano\"`");
-            }
-            if report.errors() > before {
-                // Kept all the same: the rules that name it are right.
-                choices = Default::default();
-            }
-            let vars: Map<String, Json> = inherited
-                .vars
-                .iter()
-                .map(|(name, var)| (name.clone(), var.value.clone()))
-                .collect();
-            presets.push(Preset {
-                id: id.as_str().into(),
-                vars: Arc::new(vars.into()),
-                choices,
-            });
-        }
-        presets
-    }
-
-    fn sweep(&mut self, raw: Vec<(Setting, Vec<Raw>)>, report: &mut Report) -> Vec<Dimension> {
-        raw.into_iter()
-            .map(|(setting, values)| {
-                let values = values
-                    .iter()
-                    .filter_map(|value| {
-                        let choice = self.raw(value, report)?;
-                        let written = match &choice.given {
-                            Given::Fixed(super::settings::Typed::Text(text)) => text.to_string(),
-                            _ => value.node.scalar_text().unwrap_or("none").to_owned(),
-                        };
-                        Some((choice, written))
-                    })
-                    .collect();
-                Dimension { setting, values }
-            })
-            .collect()
-    }
-}
-
 /// Refuses more jobs than are allowed, and says how they come about.
 fn count(
     stems: &[StemDecl],
@@ -730,163 +571,6 @@ fn grouped(number: u128) -> String {
         text.push(digit);
     }
     text
-}
-
-fn read_output(
-    fields: &Fields<'_>,
-    folder: &Path,
-    matrix: &Matrix,
-    compiler: &mut Compiler<'_>,
-    render: &stems::Fixed<'_>,
-    report: &mut Report,
-) -> Option<(Output, Span)> {
-    let section = fields.get("output");
-    let section = match section {
-        Some(node) => Some(Fields::read(node, "`output`", &["dir", "file"], report)?),
-        None => None,
-    };
-    let dir = section
-        .as_ref()
-        .and_then(|section| section.text("dir", report));
-    let dir = match dir {
-        Some(dir) => render(&dir, report)?,
-        None => format!("out/{}", compiler.fixed.name),
-    };
-    let file = section
-        .as_ref()
-        .and_then(|section| section.text("file", report));
-    let file = file.unwrap_or_else(|| Text {
-        text: default_file(matrix),
-        span: fields.span,
-    });
-    let scope = Scope {
-        roots: OUTPUT_ROOTS,
-        ..compiler.scope.clone()
-    };
-    let template = template::compile(&file.text, file.span, &scope, report)?;
-    compiler
-        .used
-        .borrow_mut()
-        .extend(template.vars().map(str::to_owned));
-    compiler
-        .preset_vars
-        .extend(template.preset_vars().map(str::to_owned));
-    let stems = matrix
-        .stems
-        .iter()
-        .map(|stem| (stem.id.clone(), stem.vars.clone()))
-        .collect();
-    let presets = matrix
-        .presets
-        .iter()
-        .map(|preset| (preset.id.to_string(), preset.vars.clone()))
-        .collect();
-    Some((
-        Output::new(
-            folder.join(dir),
-            template,
-            compiler.fixed.clone(),
-            stems,
-            presets,
-        ),
-        file.span,
-    ))
-}
-
-/// A name for each track that tells apart what the manifest varies.
-fn default_file(matrix: &Matrix) -> String {
-    let mut file = "{{stem.id}}/{{preset.id}}".to_owned();
-    for dimension in &matrix.dimensions {
-        let name = dimension.setting.name();
-        let text = matches!(
-            dimension.setting,
-            Setting::Title | Setting::Tags | Setting::NegativeTags | Setting::Lyrics
-        );
-        file.push_str(&if text {
-            format!("-{{{{slug sweep.{name}}}}}")
-        } else {
-            format!("-{{{{sweep.{name}}}}}")
-        });
-    }
-    if matrix.takes > 1 {
-        file.push_str("-{{take}}");
-    }
-    file.push_str("-{{track.index}}");
-    file
-}
-
-/// Names the first two tracks of every job: portable, and no name twice, whatever the case of its letters.
-fn check_names(jobs: &[Draft], matrix: &Matrix, output: &Output, span: Span, report: &mut Report) {
-    let mut namer = Namer::new(output);
-    let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
-    let mut problems = 0;
-    for (at, job) in jobs.iter().enumerate() {
-        let (stem, preset) = (
-            &matrix.stems[job.stem as usize].id,
-            &matrix.presets[job.preset as usize].id,
-        );
-        namer.place(
-            stem,
-            preset,
-            &matrix.points[job.point as usize].sweep,
-            job.take,
-        );
-        for index in 1..=2 {
-            // Ids are as long and as different as vendors' are.
-            let id = if index == 1 {
-                "11111111-2222-4333-8444-555555555555"
-            } else {
-                "66666666-2222-4333-8444-555555555555"
-            };
-            let track = TrackName {
-                run: "00000000-0000-7000-8000-000000000000",
-                index,
-                id,
-            };
-            let other = match namer.name(track) {
-                Ok(name) => {
-                    let hash = blake3::hash(name.to_lowercase().as_bytes());
-                    let mut short = [0; 16];
-                    short.copy_from_slice(&hash.as_bytes()[..16]);
-                    match seen.insert(short, at) {
-                        Some(other) => Ok((name.to_owned(), other)),
-                        None => continue,
-                    }
-                }
-                Err(reason) => Err(reason),
-            };
-            problems += 1;
-            if problems > MAX_COLLISIONS {
-                continue;
-            }
-            let this = name_of(job, matrix);
-            match other {
-                Ok((name, other)) if other == at => report
-                    .error_at(span, format!("both tracks of `{this}` would be kept as `{name}`"), "gives one name twice")
-                    .help("put `{{track.index}}` into `output.file`"),
-                Ok((name, other)) => report
-                    .error_at(
-                        span,
-                        format!("`{}` and `{this}` would both be kept as `{name}`", name_of(&jobs[other], matrix)),
-                        "gives one name twice",
-                    )
-                    .help("put what differs into `output.file`: the stem, the preset, swept settings, the take"),
-                Err(reason) => report
-                    .error_at(span, format!("can't name the files of `{this}`: {reason}"), "made by this template")
-                    .help("change `output.file`, or wrap the variable: `{{slug stem.id}}`"),
-            };
-        }
-    }
-    if problems > MAX_COLLISIONS {
-        report.last_note(format!(
-            "and {} more names like this",
-            problems - MAX_COLLISIONS
-        ));
-    }
-}
-
-fn name_of(job: &Draft, matrix: &Matrix) -> String {
-    job_name(matrix, [job.stem, job.preset, job.point, job.take])
 }
 
 fn warn_of_unused(layer: &Layer, compiler: &Compiler<'_>, report: &mut Report) {
@@ -961,138 +645,4 @@ fn warn_of_twins(layer: &Layer, matrix: &Matrix, report: &mut Report) {
                 .help("for more of the same use `takes`");
         }
     }
-}
-
-/// Opens the stems that are used; also gives each stem's place in the plan.
-fn examine(matrix: &Matrix, jobs: &[Draft], report: &mut Report) -> (Vec<Stem>, Vec<usize>) {
-    let mut wanted = vec![false; matrix.stems.len()];
-    for job in jobs {
-        wanted[job.stem as usize] = true;
-    }
-    let used: Vec<&StemDecl> = matrix
-        .stems
-        .iter()
-        .zip(&wanted)
-        .filter(|(_, wanted)| **wanted)
-        .map(|(stem, _)| stem)
-        .collect();
-    let mut files: IndexMap<&Path, ()> = IndexMap::new();
-    for stem in &used {
-        if let Source::File(path) = &stem.source {
-            files.insert(path, ());
-        }
-    }
-    let paths: Vec<&Path> = files.keys().copied().collect();
-    let found: HashMap<&Path, Result<StemFile, String>> = paths
-        .iter()
-        .copied()
-        .zip(recordings::examine(&paths))
-        .collect();
-    let mut stems = Vec::with_capacity(used.len());
-    let mut contents: HashMap<[u8; 32], &StemDecl> = HashMap::new();
-    for stem in &used {
-        let source = match &stem.source {
-            Source::Url(url) => StemSource::Url(url.clone()),
-            Source::File(path) => match &found[path.as_path()] {
-                Ok(file) => {
-                    warn_of_file(stem, file, contents.insert(file.hash, stem), report);
-                    StemSource::File(file.clone())
-                }
-                Err(reason) => {
-                    let shown = report.sources.shown(path);
-                    report
-                        .error_at(
-                            stem.span,
-                            format!("can't use the stem `{}`: {reason}", stem.id),
-                            "named here",
-                        )
-                        .note(format!("the file is `{shown}`"));
-                    continue;
-                }
-            },
-        };
-        stems.push(Stem {
-            id: stem.id.clone(),
-            source,
-        });
-    }
-    let mut next = 0;
-    let places = wanted
-        .iter()
-        .map(|wanted| {
-            next += usize::from(*wanted);
-            next.saturating_sub(1)
-        })
-        .collect();
-    (stems, places)
-}
-
-fn warn_of_file(stem: &StemDecl, file: &StemFile, twin: Option<&StemDecl>, report: &mut Report) {
-    if file.duration_s < SHORT_STEM_S {
-        let message = format!("the stem `{}` is {:.1} s long", stem.id, file.duration_s);
-        report.warning_at(stem.span, message, "results are limited below 10 s");
-    }
-    if let Some(twin) = twin {
-        let place = report.place(twin.span, Some("and this one".to_owned()));
-        let message = format!(
-            "the stems `{}` and `{}` are the same recording",
-            twin.id, stem.id
-        );
-        report
-            .warning_at(stem.span, message, "this one")
-            .also(place);
-    }
-}
-
-/// Gives every job its key; two jobs with one key are an error.
-fn identify(
-    drafts: Vec<Draft>,
-    matrix: &Matrix,
-    stems: &[Stem],
-    places: &[usize],
-    provider: &Provider,
-    report: &mut Report,
-) -> Vec<PlannedJob> {
-    let mut seen: HashMap<JobKey, [u32; 4]> = HashMap::with_capacity(drafts.len());
-    let mut jobs = Vec::with_capacity(drafts.len());
-    let mut collisions = 0;
-    for draft in drafts {
-        let stem = places[draft.stem as usize];
-        let recording = match &stems[stem].source {
-            StemSource::File(file) => Recording::Content(&file.hash),
-            StemSource::Url(url) => Recording::Address(url),
-        };
-        let key = job_key(
-            &provider.profile.name,
-            recording,
-            &draft.settings,
-            draft.take,
-        );
-        let at = [draft.stem, draft.preset, draft.point, draft.take];
-        if let Some(first) = seen.insert(key, at) {
-            collisions += 1;
-            if collisions <= MAX_COLLISIONS {
-                let (one, two) = (job_name(matrix, first), job_name(matrix, at));
-                report
-                    .error(format!("`{one}` and `{two}` are one and the same request"))
-                    .note("the recording and every setting are equal, the title too")
-                    .help("give them different titles, remove one, or use `takes` for more of the same");
-            }
-        }
-        jobs.push(PlannedJob {
-            key,
-            stem,
-            preset: matrix.presets[draft.preset as usize].id.clone(),
-            sweep: matrix.points[draft.point as usize].sweep.clone(),
-            take: draft.take,
-            settings: draft.settings,
-        });
-    }
-    if collisions > MAX_COLLISIONS {
-        report.last_note(format!(
-            "and {} more pairs like this",
-            collisions - MAX_COLLISIONS
-        ));
-    }
-    jobs
 }

@@ -4,10 +4,12 @@
 //! network, no clock, and no environment variable that the manifest does not list. The same files give the same plan on every
 //! machine. The program's commands call it; the driver carries its plan out.
 
+mod compile;
 mod diagnostic;
+mod examine;
 mod expand;
 mod fields;
-mod helpers;
+mod functions;
 mod hooks;
 mod key;
 mod layer;
@@ -15,6 +17,7 @@ mod limits;
 mod load;
 pub mod lock;
 mod matrix;
+mod naming;
 mod node;
 mod output;
 mod provider;

@@ -14,7 +14,7 @@ use handlebars::{
 use serde_json::Value as Json;
 
 use super::diagnostic::{Report, nearest, suggestion};
-use super::helpers;
+use super::functions;
 use super::source::Span;
 
 /// A compiled template.
@@ -123,7 +123,7 @@ impl Engine {
         let mut registry = Handlebars::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(escape);
-        helpers::register(&mut registry);
+        functions::register(&mut registry);
         Self { registry, escape }
     }
 
@@ -168,7 +168,7 @@ impl Engine {
                         }
                         reason => RenderProblem {
                             variable: None,
-                            message: helpers::message(reason),
+                            message: functions::message(reason),
                         },
                     })?;
                 out.push_str(&output.into_string().unwrap_or_default());
@@ -382,8 +382,8 @@ impl Reader<'_> {
 
     fn call(&mut self, expression: &HelperTemplate, guarded: bool) {
         let name = expression.name.as_name().unwrap_or("");
-        if !helpers::NAMES.contains(&name) {
-            let help = suggestion(name, helpers::NAMES.iter().copied()).unwrap_or_default();
+        if !functions::NAMES.contains(&name) {
+            let help = suggestion(name, functions::NAMES.iter().copied()).unwrap_or_default();
             self.refuse(name, format!("there is no helper `{name}`"), &help);
             return;
         }
@@ -395,7 +395,7 @@ impl Reader<'_> {
             );
             return;
         }
-        if let Some(usage) = helpers::misused(name, expression.params.len()) {
+        if let Some(usage) = functions::misused(name, expression.params.len()) {
             self.refuse(
                 name,
                 format!(

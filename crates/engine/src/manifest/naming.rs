@@ -1,0 +1,180 @@
+//! Where tracks go: `output` read, and every name that a plan would give checked before anything is bought.
+
+use super::compile::Compiler;
+use super::diagnostic::Report;
+use super::expand::{Draft, job_name};
+use super::fields::{Fields, Text};
+use super::matrix::Matrix;
+use super::output::{Namer, Output, TrackName};
+use super::settings::Setting;
+use super::source::Span;
+use super::stems::{self};
+use super::template::{self, OUTPUT_ROOTS, Scope};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Most pairs of jobs with one key, or with one file, that are shown.
+pub(super) const MAX_COLLISIONS: usize = 5;
+
+pub(super) fn read_output(
+    fields: &Fields<'_>,
+    folder: &Path,
+    matrix: &Matrix,
+    compiler: &mut Compiler<'_>,
+    render: &stems::Fixed<'_>,
+    report: &mut Report,
+) -> Option<(Output, Span)> {
+    let section = fields.get("output");
+    let section = match section {
+        Some(node) => Some(Fields::read(node, "`output`", &["dir", "file"], report)?),
+        None => None,
+    };
+    let dir = section
+        .as_ref()
+        .and_then(|section| section.text("dir", report));
+    let dir = match dir {
+        Some(dir) => render(&dir, report)?,
+        None => format!("out/{}", compiler.fixed.name),
+    };
+    let file = section
+        .as_ref()
+        .and_then(|section| section.text("file", report));
+    let file = file.unwrap_or_else(|| Text {
+        text: default_file(matrix),
+        span: fields.span,
+    });
+    let scope = Scope {
+        roots: OUTPUT_ROOTS,
+        ..compiler.scope.clone()
+    };
+    let template = template::compile(&file.text, file.span, &scope, report)?;
+    compiler
+        .used
+        .borrow_mut()
+        .extend(template.vars().map(str::to_owned));
+    compiler
+        .preset_vars
+        .extend(template.preset_vars().map(str::to_owned));
+    let stems = matrix
+        .stems
+        .iter()
+        .map(|stem| (stem.id.clone(), stem.vars.clone()))
+        .collect();
+    let presets = matrix
+        .presets
+        .iter()
+        .map(|preset| (preset.id.to_string(), preset.vars.clone()))
+        .collect();
+    Some((
+        Output::new(
+            folder.join(dir),
+            template,
+            compiler.fixed.clone(),
+            stems,
+            presets,
+        ),
+        file.span,
+    ))
+}
+
+/// A name for each track that tells apart what the manifest varies.
+pub(super) fn default_file(matrix: &Matrix) -> String {
+    let mut file = "{{stem.id}}/{{preset.id}}".to_owned();
+    for dimension in &matrix.dimensions {
+        let name = dimension.setting.name();
+        let text = matches!(
+            dimension.setting,
+            Setting::Title | Setting::Tags | Setting::NegativeTags | Setting::Lyrics
+        );
+        file.push_str(&if text {
+            format!("-{{{{slug sweep.{name}}}}}")
+        } else {
+            format!("-{{{{sweep.{name}}}}}")
+        });
+    }
+    if matrix.takes > 1 {
+        file.push_str("-{{take}}");
+    }
+    file.push_str("-{{track.index}}");
+    file
+}
+
+/// Names the first two tracks of every job: portable, and no name twice, whatever the case of its letters.
+pub(super) fn check_names(
+    jobs: &[Draft],
+    matrix: &Matrix,
+    output: &Output,
+    span: Span,
+    report: &mut Report,
+) {
+    let mut namer = Namer::new(output);
+    let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
+    let mut problems = 0;
+    for (at, job) in jobs.iter().enumerate() {
+        let (stem, preset) = (
+            &matrix.stems[job.stem as usize].id,
+            &matrix.presets[job.preset as usize].id,
+        );
+        namer.place(
+            stem,
+            preset,
+            &matrix.points[job.point as usize].sweep,
+            job.take,
+        );
+        for index in 1..=2 {
+            // Ids are as long and as different as vendors' are.
+            let id = if index == 1 {
+                "11111111-2222-4333-8444-555555555555"
+            } else {
+                "66666666-2222-4333-8444-555555555555"
+            };
+            let track = TrackName {
+                run: "00000000-0000-7000-8000-000000000000",
+                index,
+                id,
+            };
+            let other = match namer.name(track) {
+                Ok(name) => {
+                    let hash = blake3::hash(name.to_lowercase().as_bytes());
+                    let mut short = [0; 16];
+                    short.copy_from_slice(&hash.as_bytes()[..16]);
+                    match seen.insert(short, at) {
+                        Some(other) => Ok((name.to_owned(), other)),
+                        None => continue,
+                    }
+                }
+                Err(reason) => Err(reason),
+            };
+            problems += 1;
+            if problems > MAX_COLLISIONS {
+                continue;
+            }
+            let this = name_of(job, matrix);
+            match other {
+                Ok((name, other)) if other == at => report
+                    .error_at(span, format!("both tracks of `{this}` would be kept as `{name}`"), "gives one name twice")
+                    .help("put `{{track.index}}` into `output.file`"),
+                Ok((name, other)) => report
+                    .error_at(
+                        span,
+                        format!("`{}` and `{this}` would both be kept as `{name}`", name_of(&jobs[other], matrix)),
+                        "gives one name twice",
+                    )
+                    .help("put what differs into `output.file`: the stem, the preset, swept settings, the take"),
+                Err(reason) => report
+                    .error_at(span, format!("can't name the files of `{this}`: {reason}"), "made by this template")
+                    .help("change `output.file`, or wrap the variable: `{{slug stem.id}}`"),
+            };
+        }
+    }
+    if problems > MAX_COLLISIONS {
+        report.last_note(format!(
+            "and {} more names like this",
+            problems - MAX_COLLISIONS
+        ));
+    }
+}
+
+pub(super) fn name_of(job: &Draft, matrix: &Matrix) -> String {
+    job_name(matrix, [job.stem, job.preset, job.point, job.take])
+}
