@@ -49,6 +49,7 @@ pub(super) struct Want {
     pub(super) duration_s: Option<f64>,
     pub(super) track_id: String,
     /// What hooks changed the job's settings into.
+    #[cfg_attr(not(feature = "tags"), expect(dead_code, reason = "only tags tell it"))]
     pub(super) changed: Option<Arc<Settings>>,
 }
 
