@@ -26,6 +26,10 @@ check:
 bench *ARGS:
     cargo bench --workspace --locked {{ARGS}}
 
+# How well the band hears and harmonises: see tools/band_eval/README.md for what it needs
+band-eval *ARGS:
+    python3 tools/band_eval/band_eval.py {{ARGS}}
+
 # The vendors' contract on this machine
 studio *ARGS:
     cargo run --release --locked -- studio {{ARGS}}

@@ -39,12 +39,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("two arguments are expected: the lead sheets and the file to write".into());
     };
     let sheets = read_sheets(&fs::read(&source)?)?;
-    let (held_out, learned): (Vec<(usize, Sheet)>, Vec<(usize, Sheet)>) = sheets
-        .into_iter()
-        .enumerate()
-        .partition(|(index, _)| index % 5 == 0);
-    let learned: Vec<Sheet> = learned.into_iter().map(|(_, sheet)| sheet).collect();
-    let held_out: Vec<Sheet> = held_out.into_iter().map(|(_, sheet)| sheet).collect();
+    let (mut learned, mut held_out): (Vec<Sheet>, Vec<Sheet>) = (Vec::new(), Vec::new());
+    for (index, sheet) in sheets.into_iter().enumerate() {
+        let into = if index % 5 == 0 {
+            &mut held_out
+        } else {
+            &mut learned
+        };
+        into.push(sheet);
+    }
     let mut network = Network::new(windows::FEATURES, 48, CLASSES, 7);
     network.learn(&learned, &held_out);
     let tables = Tables::count(&learned);

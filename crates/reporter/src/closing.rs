@@ -269,7 +269,7 @@ fn doubts(summary: &Summary) -> String {
     left_out(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
     text.push_str(&evidence(summary));
     text.push_str("Look into your account at the provider's, then say of each key:\n");
-    text.push_str(RESOLVE);
+    text.push_str(&resolving(summary));
     text
 }
 
@@ -288,11 +288,18 @@ fn evidence(summary: &Summary) -> String {
     }
 }
 
-/// What resolves a doubt.
-pub(crate) const RESOLVE: &str = "  \
-  backline resolve KEY --task ID        it was bought, and this is its task\n  \
-  backline resolve KEY --never-bought   it was not bought\n  \
-  backline resolve KEY --buy-again      buy it, even if that pays twice\n";
+/// What resolves a doubt, to be typed as it stands but for the key and the id.
+pub(crate) fn resolving(summary: &Summary) -> String {
+    let resolve = format!(
+        "  backline resolve KEY {}",
+        shell_word(&summary.run.manifest)
+    );
+    format!(
+        "{resolve} --task ID        it was bought, and this is its task\n\
+         {resolve} --never-bought   it was not bought\n\
+         {resolve} --buy-again      buy it, even if that pays twice\n"
+    )
+}
 
 /// The first digits of a key: enough to name a job.
 pub(crate) fn short(key: &str) -> &str {

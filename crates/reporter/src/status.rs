@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 
 use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
-use crate::closing::{RESOLVE, gains, label, left_out, short};
+use crate::closing::{gains, label, left_out, resolving, short};
 use crate::console::{BAD, CARE, GOOD, PLAIN, said};
 use crate::text::{clean, pad, rfc3339, words};
 
@@ -56,7 +56,11 @@ pub fn status_text(summary: &Summary) -> String {
         );
     }
     if totals.in_doubt > 0 {
-        let _ = write!(text, "\nA job in doubt is resolved by one of\n{RESOLVE}");
+        let _ = write!(
+            text,
+            "\nA job in doubt is resolved by one of\n{}",
+            resolving(summary)
+        );
     }
     text
 }

@@ -124,10 +124,7 @@ impl Network {
                 }
                 step += 1;
                 let pace = STEP * (1.0 - 0.95 * step as f32 / steps as f32);
-                let (warm1, warm2) = (
-                    1.0 - 0.9f32.powi(step as i32),
-                    1.0 - 0.999f32.powi(step as i32),
-                );
+                let (warm1, warm2) = (1.0 - 0.9f32.powi(step), 1.0 - 0.999f32.powi(step));
                 for index in 0..count {
                     let now = slope[index] / batch.len() as f32;
                     first[index] += 0.1 * (now - first[index]);

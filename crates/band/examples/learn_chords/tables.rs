@@ -19,9 +19,9 @@ impl Tables {
         let mut prior = vec![DOUBT; CLASSES];
         let mut follows = vec![0.0f32; CLASSES * CLASSES];
         // By beats in a bar (2, 3, 4) and position: changes, beats.
-        let mut changes = vec![[0.5f32, 1.0]; 12];
+        let mut changes = [[0.5f32, 1.0]; 12];
         // By root of a major chord and whether the next root lies a fourth above: dominant, all.
-        let mut dominant = vec![[0.5f32, 2.0]; 24];
+        let mut dominant = [[0.5f32, 2.0]; 24];
         for sheet in sheets {
             for index in 0..sheet.labels.len() {
                 let Some(here) = sheet.labels[index] else {

@@ -26,7 +26,7 @@ pub use progress::{LogWriter, Progress};
 
 use crate::write::ReportError;
 
-/// What follows a run. Called in this order: `plan` once, `record` and `waiting` as often as need be, `finish` once.
+/// What follows a run. Called in this order: `plan` once, `record` as often as need be, `finish` once.
 ///
 /// No call fails: a sink that can't write keeps the first error, stays silent from then on, and gives the error at the end.
 pub trait Sink: Send {
@@ -34,10 +34,6 @@ pub trait Sink: Send {
     fn plan(&mut self, plan: &PlanFacts<'_>);
     /// Something happened and is durable.
     fn record(&mut self, record: &Record);
-    /// The next submission has to wait for the rate limit until this Unix time in milliseconds. Not recorded anywhere.
-    fn waiting(&mut self, until_ms: i64) {
-        let _ = until_ms;
-    }
     /// After the last record.
     ///
     /// # Errors

@@ -147,10 +147,6 @@ impl Sink for Progress {
         self.draw();
     }
 
-    fn waiting(&mut self, until_ms: i64) {
-        self.wait(until_ms);
-    }
-
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.bar.disable_steady_tick();
         self.bar.finish_and_clear();
@@ -245,9 +241,9 @@ mod tests {
     #[test]
     fn a_pause_is_counted_down() {
         let shared = example::Shared::default();
-        let mut progress = progress(Level::Normal, &shared);
-        progress.waiting(5_000);
-        progress.waiting(4_000);
+        let progress = progress(Level::Normal, &shared);
+        progress.wait(5_000);
+        progress.wait(4_000);
         assert_eq!(progress.waits_until_ms.load(Ordering::Relaxed), 5_000);
         assert_eq!(countdown(5_000, 5_000), "");
         assert_eq!(countdown(i64::MIN, 5_000), "");
