@@ -37,7 +37,13 @@ impl JobKey {
 
 impl fmt::Display for JobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |at: usize| {
+            let byte = self.0[at / 2] >> (if at.is_multiple_of(2) { 4 } else { 0 });
+            DIGITS[usize::from(byte & 15)]
+        };
+        let digits: [u8; 64] = std::array::from_fn(digit);
+        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
     }
 }
 

@@ -45,8 +45,12 @@ pub(crate) struct Script {
 struct Machine {
     lua: Lua,
     script: Function,
-    /// What a script may read; written to by none.
-    library: Table,
+    /// Lets a scope read the library.
+    above: Table,
+    /// What the script says; empty between events.
+    answer: Table,
+    /// Looks at the number of instructions since the event began.
+    looks: Arc<AtomicU32>,
 }
 
 /// Whether a script can be compiled.
@@ -100,24 +104,37 @@ impl Machine {
         let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         lua.set_memory_limit(MEMORY_BYTES)?;
-        let library = library(&lua)?;
+        let answer = lua.create_table()?;
+        let above = lua.create_table()?;
+        above.raw_set("__index", library(&lua, &answer)?)?;
         let script = lua
             .load(source)
             .set_name(format!("@{name}"))
             .into_function()?;
+        let looks = Arc::new(AtomicU32::new(0));
+        let counted = looks.clone();
+        let triggers = HookTriggers::new().every_nth_instruction(LOOK_EVERY);
+        lua.set_hook(triggers, move |_, _| {
+            if counted.fetch_add(1, Ordering::Relaxed) >= INSTRUCTIONS / LOOK_EVERY {
+                return Err(mlua::Error::runtime(format!(
+                    "it took more than {INSTRUCTIONS} instructions"
+                )));
+            }
+            Ok(VmState::Continue)
+        })?;
         Ok(Self {
             lua,
             script,
-            library,
+            above,
+            answer,
+            looks,
         })
     }
 
     fn run(&self, event: &HookEvent) -> mlua::Result<Said> {
         let lua = &self.lua;
         let scope = lua.create_table()?;
-        let above = lua.create_table()?;
-        above.raw_set("__index", &self.library)?;
-        scope.set_metatable(Some(above))?;
+        scope.set_metatable(Some(self.above.clone()))?;
         let Value::Table(said) = lua.to_value(event)? else {
             return Err(mlua::Error::runtime("an event is a table"));
         };
@@ -131,36 +148,23 @@ impl Machine {
             }
         }
         scope.raw_set("event", said)?;
-        let answer = lua.create_table()?;
-        lua.set_named_registry_value("answer", &answer)?;
+        self.answer.clear()?;
         self.script.set_environment(scope)?;
-
-        let looks = AtomicU32::new(0);
-        let triggers = HookTriggers::new().every_nth_instruction(LOOK_EVERY);
-        lua.set_hook(triggers, move |_, _| {
-            if looks.fetch_add(1, Ordering::Relaxed) >= INSTRUCTIONS / LOOK_EVERY {
-                return Err(mlua::Error::runtime(format!(
-                    "it took more than {INSTRUCTIONS} instructions"
-                )));
-            }
-            Ok(VmState::Continue)
-        })?;
-        let ran = self.script.call::<()>(());
-        lua.remove_hook();
-        ran?;
-        let change = match answer.raw_get::<Value>("change")? {
+        self.looks.store(0, Ordering::Relaxed);
+        self.script.call::<()>(())?;
+        let change = match self.answer.raw_get::<Value>("change")? {
             Value::Nil => None,
             change => match lua.from_value(change)? {
                 serde_json::Value::Object(change) => Some(change),
                 _ => return Err(mlua::Error::runtime("change{…} takes names and values")),
             },
         };
-        Ok((change, answer.raw_get("veto")?))
+        Ok((change, self.answer.raw_get("veto")?))
     }
 }
 
-/// What scripts may read.
-fn library(lua: &Lua) -> mlua::Result<Table> {
+/// What scripts may read; `answer` is where `change` and `veto` put what they are told.
+fn library(lua: &Lua, answer: &Table) -> mlua::Result<Table> {
     let globals = lua.globals();
     let library = lua.create_table()?;
     for name in ["string", "table", "math"] {
@@ -210,8 +214,8 @@ fn library(lua: &Lua) -> mlua::Result<Table> {
     let math: Table = library.raw_get("math")?;
     math.raw_set("random", Value::Nil)?;
     math.raw_set("randomseed", Value::Nil)?;
-    let change = lua.create_function(|lua, changes: Table| {
-        let answer: Table = lua.named_registry_value("answer")?;
+    let (answer, said) = (answer.clone(), answer.clone());
+    let change = lua.create_function(move |lua, changes: Table| {
         let all = match answer.raw_get::<Option<Table>>("change")? {
             Some(all) => all,
             None => {
@@ -226,10 +230,7 @@ fn library(lua: &Lua) -> mlua::Result<Table> {
         }
         Ok(())
     })?;
-    let veto = lua.create_function(|lua, why: String| {
-        let answer: Table = lua.named_registry_value("answer")?;
-        answer.raw_set("veto", why)
-    })?;
+    let veto = lua.create_function(move |_, why: String| said.raw_set("veto", why))?;
     library.raw_set("change", change)?;
     library.raw_set("veto", veto)?;
     for name in ["string", "table", "math"] {
