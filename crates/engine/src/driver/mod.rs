@@ -251,6 +251,8 @@ pub async fn run(
         clock.clone(),
     );
     let signals = run.signals.clone();
+    let tokens = known.values().flat_map(|known| known.job.tokens());
+    let others = tokens.map(|(_, token)| token.clone()).collect();
     let desk = HookDesk::new(&run, &header, known, clock.clone());
     let about_to = PlanSaid {
         jobs: run.plan.jobs.len() as u64,
@@ -269,6 +271,7 @@ pub async fn run(
         tasks: JoinSet::new(),
         calls,
         receiver,
+        others,
         uploads: Vec::new(),
         header: &header,
         desk,

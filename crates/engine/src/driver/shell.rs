@@ -4,6 +4,7 @@ use backline_api::TaskId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::callbacks::{Call, Receiver};
@@ -11,6 +12,7 @@ use super::clock::{Clock, until};
 use super::effects::Effects;
 use super::hooks::{HookDesk, Told};
 use super::keep::Want;
+use super::listen::Ears;
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input};
 use crate::event::{Event, Moment, Outcome, Record, Token};
@@ -45,6 +47,8 @@ pub(super) struct Shell<'a> {
     pub(super) tasks: JoinSet<Message>,
     pub(super) calls: mpsc::Receiver<Call>,
     pub(super) receiver: Option<Receiver>,
+    /// The secrets of all attempts that the ledger knew when the run began, those of other plans included.
+    pub(super) others: HashSet<Token>,
     /// Uploads to remember with the next commit.
     pub(super) uploads: Vec<Upload>,
     pub(super) header: &'a RunHeader,
@@ -113,7 +117,7 @@ impl Shell<'_> {
                     self.conductor.handle(self.clock.now_ms(), Input::Drain, &mut decision);
                 }
                 Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
-                Some(call) = self.calls.recv() => answered.push(self.hear(call, &mut decision)),
+                Some(call) = self.calls.recv() => answered.extend(self.hear(call, &mut decision)),
                 told = self.desk.next_told() => self.note(told, &mut decision),
                 () = until(wake) => {}
             }
@@ -121,7 +125,7 @@ impl Shell<'_> {
                 self.take(joined, &mut decision);
             }
             while let Ok(call) = self.calls.try_recv() {
-                answered.push(self.hear(call, &mut decision));
+                answered.extend(self.hear(call, &mut decision));
             }
         }
     }
@@ -199,16 +203,41 @@ impl Shell<'_> {
         decision.batch.events.push(self.of_the_run(event));
     }
 
-    fn hear(&mut self, call: Call, decision: &mut Decision) -> (oneshot::Sender<bool>, bool) {
-        let known = self.conductor.knows(&call.token);
-        if known {
+    /// Takes a callback in; who is to be told of it, and whether its secret is known. One for a job of another plan in the same
+    /// ledger proves a purchase as well. Nobody is told where the ledger can't be read: the vendor comes again.
+    fn hear(
+        &mut self,
+        call: Call,
+        decision: &mut Decision,
+    ) -> Option<(oneshot::Sender<bool>, bool)> {
+        let now_ms = self.clock.now_ms();
+        if self.conductor.knows(&call.token) {
             let input = Input::Called {
                 token: call.token,
                 task: call.task,
             };
-            self.conductor.handle(self.clock.now_ms(), input, decision);
+            self.conductor.handle(now_ms, input, decision);
+            return Some((call.done, true));
         }
-        (call.done, known)
+        if !self.others.contains(&call.token) {
+            return Some((call.done, false));
+        }
+        let evidence = tokio::task::block_in_place(|| {
+            Ears::new(self.store).map(|mut ears| ears.evidence(&call, now_ms))
+        });
+        match evidence {
+            Ok(batch) => {
+                let known = batch.is_some();
+                let batch = batch.unwrap_or_default();
+                decision.batch.events.extend(batch.events);
+                decision.batch.jobs.extend(batch.jobs);
+                Some((call.done, known))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a callback for a job of another plan could not be taken in");
+                None
+            }
+        }
     }
 
     /// Makes a decision's records durable, tells them, then begins its effects.
