@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, Table, Value, VmState};
 
 use super::{Answer, HookError, HookEvent};
+use crate::plan::Settings;
 
 /// Most memory of a script. An event takes some ten kilobytes.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
@@ -44,6 +45,7 @@ pub(crate) struct Script {
 #[derive(Debug)]
 struct Machine {
     lua: Lua,
+    source: Arc<str>,
     script: Function,
     /// Lets a scope read the library.
     above: Table,
@@ -124,6 +126,7 @@ impl Machine {
         })?;
         Ok(Self {
             lua,
+            source: source.into(),
             script,
             above,
             answer,
@@ -135,19 +138,22 @@ impl Machine {
         let lua = &self.lua;
         let scope = lua.create_table()?;
         scope.set_metatable(Some(self.above.clone()))?;
-        let Value::Table(said) = lua.to_value(event)? else {
-            return Err(mlua::Error::runtime("an event is a table"));
-        };
-        if let Ok(job) = said.raw_get::<Table>("job") {
-            for name in ["stem", "preset", "sweep", "take"] {
-                scope.raw_set(name, job.raw_get::<Value>(name)?)?;
-            }
-            for pair in job.raw_get::<Table>("settings")?.pairs::<Value, Value>() {
-                let (name, value) = pair?;
-                scope.raw_set(name, value)?;
-            }
+        if self.reads("event") {
+            scope.raw_set("event", lua.to_value(event)?)?;
         }
-        scope.raw_set("event", said)?;
+        if let Some(job) = &event.job {
+            if self.reads("stem") {
+                scope.raw_set("stem", lua.to_value(&job.stem)?)?;
+            }
+            if self.reads("preset") {
+                scope.raw_set("preset", lua.to_value(&job.preset)?)?;
+            }
+            if self.reads("sweep") {
+                scope.raw_set("sweep", lua.to_value(&job.sweep)?)?;
+            }
+            scope.raw_set("take", job.take)?;
+            self.set_settings(&scope, &job.settings)?;
+        }
         self.answer.clear()?;
         self.script.set_environment(scope)?;
         self.looks.store(0, Ordering::Relaxed);
@@ -160,6 +166,43 @@ impl Machine {
             },
         };
         Ok((change, self.answer.raw_get("veto")?))
+    }
+
+    /// Whether the script can read a variable: its name stands there, or the way around names does. What is not read is not made.
+    fn reads(&self, name: &str) -> bool {
+        self.source.contains(name) || self.source.contains("_ENV")
+    }
+
+    fn set_settings(&self, scope: &Table, settings: &Settings) -> mlua::Result<()> {
+        let texts = [
+            ("title", Some(&settings.title)),
+            ("tags", Some(&settings.tags)),
+            ("negative_tags", Some(&settings.negative_tags)),
+            ("model", Some(&settings.model)),
+            ("lyrics", settings.lyrics.as_ref()),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text.filter(|_| self.reads(name)) {
+                scope.raw_set(name, text.as_str())?;
+            }
+        }
+        let weights = [
+            ("style_weight", settings.style_weight),
+            ("weirdness_constraint", settings.weirdness_constraint),
+            ("audio_weight", settings.audio_weight),
+        ];
+        for (name, weight) in weights {
+            if let Some(weight) = weight.filter(|_| self.reads(name)) {
+                scope.raw_set(name, f64::from(weight))?;
+            }
+        }
+        if let Some(gender) = settings.vocal_gender.filter(|_| self.reads("vocal_gender")) {
+            scope.raw_set("vocal_gender", self.lua.to_value(&gender)?)?;
+        }
+        if let Some(variety) = settings.variety {
+            scope.raw_set("variety", variety)?;
+        }
+        Ok(())
     }
 }
 
