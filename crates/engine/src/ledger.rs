@@ -143,6 +143,14 @@ impl Ledger {
         Ok(found)
     }
 
+    /// Everything that a run recorded, its jobs' events included, in the order in which it happened.
+    pub fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        self.records(
+            "SELECT seq, at_ms, run, job, event FROM events WHERE run = ?1 ORDER BY seq",
+            run.as_str(),
+        )
+    }
+
     /// Replays every job's events and names the jobs whose kept state is not what the events make of them.
     pub fn check(&self) -> Result<Vec<JobKey>, StoreError> {
         let known = self.jobs()?;

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::process::{Group, Surroundings};
 use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookPoint, Order};
@@ -110,7 +110,9 @@ struct Up {
     /// Kills the group when dropped.
     _group: Group,
     lines: Lines,
-    out: mpsc::Sender<Vec<u8>>,
+    stdin: ChildStdin,
+    /// What is to be written; no more than the events that may be pending.
+    outbox: Vec<u8>,
     /// The points that it wants; none for all.
     wants: Option<HashSet<HookPoint>>,
 }
@@ -143,22 +145,23 @@ async fn own(spec: ServiceSpec, surroundings: Surroundings, mut inbox: mpsc::Rec
 /// Starts the program and exchanges greetings.
 async fn start(spec: &ServiceSpec, surroundings: &Surroundings) -> Result<Up, HookError> {
     let mut started = surroundings.start(&spec.name, &spec.argv, &spec.env)?;
-    let (Some(stdin), Some(stdout)) = (started.child.stdin.take(), started.child.stdout.take())
+    let (Some(mut stdin), Some(stdout)) = (started.child.stdin.take(), started.child.stdout.take())
     else {
         return Err(HookError::Start("it has no pipes".to_owned()));
     };
-    let (out, queue) = mpsc::channel(BACKLOG);
-    tokio::spawn(write(stdin, queue));
     let hello = json!({ "hello": {
         "protocol": PROTOCOL,
         "program": concat!("backline ", env!("CARGO_PKG_VERSION")),
         "points": spec.points,
     }});
-    // The queue is empty: this can't be refused.
-    let _ = out.send(line_of(&hello)).await;
     let mut lines = Lines::new(stdout);
     let limit = Duration::from_millis(spec.start_timeout_ms);
-    let line = timeout(limit, lines.next())
+    let greet = async {
+        // Who is gone before it is greeted has ended its output too.
+        let _ = stdin.write_all(&line_of(&hello)).await;
+        lines.next().await
+    };
+    let line = timeout(limit, greet)
         .await
         .map_err(|_| HookError::TimedOut(spec.start_timeout_ms))??;
     let Some(line) = line else {
@@ -177,7 +180,8 @@ async fn start(spec: &ServiceSpec, surroundings: &Surroundings) -> Result<Up, Ho
         child,
         _group: group,
         lines,
-        out,
+        stdin,
+        outbox: Vec::new(),
         wants,
     })
 }
@@ -220,10 +224,13 @@ async fn talk(
     let (mut next_id, mut answered) = (1_u64, false);
     let mut last_heard = Instant::now();
     let mut next = Some(first);
+    let mut deaf = false;
     let error = loop {
         if let Some(ask) = next.take() {
-            send(&mut up, ask, &mut next_id, &mut pending).await;
+            send(&mut up, ask, &mut next_id, &mut pending);
         }
+        // Who is gone ends its output too, and that is heard; only then is it known how.
+        let to_write = !up.outbox.is_empty() && !deaf;
         let ends = pending.iter().map(|written| written.ends).min();
         let due = async {
             match ends {
@@ -243,6 +250,10 @@ async fn talk(
                 Ok(None) => break ended(&mut up).await,
                 Err(error) => break error,
             },
+            written = up.stdin.write(&up.outbox), if to_write => match written {
+                Ok(bytes) if bytes > 0 => drop(up.outbox.drain(..bytes)),
+                _ => deaf = true,
+            },
             ask = inbox.recv(), if pending.len() < BACKLOG => match ask {
                 Some(ask) => next = Some(ask),
                 None => break HookError::Gone("the run is over".to_owned()),
@@ -258,7 +269,7 @@ async fn talk(
         tracing::warn!(hook = %spec.name, %error, "the service has ended");
     } else {
         // Closing its input tells it to end; the group is killed either way.
-        drop(up.out);
+        drop(up.stdin);
         let _ = timeout(GRACE, up.child.wait()).await;
     }
     for written in pending {
@@ -267,8 +278,8 @@ async fn talk(
     answered
 }
 
-/// Writes an event, unless the service does not want its kind.
-async fn send(up: &mut Up, ask: Ask, next_id: &mut u64, pending: &mut VecDeque<Written>) {
+/// Has an event written, unless the service does not want its kind.
+fn send(up: &mut Up, ask: Ask, next_id: &mut u64, pending: &mut VecDeque<Written>) {
     if up
         .wants
         .as_ref()
@@ -279,13 +290,12 @@ async fn send(up: &mut Up, ask: Ask, next_id: &mut u64, pending: &mut VecDeque<W
     }
     let id = *next_id;
     *next_id += 1;
-    let mut line = format!("{{\"id\":{id},\"event\":").into_bytes();
-    line.extend_from_slice(&ask.event);
-    line.extend_from_slice(b"}\n");
+    up.outbox
+        .extend_from_slice(format!("{{\"id\":{id},\"event\":").as_bytes());
+    up.outbox.extend_from_slice(&ask.event);
+    up.outbox.extend_from_slice(b"}\n");
     let asked = Instant::now();
     let ends = asked + Duration::from_millis(ask.timeout_ms);
-    // As many fit as may be pending. When the program is gone, its output ends too, and that is heard next.
-    let _ = timeout_at(ends, up.out.send(line)).await;
     pending.push_back(Written {
         id,
         asked,
@@ -365,15 +375,6 @@ fn line_of(json: &Json) -> Vec<u8> {
     let mut line = json.to_string().into_bytes();
     line.push(b'\n');
     line
-}
-
-/// Writes what is queued until nobody queues any more or the program is gone.
-async fn write(mut stdin: ChildStdin, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(line) = queue.recv().await {
-        if stdin.write_all(&line).await.is_err() || stdin.flush().await.is_err() {
-            return;
-        }
-    }
 }
 
 /// Lines of a bounded length. A read that is given up on loses nothing.
