@@ -307,3 +307,37 @@ fn events_are_one_json_object_a_line_without_secrets() {
 }
 
 const KEY_TEXT: &str = crate::lab::KEY;
+
+#[test]
+fn the_events_report_tells_what_the_run_told() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "reports: [jsonl]\n");
+    let told = lab.expect(0, &["run", "songs.yaml", "--format", "json"]);
+    let events = |text: &str| -> Vec<Value> {
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["seq"].is_u64()).collect()
+    };
+    let kept = events(&lab.read("out/songs/events.jsonl"));
+    assert_eq!(kept, events(&told.out));
+    let of_jobs = kept
+        .iter()
+        .filter(|line| line["event"]["event"] == "track_kept");
+    assert_eq!(of_jobs.count(), 4);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_told_before_anything_is_bought() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    fs::write(lab.path("out"), "no folder").unwrap();
+    let ran = lab.expect(7, &["run", "songs.yaml"]);
+    assert!(ran.err.contains("can't be written to"), "{}", ran.err);
+    assert_eq!(studio.bill().len(), 0);
+    fs::remove_file(lab.path("out")).unwrap();
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), 2);
+}

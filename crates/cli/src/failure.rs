@@ -175,7 +175,7 @@ impl From<StoreError> for Failure {
             ),
             StoreError::Failed { .. } => (
                 Kind::Ledger,
-                "look for a full disk or a missing permission; what was recorded until now holds",
+                "look for a full disk, a missing permission, or a file that is no ledger; what was recorded until now holds",
             ),
         };
         Self::new(kind, error).hint(hint)

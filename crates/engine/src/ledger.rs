@@ -46,7 +46,17 @@ pub struct Ledger {
     connection: Connection,
     path: PathBuf,
     /// Held while this process owns the ledger.
-    _owner: Option<File>,
+    owner: Option<File>,
+}
+
+/// Gives the ledger back at once: closing the file would leave the lock with a child that is being started at that very moment.
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Some(owner) = &self.owner {
+            // What can't be unlocked is unlocked when the process ends.
+            let _ = owner.unlock();
+        }
+    }
 }
 
 impl Ledger {
@@ -65,7 +75,7 @@ impl Ledger {
         let ledger = Self {
             connection,
             path: path.to_owned(),
-            _owner: Some(owner),
+            owner: Some(owner),
         };
         ledger.prepare()?;
         Ok(ledger)
@@ -84,7 +94,7 @@ impl Ledger {
         let ledger = Self {
             connection,
             path: path.to_owned(),
-            _owner: None,
+            owner: None,
         };
         ledger.check_format()?;
         ledger.run("open", |connection| {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use backline_engine::manifest::{LoadOptions, load};
 use backline_engine::plan::{Plan, ReportKind};
-use backline_engine::store::Store;
 use backline_engine::summary::summarise;
 use backline_reporter::{Material, write_reports};
 use serde_json::json;
@@ -23,7 +22,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         project_dir,
     } = place(args, &chosen)?;
     let summary = summarise(&chosen.ledger, &chosen.header)?;
-    let records = chosen.ledger.events_of(&chosen.header.id)?;
+    let records = chosen.ledger.records_of(&chosen.header.id)?;
     let sound_cache = sound_cache(chosen.ledger.path());
     let material = Material {
         summary: &summary,

@@ -18,7 +18,7 @@ use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs};
 use crate::console::Console;
 use crate::embedded;
 use crate::exit_codes::{self, Code};
-use crate::failure::{CommandResult, Failure};
+use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
 use crate::project::{Project, sound_cache};
@@ -47,6 +47,7 @@ pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) ->
 fn go(project: &Project, buys: bool, console: &Console) -> CommandResult {
     let key = api_key(&project.plan.provider)?;
     let callback_key = callback_key(project.plan.callbacks.as_ref())?;
+    try_output(project)?;
     let mut ledger = Ledger::own(&project.ledger)?;
 
     let aside = Aside::stderr();
@@ -72,6 +73,22 @@ fn go(project: &Project, buys: bool, console: &Console) -> CommandResult {
     runtime.shutdown_background();
     aside.go_back();
     close(ended?, project, &ledger, sink.as_mut(), console)
+}
+
+/// Makes sure, before anything is bought, that the output folder can be written to.
+fn try_output(project: &Project) -> Result<(), Failure> {
+    let dir = project.plan.output.dir();
+    let trial = dir.join(format!(".backline-trial-{}", std::process::id()));
+    let tried = std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::write(&trial, b"x"))
+        .and_then(|()| std::fs::remove_file(&trial));
+    tried.map_err(|error| {
+        // Half a trial is no use to anybody; where it can't be removed it could not be made.
+        let _ = std::fs::remove_file(&trial);
+        let context = format!("the output folder {} can't be written to", dir.display());
+        Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
+            .hint("make room or mend its permissions, or name another with `output: {dir: …}`; nothing was bought")
+    })
 }
 
 /// Tells the sink what is planned, and gives what that costs.
@@ -193,7 +210,7 @@ fn close(
     console: &Console,
 ) -> CommandResult {
     let mut summary = summarise(ledger as &dyn Store, &ended.run)?;
-    let records = ledger.events_of(&ended.run.id)?;
+    let records = ledger.records_of(&ended.run.id)?;
     let sound_cache = sound_cache(&project.ledger);
     let material = Material {
         summary: &summary,
