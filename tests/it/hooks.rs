@@ -138,3 +138,16 @@ fn observers_hear_of_a_jobs_life_and_loudness_is_measured() {
         assert!(std::path::Path::new(file).is_file(), "{file}");
     }
 }
+
+#[test]
+fn a_plan_asks_pure_hooks_and_no_others() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    let on = "on:\n  before_submit:\n    - {lua: \"veto('not today')\", pure: true}\n    - {run: [sh, -c, \"touch asked\"]}\n";
+    lab.manifest("songs.yaml", &studio.url, 1, 1, on);
+    let plan = lab.json(&["plan", "songs.yaml"]);
+    assert_eq!(plan["totals"]["vetoed"], 1, "{plan}");
+    assert!(!lab.path("asked").exists());
+    lab.expect(10, &["run", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), 0);
+}

@@ -4,6 +4,9 @@ mod document;
 pub(crate) mod lock;
 mod table;
 
+use std::sync::Arc;
+
+use backline_engine::driver;
 use backline_engine::manifest::lock::Lock;
 
 use crate::args::{Format, GlobalArgs, PlanArgs};
@@ -33,7 +36,14 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         console.say(&format!("wrote {}\n", path.display()));
         return Ok(exit_codes::DONE);
     }
-    let holding = project.hold(&project.known()?);
+    let known = project.known()?;
+    let mut holding = project.hold(&known);
+    if project.plan.hooks.foresees() {
+        // A hook is given no key, so none is needed here either.
+        let (plan, now_ms) = (Arc::new(project.plan.clone()), jiff::Timestamp::now());
+        let foresee = driver::foresee(&plan, &mut holding, &known, None, now_ms.as_millisecond());
+        super::runtime()?.block_on(foresee);
+    }
     match console.format {
         Format::Json => console.json(&document::Document {
             project: &project,
