@@ -78,7 +78,8 @@ fn go(project: &Project, buys: bool, console: &Console) -> CommandResult {
 /// Makes sure, before anything is bought, that the output folder can be written to.
 fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
-    let trial = dir.join(format!(".backline-trial-{}", std::process::id()));
+    // One name for all runs: what a killed one leaves behind the next one takes away.
+    let trial = dir.join(".backline-trial");
     let tried = std::fs::create_dir_all(dir)
         .and_then(|()| std::fs::write(&trial, b"x"))
         .and_then(|()| std::fs::remove_file(&trial));
