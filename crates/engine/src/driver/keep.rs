@@ -403,3 +403,59 @@ pub fn is_kept_file_there(project_dir: &Path, file: &KeptFile) -> bool {
     std::fs::metadata(project_dir.join(&file.path))
         .is_ok_and(|facts| facts.is_file() && facts.len() == file.length_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use backline_audio::{Audio, Encoding, encode};
+
+    use super::*;
+
+    /// Ten seconds of a tone.
+    fn recording() -> Vec<u8> {
+        let tone = (0..80_000_u32).map(|n| ((n % 80) as f32 / 80.0 - 0.5) * 0.4);
+        let audio = Audio {
+            rate_hz: 8_000,
+            channels: vec![tone.collect()],
+        };
+        encode(&audio, Encoding::Wav16).unwrap()
+    }
+
+    #[test]
+    fn only_a_whole_recording_of_the_promised_length_is_a_track() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |bytes: &[u8], promised: Option<f64>| {
+            let path = folder.path().join("it.part");
+            std::fs::write(&path, bytes).unwrap();
+            let checked = check_or_remove(&path, promised);
+            assert_eq!(
+                path.exists(),
+                checked.is_ok(),
+                "what is no track is removed"
+            );
+            match checked {
+                Ok((file, extension)) => Ok((file.duration_s, file.length_bytes, extension)),
+                Err(trouble) => Err((trouble.passing, trouble.message)),
+            }
+        };
+        let whole = recording();
+        let kept = Ok((10.0, whole.len() as u64, "wav"));
+        // The vendor counts in its own way: two seconds, or a twentieth of a long track.
+        for promised in [None, Some(10.0), Some(11.9), Some(8.1)] {
+            assert_eq!(check(&whole, promised), kept, "{promised:?}");
+        }
+        let refused = |bytes: &[u8], promised, why: &str| {
+            let (passing, message) = check(bytes, promised).unwrap_err();
+            assert!(passing && message.contains(why), "{passing} {message}");
+        };
+        refused(
+            &whole,
+            Some(198.0),
+            "lasts 10.0 s where the provider says 198.0 s",
+        );
+        refused(&whole, Some(12.1), "lasts 10.0 s");
+        refused(&whole, Some(7.9), "lasts 10.0 s");
+        refused(b"", None, "an empty file");
+        refused(b"<html>502 Bad Gateway</html>", None, "no sound");
+        refused(&whole[..whole.len() / 2], None, "no sound");
+    }
+}

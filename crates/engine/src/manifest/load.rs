@@ -176,7 +176,9 @@ impl Loader<'_, '_> {
         let provider = provider.unwrap_or_else(provider::embedded);
         let limits = match given("limits") {
             Some(node) if provider_read => limits::read_limits(node, &provider.profile, report),
-            _ => limits::default_limits(&provider.profile),
+            // What an unknown provider allows is unknown; what is no limit at all is wrong with any.
+            Some(node) => limits::read_limits(node, &provider::without_bounds(), report),
+            None => limits::default_limits(&provider.profile),
         };
         let polls_only = fields.get("callbacks").is_some_and(limits::are_off);
         let callbacks = fields

@@ -54,6 +54,14 @@ pub(crate) fn embedded() -> Provider {
     }
 }
 
+/// A profile that allows any rate and any number of tasks: stands for a provider that could not be read.
+pub(crate) fn without_bounds() -> Profile {
+    let mut profile = Profile::studio(nowhere());
+    profile.rate.count = u32::MAX;
+    profile.max_in_flight = u32::MAX;
+    profile
+}
+
 fn nowhere() -> Url {
     Url::parse("http://127.0.0.1/").expect("a constant address is valid")
 }
