@@ -20,7 +20,7 @@ test:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    @if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed: licences and bans were not checked"; fi
+    @if command -v cargo-deny >/dev/null; then cargo deny --locked check licenses bans sources; else echo "cargo-deny is not installed: licences and bans were not checked"; fi
 
 # All benchmarks, with the peer or the limit beside each figure
 bench *ARGS:
