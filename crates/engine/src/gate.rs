@@ -12,6 +12,13 @@ use crate::plan::Rate;
 /// of as much of the makespan.
 const MARGIN_PER_MILLE: u64 = 15;
 
+impl Rate {
+    /// How long a submission counts, margin included, in milliseconds.
+    pub fn counts_for_ms(self) -> u64 {
+        self.window_ms + (self.window_ms * MARGIN_PER_MILLE).div_ceil(1000)
+    }
+}
+
 /// A sliding window of submissions.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
@@ -26,10 +33,9 @@ impl Gate {
     pub(crate) fn new(rate: Rate, earlier_ms: impl IntoIterator<Item = i64>) -> Self {
         let mut sent: Vec<i64> = earlier_ms.into_iter().collect();
         sent.sort_unstable();
-        let window = rate.window_ms + (rate.window_ms * MARGIN_PER_MILLE).div_ceil(1000);
         Self {
             count: rate.count.max(1) as usize,
-            window_ms: i64::try_from(window).unwrap_or(i64::MAX / 4),
+            window_ms: i64::try_from(rate.counts_for_ms()).unwrap_or(i64::MAX / 4),
             sent_ms: sent.into(),
             closed_until_ms: i64::MIN,
         }

@@ -5,13 +5,15 @@
 //! what the machine made of them, kept beside them so that opening a large ledger is quick, and written in the same transaction.
 //!
 //! One process writes at a time: an advisory lock on `<ledger>.lock` is held for as long as a [`Ledger`] made by
-//! [`Ledger::own`] lives. Reading needs no lock. Network filesystems without working locks or shared memory are not safe for it.
+//! [`Ledger::own`] lives, and says whose it is: the process, and the run once it has begun. Reading needs no lock, so a run is
+//! watched from another process without being disturbed. Network filesystems without working locks or shared memory are not safe for it.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
@@ -103,6 +105,32 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Who owns it now; none if nobody does. A process that was killed owns nothing.
+    pub fn owner(&self) -> Result<Option<Owner>, StoreError> {
+        let failed = |source| failed(&self.path, "look at the lock of", source);
+        let mut file = match File::open(lock_path(&self.path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => {
+                let _ = file.unlock();
+                Ok(None)
+            }
+            Err(TryLockError::WouldBlock) => Ok(Some(Owner::read(&mut file))),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// What a run recorded after a place in the ledger, its jobs' events included, in the order in which it happened.
+    pub fn records_since(&self, run: &RunId, seq: u64) -> Result<Vec<Record>, StoreError> {
+        self.records(
+            "SELECT seq, at_ms, run, job, event FROM events WHERE seq > ?2 AND run = ?1 ORDER BY seq",
+            (run.as_str(), i64::try_from(seq).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -110,7 +138,7 @@ impl Ledger {
 
     fn prepare(&self) -> Result<(), StoreError> {
         self.run("open", |connection| {
-            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            connection.busy_timeout(Duration::from_secs(10))?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")
         })?;
@@ -157,7 +185,7 @@ impl Ledger {
     pub fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         self.records(
             "SELECT seq, at_ms, run, job, event FROM events WHERE run = ?1 ORDER BY seq",
-            run.as_str(),
+            (run.as_str(),),
         )
     }
 
@@ -183,12 +211,12 @@ impl Ledger {
     fn records(
         &self,
         sql: &str,
-        parameter: impl rusqlite::ToSql,
+        parameters: impl rusqlite::Params,
     ) -> Result<Vec<Record>, StoreError> {
         let rows = self.run("read", |connection| {
             connection
                 .prepare_cached(sql)?
-                .query_map([parameter], |row| {
+                .query_map(parameters, |row| {
                     Ok((
                         row.get(0)?,
                         row.get(1)?,
@@ -263,7 +291,11 @@ impl Store for Ledger {
                 insert.execute(params![run.id.as_str(), position, json(row)])?;
             }
             Ok(())
-        })
+        })?;
+        if let Some(owner) = &mut self.owner {
+            Owner::of_run(&run.id).write(owner);
+        }
+        Ok(())
     }
 
     fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {
@@ -380,50 +412,102 @@ impl Store for Ledger {
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         self.records(
             "SELECT seq, at_ms, run, job, event FROM events WHERE run = ?1 AND job IS NULL ORDER BY seq",
-            run.as_str(),
+            (run.as_str(),),
         )
     }
 
     fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError> {
         self.records(
             "SELECT seq, at_ms, run, job, event FROM events WHERE job = ?1 ORDER BY seq",
-            job.to_bytes(),
+            (job.to_bytes(),),
         )
     }
 }
 
-/// Takes the advisory lock beside the ledger, and writes the process's number into it for whoever comes second.
-fn lock(path: &Path) -> Result<File, StoreError> {
+/// Who owns a ledger, as far as its lock says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Owner {
+    /// The process's number.
+    pub process: Option<u32>,
+    /// The run that it carries out.
+    pub run: Option<RunId>,
+}
+
+impl Owner {
+    fn of_run(run: &RunId) -> Self {
+        Self {
+            process: Some(std::process::id()),
+            run: Some(run.clone()),
+        }
+    }
+
+    fn read(file: &mut File) -> Self {
+        let mut text = String::new();
+        // Only words for people hang on it: what can't be read is not said.
+        let _ = file.read_to_string(&mut text);
+        let mut words = text.split_whitespace();
+        Self {
+            process: words.next().and_then(|number| number.parse().ok()),
+            run: words.next().map(RunId::from_text),
+        }
+    }
+
+    fn write(&self, file: &mut File) {
+        let words = [
+            self.process.map(|number| number.to_string()),
+            self.run.as_ref().map(ToString::to_string),
+        ];
+        let text: Vec<String> = words.into_iter().flatten().collect();
+        // Only a hint: a full disk must not stop a run here.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.join(" ").as_bytes()));
+    }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
+    name.into()
+}
+
+/// How often a lock that is held is tried again: whoever only [looks](Ledger::owner) holds it for a moment.
+const LOCK_TRIES: usize = 4;
+
+const LOCK_PAUSE: Duration = Duration::from_millis(15);
+
+/// Takes the advisory lock beside the ledger, and writes the process's number into it for whoever comes second.
+fn lock(path: &Path) -> Result<File, StoreError> {
     let opened = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .open(&name);
+        .open(lock_path(path));
     let mut file = opened.map_err(|source| failed(path, "lock", source))?;
-    match file.try_lock() {
+    let mut tried = file.try_lock();
+    for _ in 1..LOCK_TRIES {
+        if !matches!(tried, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::park_timeout(LOCK_PAUSE);
+        tried = file.try_lock();
+    }
+    match tried {
         Ok(()) => {
-            let number = std::process::id().to_string();
-            // Only a hint for a message: a full disk must not stop a run here.
-            let _ = file
-                .set_len(0)
-                .and_then(|()| file.rewind())
-                .and_then(|()| file.write_all(number.as_bytes()));
+            let owner = Owner {
+                process: Some(std::process::id()),
+                run: None,
+            };
+            owner.write(&mut file);
             Ok(file)
         }
         Err(TryLockError::WouldBlock) => {
-            let mut number = String::new();
-            let _ = file.read_to_string(&mut number);
-            let owner = if number.is_empty() {
-                String::new()
-            } else {
-                format!(" (process {number})")
-            };
+            let owner = Owner::read(&mut file).process;
             Err(StoreError::Owned {
                 path: path.display().to_string(),
-                owner,
+                owner: owner.map_or_else(String::new, |number| format!(" (process {number})")),
             })
         }
         Err(TryLockError::Error(source)) => Err(failed(path, "lock", source)),
@@ -455,5 +539,55 @@ fn failed(
         operation,
         path: path.display().to_string(),
         source: Box::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("ledger.sqlite3");
+        let mut ledger = Ledger::own(&path).unwrap();
+        let reader = Ledger::read(&path).unwrap();
+        let process = Some(std::process::id());
+        let nameless = Owner { process, run: None };
+        assert_eq!(reader.owner().unwrap(), Some(nameless));
+
+        let run = RunHeader {
+            id: RunId::new(),
+            started_ms: 1,
+            name: "songs".to_owned(),
+            manifest: "songs.yaml".to_owned(),
+            provider: "studio".to_owned(),
+            account: "a".to_owned(),
+            retention_days: 14,
+            version: "0".to_owned(),
+            price_credits: None,
+            bounds: None,
+        };
+        ledger.begin_run(&run, &[]).unwrap();
+        let owner = Owner {
+            process,
+            run: Some(run.id.clone()),
+        };
+        assert_eq!(reader.owner().unwrap(), Some(owner));
+        let refused = Ledger::own(&path).unwrap_err().to_string();
+        let number = format!("(process {})", std::process::id());
+        assert!(refused.ends_with(&number), "{refused}");
+
+        drop(ledger);
+        assert_eq!(reader.owner().unwrap(), None);
+        // Whoever looks at this very moment keeps nobody out.
+        let looking = File::open(lock_path(&path)).unwrap();
+        looking.lock_shared().unwrap();
+        let looked = std::thread::spawn(move || {
+            std::thread::park_timeout(LOCK_PAUSE);
+            looking.unlock().unwrap();
+        });
+        Ledger::own(&path).unwrap();
+        looked.join().unwrap();
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Record, RunId};
 use crate::machine::Job;
-use crate::plan::{JobKey, Settings};
+use crate::plan::{JobKey, Limits, Rate, Settings};
 
 /// What the driver needs of a store. [`Ledger`](crate::ledger::Ledger) is the one for a single process.
 pub trait Store: Send {
@@ -109,6 +109,31 @@ pub struct RunHeader {
     /// What a job cost.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub price_credits: Option<f64>,
+    /// What bounded it; none in ledgers of programs that did not write it down.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bounds: Option<RunBounds>,
+}
+
+/// What bounded a run, for whoever watches it from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RunBounds {
+    /// Most tasks in flight.
+    pub concurrency: u32,
+    /// Most submissions in a sliding window.
+    pub rate: Rate,
+    /// Most credits that it may spend.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub credits: Option<f64>,
+}
+
+impl From<&Limits> for RunBounds {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            concurrency: limits.concurrency,
+            rate: limits.rate,
+            credits: limits.credits,
+        }
+    }
 }
 
 /// A job as a run planned it: what a report says of it without the manifest.

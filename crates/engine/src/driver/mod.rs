@@ -33,7 +33,9 @@ use crate::hold::{Holding, Sign, hold, is_expired};
 use crate::hooks::{HookPoint, PlanSaid};
 use crate::machine::Phase;
 use crate::plan::{JobKey, Plan, StemSource};
-use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunHeader, Store, StoreError};
+use crate::store::{
+    KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store, StoreError,
+};
 
 use callbacks::{Post, Receiver};
 use clock::Clock;
@@ -201,6 +203,7 @@ pub async fn run(
         retention_days: run.plan.provider.profile.retention_days,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         price_credits: Some(run.plan.provider.profile.price_credits),
+        bounds: Some(RunBounds::from(&run.plan.limits)),
     };
     let mut client = client(&run.plan, &run.key)?;
     if let Some(tape) = &run.tape {
