@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The engine probes what it is about to send and what it was given, the reporter draws waveforms and prints loudness, the
-//! studio and the band decode vocals and encode tracks. The crate opens no file, knows no clock and starts no thread: the
+//! studio and the band decode vocals, encode tracks and label them. The crate opens no file, knows no clock and starts no thread: the
 //! same bytes give the same samples, and the same samples the same bytes, on every machine.
 
 mod audio;
@@ -16,6 +16,7 @@ mod encode;
 mod ending;
 mod error;
 mod format;
+mod label;
 mod loudness;
 mod peaks;
 mod probe;
@@ -29,6 +30,7 @@ pub use decode::{MAX_SAMPLES, decode};
 pub use encode::{EncodeError, Encoding, encode};
 pub use error::DecodeError;
 pub use format::{Format, sniff};
+pub use label::{Label, label};
 pub use loudness::{Loudness, loudness};
 pub use peaks::peaks;
 pub use probe::{Probe, probe};

@@ -6,10 +6,10 @@ use backline_audio::{Audio, ResampleError, resample};
 use serde::Serialize;
 
 use crate::{
-    analysis::{Analysis, HarmonySettings, Key, Metre, Mode},
+    analysis::{Analysis, HarmonySettings},
     arrange::{Instrument, Role, Score, Settings, StyleId, arrange, style_of},
     chance::Chance,
-    chord_names::{chord_name, pitch_name},
+    chord_names::{chord_name, key_name, metre_name},
     harmony::harmonise,
     listen::listen,
     midi::midi,
@@ -434,22 +434,5 @@ fn facts(
         mix_true_peak_dbtp: mix.loudness.true_peak_dbtp,
         not_understood: brief.unknown.clone(),
         remarks,
-    }
-}
-
-fn key_name(key: Key) -> String {
-    let mode = match key.mode {
-        Mode::Major => "major",
-        Mode::Minor => "minor",
-    };
-    format!("{} {mode}", pitch_name(key.tonic, key))
-}
-
-fn metre_name(metre: Metre) -> &'static str {
-    match metre {
-        Metre::TwoFour => "2/4",
-        Metre::ThreeFour => "3/4",
-        Metre::FourFour => "4/4",
-        Metre::SixEight => "6/8",
     }
 }

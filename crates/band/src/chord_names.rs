@@ -1,6 +1,6 @@
-//! Names of pitches and chords, spelled as the key asks.
+//! Names of pitches, chords, keys and metres, spelled as the key asks.
 
-use crate::analysis::{Chord, Key, Mode, Quality};
+use crate::analysis::{Chord, Key, Metre, Mode, Quality};
 
 const SHARPS: [&str; 12] = [
     "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B",
@@ -10,7 +10,7 @@ const FLATS: [&str; 12] = [
 ];
 
 /// Name of a pitch class: flats in flat keys, sharps elsewhere.
-pub(crate) fn pitch_name(class: u8, key: Key) -> &'static str {
+pub fn pitch_name(class: u8, key: Key) -> &'static str {
     let major = match key.mode {
         Mode::Major => key.tonic % 12,
         Mode::Minor => (key.tonic + 3) % 12,
@@ -40,7 +40,7 @@ fn root_name(chord: &Chord, key: Key) -> &'static str {
 }
 
 /// Symbol of a chord ("Am7/G").
-pub(crate) fn chord_name(chord: &Chord, key: Key) -> String {
+pub fn chord_name(chord: &Chord, key: Key) -> String {
     let quality = match chord.quality {
         Quality::Major => "",
         Quality::Minor => "m",
@@ -64,6 +64,25 @@ pub(crate) fn chord_name(chord: &Chord, key: Key) -> String {
         format!("{root}{quality}")
     } else {
         format!("{root}{quality}/{}", pitch_name(chord.bass, key))
+    }
+}
+
+/// Name of a key ("Eb minor").
+pub fn key_name(key: Key) -> String {
+    let mode = match key.mode {
+        Mode::Major => "major",
+        Mode::Minor => "minor",
+    };
+    format!("{} {mode}", pitch_name(key.tonic, key))
+}
+
+/// Name of a metre ("3/4").
+pub fn metre_name(metre: Metre) -> &'static str {
+    match metre {
+        Metre::TwoFour => "2/4",
+        Metre::ThreeFour => "3/4",
+        Metre::FourFour => "4/4",
+        Metre::SixEight => "6/8",
     }
 }
 

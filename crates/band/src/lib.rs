@@ -24,6 +24,7 @@ mod arrange;
 mod chance;
 mod chord_names;
 mod harmony;
+mod label;
 mod listen;
 mod midi;
 mod play;
@@ -37,6 +38,7 @@ pub use arrange::{
     Articulation, Finish, Instrument, Part, Role, Room, Score, ScoreNote, Settings, StyleId,
     arrange,
 };
+pub use chord_names::{chord_name, key_name, metre_name, pitch_name};
 pub use harmony::harmonise;
 pub use listen::listen;
 pub use play::{

@@ -4,11 +4,13 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use backline_engine::plan::Provider;
+use backline_engine::plan::{Provider, StudioAudio};
 use backline_studio::{Studio, StudioConfig};
 use tokio::net::TcpListener;
 
+use crate::args::{AudioFormat, SoundArgs};
 use crate::failure::{Failure, Kind};
+use crate::sound::Choice;
 
 /// Its folder, beside the ledger.
 const FOLDER: &str = "studio";
@@ -18,9 +20,19 @@ pub(crate) async fn start(
     provider: &mut Provider,
     ledger: &Path,
 ) -> Result<Option<Studio>, Failure> {
-    if !provider.embedded {
+    let Some(sound) = &provider.embedded else {
         return Ok(None);
-    }
+    };
+    let mut config = StudioConfig::new(ledger.parent().unwrap_or(Path::new(".")).join(FOLDER));
+    Choice::of(&SoundArgs {
+        audio: Some(match sound.audio {
+            StudioAudio::Mp3 => AudioFormat::Mp3,
+            StudioAudio::Flac => AudioFormat::Flac,
+            StudioAudio::Wav => AudioFormat::Wav,
+        }),
+        soundfont: sound.soundfont.as_ref().map(|font| font.file.clone()),
+    })?
+    .into_config(&mut config);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .map_err(|error| {
@@ -29,8 +41,7 @@ pub(crate) async fn start(
                 anyhow::Error::new(error).context("the studio can't listen on loopback"),
             )
         })?;
-    let folder = ledger.parent().unwrap_or(Path::new(".")).join(FOLDER);
-    let studio = Studio::start(listener, StudioConfig::new(folder)).await?;
+    let studio = Studio::start(listener, config).await?;
     provider.profile.base_url = studio.base_url().clone();
     provider.profile.upload_url = studio.base_url().clone();
     Ok(Some(studio))

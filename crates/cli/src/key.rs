@@ -11,7 +11,7 @@ const EMBEDDED: &str = "embedded";
 
 /// The provider's key.
 pub(crate) fn api_key(provider: &Provider) -> Result<ApiKey, Failure> {
-    if provider.embedded {
+    if provider.embedded.is_some() {
         return ApiKey::new(EMBEDDED).map_err(|error| Failure::new(Kind::Bug, error));
     }
     let name = &provider.api_key_env;

@@ -238,10 +238,74 @@ pub struct StemFile {
 pub struct Provider {
     /// The vendor's contract as data. The base URL of an embedded studio is filled in when it has started.
     pub profile: Profile,
-    /// Whether the studio is started inside the process.
-    pub embedded: bool,
+    /// How the studio sounds that is started inside the process; none where the provider is elsewhere.
+    pub embedded: Option<Embedded>,
     /// The environment variable that holds the key.
     pub api_key_env: String,
+}
+
+impl Provider {
+    /// What the provider is in a job's key: its name, and of an embedded studio whatever makes it sound other than it does by
+    /// itself, since its tracks are other tracks then.
+    pub fn identity(&self) -> String {
+        let mut identity = self.profile.name.clone();
+        let Some(studio) = &self.embedded else {
+            return identity;
+        };
+        if studio.audio != StudioAudio::default() {
+            identity.push('+');
+            identity.push_str(studio.audio.word());
+        }
+        if let Some(font) = &studio.soundfont {
+            identity.push('+');
+            identity.push_str(&blake3::Hash::from_bytes(font.hash).to_hex());
+        }
+        identity
+    }
+}
+
+/// How an embedded studio sounds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Embedded {
+    /// The file format of its tracks.
+    pub audio: StudioAudio,
+    /// What it plays with; none is its own instruments.
+    pub soundfont: Option<StudioFont>,
+}
+
+/// A file format that the studio writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StudioAudio {
+    /// MP3.
+    #[default]
+    Mp3,
+    /// FLAC.
+    Flac,
+    /// WAV.
+    Wav,
+}
+
+impl StudioAudio {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Mp3, Self::Flac, Self::Wav];
+
+    /// As a manifest has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mp3 => "mp3",
+            Self::Flac => "flac",
+            Self::Wav => "wav",
+        }
+    }
+}
+
+/// A SoundFont that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StudioFont {
+    /// The file.
+    pub file: PathBuf,
+    /// BLAKE3 hash of its bytes.
+    pub hash: [u8; 32],
 }
 
 /// What bounds a run.

@@ -9,6 +9,7 @@ use backline_audio::Encoding;
 use url::Url;
 
 use crate::misbehave::Misbehaviour;
+use crate::soundfont::SoundFont;
 
 /// How a studio behaves. Build it with [`StudioConfig::new`] and change the fields that should differ.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct StudioConfig {
     pub seed: u64,
     /// The format of the finished tracks.
     pub encoding: Encoding,
+    /// The SoundFont that the band plays with. `None` is the band's own synthesis.
+    pub soundfont: Option<SoundFont>,
     /// The address that links are built from, when it is not the listener's own (behind a proxy, say).
     pub public_url: Option<Url>,
     /// Let `uploadUrl` and `fileUrl` name private and loopback addresses other than the studio's own.
@@ -61,6 +64,7 @@ impl StudioConfig {
             instant: false,
             seed: 0,
             encoding: Encoding::Mp3 { kbps: 192 },
+            soundfont: None,
             public_url: None,
             allow_private_sources: false,
             queue_limit: 10_000,

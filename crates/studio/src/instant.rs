@@ -41,6 +41,7 @@ pub(crate) fn prepare(folder: &Folder, encoding: Encoding) -> Result<Vec<KeptTra
             number,
             audio: format!("instant/{name}"),
             mix: None,
+            midi: None,
             duration_s: audio.duration_s(),
             created_ms,
             facts: None,

@@ -24,10 +24,11 @@
 //! # What it adds
 //! Other vendors' clients pass over what they do not know, so record-info tells more than the contract asks for:
 //! * `mixAudioUrl` of a track: the accompaniment with the vocal, beside the accompaniment alone.
-//! * `facts` of a track: style, key, tempo, metre, chords with their times, instruments, loudness, and which tags were not
-//!   understood.
+//! * `midiUrl` of a track: its notes as a standard MIDI file.
+//! * `facts` of a track: style, key, tempo, metre, chords with their times, instruments, loudness, which tags were not
+//!   understood, and the SoundFont that played, by name and SHA-256.
 //!
-//! Instant mode has neither. Title and tags stand in the files themselves, too. `GET /studio/bill` and [`read_bill`] give one
+//! Instant mode has none of them. Title, tags, key, tempo and chords stand in the files themselves, too. `GET /studio/bill` and [`read_bill`] give one
 //! row for every accepted POST. [`StudioConfig::misbehaviour`] has the studio go wrong on purpose.
 //!
 //! # What it refuses to do
@@ -45,7 +46,7 @@
 //!   studio.lock                     held by the running studio; a second one is refused
 //!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks that are owed
 //!   files/uploads/<path>/<name>     served at /files/uploads/…
-//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3
+//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 1.mid, 2.mp3, 2-mix.mp3, 2.mid
 //!   files/instant/                  the recordings of instant mode
 //!   tmp/                            half-written files; emptied at every start
 //! ```
@@ -72,12 +73,12 @@ mod http;
 mod instant;
 mod intake;
 mod janitor;
-mod label;
 mod mime;
 mod misbehave;
 mod names;
 mod render;
 mod shared;
+mod soundfont;
 mod store;
 mod studio;
 #[cfg(test)]
@@ -89,6 +90,7 @@ mod worker;
 pub use config::{StudioConfig, UNLIMITED_CREDITS};
 pub use error::StudioError;
 pub use misbehave::{Misbehaviour, PlanError};
+pub use soundfont::{SOUNDFONT_BYTES, SoundFont, SoundFontError};
 pub use store::StoreError;
 pub use store::bills::{BillEntry, read_bill};
 pub use studio::Studio;

@@ -15,6 +15,7 @@ const TYPES: &[(&str, &str)] = &[
     ("opus", "audio/ogg"),
     ("aiff", "audio/aiff"),
     ("aif", "audio/aiff"),
+    ("mid", "audio/midi"),
     ("jpg", "image/jpeg"),
     ("jpeg", "image/jpeg"),
     ("png", "image/png"),

@@ -3,12 +3,11 @@
 //! The worker calls [`render`] on a blocking thread and is told of every step as it is done, so that clients see the stages
 //! when they are true.
 
-use backline_audio::{Audio, EncodeError, Encoding, decode, encode};
-use backline_band::{BandError, Request, Singer, accompany};
-
+use backline_audio::{EncodeError, Encoding, decode, encode, label};
+use backline_band::{BandError, Request, Session, Singer, Sound};
 use serde_json::Value;
 
-use crate::label::{self, Label};
+use crate::soundfont::SoundFont;
 use crate::validate::{Gender, Wish};
 use crate::wire::TRACKS;
 
@@ -31,6 +30,8 @@ pub(crate) struct RenderedTrack {
     pub(crate) instrumental: Vec<u8>,
     /// The accompaniment with the vocal.
     pub(crate) mix: Vec<u8>,
+    /// The notes, as a standard MIDI file.
+    pub(crate) midi: Vec<u8>,
     pub(crate) duration_s: f64,
     /// What the band found and did.
     pub(crate) facts: Value,
@@ -72,12 +73,20 @@ impl From<Stopped> for RenderError {
     }
 }
 
+/// How tracks are made, whatever the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Manner {
+    pub(crate) encoding: Encoding,
+    /// What plays; none is the band's own synthesis.
+    pub(crate) soundfont: Option<SoundFont>,
+}
+
 /// Renders both tracks of `wish` for `source`, telling `step` of each thing that is done; ends when `step` says so.
 pub(crate) fn render(
     source: &[u8],
     wish: &Wish,
     seed: u64,
-    encoding: Encoding,
+    manner: &Manner,
     mut step: impl FnMut(Step) -> Result<(), Stopped>,
 ) -> Result<(), RenderError> {
     let vocal = decode(source)?;
@@ -95,25 +104,31 @@ pub(crate) fn render(
         seed,
         takes: TRACKS.into(),
     };
-    let accompaniment = accompany(&vocal, &request)?;
-    let label = Label {
-        title: &wish.title,
-        tags: &wish.tags,
-    };
-    let write = |audio: &Audio| -> Result<Vec<u8>, EncodeError> {
-        Ok(label::attach(
-            encode(audio, encoding)?,
-            encoding.format(),
-            &label,
-        ))
-    };
-    for (number, take) in (1..=TRACKS).zip(accompaniment.takes) {
+    let sound = manner
+        .soundfont
+        .as_ref()
+        .map_or(Sound::Own, SoundFont::sound);
+    let session = Session::new(&vocal, &request, sound)?;
+    drop(vocal);
+    // One take at a time: a long one is large.
+    for number in 1..=TRACKS {
+        let take = session.take(usize::from(number) - 1)?;
+        let told = take.facts.label(&wish.title, &wish.tags);
+        let write = |audio| -> Result<Vec<u8>, EncodeError> {
+            let file = encode(audio, manner.encoding)?;
+            Ok(label(file, manner.encoding.format(), &told))
+        };
+        let mut facts = serde_json::to_value(&take.facts)?;
+        if let Some(soundfont) = &manner.soundfont {
+            facts["soundfont"] = soundfont.facts();
+        }
         let track = RenderedTrack {
             number,
             instrumental: write(&take.instrumental)?,
             mix: write(&take.mix)?,
+            midi: take.midi(),
             duration_s: take.instrumental.duration_s(),
-            facts: serde_json::to_value(&take.facts)?,
+            facts,
         };
         step(Step::Track(track))?;
     }

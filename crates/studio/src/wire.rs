@@ -34,13 +34,18 @@ pub(crate) fn record_info(task: &Task, links: &Links) -> Value {
         error_message: task.error_message.clone(),
     };
     let mut data = info.to_json();
-    // The studio's own extra, which other vendors' clients pass over.
+    // The studio's own extras, which other vendors' clients pass over.
     let tracks = data.pointer_mut("/response/sunoData");
     if let Some(tracks) = tracks.and_then(Value::as_array_mut) {
         for (track, number) in tracks.iter_mut().zip(1..) {
-            if let Some(facts) = shown(task, task.stage, number).and_then(|kept| kept.facts.clone())
-            {
-                track["facts"] = facts;
+            let Some(kept) = shown(task, task.stage, number) else {
+                continue;
+            };
+            if let Some(midi) = &kept.midi {
+                track["midiUrl"] = links.to_file(midi).into();
+            }
+            if let Some(facts) = &kept.facts {
+                track["facts"] = facts.clone();
             }
         }
     }
@@ -160,6 +165,7 @@ mod tests {
             number,
             audio: format!("results/t/{number}.mp3"),
             mix: Some(format!("results/t/{number}-mix.mp3")),
+            midi: Some(format!("results/t/{number}.mid")),
             duration_s: 12.345,
             created_ms: 1_700_000_000_000,
             facts: Some(serde_json::json!({ "take": number })),
@@ -181,6 +187,10 @@ mod tests {
         assert_eq!(
             data["response"]["sunoData"][0]["facts"]["take"].as_i64(),
             facts
+        );
+        assert_eq!(
+            data["response"]["sunoData"][0]["midiUrl"].as_str(),
+            facts.map(|_| "http://127.0.0.1:9/files/results/t/1.mid")
         );
         let seen = RecordInfo::read(&data).unwrap().view();
         assert_eq!(

@@ -19,7 +19,7 @@ use crate::config::{FETCH_LIMIT, SOURCE_BYTES};
 use crate::fetch::FetchError;
 use crate::folder;
 use crate::intake::IntakeError;
-use crate::render::{self, RenderError, Step};
+use crate::render::{self, Manner, RenderError, Step};
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::tasks::{self, KeptTrack, Stage, Work};
@@ -152,11 +152,14 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
         .await
         .map_err(|closed| Failure::Later(closed.to_string()))?;
     let seed = seed(&work, &source, shared.config.seed);
-    let encoding = shared.config.encoding;
+    let manner = Manner {
+        encoding: shared.config.encoding,
+        soundfont: shared.config.soundfont.clone(),
+    };
     // One step may wait while the next is computed. A dropped receiver ends the render at its next step.
     let (steps, mut made) = mpsc::channel(1);
     let render = tokio::task::spawn_blocking(move || {
-        render::render(&source, &wish, seed, encoding, |step| {
+        render::render(&source, &wish, seed, &manner, |step| {
             steps.blocking_send(step).map_err(|_| render::Stopped)
         })
     });
@@ -214,11 +217,13 @@ async fn keep_step(
                 track.mix,
             )
             .await?;
+            let midi = write_result(shared, work, &format!("{number}.mid"), track.midi).await?;
             let created_ms = clock::now_ms();
             tracks.push(KeptTrack {
                 number,
                 audio,
                 mix: Some(mix),
+                midi: Some(midi),
                 duration_s: track.duration_s,
                 created_ms,
                 facts: Some(track.facts),

@@ -20,7 +20,7 @@ fn describe(plan: &Plan, root: &Path) -> String {
         profile.name,
         profile.base_url,
         plan.provider.api_key_env,
-        plan.provider.embedded
+        plan.provider.embedded.is_some()
     )
     .unwrap();
     writeln!(

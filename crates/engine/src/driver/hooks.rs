@@ -86,6 +86,7 @@ impl HookDesk {
             folder: folder_of(&plan),
             environment: Arc::new(|name| std::env::var(name).ok()),
             key: Some(run.key.expose().to_owned()),
+            listener: None,
         };
         let desk = Arc::new(Desk::new(&plan.hooks, &surroundings));
         let (results, told) = mpsc::channel(BACKLOG);
@@ -387,12 +388,7 @@ pub(super) fn verdict(
             StemSource::File(file) => Recording::Content(&file.hash),
             StemSource::Url(url) => Recording::Address(url),
         };
-        job_key(
-            &plan.provider.profile.name,
-            recording,
-            settings,
-            planned.take,
-        )
+        job_key(&plan.provider.identity(), recording, settings, planned.take)
     };
     match word {
         Word::Go(settings) if *settings == *now => (Verdict::Pass, key_of(now)),

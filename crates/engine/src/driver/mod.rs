@@ -164,7 +164,7 @@ fn jobs_are(jobs: usize) -> String {
 
 /// A fingerprint of provider, address and key. An embedded studio has no address of its own: its port changes with each run.
 pub fn account(plan: &Plan, key: &ApiKey) -> String {
-    let address = if plan.provider.embedded {
+    let address = if plan.provider.embedded.is_some() {
         "embedded"
     } else {
         plan.provider.profile.base_url.as_str()

@@ -114,6 +114,7 @@ pub(super) fn identify(
     provider: &Provider,
     report: &mut Report,
 ) -> Vec<PlannedJob> {
+    let identity = provider.identity();
     let mut seen: HashMap<JobKey, [u32; 4]> = HashMap::with_capacity(drafts.len());
     let mut jobs = Vec::with_capacity(drafts.len());
     let mut collisions = 0;
@@ -123,12 +124,7 @@ pub(super) fn identify(
             StemSource::File(file) => Recording::Content(&file.hash),
             StemSource::Url(url) => Recording::Address(url),
         };
-        let key = job_key(
-            &provider.profile.name,
-            recording,
-            &draft.settings,
-            draft.take,
-        );
+        let key = job_key(&identity, recording, &draft.settings, draft.take);
         let at = [draft.stem, draft.preset, draft.point, draft.take];
         if let Some(first) = seen.insert(key, at) {
             collisions += 1;

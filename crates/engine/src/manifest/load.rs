@@ -169,7 +169,7 @@ impl Loader<'_, '_> {
                 .or_else(|| project.as_ref().and_then(|project| project.get(key)))
         };
         let provider = match given("provider") {
-            Some(node) => provider::read(node, &render, report),
+            Some(node) => provider::read(node, &folder, &render, report),
             None => Some(provider::embedded()),
         };
         let provider_read = provider.is_some();

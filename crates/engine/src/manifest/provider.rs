@@ -2,6 +2,8 @@
 //!
 //! A key never stands in a manifest; it names the environment variable that holds it. Nothing is contacted here.
 
+use std::path::Path;
+
 use backline_api::{AnswerClass, Profile, RateLimit};
 use url::Url;
 
@@ -10,7 +12,7 @@ use super::fields::{self, Fields, Text, wrong};
 use super::limits;
 use super::node::{Node, Value};
 use super::stems::Fixed;
-use crate::plan::Provider;
+use crate::plan::{Embedded, Provider, StudioAudio, StudioFont};
 
 /// The environment variable that holds the key unless the manifest names another.
 pub(crate) const DEFAULT_KEY_ENV: &str = "BACKLINE_API_KEY";
@@ -33,6 +35,8 @@ pub(crate) const KEYS: &[&str] = &[
     "submit_path",
     "record_info_path",
     "credit_path",
+    "audio",
+    "soundfont",
 ];
 const CLASSES: &[(&str, AnswerClass)] = &[
     ("refused_job", AnswerClass::RefusedJob),
@@ -49,7 +53,7 @@ const CLASSES: &[(&str, AnswerClass)] = &[
 pub(crate) fn embedded() -> Provider {
     Provider {
         profile: Profile::studio(nowhere()),
-        embedded: true,
+        embedded: Some(Embedded::default()),
         api_key_env: DEFAULT_KEY_ENV.to_owned(),
     }
 }
@@ -67,7 +71,12 @@ fn nowhere() -> Url {
 }
 
 /// Reads `provider`.
-pub(crate) fn read(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider> {
+pub(crate) fn read(
+    node: &Node,
+    folder: &Path,
+    fixed: &Fixed<'_>,
+    report: &mut Report,
+) -> Option<Provider> {
     match &node.value {
         Value::Text(name) => match &**name {
             "studio" => Some(embedded()),
@@ -82,7 +91,7 @@ pub(crate) fn read(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Optio
                 None
             }
         },
-        Value::Map(_) => table(node, fixed, report),
+        Value::Map(_) => table(node, folder, fixed, report),
         _ => {
             wrong(
                 node,
@@ -98,12 +107,12 @@ pub(crate) fn read(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Optio
 fn of(profile: Profile) -> Provider {
     Provider {
         profile,
-        embedded: false,
+        embedded: None,
         api_key_env: DEFAULT_KEY_ENV.to_owned(),
     }
 }
 
-fn table(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider> {
+fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider> {
     let fields = Fields::read(node, "`provider`", KEYS, report)?;
     let Some(kind) = fields.text("profile", report) else {
         if fields.get("profile").is_none() {
@@ -168,7 +177,76 @@ fn table(node: &Node, fixed: &Fixed<'_>, report: &mut Report) -> Option<Provider
         provider.api_key_env = env;
     }
     amend(&mut provider.profile, &fields, report);
+    let sound = read_sound(&fields, folder, fixed, report);
+    match &mut provider.embedded {
+        Some(studio) => *studio = sound,
+        None => {
+            for node in ["audio", "soundfont"]
+                .iter()
+                .filter_map(|key| fields.get(key))
+            {
+                report
+                    .error_at(
+                        node.span,
+                        "only the built-in studio can be told how to sound",
+                        "this provider is elsewhere",
+                    )
+                    .help("a studio of your own is told when it is started: `backline studio --audio … --soundfont …`");
+            }
+        }
+    }
     Some(provider)
+}
+
+/// How the built-in studio is to sound.
+fn read_sound(
+    fields: &Fields<'_>,
+    folder: &Path,
+    fixed: &Fixed<'_>,
+    report: &mut Report,
+) -> Embedded {
+    let mut sound = Embedded::default();
+    if let Some(word) = fields.text("audio", report) {
+        let found = StudioAudio::ALL
+            .into_iter()
+            .find(|audio| audio.word() == word.text);
+        match found {
+            Some(audio) => sound.audio = audio,
+            None => {
+                let words = StudioAudio::ALL.map(StudioAudio::word);
+                report
+                    .error_at(
+                        word.span,
+                        format!("the studio writes no `{}`", word.text),
+                        "expected mp3, flac or wav",
+                    )
+                    .maybe_help(suggestion(&word.text, words));
+            }
+        }
+    }
+    if let Some(text) = fields.text("soundfont", report)
+        && let Some(rendered) = fixed(&text, report)
+    {
+        let file = folder.join(&rendered);
+        match hash(&file) {
+            Ok(hash) => sound.soundfont = Some(StudioFont { file, hash }),
+            Err(error) => {
+                report.error_at(
+                    text.span,
+                    format!("the SoundFont `{rendered}` can't be read: {error}"),
+                    "expected an .sf2 file, named from the manifest's folder",
+                );
+            }
+        }
+    }
+    sound
+}
+
+/// The hash of a file, read in pieces: a SoundFont is large.
+fn hash(file: &Path) -> std::io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(file)?)?;
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// The simple differences from the profile.

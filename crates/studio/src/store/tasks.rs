@@ -54,6 +54,9 @@ pub(crate) struct KeptTrack {
     pub(crate) number: u8,
     pub(crate) audio: String,
     pub(crate) mix: Option<String>,
+    /// The notes, where the band played them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) midi: Option<String>,
     pub(crate) duration_s: f64,
     pub(crate) created_ms: i64,
     /// What the band found and did, as clients are shown it.

@@ -1,0 +1,249 @@
+//! `backline play`: an accompaniment to one recording, here and now, with all that the band can hand over.
+
+use std::path::{Path, PathBuf};
+
+use backline_audio::{Audio, encode, label};
+use backline_band::{BandError, Request, Session, Singer, Take};
+use serde_json::{Value, json};
+
+use crate::args::{self, Gender, PlayArgs, PlayPart};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::{CommandResult, Failure, Kind};
+use crate::sound::Choice;
+use crate::{place, recording};
+
+pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
+    let choice = Choice::of(&args.sound)?;
+    let shelf = Shelf::new(args, &choice)?;
+    shelf.make_ready(args.takes)?;
+    let vocal = recording::open(&args.file)?.audio;
+    let session = Session::new(&vocal, &request(args), choice.sound()).map_err(refused)?;
+    drop(vocal);
+    let mut told = Vec::new();
+    for number in 1..=args.takes {
+        let take = session.take(usize::from(number) - 1).map_err(refused)?;
+        if number == 1 {
+            for word in &take.facts.not_understood {
+                console.say(&format!("warning: the tag `{word}` was not understood\n"));
+            }
+            for remark in &take.facts.remarks {
+                console.say(&format!("note: {remark}\n"));
+            }
+        }
+        let files = shelf.keep(&take, number)?;
+        if console.format == args::Format::Text {
+            console.data(&text(&take, number, &files))?;
+        }
+        told.push(json!({
+            "take": number,
+            "files": files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
+            "facts": facts(&take, &choice)?,
+        }));
+    }
+    if console.format == args::Format::Json {
+        console.json(&told)?;
+    }
+    Ok(exit_codes::DONE)
+}
+
+fn request(args: &PlayArgs) -> Request {
+    Request {
+        tags: args.tags.clone(),
+        negative_tags: args.negative_tags.clone(),
+        style_weight: args.style_weight,
+        weirdness_constraint: args.weirdness_constraint,
+        audio_weight: args.audio_weight,
+        singer: args.vocal_gender.map(|gender| match gender {
+            Gender::M => Singer::Male,
+            Gender::F => Singer::Female,
+        }),
+        seed: args.seed,
+        takes: args.takes.into(),
+    }
+}
+
+fn refused(error: BandError) -> Failure {
+    let kind = match error {
+        BandError::Forbidden { .. } => Kind::Bug,
+        _ => Kind::Usage,
+    };
+    Failure::new(kind, error)
+}
+
+/// What was played, with the SoundFont that played it.
+fn facts(take: &Take, choice: &Choice) -> Result<Value, Failure> {
+    let mut facts = serde_json::to_value(&take.facts)
+        .map_err(|error| Failure::new(Kind::Bug, anyhow::Error::new(error)))?;
+    if let Some(soundfont) = &choice.soundfont {
+        facts["soundfont"] = soundfont.facts();
+    }
+    Ok(facts)
+}
+
+/// Where the takes go.
+struct Shelf<'a> {
+    args: &'a PlayArgs,
+    choice: &'a Choice,
+    /// What the files are called after.
+    name: String,
+}
+
+impl<'a> Shelf<'a> {
+    fn new(args: &'a PlayArgs, choice: &'a Choice) -> Result<Self, Failure> {
+        let name = args.file.file_stem().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| {
+            let message = format!("{} has no name that can be read", args.file.display());
+            Failure::said(Kind::Usage, message)
+        })?;
+        Ok(Self {
+            args,
+            choice,
+            name: name.to_owned(),
+        })
+    }
+
+    fn wants(&self, part: PlayPart) -> bool {
+        self.args.parts.contains(&part)
+    }
+
+    fn path(&self, number: u8, suffix: &str) -> PathBuf {
+        self.args.to.join(format!("{}-{number}{suffix}", self.name))
+    }
+
+    fn extension(&self) -> &'static str {
+        self.choice.encoding.format().extension()
+    }
+
+    /// Everything that take `number` will be; of the stems their folder, as who plays is not known yet.
+    fn expected(&self, number: u8) -> Vec<PathBuf> {
+        let extension = self.extension();
+        [
+            (PlayPart::Instrumental, format!(".{extension}")),
+            (PlayPart::Mix, format!("-mix.{extension}")),
+            (PlayPart::Midi, ".mid".to_owned()),
+            (PlayPart::Facts, ".json".to_owned()),
+            (PlayPart::Stems, "-stems".to_owned()),
+        ]
+        .into_iter()
+        .filter(|(part, _)| self.wants(*part))
+        .map(|(_, suffix)| self.path(number, &suffix))
+        .collect()
+    }
+
+    /// Makes the folder and sees that no name is taken, before anything is played.
+    fn make_ready(&self, takes: u8) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.args.to).map_err(|error| unwritten(&self.args.to, error))?;
+        if self.args.force {
+            return Ok(());
+        }
+        let taken: Vec<String> = (1..=takes)
+            .flat_map(|number| self.expected(number))
+            .filter(|path| path.symlink_metadata().is_ok())
+            .map(|path| path.display().to_string())
+            .collect();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let message = format!("there already: {}", taken.join(", "));
+        Err(Failure::said(Kind::Usage, message)
+            .hint("--force writes over them; --to names another folder"))
+    }
+
+    /// Writes what is wanted of a take and answers the files.
+    fn keep(&self, take: &Take, number: u8) -> Result<Vec<PathBuf>, Failure> {
+        let mut files = Vec::new();
+        let extension = self.extension();
+        if self.wants(PlayPart::Instrumental) {
+            let path = self.path(number, &format!(".{extension}"));
+            self.write_sound(take, &take.instrumental, "", path, &mut files)?;
+        }
+        if self.wants(PlayPart::Mix) {
+            let path = self.path(number, &format!("-mix.{extension}"));
+            self.write_sound(take, &take.mix, " (mix)", path, &mut files)?;
+        }
+        if self.wants(PlayPart::Stems) {
+            let folder = self.path(number, "-stems");
+            std::fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
+            for (stem, position) in take.stems().zip(1..) {
+                let instrument = stem.instrument.name();
+                let slug = instrument.replace(' ', "-");
+                let path = folder.join(format!("{position:02}-{slug}.{extension}"));
+                let suffix = format!(" ({instrument})");
+                self.write_sound(take, &stem.audio, &suffix, path, &mut files)?;
+            }
+        }
+        if self.wants(PlayPart::Midi) {
+            let path = self.path(number, ".mid");
+            self.write(&take.midi(), path, &mut files)?;
+        }
+        if self.wants(PlayPart::Facts) {
+            let path = self.path(number, ".json");
+            let mut text = format!("{:#}", facts(take, self.choice)?);
+            text.push('\n');
+            self.write(text.as_bytes(), path, &mut files)?;
+        }
+        Ok(files)
+    }
+
+    fn write_sound(
+        &self,
+        take: &Take,
+        audio: &Audio,
+        suffix: &str,
+        path: PathBuf,
+        files: &mut Vec<PathBuf>,
+    ) -> Result<(), Failure> {
+        let told = take.facts.label(
+            &format!("{} {}{suffix}", self.name, take.facts.take),
+            &self.args.tags,
+        );
+        let encoding = self.choice.encoding;
+        let bytes = encode(audio, encoding)
+            .map_err(|error| Failure::new(Kind::Output, anyhow::Error::new(error)))?;
+        let bytes = label(bytes, encoding.format(), &told);
+        self.write(&bytes, path, files)
+    }
+
+    fn write(&self, bytes: &[u8], path: PathBuf, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+        let written = if self.args.force {
+            place::whole(&path, bytes)
+        } else {
+            place::new(&path, bytes)
+        };
+        written.map_err(|error| unwritten(&path, error))?;
+        files.push(path);
+        Ok(())
+    }
+}
+
+fn unwritten(path: &Path, error: std::io::Error) -> Failure {
+    let context = format!("can't write {}", path.display());
+    Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
+}
+
+/// A take for people.
+fn text(take: &Take, number: u8, files: &[PathBuf]) -> String {
+    let facts = &take.facts;
+    let loudness = match facts.loudness_lufs {
+        Some(lufs) => format!("{lufs:.1} LUFS"),
+        None => "silent".to_owned(),
+    };
+    let mut text = format!(
+        "take {number}: {}, {}, {:.1} bpm, {}, {:.1} s, {loudness}\n  {}\n",
+        facts.style,
+        facts.key,
+        facts.tempo_bpm,
+        facts.metre,
+        facts.length_s,
+        if facts.instruments.is_empty() {
+            "nobody plays".to_owned()
+        } else {
+            facts.instruments.join(", ")
+        },
+    );
+    for file in files {
+        text.push_str(&format!("  {}\n", file.display()));
+    }
+    text
+}

@@ -1,0 +1,41 @@
+//! Files that are written whole or not at all.
+
+use std::io::{Error, ErrorKind, Write};
+use std::path::Path;
+
+/// Writes `bytes` beside `path`, then gives them the name; what had it before is replaced.
+pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let scratch = beside(path, bytes)?;
+    scratch.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// The same, where nothing may have the name yet.
+pub(crate) fn new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let scratch = beside(path, bytes)?;
+    scratch
+        .persist_noclobber(path)
+        .map(drop)
+        .map_err(|error| error.error)
+}
+
+fn beside(path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
+    if path.file_name().is_none() {
+        return Err(Error::new(ErrorKind::InvalidInput, "it names no file"));
+    }
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".backline-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The umask takes from it what it takes from every new file.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut scratch = builder.tempfile_in(folder)?;
+    scratch.write_all(bytes)?;
+    scratch.as_file().sync_all()?;
+    Ok(scratch)
+}

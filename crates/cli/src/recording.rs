@@ -1,0 +1,42 @@
+//! A recording that the user names on the command line.
+
+use std::path::Path;
+
+use backline_audio::{Audio, Format, decode, sniff};
+
+use crate::failure::{Failure, Kind};
+
+/// The largest file that is read: a quarter of an hour of 24-bit stereo WAV at 192 kHz has 1.04 GB, and no more is accompanied.
+const FILE_BYTES: u64 = 1_100_000_000;
+
+/// A recording in memory.
+pub(crate) struct Recording {
+    /// What kind of file it is.
+    pub(crate) format: Format,
+    /// Its samples.
+    pub(crate) audio: Audio,
+}
+
+/// Reads and decodes the file at `path`.
+pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
+    let failed = |error: anyhow::Error| {
+        let context = format!("can't read the recording {}", path.display());
+        Failure::new(Kind::Usage, error.context(context))
+    };
+    let found = std::fs::metadata(path).map_err(|error| failed(error.into()))?;
+    if !found.is_file() {
+        return Err(failed(anyhow::Error::msg("it is not a file")));
+    }
+    if found.len() > FILE_BYTES {
+        let message = format!(
+            "it has {} bytes, at most {FILE_BYTES} are read",
+            found.len()
+        );
+        return Err(failed(anyhow::Error::msg(message)));
+    }
+    let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
+    let audio = decode(&bytes).map_err(|error| failed(error.into()))?;
+    // What was decoded has a format.
+    let format = sniff(&bytes).ok_or_else(|| failed(anyhow::Error::msg("it is no recording")))?;
+    Ok(Recording { format, audio })
+}

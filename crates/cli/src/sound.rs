@@ -1,0 +1,45 @@
+//! How the band sounds: the file format and the SoundFont that the user chose.
+
+use backline_audio::Encoding;
+use backline_band::Sound;
+use backline_studio::{SoundFont, StudioConfig};
+
+use crate::args::{AudioFormat, SoundArgs};
+use crate::failure::{Failure, Kind};
+
+/// The bit rate of MP3: transparent for most listeners, and what vendors send.
+const MP3_KBPS: u32 = 192;
+
+/// What was chosen, ready for use.
+pub(crate) struct Choice {
+    /// What files are written as.
+    pub(crate) encoding: Encoding,
+    /// What plays; none is the band's own synthesis.
+    pub(crate) soundfont: Option<SoundFont>,
+}
+
+impl Choice {
+    /// Reads the SoundFont, if there is one. Blocks.
+    pub(crate) fn of(args: &SoundArgs) -> Result<Self, Failure> {
+        let soundfont = args.soundfont.as_deref().map(SoundFont::open).transpose();
+        Ok(Self {
+            encoding: match args.audio.unwrap_or_default() {
+                AudioFormat::Mp3 => Encoding::Mp3 { kbps: MP3_KBPS },
+                AudioFormat::Flac => Encoding::Flac,
+                AudioFormat::Wav => Encoding::Wav16,
+            },
+            soundfont: soundfont.map_err(|error| Failure::new(Kind::Usage, error))?,
+        })
+    }
+
+    /// What the band plays with.
+    pub(crate) fn sound(&self) -> Sound {
+        self.soundfont.as_ref().map_or(Sound::Own, SoundFont::sound)
+    }
+
+    /// Has a studio sound like this.
+    pub(crate) fn into_config(self, config: &mut StudioConfig) {
+        config.encoding = self.encoding;
+        config.soundfont = self.soundfont;
+    }
+}

@@ -1,0 +1,93 @@
+//! A SoundFont from the disk, with the hash by which a task's result names it.
+
+use std::path::{Path, PathBuf};
+
+use backline_band::{Font, Sound};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// The largest file that is read: the fullest General MIDI banks stay below it, and a wrong file does not fill the memory.
+pub const SOUNDFONT_BYTES: u64 = 1 << 31;
+
+/// A SoundFont (`.sf2`) that the band can play.
+#[derive(Debug, Clone)]
+pub struct SoundFont {
+    font: Font,
+    sha256: String,
+}
+
+/// Why a file is no SoundFont that can be played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SoundFontError {
+    /// It can't be read.
+    #[error("read SoundFont {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is too large.
+    #[error(
+        "read SoundFont {}: it has {bytes} bytes, at most {SOUNDFONT_BYTES} are read",
+        .path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is something else.
+    #[error(
+        "read SoundFont {}: {reason}; expected an uncompressed .sf2 (a compressed .sf3 is not read)",
+        .path.display()
+    )]
+    NoFont {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl SoundFont {
+    /// Reads the whole file. Blocks.
+    ///
+    /// # Errors
+    /// When it can't be read, is too large, or is no SoundFont.
+    pub fn open(path: &Path) -> Result<Self, SoundFontError> {
+        let unread = |source| SoundFontError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = std::fs::metadata(path).map_err(unread)?.len();
+        if bytes > SOUNDFONT_BYTES {
+            return Err(SoundFontError::TooLarge {
+                path: path.to_owned(),
+                bytes,
+            });
+        }
+        let bytes = std::fs::read(path).map_err(unread)?;
+        let font = Font::read(&bytes).map_err(|error| SoundFontError::NoFont {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let sha256 = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Self { font, sha256 })
+    }
+
+    /// What the band plays with.
+    pub fn sound(&self) -> Sound {
+        Sound::Font(self.font.clone())
+    }
+
+    /// Its name and hash, as they stand in a result.
+    pub fn facts(&self) -> Value {
+        json!({ "name": self.font.name(), "sha256": self.sha256 })
+    }
+}
