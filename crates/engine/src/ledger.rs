@@ -181,6 +181,22 @@ impl Ledger {
         Ok(found)
     }
 
+    /// Its format: 0 for an empty file.
+    pub fn format(&self) -> Result<i64, StoreError> {
+        self.check_format()
+    }
+
+    /// What SQLite finds wrong with the file; nothing if it is whole.
+    pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        let found = self.run("examine", |connection| {
+            connection
+                .prepare("PRAGMA integrity_check")?
+                .query_map([], |row| row.get::<_, String>(0))?
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+
     /// Everything that a run recorded, its jobs' events included, in the order in which it happened.
     pub fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         self.records(

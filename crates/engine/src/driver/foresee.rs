@@ -40,6 +40,7 @@ pub async fn foresee(
         folder: folder_of(plan),
         environment: Arc::new(|name| std::env::var(name).ok()),
         key: key.map(str::to_owned),
+        listener: None,
     };
     let desk = Desk::new(&plan.hooks, &surroundings);
     let facts = Facts {

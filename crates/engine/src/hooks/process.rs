@@ -12,6 +12,7 @@ use std::sync::Arc;
 use backline_api::redact_text;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::HookError;
 
@@ -47,6 +48,8 @@ pub(crate) struct Surroundings {
     pub(crate) environment: Environment,
     /// The provider's key: never shown to a hook, cut out of what hooks say.
     pub(crate) key: Option<String>,
+    /// Who is told the lines of standard error, beside the log.
+    pub(crate) listener: Option<UnboundedSender<String>>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -186,7 +189,12 @@ async fn log(name: String, stderr: impl AsyncRead + Unpin, surroundings: Surroun
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end();
         if !text.is_empty() {
-            tracing::info!(hook = %name, "{}", surroundings.clean(text));
+            let text = surroundings.clean(text);
+            tracing::info!(hook = %name, "{text}");
+            if let Some(listener) = &surroundings.listener {
+                // Whoever listened may have heard enough.
+                let _ = listener.send(text);
+            }
         }
         line.clear();
     }

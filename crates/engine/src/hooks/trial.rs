@@ -4,8 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
+
 use super::{Answer, HookError, HookEvent, HookSpec, OnError, Seat, Surroundings, changed};
 use crate::plan::Settings;
+
+/// How long a program's standard error is still listened to after its answer: a service may take a moment to end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What a hook did with an event, and what a run would make of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +22,8 @@ pub struct Trial {
     pub settings: Option<Settings>,
     /// How long it took.
     pub took: Duration,
+    /// What a program wrote to standard error, as far as a run would log it.
+    pub stderr: Vec<String>,
     /// What a run would do, in a sentence.
     pub effect: String,
 }
@@ -27,7 +35,7 @@ pub struct Bench(Arc<Seat>);
 impl Bench {
     /// Seats a hook; call it within a tokio runtime.
     pub fn new(spec: &HookSpec, folder: &Path) -> Self {
-        Self(Seat::alone(spec, &surroundings(folder)))
+        Self(Seat::alone(spec, &surroundings(folder, None)))
     }
 
     /// Has it take an event.
@@ -41,10 +49,21 @@ impl Bench {
 
 /// Feeds one event to one hook, started in `folder`, and says what a run would make of it.
 pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial {
-    let seat = Seat::alone(spec, &surroundings(folder));
+    let (listener, mut lines) = unbounded_channel();
+    let seat = Seat::alone(spec, &surroundings(folder, Some(listener)));
     let began = Instant::now();
     let answer = seat.put(event).await.map(|said| said.answer);
     let took = began.elapsed();
+    // Without its seat a service ends, and nobody is left who could say more.
+    drop(seat);
+    let mut stderr = Vec::new();
+    let all = async {
+        while let Some(line) = lines.recv().await {
+            stderr.push(line);
+        }
+    };
+    // What escaped its group may hold the pipe for ever.
+    let _ = timeout(LAST_WORDS, all).await;
     let mut settings = None;
     let answer = match (answer, &event.job) {
         (Ok(Answer::Change(change)), Some(job)) => match changed(&job.settings, &change) {
@@ -81,14 +100,16 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
         answer,
         settings,
         took,
+        stderr,
         effect,
     }
 }
 
-fn surroundings(folder: &Path) -> Surroundings {
+fn surroundings(folder: &Path, listener: Option<UnboundedSender<String>>) -> Surroundings {
     Surroundings {
         folder: folder.to_owned(),
         environment: Arc::new(|name| std::env::var(name).ok()),
         key: None,
+        listener,
     }
 }

@@ -29,6 +29,7 @@ fn surroundings(folder: &Path) -> Surroundings {
             name => std::env::var(name).ok(),
         }),
         key: Some(KEY.to_owned()),
+        listener: None,
     }
 }
 

@@ -91,3 +91,13 @@ async fn a_trial_says_what_a_run_would_do() {
         "{trial:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_hears_all_that_a_program_says_aside() {
+    let event = sample(HookPoint::BeforeSubmit);
+    let argv = ["sh", "-c", "seq 1 500 >&2"].map(str::to_owned).to_vec();
+    let trial = try_out(&hook(Way::Run { argv }), &event, Path::new(".")).await;
+    assert_eq!(trial.answer, Ok(Answer::Nothing));
+    assert_eq!(trial.stderr.len(), 500);
+    assert_eq!(trial.stderr[499], "500");
+}
