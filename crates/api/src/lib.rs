@@ -51,7 +51,7 @@ pub use callback::{
 #[cfg(feature = "client")]
 pub use client::{
     CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, PostError, Posted,
-    Poster, SubmitOutcome, Tape, TapeError, UploadName, UploadSource,
+    Poster, SubmitOutcome, Tape, TapeError, UploadName, UploadSource, Visit,
 };
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};

@@ -88,6 +88,12 @@ pub(super) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     Some(wait_ms.min(RETRY_AFTER_LIMIT_MS))
 }
 
+/// When the other side answered, by its own clock, in Unix milliseconds.
+pub(super) fn date_ms(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    read_date(text.trim()).map(Timestamp::as_millisecond)
+}
+
 fn read_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
@@ -116,5 +122,13 @@ mod tests {
         check("soon", None);
         check("-1", None);
         assert_eq!(retry_after_ms(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn the_other_sides_time_is_its_date() {
+        let headers =
+            HeaderMap::from_iter([(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap())]);
+        assert_eq!(date_ms(&headers), Some(784_111_777_000));
+        assert_eq!(date_ms(&HeaderMap::new()), None);
     }
 }

@@ -81,6 +81,15 @@ pub struct Client {
     tape: Option<Tape>,
 }
 
+/// What a look at the account found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Visit {
+    /// The balance.
+    pub credits: Result<f64, CallError>,
+    /// When the other side answered, by its own clock: Unix time in milliseconds, whole seconds. None where it does not say.
+    pub date_ms: Option<i64>,
+}
+
 /// How long an idle connection is kept for the next call. Common servers hang up after five seconds or later; a submission on a
 /// connection that is closed at that very moment would be in doubt.
 const IDLE: Duration = Duration::from_secs(4);
@@ -169,18 +178,35 @@ impl Client {
 
     /// The account's balance.
     pub async fn credits(&self) -> Result<f64, CallError> {
+        self.visit().await.credits
+    }
+
+    /// The account's balance, and what else its answer says of the other side.
+    pub async fn visit(&self) -> Visit {
         let call = Call {
             operation: "read the credits",
             subject: String::new(),
         };
         let url = endpoint(&self.profile.base_url, &self.profile.credit_path);
-        let response = self.ask(&call, self.api.get(url)).await?;
+        let response = match self.ask(&call, self.api.get(url)).await {
+            Ok(response) => response,
+            Err(error) => {
+                let (credits, date_ms) = (Err(error), None);
+                return Visit { credits, date_ms };
+            }
+        };
+        let date_ms = answer::date_ms(response.headers());
         let data = self
             .understand(&call, response, |status, body| {
                 self.profile.read_answer(status, body)
             })
-            .await?;
-        read_credits(&data).ok_or_else(|| call.unreadable("its data is no number"))
+            .await;
+        let balance =
+            |data| read_credits(&data).ok_or_else(|| call.unreadable("its data is no number"));
+        Visit {
+            credits: data.and_then(balance),
+            date_ms,
+        }
     }
 
     /// A short-lived link to a result, at vendors that want one asked for.
