@@ -3,6 +3,8 @@
 //!
 //! Left out on purpose: short forms for anything but `-q` and `-v`, and a flag for whatever a manifest can say.
 
+mod workbench;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +17,15 @@ use clap::{
 };
 
 use crate::exit_codes;
+
+pub(crate) use workbench::{
+    DiffArgs, DoctorArgs, HookTestArgs, HooksArgs, HooksCommand, ManArgs, SchemaArgs, SchemaOf,
+    TapeArgs,
+};
+
+mod sound;
+
+pub(crate) use sound::{AnalyseArgs, AudioFormat, Gender, PlayArgs, PlayPart, SoundArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -108,7 +119,14 @@ pub(crate) enum Command {
     Status(StatusArgs),
     Report(ReportArgs),
     Resolve(ResolveArgs),
+    Analyse(AnalyseArgs),
+    Play(PlayArgs),
     Studio(StudioArgs),
+    Diff(DiffArgs),
+    Doctor(DoctorArgs),
+    Hooks(HooksArgs),
+    Schema(SchemaArgs),
+    Man(ManArgs),
     Completions(CompletionsArgs),
 }
 
@@ -207,13 +225,17 @@ pub(crate) struct PlanLockArgs {
 Examples:
   backline run workflows/quickstart.yaml
   backline run workflows/album.yaml --sample 3 --seed 1    try a few first
-  backline run workflows/album.yaml --format json          one event a line, for programs")]
+  backline run workflows/album.yaml --format json          one event a line, for programs
+  backline run workflows/quickstart.yaml --record tape     keep the provider's answers …
+  backline run workflows/quickstart.yaml --replay tape     … and run against them, offline and free")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
     /// Refuse to start, with exit code 9, if the manifest means something other than its lock file
     #[arg(long)]
     pub(crate) locked: bool,
+    #[command(flatten)]
+    pub(crate) tape: TapeArgs,
 }
 
 /// Bring what is bought and not kept, and buy nothing
@@ -247,13 +269,21 @@ pub(crate) struct ChosenRunArgs {
 }
 
 /// Say how the last run's jobs stand
+///
+/// And whether it goes on, has ended, or died. Reads the ledger alone: a run that goes on is not disturbed.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  backline status workflows/quickstart.yaml")]
+#[command(after_help = "\
+Examples:
+  backline status workflows/quickstart.yaml
+  backline status workflows/album.yaml --watch      from another terminal, while it runs")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) chosen: ChosenRunArgs,
+    /// Show the run as it goes on, until it ends or dies
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// List the ledger's runs instead
-    #[arg(long, conflicts_with = "run")]
+    #[arg(long, conflicts_with_all = ["run", "watch"])]
     pub(crate) runs: bool,
 }
 
@@ -361,6 +391,8 @@ pub(crate) struct StudioArgs {
     /// Fetch sources from private addresses too, not only from public ones
     #[arg(long)]
     pub(crate) allow_private: bool,
+    #[command(flatten)]
+    pub(crate) sound: SoundArgs,
 }
 
 /// The studio's window of new tasks.

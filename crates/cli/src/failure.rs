@@ -99,6 +99,16 @@ impl Failure {
         self.preface.as_ref()
     }
 
+    /// The message and its causes, without heading and hints.
+    pub(crate) fn message(&self) -> String {
+        self.chain()
+    }
+
+    /// What to do about it.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> Code {
         self.kind.heading_and_code().1
@@ -237,6 +247,12 @@ impl From<OutputError> for Failure {
 
 /// Everything that is wrong with a manifest, then how much that is.
 pub(crate) fn invalid(shown: &str, diagnostics: Diagnostics) -> Failure {
+    if diagnostics.are_about_the_question() {
+        return Failure {
+            preface: Some(diagnostics),
+            ..Failure::said(Kind::Usage, format!("{shown} has no such jobs"))
+        };
+    }
     let errors = diagnostics.errors() + diagnostics.dropped;
     let noun = if errors == 1 { "error" } else { "errors" };
     Failure {

@@ -17,8 +17,14 @@ mod exit_codes;
 mod failure;
 mod key;
 mod log;
+mod place;
 mod project;
+mod recording;
 mod signals;
+mod sound;
+mod step_summary;
+mod tape;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -67,7 +73,14 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Status(args) => commands::status::run(args, global, console),
         Command::Report(args) => commands::report::run(args, global, console),
         Command::Resolve(args) => commands::resolve::run(args, global, console),
+        Command::Analyse(args) => commands::analyse::run(args, console),
+        Command::Play(args) => commands::play::run(args, console),
         Command::Studio(args) => commands::studio::run(args, console),
+        Command::Diff(args) => commands::diff::run(args, global, console),
+        Command::Doctor(args) => commands::doctor::run(args, global, console),
+        Command::Hooks(args) => commands::hooks::run(args, console),
+        Command::Schema(args) => commands::schema::run(args, console),
+        Command::Man(args) => commands::man::run(args, console),
         Command::Completions(args) => commands::completions::run(args, console),
     }
 }

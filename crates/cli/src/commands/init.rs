@@ -4,23 +4,29 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
+use backline_engine::manifest::SCHEMA;
+
 use crate::args::InitArgs;
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 
 /// What is written: name, content, and whether it may be there already and then stays as it is.
-const FILES: [(&str, &[u8], bool); 3] = [
+const FILES: [(&str, &[u8], bool); 4] = [
     (MANIFEST, include_bytes!("init/backline-demo.yaml"), false),
     (
         "vocals/twinkle.flac",
         include_bytes!("../../../../workflows/vocals/twinkle.flac"),
         false,
     ),
+    (SCHEMA_FILE, SCHEMA.as_bytes(), true),
     (".gitignore", b"/.backline/\n/out/\n", true),
 ];
 
 const MANIFEST: &str = "backline-demo.yaml";
+
+/// Beside the manifest, whose first line names it: so editors find it with no network and on every machine that has the project.
+const SCHEMA_FILE: &str = "backline.schema.json";
 
 pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
     let dir = &args.dir;

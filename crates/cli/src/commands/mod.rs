@@ -1,12 +1,19 @@
 //! The commands: a module each, with one function that `main` calls.
 
+pub(crate) mod analyse;
 pub(crate) mod completions;
+pub(crate) mod diff;
+pub(crate) mod doctor;
+pub(crate) mod hooks;
 pub(crate) mod init;
 pub(crate) mod listen;
+pub(crate) mod man;
 pub(crate) mod plan;
+pub(crate) mod play;
 pub(crate) mod report;
 pub(crate) mod resolve;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod studio;
 pub(crate) mod validate;

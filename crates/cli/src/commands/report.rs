@@ -13,6 +13,7 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind, invalid};
 use crate::project::{ChosenRun, locate, manifest_of, project_of, seen_from_here, sound_cache};
+use crate::step_summary;
 
 pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let chosen = ChosenRun::find(&args.chosen, global)?;
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         project_dir: &project_dir,
         sound_cache: sound_cache.as_deref(),
     };
+    step_summary::append(&material, console);
     let mut written = Vec::new();
     let mut code = exit_codes::DONE;
     for report in write_reports(&material, &kinds, &dir) {

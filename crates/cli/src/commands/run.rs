@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use backline_api::Tape;
 use backline_engine::driver::{self, Ended, Run, Signals};
 use backline_engine::event::{Event, Moment, Record};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
-use backline_reporter::{
-    Ending, JsonEvents, Lines, Material, PlanFacts, Progress, Sink, write_reports,
-};
+use backline_reporter::{Ending, JsonEvents, Lines, Material, Sink, write_reports};
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
@@ -23,6 +22,9 @@ use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
 use crate::project::{Project, sound_cache};
 use crate::signals;
+use crate::step_summary;
+use crate::tape::Reel;
+use crate::watch::{self, Planned};
 
 const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops at once; the same command goes on later.\n";
 
@@ -31,21 +33,30 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
         let whole = Project::open_whole(&args.manifest, global, console)?;
         lock::require(&whole)?;
     }
-    let project = Project::open(&args.manifest, global, console)?;
-    go(&project, true, console)
+    let mut project = Project::open(&args.manifest, global, console)?;
+    let reel = Reel::thread(&args.tape, &mut project, console)?;
+    let code = go(&project, true, reel.as_ref(), console)?;
+    match reel.map_or(Ok(()), |reel| reel.close(console)) {
+        Err(failure) if code != exit_codes::DONE => {
+            console.insist(&failure.text(console.colour_err));
+            Ok(code)
+        }
+        closed => closed.map(|()| code),
+    }
 }
 
 /// `backline fetch`: the same, but nothing is bought.
 pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    go(
-        &Project::open(&args.manifest, global, console)?,
-        false,
-        console,
-    )
+    let project = Project::open(&args.manifest, global, console)?;
+    go(&project, false, None, console)
 }
 
-fn go(project: &Project, buys: bool, console: &Console) -> CommandResult {
-    let key = api_key(&project.plan.provider)?;
+fn go(project: &Project, buys: bool, reel: Option<&Reel>, console: &Console) -> CommandResult {
+    let key = if reel.is_some_and(Reel::replays) {
+        Reel::dummy_key()?
+    } else {
+        api_key(&project.plan.provider)?
+    };
     let callback_key = callback_key(project.plan.callbacks.as_ref())?;
     try_output(project)?;
     let mut ledger = Ledger::own(&project.ledger)?;
@@ -53,14 +64,17 @@ fn go(project: &Project, buys: bool, console: &Console) -> CommandResult {
     let aside = Aside::stderr();
     let mut sink = sink(console, &aside);
     log::begin(console, &aside);
-    let wanted = tell_plan(project, buys, sink.as_mut())?;
+    let planned = Planned::of(project, &ledger, &key, buys)?;
+    sink.plan(&planned.facts());
 
     let runtime = super::runtime()?;
     let asked = Asked {
         key,
         callback_key,
         buys,
-        credits: wanted,
+        credits: planned.credits,
+        tape: reel.map(Reel::tape),
+        replays: reel.is_some_and(Reel::replays),
     };
     let ended = runtime.block_on(carry_out(
         project,
@@ -92,24 +106,6 @@ fn try_output(project: &Project) -> Result<(), Failure> {
     })
 }
 
-/// Tells the sink what is planned, and gives what that costs.
-fn tell_plan(project: &Project, buys: bool, sink: &mut dyn Sink) -> Result<f64, Failure> {
-    let known = project.known()?;
-    let holding = project.hold(&known);
-    let rows = driver::planned_rows(&project.plan, &project.plan.project_dir);
-    let credits = if buys { holding.credits } else { 0.0 };
-    sink.plan(&PlanFacts {
-        name: &project.plan.name,
-        provider: &project.plan.provider.profile.name,
-        rows: &rows,
-        known: &known,
-        to_submit: if buys { holding.to_submit } else { 0 },
-        credits: Some(credits),
-        least_ms: if buys { holding.least_ms } else { 0 },
-    });
-    Ok(credits)
-}
-
 /// What a run needs beside its plan.
 struct Asked {
     key: backline_api::ApiKey,
@@ -117,6 +113,10 @@ struct Asked {
     buys: bool,
     /// What the plan costs.
     credits: f64,
+    /// Keeps the provider's answers, or gives them.
+    tape: Option<Tape>,
+    /// Whether it gives them: then no studio is needed.
+    replays: bool,
 }
 
 async fn carry_out(
@@ -137,7 +137,11 @@ async fn carry_out(
         NOTICE,
     );
     let mut plan = project.plan.clone();
-    let studio = embedded::start(&mut plan.provider, &project.ledger).await?;
+    let studio = if asked.replays {
+        None
+    } else {
+        embedded::start(&mut plan.provider, &project.ledger).await?
+    };
     let run = Run {
         local_callbacks: !plan.polls_only && is_loopback(&plan.provider.profile.base_url),
         project_dir: plan.project_dir.clone(),
@@ -146,7 +150,7 @@ async fn carry_out(
         manifest: project.recorded.clone(),
         callback_key: asked.callback_key,
         buys: asked.buys,
-        tape: None,
+        tape: asked.tape,
         signals: stops.clone(),
     };
     let mut observe = |record: &Record| {
@@ -193,10 +197,10 @@ fn sink(console: &Console, aside: &Aside) -> Box<dyn Sink> {
     let options = console.reporter_options();
     match console.format {
         Format::Json => Box::new(JsonEvents::new(Box::new(std::io::stdout()))),
-        Format::Text if console.draws_a_bar() => {
-            let progress = Progress::new(Box::new(std::io::stderr()), options);
-            aside.go_to(progress.log_writer());
-            Box::new(progress)
+        Format::Text if console.draws_on_err() => {
+            let table = watch::table_on_err(options);
+            aside.go_to(table.log_writer());
+            Box::new(table)
         }
         Format::Text => Box::new(Lines::new(Box::new(std::io::stderr()), options)),
     }
@@ -219,6 +223,7 @@ fn close(
         project_dir: &project.plan.project_dir,
         sound_cache: sound_cache.as_deref(),
     };
+    step_summary::append(&material, console);
     let reports = write_reports(&material, &project.plan.reports, &project.report_dir());
     if console.format == Format::Text {
         // What is to be typed next is typed from here, not from the project's folder.

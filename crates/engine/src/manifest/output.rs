@@ -103,6 +103,14 @@ impl Output {
         &self.dir
     }
 
+    /// The same names in another folder.
+    pub fn moved_to(&self, dir: PathBuf) -> Self {
+        Self {
+            dir,
+            names: self.names.clone(),
+        }
+    }
+
     /// The template of the names, as it was written.
     pub fn file_template(&self) -> &str {
         &self.names.file.written

@@ -1,0 +1,134 @@
+//! What stands around a run: the manifest, the hooks' programs, the terminal.
+
+use std::path::Path;
+
+use backline_engine::hooks::{HookSpec, OnError, Target, Way};
+use backline_engine::plan::Plan;
+
+use super::Check;
+use crate::console::Console;
+use crate::exit_codes;
+use crate::project::Project;
+
+/// The manifest, which was understood.
+pub(super) fn manifest(project: &Project) -> Check {
+    let jobs = project.plan.jobs.len();
+    let noun = if jobs == 1 { "job" } else { "jobs" };
+    let found = format!("{} means {jobs} {noun}", project.shown);
+    if project.warnings.is_empty() {
+        Check::fine("manifest", found)
+    } else {
+        Check::doubtful(
+            "manifest",
+            format!("{found}, with warnings"),
+            "read them above",
+        )
+    }
+}
+
+/// Whether the hooks' programs are there, and the variables that they ask for.
+pub(super) fn hooks(plan: &Plan) -> Option<Check> {
+    let all = &plan.hooks.all;
+    let folder = plan.manifest.parent().unwrap_or(Path::new("."));
+    let missing = |spec: &&HookSpec| match &spec.way {
+        Way::Run { argv } | Way::Service { argv, .. } => argv
+            .first()
+            .is_some_and(|program| !is_there(program, folder)),
+        _ => false,
+    };
+    let unset: Vec<&str> = all
+        .iter()
+        .flat_map(variables)
+        .filter(|name| std::env::var_os(name).is_none())
+        .collect();
+    let names = |specs: &[&HookSpec]| -> String {
+        specs
+            .iter()
+            .map(|spec| spec.name())
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let lost: Vec<&HookSpec> = all.iter().filter(missing).collect();
+    let advice = "install the program, or mend the path; a path is seen from the manifest's folder";
+    Some(match (all.len(), lost.is_empty(), unset.is_empty()) {
+        (0, ..) => return None,
+        (number, true, true) => {
+            Check::fine("hooks", format!("{number}, and their programs are there"))
+        }
+        (_, true, false) => Check::doubtful(
+            "hooks",
+            format!(
+                "they ask for variables that are not set: {}",
+                unset.join(", ")
+            ),
+            "set them before the program starts",
+        ),
+        (_, false, _) if lost.iter().any(|spec| spec.on_error == OnError::Fail) => Check::wrong(
+            "hooks",
+            exit_codes::USAGE,
+            format!("no such program: {}", names(&lost)),
+            advice,
+        ),
+        (_, false, _) => Check::doubtful(
+            "hooks",
+            format!("no such program: {}", names(&lost)),
+            advice,
+        ),
+    })
+}
+
+fn variables(spec: &HookSpec) -> impl Iterator<Item = &str> {
+    let of_way = match &spec.way {
+        Way::Http {
+            target, secret_env, ..
+        } => {
+            let address = match target {
+                Target::Env(name) => Some(name.as_str()),
+                Target::Address(_) => None,
+            };
+            [address, secret_env.as_deref()]
+        }
+        _ => [None, None],
+    };
+    let named = spec.env.iter().map(String::as_str);
+    named.chain(of_way.into_iter().flatten())
+}
+
+/// Whether a program can be started, as hooks start it: a path from the manifest's folder, a bare name from PATH.
+fn is_there(program: &str, folder: &Path) -> bool {
+    if program.contains(['/', '\\']) {
+        return is_program(&folder.join(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| {
+        is_program(&dir.join(program)) || is_program(&dir.join(format!("{program}.exe")))
+    })
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// What standard output can show.
+pub(super) fn terminal(console: &Console) -> Check {
+    let colours = if console.colour_out {
+        "colours"
+    } else {
+        "no colours"
+    };
+    Check::fine(
+        "terminal",
+        match console.columns_out {
+            Some(columns) => format!("{columns} columns, {colours}"),
+            None => format!("standard output is none: plain text, {colours}"),
+        },
+    )
+}

@@ -1,0 +1,148 @@
+//! Room, permissions and the kind of file system, where the ledger and the tracks go.
+
+use std::path::{Path, PathBuf};
+
+use super::Check;
+use crate::exit_codes;
+use crate::project::{Project, seen_from_here};
+
+/// Below this not even the ledger of a small run fits.
+const LEAST_BYTES: u64 = 16 * 1024 * 1024;
+/// Below this it may get tight: two tracks of a job, each with its mix, take about 10 MiB as MP3 and ten times as much as WAV.
+const ENOUGH_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// The ledger's folder and the output folder.
+pub(super) fn look(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
+    let folder = ledger.parent().unwrap_or(Path::new(".")).to_owned();
+    let mut checks = vec![one(
+        "the ledger's folder",
+        &folder,
+        true,
+        "mend its permissions, or name another ledger with --ledger",
+    )];
+    if let Some(project) = project {
+        checks.push(one(
+            "the output folder",
+            project.plan.output.dir(),
+            false,
+            "mend its permissions, or name another with `output: {dir: …}`",
+        ));
+    }
+    checks
+}
+
+fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
+    let shown = seen_from_here(folder).display().to_string();
+    let there = nearest(folder);
+    if let Err(error) = tempfile::tempfile_in(&there) {
+        let found = format!("{what} {shown} can't be written to: {error}");
+        return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, mend);
+    }
+    let room = free_bytes(&there);
+    let told = room.map_or_else(String::new, |bytes| format!(", {} free", size(bytes)));
+    let found = format!("{what} {shown} can be written to{told}");
+    match room {
+        Some(..LEAST_BYTES) => {
+            return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, "make room");
+        }
+        Some(..ENOUGH_BYTES) => {
+            return Check::doubtful("disk", found, "make room: tracks are large");
+        }
+        _ => {}
+    }
+    match shared_file_system(&there) {
+        Some(kind) if is_ledger => Check::doubtful(
+            "disk",
+            format!(
+                "{found}; it lies on {kind}, where locks and a power cut may not do what the ledger needs"
+            ),
+            "keep the ledger on a local disk: --ledger PATH",
+        ),
+        _ => Check::fine("disk", found),
+    }
+}
+
+/// The folder itself, or the nearest above it that is there: a run makes the rest.
+fn nearest(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|above| above.is_dir());
+    match there {
+        Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let steps = (bytes.max(1).ilog2() / 10).min(4);
+    if steps == 0 {
+        return format!("{bytes} bytes");
+    }
+    let number = bytes as f64
+        / f64::from(1_u32 << (10 * steps.min(3)))
+        / if steps == 4 { 1024.0 } else { 1.0 };
+    format!("{number:.1} {}", UNITS[steps as usize])
+}
+
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let told = rustix::fs::statvfs(folder).ok()?;
+    Some(told.f_bavail.saturating_mul(told.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
+/// The kind of a file system that other machines share, where it is one.
+#[cfg(target_os = "linux")]
+fn shared_file_system(folder: &Path) -> Option<&'static str> {
+    // The numbers are those of statfs(2) and of the kernel's magic.h.
+    let kind = rustix::fs::statfs(folder).ok()?.f_type;
+    Some(match kind as u32 {
+        0x6969 => "NFS",
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
+        0x0102_1997 => "9P",
+        0x6573_5546 => "FUSE",
+        0x00c3_6400 => "Ceph",
+        0x0bd0_0bd0 => "Lustre",
+        0x5346_414f | 0x6b41_4653 => "AFS",
+        0x0116_1970 => "GFS2",
+        _ => return None,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn shared_file_system(_: &Path) -> Option<&'static str> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_told_in_the_largest_unit_that_fits() {
+        let told = [0, 1023, 1024, 1536, 5 << 20, 3 << 30, 7 << 40, u64::MAX].map(size);
+        assert_eq!(
+            told,
+            [
+                "0 bytes",
+                "1023 bytes",
+                "1.0 KiB",
+                "1.5 KiB",
+                "5.0 MiB",
+                "3.0 GiB",
+                "7.0 TiB",
+                "16777216.0 TiB"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_nearest_folder_above_is_looked_at() {
+        let scratch = tempfile::tempdir().unwrap();
+        assert_eq!(nearest(&scratch.path().join("a/b/c")), scratch.path());
+        assert_eq!(nearest(Path::new("nowhere/at/all")), Path::new("."));
+    }
+}

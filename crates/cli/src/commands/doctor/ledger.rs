@@ -1,0 +1,80 @@
+//! The ledger: whether it opens, is whole, is of a format that is known, and who holds it.
+
+use std::path::Path;
+
+use backline_engine::ledger::Ledger;
+use backline_engine::machine::Phase;
+use backline_engine::store::{Store, StoreError};
+
+use super::Check;
+use crate::exit_codes;
+use crate::failure::Failure;
+use crate::project::seen_from_here;
+
+/// Most keys that are named.
+const MAX_NAMED: usize = 5;
+
+pub(super) fn look(path: &Path) -> Check {
+    let shown = seen_from_here(path).display().to_string();
+    match examine(path, &shown) {
+        Ok(check) => check,
+        Err(StoreError::Missing { .. }) => Check::fine(
+            "ledger",
+            format!("there is none at {shown} yet; the first run makes it"),
+        ),
+        Err(error) => Check::failed("ledger", &Failure::from(error)),
+    }
+}
+
+fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
+    const KEEP: &str = "keep the file, it says what was bought; bring back a copy of it, or name another ledger with --ledger";
+    let ledger = Ledger::read(path)?;
+    let broken = ledger.integrity()?;
+    if let Some(first) = broken.first() {
+        let found = format!("{shown} is damaged: {first}");
+        return Ok(Check::wrong("ledger", exit_codes::NOT_WRITTEN, found, KEEP));
+    }
+    let differing = ledger.check()?;
+    if !differing.is_empty() {
+        let keys: Vec<String> = differing
+            .iter()
+            .take(MAX_NAMED)
+            .map(|key| key.short())
+            .collect();
+        let found = format!(
+            "{shown}: the events of {} jobs make something else of them than is kept ({})",
+            differing.len(),
+            keys.join(", ")
+        );
+        return Ok(Check::wrong("ledger", exit_codes::NOT_WRITTEN, found, KEEP));
+    }
+    let (runs, jobs) = (ledger.runs()?.len(), ledger.jobs()?);
+    let found = format!(
+        "{shown} is whole: format {}, {runs} runs, {} jobs",
+        ledger.format()?,
+        jobs.len()
+    );
+    if let Some(owner) = ledger.owner()? {
+        let number = owner
+            .process
+            .map_or_else(String::new, |it| format!(" {it}"));
+        let found = format!("{found}; in use by another backline process{number}");
+        return Ok(Check::doubtful(
+            "ledger",
+            found,
+            "a run waits for nobody: let that one end first",
+        ));
+    }
+    let in_doubt = jobs
+        .values()
+        .filter(|known| matches!(known.job.phase, Phase::InDoubt { .. }))
+        .count();
+    if in_doubt > 0 {
+        return Ok(Check::doubtful(
+            "ledger",
+            format!("{found}; {in_doubt} in doubt"),
+            "`backline status` names them; say what became of each with `backline resolve`",
+        ));
+    }
+    Ok(Check::fine("ledger", found))
+}

@@ -1,0 +1,180 @@
+//! The key, the provider, the account and the clock.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use backline_api::{ApiKey, CallError, Client, ClientOptions};
+use backline_engine::plan::{Plan, Provider};
+use backline_studio::{Studio, StudioConfig};
+use tokio::net::TcpListener;
+
+use super::Check;
+use crate::exit_codes;
+use crate::failure::Failure;
+use crate::key::api_key;
+use crate::project::Project;
+
+/// Who calls.
+const USER_AGENT: &str = concat!("backline/", env!("CARGO_PKG_VERSION"));
+
+/// Longest time for the question.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How far the clock may lie from the provider's, in seconds. Callbacks' signatures allow 300; half a minute is no accident.
+const SKEW_S: i64 = 30;
+
+/// What the manifest's provider says, or whether the studio starts where there is none.
+pub(super) async fn look(project: Option<&Project>) -> Vec<Check> {
+    let Some(project) = project.filter(|it| it.plan.provider.embedded.is_none()) else {
+        return vec![
+            Check::fine("key", "none is needed: the studio plays on this machine"),
+            studio().await,
+        ];
+    };
+    let provider = &project.plan.provider;
+    let key = match api_key(provider) {
+        Ok(key) => key,
+        Err(failure) => {
+            let unasked = format!("{} was not asked: that takes the key", base(provider));
+            return vec![
+                Check::failed("key", &failure),
+                Check::doubtful("provider", unasked, "set the key, then look again"),
+            ];
+        }
+    };
+    let mut checks = vec![Check::fine(
+        "key",
+        format!("${} is set", provider.api_key_env),
+    )];
+    checks.extend(ask(project, key).await);
+    checks
+}
+
+/// Starts a studio for a moment, in a folder that goes away with it.
+async fn studio() -> Check {
+    let started = async {
+        let scratch = tempfile::tempdir()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let studio = Studio::start(listener, StudioConfig::new(scratch.path())).await?;
+        studio.stop().await;
+        anyhow::Ok(())
+    };
+    match started.await {
+        Ok(()) => Check::fine(
+            "provider",
+            "the studio starts: no account, no network, no cost",
+        ),
+        Err(error) => Check::wrong(
+            "provider",
+            exit_codes::USAGE,
+            format!("the studio can't start: {error:#}"),
+            "it needs a free port on loopback and a folder for temporary files",
+        ),
+    }
+}
+
+fn base(provider: &Provider) -> String {
+    backline_api::redact_url(provider.profile.base_url.as_str())
+}
+
+async fn ask(project: &Project, key: ApiKey) -> Vec<Check> {
+    let provider = &project.plan.provider;
+    let mut options = ClientOptions::new(USER_AGENT);
+    options.call_timeout = PATIENCE;
+    let client = match Client::new(provider.profile.clone(), key, options) {
+        Ok(client) => client,
+        Err(error) => {
+            let found = format!("the HTTP client could not be set up: {error}");
+            return vec![Check::wrong(
+                "provider",
+                exit_codes::BUG,
+                found,
+                "report it",
+            )];
+        }
+    };
+    let visit = client.visit().await;
+    let mut checks = match &visit.credits {
+        Ok(balance) => vec![
+            Check::fine("provider", format!("{} answers", base(provider))),
+            credits(project, *balance),
+        ],
+        Err(error) => vec![refused(provider, error)],
+    };
+    if let Some(theirs_ms) = visit.date_ms {
+        checks.push(clock(jiff::Timestamp::now().as_millisecond() - theirs_ms));
+    }
+    checks
+}
+
+fn refused(provider: &Provider, error: &CallError) -> Check {
+    let advice = if error.is_retryable() {
+        "look at the network, a proxy or a firewall, and at the provider's status page; try again"
+    } else {
+        "look at the key, and at `provider:` in the manifest; the provider's words say more"
+    };
+    let found = format!("{}: {error}", base(provider));
+    Check::wrong("provider", exit_codes::REFUSED, found, advice)
+}
+
+/// The balance against what a run would spend.
+fn credits(project: &Project, balance: f64) -> Check {
+    let found = format!("the account has {balance} credits");
+    let wanted = match project.known() {
+        Ok(known) => cost(&project.plan, project.hold(&known).credits),
+        // The ledger's own check says what is wrong with it.
+        Err(failure) => return unheld(found, &failure),
+    };
+    if balance < wanted {
+        Check::doubtful(
+            "credits",
+            format!("{found} and the plan costs {wanted}"),
+            "what they cover is bought; fill up the account for the rest",
+        )
+    } else {
+        Check::fine("credits", format!("{found}; the plan costs {wanted}"))
+    }
+}
+
+fn unheld(found: String, failure: &Failure) -> Check {
+    let found = format!(
+        "{found}; what the plan costs is not known: {}",
+        failure.message()
+    );
+    Check::doubtful("credits", found, "mend the ledger first")
+}
+
+/// What a run spends at the most.
+fn cost(plan: &Plan, credits: f64) -> f64 {
+    plan.limits
+        .credits
+        .map_or(credits, |limit| credits.min(limit))
+}
+
+/// `skew_ms` is this clock's time less the provider's.
+fn clock(skew_ms: i64) -> Check {
+    let skew_s = skew_ms / 1000;
+    if skew_s.abs() <= SKEW_S {
+        return Check::fine("clock", "within half a minute of the provider's");
+    }
+    let side = if skew_s > 0 { "ahead of" } else { "behind" };
+    Check::doubtful(
+        "clock",
+        format!("{} s {side} the provider's", skew_s.abs()),
+        "set the clock (NTP): signed callbacks are refused, and expiry is misjudged",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn a_clock_may_be_half_a_minute_off() {
+        assert_eq!(clock(30_900).state, State::Fine);
+        assert_eq!(clock(-31_000).found, "31 s behind the provider's");
+        assert_eq!(clock(3_600_000).found, "3600 s ahead of the provider's");
+        assert_eq!(clock(3_600_000).state, State::Doubtful);
+    }
+}

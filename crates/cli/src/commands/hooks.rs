@@ -1,0 +1,188 @@
+//! `backline hooks test`: one hook, one sample event, no run and no ledger.
+//!
+//! ```text
+//! event   {"version":1,"point":"before_submit", …}
+//! answer  {"veto":"the title is longer than 60 characters"}
+//! effect  veto: the job is vetoed: the title is longer than 60 characters
+//! stderr  looked at 1 title
+//! took    23 ms
+//! ```
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use backline_engine::hooks::{
+    Answer, DEFAULT_START_TIMEOUT_MS, HookEvent, HookSpec, OnError, Order, Trial, Way,
+    check_script, sample, try_out,
+};
+use indexmap::IndexSet;
+use serde_json::{Value, json};
+
+use crate::args::{Format, HookTestArgs, HooksArgs, HooksCommand};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::{CommandResult, Failure, Kind};
+
+/// Longest script that is read, as in a manifest.
+const MAX_SCRIPT_BYTES: usize = 256 * 1024;
+
+pub(crate) fn run(args: &HooksArgs, console: &Console) -> CommandResult {
+    match &args.command {
+        HooksCommand::Test(args) => test(args, console),
+    }
+}
+
+fn test(args: &HookTestArgs, console: &Console) -> CommandResult {
+    let spec = spec(args)?;
+    let event = sample(args.event);
+    let runtime = super::runtime()?;
+    let trial = runtime.block_on(try_out(&spec, &event, Path::new(".")));
+    runtime.shutdown_background();
+    match console.format {
+        Format::Json => console.json(&document(&spec, &event, &trial))?,
+        Format::Text => console.data(&text(&event, &trial))?,
+    }
+    Ok(match trial.answer {
+        Ok(_) => exit_codes::DONE,
+        Err(_) => exit_codes::JOBS_FAILED,
+    })
+}
+
+fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
+    let way = match &args.lua {
+        Some(file) => script(file)?,
+        None if args.service => Way::Service {
+            argv: args.argv.clone(),
+            order: Order::Ordered,
+            start_timeout_ms: DEFAULT_START_TIMEOUT_MS,
+        },
+        None => Way::Run {
+            argv: args.argv.clone(),
+        },
+    };
+    let mut spec = HookSpec::new(args.event, 1, way);
+    spec.timeout_ms = args.timeout.0;
+    spec.env.clone_from(&args.env);
+    if let Some(on_error) = args.on_error {
+        if on_error == OnError::Veto && !args.event.asks() {
+            let message = format!("at {} there is no job to veto", args.event);
+            return Err(Failure::said(Kind::Usage, message)
+                .hint("`--on-error veto` goes with before_upload and before_submit"));
+        }
+        spec.on_error = on_error;
+    }
+    Ok(spec)
+}
+
+fn script(file: &Path) -> Result<Way, Failure> {
+    let name = file.display().to_string();
+    let source = std::fs::read_to_string(file).map_err(|error| {
+        let context = format!("the script {name} can't be read");
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+    })?;
+    if source.len() > MAX_SCRIPT_BYTES {
+        let message = format!("the script {name} is longer than {MAX_SCRIPT_BYTES} bytes");
+        return Err(Failure::said(Kind::Usage, message));
+    }
+    check_script(&name, &source).map_err(|why| {
+        Failure::said(
+            Kind::Usage,
+            format!("the script can't be understood: {why}"),
+        )
+    })?;
+    Ok(Way::Lua {
+        name,
+        source: Arc::from(source),
+    })
+}
+
+/// What it comes to, in a word.
+fn kind(trial: &Trial) -> &'static str {
+    match &trial.answer {
+        Ok(Answer::Nothing) => "nothing",
+        Ok(Answer::Change(_)) => "change",
+        Ok(Answer::Veto(_)) => "veto",
+        Err(_) => "failure",
+    }
+}
+
+/// The answer as the protocol writes it; null where there is none.
+fn answer(trial: &Trial) -> Value {
+    match &trial.answer {
+        Ok(Answer::Nothing) => json!({}),
+        Ok(Answer::Change(settings)) => json!({ "change": settings }),
+        Ok(Answer::Veto(why)) => json!({ "veto": why }),
+        Err(_) => Value::Null,
+    }
+}
+
+fn document(spec: &HookSpec, event: &HookEvent, trial: &Trial) -> Value {
+    json!({
+        "version": 1,
+        "hook": spec.name(),
+        "event": event,
+        "answer": answer(trial),
+        "settings": trial.settings,
+        "effect": { "kind": kind(trial), "text": trial.effect },
+        "error": trial.answer.as_ref().err().map(ToString::to_string),
+        "stderr": trial.stderr,
+        "took_ms": took_ms(trial),
+    })
+}
+
+fn took_ms(trial: &Trial) -> f64 {
+    // Two places: a script takes microseconds.
+    (trial.took.as_secs_f64() * 100_000.0).round() / 100.0
+}
+
+fn text(event: &HookEvent, trial: &Trial) -> String {
+    let sent = serde_json::to_string(event).unwrap_or_default();
+    let mut text = format!("event   {sent}\n");
+    match &trial.answer {
+        Ok(Answer::Nothing) => text.push_str("answer  nothing\n"),
+        Ok(_) => {
+            let _ = writeln!(text, "answer  {}", answer(trial));
+        }
+        Err(error) => {
+            let bad = crate::console::BAD;
+            let _ = writeln!(text, "{bad}failed{bad:#}  {error}");
+        }
+    }
+    if let (Some(settings), Some(job)) = (&trial.settings, &event.job) {
+        for line in changed_lines(&json!(job.settings), &json!(settings)) {
+            let _ = writeln!(text, "        {line}");
+        }
+    }
+    let _ = writeln!(text, "effect  {}: {}", kind(trial), trial.effect);
+    for (at, line) in trial.stderr.iter().enumerate() {
+        let head = if at == 0 { "stderr" } else { "" };
+        let line: String = line
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        let _ = writeln!(text, "{head:<8}{line}");
+    }
+    let _ = writeln!(text, "took    {} ms", took_ms(trial));
+    text
+}
+
+/// `tags: "calm" became "calm, chanson"`, a line a setting.
+fn changed_lines(old: &Value, new: &Value) -> Vec<String> {
+    let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let (old, new) = (fields(old), fields(new));
+    let said = |value: Option<&Value>| value.map_or("not set".to_owned(), Value::to_string);
+    let names: IndexSet<&String> = old.keys().chain(new.keys()).collect();
+    let differing = names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name));
+    differing
+        .map(|name| {
+            format!(
+                "{name}: {} became {}",
+                said(old.get(name)),
+                said(new.get(name))
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,225 @@
+//! `run --record` and `run --replay`: a provider's answers kept, and a run that is given kept ones.
+//!
+//! ```text
+//!  --record tape   manifest ──run──► provider      the answers pass by and are kept
+//!  --replay tape   manifest ──run──► tape          no network, no key, no studio; a ledger and an output of its own
+//! ```
+//!
+//! Callbacks come from outside and are on no tape: both kinds of run ask for results instead. A replay leaves out the hooks whose
+//! effects lie outside (those that observe, and those that post); what decides about jobs decides as it did.
+
+use std::path::{Path, PathBuf};
+
+use backline_api::{ApiKey, Tape, TapeError};
+use backline_engine::hooks::{HookSpec, Way};
+use backline_engine::plan::Rate;
+
+use crate::args::TapeArgs;
+use crate::console::Console;
+use crate::failure::{Failure, Kind};
+use crate::project::{Project, seen_from_here};
+
+/// A replay's folder, beside the ledger that it leaves alone.
+const REPLAY: &str = "replay";
+
+/// A replay's ledger, within its folder.
+const LEDGER: &str = ".backline/ledger.sqlite3";
+
+/// What a replay asks with; the tape does not look at it.
+const DUMMY_KEY: &str = "replay";
+
+/// As fast as a clock of milliseconds goes: nobody is asked who could mind.
+const AT_ONCE_MS: u64 = 1;
+
+/// A run's tape.
+pub(crate) struct Reel {
+    tape: Tape,
+    folder: PathBuf,
+    /// Where a replay keeps what it makes.
+    replays_into: Option<PathBuf>,
+}
+
+impl Reel {
+    /// Makes or opens the tape that is asked for, and fits the project to it.
+    pub(crate) fn thread(
+        args: &TapeArgs,
+        project: &mut Project,
+        console: &Console,
+    ) -> Result<Option<Self>, Failure> {
+        match (&args.record, &args.replay) {
+            (Some(folder), _) => {
+                tell_what_is_missing(project, console)?;
+                let tape = Tape::record(folder)?;
+                poll(project);
+                Ok(Some(Self {
+                    tape,
+                    folder: folder.clone(),
+                    replays_into: None,
+                }))
+            }
+            (None, Some(folder)) => {
+                let tape = Tape::replay(folder)?;
+                let into = room(args.into.as_deref(), project)?;
+                stage(project, &into, console);
+                Ok(Some(Self {
+                    tape,
+                    folder: folder.clone(),
+                    replays_into: Some(into),
+                }))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// For the run.
+    pub(crate) fn tape(&self) -> Tape {
+        self.tape.clone()
+    }
+
+    /// Whether the answers come from it.
+    pub(crate) fn replays(&self) -> bool {
+        self.replays_into.is_some()
+    }
+
+    /// What a replay is made with in the provider's key's place.
+    pub(crate) fn dummy_key() -> Result<ApiKey, Failure> {
+        ApiKey::new(DUMMY_KEY).map_err(|error| Failure::new(Kind::Bug, error))
+    }
+
+    /// The last words: where what was made lies, or why the recording is not whole.
+    pub(crate) fn close(&self, console: &Console) -> Result<(), Failure> {
+        if let Some(into) = &self.replays_into {
+            console.say(&format!(
+                "Replayed from {}; its ledger, tracks and reports lie in {}\n",
+                self.folder.display(),
+                seen_from_here(into).display()
+            ));
+            return Ok(());
+        }
+        match self.tape.failure() {
+            Some(why) => {
+                let message = format!(
+                    "the recording {} is not whole: {why}",
+                    self.folder.display()
+                );
+                Err(Failure::said(Kind::Output, message).hint(
+                    "what was bought is in the ledger all the same; record again after making room",
+                ))
+            }
+            None => {
+                console.say(&format!("Recorded in {}\n", self.folder.display()));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What is bought already is not asked for, and so is on no tape.
+fn tell_what_is_missing(project: &Project, console: &Console) -> Result<(), Failure> {
+    let holding = project.hold(&project.known()?);
+    let jobs = project.plan.jobs.len() as u64;
+    if holding.to_submit < jobs {
+        console.insist(&format!(
+            "warning: {} of {jobs} jobs are in the ledger already: what is not asked for is not recorded; give the recording a ledger \
+             of its own with --ledger\n",
+            jobs - holding.to_submit
+        ));
+    }
+    Ok(())
+}
+
+/// Results are asked for, not waited for.
+fn poll(project: &mut Project) {
+    project.plan.callbacks = None;
+    project.plan.polls_only = true;
+}
+
+/// The folder of a replay, empty.
+fn room(into: Option<&Path>, project: &Project) -> Result<PathBuf, Failure> {
+    let failed = |folder: &Path, error: std::io::Error| {
+        let context = format!("the replay's folder {} can't be made", folder.display());
+        Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
+    };
+    let folder = match into {
+        Some(folder) => folder.to_owned(),
+        None => {
+            let folder = project
+                .ledger
+                .parent()
+                .unwrap_or(Path::new("."))
+                .join(REPLAY);
+            // Only what a replay has made is taken away.
+            if folder.join(LEDGER).exists() {
+                std::fs::remove_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+            }
+            folder
+        }
+    };
+    std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+    let mut entries = std::fs::read_dir(&folder).map_err(|error| failed(&folder, error))?;
+    if entries.next().is_some() {
+        let message = format!("the replay's folder {} is not empty", folder.display());
+        return Err(Failure::said(Kind::Usage, message).hint("name an empty one with --into DIR"));
+    }
+    folder
+        .canonicalize()
+        .map_err(|error| failed(&folder, error))
+}
+
+/// Sets the project up in the replay's folder: nothing real is touched, nobody is waited for.
+fn stage(project: &mut Project, into: &Path, console: &Console) {
+    poll(project);
+    project.ledger = into.join(LEDGER);
+    let plan = &mut project.plan;
+    let inside = plan.output.dir().strip_prefix(&plan.project_dir);
+    let output = into.join(inside.unwrap_or(Path::new("out")));
+    plan.output = plan.output.moved_to(output);
+    plan.project_dir = into.to_owned();
+    plan.limits.rate = Rate {
+        count: u32::MAX,
+        window_ms: AT_ONCE_MS,
+    };
+    let profile = &mut plan.provider.profile;
+    profile.loopback = true;
+    profile.polling.first_ms = AT_ONCE_MS;
+    profile.polling.interval_ms = AT_ONCE_MS;
+    let before = plan.hooks.all.len();
+    plan.hooks.all.retain(stays_inside);
+    let left_out = before - plan.hooks.all.len();
+    if left_out > 0 {
+        let are = if left_out == 1 {
+            "hook is"
+        } else {
+            "hooks are"
+        };
+        console.say(&format!(
+            "{left_out} {are} left out of the replay: they observe, or post\n"
+        ));
+    }
+}
+
+/// Whether a hook decides, or measures what is kept; others have effects elsewhere.
+fn stays_inside(hook: &HookSpec) -> bool {
+    match hook.way {
+        Way::Http { .. } | Way::Store { .. } => false,
+        Way::Loudness | Way::Tags => true,
+        Way::Run { .. } | Way::Service { .. } | Way::Lua { .. } => hook.point.asks(),
+    }
+}
+
+impl From<TapeError> for Failure {
+    fn from(error: TapeError) -> Self {
+        match &error {
+            TapeError::NotEmpty { .. } => {
+                Self::new(Kind::Usage, error).hint("name a folder that is new or empty")
+            }
+            TapeError::Io {
+                operation: "read", ..
+            } => {
+                Self::new(Kind::Usage, error).hint("`backline run MANIFEST --record DIR` makes one")
+            }
+            TapeError::Io { .. } => Self::new(Kind::Output, error),
+            _ => Self::new(Kind::Usage, error).hint("record it again with this version"),
+        }
+    }
+}
