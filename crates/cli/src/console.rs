@@ -62,9 +62,20 @@ impl Console {
         }
     }
 
-    /// Whether standard error is a terminal that a bar can be drawn on.
-    pub(crate) fn draws_a_bar(&self) -> bool {
-        self.level != Level::Quiet && std::io::stderr().is_terminal()
+    /// Whether a person looks at standard error, on a terminal that a table can be drawn on again and again.
+    pub(crate) fn draws_on_err(&self) -> bool {
+        self.draws() && std::io::stderr().is_terminal()
+    }
+
+    /// The same for standard output.
+    pub(crate) fn draws_on_out(&self) -> bool {
+        self.draws() && std::io::stdout().is_terminal()
+    }
+
+    fn draws(&self) -> bool {
+        // A terminal without a name, or a dumb one, moves no cursor.
+        let moves = std::env::var_os("TERM").is_some_and(|name| !name.is_empty() && name != "dumb");
+        moves && self.level != Level::Quiet && self.format == Format::Text
     }
 
     /// The reporter's options for standard error.

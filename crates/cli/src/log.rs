@@ -1,4 +1,4 @@
-//! The program's own log, for whoever looks for a fault: on standard error, above a progress bar where there is one.
+//! The program's own log, for whoever looks for a fault: on standard error, above the live table where there is one.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,12 +21,12 @@ impl Aside {
         Self(Arc::new(Mutex::new(Box::new(io::stderr()))))
     }
 
-    /// From now on to `place`: above a bar.
+    /// From now on to `place`: above a table.
     pub(crate) fn go_to(&self, place: impl Write + Send + 'static) {
         *self.lock() = Box::new(place);
     }
 
-    /// From now on to standard error again: the bar is gone.
+    /// From now on to standard error again: the table is gone.
     pub(crate) fn go_back(&self) {
         *self.lock() = Box::new(io::stderr());
     }

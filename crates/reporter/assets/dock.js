@@ -16,7 +16,7 @@ const dock = {
     this.note = el("input", { type: "text", class: "note", placeholder: "Note", "aria-label": "Note on this variant", maxlength: 2000, autocomplete: "off" });
     this.sources = SOURCES.map(([source, name]) =>
       button({ data: { source }, "aria-pressed": String(source === transport.source), onclick: () => hear(source) }, name));
-    this.matched = button({ "aria-pressed": "true", title: `All equally loud, at ${TARGET_LUFS} LUFS`, onclick: () => transport.setMatched(!transport.matched) }, "Loudness matched");
+    this.matched = button({ "aria-pressed": "true", title: "All equally loud", onclick: () => transport.setMatched(!transport.matched) }, "Loudness matched");
     $("dock").append(
       el("div", { class: "dock-main" },
         el("div", { class: "dock-buttons" },
@@ -73,6 +73,7 @@ const dock = {
     this.play.setAttribute("aria-label", transport.playing ? "Pause" : "Play");
     this.play.replaceChildren(icon(transport.playing ? "pause" : "play"));
     this.matched.setAttribute("aria-pressed", String(transport.matched));
+    this.matched.title = `All equally loud, at ${transport.target} LUFS`;
     this.moved();
   },
 

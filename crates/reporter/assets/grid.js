@@ -39,6 +39,46 @@ const grid = {
     return narrow.matches ? heights.reduce((sum, height) => sum + height + 26, 44) : Math.max(...heights);
   },
 
+  /** Lays the rows of some stems out anew. All that is in the others stays as it is. */
+  renew(stems) {
+    const before = arranged;
+    arranged = arrange();
+    const same = (one, other) => one.length === other.length && one.every((it, at) => it === other[at]);
+    const focus = this.focused();
+    if (same(before.stems, arranged.stems) && same(before.presets, arranged.presets)) {
+      this.entry ??= arranged.all[0] ?? null;
+      for (const stem of stems) this.refill(this.rows.get(stem));
+    } else {
+      const [left, top] = [scrollX, scrollY];
+      this.show();
+      scrollTo(left, top);
+    }
+    this.mark(transport.variant);
+    focus();
+  },
+
+  refill(row) {
+    if (!row?.dataset.filled) return;
+    const open = [...row.querySelectorAll("details[open]")].map((it) => it.dataset.job);
+    row.replaceChildren(this.rowHead(Number(row.dataset.stem)));
+    delete row.dataset.filled;
+    this.fill(row);
+    for (const details of row.querySelectorAll("details")) details.open = open.includes(details.dataset.job);
+  },
+
+  /** Remembers which button of a variant has the focus, and gives it back. */
+  focused() {
+    const { id } = document.activeElement?.closest?.(".variant")?.dataset ?? {};
+    const part = document.activeElement?.classList.contains("star") ? ".star" : ".play";
+    return () => {
+      if (!id) return;
+      const variant = variantById.get(id);
+      const row = this.rows.get(variant.job.stem);
+      if (row) this.fill(row);
+      this.element(variant)?.querySelector(part).focus({ preventScroll: true });
+    };
+  },
+
   rowHead(stem) {
     const { name, vocal } = data.stems[stem];
     const listen = vocal && button(
@@ -136,7 +176,7 @@ grid.sight = new IntersectionObserver((entries) => {
 
 /** A job without all tracks, and why. */
 function untold(job, why) {
-  return el("details", { class: "untold", data: { sign: job.sign } },
+  return el("details", { class: "untold", data: { sign: job.sign, job: job.key } },
     el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), job.state,
       el("span", { class: "why-short" }, why)),
     el("p", {}, why),

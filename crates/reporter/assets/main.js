@@ -124,5 +124,6 @@ addEventListener("resize", () => {
   resized = setTimeout(() => redraw(), 100);
 });
 tick();
+live.follow();
 // Since the page was asked for, in milliseconds: when it could first be used.
 document.documentElement.dataset.ready = String(Math.round(performance.now()));

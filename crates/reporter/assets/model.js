@@ -8,23 +8,36 @@ const variantById = new Map();
 /** Jobs by stem and preset. */
 const cells = data.stems.map(() => data.presets.map(() => []));
 
-for (const job of data.jobs) {
-  cells[job.stem][job.preset].push(job);
+/** Makes a job's variants. One that was there before stays the same object: it may be the one that is heard. */
+function makeVariants(job) {
   job.point = (job.sweep ?? []).map(([name, value]) => `${name}=${value}`).join(", ");
-  job.variants = [];
-  for (const track of job.tracks) {
-    if (!track.file) continue;
-    const variant = {
-      id: `${job.key}:${track.index}`,
-      job,
+  job.variants = job.tracks.filter((track) => track.file).map((track) => {
+    const id = `${job.key}:${track.index}`;
+    const variant = Object.assign(variantById.get(id) ?? { id, job }, {
       index: track.index,
       title: track.title,
       files: { track: track.file, mix: track.mix, vocal: data.stems[job.stem].vocal },
-    };
-    job.variants.push(variant);
-    variants.push(variant);
-    variantById.set(variant.id, variant);
-  }
+    });
+    variantById.set(id, variant);
+    return variant;
+  });
+}
+
+for (const job of data.jobs) {
+  cells[job.stem][job.preset].push(job);
+  makeVariants(job);
+  variants.push(...job.variants);
+}
+
+/** Puts a job as it is now in place of what it was; gives how many variants came with it. */
+function replaceJob(at, now) {
+  const job = data.jobs[at];
+  const before = job.variants.length;
+  for (const fact of ["why", "task", "words"]) delete job[fact];
+  Object.assign(job, now);
+  makeVariants(job);
+  variants.splice(0, variants.length, ...data.jobs.flatMap((it) => it.variants));
+  return Math.max(0, job.variants.length - before);
 }
 
 const stemOf = (job) => data.stems[job.stem].name;

@@ -8,10 +8,10 @@ const FADE_MS = 40;
 const DRIFT_S = 0.04;
 
 /** Loudness that all are brought down to: the quietest of them, within what music is delivered at. */
-const TARGET_LUFS = (() => {
+function quietest() {
   const measured = variants.flatMap(({ files }) => [files.track.lufs, files.mix?.lufs]).filter((lufs) => lufs != null);
   return Math.min(-14, Math.max(-23, Math.min(...measured, -14)));
-})();
+}
 
 const transport = {
   /** The variant that is chosen, and which of its files: `track`, `mix` or `vocal`. */
@@ -19,6 +19,8 @@ const transport = {
   source: "track",
   playing: false,
   matched: true,
+  /** Worked out anew at each switch, for a quieter variant may have come; never while one is heard. */
+  target: quietest(),
   /** Where to go on, while nothing plays. */
   rest: 0,
   active: null,
@@ -45,7 +47,7 @@ const transport = {
 
   volume(file) {
     if (!this.matched || file?.lufs == null) return 1;
-    return Math.min(1, 10 ** ((TARGET_LUFS - file.lufs) / 20));
+    return Math.min(1, 10 ** ((this.target - file.lufs) / 20));
   },
 
   /** Chooses a variant. The position stays within a stem and starts anew with another one. */
@@ -87,6 +89,7 @@ const transport = {
     const turn = this.turns;
     const file = this.file;
     if (!file) return;
+    this.target = quietest();
     const [old, next] = [this.active, this.audio(file.at)];
     this.rest = position;
     this.playing = play;

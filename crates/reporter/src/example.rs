@@ -223,6 +223,8 @@ impl Story {
             to_submit: 4,
             credits: Some(48.0),
             least_ms: 0,
+            bounds: None,
+            sent_before_ms: &[],
         }
     }
 

@@ -6,11 +6,12 @@
 //!                     ├─► as_lock ─► diff_text, diff_json           (backline diff)
 //!                     ├─► status_text                               (backline status)
 //!                     └─► closing_text ◄─┐
-//!  driver ─► Record ─────► Sink: Progress │ Lines │ JsonEvents      (backline run)
+//!  driver ─► Record ─┬───► Sink: LiveTable │ Lines │ JsonEvents     (backline run, status --watch)
+//!                    └───► Metrics                                  (backline run --serve)
 //! ```
 //!
 //! Everything here is a function of what was recorded: the same summary gives the same bytes, in plan order, and nothing is asked
-//! of the ledger or the network. Only the progress bar looks at a clock, to count a wait down. What a vendor says is shown in its
+//! of the ledger or the network. Only the live table looks at a clock, to count waits down. What a vendor says is shown in its
 //! own words, but never as it came: control characters and everything else that could steer a terminal are replaced, and a
 //! spreadsheet's formulas are defused. A sink that can't write goes silent and says so at the end; it stops neither the run nor
 //! the others.
@@ -33,6 +34,7 @@ mod events_jsonl;
 mod html;
 mod junit;
 mod label;
+mod live;
 mod markdown;
 mod sound;
 mod status;
@@ -44,12 +46,12 @@ mod verdict;
 mod write;
 
 pub use closing::closing_text;
-pub use console::{
-    ConsoleOptions, Ending, JsonEvents, Level, Lines, LogWriter, PlanFacts, Progress, Sink,
-};
+pub use console::{ConsoleOptions, Ending, JsonEvents, Level, Lines, PlanFacts, Sink};
 pub use diff::{as_lock, diff_json, diff_text};
+pub use html::{LiveFile, LivePage};
 pub use label::job_label;
-pub use status::status_text;
+pub use live::{LiveTable, LogWriter, Metrics, Size, Stopper};
+pub use status::{Life, status_text};
 pub use write::{Material, ReportError, file_name, render, write_reports};
 
 #[cfg(any(test, feature = "example"))]

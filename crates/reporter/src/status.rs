@@ -22,13 +22,38 @@ use crate::closing::{gains, label, left_out, resolving, short};
 use crate::console::{BAD, CARE, GOOD, PLAIN, said};
 use crate::text::{clean, pad, rfc3339, words};
 
+/// Whether a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It has ended, and says how.
+    Ended,
+    /// A process carries it out.
+    GoesOn {
+        /// Its number, where it is known.
+        process: Option<u32>,
+    },
+    /// It has not ended, and no process carries it out: it was killed, or the machine was.
+    Dead,
+}
+
+impl Life {
+    /// The word for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::GoesOn { .. } => "goes_on",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// Most jobs that are listed: what a person goes through one by one. The reports have all.
 const MAX_LISTED: usize = 50;
 
 /// A run's state, for people: a table of counts, then the jobs that failed, are in doubt, or have tracks that could not be
-/// fetched, in plan order. Ends in a line break.
-pub fn status_text(summary: &Summary) -> String {
-    let mut text = head(summary);
+/// fetched, then those that are not bought, in plan order. Ends in a line break.
+pub fn status_text(summary: &Summary, life: Life) -> String {
+    let mut text = head(summary, life);
     let totals = &summary.totals;
     let rows = [
         ("kept", totals.kept, GOOD),
@@ -36,10 +61,15 @@ pub fn status_text(summary: &Summary) -> String {
         ("not bought", totals.planned, PLAIN),
         ("failed", totals.failed, BAD),
         ("in doubt", totals.in_doubt, CARE),
+        ("vetoed", totals.vetoed, CARE),
         ("jobs", totals.jobs, PLAIN),
     ];
     let wide = totals.jobs.to_string().len().max(4);
     for (word, number, style) in rows {
+        // Most runs have no hooks that could veto.
+        if word == "vetoed" && number == 0 {
+            continue;
+        }
         let style = if number > 0 { style } else { PLAIN };
         let _ = writeln!(text, "  {} {style}{number:>wide$}{style:#}", pad(word, 12));
     }
@@ -55,6 +85,13 @@ pub fn status_text(summary: &Summary) -> String {
             "more job",
         );
     }
+    let unbought: Vec<String> = summary.jobs.iter().filter_map(unbought).collect();
+    if !unbought.is_empty() {
+        let _ = write!(text, "\nNot bought\n");
+        text.extend(unbought.iter().take(MAX_LISTED).map(String::as_str));
+        let more = unbought.len().saturating_sub(MAX_LISTED);
+        left_out(&mut text, more, "more job");
+    }
     if totals.in_doubt > 0 {
         let _ = write!(
             text,
@@ -65,13 +102,29 @@ pub fn status_text(summary: &Summary) -> String {
     text
 }
 
-fn head(summary: &Summary) -> String {
+/// A job that nothing was paid for, and why if anybody said so.
+fn unbought(job: &JobSummary) -> Option<String> {
+    if job.state != JobStatus::Planned {
+        return None;
+    }
+    let why = match job.error {
+        Some(_) => format!("  {}", said(job.error_code, job.error.as_deref()?)),
+        None => String::new(),
+    };
+    Some(format!("  {}  {}{why}\n", short(&job.key), label(job)))
+}
+
+fn head(summary: &Summary, life: Life) -> String {
     let run = &summary.run;
     let time = |unix_ms| rfc3339(unix_ms).unwrap_or_else(|| "at an unknown time".to_owned());
-    let end = run.ended_ms.map_or_else(
-        || "not ended".to_owned(),
-        |ms| format!("ended {}", time(ms)),
-    );
+    let end = match (life, run.ended_ms) {
+        (_, Some(ended_ms)) => format!("ended {}", time(ended_ms)),
+        (Life::GoesOn { process: None }, None) => "goes on".to_owned(),
+        (Life::GoesOn { process: Some(it) }, None) => format!("goes on in process {it}"),
+        (Life::Ended | Life::Dead, None) => {
+            format!("{CARE}died before its end{CARE:#}: run it again to go on")
+        }
+    };
     format!(
         "{} with {}, run {}\nstarted {}, {end}\n\n",
         clean(&run.manifest),
@@ -132,7 +185,8 @@ mod tests {
     #[test]
     fn the_status_of_a_run() {
         insta::assert_snapshot!(
-            anstream::adapter::strip_str(&status_text(&example::summary())).to_string()
+            anstream::adapter::strip_str(&status_text(&example::summary(), Life::Ended))
+                .to_string()
         );
     }
 
@@ -150,14 +204,56 @@ mod tests {
         summary.jobs[0].state = JobStatus::Finished;
         summary.jobs[0].tracks[1].problem = Some("the file ends in the middle".to_owned());
         summary.jobs[0].tracks[1].file = None;
-        insta::assert_snapshot!(anstream::adapter::strip_str(&status_text(&summary)).to_string());
+        insta::assert_snapshot!(
+            anstream::adapter::strip_str(&status_text(&summary, Life::Ended)).to_string()
+        );
+    }
+
+    #[test]
+    fn a_run_that_was_killed_is_told_from_one_that_goes_on() {
+        let mut summary = example::summary();
+        summary.run.ended_ms = None;
+        for (life, said) in [
+            (Life::Dead, "died before its end: run it again to go on\n"),
+            (Life::GoesOn { process: None }, ", goes on\n"),
+            (
+                Life::GoesOn { process: Some(17) },
+                ", goes on in process 17\n",
+            ),
+        ] {
+            let text = anstream::adapter::strip_str(&status_text(&summary, life)).to_string();
+            assert!(text.contains(said), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_bought_is_listed_with_what_was_said_of_it() {
+        let mut summary = example::summary();
+        summary.jobs.truncate(2);
+        for job in &mut summary.jobs {
+            job.state = JobStatus::Planned;
+        }
+        summary.jobs[1].error = Some("Rate limit".to_owned());
+        summary.jobs[1].error_code = Some(405);
+        let text = anstream::adapter::strip_str(&status_text(&summary, Life::Dead)).to_string();
+        let (_, listed) = text.split_once("\nNot bought\n").unwrap();
+        let lines: Vec<&str> = listed.lines().take_while(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(
+            lines[0].ends_with("chorus × lofi [model=V5] take 1"),
+            "{text}"
+        );
+        assert!(
+            lines[1].ends_with("chorus × lofi [model=V5] take 2  405: Rate limit"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_list_is_bounded() {
         let mut summary = example::summary();
         summary.jobs = vec![summary.jobs[2].clone(); 1_000];
-        let text = status_text(&summary);
+        let text = status_text(&summary, Life::Ended);
         assert!(text.contains("and 950 more jobs"), "{text}");
         assert!(text.lines().count() < 130);
     }

@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     in_state: HashMap<JobStatus, u64>,
     /// Credits that this run has spent.
     pub(crate) spent: f64,
+    /// The last trouble that was told in full: while it lasts it is not told again.
+    pub(crate) trouble: Option<String>,
 }
 
 struct Row {
@@ -102,6 +104,13 @@ impl Tally {
             to,
             job: &row.job,
         })
+    }
+
+    /// Where a job is in its life; none for one that the plan doesn't have.
+    pub(crate) fn status(&self, key: &JobKey) -> Option<JobStatus> {
+        let planned = self.became.get(key).unwrap_or(key);
+        let row = self.rows.get(key).or_else(|| self.rows.get(planned))?;
+        Some(JobStatus::from(&row.job.phase))
     }
 
     /// What a job is called; one that the plan doesn't have goes by its key.

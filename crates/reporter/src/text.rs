@@ -81,6 +81,27 @@ pub(crate) fn time_of_day(unix_ms: i64, zone: &TimeZone) -> String {
     }
 }
 
+/// A length of time as people say it: `40 s`, `4 min`, `1 h 20 min`; never shorter than it is.
+pub(crate) fn span(ms: i64) -> String {
+    let seconds = ms.max(0).saturating_add(999) / 1000;
+    let minutes = seconds.saturating_add(59) / 60;
+    match (seconds, minutes) {
+        (..120, _) => format!("{seconds} s"),
+        (_, ..120) => format!("{minutes} min"),
+        _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// A clock of elapsed time: `1:23`, `1:02:03`.
+pub(crate) fn elapsed(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 /// Credits, or another figure, without the dust that adding decimal fractions leaves.
 pub(crate) fn figure(value: f64) -> String {
     let rounded = (value * 10_000.0).round() / 10_000.0;
@@ -136,6 +157,23 @@ mod tests {
         assert_eq!(fit("日本語", 5), "日本…");
         assert_eq!(fit("日本語", 4), "日…");
         assert_eq!(fit("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
+    }
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        for (ms, said) in [
+            (-5, "0 s"),
+            (1, "1 s"),
+            (119_000, "119 s"),
+            (119_001, "2 min"),
+            (7_080_000, "118 min"),
+            (7_200_000, "2 h 0 min"),
+            (i64::MAX, "2562047788015 h 13 min"),
+        ] {
+            assert_eq!(span(ms), said, "{ms}");
+        }
+        assert_eq!(elapsed(83_900), "1:23");
+        assert_eq!(elapsed(3_723_000), "1:02:03");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! `backline status`: how the jobs of a run stand now, or which runs there were.
+//! `backline status`: how the jobs of a run stand now, how they go on, or which runs there were.
 
 use backline_engine::ledger::Ledger;
 use backline_engine::store::{RunHeader, Store};
 use backline_engine::summary::summarise;
+use backline_reporter::Life;
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, StatusArgs};
@@ -10,6 +11,7 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
 use crate::project::{ChosenRun, ledger_path};
+use crate::watch;
 
 pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     if args.runs {
@@ -19,12 +21,26 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
         return Ok(exit_codes::DONE);
     }
     let chosen = ChosenRun::find(&args.chosen, global)?;
+    if args.watch {
+        watch::follow(&chosen, console)?;
+        if console.format == Format::Json {
+            return Ok(exit_codes::DONE);
+        }
+    }
     let summary = summarise(&chosen.ledger, &chosen.header)?;
+    let life = watch::life(&chosen, summary.run.ended_ms)?;
     match console.format {
-        Format::Json => console.json(&json!({
-            "version": summary.version, "run": summary.run, "totals": summary.totals, "jobs": summary.jobs,
-        }))?,
-        Format::Text => console.data(&backline_reporter::status_text(&summary))?,
+        Format::Json => {
+            let process = match life {
+                Life::GoesOn { process } => process,
+                Life::Ended | Life::Dead => None,
+            };
+            console.json(&json!({
+                "version": summary.version, "run": summary.run, "life": life.word(), "process": process,
+                "totals": summary.totals, "jobs": summary.jobs,
+            }))?;
+        }
+        Format::Text => console.data(&backline_reporter::status_text(&summary, life))?,
     }
     Ok(exit_codes::DONE)
 }

@@ -16,10 +16,13 @@ use jiff::tz::TimeZone;
 use super::{ConsoleOptions, Level};
 use crate::label::fit_label;
 use crate::tally::Tally;
-use crate::text::{clean, columns, count, figure, fit, pad, time_of_day, words};
+use crate::text::{clean, columns, count, figure, fit, pad, span, time_of_day, words};
 
 /// Widest label when the output has no width.
 const LABEL_COLUMNS: usize = 120;
+
+/// A table that is narrower has no room for times.
+const NARROW_COLUMNS: usize = 60;
 
 /// Width of the column with the word that says what happened.
 const WORD_COLUMNS: usize = 12;
@@ -96,9 +99,34 @@ impl Line {
         )
     }
 
-    /// What just happened, for the bar.
-    pub(crate) fn activity(&self) -> String {
-        format!("{} {}", self.word, self.rest(None))
+    /// The line for a table of this width: never wider, without its end. A narrow one has no time.
+    pub(crate) fn in_table(&self, at_ms: i64, zone: &TimeZone, wide: usize) -> String {
+        let style = self.style;
+        if wide < NARROW_COLUMNS {
+            let text = fit(&format!("{} {}", self.word, self.cut(wide)), wide);
+            return match text.strip_prefix(self.word) {
+                Some(rest) => format!("{style}{}{style:#}{rest}", self.word),
+                None => text,
+            };
+        }
+        let time = time_of_day(at_ms, zone);
+        let rest = self.cut(wide.saturating_sub(columns(&time) + WORD_COLUMNS + 2));
+        let word = pad(self.word, WORD_COLUMNS);
+        format!("{DIM}{time}{DIM:#} {style}{word}{style:#} {rest}")
+    }
+
+    /// Subject and detail within `room`, whatever they say.
+    fn cut(&self, room: usize) -> String {
+        fit(&self.rest(Some(room)), room)
+    }
+
+    /// The same trouble once more: not told again unless everything is, or in a word where it is a wait.
+    fn as_before(mut self, until: Option<String>) -> Self {
+        match until {
+            Some(until) => self.detail = format!("until {until}, as before"),
+            None => self.level = self.level.max(Level::Verbose),
+        }
+        self
     }
 
     /// Subject and detail. On a terminal the subject gives way to the detail, down to half of the room; nothing is cut elsewhere but
@@ -124,8 +152,38 @@ impl Line {
     }
 }
 
-/// Takes `record` into `tally` and says it.
+/// Takes `record` into `tally` and says it. Trouble that goes on, such as a provider that is down, is told in full once.
 pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line {
+    let line = whole(record, tally, zone);
+    let (words, until) = match &record.event {
+        Event::Paused {
+            until_ms, message, ..
+        } => (message, Some(time_of_day(*until_ms, zone))),
+        Event::UploadFailed {
+            message,
+            retried: true,
+            ..
+        }
+        | Event::TrackFailed {
+            message,
+            retried: true,
+            ..
+        }
+        | Event::NotSent { message, .. } => (message, None),
+        Event::Uploaded { .. } | Event::Accepted { .. } | Event::TrackKept { .. } => {
+            tally.trouble = None;
+            return line;
+        }
+        _ => return line,
+    };
+    if tally.trouble.as_ref() == Some(words) {
+        return line.as_before(until);
+    }
+    tally.trouble = Some(words.clone());
+    line
+}
+
+fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line {
     let change = tally.take_in(record);
     let becomes = |state| change.as_ref().is_some_and(|change| change.becomes(state));
     let failed = becomes(JobStatus::Failed);
@@ -288,6 +346,15 @@ pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line 
         Some(key) => line.about(tally.label(key)),
         None => line,
     }
+}
+
+/// What the account's rate does to a run.
+pub(crate) fn paced(least_ms: u64) -> Line {
+    let least = span(i64::try_from(least_ms).unwrap_or(i64::MAX));
+    Line::plain(
+        "paced",
+        format!("submitting takes {least} at the least: the account's rate allows no more"),
+    )
 }
 
 /// A vendor's words behind its code.

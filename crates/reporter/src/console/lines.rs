@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use backline_engine::event::Record;
+use backline_engine::event::{Event, Record};
 
-use super::{ConsoleOptions, Ending, Out, PlanFacts, Sink, line};
+use super::line::{self, Line};
+use super::{ConsoleOptions, Ending, Out, PlanFacts, Sink};
 use crate::closing::closing_text;
 use crate::tally::Tally;
 
@@ -17,6 +18,7 @@ pub struct Lines {
     out: Out,
     options: ConsoleOptions,
     tally: Tally,
+    least_ms: u64,
 }
 
 impl Lines {
@@ -26,6 +28,13 @@ impl Lines {
             out: Out::new(out, options.colour),
             options,
             tally: Tally::default(),
+            least_ms: 0,
+        }
+    }
+
+    fn put(&mut self, line: &Line, at_ms: i64) {
+        if line.level <= self.options.level {
+            self.out.write(&line.render(at_ms, &self.options));
         }
     }
 }
@@ -33,12 +42,15 @@ impl Lines {
 impl Sink for Lines {
     fn plan(&mut self, plan: &PlanFacts<'_>) {
         self.tally = Tally::new(plan);
+        self.least_ms = plan.least_ms;
     }
 
     fn record(&mut self, record: &Record) {
         let line = line::tell(record, &mut self.tally, &self.options.zone);
-        if line.level <= self.options.level {
-            self.out.write(&line.render(record.at_ms, &self.options));
+        self.put(&line, record.at_ms);
+        // Else whoever reads would see nothing for as long as the window is full, and not know why.
+        if matches!(record.event, Event::RunStarted { .. }) && self.least_ms > 0 {
+            self.put(&line::paced(self.least_ms), record.at_ms);
         }
     }
 

@@ -1,12 +1,11 @@
 //! The console: what a run tells while it goes on.
 //!
-//! The caller chooses a [`Sink`]: [`Progress`] on a terminal, [`Lines`] elsewhere, [`JsonEvents`] for programs. Sinks write to what they
-//! are given, texts for people to standard error and events to standard output.
+//! The caller chooses a [`Sink`]: a [`LiveTable`](crate::LiveTable) on a terminal, [`Lines`] elsewhere, [`JsonEvents`] for programs.
+//! Sinks write to what they are given, texts for people to standard error and events to standard output.
 
 mod json_events;
 mod line;
 mod lines;
-mod progress;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -15,14 +14,13 @@ use std::path::PathBuf;
 use anstream::{AutoStream, ColorChoice};
 use backline_engine::event::Record;
 use backline_engine::plan::JobKey;
-use backline_engine::store::{KnownJob, PlannedRow};
+use backline_engine::store::{KnownJob, PlannedRow, RunBounds};
 use backline_engine::summary::Summary;
 use jiff::tz::TimeZone;
 
 pub use json_events::JsonEvents;
-pub(crate) use line::{BAD, CARE, GOOD, PLAIN, common_folder, said};
+pub(crate) use line::{BAD, CARE, DIM, GOOD, Line, PLAIN, common_folder, said, tell};
 pub use lines::Lines;
-pub use progress::{LogWriter, Progress};
 
 use crate::write::ReportError;
 
@@ -39,6 +37,8 @@ pub trait Sink: Send {
     /// # Errors
     /// The first error in writing to the sink's output, here or earlier.
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()>;
+    /// In place of `finish`, for whoever only watched: takes away what would be drawn anew.
+    fn leave(&mut self) {}
 }
 
 /// What a run is going to do.
@@ -58,6 +58,10 @@ pub struct PlanFacts<'a> {
     pub credits: Option<f64>,
     /// The least time that the rate limit allows for submitting them, in milliseconds.
     pub least_ms: u64,
+    /// What bounds the run, where that is known.
+    pub bounds: Option<RunBounds>,
+    /// When earlier runs submitted for the same account, as far as that may count now, Unix time in milliseconds.
+    pub sent_before_ms: &'a [i64],
 }
 
 /// What a run came to.

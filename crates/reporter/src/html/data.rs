@@ -33,11 +33,14 @@ const DATA_VERSION: u32 = 1;
 #[derive(Serialize)]
 pub(super) struct PageData {
     version: u32,
+    /// What the page has seen of a run that goes on; none on a page that stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) revision: Option<u64>,
     name: String,
     run: String,
     stems: Vec<StemData>,
     presets: Vec<String>,
-    jobs: Vec<JobData>,
+    pub(super) jobs: Vec<JobData>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +50,7 @@ struct StemData {
 }
 
 #[derive(Serialize)]
-struct JobData {
+pub(super) struct JobData {
     key: String,
     stem: usize,
     preset: usize,
@@ -110,7 +113,7 @@ pub(super) fn wanted(material: &Material<'_>) -> Vec<Wanted> {
         .collect()
 }
 
-fn vocal_of(job: &JobSummary) -> Option<&str> {
+pub(super) fn vocal_of(job: &JobSummary) -> Option<&str> {
     job.recording.as_ref()?.file.as_deref()
 }
 
@@ -155,6 +158,7 @@ impl PageData {
         });
         Self {
             version: DATA_VERSION,
+            revision: None,
             name: clean(&summary.run.name),
             run: clean(&summary.run.id),
             stems: stems.collect(),

@@ -26,6 +26,16 @@ pub(crate) fn href(folder: &Path, file: &Path) -> String {
     format!("{start}{down}")
 }
 
+/// The address under which a server has a file that the ledger names by `path`; relative to the page.
+pub(crate) fn served(path: &str) -> String {
+    let mut text = "audio".to_owned();
+    for part in path.split('/') {
+        text.push('/');
+        encode(part, &mut text);
+    }
+    text
+}
+
 /// `path` without `.` and `..`, as far as its words alone tell.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
@@ -100,6 +110,15 @@ mod tests {
         );
         check("", "tracks/ä.mp3", "./tracks/%C3%A4.mp3");
         check("/p/out", "elsewhere/a.mp3", "file:///elsewhere/a.mp3");
+    }
+
+    #[test]
+    fn a_served_file_is_named_by_its_path() {
+        assert_eq!(
+            served("out/lo fi/ä?.mp3"),
+            "audio/out/lo%20fi/%C3%A4%3F.mp3"
+        );
+        assert_eq!(served("/music/a.mp3"), "audio//music/a.mp3");
     }
 
     proptest! {

@@ -13,10 +13,14 @@
 
 mod data;
 mod href;
+mod live;
+
+pub use live::{LiveFile, LivePage};
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use backline_engine::summary::{Summary, Totals};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use handlebars::Handlebars;
@@ -45,6 +49,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/dock.js"),
     include_str!("../../assets/exports.js"),
     include_str!("../../assets/blind.js"),
+    include_str!("../../assets/live.js"),
     include_str!("../../assets/main.js"),
     "})();\n",
 );
@@ -76,7 +81,12 @@ pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>>
     let (folder, project_dir) = (absolute(dir), absolute(material.project_dir));
     let address = |path: &str| href::href(&folder, &project_dir.join(path));
     let data = data::PageData::new(material, &sounds, &address);
-    let (run, totals) = (&material.summary.run, &material.summary.totals);
+    lay_out(material.summary, &data, policy(""))
+}
+
+/// The page around its data.
+fn lay_out(summary: &Summary, data: &data::PageData, policy: String) -> io::Result<Vec<u8>> {
+    let (run, totals) = (&summary.run, &summary.totals);
     let page = Page {
         name: clean(&run.name),
         manifest: clean(&run.manifest),
@@ -85,16 +95,12 @@ pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>>
         started_short: rfc3339(run.started_ms).map(|time| minute(&time)),
         started: rfc3339(run.started_ms),
         counts: crate::closing::counts(totals),
-        gains: format!(
-            "{} kept, {} credits spent",
-            count(totals.tracks, "track"),
-            figure(totals.credits)
-        ),
-        policy: policy(),
+        gains: gains(totals),
+        policy,
         style: STYLE,
         early_script: EARLY_SCRIPT,
         script: SCRIPT,
-        data: in_script(&serde_json::to_string(&data)?),
+        data: in_script(&serde_json::to_string(data)?),
     };
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
@@ -102,6 +108,12 @@ pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>>
         .render_template(PAGE, &page)
         .map(String::into_bytes)
         .map_err(io::Error::other)
+}
+
+/// `36 tracks kept, 264 credits spent`.
+fn gains(totals: &Totals) -> String {
+    let (tracks, credits) = (count(totals.tracks, "track"), figure(totals.credits));
+    format!("{tracks} kept, {credits} credits spent")
 }
 
 /// `2026-01-05 12:00 UTC` for a time of RFC 3339 in UTC.
@@ -123,11 +135,12 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// What the page may do: run its two scripts, use its style, play sound that lies near it. Nothing else, nowhere else.
-fn policy() -> String {
+/// What the page may do: run its two scripts, use its style, play sound that lies near it, and what `more` says. Nothing else, nowhere
+/// else.
+fn policy(more: &str) -> String {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     format!(
-        "default-src 'none'; script-src {} {}; style-src {}; media-src 'self' file:; img-src data:; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; script-src {} {}; style-src {}; media-src 'self' file:; img-src data:; base-uri 'none'; form-action 'none'{more}",
         hash(EARLY_SCRIPT),
         hash(SCRIPT),
         hash(STYLE),
@@ -182,7 +195,7 @@ mod tests {
             .replace(SCRIPT, "[script]")
             .replace(EARLY_SCRIPT, "[early script]")
             .replace(data_of(&page), "[data]")
-            .replace(&handlebars::html_escape(&policy()), "[policy]");
+            .replace(&handlebars::html_escape(&policy("")), "[policy]");
         insta::assert_snapshot!(shown);
     }
 

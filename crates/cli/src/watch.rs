@@ -1,0 +1,265 @@
+//! Watching a run: what every watcher is told before it begins, the live table on a terminal, and the run of another process as
+//! its ledger tells of it.
+//!
+//! A run in another process is only read: SQLite's write-ahead log lets a reader see whole commits while the writer goes on, and
+//! neither waits for the other. `backline run` and `backline status --watch` call this.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::time::Duration;
+
+use backline_api::ApiKey;
+use backline_engine::driver;
+use backline_engine::event::Record;
+use backline_engine::ledger::{Ledger, Owner};
+use backline_engine::machine::{Job, Step};
+use backline_engine::plan::JobKey;
+use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
+use backline_engine::summary::summarise;
+use backline_reporter::{
+    ConsoleOptions, Ending, JsonEvents, Life, Lines, LiveTable, PlanFacts, Sink, Size,
+};
+use terminal_size::{Height, Width, terminal_size_of};
+
+use crate::args::Format;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::project::{ChosenRun, Project};
+
+/// How often another process's ledger is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Looks without news after which the ledger's owner is asked for again: a process that was killed says nothing.
+const LOOKS_BEFORE_OWNER: u32 = 4;
+
+/// A terminal that does not tell its size is taken for one of these.
+const USUAL: Size = Size {
+    columns: 80,
+    rows: 24,
+};
+
+/// What is known of a run before it begins.
+pub(crate) struct Planned {
+    name: String,
+    provider: String,
+    rows: Vec<PlannedRow>,
+    known: HashMap<JobKey, KnownJob>,
+    to_submit: u64,
+    /// What is to be bought costs this.
+    pub(crate) credits: f64,
+    least_ms: u64,
+    bounds: Option<RunBounds>,
+    sent_before_ms: Vec<i64>,
+}
+
+impl Planned {
+    /// Of a run of this process.
+    pub(crate) fn of(
+        project: &Project,
+        ledger: &Ledger,
+        key: &ApiKey,
+        buys: bool,
+    ) -> Result<Self, Failure> {
+        let known = project.known()?;
+        let holding = project.hold(&known);
+        let plan = &project.plan;
+        let bounds = RunBounds::from(&plan.limits);
+        let account = driver::account(plan, key);
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        Ok(Self {
+            name: plan.name.clone(),
+            provider: plan.provider.profile.name.clone(),
+            rows: driver::planned_rows(plan, &plan.project_dir),
+            known,
+            to_submit: if buys { holding.to_submit } else { 0 },
+            credits: if buys { holding.credits } else { 0.0 },
+            least_ms: if buys { holding.least_ms } else { 0 },
+            bounds: Some(bounds),
+            sent_before_ms: sent_before(ledger, &account, bounds, now_ms)?,
+        })
+    }
+
+    /// Of a run that is in a ledger, and its first record's place there.
+    fn from_ledger(chosen: &ChosenRun) -> Result<(Self, u64), Failure> {
+        let ChosenRun { ledger, header } = chosen;
+        let rows = ledger.plan_of(&header.id)?;
+        let first = ledger
+            .events_of(&header.id)?
+            .first()
+            .map_or(u64::MAX, |it| it.seq);
+        let sent_before_ms = match header.bounds {
+            Some(bounds) => sent_before(ledger, &header.account, bounds, header.started_ms)?,
+            None => Vec::new(),
+        };
+        let planned = Self {
+            name: header.name.clone(),
+            provider: header.provider.clone(),
+            known: known_before(ledger, &rows, first)?,
+            rows,
+            to_submit: 0,
+            credits: 0.0,
+            least_ms: 0,
+            bounds: header.bounds,
+            sent_before_ms,
+        };
+        Ok((planned, first))
+    }
+
+    /// The same for whoever follows the run.
+    pub(crate) fn facts(&self) -> PlanFacts<'_> {
+        PlanFacts {
+            name: &self.name,
+            provider: &self.provider,
+            rows: &self.rows,
+            known: &self.known,
+            to_submit: self.to_submit,
+            credits: Some(self.credits),
+            least_ms: self.least_ms,
+            bounds: self.bounds,
+            sent_before_ms: &self.sent_before_ms,
+        }
+    }
+}
+
+/// When an account's earlier submissions were made that still counted at `at_ms`.
+fn sent_before(
+    ledger: &Ledger,
+    account: &str,
+    bounds: RunBounds,
+    at_ms: i64,
+) -> Result<Vec<i64>, Failure> {
+    let counts_ms = i64::try_from(bounds.rate.counts_for_ms()).unwrap_or(i64::MAX);
+    let mut sent_ms = ledger.intents_since(account, at_ms.saturating_sub(counts_ms))?;
+    sent_ms.retain(|sent_ms| *sent_ms < at_ms);
+    Ok(sent_ms)
+}
+
+/// The jobs of a plan as they were before the record at `first`, and those that hooks had changed them into.
+fn known_before(
+    ledger: &Ledger,
+    rows: &[PlannedRow],
+    first: u64,
+) -> Result<HashMap<JobKey, KnownJob>, Failure> {
+    let mut known = HashMap::new();
+    let mut wanted: Vec<JobKey> = rows.iter().map(|row| row.key).collect();
+    let mut seen: HashSet<JobKey> = wanted.iter().copied().collect();
+    while let Some(key) = wanted.pop() {
+        let mut job = Job::default();
+        let history = ledger.history_of(&key)?;
+        for record in history.iter().filter(|record| record.seq < first) {
+            if let Step::Changed(next) = job.step(record.at_ms, &record.event) {
+                job = next;
+            }
+        }
+        let changed = job.changed.as_ref().map(|changed| changed.key);
+        wanted.extend(changed.filter(|key| seen.insert(*key)));
+        let account = String::new();
+        known.insert(key, KnownJob { job, account });
+    }
+    Ok(known)
+}
+
+/// A table on a terminal, whose size `size` asks for. A panic's message is written below it.
+fn table(
+    terminal: impl Write + Send + 'static,
+    size: fn() -> Option<(Width, Height)>,
+    options: ConsoleOptions,
+) -> LiveTable {
+    let size = move || match size() {
+        Some((Width(columns), Height(rows))) if columns > 0 && rows > 0 => Size { columns, rows },
+        _ => USUAL,
+    };
+    let table = LiveTable::new(Box::new(terminal), size, options);
+    let stopper = table.stopper();
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        stopper.stop();
+        told(panic);
+    }));
+    table
+}
+
+/// The table on standard error.
+pub(crate) fn table_on_err(options: ConsoleOptions) -> LiveTable {
+    let size = || terminal_size_of(std::io::stderr());
+    table(std::io::stderr(), size, options)
+}
+
+/// Whether a run goes on: it has not ended, and the process that owns its ledger says that it carries it out.
+pub(crate) fn life(chosen: &ChosenRun, ended_ms: Option<i64>) -> Result<Life, Failure> {
+    if ended_ms.is_some() {
+        return Ok(Life::Ended);
+    }
+    Ok(match chosen.ledger.owner()? {
+        Some(Owner { process, run }) if run.as_ref() == Some(&chosen.header.id) => {
+            Life::GoesOn { process }
+        }
+        _ => Life::Dead,
+    })
+}
+
+/// Shows a run as it goes on, until it ends or dies: a table on a terminal, lines elsewhere, events for programs. People are not shown
+/// what is over; programs are.
+pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failure> {
+    let is_over = life(chosen, None)? == Life::Dead;
+    if is_over && console.format == Format::Text {
+        return Ok(());
+    }
+    let (planned, first) = Planned::from_ledger(chosen)?;
+    let mut sink = sink(console);
+    sink.plan(&planned.facts());
+    let mut last = first.saturating_sub(1);
+    let mut idle = 0;
+    let mut ended_ms = None;
+    loop {
+        let records = chosen.ledger.records_since(&chosen.header.id, last)?;
+        idle = if records.is_empty() { idle + 1 } else { 0 };
+        for record in &records {
+            sink.record(record);
+            last = record.seq;
+            ended_ms = ended_ms.or(end_of(record));
+        }
+        if ended_ms.is_some() {
+            break;
+        }
+        if idle % LOOKS_BEFORE_OWNER == 1 && life(chosen, None)? == Life::Dead {
+            // What it wrote in its last moment.
+            for record in chosen.ledger.records_since(&chosen.header.id, last)? {
+                sink.record(&record);
+            }
+            break;
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    if console.format == Format::Text {
+        // The status is shown in its place.
+        sink.leave();
+        return Ok(());
+    }
+    let summary = summarise(&chosen.ledger, &chosen.header)?;
+    Ok(sink.finish(&Ending {
+        summary: &summary,
+        reports: &[],
+    })?)
+}
+
+fn end_of(record: &Record) -> Option<i64> {
+    matches!(record.event, backline_engine::event::Event::RunEnded { .. }).then_some(record.at_ms)
+}
+
+fn sink(console: &Console) -> Box<dyn Sink> {
+    let options = ConsoleOptions {
+        colour: console.colour_out,
+        columns: console.columns_out,
+        ..console.reporter_options()
+    };
+    let out = std::io::stdout();
+    match console.format {
+        Format::Json => Box::new(JsonEvents::new(Box::new(out))),
+        Format::Text if console.draws_on_out() => {
+            let size = || terminal_size_of(std::io::stdout());
+            Box::new(table(out, size, options))
+        }
+        Format::Text => Box::new(Lines::new(Box::new(out), options)),
+    }
+}

@@ -1,0 +1,150 @@
+//! The same page for a run that goes on: served, and told of every job that changes.
+//!
+//! The page has a revision: what it has seen of the run. A server tells it every job that changed since, as the page's own JSON has it,
+//! and the head's figures. Sound files go by the addresses that [`LivePage::files`] names, and by no others.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use backline_engine::summary::Summary;
+use serde_json::json;
+
+use super::{data, gains, href, lay_out, policy};
+use crate::sound::{Sounds, measure};
+use crate::write::Material;
+
+/// Makes the page of one run. What was measured of sound files is remembered, so that each is measured once.
+pub struct LivePage {
+    project_dir: PathBuf,
+    sound_cache: Option<PathBuf>,
+    sounds: Sounds,
+}
+
+/// A file that the page plays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveFile {
+    /// Its address, relative to the page's, as a browser asks for it.
+    pub address: String,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+impl LivePage {
+    /// Of a run whose kept files are named relative to `project_dir`; `sound_cache` is where measurements are kept.
+    pub fn new(project_dir: &Path, sound_cache: Option<&Path>) -> Self {
+        Self {
+            project_dir: project_dir.to_owned(),
+            sound_cache: sound_cache.map(Path::to_owned),
+            sounds: Sounds::new(),
+        }
+    }
+
+    /// The page as it is at `revision`.
+    ///
+    /// # Errors
+    /// Only by a bug: a summary can always be laid out.
+    pub fn page(&mut self, summary: &Summary, revision: u64) -> io::Result<Vec<u8>> {
+        let mut data = self.data(summary);
+        data.revision = Some(revision);
+        // It asks the server that it came from for news, and nobody else.
+        lay_out(summary, &data, policy("; connect-src 'self'"))
+    }
+
+    /// Every job as the page's JSON has it, in plan order.
+    ///
+    /// # Errors
+    /// Only by a bug: a job can always be put into JSON.
+    pub fn jobs(&mut self, summary: &Summary) -> io::Result<Vec<String>> {
+        let data = self.data(summary);
+        let jobs = data.jobs.iter().map(serde_json::to_string);
+        Ok(jobs.collect::<serde_json::Result<_>>()?)
+    }
+
+    /// The head's figures as JSON.
+    pub fn head(summary: &Summary) -> String {
+        let counts = crate::closing::counts(&summary.totals);
+        let text = format!("{counts} · {}", gains(&summary.totals));
+        json!({ "counts": text, "ended": summary.run.ended_ms.is_some() }).to_string()
+    }
+
+    /// The files that the page plays: the run's kept tracks and mixes, and the recordings that they accompany.
+    pub fn files(&self, summary: &Summary) -> Vec<LiveFile> {
+        let tracks = summary.jobs.iter().flat_map(|job| &job.tracks);
+        let kept = tracks
+            .flat_map(|track| [&track.file, &track.mix])
+            .flatten()
+            .map(|file| file.path.as_str());
+        let vocals = summary.jobs.iter().filter_map(data::vocal_of);
+        let file = |path: &str| LiveFile {
+            address: href::served(path),
+            path: self.project_dir.join(path),
+        };
+        kept.chain(vocals).map(file).collect()
+    }
+
+    fn data(&mut self, summary: &Summary) -> data::PageData {
+        let material = Material {
+            summary,
+            records: &[],
+            project_dir: &self.project_dir,
+            sound_cache: self.sound_cache.as_deref(),
+        };
+        let mut wanted = data::wanted(&material);
+        wanted.retain(|wanted| !self.sounds.contains_key(&wanted.path));
+        let measured = measure(&wanted, self.sound_cache.as_deref());
+        self.sounds.extend(measured);
+        data::PageData::new(&material, &self.sounds, &href::served)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn a_served_page_knows_its_revision_and_asks_nobody_but_its_server() {
+        let summary = example::summary();
+        let mut live = LivePage::new(Path::new("/p"), None);
+        let page = String::from_utf8(live.page(&summary, 7).unwrap()).unwrap();
+        assert!(page.contains("\"version\":1,\"revision\":7,"));
+        assert!(page.contains("connect-src &#x27;self&#x27;"));
+        assert!(page.contains("\"at\":\"audio/tracks/chorus/new-1.mp3\""));
+
+        let jobs = live.jobs(&summary).unwrap();
+        assert_eq!(jobs.len(), summary.jobs.len());
+        assert!(page.contains(&super::super::in_script(&jobs[0])));
+        assert!(!page.contains(example::TOKEN));
+    }
+
+    #[test]
+    fn the_files_are_those_that_the_page_names() {
+        let summary = example::summary();
+        let live = LivePage::new(Path::new("/p"), None);
+        let files = live.files(&summary);
+        let stem = LiveFile {
+            address: "audio/stems/chorus.flac".to_owned(),
+            path: PathBuf::from("/p/stems/chorus.flac"),
+        };
+        assert!(files.contains(&stem), "{files:?}");
+        let all = LivePage::new(Path::new("/p"), None)
+            .jobs(&summary)
+            .unwrap()
+            .concat();
+        let kept = files.iter().filter(|file| all.contains(&file.address));
+        assert_eq!(kept.count(), 4);
+    }
+
+    #[test]
+    fn the_head_says_when_the_run_has_ended() {
+        let mut summary = example::summary();
+        assert!(LivePage::head(&summary).ends_with("\"ended\":true}"));
+        summary.run.ended_ms = None;
+        let head: serde_json::Value = serde_json::from_str(&LivePage::head(&summary)).unwrap();
+        let counts = "5 jobs: 2 kept, 2 failed, 1 in doubt · 4 tracks kept, 36 credits spent";
+        assert_eq!(
+            (&head["counts"], &head["ended"]),
+            (&counts.into(), &false.into())
+        );
+    }
+}

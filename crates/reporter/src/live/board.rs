@@ -1,0 +1,385 @@
+//! What a watcher knows of a run: made of its plan and its records, and nothing else. Pure; the time is told to it.
+//!
+//! It asks neither ledger nor provider. What it says of the time left is a guess from this run's own measurements, and there is none
+//! before the first job is kept.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use backline_engine::event::{Event, Record};
+use backline_engine::plan::JobKey;
+use backline_engine::store::RunBounds;
+use backline_engine::summary::JobStatus;
+use jiff::tz::TimeZone;
+
+use crate::console::{Level, Line, PlanFacts, said, tell};
+use crate::tally::Tally;
+use crate::text::clean;
+
+/// Events that are remembered: more than the highest screen shows.
+const REMEMBERED: usize = 64;
+
+/// Measured durations that are remembered: enough for a steady median, few enough to follow a provider that becomes slower.
+const MEASURED: usize = 64;
+
+/// A run as its records come in.
+#[derive(Default)]
+pub(crate) struct Board {
+    /// The manifest's name.
+    pub(crate) name: String,
+    /// The provider profile's name.
+    pub(crate) provider: String,
+    /// The jobs.
+    pub(crate) tally: Tally,
+    /// When the run began, once it has.
+    pub(crate) started_ms: Option<i64>,
+    /// What bounds it, where that is known.
+    pub(crate) bounds: Option<RunBounds>,
+    to_submit: u64,
+    tried: HashSet<JobKey>,
+    sent_ms: VecDeque<i64>,
+    pause: Option<Pause>,
+    balance: Option<Balance>,
+    begun_ms: HashMap<JobKey, i64>,
+    took_ms: VecDeque<i64>,
+    told: VecDeque<Told>,
+}
+
+/// Nothing is submitted for a while.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pause {
+    /// Until when.
+    pub(crate) until_ms: i64,
+    /// Why.
+    pub(crate) why: String,
+}
+
+/// What the account held, and what this run had spent by then.
+#[derive(Debug, Clone, Copy)]
+struct Balance {
+    credits: f64,
+    spent: f64,
+}
+
+/// An event as a line, and when it happened.
+pub(crate) struct Told {
+    pub(crate) at_ms: i64,
+    pub(crate) line: Line,
+}
+
+/// The account's window as far as this run knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Submissions in it.
+    pub(crate) used: u64,
+    /// Most of them.
+    pub(crate) size: u64,
+    /// Its length as the provider says it.
+    pub(crate) window_ms: u64,
+    /// How long until the next place frees; none when all are free.
+    pub(crate) frees_ms: Option<i64>,
+}
+
+impl Board {
+    /// A run that is about to begin.
+    pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
+        Self {
+            name: clean(plan.name),
+            provider: clean(plan.provider),
+            tally: Tally::new(plan),
+            bounds: plan.bounds,
+            to_submit: plan.to_submit,
+            sent_ms: plan.sent_before_ms.iter().copied().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a record in, and says it as a line.
+    pub(crate) fn take_in(&mut self, record: &Record, zone: &TimeZone) -> &Told {
+        let before = record.job.and_then(|key| self.tally.status(&key));
+        let line = tell(record, &mut self.tally, zone);
+        let after = record.job.and_then(|key| self.tally.status(&key));
+        if let Some(key) = record.job {
+            self.follow(key, record.at_ms, before, after);
+        }
+        match &record.event {
+            Event::RunStarted { to_submit, .. } => {
+                self.started_ms = Some(record.at_ms);
+                self.to_submit = *to_submit;
+            }
+            Event::Credits { balance, .. } => {
+                self.balance = Some(Balance {
+                    credits: *balance,
+                    spent: self.tally.spent,
+                });
+            }
+            Event::Paused {
+                until_ms,
+                code,
+                message,
+            } => {
+                let known = self.pause.as_ref().map_or(i64::MIN, |it| it.until_ms);
+                self.pause = Some(Pause {
+                    until_ms: known.max(*until_ms),
+                    why: said(*code, message),
+                });
+            }
+            Event::Intent { .. } | Event::AskedAgain { .. } => {
+                self.sent_ms.push_back(record.at_ms);
+                if record.job.is_some_and(|key| self.tried.insert(key)) {
+                    self.to_submit = self.to_submit.saturating_sub(1);
+                }
+            }
+            _ => {}
+        }
+        self.told.push_back(Told {
+            at_ms: record.at_ms,
+            line,
+        });
+        if self.told.len() > REMEMBERED {
+            self.told.pop_front();
+        }
+        self.told.back().expect("it was pushed just now")
+    }
+
+    fn follow(
+        &mut self,
+        key: JobKey,
+        at_ms: i64,
+        before: Option<JobStatus>,
+        after: Option<JobStatus>,
+    ) {
+        let Some(after) = after.filter(|after| Some(*after) != before) else {
+            return;
+        };
+        if is_under_way(after) {
+            self.begun_ms.entry(key).or_insert(at_ms);
+            return;
+        }
+        let begun_ms = self.begun_ms.remove(&key);
+        if let (JobStatus::Kept, Some(begun_ms)) = (after, begun_ms) {
+            self.took_ms
+                .push_back(at_ms.saturating_sub(begun_ms).max(0));
+            if self.took_ms.len() > MEASURED {
+                self.took_ms.pop_front();
+            }
+        }
+    }
+
+    /// The last events that are worth a line, the newest first.
+    pub(crate) fn last(&self, level: Level) -> impl Iterator<Item = &Told> {
+        self.told
+            .iter()
+            .rev()
+            .filter(move |told| told.line.level <= level)
+    }
+
+    /// How many jobs are in a state.
+    pub(crate) fn count(&self, state: JobStatus) -> u64 {
+        self.tally.count(&[state])
+    }
+
+    /// How many jobs are neither untouched nor at an end.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.tally.count(&[
+            JobStatus::Submitting,
+            JobStatus::Running,
+            JobStatus::Finished,
+        ])
+    }
+
+    /// The account's window, where the rate is known.
+    pub(crate) fn window(&self, now_ms: i64) -> Option<Window> {
+        let rate = self.bounds?.rate;
+        let counts_ms = i64::try_from(rate.counts_for_ms()).unwrap_or(i64::MAX / 4);
+        let inside = || {
+            self.sent_ms
+                .iter()
+                .filter(move |sent_ms| *sent_ms + counts_ms > now_ms)
+        };
+        Some(Window {
+            used: inside().count() as u64,
+            size: u64::from(rate.count),
+            window_ms: rate.window_ms,
+            frees_ms: inside().min().map(|sent_ms| sent_ms + counts_ms - now_ms),
+        })
+    }
+
+    /// Forgets submissions that have left the window.
+    pub(crate) fn forget(&mut self, now_ms: i64) {
+        let Some(bounds) = self.bounds else { return };
+        let counts_ms = i64::try_from(bounds.rate.counts_for_ms()).unwrap_or(i64::MAX / 4);
+        self.sent_ms.retain(|sent_ms| sent_ms + counts_ms > now_ms);
+    }
+
+    /// Why nothing is submitted now, where the provider or its absence is the reason.
+    pub(crate) fn pause(&self, now_ms: i64) -> Option<&Pause> {
+        self.pause.as_ref().filter(|it| it.until_ms > now_ms)
+    }
+
+    /// The account's balance as this run knows it: what it was, less what was spent since.
+    pub(crate) fn balance(&self) -> Option<f64> {
+        let balance = self.balance?;
+        Some(balance.credits - (self.tally.spent - balance.spent))
+    }
+
+    /// What may still be spent: of the account's balance and of the run's own limit whichever is less. None where neither is known.
+    pub(crate) fn credits_left(&self) -> Option<f64> {
+        let limit = self.bounds.and_then(|bounds| bounds.credits);
+        let of_limit = limit.map(|limit| limit - self.tally.spent);
+        match (self.balance(), of_limit) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// About how long the run still takes, from what its own jobs took; none before one of them is kept.
+    pub(crate) fn left_ms(&self, now_ms: i64) -> Option<i64> {
+        let typical_ms = median(&self.took_ms)?;
+        let rest_ms = |begun_ms: &i64| (typical_ms - (now_ms - begun_ms)).max(0);
+        let unmeasured = self.under_way().saturating_sub(self.begun_ms.len() as u64);
+        let known_ms: Vec<i64> = self.begun_ms.values().map(rest_ms).collect();
+        let longest_ms = known_ms.iter().copied().max().unwrap_or(0);
+        let waiting = i64::try_from(self.to_submit).unwrap_or(i64::MAX);
+        if waiting == 0 {
+            return Some(if unmeasured > 0 {
+                typical_ms
+            } else {
+                longest_ms
+            });
+        }
+        let under_way = i64::try_from(self.under_way()).unwrap_or(i64::MAX);
+        let places = self
+            .bounds
+            .map_or(under_way, |bounds| i64::from(bounds.concurrency))
+            .clamp(1, under_way.saturating_add(waiting).max(1));
+        let work_ms = known_ms
+            .iter()
+            .sum::<i64>()
+            .saturating_add(waiting.saturating_mul(typical_ms))
+            / places;
+        // The last one begins when the gate lets it through and a place is free, and then takes as long as the others did.
+        let begins_ms = self
+            .gate_ms(now_ms, waiting)
+            .max(work_ms.saturating_sub(typical_ms));
+        Some(begins_ms.max(0).saturating_add(typical_ms).max(longest_ms))
+    }
+
+    /// How long the account's rate keeps the last of `waiting` submissions back.
+    fn gate_ms(&self, now_ms: i64, waiting: i64) -> i64 {
+        let paused_ms = self
+            .pause(now_ms)
+            .map_or(0, |pause| pause.until_ms - now_ms);
+        let Some(bounds) = self.bounds else {
+            return paused_ms;
+        };
+        let counts_ms = i64::try_from(bounds.rate.counts_for_ms()).unwrap_or(i64::MAX / 4);
+        let mut inside: Vec<i64> = self.sent_ms.iter().copied().collect();
+        inside.retain(|sent_ms| sent_ms + counts_ms > now_ms);
+        inside.sort_unstable();
+        // The last one takes the place that frees after so many turns of the window.
+        let size = usize::try_from(bounds.rate.count)
+            .unwrap_or(usize::MAX)
+            .max(1);
+        let last = inside
+            .len()
+            .saturating_add(usize::try_from(waiting - 1).unwrap_or(0));
+        let turns = i64::try_from(last / size).unwrap_or(i64::MAX);
+        let wait_ms = match inside.get(last % size) {
+            Some(sent_ms) if turns > 0 => (turns - 1)
+                .saturating_mul(counts_ms)
+                .saturating_add(sent_ms + counts_ms - now_ms),
+            _ => turns.saturating_mul(counts_ms),
+        };
+        wait_ms.max(paused_ms)
+    }
+}
+
+fn is_under_way(state: JobStatus) -> bool {
+    matches!(
+        state,
+        JobStatus::Submitting | JobStatus::Running | JobStatus::Finished
+    )
+}
+
+fn median(values: &VecDeque<i64>) -> Option<i64> {
+    let mut sorted: Vec<i64> = values.iter().copied().collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use backline_engine::plan::Rate;
+
+    use super::*;
+    use crate::example;
+
+    const RATE: Rate = Rate {
+        count: 2,
+        window_ms: 10_000,
+    };
+
+    fn told(until: usize) -> (Board, i64) {
+        let story = example::Story::new();
+        let mut plan = story.plan();
+        plan.bounds = Some(RunBounds {
+            concurrency: 2,
+            rate: RATE,
+            credits: Some(100.0),
+        });
+        let mut board = Board::new(&plan);
+        let mut now_ms = 0;
+        for record in story.records().iter().take(until) {
+            board.take_in(record, &TimeZone::UTC);
+            now_ms = record.at_ms;
+        }
+        (board, now_ms)
+    }
+
+    #[test]
+    fn a_window_fills_and_frees() {
+        // Four intents, a second apart, the last of them just now.
+        let (board, now_ms) = told(9);
+        let window = board.window(now_ms).unwrap();
+        assert_eq!((window.used, window.size), (4, 2));
+        assert_eq!(window.frees_ms, Some(10_150 - 3_000));
+        let window = board.window(now_ms + 8_000).unwrap();
+        assert_eq!((window.used, window.frees_ms), (3, Some(150)));
+        let window = board.window(now_ms + 10_150).unwrap();
+        assert_eq!((window.used, window.frees_ms), (0, None));
+    }
+
+    #[test]
+    fn credits_left_are_the_lesser_of_balance_and_limit() {
+        let (board, _) = told(10);
+        // 12 of 1000 and of 100 are spent.
+        assert_eq!(board.balance(), Some(988.0));
+        assert_eq!(board.credits_left(), Some(88.0));
+    }
+
+    #[test]
+    fn the_time_left_is_measured_and_unknown_before() {
+        let (board, now_ms) = told(21);
+        assert_eq!(board.left_ms(now_ms), None);
+        let (board, now_ms) = told(usize::MAX);
+        assert_eq!(board.under_way(), 0);
+        assert_eq!(board.left_ms(now_ms), Some(0));
+
+        let mut board = board;
+        board.took_ms = [4_000, 20_000, 6_000].into();
+        board.to_submit = 4;
+        // Nothing of the window is used any more: two go now, and two when those have left it.
+        assert_eq!(board.left_ms(now_ms + 60_000), Some(10_150 + 6_000));
+        // Here the two places are what holds them up: two rounds of a minute.
+        board.took_ms = [60_000].into();
+        assert_eq!(board.left_ms(now_ms + 60_000), Some(120_000));
+    }
+
+    #[test]
+    fn a_pause_is_over_when_its_time_is() {
+        let (board, now_ms) = told(14);
+        let pause = board.pause(now_ms).unwrap();
+        assert_eq!(pause.why, "405: Rate limit");
+        assert_eq!(board.pause(pause.until_ms), None);
+    }
+}

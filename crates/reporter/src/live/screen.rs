@@ -1,0 +1,236 @@
+//! Draws lines at the foot of a terminal again and again, in place.
+//!
+//! It takes nothing from the terminal that it would have to give back: no other screen, no hidden cursor, no mode. So whatever ends the
+//! program, SIGKILL included, leaves a shell that works, with the cursor on a line of its own below the last drawing. The price is that
+//! what a person types meanwhile is seen.
+
+use std::io::{self, Write};
+
+use anstream::adapter::strip_str;
+
+use crate::text::columns;
+
+/// A terminal's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// From here to the end of the screen nothing stays.
+const CLEAR_BELOW: &str = "\x1b[J";
+/// From here to the end of the line nothing stays.
+const CLEAR_LINE: &str = "\x1b[K";
+
+/// The foot of a terminal.
+pub(super) struct Screen {
+    to: Box<dyn Write + Send>,
+    colour: bool,
+    /// How wide the lines are that were drawn.
+    drawn: Vec<usize>,
+    /// What the terminal's size was then.
+    size: Size,
+    failed: Option<io::Error>,
+}
+
+impl Screen {
+    pub(super) fn new(to: Box<dyn Write + Send>, colour: bool) -> Self {
+        Self {
+            to,
+            colour,
+            drawn: Vec::new(),
+            size: Size {
+                columns: u16::MAX,
+                rows: u16::MAX,
+            },
+            failed: None,
+        }
+    }
+
+    /// Draws `lines`, in place of those that were drawn before, on a terminal that is now so large.
+    pub(super) fn draw(&mut self, lines: &[String], size: Size) {
+        let mut text = self.back(size);
+        if size != self.size {
+            text.push_str(CLEAR_BELOW);
+        }
+        self.put(&mut text, lines);
+        text.push_str(CLEAR_BELOW);
+        self.size = size;
+        self.write(&text);
+    }
+
+    /// Writes whole lines above the drawing, where they stay, and draws `lines` below.
+    pub(super) fn above(&mut self, written: &str, lines: &[String], size: Size) {
+        let mut text = self.back(size);
+        text.push_str(CLEAR_BELOW);
+        for line in written.lines() {
+            self.push(&mut text, line);
+            text.push_str("\r\n");
+        }
+        self.put(&mut text, lines);
+        self.size = size;
+        self.write(&text);
+    }
+
+    /// Takes the drawing away and writes `last` in its place.
+    pub(super) fn leave(&mut self, last: &str, size: Size) {
+        let mut text = self.back(size);
+        text.push_str(CLEAR_BELOW);
+        self.drawn.clear();
+        for line in last.lines() {
+            self.push(&mut text, line);
+            text.push_str("\r\n");
+        }
+        self.write(&text);
+    }
+
+    /// The first error in writing, once.
+    pub(super) fn outcome(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// To the drawing's first line. A terminal that became narrower has wrapped its lines, or cut them: it is not known which, and the
+    /// one that cut loses lines above rather than the other keeping remains of an old drawing.
+    fn back(&self, size: Size) -> String {
+        let high = |wide: &usize| {
+            if size.columns >= self.size.columns {
+                1
+            } else {
+                wide.div_ceil(usize::from(size.columns).max(1)).max(1)
+            }
+        };
+        let up: usize = self.drawn.iter().map(high).sum();
+        match up.min(usize::from(size.rows).saturating_sub(1)) {
+            0 => "\r".to_owned(),
+            up => format!("\r\x1b[{up}A"),
+        }
+    }
+
+    fn put(&mut self, text: &mut String, lines: &[String]) {
+        self.drawn.clear();
+        for line in lines {
+            self.push(text, line);
+            text.push_str(CLEAR_LINE);
+            text.push_str("\r\n");
+            self.drawn.push(columns(&strip_str(line).to_string()));
+        }
+    }
+
+    fn push(&self, text: &mut String, line: &str) {
+        if self.colour {
+            text.push_str(line);
+        } else {
+            text.push_str(&strip_str(line).to_string());
+        }
+    }
+
+    /// All at once, so that no half of a drawing is seen.
+    fn write(&mut self, text: &str) {
+        if self.failed.is_none() {
+            let written = self.to.write_all(text.as_bytes());
+            self.failed = written.and_then(|()| self.to.flush()).err();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use super::*;
+    use crate::example::Shared;
+
+    fn cells(number: u16) -> NonZero<u16> {
+        NonZero::new(number).unwrap()
+    }
+
+    /// A terminal, what a screen draws on it, and how much of that it has seen.
+    struct Terminal {
+        parser: vt100::Parser,
+        shared: Shared,
+        seen: usize,
+        screen: Screen,
+    }
+
+    impl Terminal {
+        fn new(columns: u16, rows: u16) -> Self {
+            let shared = Shared::default();
+            let mut parser = vt100::Parser::new(cells(rows), cells(columns), 100);
+            parser.process(b"$ backline run\r\n");
+            Self {
+                parser,
+                screen: Screen::new(Box::new(shared.clone()), false),
+                shared,
+                seen: 0,
+            }
+        }
+
+        fn size(&self) -> Size {
+            let (rows, columns) = self.parser.screen().size();
+            Size {
+                columns: columns.get(),
+                rows: rows.get(),
+            }
+        }
+
+        fn draw(&mut self, lines: &[&str]) -> String {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            self.screen.draw(&lines, self.size());
+            self.contents()
+        }
+
+        fn contents(&mut self) -> String {
+            let text = self.shared.text();
+            self.parser.process(&text.as_bytes()[self.seen..]);
+            self.seen = text.len();
+            self.parser.screen().contents()
+        }
+    }
+
+    #[test]
+    fn a_drawing_takes_the_place_of_the_last() {
+        let mut terminal = Terminal::new(20, 8);
+        assert_eq!(
+            terminal.draw(&["one", "two", "three"]),
+            "$ backline run\none\ntwo\nthree"
+        );
+        assert_eq!(terminal.draw(&["1", "2"]), "$ backline run\n1\n2");
+        let size = terminal.size();
+        terminal
+            .screen
+            .above("a problem\n", &["1".to_owned()], size);
+        assert_eq!(terminal.contents(), "$ backline run\na problem\n1");
+        terminal.screen.leave("the end\n", size);
+        assert_eq!(terminal.contents(), "$ backline run\na problem\nthe end");
+        assert_eq!(terminal.parser.screen().cursor_position(), (3, 0));
+    }
+
+    #[test]
+    fn one_drawing_is_left_when_the_terminal_changes_its_size() {
+        let mut terminal = Terminal::new(40, 10);
+        let line = "x".repeat(39);
+        terminal.draw(&[&line, &line, &line]);
+        for (columns, rows) in [(20, 10), (60, 10), (60, 4), (60, 30), (10, 5)] {
+            terminal
+                .parser
+                .screen_mut()
+                .set_size(cells(rows), cells(columns));
+            let line = "y".repeat(usize::from(columns) - 1);
+            let shown = terminal.draw(&[&line, &line, &line]);
+            assert_eq!(shown.matches(&line).count(), 3, "{shown}");
+            assert!(!shown.contains('x'), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_terminal_keeps_its_modes() {
+        let mut terminal = Terminal::new(20, 8);
+        terminal.draw(&["one"]);
+        let screen = terminal.parser.screen();
+        assert!(!screen.hide_cursor() && !screen.alternate_screen());
+        // Below the drawing, at the beginning of a line: that is where a shell's prompt, or a panic's message, will stand.
+        assert_eq!(screen.cursor_position(), (2, 0));
+    }
+}

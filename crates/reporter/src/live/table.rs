@@ -1,0 +1,330 @@
+//! The table as a sink: drawn when something happened, and by a thread of its own when time has passed or the terminal has changed its
+//! size.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use backline_engine::event::Record;
+
+use super::board::Board;
+use super::frame::frame;
+use super::screen::{Screen, Size};
+use crate::closing::closing_text;
+use crate::console::{ConsoleOptions, Ending, Level, PlanFacts, Sink};
+
+/// How often the terminal's size is looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How often the table is drawn anew when nothing happens: waits are counted down in seconds.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Shortest time between two drawings: a thousand events a second are not to be a thousand drawings.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// A live table at the foot of a terminal. Lines for what went wrong, or with [`Level::Verbose`] for everything, stay above it.
+pub struct LiveTable {
+    shared: Shared,
+    ticker: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// Writes above the table, for the program's log. Clones write to the same place.
+#[derive(Clone)]
+pub struct LogWriter(Shared);
+
+/// Ends the drawing, for whoever is about to write to the terminal past the table: a panic's message. What was drawn last stays.
+#[derive(Clone)]
+pub struct Stopper(Arc<AtomicBool>);
+
+impl Stopper {
+    /// Nothing is drawn after this.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    inner: Arc<Mutex<Inner>>,
+    stopped: Arc<AtomicBool>,
+}
+
+struct Inner {
+    board: Board,
+    screen: Screen,
+    options: ConsoleOptions,
+    size: Box<dyn Fn() -> Size + Send>,
+    shown: Option<(Instant, Size)>,
+    stale: bool,
+}
+
+impl LiveTable {
+    /// A table on `out`, a terminal whose size `size` gives whenever it is asked.
+    pub fn new(
+        out: Box<dyn Write + Send>,
+        size: impl Fn() -> Size + Send + 'static,
+        options: ConsoleOptions,
+    ) -> Self {
+        let inner = Inner {
+            board: Board::default(),
+            screen: Screen::new(out, options.colour),
+            options,
+            size: Box::new(size),
+            shown: None,
+            stale: false,
+        };
+        Self {
+            shared: Shared {
+                inner: Arc::new(Mutex::new(inner)),
+                stopped: Arc::new(AtomicBool::new(false)),
+            },
+            ticker: None,
+        }
+    }
+
+    /// A writer for the program's log, whose lines then stand above the table instead of in it.
+    pub fn log_writer(&self) -> LogWriter {
+        LogWriter(self.shared.clone())
+    }
+
+    /// What ends the drawing.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.shared.stopped.clone())
+    }
+
+    fn tick_from_now_on(&mut self) {
+        let (end, ended) = channel();
+        let shared = self.shared.clone();
+        let ticking = std::thread::Builder::new().name("table".to_owned());
+        let ticking = ticking.spawn(move || {
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                if let Some(mut inner) = shared.lock() {
+                    inner.tick();
+                }
+            }
+        });
+        // Without a thread to spare the table is drawn when something happens.
+        self.ticker = ticking.ok().map(|thread| (end, thread));
+    }
+
+    /// Takes the drawing away, and puts `last` in its place.
+    fn end(&mut self, last: impl FnOnce(&ConsoleOptions) -> String) -> io::Result<()> {
+        self.tick_no_more();
+        let Some(mut inner) = self.shared.lock() else {
+            return Ok(());
+        };
+        let (size, last) = ((inner.size)(), last(&inner.options));
+        inner.screen.leave(&last, size);
+        let outcome = inner.screen.outcome();
+        drop(inner);
+        self.stopper().stop();
+        outcome
+    }
+
+    fn tick_no_more(&mut self) {
+        let Some((end, thread)) = self.ticker.take() else {
+            return;
+        };
+        drop(end);
+        // A thread that panicked has told so itself.
+        let _ = thread.join();
+    }
+}
+
+impl Drop for LiveTable {
+    /// What was drawn last stays: whoever is left to read it has been interrupted.
+    fn drop(&mut self) {
+        self.stopper().stop();
+        self.tick_no_more();
+    }
+}
+
+impl Shared {
+    /// None once nothing is to be drawn any more. A thread that panicked while it drew leaves at worst half a drawing.
+    fn lock(&self) -> Option<MutexGuard<'_, Inner>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.stopped.load(Ordering::SeqCst)).then_some(inner)
+    }
+}
+
+impl Inner {
+    /// Least talkative level whose lines are shown within the table.
+    fn within(&self) -> Level {
+        self.options.level.max(Level::Normal)
+    }
+
+    fn lines(&mut self, size: Size) -> Vec<String> {
+        let now_ms = now_ms();
+        self.board.forget(now_ms);
+        frame(&self.board, now_ms, size, self.within(), &self.options.zone)
+    }
+
+    fn draw(&mut self) {
+        let size = (self.size)();
+        let lines = self.lines(size);
+        self.screen.draw(&lines, size);
+        self.drawn(size);
+    }
+
+    fn drawn(&mut self, size: Size) {
+        self.shown = Some((Instant::now(), size));
+        self.stale = false;
+    }
+
+    fn above(&mut self, text: &str) {
+        let size = (self.size)();
+        let lines = self.lines(size);
+        self.screen.above(text, &lines, size);
+        self.drawn(size);
+    }
+
+    fn tick(&mut self) {
+        let is_due = match self.shown {
+            Some((at, size)) => self.stale || at.elapsed() >= SECOND || size != (self.size)(),
+            None => true,
+        };
+        if is_due {
+            self.draw();
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        let zone = self.options.zone.clone();
+        let told = self.board.take_in(record, &zone);
+        if self.options.level == Level::Verbose || told.line.level == Level::Quiet {
+            let text = told.line.render(record.at_ms, &self.options);
+            return self.above(&text);
+        }
+        self.stale = true;
+        if self.shown.is_none_or(|(at, _)| at.elapsed() >= BETWEEN) {
+            self.draw();
+        }
+    }
+}
+
+impl Sink for LiveTable {
+    fn plan(&mut self, plan: &PlanFacts<'_>) {
+        if let Some(mut inner) = self.shared.lock() {
+            inner.board = Board::new(plan);
+            inner.draw();
+        }
+        if self.ticker.is_none() {
+            self.tick_from_now_on();
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        if let Some(mut inner) = self.shared.lock() {
+            inner.record(record);
+        }
+    }
+
+    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+        self.end(|options| match closing_text(ending, options.level) {
+            closing if closing.is_empty() => closing,
+            closing => format!("\n{closing}"),
+        })
+    }
+
+    fn leave(&mut self) {
+        // Whoever can't be written to sees nothing, and there is nobody to tell.
+        let _ = self.end(|_| String::new());
+    }
+}
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.lock() {
+            Some(mut inner) => inner.above(&String::from_utf8_lossy(bytes)),
+            None => io::stderr().write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::example;
+
+    fn table(shared: &example::Shared) -> LiveTable {
+        let options = ConsoleOptions {
+            zone: TimeZone::UTC,
+            ..ConsoleOptions::default()
+        };
+        let size = || Size {
+            columns: 80,
+            rows: 30,
+        };
+        LiveTable::new(Box::new(shared.clone()), size, options)
+    }
+
+    fn screen(shared: &example::Shared) -> String {
+        let mut parser = vt100::Parser::new(40.try_into().unwrap(), 80.try_into().unwrap(), 0);
+        parser.process(shared.text().as_bytes());
+        parser.screen().contents()
+    }
+
+    #[test]
+    fn a_run_leaves_what_went_wrong_and_its_closing() {
+        let (shared, story) = (example::Shared::default(), example::Story::new());
+        let mut table = table(&shared);
+        let mut log = table.log_writer();
+        table.plan(&story.plan());
+        log.write_all(b"a line of the log\n").unwrap();
+        for record in story.records() {
+            table.record(&record);
+        }
+        table.finish(&story.ending(&[])).unwrap();
+        insta::assert_snapshot!(screen(&shared));
+    }
+
+    #[test]
+    fn a_panic_is_told_below_what_was_drawn_last() {
+        let (shared, story) = (example::Shared::default(), example::Story::new());
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut table = table(&shared);
+            table.plan(&story.plan());
+            table.record(&story.records()[0]);
+            // As the program's hook does.
+            table.stopper().stop();
+            shared.clone().write_all(b"thread panicked\r\n").unwrap();
+            for record in story.records() {
+                table.record(&record);
+            }
+            panic!("as told");
+        }));
+        assert!(panicked.is_err());
+        let screen = screen(&shared);
+        assert!(screen.ends_with("thread panicked"), "{screen}");
+        assert_eq!(screen.matches("/5 kept").count(), 1, "{screen}");
+    }
+
+    #[test]
+    fn time_that_passes_is_drawn_though_nothing_happens() {
+        let (shared, story) = (example::Shared::default(), example::Story::new());
+        let mut table = table(&shared);
+        table.plan(&story.plan());
+        let drawn = shared.text().len();
+        let (waits, most) = (Instant::now(), Duration::from_secs(60));
+        while shared.text().len() == drawn {
+            assert!(waits.elapsed() < most, "nothing was drawn");
+            std::thread::park_timeout(TICK);
+        }
+    }
+}
