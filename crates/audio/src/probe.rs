@@ -18,6 +18,8 @@ pub struct Probe {
     pub frames: u64,
     /// Length in seconds.
     pub duration_s: f64,
+    /// The largest sample's size; 0 is digital silence.
+    pub peak: f32,
     /// Samples that were no number or far beyond full scale, and that decoding replaces: more than none is worth a warning.
     pub replaced_samples: u64,
 }
@@ -27,7 +29,12 @@ pub struct Probe {
 /// # Errors
 /// As [`decode`](crate::decode), without its limit on memory.
 pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
-    let walked = walk(bytes, |_, _| Ok(()))?;
+    let mut peak = 0.0f32;
+    let walked = walk(bytes, |_, channels| {
+        let samples = channels.iter().flatten();
+        peak = samples.fold(peak, |peak, sample| peak.max(sample.abs()));
+        Ok(())
+    })?;
     let duration_s = walked.frames as f64 / f64::from(walked.rate_hz);
     Ok(Probe {
         format: walked.format,
@@ -35,6 +42,7 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
         channels: walked.channels,
         frames: walked.frames,
         duration_s,
+        peak,
         replaced_samples: walked.replaced_samples,
     })
 }

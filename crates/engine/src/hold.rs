@@ -275,7 +275,7 @@ fn unkept_note(task: &Task, missing: &[(u32, Part)]) -> String {
             .map(|(index, part)| name(*index, *part))
             .collect();
         return format!(
-            "{} of task {} is gone; will be fetched again",
+            "{} of task {} is gone or not as it was kept; will be fetched again",
             names.join(", "),
             task.id
         );

@@ -231,6 +231,8 @@ pub struct StemFile {
     pub duration_s: f64,
     /// What the content is, whatever the file is called.
     pub format: backline_audio::Format,
+    /// Whether there is nothing to hear in it.
+    pub silent: bool,
 }
 
 /// Who is asked to make the tracks.

@@ -67,9 +67,12 @@ pub struct Diagnostic {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Whether it is about what was asked for, and not about the manifest.
+    #[serde(skip)]
+    asked: bool,
 }
 
-/// All that is wrong with a manifest, in the order in which it was found.
+/// All that is wrong with a manifest, file by file from top to bottom; last what has no place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Diagnostics {
     /// Those that were kept.
@@ -95,6 +98,11 @@ impl Diagnostics {
             .iter()
             .filter(|item| item.severity == Severity::Error)
             .count()
+    }
+
+    /// Whether the manifest is right and only what was asked for is not.
+    pub fn are_about_the_question(&self) -> bool {
+        self.dropped == 0 && self.items.iter().all(|item| item.asked)
     }
 
     /// As text for a person, with colours or without; ends in a line break unless empty.
@@ -217,6 +225,13 @@ impl Report {
         &mut self.errors[last]
     }
 
+    /// An error of what was asked for, as a filter that no job meets.
+    pub(crate) fn refuse(&mut self, message: impl Into<String>) -> &mut Diagnostic {
+        let diagnostic = self.error(message);
+        diagnostic.asked = true;
+        diagnostic
+    }
+
     /// An error at a place; `label` says there what was expected.
     pub(crate) fn error_at(
         &mut self,
@@ -323,16 +338,34 @@ impl Report {
     pub(crate) fn finish(self) -> Result<Diagnostics, Diagnostics> {
         if self.errors.is_empty() {
             Ok(Diagnostics {
-                items: self.warnings,
+                items: from_top_to_bottom(self.warnings),
                 dropped: 0,
             })
         } else {
             Err(Diagnostics {
-                items: self.errors,
+                items: from_top_to_bottom(self.errors),
                 dropped: self.dropped,
             })
         }
     }
+}
+
+/// Orders by place: files as they first come up, then lines. What has no place comes last.
+fn from_top_to_bottom(mut items: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut files: Vec<String> = Vec::new();
+    for place in items.iter().filter_map(|item| item.place.as_ref()) {
+        if !files.contains(&place.file) {
+            files.push(place.file.clone());
+        }
+    }
+    items.sort_by_key(|item| match &item.place {
+        Some(place) => {
+            let file = files.iter().position(|file| *file == place.file);
+            (file.unwrap_or(files.len()), place.line, place.column)
+        }
+        None => (files.len(), 0, 0),
+    });
+    items
 }
 
 impl Diagnostic {
@@ -344,6 +377,7 @@ impl Diagnostic {
             related: Vec::new(),
             notes: Vec::new(),
             help: None,
+            asked: false,
         }
     }
 
@@ -395,6 +429,21 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
+/// The one candidate that a name is the beginning of, as `weirdness` is of `weirdness_constraint`.
+fn begun<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Fewer letters begin too much.
+    const LEAST: usize = 3;
+    let name = name.to_lowercase();
+    if name.chars().count() < LEAST {
+        return None;
+    }
+    let mut longer = candidates
+        .into_iter()
+        .take(10_000)
+        .filter(|candidate| candidate.to_lowercase().starts_with(&name));
+    longer.next().filter(|_| longer.next().is_none())
+}
+
 /// The same, among names.
 pub(crate) fn nearest_of<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     nearest(name, candidates.iter().copied())
@@ -405,7 +454,8 @@ pub(crate) fn suggestion<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<String> {
-    if let Some(near) = nearest(name, candidates.clone()) {
+    let near = nearest(name, candidates.clone()).or_else(|| begun(name, candidates.clone()));
+    if let Some(near) = near {
         return Some(format!("did you mean `{near}`?"));
     }
     let all: Vec<&str> = candidates.into_iter().take(25).collect();

@@ -93,6 +93,12 @@ pub(super) fn warn_of_file(
         let message = format!("the stem `{}` is {:.1} s long", stem.id, file.duration_s);
         report.warning_at(stem.span, message, "results are limited below 10 s");
     }
+    if file.silent {
+        let message = format!("there is nothing to hear in the stem `{}`", stem.id);
+        report
+            .warning_at(stem.span, message, "its loudest sample is below -60 dBFS")
+            .help("look whether it is the right export; it is bought all the same");
+    }
     if let Some(twin) = twin {
         let place = report.place(twin.span, Some("and this one".to_owned()));
         let message = format!(

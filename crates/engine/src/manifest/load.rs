@@ -299,7 +299,7 @@ impl Loader<'_, '_> {
         let jobs = options.selection.apply(jobs, &matrix, report);
         if jobs.is_empty() && report.errors() == 0 {
             report
-                .error("no job passes all of the filters")
+                .refuse("no job passes all of the filters")
                 .help("each filter is met by some job, but none by all together");
         }
         if report.errors() > 0 {

@@ -9,6 +9,8 @@ use crate::plan::StemFile;
 
 /// Longest file that is read: two hours of uncompressed studio sound.
 const MAX_BYTES: u64 = 1 << 30;
+/// Below this there is nothing to hear: −60 dBFS, where 16-bit recordings have little but their noise.
+const SILENCE: f32 = 0.001;
 /// Most files that are held in memory at once.
 const MAX_THREADS: usize = 8;
 
@@ -57,5 +59,6 @@ fn examine_one(path: &Path) -> Result<StemFile, String> {
         length_bytes: bytes.len() as u64,
         duration_s: probe.duration_s,
         format: probe.format,
+        silent: probe.peak < SILENCE,
     })
 }

@@ -95,7 +95,7 @@ impl Selection {
                             .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
                             .collect();
                         report
-                            .error(format!(
+                            .refuse(format!(
                                 "--filter {filter}: jobs can't be chosen by `{key}`"
                             ))
                             .maybe_help(suggestion(key, known.iter().copied()));
@@ -109,7 +109,7 @@ impl Selection {
                 .collect();
             if !values.iter().any(|value| matches(&filter.value, value)) {
                 report
-                    .error(format!(
+                    .refuse(format!(
                         "--filter {filter}: no job has the {} `{}`",
                         filter.key, filter.value
                     ))

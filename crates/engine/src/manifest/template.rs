@@ -221,6 +221,22 @@ pub(crate) fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
+/// What is wrong with a template, in the user's words: the parser's own names are of no use to them.
+fn unread(error: &handlebars::TemplateError) -> String {
+    use handlebars::TemplateErrorReason as Reason;
+    match error.reason() {
+        Reason::MismatchingClosedHelper(open, closed)
+        | Reason::MismatchingClosedDecorator(open, closed) => {
+            format!("`{{{{#{open}}}}}` is closed by `{{{{/{closed}}}}}`")
+        }
+        Reason::InvalidSyntax(_) => {
+            "a `{{` is not closed, or there is something in it that does not belong there"
+                .to_owned()
+        }
+        other => other.to_string().lines().next().unwrap_or("").to_owned(),
+    }
+}
+
 /// Compiles a text and checks what it names; what is wrong goes to the report.
 pub(crate) fn compile(
     text: &str,
@@ -231,13 +247,7 @@ pub(crate) fn compile(
     let compiled = match handlebars::Template::compile(text) {
         Ok(compiled) => compiled,
         Err(error) => {
-            let reason = error.reason().to_string();
-            let reason = reason
-                .lines()
-                .next()
-                .unwrap_or("")
-                .trim_end_matches(':')
-                .to_owned();
+            let reason = unread(&error);
             report
                 .error_at(span, "this template can't be read", reason)
                 .help("a variable is `{{stem.id}}`, a helper `{{upper stem.id}}`, a condition `{{#if stem.vars.x}}…{{else}}…{{/if}}`");
