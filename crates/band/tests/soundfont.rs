@@ -108,6 +108,16 @@ fn font() -> Vec<u8> {
     chunk(b"RIFF", &body)
 }
 
+/// The program's tests bring this font as a file.
+#[test]
+fn the_fixture_is_this_font() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/sound/sine.sf2"
+    );
+    assert!(std::fs::read(path).unwrap() == font());
+}
+
 #[test]
 fn a_font_plays_the_same_notes_at_the_same_level() {
     let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);

@@ -101,7 +101,6 @@ impl Heard<'_> {
 /// One bar of the grid.
 struct Bar {
     start_s: f64,
-    end_s: f64,
     /// The chords that begin in it, with their time.
     chords: Vec<(f64, String)>,
     /// Whether a chord sounds in it at all.
@@ -128,7 +127,6 @@ fn bars(heard: &Heard<'_>) -> Vec<Bar> {
         .filter(|&(&start_s, end_s)| end_s > 0.0 && start_s < analysis.duration_s)
         .map(|(&start_s, end_s)| Bar {
             start_s,
-            end_s,
             chords: heard
                 .chords
                 .iter()
