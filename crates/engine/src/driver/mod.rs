@@ -264,7 +264,10 @@ pub async fn run(
         least_ms: if run.buys { holding.least_ms } else { 0 },
     };
     // A vetoed job may be bought after all.
-    let buys = run.buys && (to_submit > 0 || holding.count(Sign::Vetoed) > 0);
+    // A studio of this process has no account whose balance would mean anything.
+    let asks_balance = run.buys
+        && run.plan.provider.embedded.is_none()
+        && (to_submit > 0 || holding.count(Sign::Vetoed) > 0);
     let mut shell = Shell {
         store,
         observe,
@@ -283,7 +286,7 @@ pub async fn run(
         .begin_hooks(about_to, &holding, &signals, &mut decision)
         .await
     {
-        Ok(()) => shell.go(decision, &signals, buys).await,
+        Ok(()) => shell.go(decision, &signals, asks_balance).await,
         Err(error) => Err(error),
     };
     shell.tasks.shutdown().await;

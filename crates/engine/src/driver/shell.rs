@@ -78,14 +78,15 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Goes on until the conductor says how the run ended, or the user stops it.
+    /// Goes on until the conductor says how the run ended, or the user stops it. The account's balance before and after is asked
+    /// for where there is one.
     pub(super) async fn go(
         &mut self,
         opening: Decision,
         signals: &Signals,
-        buys: bool,
+        asks_balance: bool,
     ) -> Result<Outcome, RunError> {
-        if buys {
+        if asks_balance {
             self.tasks.spawn(self.effects.balance(Moment::Before));
         }
         let mut decision = opening;
@@ -103,7 +104,7 @@ impl Shell<'_> {
             if let Some(outcome) = self.conductor.outcome(now_ms)
                 && self.tasks.is_empty()
             {
-                return self.end(outcome, buys, signals).await;
+                return self.end(outcome, asks_balance, signals).await;
             }
             let wake = self
                 .conductor
@@ -353,7 +354,7 @@ impl Shell<'_> {
     async fn end(
         &mut self,
         mut outcome: Outcome,
-        buys: bool,
+        asks_balance: bool,
         signals: &Signals,
     ) -> Result<Outcome, RunError> {
         let mut decision = Decision::default();
@@ -367,7 +368,7 @@ impl Shell<'_> {
             .for_each(|told| self.note(told, &mut decision));
         // What was found out has changed jobs.
         self.conductor.close_batch(&mut decision);
-        if buys {
+        if asks_balance {
             let balance = tokio::select! {
                 balance = self.effects.balance(Moment::After) => balance,
                 () = signals.stop.cancelled() => Message::Nothing,
