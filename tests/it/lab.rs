@@ -229,24 +229,28 @@ impl Running {
         })
     }
 
-    /// Waits for the `times`-th line of standard error that holds `text`.
+    /// Waits for the `times`-th line of standard error that holds `text`, and gives it.
     #[track_caller]
-    pub(crate) fn wait_for(&mut self, text: &str, times: usize) {
+    pub(crate) fn wait_for(&mut self, text: &str, times: usize) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let mut left = times;
+        let (mut left, mut found) = (times, String::new());
         while left > 0 {
             match self
                 .err
                 .recv_timeout(deadline.saturating_duration_since(Instant::now()))
             {
                 Ok(line) => {
-                    left -= usize::from(line.contains(text));
+                    if line.contains(text) {
+                        left -= 1;
+                        line.clone_into(&mut found);
+                    }
                     self.seen.push_str(&line);
                     self.seen.push('\n');
                 }
                 Err(_) => panic!("`{text}` was not seen {times} times in\n{}", self.seen),
             }
         }
+        found
     }
 
     /// Sends a signal, by the name that `kill` knows.

@@ -201,7 +201,7 @@ pub(crate) struct PlanArgs {
     pub(crate) lock: PlanLockArgs,
 }
 
-/// What to do with the lock file.
+/// What to do with the lock file, or how to tell the plan.
 #[derive(Debug, ClapArgs)]
 #[group(multiple = false)]
 pub(crate) struct PlanLockArgs {
@@ -214,6 +214,9 @@ pub(crate) struct PlanLockArgs {
     /// Say what differs from the lock file
     #[arg(long)]
     pub(crate) diff: bool,
+    /// Write the plan as Markdown, for a pull request's comment
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 /// Buy what is missing, follow what is bought, keep every track
@@ -236,6 +239,19 @@ pub(crate) struct RunArgs {
     pub(crate) locked: bool,
     #[command(flatten)]
     pub(crate) tape: TapeArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
+
+/// Who else may watch a run.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct WatchArgs {
+    /// Serve the run's page, live, and its metrics at this address, such as 127.0.0.1:7070; where a person looks on, until Ctrl-C
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) serve: Option<SocketAddr>,
+    /// Let other machines listen, too: there is no key
+    #[arg(long, requires = "serve")]
+    pub(crate) expose: bool,
 }
 
 /// Bring what is bought and not kept, and buy nothing
@@ -244,6 +260,8 @@ pub(crate) struct RunArgs {
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 }
 
 /// Receive callbacks while no run is under way

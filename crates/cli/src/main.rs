@@ -20,6 +20,7 @@ mod log;
 mod place;
 mod project;
 mod recording;
+mod serve;
 mod signals;
 mod sound;
 mod step_summary;

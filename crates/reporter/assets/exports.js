@@ -16,8 +16,8 @@ function download(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** A file's name on the disk, as the page's folder sees it. */
-const place = (file) => decodeURIComponent(file.at).replace(/^\.\//, "");
+/** A file's name on the disk, as the page's folder sees it; on a served page, as the project's folder does. */
+const place = (file) => decodeURIComponent(file.at).replace(/^(\.\/|audio\/)/, "");
 
 const safeName = data.name.replace(/[^\p{L}\p{N}]+/gu, "-") || "backline";
 

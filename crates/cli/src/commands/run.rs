@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backline_api::Tape;
 use backline_engine::driver::{self, Ended, Run, Signals};
-use backline_engine::event::{Event, Moment, Record};
+use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use super::plan::lock;
-use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs};
+use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs, WatchArgs};
 use crate::console::Console;
 use crate::embedded;
 use crate::exit_codes::{self, Code};
@@ -21,6 +21,7 @@ use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
 use crate::project::{Project, sound_cache};
+use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
 use crate::tape::Reel;
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
     }
     let mut project = Project::open(&args.manifest, global, console)?;
     let reel = Reel::thread(&args.tape, &mut project, console)?;
-    let code = go(&project, true, reel.as_ref(), console)?;
+    let code = go(&project, true, &args.watch, reel.as_ref(), console)?;
     match reel.map_or(Ok(()), |reel| reel.close(console)) {
         Err(failure) if code != exit_codes::DONE => {
             console.insist(&failure.text(console.colour_err));
@@ -48,10 +49,16 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
 /// `backline fetch`: the same, but nothing is bought.
 pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let project = Project::open(&args.manifest, global, console)?;
-    go(&project, false, None, console)
+    go(&project, false, &args.watch, None, console)
 }
 
-fn go(project: &Project, buys: bool, reel: Option<&Reel>, console: &Console) -> CommandResult {
+fn go(
+    project: &Project,
+    buys: bool,
+    watch: &WatchArgs,
+    reel: Option<&Reel>,
+    console: &Console,
+) -> CommandResult {
     let key = if reel.is_some_and(Reel::replays) {
         Reel::dummy_key()?
     } else {
@@ -68,6 +75,10 @@ fn go(project: &Project, buys: bool, reel: Option<&Reel>, console: &Console) -> 
     sink.plan(&planned.facts());
 
     let runtime = super::runtime()?;
+    let server = runtime.block_on(Server::start(watch, &planned, project))?;
+    if let Some(server) = &server {
+        server.tell(console, &aside);
+    }
     let asked = Asked {
         key,
         callback_key,
@@ -76,17 +87,30 @@ fn go(project: &Project, buys: bool, reel: Option<&Reel>, console: &Console) -> 
         tape: reel.map(Reel::tape),
         replays: reel.is_some_and(Reel::replays),
     };
-    let ended = runtime.block_on(carry_out(
-        project,
-        asked,
-        &mut ledger,
-        sink.as_mut(),
-        &aside,
-    ));
+    let mut tell = |record: &Record| {
+        sink.record(record);
+        if let Some(server) = &server {
+            server.record(record);
+        }
+    };
+    let ended = runtime.block_on(carry_out(project, asked, &mut ledger, &mut tell, &aside));
+    aside.go_back();
+    let lasts = ended.as_ref().is_ok_and(|ended| !was_interrupted(ended));
+    let closed = ended.and_then(|ended| close(ended, project, &ledger, sink.as_mut(), console));
+    // The page needs it no more than to read; the next run may begin.
+    drop(ledger);
+    if let Some(server) = server {
+        runtime.block_on(server.close(lasts && closed.is_ok(), console));
+    }
     // Whatever still runs there is nobody's any more: the ledger has its last word.
     runtime.shutdown_background();
-    aside.go_back();
-    close(ended?, project, &ledger, sink.as_mut(), console)
+    closed
+}
+
+/// Whoever has just asked for the end does not ask for more of it.
+fn was_interrupted(ended: &Ended) -> bool {
+    let reason = StopReason::Signal;
+    ended.outcome == Outcome::Stopped { reason }
 }
 
 /// Makes sure, before anything is bought, that the output folder can be written to.
@@ -123,7 +147,7 @@ async fn carry_out(
     project: &Project,
     asked: Asked,
     ledger: &mut Ledger,
-    sink: &mut dyn Sink,
+    tell: &mut (dyn FnMut(&Record) + Send),
     aside: &Aside,
 ) -> Result<Ended, Failure> {
     let stops = Signals {
@@ -154,7 +178,7 @@ async fn carry_out(
         signals: stops.clone(),
     };
     let mut observe = |record: &Record| {
-        sink.record(record);
+        tell(record);
         if let Some(warning) = short_of_credits(record, asked.credits) {
             aside.tell(&warning);
         }

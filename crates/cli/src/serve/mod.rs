@@ -1,0 +1,145 @@
+//! `--serve`: the run's page, live, and its metrics, over HTTP.
+//!
+//! ```text
+//!  records ─► Server::record ─► metrics ───────────────────────────► /metrics
+//!                  │
+//!                  └─ news ─► publisher ─ reads the ledger ─► edition ─► / (the page), /events (what changed since), /audio/…
+//! ```
+//!
+//! It answers GET alone, changes nothing, and asks nobody for a key: what it shows is what lies in the output folder. So it listens on
+//! this machine only unless it is told otherwise, and refuses a request that names another host, as a page of a stranger's would after
+//! pointing its own name here. It never holds the run up: the run leaves word that there is news, and goes on.
+
+mod edition;
+mod guard;
+mod publisher;
+mod routes;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backline_engine::event::{Record, RunId};
+use backline_reporter::{Level, LivePage, Metrics};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::WatchArgs;
+use crate::console::Console;
+use crate::failure::{Failure, Kind};
+use crate::log::Aside;
+use crate::project::{Project, sound_cache};
+use crate::signals;
+use crate::watch::Planned;
+
+use edition::Edition;
+use publisher::Publisher;
+
+/// Longest that listeners are waited for when the server ends: they have the last edition by then, or never will.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A server of one run.
+pub(crate) struct Server {
+    address: SocketAddr,
+    metrics: Arc<Mutex<Metrics>>,
+    news: watch::Sender<Option<RunId>>,
+    publishing: JoinHandle<()>,
+    serving: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Starts to serve where the arguments say; none if they don't. Within a runtime.
+    pub(crate) async fn start(
+        args: &WatchArgs,
+        planned: &Planned,
+        project: &Project,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(address) = args.serve else {
+            return Ok(None);
+        };
+        guard::allow(address, args.expose)?;
+        let listener = TcpListener::bind(address)
+            .await
+            .and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = listener.map_err(|error| {
+            let context = format!("can't serve on {address}");
+            Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+                .hint("--serve 127.0.0.1:0 takes a free port; nothing was bought")
+        })?;
+
+        let metrics = Metrics::new(&planned.facts(), env!("CARGO_PKG_VERSION"));
+        let metrics = Arc::new(Mutex::new(metrics));
+        let (news, heard) = watch::channel(None);
+        let (editions, edition) = watch::channel(None::<Arc<Edition>>);
+        let sound_cache = sound_cache(&project.ledger);
+        let page = LivePage::new(&project.plan.project_dir, sound_cache.as_deref());
+        let page = Arc::new(Mutex::new(page));
+        let publisher = Publisher::new(&project.ledger, page.clone(), editions);
+        let publishing = tokio::spawn(publisher.follow(heard));
+
+        let stop = CancellationToken::new();
+        let router = routes::router(
+            routes::Shown::new(edition, page, metrics.clone()),
+            args.expose,
+        );
+        let stopped = stop.clone().cancelled_owned();
+        let serving = tokio::spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
+            // Accepting never fails for good; a run is not ended for its page.
+            let _ = served.await;
+        });
+        Ok(Some(Self {
+            address,
+            metrics,
+            news,
+            publishing,
+            serving,
+            stop,
+        }))
+    }
+
+    /// Says where the page is.
+    pub(crate) fn tell(&self, console: &Console, aside: &Aside) {
+        if console.level > Level::Quiet {
+            aside.tell(&format!("Page: http://{}/\n", self.address));
+        }
+    }
+
+    /// Takes a record in. Never waits.
+    pub(crate) fn record(&self, record: &Record) {
+        // A thread that panicked while it counted leaves at worst one figure too low.
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.record(record);
+        drop(metrics);
+        self.news.send_replace(Some(record.run.clone()));
+    }
+
+    /// The run is over. Where a person looks on, and `lasts` says that the page may stay, it does until Ctrl-C; else all who listen are
+    /// told what the run came to, and the server ends.
+    pub(crate) async fn close(self, lasts: bool, console: &Console) {
+        if lasts && std::io::stderr().is_terminal() {
+            let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
+            let signals = signals::follow(stop.clone(), at_once, Aside::stderr(), "");
+            let words = "\nThe run is over; its page stays until Ctrl-C: http://";
+            console.say(&format!("{words}{}/\n", self.address));
+            stop.cancelled().await;
+            signals.abort();
+        }
+        self.end().await;
+    }
+
+    async fn end(self) {
+        // The publisher's last edition holds all that the ledger does; after it whoever listens hears that there will be no other.
+        drop(self.news);
+        let farewell = async {
+            let _ = self.publishing.await;
+            self.stop.cancel();
+            let _ = self.serving.await;
+        };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
+}

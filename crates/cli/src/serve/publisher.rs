@@ -1,0 +1,89 @@
+//! Makes editions of the page from the ledger, when there is news; never more of them than a person could follow.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backline_engine::event::RunId;
+use backline_engine::ledger::Ledger;
+use backline_engine::store::{Store, StoreError};
+use backline_engine::summary::summarise;
+use backline_reporter::LivePage;
+use tokio::sync::watch;
+
+use super::edition::Edition;
+
+/// Time between two editions: the eye is content, and a run of thousands of jobs is summed up four times a second at most.
+const BETWEEN: Duration = Duration::from_millis(250);
+
+/// The maker of editions.
+pub(super) struct Publisher {
+    ledger: PathBuf,
+    page: Arc<Mutex<LivePage>>,
+    editions: watch::Sender<Option<Arc<Edition>>>,
+}
+
+impl Publisher {
+    pub(super) fn new(
+        ledger: &Path,
+        page: Arc<Mutex<LivePage>>,
+        editions: watch::Sender<Option<Arc<Edition>>>,
+    ) -> Self {
+        Self {
+            ledger: ledger.to_owned(),
+            page,
+            editions,
+        }
+    }
+
+    /// Makes an edition for every piece of news, or one for many, and a last one when there will be no more.
+    pub(super) async fn follow(self, mut news: watch::Receiver<Option<RunId>>) {
+        loop {
+            let is_over = news.changed().await.is_err();
+            let run = news.borrow_and_update().clone();
+            if let Some(run) = run {
+                self.publish(run).await;
+            }
+            if is_over {
+                return;
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+    }
+
+    async fn publish(&self, run: RunId) {
+        let before = self.editions.borrow().clone();
+        let (ledger, page) = (self.ledger.clone(), self.page.clone());
+        let made =
+            tokio::task::spawn_blocking(move || edition(&ledger, &page, &run, before.as_deref()));
+        match made.await {
+            Ok(Ok(Some(edition))) => _ = self.editions.send_replace(Some(Arc::new(edition))),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!("the page stays as it is: {error}"),
+            Err(error) => tracing::warn!("the page stays as it is: {error}"),
+        }
+    }
+}
+
+/// The run as its ledger tells of it now; none where nothing has changed. Reading holds nobody up who writes.
+fn edition(
+    ledger: &Path,
+    page: &Mutex<LivePage>,
+    run: &RunId,
+    before: Option<&Edition>,
+) -> Result<Option<Edition>, StoreError> {
+    let ledger = Ledger::read(ledger)?;
+    let Some(header) = ledger.runs()?.into_iter().find(|header| header.id == *run) else {
+        return Ok(None);
+    };
+    let summary = summarise(&ledger, &header)?;
+    // What was measured of a sound is there or it is not: a panic leaves no half of it.
+    let mut page = page.lock().unwrap_or_else(PoisonError::into_inner);
+    let jobs = page.jobs(&summary).map_err(|source| StoreError::Failed {
+        operation: "lay out the page of",
+        path: ledger.path().display().to_string(),
+        source: Box::new(source),
+    })?;
+    let (files, head) = (page.files(&summary), LivePage::head(&summary));
+    Ok(Edition::after(before, summary, jobs, head, files))
+}

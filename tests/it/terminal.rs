@@ -1,0 +1,379 @@
+//! What a person sees: the program on a terminal of some size, read back as a terminal shows it.
+//!
+//! The terminal is a real one to the program (a pty that is its controlling terminal); what it draws is read by a terminal emulator.
+
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use pty_process::Size;
+use pty_process::blocking::{Pty, open};
+
+use crate::lab::{BACKLINE, KEY, Lab, StudioProcess};
+
+/// Longest wait for something to stand on the screen.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Slow enough to be watched: a submission in 700 ms.
+const SLOW: &str = "limits: {rate: 1/700ms}\n";
+
+/// A program on a terminal.
+struct Terminal {
+    pty: Arc<Pty>,
+    child: Child,
+    bytes: Receiver<Vec<u8>>,
+    parser: vt100::Parser,
+}
+
+fn cells(number: u16) -> NonZero<u16> {
+    NonZero::new(number).unwrap()
+}
+
+impl Terminal {
+    fn start(lab: &Lab, columns: u16, rows: u16, args: &[&str], term: &str) -> Self {
+        let (pty, pts) = open().unwrap();
+        pty.resize(Size::new(rows, columns)).unwrap();
+        let command = pty_process::blocking::Command::new(BACKLINE)
+            .args(args)
+            .current_dir(lab.work())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", lab.work())
+            .env("TMPDIR", lab.work())
+            .env("LANG", "C.UTF-8")
+            .env("TERM", term)
+            .env("LAB_KEY", KEY);
+        let child = command.spawn(pts).unwrap();
+        let pty = Arc::new(pty);
+        let (sender, bytes) = channel();
+        let reads = Arc::clone(&pty);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // Reading fails when nobody holds the other end any more.
+            while let Ok(length) = (&*reads).read(&mut buffer) {
+                if length == 0 || sender.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            pty,
+            child,
+            bytes,
+            parser: vt100::Parser::new(cells(rows), cells(columns), 500),
+        }
+    }
+
+    fn screen(&self) -> String {
+        self.parser.screen().contents()
+    }
+
+    /// Waits until the screen shows what `is` says.
+    #[track_caller]
+    fn until(&mut self, is: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen();
+            if is(&screen) {
+                return screen;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.bytes.recv_timeout(left) {
+                Ok(bytes) => self.parser.process(&bytes),
+                Err(_) => panic!("never on the screen; there is\n{screen}"),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn sees(&mut self, text: &str) -> String {
+        self.until(|screen| screen.contains(text))
+    }
+
+    fn resize(&mut self, columns: u16, rows: u16) {
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+        self.parser
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
+    }
+
+    fn types(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Its exit code, and what stands on the screen after it.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        // The reader has all of it when the last holder of the other end is gone.
+        while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_secs(5)) {
+            self.parser.process(&bytes);
+        }
+        (code, self.screen())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A slow run of six jobs.
+fn songs(lab: &Lab, presets: usize) -> StudioProcess {
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 1, presets, SLOW);
+    studio
+}
+
+/// Whether the table stands on the screen once, whole, and as wide as it may be.
+fn is_one_table(screen: &str, columns: u16) -> bool {
+    screen.matches(" kept\n").count() == 1
+        && screen.contains("songs with ")
+        && screen.contains("  rate     ")
+        && screen.contains("  credits  ")
+        && screen
+            .lines()
+            .all(|line| line.chars().count() < usize::from(columns))
+}
+
+#[test]
+fn a_run_on_a_terminal_is_a_table_that_gives_way_to_its_closing() {
+    for (columns, rows, beside) in [
+        (40, 24, "not bought     0    sent"),
+        (80, 24, "fetching"),
+        (200, 50, "in doubt"),
+    ] {
+        let lab = Lab::new();
+        let _studio = songs(&lab, 5);
+        let mut terminal = Terminal::start(
+            &lab,
+            columns,
+            rows,
+            &["run", "songs.yaml"],
+            "xterm-256color",
+        );
+        let screen =
+            terminal.until(|screen| screen.contains("2/5 kept") && screen.contains("left"));
+        assert!(is_one_table(&screen, columns), "{columns}:\n{screen}");
+        let frees = if columns < 60 {
+            "next in 1 s"
+        } else {
+            "next place frees in 1 s"
+        };
+        let screen = terminal.sees(frees);
+        assert!(screen.contains("rate     1/1 in 1 s"), "{screen}");
+        let screen = terminal.sees("4/5 kept");
+        let first = screen
+            .lines()
+            .find(|line| line.contains("not bought"))
+            .unwrap();
+        assert!(first.contains(beside), "{first}");
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(0), "{screen}");
+        assert!(screen.contains("All wanted tracks are kept."), "{screen}");
+        assert!(!screen.contains("/5 kept"), "{screen}");
+    }
+}
+
+#[test]
+fn the_table_follows_the_terminal_and_fits_small_ones() {
+    let lab = Lab::new();
+    let _studio = songs(&lab, 14);
+    let mut terminal = Terminal::start(&lab, 100, 30, &["run", "songs.yaml"], "xterm");
+    terminal.sees("1/14 kept");
+    for (columns, rows) in [(40, 24), (120, 24), (80, 16)] {
+        terminal.resize(columns, rows);
+        let bar = |line: &&str| {
+            line.ends_with("/14 kept") && line.chars().count() + 1 == usize::from(columns.min(111))
+        };
+        let screen = terminal.until(|screen| screen.lines().filter(bar).count() == 1);
+        assert!(is_one_table(&screen, columns), "{columns}:\n{screen}");
+    }
+    // Where nothing else fits the bar is left.
+    terminal.resize(30, 3);
+    terminal.until(|screen| screen.lines().count() == 2 && screen.contains("/14 kept"));
+    terminal.resize(80, 24);
+    let screen = terminal.sees("  credits  ");
+    assert_eq!(screen.matches("/14 kept").count(), 1, "{screen}");
+    terminal.types("\u{3}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(
+        screen.contains("Stopping: what is under way is ended."),
+        "{screen}"
+    );
+    assert!(screen.contains("Stopped: you asked for it."), "{screen}");
+    assert!(!screen.contains("/14 kept"), "{screen}");
+    let left = terminal.parser.screen();
+    assert!(!left.hide_cursor() && !left.alternate_screen());
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_a_terminal_that_works_and_is_told_from_one_that_goes_on() {
+    let lab = Lab::new();
+    let _studio = songs(&lab, 14);
+    let mut run = Terminal::start(&lab, 80, 24, &["run", "songs.yaml"], "xterm");
+    run.sees("1/14 kept");
+
+    let status = lab.json(&["status", "songs.yaml"]);
+    assert_eq!(status["life"], "goes_on");
+    assert_eq!(status["process"], run.child.id());
+    let text = lab.expect(0, &["status", "songs.yaml"]).out;
+    assert!(
+        text.contains(&format!("goes on in process {}", run.child.id())),
+        "{text}"
+    );
+
+    // Somebody watches it from another terminal, and from a program.
+    let mut watch = Terminal::start(&lab, 80, 45, &["status", "songs.yaml", "--watch"], "xterm");
+    let screen = watch.sees("2/14 kept");
+    assert!(is_one_table(&screen, 80), "{screen}");
+    watch.sees("3/14 kept");
+    let events = lab.start(&["status", "songs.yaml", "--watch", "--format", "json"]);
+    assert!(events.out_line().contains("\"plan\""));
+    assert!(events.out_line().contains("\"run_started\""));
+
+    run.signal("KILL");
+    let (code, screen) = run.end();
+    assert_eq!(code, None);
+    // The drawing is still there, and a prompt would stand below it.
+    assert_eq!(screen.matches("/14 kept").count(), 1, "{screen}");
+    let left = run.parser.screen();
+    assert!(!left.hide_cursor() && !left.alternate_screen());
+    let (row, column) = left.cursor_position();
+    assert_eq!(
+        (usize::from(row), column),
+        (screen.lines().count(), 0),
+        "{screen}"
+    );
+
+    let (code, screen) = watch.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("died before its end"), "{screen}");
+    assert!(!screen.contains("/14 kept"), "{screen}");
+    let told = events.end();
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    let last = told.out.lines().last().unwrap();
+    assert!(last.contains("\"summary\""), "{last}");
+
+    let status = lab.expect(0, &["status", "songs.yaml"]).out;
+    assert!(status.contains("died before its end"), "{status}");
+    let (_, listed) = status.split_once("\nNot bought\n").unwrap();
+    assert!(
+        listed.lines().any(|line| line.ends_with("s1 × p14 take 1")),
+        "{status}"
+    );
+    let json = lab.json(&["status", "songs.yaml"]);
+    assert_eq!(
+        (&json["life"], &json["process"]),
+        (&"dead".into(), &().into())
+    );
+
+    // The watchers took nothing: the same command goes on.
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(lab.json(&["status", "songs.yaml"])["life"], "ended");
+}
+
+#[test]
+fn a_second_run_is_refused_while_somebody_watches_the_first() {
+    let lab = Lab::new();
+    let _studio = songs(&lab, 6);
+    let mut run = lab.start(&["run", "songs.yaml"]);
+    run.wait_for("accepted", 1);
+    let watch = lab.start(&["status", "songs.yaml", "--watch"]);
+    assert!(watch.out_line().contains("run          songs: 6 jobs"));
+    let refused = lab.expect(7, &["run", "songs.yaml"]);
+    assert!(
+        refused.err.contains("in use by another backline process"),
+        "{}",
+        refused.err
+    );
+    let ran = run.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    // Lines where there is no terminal, then how it stands.
+    let watched = watch.end();
+    assert_eq!(watched.code, Some(0), "{}", watched.err);
+    assert_eq!(
+        watched.out.matches(" kept ").count(),
+        6 + 1,
+        "{}",
+        watched.out
+    );
+    assert!(
+        watched.out.contains("\n  jobs            6\n"),
+        "{}",
+        watched.out
+    );
+}
+
+#[test]
+fn lines_and_no_table_where_no_table_can_be_drawn_or_is_wanted() {
+    let lab = Lab::new();
+    let _studio = songs(&lab, 2);
+    let mut dumb = Terminal::start(&lab, 80, 24, &["run", "songs.yaml"], "dumb");
+    let (code, screen) = dumb.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("accepted     s1 × p1 take 1"), "{screen}");
+    assert!(!screen.contains("/2 kept"), "{screen}");
+
+    let mut quiet = Terminal::start(&lab, 80, 24, &["run", "songs.yaml", "-q"], "xterm");
+    assert_eq!(quiet.end(), (Some(0), String::new()));
+
+    let mut json = Terminal::start(
+        &lab,
+        200,
+        50,
+        &["run", "songs.yaml", "--format", "json"],
+        "xterm",
+    );
+    let (code, screen) = json.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.starts_with("{\"version\":1"), "{screen}");
+    assert!(!screen.contains("  credits  "), "{screen}");
+}
+
+#[test]
+fn a_provider_that_is_down_is_told_once_in_full_and_the_pace_is_told_at_all() {
+    let lab = Lab::new();
+    lab.manifest(
+        "songs.yaml",
+        "http://127.0.0.1:9",
+        1,
+        25,
+        "limits: {rate: 2/10s}\n",
+    );
+    let mut run = lab.start(&["run", "songs.yaml"]);
+    run.wait_for("waiting", 3);
+    run.signal("INT");
+    let ran = run.end();
+    let lines: Vec<&str> = ran.err.lines().collect();
+    let reason = "Connection refused";
+    assert_eq!(
+        lines.iter().filter(|line| line.contains(reason)).count(),
+        1,
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains(", as before\n"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("paced        submitting takes 122 s at the least"),
+        "{}",
+        ran.err
+    );
+}
