@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::lab::{Lab, Running, finish};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 16] = [
     "init",
     "validate",
     "plan",
@@ -17,6 +17,11 @@ const COMMANDS: [&str; 11] = [
     "report",
     "resolve",
     "studio",
+    "diff",
+    "doctor",
+    "hooks",
+    "schema",
+    "man",
     "completions",
 ];
 

@@ -9,16 +9,28 @@
 )]
 
 mod bad_input;
+mod ci;
 mod cli;
+mod colours;
 mod crate_edges;
+mod differences;
+mod doctor;
 mod expansion;
+mod hook_trials;
 mod hooks;
 mod house;
 mod lab;
 mod main_job;
+mod manual;
 mod pace;
 #[cfg(target_os = "linux")]
 mod proof;
 mod readme_commands;
+mod schema;
+mod serve;
 mod signals;
+mod sound;
+mod tape;
+#[cfg(unix)]
+mod terminal;
 mod workflows;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::lab::{Lab, root};
+use crate::lab::{Lab, finish, root};
 
 /// A copy of the folder.
 fn workflows() -> Lab {
@@ -73,6 +73,92 @@ fn the_quickstart_makes_music() {
     }
     assert!(lab.path("workflows/out/quickstart/summary.csv").exists());
     assert!(lab.path("workflows/out/quickstart/summary.json").exists());
+}
+
+/// The album, made by a studio that answers at once.
+fn instant_album(lab: &Lab, studio: &str) {
+    let table =
+        format!("provider: {{profile: studio, base_url: \"{studio}\", api_key: {{env: LAB_KEY}}}}");
+    let album = lab.read("workflows/album.yaml");
+    assert!(album.contains("provider: studio\n"));
+    lab.write(
+        "workflows/album.yaml",
+        album
+            .replace("provider: studio", &table)
+            .replace("concurrency: 2", "concurrency: 8"),
+    );
+}
+
+#[test]
+fn the_albums_hooks_guard_change_measure_and_note() {
+    let lab = workflows();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    instant_album(&lab, &studio.url);
+    let ran = lab.run(&["run", "workflows/album.yaml"]);
+    assert_eq!(ran.code, Some(0), "Python is needed here\n{}", ran.err);
+    let status = lab.json(&["status", "workflows/album.yaml"]);
+    let jobs = status["jobs"].as_array().unwrap();
+    assert_eq!((jobs.len(), studio.bill().len()), (17, 17));
+    let mut kept = 0;
+    for job in jobs {
+        let is_slow = job["stem"] == "grace" && job["preset"] != "lofi";
+        assert_eq!(job["bought_as"].is_string(), is_slow, "{job}");
+        let negative = job["settings"]["negative_tags"].as_str().unwrap();
+        assert_eq!(negative.ends_with(", drums"), is_slow, "{job}");
+        for track in job["tracks"].as_array().unwrap() {
+            assert!(track["loudness"]["integrated_lufs"].is_number(), "{track}");
+            kept += 1;
+        }
+    }
+    let noted = lab.read("workflows/out/kept.txt");
+    assert!(noted.lines().count() >= kept && kept == 34, "{noted}");
+    assert!(
+        noted.lines().all(|line| line.starts_with("\"file\":\"/")),
+        "{noted}"
+    );
+    // A guard that guards.
+    let long = "title: \"{{upper stem.id}}, {{preset.id}}, and whatever else could be said about it in so many words\"";
+    let album = lab.read("workflows/album.yaml");
+    lab.write(
+        "workflows/album.yaml",
+        album.replace("title: \"{{upper stem.id}}, {{preset.id}}\"", long),
+    );
+    let ran = lab.expect(10, &["run", "workflows/album.yaml"]);
+    assert!(
+        ran.err.contains("the title is longer than 60 characters"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(studio.bill().len(), 17);
+}
+
+#[test]
+fn an_album_without_python_says_so_and_buys_nothing() {
+    let lab = workflows();
+    let studio = lab.studio(&["--instant"]);
+    instant_album(&lab, &studio.url);
+    fs::create_dir(lab.path("bin")).unwrap();
+    let mut run = lab.backline(&["run", "workflows/album.yaml"]);
+    run.env("PATH", lab.path("bin"));
+    let ran = finish(run);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(
+        ran.err.contains("there is no program `python3` here"),
+        "{}",
+        ran.err
+    );
+    assert!(studio.bill().is_empty());
+    let mut doctor = lab.backline(&["doctor", "workflows/album.yaml"]);
+    doctor.env("PATH", lab.path("bin"));
+    let told = finish(doctor);
+    assert_eq!(told.code, Some(2), "{}", told.out);
+    assert!(
+        told.out.contains(
+            "fail  hooks      no such program: before_submit 1: run python3 hooks/guard.py"
+        ),
+        "{}",
+        told.out
+    );
 }
 
 #[test]

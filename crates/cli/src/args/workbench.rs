@@ -105,7 +105,7 @@ pub(crate) struct DiffArgs {
     pub(crate) exit_code: bool,
 }
 
-/// Print the JSON Schema of the manifest, for editors, or of the events that hooks are told
+/// Print the manifest's JSON Schema, for editors, or that of hooks' events
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -143,7 +143,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) manifest: Option<PathBuf>,
 }
 
-/// Write the manual: a page on standard output, or a page for each command into a folder
+/// Write the manual: one page on standard output, or a page a command into a folder
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

@@ -5,6 +5,7 @@
 //! group is killed at its end. What it writes to standard error goes to the log, in lines, bounded and redacted.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -128,7 +129,16 @@ impl Surroundings {
         argv: &[String],
         env: &[String],
     ) -> Result<Started, HookError> {
-        let failed = |error: std::io::Error| HookError::Start(self.clean(&error.to_string()));
+        let failed = |error: std::io::Error| {
+            let program = argv.first().map_or("", String::as_str);
+            let why = match error.kind() {
+                ErrorKind::NotFound => {
+                    format!("there is no program `{program}` here: install it, or name its path")
+                }
+                _ => format!("`{program}`: {error}"),
+            };
+            HookError::Start(self.clean(&why))
+        };
         let mut child = self.command(argv, env)?.spawn().map_err(failed)?;
         let group = Group::of(&child);
         if let Some(stderr) = child.stderr.take() {

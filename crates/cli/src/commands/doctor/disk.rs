@@ -62,9 +62,11 @@ fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
     }
 }
 
-/// The folder itself, or the nearest above it that is there: a run makes the rest.
+/// The folder itself, or the nearest above it that is there: a run makes the rest. A file in the way is there too.
 fn nearest(folder: &Path) -> PathBuf {
-    let there = folder.ancestors().find(|above| above.is_dir());
+    let there = folder
+        .ancestors()
+        .find(|above| above.symlink_metadata().is_ok());
     match there {
         Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
         _ => PathBuf::from("."),

@@ -113,11 +113,14 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
                     checks.push(around::manifest(&project));
                     Some(project)
                 }
-                Err(failure) if failure.diagnostics().is_some() => {
-                    checks.push(Check::failed("manifest", &failure));
-                    None
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => match failure.diagnostics() {
+                    Some(diagnostics) => {
+                        console.say(&format!("{}\n", diagnostics.render(console.colour_err)));
+                        checks.push(Check::failed("manifest", &failure));
+                        None
+                    }
+                    None => return Err(failure),
+                },
             }
         }
     };
@@ -126,7 +129,10 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
         None => ledger_path(args.manifest.as_deref(), global)?,
     };
     let runtime = super::runtime()?;
-    checks.extend(runtime.block_on(provider::look(project.as_ref())));
+    // Of a manifest that is not understood nobody knows whom it asks.
+    if project.is_some() || args.manifest.is_none() {
+        checks.extend(runtime.block_on(provider::look(project.as_ref())));
+    }
     if let Some(project) = &project {
         checks.push(runtime.block_on(receiver::look(&project.plan)));
         checks.extend(around::hooks(&project.plan));

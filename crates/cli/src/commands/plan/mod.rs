@@ -2,17 +2,18 @@
 
 mod document;
 pub(crate) mod lock;
+mod markdown;
 mod table;
 
 use std::sync::Arc;
 
 use backline_engine::driver;
-use backline_engine::manifest::lock::Lock;
+use backline_engine::manifest::lock::{Lock, LockDiff};
 
 use crate::args::{Format, GlobalArgs, PlanArgs};
 use crate::console::Console;
 use crate::exit_codes;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::project::Project;
 
 pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
@@ -44,6 +45,11 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         let foresee = driver::foresee(&plan, &mut holding, &known, None, now_ms.as_millisecond());
         super::runtime()?.block_on(foresee);
     }
+    if asked.markdown {
+        let diff = agreed(args, &project)?;
+        console.data(&markdown::text(&project.plan, &holding, diff.as_ref()))?;
+        return Ok(exit_codes::DONE);
+    }
     match console.format {
         Format::Json => console.json(&document::Document {
             project: &project,
@@ -58,4 +64,13 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         }
     }
     Ok(exit_codes::DONE)
+}
+
+/// What differs from the lock file, where there is one and the whole manifest is looked at.
+fn agreed(args: &PlanArgs, project: &Project) -> Result<Option<LockDiff>, Failure> {
+    let chosen = !args.manifest.filters.is_empty() || args.manifest.sample.is_some();
+    if chosen || !lock::path(project).exists() {
+        return Ok(None);
+    }
+    lock::diff(project).map(Some)
 }

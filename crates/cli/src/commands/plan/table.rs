@@ -167,7 +167,7 @@ fn colour(sign: Sign) -> Style {
 }
 
 /// `3 jobs: 2 to buy (+), 1 kept (=)`.
-fn counts(holding: &Holding) -> String {
+pub(super) fn counts(holding: &Holding) -> String {
     let present: Vec<String> = SIGNS
         .into_iter()
         .map(|sign| (sign, holding.count(sign)))
@@ -189,7 +189,7 @@ fn counts(holding: &Holding) -> String {
 }
 
 /// What a run would do, and what bounds it.
-fn consequences(plan: &Plan, holding: &Holding) -> String {
+pub(super) fn consequences(plan: &Plan, holding: &Holding) -> String {
     let mut text = if holding.to_submit == 0 {
         "A run buys nothing.\n".to_owned()
     } else {
@@ -225,7 +225,7 @@ fn consequences(plan: &Plan, holding: &Holding) -> String {
     text
 }
 
-fn jobs(number: u64) -> String {
+pub(super) fn jobs(number: u64) -> String {
     if number == 1 {
         "1 job".to_owned()
     } else {

@@ -1,0 +1,139 @@
+//! A plan as Markdown, for a pull request's comment: what a run would buy, and what the change means against the lock file.
+//!
+//! ```markdown
+//! ## Plan of `album`: 12 jobs to buy
+//!
+//! 17 jobs: 12 to buy (+), 5 kept (=)
+//! A run buys 12 jobs for 144 credits.
+//!
+//! | | `piano` | `lofi` |
+//! |---|:---:|:---:|
+//! | `grace` | `++==` | `+` |
+//! ```
+//!
+//! What others wrote stands in code spans and a fenced block, where nothing is markup, a link or a mention. A comment takes
+//! 65,536 characters: what may grow is cut with a count, well below that.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use backline_engine::hold::Holding;
+use backline_engine::manifest::lock::LockDiff;
+use backline_engine::plan::Plan;
+use indexmap::IndexSet;
+
+use super::{lock, table};
+
+/// Most stems and most presets of the grid.
+const MAX_ROWS: usize = 100;
+const MAX_COLUMNS: usize = 30;
+
+/// Most signs in a cell, and letters of a name.
+const MAX_SIGNS: usize = 24;
+const MAX_NAME: usize = 60;
+
+/// Most differences from the lock file, and letters of their text.
+const MAX_DIFFERENCES: usize = 100;
+const MAX_DIFF_CHARS: usize = 20_000;
+
+/// The comment. `diff` is what differs from the lock file, where there is one.
+pub(super) fn text(plan: &Plan, holding: &Holding, diff: Option<&LockDiff>) -> String {
+    let buys = match holding.to_submit {
+        0 => "nothing to buy".to_owned(),
+        number => format!("{} to buy", table::jobs(number)),
+    };
+    let mut text = format!("## Plan of {}: {buys}\n\n", span(&plan.name));
+    let told = format!(
+        "{}\n{}",
+        table::counts(holding),
+        table::consequences(plan, holding)
+    );
+    let _ = writeln!(text, "{}", anstream::adapter::strip_str(&told));
+    grid(&mut text, plan, holding);
+    if let Some(diff) = diff {
+        agreed(&mut text, diff);
+    }
+    text
+}
+
+/// Stems × presets, a sign a job.
+fn grid(text: &mut String, plan: &Plan, holding: &Holding) {
+    let mut cells: HashMap<(&str, &str), String> = HashMap::new();
+    let mut stems = IndexSet::new();
+    let mut presets = IndexSet::new();
+    for (job, held) in plan.jobs.iter().zip(&holding.rows) {
+        let (stem, preset) = (plan.stems[job.stem].id.as_str(), &*job.preset);
+        stems.insert(stem);
+        presets.insert(preset);
+        let cell = cells.entry((stem, preset)).or_default();
+        match cell.chars().count() {
+            ..MAX_SIGNS => cell.push(held.sign.symbol()),
+            MAX_SIGNS => cell.push('…'),
+            _ => {}
+        }
+    }
+    text.push('|');
+    let shown = presets.iter().take(MAX_COLUMNS);
+    for preset in shown.clone() {
+        let _ = write!(text, " | {}", span(preset));
+    }
+    let _ = writeln!(text, " |\n|---{}|", "|:---:".repeat(shown.len()));
+    for stem in stems.iter().take(MAX_ROWS) {
+        let _ = write!(text, "| {}", span(stem));
+        for preset in shown.clone() {
+            let signs = cells
+                .get(&(*stem, *preset))
+                .map(|signs| format!("`{signs}`"));
+            let _ = write!(text, " | {}", signs.unwrap_or_default());
+        }
+        text.push_str(" |\n");
+    }
+    for (all, most, noun) in [
+        (stems.len(), MAX_ROWS, "stems"),
+        (presets.len(), MAX_COLUMNS, "presets"),
+    ] {
+        if all > most {
+            let _ = writeln!(text, "\nand {} more {noun}", all - most);
+        }
+    }
+}
+
+/// What the manifest means other than its lock file.
+fn agreed(text: &mut String, diff: &LockDiff) {
+    if diff.is_empty() {
+        text.push_str("\nIt means what its lock file says.\n");
+        return;
+    }
+    let told = lock::text(diff, MAX_DIFFERENCES).replace("```", "'''");
+    let mut shown: String = told.chars().take(MAX_DIFF_CHARS).collect();
+    if shown.len() < told.len() {
+        shown.push_str("…\n");
+    }
+    let _ = write!(
+        text,
+        "\n**It means something other than its lock file:**\n\n```diff\n{shown}```\n"
+    );
+}
+
+/// A name as a code span of a table's cell.
+fn span(name: &str) -> String {
+    let harmless = |letter: char| match letter {
+        '`' => '\'',
+        '|' => '/',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    };
+    let shown: String = name.chars().take(MAX_NAME).map(harmless).collect();
+    format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_can_not_leave_its_span() {
+        assert_eq!(span("a`b|c\nd"), "`a'b/c d`");
+        assert_eq!(span(&"x".repeat(100)).len(), 62);
+    }
+}

@@ -1,0 +1,223 @@
+//! What a CI job relies on: the step's summary, the Markdown plan, and the workflow that is shipped.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::lab::{Lab, finish, root};
+
+#[test]
+fn the_steps_summary_is_appended_and_fails_no_run() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest(
+        "songs.yaml",
+        &studio.url,
+        1,
+        2,
+        "reports: [csv, markdown]\n",
+    );
+    lab.write("step.md", "# Before\n");
+    let run = |command: &str, file: &str| {
+        let mut command = lab.backline(&[command, "songs.yaml"]);
+        command.env("GITHUB_STEP_SUMMARY", lab.path(file));
+        finish(command)
+    };
+    for (command, times) in [("run", 1), ("fetch", 2), ("report", 3)] {
+        assert_eq!(run(command, "step.md").code, Some(0), "{command}");
+        let shown = lab.read("step.md");
+        assert!(
+            shown.starts_with("# Before\n## All wanted tracks are kept\n"),
+            "{shown}"
+        );
+        assert_eq!(
+            shown.matches("## All wanted tracks are kept").count(),
+            times
+        );
+    }
+    // The last of them is the report itself.
+    assert!(
+        lab.read("step.md")
+            .ends_with(&(lab.read("out/songs/summary.md") + "\n"))
+    );
+
+    let ran = run("run", "no/such/folder/step.md");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(
+        ran.err.contains("warning: $GITHUB_STEP_SUMMARY ("),
+        "{}",
+        ran.err
+    );
+    assert!(
+        !lab.run(&["run", "songs.yaml"])
+            .err
+            .contains("GITHUB_STEP_SUMMARY")
+    );
+}
+
+/// The workflow, as GitHub reads it.
+fn workflow() -> (String, Value) {
+    let text = fs::read_to_string(root().join("workflows/ci/github.yml")).unwrap();
+    let value = serde_yaml::from_str(&text).unwrap();
+    (text, value)
+}
+
+#[test]
+fn the_workflow_is_one_and_names_only_what_there_is() {
+    let (text, workflow) = workflow();
+    assert!(
+        root()
+            .join(workflow["env"]["MANIFEST"].as_str().unwrap())
+            .is_file()
+    );
+    assert!(
+        root()
+            .join(workflow["env"]["PROJECT"].as_str().unwrap())
+            .is_dir()
+    );
+    for event in ["pull_request", "schedule", "workflow_dispatch"] {
+        assert!(!workflow["on"][event].is_null(), "{event}");
+    }
+    // Minute, hour, day of the month, month, day of the week.
+    let cron = workflow["on"]["schedule"][0]["cron"].as_str().unwrap();
+    assert_eq!(cron.split(' ').count(), 5, "{cron}");
+    // Every expression is closed, and speaks of a context that there is.
+    let contexts = [
+        "github.",
+        "env.",
+        "runner.",
+        "steps.",
+        "secrets.",
+        "inputs.",
+        "hashFiles(",
+    ];
+    for part in text.split("${{").skip(1) {
+        let expression = part.split_once("}}").map(|(inside, _)| inside.trim());
+        let expression = expression.unwrap_or_else(|| panic!("not closed: {part}"));
+        assert!(
+            contexts.iter().any(|it| expression.starts_with(it)),
+            "{expression}"
+        );
+    }
+    for (name, job) in workflow["jobs"].as_object().unwrap() {
+        assert!(job["timeout-minutes"].as_u64().unwrap() < 360, "{name}");
+        assert!(
+            job["runs-on"].is_string() && job["if"].is_string(),
+            "{name}"
+        );
+        for step in job["steps"].as_array().unwrap() {
+            let uses = step["uses"].as_str();
+            assert!(uses.is_some() != step["run"].is_string(), "{step}");
+            assert!(
+                uses.is_none_or(|it| it.starts_with("actions/") && it.contains("@v")),
+                "{step}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_workflow_keeps_the_ledger_whatever_becomes_of_the_run_and_never_starts_without() {
+    let (_, workflow) = workflow();
+    let steps = workflow["jobs"]["run"]["steps"].as_array().unwrap();
+    let at = |has: &dyn Fn(&Value) -> bool| steps.iter().position(has).unwrap();
+    let runs = at(&|step| {
+        step["run"]
+            .as_str()
+            .is_some_and(|it| it.contains("-- run "))
+    });
+    let restored = at(&|step| {
+        step["uses"]
+            .as_str()
+            .is_some_and(|it| it.contains("cache/restore"))
+    });
+    let guarded = at(&|step| step["run"].as_str().is_some_and(|it| it.contains("exit 1")));
+    assert!(restored < guarded && guarded < runs);
+    for step in &steps[runs + 1..] {
+        assert_eq!(step["if"], "always()", "{step}");
+    }
+    let kept = steps[runs + 1..]
+        .iter()
+        .map(|step| step["with"]["path"].as_str().unwrap());
+    let kept: Vec<&str> = kept.collect();
+    assert_eq!(
+        kept,
+        [
+            "${{ env.PROJECT }}/.backline",
+            "${{ env.PROJECT }}/.backline",
+            "${{ env.PROJECT }}/out"
+        ]
+    );
+    // No two runs that write have different groups.
+    assert!(
+        workflow["concurrency"]["group"]
+            .as_str()
+            .unwrap()
+            .contains("|| 'ledger'")
+    );
+    assert_eq!(workflow["concurrency"]["cancel-in-progress"], false);
+}
+
+#[test]
+fn the_workflows_commands_are_understood() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    lab.expect(0, &["plan", "songs.yaml", "--lock"]);
+    let (text, _) = workflow();
+    let mut tried = 0;
+    for line in text
+        .lines()
+        .filter(|line| line.contains("cargo run --release --locked -- "))
+    {
+        let (_, command) = line.split_once(" -- ").unwrap();
+        let command = command
+            .split(" > ")
+            .next()
+            .unwrap()
+            .replace("\"$MANIFEST\"", "songs.yaml");
+        let args: Vec<&str> = command.split_whitespace().collect();
+        lab.expect(0, &args);
+        tried += 1;
+    }
+    assert_eq!(tried, 4);
+    assert_eq!(studio.bill().len(), 2);
+}
+
+#[test]
+fn a_plan_is_a_comment_too() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 2, "takes: 2\n");
+    lab.expect(0, &["plan", "songs.yaml", "--lock"]);
+    lab.expect(0, &["run", "songs.yaml", "--filter", "preset=p1"]);
+    let comment = lab.expect(0, &["plan", "songs.yaml", "--markdown"]).out;
+    assert_eq!(
+        comment,
+        "## Plan of `songs`: 4 jobs to buy\n\n8 jobs: 4 to buy (+), 4 kept (=)\nA run buys 4 jobs for 48 credits.\n\n\
+         | | `p1` | `p2` |\n|---|:---:|:---:|\n| `s1` | `==` | `++` |\n| `s2` | `==` | `++` |\n\nIt means what its lock file says.\n"
+    );
+    let changed = lab.read("songs.yaml").replace("style 2", "``` @everyone");
+    lab.write("songs.yaml", changed);
+    let comment = lab.expect(0, &["plan", "songs.yaml", "--markdown"]).out;
+    assert!(
+        comment.contains("**It means something other than its lock file:**\n\n```diff\n~ "),
+        "{comment}"
+    );
+    assert!(
+        comment.contains("became \"''' @everyone\"") && comment.ends_with("\n```\n"),
+        "{comment}"
+    );
+    // A choice is not what was agreed to as a whole.
+    let chosen = lab
+        .expect(
+            0,
+            &["plan", "songs.yaml", "--markdown", "--filter", "stem=s1"],
+        )
+        .out;
+    assert!(
+        chosen.starts_with("## Plan of `songs`: 2 jobs to buy") && !chosen.contains("lock file"),
+        "{chosen}"
+    );
+    lab.expect(2, &["plan", "songs.yaml", "--markdown", "--lock"]);
+}

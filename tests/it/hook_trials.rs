@@ -1,0 +1,216 @@
+//! `backline hooks test`: what a hook would do, shown without a run.
+
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, finish};
+
+/// Tries a shell script out and gives what programs are told of it.
+#[track_caller]
+fn trial(lab: &Lab, code: i32, args: &[&str]) -> Value {
+    let ran = lab.expect(
+        code,
+        &[&["hooks", "test", "--format", "json"], args].concat(),
+    );
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+#[test]
+fn each_effect_is_told_apart() {
+    let lab = Lab::new();
+    for (script, kind, code) in [
+        ("cat > /dev/null", "nothing", 0),
+        (r#"echo '{"veto": "no"}'"#, "veto", 0),
+        (r#"echo '{"change": {"tags": "calm"}}'"#, "change", 0),
+        (r#"echo '{"change": {"style_weight": 7}}'"#, "failure", 4),
+        ("exit 3", "failure", 4),
+        ("echo no json", "failure", 4),
+        ("yes", "failure", 4),
+    ] {
+        let told = trial(&lab, code, &["before_submit", "--", "sh", "-c", script]);
+        assert_eq!(told["effect"]["kind"], kind, "{script}: {told}");
+        assert_eq!(told["event"]["point"], "before_submit");
+        assert_eq!(told["error"].is_string(), kind == "failure", "{script}");
+        assert!(told["took_ms"].as_f64().unwrap() > 0.0);
+    }
+    let told = trial(
+        &lab,
+        0,
+        &[
+            "before_submit",
+            "--",
+            "sh",
+            "-c",
+            r#"echo '{"change": {"tags": "calm"}}'"#,
+        ],
+    );
+    assert_eq!(told["answer"], json!({"change": {"tags": "calm"}}));
+    assert_eq!(told["settings"]["tags"], "calm");
+    assert_eq!(
+        told["settings"]["title"],
+        told["event"]["job"]["settings"]["title"]
+    );
+    // Nothing was run, so nothing is left.
+    assert!(!lab.path(".backline").exists());
+}
+
+#[test]
+fn a_hook_that_hangs_is_ended_in_its_time_and_the_effect_is_chosen() {
+    let lab = Lab::new();
+    let hangs = ["before_submit", "--timeout", "200ms", "--", "sleep", "600"];
+    let told = trial(&lab, 4, &hangs);
+    assert_eq!(told["error"], "it did not answer within 200 ms");
+    assert!(
+        told["effect"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("the job fails")
+    );
+    let told = trial(&lab, 4, &[&["--on-error", "veto"], &hangs[..]].concat());
+    assert!(
+        told["effect"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("the job is vetoed")
+    );
+    let ran = lab.expect(
+        2,
+        &["hooks", "test", "stage", "--on-error", "veto", "--", "true"],
+    );
+    assert!(
+        ran.err.contains("at stage there is no job to veto"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_person_reads_event_answer_effect_and_what_was_said_aside() {
+    let lab = Lab::new();
+    let script = r#"read -r event; echo "one
+two" >&2; echo '{"change": {"tags": "calm", "variety": 2}}'"#;
+    let text = lab
+        .expect(
+            0,
+            &["hooks", "test", "before_submit", "--", "sh", "-c", script],
+        )
+        .out;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with(r#"event   {"version":1,"point":"before_submit","#),
+        "{text}"
+    );
+    assert_eq!(
+        &lines[1..7],
+        [
+            r#"answer  {"change":{"tags":"calm","variety":2}}"#,
+            r#"        tags: "lo-fi hip hop, dusty drums" became "calm""#,
+            "        variety: not set became 2",
+            "effect  change: the job goes on with other settings",
+            "stderr  one",
+            "        two",
+        ]
+    );
+    assert!(
+        lines[7].starts_with("took    ") && lines[7].ends_with(" ms"),
+        "{text}"
+    );
+}
+
+#[test]
+fn scripts_and_services_are_tried_the_same_way() {
+    let lab = Lab::new();
+    lab.write(
+        "rule.lua",
+        "if stem.vars.language == 'fr' then veto 'not in French' end\n",
+    );
+    let told = trial(&lab, 0, &["before_submit", "--lua", "rule.lua"]);
+    assert_eq!(told["answer"]["veto"], "not in French");
+    lab.write("broken.lua", "if stem then\n");
+    let ran = lab.expect(
+        2,
+        &["hooks", "test", "before_submit", "--lua", "broken.lua"],
+    );
+    assert!(ran.err.contains("broken.lua"), "{}", ran.err);
+    let ran = lab.expect(2, &["hooks", "test", "before_submit", "--lua", "none.lua"]);
+    assert!(
+        ran.err.contains("the script none.lua can't be read"),
+        "{}",
+        ran.err
+    );
+
+    let service = r#"read -r hello; echo '{"hello": {"protocol": 1}}'; read -r ask; echo seen >&2; echo '{"id": 1, "veto": "later"}'; cat > /dev/null; echo bye >&2"#;
+    let told = trial(
+        &lab,
+        0,
+        &["before_submit", "--service", "--", "sh", "-c", service],
+    );
+    assert_eq!(told["answer"]["veto"], "later");
+    assert_eq!(told["stderr"][0], "seen");
+}
+
+#[test]
+fn a_hook_sees_the_environment_that_a_run_would_give_it() {
+    let lab = Lab::new();
+    let show = r#"echo "team=$TEAM secret=$SECRET" >&2"#;
+    for (more, seen) in [
+        (&[][..], "team= secret="),
+        (&["--env", "TEAM"], "team=blue secret="),
+    ] {
+        let args = [
+            &["hooks", "test", "submitted", "--format", "json"],
+            more,
+            &["--", "sh", "-c", show],
+        ];
+        let mut command = lab.backline(&args.concat());
+        command.env("TEAM", "blue").env("SECRET", "s3cret");
+        let ran = finish(command);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let told: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(told["stderr"][0], seen);
+    }
+}
+
+#[test]
+fn an_unknown_event_brings_the_nearest() {
+    let lab = Lab::new();
+    let ran = lab.expect(2, &["hooks", "test", "before_sumbit", "--", "true"]);
+    assert!(
+        ran.err.contains("did you mean `before_submit`?"),
+        "{}",
+        ran.err
+    );
+    let ran = lab.expect(2, &["hooks", "test", "lunch", "--", "true"]);
+    assert!(
+        ran.err
+            .contains("the events are plan_expanded, before_upload,")
+            && !ran.err.contains("did you mean"),
+        "{}",
+        ran.err
+    );
+    lab.expect(2, &["hooks", "test", "stage"]);
+    lab.expect(
+        2,
+        &["hooks", "test", "stage", "--lua", "x.lua", "--", "true"],
+    );
+}
+
+#[test]
+fn every_event_can_be_tried() {
+    let lab = Lab::new();
+    for event in [
+        "plan_expanded",
+        "before_upload",
+        "before_submit",
+        "submitted",
+        "stage",
+        "track_kept",
+        "job_failed",
+        "job_in_doubt",
+        "run_finished",
+    ] {
+        let told = trial(&lab, 0, &[event, "--", "sh", "-c", "cat > heard"]);
+        let heard: Value = serde_json::from_str(&lab.read("heard")).unwrap();
+        assert_eq!(heard["point"], event);
+        assert_eq!(heard, told["event"]);
+    }
+}
