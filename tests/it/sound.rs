@@ -112,7 +112,7 @@ fn silence_is_described_and_what_is_no_recording_refused() {
 
     lab.write("notes.txt", "no sound");
     for (file, why) in [
-        ("notes.txt", "not audio"),
+        ("notes.txt", "not an audio file"),
         ("nowhere.wav", "No such file"),
         (".", "not a file"),
     ] {

@@ -15,9 +15,9 @@ use crate::{place, recording};
 
 pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
     let choice = Choice::of(&args.sound)?;
+    let vocal = recording::open(&args.file)?.audio;
     let shelf = Shelf::new(args, &choice)?;
     shelf.make_ready(args.takes)?;
-    let vocal = recording::open(&args.file)?.audio;
     let session = Session::new(&vocal, &request(args), choice.sound()).map_err(refused)?;
     drop(vocal);
     let mut told = Vec::new();
