@@ -8,9 +8,10 @@ const live = {
     if (data.revision == null) return;
     $("live").hidden = false;
     this.tell("live");
-    const source = new EventSource(`events?since=${data.revision}`);
+    const source = new EventSource(`events?run=${encodeURIComponent(data.run)}&since=${data.revision}`);
     source.addEventListener("open", () => this.tell("live"));
-    source.addEventListener("error", () => this.tell("no connection"));
+    // Closed for good: the server has another run by now.
+    source.addEventListener("error", () => this.tell(source.readyState === EventSource.CLOSED ? "ended" : "no connection"));
     source.addEventListener("job", (event) => {
       const { at, job } = JSON.parse(event.data);
       this.changed.set(at, job);

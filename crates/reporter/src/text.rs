@@ -81,14 +81,23 @@ pub(crate) fn time_of_day(unix_ms: i64, zone: &TimeZone) -> String {
     }
 }
 
-/// A length of time as people say it: `40 s`, `4 min`, `1 h 20 min`; never shorter than it is.
+/// A length of time as people say it: `40 s`, `2 min 5 s`, `14 min`, `1 h 20 min`; never shorter than it is.
 pub(crate) fn span(ms: i64) -> String {
     let seconds = ms.max(0).saturating_add(999) / 1000;
     let minutes = seconds.saturating_add(59) / 60;
     match (seconds, minutes) {
         (..120, _) => format!("{seconds} s"),
+        (..600, _) if seconds % 60 > 0 => format!("{} min {} s", seconds / 60, seconds % 60),
         (_, ..120) => format!("{minutes} min"),
         _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// The same of a guess: from two minutes on to the nearest minute.
+pub(crate) fn about(ms: i64) -> String {
+    match ms {
+        ..120_000 => span(ms),
+        _ => span(ms.saturating_add(30_000) / 60_000 * 60_000),
     }
 }
 
@@ -166,12 +175,16 @@ mod tests {
             (1, "1 s"),
             (119_000, "119 s"),
             (119_001, "2 min"),
+            (121_800, "2 min 2 s"),
+            (600_001, "11 min"),
             (7_080_000, "118 min"),
             (7_200_000, "2 h 0 min"),
             (i64::MAX, "2562047788015 h 13 min"),
         ] {
             assert_eq!(span(ms), said, "{ms}");
         }
+        assert_eq!(about(119_000), "119 s");
+        assert_eq!(about(229_000), "4 min");
         assert_eq!(elapsed(83_900), "1:23");
         assert_eq!(elapsed(3_723_000), "1:02:03");
     }

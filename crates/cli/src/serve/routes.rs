@@ -3,7 +3,7 @@
 //! | path | answer |
 //! |---|---|
 //! | `/` | the page, as it is now |
-//! | `/events?since=N` | server-sent events: `job` and `head`, what changed since edition N; after a lost connection the browser's `Last-Event-ID` says N |
+//! | `/events?run=ID&since=N` | server-sent events: `job` and `head`, what changed since edition N; after a lost connection the browser's `Last-Event-ID` says N |
 //! | `/metrics` | Prometheus text format |
 //! | `/audio/…` | a file that the page names, with ranges; an address that it does not name is not looked for |
 
@@ -73,6 +73,22 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// The run as it is now; waits for the first edition. None where there is none.
+    async fn edition(&self) -> Option<Arc<Edition>> {
+        let mut editions = self.editions.clone();
+        let first = editions.wait_for(Option::is_some);
+        match tokio::time::timeout(FIRST, first).await {
+            Ok(Ok(edition)) => edition.clone(),
+            _ => None,
+        }
+    }
+}
+
+fn not_begun() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "The run has not begun.\n").into_response()
+}
+
 /// The routes; `expose`: requests may come from other machines.
 pub(super) fn router(shown: Shown, expose: bool) -> Router {
     Router::new()
@@ -101,15 +117,8 @@ async fn only_ours(expose: bool, request: Request, next: Next) -> Response {
 }
 
 async fn page(State(shown): State<Shown>) -> Response {
-    let mut editions = shown.editions.clone();
-    let first = editions.wait_for(Option::is_some);
-    let edition = match tokio::time::timeout(FIRST, first).await {
-        Ok(Ok(edition)) => edition.clone(),
-        _ => None,
-    };
-    let Some(edition) = edition else {
-        let words = "The run has not begun.\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, words).into_response();
+    let Some(edition) = shown.edition().await else {
+        return not_begun();
     };
     // Sounds that are not measured yet are decoded for it.
     let made = tokio::task::spawn_blocking(move || {
@@ -124,6 +133,8 @@ async fn page(State(shown): State<Shown>) -> Response {
 
 #[derive(Deserialize)]
 struct Since {
+    /// The run whose page asks.
+    run: Option<String>,
     #[serde(default)]
     since: u64,
 }
@@ -133,6 +144,13 @@ async fn events(
     Query(since): Query<Since>,
     headers: HeaderMap,
 ) -> Response {
+    let Some(edition) = shown.edition().await else {
+        return not_begun();
+    };
+    if since.run.is_some_and(|run| run != edition.summary.run.id) {
+        // A page that was left open from an earlier run. A browser that gets this asks no more.
+        return StatusCode::NO_CONTENT.into_response();
+    }
     let Ok(place) = shown.places.clone().try_acquire_owned() else {
         let words = "Too many listen already.\n";
         return (StatusCode::SERVICE_UNAVAILABLE, words).into_response();
@@ -182,7 +200,13 @@ impl Listener {
     fn read(&mut self) {
         let edition = self.editions.borrow_and_update().clone();
         let Some(edition) = edition else { return };
-        let changes = edition.since(self.seen);
+        // Whoever has seen more than there is has seen something else.
+        let seen = if self.seen > edition.revision {
+            0
+        } else {
+            self.seen
+        };
+        let changes = edition.since(seen);
         let last = changes.len().saturating_sub(1);
         for (at, change) in changes.into_iter().enumerate() {
             let event = match change {

@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 use super::board::Board;
 use super::screen::Size;
 use crate::console::{BAD, CARE, DIM, GOOD, Level, PLAIN};
-use crate::text::{columns, elapsed, figure, fit, pad, span};
+use crate::text::{about, columns, elapsed, figure, fit, pad, span};
 
 /// Most events that are shown, however high the screen is.
 const MOST_EVENTS: usize = 12;
@@ -114,7 +114,7 @@ fn title(board: &Board, now_ms: i64, wide: usize) -> String {
         board
             .left_ms(now_ms)
             .filter(|left_ms| *left_ms > 0)
-            .map(|left_ms| format!("about {} left", span(left_ms))),
+            .map(|left_ms| format!("about {} left", about(left_ms))),
     );
     let times = fit(&times.join(", "), wide);
     let room = wide.saturating_sub(columns(&times) + 2);

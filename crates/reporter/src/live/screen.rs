@@ -30,6 +30,8 @@ pub(super) struct Screen {
     colour: bool,
     /// How wide the lines are that were drawn.
     drawn: Vec<usize>,
+    /// Lines of an older drawing that a terminal which became lower has moved out of sight, and gives back when it becomes higher.
+    hidden: usize,
     /// What the terminal's size was then.
     size: Size,
     failed: Option<io::Error>,
@@ -41,6 +43,7 @@ impl Screen {
             to,
             colour,
             drawn: Vec::new(),
+            hidden: 0,
             size: Size {
                 columns: u16::MAX,
                 rows: u16::MAX,
@@ -65,6 +68,8 @@ impl Screen {
     pub(super) fn above(&mut self, written: &str, lines: &[String], size: Size) {
         let mut text = self.back(size);
         text.push_str(CLEAR_BELOW);
+        // What is written now stands between.
+        self.hidden = 0;
         for line in written.lines() {
             self.push(&mut text, line);
             text.push_str("\r\n");
@@ -93,7 +98,7 @@ impl Screen {
 
     /// To the drawing's first line. A terminal that became narrower has wrapped its lines, or cut them: it is not known which, and the
     /// one that cut loses lines above rather than the other keeping remains of an old drawing.
-    fn back(&self, size: Size) -> String {
+    fn back(&mut self, size: Size) -> String {
         let high = |wide: &usize| {
             if size.columns >= self.size.columns {
                 1
@@ -101,8 +106,10 @@ impl Screen {
                 wide.div_ceil(usize::from(size.columns).max(1)).max(1)
             }
         };
-        let up: usize = self.drawn.iter().map(high).sum();
-        match up.min(usize::from(size.rows).saturating_sub(1)) {
+        let all = self.drawn.iter().map(high).sum::<usize>() + self.hidden;
+        let up = all.min(usize::from(size.rows).saturating_sub(1));
+        self.hidden = all - up;
+        match up {
             0 => "\r".to_owned(),
             up => format!("\r\x1b[{up}A"),
         }
@@ -212,15 +219,22 @@ mod tests {
         let mut terminal = Terminal::new(40, 10);
         let line = "x".repeat(39);
         terminal.draw(&[&line, &line, &line]);
-        for (columns, rows) in [(20, 10), (60, 10), (60, 4), (60, 30), (10, 5)] {
+        for (columns, rows) in [(20, 10), (60, 10), (60, 3), (60, 30), (10, 5)] {
             terminal
                 .parser
                 .screen_mut()
                 .set_size(cells(rows), cells(columns));
             let line = "y".repeat(usize::from(columns) - 1);
-            let shown = terminal.draw(&[&line, &line, &line]);
-            assert_eq!(shown.matches(&line).count(), 3, "{shown}");
+            let lines = vec![line.as_str(); usize::from(rows - 1).min(4)];
+            let shown = terminal.draw(&lines);
+            let drawn = shown.lines().filter(|shown| *shown == line).count();
+            assert_eq!(drawn, lines.len(), "{shown}");
             assert!(!shown.contains('x'), "{shown}");
+            assert_eq!(
+                shown.matches('y').count(),
+                lines.len() * line.len(),
+                "{shown}"
+            );
         }
     }
 
