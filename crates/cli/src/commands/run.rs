@@ -257,6 +257,13 @@ fn close(
         summary: &summary,
         reports: &reports,
     });
+    if let (Outcome::Refused { .. }, None) = (&ended.outcome, &project.plan.provider.embedded) {
+        let name = &project.plan.provider.api_key_env;
+        console.say(&format!(
+            "The key is that of ${name}; `backline doctor {}` looks at key, credits and provider.\n",
+            project.shown
+        ));
+    }
     let mut code = Code::of(&ended.outcome);
     if reports.iter().any(Result::is_err) {
         code = code.or(exit_codes::NOT_WRITTEN);

@@ -34,7 +34,9 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     if asked.lock {
         let path = lock::path(&project);
         backline_engine::manifest::lock::write(&path, &Lock::of(&project.plan))?;
-        console.say(&format!("wrote {}\n", path.display()));
+        // As the user named the manifest.
+        let shown = std::path::Path::new(&project.shown).with_extension("lock");
+        console.say(&format!("wrote {}\n", shown.display()));
         return Ok(exit_codes::DONE);
     }
     let known = project.known()?;
