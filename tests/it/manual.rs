@@ -15,6 +15,7 @@ const INLINE: [&str; 3] = [".br", ".nf", ".fi"];
 fn sections(name: &str, page: &str) -> Vec<String> {
     let mut sections = Vec::new();
     let mut depth = 0_i32;
+    assert!(page.is_ascii(), "{name} is not for every reader");
     for (at, line) in page.lines().enumerate() {
         let place = format!("{name}:{}: {line}", at + 1);
         if let Some(request) = line
@@ -40,7 +41,7 @@ fn sections(name: &str, page: &str) -> Vec<String> {
             if letter == '\\' {
                 let escape = letters.next();
                 assert!(
-                    escape.is_some_and(|it| "-f&(*\\.'ne ".contains(it)),
+                    escape.is_some_and(|it| "-f&(*\\.'ne [".contains(it)),
                     "{place}"
                 );
             }

@@ -200,6 +200,10 @@ fn one_of(what: &str, word: &str, known: &[&str]) -> String {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says where it failed"
+)]
 mod tests {
     use super::*;
 

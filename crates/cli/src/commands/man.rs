@@ -1,5 +1,6 @@
 //! `backline man`: the manual as pages for `man`, made from the same words as the help.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
@@ -46,7 +47,20 @@ fn write(command: &Command, dir: &Path, written: &mut Vec<String>) -> Result<(),
 fn page(command: &Command) -> Result<String, Failure> {
     let mut page = Vec::new();
     Man::new(command.clone()).render(&mut page)?;
-    Ok(String::from_utf8_lossy(&page).into_owned())
+    Ok(ascii(&String::from_utf8_lossy(&page)))
+}
+
+/// Every reader of roff takes ASCII; what is more is written by its number.
+fn ascii(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    for letter in page.chars() {
+        if letter.is_ascii() {
+            text.push(letter);
+        } else {
+            let _ = write!(text, "\\[u{:04X}]", u32::from(letter));
+        }
+    }
+    text
 }
 
 fn not_written(path: &Path, error: std::io::Error) -> Failure {

@@ -120,6 +120,10 @@ fn shared_file_system(_: &Path) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says where it failed"
+)]
 mod tests {
     use super::*;
 
