@@ -13,7 +13,9 @@ use crate::{
     harmony::harmonise,
     listen::listen,
     midi::midi,
-    play::{Mastered, RATE_HZ, Sound, lay_over, loudness_gain, master, play, solo},
+    play::{
+        Mastered, RATE_HZ, Sound, heard, lay_over_heard, loudness_gain, master_heard, play, solo,
+    },
     tags::{Brief, read_tags},
 };
 
@@ -359,9 +361,14 @@ fn one_take(take: usize, session: &Session) -> Result<Take, BandError> {
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let sum = play(&score, sound, seed, threads);
-    let stem_gain = loudness_gain(&sum);
-    let instrumental = master(sum, &score.finish);
-    let mix = lay_over(voice, &instrumental.audio);
+    let lufs = heard(&sum);
+    let stem_gain = loudness_gain(lufs);
+    let instrumental = master_heard(sum, lufs, &score.finish);
+    let mix = lay_over_heard(
+        voice,
+        &instrumental.audio,
+        instrumental.loudness.integrated_lufs,
+    );
     let facts = facts(
         take,
         seed,

@@ -1,6 +1,9 @@
 //! Strings, brass and the synthesisers: detuned band-limited saws through a moving low-pass.
 
-use super::wave::{Envelope, Filter, Scratch, Strike, advance, decay_per_frame, saw, sine};
+use super::{
+    lanes::{Cascade, Pass},
+    wave::{Envelope, Filter, Scratch, Strike, advance, decay_per_frame, saw, sine, turn},
+};
 use crate::chance::Noise;
 
 /// What makes one of them sound unlike another.
@@ -102,66 +105,71 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
         1.0
     };
     let total = kind.saws * 2;
-    for side in 0..2 {
-        // Each player has a pitch of his own, evenly spread so that no two notes beat alike.
-        let mut players: Vec<(f32, f32)> = (0..kind.saws)
+    // Each player has a pitch of his own, evenly spread so that no two notes beat alike.
+    let mut sides = [0, 1].map(|side| {
+        let players: Vec<(f32, f32)> = (0..kind.saws)
             .map(|player| {
                 let place = (player * 2 + side) as f32 / (total - 1).max(1) as f32 * 2.0 - 1.0;
                 let cents = kind.spread_cents * (place + 0.25 * noise.next());
                 (
                     (cents / 1200.0).exp2() * strike.hz / rate,
-                    noise.next() * 0.5 + 0.5,
+                    noise.next() * 0.5,
                 )
             })
             .collect();
-        let mut filter = Filter::new(kind.rest_hz, kind.q, rate);
-        let mut gentle = Filter::new(7000.0, 0.6, rate);
-        let mut vibrato = noise.next() * 0.5 + 0.5;
-        let vibrato_hz = 5.0 + 0.5 * noise.next();
-        let mut level = 0.22 * strike.velocity / (kind.saws as f32).sqrt();
-        let mut bend = 1.0;
-        let channel = if side == 0 {
-            &mut out.left
+        let vibrato = noise.next() * 0.5 + 0.5;
+        (players, vibrato, 5.0 + 0.5 * noise.next())
+    });
+    let control_s = CONTROL_FRAMES as f32 / rate;
+    let cutoff = |seconds: f32| {
+        let share = if kind.opening_s > 0.0 {
+            (seconds / kind.opening_s).min(1.0)
         } else {
-            &mut out.right
+            (seconds / kind.opening_s * 2.0).exp()
         };
-        for (frame, sample) in channel.iter_mut().enumerate() {
-            if frame.is_multiple_of(CONTROL_FRAMES) {
-                let seconds = frame as f32 / rate;
-                let share = if kind.opening_s > 0.0 {
-                    (seconds / kind.opening_s).min(1.0)
-                } else {
-                    (seconds / kind.opening_s * 2.0).exp()
-                };
-                filter.tune(
-                    (kind.rest_hz + kind.open_hz * share * strike.velocity + strike.hz * 0.8)
-                        .min(6500.0),
-                    kind.q,
-                    rate,
-                );
-                let wave = sine(advance(
-                    &mut vibrato,
-                    vibrato_hz * CONTROL_FRAMES as f32 / rate,
-                ));
-                let depth = kind.vibrato_cents * ((seconds - 0.2) * 2.0).clamp(0.0, 1.0);
-                bend = 1.0 + wave * depth * 0.000_578;
-            }
-            let mut sum = 0.0;
-            for (step, phase) in &mut players {
+        let hz = kind.rest_hz + kind.open_hz * share * strike.velocity + strike.hz * 0.8;
+        Filter::new(hz.min(6500.0), kind.q, rate)
+    };
+    let gentle = Filter::new(7000.0, 0.6, rate);
+    let mut filters = Cascade::new((cutoff(0.0), Pass::Low), (gentle, Pass::Low));
+    let mut level = 0.22 * strike.velocity / (kind.saws as f32).sqrt();
+    let blocks = out
+        .left
+        .chunks_mut(CONTROL_FRAMES)
+        .zip(out.right.chunks_mut(CONTROL_FRAMES));
+    for (number, (left, right)) in blocks.enumerate() {
+        let seconds = number as f32 * control_s;
+        filters.tune(&cutoff(seconds));
+        let depth = kind.vibrato_cents * ((seconds - 0.2) * 2.0).clamp(0.0, 1.0);
+        let mut sums = [[0.0f32; CONTROL_FRAMES]; 2];
+        for ((players, vibrato, vibrato_hz), sum) in sides.iter_mut().zip(&mut sums) {
+            let bend = 1.0 + sine(*vibrato) * depth * 0.000_578;
+            *vibrato = turn(*vibrato + *vibrato_hz * control_s);
+            for (step, phase) in players {
                 let step = *step * bend;
-                sum += saw(advance(phase, step), step);
+                let frames = 1.0 / step;
+                for (frame, sample) in sum.iter_mut().enumerate() {
+                    *sample += saw(*phase + frame as f32 * step, frames);
+                }
+                *phase = turn(*phase + CONTROL_FRAMES as f32 * step);
             }
-            *sample = gentle.low(filter.low(sum)) * level * envelope.at(frame);
+        }
+        let [one, other] = &mut sums;
+        filters.pass(one, other);
+        for (frame, (left, right)) in left.iter_mut().zip(right).enumerate() {
+            (*left, *right) = (one[frame] * level, other[frame] * level);
             level *= fall;
         }
     }
+    envelope.shape(&mut out.left);
+    envelope.shape(&mut out.right);
 }
 
 /// A saw and a square an octave apart, the filter closing after the attack.
 pub(super) fn synth_bass(strike: &Strike, out: &mut Scratch) {
     let rate = strike.rate;
     let envelope = Envelope::new(0.004, 0.06, strike.held, rate);
-    out.reset(envelope.frames());
+    out.reset_mono(envelope.frames());
     let step = strike.hz / rate;
     let (mut one, mut other) = (0.0f32, 0.5f32);
     let mut filter = Filter::new(400.0, 1.0, rate);
@@ -175,32 +183,33 @@ pub(super) fn synth_bass(strike: &Strike, out: &mut Scratch) {
                 rate,
             );
         }
-        let first = saw(advance(&mut one, step), step);
-        let second = saw(advance(&mut other, step), step);
+        let first = saw(advance(&mut one, step), 1.0 / step);
+        let second = saw(advance(&mut other, step), 1.0 / step);
         let body = filter.low(0.55 * first - 0.25 * second);
-        *sample = (body + 0.5 * sine(advance(&mut pure, step)))
-            * 0.4
-            * strike.velocity
-            * envelope.at(frame);
+        *sample = (body + 0.5 * sine(advance(&mut pure, step))) * 0.4 * strike.velocity;
     }
-    out.copy_to_right();
+    envelope.shape(&mut out.left);
 }
 
 /// A deep sine that starts a little higher, with the second and third harmonic that small loudspeakers need.
 pub(super) fn sub_bass(strike: &Strike, out: &mut Scratch) {
     let rate = strike.rate;
     let envelope = Envelope::new(0.006, 0.09, strike.held, rate);
-    out.reset(envelope.frames());
+    out.reset_mono(envelope.frames());
     let mut phase = 0.0f32;
     let fall = decay_per_frame(5.0, rate);
     let mut level = 0.5 * strike.velocity;
-    for (frame, sample) in out.left.iter_mut().enumerate() {
-        let drop = 1.0 + 0.35 * (-(frame as f32) / (0.012 * rate)).exp();
-        let here = advance(&mut phase, strike.hz * drop / rate);
-        let tone =
-            sine(here) + 0.3 * sine((here * 2.0).fract()) + 0.16 * sine((here * 3.0).fract());
-        *sample = tone * level * envelope.at(frame);
+    let mut drop = 0.35f32;
+    let drop_fall = (-1.0 / (0.012 * rate)).exp();
+    for sample in &mut out.left {
+        let here = advance(&mut phase, strike.hz * (1.0 + drop) / rate);
+        let tone = sine(here) + 0.3 * sine(here * 2.0) + 0.16 * sine(here * 3.0);
+        *sample = tone * level;
         level *= fall;
+        drop *= drop_fall;
+        if drop < 1e-9 {
+            drop = 0.0;
+        }
     }
-    out.copy_to_right();
+    envelope.shape(&mut out.left);
 }

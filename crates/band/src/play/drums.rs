@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::wave::{Filter, Partials, decay_per_frame, sine};
+use super::{
+    partials::Partials,
+    wave::{Filter, decay_per_frame, sine},
+};
 use crate::{
     arrange::Instrument,
     chance::{Chance, Noise},
@@ -224,12 +227,14 @@ fn snare(
     );
     let fall = decay_per_frame(wires_s * 1.6, rate);
     let mut level = wires;
-    (0..(seconds * rate) as usize)
-        .map(|frame| {
+    skin.samples((seconds * rate) as usize)
+        .into_iter()
+        .enumerate()
+        .map(|(frame, skin)| {
             let rise = (frame as f32 / rate / 0.0006).min(1.0);
             let rattle = low.low(high.high(noise.next())) * level;
             level *= fall;
-            (skin.next() + rattle) * rise
+            (skin + rattle) * rise
         })
         .collect()
 }
@@ -282,10 +287,13 @@ fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) ->
     );
     let fall = decay_per_frame(decay_s * 2.4, rate);
     let mut level = 0.42;
-    (0..((decay_s * 2.4 + 0.02) * rate) as usize)
-        .map(|frame| {
+    metal
+        .samples(((decay_s * 2.4 + 0.02) * rate) as usize)
+        .into_iter()
+        .enumerate()
+        .map(|(frame, metal)| {
             let rise = (frame as f32 / rate / 0.0008).min(1.0);
-            let sample = low.low(high.high(noise.next())) * level + metal.next();
+            let sample = low.low(high.high(noise.next())) * level + metal;
             level *= fall;
             sample * rise
         })
@@ -328,12 +336,15 @@ fn ride(rate: f32, tune: f32, force: f32, noise: &mut Noise) -> Vec<f32> {
         Filter::new(4200.0, 0.7, rate),
         Filter::new(9000.0, 0.6, rate),
     );
-    (0..(1.3 * rate) as usize)
-        .map(|frame| {
+    metal
+        .samples((1.3 * rate) as usize)
+        .into_iter()
+        .enumerate()
+        .map(|(frame, metal)| {
             let now = frame as f32 / rate;
             let rise = (now / 0.0008).min(1.0);
             let stick = (-now * 90.0).exp() * 0.35 * force + (-now * 4.0).exp() * 0.07;
-            (low.low(high.high(noise.next())) * stick + metal.next()) * rise
+            (low.low(high.high(noise.next())) * stick + metal) * rise
         })
         .collect()
 }
@@ -344,11 +355,14 @@ fn jingle(rate: f32, tune: f32, noise: &mut Noise) -> Vec<f32> {
         metal.add(hz * tune, 0.06, 0.25, number as f32 * 0.31, rate);
     }
     let mut high = Filter::new(6000.0, 0.8, rate);
-    (0..(0.22 * rate) as usize)
-        .map(|frame| {
+    metal
+        .samples((0.22 * rate) as usize)
+        .into_iter()
+        .enumerate()
+        .map(|(frame, metal)| {
             let now = frame as f32 / rate;
             let rise = (now / 0.004).min(1.0);
-            (high.high(noise.next()) * 0.3 * (-now * 34.0).exp() + metal.next()) * rise
+            (high.high(noise.next()) * 0.3 * (-now * 34.0).exp() + metal) * rise
         })
         .collect()
 }

@@ -1,6 +1,9 @@
 //! Piano, electric piano, organ, vibraphone, bells and flute.
 
-use super::wave::{Envelope, Filter, Partials, Scratch, Strike, advance, decay_per_frame, sine};
+use super::{
+    partials::Partials,
+    wave::{Envelope, Filter, Scratch, Strike, advance, decay_per_frame, sine, turn},
+};
 use crate::chance::Noise;
 
 /// A struck string: inharmonic partials, the low ones in two polarisations that beat against each other and fade at two speeds.
@@ -30,21 +33,23 @@ pub(super) fn piano(strike: &Strike, out: &mut Scratch) {
     }
     let release_s = if strike.ringing { 0.7 } else { 0.28 };
     let envelope = Envelope::new(0.003, release_s, strike.held, strike.rate);
-    out.reset(envelope.frames());
+    out.reset_mono(envelope.frames());
+    partials.render(&mut out.left);
     let mut thump = Filter::new(380.0, 0.7, strike.rate);
     let mut thump_level = 0.5 * strike.velocity;
     let thump_decay = decay_per_frame(0.06, strike.rate);
-    let loud = strike.velocity.powf(1.2) * 0.35;
-    for (frame, sample) in out.left.iter_mut().enumerate() {
+    for sample in &mut out.left {
         thump_level *= thump_decay;
-        let knock = if thump_level > 1e-4 {
-            thump.low(noise.next() * thump_level)
-        } else {
-            0.0
-        };
-        *sample = (partials.next() + knock) * loud * envelope.at(frame);
+        if thump_level < 1e-4 {
+            break;
+        }
+        *sample += thump.low(noise.next() * thump_level);
     }
-    out.copy_to_right();
+    let loud = strike.velocity.powf(1.2) * 0.35;
+    for sample in &mut out.left {
+        *sample *= loud;
+    }
+    envelope.shape(&mut out.left);
 }
 
 /// Two operators and a tine: the modulation fades as the reed swings out.
@@ -59,31 +64,73 @@ pub(super) fn electric_piano(strike: &Strike, out: &mut Scratch) {
         rate,
     );
     out.reset(envelope.frames());
-    let (mut carrier, mut modulator, mut tine) = (0.0f32, 0.0f32, 0.0f32);
     let step = strike.hz / rate;
-    let tine_step = (strike.hz * 7.02).min(rate * 0.2) / rate;
-    let fall = decay_per_frame(ring_s, rate);
-    let bark_fall = decay_per_frame(1.3, rate);
-    let tine_fall = decay_per_frame(0.35, rate);
+    let tine_step = (strike.hz * 7.02).min(8820.0) / rate;
+    let tremolo_step = 4.6 / rate;
+    let powers = |seconds: f32| {
+        let fall = decay_per_frame(seconds, rate);
+        let mut powers = [1.0f32; LANES];
+        for lane in 1..LANES {
+            powers[lane] = powers[lane - 1] * fall;
+        }
+        (powers, powers[LANES - 1] * fall)
+    };
+    let ((ring, ring_all), (bark, bark_all), (ping, ping_all)) =
+        (powers(ring_s), powers(1.3), powers(0.35));
     let mut level = strike.velocity.powf(1.1) * 0.4;
     let mut index =
         (0.06 + 0.24 * strike.velocity * strike.velocity) * (-register / 40.0).exp2().min(1.4);
-    let mut ping = 0.07 * strike.velocity;
+    let mut tinkle = 0.07 * strike.velocity;
+    let (mut carrier, mut tine) = (0.0f32, 0.0f32);
     // The stereo tremolo of the cabinet.
-    let mut pan_phase = (strike.start_s * 4.6).fract() as f32;
-    for frame in 0..out.left.len() {
-        let bend = index * sine(advance(&mut modulator, step));
-        let mut phase = advance(&mut carrier, step) + bend;
-        phase -= phase.floor();
-        let body = sine(phase) + ping * sine(advance(&mut tine, tine_step));
-        let sample = body * level * envelope.at(frame);
-        let sway = 0.16 * sine(advance(&mut pan_phase, 4.6 / rate));
-        out.left[frame] = sample * (1.0 + sway);
-        out.right[frame] = sample * (1.0 - sway);
-        level *= fall;
-        index *= bark_fall;
-        ping *= tine_fall;
+    let mut tremolo = (strike.start_s * 4.6).fract() as f32;
+    let (left, rest) = out.left.as_chunks_mut::<LANES>();
+    let (right, rest_right) = out.right.as_chunks_mut::<LANES>();
+    let mut last = ([0.0f32; LANES], [0.0f32; LANES]);
+    let all = left
+        .iter_mut()
+        .zip(right.iter_mut())
+        .chain(std::iter::once((&mut last.0, &mut last.1)));
+    for (left, right) in all {
+        let phases = |from: f32, step: f32| NEXT.map(|frame| from + frame * step);
+        let mut body = phases(carrier, step);
+        let bends = sines(body);
+        for lane in 0..LANES {
+            body[lane] += index * bark[lane] * bends[lane];
+        }
+        let body = sines(body);
+        let pings = sines(phases(tine, tine_step));
+        let sways = sines(phases(tremolo, tremolo_step));
+        for lane in 0..LANES {
+            let sample = (body[lane] + tinkle * ping[lane] * pings[lane]) * level * ring[lane];
+            let sway = 0.16 * sways[lane];
+            left[lane] = sample * (1.0 + sway);
+            right[lane] = sample * (1.0 - sway);
+        }
+        carrier = turn(carrier + LANES as f32 * step);
+        tine = turn(tine + LANES as f32 * tine_step);
+        tremolo = turn(tremolo + LANES as f32 * tremolo_step);
+        level *= ring_all;
+        index *= bark_all;
+        tinkle *= ping_all;
     }
+    rest.copy_from_slice(&last.0[..rest.len()]);
+    rest_right.copy_from_slice(&last.1[..rest_right.len()]);
+    envelope.shape(&mut out.left);
+    envelope.shape(&mut out.right);
+}
+
+/// Frames worked out side by side.
+const LANES: usize = 8;
+/// Their numbers.
+const NEXT: [f32; LANES] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+
+/// [`sine`] of each.
+fn sines(mut turns: [f32; LANES]) -> [f32; LANES] {
+    for turns in &mut turns {
+        *turns = sine(*turns);
+    }
+    turns
 }
 
 /// Drawbars 8', 5⅓', 16', 4', 2⅔' and 2' through a slow rotor.
@@ -108,16 +155,20 @@ pub(super) fn organ(strike: &Strike, out: &mut Scratch) {
     }
     let envelope = Envelope::new(0.012, 0.07, strike.held, strike.rate);
     out.reset(envelope.frames());
-    let mut rotor = (strike.start_s * 0.9).fract() as f32;
-    let mut tremble = (strike.start_s * 5.9).fract() as f32;
+    partials.render(&mut out.left);
+    let rotor = (strike.start_s * 0.9).fract() as f32;
+    let tremble = (strike.start_s * 5.9).fract() as f32;
     let level = 0.16 * (0.6 + 0.4 * strike.velocity);
-    for frame in 0..out.left.len() {
-        let sample = partials.next() * level * envelope.at(frame);
-        let slow = 0.2 * sine(advance(&mut rotor, 0.9 / strike.rate));
-        let fast = 0.05 * sine(advance(&mut tremble, 5.9 / strike.rate));
-        out.left[frame] = sample * (1.0 + slow + fast);
-        out.right[frame] = sample * (1.0 - slow + fast);
+    for (frame, (left, right)) in out.left.iter_mut().zip(&mut out.right).enumerate() {
+        let now = frame as f32 / strike.rate;
+        let sample = *left * level;
+        let slow = 0.2 * sine(rotor + now * 0.9);
+        let fast = 0.05 * sine(tremble + now * 5.9);
+        *left = sample * (1.0 + slow + fast);
+        *right = sample * (1.0 - slow + fast);
     }
+    envelope.shape(&mut out.left);
+    envelope.shape(&mut out.right);
 }
 
 /// Tuned bars: modes as (ratio, amplitude, share of the decay).
@@ -139,14 +190,15 @@ fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f3
         strike.held,
         strike.rate,
     );
-    out.reset(envelope.frames());
-    let mut phase = (strike.start_s * 4.8).fract() as f32;
+    out.reset_mono(envelope.frames());
+    partials.render(&mut out.left);
+    let phase = (strike.start_s * 4.8).fract() as f32;
     let level = 0.3 * strike.velocity;
     for (frame, sample) in out.left.iter_mut().enumerate() {
-        let sway = 1.0 + tremolo * sine(advance(&mut phase, 4.8 / strike.rate));
-        *sample = partials.next() * level * sway * envelope.at(frame);
+        let sway = 1.0 + tremolo * sine(phase + frame as f32 / strike.rate * 4.8);
+        *sample *= level * sway;
     }
-    out.copy_to_right();
+    envelope.shape(&mut out.left);
 }
 
 /// Vibraphone: the fundamental, its double octave, a hint of the third mode, and the fans.
@@ -175,7 +227,7 @@ pub(super) fn glockenspiel(strike: &Strike, out: &mut Scratch) {
 pub(super) fn flute(strike: &Strike, out: &mut Scratch) {
     let rate = strike.rate;
     let envelope = Envelope::new(0.055, 0.12, strike.held, rate);
-    out.reset(envelope.frames());
+    out.reset_mono(envelope.frames());
     let mut noise = Noise::new(strike.seed);
     let mut breath = Filter::new(strike.hz * 2.0, 1.2, rate);
     let (mut phase, mut vibrato) = (0.0f32, 0.0f32);
@@ -185,10 +237,9 @@ pub(super) fn flute(strike: &Strike, out: &mut Scratch) {
         let depth = 0.0045 * ((seconds - 0.25) * 3.0).clamp(0.0, 1.0);
         let wave = sine(advance(&mut vibrato, 5.1 / rate));
         let here = advance(&mut phase, strike.hz * (1.0 + depth * wave) / rate);
-        let tone =
-            sine(here) + 0.28 * sine((here * 2.0).fract()) + 0.1 * sine((here * 3.0).fract());
+        let tone = sine(here) + 0.28 * sine(here * 2.0) + 0.1 * sine(here * 3.0);
         let air = breath.band(noise.next()) * 0.09;
-        *sample = (tone * (1.0 + 12.0 * depth * wave) + air) * level * envelope.at(frame);
+        *sample = (tone * (1.0 + 12.0 * depth * wave) + air) * level;
     }
-    out.copy_to_right();
+    envelope.shape(&mut out.left);
 }

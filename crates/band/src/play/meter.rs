@@ -9,30 +9,54 @@ pub(super) fn k_loudness(left: &[f32], right: &[f32], rate_hz: u32) -> Option<f6
 
 /// Mean K-weighted power of each 100 ms, both channels summed.
 fn step_powers(left: &[f32], right: &[f32], rate_hz: u32) -> Vec<f64> {
-    let step = rate_hz as usize / 10;
-    let mut powers = vec![0.0f64; left.len() / step.max(1)];
-    // Both channels go through side by side: each step of a filter waits for the one before, two filters need not.
-    let mut weighting = Weighting::new(f64::from(rate_hz));
-    let steps = left
-        .chunks_exact(step.max(1))
-        .zip(right.chunks_exact(step.max(1)));
-    for (power, (left, right)) in powers.iter_mut().zip(steps) {
-        if weighting.is_still() && left.iter().chain(right).all(|&sample| sample == 0.0) {
-            continue;
-        }
-        let mut sum = [0.0f64; 2];
-        for (&left, &right) in left.iter().zip(right) {
-            let weighted = weighting.next([f64::from(left), f64::from(right)]);
-            sum[0] += weighted[0] * weighted[0];
-            sum[1] += weighted[1] * weighted[1];
-        }
-        *power = (sum[0] + sum[1]) / step as f64;
-    }
-    powers
+    let mut meter = StepMeter::new(f64::from(rate_hz));
+    let step = meter.step();
+    left.chunks_exact(step)
+        .zip(right.chunks_exact(step))
+        .map(|(left, right)| meter.power(left, right))
+        .collect()
+}
+
+/// Frames to a block of [`block_energies`].
+pub(super) const BLOCK: usize = 16;
+
+/// K-weighted energy of each [`BLOCK`] frames, both channels summed.
+pub(super) fn block_energies(left: &[f32], right: &[f32], rate_hz: u32) -> Vec<f32> {
+    let mut meter = StepMeter::new(f64::from(rate_hz));
+    left.chunks(BLOCK)
+        .zip(right.chunks(BLOCK))
+        .map(|(left, right)| meter.energy(left, right))
+        .collect()
+}
+
+/// Integrated loudness of what [`block_energies`] measured, each block under its own gain; `None` when everything is below the
+/// absolute gate. The steps are whole blocks, 100.1 ms at 44.1 kHz.
+pub(super) fn energies_loudness(
+    energies: &[f32],
+    gain: impl Fn(usize) -> f64,
+    rate_hz: u32,
+) -> Option<f64> {
+    let blocks = (rate_hz as usize).div_ceil(10 * BLOCK);
+    let steps: Vec<f64> = energies
+        .chunks_exact(blocks)
+        .enumerate()
+        .map(|(step, energies)| {
+            let total: f64 = energies
+                .iter()
+                .enumerate()
+                .map(|(block, &energy)| {
+                    let gain = gain(step * blocks + block);
+                    f64::from(energy) * gain * gain
+                })
+                .sum();
+            total / (blocks * BLOCK) as f64
+        })
+        .collect();
+    gated(&steps)
 }
 
 /// Blocks of 400 ms every 100 ms, gated at −70 LUFS and then 10 LU under the mean of what is left.
-fn gated(steps: &[f64]) -> Option<f64> {
+pub(super) fn gated(steps: &[f64]) -> Option<f64> {
     let blocks: Vec<f64> = steps
         .windows(4)
         .map(|four| four.iter().sum::<f64>() / 4.0)
@@ -51,78 +75,103 @@ fn gated(steps: &[f64]) -> Option<f64> {
     mean_above(lufs(first) - 10.0).map(lufs)
 }
 
-/// The two filters of the K weighting, for any rate (coefficients as derived by Mansbridge, Finn and Reiss 2012).
-struct Weighting {
-    shelf: Biquad,
-    high_pass: Biquad,
+/// Measures a hundred milliseconds at a time: the two filters of the K weighting on both channels, four lanes side by side, for
+/// any rate (coefficients as derived by Mansbridge, Finn and Reiss 2012). The second filter works on what the first gave a frame
+/// earlier, which no measure of power sees.
+pub(super) struct StepMeter {
+    step: usize,
+    /// Left and right of the shelf, then left and right of the high-pass.
+    b: [[f32; 4]; 3],
+    a: [[f32; 4]; 2],
+    state: [[f32; 4]; 2],
+    given: [f32; 4],
 }
 
-impl Weighting {
-    fn new(rate: f64) -> Self {
+impl StepMeter {
+    /// A meter at rest.
+    pub(super) fn new(rate: f64) -> Self {
         let k = (std::f64::consts::PI * 1_681.974_450_955_533 / rate).tan();
         let q = 0.707_175_236_955_419_6;
         let high = 10f64.powf(3.999_843_853_973_347 / 20.0);
         let band = high.powf(0.499_666_774_154_541_6);
         let a0 = 1.0 + k / q + k * k;
-        let shelf = Biquad {
-            b: [
+        let shelf = (
+            [
                 (high + band * k / q + k * k) / a0,
                 2.0 * (k * k - high) / a0,
                 (high - band * k / q + k * k) / a0,
             ],
-            a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
-            state: [[0.0; 2]; 2],
-        };
+            [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
+        );
         let k = (std::f64::consts::PI * 38.135_470_876_024_44 / rate).tan();
         let q = 0.500_327_037_323_877_3;
         let a0 = 1.0 + k / q + k * k;
-        let high_pass = Biquad {
-            b: [1.0, -2.0, 1.0],
-            a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
-            state: [[0.0; 2]; 2],
-        };
-        Self { shelf, high_pass }
+        let high_pass = (
+            [1.0, -2.0, 1.0],
+            [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
+        );
+        let lanes = |shelf: f64, high: f64| [shelf as f32, shelf as f32, high as f32, high as f32];
+        Self {
+            step: ((rate / 10.0) as usize).max(1),
+            b: [0, 1, 2].map(|tap| lanes(shelf.0[tap], high_pass.0[tap])),
+            a: [0, 1].map(|tap| lanes(shelf.1[tap], high_pass.1[tap])),
+            state: [[0.0; 4]; 2],
+            given: [0.0; 4],
+        }
+    }
+
+    /// Frames to a step.
+    pub(super) fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Forgets what it heard.
+    pub(super) fn rest(&mut self) {
+        self.state = [[0.0; 4]; 2];
+        self.given = [0.0; 4];
+    }
+
+    /// Mean power of the next step, both channels summed.
+    pub(super) fn power(&mut self, left: &[f32], right: &[f32]) -> f64 {
+        if self.is_still() && left.iter().chain(right).all(|&sample| sample == 0.0) {
+            return 0.0;
+        }
+        let total: f64 = left
+            .chunks(256)
+            .zip(right.chunks(256))
+            .map(|(left, right)| f64::from(self.energy(left, right)))
+            .sum();
+        total / self.step as f64
+    }
+
+    /// Energy of the next few frames, both channels summed.
+    fn energy(&mut self, left: &[f32], right: &[f32]) -> f32 {
+        let (b, a, mut given) = (self.b, self.a, self.given);
+        let [mut first, mut second] = self.state;
+        let mut sum = [0.0f32; 4];
+        for (&left, &right) in left.iter().zip(right) {
+            let input = [left, right, given[0], given[1]];
+            for lane in 0..4 {
+                let out = b[0][lane] * input[lane] + first[lane];
+                first[lane] = b[1][lane] * input[lane] - a[0][lane] * out + second[lane];
+                second[lane] = b[2][lane] * input[lane] - a[1][lane] * out;
+                given[lane] = out;
+                sum[lane] += out * out;
+            }
+        }
+        self.state = [first, second];
+        self.given = given;
+        sum[2] + sum[3]
     }
 
     /// Whether what it holds is far below anything that is measured; it is then emptied.
     fn is_still(&mut self) -> bool {
-        let still = [&self.shelf, &self.high_pass].iter().all(|filter| {
-            filter
-                .state
-                .as_flattened()
-                .iter()
-                .all(|value| value.abs() < 1e-9)
-        });
+        let held = self.state.as_flattened().iter().chain(&self.given);
+        let still = held.into_iter().all(|value| value.abs() < 1e-9);
         if still {
-            self.shelf.state = [[0.0; 2]; 2];
-            self.high_pass.state = [[0.0; 2]; 2];
+            self.rest();
         }
         still
-    }
-
-    fn next(&mut self, input: [f64; 2]) -> [f64; 2] {
-        self.high_pass.next(self.shelf.next(input))
-    }
-}
-
-struct Biquad {
-    b: [f64; 3],
-    a: [f64; 2],
-    /// First and second state, each for both channels.
-    state: [[f64; 2]; 2],
-}
-
-impl Biquad {
-    fn next(&mut self, input: [f64; 2]) -> [f64; 2] {
-        let mut output = [0.0; 2];
-        for side in 0..2 {
-            let (now, state) = (input[side], &mut self.state);
-            let out = self.b[0] * now + state[0][side];
-            state[0][side] = self.b[1] * now - self.a[0] * out + state[1][side];
-            state[1][side] = self.b[2] * now - self.a[1] * out;
-            output[side] = out;
-        }
-        output
     }
 }
 

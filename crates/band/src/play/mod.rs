@@ -3,22 +3,31 @@
 //! Everything is synthesised here, unless the caller brings a SoundFont; there are no samples of anybody's instruments. The same score and seed give the same bytes
 //! for any number of threads, because every note has its own chance and parts are summed in score order.
 
+mod balance;
 mod bowed;
 mod drums;
 #[cfg(feature = "soundfont")]
 mod font;
+mod half;
 mod keys;
+mod lanes;
+mod limiter;
 mod master;
 mod meter;
+mod mix;
+mod partials;
 mod plucked;
 mod room;
+mod sounding;
 mod stage;
 mod sung;
 mod wave;
 
 #[cfg(feature = "soundfont")]
 pub use font::{Font, FontError};
-pub(crate) use master::loudness_gain;
-pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, lay_over, master};
+pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, master};
+pub(crate) use master::{heard, loudness_gain, master_heard};
+pub use mix::lay_over;
+pub(crate) use mix::lay_over_heard;
 pub(crate) use stage::solo;
 pub use stage::{RATE_HZ, Sound, Stereo, play};

@@ -3,8 +3,11 @@
 //! The loop is a delay of one period, a one-zero damping filter and an all-pass that sets the fraction of a frame, so that
 //! every pitch is in tune (Jaffe and Smith 1983).
 
-use super::wave::{Envelope, Filter, Scratch, Strike, decay_per_frame};
-use crate::chance::Noise;
+use super::{
+    partials::Partials,
+    wave::{Envelope, Filter, Scratch, Strike, decay_per_frame},
+};
+use crate::{arrange::Instrument, chance::Noise};
 
 /// What makes one plucked instrument sound unlike another.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +20,6 @@ pub(super) struct Pluck {
     pub(super) pick_hz: f32,
     /// Where the string is plucked, as a share of its length.
     pub(super) position: f32,
-    /// Resonances of the body in hertz with their share; 0 Hz for none.
-    pub(super) body: [(f32, f32); 2],
     /// Share of a pure fundamental that is added, for basses.
     pub(super) weight: f32,
     /// Time in which a note dies when it is let go, in seconds.
@@ -30,7 +31,6 @@ pub(super) const STEEL: Pluck = Pluck {
     damping: 0.2,
     pick_hz: 3600.0,
     position: 0.17,
-    body: [(104.0, 0.35), (208.0, 0.3)],
     weight: 0.0,
     release_s: 0.16,
 };
@@ -39,7 +39,6 @@ pub(super) const NYLON: Pluck = Pluck {
     damping: 0.32,
     pick_hz: 2600.0,
     position: 0.23,
-    body: [(98.0, 0.4), (196.0, 0.35)],
     weight: 0.0,
     release_s: 0.18,
 };
@@ -48,7 +47,6 @@ pub(super) const UKULELE: Pluck = Pluck {
     damping: 0.3,
     pick_hz: 3200.0,
     position: 0.25,
-    body: [(240.0, 0.4), (420.0, 0.25)],
     weight: 0.0,
     release_s: 0.12,
 };
@@ -57,7 +55,6 @@ pub(super) const HARP: Pluck = Pluck {
     damping: 0.3,
     pick_hz: 2800.0,
     position: 0.4,
-    body: [(180.0, 0.25), (0.0, 0.0)],
     weight: 0.0,
     release_s: 0.7,
 };
@@ -66,7 +63,6 @@ pub(super) const CLEAN: Pluck = Pluck {
     damping: 0.24,
     pick_hz: 3600.0,
     position: 0.12,
-    body: [(0.0, 0.0), (0.0, 0.0)],
     weight: 0.0,
     release_s: 0.1,
 };
@@ -75,7 +71,6 @@ pub(super) const DRIVEN: Pluck = Pluck {
     damping: 0.2,
     pick_hz: 3000.0,
     position: 0.1,
-    body: [(0.0, 0.0), (0.0, 0.0)],
     weight: 0.0,
     release_s: 0.08,
 };
@@ -84,7 +79,6 @@ pub(super) const FINGER_BASS: Pluck = Pluck {
     damping: 0.36,
     pick_hz: 1100.0,
     position: 0.2,
-    body: [(0.0, 0.0), (0.0, 0.0)],
     weight: 0.35,
     release_s: 0.09,
 };
@@ -93,16 +87,27 @@ pub(super) const UPRIGHT: Pluck = Pluck {
     damping: 0.42,
     pick_hz: 750.0,
     position: 0.3,
-    body: [(95.0, 0.5), (180.0, 0.2)],
     weight: 0.35,
     release_s: 0.12,
 };
+
+/// The resonances of an instrument's body in hertz, with their share; `None` where there is none.
+pub(super) fn body(instrument: Instrument) -> Option<[(f32, f32); 2]> {
+    match instrument {
+        Instrument::SteelGuitar => Some([(104.0, 0.35), (208.0, 0.3)]),
+        Instrument::NylonGuitar => Some([(98.0, 0.4), (196.0, 0.35)]),
+        Instrument::Ukulele => Some([(240.0, 0.4), (420.0, 0.25)]),
+        Instrument::Harp => Some([(180.0, 0.25), (360.0, 0.0)]),
+        Instrument::UprightBass => Some([(95.0, 0.5), (180.0, 0.2)]),
+        _ => None,
+    }
+}
 
 /// Sounds one note.
 pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
     let rate = strike.rate;
     let register = f32::from(strike.midi) - 60.0;
-    let damping = if strike.muted { 0.5 } else { kind.damping };
+    let damping = damping_at(if strike.muted { 0.5 } else { kind.damping }, rate);
     let ring_s = if strike.muted {
         0.16
     } else {
@@ -123,45 +128,41 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
         strike.held,
         rate,
     );
-    out.reset(envelope.frames());
+    out.reset_mono(envelope.frames());
 
     let mut line = excitation(kind, strike, whole as usize, period);
-    let (mut at, mut before, mut ap_in, mut ap_out) = (0usize, 0.0f32, 0.0f32, 0.0f32);
-    let mut bodies: Vec<(Filter, f32)> = kind
-        .body
-        .iter()
-        .filter(|(hz, _)| *hz > 0.0)
-        .map(|&(hz, share)| (Filter::new(hz, 3.0, rate), share))
-        .collect();
-    // The pure fundamental starts from nothing.
-    let (mut re, mut im) = (kind.weight, 0.0f32);
-    let angle = std::f32::consts::TAU * strike.hz / rate;
-    let shrink = decay_per_frame(ring_s * 0.6, rate);
-    let (turn_re, turn_im) = (shrink * angle.cos(), shrink * angle.sin());
+    let (now, then) = (loss * (1.0 - damping), loss * damping);
     let level = 0.5 * strike.velocity.powf(1.1);
-    let mut block_dc = Filter::new(30.0, 0.7, rate);
-    for (frame, sample) in out.left.iter_mut().enumerate() {
-        let heard = line[at];
-        let damped = loss * ((1.0 - damping) * heard + damping * before);
-        before = heard;
-        let tuned = allpass * (damped - ap_out) + ap_in;
-        ap_in = damped;
-        ap_out = tuned;
-        line[at] = if tuned.abs() < 1e-15 { 0.0 } else { tuned };
-        at = if at + 1 == line.len() { 0 } else { at + 1 };
-        let mut tone = heard;
-        for (filter, share) in &mut bodies {
-            tone += filter.band(heard) * *share * 2.0;
+    let (mut before, mut ap_in, mut ap_out) = (0.0f32, 0.0f32, 0.0f32);
+    // A period at a time: what is heard, then what comes back of it.
+    for heard in out.left.chunks_mut(line.len()) {
+        let mut loudest = 0.0f32;
+        for (sample, place) in heard.iter_mut().zip(&mut line) {
+            *sample = *place * level;
+            loudest = loudest.max(place.abs());
+            let damped = now * *place + then * before;
+            before = *place;
+            ap_out = (allpass * damped + ap_in) - allpass * ap_out;
+            ap_in = damped;
+            *place = ap_out;
         }
-        if kind.weight > 0.0 {
-            let turned = re * turn_re - im * turn_im;
-            im = re * turn_im + im * turn_re;
-            re = turned;
-            tone += im;
+        if loudest < 1e-6 {
+            break;
         }
-        *sample = block_dc.high(tone) * level * envelope.at(frame);
     }
-    out.copy_to_right();
+    if kind.weight > 0.0 {
+        // The pure fundamental starts from nothing.
+        let mut weight = Partials::new();
+        weight.add(strike.hz, kind.weight * level, ring_s * 0.6, 0.0, rate);
+        weight.render(&mut out.left);
+    }
+    envelope.shape(&mut out.left);
+}
+
+/// The damping that takes as much off a given height at `rate` as `damping` does at 44.1 kHz.
+fn damping_at(damping: f32, rate: f32) -> f32 {
+    let share = damping * (1.0 - damping) * (rate / 44_100.0) * (rate / 44_100.0);
+    0.5 * (1.0 - (1.0 - 4.0 * share).max(0.0).sqrt())
 }
 
 /// One period of noise as the finger or the pick leaves it: darker when soft, with the notch of its place on the string, centred.

@@ -1,14 +1,17 @@
-//! The room: a feedback delay network of eight lines, and an echo in the song's own time.
+//! The room: a feedback delay network of eight lines, and an echo in the song's own time. Both run at half the rate.
 
 use super::{
     stage::Stereo,
     wave::{Filter, decay_per_frame},
 };
 
-/// Lengths of the lines in seconds: mutually prime at 44.1 kHz, so that echoes do not pile up.
+/// Lengths of the lines in seconds: no simple ratio between them, so that echoes do not pile up.
 const LINES_S: [f32; 8] = [
     0.031_73, 0.037_03, 0.041_93, 0.047_28, 0.053_67, 0.060_05, 0.067_73, 0.075_62,
 ];
+
+/// What a frame takes of the one before it, each time round: the heights go first.
+const DAMPING: f32 = 0.053;
 
 /// Time before the first reflection in seconds.
 const PRE_DELAY_S: f32 = 0.018;
@@ -39,6 +42,11 @@ pub(super) fn reverb(send: &Stereo, decay_s: f32, level: f32, rate: f32, out: &m
         let mut state: [f32; 8] = [0.0; 8];
         for (line, value) in lines.iter().zip(&mut state) {
             *value = line.heard();
+        }
+        if frame.is_multiple_of(256) {
+            for filter in low_cut.iter_mut().chain(&mut high_cut) {
+                filter.settle();
+            }
         }
         out.left[frame] += level * 0.5 * (state[0] - state[2] + state[4] - state[6]);
         out.right[frame] += level * 0.5 * (state[1] - state[3] + state[5] - state[7]);
@@ -94,7 +102,7 @@ impl Line {
     }
 
     fn push(&mut self, value: f32) {
-        let damped = self.gain * (0.72 * value + 0.28 * self.before);
+        let damped = self.gain * ((1.0 - DAMPING) * value + DAMPING * self.before);
         self.before = value;
         // A very small constant offset would do too; cutting keeps silence silent.
         self.samples[self.at] = if damped.abs() < 1e-12 { 0.0 } else { damped };
@@ -107,7 +115,7 @@ impl Line {
 }
 
 /// Adds echoes of `send` to `out`, from side to side, each darker than the one before.
-pub(super) fn echo(send: &Stereo, time_s: f32, level: f32, rate: f32, out: &mut Stereo) {
+pub(super) fn echo(send: &[f32], time_s: f32, level: f32, rate: f32, out: &mut Stereo) {
     if level <= 0.0 {
         return;
     }
@@ -123,9 +131,14 @@ pub(super) fn echo(send: &Stereo, time_s: f32, level: f32, rate: f32, out: &mut 
         let (heard_left, heard_right) = (left[at], right[at]);
         out.left[frame] += heard_left * level;
         out.right[frame] += heard_right * level;
-        let input = 0.5 * (send.left[frame] + send.right[frame]);
+        let input = send[frame];
         left[at] = dark[0].low(thin[0].high(input + 0.42 * heard_right));
         right[at] = dark[1].low(thin[1].high(0.7 * heard_left));
         at = if at + 1 == frames { 0 } else { at + 1 };
+        if frame.is_multiple_of(256) {
+            for filter in dark.iter_mut().chain(&mut thin) {
+                filter.settle();
+            }
+        }
     }
 }

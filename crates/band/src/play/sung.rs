@@ -45,8 +45,9 @@ pub(super) fn voices(strike: &Strike, out: &mut Scratch) {
                 vowel += filter.band(pulse) * *share;
             }
             let air = breath.band(noise.next()) * 0.012;
-            *sample = soft.low(vowel + air) * level * envelope.at(frame);
+            *sample = soft.low(vowel + air) * level;
         }
+        envelope.shape(channel);
     }
 }
 
@@ -81,6 +82,6 @@ impl Singer {
             self.bend = (cents / 1200.0).exp2();
         }
         let step = self.step * self.bend;
-        saw(advance(&mut self.phase, step), step)
+        saw(advance(&mut self.phase, step), 1.0 / step)
     }
 }

@@ -25,39 +25,55 @@ pub(super) struct Strike {
     pub(super) rate: f32,
 }
 
-/// Where a voice writes a note: two channels of equal length.
+/// Where a voice writes a note: two channels of equal length, or the left one alone for both.
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) left: Vec<f32>,
     pub(super) right: Vec<f32>,
+    /// Whether the left channel is meant for both sides.
+    pub(super) mono: bool,
 }
 
 impl Scratch {
-    /// Empties it for `frames` frames of silence.
+    /// Empties it for `frames` frames of silence on both sides.
     pub(super) fn reset(&mut self, frames: usize) {
+        self.mono = false;
         for channel in [&mut self.left, &mut self.right] {
             channel.clear();
             channel.resize(frames, 0.0);
         }
     }
 
-    /// Copies the left channel to the right.
-    pub(super) fn copy_to_right(&mut self) {
-        self.right.clone_from(&self.left);
+    /// Empties it for `frames` frames of silence that are the same on both sides.
+    pub(super) fn reset_mono(&mut self, frames: usize) {
+        self.mono = true;
+        self.left.clear();
+        self.left.resize(frames, 0.0);
+        self.right.clear();
     }
 }
 
-/// sin(2πx) for x in 0..1, by a polynomial of degree 9 on the folded quarter wave (error below 4e-6): the same on every machine.
-pub(super) fn sine(phase: f32) -> f32 {
-    let turned = phase - 0.5;
-    let size = turned.abs();
-    let folded = if size > 0.25 { 0.5 - size } else { size };
+/// The distance to the nearest whole number, −.5..=.5, for turns of any moderate number: a sum that large keeps no fraction.
+pub(super) fn turn(turns: f32) -> f32 {
+    const WHOLE: f32 = 12_582_912.0;
+    turns - ((turns + WHOLE) - WHOLE)
+}
+
+/// sin(2πx), by a polynomial of degree 9 on the folded quarter wave (error below 4e-6): the same on every machine.
+pub(super) fn sine(turns: f32) -> f32 {
+    let turned = turn(turns);
+    let folded = 0.25 - (turned.abs() - 0.25).abs();
     let x = folded * 2.0 * PI;
     let square = x * x;
     let value = x
         * (1.0
-            - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0 * (1.0 - square / 72.0))));
-    if turned > 0.0 { -value } else { value }
+            - square
+                * (1.0 / 6.0)
+                * (1.0
+                    - square
+                        * (1.0 / 20.0)
+                        * (1.0 - square * (1.0 / 42.0) * (1.0 - square * (1.0 / 72.0)))));
+    value.copysign(turned)
 }
 
 /// A phase that counts turns, kept in 0..1.
@@ -69,18 +85,13 @@ pub(super) fn advance(phase: &mut f32, step: f32) -> f32 {
     *phase
 }
 
-/// A band-limited sawtooth: the step is rounded by a two-sample polynomial (polyBLEP; Välimäki and Huovilainen 2007).
-pub(super) fn saw(phase: f32, step: f32) -> f32 {
-    let naive = 2.0 * phase - 1.0;
-    if phase < step {
-        let t = phase / step;
-        naive - (t + t - t * t - 1.0)
-    } else if phase > 1.0 - step {
-        let t = (phase - 1.0) / step;
-        naive - (t * t + t + t + 1.0)
-    } else {
-        naive
-    }
+/// A band-limited sawtooth after `turns` turns, `frames` to a turn: the step is rounded by a two-sample polynomial (polyBLEP;
+/// Välimäki and Huovilainen 2007).
+pub(super) fn saw(turns: f32, frames: f32) -> f32 {
+    let turned = turn(turns);
+    let after = (1.0 - (turned + 0.5) * frames).max(0.0);
+    let before = (1.0 - (0.5 - turned) * frames).max(0.0);
+    2.0 * turned + after * after - before * before
 }
 
 /// The factor per frame with which something falls by 60 dB in `seconds`.
@@ -121,15 +132,27 @@ impl Envelope {
         let fall = (1.0 - (now - self.held) / self.release).max(0.0);
         rise * fall * fall
     }
+
+    /// Shapes a whole note; between rise and fall there is nothing to do.
+    pub(super) fn shape(&self, samples: &mut [f32]) {
+        let rise = (self.attack as usize + 1).min(samples.len());
+        let fall = (self.held as usize).clamp(rise, samples.len());
+        for (frame, sample) in samples[..rise].iter_mut().enumerate() {
+            *sample *= self.at(frame);
+        }
+        for (frame, sample) in samples[fall..].iter_mut().enumerate() {
+            *sample *= self.at(fall + frame);
+        }
+    }
 }
 
 /// A two-pole filter in the trapezoidal state-variable form (Zavalishin, The Art of VA Filter Design).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Filter {
-    a1: f32,
-    a2: f32,
-    a3: f32,
-    k: f32,
+    pub(super) a1: f32,
+    pub(super) a2: f32,
+    pub(super) a3: f32,
+    pub(super) k: f32,
     first: f32,
     second: f32,
 }
@@ -157,14 +180,17 @@ impl Filter {
         let v2 = self.second + self.a2 * self.first + self.a3 * v3;
         self.first = 2.0 * v1 - self.first;
         self.second = 2.0 * v2 - self.second;
-        // Denormal numbers cost a hundred times as much.
-        if self.first.abs() < 1e-20 {
-            self.first = 0.0;
-        }
-        if self.second.abs() < 1e-20 {
-            self.second = 0.0;
-        }
         (v1, v2)
+    }
+
+    /// Drops what is far below hearing: numbers that small cost a hundred times as much. To be called now and then where silence
+    /// may follow sound.
+    pub(super) fn settle(&mut self) {
+        for state in [&mut self.first, &mut self.second] {
+            if state.abs() < 1e-20 {
+                *state = 0.0;
+            }
+        }
     }
 
     /// Low-pass.
@@ -184,85 +210,13 @@ impl Filter {
     }
 }
 
-/// Decaying partials, eight at a time: each is a point that turns and shrinks by one complex factor a frame.
-pub(super) struct Partials {
-    re: Vec<[f32; 8]>,
-    im: Vec<[f32; 8]>,
-    turn_re: Vec<[f32; 8]>,
-    turn_im: Vec<[f32; 8]>,
-    count: usize,
-}
-
-impl Partials {
-    /// No partials.
-    pub(super) fn new() -> Self {
-        Self {
-            re: Vec::new(),
-            im: Vec::new(),
-            turn_re: Vec::new(),
-            turn_im: Vec::new(),
-            count: 0,
-        }
-    }
-
-    /// Adds one that falls by 60 dB in `decay_s` (never, when it is infinite); above .45 of the rate it is left out.
-    pub(super) fn add(&mut self, hz: f32, amplitude: f32, decay_s: f32, phase: f32, rate: f32) {
-        if hz > 0.45 * rate || hz <= 0.0 {
-            return;
-        }
-        let lane = self.count % 8;
-        if lane == 0 {
-            for bank in [
-                &mut self.re,
-                &mut self.im,
-                &mut self.turn_re,
-                &mut self.turn_im,
-            ] {
-                bank.push([0.0; 8]);
-            }
-        }
-        let group = self.count / 8;
-        let shrink = if decay_s.is_finite() {
-            decay_per_frame(decay_s, rate)
-        } else {
-            1.0
-        };
-        let angle = 2.0 * PI * hz / rate;
-        self.re[group][lane] = amplitude * (2.0 * PI * phase).cos();
-        self.im[group][lane] = amplitude * (2.0 * PI * phase).sin();
-        self.turn_re[group][lane] = shrink * angle.cos();
-        self.turn_im[group][lane] = shrink * angle.sin();
-        self.count += 1;
-    }
-
-    /// The next sample.
-    pub(super) fn next(&mut self) -> f32 {
-        let mut sum = [0.0f32; 8];
-        for (((re, im), turn_re), turn_im) in self
-            .re
-            .iter_mut()
-            .zip(&mut self.im)
-            .zip(&self.turn_re)
-            .zip(&self.turn_im)
-        {
-            for lane in 0..8 {
-                let turned = re[lane] * turn_re[lane] - im[lane] * turn_im[lane];
-                im[lane] = re[lane] * turn_im[lane] + im[lane] * turn_re[lane];
-                re[lane] = turned;
-                sum[lane] += im[lane];
-            }
-        }
-        ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_sine_is_a_sine() {
-        for step in 0..1000 {
+        for step in -3000..3000 {
             let phase = step as f32 / 1000.0;
             assert!(
                 (sine(phase) - (2.0 * PI * phase).sin()).abs() < 1e-5,
@@ -284,26 +238,5 @@ mod tests {
         );
         assert_eq!(gains[0], 0.0);
         assert_eq!(*gains.last().unwrap(), 0.0);
-    }
-
-    #[test]
-    fn partials_ring_at_their_pitch_and_fall_as_told() {
-        let mut partials = Partials::new();
-        partials.add(441.0, 1.0, 1.0, 0.0, 44_100.0);
-        let samples: Vec<f32> = (0..44_100).map(|_| partials.next()).collect();
-        let rises = samples[..22_050]
-            .windows(2)
-            .filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0)
-            .count();
-        assert!(
-            (219..=221).contains(&rises),
-            "{rises} periods in half a second"
-        );
-        let peak = |from: usize| {
-            samples[from..from + 200]
-                .iter()
-                .fold(0.0f32, |peak, sample| peak.max(sample.abs()))
-        };
-        assert!((peak(0) - 1.0).abs() < 0.02 && (peak(22_050) - 0.0316).abs() < 0.004);
     }
 }

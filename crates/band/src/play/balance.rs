@@ -1,0 +1,181 @@
+//! What is done to a whole part: the body it resounds in, room made for the bass, harshness taken off, distortion where it
+//! belongs, and the gain that brings it to its level.
+
+use super::{
+    lanes::{Cascade, Pass, Quad},
+    meter::{StepMeter, gated},
+    plucked,
+    stage::Stereo,
+    wave::Filter,
+};
+use crate::arrange::{Instrument, Part, Role};
+
+/// Loudness at which a part of level 0 dB plays, on the K-weighted scale, where it plays.
+const PART_LUFS: f64 = -18.0;
+
+/// Tenths of a second after which a filter that got nothing has nothing more to say.
+const RINGS_STEPS: usize = 3;
+
+/// Colours a part that was played at `rate`, and gives the gain that it is to be mixed with.
+///
+/// The balance is set by ear's measure, so that it holds for any density of notes.
+pub(super) fn colour(part: &Part, stem: &mut Stereo, rate: f32) -> f32 {
+    if part.instrument == Instrument::DistortedGuitar {
+        drive(stem, rate);
+    }
+    let (low_hz, high_hz) = band(part.instrument);
+    let still = Cascade::new(
+        (Filter::new(low_hz, 0.7, rate), Pass::High),
+        (Filter::new(high_hz, 0.65, rate), Pass::Low),
+    );
+    let mut filters = still;
+    let mut body = Body::new(part.instrument, rate);
+    // Both sides together, and nothing where nothing sounds: a part is silent for much of a song.
+    let mut meter = StepMeter::new(f64::from(rate));
+    let step = meter.step();
+    let mut powers = Vec::with_capacity(stem.left.len() / step + 1);
+    let mut silent_for = RINGS_STEPS;
+    let steps = stem.left.chunks_mut(step).zip(stem.right.chunks_mut(step));
+    for (left, right) in steps {
+        let silent = left.iter().chain(right.iter()).all(|&sample| sample == 0.0);
+        silent_for = if silent { silent_for + 1 } else { 0 };
+        if silent_for > RINGS_STEPS {
+            powers.push(0.0);
+            continue;
+        }
+        if let Some(body) = &mut body {
+            body.resound(left, right);
+        }
+        filters.pass(left, right);
+        powers.push(meter.power(left, right));
+        if silent_for == RINGS_STEPS {
+            filters = still;
+            body = Body::new(part.instrument, rate);
+            meter.rest();
+        }
+    }
+    let Some(loudness) = gated(&powers) else {
+        return 1.0;
+    };
+    let target = PART_LUFS + f64::from(part.level_db) + f64::from(trim_db(part));
+    10f64.powf((target - loudness) / 20.0) as f32
+}
+
+/// The band that an instrument keeps to, in hertz.
+fn band(instrument: Instrument) -> (f32, f32) {
+    match instrument {
+        Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit => {
+            (30.0, 15_000.0)
+        }
+        Instrument::HandPercussion => (120.0, 12_000.0),
+        Instrument::FingerBass | Instrument::UprightBass => (34.0, 4200.0),
+        Instrument::SynthBass | Instrument::SubBass => (30.0, 3000.0),
+        Instrument::Piano | Instrument::ElectricPiano => (85.0, 11_000.0),
+        Instrument::DistortedGuitar => (95.0, 3900.0),
+        Instrument::CleanGuitar => (110.0, 6500.0),
+        Instrument::Strings
+        | Instrument::Brass
+        | Instrument::SynthPad
+        | Instrument::Organ
+        | Instrument::Voices => (120.0, 7500.0),
+        _ => (110.0, 10_500.0),
+    }
+}
+
+/// Two resonances of a body of wood.
+struct Body {
+    filters: Quad,
+    shares: [f32; 2],
+}
+
+impl Body {
+    fn new(instrument: Instrument, rate: f32) -> Option<Self> {
+        let [(one_hz, one), (other_hz, other)] = plucked::body(instrument)?;
+        let (first, second) = (
+            Filter::new(one_hz, 3.0, rate),
+            Filter::new(other_hz, 3.0, rate),
+        );
+        Some(Self {
+            filters: Quad::new([first, first, second, second]),
+            shares: [one * 2.0 * first.k, other * 2.0 * second.k],
+        })
+    }
+
+    fn resound(&mut self, left: &mut [f32], right: &mut [f32]) {
+        for (left, right) in left.iter_mut().zip(right) {
+            let (band, _) = self.filters.step([*left, *right, *left, *right]);
+            *left += band[0] * self.shares[0] + band[2] * self.shares[1];
+            *right += band[1] * self.shares[0] + band[3] * self.shares[1];
+        }
+    }
+}
+
+/// An amplifier at its limit and its loudspeaker.
+fn drive(stem: &mut Stereo, rate: f32) {
+    let loud = stem
+        .left
+        .iter()
+        .fold(1e-6f32, |peak, sample| peak.max(sample.abs()));
+    for channel in [&mut stem.left, &mut stem.right] {
+        let mut high = Filter::new(95.0, 0.7, rate);
+        let mut cabinet = Filter::new(4300.0, 0.6, rate);
+        let mut silent_for = 0;
+        for block in channel.chunks_mut(QUIET_FRAMES) {
+            let silent = block.iter().all(|&sample| sample == 0.0);
+            silent_for = if silent { silent_for + 1 } else { 0 };
+            if silent_for > 1 {
+                continue;
+            }
+            for sample in block.iter_mut() {
+                // Soft, with a little more of one side: even harmonics are the warm ones.
+                let pushed = high.high(*sample) / loud * 5.0 + 0.12;
+                *sample = cabinet.low(pushed / (1.0 + pushed * pushed).sqrt() - 0.119);
+            }
+            if silent {
+                // What is left of the amplifier's own level goes without a step.
+                let frames = block.len() as f32;
+                for (frame, sample) in block.iter_mut().enumerate() {
+                    *sample *= 1.0 - (frame as f32 + 1.0) / frames;
+                }
+                high = Filter::new(95.0, 0.7, rate);
+                cabinet = Filter::new(4300.0, 0.6, rate);
+            }
+        }
+    }
+}
+
+/// Frames after which an amplifier that got nothing has nothing more to say: a fifth of a second.
+const QUIET_FRAMES: usize = 8820;
+
+/// What a role's level is relative to the style's figures, in decibels.
+fn trim_db(part: &Part) -> f32 {
+    let role = match part.role {
+        Role::Drums => 0.5,
+        Role::Percussion => -1.0,
+        Role::Bass => -1.0,
+        Role::Comp => 0.0,
+        Role::Pad => -1.0,
+        Role::Figure => -0.5,
+        Role::Fills => 0.5,
+    };
+    // Low notes weigh little on the K scale and much on the ear's.
+    let instrument = match part.instrument {
+        Instrument::SubBass => -6.5,
+        Instrument::UprightBass => -1.0,
+        Instrument::BrushKit => -1.5,
+        _ => 0.0,
+    };
+    role + instrument
+}
+
+/// How much of a part goes into the room.
+pub(super) fn room_share(part: &Part) -> f32 {
+    match part.role {
+        Role::Bass => 0.04,
+        Role::Drums => 0.22,
+        Role::Percussion => 0.5,
+        Role::Comp => 0.6,
+        Role::Figure => 0.8,
+        Role::Pad | Role::Fills => 0.9,
+    }
+}

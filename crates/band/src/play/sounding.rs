@@ -1,0 +1,163 @@
+//! One part by our own synthesis: every note sounded by its instrument and laid at its time and place.
+
+use super::{
+    bowed, drums, keys, plucked,
+    stage::Stereo,
+    sung,
+    wave::{Scratch, Strike},
+};
+use crate::{
+    arrange::{Articulation, Instrument, Part, Role, Score, ScoreNote},
+    chance::Chance,
+};
+
+/// One part by our own synthesis.
+///
+/// `rate` is the one that the part is played at, `frames` the length at that rate.
+pub(super) fn own(
+    score: &Score,
+    part: &Part,
+    number: usize,
+    seed: u64,
+    rate: f32,
+    frames: usize,
+) -> Stereo {
+    let mut stem = Stereo::silent(frames);
+    let kit_seed = Chance::new(seed, &[71, number as u64]).seed();
+    let mut kit = drums::Kit::new(part.instrument, kit_seed, rate);
+    let mut scratch = Scratch::default();
+    for (index, note) in part.notes.iter().enumerate() {
+        let start = (note.start_s * f64::from(rate)).round() as usize;
+        if start >= frames {
+            continue;
+        }
+        let mut chance = Chance::new(seed, &[72, number as u64, index as u64]);
+        if part.instrument.is_percussion() {
+            let variant = chance.below(4) as u8;
+            let (samples, gain) = kit.stroke(note.midi, note.velocity, variant);
+            let (left, right) =
+                pan_gains((drums::Kit::place(note.midi) * 0.9 + part.pan * 0.5).clamp(-1.0, 1.0));
+            lay(&mut stem.left, start, samples, gain * left);
+            lay(&mut stem.right, start, samples, gain * right);
+            continue;
+        }
+        sound(
+            part.instrument,
+            note,
+            score.tuning_cents,
+            &mut chance,
+            rate,
+            &mut scratch,
+        );
+        let (left, right) = pan_gains(place(part, note));
+        lay(&mut stem.left, start, &scratch.left, left);
+        let other = if scratch.mono {
+            &scratch.left
+        } else {
+            &scratch.right
+        };
+        lay(&mut stem.right, start, other, right);
+    }
+    stem
+}
+
+/// Adds `samples` times `gain` from frame `start` on; what goes past the end is cut by the length that the arranger left for it.
+fn lay(channel: &mut [f32], start: usize, samples: &[f32], gain: f32) {
+    for (sum, sample) in channel[start..].iter_mut().zip(samples) {
+        *sum += sample * gain;
+    }
+}
+
+/// Sounds a pitched note.
+fn sound(
+    instrument: Instrument,
+    note: &ScoreNote,
+    tuning_cents: f32,
+    chance: &mut Chance,
+    rate: f32,
+    out: &mut Scratch,
+) {
+    let cents = tuning_cents + chance.between(-1.5, 1.5);
+    let strike = Strike {
+        hz: 440.0 * ((f32::from(note.midi) - 69.0) / 12.0 + cents / 1200.0).exp2(),
+        midi: note.midi,
+        held: (note.length_s * f64::from(rate)) as usize,
+        velocity: note.velocity,
+        muted: note.articulation == Articulation::Muted,
+        ringing: note.articulation == Articulation::Ringing,
+        start_s: note.start_s,
+        seed: chance.seed(),
+        rate,
+    };
+    match instrument {
+        Instrument::Piano => keys::piano(&strike, out),
+        Instrument::ElectricPiano => keys::electric_piano(&strike, out),
+        Instrument::Organ => keys::organ(&strike, out),
+        Instrument::Vibraphone => keys::vibraphone(&strike, out),
+        Instrument::Glockenspiel => keys::glockenspiel(&strike, out),
+        Instrument::Flute => keys::flute(&strike, out),
+        Instrument::SteelGuitar => plucked::pluck(&plucked::STEEL, &strike, out),
+        Instrument::NylonGuitar => plucked::pluck(&plucked::NYLON, &strike, out),
+        Instrument::Ukulele => plucked::pluck(&plucked::UKULELE, &strike, out),
+        Instrument::Harp => plucked::pluck(&plucked::HARP, &strike, out),
+        Instrument::CleanGuitar => plucked::pluck(&plucked::CLEAN, &strike, out),
+        Instrument::DistortedGuitar => doubled(&strike, out),
+        Instrument::FingerBass => plucked::pluck(&plucked::FINGER_BASS, &strike, out),
+        Instrument::UprightBass => plucked::pluck(&plucked::UPRIGHT, &strike, out),
+        Instrument::SynthBass => bowed::synth_bass(&strike, out),
+        Instrument::SubBass => bowed::sub_bass(&strike, out),
+        Instrument::Strings => bowed::bank(&bowed::STRINGS, &strike, out),
+        Instrument::Brass => bowed::bank(&bowed::BRASS, &strike, out),
+        Instrument::SynthPad => bowed::bank(&bowed::PAD, &strike, out),
+        Instrument::SynthPluck => bowed::bank(&bowed::PLUCK, &strike, out),
+        Instrument::SynthLead => bowed::bank(&bowed::LEAD, &strike, out),
+        Instrument::Voices => sung::voices(&strike, out),
+        Instrument::AcousticKit
+        | Instrument::BrushKit
+        | Instrument::ElectronicKit
+        | Instrument::HandPercussion => out.reset(0),
+    }
+}
+
+/// A guitar played twice, a side each, a hair apart.
+fn doubled(strike: &Strike, out: &mut Scratch) {
+    plucked::pluck(
+        &plucked::DRIVEN,
+        &Strike {
+            hz: strike.hz * 1.0017,
+            seed: strike.seed ^ 0x5555,
+            ..*strike
+        },
+        out,
+    );
+    let mut other = std::mem::take(&mut out.left);
+    let late = ((0.009 * strike.rate) as usize).min(other.len());
+    other.rotate_right(late);
+    other[..late].fill(0.0);
+    plucked::pluck(&plucked::DRIVEN, strike, out);
+    out.right = other;
+    out.right.resize(out.left.len(), 0.0);
+    out.mono = false;
+}
+
+/// Where a note stands: keyboards and harps spread low to high, the rest keep their place.
+fn place(part: &Part, note: &ScoreNote) -> f32 {
+    let spread = match part.instrument {
+        Instrument::Piano
+        | Instrument::Harp
+        | Instrument::Vibraphone
+        | Instrument::Glockenspiel => (f32::from(note.midi) - 60.0) / 40.0,
+        _ => 0.0,
+    };
+    let width = if part.role == Role::Bass { 0.0 } else { 1.5 };
+    (part.pan * width + spread).clamp(-0.9, 0.9)
+}
+
+/// Equal power, 1 in the middle.
+pub(super) fn pan_gains(pan: f32) -> (f32, f32) {
+    let angle = (pan + 1.0) * std::f32::consts::FRAC_PI_4;
+    (
+        angle.cos() * std::f32::consts::SQRT_2,
+        angle.sin() * std::f32::consts::SQRT_2,
+    )
+}
