@@ -34,17 +34,17 @@ ROWS = {
 }
 
 
-def build():
-    """Builds the listening program and returns its path."""
+def build(example="analyse_json"):
+    """Builds one of the band's examples and returns its path."""
     subprocess.run(
-        ["cargo", "build", "--release", "--locked", "-q", "-p", "backline-band", "--example", "analyse_json"],
+        ["cargo", "build", "--release", "--locked", "-q", "-p", "backline-band", "--example", example],
         cwd=ROOT,
         check=True,
     )
     meta = subprocess.run(
         ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    return pathlib.Path(json.loads(meta.stdout)["target_directory"]) / "release" / "examples" / "analyse_json"
+    return pathlib.Path(json.loads(meta.stdout)["target_directory"]) / "release" / "examples" / example
 
 
 def analyse(program, files):

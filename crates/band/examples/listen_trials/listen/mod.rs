@@ -1,0 +1,63 @@
+//! Listening's own modules, and the trials that are made with them.
+
+#[path = "../../../src/listen/bars.rs"]
+mod bars;
+#[path = "../../../src/listen/chord_fit.rs"]
+mod chord_fit;
+#[path = "../../../src/listen/key.rs"]
+mod key;
+#[path = "../../../src/listen/metre.rs"]
+mod metre;
+#[path = "../../../src/listen/pointer.rs"]
+mod pointer;
+#[path = "../../../src/listen/tables.rs"]
+mod tables;
+
+use serde_json::{Value, json};
+
+use crate::analysis::{Hints, Note};
+
+/// One line of trials for one line of notes.
+pub(crate) fn trials(line: &str) -> Result<Value, serde_json::Error> {
+    let given: Value = serde_json::from_str(line)?;
+    let notes: Vec<(f64, f64, u8)> = serde_json::from_value(given["notes"].clone())?;
+    let notes: Vec<Note> = notes
+        .into_iter()
+        .map(|(onset_s, offset_s, midi)| Note {
+            onset_s,
+            offset_s,
+            midi,
+            level_db: -20.0,
+        })
+        .collect();
+    let tonic = key::key(&notes, None).map_or(0, |(key, _)| key::signature(key));
+    let mut found = Vec::new();
+    let mut chords = None;
+    if let Some((walks, hypotheses)) = metre::hypotheses(&notes, tonic, &Hints::default()) {
+        chords = hypotheses
+            .iter()
+            .min_by(|a, b| a.cost().total_cmp(&b.cost()))
+            .map(|best| {
+                let bar = bars::Bar::new(bars::METRES[best.metre]);
+                metre::chord_evidence(&walks[best.walk], &bar, best, &notes)
+            });
+        for one in &hypotheses {
+            let bar = bars::Bar::new(bars::METRES[one.metre]);
+            let ticks: Vec<i64> = walks[one.walk]
+                .ticks
+                .iter()
+                .map(|tick| tick.map_or(-1, |tick| tick + one.shift))
+                .collect();
+            found.push(json!({
+                "metre": one.metre, "beat_s": one.beat_s, "features": one.features, "ticks": ticks,
+                "bar": bar.ticks, "beat": bar.beat,
+            }));
+        }
+    }
+    Ok(json!({
+        "weights": metre::WEIGHTS,
+        "key_weights": key::WEIGHTS,
+        "keys": key::features(&notes, chords.as_ref()),
+        "hypotheses": found,
+    }))
+}
