@@ -33,4 +33,6 @@ mod sound;
 mod tape;
 #[cfg(unix)]
 mod terminal;
+#[cfg(feature = "otlp-tests")]
+mod traces;
 mod workflows;

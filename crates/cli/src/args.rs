@@ -16,6 +16,8 @@ use clap::{
     ValueEnum,
 };
 
+use url::Url;
+
 use crate::exit_codes;
 
 pub(crate) use workbench::{
@@ -252,6 +254,10 @@ pub(crate) struct WatchArgs {
     /// Let other machines listen, too: there is no key
     #[arg(long, requires = "serve")]
     pub(crate) expose: bool,
+    /// Send traces of the run to this OpenTelemetry collector by HTTP, such as http://127.0.0.1:4318; headers for it stand in
+    /// $OTEL_EXPORTER_OTLP_HEADERS
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<Url>,
 }
 
 /// Bring what is bought and not kept, and buy nothing

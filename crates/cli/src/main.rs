@@ -25,6 +25,8 @@ mod signals;
 mod sound;
 mod step_summary;
 mod tape;
+#[cfg_attr(not(feature = "otlp"), path = "untraced.rs")]
+mod trace;
 mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

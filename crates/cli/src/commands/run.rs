@@ -25,6 +25,7 @@ use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
 use crate::tape::Reel;
+use crate::trace::Traces;
 use crate::watch::{self, Planned};
 
 const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops at once; the same command goes on later.\n";
@@ -79,6 +80,10 @@ fn go(
     if let Some(server) = &server {
         server.tell(console, &aside);
     }
+    let traces = watch.otlp.as_ref();
+    let mut traces = traces
+        .map(|url| Traces::start(url, &planned, &aside))
+        .transpose()?;
     let asked = Asked {
         key,
         callback_key,
@@ -92,6 +97,9 @@ fn go(
         if let Some(server) = &server {
             server.record(record);
         }
+        if let Some(traces) = &mut traces {
+            traces.record(record);
+        }
     };
     let ended = runtime.block_on(carry_out(project, asked, &mut ledger, &mut tell, &aside));
     aside.go_back();
@@ -99,6 +107,9 @@ fn go(
     let closed = ended.and_then(|ended| close(ended, project, &ledger, sink.as_mut(), console));
     // The page needs it no more than to read; the next run may begin.
     drop(ledger);
+    if let Some(traces) = traces {
+        traces.end();
+    }
     if let Some(server) = server {
         runtime.block_on(server.close(lasts && closed.is_ok(), console));
     }

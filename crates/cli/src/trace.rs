@@ -1,0 +1,470 @@
+//! `--otlp`: what a run does as OpenTelemetry traces: a span for the run, in it one for each job, in that one for each attempt.
+//!
+//! ```text
+//!  run ─┬─ job (key, stem, preset, …, outcome, credits) ─┬─ attempt 1 (refused)
+//!       │        text_ready · complete · track_kept       └─ attempt 2 (accepted, task id)
+//!       └─ job …
+//! ```
+//!
+//! Spans are made of the records, with the records' times, so they say what the ledger says. Tokens and keys are in none of them. They
+//! never hold a run up: they wait in a bounded queue for a thread of their own, are dropped when there is no more room, and a collector
+//! that can't be reached costs one warning.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
+use backline_engine::hold::bought_as;
+use backline_engine::hooks::Verdict;
+use backline_engine::machine::{Job, Step};
+use backline_engine::plan::JobKey;
+use backline_engine::store::PlannedRow;
+use backline_engine::summary::JobStatus;
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanData,
+    SpanExporter as Exporter,
+};
+use url::Url;
+
+use crate::failure::{Failure, Kind};
+use crate::log::Aside;
+use crate::watch::Planned;
+
+/// Where a collector takes traces.
+const PATH: &str = "/v1/traces";
+
+/// Spans that wait for the collector: those of a thousand jobs with an attempt and a retry each, at some hundred bytes.
+const MOST_WAITING: usize = 4_096;
+
+/// Time between two batches.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// Longest that a collector may take for a batch.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Longest that a run's end waits for the last batch.
+const FAREWELL: Duration = Duration::from_secs(4);
+
+/// A vendor's words in a span are cut here.
+const MOST_WORDS: usize = 300;
+
+/// The traces of one run.
+pub(crate) struct Traces {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    run: Option<Context>,
+    jobs: HashMap<JobKey, Followed>,
+    /// Planned jobs by the keys that hooks changed them into.
+    became: HashMap<JobKey, JobKey>,
+}
+
+/// A job of the plan.
+struct Followed {
+    facts: Vec<KeyValue>,
+    job: Job,
+    span: Option<Context>,
+    attempt: Option<Context>,
+    /// What it had cost before this run.
+    credits_before: f64,
+}
+
+impl Traces {
+    /// Traces to the collector at `url`. Not within a runtime: the client has one of its own.
+    pub(crate) fn start(url: &Url, planned: &Planned, aside: &Aside) -> Result<Self, Failure> {
+        let endpoint = endpoint(url)?;
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_endpoint(endpoint.as_str())
+            .with_protocol(Protocol::HttpBinary)
+            .with_timeout(PATIENCE)
+            .build()
+            .map_err(|error| {
+                let context = format!("traces can't be sent to {endpoint}");
+                Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+            })?;
+        let careful = Careful {
+            exporter,
+            endpoint: endpoint.to_string(),
+            aside: aside.clone(),
+            warned: AtomicBool::new(false),
+        };
+        let config = BatchConfigBuilder::default()
+            .with_max_queue_size(MOST_WAITING)
+            .with_scheduled_delay(BETWEEN)
+            .build();
+        let processor = BatchSpanProcessor::builder(careful)
+            .with_batch_config(config)
+            .build();
+        let resource = Resource::builder_empty()
+            .with_service_name("backline")
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(processor)
+            .with_resource(resource)
+            .build();
+        Ok(Self {
+            tracer: provider.tracer("backline"),
+            provider,
+            run: None,
+            jobs: followed(planned),
+            became: HashMap::new(),
+        })
+    }
+
+    /// Takes a record in. Never waits.
+    pub(crate) fn record(&mut self, record: &Record) {
+        let at = time(record.at_ms);
+        match &record.event {
+            Event::RunStarted {
+                name,
+                provider,
+                jobs,
+                to_submit,
+            } => {
+                let facts = vec![
+                    KeyValue::new("backline.run", record.run.to_string()),
+                    KeyValue::new("backline.name", name.clone()),
+                    KeyValue::new("backline.provider", provider.clone()),
+                    KeyValue::new("backline.jobs", whole(*jobs)),
+                    KeyValue::new("backline.to_submit", whole(*to_submit)),
+                ];
+                self.run = Some(self.span("run", SpanKind::Internal, at, facts, &Context::new()));
+            }
+            Event::RunEnded { outcome, credits } => self.end_run(at, outcome, *credits),
+            Event::Paused { code, message, .. } => {
+                let mut facts = vec![KeyValue::new("message", words(message))];
+                facts.extend(code.map(|code| KeyValue::new("code", code)));
+                note(self.run.as_ref(), "paused", at, facts);
+            }
+            _ => {
+                if let Some(key) = record.job {
+                    self.record_of(key, record, at);
+                }
+            }
+        }
+    }
+
+    fn record_of(&mut self, key: JobKey, record: &Record, at: SystemTime) {
+        if let Event::Decided {
+            verdict: Verdict::Change { key: other, .. },
+            ..
+        } = &record.event
+        {
+            self.became.insert(*other, key);
+        }
+        let planned = self.became.get(&key).copied().unwrap_or(key);
+        let Some(mut followed) = self.jobs.remove(&planned) else {
+            return;
+        };
+        let parent = self.run.clone().unwrap_or_default();
+        if followed.span.is_none() {
+            let facts = followed.facts.clone();
+            followed.span = Some(self.span("job", SpanKind::Internal, at, facts, &parent));
+        }
+        if let Step::Changed(next) = followed.job.step(record.at_ms, &record.event) {
+            followed.job = next;
+        }
+        if let Event::Intent { attempt, .. } | Event::AskedAgain { attempt } = &record.event {
+            let facts = vec![KeyValue::new("backline.attempt", i64::from(*attempt))];
+            let parent = followed.span.clone().unwrap_or_default();
+            followed.attempt = Some(self.span("attempt", SpanKind::Client, at, facts, &parent));
+        }
+        followed.take_in(&record.event, at);
+        if let JobStatus::Kept | JobStatus::Failed | JobStatus::Vetoed = followed.status() {
+            followed.end(at);
+        }
+        self.jobs.insert(planned, followed);
+    }
+
+    fn end_run(&mut self, at: SystemTime, outcome: &Outcome, credits: f64) {
+        for followed in self.jobs.values_mut() {
+            followed.end(at);
+        }
+        let Some(run) = self.run.take() else { return };
+        let span = run.span();
+        let how = serde_json::to_value(outcome).ok();
+        let how = how.as_ref().and_then(|it| it["how"].as_str());
+        span.set_attribute(KeyValue::new(
+            "backline.outcome",
+            how.unwrap_or_default().to_owned(),
+        ));
+        span.set_attribute(KeyValue::new("backline.credits", credits));
+        if *outcome != Outcome::Complete {
+            span.set_status(Status::error(how.unwrap_or_default().to_owned()));
+        }
+        span.end_with_timestamp(at);
+    }
+
+    fn span(
+        &self,
+        name: &'static str,
+        kind: SpanKind,
+        at: SystemTime,
+        facts: Vec<KeyValue>,
+        parent: &Context,
+    ) -> Context {
+        let builder = self.tracer.span_builder(name);
+        let builder = builder
+            .with_kind(kind)
+            .with_start_time(at)
+            .with_attributes(facts);
+        Context::new().with_span(self.tracer.build_with_context(builder, parent))
+    }
+
+    /// Sends what is left, for a moment. Not within a runtime.
+    pub(crate) fn end(mut self) {
+        let at = SystemTime::now();
+        for followed in self.jobs.values_mut() {
+            followed.end(at);
+        }
+        if let Some(run) = self.run.take() {
+            run.span().set_status(Status::error("interrupted"));
+            run.span().end_with_timestamp(at);
+        }
+        // What could not be sent was told of when it was tried.
+        let _ = self.provider.shutdown_with_timeout(FAREWELL);
+    }
+}
+
+impl Followed {
+    fn status(&self) -> JobStatus {
+        JobStatus::from(&self.job.phase)
+    }
+
+    /// What an event says of the job and of its attempt.
+    fn take_in(&mut self, event: &Event, at: SystemTime) {
+        match event {
+            Event::Accepted { task_id, via, .. } => {
+                let task = KeyValue::new("backline.task", task_id.to_string());
+                if let Some(span) = &self.span {
+                    span.span().set_attribute(task.clone());
+                }
+                let via = match via {
+                    Via::Answer => "answer",
+                    Via::Callback => "callback",
+                    Via::User => "user",
+                };
+                self.end_attempt(
+                    at,
+                    "accepted",
+                    vec![task, KeyValue::new("backline.via", via)],
+                );
+            }
+            Event::Refused {
+                class,
+                code,
+                message,
+                ..
+            } => {
+                let class = serde_json::to_value(class).ok();
+                let class = class
+                    .as_ref()
+                    .and_then(|it| it.as_str())
+                    .unwrap_or_default();
+                let mut facts = vec![KeyValue::new("backline.class", class.to_owned())];
+                facts.extend(code.map(|code| KeyValue::new("backline.code", code)));
+                self.fail_attempt(at, "refused", message, facts);
+            }
+            Event::NotSent { message, .. } => {
+                self.fail_attempt(at, "not_sent", message, Vec::new())
+            }
+            Event::Lost { message, .. } => self.fail_attempt(at, "lost", message, Vec::new()),
+            Event::Stage { stage, .. } => {
+                let name = match stage {
+                    TaskStage::Pending => "pending",
+                    TaskStage::Text => "text_ready",
+                    TaskStage::First => "first_ready",
+                    TaskStage::Complete => "complete",
+                };
+                note(self.span.as_ref(), name, at, Vec::new());
+            }
+            Event::TrackKept { index, part, file } => {
+                let mut facts = track(*index, *part);
+                facts.push(KeyValue::new("bytes", whole(file.length_bytes)));
+                note(self.span.as_ref(), "track_kept", at, facts);
+            }
+            Event::TrackFailed {
+                index,
+                part,
+                message,
+                ..
+            } => {
+                let mut facts = track(*index, *part);
+                facts.push(KeyValue::new("message", words(message)));
+                note(self.span.as_ref(), "track_failed", at, facts);
+            }
+            Event::TaskFailed { code, message, .. } => {
+                let mut facts = vec![KeyValue::new("message", words(message))];
+                facts.extend(code.map(|code| KeyValue::new("code", code)));
+                note(self.span.as_ref(), "task_failed", at, facts);
+            }
+            Event::UploadFailed { message, .. } => {
+                let facts = vec![KeyValue::new("message", words(message))];
+                note(self.span.as_ref(), "upload_failed", at, facts);
+            }
+            _ => {}
+        }
+    }
+
+    fn fail_attempt(
+        &mut self,
+        at: SystemTime,
+        outcome: &'static str,
+        message: &str,
+        facts: Vec<KeyValue>,
+    ) {
+        if let Some(attempt) = &self.attempt {
+            attempt.span().set_status(Status::error(words(message)));
+        }
+        self.end_attempt(at, outcome, facts);
+    }
+
+    fn end_attempt(&mut self, at: SystemTime, outcome: &'static str, facts: Vec<KeyValue>) {
+        let Some(attempt) = self.attempt.take() else {
+            return;
+        };
+        attempt
+            .span()
+            .set_attribute(KeyValue::new("backline.outcome", outcome));
+        attempt.span().set_attributes(facts);
+        attempt.span().end_with_timestamp(at);
+    }
+
+    /// Ends the job's span, as the job is now.
+    fn end(&mut self, at: SystemTime) {
+        self.end_attempt(at, "unanswered", Vec::new());
+        let Some(context) = self.span.take() else {
+            return;
+        };
+        let (span, status) = (context.span(), self.status());
+        span.set_attribute(KeyValue::new("backline.outcome", status.word()));
+        span.set_attribute(KeyValue::new(
+            "backline.credits",
+            self.job.credits - self.credits_before,
+        ));
+        if let JobStatus::Failed | JobStatus::InDoubt = status {
+            span.set_status(Status::error(status.word()));
+        }
+        span.end_with_timestamp(at);
+    }
+}
+
+/// Every job of the plan, as it was before the run.
+fn followed(planned: &Planned) -> HashMap<JobKey, Followed> {
+    let facts = planned.facts();
+    let follow = |row: &PlannedRow| {
+        let (job, _) = bought_as(facts.known, &row.key);
+        let followed = Followed {
+            facts: row_facts(row),
+            credits_before: job.credits,
+            job,
+            span: None,
+            attempt: None,
+        };
+        (row.key, followed)
+    };
+    facts.rows.iter().map(follow).collect()
+}
+
+fn row_facts(row: &PlannedRow) -> Vec<KeyValue> {
+    let mut facts = vec![
+        KeyValue::new("backline.job", row.key.to_string()),
+        KeyValue::new("backline.stem", row.stem.clone()),
+        KeyValue::new("backline.preset", row.preset.clone()),
+        KeyValue::new("backline.take", i64::from(row.take)),
+    ];
+    let sweep = row.sweep.iter();
+    facts.extend(
+        sweep.map(|(name, value)| KeyValue::new(format!("backline.sweep.{name}"), value.clone())),
+    );
+    facts
+}
+
+fn track(index: u32, part: Part) -> Vec<KeyValue> {
+    let part = match part {
+        Part::Track => "track",
+        Part::Mix => "mix",
+    };
+    vec![
+        KeyValue::new("index", i64::from(index)),
+        KeyValue::new("part", part),
+    ]
+}
+
+fn note(span: Option<&Context>, name: &'static str, at: SystemTime, facts: Vec<KeyValue>) {
+    if let Some(span) = span {
+        span.span().add_event_with_timestamp(name, at, facts);
+    }
+}
+
+fn words(message: &str) -> String {
+    message.chars().take(MOST_WORDS).collect()
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn time(unix_ms: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(unix_ms.max(0).unsigned_abs())
+}
+
+/// The collector's address for traces: as it is where it says so, else with the path that collectors use.
+fn endpoint(url: &Url) -> Result<Url, Failure> {
+    if !matches!(url.scheme(), "http" | "https") {
+        let message = format!("{url} is no address of a collector");
+        return Err(Failure::said(Kind::Usage, message)
+            .hint("traces are sent by HTTP: --otlp http://127.0.0.1:4318"));
+    }
+    let mut endpoint = url.clone();
+    let path = endpoint.path().trim_end_matches('/').to_owned();
+    if !path.ends_with(PATH) {
+        endpoint.set_path(&format!("{path}{PATH}"));
+    }
+    Ok(endpoint)
+}
+
+/// Passes batches on, and says once if that fails.
+struct Careful {
+    exporter: SpanExporter,
+    endpoint: String,
+    aside: Aside,
+    warned: AtomicBool,
+}
+
+impl fmt::Debug for Careful {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Careful").field(&self.exporter).finish()
+    }
+}
+
+impl Exporter for Careful {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let sent = self.exporter.export(batch).await;
+        if let Err(error) = &sent
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            let endpoint = &self.endpoint;
+            self.aside.tell(&format!(
+                "warning: traces can't be sent to {endpoint}: {error}; the run goes on without\n"
+            ));
+        }
+        sent
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
