@@ -135,6 +135,60 @@ fn what_the_recording_lacks_is_said() {
 }
 
 #[test]
+fn what_went_wrong_goes_wrong_again() {
+    let lab = Lab::new();
+    lab.write(
+        "faults.yaml",
+        "version: 1\nidempotency: off\nrules:\n  - {when: {nth: [1]}, do: [{refuse: {code: 430, retry_after_s: 2}}]}\n  \
+         - {when: {nth: [3]}, do: [{answer: drop}, {callbacks: {never: true}}]}\n  \
+         - {when: {nth: [4]}, do: [{fail: {status: SENSITIVE_WORD_ERROR, code: 400, message: a word}}]}\n",
+    );
+    let studio = lab.studio(&[
+        "--instant",
+        "--misbehave",
+        lab.path("faults.yaml").to_str().unwrap(),
+    ]);
+    lab.manifest(
+        "songs.yaml",
+        &studio.url,
+        1,
+        3,
+        "limits: {concurrency: 1}\n",
+    );
+    let unkeyed = lab.read("songs.yaml");
+    lab.write(
+        "songs.yaml",
+        unkeyed.replace("api_key:", "idempotency_key: false, api_key:"),
+    );
+    let first = lab.run(&["run", "songs.yaml", "--record", "tape"]);
+    drop(studio);
+    let again = lab.run(&["run", "songs.yaml", "--replay", "tape"]);
+    assert_eq!(
+        (first.code, again.code),
+        (Some(8), Some(8)),
+        "{}\n{}",
+        first.err,
+        again.err
+    );
+    let outcome = |name: &str| -> Vec<(Value, Value, Value)> {
+        let summary = summary(&lab, name);
+        let jobs = summary["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| {
+            (
+                job["state"].clone(),
+                job["task_id"].clone(),
+                job["error"].clone(),
+            )
+        })
+        .collect()
+    };
+    let recorded = outcome("out/songs/summary.json");
+    let states: Vec<&Value> = recorded.iter().map(|(state, ..)| state).collect();
+    assert_eq!(states, ["kept", "in_doubt", "failed"]);
+    assert_eq!(outcome(".backline/replay/out/songs/summary.json"), recorded);
+}
+
+#[test]
 fn the_built_in_studio_is_recorded_too_and_not_started_for_a_replay() {
     let lab = Lab::new();
     lab.recording("voice.wav", 1);

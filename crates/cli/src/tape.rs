@@ -78,7 +78,7 @@ impl Reel {
 
     /// Whether the answers come from it.
     pub(crate) fn replays(&self) -> bool {
-        self.replays_into.is_some()
+        self.tape.replays()
     }
 
     /// What a replay is made with in the provider's key's place.
@@ -179,10 +179,8 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
         count: u32::MAX,
         window_ms: AT_ONCE_MS,
     };
-    let profile = &mut plan.provider.profile;
-    profile.loopback = true;
-    profile.polling.first_ms = AT_ONCE_MS;
-    profile.polling.interval_ms = AT_ONCE_MS;
+    // What lay on this machine then is taken from the tape now, as everything is.
+    plan.provider.profile.loopback = true;
     let before = plan.hooks.all.len();
     plan.hooks.all.retain(stays_inside);
     let left_out = before - plan.hooks.all.len();

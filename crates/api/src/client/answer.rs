@@ -56,7 +56,19 @@ pub(super) fn forbidden(error: &reqwest::Error) -> Option<String> {
 
 /// The whole chain of causes as one text, without addresses.
 pub(super) fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
+    redact_text(&chain(&error.without_url()))
+}
+
+/// The same of an error that is still needed.
+pub(super) fn reason_of(error: &reqwest::Error) -> String {
+    let text = chain(error);
+    redact_text(&match error.url() {
+        Some(url) => text.replace(&format!(" for url ({url})"), ""),
+        None => text,
+    })
+}
+
+fn chain(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -67,7 +79,7 @@ pub(super) fn reason(error: reqwest::Error) -> String {
         }
         source = cause.source();
     }
-    redact_text(&text)
+    text
 }
 
 /// How long the other side asks to be left alone: seconds, or a date that is compared with the answer's own `Date`, so that a

@@ -222,6 +222,11 @@ impl Tape {
         ))))
     }
 
+    /// Whether it answers, and nothing leaves this machine.
+    pub fn replays(&self) -> bool {
+        matches!(&*self.0, Kind::Replay(..))
+    }
+
     /// Why the tape that is being made is not whole, if something could not be written.
     pub fn failure(&self) -> Option<String> {
         match &*self.0 {
@@ -251,7 +256,7 @@ impl Tape {
                 Ok(response) => Ok(self.keep(call, response)),
                 Err(error) => {
                     let not_sent = answer::was_not_sent(&error);
-                    let reason = recorder.clean(&error.to_string());
+                    let reason = recorder.clean(&answer::reason_of(&error));
                     let end = if not_sent {
                         End::NotSent { reason }
                     } else {

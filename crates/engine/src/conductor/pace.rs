@@ -43,6 +43,19 @@ impl Pace {
         }
     }
 
+    /// For a provider whose answers are kept ones: nobody has to be waited for, and nobody comes back later.
+    pub(crate) fn replayed() -> Self {
+        Self {
+            first_view_ms: 1,
+            view_ms: 1,
+            follow_ms: 30_000,
+            doubt_ms: 100,
+            patience_ms: 1_000,
+            retry_ms: 1,
+            maintenance_ms: 1,
+        }
+    }
+
     /// The wait after the `n`-th failure in a row (from 1), with a spread that `seed` decides, so that many waits don't end at once.
     pub(crate) fn backoff_ms(&self, n: u32, seed: u64) -> i64 {
         spread(

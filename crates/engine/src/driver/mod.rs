@@ -399,6 +399,9 @@ fn terms(
     };
     pace.first_view_ms = i64::try_from(profile.polling.first_ms).unwrap_or(view_ms);
     pace.follow_ms = i64::try_from(profile.polling.give_up_ms).unwrap_or(pace.follow_ms);
+    if run.tape.as_ref().is_some_and(Tape::replays) {
+        pace = Pace::replayed();
+    }
     let limits = &run.plan.limits;
     Terms {
         run: header.id.clone(),
