@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Most that a change may cost in fit with the melody: a little at no weirdness, more at full.
-const COST: (f32, f32) = (0.05, 0.3);
-/// Share of the stretches that change at full weirdness, where the melody lets them; a quarter of it at half.
+const COST: (f32, f32) = (0.1, 0.3);
+/// Share of the stretches that change at full weirdness, where the melody lets them; a third of it at half.
 const MOST: f32 = 0.75;
 
 /// The stretches, made as adventurous as `weirdness` (0..1) says. The first and the last keep their class.
@@ -34,7 +34,7 @@ pub(super) fn venture(
         );
         let draw = chance.unit();
         let next = stretches.get(index + 1);
-        if index == last || draw >= MOST * weirdness * weirdness {
+        if index == last || draw >= MOST * weirdness * weirdness.sqrt() {
             out.push(stretch);
             continue;
         }
