@@ -14,12 +14,14 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastered, RATE_HZ, Sound, heard, lay_over_heard, loudness_gain, master_heard, play, solo,
+        Mastered, RATE_HZ, Sound, heard, lay_over_heard, loudness_gain, master_heard, play,
+        side_by_side, solo,
     },
     tags::{Brief, read_tags},
 };
 
-/// Longest vocal that is accompanied, in seconds: a quarter of an hour, which takes about two gigabytes of memory.
+/// Longest vocal that is accompanied, in seconds: a quarter of an hour. Its take takes 1.0 GB of memory on one core, most of it
+/// the finished samples, and .16 GB more on each further one.
 pub const MAX_VOCAL_S: f64 = 900.0;
 
 /// Most takes of one request.
@@ -215,14 +217,16 @@ pub enum BandError {
 /// count as silence, and a remark says how many there were.
 pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, BandError> {
     let session = Session::new(vocal, request, Sound::Own)?;
-    let takes = (0..request.takes)
-        .map(|take| session.take(take))
-        .collect::<Result<_, _>>()?;
+    let takes = session.takes()?;
     Ok(Accompaniment {
         takes,
         analysis: session.analysis,
     })
 }
+
+/// Vocals up to this long have their takes played side by side, a core each, in seconds; longer ones one after another, for what
+/// a take holds while it is played grows with its length.
+const SIDE_BY_SIDE_S: f64 = 300.0;
 
 /// A vocal that has been listened to, ready for takes: for callers that hold one take at a time, or bring a SoundFont.
 #[derive(Debug, Clone)]
@@ -244,8 +248,29 @@ impl Session {
 
     /// Plays take number `take`, from 0: the same number gives the same take, whichever others were played.
     pub fn take(&self, take: usize) -> Result<Take, BandError> {
-        one_take(take, self)
+        one_take(take, self, cores())
     }
+
+    /// All takes that were asked for, in order: on as many cores as there are, with the same samples on any number.
+    pub fn takes(&self) -> Result<Vec<Take>, BandError> {
+        let cores = cores();
+        let together = if self.analysis.duration_s <= SIDE_BY_SIDE_S {
+            self.request.takes.min(cores)
+        } else {
+            1
+        };
+        let numbers: Vec<usize> = (0..self.request.takes).collect();
+        let mut takes = Vec::with_capacity(numbers.len());
+        for group in numbers.chunks(together.max(1)) {
+            let threads = (cores / group.len()).max(1);
+            takes.extend(side_by_side(group, |take| one_take(take, self, threads)));
+        }
+        takes.into_iter().collect()
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn listen_to(vocal: &Audio, request: &Request, sound: Sound) -> Result<Session, BandError> {
@@ -328,7 +353,7 @@ fn without_strays(vocal: &Audio) -> (Audio, usize) {
     )
 }
 
-fn one_take(take: usize, session: &Session) -> Result<Take, BandError> {
+fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, BandError> {
     let Session {
         request,
         brief,
@@ -359,7 +384,6 @@ fn one_take(take: usize, session: &Session) -> Result<Take, BandError> {
             instrument,
         });
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let sum = play(&score, sound, seed, threads);
     let lufs = heard(&sum);
     let stem_gain = loudness_gain(lufs);

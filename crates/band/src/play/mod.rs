@@ -29,5 +29,5 @@ pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, master};
 pub(crate) use master::{heard, loudness_gain, master_heard};
 pub use mix::lay_over;
 pub(crate) use mix::lay_over_heard;
-pub(crate) use stage::solo;
 pub use stage::{RATE_HZ, Sound, Stereo, play};
+pub(crate) use stage::{side_by_side, solo};

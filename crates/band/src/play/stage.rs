@@ -66,7 +66,8 @@ fn together(
     let numbers: Vec<usize> = parts.collect();
     // A few parts at a time: a stem of a long song is large, and their order in the sum is the score's.
     for group in numbers.chunks(threads.clamp(1, 8)) {
-        for (&number, stem) in group.iter().zip(stems(score, sound, group, seed, frames)) {
+        let stems = side_by_side(group, |number| stem(score, sound, number, seed, frames));
+        for (&number, stem) in group.iter().zip(stems) {
             buses.take(stem, &score.parts[number]);
         }
     }
@@ -191,25 +192,25 @@ impl Buses {
     }
 }
 
-/// The stems of some parts, in order, each on a thread of its own.
-fn stems(score: &Score, source: &Sound, parts: &[usize], seed: u64, frames: usize) -> Vec<Stem> {
-    let one = |number: usize| stem(score, source, number, seed, frames);
-    let [first, others @ ..] = parts else {
+/// What `one` gives for each of `items`, in order, the first on this thread and each other on one of its own.
+pub(crate) fn side_by_side<T: Send>(items: &[usize], one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let [first, others @ ..] = items else {
         return Vec::new();
     };
     std::thread::scope(|scope| {
+        let one = &one;
         let others: Vec<_> = others
             .iter()
-            .map(|&number| scope.spawn(move || one(number)))
+            .map(|&item| scope.spawn(move || one(item)))
             .collect();
-        let mut stems = vec![one(*first)];
+        let mut given = vec![one(*first)];
         for other in others {
             match other.join() {
-                Ok(stem) => stems.push(stem),
+                Ok(other) => given.push(other),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        stems
+        given
     })
 }
 
