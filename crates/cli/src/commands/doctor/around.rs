@@ -119,6 +119,13 @@ fn is_program(path: &Path) -> bool {
 
 /// What standard output can show.
 pub(super) fn terminal(console: &Console) -> Check {
+    if console.columns_out.is_some() && !is_utf8(|name| std::env::var(name).ok()) {
+        return Check::doubtful(
+            "terminal",
+            "its locale is not UTF-8: × and … may look odd",
+            "export LC_ALL=C.UTF-8, if the terminal itself takes UTF-8",
+        );
+    }
     let colours = if console.colour_out {
         "colours"
     } else {
@@ -131,4 +138,37 @@ pub(super) fn terminal(console: &Console) -> Check {
             None => format!("standard output is none: plain text, {colours}"),
         },
     )
+}
+
+/// Whether the environment says that letters are UTF-8: the first of the variables that is set counts. Windows has none.
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    match locale {
+        Some(locale) => locale.to_lowercase().replace('-', "").contains("utf8"),
+        None => cfg!(windows),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_variable_that_is_set_tells_the_locale() {
+        let check = |variables: &[(&str, &str)], expected: bool| {
+            let look = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(is_utf8(look), expected, "{variables:?}");
+        };
+        check(&[("LANG", "de_DE.UTF-8")], true);
+        check(&[("LANG", "C.utf8"), ("LC_ALL", "")], true);
+        check(&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")], false);
+        check(&[("LANG", "de_DE@euro"), ("LC_CTYPE", "en_US.utf-8")], true);
+        check(&[("LANG", "POSIX")], false);
+        check(&[], cfg!(windows));
+    }
 }
