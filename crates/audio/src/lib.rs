@@ -31,7 +31,7 @@ pub use encode::{EncodeError, Encoding, encode};
 pub use error::DecodeError;
 pub use format::{Format, sniff};
 pub use label::{Label, label};
-pub use loudness::{Loudness, loudness};
+pub use loudness::{Loudness, integrated_lufs, loudness};
 pub use peaks::peaks;
 pub use probe::{Probe, probe};
 pub use resample::{ResampleError, resample};

@@ -22,27 +22,10 @@ pub fn loudness(audio: &Audio) -> Loudness {
         integrated_lufs: None,
         true_peak_dbtp: SILENCE_DBTP,
     };
-    let frames = audio.frames();
-    if frames == 0 {
-        return silence;
-    }
-    // Refused are only shapes that `decode` never gives: no channel, or a rate of next to nothing.
-    let Ok(mut meter) = EbuR128::new(
-        audio.channels.len() as u32,
-        audio.rate_hz,
-        Mode::I | Mode::TRUE_PEAK,
-    ) else {
+    let Some(meter) = measured(audio, Mode::I | Mode::TRUE_PEAK) else {
         return silence;
     };
-    let planes: Vec<&[f32]> = audio
-        .channels
-        .iter()
-        .map(|channel| &channel[..frames])
-        .collect();
-    if meter.add_frames_planar_f32(&planes).is_err() {
-        return silence;
-    }
-    let integrated_lufs = meter.loudness_global().ok().filter(|lufs| lufs.is_finite());
+    let integrated_lufs = integrated(&meter);
     let peak = (0..audio.channels.len() as u32)
         .filter_map(|channel| meter.true_peak(channel).ok())
         .fold(0.0, f64::max);
@@ -50,6 +33,32 @@ pub fn loudness(audio: &Audio) -> Loudness {
         integrated_lufs,
         true_peak_dbtp: (20.0 * peak.log10()).max(SILENCE_DBTP),
     }
+}
+
+/// The integrated loudness alone, as in [`Loudness::integrated_lufs`]: without the true peak it takes half the time.
+pub fn integrated_lufs(audio: &Audio) -> Option<f64> {
+    integrated(&measured(audio, Mode::I)?)
+}
+
+/// A meter that has heard it all; `None` of nothing. Refused are only shapes that `decode` never gives: no channel, or a rate
+/// of next to nothing.
+fn measured(audio: &Audio, mode: Mode) -> Option<EbuR128> {
+    let frames = audio.frames();
+    if frames == 0 {
+        return None;
+    }
+    let mut meter = EbuR128::new(audio.channels.len() as u32, audio.rate_hz, mode).ok()?;
+    let planes: Vec<&[f32]> = audio
+        .channels
+        .iter()
+        .map(|channel| &channel[..frames])
+        .collect();
+    meter.add_frames_planar_f32(&planes).ok()?;
+    Some(meter)
+}
+
+fn integrated(meter: &EbuR128) -> Option<f64> {
+    meter.loudness_global().ok().filter(|lufs| lufs.is_finite())
 }
 
 #[cfg(test)]
@@ -77,6 +86,7 @@ mod tests {
             "{found:?}"
         );
         assert!(found.true_peak_dbtp.abs() < 0.1, "{found:?}");
+        assert_eq!(integrated_lufs(&tone(1, 1.0, 5.0)), found.integrated_lufs);
         let stereo = loudness(&tone(2, 1.0, 5.0))
             .integrated_lufs
             .expect("not silent");

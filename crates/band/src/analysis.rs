@@ -24,6 +24,10 @@ pub struct Analysis {
     pub metre: Metre,
     /// Key of the whole vocal.
     pub key: Key,
+    /// Key of each sixteen bars, in time order and touching, from the first bar line to the end of the grid; one for a song of
+    /// less than 24 bars, none where nobody sings.
+    #[serde(default)]
+    pub local_keys: Vec<LocalKey>,
     /// Breath-separated phrases in time order.
     pub phrases: Vec<Span>,
     /// Groups of phrases with a common energy: verse, chorus and the like.
@@ -99,6 +103,17 @@ pub struct Key {
     pub tonic: u8,
     /// Major or minor.
     pub mode: Mode,
+}
+
+/// The key of a stretch of the song.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LocalKey {
+    /// Where it lies: from bar line to bar line.
+    pub span: Span,
+    /// Its key.
+    pub key: Key,
+    /// The probability that it is in that key, 0..1.
+    pub confidence: f32,
 }
 
 /// A stretch of time in seconds.

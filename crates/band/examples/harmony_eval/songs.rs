@@ -146,6 +146,7 @@ fn song(song: &Written) -> Option<Song> {
                 key: 1.0,
             },
             remarks: Vec::new(),
+            local_keys: Vec::new(),
         },
     })
 }

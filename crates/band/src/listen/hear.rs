@@ -1,6 +1,6 @@
 //! The whole of listening, step by step.
 
-use backline_audio::{Audio, loudness};
+use backline_audio::{Audio, integrated_lufs};
 
 use crate::analysis::{
     Analysis, Beat, Confidence, Hints, Key, Note, PITCH_HOP_S, PitchFrame, Section, SectionKind,
@@ -9,6 +9,7 @@ use crate::analysis::{
 
 use super::{
     fallback, grid, key,
+    local_keys::local_keys,
     metre::{self, Heard},
     notes::{notes, vowelness},
     phrases::phrases,
@@ -121,10 +122,11 @@ fn finish(
         tuning_cents,
         tempo_bpm,
         metre,
+        local_keys: local_keys(&notes, &beats, (key, confidence.key)),
         key,
         sections: sections(&notes, &beats, &phrases, duration_s),
         phrases,
-        loudness_lufs: loudness(vocal).integrated_lufs,
+        loudness_lufs: integrated_lufs(vocal),
         remarks: remarks(&confidence, tuning_cents),
         confidence,
         pitch,
@@ -152,6 +154,7 @@ fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: Stri
         tempo_bpm,
         metre,
         key: fallback::KEY,
+        local_keys: Vec::new(),
         phrases: Vec::new(),
         sections: vec![Section {
             span: Span {
@@ -161,7 +164,7 @@ fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: Stri
             kind: SectionKind::Verse,
             energy: 0.5,
         }],
-        loudness_lufs: loudness(vocal).integrated_lufs,
+        loudness_lufs: integrated_lufs(vocal),
         confidence: Confidence {
             pitch: 0.0,
             beats: 0.0,

@@ -22,6 +22,9 @@ pub(super) const FEATURES: usize = 9;
 /// songs that are sung to their end (.98 of performances of lead sheets) at little cost to those cut short (.84).
 pub(super) const WEIGHTS: [f32; FEATURES] = [7.3, 1.1, 0.73, 0.58, 0.58, 0.29, 0.26, 4.4, -1.1];
 
+/// Keys: twelve tonics in major, then in minor.
+pub(super) const KEYS: usize = 24;
+
 /// What the chords say of each major key or its relative minor, by tonic: mean log likelihood a second of singing.
 pub(super) type ChordEvidence = [f64; 12];
 
@@ -30,12 +33,7 @@ pub(super) fn key(notes: &[Note], chords: Option<&ChordEvidence>) -> Option<(Key
     if notes.is_empty() {
         return None;
     }
-    let scores = features(notes, chords).map(|row| {
-        row.iter()
-            .zip(WEIGHTS)
-            .map(|(feature, weight)| feature * weight)
-            .sum::<f32>()
-    });
+    let scores = features(notes, chords).map(|row| weighed(&row));
     let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]))?;
     let all: f32 = scores
         .iter()
@@ -45,7 +43,24 @@ pub(super) fn key(notes: &[Note], chords: Option<&ChordEvidence>) -> Option<(Key
     Some((key_of(best), heard / all))
 }
 
-fn key_of(index: usize) -> Key {
+/// The scores of all keys for a stretch inside of a song, in nats: without what the first and the last note say.
+pub(super) fn scores_within(notes: &[Note]) -> [f32; KEYS] {
+    features(notes, None).map(|mut row| {
+        row[1] = 0.0;
+        row[2] = 0.0;
+        row[6] = 0.0;
+        weighed(&row)
+    })
+}
+
+fn weighed(row: &[f32; FEATURES]) -> f32 {
+    row.iter()
+        .zip(WEIGHTS)
+        .map(|(feature, weight)| feature * weight)
+        .sum()
+}
+
+pub(super) fn key_of(index: usize) -> Key {
     let mode = if index < 12 { Mode::Major } else { Mode::Minor };
     Key {
         tonic: (index % 12) as u8,
@@ -54,9 +69,9 @@ fn key_of(index: usize) -> Key {
 }
 
 /// The features of the keys: twelve in major by tonic, twelve in minor.
-pub(super) fn features(notes: &[Note], chords: Option<&ChordEvidence>) -> [[f32; FEATURES]; 24] {
+pub(super) fn features(notes: &[Note], chords: Option<&ChordEvidence>) -> [[f32; FEATURES]; KEYS] {
     let (Some(first), Some(last)) = (notes.first(), notes.last()) else {
-        return [[0.0; FEATURES]; 24];
+        return [[0.0; FEATURES]; KEYS];
     };
     let mut sung = [0.0f32; 12];
     for note in notes {

@@ -6,6 +6,7 @@ mod fallback;
 mod grid;
 mod hear;
 mod key;
+mod local_keys;
 mod metre;
 mod notes;
 mod phrases;

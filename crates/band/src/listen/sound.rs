@@ -13,27 +13,81 @@ pub(super) const HOP: usize = (LISTEN_HZ as f64 * PITCH_HOP_S) as usize;
 /// Level of digital silence in dBFS.
 pub(super) const FLOOR_DB: f32 = -120.0;
 
+/// The vocal is resampled in blocks of about this many seconds, so that a long one takes no room beside its 16 kHz.
+const BLOCK_S: usize = 20;
+/// Each block is resampled with this much before and after it, longer than any filter, and that is cut off again.
+const MARGIN_S: f64 = 0.5;
+
 /// One channel at [`LISTEN_HZ`], every sample a number within ±8; empty when the vocal can't be brought to that rate.
 ///
 /// Only the channels' mean is resampled. Samples beyond ±8 (18 dB over full scale) are no recording, and their squares
 /// would drown everything else.
 pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
-    let mut mono = vocal.to_mono();
+    let frames = vocal.frames();
+    // Blocks and margins are whole numbers of the shortest stretch that is whole at both rates.
+    let shared = greatest_divisor(vocal.rate_hz, LISTEN_HZ).max(1);
+    let (step, listen_step) = (
+        (vocal.rate_hz / shared).max(1) as usize,
+        (LISTEN_HZ / shared) as usize,
+    );
+    let block = shared as usize * BLOCK_S;
+    let margin = (f64::from(shared) * MARGIN_S).ceil() as usize;
+    let wanted = (frames as u64 * u64::from(LISTEN_HZ)).div_ceil(u64::from(vocal.rate_hz.max(1)));
+    let mut heard = Vec::with_capacity(wanted as usize);
+    let mut at = 0;
+    while at * step < frames {
+        let lead = margin.min(at);
+        let from = (at - lead) * step;
+        let to = ((at + block + margin) * step).min(frames);
+        let mono = Audio {
+            rate_hz: vocal.rate_hz,
+            channels: vec![mean_of(vocal, from, to)],
+        };
+        let Some(samples) = resample(&mono, LISTEN_HZ)
+            .ok()
+            .and_then(|mut audio| audio.channels.pop())
+        else {
+            return Vec::new();
+        };
+        let inside = samples.get(lead * listen_step..).unwrap_or(&[]);
+        let last = (at + block) * step >= frames;
+        let kept = if last {
+            inside.len()
+        } else {
+            (block * listen_step).min(inside.len())
+        };
+        heard.extend_from_slice(&inside[..kept]);
+        at += block;
+    }
+    heard
+}
+
+/// The mean of the channels over a stretch, strays made silent.
+fn mean_of(vocal: &Audio, from: usize, to: usize) -> Vec<f32> {
+    let scale = 1.0 / vocal.channels.len().max(1) as f32;
+    let mut mono = vec![0.0f32; to - from];
+    for channel in &vocal.channels {
+        for (sum, sample) in mono.iter_mut().zip(&channel[from..to]) {
+            *sum += sample;
+        }
+    }
     for sample in &mut mono {
-        *sample = if sample.is_finite() {
-            sample.clamp(-8.0, 8.0)
+        let mean = *sample * scale;
+        *sample = if mean.is_finite() {
+            mean.clamp(-8.0, 8.0)
         } else {
             0.0
         };
     }
-    let mono = Audio {
-        rate_hz: vocal.rate_hz,
-        channels: vec![mono],
-    };
-    resample(&mono, LISTEN_HZ)
-        .ok()
-        .and_then(|mut audio| audio.channels.pop())
-        .unwrap_or_default()
+    mono
+}
+
+fn greatest_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 {
+        a
+    } else {
+        greatest_divisor(b, a % b)
+    }
 }
 
 /// Number of frames over `samples` samples: frame `i` is centred at `i` × 10 ms.
@@ -93,6 +147,27 @@ mod tests {
             .expect("frames");
         assert!((49..=51).contains(&loudest), "{loudest}");
         assert_eq!(levels.len(), 100);
+    }
+
+    #[test]
+    fn a_long_vocal_is_heard_as_one_across_its_blocks() {
+        let rate_hz = 44_100;
+        let tone = |at: usize, rate_hz: u32| {
+            (at as f64 * 330.0 / f64::from(rate_hz) * std::f64::consts::TAU).sin() as f32 * 0.5
+        };
+        let samples: Vec<f32> = (0..rate_hz as usize * 45)
+            .map(|at| tone(at, rate_hz))
+            .collect();
+        let vocal = Audio {
+            rate_hz,
+            channels: vec![samples.clone(), samples],
+        };
+        let heard = one_channel(&vocal);
+        assert!(heard.len().abs_diff(45 * 16_000) <= 1, "{}", heard.len());
+        let worst = (1_600..heard.len() - 1_600)
+            .map(|at| (heard[at] - tone(at, LISTEN_HZ)).abs())
+            .fold(0.0f32, f32::max);
+        assert!(worst < 1e-3, "{worst}");
     }
 
     #[test]

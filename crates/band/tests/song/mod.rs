@@ -119,6 +119,7 @@ pub fn song(metre: Metre, tempo_bpm: f64) -> (Analysis, Vec<ChordSpan>) {
             key: 1.0,
         },
         remarks: Vec::new(),
+        local_keys: Vec::new(),
     };
     (analysis, chords)
 }

@@ -318,6 +318,7 @@ impl Tune {
                 key: 1.0,
             },
             remarks: Vec::new(),
+            local_keys: Vec::new(),
         }
     }
 }
