@@ -20,6 +20,8 @@ mod hook_trials;
 mod hooks;
 mod house;
 mod lab;
+#[cfg(feature = "browser-tests")]
+mod live_page;
 mod main_job;
 mod manual;
 mod pace;

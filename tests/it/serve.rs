@@ -475,3 +475,20 @@ fn families(text: &str) -> prometheus_parse::Scrape {
     }
     prometheus_parse::Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap()
 }
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn an_option_that_was_not_built_in_says_so_before_anything_is_bought() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 1, "");
+    let ran = lab.expect(2, &["run", "songs.yaml", "--otlp", "http://127.0.0.1:4318"]);
+    assert!(
+        ran.err
+            .contains("this backline was built without traces, which --otlp needs"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("--features otlp"), "{}", ran.err);
+    assert_eq!(studio.bill().len(), 0);
+}

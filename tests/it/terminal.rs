@@ -376,3 +376,50 @@ fn a_provider_that_is_down_is_told_once_in_full_and_the_pace_is_told_at_all() {
         ran.err
     );
 }
+
+#[test]
+fn a_served_page_outlives_its_run_where_a_person_looks_on_and_holds_no_ledger() {
+    let lab = Lab::new();
+    let studio = songs(&lab, 2);
+    let args = ["run", "songs.yaml", "--serve", "127.0.0.1:0"];
+    let mut terminal = Terminal::start(&lab, 100, 30, &args, "xterm");
+    let stays = "The run is over; its page stays until Ctrl-C: http://";
+    let screen = terminal.until(|screen| screen.contains(stays) && screen.ends_with('/'));
+    assert!(screen.contains("All wanted tracks are kept."), "{screen}");
+    let address = screen
+        .split(stays)
+        .nth(1)
+        .unwrap()
+        .trim_end_matches('/')
+        .to_owned();
+    let ask = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut page = std::net::TcpStream::connect(&address).unwrap();
+        page.write_all(ask.as_bytes()).unwrap();
+        let mut answer = String::new();
+        page.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        // A page that was asked for in the run's last moments may not show them yet.
+        if answer.contains("2 jobs: 2 kept") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+    }
+    // Another run may begin meanwhile.
+    lab.expect(0, &["run", "songs.yaml"]);
+    terminal.types("\u{3}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(std::net::TcpStream::connect(&address).is_err());
+
+    // Whoever ends the run has no use for its page.
+    lab.manifest("more.yaml", &studio.url, 1, 9, SLOW);
+    let args = ["run", "more.yaml", "--serve", "127.0.0.1:0"];
+    let mut terminal = Terminal::start(&lab, 100, 30, &args, "xterm");
+    terminal.sees("3/9 kept");
+    terminal.types("\u{3}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(!screen.contains(stays), "{screen}");
+}

@@ -4,6 +4,8 @@ const grid = {
   rows: new Map(),
   /** The variant that Tab reaches, when none is chosen. */
   entry: null,
+  /** A row's elements while it is laid out anew. */
+  before: new Map(),
 
   /** Lays the whole grid out anew. */
   show() {
@@ -60,9 +62,12 @@ const grid = {
   refill(row) {
     if (!row?.dataset.filled) return;
     const open = [...row.querySelectorAll("details[open]")].map((it) => it.dataset.job);
+    // Whoever is about to press a button presses this one, not one that took its place.
+    this.before = new Map([...row.querySelectorAll(".variant")].map((it) => [it.dataset.id, it]));
     row.replaceChildren(this.rowHead(Number(row.dataset.stem)));
     delete row.dataset.filled;
     this.fill(row);
+    this.before.clear();
     for (const details of row.querySelectorAll("details")) details.open = open.includes(details.dataset.job);
   },
 
@@ -114,6 +119,15 @@ const grid = {
   },
 
   variant(variant, place) {
+    const same = this.before.get(variant.id);
+    const looks = JSON.stringify([place, variant.title, variant.files.track]);
+    if (same?.looks === looks) return same;
+    const made = this.makeVariant(variant, place);
+    made.looks = looks;
+    return made;
+  },
+
+  makeVariant(variant, place) {
     const { star, note } = marks.of(variant);
     const { seconds, lufs, wave } = variant.files.track;
     const facts = [variantName(variant), seconds && clock(seconds), lufs != null && `${lufs} LUFS`];

@@ -91,10 +91,12 @@ fn start() -> (Driver, String) {
 impl Browser {
     /// Opens a file as a person does.
     pub(crate) async fn open(&self, file: &Path) {
-        self.0
-            .goto(&format!("file://{}", file.display()))
-            .await
-            .unwrap();
+        self.visit(&format!("file://{}", file.display())).await;
+    }
+
+    /// Goes to an address.
+    pub(crate) async fn visit(&self, address: &str) {
+        self.0.goto(address).await.unwrap();
         self.0
             .execute("window.complaints ??= []; for (const kind of ['error', 'securitypolicyviolation', 'unhandledrejection']) addEventListener(kind, (it) => complaints.push(`${kind}: ${it.message ?? it.violatedDirective ?? it.reason}`))", Vec::new())
             .await
