@@ -29,8 +29,16 @@ const FILLS: &[(usize, &[(Piece, &str)])] = &[
     (2, &[(Piece::Open, "X.")]),
 ];
 
-/// The same for machines and for quiet bars.
+/// The same for quiet bars and for brushes.
 const SMALL_FILLS: &[(usize, &[(Piece, &str)])] = &[
+    (4, &[(Piece::Rim, "..xx")]),
+    (2, &[(Piece::Open, "x.")]),
+    (4, &[(Piece::Snare, "..ox")]),
+    (4, &[(Piece::Snare, "o.ox")]),
+];
+
+/// The same for machines.
+const MACHINE_FILLS: &[(usize, &[(Piece, &str)])] = &[
     (4, &[(Piece::Rim, "..xx")]),
     (2, &[(Piece::Open, "x.")]),
     (4, &[(Piece::Snare, "..ox")]),
@@ -107,10 +115,12 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                 bar.last && (rises || chance.happens(0.75))
                     || number % 8 == 7 && chance.happens(0.6)
             };
-        let soft = bar.level() == 0
-            || sheet.style.loose_ms == 0.0
-            || seat.instrument == Instrument::BrushKit;
-        let fills = if soft { SMALL_FILLS } else { FILLS };
+        let fills = match seat.instrument {
+            Instrument::ElectronicKit => MACHINE_FILLS,
+            Instrument::BrushKit => SMALL_FILLS,
+            _ if bar.level() == 0 || sheet.style.loose_ms == 0.0 => SMALL_FILLS,
+            _ => FILLS,
+        };
         let fill = fill_due.then(|| fills[chance.below(fills.len())]);
         let fill_from = fill.map_or(usize::MAX, |(slots, _)| {
             bar.slots.len().saturating_sub(slots)
