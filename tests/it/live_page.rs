@@ -2,6 +2,10 @@
 //!
 //! Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver`).
 
+#[expect(
+    dead_code,
+    reason = "the report's own tests use the rest of it"
+)]
 #[path = "../../crates/reporter/tests/browser/driver.rs"]
 mod driver;
 

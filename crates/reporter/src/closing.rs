@@ -39,7 +39,11 @@ const LABEL_COLUMNS: usize = 80;
 /// What a run came to and what to do next, for people. Ends in a line break; quiet runs that kept everything have nothing to
 /// say.
 pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
-    let Ending { summary, reports } = ending;
+    let Ending {
+        summary,
+        reports,
+        replayed,
+    } = ending;
     let mut text = String::new();
     let well = summary.run.outcome == Some(Outcome::Complete);
     if level > Level::Quiet || !well {
@@ -47,13 +51,15 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
         let _ = writeln!(text, "{}", counts(&summary.totals));
         let _ = writeln!(text, "{}", gains(summary));
     }
-    let lists = [
-        failures(summary),
-        unfetched(summary),
-        doubts(summary),
-        next(summary),
-    ];
-    for list in lists.into_iter().filter(|list| !list.is_empty()) {
+    let lists = [failures(summary), unfetched(summary)];
+    let advice = if *replayed {
+        Vec::new()
+    } else {
+        vec![doubts(summary), next(summary)]
+    };
+    for list in lists
+        .into_iter()
+        .chain(advice).filter(|list| !list.is_empty()) {
         let _ = write!(text, "\n{list}");
     }
     let written: Vec<String> = reports
@@ -349,7 +355,28 @@ mod tests {
     use crate::write::ReportError;
 
     fn check(summary: &Summary, reports: &[Result<PathBuf, ReportError>], level: Level) -> String {
-        anstream::adapter::strip_str(&closing_text(&Ending { summary, reports }, level)).to_string()
+        let ending = Ending {
+            summary,
+            reports,
+            replayed: false,
+        };
+        anstream::adapter::strip_str(&closing_text(&ending, level)).to_string()
+    }
+
+    #[test]
+    fn a_replay_gives_no_advice() {
+        let summary = example::summary();
+        let told = |replayed| {
+            let ending = Ending {
+                summary: &summary,
+                reports: &[],
+                replayed,
+            };
+            closing_text(&ending, Level::Normal)
+        };
+        assert!(told(false).contains("Next: ") && told(false).contains("backline resolve"));
+        assert!(!told(true).contains("Next: ") && !told(true).contains("backline resolve"));
+        assert!(told(true).contains("in doubt"), "what it came to is told");
     }
 
     #[test]

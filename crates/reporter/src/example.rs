@@ -251,6 +251,7 @@ impl Story {
         Ending {
             summary: Box::leak(Box::new(self.summary())),
             reports,
+            replayed: false,
         }
     }
 

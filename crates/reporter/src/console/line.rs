@@ -121,7 +121,7 @@ impl Line {
     }
 
     /// The same trouble once more: not told again unless everything is, or in a word where it is a wait.
-    fn as_before(mut self, until: Option<String>) -> Self {
+    fn told_before(mut self, until: Option<String>) -> Self {
         match until {
             Some(until) => self.detail = format!("until {until}, as before"),
             None => self.level = self.level.max(Level::Verbose),
@@ -177,7 +177,7 @@ pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line 
         _ => return line,
     };
     if tally.trouble.as_ref() == Some(words) {
-        return line.as_before(until);
+        return line.told_before(until);
     }
     tally.trouble = Some(words.clone());
     line

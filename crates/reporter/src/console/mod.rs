@@ -71,6 +71,8 @@ pub struct Ending<'a> {
     pub summary: &'a Summary,
     /// The reports, as [`write_reports`](crate::write_reports) answered.
     pub reports: &'a [Result<PathBuf, ReportError>],
+    /// Whether it only repeated what was recorded: then there is nothing that anybody could do next.
+    pub replayed: bool,
 }
 
 /// How much is told.
