@@ -40,7 +40,7 @@ pub use arrange::{
 };
 pub use chord_names::{chord_name, key_name, metre_name, pitch_name};
 pub use harmony::harmonise;
-pub use listen::listen;
+pub use listen::{listen, listen_by_steps};
 pub use play::{
     CEILING_DBTP, Mastered, RATE_HZ, Sound, Stereo, TARGET_LUFS, lay_over, master, play,
 };

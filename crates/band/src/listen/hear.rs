@@ -31,6 +31,15 @@ const UNSURE: f32 = 0.25;
 
 /// Listens to a vocal. Never fails: what could not be found stands in the remarks, and something musical takes its place.
 pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
+    listen_by_steps(vocal, hints, &mut |_| ())
+}
+
+/// [`listen`], telling `done` the name of each step that is over: for benchmarks.
+pub fn listen_by_steps(
+    vocal: &Audio,
+    hints: &Hints,
+    done: &mut dyn FnMut(&'static str),
+) -> Analysis {
     let samples = one_channel(vocal);
     let levels = levels(&samples);
     let loud_db = quantile(&levels, 0.95).unwrap_or(FLOOR_DB);
@@ -45,11 +54,14 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
         };
         return unsung(vocal, hints, Vec::new(), remark);
     }
+    done("resample, levels");
     let frames = candidates(&samples, &levels, loud_db - GATE_DB);
     let pitch = pitch_path::track(&frames, &levels, loud_db);
+    done("f0");
     let (tuning_cents, clear) = tuning(&pitch, &vowelness(&frames.vowel_db));
     let notes = notes(&pitch, &levels, &frames.vowel_db, tuning_cents);
     let steady = steadiness(&pitch, &notes, tuning_cents);
+    done("tuning, notes");
     let Some(first_key) = key::key(&notes, None).filter(|_| notes.len() >= FEWEST_NOTES) else {
         let remark = match notes.len() {
             0 => "no pitched singing was found".to_owned(),
@@ -65,12 +77,14 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
         return analysis;
     };
     let heard = metre::hear(&notes, key::signature(first_key.0), hints);
+    done("beats, metre");
     let key = heard
         .as_ref()
         .and_then(|heard| key::key(&notes, Some(&heard.chords)))
         .unwrap_or(first_key);
+    done("key");
     let sure_of_pitch = (steady * (0.6 + 0.4 * clear)).clamp(0.0, 1.0);
-    finish(
+    let analysis = finish(
         vocal,
         hints,
         pitch,
@@ -79,7 +93,9 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
         heard,
         key,
         sure_of_pitch,
-    )
+    );
+    done("grid, local keys, sections");
+    analysis
 }
 
 #[expect(

@@ -18,4 +18,4 @@ mod sound;
 mod tables;
 mod tuning;
 
-pub use hear::listen;
+pub use hear::{listen, listen_by_steps};
