@@ -2,10 +2,7 @@
 //!
 //! Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver`).
 
-#[expect(
-    dead_code,
-    reason = "the report's own tests use the rest of it"
-)]
+#[expect(dead_code, reason = "the report's own tests use the rest of it")]
 #[path = "../../crates/reporter/tests/browser/driver.rs"]
 mod driver;
 
