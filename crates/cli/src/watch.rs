@@ -240,6 +240,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
     Ok(sink.finish(&Ending {
         summary: &summary,
         reports: &[],
+        replayed: false,
     })?)
 }
 

@@ -59,7 +59,9 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
     };
     for list in lists
         .into_iter()
-        .chain(advice).filter(|list| !list.is_empty()) {
+        .chain(advice)
+        .filter(|list| !list.is_empty())
+    {
         let _ = write!(text, "\n{list}");
     }
     let written: Vec<String> = reports

@@ -60,7 +60,8 @@ fn go(
     reel: Option<&Reel>,
     console: &Console,
 ) -> CommandResult {
-    let key = if reel.is_some_and(Reel::replays) {
+    let replays = reel.is_some_and(Reel::replays);
+    let key = if replays {
         Reel::dummy_key()?
     } else {
         api_key(&project.plan.provider)?
@@ -90,7 +91,7 @@ fn go(
         buys,
         credits: planned.credits,
         tape: reel.map(Reel::tape),
-        replays: reel.is_some_and(Reel::replays),
+        replays,
     };
     let mut tell = |record: &Record| {
         sink.record(record);
@@ -104,7 +105,8 @@ fn go(
     let ended = runtime.block_on(carry_out(project, asked, &mut ledger, &mut tell, &aside));
     aside.go_back();
     let lasts = ended.as_ref().is_ok_and(|ended| !was_interrupted(ended));
-    let closed = ended.and_then(|ended| close(ended, project, &ledger, sink.as_mut(), console));
+    let closed =
+        ended.and_then(|ended| close(ended, project, &ledger, sink.as_mut(), replays, console));
     // The page needs it no more than to read; the next run may begin.
     drop(ledger);
     if let Some(traces) = traces {
@@ -247,6 +249,7 @@ fn close(
     project: &Project,
     ledger: &Ledger,
     sink: &mut dyn Sink,
+    replayed: bool,
     console: &Console,
 ) -> CommandResult {
     let mut summary = summarise(ledger as &dyn Store, &ended.run)?;
@@ -267,8 +270,10 @@ fn close(
     let told = sink.finish(&Ending {
         summary: &summary,
         reports: &reports,
+        replayed,
     });
-    if let (Outcome::Refused { .. }, None) = (&ended.outcome, &project.plan.provider.embedded) {
+    let refused = matches!(ended.outcome, Outcome::Refused { .. });
+    if refused && !replayed && project.plan.provider.embedded.is_none() {
         let name = &project.plan.provider.api_key_env;
         console.say(&format!(
             "The key is that of ${name}; `backline doctor {}` looks at key, credits and provider.\n",
