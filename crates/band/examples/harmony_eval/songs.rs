@@ -46,12 +46,12 @@ impl Song {
     }
 }
 
-/// Reads the compressed list in the learning program's order; what it leaves out is left out.
+/// Reads the songs of the compressed list that the learning program holds out (number 4 of each five).
 pub(crate) fn read_songs(bytes: &[u8]) -> Result<Vec<Song>, Box<dyn Error>> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes).read_to_string(&mut text)?;
     let written: Vec<Written> = serde_json::from_str(&text)?;
-    Ok(written.iter().filter_map(song).collect())
+    Ok(written.iter().skip(4).step_by(5).filter_map(song).collect())
 }
 
 fn song(song: &Written) -> Option<Song> {
@@ -72,7 +72,12 @@ fn song(song: &Written) -> Option<Song> {
     };
     let seconds = |quarters: f64| quarters / beat * BEAT_S;
     let mut beats = Vec::new();
-    for (number, &(onset, length)) in song.bars.iter().enumerate() {
+    for (number, &(onset, stated)) in song.bars.iter().enumerate() {
+        // A pickup states the length of a whole bar; where the next bar starts tells how long it is.
+        let length = song
+            .bars
+            .get(number + 1)
+            .map_or(stated, |next| next.0 - onset);
         let count = ((length / beat).round().max(1.0) as usize).min(in_bar);
         let shift = if number == 0 { in_bar - count } else { 0 };
         beats.extend((0..count).map(|index| Beat {

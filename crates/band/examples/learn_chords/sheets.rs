@@ -36,12 +36,16 @@ pub(crate) struct Sheet {
     pub(crate) in_bar: usize,
 }
 
-/// Reads the compressed list; songs with a metre or a key that is not written are left out.
-pub(crate) fn read_sheets(bytes: &[u8]) -> Result<Vec<Sheet>, Box<dyn Error>> {
+/// Reads the compressed list, with the place of every song in it; songs with a metre or a key that is not written are left out.
+pub(crate) fn read_sheets(bytes: &[u8]) -> Result<Vec<(usize, Sheet)>, Box<dyn Error>> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes).read_to_string(&mut text)?;
     let written: Vec<Written> = serde_json::from_str(&text)?;
-    Ok(written.iter().filter_map(sheet).collect())
+    Ok(written
+        .iter()
+        .enumerate()
+        .filter_map(|(place, song)| Some((place, sheet(song)?)))
+        .collect())
 }
 
 fn sheet(song: &Written) -> Option<Sheet> {
@@ -59,12 +63,16 @@ fn sheet(song: &Written) -> Option<Sheet> {
     let tonic = (fifths * 7).rem_euclid(12) as u8;
     let mut positions = Vec::new();
     let mut starts = Vec::new();
-    for &(onset, length) in &song.bars {
-        let beats = (length / beat).round().max(1.0) as usize;
-        let missing = in_bar - beats.min(in_bar);
-        // A short first bar is a pickup: its beats are the bar's last ones.
-        let shift = if starts.is_empty() { missing } else { 0 };
-        for index in 0..beats.min(in_bar) {
+    for (number, &(onset, stated)) in song.bars.iter().enumerate() {
+        // A pickup states the length of a whole bar: where the next bar starts tells how long it is. Its beats are a bar's
+        // last ones.
+        let length = song
+            .bars
+            .get(number + 1)
+            .map_or(stated, |next| next.0 - onset);
+        let beats = ((length / beat).round().max(1.0) as usize).min(in_bar);
+        let shift = if number == 0 { in_bar - beats } else { 0 };
+        for index in 0..beats {
             positions.push((index + shift) as u8);
             starts.push(onset + index as f64 * beat);
         }

@@ -136,16 +136,16 @@ fn minor_lean(class: usize, melody: &Melody, beat: usize) -> f32 {
         return 0.0;
     }
     match class {
-        21 => -0.2,
-        14 => 0.2,
-        5 | 7 => 0.45,
-        0 => 0.3,
+        21 => -0.6,
+        14 => 0.3,
+        5 | 7 => 0.7,
+        0 => 0.55,
         4 => {
             let bar = melody.in_bar as f32;
             let sung_near = melody
                 .between(beat as f32 - bar, beat as f32 + bar)
                 .any(|(note, _)| note.class == 8);
-            if sung_near { 0.4 } else { -0.4 }
+            if sung_near { 0.4 } else { -0.8 }
         }
         _ => 0.0,
     }
