@@ -46,7 +46,7 @@ Exit codes:
   6  the provider refuses: key, credits, maintenance
   7  the ledger, a report or an output could not be written or read
   8  some jobs are in doubt
-  9  the manifest means something other than its lock file
+  9  the manifest means something other than its lock file, or `diff --exit-code` found a difference
   10 only jobs that a hook vetoed are missing";
 
 impl Code {
