@@ -168,13 +168,17 @@ fn shoulder(sample: f32) -> f32 {
     (size - over + over / (1.0 + over * 1.1)).copysign(sample)
 }
 
-/// The last 60 ms go to nothing.
+/// Time in which what still rings at the end goes to nothing, in seconds.
+const FADE_S: f32 = 0.6;
+
+/// What still rings at the end dies away instead of being cut: a room may ring for longer than a recording.
 fn fade_out(sum: &mut Stereo) {
-    let fade = ((0.06 * RATE_HZ as f32) as usize).min(sum.left.len());
+    let fade = ((FADE_S * RATE_HZ as f32) as usize).min(sum.left.len() / 4);
     for channel in [&mut sum.left, &mut sum.right] {
         let from = channel.len() - fade;
         for (step, sample) in channel[from..].iter_mut().enumerate() {
-            *sample *= 1.0 - (step + 1) as f32 / fade as f32;
+            let left = 1.0 - (step + 1) as f32 / fade as f32;
+            *sample *= left * left;
         }
     }
 }

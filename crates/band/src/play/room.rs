@@ -127,11 +127,11 @@ pub(super) fn echo(send: &[f32], time_s: f32, level: f32, rate: f32, out: &mut S
     ];
     let mut thin = [Filter::new(250.0, 0.7, rate), Filter::new(250.0, 0.7, rate)];
     let mut at = 0;
-    for frame in 0..out.left.len() {
+    let frames_out = out.left.len();
+    for (frame, &input) in send.iter().enumerate().take(frames_out) {
         let (heard_left, heard_right) = (left[at], right[at]);
         out.left[frame] += heard_left * level;
         out.right[frame] += heard_right * level;
-        let input = send[frame];
         left[at] = dark[0].low(thin[0].high(input + 0.42 * heard_right));
         right[at] = dark[1].low(thin[1].high(0.7 * heard_left));
         at = if at + 1 == frames { 0 } else { at + 1 };
