@@ -27,6 +27,7 @@ ROWS = {
     "beat": ("beat F", 0.80, 0.88, False),
     "down": ("downbeat F", 0.55, 0.70, False),
     "metre": ("metre", 0.85, 0.95, False),
+    "bars": ("metre, 2/4 as 4/4", 0.85, 0.95, False),
     "key": ("key exact", 0.85, 0.93, False),
     "signature": ("key signature", 0.93, 0.97, False),
     "chord": ("chords, major or minor", 0.42, 0.46, False),
@@ -93,6 +94,8 @@ def measure(found, truth):
         row.update(beat_rows(found, truth))
     if "time_signature" in truth and found.get("metre"):
         row["metre"] = float(found["metre"] == truth["time_signature"])
+        fours = lambda metre: [4, 4] if metre == [2, 4] else list(metre)
+        row["bars"] = float(fours(found["metre"]) == fours(truth["time_signature"]))
     if "key_tonic_pc" in truth and found.get("key"):
         key = (truth["key_tonic_pc"], truth["mode"])
         row["key"] = float(found["key"] == key)
