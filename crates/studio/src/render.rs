@@ -122,10 +122,19 @@ pub(crate) fn render(
         if let Some(soundfont) = &manner.soundfont {
             facts["soundfont"] = soundfont.facts();
         }
+        // Encoding takes as long as playing.
+        let (instrumental, mix) = std::thread::scope(|scope| {
+            let mix = scope.spawn(|| write(&take.mix));
+            let instrumental = write(&take.instrumental);
+            let mix = mix
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (instrumental, mix)
+        });
         let track = RenderedTrack {
             number,
-            instrumental: write(&take.instrumental)?,
-            mix: write(&take.mix)?,
+            instrumental: instrumental?,
+            mix: mix?,
             midi: take.midi(),
             duration_s: take.instrumental.duration_s(),
             facts,
