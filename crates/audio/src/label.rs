@@ -164,6 +164,10 @@ fn with_info(mut file: Vec<u8>, label: &Label) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
 mod tests {
     use super::*;
     use crate::{Audio, Encoding, decode, encode, probe};

@@ -1,11 +1,11 @@
 //! Measures the chords that are laid under the held-out lead sheets, beside the people's own.
 //!
 //! ```text
-//! cargo run --release -p backline-band --example harmony_eval -- LEADSHEETS.json.gz [VOCABULARY] [STYLE] [WEIRDNESS] [VARIETY]
+//! cargo run --release -p backline-band --example harmony_eval -- LEADSHEETS.json.gz [VOCABULARY] [STYLE] [WEIRDNESS] [VARIETY] [FOLD]
 //! ```
 //!
-//! Every fifth song (number 4 of each five) was kept from the learning program and is measured here, from its notes on a steady grid. Columns: agreement
-//! with the lead sheet (major or minor triad, by time, other chords of the sheet left out, as mir_eval's `majmin`);
+//! Every fifth song (number 4 of each five) was kept from the learning program and is measured here, from its notes on a
+//! steady grid; another number measures songs that it has seen, for choosing weights by. Columns: agreement with the lead sheet (major or minor triad, by time, other chords of the sheet left out, as mir_eval's `majmin`);
 //! and of Yeh et al. (2021) chord tones by time, CTnCTR (chord tones and non-chord tones that step on, over all), PCS (pitch
 //! consonance), chord histogram entropy, distinct chords. The blind rows lay the same chords a semitone or a tritone
 //! off, half a beat late, and under another song.
@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         weirdness: number(3, 0.0)?,
         variety: number(4, 0.0)?,
     };
-    let songs: Vec<Song> = read_songs(&fs::read(source)?)?;
+    let fold: usize = args.get(5).map_or(Ok(4), |text| text.parse())?;
+    let songs: Vec<Song> = read_songs(&fs::read(source)?, fold)?;
     let laid: Vec<Vec<Laid>> = songs
         .iter()
         .map(|song| {
@@ -78,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             measures.off_scale
         );
     };
-    println!("{} held-out songs, {settings:?}", songs.len());
+    println!("{} songs of number {fold}, {settings:?}", songs.len());
     let people: Vec<Measures> = songs
         .iter()
         .map(|song| Measures::of(song, &song.people))

@@ -9,7 +9,7 @@ use crate::chance::Chance;
 
 /// How much the model's sight counts, and how much of what is common anyway is taken off it: without the second everything
 /// would be the tonic and the dominant.
-const SIGHT: f32 = 1.0;
+const SIGHT: f32 = 0.85;
 const COMMON: f32 = 0.55;
 /// How much what follows what counts.
 const FOLLOWS: f32 = 0.7;
