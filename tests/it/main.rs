@@ -16,6 +16,7 @@ mod crate_edges;
 mod differences;
 mod doctor;
 mod expansion;
+mod gallery;
 mod hook_trials;
 mod hooks;
 mod house;

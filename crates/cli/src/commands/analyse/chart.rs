@@ -45,6 +45,14 @@ fn facts(heard: &Heard<'_>, page: &mut String) -> std::fmt::Result {
         None => writeln!(page, "{name:<9} {found}"),
     };
     row("key", &key_name(analysis.key), Some(sure.key))?;
+    let mut before = analysis.key;
+    for local in &analysis.local_keys {
+        if local.key != before {
+            let found = format!("{} from {}", key_name(local.key), clock(local.span.start_s));
+            row("", &found, Some(local.confidence))?;
+        }
+        before = local.key;
+    }
     row(
         "tempo",
         &format!("{:.1} bpm", analysis.tempo_bpm),
