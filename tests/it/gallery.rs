@@ -32,7 +32,8 @@ fn table(lab: &Lab) -> String {
             let file = format!("vocals/{vocal}.flac");
             let to = format!("{vocal}-{number}");
             let told = lab.json(&[
-                "play", &file, "--tags", tags, "--takes", "1", "--parts", "facts", "--to", &to, "--quiet",
+                "play", &file, "--tags", tags, "--takes", "1", "--parts", "facts", "--to", &to,
+                "--quiet",
             ]);
             let facts = &told[0]["facts"];
             let names = |list: &Value, name: fn(&Value) -> &Value, most: usize| {
@@ -62,10 +63,22 @@ fn the_gallery_is_what_the_band_plays() {
     let lab = Lab::new();
     for vocal in VOCALS {
         let name = format!("vocals/{vocal}.flac");
-        lab.write(&name, fs::read(root().join("workflows").join(&name)).unwrap());
+        lab.write(
+            &name,
+            fs::read(root().join("workflows").join(&name)).unwrap(),
+        );
     }
     let table = table(&lab);
-    lab.expect(0, &["analyse", "vocals/amazing-grace.flac", "--svg", "picture.svg", "--quiet"]);
+    lab.expect(
+        0,
+        &[
+            "analyse",
+            "vocals/amazing-grace.flac",
+            "--svg",
+            "picture.svg",
+            "--quiet",
+        ],
+    );
     let picture = lab.read("picture.svg");
 
     let readme_path = root().join("README.md");
@@ -79,6 +92,12 @@ fn the_gallery_is_what_the_band_plays() {
     }
     assert_eq!(shown, table, "see the head of tests/it/gallery.rs");
     let drawn = fs::read_to_string(root().join(PICTURE)).unwrap();
-    assert!(drawn == picture, "{PICTURE} is not what is drawn; see the head of tests/it/gallery.rs");
-    assert!(before.contains(PICTURE) || after.contains(PICTURE), "README.md shows the picture");
+    assert!(
+        drawn == picture,
+        "{PICTURE} is not what is drawn; see the head of tests/it/gallery.rs"
+    );
+    assert!(
+        before.contains(PICTURE) || after.contains(PICTURE),
+        "README.md shows the picture"
+    );
 }

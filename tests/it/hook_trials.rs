@@ -214,3 +214,22 @@ fn every_event_can_be_tried() {
         assert_eq!(heard, told["event"]);
     }
 }
+
+#[test]
+fn no_hook_is_given_a_key() {
+    let lab = Lab::new();
+    let mut command = lab.backline(&[
+        "hooks",
+        "test",
+        "before_submit",
+        "--env",
+        "BACKLINE_API_KEY",
+        "--",
+        "env",
+    ]);
+    command.env("BACKLINE_API_KEY", "sekret-0123456789");
+    let ran = crate::lab::finish(command);
+    assert_eq!(ran.code, Some(2), "{}", ran.out);
+    assert!(ran.err.contains("a hook is given none"), "{}", ran.err);
+    assert!(!format!("{}{}", ran.out, ran.err).contains("sekret"));
+}

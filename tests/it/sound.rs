@@ -327,3 +327,72 @@ fn walk(folder: &Path, extension: &str) -> Vec<PathBuf> {
     }
     found
 }
+
+#[test]
+fn a_drawing_takes_the_place_of_nothing() {
+    let lab = lab();
+    let before = fs::read(lab.path("verse.flac")).unwrap();
+    lab.write("kept.svg", "mine");
+    std::os::unix::fs::symlink("kept.svg", lab.path("link.svg")).unwrap();
+    for (svg, why) in [
+        ("verse.flac", "is the recording itself"),
+        ("kept.svg", "--force"),
+        ("link.svg", "--force"),
+        ("./verse.flac", "is the recording itself"),
+    ] {
+        let ran = lab.expect(2, &["analyse", "verse.flac", "--svg", svg]);
+        assert!(ran.err.contains(why), "{svg}: {}", ran.err);
+    }
+    assert!(fs::read(lab.path("verse.flac")).unwrap() == before);
+    assert_eq!(lab.read("kept.svg"), "mine");
+    lab.expect(
+        2,
+        &["analyse", "verse.flac", "--svg", "verse.flac", "--force"],
+    );
+    lab.expect(
+        0,
+        &["analyse", "verse.flac", "--svg", "link.svg", "--force"],
+    );
+    assert!(
+        lab.read("kept.svg").starts_with("<svg "),
+        "written through the link"
+    );
+    assert!(lab.path("link.svg").is_symlink());
+    let ran = lab.expect(
+        0,
+        &["analyse", "verse.flac", "--svg", "/dev/stderr", "--quiet"],
+    );
+    assert!(ran.err.starts_with("<svg "), "{}", ran.err);
+}
+
+#[test]
+fn wrong_numbers_and_places_are_named() {
+    let lab = lab();
+    lab.write("file", "x");
+    for (args, why) in [
+        (["--style-weight", "-1"], "expected a number from 0 to 1"),
+        (["--seed", "-1"], "invalid value"),
+        (["--to", "file"], "is not a folder"),
+    ] {
+        let line = [&["play", "verse.flac"][..], &args].concat();
+        let ran = lab.expect(2, &line);
+        assert!(ran.err.contains(why), "{args:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_vendors_profile_works_with_a_studio_on_this_machine() {
+    let lab = lab();
+    let studio = lab.studio(&["--instant"]);
+    for profile in ["sunoapi", "kie", "custom"] {
+        lab.write(
+            "songs.yaml",
+            format!(
+                "version: 1\nname: {profile}\nprovider: {{profile: {profile}, base_url: \"{0}\", upload_url: \"{0}\", api_key: {{env: LAB_KEY}}}}\nstems: [verse.flac]\npresets: {{ballad: {{title: A song, tags: pop ballad}}}}\n",
+                studio.url
+            ),
+        );
+        lab.expect(0, &["run", "songs.yaml"]);
+    }
+    assert_eq!(studio.bill().len(), 3);
+}

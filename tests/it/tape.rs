@@ -264,3 +264,30 @@ fn a_tape_is_never_written_over_and_what_is_no_tape_is_refused() {
         ran.err
     );
 }
+
+#[test]
+fn a_damaged_tape_is_no_answer() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 1, "");
+    lab.expect(0, &["run", "songs.yaml", "--record", "tape"]);
+    drop(studio);
+    let bodies = lab.path("tape/bodies");
+    let largest = fs::read_dir(bodies)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    let mut bytes = fs::read(&largest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&largest, &bytes).unwrap();
+    let ran = lab.run(&["run", "songs.yaml", "--replay", "tape"]);
+    assert_ne!(ran.code, Some(0), "{}", ran.err);
+    let name = largest.file_name().unwrap().to_str().unwrap();
+    assert!(
+        ran.err.contains(&format!("{name} is damaged")),
+        "{}",
+        ran.err
+    );
+}

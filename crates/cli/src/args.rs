@@ -158,7 +158,7 @@ pub(crate) struct ManifestArgs {
     /// Chooses the sample; the same seed chooses the same jobs
     #[arg(long, value_name = "S", default_value_t = 0, requires = "sample")]
     pub(crate) seed: u64,
-    /// Refuse a manifest that means more jobs than this
+    /// Refuse a manifest that multiplies to more jobs than this, or names more stems, `exclude` not counted
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_JOBS)]
     pub(crate) max_jobs: u64,
 }
@@ -189,7 +189,7 @@ pub(crate) struct ValidateArgs {
 /// Say what a run would do
 ///
 /// Holds the manifest against the ledger. Each job has a sign: + to buy, ~ in progress, = kept, ? in doubt, ! failed,
-/// x expired. Buys nothing and contacts nobody.
+/// x expired, v vetoed. Buys nothing and contacts nobody.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -249,7 +249,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct WatchArgs {
     /// Serve the run's page, live, and its metrics at this address, such as 127.0.0.1:7070; where a person looks on, until Ctrl-C
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) serve: Option<SocketAddr>,
     /// Let other machines listen, too: there is no key
     #[arg(long, requires = "serve")]
@@ -426,6 +426,17 @@ pub(crate) enum StudioRate {
     Off,
     /// So many in so long.
     Window(Rate),
+}
+
+/// A numeric address with a port; `localhost` is one that everybody knows.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric
+        .parse()
+        .map_err(|_| "expected a numeric address and a port, as 127.0.0.1:7070".to_owned())
 }
 
 fn credits(text: &str) -> Result<f64, String> {

@@ -18,6 +18,14 @@ pub(crate) fn new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .map_err(|error| error.error)
 }
 
+/// The system's own words: the name of a scratch file means nothing to anybody.
+fn bare(error: Error) -> Error {
+    let cause = error
+        .get_ref()
+        .and_then(|inner| inner.source()?.downcast_ref::<Error>()?.raw_os_error());
+    cause.map_or(error, Error::from_raw_os_error)
+}
+
 fn beside(path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
     if path.file_name().is_none() {
         return Err(Error::new(ErrorKind::InvalidInput, "it names no file"));
@@ -34,7 +42,7 @@ fn beside(path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
         // The umask takes from it what it takes from every new file.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut scratch = builder.tempfile_in(folder)?;
+    let mut scratch = builder.tempfile_in(folder).map_err(bare)?;
     scratch.write_all(bytes)?;
     scratch.as_file().sync_all()?;
     Ok(scratch)

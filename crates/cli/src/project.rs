@@ -11,6 +11,7 @@ use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
 use backline_engine::plan::{JobKey, Plan};
 use backline_engine::store::{KnownJob, RunHeader, Store, StoreError};
+use backline_engine::summary::Summary;
 
 use crate::args::{ChosenRunArgs, GlobalArgs, ManifestArgs};
 use crate::console::Console;
@@ -301,6 +302,17 @@ pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
     match here.as_deref().map(|here| path.strip_prefix(here)) {
         Ok(Ok(inside)) if !inside.as_os_str().is_empty() => inside.to_owned(),
         _ => path.to_owned(),
+    }
+}
+
+/// Names a summary's files as they are seen from this folder.
+pub(crate) fn show_from_here(summary: &mut Summary, project_dir: &Path) {
+    let tracks = summary.jobs.iter_mut().flat_map(|job| &mut job.tracks);
+    for file in tracks.flat_map(|track| [&mut track.file, &mut track.mix].into_iter().flatten()) {
+        let seen = seen_from_here(&project_dir.join(&file.path));
+        if let Some(seen) = seen.to_str() {
+            file.path = seen.to_owned();
+        }
     }
 }
 

@@ -419,6 +419,11 @@ fn time(unix_ms: i64) -> SystemTime {
 
 /// The collector's address for traces: as it is where it says so, else with the path that collectors use.
 fn endpoint(url: &Url) -> Result<Url, Failure> {
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = "a user name or a password stands in the collector's address";
+        return Err(Failure::said(Kind::Usage, message)
+            .hint("put an `authorization` header into $OTEL_EXPORTER_OTLP_HEADERS, which no process list shows"));
+    }
     if !matches!(url.scheme(), "http" | "https") {
         let message = format!("{url} is no address of a collector");
         return Err(Failure::said(Kind::Usage, message)

@@ -28,6 +28,7 @@ use reqwest::header::{
 use reqwest::{Body, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::answer;
 use crate::redact_addresses;
@@ -389,7 +390,7 @@ impl Recorder {
     fn file(&self, bytes: &[u8]) -> Kept {
         let mut state = self.state();
         state.bodies += 1;
-        let name = format!("{:05}", state.bodies);
+        let name = format!("{:05}-{}", state.bodies, digest(bytes));
         let path = self.folder.join(BODIES).join(&name);
         if let Err(error) = fs::write(&path, bytes) {
             state.fail(&path, &error);
@@ -474,10 +475,28 @@ fn replayed(
     Ok(answer.into())
 }
 
-/// A kept body. Its name is a number: a tape from elsewhere names no other file.
+/// A kept body. Its name is a number and the beginning of its hash: a tape from elsewhere names no other file, and a damaged body
+/// is no answer.
 fn read_body(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(std::io::Error::other(format!("`{name}` is no body's name")));
+    let failed = |what: &str| Err(std::io::Error::other(format!("{BODIES}/{name} {what}")));
+    let Some((_, hash)) = name.split_once('-').filter(|(number, hash)| {
+        number.bytes().all(|byte| byte.is_ascii_digit())
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }) else {
+        return failed("is no body's name");
+    };
+    match fs::read(folder.join(BODIES).join(name)) {
+        Ok(bytes) if digest(&bytes) == hash => Ok(bytes),
+        Ok(_) => failed("is damaged"),
+        Err(error) => failed(&format!("is not there: {error}")),
     }
-    fs::read(folder.join(BODIES).join(name))
+}
+
+/// The beginning of a body's SHA-256.
+fn digest(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

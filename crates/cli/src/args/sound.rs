@@ -43,6 +43,9 @@ pub(crate) struct AnalyseArgs {
     /// Draw it too: pitch, notes, beats, sections and chords over time
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
+    /// Write the drawing over a file that exists
+    #[arg(long, requires = "svg")]
+    pub(crate) force: bool,
     /// Tags whose tempo and metre are believed, as 'waltz' or '92 bpm', and whose style chooses the kinds of chords
     #[arg(long, value_name = "TAGS", default_value = "")]
     pub(crate) tags: String,
@@ -84,13 +87,13 @@ pub(crate) struct PlayArgs {
     #[arg(long, value_name = "TAGS", default_value = "")]
     pub(crate) negative_tags: String,
     /// How strongly the style's habits hold, 0 to 1
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight, allow_hyphen_values = true)]
     pub(crate) style_weight: f32,
     /// From plain, 0, to adventurous harmony, 1
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight, allow_hyphen_values = true)]
     pub(crate) weirdness_constraint: f32,
     /// How closely time and dynamics follow the singer, 0 to 1
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight, allow_hyphen_values = true)]
     pub(crate) audio_weight: f32,
     /// Who sings, where the voice itself does not tell: the register of backing voices
     #[arg(long, value_enum, value_name = "WHO")]
@@ -99,7 +102,12 @@ pub(crate) struct PlayArgs {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) takes: u8,
     /// Another number gives other takes
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 0,
+        allow_hyphen_values = true
+    )]
     pub(crate) seed: u64,
     /// What to write of each take
     #[arg(

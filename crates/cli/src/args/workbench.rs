@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use backline_engine::hooks::{DEFAULT_TIMEOUT_MS, HookPoint, OnError};
+use backline_engine::hooks::{DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookPoint, OnError};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 /// Longest time that a hook may be given, as in a manifest: an hour.
@@ -75,6 +75,9 @@ pub(crate) struct HookTestArgs {
     /// Longest time to answer, as `5s` or `500ms`
     #[arg(long, value_name = "TIME", value_parser = timeout_ms, default_value_t = Millis(DEFAULT_TIMEOUT_MS))]
     pub(crate) timeout: Millis,
+    /// Longest time for a service's greeting
+    #[arg(long, value_name = "TIME", value_parser = timeout_ms, requires = "service", default_value_t = Millis(DEFAULT_START_TIMEOUT_MS))]
+    pub(crate) start_timeout: Millis,
     /// What a failure does: fail, veto or ignore [default: as in a manifest, fail where jobs are asked about]
     #[arg(long, value_name = "EFFECT", value_parser = on_error)]
     pub(crate) on_error: Option<OnError>,

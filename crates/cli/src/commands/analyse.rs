@@ -29,6 +29,9 @@ struct Heard<'a> {
 }
 
 pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
+    if let Some(svg) = &args.svg {
+        check_place(svg, args)?;
+    }
     let recording = recording::open(&args.file)?;
     let brief = read_tags(&args.tags, "");
     for word in &brief.unknown {
@@ -53,7 +56,7 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
         analysis,
     };
     if let Some(path) = &args.svg {
-        write_drawing(path, &drawing::draw(&heard))?;
+        write_drawing(path, &drawing::draw(&heard), args.force)?;
     }
     match console.format {
         args::Format::Json => console.json(&heard.to_json())?,
@@ -62,9 +65,34 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
     Ok(exit_codes::DONE)
 }
 
-/// Puts the drawing in its place, whole or not at all.
-fn write_drawing(path: &Path, drawing: &str) -> Result<(), Failure> {
-    crate::place::whole(path, drawing.as_bytes()).map_err(|error| {
+/// Refuses a place where something would be lost, before anything is listened to.
+fn check_place(svg: &Path, args: &AnalyseArgs) -> Result<(), Failure> {
+    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if same(svg, &args.file) {
+        let message = format!("{} is the recording itself", svg.display());
+        return Err(Failure::said(Kind::Usage, message).hint("name another file for the drawing"));
+    }
+    // What is no file, as a pipe, has nothing to lose.
+    let is_there = svg.symlink_metadata().is_ok() && !svg.exists() || svg.is_file();
+    if is_there && !args.force {
+        let message = format!("there already: {}", svg.display());
+        return Err(Failure::said(Kind::Usage, message).hint("--force writes over it"));
+    }
+    Ok(())
+}
+
+/// Puts the drawing in its place, whole or not at all; into what is no file, as a pipe, it is written as it comes.
+fn write_drawing(path: &Path, drawing: &str, force: bool) -> Result<(), Failure> {
+    let written = if path.exists() && !path.is_file() {
+        std::fs::write(path, drawing)
+    } else if force {
+        // Through a link, not over it.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        crate::place::whole(&path, drawing.as_bytes())
+    } else {
+        crate::place::new(path, drawing.as_bytes())
+    };
+    written.map_err(|error| {
         let context = format!("can't write the drawing {}", path.display());
         Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
     })

@@ -13,8 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backline_engine::hooks::{
-    Answer, DEFAULT_START_TIMEOUT_MS, HookEvent, HookSpec, OnError, Order, Trial, Way,
-    check_script, sample, try_out,
+    Answer, HookEvent, HookSpec, OnError, Order, Trial, Way, check_script, sample, try_out,
 };
 use indexmap::IndexSet;
 use serde_json::{Value, json};
@@ -49,18 +48,26 @@ fn test(args: &HookTestArgs, console: &Console) -> CommandResult {
     })
 }
 
+/// The variables that hold keys unless a manifest says otherwise.
+const KEYS: [&str; 2] = ["BACKLINE_API_KEY", "BACKLINE_STUDIO_KEY"];
+
 fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     let way = match &args.lua {
         Some(file) => script(file)?,
         None if args.service => Way::Service {
             argv: args.argv.clone(),
             order: Order::Ordered,
-            start_timeout_ms: DEFAULT_START_TIMEOUT_MS,
+            start_timeout_ms: args.start_timeout.0,
         },
         None => Way::Run {
             argv: args.argv.clone(),
         },
     };
+    if let Some(name) = args.env.iter().find(|name| KEYS.contains(&name.as_str())) {
+        let message = format!("${name} holds a key, and a hook is given none");
+        return Err(Failure::said(Kind::Usage, message)
+            .hint("a hook never needs to call the provider; a run refuses this too"));
+    }
     let mut spec = HookSpec::new(args.event, 1, way);
     spec.timeout_ms = args.timeout.0;
     spec.env.clone_from(&args.env);

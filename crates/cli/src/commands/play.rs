@@ -133,6 +133,10 @@ impl<'a> Shelf<'a> {
 
     /// Makes the folder and sees that no name is taken, before anything is played.
     fn make_ready(&self, takes: u8) -> Result<(), Failure> {
+        if self.args.to.exists() && !self.args.to.is_dir() {
+            let message = format!("{} is not a folder", self.args.to.display());
+            return Err(Failure::said(Kind::Usage, message));
+        }
         std::fs::create_dir_all(&self.args.to).map_err(|error| unwritten(&self.args.to, error))?;
         if self.args.force {
             return Ok(());

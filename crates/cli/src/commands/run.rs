@@ -1,5 +1,6 @@
 //! `backline run` and `backline fetch`: carry the plan out, tell what happens, write the reports.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use backline_api::Tape;
@@ -12,6 +13,7 @@ use backline_reporter::{Ending, JsonEvents, Lines, Material, Sink, write_reports
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
+use super::doctor::disk::too_little_room;
 use super::plan::lock;
 use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs, WatchArgs};
 use crate::console::Console;
@@ -20,7 +22,7 @@ use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
-use crate::project::{Project, sound_cache};
+use crate::project::{Project, show_from_here, sound_cache};
 use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
@@ -126,9 +128,17 @@ fn was_interrupted(ended: &Ended) -> bool {
     ended.outcome == Outcome::Stopped { reason }
 }
 
-/// Makes sure, before anything is bought, that the output folder can be written to.
+/// Makes sure, before anything is bought, that the output folder can be written to and that there is some room.
 fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
+    let ledger = project.ledger.parent().unwrap_or(Path::new("."));
+    for folder in [dir, ledger] {
+        if let Some(room) = too_little_room(folder) {
+            let message = format!("there is no room at {}: {room} are free", folder.display());
+            return Err(Failure::said(Kind::Output, message)
+                .hint("make room, or name another folder with `output: {dir: …}` and --ledger; nothing was bought"));
+        }
+    }
     // One name for all runs: what a killed one leaves behind the next one takes away.
     let trial = dir.join(".backline-trial");
     let tried = std::fs::create_dir_all(dir)
@@ -264,8 +274,9 @@ fn close(
     step_summary::append(&material, console);
     let reports = write_reports(&material, &project.plan.reports, &project.report_dir());
     if console.format == Format::Text {
-        // What is to be typed next is typed from here, not from the project's folder.
+        // What is to be typed next is typed from here, not from the project's folder, and so are paths.
         summary.run.manifest.clone_from(&project.shown);
+        show_from_here(&mut summary, &project.plan.project_dir);
     }
     let told = sink.finish(&Ending {
         summary: &summary,

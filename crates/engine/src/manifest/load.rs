@@ -552,7 +552,7 @@ fn count(
         .error_at(
             place,
             format!(
-                "this manifest means {total}; at most {} are allowed",
+                "this manifest multiplies to {total}, `exclude` not counted; at most {} are allowed",
                 grouped(u128::from(max_jobs))
             ),
             "multiplied here",

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use backline_api::{AnswerClass, Profile, RateLimit};
-use url::Url;
+use url::{Host, Url};
 
 use super::diagnostic::{Report, suggestion};
 use super::fields::{self, Fields, Text, wrong};
@@ -168,6 +168,8 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
     if let Some(url) = upload_url {
         provider.profile.upload_url = url;
     }
+    // Whoever names this machine as the provider means the files there, too.
+    provider.profile.loopback |= is_this_machine(&provider.profile.base_url);
     if let Some(name) = fields.text("name", report) {
         provider.profile.name = name.text;
     }
@@ -196,6 +198,15 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
         }
     }
     Some(provider)
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// How the built-in studio is to sound.

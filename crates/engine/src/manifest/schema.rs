@@ -55,6 +55,19 @@ mod tests {
     }
 
     #[test]
+    fn callbacks_may_be_off() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let with = |callbacks: &str| {
+            format!(
+                "{{version: 1, stems: [a.wav], presets: {{p: {{tags: x}}}}, callbacks: {callbacks}}}"
+            )
+        };
+        assert!(validator.is_valid(&yaml(&with("off"))));
+        assert!(validator.is_valid(&yaml(&with("false"))));
+        assert!(!validator.is_valid(&yaml(&with("on"))));
+    }
+
+    #[test]
     fn a_slip_is_marked() {
         let validator = jsonschema::validator_for(&schema()).unwrap();
         for slip in [

@@ -95,7 +95,9 @@ fn sections(heard: &Heard<'_>, page: &mut String) -> std::fmt::Result {
     }
     writeln!(page, "\nsections")?;
     for section in &heard.analysis.sections {
-        let (start, end) = (clock(section.span.start_s), clock(section.span.end_s));
+        // The last bar may go on where the recording does not.
+        let end_s = section.span.end_s.min(heard.analysis.duration_s);
+        let (start, end) = (clock(section.span.start_s), clock(end_s));
         let name = section_name(section.kind);
         writeln!(
             page,

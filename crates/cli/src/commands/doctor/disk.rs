@@ -31,6 +31,14 @@ pub(super) fn look(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
     checks
 }
 
+/// How little room there is where a folder is or will be, if not even a small run fits.
+pub(crate) fn too_little_room(folder: &Path) -> Option<String> {
+    match free_bytes(&nearest(folder))? {
+        bytes @ ..LEAST_BYTES => Some(size(bytes)),
+        _ => None,
+    }
+}
+
 fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
     let shown = seen_from_here(folder).display().to_string();
     let there = nearest(folder);

@@ -11,7 +11,7 @@
 //! It looks and changes nothing: what it has to write to find out, it takes away again. It buys nothing and shows no secret.
 
 mod around;
-mod disk;
+pub(crate) mod disk;
 mod ledger;
 mod provider;
 mod receiver;
