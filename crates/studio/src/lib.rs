@@ -19,6 +19,7 @@
 //! * The same request on the same source gives the same bytes. When one folder accepts the same request again, it is another
 //!   take: how often it came before goes into the seed, beside the request, the source's content and [`StudioConfig::seed`].
 //! * Unfinished tasks and callbacks that are owed survive every stop.
+//! * What the studio itself could not do (a full disk) gives the credits back: code 531, and the same request may be sent again.
 //! * No address leads outside the data folder, and no source is fetched from a private address unless the config allows it.
 //!
 //! # What it adds

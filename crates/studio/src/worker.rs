@@ -32,8 +32,8 @@ const STORE_REST: Duration = Duration::from_secs(1);
 const BAD_SOURCE: i64 = 400;
 /// The code of a source that is not there.
 const NO_SOURCE: i64 = 451;
-/// The code of the studio's own faults.
-const OWN_FAULT: i64 = 500;
+/// The code of the studio's own faults, a full disk among them: the credits are given back, and the same request may be sent again.
+const OWN_FAULT: i64 = tasks::REFUNDED;
 
 /// Why a task was not made.
 enum Failure {

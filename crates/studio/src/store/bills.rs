@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::tasks::{Fate, Order};
@@ -69,6 +69,23 @@ pub(super) fn charge(connection: &Connection, order: &Order) -> rusqlite::Result
         connection
             .prepare_cached("UPDATE account SET charged = charged + ?1")?
             .execute([order.price_credits])?;
+    }
+    Ok(())
+}
+
+/// Gives back what task `seq` was charged, once.
+pub(super) fn refund(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    const TASK: &str = "task_id = (SELECT id FROM tasks WHERE seq = ?1)";
+    let credits: Option<f64> = connection
+        .prepare_cached(&format!(
+            "UPDATE bills SET refunded = 1 WHERE {TASK} AND refunded = 0 RETURNING credits"
+        ))?
+        .query_row([seq], |row| row.get(0))
+        .optional()?;
+    if let Some(credits) = credits {
+        connection
+            .prepare_cached("UPDATE account SET charged = charged - ?1")?
+            .execute([credits])?;
     }
     Ok(())
 }

@@ -48,6 +48,9 @@ impl FromSql for Stage {
     }
 }
 
+/// The code of a failure that gives the credits back.
+pub(crate) const REFUNDED: i64 = 531;
+
 /// A finished track as it is kept: paths lie below `files/`, so the studio may answer on another address tomorrow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeptTrack {
@@ -318,6 +321,9 @@ pub(crate) fn fail(
              WHERE seq = ?1 AND finished_ms IS NULL",
         )?
         .execute(params![seq, Stage::Failed, code, message, now_ms])?;
+    if code == REFUNDED {
+        bills::refund(connection, seq)?;
+    }
     callbacks::make_due(connection, seq, now_ms)
 }
 

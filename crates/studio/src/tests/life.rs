@@ -244,3 +244,24 @@ async fn the_typed_client_understands_everything() {
         Stage::Unknown
     );
 }
+
+#[tokio::test]
+async fn what_the_studio_could_not_store_costs_nothing() {
+    let lab = Lab::open(|config| (config.credits, config.instant) = (Some(100.0), false)).await;
+    // No folder can be made in a file's place: to the studio it is as good as a full disk.
+    let results = lab.shared().folder.results();
+    std::fs::remove_dir(&results).unwrap();
+    std::fs::write(&results, b"in the way").unwrap();
+    let source = lab.upload("vocal.wav", vocal()).await;
+    let task = lab.submit(&request(&source)).await;
+    let info = lab.finished(&task).await;
+    let view = backline_api::RecordInfo::read(&info).unwrap().view();
+    assert!(
+        matches!(
+            view.stage,
+            backline_api::Stage::Failed { refunded: true, .. }
+        ),
+        "{view:?}"
+    );
+    assert_eq!(lab.balance().await, 100.0);
+}
