@@ -52,6 +52,7 @@ pub use html::{LiveFile, LivePage};
 pub use label::job_label;
 pub use live::{LiveTable, LogWriter, Metrics, Size, Stopper};
 pub use status::{Life, status_text};
+pub use text::shell_word;
 pub use write::{Material, ReportError, file_name, render, write_reports};
 
 #[cfg(any(test, feature = "example"))]

@@ -131,7 +131,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 }
 
 /// `text` as one word of a POSIX shell, for commands that a person copies.
-pub(crate) fn shell_word(text: &str) -> String {
+pub fn shell_word(text: &str) -> String {
     let text = clean(text);
     let plain = |c: char| {
         c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | ':' | ',' | '@' | '%')

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
     let manifest = dir.join(MANIFEST);
     console.say(&format!(
         "\nNext: look at it with `backline plan {0}`, then `backline run {0}`\n",
-        manifest.display()
+        backline_reporter::shell_word(&manifest.display().to_string())
     ));
     Ok(exit_codes::DONE)
 }

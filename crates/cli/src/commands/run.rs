@@ -9,7 +9,7 @@ use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
-use backline_reporter::{Ending, JsonEvents, Lines, Material, Sink, write_reports};
+use backline_reporter::{Ending, JsonEvents, Lines, Material, Sink, shell_word, write_reports};
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
@@ -288,7 +288,7 @@ fn close(
         let name = &project.plan.provider.api_key_env;
         console.say(&format!(
             "The key is that of ${name}; `backline doctor {}` looks at key, credits and provider.\n",
-            project.shown
+            shell_word(&project.shown)
         ));
     }
     let mut code = Code::of(&ended.outcome);
