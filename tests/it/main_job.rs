@@ -329,6 +329,27 @@ fn the_events_report_tells_what_the_run_told() {
 }
 
 #[test]
+fn an_output_folder_that_is_lost_in_mid_run_is_named() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    let rest = "output: {dir: out}\non:\n  submitted:\n    - {run: [sh, -c, 'rm -rf out && echo mine > out']}\n";
+    lab.manifest("songs.yaml", &studio.url, 1, 1, rest);
+    let ran = lab.expect(7, &["run", "songs.yaml"]);
+    assert!(
+        ran.err.contains("the output folder") && ran.err.contains("can't be written to"),
+        "{}",
+        ran.err
+    );
+    std::fs::remove_file(lab.path("out")).unwrap();
+    let fixed = lab
+        .read("songs.yaml")
+        .replace("rm -rf out && echo mine > out", "true");
+    lab.write("songs.yaml", fixed);
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), 1);
+}
+
+#[test]
 fn an_output_folder_that_cannot_be_written_is_told_before_anything_is_bought() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant"]);

@@ -69,7 +69,8 @@ fn go(
         api_key(&project.plan.provider)?
     };
     let callback_key = callback_key(project.plan.callbacks.as_ref())?;
-    try_output(project)?;
+    // Before anything is bought.
+    try_output(project).map_err(|failure| failure.hint("nothing was bought"))?;
     let mut ledger = Ledger::own(&project.ledger)?;
 
     let aside = Aside::stderr();
@@ -128,7 +129,7 @@ fn was_interrupted(ended: &Ended) -> bool {
     ended.outcome == Outcome::Stopped { reason }
 }
 
-/// Makes sure, before anything is bought, that the output folder can be written to and that there is some room.
+/// Makes sure that the output folder can be written to and that there is some room.
 fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
     let ledger = project.ledger.parent().unwrap_or(Path::new("."));
@@ -136,7 +137,7 @@ fn try_output(project: &Project) -> Result<(), Failure> {
         if let Some(room) = too_little_room(folder) {
             let message = format!("there is no room at {}: {room} are free", folder.display());
             return Err(Failure::said(Kind::Output, message)
-                .hint("make room, or name another folder with `output: {dir: …}` and --ledger; nothing was bought"));
+                .hint("make room, or name another folder with `output: {dir: …}` and --ledger"));
         }
     }
     // One name for all runs: what a killed one leaves behind the next one takes away.
@@ -149,7 +150,7 @@ fn try_output(project: &Project) -> Result<(), Failure> {
         let _ = std::fs::remove_file(&trial);
         let context = format!("the output folder {} can't be written to", dir.display());
         Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
-            .hint("make room or mend its permissions, or name another with `output: {dir: …}`; nothing was bought")
+            .hint("make room or mend its permissions, or name another with `output: {dir: …}`")
     })
 }
 
@@ -292,6 +293,13 @@ fn close(
         ));
     }
     let mut code = Code::of(&ended.outcome);
+    if ended.outcome == Outcome::Failed
+        && let Err(failure) = try_output(project)
+    {
+        // What the jobs' failures come from, and nobody but the user can mend it.
+        console.insist(&failure.text(console.colour_err));
+        code = failure.code();
+    }
     if reports.iter().any(Result::is_err) {
         code = code.or(exit_codes::NOT_WRITTEN);
     }
