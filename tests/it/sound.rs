@@ -381,18 +381,26 @@ fn wrong_numbers_and_places_are_named() {
 }
 
 #[test]
-fn a_vendors_profile_works_with_a_studio_on_this_machine() {
+fn a_vendors_profile_for_this_machine_is_warned_of() {
     let lab = lab();
-    let studio = lab.studio(&["--instant"]);
-    for profile in ["sunoapi", "kie", "custom"] {
+    for (profile, warned) in [
+        ("sunoapi", true),
+        ("kie", true),
+        ("custom", true),
+        ("studio", false),
+    ] {
         lab.write(
             "songs.yaml",
             format!(
-                "version: 1\nname: {profile}\nprovider: {{profile: {profile}, base_url: \"{0}\", upload_url: \"{0}\", api_key: {{env: LAB_KEY}}}}\nstems: [verse.flac]\npresets: {{ballad: {{title: A song, tags: pop ballad}}}}\n",
-                studio.url
+                "version: 1\nname: songs\nprovider: {{profile: {profile}, base_url: \"http://localhost:9\"}}\nstems: [verse.flac]\npresets: {{ballad: {{title: A song, tags: pop ballad}}}}\n",
             ),
         );
-        lab.expect(0, &["run", "songs.yaml"]);
+        let ran = lab.expect(0, &["validate", "songs.yaml"]);
+        assert_eq!(
+            ran.err.contains("`profile: studio`"),
+            warned,
+            "{profile}: {}",
+            ran.err
+        );
     }
-    assert_eq!(studio.bill().len(), 3);
 }

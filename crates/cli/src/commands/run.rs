@@ -97,13 +97,14 @@ fn go(
         replays,
     };
     let mut tell = |record: &Record| {
-        sink.record(record);
+        // Who reads a line and then looks at the page finds it there.
         if let Some(server) = &server {
             server.record(record);
         }
         if let Some(traces) = &mut traces {
             traces.record(record);
         }
+        sink.record(record);
     };
     let ended = runtime.block_on(carry_out(project, asked, &mut ledger, &mut tell, &aside));
     aside.go_back();

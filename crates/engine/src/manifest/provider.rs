@@ -168,8 +168,18 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
     if let Some(url) = upload_url {
         provider.profile.upload_url = url;
     }
-    // Whoever names this machine as the provider means the files there, too.
-    provider.profile.loopback |= is_this_machine(&provider.profile.base_url);
+    if !provider.profile.loopback && is_this_machine(&provider.profile.base_url) {
+        report
+            .warning_at(
+                kind.span,
+                format!(
+                    "a provider on this machine with the profile `{}`",
+                    kind.text
+                ),
+                "results that lie in a private network are not fetched",
+            )
+            .help("a backline studio is `profile: studio`");
+    }
     if let Some(name) = fields.text("name", report) {
         provider.profile.name = name.text;
     }
