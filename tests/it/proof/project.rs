@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use backline_engine::ledger::Ledger;
 use backline_engine::store::Store;
@@ -297,8 +298,18 @@ pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, and that the system gives to nobody who asks for any: those of Linux begin at 32768, and a project keeps its
+/// port while the program is killed and started again.
 pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    const PORTS: std::ops::Range<u32> = 20_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Tests may run in processes of their own, next to each other.
+    let start = std::process::id().wrapping_mul(97);
+    (0..PORTS.len())
+        .find_map(|_| {
+            let number = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+            let port = (PORTS.start + number % (PORTS.end - PORTS.start)) as u16;
+            TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+        })
+        .expect("some port is free")
 }
