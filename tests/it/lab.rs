@@ -183,6 +183,13 @@ impl Lab {
     }
 }
 
+/// Sends a child a signal, by the name that `kill` knows.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(sent.success(), "{kill}");
+}
+
 /// Runs a command to its end.
 pub(crate) fn finish(mut command: Command) -> Ran {
     let output = command.output().unwrap();
@@ -255,15 +262,7 @@ impl Running {
 
     /// Sends a signal, by the name that `kill` knows.
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success(),
-            "{kill}"
-        );
+        signal(&self.child, name);
     }
 
     /// Waits for its end.

@@ -77,18 +77,20 @@ fn get(address: &str, path: &str) -> Answer {
     ask_as(address, address, &format!("GET {path}"), "")
 }
 
-/// A run that is served, and its server's address.
+/// The run of `songs.yaml`, served, and its server's address.
+fn serve(lab: &Lab) -> (Running, String) {
+    let mut run = lab.start(&["run", "songs.yaml", "--serve", "127.0.0.1:0"]);
+    let line = run.wait_for("Page: http://", 1);
+    let address = line.split("http://").nth(1).unwrap();
+    let address = address.trim_end_matches('/').to_owned();
+    (run, address)
+}
+
+/// A run of so many jobs against a studio, served.
 fn served(lab: &Lab, jobs: usize) -> (StudioProcess, Running, String) {
     let studio = lab.studio(&["--instant", "--rate", "off"]);
     lab.manifest("songs.yaml", &studio.url, 1, jobs, SLOW);
-    let mut run = lab.start(&["run", "songs.yaml", "--serve", "127.0.0.1:0"]);
-    let line = run.wait_for("Page: http://", 1);
-    let address = line
-        .split("http://")
-        .nth(1)
-        .unwrap()
-        .trim_end_matches('/')
-        .to_owned();
+    let (run, address) = serve(lab);
     (studio, run, address)
 }
 
@@ -378,14 +380,7 @@ fn the_metrics_are_prometheus_text_that_says_what_the_run_did_and_no_secret() {
         3,
         "limits: {rate: 1/700ms}\ntakes: 2\n",
     );
-    let mut run = lab.start(&["run", "songs.yaml", "--serve", "127.0.0.1:0"]);
-    let line = run.wait_for("Page: http://", 1);
-    let address = line
-        .split("http://")
-        .nth(1)
-        .unwrap()
-        .trim_end_matches('/')
-        .to_owned();
+    let (mut run, address) = serve(&lab);
     run.wait_for("kept", 5);
     let answer = get(&address, "/metrics");
     assert_eq!(

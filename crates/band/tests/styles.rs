@@ -86,6 +86,14 @@ impl Heard {
         self.notes(|part, _| part.role == role && part.instrument == instrument)
     }
 
+    /// How many of the bass's notes begin a bar.
+    fn bass_on_one(&self) -> usize {
+        let bass = self.bass();
+        bass.iter()
+            .filter(|note| self.at(&[**note], &[0.0]) > 0.5)
+            .count()
+    }
+
     fn bass(&self) -> Vec<ScoreNote> {
         self.notes(|part, _| part.role == Role::Bass)
     }
@@ -240,11 +248,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
         S::Funk => {
             let heard = four(100.0);
             let guitar = heard.played(Role::Comp, I::CleanGuitar);
-            let ones = heard
-                .bass()
-                .iter()
-                .filter(|note| heard.at(&[**note], &[0.0]) > 0.5)
-                .count();
+            let ones = heard.bass_on_one();
             vec![
                 ("the bass is on the one of every bar", ones >= 13),
                 (
@@ -451,11 +455,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
         S::Waltz => {
             let heard = Heard::of(style, Metre::ThreeFour, 96.0);
             let chords = heard.played(Role::Comp, I::Piano);
-            let ones = heard
-                .bass()
-                .iter()
-                .filter(|note| heard.at(&[**note], &[0.0]) > 0.5)
-                .count();
+            let ones = heard.bass_on_one();
             vec![
                 ("the bass is on one", ones >= 13),
                 (

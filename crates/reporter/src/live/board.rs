@@ -308,11 +308,27 @@ fn median(values: &VecDeque<i64>) -> Option<i64> {
 }
 
 #[cfg(test)]
+impl Board {
+    /// The example's run up to record number `until`, and when that was.
+    pub(super) fn of_example(until: usize, bounds: RunBounds) -> (Self, i64) {
+        let story = crate::example::Story::new();
+        let mut plan = story.plan();
+        plan.bounds = Some(bounds);
+        let mut board = Self::new(&plan);
+        let mut now_ms = 0;
+        for record in story.records().iter().take(until) {
+            board.take_in(record, &TimeZone::UTC);
+            now_ms = record.at_ms;
+        }
+        (board, now_ms)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use backline_engine::plan::Rate;
 
     use super::*;
-    use crate::example;
 
     const RATE: Rate = Rate {
         count: 2,
@@ -320,20 +336,14 @@ mod tests {
     };
 
     fn told(until: usize) -> (Board, i64) {
-        let story = example::Story::new();
-        let mut plan = story.plan();
-        plan.bounds = Some(RunBounds {
-            concurrency: 2,
-            rate: RATE,
-            credits: Some(100.0),
-        });
-        let mut board = Board::new(&plan);
-        let mut now_ms = 0;
-        for record in story.records().iter().take(until) {
-            board.take_in(record, &TimeZone::UTC);
-            now_ms = record.at_ms;
-        }
-        (board, now_ms)
+        Board::of_example(
+            until,
+            RunBounds {
+                concurrency: 2,
+                rate: RATE,
+                credits: Some(100.0),
+            },
+        )
     }
 
     #[test]

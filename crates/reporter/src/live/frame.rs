@@ -211,26 +211,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::example;
 
     fn board(until: usize) -> (Board, i64) {
-        let story = example::Story::new();
-        let mut plan = story.plan();
-        plan.bounds = Some(RunBounds {
-            concurrency: 8,
-            rate: Rate {
-                count: 20,
-                window_ms: 10_000,
+        Board::of_example(
+            until,
+            RunBounds {
+                concurrency: 8,
+                rate: Rate {
+                    count: 20,
+                    window_ms: 10_000,
+                },
+                credits: None,
             },
-            credits: None,
-        });
-        let mut board = Board::new(&plan);
-        let mut now_ms = 0;
-        for record in story.records().iter().take(until) {
-            board.take_in(record, &TimeZone::UTC);
-            now_ms = record.at_ms;
-        }
-        (board, now_ms)
+        )
     }
 
     fn shown(board: &Board, now_ms: i64, columns: u16, rows: u16) -> String {
