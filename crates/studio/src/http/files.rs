@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeFile;
 
+use super::range;
 use crate::cover;
 use crate::mime;
 use crate::names;
@@ -26,13 +27,11 @@ pub(super) async fn serve(
 }
 
 /// Sends the file at `path` below `files/`, as far as `request` wants it.
-pub(super) async fn send(shared: &Shared, path: &str, request: Request) -> Response {
+pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> Response {
     let file = shared.folder.files().join(path);
-    if !tokio::fs::metadata(&file)
-        .await
-        .is_ok_and(|found| found.is_file())
-    {
-        return StatusCode::NOT_FOUND.into_response();
+    match tokio::fs::metadata(&file).await {
+        Ok(found) if found.is_file() => range::settle(&mut request, found.len()),
+        _ => return StatusCode::NOT_FOUND.into_response(),
     }
     match ServeFile::new(&file).try_call(request).await {
         Ok(response) => {

@@ -15,6 +15,7 @@ mod bill;
 mod cord;
 mod faults;
 mod files;
+mod range;
 mod reads;
 mod submit;
 mod uploads;

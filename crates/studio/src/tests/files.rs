@@ -41,6 +41,25 @@ async fn a_file_comes_whole_or_by_ranges() {
         .await
         .unwrap();
     assert_eq!(beyond.status(), 416);
+    assert_eq!(
+        beyond.headers()["content-range"],
+        format!("bytes */{}", bytes.len()).as_str()
+    );
+    let more_than_all = format!("bytes=-{}", bytes.len() + 1);
+    for (range, status) in [
+        (more_than_all.as_str(), 206),
+        ("bytes=9-2", 200),
+        ("bytes=abc", 200),
+        ("rows=0-1", 200),
+        ("bytes=0-1,4-5", 200),
+    ] {
+        let answer = lab.http.get(&url).header("range", range);
+        let answer = answer.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{range}");
+        assert_eq!(answer.bytes().await.unwrap(), bytes, "{range}");
+    }
+    let head = lab.http.head(&url).header("range", "bytes=100-199");
+    assert_eq!(head.send().await.unwrap().status(), 200);
     let known = lab
         .http
         .get(&url)
