@@ -181,7 +181,9 @@ fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
         return Some(format!("{CARE}{}{CARE:#}", fit(&text, wide)));
     }
     let window = board.window(now_ms)?;
-    let frees = match window.frees_ms {
+    let window_ms = i64::try_from(window.window_ms).unwrap_or(i64::MAX);
+    // A submission counts a little longer than the window that is named beside it, for safety's sake: that is not told here.
+    let frees = match window.frees_ms.map(|frees_ms| frees_ms.min(window_ms)) {
         Some(frees_ms) if wide < NARROW => format!("next in {}", span(frees_ms)),
         Some(frees_ms) => format!("next place frees in {}", span(frees_ms)),
         None => "all free".to_owned(),
@@ -190,7 +192,7 @@ fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
         "  rate     {}/{} in {}, {frees}",
         window.used,
         window.size,
-        span(i64::try_from(window.window_ms).unwrap_or(i64::MAX)),
+        span(window_ms),
     );
     Some(fit(&text, wide))
 }
@@ -210,6 +212,7 @@ mod tests {
     use backline_engine::store::RunBounds;
     use proptest::prelude::*;
 
+    use super::super::board::Window;
     use super::*;
 
     fn board(until: usize) -> (Board, i64) {
@@ -258,6 +261,18 @@ mod tests {
                 shown(&board, now_ms, columns, rows)
             );
         }
+    }
+
+    #[test]
+    fn no_place_frees_later_than_the_window_is_long() {
+        let text = (1..12).find_map(|until| {
+            let (board, now_ms) = board(until);
+            let full = |it: Window| it.frees_ms.is_some_and(|frees_ms| frees_ms > 10_000);
+            let sent_just_now = board.window(now_ms).is_some_and(full);
+            sent_just_now.then(|| shown(&board, now_ms, 80, 24))
+        });
+        let text = text.expect("a submission that was made just now");
+        assert!(text.contains("in 10 s, next place frees in 10 s"), "{text}");
     }
 
     #[test]
