@@ -246,10 +246,16 @@ async fn keys_colours_and_names_are_there_for_everyone() {
         browser.keys_into("#help", "\u{e00c}").await;
         browser.until("!document.querySelector('#help').open").await;
 
-        // On a phone nothing is wider than the screen.
-        browser.resize(390, 844).await;
-        let (wide, screen) = (browser.number("document.documentElement.scrollWidth").await, browser.number("innerWidth").await);
-        assert!(wide <= screen, "{wide} on {screen}");
+        // On a phone nothing is wider than the screen, and no row of the player scrolls sideways.
+        for width in [390, 320] {
+            browser.resize(width, 844).await;
+            let (wide, screen) = (browser.number("document.documentElement.scrollWidth").await, browser.number("innerWidth").await);
+            assert!(wide <= screen, "{wide} on {screen}");
+            let scrolls = "[...document.querySelectorAll('.dock, .dock *')].filter((it) => it.scrollWidth > it.clientWidth && ['auto', 'scroll'].includes(getComputedStyle(it).overflowX)).length";
+            assert_eq!(browser.number(scrolls).await, 0.0, "at {width} px");
+            let outside = "[...document.querySelectorAll('.dock button, .dock input')].filter((it) => it.getBoundingClientRect().right > innerWidth).length";
+            assert_eq!(browser.number(outside).await, 0.0, "at {width} px");
+        }
     })
     .await;
 }
