@@ -201,11 +201,11 @@ fn a_plan_is_a_comment_too() {
     lab.write("songs.yaml", changed);
     let comment = lab.expect(0, &["plan", "songs.yaml", "--markdown"]).out;
     assert!(
-        comment.contains("**It means something other than its lock file:**\n\n```diff\n~ "),
+        comment.contains("**It means something other than its lock file:**\n\n````diff\n~ "),
         "{comment}"
     );
     assert!(
-        comment.contains("became \"''' @everyone\"") && comment.ends_with("\n```\n"),
+        comment.contains("became \"``` @everyone\"") && comment.ends_with("\n````\n"),
         "{comment}"
     );
     // A choice is not what was agreed to as a whole.

@@ -27,6 +27,7 @@
 )]
 
 mod closing;
+mod code;
 mod console;
 mod diff;
 mod event_line;
@@ -46,6 +47,7 @@ mod verdict;
 mod write;
 
 pub use closing::closing_text;
+pub use code::{code_block, code_cell, code_span};
 pub use console::{ConsoleOptions, Ending, JsonEvents, Level, Lines, PlanFacts, Sink};
 pub use diff::{as_lock, diff_json, diff_text};
 pub use html::{LiveFile, LivePage};

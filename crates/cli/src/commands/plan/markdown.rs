@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use backline_engine::hold::Holding;
 use backline_engine::manifest::lock::LockDiff;
 use backline_engine::plan::Plan;
+use backline_reporter::{code_block, code_cell, code_span};
 use indexmap::IndexSet;
 
 use super::{lock, table};
@@ -28,9 +29,11 @@ use super::{lock, table};
 const MAX_ROWS: usize = 100;
 const MAX_COLUMNS: usize = 30;
 
-/// Most signs in a cell, and letters of a name.
+/// Most signs in a cell.
 const MAX_SIGNS: usize = 24;
-const MAX_NAME: usize = 60;
+
+/// Widest name.
+const NAME_COLUMNS: usize = 60;
 
 /// Most differences from the lock file, and letters of their text.
 const MAX_DIFFERENCES: usize = 100;
@@ -42,7 +45,10 @@ pub(super) fn text(plan: &Plan, holding: &Holding, diff: Option<&LockDiff>) -> S
         0 => "nothing to buy".to_owned(),
         number => format!("{} to buy", table::jobs(number)),
     };
-    let mut text = format!("## Plan of {}: {buys}\n\n", span(&plan.name));
+    let mut text = format!(
+        "## Plan of {}: {buys}\n\n",
+        code_span(&plan.name, NAME_COLUMNS)
+    );
     let told = format!(
         "{}\n{}",
         table::counts(holding),
@@ -75,11 +81,11 @@ fn grid(text: &mut String, plan: &Plan, holding: &Holding) {
     text.push('|');
     let shown = presets.iter().take(MAX_COLUMNS);
     for preset in shown.clone() {
-        let _ = write!(text, " | {}", span(preset));
+        let _ = write!(text, " | {}", code_cell(preset, NAME_COLUMNS));
     }
     let _ = writeln!(text, " |\n|---{}|", "|:---:".repeat(shown.len()));
     for stem in stems.iter().take(MAX_ROWS) {
-        let _ = write!(text, "| {}", span(stem));
+        let _ = write!(text, "| {}", code_cell(stem, NAME_COLUMNS));
         for preset in shown.clone() {
             let signs = cells
                 .get(&(*stem, *preset))
@@ -104,36 +110,14 @@ fn agreed(text: &mut String, diff: &LockDiff) {
         text.push_str("\nIt means what its lock file says.\n");
         return;
     }
-    let told = lock::text(diff, MAX_DIFFERENCES).replace("```", "'''");
+    let told = lock::text(diff, MAX_DIFFERENCES);
     let mut shown: String = told.chars().take(MAX_DIFF_CHARS).collect();
     if shown.len() < told.len() {
         shown.push_str("…\n");
     }
     let _ = write!(
         text,
-        "\n**It means something other than its lock file:**\n\n```diff\n{shown}```\n"
+        "\n**It means something other than its lock file:**\n\n{}",
+        code_block("diff", &shown)
     );
-}
-
-/// A name as a code span of a table's cell.
-fn span(name: &str) -> String {
-    let harmless = |letter: char| match letter {
-        '`' => '\'',
-        '|' => '/',
-        letter if letter.is_control() => ' ',
-        letter => letter,
-    };
-    let shown: String = name.chars().take(MAX_NAME).map(harmless).collect();
-    format!("`{shown}`")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_can_not_leave_its_span() {
-        assert_eq!(span("a`b|c\nd"), "`a'b/c d`");
-        assert_eq!(span(&"x".repeat(100)).len(), 62);
-    }
 }
