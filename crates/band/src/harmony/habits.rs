@@ -26,24 +26,16 @@ impl Habits {
         };
         let quality = class / 12;
         let likes: &[(usize, usize, f32)] = match (self.vocabulary, minor) {
-            (Vocabulary::Triads, false) => &[
-                (0, 0, 0.15),
-                (5, 0, 0.45),
-                (7, 0, 0.2),
-                (9, 1, 0.2),
-                (2, 0, -0.4),
-                (9, 0, -0.4),
-                (4, 0, -0.4),
-            ],
+            (Vocabulary::Triads, false) => &[(5, 0, 0.3), (9, 1, 0.3), (2, 1, 0.2)],
             (Vocabulary::Open, false) => &[
                 (9, 1, 0.5),
                 (5, 0, 0.6),
                 (7, 0, 0.15),
                 (2, 1, 0.2),
                 (4, 1, 0.2),
-                (2, 0, -0.5),
-                (9, 0, -0.5),
-                (4, 0, -0.4),
+                (2, 0, -0.2),
+                (9, 0, -0.2),
+                (4, 0, -0.1),
             ],
             (Vocabulary::Blues, _) => &[
                 (0, 0, 0.35),
@@ -105,7 +97,7 @@ impl Habits {
         let up = (after % 12 + 12 - before % 12) % 12;
         match self.vocabulary {
             // Round the fifths.
-            Vocabulary::Jazz if up == 5 => 0.6,
+            Vocabulary::Jazz if up == 5 => 1.0,
             Vocabulary::Triads | Vocabulary::Blues if matches!(up, 5 | 7) => 0.25,
             Vocabulary::Open if matches!(up, 5 | 7 | 9) => 0.2,
             Vocabulary::Power | Vocabulary::Modal if matches!(up, 2 | 10) => 0.3,

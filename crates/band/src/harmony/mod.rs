@@ -4,6 +4,7 @@
 mod bold;
 mod choose;
 mod colour;
+mod context;
 mod habits;
 mod melody;
 mod model;

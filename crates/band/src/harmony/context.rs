@@ -1,0 +1,145 @@
+//! How likely each chord class is at each beat in the light of the whole melody; called by `path`, which decides.
+//!
+//! A beat that is seen by itself follows its own notes too closely: passing and neighbour notes ask for chords of their own,
+//! which people let pass over the chord that holds. The forward and backward sums over all paths (Rabiner 1989, "A tutorial on
+//! hidden Markov models", III.B) weigh a beat by what comes before and after it.
+
+use super::model::{CLASSES, Model};
+
+/// How much the model's sight counts here. Neighbouring beats are seen through the same windows, so that their sights are far
+/// from independent and each must count for less than one.
+const SIGHT: f32 = 0.8;
+/// How much of what is common anyway is taken off it.
+const COMMON: f32 = 0.25;
+/// How much what follows what counts.
+const FOLLOWS: f32 = 0.95;
+/// How much more readily chords change than one by one they do on lead sheets, as a logarithm of odds.
+const EAGER: f32 = 0.3;
+/// What no class's probability falls below: lead sheets have surprises, too.
+const LEAST: f32 = 1e-4;
+
+/// Natural logarithms of the probabilities of the classes at each beat, from what is seen at each and the log odds of a change
+/// there (both as long as the melody has beats).
+pub(super) fn in_context(
+    model: &Model,
+    seen: &[[f32; CLASSES]],
+    changes: &[f32],
+) -> Vec<[f32; CLASSES]> {
+    let follows = shares(model);
+    let speaks: Vec<[f32; CLASSES]> = seen.iter().map(|seen| weight(model, seen)).collect();
+    let changes: Vec<f32> = changes
+        .iter()
+        .map(|odds| 1.0 / (1.0 + (-odds - EAGER).exp()))
+        .collect();
+    let mut forward: Vec<[f32; CLASSES]> = Vec::with_capacity(seen.len());
+    for (speaks, change) in speaks.iter().zip(&changes) {
+        let mut now = [1.0f32; CLASSES];
+        if let Some(before) = forward.last() {
+            let mut arrives = [0.0f32; CLASSES];
+            for (share, row) in before.iter().zip(&follows) {
+                for (sum, step) in arrives.iter_mut().zip(row) {
+                    *sum += share * step;
+                }
+            }
+            now = std::array::from_fn(|class| {
+                before[class] * (1.0 - change) + arrives[class] * change
+            });
+        }
+        forward.push(normal(std::array::from_fn(|class| {
+            now[class] * speaks[class]
+        })));
+    }
+    let mut backward = [1.0f32; CLASSES];
+    for beat in (0..seen.len()).rev() {
+        let here = normal(std::array::from_fn(|class| {
+            forward[beat][class] * backward[class]
+        }));
+        let after: [f32; CLASSES] =
+            std::array::from_fn(|class| speaks[beat][class] * backward[class]);
+        let change = changes[beat];
+        backward = normal(std::array::from_fn(|class| {
+            let leaves: f32 = follows[class]
+                .iter()
+                .zip(&after)
+                .map(|(step, after)| step * after)
+                .sum();
+            after[class] * (1.0 - change) + leaves * change
+        }));
+        // What was summed forward is not asked again: its place takes the result.
+        forward[beat] = here.map(|share| (share + LEAST).ln());
+    }
+    forward
+}
+
+/// What a beat says for each class by itself, at most 1.
+fn weight(model: &Model, seen: &[f32; CLASSES]) -> [f32; CLASSES] {
+    let logs: [f32; CLASSES] =
+        std::array::from_fn(|class| SIGHT * seen[class] - COMMON * model.prior[class].ln());
+    let most = logs.iter().fold(f32::MIN, |most, &log| most.max(log));
+    logs.map(|log| (log - most).exp())
+}
+
+/// What follows each class when the chord changes, as shares.
+fn shares(model: &Model) -> Vec<[f32; CLASSES]> {
+    model
+        .follows
+        .iter()
+        .enumerate()
+        .map(|(before, row)| {
+            normal(std::array::from_fn(|class| {
+                if class == before {
+                    0.0
+                } else {
+                    (FOLLOWS * row[class]).exp()
+                }
+            }))
+        })
+        .collect()
+}
+
+fn normal(values: [f32; CLASSES]) -> [f32; CLASSES] {
+    let total = values.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+    values.map(|value| value / total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::model::model, *};
+
+    /// A beat at which the classes named are seen with these probabilities, the others hardly.
+    fn sight(named: &[(usize, f32)]) -> [f32; CLASSES] {
+        let mut row = [0.001f32; CLASSES];
+        for &(class, share) in named {
+            row[class] = share;
+        }
+        row.map(f32::ln)
+    }
+
+    #[test]
+    fn a_passing_beat_is_heard_as_its_neighbours_and_a_downbeat_as_itself() {
+        let held = sight(&[(0, 0.8), (7, 0.1)]);
+        let passing = sight(&[(0, 0.35), (7, 0.5)]);
+        let seen = [held, held, passing, held, held];
+        // Hardly a change on a weak beat, one as likely as not on every strong one.
+        let weak = in_context(model(), &seen, &[-4.0; 5]);
+        let strong = in_context(model(), &seen, &[3.0; 5]);
+        assert!(weak[2][0] > weak[2][7], "{:?}", &weak[2][..8]);
+        assert!(strong[2][7] > strong[2][0], "{:?}", &strong[2][..8]);
+        for row in weak.iter().chain(&strong) {
+            let total: f32 = row.iter().map(|log| log.exp()).sum();
+            assert!((total - 1.0).abs() < 0.01, "{total}");
+        }
+    }
+
+    #[test]
+    fn the_end_is_heard_back_to_the_start() {
+        // Of two that are as likely by themselves, the one that what comes after speaks for is heard.
+        let unsure = sight(&[(0, 0.4), (5, 0.4)]);
+        let sure = |class| sight(&[(class, 0.9)]);
+        for class in [0, 5] {
+            let heard = in_context(model(), &[unsure, unsure, sure(class)], &[-4.0; 3]);
+            let other = 5 - class;
+            assert!(heard[0][class] > heard[0][other] + 0.5, "{class}");
+        }
+    }
+}
