@@ -9,9 +9,9 @@ use crate::analysis::{Note, PITCH_HOP_S, PitchFrame};
 
 use super::tuning::semitones;
 
-/// Lowest and highest semitone a note can have.
+/// Lowest semitone that a note can have, a low bass's B1, and how many there are from it, up to a whistle's C7.
 const LOWEST: usize = 35;
-const PITCHES: usize = 50;
+const PITCHES: usize = 62;
 /// Spread of sung pitch around the note meant, in semitones.
 const SPREAD: f32 = 0.45;
 /// Most that one frame can cost, so that a stray frame changes nothing.

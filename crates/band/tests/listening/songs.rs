@@ -371,6 +371,25 @@ fn silence_before_the_song_is_covered_by_beats_and_an_intro() {
 }
 
 #[test]
+fn a_whistled_song_is_heard_in_its_octave() {
+    let manner = Manner {
+        harmonics: 1,
+        ..Manner::default()
+    };
+    // From F#5, among the voices' pitches, over their end up to A6 and to C7.
+    for up in [18, 24, 27] {
+        let tune: Tune = twinkle()
+            .iter()
+            .map(|&(midi, length)| (midi + up, length))
+            .collect();
+        let sung = sing(&tune, manner);
+        let analysis = heard(&sung.audio);
+        let found = note_f(&sung.notes, &analysis.notes);
+        assert!(found > 0.95, "{up} up: {found}");
+    }
+}
+
+#[test]
 fn every_rate_and_a_clipped_recording_give_the_same_song() {
     let tune: Tune = twinkle()[..21].to_vec();
     for (rate_hz, drive) in [(8_000, 1.0), (22_050, 1.0), (48_000, 6.0), (192_000, 1.0)] {
