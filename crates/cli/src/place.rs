@@ -3,6 +3,11 @@
 use std::io::{Error, ErrorKind, Write};
 use std::path::Path;
 
+use backline_engine::scratch::{create, sweep};
+
+/// How the names of files begin that are not in their place yet.
+const TEMPORARY: &str = ".backline-";
+
 /// Writes `bytes` beside `path`, then gives them the name; what had it before is replaced.
 pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let scratch = beside(path, bytes)?;
@@ -34,15 +39,8 @@ fn beside(path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".backline-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The umask takes from it what it takes from every new file.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut scratch = builder.tempfile_in(folder).map_err(bare)?;
+    sweep(folder, TEMPORARY);
+    let mut scratch = create(folder, TEMPORARY).map_err(bare)?;
     scratch.write_all(bytes)?;
     scratch.as_file().sync_all()?;
     Ok(scratch)

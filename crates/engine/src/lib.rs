@@ -11,7 +11,7 @@
 //! ```
 //!
 //! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
-//! is told of). Only `driver`, and the ways in `hooks` that it calls, have effects.
+//! is told of). Only `driver`, the ways in `hooks` that it calls, and `scratch` have effects.
 
 #![cfg_attr(
     test,
@@ -31,5 +31,6 @@ pub mod ledger;
 pub mod machine;
 pub mod manifest;
 pub mod plan;
+pub mod scratch;
 pub mod store;
 pub mod summary;

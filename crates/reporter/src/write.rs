@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 
 use backline_engine::event::Record;
 use backline_engine::plan::ReportKind;
+use backline_engine::scratch::{create, sweep};
 use backline_engine::summary::Summary;
 
 use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
+
+/// How the names of files begin that are not in their place yet.
+const TEMPORARY: &str = ".summary-";
 
 /// What reports are made of: all that they say comes from here.
 #[derive(Debug, Clone, Copy)]
@@ -52,13 +56,16 @@ pub enum ReportError {
 /// Writes a report of each kind into `dir`, which is made if it is missing. Gives an answer for each of `kinds`, in their order: one
 /// that fails stops none of the others.
 ///
-/// A report that is there is replaced; if writing the new one fails, the old one stays as it is. On Unix a report gets the
+/// What a killed program left of its own in `dir` is taken away. A report that is there is replaced; if writing the new one fails, the old one stays as it is. On Unix a report gets the
 /// permissions that any new file would get (0666 less the umask).
 pub fn write_reports(
     material: &Material<'_>,
     kinds: &[ReportKind],
     dir: &Path,
 ) -> Vec<Result<PathBuf, ReportError>> {
+    for folder in [Some(dir), material.sound_cache].into_iter().flatten() {
+        sweep(folder, TEMPORARY);
+    }
     kinds
         .iter()
         .map(|kind| {
@@ -111,21 +118,12 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), (&'static str, io
     let dir = path.parent().unwrap_or(Path::new(""));
     let failed = |operation| move |source| (operation, source);
     fs::create_dir_all(dir).map_err(failed("create the folder of"))?;
-    let mut file = temporary().tempfile_in(dir).map_err(failed("create"))?;
+    let mut file = create(dir, TEMPORARY).map_err(failed("create"))?;
     file.write_all(bytes).map_err(failed("write"))?;
     file.as_file().sync_all().map_err(failed("sync"))?;
     file.persist(path)
         .map_err(|refused| failed("put in place")(refused.error))?;
     sync_folder(dir).map_err(failed("sync the folder of"))
-}
-
-fn temporary() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".summary-").suffix(".tmp");
-    // A temporary file is private by default; a report is a file like any other.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
 }
 
 /// Makes a rename durable. Only Unix needs it, and only there can a folder be opened as a file.

@@ -255,9 +255,7 @@ impl<'a> Project<'a> {
                 let entry = entry.unwrap();
                 let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
                 let report = ["out/summary.csv", "out/summary.json"].contains(&path.as_str());
-                // A report's temporary file has a name of its own each time; a killed process leaves it behind, hidden.
-                let temporary = path.starts_with("out/.summary-");
-                if entry.path().is_file() && !kept.contains(&path) && !report && !temporary {
+                if entry.path().is_file() && !kept.contains(&path) && !report {
                     found.push(path);
                 }
             }

@@ -12,11 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use super::source::read_text;
 use crate::plan::{JobKey, Plan, Settings};
+use crate::scratch::{create, sweep};
 
 /// The version that is written.
 const VERSION: u32 = 1;
 /// Longest lock that is read: 100,000 jobs take about 40 MB.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// How the name of a file begins that is not in its place yet.
+const TEMPORARY: &str = ".backline-";
 
 /// What a manifest means, in a form to be kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,7 +195,8 @@ pub fn write(path: &Path, lock: &Lock) -> Result<(), LockError> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    sweep(folder, TEMPORARY);
+    let mut file = create(folder, TEMPORARY).map_err(failed)?;
     file.write_all(lock.to_text().as_bytes())
         .and_then(|()| file.as_file().sync_all())
         .map_err(failed)?;
