@@ -227,11 +227,41 @@ fn status_says_how_the_last_run_stands() {
     assert!(ran.err.contains("there is no ledger at"), "{}", ran.err);
     let studio = lab.studio(&["--instant"]);
     lab.manifest("songs/songs.yaml", &studio.url, 1, 2, "");
-    lab.expect(0, &["run", "songs/songs.yaml"]);
+    let ran = lab.expect(0, &["run", "songs/songs.yaml", "-v"]);
     let told = lab.expect(0, &["status", "songs/songs.yaml"]).out;
     assert!(
-        told.starts_with("songs.yaml with studio, run ") && told.contains("4 tracks are kept"),
+        told.starts_with("songs/songs.yaml with studio, run ")
+            && told.contains("4 tracks are kept in songs/"),
         "{told}"
+    );
+    // Every file that was told of is there as it was told.
+    let lines = ran.err.lines();
+    let fetched: Vec<&str> = lines
+        .clone()
+        .filter(|line| line.contains(" fetched "))
+        .filter_map(|line| line.rsplit_once("  ").map(|(_, path)| path))
+        .collect();
+    assert!(!fetched.is_empty(), "{}", ran.err);
+    assert!(
+        fetched.iter().all(|path| lab.path(path).is_file()),
+        "{fetched:?}"
+    );
+    let kept: Vec<&str> = lines
+        .filter_map(|line| line.split_once("2 tracks in "))
+        .map(|(_, folder)| folder)
+        .collect();
+    assert!(
+        kept.len() == 2 && kept.iter().all(|folder| lab.path(folder).is_dir()),
+        "{}",
+        ran.err
+    );
+    let mut inside = lab.backline(&["status"]);
+    inside.current_dir(lab.path("songs"));
+    let told_inside = finish(inside).out;
+    assert!(
+        told_inside.starts_with("songs.yaml with studio, run ")
+            && !told_inside.contains("in songs/"),
+        "{told_inside}"
     );
     let mut from_below = lab.backline(&["status", "--format", "json"]);
     from_below.current_dir(lab.path("songs/vocals"));
@@ -239,6 +269,7 @@ fn status_says_how_the_last_run_stands() {
     assert_eq!(status["totals"]["kept"], 2);
     let runs = lab.expect(0, &["status", "songs/songs.yaml", "--runs"]).out;
     assert_eq!(runs.lines().count(), 1);
+    assert!(runs.ends_with("  songs/songs.yaml\n"), "{runs}");
     let ran = lab.expect(2, &["status", "songs/songs.yaml", "--run", "zzz"]);
     assert!(ran.err.contains("knows no run `zzz`"), "{}", ran.err);
 }

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use backline_reporter::{ConsoleOptions, Level};
+use backline_reporter::{ConsoleOptions, Level, Standpoint};
 use terminal_size::{Width, terminal_size_of};
 
 use crate::args::{Colour, Format, GlobalArgs};
@@ -78,12 +78,13 @@ impl Console {
         moves && self.level != Level::Quiet && self.format == Format::Text
     }
 
-    /// The reporter's options for standard error.
-    pub(crate) fn reporter_options(&self) -> ConsoleOptions {
+    /// The reporter's options for standard error, with files named from where their reader stands.
+    pub(crate) fn reporter_options(&self, standpoint: Standpoint) -> ConsoleOptions {
         ConsoleOptions {
             level: self.level,
             colour: self.colour_err,
             columns: self.columns_err,
+            standpoint,
             ..ConsoleOptions::default()
         }
     }

@@ -12,6 +12,7 @@ use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
 use backline_engine::plan::{JobKey, Plan};
 use backline_engine::store::{KnownJob, RunHeader, Store, StoreError};
 use backline_engine::summary::Summary;
+use backline_reporter::Standpoint;
 
 use crate::args::{ChosenRunArgs, GlobalArgs, ManifestArgs};
 use crate::console::Console;
@@ -126,6 +127,16 @@ pub(crate) struct ChosenRun {
     pub(crate) ledger: Ledger,
     /// The run.
     pub(crate) header: RunHeader,
+    /// The manifest, where the user named it.
+    manifest: Option<Named>,
+}
+
+/// A manifest that the user named.
+struct Named {
+    /// Where it lies.
+    place: PathBuf,
+    /// In the user's words.
+    shown: String,
 }
 
 impl ChosenRun {
@@ -167,8 +178,45 @@ impl ChosenRun {
             return Err(Failure::said(Kind::Usage, message)
                 .hint("`backline status --runs` lists those it knows"));
         };
-        Ok(Self { ledger, header })
+        let named = manifest.zip(args.manifest.as_ref());
+        Ok(Self {
+            ledger,
+            header,
+            manifest: named.map(|(place, shown)| Named {
+                place,
+                shown: shown.display().to_string(),
+            }),
+        })
     }
+
+    /// The run's manifest as it is named from this folder.
+    pub(crate) fn shown(&self) -> String {
+        match &self.manifest {
+            Some(named) => named.shown.clone(),
+            None => self.standpoint().name(&self.header.manifest),
+        }
+    }
+
+    /// From where the run's paths are seen. In a ledger that lies elsewhere they stay what they are unless the manifest is named:
+    /// nothing tells where its project is.
+    pub(crate) fn standpoint(&self) -> Standpoint {
+        let manifest = self.manifest.as_ref().map(|named| named.place.as_path());
+        match project_dir(&self.ledger, manifest, &self.header) {
+            Some(folder) => standpoint(folder),
+            None => Standpoint::default(),
+        }
+    }
+}
+
+/// The folder that a run's paths are relative to: the ledger's project, else where the run's manifest lies as the ledger says.
+pub(crate) fn project_dir<'a>(
+    ledger: &'a Ledger,
+    manifest: Option<&'a Path>,
+    run: &RunHeader,
+) -> Option<&'a Path> {
+    let recorded = Path::new(&run.manifest);
+    let above = |manifest: &'a Path| manifest.ancestors().nth(recorded.components().count());
+    project_of(ledger).or_else(|| manifest.filter(|it| it.ends_with(recorded)).and_then(above))
 }
 
 /// The project's folder, where the ledger lies in one.
@@ -296,23 +344,26 @@ fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
     failure.hint(format!("there is {}", names.join(", ")))
 }
 
-/// A path as a person in the working folder would name it.
-pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
+/// Where a person in the working folder stands to what a project's ledger names. A folder that can't be read has nothing below it.
+pub(crate) fn standpoint(project_dir: &Path) -> Standpoint {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    match here.as_deref().map(|here| path.strip_prefix(here)) {
-        Ok(Ok(inside)) if !inside.as_os_str().is_empty() => inside.to_owned(),
-        _ => path.to_owned(),
+    Standpoint {
+        project_dir: project_dir.to_owned(),
+        here: here.unwrap_or_default(),
     }
 }
 
-/// Names a summary's files as they are seen from this folder.
-pub(crate) fn show_from_here(summary: &mut Summary, project_dir: &Path) {
+/// A path as a person in the working folder would name it.
+pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
+    standpoint(Path::new("")).see(path).to_owned()
+}
+
+/// Names a summary's files, and its manifest `shown` so, as they are seen from this folder.
+pub(crate) fn show_from_here(summary: &mut Summary, standpoint: &Standpoint, shown: String) {
+    summary.run.manifest = shown;
     let tracks = summary.jobs.iter_mut().flat_map(|job| &mut job.tracks);
     for file in tracks.flat_map(|track| [&mut track.file, &mut track.mix].into_iter().flatten()) {
-        let seen = seen_from_here(&project_dir.join(&file.path));
-        if let Some(seen) = seen.to_str() {
-            file.path = seen.to_owned();
-        }
+        file.path = standpoint.name(&file.path);
     }
 }
 

@@ -17,7 +17,7 @@ use backline_engine::plan::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
 use backline_engine::summary::summarise;
 use backline_reporter::{
-    ConsoleOptions, Ending, JsonEvents, Life, Lines, LiveTable, PlanFacts, Sink, Size,
+    ConsoleOptions, Ending, JsonEvents, Life, Lines, LiveTable, PlanFacts, Sink, Size, Standpoint,
 };
 use terminal_size::{Height, Width, terminal_size_of};
 
@@ -81,7 +81,7 @@ impl Planned {
 
     /// Of a run that is in a ledger, and its first record's place there.
     fn from_ledger(chosen: &ChosenRun) -> Result<(Self, u64), Failure> {
-        let ChosenRun { ledger, header } = chosen;
+        let ChosenRun { ledger, header, .. } = chosen;
         let rows = ledger.plan_of(&header.id)?;
         let first = ledger
             .events_of(&header.id)?
@@ -206,7 +206,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
         return Ok(());
     }
     let (planned, first) = Planned::from_ledger(chosen)?;
-    let mut sink = sink(console);
+    let mut sink = sink(console, chosen.standpoint());
     sink.plan(&planned.facts());
     let mut last = first.saturating_sub(1);
     let mut idle = 0;
@@ -248,11 +248,11 @@ fn end_of(record: &Record) -> Option<i64> {
     matches!(record.event, backline_engine::event::Event::RunEnded { .. }).then_some(record.at_ms)
 }
 
-fn sink(console: &Console) -> Box<dyn Sink> {
+fn sink(console: &Console, standpoint: Standpoint) -> Box<dyn Sink> {
     let options = ConsoleOptions {
         colour: console.colour_out,
         columns: console.columns_out,
-        ..console.reporter_options()
+        ..console.reporter_options(standpoint)
     };
     let out = std::io::stdout();
     match console.format {

@@ -22,7 +22,7 @@ use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
-use crate::project::{Project, show_from_here, sound_cache};
+use crate::project::{Project, show_from_here, sound_cache, standpoint};
 use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
@@ -74,7 +74,7 @@ fn go(
     let mut ledger = Ledger::own(&project.ledger)?;
 
     let aside = Aside::stderr();
-    let mut sink = sink(console, &aside);
+    let mut sink = sink(project, console, &aside);
     log::begin(console, &aside);
     let planned = Planned::of(project, &ledger, &key, buys)?;
     sink.plan(&planned.facts());
@@ -242,8 +242,8 @@ fn short_of_credits(record: &Record, wanted: f64) -> Option<String> {
     }
 }
 
-fn sink(console: &Console, aside: &Aside) -> Box<dyn Sink> {
-    let options = console.reporter_options();
+fn sink(project: &Project, console: &Console, aside: &Aside) -> Box<dyn Sink> {
+    let options = console.reporter_options(standpoint(&project.plan.project_dir));
     match console.format {
         Format::Json => Box::new(JsonEvents::new(Box::new(std::io::stdout()))),
         Format::Text if console.draws_on_err() => {
@@ -277,8 +277,8 @@ fn close(
     let reports = write_reports(&material, &project.plan.reports, &project.report_dir());
     if console.format == Format::Text {
         // What is to be typed next is typed from here, not from the project's folder, and so are paths.
-        summary.run.manifest.clone_from(&project.shown);
-        show_from_here(&mut summary, &project.plan.project_dir);
+        let standpoint = standpoint(&project.plan.project_dir);
+        show_from_here(&mut summary, &standpoint, project.shown.clone());
     }
     let told = sink.finish(&Ending {
         summary: &summary,

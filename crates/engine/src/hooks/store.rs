@@ -81,10 +81,7 @@ impl Shelf {
                     parts.join("/")
                 ),
             })),
-            Ok(Err(error)) => Err(HookError::File(format!(
-                "could not copy {}: {error}",
-                kept.path
-            ))),
+            Ok(Err(error)) => Err(HookError::File(format!("could not copy {file}: {error}"))),
             Err(_) => Err(HookError::TimedOut(spec.timeout_ms)),
         }
     }

@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 
 use super::{ConsoleOptions, Level};
 use crate::label::fit_label;
+use crate::standpoint::Standpoint;
 use crate::tally::Tally;
 use crate::text::{clean, columns, count, figure, fit, pad, span, time_of_day, words};
 
@@ -153,8 +154,11 @@ impl Line {
 }
 
 /// Takes `record` into `tally` and says it. Trouble that goes on, such as a provider that is down, is told in full once.
-pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line {
-    let line = whole(record, tally, zone);
+pub(crate) fn tell(record: &Record, tally: &mut Tally, options: &ConsoleOptions) -> Line {
+    let ConsoleOptions {
+        zone, standpoint, ..
+    } = options;
+    let line = whole(record, tally, zone, standpoint);
     let (words, until) = match &record.event {
         Event::Paused {
             until_ms, message, ..
@@ -183,12 +187,12 @@ pub(crate) fn tell(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line 
     line
 }
 
-fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line {
+fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint) -> Line {
     let change = tally.take_in(record);
     let becomes = |state| change.as_ref().is_some_and(|change| change.becomes(state));
     let failed = becomes(JobStatus::Failed);
     let kept = if becomes(JobStatus::Kept) {
-        change.as_ref().map(|change| kept_files(change.job))
+        change.as_ref().map(|change| kept_files(change.job, from))
     } else {
         None
     };
@@ -312,7 +316,11 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone) -> Line {
             Some(kept) => Line::good("kept", kept),
             None => Line::detail(
                 "fetched",
-                format!("{}  {}", track(*index, *part), clean(&file.path)),
+                format!(
+                    "{}  {}",
+                    track(*index, *part),
+                    clean(&from.name(&file.path))
+                ),
             ),
         },
         Event::TrackFailed {
@@ -395,16 +403,17 @@ fn track(index: u32, part: Part) -> String {
 }
 
 /// `2 tracks in tracks/chorus`.
-fn kept_files(job: &Job) -> String {
+fn kept_files(job: &Job, from: &Standpoint) -> String {
     let tracks = job
         .task()
         .map(|task| task.tracks.as_slice())
         .unwrap_or_default();
-    let paths = tracks
+    let paths: Vec<String> = tracks
         .iter()
         .filter_map(|track| track.kept.as_ref())
-        .map(|file| file.path.as_str());
-    let place = common_folder(paths)
+        .map(|file| from.name(&file.path))
+        .collect();
+    let place = common_folder(paths.iter().map(String::as_str))
         .map(|folder| format!(" in {}", clean(folder)))
         .unwrap_or_default();
     format!("{}{place}", count(tracks.len() as u64, "track"))

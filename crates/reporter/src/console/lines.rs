@@ -46,7 +46,7 @@ impl Sink for Lines {
     }
 
     fn record(&mut self, record: &Record) {
-        let line = line::tell(record, &mut self.tally, &self.options.zone);
+        let line = line::tell(record, &mut self.tally, &self.options);
         self.put(&line, record.at_ms);
         // Else whoever reads would see nothing for as long as the window is full, and not know why.
         if matches!(record.event, Event::RunStarted { .. }) && self.least_ms > 0 {
@@ -76,6 +76,7 @@ mod tests {
             colour,
             columns: None,
             zone: TimeZone::UTC,
+            ..ConsoleOptions::default()
         };
         example::Story::new()
             .tell(&mut Lines::new(Box::new(shared.clone()), options))

@@ -22,6 +22,7 @@ pub use json_events::JsonEvents;
 pub(crate) use line::{BAD, CARE, DIM, GOOD, Line, PLAIN, common_folder, said, tell};
 pub use lines::Lines;
 
+use crate::standpoint::Standpoint;
 use crate::write::ReportError;
 
 /// What follows a run. Called in this order: `plan` once, `record` as often as need be, `finish` once.
@@ -98,16 +99,19 @@ pub struct ConsoleOptions {
     pub columns: Option<u16>,
     /// Where the times of day are told for.
     pub zone: TimeZone,
+    /// Where files are named from.
+    pub standpoint: Standpoint,
 }
 
 impl Default for ConsoleOptions {
-    /// Normal, without colours, of no width, in the machine's time zone.
+    /// Normal, without colours, of no width, in the machine's time zone, with files as they were recorded.
     fn default() -> Self {
         Self {
             level: Level::default(),
             colour: false,
             columns: None,
             zone: TimeZone::system(),
+            standpoint: Standpoint::default(),
         }
     }
 }

@@ -9,9 +9,8 @@ use backline_engine::event::{Event, Record};
 use backline_engine::plan::JobKey;
 use backline_engine::store::RunBounds;
 use backline_engine::summary::JobStatus;
-use jiff::tz::TimeZone;
 
-use crate::console::{Level, Line, PlanFacts, said, tell};
+use crate::console::{ConsoleOptions, Level, Line, PlanFacts, said, tell};
 use crate::tally::Tally;
 use crate::text::clean;
 
@@ -94,9 +93,9 @@ impl Board {
     }
 
     /// Takes a record in, and says it as a line.
-    pub(crate) fn take_in(&mut self, record: &Record, zone: &TimeZone) -> &Told {
+    pub(crate) fn take_in(&mut self, record: &Record, options: &ConsoleOptions) -> &Told {
         let before = record.job.and_then(|key| self.tally.status(&key));
-        let line = tell(record, &mut self.tally, zone);
+        let line = tell(record, &mut self.tally, options);
         let after = record.job.and_then(|key| self.tally.status(&key));
         if let Some(key) = record.job {
             self.follow(key, record.at_ms, before, after);
@@ -315,9 +314,13 @@ impl Board {
         let mut plan = story.plan();
         plan.bounds = Some(bounds);
         let mut board = Self::new(&plan);
+        let options = ConsoleOptions {
+            zone: jiff::tz::TimeZone::UTC,
+            ..ConsoleOptions::default()
+        };
         let mut now_ms = 0;
         for record in story.records().iter().take(until) {
-            board.take_in(record, &TimeZone::UTC);
+            board.take_in(record, &options);
             now_ms = record.at_ms;
         }
         (board, now_ms)

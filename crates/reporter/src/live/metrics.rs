@@ -18,7 +18,7 @@ use backline_engine::summary::JobStatus;
 use jiff::tz::TimeZone;
 
 use super::board::Board;
-use crate::console::PlanFacts;
+use crate::console::{ConsoleOptions, PlanFacts};
 
 /// Upper bounds of the durations' buckets, in seconds: a vendor's task takes one to ten minutes, the studio's a few seconds.
 const BUCKETS_S: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 180, 300, 600, 1_800];
@@ -37,6 +37,8 @@ const STATES: [JobStatus; 8] = [
 /// The figures of one run.
 pub struct Metrics {
     board: Board,
+    /// How the board tells what nobody reads here.
+    options: ConsoleOptions,
     run: String,
     version: &'static str,
     submissions: u64,
@@ -80,6 +82,10 @@ impl Metrics {
     pub fn new(plan: &PlanFacts<'_>, version: &'static str) -> Self {
         Self {
             board: Board::new(plan),
+            options: ConsoleOptions {
+                zone: TimeZone::UTC,
+                ..ConsoleOptions::default()
+            },
             run: String::new(),
             version,
             submissions: 0,
@@ -101,7 +107,7 @@ impl Metrics {
     /// Takes a record in.
     pub fn record(&mut self, record: &Record) {
         self.board.forget(record.at_ms);
-        self.board.take_in(record, &TimeZone::UTC);
+        self.board.take_in(record, &self.options);
         match &record.event {
             Event::RunStarted { .. } => record.run.as_str().clone_into(&mut self.run),
             Event::Intent { attempt, .. } => {

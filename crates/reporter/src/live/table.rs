@@ -192,8 +192,7 @@ impl Inner {
     }
 
     fn record(&mut self, record: &Record) {
-        let zone = self.options.zone.clone();
-        let told = self.board.take_in(record, &zone);
+        let told = self.board.take_in(record, &self.options);
         if self.options.level == Level::Verbose || told.line.level == Level::Quiet {
             let text = told.line.render(record.at_ms, &self.options);
             return self.above(&text);

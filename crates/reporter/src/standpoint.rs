@@ -1,0 +1,56 @@
+//! Where a person stands who reads a path: the ledger names files from the project's folder, and a shell looks for them from
+//! wherever a command is given.
+
+use std::path::{Path, PathBuf};
+
+/// The folder that a command is given in, and the project's. By default a path is called what it was recorded as.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standpoint {
+    /// The folder that recorded paths are relative to.
+    pub project_dir: PathBuf,
+    /// The folder that a person's shell is in.
+    pub here: PathBuf,
+}
+
+impl Standpoint {
+    /// A recorded path as it may be pasted into the shell: relative where it lies below this folder, whole elsewhere.
+    pub fn name(&self, recorded: &str) -> String {
+        let whole = self.project_dir.join(recorded);
+        self.see(&whole)
+            .to_str()
+            .map_or_else(|| recorded.to_owned(), str::to_owned)
+    }
+
+    /// The same for a path that is whole.
+    pub fn see<'a>(&self, whole: &'a Path) -> &'a Path {
+        match whole.strip_prefix(&self.here) {
+            Ok(inside) if !inside.as_os_str().is_empty() => inside,
+            _ => whole,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_from_where_its_reader_stands() {
+        let name = |here: &str, recorded: &str| {
+            let standpoint = Standpoint {
+                project_dir: PathBuf::from("/music/album"),
+                here: PathBuf::from(here),
+            };
+            standpoint.name(recorded)
+        };
+        assert_eq!(name("/music/album", "tracks/a.mp3"), "tracks/a.mp3");
+        assert_eq!(name("/music", "tracks/a.mp3"), "album/tracks/a.mp3");
+        assert_eq!(name("/music/album/tracks", "tracks/a.mp3"), "a.mp3");
+        assert_eq!(
+            name("/elsewhere", "tracks/a.mp3"),
+            "/music/album/tracks/a.mp3"
+        );
+        assert_eq!(name("/music", "/out/a.mp3"), "/out/a.mp3");
+        assert_eq!(Standpoint::default().name("tracks/a.mp3"), "tracks/a.mp3");
+    }
+}
