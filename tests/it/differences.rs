@@ -47,6 +47,28 @@ fn two_runs_differ_by_what_was_changed_between_them() {
 }
 
 #[test]
+fn the_ledger_of_runs_is_found_by_a_manifest_from_elsewhere() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("album/songs.yaml", &studio.url, 1, 1, "");
+    let ran = || {
+        lab.run(&["run", "album/songs.yaml"]);
+        let status = lab.json(&["status", "album/songs.yaml"]);
+        status["run"]["id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (ran(), ran());
+    lab.expect(2, &["diff", &first, &second]);
+    for sides in [
+        &[first.as_str(), &second, "album/songs.yaml"][..],
+        &[&first, "album/songs.yaml"],
+        &["album/songs.yaml", &second],
+    ] {
+        let told = lab.expect(0, &[&["diff"], sides].concat()).out;
+        assert_eq!(told, "0 changed, 0 dropped, 0 added, 1 the same\n");
+    }
+}
+
+#[test]
 fn a_side_may_be_a_lock_a_manifest_or_a_run() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant"]);

@@ -94,6 +94,7 @@ pub(crate) struct HookTestArgs {
 #[command(after_help = "\
 Examples:
   backline diff 0193b8e2 0193c104
+  backline diff 0193b8e2 0193c104 workflows/album.yaml    runs of a ledger that lies there
   backline diff songs.lock songs.yaml --exit-code    9 if anything differs, for scripts
   git show HEAD~1:songs.lock > /tmp/old.lock && backline diff /tmp/old.lock songs.lock")]
 pub(crate) struct DiffArgs {
@@ -103,6 +104,10 @@ pub(crate) struct DiffArgs {
     /// The newer side
     #[arg(value_name = "B")]
     pub(crate) new: String,
+    /// The manifest whose ledger has the runs; without it the nearest ledger at or above this folder, then that of a side which is
+    /// a manifest
+    #[arg(value_name = "MANIFEST")]
+    pub(crate) manifest: Option<PathBuf>,
     /// End with exit code 9 if anything differs
     #[arg(long)]
     pub(crate) exit_code: bool,

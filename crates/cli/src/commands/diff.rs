@@ -1,6 +1,6 @@
 //! `backline diff`: what two sides mean differently, each a run of the ledger, a lock file or a manifest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::lock::{self, Lock};
@@ -12,14 +12,18 @@ use crate::args::{ChosenRunArgs, DiffArgs, Format, GlobalArgs, ManifestArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
-use crate::project::{ChosenRun, Project, ledger_path};
+use crate::project::{ChosenRun, Project, ledger_path, locate};
 
 /// Most runs that are offered where one is not found.
 const MAX_OFFERED: usize = 5;
 
 pub(crate) fn run(args: &DiffArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    let old = side(&args.old, global, console)?;
-    let new = side(&args.new, global, console)?;
+    let with_ledger = GlobalArgs {
+        ledger: Some(ledger(args, global)?),
+        ..global.clone()
+    };
+    let side = |named: &str| side(named, global, &with_ledger, console);
+    let (old, new) = (side(&args.old)?, side(&args.new)?);
     let diff = lock::compare(&old, &new);
     let same = new.jobs.len() - diff.added.len() - diff.changed.len();
     match console.format {
@@ -33,19 +37,41 @@ pub(crate) fn run(args: &DiffArgs, global: &GlobalArgs, console: &Console) -> Co
     })
 }
 
-/// What a side means: a file that is there is one, whatever runs are called.
-fn side(named: &str, global: &GlobalArgs, console: &Console) -> Result<Lock, Failure> {
-    let path = Path::new(named);
-    let kind = path.extension().and_then(|it| it.to_str());
-    match kind {
-        Some("yaml" | "yml") => {
-            let args = ManifestArgs::whole(path.to_owned());
-            Ok(Lock::of(&Project::open_whole(&args, global, console)?.plan))
-        }
-        Some("lock") => Ok(lock::read(path)?),
-        _ if path.is_file() => Ok(lock::read(path)?),
-        _ => of_run(named, global),
+/// The ledger that has the runs: of the manifest that is named for it; else the one here, where there is one; else of a side's
+/// manifest.
+fn ledger(args: &DiffArgs, global: &GlobalArgs) -> Result<PathBuf, Failure> {
+    if let Some(manifest) = &args.manifest {
+        return ledger_path(Some(&locate(manifest)?), global);
     }
+    let here = ledger_path(None, global)?;
+    let sides = [&args.new, &args.old].map(Path::new);
+    match sides.into_iter().find(|side| is_manifest(side)) {
+        Some(manifest) if !here.exists() => ledger_path(Some(&locate(manifest)?), global),
+        _ => Ok(here),
+    }
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|it| it == "yaml" || it == "yml")
+}
+
+/// What a side means: a file that is there is one, whatever runs are called.
+fn side(
+    named: &str,
+    global: &GlobalArgs,
+    with_ledger: &GlobalArgs,
+    console: &Console,
+) -> Result<Lock, Failure> {
+    let path = Path::new(named);
+    if is_manifest(path) {
+        let args = ManifestArgs::whole(path.to_owned());
+        return Ok(Lock::of(&Project::open_whole(&args, global, console)?.plan));
+    }
+    if path.is_file() || path.extension().is_some_and(|it| it == "lock") {
+        return Ok(lock::read(path)?);
+    }
+    of_run(named, with_ledger)
 }
 
 fn of_run(id: &str, global: &GlobalArgs) -> Result<Lock, Failure> {
