@@ -95,12 +95,18 @@ two" >&2; echo '{"change": {"tags": "calm", "variety": 2}}'"#;
         )
         .out;
     let lines: Vec<&str> = text.lines().collect();
-    assert!(
-        lines[0].starts_with(r#"event   {"version":1,"point":"before_submit","#),
-        "{text}"
+    let (event, lines) = lines.split_at(
+        lines
+            .iter()
+            .position(|it| it.starts_with("answer"))
+            .unwrap(),
     );
+    assert_eq!(event[0], "event");
+    assert!(event.iter().all(|line| line.len() <= 80), "{text}");
+    let event: Value = serde_json::from_str(&event[1..].join("\n")).unwrap();
+    assert_eq!(event["point"], "before_submit");
     assert_eq!(
-        &lines[1..7],
+        &lines[..6],
         [
             r#"answer  {"change":{"tags":"calm","variety":2}}"#,
             r#"        tags: "lo-fi hip hop, dusty drums" became "calm""#,
@@ -111,7 +117,7 @@ two" >&2; echo '{"change": {"tags": "calm", "variety": 2}}'"#;
         ]
     );
     assert!(
-        lines[7].starts_with("took    ") && lines[7].ends_with(" ms"),
+        lines[6].starts_with("took    ") && lines[6].ends_with(" ms"),
         "{text}"
     );
 }

@@ -1,7 +1,12 @@
 //! `backline hooks test`: one hook, one sample event, no run and no ledger.
 //!
 //! ```text
-//! event   {"version":1,"point":"before_submit", …}
+//! event
+//!   {
+//!     "version": 1,
+//!     "point": "before_submit",
+//!     …
+//!   }
 //! answer  {"veto":"the title is longer than 60 characters"}
 //! effect  veto: the job is vetoed: the title is longer than 60 characters
 //! stderr  looked at 1 title
@@ -16,6 +21,7 @@ use backline_engine::hooks::{
     Answer, HookEvent, HookSpec, OnError, Order, Trial, Way, check_script, sample, try_out,
 };
 use indexmap::IndexSet;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::{Format, HookTestArgs, HooksArgs, HooksCommand};
@@ -25,6 +31,12 @@ use crate::failure::{CommandResult, Failure, Kind};
 
 /// Longest script that is read, as in a manifest.
 const MAX_SCRIPT_BYTES: usize = 256 * 1024;
+
+/// Where what follows a word begins.
+const COLUMN: usize = 8;
+
+/// A terminal that nobody has made wider.
+const NARROW_COLUMNS: usize = 80;
 
 pub(crate) fn run(args: &HooksArgs, console: &Console) -> CommandResult {
     match &args.command {
@@ -144,12 +156,11 @@ fn took_ms(trial: &Trial) -> f64 {
 }
 
 fn text(event: &HookEvent, trial: &Trial) -> String {
-    let sent = serde_json::to_string(event).unwrap_or_default();
-    let mut text = format!("event   {sent}\n");
+    let mut text = laid_out("event", event);
     match &trial.answer {
         Ok(Answer::Nothing) => text.push_str("answer  nothing\n"),
         Ok(_) => {
-            let _ = writeln!(text, "answer  {}", answer(trial));
+            text.push_str(&laid_out("answer", &answer(trial)));
         }
         Err(error) => {
             let bad = crate::console::BAD;
@@ -172,6 +183,17 @@ fn text(event: &HookEvent, trial: &Trial) -> String {
     }
     let _ = writeln!(text, "took    {} ms", took_ms(trial));
     text
+}
+
+/// A word and JSON: on one line where that fits a narrow terminal, else a field a line.
+fn laid_out(word: &str, value: &impl Serialize) -> String {
+    const IS_JSON: &str = "an event and an answer are JSON";
+    let line = serde_json::to_string(value).expect(IS_JSON);
+    if COLUMN + line.chars().count() <= NARROW_COLUMNS {
+        return format!("{word:<COLUMN$}{line}\n");
+    }
+    let lines = serde_json::to_string_pretty(value).expect(IS_JSON);
+    format!("{word}\n  {}\n", lines.replace('\n', "\n  "))
 }
 
 /// `tags: "calm" became "calm, chanson"`, a line a setting.
