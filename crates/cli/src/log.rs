@@ -67,9 +67,26 @@ impl<'a> MakeWriter<'a> for Aside {
 }
 
 /// Begins the log. Only commands that have one call this, once.
+///
+/// A studio that serves this one command tells it by its answers what it can't do, a full disk for one: a person who did not ask for the
+/// log reads that once, and not from both.
 pub(crate) fn begin(console: &Console, aside: &Aside) {
+    begin_at(
+        "error,backline_studio=off,backline_studio::studio=error",
+        console,
+        aside,
+    );
+}
+
+/// The same for a studio that serves others: nobody else tells what went wrong in it.
+pub(crate) fn begin_studio(console: &Console, aside: &Aside) {
+    begin_at("error", console, aside);
+}
+
+/// `quietest` is what is logged though nobody asked.
+fn begin_at(quietest: &str, console: &Console, aside: &Aside) {
     let level = match console.verbosity {
-        0 => "error",
+        0 => quietest,
         1 => "warn",
         2 => "info,hyper=warn,reqwest=warn",
         _ => "debug",

@@ -69,6 +69,12 @@ impl Studio {
         self.shared.links.base()
     }
 
+    /// Waits until something of a task could not be written down, for a full disk say, and says why. Such a task may wait for the
+    /// next start: whoever has started the studio for its own tasks need not wait for them any more.
+    pub async fn store_failed(&self) -> String {
+        self.shared.store.failed_to_write().await
+    }
+
     /// Lets answers that are under way go out, then stops. Unfinished tasks and callbacks that are owed go on at the next
     /// start with the same folder, which is free when this returns.
     pub async fn stop(mut self) {

@@ -263,7 +263,7 @@ async fn write_result(
             tracing::error!(task = work.id, name, %error, "could not keep a track");
             Err(Failure::Task {
                 code: OWN_FAULT,
-                message: "the track could not be stored".into(),
+                message: not_stored("the track", &error),
             })
         }
         Err(error) => Err(Failure::Later(error.to_string())),
@@ -303,7 +303,7 @@ async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Vec<u8>
                 tracing::error!(task = work.id, %error, "could not write a fetched source");
                 Failure::Task {
                     code: OWN_FAULT,
-                    message: "the source audio could not be stored".into(),
+                    message: not_stored("the source audio", &error),
                 }
             }
             error => no_source(format!("could not download the source audio: {error}")),
@@ -314,9 +314,14 @@ async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Vec<u8>
             tracing::error!(task = work.id, %error, "could not read a fetched source");
             Failure::Task {
                 code: OWN_FAULT,
-                message: "the source audio could not be stored".into(),
+                message: not_stored("the source audio", &error),
             }
         })
+}
+
+/// What a client is told of the studio's disk: what is wrong with it, and nothing of where things lie there.
+fn not_stored(what: &str, error: &std::io::Error) -> String {
+    format!("{what} could not be stored: {}", error.kind())
 }
 
 /// The seed of a task's takes: from the request without its addresses, the source's bytes, the studio's seed, and how often

@@ -6,7 +6,7 @@
 use super::fault::{Fault, once};
 use super::project::{MUTE_VENDOR, Project, STUDIO, Terms};
 use super::sweep::{stride, sweep};
-use crate::lab::{Lab, Ran};
+use crate::lab::{Lab, Ran, finish};
 
 const JOBS: usize = 2;
 
@@ -110,6 +110,28 @@ fn a_track_that_cannot_be_written_is_fetched_by_the_next_run() {
         assert!(ran.err.contains("could not"), "{name}: {}", ran.err);
         assert!(ran.err.contains("os error"), "{name}: {}", ran.err);
     });
+}
+
+/// The built-in studio is not a second one to tell of it.
+#[test]
+fn a_full_disk_under_the_built_in_studio_is_told_once() {
+    let lab = Lab::new();
+    lab.recording("vocals/s1.wav", 1);
+    lab.write(
+            "songs.yaml",
+        "version: 1\nname: songs\nprovider: {profile: studio}\nstems: [vocals/s1.wav]\npresets: {p1: {tags: piano}}\nretries: {task_failed: 0}\n",
+    );
+    let mut command = lab.backline(&["run", "songs.yaml"]);
+    // The upload finds room, and the tracks do not.
+    let full = once("fsync", "/studio/tmp/", "enospc").nth(2).lasting();
+    full.arm(&mut command, &lab.path("struck"));
+    let ran = finish(command);
+    assert!(lab.path("struck").exists());
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    let says = "531: the track could not be stored: no storage space";
+    assert!(ran.err.contains(says), "{}", ran.err);
+    assert!(!ran.err.contains("ERROR"), "{}", ran.err);
+    lab.expect(0, &["run", "songs.yaml"]);
 }
 
 #[test]

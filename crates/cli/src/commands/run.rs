@@ -1,6 +1,7 @@
 //! `backline run` and `backline fetch`: carry the plan out, tell what happens, write the reports.
 
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use backline_api::Tape;
@@ -10,6 +11,7 @@ use backline_engine::ledger::Ledger;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
 use backline_reporter::{Ending, JsonEvents, Lines, Material, Sink, shell_word, write_reports};
+use backline_studio::Studio;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
@@ -208,7 +210,11 @@ async fn carry_out(
             aside.tell(&warning);
         }
     };
-    let ended = driver::run(run, ledger, &mut observe).await;
+    let going = pin!(driver::run(run, ledger, &mut observe));
+    let (ended, broken) = match &studio {
+        Some(studio) => until_broken(going, studio, &stops.stop).await,
+        None => (going.await, None),
+    };
     if let Some(studio) = studio {
         tokio::select! {
             () = studio.stop() => {}
@@ -216,7 +222,33 @@ async fn carry_out(
         }
     }
     following.abort();
-    Ok(ended?)
+    match broken {
+        Some(why) => {
+            let message = format!("the studio can't go on with its tasks: {why}");
+            Err(Failure::said(Kind::Output, message).hint(
+                "look for a full disk or a missing permission; the same command then goes on, and nothing is lost",
+            ))
+        }
+        None => Ok(ended?),
+    }
+}
+
+/// Goes on until the run ends, or stops it where the studio can't write down what becomes of a task: nobody would finish that one while
+/// the run waits.
+async fn until_broken<T>(
+    mut going: Pin<&mut impl Future<Output = T>>,
+    studio: &Studio,
+    stop: &CancellationToken,
+) -> (T, Option<String>) {
+    tokio::select! {
+        // A run that has ended needs the studio no more.
+        biased;
+        ended = &mut going => (ended, None),
+        why = studio.store_failed() => {
+            stop.cancel();
+            (going.await, Some(why))
+        }
+    }
 }
 
 /// Whether a provider at this address reaches a receiver on loopback.

@@ -18,7 +18,7 @@ use crate::sound::Choice;
 
 pub(crate) fn run(args: &StudioArgs, console: &Console) -> CommandResult {
     let aside = Aside::stderr();
-    log::begin(console, &aside);
+    log::begin_studio(console, &aside);
     let config = config(args)?;
     let runtime = super::runtime()?;
     let served = runtime.block_on(serve(args, config, console, aside));

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use writer::Writer;
 
@@ -49,6 +49,16 @@ pub enum StoreError {
     Stopping,
 }
 
+impl StoreError {
+    /// The error and SQLite's answer.
+    fn with_cause(&self) -> String {
+        match self {
+            Self::Sqlite { source, .. } => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// Connections for reading; more would only wait for the two or so cores.
 const READERS: usize = 4;
 
@@ -58,6 +68,8 @@ pub(crate) struct Store {
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
     free_readers: Arc<Semaphore>,
+    /// Why a change was not made, once one was not.
+    failed_to_write: watch::Sender<Option<String>>,
 }
 
 impl Store {
@@ -72,6 +84,7 @@ impl Store {
             writer: Writer::start(connection),
             readers: Mutex::new(readers),
             free_readers: Arc::new(Semaphore::new(READERS)),
+            failed_to_write: watch::Sender::new(None),
         })
     }
 
@@ -87,9 +100,26 @@ impl Store {
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         match self.writer.apply(change).await {
-            Some(outcome) => outcome.map_err(|source| self.failed(operation, source)),
+            Some(outcome) => outcome.map_err(|source| {
+                let error = self.failed(operation, source);
+                self.failed_to_write.send_if_modified(|first| {
+                    let is_first = first.is_none();
+                    first.get_or_insert_with(|| error.with_cause());
+                    is_first
+                });
+                error
+            }),
             None => Err(StoreError::Stopping),
         }
+    }
+
+    /// Waits until a change is not made, and says why the first was not.
+    pub(crate) async fn failed_to_write(&self) -> String {
+        let mut told = self.failed_to_write.subscribe();
+        let told = told.wait_for(Option::is_some).await;
+        told.ok()
+            .and_then(|why| why.clone())
+            .expect("the store holds the sender, and nobody takes a reason back")
     }
 
     /// Looks something up on a reading connection.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::lab::{Lab, Receiver, instant_request, listener, request, vocal};
+use super::lab::{Lab, PATIENCE, Receiver, instant_request, listener, request, vocal};
 use crate::{Studio, StudioConfig, StudioError};
 
 #[tokio::test]
@@ -30,6 +30,28 @@ async fn unfinished_tasks_are_taken_up_again() {
     drop(silent);
     // On another port, the address that the request names is still the studio's own upload.
     let lab = Lab::open_in(dir, change).await;
+    assert_eq!(lab.finished(&task).await["status"], "SUCCESS");
+}
+
+#[tokio::test]
+async fn a_task_that_can_not_be_noted_is_told_of_and_goes_on_after_the_next_start() {
+    let change = |config: &mut StudioConfig| config.instant = false;
+    let lab = Lab::open(change).await;
+    let upload = lab.upload("vocal.wav", vocal()).await;
+    // As on a full disk: tasks are taken and read, and no step of theirs can be written.
+    let database = rusqlite::Connection::open(lab.shared().folder.database()).unwrap();
+    database
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE UPDATE ON tasks BEGIN SELECT RAISE(FAIL, 'no room'); END",
+        )
+        .unwrap();
+    let task = lab.submit(&request(&upload)).await;
+    let why = tokio::time::timeout(PATIENCE, lab.studio.store_failed()).await;
+    let why = why.unwrap();
+    assert!(why.ends_with(": no room"), "{why}");
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    drop(database);
+    let lab = Lab::open_in(lab.close().await, change).await;
     assert_eq!(lab.finished(&task).await["status"], "SUCCESS");
 }
 
