@@ -28,7 +28,7 @@ pub struct Analysis {
     /// less than 24 bars, none where nobody sings.
     #[serde(default)]
     pub local_keys: Vec<LocalKey>,
-    /// Breath-separated phrases in time order.
+    /// Phrases in time order: what is sung on one breath, a long one divided where its tune ends phrases.
     pub phrases: Vec<Span>,
     /// Groups of phrases with a common energy: verse, chorus and the like.
     pub sections: Vec<Section>,

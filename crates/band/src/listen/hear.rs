@@ -71,7 +71,7 @@ pub fn listen_by_steps(
         if let Some((key, _)) = key::key(&notes, None) {
             analysis.key = key;
         }
-        analysis.phrases = phrases(&notes);
+        analysis.phrases = phrases(&notes, &[]);
         analysis.notes = notes;
         analysis.tuning_cents = tuning_cents;
         return analysis;
@@ -132,7 +132,7 @@ fn finish(
         let start_s = notes.first().map_or(0.0, |note| note.onset_s);
         beats = fallback::steady(start_s, duration_s, tempo_bpm, metre);
     }
-    let phrases = phrases(&notes);
+    let phrases = phrases(&notes, &beats);
     Analysis {
         duration_s,
         tuning_cents,

@@ -1,6 +1,11 @@
-//! Phrases: what is sung on one breath.
+//! Phrases: what is sung on one breath, and within a long breath what a musician hears as one.
+//!
+//! Who sings without breathing still ends phrases: on long notes, before leaps, where an opening comes back, and at distances of
+//! two or four bars. Those ends are found as the best division of the notes, as in Temperley's Grouper ("The Cognition of
+//! Basic Musical Structures", 2001, chapter 3), with the local cues of Cambouropoulos' boundary model ("The Local Boundary
+//! Detection Model (LBDM)", ICMC 2001).
 
-use crate::analysis::{Note, Span};
+use crate::analysis::{Beat, Note, Span};
 
 /// A rest at least this long may be a breath …
 const BREATH_S: f64 = 0.25;
@@ -9,40 +14,259 @@ const SURE_BREATH_S: f64 = 0.7;
 /// A phrase has at least this many notes, or it belongs to the one before, unless a long rest sets it apart.
 const FEWEST_NOTES: usize = 3;
 
-/// The phrases, in order: split where the singer breathes, and where a note is held and a short rest follows it.
-pub(super) fn phrases(notes: &[Note]) -> Vec<Span> {
+/// What is sung on one breath is divided only when it is longer than this, in bars.
+const LONG_BREATH_BARS: f64 = 4.5;
+/// Most notes in a phrase within a breath.
+const MOST_NOTES: usize = 40;
+/// A length is the usual one of this many notes around it on either side.
+const AROUND: usize = 8;
+/// An opening comes back when at least this many notes do …
+const SHORTEST_RETURN: usize = 3;
+/// … and more than this many add nothing.
+const LONGEST_RETURN: usize = 8;
+/// Fewest notes from an opening to its return.
+const RETURN_AFTER: usize = 4;
+/// Two lengths are the same when they differ by less than this share.
+const SAME_LENGTH: f64 = 0.2;
+/// Phrases start at the same place of the bar when they do within this share of one.
+const SAME_PLACE: f64 = 0.1;
+
+// The weights: searched for on 700 melodies with known phrases of the Essen folk song collection, sung without rests.
+// 300 others of it have .77 of their boundaries found so (F measure).
+/// A long note before, by each doubling of the usual length.
+const HELD: f64 = 0.16;
+/// The note before longer than the next, by each doubling.
+const LONGER_THAN_NEXT: f64 = 0.2;
+/// A leap, by each four semitones more than the steps beside it.
+const LEAP: f64 = 0.06;
+/// The start of what comes back elsewhere.
+const RETURN: f64 = 0.55;
+/// The note before on a bar line.
+const STRONG: f64 = 0.13;
+/// Cost of an end.
+const END_COST: f64 = 0.47;
+/// Cost of each doubling or halving of the usual number of notes.
+const NOTES: f64 = 0.83;
+/// The usual number of notes.
+const USUAL_NOTES: f64 = 9.46;
+/// Cost of half a bar's difference between the places of the bar at which phrases start.
+const OTHER_PLACE_COST: f64 = 0.94;
+/// Worth of two or four bars from start to start.
+const TWO_OR_FOUR_BARS: f64 = 1.0;
+/// Worth of one or eight.
+const ONE_OR_EIGHT_BARS: f64 = 0.16;
+/// Cost of a phrase of fewer notes than [`FEWEST_NOTES`].
+const TOO_FEW_COST: f64 = 3.0;
+
+/// The phrases, in order: split where the singer breathes, where a note is held and a short rest follows it, and, where the
+/// beats are known, where a long breath holds more than one.
+pub(super) fn phrases(notes: &[Note], beats: &[Beat]) -> Vec<Span> {
+    let breaths = breaths(notes);
+    let Some(bars) = places(notes, beats) else {
+        return breaths
+            .into_iter()
+            .map(|breath| span(notes, breath))
+            .collect();
+    };
+    let long = |breath: &std::ops::Range<usize>| {
+        bars[breath.end - 1] - bars[breath.start] > LONG_BREATH_BARS
+    };
+    if !breaths.iter().any(long) {
+        return breaths
+            .into_iter()
+            .map(|breath| span(notes, breath))
+            .collect();
+    }
+    let ends = ends(notes, &bars);
+    let mut found = Vec::with_capacity(breaths.len());
+    for breath in breaths {
+        if long(&breath) {
+            let parts = divided(breath, &ends, &bars);
+            found.extend(parts.into_iter().map(|part| span(notes, part)));
+        } else {
+            found.push(span(notes, breath));
+        }
+    }
+    found
+}
+
+fn span(notes: &[Note], range: std::ops::Range<usize>) -> Span {
+    Span {
+        start_s: notes[range.start].onset_s,
+        end_s: notes[range.end - 1].offset_s,
+    }
+}
+
+/// The notes sung on each breath.
+fn breaths(notes: &[Note]) -> Vec<std::ops::Range<usize>> {
     let mut lengths: Vec<f64> = notes
         .windows(2)
         .map(|pair| pair[1].onset_s - pair[0].onset_s)
         .collect();
     lengths.sort_by(f64::total_cmp);
     let usual_s = lengths.get(lengths.len() / 2).copied().unwrap_or(0.5);
-    let mut spans: Vec<(Span, usize)> = Vec::new();
+    let mut found: Vec<std::ops::Range<usize>> = Vec::new();
     for (at, note) in notes.iter().enumerate() {
         let opens = match at.checked_sub(1).map(|before| &notes[before]) {
             None => true,
             Some(before) => {
                 let rest_s = note.onset_s - before.offset_s;
                 let held = note.onset_s - before.onset_s > 1.4 * usual_s;
-                let few = spans.last().is_some_and(|(_, count)| *count < FEWEST_NOTES);
+                let few = found
+                    .last()
+                    .is_some_and(|breath| breath.len() < FEWEST_NOTES);
                 rest_s >= SURE_BREATH_S || (rest_s >= BREATH_S && held && !few)
             }
         };
-        match spans.last_mut() {
-            Some((span, count)) if !opens => {
-                span.end_s = note.offset_s;
-                *count += 1;
-            }
-            _ => spans.push((
-                Span {
-                    start_s: note.onset_s,
-                    end_s: note.offset_s,
-                },
-                1,
-            )),
+        match found.last_mut() {
+            Some(breath) if !opens => breath.end = at + 1,
+            _ => found.push(at..at + 1),
         }
     }
-    spans.into_iter().map(|(span, _)| span).collect()
+    found
+}
+
+/// Where each note starts, in bars from a bar line; nothing without a grid.
+fn places(notes: &[Note], beats: &[Beat]) -> Option<Vec<f64>> {
+    if beats.len() < 2 {
+        return None;
+    }
+    let in_bar = beats
+        .iter()
+        .map(|beat| f64::from(beat.position) + 1.0)
+        .fold(1.0, f64::max);
+    let first = f64::from(beats[0].position);
+    let place = |time_s: f64| {
+        let after = beats
+            .partition_point(|beat| beat.time_s <= time_s)
+            .clamp(1, beats.len() - 1);
+        let (from_s, to_s) = (beats[after - 1].time_s, beats[after].time_s);
+        let beat = (after - 1) as f64 + (time_s - from_s) / (to_s - from_s).max(1e-6);
+        (first + beat) / in_bar
+    };
+    Some(notes.iter().map(|note| place(note.onset_s)).collect())
+}
+
+/// How much each note sounds like the first of a phrase, by what is around it.
+fn ends(notes: &[Note], bars: &[f64]) -> Vec<f64> {
+    let count = notes.len();
+    let mut lengths: Vec<f64> = bars
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).max(1e-3))
+        .collect();
+    // How long the last one is decides nothing.
+    lengths.extend(lengths.last().copied());
+    let steps: Vec<i32> = notes
+        .windows(2)
+        .map(|pair| i32::from(pair[1].midi) - i32::from(pair[0].midi))
+        .collect();
+    let returns = returns(&lengths, &steps);
+    let mut ends = vec![0.0; count];
+    for at in 1..count {
+        let mut around = lengths[at.saturating_sub(AROUND)..(at + AROUND).min(count)].to_vec();
+        let middle = around.len() / 2;
+        let (_, usual, _) = around.select_nth_unstable_by(middle, f64::total_cmp);
+        let held = (lengths[at - 1] / *usual).log2().clamp(-1.0, 2.0);
+        let longer = (lengths[at - 1] / lengths[at]).log2().clamp(-2.0, 2.0);
+        let beside = [at.checked_sub(2), Some(at)]
+            .into_iter()
+            .flatten()
+            .filter_map(|index| steps.get(index))
+            .map(|step| f64::from(step.abs()));
+        let (sum, many) = beside.fold((0.0, 0.0), |(sum, many), step| (sum + step, many + 1.0));
+        let leap = f64::from(steps[at - 1].abs()) - sum / f64::max(many, 1.0);
+        let from_line = (bars[at - 1] - bars[at - 1].round()).abs();
+        let strong = f64::from(u8::from(from_line < SAME_PLACE));
+        ends[at] = HELD * held
+            + LONGER_THAN_NEXT * longer
+            + LEAP * leap.clamp(-4.0, 8.0) / 4.0
+            + RETURN * returns[at]
+            + STRONG * strong
+            - END_COST;
+    }
+    ends
+}
+
+/// By note, how much of what starts there comes back elsewhere, or has been there, when the note before does not: 0 to 1.
+fn returns(lengths: &[f64], steps: &[i32]) -> Vec<f64> {
+    let count = lengths.len();
+    let alike = |a: usize, b: usize| {
+        steps[a] == steps[b] && (lengths[a] - lengths[b]).abs() < SAME_LENGTH * lengths[a]
+    };
+    let mut found = vec![0.0; count];
+    // How many notes from one place on are those from another: this row and that of the place after.
+    let mut runs = vec![0u16; count + 1];
+    for here in (0..steps.len()).rev() {
+        let mut most = 0;
+        // Each entry is made of the next one of the row after, which stands there until it is written over.
+        for there in 0..steps.len() {
+            runs[there] = if alike(here, there) {
+                runs[there + 1].saturating_add(1)
+            } else {
+                0
+            };
+            let goes_back = here > 0 && there > 0 && alike(here - 1, there - 1);
+            if here.abs_diff(there) >= RETURN_AFTER && !goes_back {
+                most = most.max(usize::from(runs[there]));
+            }
+        }
+        if most >= SHORTEST_RETURN {
+            found[here] = most.min(LONGEST_RETURN) as f64 / LONGEST_RETURN as f64;
+        }
+    }
+    found
+}
+
+/// The best division of one breath.
+fn divided(
+    breath: std::ops::Range<usize>,
+    ends: &[f64],
+    bars: &[f64],
+) -> Vec<std::ops::Range<usize>> {
+    let count = breath.len();
+    let mut best = vec![f64::NEG_INFINITY; count + 1];
+    let mut back = vec![0usize; count + 1];
+    best[0] = 0.0;
+    for to in 1..=count {
+        let end = if to < count {
+            ends[breath.start + to]
+        } else {
+            0.0
+        };
+        for from in to.saturating_sub(MOST_NOTES)..to {
+            let mut worth =
+                best[from] + end - NOTES * ((to - from) as f64 / USUAL_NOTES).log2().abs();
+            if to - from < FEWEST_NOTES {
+                worth -= TOO_FEW_COST;
+            }
+            if to < count {
+                worth += distance_worth(bars[breath.start + to] - bars[breath.start + from]);
+            }
+            if worth > best[to] {
+                (best[to], back[to]) = (worth, from);
+            }
+        }
+    }
+    let mut parts = Vec::new();
+    let mut to = count;
+    while to > 0 {
+        parts.push(breath.start + back[to]..breath.start + to);
+        to = back[to];
+    }
+    parts.reverse();
+    parts
+}
+
+/// What speaks for a phrase that starts this many bars after another.
+fn distance_worth(bars: f64) -> f64 {
+    let off = (bars - bars.round()).abs();
+    let even = match bars.round() as i64 {
+        _ if off >= SAME_PLACE => 0.0,
+        2 | 4 => TWO_OR_FOUR_BARS,
+        1 | 8 => ONE_OR_EIGHT_BARS,
+        _ => 0.0,
+    };
+    even - OTHER_PLACE_COST * 2.0 * off
 }
 
 #[cfg(test)]
@@ -66,10 +290,49 @@ mod tests {
                 now += held + if note == 5 { 0.4 } else { 0.1 };
             }
         }
-        let found = phrases(&notes);
+        let found = phrases(&notes, &[]);
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0].start_s, 1.0);
         assert!((found[0].end_s - (1.0 + 5.0 * 0.5 + 1.2)).abs() < 1e-9);
-        assert!(phrases(&[]).is_empty());
+        assert!(phrases(&[], &[]).is_empty());
+    }
+
+    /// Four phrases of two bars in 4/4, sung without a rest: quarters, and a half note at the end.
+    #[test]
+    fn phrases_sung_without_a_breath_end_where_their_tune_does() {
+        let lines = [
+            [60, 60, 67, 67, 69, 69, 67],
+            [65, 65, 64, 64, 62, 62, 60],
+            [67, 67, 65, 65, 64, 64, 62],
+            [67, 67, 65, 65, 64, 64, 62],
+        ];
+        let mut notes = Vec::new();
+        for (line, pitches) in lines.iter().enumerate() {
+            for (at, &midi) in pitches.iter().enumerate() {
+                let onset_s = 1.0 + (8 * line + at) as f64 * 0.5;
+                notes.push(Note {
+                    onset_s,
+                    offset_s: onset_s + if at == 6 { 1.0 } else { 0.5 },
+                    midi,
+                    level_db: -20.0,
+                });
+            }
+        }
+        let beats: Vec<Beat> = (0..40)
+            .map(|beat: u8| Beat {
+                time_s: f64::from(beat) * 0.5,
+                position: (beat + 2) % 4,
+            })
+            .collect();
+        let starts = |found: &[Span]| found.iter().map(|span| span.start_s).collect::<Vec<f64>>();
+        let found = phrases(&notes, &beats);
+        assert_eq!(starts(&found), [1.0, 5.0, 9.0, 13.0]);
+        assert_eq!(found[3].end_s, 17.0);
+        // With a breath after every line there is nothing to divide, whatever the tune.
+        for note in notes.iter_mut().skip(6).step_by(7) {
+            note.offset_s -= 0.4;
+        }
+        assert_eq!(starts(&phrases(&notes, &beats)), [1.0, 5.0, 9.0, 13.0]);
+        assert_eq!(starts(&phrases(&notes[..14], &[])), [1.0, 5.0]);
     }
 }

@@ -93,19 +93,19 @@ fn at_or_before(bars: &[f64], time_s: f64) -> usize {
 
 /// The bar lines (by index) at which sections start: near every eighth bar, rather where a phrase starts.
 fn starts(bars: &[f64], phrases: &[Span], from: usize, to: usize, bar_s: f64) -> Vec<usize> {
-    let opens = |bar: usize| -> bool {
-        phrases.iter().any(|phrase| {
+    // One for a phrase that starts about here, and the rest before it.
+    let opens = |bar: usize| -> f64 {
+        let Some(at) = phrases.iter().position(|phrase| {
             let from_line = phrase.start_s - bars[bar];
             (-0.6 * bar_s..0.6 * bar_s).contains(&from_line)
-        })
-    };
-    let gap_before = |bar: usize| -> f64 {
-        let ended = phrases
-            .iter()
-            .filter(|phrase| phrase.end_s < bars[bar] + 0.3 * bar_s)
-            .map(|phrase| phrase.end_s)
-            .fold(f64::NEG_INFINITY, f64::max);
-        ((bars[bar] - ended) / bar_s).clamp(0.0, 2.0)
+        }) else {
+            return 0.0;
+        };
+        let rest_s = match at.checked_sub(1) {
+            Some(before) => phrases[at].start_s - phrases[before].end_s,
+            None => f64::INFINITY,
+        };
+        1.0 + (rest_s / bar_s).clamp(0.0, 2.0)
     };
     let step = BARS.max((SHORTEST_S / bar_s).ceil() as usize);
     let mut starts = vec![from];
@@ -114,10 +114,8 @@ fn starts(bars: &[f64], phrases: &[Span], from: usize, to: usize, bar_s: f64) ->
         let best = (here + step - 2..=here + step + 2)
             .filter(|bar| *bar < bars.len())
             .max_by(|a, b| {
-                let worth = |bar: usize| {
-                    f64::from(u8::from(opens(bar))) + gap_before(bar)
-                        - 0.3 * (bar as f64 - (here + step) as f64).abs()
-                };
+                let worth =
+                    |bar: usize| opens(bar) - 0.3 * (bar as f64 - (here + step) as f64).abs();
                 worth(*a).total_cmp(&worth(*b))
             });
         here = best.unwrap_or(here + step);
