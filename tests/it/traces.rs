@@ -230,9 +230,9 @@ fn a_collector_that_is_dead_or_hangs_costs_one_warning_and_no_track() {
     // Nobody listens on the first; the second takes connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = (silent.local_addr().unwrap(), silent);
-    for url in [
-        "http://127.0.0.1:9".to_owned(),
-        format!("http://{}", silent.0),
+    for (url, why) in [
+        ("http://127.0.0.1:9".to_owned(), "Connection refused"),
+        (format!("http://{}", silent.0), "operation timed out"),
     ] {
         let lab = Lab::new();
         let studio = lab.studio(&["--instant", "--rate", "off"]);
@@ -245,7 +245,8 @@ fn a_collector_that_is_dead_or_hangs_costs_one_warning_and_no_track() {
             .collect();
         assert_eq!(warnings.len(), 1, "{}", ran.err);
         assert!(
-            warnings[0].contains(&format!("traces can't be sent to {url}/v1/traces")),
+            warnings[0].contains(&format!("traces can't be sent to {url}/v1/traces: "))
+                && warnings[0].contains(why),
             "{warnings:?}"
         );
         assert!(
@@ -281,4 +282,20 @@ fn only_the_option_sends_traces() {
         ["run"]
     );
     lab.expect(2, &["run", "songs.yaml", "--otlp", "ftp://127.0.0.1"]);
+}
+
+#[test]
+fn no_secret_of_the_collectors_address_is_told() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 1, "");
+    for (address, code) in [
+        ("http://me:s3cret@127.0.0.1:9", 2),
+        ("http://me:s3cret@127.0.0.1:99999", 2),
+        ("ftp://127.0.0.1/?token=s3cret", 2),
+        ("http://127.0.0.1:9/?token=s3cret", 0),
+    ] {
+        let ran = lab.expect(code, &["run", "songs.yaml", "-vvv", "--otlp", address]);
+        assert!(!ran.err.contains("s3cret"), "{address}: {}", ran.err);
+    }
 }

@@ -16,8 +16,6 @@ use clap::{
     ValueEnum,
 };
 
-use url::Url;
-
 use crate::exit_codes;
 
 pub(crate) use workbench::{
@@ -257,7 +255,8 @@ pub(crate) struct WatchArgs {
     /// Send traces of the run to this OpenTelemetry collector by HTTP, such as http://127.0.0.1:4318; headers for it stand in
     /// $OTEL_EXPORTER_OTLP_HEADERS
     #[arg(long, value_name = "URL")]
-    pub(crate) otlp: Option<Url>,
+    // Not read as an address here: what is none would be told with the secrets that may stand in it.
+    pub(crate) otlp: Option<String>,
 }
 
 /// Bring what is bought and not kept, and buy nothing

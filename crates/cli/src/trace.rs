@@ -11,8 +11,11 @@
 //! that can't be reached costs one warning.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
@@ -24,7 +27,8 @@ use backline_engine::store::PlannedRow;
 use backline_engine::summary::JobStatus;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -76,22 +80,34 @@ struct Followed {
 }
 
 impl Traces {
-    /// Traces to the collector at `url`. Not within a runtime: the client has one of its own.
-    pub(crate) fn start(url: &Url, planned: &Planned, aside: &Aside) -> Result<Self, Failure> {
-        let endpoint = endpoint(url)?;
+    /// Traces to the collector at `address`. Not within a runtime: the client has one of its own.
+    pub(crate) fn start(address: &str, planned: &Planned, aside: &Aside) -> Result<Self, Failure> {
+        let endpoint = endpoint(address)?;
+        let shown = without_query(&endpoint);
+        let failed = |error: anyhow::Error| {
+            let context = format!("traces can't be sent to {shown}");
+            Failure::new(Kind::Usage, error.context(context))
+        };
+        let client = reqwest::blocking::Client::builder()
+            .timeout(PATIENCE)
+            .build();
+        let client = Telling {
+            client: client.map_err(|error| failed(error.into()))?,
+            why: Why::default(),
+        };
+        let why = Arc::clone(&client.why);
         let exporter = SpanExporter::builder()
             .with_http()
+            .with_http_client(client)
             .with_endpoint(endpoint.as_str())
             .with_protocol(Protocol::HttpBinary)
             .with_timeout(PATIENCE)
             .build()
-            .map_err(|error| {
-                let context = format!("traces can't be sent to {endpoint}");
-                Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
-            })?;
+            .map_err(|error| failed(error.into()))?;
         let careful = Careful {
             exporter,
-            endpoint: endpoint.to_string(),
+            endpoint: shown,
+            why,
             aside: aside.clone(),
             warned: AtomicBool::new(false),
         };
@@ -418,18 +434,23 @@ fn time(unix_ms: i64) -> SystemTime {
 }
 
 /// The collector's address for traces: as it is where it says so, else with the path that collectors use.
-fn endpoint(url: &Url) -> Result<Url, Failure> {
+fn endpoint(address: &str) -> Result<Url, Failure> {
+    let url = Url::parse(address).map_err(|error| {
+        let context = "the collector's address can't be understood";
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+            .hint("as in --otlp http://127.0.0.1:4318")
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         let message = "a user name or a password stands in the collector's address";
         return Err(Failure::said(Kind::Usage, message)
             .hint("put an `authorization` header into $OTEL_EXPORTER_OTLP_HEADERS, which no process list shows"));
     }
     if !matches!(url.scheme(), "http" | "https") {
-        let message = format!("{url} is no address of a collector");
+        let message = format!("{} is no address of a collector", without_query(&url));
         return Err(Failure::said(Kind::Usage, message)
             .hint("traces are sent by HTTP: --otlp http://127.0.0.1:4318"));
     }
-    let mut endpoint = url.clone();
+    let mut endpoint = url;
     let path = endpoint.path().trim_end_matches('/').to_owned();
     if !path.ends_with(PATH) {
         endpoint.set_path(&format!("{path}{PATH}"));
@@ -437,10 +458,63 @@ fn endpoint(url: &Url) -> Result<Url, Failure> {
     Ok(endpoint)
 }
 
+/// An address as it may be told: a query may hold a secret.
+fn without_query(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+/// Why the last request failed, if it did.
+type Why = Arc<Mutex<Option<String>>>;
+
+/// The exporter's client, which keeps why a request failed: the exporter's own error says only that the network did.
+#[derive(Debug)]
+struct Telling {
+    client: reqwest::blocking::Client,
+    why: Why,
+}
+
+impl HttpClient for Telling {
+    fn send_bytes<'a, 'b>(
+        &'a self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(async move {
+            let sent = self.client.send_bytes(request).await.map_err(bare);
+            let why = sent.as_ref().err().map(|error| with_sources(&**error));
+            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+            sent
+        })
+    }
+}
+
+/// An error without the address, which is told already, and without its query.
+fn bare(error: HttpError) -> HttpError {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => error.without_url().into(),
+        Err(other) => other,
+    }
+}
+
+/// What went wrong, down to what the system says of it.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| (**error).source());
+    let told: Vec<String> = all.map(ToString::to_string).collect();
+    words(&told.join(": "))
+}
+
 /// Passes batches on, and says once if that fails.
 struct Careful {
     exporter: SpanExporter,
+    /// As it may be told.
     endpoint: String,
+    why: Why,
     aside: Aside,
     warned: AtomicBool,
 }
@@ -458,8 +532,10 @@ impl Exporter for Careful {
             && !self.warned.swap(true, Ordering::Relaxed)
         {
             let endpoint = &self.endpoint;
+            let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+            let why = why.clone().unwrap_or_else(|| error.to_string());
             self.aside.tell(&format!(
-                "warning: traces can't be sent to {endpoint}: {error}; the run goes on without\n"
+                "warning: traces can't be sent to {endpoint}: {why}; the run goes on without\n"
             ));
         }
         sent

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use backline_engine::event::Record;
-use url::Url;
 
 use crate::failure::{Failure, Kind};
 use crate::log::Aside;
@@ -14,7 +13,7 @@ pub(crate) struct Traces(Infallible);
 
 impl Traces {
     /// Refuses.
-    pub(crate) fn start(_: &Url, _: &Planned, _: &Aside) -> Result<Self, Failure> {
+    pub(crate) fn start(_: &str, _: &Planned, _: &Aside) -> Result<Self, Failure> {
         let message = "this backline was built without traces, which --otlp needs";
         Err(Failure::said(Kind::Usage, message).hint(
             "build it with them: cargo install --locked --path crates/cli --features otlp; nothing was bought",

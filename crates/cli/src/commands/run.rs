@@ -86,7 +86,7 @@ fn go(
     if let Some(server) = &server {
         server.tell(console, &aside);
     }
-    let traces = watch.otlp.as_ref();
+    let traces = watch.otlp.as_deref();
     let mut traces = traces
         .map(|url| Traces::start(url, &planned, &aside))
         .transpose()?;
