@@ -34,7 +34,8 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         let found = format!("{shown} is damaged: {first}");
         return Ok(Check::wrong("ledger", exit_codes::NOT_WRITTEN, found, KEEP));
     }
-    let differing = ledger.check()?;
+    let jobs = ledger.jobs()?;
+    let differing = ledger.check_against(&jobs)?;
     if !differing.is_empty() {
         let keys: Vec<String> = differing
             .iter()
@@ -48,7 +49,7 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         );
         return Ok(Check::wrong("ledger", exit_codes::NOT_WRITTEN, found, KEEP));
     }
-    let (runs, jobs) = (ledger.runs()?.len(), ledger.jobs()?);
+    let runs = ledger.runs()?.len();
     let found = format!(
         "{shown} is whole: format {}, {runs} runs, {} jobs",
         ledger.format()?,
