@@ -35,7 +35,7 @@ const DIP_REACH: usize = 18;
 const VOWEL_START_DB: f32 = 6.0;
 
 /// Longest consonant, in frames.
-const LONGEST_CONSONANT: usize = 26;
+const LONGEST_CONSONANT: usize = 14;
 /// A consonant is weaker than its vowel by at least this, in dB.
 const CONSONANT_DB: f32 = 5.0;
 /// Longest start of a slide on the pitch it leaves, in frames.
