@@ -21,7 +21,7 @@ MINOR = {"m", "min", "dor", "phr", "aeo"}
 
 
 def lead_sheets(path, chance):
-    """Two cuts of every sheet that the tables were learned from: from its start, and up to its end."""
+    """Every sheet that the tables were learned from: whole, cut from its start, and cut up to its end."""
     for number, sheet in enumerate(json.load(gzip.open(path))):
         # The sheets that the tables leave out are left out here too: they are what is measured.
         if number % 5 == 4 or not sheet["time_signature"] or sheet["fifths"] is None or len(sheet["bars"]) < 3:
@@ -39,9 +39,11 @@ def lead_sheets(path, chance):
         minor = kind.startswith("minor")
         key = root if root == (tonic + (9 if minor else 0)) % 12 else None
         lines = [line for line in starts if line >= starts[1]]
-        for whole_end in (False, True):
+        for cut in ("whole", "start", "end"):
             bars = chance.choice([16, 20, 24, 40])
-            if whole_end:
+            if cut == "whole":
+                notes = sheet["notes"]
+            elif cut == "end":
                 first = max(0, len(lines) - bars)
                 notes = [note for note in sheet["notes"] if note[0] >= lines[first] - 1e-6 or first == 0]
             else:
@@ -51,8 +53,8 @@ def lead_sheets(path, chance):
             begin = notes[0][0]
             line = next((line for line in [starts[1] - bar, *starts[1:]] if line >= begin - 1e-6), begin)
             sure = key is not None and at_home(sheet["chords"], notes[0][0], sum(notes[-1][:2]), root, minor)
-            song = {"sheet": number, "ts": [4, 4] if lower == 2 else [upper, lower], "halves": lower == 2}
-            song.update(key=key if sure else None, minor=minor, ends=whole_end)
+            song = {"source": number, "ts": [4, 4] if lower == 2 else [upper, lower], "halves": lower == 2}
+            song.update(key=key if sure else None, minor=minor, ends=cut != "start", whole=cut == "whole")
             song["pickup"] = line - begin
             song["notes"] = [[onset - begin, length, midi] for onset, length, midi in notes]
             yield song
@@ -158,6 +160,13 @@ def melody(text, fifths, unit):
     return notes, sorted(line for line in bars if line > 0)
 
 
+def often_missed(length_s, repeated):
+    """How often a note that long is not heard: counted on sung songs, short notes much oftener than long ones."""
+    if repeated:
+        return 0.3 if length_s < 0.2 else 0.12 if length_s < 0.3 else 0.04
+    return 0.85 if length_s < 0.12 else 0.46 if length_s < 0.2 else 0.25 if length_s < 0.3 else 0.03
+
+
 def perform(song, chance):
     """The song as a singer might sing it and a listener hear it: tempo drifts, notes are early, missed, split, misread.
 
@@ -178,11 +187,12 @@ def perform(song, chance):
     times = np.concatenate([[0], np.cumsum(60 / bpm * pace * 0.25)[:-1]]) + chance.choice([0.35, 0.8, 2.3])
     at = lambda quarters: float(np.interp(quarters, grid, times))
     jitter = chance.choice([0.015, 0.02, 0.03])
-    missed, split, misread = chance.choice([0.02, 0.06, 0.12]), chance.choice([0.02, 0.06, 0.12]), chance.choice([0, 0.03, 0.08])
+    split, misread = chance.choice([0.02, 0.06, 0.12]), chance.choice([0, 0.03, 0.08])
+    missed = chance.choice([0.5, 1, 1.5])
     notes, ticks = [], []
     for index, (onset, length, midi) in enumerate(written):
         repeated = index > 0 and written[index - 1][2] == midi
-        if notes and chance.random() < missed * (2 if repeated else 0.6):
+        if notes and chance.random() < missed * often_missed(at(onset + length) - at(onset), repeated):
             notes[-1][1] = max(notes[-1][1], at(onset + length))
             continue
         start = at(onset) + noise.randn() * jitter
@@ -203,7 +213,7 @@ def perform(song, chance):
     beat = 1.5 if song["ts"] == [6, 8] else 1.0
     inside = grid <= end
     return {
-        **{name: song[name] for name in ("ts", "key", "minor", "ends")}, "source": song.get("sheet", "tune"),
+        **{name: song[name] for name in ("ts", "key", "minor", "ends")}, "source": song["source"],
         "beat_s": 60 / bpm * float(np.mean(pace[inside])) * beat, "notes": notes, "ticks": ticks,
     }  # fmt: skip
 
@@ -213,9 +223,10 @@ def performances(sheets, abc_files, seed):
     chance = random.Random(seed)
     found = []
     for song in lead_sheets(sheets, chance):
-        for _ in range(4 if song["ts"] in ([2, 4], [6, 8]) else 1):
+        for _ in range((4 if song["ts"] in ([2, 4], [6, 8]) else 1) * (4 if song["whole"] else 1)):
             found.append({**perform(song, chance), "from": "sheet"})
     for path in abc_files:
-        for song in tunes(path):
+        for number, song in enumerate(tunes(path)):
+            song["source"] = f"{path.stem} {number}"
             found.append({**perform(song, chance), "from": "tune"})
     return found

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Finds the weights of `listen/metre.rs` and `listen/key.rs`, and prints them as Rust.
+"""Learns `listen/metre.bin` and finds the weights of `listen/key.rs`.
 
-python3 weights.py LEADSHEETS.json.gz [TUNES.abc …]: sings the songs in notes with mistakes (`material.py`), asks the example
-`listen_trials` for every hypothesis, and searches the weights under which the believed ones are best. Songs are split in two
-halves by their source; each half is measured under the weights of the other, which is the figure to believe. See README.md.
+python3 weights.py LEADSHEETS.json.gz [TUNES.abc …] [--write]: sings the songs in notes with mistakes (`material.py`), asks the
+example `listen_trials` for every hypothesis, and climbs to the weights under which the chosen ones are best. Songs are split in
+two halves by their source; each half is measured under the weights of the other, which is the figure to believe. See README.md.
 """
 
 import argparse
 import json
 import pathlib
+import struct
 import subprocess
+import zlib
 
 import numpy as np
 import scipy.optimize
@@ -18,14 +20,18 @@ import band_eval
 import material
 
 METRES = [[2, 4], [3, 4], [4, 4], [6, 8]]
-# What each metre counts in all, and what tempo, beats, downbeats and metre count.
-SHARES = {(2, 4): 0.06, (3, 4): 0.18, (4, 4): 0.68, (6, 8): 0.08}
-WORTH = np.array([0.8, 1.0, 1.2, 1.0])
-# A softer choice than the least cost has a slope to climb: nats that make a hypothesis e times less likely.
-SOFT = 0.35
+# What each metre counts in all, what tempo, beats, downbeats and metre count, and what a performance of a sheet and a tune does.
+SHARES = {(2, 4): 0.08, (3, 4): 0.20, (4, 4): 0.58, (6, 8): 0.14}
+WORTH = np.array([0.8, 1.0, 1.2, 1.0]) / 4
+SOURCES = {"sheet": 1.0, "tune": 0.6}
+# The judge of metre: its units, the furthest that a trait counts in standard deviations, and how it is taught.
+HIDDEN, FURTHEST = 16, 4.0
+EPOCHS, BATCH, RATE, DECAY, DROPPED = 60, 128, 4e-3, 3e-3, 0.25
+# A little of the likelihood of the best hypotheses beside the mean worth: the worth alone is flat where all is wrong.
+LIKELIHOOD, SHARP = 0.05, 12.0
 # What songs in minor count in all: more finds more of them, and hears more songs in major as their relative minor.
 MINOR_SHARE = 0.1
-# How much a weight is drawn to nothing, in units of what it was.
+# How much a weight of the key is drawn to nothing, in units of what it was.
 PULL = 2e-3
 
 
@@ -56,65 +62,122 @@ def worth(song, heard):
 
 
 class Metres:
-    """Hypotheses as arrays: features (songs × hypotheses × features), worth, and a mask of what is none."""
+    """Hypotheses one after the other: costs, traits and worth, and where each song's begin."""
 
     def __init__(self, songs, answers):
-        most = max(len(answer["hypotheses"]) for answer in answers)
-        self.features = np.zeros((len(songs), most, len(answers[0]["weights"])))
-        self.worth = np.zeros((len(songs), most, 4))
-        self.absent = np.ones((len(songs), most), bool)
-        for at, (song, answer) in enumerate(zip(songs, answers)):
-            for which, one in enumerate(answer["hypotheses"]):
-                self.features[at, which] = one["features"]
-                self.worth[at, which] = worth(song, one)
-                self.absent[at, which] = False
+        every = [(song, one) for song, answer in zip(songs, answers) for one in answer["hypotheses"]]
+        self.costs = np.array([one["costs"] for _, one in every], np.float32)
+        self.traits = np.array([one["traits"] for _, one in every], np.float32)
+        self.cost = np.array([one["cost"] for _, one in every])
+        self.worth = np.array([worth(song, one) for song, one in every])
+        self.size = np.array([len(answer["hypotheses"]) for answer in answers])
+        self.begin = np.concatenate([[0], np.cumsum(self.size)])
         self.metre = np.array([METRES.index(song["ts"]) for song in songs])
+        self.source = np.array([song["from"] for song in songs])
         self.half = np.array([hash_half(song) for song in songs])
-        share = np.array([SHARES[tuple(song["ts"])] for song in songs])
-        self.weight = share / np.array([np.sum(self.metre == metre) for metre in self.metre])
-        self.start = np.array(answers[0]["weights"])
-        self.size = np.abs(self.start) + 0.2
 
-    def chosen(self, weights, which):
-        cost = np.where(self.absent[which], np.inf, self.features[which] @ weights)
-        return self.worth[which, cost.argmin(1)]
+    def weight(self, which):
+        """How often each song is to be shown."""
+        weight = np.zeros(len(which))
+        for source, share in SOURCES.items():
+            for metre, signature in enumerate(METRES):
+                rows = (self.source[which] == source) & (self.metre[which] == metre)
+                weight[rows] = share * SHARES[tuple(signature)] / max(1, rows.sum())
+        return weight / weight.sum()
 
-    def loss(self, weights, which):
-        cost = np.where(self.absent[which], np.inf, self.features[which] @ weights) / SOFT
-        chance = np.exp(-(cost - cost.min(1, keepdims=True)))
-        chance /= chance.sum(1, keepdims=True)
-        value = self.worth[which] @ WORTH
-        mean = (chance * value).sum(1, keepdims=True)
-        weight = self.weight[which] / self.weight[which].sum()
-        slope = -(chance * (value - mean))[..., None] * self.features[which] / SOFT
-        # The choice depends on the weights' directions alone; this keeps their size.
-        off = PULL * weights / self.size**2
-        return -(weight * mean[:, 0]).sum() + 0.5 * off @ weights, -(weight[:, None] * slope.sum(1)).sum(0) + off
+    def rows(self, which):
+        return np.concatenate([np.arange(self.begin[song], self.begin[song + 1]) for song in which])
 
     def search(self, which):
-        best = None
+        """Climbs the mean worth of what is chosen (Adam, with inputs dropped at random)."""
         chance = np.random.default_rng(1)
-        for attempt in range(8):
-            start = self.start * np.exp(chance.normal(0, 0.3 if attempt else 0, len(self.start)))
-            found = scipy.optimize.minimize(self.loss, start, args=(which,), jac=True, method="L-BFGS-B", options={"maxiter": 400})
-            if best is None or found.fun < best.fun:
-                best = found
-        return best.x
+        rows = self.rows(which)
+        means = self.traits[rows].mean(0)
+        scales = 1 / (self.traits[rows].std(0) + 1e-4)
+        spread = self.costs[rows].std(0) + 1e-4
+        traits, costs = seen(self.traits[rows], means, scales), self.costs[rows] / spread
+        value = self.worth[rows] @ WORTH
+        size, count = self.size[which], traits.shape[1]
+        begin = np.concatenate([[0], np.cumsum(size)])
+        weights = {
+            "hidden": chance.normal(0, count**-0.5, (count, HIDDEN)),
+            "biases": np.zeros(HIDDEN),
+            "units": chance.normal(0, 0.3, HIDDEN),
+            "traits": np.zeros(count),
+            "costs": np.zeros(costs.shape[1]),
+        }
+        first, second = ({name: 0 * weight for name, weight in weights.items()} for _ in range(2))
+        often = self.weight(which)
+        steps = EPOCHS * (len(which) // BATCH)
+        for step in range(1, steps + 1):
+            drawn = chance.choice(len(which), BATCH, p=often)
+            at = np.concatenate([np.arange(begin[song], begin[song + 1]) for song in drawn])
+            starts = np.concatenate([[0], np.cumsum(size[drawn])[:-1]])
+            song = np.repeat(np.arange(BATCH), size[drawn])
+            x = traits[at] * (chance.random((len(at), count)) > DROPPED) / (1 - DROPPED)
+            k = costs[at]
+            units = np.tanh(x @ weights["hidden"] + weights["biases"])
+            score = units @ weights["units"] + x @ weights["traits"] + k @ weights["costs"]
+            softmax = lambda score: shares(np.exp(score - np.maximum.reduceat(score, starts)[song]), starts, song)
+            likely, wanted = softmax(score), softmax(SHARP * value[at])
+            mean = np.add.reduceat(likely * value[at], starts)[song]
+            slope = (LIKELIHOOD * (likely - wanted) - likely * (value[at] - mean)) / BATCH
+            inner = slope[:, None] * weights["units"] * (1 - units**2)
+            slopes = {
+                "hidden": x.T @ inner, "biases": inner.sum(0), "units": units.T @ slope, "traits": x.T @ slope, "costs": k.T @ slope,
+            }  # fmt: skip
+            rate = RATE * (0.5 + 0.5 * np.cos(np.pi * step / steps) + 0.02)
+            for name, slope in slopes.items():
+                slope = slope + (DECAY * weights[name] if name != "costs" else 0)
+                first[name] = 0.9 * first[name] + 0.1 * slope
+                second[name] = 0.999 * second[name] + 0.001 * slope**2
+                weights[name] -= rate * first[name] / (1 - 0.9**step) / (np.sqrt(second[name] / (1 - 0.999**step)) + 1e-8)
+        return {**weights, "costs": weights["costs"] / spread, "means": means, "scales": scales}
+
+    def chosen(self, weights, which):
+        """The worth of what is chosen: under the weights, or under those in force."""
+        rows = self.rows(which)
+        cost = self.cost[rows]
+        if weights is not None:
+            x = seen(self.traits[rows], weights["means"], weights["scales"])
+            units = np.tanh(x @ weights["hidden"] + weights["biases"])
+            cost = -(units @ weights["units"] + x @ weights["traits"] + self.costs[rows] @ weights["costs"])
+        begin = np.concatenate([[0], np.cumsum(self.size[which])])
+        best = [start + cost[start:end].argmin() for start, end in zip(begin, begin[1:])]
+        return self.worth[rows][best]
 
     def report(self, title, weights, which):
         value = self.chosen(weights, which)
-        weight = self.weight[which] / self.weight[which].sum()
-        cells = [f"{title:34} tempo, beats, downbeats, metre", "  all " + show(weight @ value)]
-        for metre, name in enumerate(METRES):
-            rows = self.metre[which] == metre
-            if rows.any():
-                cells.append(f"{name[0]}/{name[1]} ({rows.sum()}) " + show(value[rows].mean(0)))
+        cells = [f"{title:34} tempo, beats, downbeats, metre", "  all " + show(self.weight(which) @ value)]
+        for source in SOURCES:
+            for metre, name in enumerate(METRES):
+                rows = (self.metre[which] == metre) & (self.source[which] == source)
+                if rows.any():
+                    cells.append(f"{source}s in {name[0]}/{name[1]} ({rows.sum()}) " + show(value[rows].mean(0)))
         print("\n    ".join(cells))
+
+
+def seen(traits, means, scales):
+    return np.clip((traits - means) * scales, -FURTHEST, FURTHEST)
+
+
+def shares(parts, starts, song):
+    return parts / np.add.reduceat(parts, starts)[song]
+
+
+def file_of(weights):
+    """`metre.bin`, as `listen/judge.rs` reads it: floats, and the hidden layer with one signed byte a weight."""
+    floats = lambda values: struct.pack(f"<{len(values)}f", *values)
+    file = b"".join(floats(weights[name]) for name in ("costs", "means", "scales", "traits"))
+    for unit in weights["hidden"].T:
+        scale = np.abs(unit).max() / 127
+        file += floats([scale]) + np.round(unit / scale).astype(np.int8).tobytes()
+    return file + floats(weights["biases"]) + floats(weights["units"])
 
 
 def hash_half(song):
     """Which half a song belongs to: all its performances to the same one."""
-    return (song["source"] if isinstance(song["source"], int) else len(song["notes"]) + song["notes"][0][2]) % 2
+    return zlib.crc32(str(song["source"]).encode()) % 2
 
 
 def show(values):
@@ -193,23 +256,30 @@ def main():
     options.add_argument("tunes", nargs="*", type=pathlib.Path)
     options.add_argument("--program", help="the built listen_trials; built when not given")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--write", action="store_true", help="writes metre.bin; without it, everything is only measured")
     chosen = options.parse_args()
     songs = material.performances(chosen.sheets, chosen.tunes, chosen.seed)
     answers = trials(chosen.program or band_eval.build("listen_trials"), songs)
     kept = [at for at, answer in enumerate(answers) if answer["hypotheses"]]
     songs, answers = [songs[at] for at in kept], [answers[at] for at in kept]
     print(f"{len(songs)} performances")
-    for name, kind in (("metre", Metres(songs, answers)), ("key", Keys(songs, answers))):
+    metres, keys = Metres(songs, answers), Keys(songs, answers)
+    for name, kind, in_force in (("metre", metres, None), ("key", keys, keys.start)):
         print(f"\n== {name}")
         every = np.arange(len(kind.half))
-        kind.report("weights in force", kind.start, every)
+        kind.report("weights in force", in_force, every)
         for half in (0, 1):
             weights = kind.search(every[kind.half != half])
-            kind.report(f"half {half}, weights in force", kind.start, every[kind.half == half])
+            kind.report(f"half {half}, weights in force", in_force, every[kind.half == half])
             kind.report(f"half {half}, weights of the other", weights, every[kind.half == half])
         weights = kind.search(every)
         kind.report("weights of all", weights, every)
-        print(f"{name}.rs: [{', '.join(f'{weight:.3g}' for weight in weights)}]")
+        if kind is keys:
+            print(f"key.rs: [{', '.join(f'{weight:.3g}' for weight in weights)}]")
+        elif chosen.write:
+            path = band_eval.ROOT / "crates/band/src/listen/metre.bin"
+            path.write_bytes(file_of(weights))
+            print(f"written: {path}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ mod chance;
 mod chord_names;
 mod harmony;
 mod label;
+mod learned;
 mod listen;
 mod midi;
 mod play;

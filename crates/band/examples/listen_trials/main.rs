@@ -5,8 +5,8 @@
 //! cargo run --release -p backline-band --example listen_trials < NOTES.jsonl > TRIALS.jsonl
 //! ```
 //!
-//! A line in is `{"notes": [[onset_s, offset_s, midi]]}`; a line out holds the weights in force, the 24 keys' features and
-//! for each hypothesis of metre its features, the length of its beat and the tick (from a downbeat, −1 where it was passed
+//! A line in is `{"notes": [[onset_s, offset_s, midi]]}`; a line out holds the keys' weights in force, the 24 keys' features
+//! and for each hypothesis of metre its costs, its traits, what it costs in all, the length of its beat and the tick (from a downbeat, −1 where it was passed
 //! over) of every note. It takes the modules of listening as they are, so that it can't drift away from them.
 
 #![expect(
@@ -14,6 +14,8 @@
     reason = "modules are taken whole, and only a part of each is asked here"
 )]
 
+#[path = "../../src/learned.rs"]
+mod learned;
 mod listen;
 
 use backline_band::analysis;

@@ -4,6 +4,8 @@
 
 use std::sync::OnceLock;
 
+use crate::learned::{Bytes, Layer};
+
 use super::windows::FEATURES;
 
 /// Chord classes: a root above the signature's major tonic, times major, minor, diminished.
@@ -23,12 +25,6 @@ pub(super) struct Model {
     pub(super) dominant: [f32; 24],
     /// Natural logarithm of what follows what, given a change.
     pub(super) follows: Vec<[f32; CLASSES]>,
-}
-
-struct Layer {
-    inputs: usize,
-    weights: Vec<f32>,
-    biases: Vec<f32>,
 }
 
 /// The model.
@@ -69,55 +65,6 @@ impl Model {
     /// Probability of a change at a position of a bar.
     pub(super) fn change(&self, in_bar: usize, position: usize) -> f32 {
         self.changes[(in_bar.clamp(2, 4) - 2) * 4 + position.min(3)]
-    }
-}
-
-impl Layer {
-    fn sum(&self, unit: usize, inputs: &[f32]) -> f32 {
-        let weights = &self.weights[unit * self.inputs..(unit + 1) * self.inputs];
-        let sum: f32 = weights
-            .iter()
-            .zip(inputs)
-            .map(|(weight, input)| weight * input)
-            .sum();
-        sum + self.biases[unit]
-    }
-}
-
-/// Reads the file from its start; its length is the learning program's and a test's business.
-struct Bytes(&'static [u8]);
-
-impl Bytes {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (head, rest) = self
-            .0
-            .split_first_chunk()
-            .expect("the file is as long as the model: a test reads it whole");
-        self.0 = rest;
-        *head
-    }
-
-    fn floats<const N: usize>(&mut self) -> [f32; N] {
-        std::array::from_fn(|_| f32::from_le_bytes(self.take()))
-    }
-
-    /// Units as a scale and one signed byte a weight, then the biases.
-    fn layer(&mut self, units: usize, inputs: usize) -> Layer {
-        let mut weights = Vec::with_capacity(units * inputs);
-        for _ in 0..units {
-            let scale = f32::from_le_bytes(self.take());
-            for _ in 0..inputs {
-                weights.push(f32::from(i8::from_le_bytes(self.take())) * scale);
-            }
-        }
-        let biases = (0..units)
-            .map(|_| f32::from_le_bytes(self.take()))
-            .collect();
-        Layer {
-            inputs,
-            weights,
-            biases,
-        }
     }
 }
 

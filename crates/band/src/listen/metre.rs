@@ -1,19 +1,24 @@
 //! Metre, tempo and downbeats: many hypotheses, each walked by the bar pointer, weighed by rhythm, harmony and habit.
 //!
 //! For every metre and three bands of tempo the pointer finds its cheapest walk; every walk is then tried with its bar lines
-//! on each beat. What decides among them is the sum of
+//! on each beat. Each of these hypotheses has
 //!
-//! - timing and rhythm, as the pointer has them,
-//! - the gain of hearing chords that change where chords change in that metre (`chord_fit`),
-//! - how common the metre and the tempo are, and what the tags ask for.
+//! - costs: timing and rhythm, as the pointer has them, the gain of hearing chords that change where chords change in that metre
+//!   (`chord_fit`), how common the metre and the tempo are, and a few more;
+//! - traits: where its notes start, last, leap, return and end (`traits`).
+//!
+//! What was learned of both (`judge`) and what the tags ask for decide among them. 2/4 can't be told from 4/4 well enough by
+//! any of it: it is usually reported as 4/4 with the same beat.
 
 use crate::analysis::{Hints, Metre, Note};
 
 use super::{
     bars::{Bar, METRES, TICKS},
     chord_fit::{ChordModel, ScoreNote},
+    judge::judge,
     key::ChordEvidence,
     pointer::{Walk, tempi, walk},
+    traits::{TRAITS, traits},
 };
 
 /// Bands of quarter notes a minute that are walked apart, so that double and half tempo both get a hearing.
@@ -27,24 +32,15 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
     }
 }
 
-/// What speaks about a hypothesis, in the order of [`WEIGHTS`]: timing, rhythm, chords, tempo, return, phrases, which of the four
-/// metres it is, and where in the bar the first note, the last and the first of each phrase stand.
-pub(super) const FEATURES: usize = 13;
-
-/// How much each of them counts: set on excerpts of lead sheets with the mistakes of a singer and of hearing put in (jitter,
-/// rubato, notes missed, split and misread), for the best mean of right tempo, beats, downbeats and metre.
-/// `tools/band_eval/weights.py` repeats the search; what it finds anew gains .02 on such excerpts and loses as much on sung
-/// songs kept apart, so these stay. Rhythm and timing count for less than their likelihoods say, because neighbouring notes
-/// are not independent. Nothing here tells 2/4 from 4/4 well (it would take more songs in 4/4 than it would set right), so
-/// 2/4 is usually reported as 4/4 with the same beat.
-pub(super) const WEIGHTS: [f32; FEATURES] = [
-    0.24, 0.14, -0.5, 2.6, -0.85, 0.7, 3.4, -1.8, -1.4, 0.8, 0.9, 0.2, 0.25,
-];
+/// What each hypothesis costs: timing, rhythm, chords, tempo, return, phrases, which of the four metres it is, and where in the
+/// bar the first note, the last and the first of each phrase stand.
+pub(super) const COSTS: usize = 13;
 
 /// A rest this long opens a phrase.
 const PHRASE_GAP_S: f64 = 0.3;
-/// What it costs to go against a metre that the tags ask for.
+/// What it costs to go against a metre that the tags ask for, and how much more than by itself their tempo counts.
 const AGAINST_HINT: f32 = 25.0;
+const AGAINST_TEMPO: f32 = 2.6;
 
 /// The bars that explain the notes best.
 #[derive(Debug)]
@@ -72,41 +68,41 @@ pub(super) struct Hypothesis {
     pub(super) shift: i64,
     /// Length of a beat in seconds.
     pub(super) beat_s: f64,
-    /// What speaks about it.
-    pub(super) features: [f32; FEATURES],
-    /// What the tags say against it.
+    /// What it costs, in the order of [`COSTS`], and what it is like.
+    pub(super) costs: [f32; COSTS],
+    pub(super) traits: [f32; TRAITS],
+    /// What the tags say against it, in nats.
     against: f32,
 }
 
 impl Hypothesis {
-    /// Everything weighed and summed: the least is believed.
+    /// What speaks against it in all, in nats: the least is believed.
     pub(super) fn cost(&self) -> f32 {
-        let sum: f32 = self.features.iter().zip(WEIGHTS).map(|(a, b)| a * b).sum();
-        sum + self.against
+        self.against - judge(&self.costs, &self.traits)
     }
 }
 
 /// Hears metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than
 /// four notes.
 pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
-    let (walks, mut found) = hypotheses(notes, tonic, hints)?;
-    found.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
-    let best = found.first()?.clone();
-    let rival = |differs: &dyn Fn(&Hypothesis) -> bool| {
-        let next = found.iter().find(|other| differs(other));
-        next.map_or(1.0, |next| 1.0 - (-(next.cost() - best.cost()) / 6.0).exp())
+    let (walks, found) = hypotheses(notes, tonic, hints)?;
+    let found: Vec<(f32, Hypothesis)> = found.into_iter().map(|one| (one.cost(), one)).collect();
+    let (least, best) = found.iter().min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let likely = |agrees: &dyn Fn(&Hypothesis) -> bool| {
+        let chance = |(cost, _): &(f32, Hypothesis)| (least - cost).exp();
+        let agreeing = found.iter().filter(|(_, one)| agrees(one));
+        agreeing.map(chance).sum::<f32>() / found.iter().map(chance).sum::<f32>()
     };
-    let sure_of_beats = rival(&|other| (other.beat_s / best.beat_s).ln().abs() > 0.06);
-    let sure_of_metre = rival(&|other| {
-        (other.beat_s / best.beat_s).ln().abs() <= 0.06
-            && (other.metre != best.metre || other.shift != best.shift)
-    });
+    let same_beat = |other: &Hypothesis| (other.beat_s / best.beat_s).ln().abs() <= 0.06;
+    let sure_of_beats = likely(&same_beat);
+    let sure_of_metre =
+        likely(&|other| same_beat(other) && other.metre == best.metre && other.shift == best.shift);
     let walk = &walks[best.walk];
     let onsets = notes.iter().map(|note| note.onset_s);
     let heard = (notes.len() as f32 / 16.0).min(1.0);
     let bar = Bar::new(METRES[best.metre]);
     Some(Heard {
-        chords: chord_evidence(walk, &bar, &best, notes),
+        chords: chord_evidence(walk, &bar, best, notes),
         bar,
         notes: walk
             .ticks
@@ -116,7 +112,7 @@ pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
             .collect(),
         beat_s: best.beat_s,
         sure_of_beats: sure_of_beats * heard,
-        sure_of_metre: sure_of_metre.min(sure_of_beats.max(0.3)) * heard,
+        sure_of_metre: sure_of_metre * heard,
     })
 }
 
@@ -131,10 +127,11 @@ pub(super) fn hypotheses(
     }
     let onsets: Vec<f64> = notes.iter().map(|note| note.onset_s).collect();
     let model = ChordModel::new();
+    let asked_bpm = hints.tempo_bpm.filter(|asked| *asked > 0.0);
     let mut walks: Vec<Walk> = Vec::new();
     let mut found: Vec<Hypothesis> = Vec::new();
     for (metre, bar) in METRES.map(Bar::new).iter().enumerate() {
-        let against = match hints.metre {
+        let other_metre = match hints.metre {
             Some(asked) if asked != bar.metre => AGAINST_HINT,
             _ => 0.0,
         };
@@ -142,13 +139,19 @@ pub(super) fn hypotheses(
             let quarters = tempi(band.0, band.1);
             let prior: Vec<f32> = quarters
                 .iter()
-                .map(|quarter_s| habit(*quarter_s, bar, hints))
+                .map(|quarter_s| match asked_bpm {
+                    Some(asked) => off_tempo(*quarter_s, bar, asked),
+                    None => habit(*quarter_s, bar),
+                })
                 .collect();
             let Some(walk) = walk(&onsets, bar, &quarters, &prior) else {
                 continue;
             };
             let trial = Trial::new(&walk, bar, notes);
             let beat_s = trial.quarter_s * bar.beat as f64 / TICKS as f64;
+            let other_tempo = asked_bpm.map_or(0.0, |asked| {
+                AGAINST_TEMPO * off_tempo(trial.quarter_s, bar, asked)
+            });
             // In 6/8 the walk may also have settled an eighth beside the beat.
             let step = if bar.metre == Metre::SixEight {
                 TICKS / 2
@@ -156,16 +159,20 @@ pub(super) fn hypotheses(
                 bar.beat
             };
             for shift in (0..bar.ticks / step).map(|steps| steps * step) {
-                let mut features = trial.features(shift, tonic, &model);
-                features[3] = habit(trial.quarter_s, bar, hints);
-                features[6 + metre] = 1.0;
+                let mut costs = trial.costs(shift, tonic, &model);
+                costs[3] = habit(trial.quarter_s, bar);
+                costs[6 + metre] = 1.0;
+                let [timing, rhythm, chords, ..] = costs;
+                let ticks = walk.ticks.iter().map(|tick| tick.map(|tick| tick + shift));
+                let traits = traits(notes, ticks, bar, beat_s, [timing, rhythm, chords]);
                 found.push(Hypothesis {
                     metre,
                     walk: walks.len(),
                     shift,
                     beat_s,
-                    features,
-                    against,
+                    costs,
+                    traits,
+                    against: other_metre + other_tempo,
                 });
             }
             walks.push(walk);
@@ -193,16 +200,21 @@ pub(super) fn chord_evidence(
     })
 }
 
-/// What a tempo costs by habit and by what the tags ask for, in nats.
-fn habit(quarter_s: f64, bar: &Bar, hints: &Hints) -> f32 {
-    let bpm = 60.0 / (quarter_s * bar.beat as f64 / TICKS as f64);
+/// What a tempo costs by habit, in nats.
+fn habit(quarter_s: f64, bar: &Bar) -> f32 {
     let (middle, spread) = usual_bpm(bar.metre);
-    let mut cost = 0.5 * ((bpm / middle).log2() / spread).powi(2);
-    if let Some(asked) = hints.tempo_bpm.filter(|asked| *asked > 0.0) {
-        // The tags' tempo counts as right within a few percent, and tells which octave is meant.
-        cost = (4.0 * ((bpm / asked).log2() / 0.06).powi(2)).min(12.0);
-    }
-    cost as f32
+    (0.5 * ((bpm(quarter_s, bar) / middle).log2() / spread).powi(2)) as f32
+}
+
+/// What a tempo costs that is not the one `asked` for, in nats: within a few percent it counts as right, and an octave off is
+/// as wrong as anything.
+fn off_tempo(quarter_s: f64, bar: &Bar, asked: f64) -> f32 {
+    (4.0 * ((bpm(quarter_s, bar) / asked).log2() / 0.06).powi(2)).min(12.0) as f32
+}
+
+/// Beats a minute.
+fn bpm(quarter_s: f64, bar: &Bar) -> f64 {
+    60.0 / (quarter_s * bar.beat as f64 / TICKS as f64)
 }
 
 /// A walk whose bar lines are tried out.
@@ -251,20 +263,20 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn features(&self, shift: i64, tonic: u8, model: &ChordModel) -> [f32; FEATURES] {
+    fn costs(&self, shift: i64, tonic: u8, model: &ChordModel) -> [f32; COSTS] {
         let shifted: Vec<i64> = self.starts.iter().map(|tick| tick + shift).collect();
         let weight = (self.quarter_s / 0.6) as f32 / TICKS as f32;
-        let mut features = [0.0; FEATURES];
-        features[0] = self.walk.timing_cost;
+        let mut costs = [0.0; COSTS];
+        costs[0] = self.walk.timing_cost;
         let (first, last) = self.bar.ends(&shifted);
-        features[1] = self.bar.cost(&shifted) - first - last;
-        features[10] = first;
-        features[11] = last;
-        features[12] = self.openings(shift);
-        features[2] = model.gain(&self.score, self.bar, shift, tonic, weight);
-        features[4] = self.returns();
-        features[5] = self.phrase_spread(shift);
-        features
+        costs[1] = self.bar.cost(&shifted) - first - last;
+        costs[10] = first;
+        costs[11] = last;
+        costs[12] = self.openings(shift);
+        costs[2] = model.gain(&self.score, self.bar, shift, tonic, weight);
+        costs[4] = self.returns();
+        costs[5] = self.phrase_spread(shift);
+        costs
     }
 
     /// How much more the melody resembles itself whole bars on than at the distances around, summed over its notes.

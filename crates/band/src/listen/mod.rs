@@ -5,6 +5,7 @@ mod chord_fit;
 mod fallback;
 mod grid;
 mod hear;
+mod judge;
 mod key;
 mod local_keys;
 mod metre;
@@ -16,6 +17,7 @@ mod pointer;
 mod sections;
 mod sound;
 mod tables;
+mod traits;
 mod tuning;
 
 pub use hear::{listen, listen_by_steps};

@@ -4,6 +4,8 @@
 mod bars;
 #[path = "../../../src/listen/chord_fit.rs"]
 mod chord_fit;
+#[path = "../../../src/listen/judge.rs"]
+mod judge;
 #[path = "../../../src/listen/key.rs"]
 mod key;
 #[path = "../../../src/listen/metre.rs"]
@@ -12,6 +14,8 @@ mod metre;
 mod pointer;
 #[path = "../../../src/listen/tables.rs"]
 mod tables;
+#[path = "../../../src/listen/traits.rs"]
+mod traits;
 
 use serde_json::{Value, json};
 
@@ -49,13 +53,13 @@ pub(crate) fn trials(line: &str) -> Result<Value, serde_json::Error> {
                 .map(|tick| tick.map_or(-1, |tick| tick + one.shift))
                 .collect();
             found.push(json!({
-                "metre": one.metre, "beat_s": one.beat_s, "features": one.features, "ticks": ticks,
+                "metre": one.metre, "beat_s": one.beat_s, "costs": one.costs, "traits": one.traits.as_slice(),
+                "cost": one.cost(), "ticks": ticks,
                 "bar": bar.ticks, "beat": bar.beat,
             }));
         }
     }
     Ok(json!({
-        "weights": metre::WEIGHTS,
         "key_weights": key::WEIGHTS,
         "keys": key::features(&notes, chords.as_ref()),
         "hypotheses": found,

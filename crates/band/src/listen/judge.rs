@@ -1,0 +1,73 @@
+//! What was learned of the bars: how costs and traits of a hypothesis speak for it.
+//!
+//! A weighed sum of the costs and of the traits, and a layer of units that see which traits go together. The weights lie in
+//! `metre.bin`, which `tools/band_eval/weights.py` wrote: it performs lead sheets and airs with a singer's mistakes, makes every
+//! hypothesis and climbs to the weights under which the chosen ones have the right tempo, beats, downbeats and metre. Its
+//! README has the sources and the figures.
+
+use std::sync::OnceLock;
+
+use crate::learned::{Bytes, Layer};
+
+use super::{metre::COSTS, traits::TRAITS};
+
+const HIDDEN: usize = 16;
+/// Traits further than so many standard deviations from their mean say no more than at it.
+const FURTHEST: f32 = 4.0;
+
+struct Judge {
+    costs: [f32; COSTS],
+    means: [f32; TRAITS],
+    /// One over the standard deviations.
+    scales: [f32; TRAITS],
+    traits: [f32; TRAITS],
+    hidden: Layer,
+    units: [f32; HIDDEN],
+}
+
+fn weights() -> &'static Judge {
+    static JUDGE: OnceLock<Judge> = OnceLock::new();
+    JUDGE.get_or_init(|| {
+        let mut bytes = Bytes(include_bytes!("metre.bin"));
+        Judge {
+            costs: bytes.floats(),
+            means: bytes.floats(),
+            scales: bytes.floats(),
+            traits: bytes.floats(),
+            hidden: bytes.layer(HIDDEN, TRAITS),
+            units: bytes.floats(),
+        }
+    })
+}
+
+/// What speaks for a hypothesis, in nats: among hypotheses of one song the softmax of it is how likely each is.
+pub(super) fn judge(costs: &[f32; COSTS], traits: &[f32; TRAITS]) -> f32 {
+    let judge = weights();
+    let seen: [f32; TRAITS] = std::array::from_fn(|at| {
+        ((traits[at] - judge.means[at]) * judge.scales[at]).clamp(-FURTHEST, FURTHEST)
+    });
+    let product = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let units: [f32; HIDDEN] = std::array::from_fn(|unit| judge.hidden.sum(unit, &seen).tanh());
+    product(&judge.costs, costs) + product(&judge.traits, &seen) + product(&judge.units, &units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_as_long_as_what_is_read() {
+        let floats = COSTS + 3 * TRAITS + 2 * HIDDEN + HIDDEN;
+        assert_eq!(
+            include_bytes!("metre.bin").len(),
+            4 * floats + HIDDEN * TRAITS
+        );
+    }
+
+    #[test]
+    fn no_trait_that_is_far_off_says_more_than_the_furthest_that_counts() {
+        let far = |by: f32| judge(&[0.0; COSTS], &[by; TRAITS]);
+        assert!(far(1e6).is_finite());
+        assert_eq!(far(1e6).to_bits(), far(1e9).to_bits());
+    }
+}
