@@ -24,7 +24,8 @@ pub fn pitch_name(class: u8, key: Key) -> &'static str {
     names[usize::from(class % 12)]
 }
 
-/// Name of a root: chords borrowed from the parallel minor (flat third, sixth, seventh) are written with flats in every key.
+/// Name of a root: chords borrowed from the parallel minor (flat third, sixth, seventh) are written with flats in every key, and
+/// so is the flat second, the Neapolitan's and the tritone dominant's.
 fn root_name(chord: &Chord, key: Key) -> &'static str {
     let tonic = match key.mode {
         Mode::Major => key.tonic,
@@ -32,7 +33,12 @@ fn root_name(chord: &Chord, key: Key) -> &'static str {
     };
     let degree = (chord.root + 24 - tonic) % 12;
     let diminished = matches!(chord.quality, Quality::Diminished | Quality::HalfDiminished);
-    if matches!(degree, 3 | 8 | 10) && !diminished {
+    let minor = matches!(
+        chord.quality,
+        Quality::Minor | Quality::MinorSeventh | Quality::MinorNinth
+    );
+    let borrowed = matches!(degree, 3 | 8 | 10) || (degree == 1 && !minor);
+    if borrowed && !diminished {
         FLATS[usize::from(chord.root % 12)]
     } else {
         pitch_name(chord.root, key)
@@ -106,6 +112,8 @@ mod tests {
         assert_eq!(name(9, Quality::MinorSeventh, 7, 0, Mode::Major), "Am7/G");
         assert_eq!(name(6, Quality::Minor, 6, 2, Mode::Major), "F#m");
         assert_eq!(name(10, Quality::Seventh, 10, 0, Mode::Major), "Bb7");
+        assert_eq!(name(1, Quality::Seventh, 1, 0, Mode::Major), "Db7");
+        assert_eq!(name(1, Quality::Minor, 1, 0, Mode::Major), "C#m");
         assert_eq!(name(8, Quality::Diminished, 8, 9, Mode::Minor), "G#dim");
         assert_eq!(name(8, Quality::MajorSeventh, 8, 0, Mode::Minor), "Abmaj7");
     }

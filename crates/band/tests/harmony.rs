@@ -253,6 +253,31 @@ fn weirdness_leaves_the_scale_step_by_step_but_not_the_melody() {
     }
 }
 
+/// Share of the time on the dominant a semitone above the tonic, which stands for the fifth's.
+fn tritone_dominants(heard: &Analysis, chords: &[ChordSpan]) -> f64 {
+    share(chords, |chord| {
+        matches!(chord.quality, Quality::Seventh | Quality::Ninth)
+            && (chord.root + 12 - heard.key.tonic) % 12 == 1
+    })
+}
+
+#[test]
+fn only_jazz_and_the_weird_put_a_tritones_dominant_for_another() {
+    let at = |vocabulary, weirdness| {
+        let settings = HarmonySettings {
+            vocabulary,
+            weirdness,
+            ..PLAIN
+        };
+        over_tunes(&settings, tritone_dominants)
+    };
+    for vocabulary in [Vocabulary::Triads, Vocabulary::Open, Vocabulary::Blues] {
+        assert_eq!(at(vocabulary, 0.6), 0.0, "{vocabulary:?}");
+    }
+    assert!(at(Vocabulary::Jazz, 0.6) > 0.0);
+    assert!(at(Vocabulary::Open, 1.0) > 0.0);
+}
+
 #[test]
 fn the_style_weighs_as_much_as_is_asked() {
     let weighed = |vocabulary, wanted: fn(&Analysis, &[ChordSpan]) -> f64| -> Vec<f64> {

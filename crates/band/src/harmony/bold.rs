@@ -5,7 +5,7 @@
 
 use super::{colour::Stretch, melody::Melody};
 use crate::{
-    analysis::{Chord, Quality},
+    analysis::{Chord, Quality, Vocabulary},
     chance::Chance,
 };
 
@@ -14,13 +14,29 @@ const COST: (f32, f32) = (0.1, 0.3);
 /// Share of the stretches that change at full weirdness, where the melody lets them; a third of it at half.
 const MOST: f32 = 0.75;
 
+/// Outside jazz, a tritone's dominant stands for another only from this weirdness on.
+const TRITONES_FROM: f32 = 0.7;
+
+/// How far the changes may go.
+#[derive(Debug, Clone, Copy)]
+struct Daring {
+    weirdness: f32,
+    /// Whether the dominant a tritone away may stand for a dominant.
+    tritones: bool,
+}
+
 /// The stretches, made as adventurous as `weirdness` (0..1) says. The first and the last keep their class.
 pub(super) fn venture(
     melody: &Melody,
     stretches: &[Stretch],
+    vocabulary: Vocabulary,
     weirdness: f32,
     seed: u64,
 ) -> Vec<Stretch> {
+    let daring = Daring {
+        weirdness,
+        tritones: vocabulary == Vocabulary::Jazz || weirdness >= TRITONES_FROM,
+    };
     let last = stretches.len().saturating_sub(1);
     let mut out = Vec::with_capacity(stretches.len() * 2);
     for (index, &stretch) in stretches.iter().enumerate() {
@@ -40,21 +56,21 @@ pub(super) fn venture(
         }
         let split = chance.happens(0.5);
         let found = if split || index == 0 {
-            approach(melody, stretch, next, weirdness, &mut chance)
+            approach(melody, stretch, next, daring, &mut chance)
         } else {
             None
         };
         match found {
             Some(pair) => out.extend(pair),
             None if index == 0 => out.push(stretch),
-            None => out.push(replaced(melody, stretch, weirdness, &mut chance)),
+            None => out.push(replaced(melody, stretch, daring, &mut chance)),
         }
     }
     out
 }
 
 /// A chord in place of another: (root, quality) above the song's signature, and whether it is a dominant seventh.
-fn replaced(melody: &Melody, stretch: Stretch, weirdness: f32, chance: &mut Chance) -> Stretch {
+fn replaced(melody: &Melody, stretch: Stretch, daring: Daring, chance: &mut Chance) -> Stretch {
     // Borrowed from the parallel minor, relatives, the tritone's and the back door's dominants.
     let options: &[(usize, bool)] = match stretch.class {
         0 => &[(12 + 9, false), (12 + 4, false), (9, true), (8, false)],
@@ -73,8 +89,14 @@ fn replaced(melody: &Melody, stretch: Stretch, weirdness: f32, chance: &mut Chan
         4 => &[(10, true), (12 + 11, false)],
         _ => return stretch,
     };
-    let start = chance.below(options.len().min(2 + (weirdness * 2.0) as usize));
-    let floor = fit(melody, &stretch) - cost(weirdness);
+    let tritone = |class: usize| (class + 6) % 12 == stretch.class % 12;
+    let options: Vec<(usize, bool)> = options
+        .iter()
+        .copied()
+        .filter(|&(class, dominant)| daring.tritones || !(dominant && tritone(class)))
+        .collect();
+    let start = chance.below(options.len().min(2 + (daring.weirdness * 2.0) as usize));
+    let floor = fit(melody, &stretch) - cost(daring.weirdness);
     options
         .iter()
         .cycle()
@@ -94,7 +116,7 @@ fn approach(
     melody: &Melody,
     stretch: Stretch,
     next: Option<&Stretch>,
-    weirdness: f32,
+    daring: Daring,
     chance: &mut Chance,
 ) -> Option<[Stretch; 2]> {
     let next = next.filter(|next| next.class < 24)?;
@@ -105,9 +127,12 @@ fn approach(
     let middle = stretch.to - (beats / 2).clamp(1, 2);
     let fifth = (next.class % 12 + 7) % 12;
     let tritone = (next.class % 12 + 1) % 12;
-    let mut roots = [fifth, tritone];
-    if chance.happens(0.4 * weirdness) {
-        roots.reverse();
+    let mut roots = vec![fifth];
+    if daring.tritones {
+        roots.push(tritone);
+        if chance.happens(0.4 * daring.weirdness) {
+            roots.reverse();
+        }
     }
     let first = Stretch {
         to: middle,
@@ -124,7 +149,7 @@ fn approach(
             from: middle,
             ..stretch
         };
-        let stands = fit(melody, &second) >= fit(melody, &before) - cost(weirdness);
+        let stands = fit(melody, &second) >= fit(melody, &before) - cost(daring.weirdness);
         (stands && root != stretch.class).then_some([first, second])
     })
 }

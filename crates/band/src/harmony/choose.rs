@@ -30,7 +30,13 @@ pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> 
     let mut stretches = joined(melody.first, &classes);
     // Power chords have no third to borrow, and a pedal is left alone.
     if !matches!(settings.vocabulary, Vocabulary::Power) {
-        stretches = venture(&melody, &stretches, wish.weirdness, seed);
+        stretches = venture(
+            &melody,
+            &stretches,
+            settings.vocabulary,
+            wish.weirdness,
+            seed,
+        );
     }
     let chords = dress(
         &melody,
