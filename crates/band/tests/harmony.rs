@@ -279,6 +279,30 @@ fn only_jazz_and_the_weird_put_a_tritones_dominant_for_another() {
 }
 
 #[test]
+fn a_major_seventh_in_jazz_is_a_tone_of_the_scale() {
+    let jazz = HarmonySettings {
+        vocabulary: Vocabulary::Jazz,
+        weirdness: 0.5,
+        variety: 1.0,
+        ..PLAIN
+    };
+    let major_sevenths =
+        |chord: &Chord| matches!(chord.quality, Quality::MajorSeventh | Quality::MajorNinth);
+    let foreign = over_tunes(&jazz, |heard, chords| {
+        let natural = match heard.key.mode {
+            backline_band::analysis::Mode::Major => heard.key.tonic,
+            backline_band::analysis::Mode::Minor => heard.key.tonic + 3,
+        };
+        share(chords, |chord| {
+            let seventh = (chord.root + 11 + 24 - natural) % 12;
+            major_sevenths(chord) && ![0, 2, 4, 5, 7, 9, 11].contains(&seventh)
+        })
+    });
+    assert_eq!(foreign, 0.0);
+    assert!(over_tunes(&jazz, |_, chords| share(chords, major_sevenths)) > 0.1);
+}
+
+#[test]
 fn the_style_weighs_as_much_as_is_asked() {
     let weighed = |vocabulary, wanted: fn(&Analysis, &[ChordSpan]) -> f64| -> Vec<f64> {
         [0.0, 0.5, 1.0]

@@ -60,7 +60,10 @@ fn one(
             stretch.class as u64,
         ],
     );
+    // In jazz a major chord whose major seventh is no tone of the scale is a dominant, wherever it goes.
+    let foreign = ![0, 2, 4, 5, 7, 9, 11].contains(&((above + 11) % 12));
     let seventh = stretch.dominant
+        || (vocabulary == Vocabulary::Jazz && foreign)
         || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)
             > chance.between(0.35, 0.75);
     let last = next.is_none();
@@ -127,7 +130,6 @@ fn qualities(
         (Vocabulary::Open, 0) if seventh && coloured => vec![Q::Sus4, Q::Seventh, Q::Major],
         (Vocabulary::Open, 0) if seventh => vec![Q::Seventh, Q::Major],
         (Vocabulary::Open, 0) if coloured && matches!(degree, 0 | 5) => vec![Q::AddNinth, Q::Major],
-        (Vocabulary::Open, 0) if coloured && degree == 5 => vec![Q::MajorSeventh, Q::Major],
         (Vocabulary::Open, 0) if coloured => vec![Q::Sus4, Q::Major],
         (Vocabulary::Open, 1) if coloured => vec![Q::MinorSeventh, Q::Minor],
         (Vocabulary::Modal, 0) if coloured => vec![Q::Sus2, Q::AddNinth, Q::Major],
