@@ -377,6 +377,30 @@ fn a_drawing_takes_the_place_of_nothing() {
 }
 
 #[test]
+fn playing_never_takes_the_place_of_the_recording() {
+    let lab = lab();
+    let before = fs::read(lab.path("verse.flac")).unwrap();
+    fs::rename(lab.path("verse.flac"), lab.path("song-1.flac")).unwrap();
+    std::os::unix::fs::symlink("song-1.flac", lab.path("song.flac")).unwrap();
+    let line = [
+        "play",
+        "song.flac",
+        "--audio",
+        "flac",
+        "--to",
+        ".",
+        "--force",
+    ];
+    let ran = lab.expect(2, &line);
+    assert!(
+        ran.err.contains("song-1.flac is the recording itself"),
+        "{}",
+        ran.err
+    );
+    assert!(fs::read(lab.path("song-1.flac")).unwrap() == before);
+}
+
+#[test]
 fn wrong_numbers_and_places_are_named() {
     let lab = lab();
     lab.write("file", "x");

@@ -145,6 +145,8 @@ fn what_is_asked_for_plays() {
             ("strings", Instrument::Strings),
             ("organ", Instrument::Organ),
             ("synth pad", Instrument::SynthPad),
+            ("flute", Instrument::Flute),
+            ("synth lead", Instrument::SynthLead),
         ] {
             let score = score(style, Metre::FourFour, 96.0, &read_tags(tags, ""), 0);
             assert!(
@@ -161,6 +163,15 @@ fn what_is_asked_for_plays() {
             0,
         );
         assert_eq!(solo.instruments(), vec![Instrument::Piano], "{style:?}");
+        // Not in the gaps of the singing alone: a song may have none.
+        let solo = score(
+            style,
+            Metre::FourFour,
+            96.0,
+            &read_tags("flute solo", ""),
+            0,
+        );
+        assert_eq!(solo.instruments(), vec![Instrument::Flute], "{style:?}");
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) fn new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .map_err(|error| error.error)
 }
 
+/// Whether two paths lead to one file that is there.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// The system's own words: the name of a scratch file means nothing to anybody.
 fn bare(error: Error) -> Error {
     let cause = error
@@ -41,7 +46,7 @@ fn beside(path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
     };
     sweep(folder, TEMPORARY);
     let mut scratch = create(folder, TEMPORARY).map_err(bare)?;
-    scratch.write_all(bytes)?;
+    scratch.as_file_mut().write_all(bytes)?;
     scratch.as_file().sync_all()?;
     Ok(scratch)
 }

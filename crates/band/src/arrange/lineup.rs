@@ -107,11 +107,20 @@ fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
         seat.from = 0.0;
         return;
     }
+    // Who answers in the gaps alone would be silent in a song without any, and whoever asked for it wants to hear it.
+    let role = if role == Role::Fills { Role::Pad } else { role };
     let place = seats
         .iter()
         .position(|seat| seat.role == Role::Fills)
         .unwrap_or(seats.len());
     seats.insert(place.min(PART_LIMIT - 1), added(instrument, role));
+    let answers = |seat: &Seat| seat.role == Role::Fills;
+    if usual_role(instrument) == Role::Fills
+        && !seats.iter().any(answers)
+        && seats.len() < PART_LIMIT
+    {
+        seats.push(added(instrument, Role::Fills));
+    }
 }
 
 /// A seat with patterns that suit any style.

@@ -16,7 +16,7 @@ use super::{
     pitch::candidates,
     pitch_path,
     sections::sections,
-    sound::{FLOOR_DB, levels, one_channel, quantile},
+    sound::{FLOOR_DB, levels, one_channel, quantile, without_constant},
     tuning::{semitones, tuning},
 };
 
@@ -40,7 +40,7 @@ pub fn listen_by_steps(
     hints: &Hints,
     done: &mut dyn FnMut(&'static str),
 ) -> Analysis {
-    let samples = one_channel(vocal);
+    let samples = without_constant(one_channel(vocal));
     let levels = levels(&samples);
     let loud_db = quantile(&levels, 0.95).unwrap_or(FLOOR_DB);
     if loud_db < SILENCE_DB {

@@ -38,9 +38,12 @@ pub(super) const COSTS: usize = 13;
 
 /// A rest this long opens a phrase.
 const PHRASE_GAP_S: f64 = 0.3;
-/// What it costs to go against a metre that the tags ask for, and how much more than by itself their tempo counts.
+/// What it costs in nats to go against a metre that the tags ask for.
 const AGAINST_HINT: f32 = 25.0;
-const AGAINST_TEMPO: f32 = 2.6;
+/// And against their tempo: enough to tell which octave is meant, too little to hear a song in another tempo than its own.
+const AGAINST_TEMPO: f64 = 6.0;
+/// So far off a tempo counts as the one asked for, in octaves: 4 %.
+const SAME_TEMPO: f64 = 0.057;
 
 /// The bars that explain the notes best.
 #[derive(Debug)]
@@ -139,19 +142,14 @@ pub(super) fn hypotheses(
             let quarters = tempi(band.0, band.1);
             let prior: Vec<f32> = quarters
                 .iter()
-                .map(|quarter_s| match asked_bpm {
-                    Some(asked) => off_tempo(*quarter_s, bar, asked),
-                    None => habit(*quarter_s, bar),
-                })
+                .map(|quarter_s| habit(*quarter_s, bar))
                 .collect();
             let Some(walk) = walk(&onsets, bar, &quarters, &prior) else {
                 continue;
             };
             let trial = Trial::new(&walk, bar, notes);
             let beat_s = trial.quarter_s * bar.beat as f64 / TICKS as f64;
-            let other_tempo = asked_bpm.map_or(0.0, |asked| {
-                AGAINST_TEMPO * off_tempo(trial.quarter_s, bar, asked)
-            });
+            let other_tempo = asked_bpm.map_or(0.0, |asked| off_tempo(trial.quarter_s, bar, asked));
             // In 6/8 the walk may also have settled an eighth beside the beat.
             let step = if bar.metre == Metre::SixEight {
                 TICKS / 2
@@ -206,10 +204,10 @@ fn habit(quarter_s: f64, bar: &Bar) -> f32 {
     (0.5 * ((bpm(quarter_s, bar) / middle).log2() / spread).powi(2)) as f32
 }
 
-/// What a tempo costs that is not the one `asked` for, in nats: within a few percent it counts as right, and an octave off is
-/// as wrong as anything.
+/// What a tempo costs that is not the one `asked` for, in nats: an octave off is as wrong as anything.
 fn off_tempo(quarter_s: f64, bar: &Bar, asked: f64) -> f32 {
-    (4.0 * ((bpm(quarter_s, bar) / asked).log2() / 0.06).powi(2)).min(12.0) as f32
+    let off = (bpm(quarter_s, bar) / asked).log2().abs() - SAME_TEMPO;
+    (4.0 * (off.max(0.0) / SAME_TEMPO).powi(2)).min(AGAINST_TEMPO) as f32
 }
 
 /// Beats a minute.

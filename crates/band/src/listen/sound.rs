@@ -18,9 +18,14 @@ const BLOCK_S: usize = 20;
 /// Each block is resampled with this much before and after it, longer than any filter, and that is cut off again.
 const MARGIN_S: f64 = 0.5;
 
+/// Samples at a time when the channels' power is summed.
+const CHUNK: usize = 1 << 16;
+/// Channels whose mean has less than this share of their own power cancel each other.
+const CANCELLED: f64 = 0.003;
+
 /// One channel at [`LISTEN_HZ`], every sample a number within ±8; empty when the vocal can't be brought to that rate.
 ///
-/// Only the channels' mean is resampled. Samples beyond ±8 (18 dB over full scale) are no recording, and their squares
+/// Only the channels' mean is resampled, or the loudest channel where they cancel each other. Samples beyond ±8 (18 dB over full scale) are no recording, and their squares
 /// would drown everything else.
 pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
     let frames = vocal.frames();
@@ -33,7 +38,8 @@ pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
     let block = shared as usize * BLOCK_S;
     let margin = (f64::from(shared) * MARGIN_S).ceil() as usize;
     let wanted = (frames as u64 * u64::from(LISTEN_HZ)).div_ceil(u64::from(vocal.rate_hz.max(1)));
-    let mut heard = Vec::with_capacity(wanted as usize);
+    let channels = worth_hearing(vocal);
+    let mut heard: Vec<f32> = Vec::with_capacity(wanted as usize);
     let mut at = 0;
     while at * step < frames {
         let lead = margin.min(at);
@@ -41,7 +47,7 @@ pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
         let to = ((at + block + margin) * step).min(frames);
         let mono = Audio {
             rate_hz: vocal.rate_hz,
-            channels: vec![mean_of(vocal, from, to)],
+            channels: vec![mean_of(&channels, from, to)],
         };
         let Some(samples) = resample(&mono, LISTEN_HZ)
             .ok()
@@ -62,11 +68,45 @@ pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
     heard
 }
 
+/// Takes off what is constant, which a voice is not.
+pub(super) fn without_constant(mut heard: Vec<f32>) -> Vec<f32> {
+    let sum: f64 = heard.iter().map(|sample| f64::from(*sample)).sum();
+    let constant = (sum / heard.len().max(1) as f64) as f32;
+    for sample in &mut heard {
+        *sample -= constant;
+    }
+    heard
+}
+
+/// All channels; the loudest alone when next to nothing of them is left in their mean: one was turned round on the way.
+fn worth_hearing(vocal: &Audio) -> Vec<&[f32]> {
+    let power = |samples: &[f32]| -> f64 {
+        let squares = samples.iter().map(|sample| f64::from(*sample).powi(2));
+        squares.filter(|square| square.is_finite()).sum()
+    };
+    let all: Vec<&[f32]> = vocal.channels.iter().map(Vec::as_slice).collect();
+    if all.len() < 2 {
+        return all;
+    }
+    let frames = vocal.frames();
+    let powers: Vec<f64> = all.iter().map(|channel| power(channel)).collect();
+    let alike = powers.iter().sum::<f64>() / powers.len() as f64;
+    let left: f64 = (0..frames)
+        .step_by(CHUNK)
+        .map(|from| power(&mean_of(&all, from, (from + CHUNK).min(frames))))
+        .sum();
+    if left > CANCELLED * alike {
+        return all;
+    }
+    let loudest = (0..all.len()).max_by(|a, b| powers[*a].total_cmp(&powers[*b]));
+    loudest.map_or(all.clone(), |at| vec![all[at]])
+}
+
 /// The mean of the channels over a stretch, strays made silent.
-fn mean_of(vocal: &Audio, from: usize, to: usize) -> Vec<f32> {
-    let scale = 1.0 / vocal.channels.len().max(1) as f32;
+fn mean_of(channels: &[&[f32]], from: usize, to: usize) -> Vec<f32> {
+    let scale = 1.0 / channels.len().max(1) as f32;
     let mut mono = vec![0.0f32; to - from];
-    for channel in &vocal.channels {
+    for channel in channels {
         for (sum, sample) in mono.iter_mut().zip(&channel[from..to]) {
             *sum += sample;
         }

@@ -418,6 +418,54 @@ fn high_and_low_voices_keep_their_octave() {
 }
 
 #[test]
+fn a_constant_and_a_channel_turned_round_hide_nothing() {
+    let sung = sing(&twinkle()[..21], Manner::default());
+    let samples = &sung.audio.channels[0];
+    let lifted = samples.iter().map(|sample| sample * 0.5 + 0.4).collect();
+    let turned = samples.iter().map(|sample| -sample).collect();
+    for (title, channels) in [
+        ("lifted", vec![lifted]),
+        ("turned round", vec![samples.clone(), turned]),
+    ] {
+        let audio = Audio {
+            rate_hz: sung.audio.rate_hz,
+            channels,
+        };
+        let f = note_f(&sung.notes, &heard(&audio).notes);
+        assert!(f >= 0.9, "{title}: note F {f}");
+    }
+}
+
+#[test]
+fn a_tempo_in_the_tags_chooses_an_octave_and_bends_no_beat() {
+    let sung = sing(&twinkle(), Manner::default());
+    let plain = heard(&sung.audio);
+    for asked in [0.78, 0.97, 1.16, 1.3] {
+        let hints = Hints {
+            tempo_bpm: Some(plain.tempo_bpm * asked),
+            ..Hints::default()
+        };
+        let found = listen(&sung.audio, &hints);
+        let ratio = found.tempo_bpm / plain.tempo_bpm;
+        assert!((ratio - 1.0).abs() < 0.01, "asked for {asked}: {ratio}");
+        assert_eq!(found.metre, plain.metre, "asked for {asked}");
+    }
+    let quick = Manner {
+        bpm: 126.0,
+        ..Manner::default()
+    };
+    let sung = sing(&twinkle(), quick);
+    let hints = Hints {
+        tempo_bpm: Some(63.0),
+        ..Hints::default()
+    };
+    let found = listen(&sung.audio, &hints).tempo_bpm;
+    assert!((found / 63.0 - 1.0).abs() < 0.02, "half as fast: {found}");
+    let plain = heard(&sung.audio).tempo_bpm;
+    assert!((plain / 126.0 - 1.0).abs() < 0.02, "unasked: {plain}");
+}
+
+#[test]
 fn tags_settle_what_the_voice_leaves_open() {
     // Even crotchets on one chord: nothing in them speaks for any metre.
     let tune: Tune = [60, 64, 67, 64]

@@ -67,8 +67,7 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
 
 /// Refuses a place where something would be lost, before anything is listened to.
 fn check_place(svg: &Path, args: &AnalyseArgs) -> Result<(), Failure> {
-    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
-    if same(svg, &args.file) {
+    if crate::place::is_same(svg, &args.file) {
         let message = format!("{} is the recording itself", svg.display());
         return Err(Failure::said(Kind::Usage, message).hint("name another file for the drawing"));
     }

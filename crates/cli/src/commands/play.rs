@@ -138,11 +138,15 @@ impl<'a> Shelf<'a> {
             return Err(Failure::said(Kind::Usage, message));
         }
         std::fs::create_dir_all(&self.args.to).map_err(|error| unwritten(&self.args.to, error))?;
+        let places = || (1..=takes).flat_map(|number| self.expected(number));
+        if let Some(path) = places().find(|path| place::is_same(path, &self.args.file)) {
+            let message = format!("{} is the recording itself", path.display());
+            return Err(Failure::said(Kind::Usage, message).hint("--to names another folder"));
+        }
         if self.args.force {
             return Ok(());
         }
-        let taken: Vec<String> = (1..=takes)
-            .flat_map(|number| self.expected(number))
+        let taken: Vec<String> = places()
             .filter(|path| path.symlink_metadata().is_ok())
             .map(|path| path.display().to_string())
             .collect();
