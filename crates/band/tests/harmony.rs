@@ -250,6 +250,15 @@ fn weirdness_leaves_the_scale_step_by_step_but_not_the_melody() {
             weird > plain - 0.15 && weird > 0.6,
             "{vocabulary:?}: {plain:.2} of the time on chord tones, {weird:.2} at full weirdness"
         );
+        let styled = HarmonySettings {
+            style_weight: 1.0,
+            ..at(1.0)
+        };
+        let styled = over_tunes(&styled, fit);
+        assert!(
+            styled > 0.6,
+            "{vocabulary:?}: {styled:.2} on chord tones where style and weirdness weigh most"
+        );
     }
 }
 

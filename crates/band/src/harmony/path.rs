@@ -127,9 +127,11 @@ fn steps(wish: &Wish<'_>, follows: f32) -> Vec<[f32; CLASSES]> {
 /// What each class is worth at a beat.
 fn gains(melody: &Melody, wish: &Wish<'_>, seen: &[f32; CLASSES], beat: usize) -> [f32; CLASSES] {
     let model = model();
-    // The singer decides less the more the style's habits do.
-    let sight = SIGHT * (1.15 - 0.3 * wish.style_weight);
-    let common = COMMON + 0.15 * (wish.weirdness - 0.5).max(0.0);
+    // The singer decides less the more the style's habits do; what is common anyway is taken off in the same measure, or only
+    // the rarest chords would be left.
+    let singer = 1.15 - 0.3 * wish.style_weight;
+    let sight = SIGHT * singer;
+    let common = (COMMON + 0.15 * (wish.weirdness - 0.5).max(0.0)) * singer;
     let mut chance = Chance::new(
         wish.seed,
         &[
