@@ -25,8 +25,8 @@ const CANCELLED: f64 = 0.003;
 
 /// One channel at [`LISTEN_HZ`], every sample a number within ±8; empty when the vocal can't be brought to that rate.
 ///
-/// Only the channels' mean is resampled, or the loudest channel where they cancel each other. Samples beyond ±8 (18 dB over full scale) are no recording, and their squares
-/// would drown everything else.
+/// Only the channels' mean is resampled, or the loudest channel where they cancel each other. Samples beyond ±8 (18 dB over
+/// full scale) are no recording, and their squares would drown everything else.
 pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
     let frames = vocal.frames();
     // Blocks and margins are whole numbers of the shortest stretch that is whole at both rates.
