@@ -140,6 +140,7 @@ pub(crate) fn words_for(code: u16) -> &'static str {
         408 => "Upstream timed out",
         413 => "Theme or prompt too long",
         430 => "Call frequency too high, please try again later",
+        451 => "Could not download the source audio",
         455 => "Under maintenance, please try again later",
         500 => "Server error",
         _ => "Refused",

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use tokio::task::JoinSet;
 
 use crate::clock;
@@ -123,17 +123,23 @@ fn post(
         .misbehaviour
         .as_ref()
         .and_then(|plan| plan.callback_key.as_deref());
-    let sign = |request: reqwest::RequestBuilder, key: &str| {
+    let sign_for = |request: reqwest::RequestBuilder, key: &str, task_id: &str| {
         let now_s = clock::now_ms() / 1000;
         request
             .header("X-Webhook-Timestamp", now_s)
-            .header("X-Webhook-Signature", bend::signature(key, &task.id, now_s))
+            .header("X-Webhook-Signature", bend::signature(key, task_id, now_s))
     };
+    let sign = |request, key: &str| sign_for(request, key, &task.id);
     match call {
         Call::True(notice) => {
-            let request = client
-                .post(url)
-                .json(&bend::callback(task, notice, &shared.links));
+            let sent = bend::callback(task, notice, &shared.links, url);
+            let mut request = client
+                .post(sent.url)
+                .header(CONTENT_TYPE, "application/json")
+                .body(sent.body);
+            if sent.gzip {
+                request = request.header(CONTENT_ENCODING, "gzip");
+            }
             match key {
                 Some(key) => sign(request, key),
                 None => request,
@@ -147,6 +153,10 @@ fn post(
                 .body(body);
             match forgery {
                 Forgery::WrongSignature => sign(request, "not the key"),
+                Forgery::WrongTaskSigned => match key {
+                    Some(key) => sign_for(request, key, &bend::other_id(&task.id)),
+                    None => request,
+                },
                 Forgery::WrongToken | Forgery::WrongTask | Forgery::NoJson => request,
             }
         }

@@ -1,7 +1,8 @@
 //! What the parts of a running studio share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, Semaphore, watch};
@@ -12,7 +13,7 @@ use crate::config::StudioConfig;
 use crate::fetch::Fetcher;
 use crate::folder::Folder;
 use crate::gate::Pace;
-use crate::misbehave::Refuse;
+use crate::misbehave::{OtherCall, Refuse, Reply, UploadGone};
 use crate::names;
 use crate::store::Store;
 use crate::store::tasks::KeptTrack;
@@ -38,10 +39,47 @@ pub(crate) struct Shared {
     pub(crate) stream_slots: Semaphore,
     /// What a misbehaviour plan refuses every submission with, and until when.
     pub(crate) refusing: Mutex<Option<(Instant, Refuse)>>,
+    /// Uploads, by their path below `files/`, that a misbehaviour plan has taken away.
+    pub(crate) gone_uploads: Mutex<HashMap<String, UploadGone>>,
+    /// How many calls of each kind a misbehaviour plan has seen since the start.
+    pub(crate) other_calls: [AtomicU32; OtherKind::COUNT],
     pub(crate) stop: CancellationToken,
 }
 
+/// A call that is about no submission.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OtherKind {
+    UnknownTask,
+    Credits,
+    Uploads,
+}
+
+impl OtherKind {
+    pub(crate) const COUNT: usize = 3;
+}
+
 impl Shared {
+    /// The uploads that are gone, and how that shows.
+    pub(crate) fn lock_gone_uploads(&self) -> MutexGuard<'_, HashMap<String, UploadGone>> {
+        self.gone_uploads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a misbehaviour plan has for a call of this kind, which is counted.
+    pub(crate) fn other_reply(&self, kind: OtherKind) -> Option<&Reply> {
+        let calls = &self.config.misbehaviour.as_ref()?.other_calls;
+        let call: &OtherCall = match kind {
+            OtherKind::UnknownTask => calls.unknown_task.as_ref(),
+            OtherKind::Credits => calls.credits.as_ref(),
+            OtherKind::Uploads => calls.uploads.as_ref(),
+        }?;
+        let number = self.other_calls[kind as usize].fetch_add(1, Ordering::AcqRel);
+        call.times
+            .covers(number.saturating_add(1))
+            .then_some(&call.reply)
+    }
+
     /// Tells everybody who waits that a task has moved.
     pub(crate) fn task_moved(&self) {
         self.progress.send_replace(());

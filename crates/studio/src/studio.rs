@@ -150,6 +150,8 @@ fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
         base64_slots: Semaphore::new(BASE64_LIMIT),
         stream_slots: Semaphore::new(STREAM_LIMIT),
         refusing: Mutex::new(None),
+        gone_uploads: Mutex::default(),
+        other_calls: Default::default(),
         stop: CancellationToken::new(),
     })
 }

@@ -111,7 +111,8 @@ fn shown(task: &Task, stage: Stage, number: u8) -> Option<&KeptTrack> {
 
 /// When a track was made, as it is shown at `stage`.
 pub(crate) fn created_ms(task: &Task, stage: Stage, number: u8) -> i64 {
-    shown(task, stage, number).map_or(task.accepted_ms, |kept| kept.created_ms)
+    let true_ms = shown(task, stage, number).map_or(task.accepted_ms, |kept| kept.created_ms);
+    true_ms.saturating_add(bend::clock_offset_ms(&task.faults))
 }
 
 /// The tracks that are shown at `stage`: none before the text, then both, each with its file once the stage has one.
@@ -124,17 +125,22 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
     let show = |number: u8| {
         let id = track_id(&task.id, number).to_string();
         let kept = shown(task, stage, number);
-        let audio = kept.map(|kept| match bend::file_fault(&task.faults, number) {
-            None => links.to_file(&kept.audio),
-            Some(_) => {
-                let extension = kept.audio.rsplit('.').next().unwrap_or_default();
-                links.to(&format!("bent/{}/{number}.{extension}", task.id))
+        let true_audio = kept.map(|kept| links.to_file(&kept.audio));
+        let audio = kept.map(|kept| {
+            if !bend::spoils_file(&task.faults, number) {
+                return links.to_file(&kept.audio);
             }
+            let extension = kept.audio.rsplit('.').next().unwrap_or_default();
+            links.to(&format!("bent/{}/{number}.{extension}", task.id))
         });
+        let source = match bend::has_good_source(&task.faults, number) {
+            true => true_audio,
+            false => audio.clone(),
+        };
         let image = links.to(&format!("covers/{id}.svg"));
         Track {
             id,
-            source_audio_url: audio.clone(),
+            source_audio_url: source,
             stream_audio_url: audio.clone(),
             source_stream_audio_url: audio.clone(),
             audio_url: audio,
@@ -145,7 +151,10 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
             title: text("title"),
             tags: text("tags"),
             created_ms: Some(created_ms(task, stage, number)),
-            duration_s: kept.map(|kept| (kept.duration_s * 100.0).round() / 100.0),
+            duration_s: kept.map(|kept| {
+                let claimed_s = bend::duration_s(&task.faults).unwrap_or(kept.duration_s);
+                (claimed_s * 100.0).round() / 100.0
+            }),
             mix_audio_url: kept
                 .and_then(|kept| kept.mix.as_deref())
                 .map(|mix| links.to_file(mix)),

@@ -1,6 +1,7 @@
 //! Answers that a misbehaviour plan wants: refusals, answers that tell nothing, files that are not what they should be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -15,12 +16,18 @@ use super::cord::Cord;
 use super::files;
 use crate::answers;
 use crate::mime;
-use crate::misbehave::{Answer, FileKind, LookAnswer, Refuse, Shape, bend};
+use crate::misbehave::{
+    Answer, FileFault, FileKind, LookAnswer, MalformedKind, Refuse, Reply, ReplyBody, Shape, bend,
+    foreign,
+};
 use crate::shared::Shared;
-use crate::store::{faults, tasks};
+use crate::store::faults;
+use crate::store::tasks::{self, KeptTrack, Task};
 
 /// The page of a gateway whose service does not answer.
 const GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
+/// The page of an edge that does not know the method, or anything else.
+const PLAIN_PAGE: &str = "<!doctype html><html><head><title>Error</title></head><body><h1>Error</h1><p>The request could not be handled.</p></body></html>";
 /// The page of a file that is gone.
 const FILE_PAGE: &str = "<!doctype html><html><head><title>Not here</title></head><body><p>The file has moved.</p></body></html>";
 /// Where redirects lead when a plan does not say: the metadata service of many clouds.
@@ -41,16 +48,57 @@ pub(super) fn refusal(refuse: &Refuse) -> Response {
         Shape::Page => page(status, GATEWAY_PAGE),
         Shape::Body | Shape::Status => coded(status, refuse.code),
     };
-    if let Some(wait_s) = refuse.retry_after_s {
+    retry_after(&mut response, refuse.retry_after_s);
+    response
+}
+
+fn retry_after(response: &mut Response, wait_s: Option<u64>) {
+    if let Some(wait_s) = wait_s {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
     }
+}
+
+/// A response as a plan writes it out.
+pub(super) fn reply(reply: &Reply, task_id: &str, other_id: &str) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = match reply.body {
+        ReplyBody::Json => (status, Json(reply.envelope(task_id, other_id))).into_response(),
+        ReplyBody::Page => page(status, PLAIN_PAGE),
+        ReplyBody::Empty => status.into_response(),
+    };
+    retry_after(&mut response, reply.retry_after_s);
     response
 }
 
-/// What a client gets to see of `accepted`.
-pub(super) async fn bend_answer(answer: Answer, accepted: Response, cord: &Cord) -> Response {
+/// The envelope of a task that has failed.
+pub(super) fn failed(code: i64, message: &str) -> Response {
+    Json(Envelope::<Value>::refusal(code, message)).into_response()
+}
+
+/// `response` with its JSON spoilt.
+pub(super) async fn malform(response: Response, kind: MalformedKind) -> Response {
+    let (mut head, body) = response.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let Ok(json) = serde_json::from_slice(&bytes) else {
+        return Response::from_parts(head, bytes.into());
+    };
+    let bytes = kind.write(json);
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, bytes.into())
+}
+
+/// What a client gets to see of `accepted`, the acceptance of `task_id`; `other_id` was accepted before it.
+pub(super) async fn bend_answer(
+    answer: Answer,
+    accepted: Response,
+    task_id: &str,
+    other_id: &str,
+    cord: &Cord,
+) -> Response {
     match answer {
         Answer::Drop => {
             cord.cut();
@@ -64,11 +112,12 @@ pub(super) async fn bend_answer(answer: Answer, accepted: Response, cord: &Cord)
         Answer::NullData => answers::success(Value::Null),
         Answer::Cut => half_then_break(accepted).await,
         Answer::Empty => StatusCode::OK.into_response(),
+        Answer::Reply(it) => reply(&it, task_id, other_id),
     }
 }
 
 /// What a look gets that tells nothing.
-pub(super) fn look(answer: LookAnswer, cord: &Cord) -> Response {
+pub(super) fn look(answer: LookAnswer, task_id: &str, cord: &Cord) -> Response {
     match answer {
         LookAnswer::Drop => {
             cord.cut();
@@ -78,6 +127,7 @@ pub(super) fn look(answer: LookAnswer, cord: &Cord) -> Response {
         LookAnswer::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
         LookAnswer::TooOften => coded(StatusCode::OK, 430),
         LookAnswer::Maintenance => coded(StatusCode::OK, 455),
+        LookAnswer::Reply(it) => reply(&it, task_id, ""),
     }
 }
 
@@ -111,8 +161,7 @@ pub(super) async fn file(
     let Some(kept) = kept else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let fault = bend::file_fault(&task.faults, kept.number);
-    let fetches = if request.method() == Method::GET {
+    let fetch = if request.method() == Method::GET {
         let what = kept.number;
         let count =
             move |connection: &rusqlite::Connection| faults::count_use(connection, &task_id, what);
@@ -123,39 +172,125 @@ pub(super) async fn file(
     } else {
         1
     };
-    let kind = fault.filter(|fault| fault.fetches.covers(fetches));
-    let Some(fault) = kind else {
-        return files::send(&shared, &kept.audio, request).await;
-    };
-    let audio = mime::of_name(&kept.audio);
+    match bend::file_fault(&task.faults, kept.number, fetch) {
+        Some(fault) => spoil(&shared, &task, kept, fault, request).await,
+        None => files::send(&shared, &kept.audio, request).await,
+    }
+}
+
+/// The file of a track with something wrong with it.
+async fn spoil(
+    shared: &Shared,
+    task: &Task,
+    kept: &KeptTrack,
+    fault: &FileFault,
+    mut request: Request,
+) -> Response {
+    let as_audio = |body: Body| ([(header::CONTENT_TYPE, mime::of_name(&kept.audio))], body);
     match fault.kind {
-        FileKind::Empty => ([(header::CONTENT_TYPE, audio)], Body::empty()).into_response(),
-        FileKind::Truncated => {
-            let path = shared.folder.files().join(&kept.audio);
-            match tokio::fs::read(&path).await {
-                Ok(mut bytes) => {
-                    bytes.truncate(bytes.len() / 2);
-                    ([(header::CONTENT_TYPE, audio)], bytes).into_response()
-                }
-                Err(_) => StatusCode::NOT_FOUND.into_response(),
+        FileKind::Empty => as_audio(Body::empty()).into_response(),
+        FileKind::Truncated => match read(shared, kept).await {
+            Ok(mut bytes) => {
+                bytes.truncate(bytes.len() / 2);
+                as_audio(bytes.into()).into_response()
             }
-        }
+            Err(gone) => gone,
+        },
         FileKind::BrokenOff => {
-            half_then_break(files::send(&shared, &kept.audio, request).await).await
+            half_then_break(files::send(shared, &kept.audio, request).await).await
         }
         FileKind::Html => page(StatusCode::OK, FILE_PAGE),
-        FileKind::HtmlAsAudio => ([(header::CONTENT_TYPE, audio)], FILE_PAGE).into_response(),
+        FileKind::HtmlAsAudio => as_audio(FILE_PAGE.into()).into_response(),
         FileKind::Dead => {
             let status = fault
                 .status
                 .and_then(|status| StatusCode::from_u16(status).ok());
-            page(status.unwrap_or(StatusCode::NOT_FOUND), FILE_PAGE)
+            let mut response = page(status.unwrap_or(StatusCode::NOT_FOUND), FILE_PAGE);
+            retry_after(&mut response, fault.retry_after_s);
+            response
         }
         FileKind::Redirect => {
             let to = fault.to.as_deref().unwrap_or(PRIVATE_ADDRESS);
             (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
         }
+        FileKind::Gzip => match read(shared, kept).await {
+            Ok(bytes) => {
+                let body = Body::from(bend::compress(&bytes));
+                ([(header::CONTENT_ENCODING, "gzip")], as_audio(body)).into_response()
+            }
+            Err(gone) => gone,
+        },
+        FileKind::OtherFile => {
+            let mut others = task.tracks.iter();
+            let other = others.find(|other| other.number != kept.number);
+            files::send(shared, &other.unwrap_or(kept).audio, request).await
+        }
+        FileKind::WrongOffset if request.headers().contains_key(header::RANGE) => {
+            // From the start, whatever was asked for.
+            request.headers_mut().remove(header::IF_RANGE);
+            let all = HeaderValue::from_static("bytes=0-");
+            request.headers_mut().insert(header::RANGE, all);
+            files::send(shared, &kept.audio, request).await
+        }
+        FileKind::NoRange if request.headers().contains_key(header::RANGE) => {
+            page(StatusCode::FORBIDDEN, FILE_PAGE)
+        }
+        FileKind::IgnoresRange => {
+            request.headers_mut().remove(header::RANGE);
+            files::send(shared, &kept.audio, request).await
+        }
+        FileKind::WrongOffset | FileKind::NoRange => {
+            files::send(shared, &kept.audio, request).await
+        }
+        FileKind::Trickle => {
+            let whole = files::send(shared, &kept.audio, request).await;
+            trickle(whole, fault.bytes_per_s.unwrap_or(1)).await
+        }
+        FileKind::Endless => match read(shared, kept).await {
+            Ok(bytes) => {
+                let bytes = Bytes::from(bytes);
+                let parts = stream::repeat_with(move || Ok::<_, std::io::Error>(bytes.clone()));
+                as_audio(Body::from_stream(parts)).into_response()
+            }
+            Err(gone) => gone,
+        },
+        FileKind::M4a => {
+            let bytes = foreign::m4a(kept.duration_s);
+            ([(header::CONTENT_TYPE, "audio/mp4")], bytes).into_response()
+        }
+        FileKind::Opus => {
+            let bytes = foreign::opus(kept.duration_s);
+            ([(header::CONTENT_TYPE, "audio/ogg")], bytes).into_response()
+        }
     }
+}
+
+/// The true bytes of a track, or that they are gone.
+async fn read(shared: &Shared, kept: &KeptTrack) -> Result<Vec<u8>, Response> {
+    let path = shared.folder.files().join(&kept.audio);
+    let read = tokio::fs::read(&path).await;
+    read.map_err(|_| StatusCode::NOT_FOUND.into_response())
+}
+
+/// `whole` at so many bytes a second, ten times a second.
+async fn trickle(whole: Response, bytes_per_s: u32) -> Response {
+    let (mut head, body) = whole.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    head.headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    let step_bytes = (bytes_per_s as usize).div_ceil(10).max(1);
+    let wait = Duration::from_secs_f64(step_bytes as f64 / f64::from(bytes_per_s.max(1)));
+    let parts = stream::unfold(bytes, move |mut left| async move {
+        if left.is_empty() {
+            return None;
+        }
+        let part = left.split_to(step_bytes.min(left.len()));
+        tokio::time::sleep(wait).await;
+        Some((Ok::<_, std::io::Error>(part), left))
+    });
+    Response::from_parts(head, Body::from_stream(parts))
 }
 
 fn coded(status: StatusCode, code: u16) -> Response {

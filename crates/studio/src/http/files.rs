@@ -33,9 +33,10 @@ pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> R
         Ok(found) if found.is_file() => range::settle(&mut request, found.len()),
         _ => return StatusCode::NOT_FOUND.into_response(),
     }
-    match ServeFile::new(&file).try_call(request).await {
+    let served = call(&file, request).await;
+    match served {
         Ok(response) => {
-            let mut response = response.map(axum::body::Body::new);
+            let mut response = response;
             let headers = response.headers_mut();
             if headers.contains_key(header::CONTENT_TYPE) {
                 headers.insert(
@@ -54,6 +55,20 @@ pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> R
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// Serves the file. `If-Range` holds for the ETag alone: a part of another file than the client has is of no use to it.
+async fn call(file: &std::path::Path, mut request: Request) -> std::io::Result<Response> {
+    let condition = request.headers_mut().remove(header::IF_RANGE);
+    let mut again = Request::new(axum::body::Body::empty());
+    *again.method_mut() = request.method().clone();
+    let whole = |response: Response<_>| response.map(axum::body::Body::new);
+    let response = ServeFile::new(file).try_call(request).await.map(whole)?;
+    let part = response.status() == StatusCode::PARTIAL_CONTENT;
+    if part && condition.is_some() && condition.as_ref() != response.headers().get(header::ETAG) {
+        return ServeFile::new(file).try_call(again).await.map(whole);
+    }
+    Ok(response)
 }
 
 /// `GET /covers/<track id>.svg`: the cover that belongs to the id.

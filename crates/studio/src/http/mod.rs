@@ -35,7 +35,7 @@ use crate::answers::{self, Refusal};
 use crate::config::{BASE64_BODY_BYTES, JSON_BODY_BYTES, REQUEST_TIMEOUT, STREAM_BODY_BYTES};
 use crate::gate;
 use crate::misbehave::Codes;
-use crate::shared::Shared;
+use crate::shared::{OtherKind, Shared};
 
 /// All routes over `shared`.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -53,6 +53,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/file-stream-upload", stream)
         .route("/api/file-base64-upload", base64)
         .route("/api/file-url-upload", post(uploads::by_url))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            bend_other_calls,
+        ))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), speak))
         .layer(middleware::from_fn(keep_deadline))
         .layer(middleware::from_fn(require_user_agent));
@@ -85,6 +89,27 @@ async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
             refusal.answer(refusal.kie_code())
         }
         _ => response,
+    }
+}
+
+/// Gives the calls about no submission what a misbehaviour plan has for them, if they come with the right key.
+async fn bend_other_calls(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let kind = match request.uri().path() {
+        "/api/v1/generate/credit" | "/api/v1/chat/credit" => Some(OtherKind::Credits),
+        path if path.starts_with("/api/file-") => Some(OtherKind::Uploads),
+        _ => None,
+    };
+    let admitted = gate::admit_key(request.headers(), shared.config.key.as_deref()).is_some();
+    match kind
+        .filter(|_| admitted)
+        .and_then(|kind| shared.other_reply(kind))
+    {
+        Some(reply) => faults::reply(reply, "", ""),
+        None => next.run(request).await,
     }
 }
 

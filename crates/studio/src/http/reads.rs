@@ -16,7 +16,8 @@ use crate::answers::{self, Refusal};
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
 use crate::gate;
 use crate::misbehave::bend::{self, Sight};
-use crate::shared::Shared;
+use crate::misbehave::{LookAnswer, Place};
+use crate::shared::{OtherKind, Shared};
 use crate::store::{bills, faults, tasks};
 use crate::wire;
 
@@ -39,14 +40,18 @@ pub(super) async fn record_info(
         .and_then(|Query(query)| query.task_id)
         .filter(|task_id| !task_id.is_empty())
         .ok_or_else(|| Refusal::Invalid("taskId is required".into()))?;
+    let id = task_id.clone();
     let task = shared
         .store
         .read("look a task up", move |connection| {
-            tasks::find(connection, &task_id)
+            tasks::find(connection, &id)
         })
         .await?;
     let Some(task) = task else {
-        return Ok(answers::success(Value::Null));
+        return Ok(match shared.other_reply(OtherKind::UnknownTask) {
+            Some(reply) => super::faults::reply(reply, &task_id, ""),
+            None => answers::success(Value::Null),
+        });
     };
     if task.faults.is_empty() {
         return Ok(answers::success(wire::record_info(&task, &shared.links)));
@@ -54,10 +59,35 @@ pub(super) async fn record_info(
     let id = task.id.clone();
     let count = move |connection: &rusqlite::Connection| faults::count_use(connection, &id, 0);
     let number = shared.store.write("count a look", count).await?;
-    Ok(match bend::look(&task, &shared.links, number) {
+    if bend::shows_another(&task.faults, number)
+        && let Some(other) = neighbour(&shared, &task.id).await?
+    {
+        return Ok(answers::success(wire::record_info(&other, &shared.links)));
+    }
+    let response = match bend::look(&task, &shared.links, number) {
         Sight::Data(data) => answers::success(data),
-        Sight::Nothing(answer) => super::faults::look(answer, &cord),
-    })
+        Sight::Failed { code, message } => super::faults::failed(code, &message),
+        Sight::Nothing(LookAnswer::Reply(reply)) if reply.names_other_task() => {
+            let other = neighbour(&shared, &task.id).await?;
+            let other = other.map_or_else(String::new, |other| other.id);
+            super::faults::reply(&reply, &task.id, &other)
+        }
+        Sight::Nothing(answer) => super::faults::look(answer, &task.id, &cord),
+    };
+    match bend::malformed(&task.faults, Place::Details, number) {
+        Some(kind) => Ok(super::faults::malform(response, kind).await),
+        None => Ok(response),
+    }
+}
+
+/// The task that was accepted before another.
+async fn neighbour(
+    shared: &Shared,
+    task_id: &str,
+) -> Result<Option<tasks::Task>, crate::store::StoreError> {
+    let id = task_id.to_owned();
+    let look = move |connection: &rusqlite::Connection| tasks::neighbour(connection, &id);
+    shared.store.read("look for another task", look).await
 }
 
 /// `GET /api/v1/generate/credit`: what is left. Whole credits are written as an integer: the reference vendor's clients read

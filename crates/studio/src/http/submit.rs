@@ -24,7 +24,7 @@ use crate::answers::{self, Refusal};
 use crate::clock;
 use crate::config::JSON_BODY_BYTES;
 use crate::gate::{self, KeyPrint};
-use crate::misbehave::{Fault, Misbehaviour, Submission, Switch};
+use crate::misbehave::{Fault, Misbehaviour, Place, Submission, Switch, UploadGone, bend};
 use crate::shared::Shared;
 use crate::store::tasks::{self, Acceptance, Fate, Order};
 use crate::store::{StoreError, callbacks, faults};
@@ -32,6 +32,8 @@ use crate::validate::{self, Wish};
 
 /// Longest `Idempotency-Key` in bytes: twice any common token.
 const TOKEN_BYTES: usize = 256;
+/// The code of a source that can't be downloaded.
+const NO_SOURCE: i64 = 451;
 /// Longest wait of an answer for its task's callbacks: no client waits longer.
 const CALLBACKS_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -62,11 +64,16 @@ pub(super) async fn add_instrumental(
         }
         (number, befalls) = (Some(counted), met);
     }
+    let upload = shared.links.own_file(&wish.upload_url);
+    let gone = take_upload(&shared, &befalls, upload.as_deref()).await;
+    if gone == Some(UploadGone::Refused) {
+        return Ok(spoilt::failed(NO_SOURCE, answers::words_for(451)));
+    }
     let plan = shared.config.misbehaviour.as_ref();
     let order = Order {
         task_id: Uuid::now_v7().simple().to_string(),
         request: String::from_utf8_lossy(&body).into_owned(),
-        upload: shared.links.own_file(&wish.upload_url),
+        upload,
         source: address_without_query(&wish.upload_url),
         digest: wish.digest,
         callback_url: real_callback_url(&wish),
@@ -78,7 +85,14 @@ pub(super) async fn add_instrumental(
         price_credits: shared.config.price_credits,
         granted_credits: shared.config.credits,
         now_ms: clock::now_ms(),
-        fate: fate(&shared, &befalls),
+        fate: match gone {
+            Some(_) => Fate::Fails {
+                code: NO_SOURCE,
+                message: answers::words_for(451).to_owned(),
+                refunded: false,
+            },
+            None => fate(&shared, &befalls),
+        },
         faults: befalls.clone(),
         submission: number,
     };
@@ -94,7 +108,35 @@ pub(super) async fn add_instrumental(
     let accepted = answers::success(Submitted {
         task_id: TaskId(task_id.clone()),
     });
+    let accepted = match bend::malformed(&befalls, Place::Submit, 1) {
+        Some(kind) => spoilt::malform(accepted, kind).await,
+        None => accepted,
+    };
     Ok(bend_answer(&shared, &befalls, task_id, accepted, &cord).await)
+}
+
+/// Takes the upload that a submission names away, if a plan says so. Gives how it shows that the upload is gone, if it is.
+async fn take_upload(
+    shared: &Shared,
+    befalls: &[Fault],
+    upload: Option<&str>,
+) -> Option<UploadGone> {
+    let goes = befalls.iter().find_map(|fault| match fault {
+        Fault::UploadGone(how) => Some(*how),
+        _ => None,
+    });
+    let Some(path) = upload else {
+        return goes;
+    };
+    if let Some(how) = goes {
+        shared
+            .lock_gone_uploads()
+            .entry(path.to_owned())
+            .or_insert(how);
+        // It may have been taken away before.
+        let _ = tokio::fs::remove_file(shared.folder.files().join(path)).await;
+    }
+    shared.lock_gone_uploads().get(path).copied()
 }
 
 /// Counts a submission for the plan and answers its number and what befalls it.
@@ -170,7 +212,7 @@ async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
     // What is finished on arrival never waits.
     let place = match &order.fate {
         Fate::Finished(_) | Fate::Fails { .. } => None,
-        Fate::Made => Some(Place::take(&shared).ok_or(Refusal::QueueFull)?),
+        Fate::Made => Some(Seat::take(&shared).ok_or(Refusal::QueueFull)?),
     };
     let task_id = order.task_id.clone();
     let accept = move |connection: &rusqlite::Connection| tasks::accept(connection, &order);
@@ -208,13 +250,14 @@ async fn bend_answer(
     for fault in befalls {
         match fault {
             Fault::AnswerLateMs(ms) => late_ms = late_ms.or(Some(*ms)),
-            Fault::Answer(kind) => answer = answer.or(Some(*kind)),
+            Fault::Answer(kind) => answer = answer.or(Some(kind.clone())),
             Fault::Callbacks(callbacks) => after_callbacks |= callbacks.before_answer,
             _ => {}
         }
     }
     if after_callbacks {
-        let told = tokio::time::timeout(CALLBACKS_PATIENCE, callbacks_made(shared, task_id));
+        let made = callbacks_made(shared, task_id.clone());
+        let told = tokio::time::timeout(CALLBACKS_PATIENCE, made);
         match told.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Refusal::from(error).into_response(),
@@ -228,7 +271,15 @@ async fn bend_answer(
         }
     }
     match answer {
-        Some(answer) => spoilt::bend_answer(answer, accepted, cord).await,
+        Some(answer) => {
+            let id = task_id.clone();
+            let look = move |connection: &rusqlite::Connection| tasks::neighbour(connection, &id);
+            let other = match shared.store.read("look for another task", look).await {
+                Ok(other) => other.map_or_else(String::new, |other| other.id),
+                Err(error) => return Refusal::from(error).into_response(),
+            };
+            spoilt::bend_answer(answer, accepted, &task_id, &other, cord).await
+        }
         None => accepted,
     }
 }
@@ -248,14 +299,14 @@ async fn callbacks_made(shared: &Arc<Shared>, task_id: String) -> Result<(), Sto
 }
 
 /// A place in the queue that is given back unless its task was accepted.
-struct Place<'a> {
+struct Seat<'a> {
     shared: &'a Shared,
     kept: bool,
 }
 
-impl<'a> Place<'a> {
-    fn take(shared: &'a Shared) -> Option<Place<'a>> {
-        shared.unfinished.enter().then_some(Place {
+impl<'a> Seat<'a> {
+    fn take(shared: &'a Shared) -> Option<Seat<'a>> {
+        shared.unfinished.enter().then_some(Seat {
             shared,
             kept: false,
         })
@@ -266,7 +317,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
         if !self.kept {
             self.shared.unfinished.leave();

@@ -310,6 +310,7 @@ async fn keep(
     settled
         .map_err(|error| UploadRefusal::internal("keep an upload", &error))?
         .map_err(|error| UploadRefusal::internal("keep an upload", &error))?;
+    shared.lock_gone_uploads().remove(&path);
     tracing::info!(path, bytes, "kept an upload");
     let uploaded = Uploaded {
         file_name: name,

@@ -1,13 +1,19 @@
 //! What looks and callbacks of a misbehaving task show. Pure.
 
+use std::io::Write;
+
 use backline_api::{CallbackBody, CallbackKind, TaskId, Track};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::details::{self, Whose};
 use super::fault::{FailedStatus, Fault, FileFault, Forgery, LookAnswer};
+use super::malformed::{MalformedKind, Place};
 use crate::shared::Links;
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{Stage, Task};
@@ -23,6 +29,54 @@ pub(crate) enum Sight {
     Nothing(LookAnswer),
     /// `data`, which may be null.
     Data(Value),
+    /// Another code than 200, over `data: null`.
+    Failed {
+        /// The code.
+        code: i64,
+        /// The vendor's words.
+        message: String,
+    },
+}
+
+/// Whether the `number`th look at a task with `faults` shows the details of another task.
+pub(crate) fn shows_another(faults: &[Fault], number: u32) -> bool {
+    let script = faults.iter().find_map(|fault| match fault {
+        Fault::Details(script) => Some(script),
+        _ => None,
+    });
+    script
+        .and_then(|script| details::step(script, number))
+        .is_some_and(|step| step.of == Whose::Other)
+}
+
+/// What is wrong with the JSON at `place`, at the `number`th time there.
+pub(crate) fn malformed(faults: &[Fault], place: Place, number: u32) -> Option<MalformedKind> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::MalformedJson(malformed)
+            if malformed.places.contains(&place)
+                && (place != Place::Details || malformed.polls.covers(number)) =>
+        {
+            Some(malformed.kind)
+        }
+        _ => None,
+    })
+}
+
+/// By how much the vendor's clock is wrong, in milliseconds.
+pub(crate) fn clock_offset_ms(faults: &[Fault]) -> i64 {
+    let offset_s = faults.iter().find_map(|fault| match fault {
+        Fault::ClockOffsetS(offset_s) => Some(*offset_s),
+        _ => None,
+    });
+    offset_s.unwrap_or(0).saturating_mul(1000)
+}
+
+/// The duration that is claimed of every track, if a plan says one.
+pub(crate) fn duration_s(faults: &[Fault]) -> Option<f64> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::DurationS(duration_s) => Some(*duration_s),
+        _ => None,
+    })
 }
 
 /// What the `number`th look at `task` shows, counted from 1.
@@ -30,7 +84,9 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> Sight {
     let mut shown = task.clone();
     for fault in &task.faults {
         match fault {
-            Fault::Look(look) if look.looks.covers(number) => return Sight::Nothing(look.answer),
+            Fault::Look(look) if look.looks.covers(number) => {
+                return Sight::Nothing(look.answer.clone());
+            }
             Fault::Unknown(times) if times.covers(number) => return Sight::Data(Value::Null),
             Fault::Stages(looks_each) => shown.stage = shown.stage.min(early(number, *looks_each)),
             _ => {}
@@ -38,6 +94,16 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> Sight {
     }
     if shown.stage != Stage::Failed {
         (shown.error_code, shown.error_message) = (None, None);
+    }
+    let fail = task.faults.iter().find_map(|fault| match fault {
+        Fault::Fail(fail) => Some(fail),
+        _ => None,
+    });
+    if let Some(fail) = fail.filter(|fail| fail.envelope && shown.stage == Stage::Failed) {
+        return Sight::Failed {
+            code: fail.code,
+            message: fail.message.clone(),
+        };
     }
     let mut data = wire::record_info(&shown, links);
     // The first of two faults that say the same counts, so the last is done first.
@@ -48,6 +114,11 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> Sight {
             }
             Fault::Status(status) if status.looks.covers(number) => {
                 data["status"] = status.word.as_str().into();
+            }
+            Fault::Details(script) => {
+                if let Some(step) = details::step(script, number) {
+                    step.apply(&mut data, number);
+                }
             }
             Fault::NullResponse(times) if times.covers(number) => data["response"] = Value::Null,
             Fault::NullUrls(times) if times.covers(number) && shown.stage == Stage::Complete => {
@@ -85,14 +156,59 @@ fn word(status: FailedStatus) -> &'static str {
     match status {
         FailedStatus::Pending => "PENDING",
         FailedStatus::CreateTaskFailed => "CREATE_TASK_FAILED",
+        FailedStatus::Failed => "FAILED",
         FailedStatus::GenerateAudioFailed => "GENERATE_AUDIO_FAILED",
         FailedStatus::CallbackException => "CALLBACK_EXCEPTION",
         FailedStatus::SensitiveWordError => "SENSITIVE_WORD_ERROR",
     }
 }
 
+/// A callback on its way.
+pub(crate) struct Sent {
+    /// The address.
+    pub(crate) url: String,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+    /// Whether the body is compressed with gzip.
+    pub(crate) gzip: bool,
+}
+
+/// A true callback of `task` to the address `url`.
+pub(crate) fn callback(task: &Task, notice: Notice, links: &Links, url: &str) -> Sent {
+    let mut body = callback_body(task, notice, links);
+    let (mut url, mut gzip) = (url.to_owned(), false);
+    let callbacks = task.faults.iter().find_map(|fault| match fault {
+        Fault::Callbacks(callbacks) => Some(callbacks),
+        _ => None,
+    });
+    if let Some(callbacks) = callbacks {
+        if callbacks.data_as_text {
+            body["data"] = body["data"].to_string().into();
+        }
+        if callbacks.trailing_slash {
+            url.push('/');
+        }
+        gzip = callbacks.gzip;
+    }
+    let body = match malformed(&task.faults, Place::Callbacks, 1) {
+        Some(kind) => kind.write(body),
+        None => body.to_string().into_bytes(),
+    };
+    let body = if gzip { compress(&body) } else { body };
+    Sent { url, body, gzip }
+}
+
+/// `bytes` as a gzip file.
+pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .expect("a vector takes every byte")
+}
+
 /// The body of a true callback of `task`.
-pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> Value {
+fn callback_body(task: &Task, notice: Notice, links: &Links) -> Value {
     let mut body = wire::callback(task, notice, links).to_json();
     for fault in &task.faults {
         match fault {
@@ -116,15 +232,20 @@ pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> Value {
     body
 }
 
+/// The id of a task that nobody made, which a forged callback about `task` names.
+pub(crate) fn other_id(task_id: &str) -> String {
+    blake3::hash(task_id.as_bytes()).to_hex()[..32].to_owned()
+}
+
 /// A callback that the studio never meant: its address and its body.
 pub(crate) fn forged(task: &Task, url: &str, forgery: Forgery) -> (String, Vec<u8>) {
-    let other = blake3::hash(task.id.as_bytes()).to_hex();
+    let other = other_id(&task.id);
     let (url, task_id) = match forgery {
         Forgery::WrongToken => {
             let kept = url.rfind('/').map_or(0, |slash| slash + 1);
-            (format!("{}{}", &url[..kept], &other[..32]), task.id.clone())
+            (format!("{}{}", &url[..kept], other), task.id.clone())
         }
-        Forgery::WrongTask => (url.to_owned(), other[..32].to_owned()),
+        Forgery::WrongTask | Forgery::WrongTaskSigned => (url.to_owned(), other),
         Forgery::WrongSignature => (url.to_owned(), task.id.clone()),
         Forgery::NoJson => {
             return (url.to_owned(), b"callbackType=complete&task_id=1".to_vec());
@@ -155,9 +276,23 @@ pub(crate) fn signature(key: &str, task_id: &str, timestamp_s: i64) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// What is wrong with the file of a task's track, if anything ever is.
-pub(crate) fn file_fault(faults: &[Fault], number: u8) -> Option<&FileFault> {
-    faults.iter().find_map(|fault| match fault {
+/// Whether the file of a task's track is ever not what it should be.
+pub(crate) fn spoils_file(faults: &[Fault], number: u8) -> bool {
+    file_faults(faults, number).next().is_some()
+}
+
+/// Whether `sourceAudioUrl` of a spoilt track leads to its true file.
+pub(crate) fn has_good_source(faults: &[Fault], number: u8) -> bool {
+    file_faults(faults, number).any(|file| file.source_is_good)
+}
+
+/// What is wrong with the file of a task's track at its `fetch`th fetch, counted from 1: the first fault that lasts till then.
+pub(crate) fn file_fault(faults: &[Fault], number: u8, fetch: u32) -> Option<&FileFault> {
+    file_faults(faults, number).find(|file| file.fetches.covers(fetch))
+}
+
+fn file_faults(faults: &[Fault], number: u8) -> impl Iterator<Item = &FileFault> {
+    faults.iter().filter_map(move |fault| match fault {
         Fault::File(file) if file.track.is_none_or(|track| track == number) => Some(file),
         _ => None,
     })

@@ -2,8 +2,12 @@
 //!
 //! Plain data. Each fault is one that a vendor of the contract has been seen to show.
 
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+use super::details::DetailsStep;
+use super::malformed::Malformed;
+use super::reply::Reply;
+use super::times::Times;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +35,16 @@ pub(crate) enum Fault {
     NullUrls(Times),
     /// Looks get this status word, with whatever tracks there are.
     Status(Status),
+    /// What the polls of the task's details show, step after step; the truth once the steps are over.
+    Details(Vec<DetailsStep>),
+    /// JSON that a strict reader refuses, in responses and callbacks.
+    MalformedJson(Malformed),
+    /// The vendor's clock is wrong by this many seconds: `createTime` in details and callbacks.
+    ClockOffsetS(i64),
+    /// `duration` of every track, in seconds, whatever the files hold.
+    DurationS(f64),
+    /// The upload that the submission names is gone, until it is uploaded again.
+    UploadGone(UploadGone),
     /// `createTime` is an integer of epoch milliseconds, in looks and in callbacks.
     NumericTimes,
     /// A track's file is not what it should be.
@@ -39,26 +53,6 @@ pub(crate) enum Fault {
     Callbacks(Callbacks),
     /// A callback that the studio never meant is made before the others.
     Forge(Forgery),
-}
-
-/// How often something happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Times {
-    /// The first this many times.
-    First(u32),
-    /// Always.
-    #[default]
-    Forever,
-}
-
-impl Times {
-    /// Whether it happens at the `number`th time, counted from 1.
-    pub(crate) fn covers(self, number: u32) -> bool {
-        match self {
-            Times::First(count) => number <= count,
-            Times::Forever => true,
-        }
-    }
 }
 
 /// A refusal.
@@ -91,7 +85,7 @@ pub(crate) enum Shape {
 }
 
 /// What a client gets to see of an acceptance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
     /// Nothing: the connection is dropped.
@@ -112,6 +106,18 @@ pub(crate) enum Answer {
     Cut,
     /// HTTP 200 without a body.
     Empty,
+    /// Any other response.
+    Reply(Reply),
+}
+
+/// How the provider reports that an upload is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UploadGone {
+    /// Each submission that names it is refused with code 451; nothing is bought.
+    Refused,
+    /// Each task that names it is accepted, charged, and fails with code 451.
+    TaskFails,
 }
 
 /// How a task fails.
@@ -125,6 +131,9 @@ pub(crate) struct Fail {
     /// The vendor's words.
     #[serde(default = "Fail::plain_words")]
     pub(crate) message: String,
+    /// Whether the code is record-info's own, over `data: null`, rather than `errorCode` in the details.
+    #[serde(default)]
+    pub(crate) envelope: bool,
 }
 
 impl Fail {
@@ -144,6 +153,7 @@ impl Fail {
 pub(crate) enum FailedStatus {
     Pending,
     CreateTaskFailed,
+    Failed,
     GenerateAudioFailed,
     CallbackException,
     SensitiveWordError,
@@ -161,7 +171,7 @@ pub(crate) struct Look {
 }
 
 /// An answer that is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LookAnswer {
     /// The connection is dropped.
@@ -174,6 +184,8 @@ pub(crate) enum LookAnswer {
     TooOften,
     /// HTTP 200 with code 455.
     Maintenance,
+    /// Any other response.
+    Reply(Reply),
 }
 
 /// Another status word.
@@ -202,6 +214,13 @@ pub(crate) struct FileFault {
     pub(crate) status: Option<u16>,
     /// Where a redirect leads.
     pub(crate) to: Option<String>,
+    /// The `Retry-After` header of a dead link, in seconds.
+    pub(crate) retry_after_s: Option<u64>,
+    /// How fast a trickling file comes.
+    pub(crate) bytes_per_s: Option<u32>,
+    /// Whether `sourceAudioUrl` leads to the true file all the same.
+    #[serde(default)]
+    pub(crate) source_is_good: bool,
 }
 
 /// What a file is instead of itself.
@@ -222,6 +241,24 @@ pub(crate) enum FileKind {
     Dead,
     /// A redirect to a private address.
     Redirect,
+    /// Compressed with gzip, whatever `Accept-Encoding` says.
+    Gzip,
+    /// The other track's file, with its own ETag.
+    OtherFile,
+    /// To a `Range`, 206 with the first bytes; whole otherwise.
+    WrongOffset,
+    /// To a `Range`, 403; whole otherwise.
+    NoRange,
+    /// To a `Range`, 200 with the whole file.
+    IgnoresRange,
+    /// A few bytes each second.
+    Trickle,
+    /// Audio without end and without a length.
+    Endless,
+    /// Another format than was promised: AAC in MP4.
+    M4a,
+    /// Another format than was promised: Opus in Ogg.
+    Opus,
 }
 
 /// How a task's callbacks come otherwise.
@@ -244,6 +281,12 @@ pub(crate) struct Callbacks {
     pub(crate) first_alone: bool,
     /// `text` holds `data: []`, as documented.
     pub(crate) text_empty: bool,
+    /// They go to the callback address with a `/` behind it.
+    pub(crate) trailing_slash: bool,
+    /// The body is compressed with gzip, and says so.
+    pub(crate) gzip: bool,
+    /// `data` is JSON text within the JSON.
+    pub(crate) data_as_text: bool,
 }
 
 /// The stages that a callback tells of.
@@ -266,52 +309,8 @@ pub(crate) enum Forgery {
     WrongSignature,
     /// The right address, another task's id.
     WrongTask,
+    /// The right address, another task's id, and a good signature over it.
+    WrongTaskSigned,
     /// The right address, and no JSON.
     NoJson,
-}
-
-impl Serialize for Times {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Times::First(count) => serializer.serialize_u32(*count),
-            Times::Forever => serializer.serialize_str("forever"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Times {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Written by hand: an untagged enum would lose the place of a mistake.
-        struct Read;
-        impl Visitor<'_> for Read {
-            type Value = Times;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number above 0, or `forever`")
-            }
-
-            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Times, E> {
-                match u32::try_from(count) {
-                    Ok(count @ 1..) => Ok(Times::First(count)),
-                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(count), &self)),
-                }
-            }
-
-            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Times, E> {
-                match u64::try_from(count) {
-                    Ok(count) => self.visit_u64(count),
-                    Err(_) => Err(E::invalid_value(de::Unexpected::Signed(count), &self)),
-                }
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Times, E> {
-                if word == "forever" {
-                    Ok(Times::Forever)
-                } else {
-                    Err(E::invalid_value(de::Unexpected::Str(word), &self))
-                }
-            }
-        }
-        deserializer.deserialize_any(Read)
-    }
 }

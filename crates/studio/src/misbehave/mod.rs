@@ -14,14 +14,22 @@
 
 pub(crate) mod bend;
 mod choose;
+mod details;
 mod fault;
+pub(crate) mod foreign;
+mod malformed;
 mod plan;
+mod reply;
+mod times;
 
 pub(crate) use choose::Submission;
 #[cfg(test)]
 pub(crate) use fault::Callbacks;
 pub(crate) use fault::{
-    Answer, CallbackStage, Fault, FileKind, Forgery, LookAnswer, Refuse, Shape,
+    Answer, CallbackStage, Fault, FileFault, FileKind, Forgery, LookAnswer, Refuse, Shape,
+    UploadGone,
 };
-pub(crate) use plan::{Codes, Switch};
+pub(crate) use malformed::{MalformedKind, Place};
+pub(crate) use plan::{Codes, OtherCall, Switch};
 pub use plan::{Misbehaviour, PlanError};
+pub(crate) use reply::{Reply, ReplyBody};

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::fault::{Fault, FileKind};
+use super::fault::{Answer, Fault, FileFault, FileKind, LookAnswer};
+use super::reply::Reply;
+use super::times::Times;
 
 /// Largest plan in bytes: some thousand rules.
 const PLAN_BYTES: usize = 256 * 1024;
@@ -23,6 +25,9 @@ pub struct Misbehaviour {
     pub(crate) codes: Codes,
     /// Callbacks are signed with it, as kie signs them.
     pub(crate) callback_key: Option<String>,
+    /// What the calls get that are about no submission.
+    #[serde(default)]
+    pub(crate) other_calls: OtherCalls,
     #[serde(default)]
     pub(crate) rules: Vec<Rule>,
 }
@@ -43,6 +48,29 @@ pub(crate) enum Codes {
     #[default]
     Sunoapi,
     Kie,
+}
+
+/// What the calls get that are about no submission.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OtherCalls {
+    /// Record-info of a task that nobody knows.
+    pub(crate) unknown_task: Option<OtherCall>,
+    /// The balance.
+    pub(crate) credits: Option<OtherCall>,
+    /// Uploads, of every kind.
+    pub(crate) uploads: Option<OtherCall>,
+}
+
+/// A response to the first so many calls of a kind since the studio was started.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OtherCall {
+    /// The response.
+    pub(crate) reply: Reply,
+    /// How often.
+    #[serde(default)]
+    pub(crate) times: Times,
 }
 
 /// Which submissions get which faults.
@@ -123,6 +151,10 @@ impl Misbehaviour {
         if self.callback_key.as_deref() == Some("") {
             mistakes.push("callback_key is empty".to_owned());
         }
+        let calls = &self.other_calls;
+        for call in [&calls.unknown_task, &calls.credits, &calls.uploads] {
+            mistakes.extend(call.as_ref().and_then(|call| call.reply.mistake()));
+        }
         if self.rules.len() > RULES {
             mistakes.push(format!(
                 "there are {} rules, at most {RULES} are taken",
@@ -196,25 +228,57 @@ impl Fault {
             Fault::Status(status) if status.word.is_empty() => {
                 Some("`status` needs a word".to_owned())
             }
-            Fault::File(file) => {
-                let is = |kind| file.kind == kind;
-                if file.track.is_some_and(|track| !matches!(track, 1 | 2)) {
-                    Some("`file` knows tracks 1 and 2".to_owned())
-                } else if file.status.is_some() && !is(FileKind::Dead) {
-                    Some("`status` goes with `kind: dead` only".to_owned())
-                } else if file
-                    .status
-                    .is_some_and(|status| !(400..=599).contains(&status))
-                {
-                    Some("a dead link's status lies between 400 and 599".to_owned())
-                } else if file.to.is_some() && !is(FileKind::Redirect) {
-                    Some("`to` goes with `kind: redirect` only".to_owned())
-                } else {
-                    None
-                }
+            Fault::Answer(Answer::Reply(reply)) => reply.mistake(),
+            Fault::Look(look) => match &look.answer {
+                LookAnswer::Reply(reply) => reply.mistake(),
+                _ => None,
+            },
+            Fault::Details(steps) if steps.is_empty() => Some("`details` lists no step".to_owned()),
+            Fault::Details(steps) => steps.iter().find_map(|step| step.mistake()),
+            Fault::MalformedJson(malformed) if malformed.places.is_empty() => {
+                Some("`in` of `malformed_json` lists no place".to_owned())
             }
+            Fault::DurationS(duration_s) if !duration_s.is_finite() || *duration_s < 0.0 => {
+                Some("`duration_s` must be 0 or more".to_owned())
+            }
+            Fault::File(file) => file.mistake(),
             _ => None,
         }
+    }
+}
+
+impl FileFault {
+    fn mistake(&self) -> Option<String> {
+        let is = |kind| self.kind == kind;
+        let status_is_an_error = |status: u16| (400..=599).contains(&status);
+        [
+            (
+                self.track.is_none_or(|track| matches!(track, 1 | 2)),
+                "`file` knows tracks 1 and 2",
+            ),
+            (
+                (self.status.is_none() && self.retry_after_s.is_none()) || is(FileKind::Dead),
+                "`status` and `retry_after_s` go with `kind: dead` only",
+            ),
+            (
+                self.status.is_none_or(status_is_an_error),
+                "a dead link's status lies between 400 and 599",
+            ),
+            (
+                self.to.is_none() || is(FileKind::Redirect),
+                "`to` goes with `kind: redirect` only",
+            ),
+            (
+                self.bytes_per_s.is_some() == is(FileKind::Trickle),
+                "`bytes_per_s` goes with `kind: trickle`, and that needs it",
+            ),
+            (
+                self.bytes_per_s != Some(0),
+                "`bytes_per_s` must be at least 1",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(holds, mistake)| (!holds).then(|| mistake.to_owned()))
     }
 }
 
@@ -272,7 +336,7 @@ mod tests {
                 "rule 2: `every` must be at least 1",
                 "rule 2: `chance` must lie between 0 and 1",
                 "rule 2: `refuse` needs a code between 201 and 599, not 200",
-                "rule 3: `status` goes with `kind: dead` only",
+                "rule 3: `status` and `retry_after_s` go with `kind: dead` only",
             ]
         );
     }

@@ -242,6 +242,18 @@ pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<O
         .optional()
 }
 
+/// The task that was accepted before the one with this id; the newest of the others where there is none before it.
+pub(crate) fn neighbour(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<Task>> {
+    connection
+        .prepare_cached(
+            "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults FROM tasks
+             WHERE id <> ?1
+             ORDER BY seq < ifnull((SELECT seq FROM tasks WHERE id = ?1), 0) DESC, seq DESC LIMIT 1",
+        )?
+        .query_row([task_id], read_task)
+        .optional()
+}
+
 pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
     Ok(Task {
         seq: row.get("seq")?,

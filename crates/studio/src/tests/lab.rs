@@ -229,6 +229,9 @@ pub(super) struct Call {
     pub(super) signature: Option<(String, String)>,
     /// Null when it was no JSON.
     pub(super) body: Value,
+    /// The body's bytes, and `Content-Encoding`.
+    pub(super) raw: Vec<u8>,
+    pub(super) encoding: Option<String>,
 }
 
 #[derive(Clone)]
@@ -250,6 +253,7 @@ impl Receiver {
         let router = axum::Router::new()
             .route("/hook", post(receive))
             .route("/hook/{token}", post(receive))
+            .route("/hook/{token}/", post(receive))
             .with_state(desk);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Receiver { url, calls }
@@ -304,6 +308,8 @@ async fn receive(
         path: uri.path().to_owned(),
         signature: header("x-webhook-timestamp").zip(header("x-webhook-signature")),
         body: serde_json::from_slice(&body).unwrap_or_default(),
+        raw: body.to_vec(),
+        encoding: header("content-encoding"),
     };
     desk.calls.send(call).unwrap();
     let answer = desk.answers.lock().unwrap().pop_front().unwrap_or(200);

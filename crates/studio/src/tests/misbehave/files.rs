@@ -132,3 +132,133 @@ async fn addresses_of_no_task_are_not_there() {
         assert!(matches!(got, Got::Answer(404, _)), "{path}");
     }
 }
+
+/// Fetches a part, if `range` asks for one: status, headers and body.
+async fn part(url: &str, headers: &[(&str, &str)]) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .no_gzip()
+        .build()
+        .unwrap();
+    let mut request = client.get(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    (status, headers, response.bytes().await.unwrap().to_vec())
+}
+
+#[tokio::test]
+async fn ranges_can_be_answered_wrongly() {
+    let from_ten = ("range", "bytes=10-");
+    let (lab, urls) = tracks("{kind: wrong_offset}").await;
+    let recording = recording(&lab).await;
+    let (status, headers, bytes) = part(&urls[0], &[from_ten]).await;
+    assert_eq!((status, bytes.len()), (206, recording.len()));
+    assert!(
+        headers["content-range"]
+            .to_str()
+            .unwrap()
+            .starts_with("bytes 0-")
+    );
+    assert_eq!(part(&urls[0], &[]).await.2, recording);
+
+    let (_lab, urls) = tracks("{kind: no_range}").await;
+    assert_eq!(part(&urls[0], &[from_ten]).await.0, 403);
+    assert_eq!(part(&urls[0], &[]).await.2, recording);
+
+    let (_lab, urls) = tracks("{kind: ignores_range}").await;
+    let (status, _, bytes) = part(&urls[0], &[from_ten]).await;
+    assert_eq!((status, bytes.len()), (200, recording.len()));
+}
+
+#[tokio::test]
+async fn a_file_can_change_between_two_requests() {
+    let rules = "[{do: [{file: {kind: broken_off, track: 1, fetches: 1}}, {file: {kind: other_file, track: 1, fetches: 4}}]}]";
+    let lab = lab(rules).await;
+    let id = submit(&lab, &instant_request(), "t").await.task_id();
+    let tracks = lab.record_info(&id).await["response"]["sunoData"].clone();
+    let url = tracks[0]["audioUrl"].as_str().unwrap();
+    let first = recording(&lab).await;
+    let second = lab.download(&lab.url("files/instant/2.wav")).await;
+    assert_ne!(first, second);
+    let (_, _, begun, whole) = fetch(url).await;
+    assert!(!whole && first.starts_with(&begun));
+    let range = format!("bytes={}-", begun.len());
+    // Whoever asks for the rest alone gets the rest of the other file ...
+    let (status, headers, rest) = part(url, &[("range", &range)]).await;
+    assert_eq!((status, rest.as_slice()), (206, &second[begun.len()..]));
+    // ... and whoever asks for it on condition gets that file whole.
+    let condition = [("range", range.as_str()), ("if-range", "\"another\"")];
+    let (status, _, bytes) = part(url, &condition).await;
+    assert_eq!((status, &bytes), (200, &second));
+    let etag = headers["etag"].to_str().unwrap();
+    let condition = [("range", range.as_str()), ("if-range", etag)];
+    assert_eq!(part(url, &condition).await.0, 206);
+    assert_eq!(
+        part(url, &[]).await.2,
+        first,
+        "the fifth fetch is the true file"
+    );
+}
+
+#[tokio::test]
+async fn a_file_can_come_compressed_slowly_without_end_or_in_another_format() {
+    let (lab, urls) = tracks("{kind: gzip}").await;
+    let (_, headers, bytes) = part(&urls[0], &[("accept-encoding", "identity")]).await;
+    assert_eq!(headers["content-encoding"], "gzip");
+    assert!(bytes.starts_with(&[0x1f, 0x8b]));
+    drop(lab);
+
+    for (kind, magic) in [
+        ("{kind: trickle, bytes_per_s: 20}", &b"RIFF"[..]),
+        ("{kind: endless}", b"RIFF"),
+    ] {
+        let (_lab, urls) = tracks(kind).await;
+        let mut response = reqwest::get(&urls[0]).await.unwrap();
+        let mut bytes = Vec::new();
+        while bytes.len() < 4 {
+            bytes.extend(response.chunk().await.unwrap().unwrap());
+        }
+        assert!(bytes.starts_with(magic));
+        if kind.contains("endless") {
+            assert_eq!(response.content_length(), None);
+            while bytes.len() < 1_000_000 {
+                bytes.extend(response.chunk().await.unwrap().unwrap());
+            }
+        } else {
+            assert!(bytes.len() <= 8, "{}", bytes.len());
+        }
+    }
+    let (_lab, urls) = tracks("{kind: m4a}").await;
+    let (_, kind, bytes, _) = fetch(&urls[0]).await;
+    assert_eq!(kind, "audio/mp4");
+    assert!(decode(&bytes).is_ok());
+    let (_lab, urls) = tracks("{kind: opus}").await;
+    let (_, kind, bytes, _) = fetch(&urls[0]).await;
+    assert_eq!(
+        (kind.as_str(), &bytes[28..36]),
+        ("audio/ogg", &b"OpusHead"[..])
+    );
+}
+
+#[tokio::test]
+async fn the_source_address_can_be_good_where_the_other_is_empty() {
+    let lab = lab("[{do: [{file: {kind: empty, source_is_good: true}}]}]").await;
+    let id = submit(&lab, &instant_request(), "t").await.task_id();
+    let track = lab.record_info(&id).await["response"]["sunoData"][0].clone();
+    let get = async |name: &str| lab.download(track[name].as_str().unwrap()).await;
+    assert!(get("audioUrl").await.is_empty());
+    assert_eq!(get("sourceAudioUrl").await, recording(&lab).await);
+}
+
+#[tokio::test]
+async fn a_dead_link_can_say_when_to_come_again() {
+    let (_lab, urls) = tracks("{kind: dead, status: 503, retry_after_s: 3}").await;
+    let (status, headers, _) = part(&urls[0], &[]).await;
+    assert_eq!(
+        (status, headers["retry-after"].to_str().unwrap()),
+        (503, "3")
+    );
+}

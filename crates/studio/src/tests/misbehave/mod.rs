@@ -5,6 +5,9 @@ mod calls;
 mod counts;
 mod files;
 mod looks;
+mod malformed;
+mod replies;
+mod script;
 
 use serde_json::Value;
 

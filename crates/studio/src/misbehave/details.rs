@@ -1,0 +1,184 @@
+//! A script of polls: what a task's details show instead of the truth, one step after the other. Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Builder;
+
+use super::times::Times;
+
+/// One step of a script. What it leaves out is as it truly is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DetailsStep {
+    /// How many polls show it.
+    pub(crate) polls: Times,
+    /// The status word.
+    pub(crate) status: Option<String>,
+    /// `errorCode`.
+    pub(crate) error_code: Option<i64>,
+    /// How many tracks are shown, and which address each has.
+    pub(crate) tracks: Option<Vec<ShownAudio>>,
+    /// The tracks' ids.
+    pub(crate) ids: Ids,
+    /// Whose details they are.
+    pub(crate) of: Whose,
+}
+
+/// The addresses of one track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ShownAudio {
+    /// As they truly are.
+    Ready,
+    /// All null.
+    Null,
+    /// All empty texts.
+    Empty,
+    /// `sourceAudioUrl` alone, the others null.
+    SourceOnly,
+    /// `streamAudioUrl` alone, the others null.
+    StreamOnly,
+    /// No such fields at all.
+    Missing,
+}
+
+/// The ids of the tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ids {
+    /// As they truly are.
+    #[default]
+    AsIs,
+    /// Other ones at each poll.
+    Changing,
+    /// The same for every track.
+    Equal,
+    /// None.
+    Missing,
+}
+
+/// Whose details are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Whose {
+    /// The task's that was asked for.
+    #[default]
+    This,
+    /// Those of the task that was accepted before it.
+    Other,
+}
+
+const ADDRESSES: [&str; 4] = [
+    "audioUrl",
+    "sourceAudioUrl",
+    "streamAudioUrl",
+    "sourceStreamAudioUrl",
+];
+
+/// The step that the `number`th poll shows, counted from 1; none once the script is over.
+pub(crate) fn step(script: &[DetailsStep], number: u32) -> Option<&DetailsStep> {
+    let mut left = number;
+    for step in script {
+        match step.polls {
+            Times::Forever => return Some(step),
+            Times::First(polls) if left <= polls => return Some(step),
+            Times::First(polls) => left -= polls,
+        }
+    }
+    None
+}
+
+impl DetailsStep {
+    /// Why the step makes no sense, if it makes none.
+    pub(crate) fn mistake(&self) -> Option<String> {
+        (self.status.as_deref() == Some("")).then(|| "a step's `status` is empty".to_owned())
+    }
+
+    /// Changes the details that the `number`th poll shows.
+    pub(crate) fn apply(&self, data: &mut Value, number: u32) {
+        if let Some(status) = &self.status {
+            data["status"] = status.as_str().into();
+        }
+        if let Some(code) = self.error_code {
+            data["errorCode"] = code.into();
+            data["errorMessage"] = "The task failed.".into();
+        }
+        let Some(tracks) = data
+            .pointer_mut("/response/sunoData")
+            .and_then(Value::as_array_mut)
+        else {
+            return;
+        };
+        if let Some(shown) = &self.tracks {
+            tracks.truncate(shown.len());
+            for (track, shown) in tracks.iter_mut().zip(shown) {
+                show(track, *shown);
+            }
+        }
+        for (track, place) in tracks.iter_mut().zip(1_u32..) {
+            let salt = match self.ids {
+                Ids::AsIs => continue,
+                Ids::Changing => format!("poll {number}, track {place}"),
+                Ids::Equal => "every track".to_owned(),
+                Ids::Missing => {
+                    if let Some(track) = track.as_object_mut() {
+                        track.shift_remove("id");
+                    }
+                    continue;
+                }
+            };
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&blake3::hash(salt.as_bytes()).as_bytes()[..16]);
+            track["id"] = json!(Builder::from_random_bytes(bytes).into_uuid().to_string());
+        }
+    }
+}
+
+fn show(track: &mut Value, shown: ShownAudio) {
+    let Some(fields) = track.as_object_mut() else {
+        return;
+    };
+    let kept = match shown {
+        ShownAudio::Ready => return,
+        ShownAudio::SourceOnly => "sourceAudioUrl",
+        ShownAudio::StreamOnly => "streamAudioUrl",
+        ShownAudio::Null | ShownAudio::Empty | ShownAudio::Missing => "",
+    };
+    fields.shift_remove("mixAudioUrl");
+    for name in ADDRESSES.into_iter().filter(|name| *name != kept) {
+        match shown {
+            ShownAudio::Missing => drop(fields.shift_remove(name)),
+            ShownAudio::Empty => drop(fields.insert(name.to_owned(), json!(""))),
+            _ => drop(fields.insert(name.to_owned(), Value::Null)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_follow_each_other_and_end() {
+        let of = |polls| DetailsStep {
+            polls,
+            ..DetailsStep::default()
+        };
+        let script = [of(Times::First(2)), of(Times::First(1))];
+        let at = |number| step(&script, number).map(|step| step.polls);
+        assert_eq!(
+            [at(1), at(2), at(3), at(4)],
+            [
+                Some(Times::First(2)),
+                Some(Times::First(2)),
+                Some(Times::First(1)),
+                None
+            ]
+        );
+        let script = [of(Times::First(1)), of(Times::Forever), of(Times::First(1))];
+        assert_eq!(
+            step(&script, 900).map(|step| step.polls),
+            Some(Times::Forever)
+        );
+    }
+}

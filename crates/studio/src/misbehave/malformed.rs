@@ -1,0 +1,156 @@
+//! JSON as vendors really send it: texts cut in the middle of a character, other encodings, numbers that are none. Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::times::Times;
+
+/// Stands in a text for what JSON can't hold, until the text is bytes.
+const MARK: &str = "@malformed@";
+/// The same for a number.
+const NUMBER_MARK: &str = "@malformed number@";
+
+/// What is wrong with the JSON, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Malformed {
+    /// What is wrong.
+    pub(crate) kind: MalformedKind,
+    /// Where; everywhere when it is left out.
+    #[serde(rename = "in", default = "Place::all")]
+    pub(crate) places: Vec<Place>,
+    /// How many polls show it; submissions and callbacks always do.
+    #[serde(default)]
+    pub(crate) polls: Times,
+}
+
+/// What is wrong with the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MalformedKind {
+    /// Titles and messages end with the first half of an emoji, as an escape: `\ud83c`.
+    LoneSurrogate,
+    /// Titles and messages hold an `é` as the one byte 0xE9.
+    Latin1,
+    /// A byte order mark stands before the body.
+    Bom,
+    /// `NaN` as a number: durations, and a field of the envelope.
+    Nan,
+    /// `1e999` as a number, likewise.
+    Huge,
+}
+
+/// Which JSON is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// The response to a submission.
+    Submit,
+    /// Record-info.
+    Details,
+    /// The callbacks' bodies.
+    Callbacks,
+}
+
+impl Place {
+    fn all() -> Vec<Place> {
+        vec![Place::Submit, Place::Details, Place::Callbacks]
+    }
+}
+
+impl MalformedKind {
+    /// `body` as bytes with this mistake.
+    pub(crate) fn write(self, mut body: Value) -> Vec<u8> {
+        match self {
+            MalformedKind::LoneSurrogate | MalformedKind::Latin1 => mark_texts(&mut body),
+            MalformedKind::Nan | MalformedKind::Huge => {
+                mark_numbers(&mut body);
+                body["cost"] = NUMBER_MARK.into();
+            }
+            MalformedKind::Bom => {}
+        }
+        let bytes = body.to_string().into_bytes();
+        match self {
+            MalformedKind::LoneSurrogate => replace(&bytes, MARK, b"\\ud83c"),
+            MalformedKind::Latin1 => replace(&bytes, MARK, b"\xe9"),
+            MalformedKind::Bom => [b"\xef\xbb\xbf", bytes.as_slice()].concat(),
+            MalformedKind::Nan => replace(&bytes, &format!("\"{NUMBER_MARK}\""), b"NaN"),
+            MalformedKind::Huge => replace(&bytes, &format!("\"{NUMBER_MARK}\""), b"1e999"),
+        }
+    }
+}
+
+/// Marks titles and messages; where `data` is a text of JSON, they stand inside it untouched.
+fn mark_texts(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(mark_texts),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if matches!(name.as_str(), "title" | "msg") => {
+                        text.push_str(MARK);
+                    }
+                    value => mark_texts(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn mark_numbers(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(mark_numbers),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name == "duration" {
+                    *value = NUMBER_MARK.into();
+                } else {
+                    mark_numbers(value);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn replace(bytes: &[u8], mark: &str, by: &[u8]) -> Vec<u8> {
+    let (mark, mut out, mut at) = (mark.as_bytes(), Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        if bytes[at..].starts_with(mark) {
+            out.extend_from_slice(by);
+            at += mark.len();
+        } else {
+            out.push(bytes[at]);
+            at += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_mistake_is_one_that_a_strict_reader_refuses() {
+        for (kind, part) in [
+            (MalformedKind::LoneSurrogate, &b"Song\\ud83c\""[..]),
+            (MalformedKind::Latin1, b"Song\xe9\""),
+            (MalformedKind::Bom, b"\xef\xbb\xbf{"),
+            (MalformedKind::Nan, b"\"duration\":NaN"),
+            (MalformedKind::Huge, b"\"duration\":1e999"),
+        ] {
+            let body =
+                json!({"code": 200, "msg": "ok", "data": [{"title": "Song", "duration": 1.5}]});
+            let bytes = kind.write(body);
+            assert!(
+                bytes.windows(part.len()).any(|window| window == part),
+                "{kind:?}: {}",
+                String::from_utf8_lossy(&bytes)
+            );
+            assert!(serde_json::from_slice::<Value>(&bytes).is_err(), "{kind:?}");
+        }
+    }
+}
