@@ -21,16 +21,24 @@ METRES = {"TwoFour": [2, 4], "ThreeFour": [3, 4], "FourFour": [4, 4], "SixEight"
 ROWS = {
     "rpa": ("f0 raw pitch accuracy", 0.93, 0.955, False),
     "gap": ("f0 octave gap", 0.02, 0.005, True),
+    "onset": ("onset F1, 100 ms", 0.82, 0.88, False),
     "note": ("note F1, 100 ms", 0.82, 0.88, False),
+    "ratio": ("notes found, per true note", 1.1, 1.0, True),
     "tempo": ("tempo within 4 %", 0.75, 0.85, False),
     "octave": ("tempo with octaves", 0.92, 1.0, False),
     "beat": ("beat F", 0.80, 0.88, False),
+    "cmlt": ("beat CMLt", 0.54, 0.70, False),
+    "amlt": ("beat AMLt", 0.78, 0.85, False),
     "down": ("downbeat F", 0.55, 0.70, False),
+    "phase": ("bar phase wrong", 0.10, 0.05, True),
     "metre": ("metre", 0.85, 0.95, False),
     "bars": ("metre, 2/4 as 4/4", 0.85, 0.95, False),
     "key": ("key exact", 0.85, 0.93, False),
     "signature": ("key signature", 0.93, 0.97, False),
     "chord": ("chords, major or minor", 0.42, 0.46, False),
+    "speech": ("remark: speech", 0.02, 0.0, True),
+    "remarks": ("remarks, per song", 2.0, 0.5, True),
+    "chromatic": ("chromatic chords, by time", 0.10, 0.05, True),
     "seconds": ("seconds for 3 minutes", 0.5, 0.3, True),
 }
 
@@ -74,6 +82,8 @@ def found_by_band(line):
             for chord in line.get("chords", [])
         ],
         "seconds": line["seconds"] / max(analysis["duration_s"], 1e-9) * 180,
+        "tuning": analysis["tuning_cents"] / 100,
+        "remarks": analysis["remarks"],
     }
 
 
@@ -89,9 +99,11 @@ def measure(found, truth):
         row["rpa"] = melody["Raw Pitch Accuracy"]
         row["gap"] = melody["Raw Chroma Accuracy"] - melody["Raw Pitch Accuracy"]
     if "notes" in truth and found.get("notes") is not None:
-        row["note"] = note_f(truth["notes"], found["notes"])
+        row.update(note_rows(truth["notes"], found["notes"], found.get("tuning", 0.0)))
     if "beats" in truth and found.get("beats") is not None:
         row.update(beat_rows(found, truth))
+    elif "bpm_beat" in truth and found.get("bpm"):
+        row.update(tempo_rows(found["bpm"] / truth["bpm_beat"]))
     if "time_signature" in truth and found.get("metre"):
         row["metre"] = float(found["metre"] == truth["time_signature"])
         fours = lambda metre: [4, 4] if metre == [2, 4] else list(metre)
@@ -101,33 +113,64 @@ def measure(found, truth):
         row["key"] = float(found["key"] == key)
         row["signature"] = float(signature(found["key"]) == signature(key))
     row.update(chord_rows(found, truth))
+    row.update(sanity_rows(found))
     if "seconds" in found:
         row["seconds"] = found["seconds"]
     return row
 
 
-def note_f(truth, found):
+def note_rows(truth, found, tuning):
+    """Onset and note F1, and how many notes were found for each true one. Fractional true pitches are as sung: the tuning is added."""
     if not found:
-        return 0.0
+        return {"onset": 0.0, "note": 0.0, "ratio": 0.0}
+    as_sung = any(note[2] != round(note[2]) for note in truth)
     spans = lambda notes: np.array([[note[0], note[1]] for note in notes], float)
-    pitches = lambda notes: 440.0 * 2 ** ((np.array([note[2] for note in notes], float) - 69) / 12)
-    return mir_eval.transcription.precision_recall_f1_overlap(
-        spans(truth), pitches(truth), spans(found), pitches(found), onset_tolerance=0.1, offset_ratio=None
+    hertz = lambda notes, up: 440.0 * 2 ** ((np.array([note[2] + up for note in notes], float) - 69) / 12)
+    onset = mir_eval.transcription.onset_precision_recall_f1(spans(truth), spans(found), onset_tolerance=0.1)[2]
+    note = mir_eval.transcription.precision_recall_f1_overlap(
+        spans(truth), hertz(truth, 0.0), spans(found), hertz(found, tuning if as_sung else 0.0), onset_tolerance=0.1, offset_ratio=None
     )[2]
+    return {"onset": onset, "note": note, "ratio": len(found) / len(truth)}
+
+
+def tempo_rows(ratio):
+    return {
+        "tempo": float(abs(ratio - 1) < 0.04),
+        "octave": float(any(abs(ratio / k - 1) < 0.04 for k in (1, 2, 1 / 2, 3, 1 / 3))),
+    }
 
 
 def beat_rows(found, truth):
     beats = np.array(truth["beats"], float)
-    bpm = 60 / np.median(np.diff(beats))
-    ratio = found["bpm"] / bpm
     inside = lambda times: np.array([t for t in times if beats[0] - 0.1 <= t <= beats[-1] + 0.1])
-    row = {
-        "tempo": float(abs(ratio - 1) < 0.04),
-        "octave": float(any(abs(ratio / k - 1) < 0.04 for k in (1, 2, 1 / 2, 3, 1 / 3))),
-        "beat": mir_eval.beat.f_measure(beats, inside(found["beats"])),
-    }
+    mine = inside(found["beats"])
+    row = tempo_rows(found["bpm"] / (60 / np.median(np.diff(beats))))
+    row["beat"] = mir_eval.beat.f_measure(beats, mine)
+    _, row["cmlt"], _, row["amlt"] = mir_eval.beat.continuity(beats, mine)
     if "downbeats" in truth and found.get("downbeats") is not None:
         row["down"] = mir_eval.beat.f_measure(np.array(truth["downbeats"], float), inside(found["downbeats"]))
+        if row["beat"] >= 0.8:
+            row["phase"] = float(row["down"] < 0.5)
+    return row
+
+
+def sanity_rows(found):
+    """What needs no truth: remarks, and chords with tones outside the key that was found (harmonic minor's dominant is inside)."""
+    row = {}
+    if "remarks" in found:
+        row["speech"] = float(any("speech" in remark for remark in found["remarks"]))
+        row["remarks"] = len(found["remarks"])
+    if found.get("chords"):
+        tonic, mode = found["key"]
+        scale = {(tonic + step) % 12 for step in ((0, 2, 4, 5, 7, 9, 11) if mode == "major" else (0, 2, 3, 5, 7, 8, 10, 11))}
+        whole = outside = 0.0
+        for start, end, root, quality in found["chords"]:
+            third = {"minor": 3, "major": 4}.get(triad(quality))
+            fifth = 6 if "dim" in quality.lower() or "half" in quality.lower() else 7
+            tones = {root, (root + fifth) % 12} | ({(root + third) % 12} if third else set())
+            whole += end - start
+            outside += (end - start) * (not tones <= scale)
+        row["chromatic"] = outside / whole if whole else 0.0
     return row
 
 
@@ -232,6 +275,7 @@ def main():
         found = found_by_band(line)
         if not truth_file.exists():
             wild.append((file, line["analysis"], fits(found)))
+            results["band"].append(sanity_rows(found))
             continue
         truth = json.loads(truth_file.read_text())
         for name in names:
@@ -241,7 +285,7 @@ def main():
             if chosen.each:
                 print(f"{file.name:32} {name:8} " + " ".join(f"{key} {value:.2f}" for key, value in row.items()))
     if results["band"]:
-        print(f"\n{len(results['band'])} recordings with truth")
+        print(f"\n{len(results['band'])} recordings, {len(wild)} of them without truth")
         table(names, [results[name] for name in names])
     for file, analysis, fit in wild:
         key, metre = analysis["key"], METRES[analysis["metre"]]
