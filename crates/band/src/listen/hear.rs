@@ -17,6 +17,7 @@ use super::{
     pitch_path,
     sections::sections,
     sound::{FLOOR_DB, levels, one_channel, quantile, without_constant},
+    speech::is_spoken,
     tuning::{semitones, tuning},
 };
 
@@ -143,7 +144,7 @@ fn finish(
         sections: sections(&notes, &beats, &phrases, duration_s),
         phrases,
         loudness_lufs: integrated_lufs(vocal),
-        remarks: remarks(&confidence, tuning_cents),
+        remarks: remarks(&confidence, tuning_cents, is_spoken(&pitch)),
         confidence,
         pitch,
         notes,
@@ -221,9 +222,9 @@ fn median_bpm(beats: &[Beat]) -> Option<f64> {
     Some(60.0 / *step_s)
 }
 
-fn remarks(confidence: &Confidence, tuning_cents: f32) -> Vec<String> {
+fn remarks(confidence: &Confidence, tuning_cents: f32, spoken: bool) -> Vec<String> {
     let mut remarks = Vec::new();
-    if confidence.pitch < 0.6 {
+    if spoken {
         remarks.push(
             "the voice holds few pitches, as in speech or rap: the notes, the key and the chords are a guess".to_owned(),
         );

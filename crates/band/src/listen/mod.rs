@@ -16,6 +16,7 @@ mod pitch_path;
 mod pointer;
 mod sections;
 mod sound;
+mod speech;
 mod tables;
 mod traits;
 mod tuning;

@@ -39,7 +39,7 @@ pub(super) fn tuning(track: &[PitchFrame], weights: &[f32]) -> (f32, f32) {
 }
 
 /// The mean pitch around every frame in semitones, where all of it is voiced.
-fn averages(track: &[PitchFrame]) -> Vec<Option<f32>> {
+pub(super) fn averages(track: &[PitchFrame]) -> Vec<Option<f32>> {
     let mut sums = vec![(0.0f64, 0u32)];
     let (mut sum, mut voiced) = (0.0f64, 0u32);
     for frame in track {

@@ -134,6 +134,32 @@ fn speech_is_not_taken_for_singing() {
     );
 }
 
+/// Every note lies up to half a semitone off, starts with a scoop and drifts, as untrained singers do.
+#[test]
+fn an_untrained_singer_is_not_taken_for_a_speaker() {
+    let rate = 16_000.0f32;
+    let tune = [60.0f32, 62.0, 64.0, 65.0, 67.0, 65.0, 64.0, 62.0];
+    let off = [0.45f32, -0.4, 0.1, -0.5, 0.3, 0.5, -0.2];
+    let mut phase = 0.0f32;
+    let samples: Vec<f32> = (0..16_000 * 20)
+        .map(|at| {
+            let now = at as f32 / rate;
+            let (note, into) = ((now / 0.5) as usize, now % 0.5);
+            let scoop = -1.5 * (1.0 - into / 0.12).max(0.0);
+            let drift = 2.0 * (into / 0.5 - 0.5) + 0.6 * (now * 7.0).sin();
+            let midi = tune[note % tune.len()] + off[note % off.len()] + scoop + drift;
+            phase += 440.0 * ((midi - 69.0) / 12.0).exp2() / rate;
+            let loud = (into * 20.0).min(1.0) * ((0.5 - into) * 12.0).min(1.0);
+            let voice: f32 = (1..=10u8)
+                .map(|n| (std::f32::consts::TAU * phase * f32::from(n)).sin() / f32::from(n))
+                .sum();
+            0.2 * loud * voice
+        })
+        .collect();
+    let song = heard(16_000, samples);
+    assert!(!says(&song, "speech"), "{:?}", song.remarks);
+}
+
 #[test]
 fn broken_samples_and_shapes_are_survived() {
     heard(16_000, vec![f32::NAN; 40_000]);
