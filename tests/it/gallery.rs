@@ -1,4 +1,4 @@
-//! README.md's gallery is what the program plays and draws: its rows and its picture are made anew here and compared.
+//! The gallery of docs/band.md is what the program plays and draws: its rows and its picture are made anew here and compared.
 //!
 //! After a change to the band, `BACKLINE_GALLERY=write cargo test --locked -p backline-cli --test it gallery` writes both.
 
@@ -19,6 +19,7 @@ const STYLES: [&str; 5] = [
 const VOCALS: [&str; 2] = ["amazing-grace", "twinkle"];
 const BEGIN: &str = "<!-- gallery: made by tests/it/gallery.rs -->\n";
 const END: &str = "<!-- end of the gallery -->";
+const PAGE: &str = "docs/band.md";
 const PICTURE: &str = "docs/amazing-grace.svg";
 /// Chords that a row shows.
 const CHORDS: usize = 8;
@@ -81,12 +82,12 @@ fn the_gallery_is_what_the_band_plays() {
     );
     let picture = lab.read("picture.svg");
 
-    let readme_path = root().join("README.md");
-    let readme = fs::read_to_string(&readme_path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("README.md has a gallery");
+    let page_path = root().join(PAGE);
+    let page = fs::read_to_string(&page_path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has a gallery");
     let (shown, after) = rest.split_once(END).expect("the gallery has an end");
     if std::env::var_os("BACKLINE_GALLERY").is_some_and(|word| word == "write") {
-        fs::write(&readme_path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        fs::write(&page_path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         fs::write(root().join(PICTURE), picture).unwrap();
         return;
     }
@@ -97,7 +98,7 @@ fn the_gallery_is_what_the_band_plays() {
         "{PICTURE} is not what is drawn; see the head of tests/it/gallery.rs"
     );
     assert!(
-        before.contains(PICTURE) || after.contains(PICTURE),
-        "README.md shows the picture"
+        before.contains("(amazing-grace.svg)") || after.contains("(amazing-grace.svg)"),
+        "{PAGE} shows the picture"
     );
 }

@@ -29,6 +29,7 @@ mod pace;
 #[cfg(target_os = "linux")]
 mod proof;
 mod readme_commands;
+mod reference;
 mod schema;
 mod serve;
 mod signals;

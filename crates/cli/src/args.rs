@@ -19,8 +19,8 @@ use clap::{
 use crate::exit_codes;
 
 pub(crate) use workbench::{
-    DiffArgs, DoctorArgs, HookTestArgs, HooksArgs, HooksCommand, ManArgs, SchemaArgs, SchemaOf,
-    TapeArgs,
+    DiffArgs, DoctorArgs, HelpArgs, HookTestArgs, HooksArgs, HooksCommand, ManArgs, SchemaArgs,
+    SchemaOf, TapeArgs,
 };
 
 mod sound;
@@ -128,6 +128,7 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     Man(ManArgs),
     Completions(CompletionsArgs),
+    Help(HelpArgs),
 }
 
 /// Write a commented manifest and a recording to start from

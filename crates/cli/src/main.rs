@@ -83,6 +83,7 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Doctor(args) => commands::doctor::run(args, global, console),
         Command::Hooks(args) => commands::hooks::run(args, console),
         Command::Schema(args) => commands::schema::run(args, console),
+        Command::Help(args) => commands::help::run(args, console),
         Command::Man(args) => commands::man::run(args, console),
         Command::Completions(args) => commands::completions::run(args, console),
     }

@@ -113,6 +113,18 @@ pub(crate) struct DiffArgs {
     pub(crate) exit_code: bool,
 }
 
+/// Show the help of a command, or the reference of the manifest
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  backline help run
+  backline help manifest    every key, with its type, default, example and error")]
+pub(crate) struct HelpArgs {
+    /// A command, or `manifest`
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topic: Vec<String>,
+}
+
 /// Print the manifest's JSON Schema, for editors, or that of hooks' events
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
