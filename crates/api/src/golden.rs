@@ -151,7 +151,7 @@ fn answers_to_a_submission_mean_what_the_profile_says() {
         all(status, wire!("submit/code-402.json"), Some(StopForCredits));
         all(status, wire!("submit/code-404.json"), Some(RefusedRun));
         all(status, wire!("submit/code-408.json"), None);
-        all(status, wire!("submit/code-409.json"), Some(RefusedJob));
+        all(status, wire!("submit/code-409.json"), None);
         all(status, wire!("submit/code-413.json"), Some(RefusedJob));
         all(status, wire!("submit/code-422.json"), Some(RefusedJob));
         all(status, wire!("submit/code-430.json"), Some(Wait));

@@ -265,7 +265,7 @@ fn shared_codes() -> BTreeMap<i64, AnswerClass> {
         (402, StopForCredits), // insufficient credits
         (404, RefusedRun),     // no such method or path
         (408, InDoubt),        // the upstream gave nothing for ten minutes
-        (409, RefusedJob),     // conflict
+        (409, InDoubt),        // conflict, perhaps with this very request
         (413, RefusedJob),     // tags or prompt too long
         (422, RefusedJob),     // validation
         (430, Wait),           // called too often
@@ -280,7 +280,8 @@ fn shared_codes() -> BTreeMap<i64, AnswerClass> {
 
 /// Statuses whose sender did not carry the request out, whoever of the servers on the way it was. A bare 429 comes from the
 /// vendor's front, which counts requests and knows nothing of credits. A moved address (301, 307, 308) was not obeyed: a
-/// submission follows no redirect. Everything from 500 on stays in doubt.
+/// submission follows no redirect. A conflict (409) does not say that this request was not carried out, and everything from 500 on
+/// stays in doubt.
 fn shared_http_statuses() -> BTreeMap<u16, AnswerClass> {
     use AnswerClass::{RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
     BTreeMap::from([
@@ -294,7 +295,6 @@ fn shared_http_statuses() -> BTreeMap<u16, AnswerClass> {
         (404, RefusedRun),
         (405, RefusedRun),
         (407, RefusedRun),
-        (409, RefusedJob),
         (410, RefusedRun),
         (411, RefusedRun),
         (413, RefusedJob),

@@ -203,6 +203,9 @@ impl From<RunError> for Failure {
             RunError::Listen { .. } => Self::new(Kind::Usage, error)
                 .hint("choose another address for `callbacks: {listen: …}`"),
             RunError::Client(_) => Self::new(Kind::Bug, error),
+            RunError::IllegalStep(_) => Self::new(Kind::Bug, error).hint(
+                "check the ledger with `backline doctor`; everything recorded until now is valid, and nothing more was bought",
+            ),
             RunError::Interrupted => Self::new(Kind::Stopped, error),
         }
     }

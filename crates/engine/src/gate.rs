@@ -47,24 +47,27 @@ impl Gate {
         if opens > now_ms {
             return Err(opens);
         }
-        self.sent_ms.push_back(now_ms);
+        self.sent_ms.drain(..self.past(now_ms));
+        // An earlier run whose clock was ahead leaves times from the future; the order is kept.
+        let place = self.sent_ms.partition_point(|sent| *sent <= now_ms);
+        self.sent_ms.insert(place, now_ms);
         Ok(())
     }
 
     /// When the next slot opens: `now_ms` if one is open.
-    pub(crate) fn opens_at(&mut self, now_ms: i64) -> i64 {
-        while self
-            .sent_ms
-            .front()
-            .is_some_and(|sent| sent + self.window_ms <= now_ms)
-        {
-            self.sent_ms.pop_front();
-        }
-        let slot = match self.sent_ms.len().checked_sub(self.count) {
-            Some(at) => self.sent_ms[at] + self.window_ms,
+    pub(crate) fn opens_at(&self, now_ms: i64) -> i64 {
+        let inside = self.sent_ms.len() - self.past(now_ms);
+        let slot = match inside.checked_sub(self.count) {
+            Some(_) => self.sent_ms[self.sent_ms.len() - self.count] + self.window_ms,
             None => now_ms,
         };
         slot.max(self.closed_until_ms).max(now_ms)
+    }
+
+    /// How many submissions have left the window by `now_ms`: the first ones, for they are in order.
+    fn past(&self, now_ms: i64) -> usize {
+        self.sent_ms
+            .partition_point(|sent| sent + self.window_ms <= now_ms)
     }
 
     /// Closes the gate for the whole account: the vendor has refused for its pace or is being maintained.

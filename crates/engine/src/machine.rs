@@ -19,6 +19,9 @@
 //! a job's events through it gives the job's state; that is how a ledger is checked and how reports are made. Duplicates,
 //! disorder, and callbacks and polls that say the same leave a job as it is.
 
+#[cfg(test)]
+mod table;
+
 use backline_api::{AnswerClass, TaskId};
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +77,9 @@ pub struct Unproven {
     pub credits: f64,
     /// Whether that is among the credits spent already.
     pub counted: bool,
+    /// The task that came of it and failed: only another one would be news.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed_task: Option<TaskId>,
 }
 
 /// Where a job is in its life.
@@ -89,8 +95,8 @@ pub enum Phase {
         attempt: u32,
         /// Its secret.
         token: Token,
-        /// Since when an earlier request of the same attempt has been in doubt: this is the question after it, and only a task
-        /// or a refusal of the job itself answers that.
+        /// Set when this request repeats an unanswered one: the time since which that one has been in doubt. No refusal of the
+        /// repeat says anything about the first request; only a task id or the user settles it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         doubt_since_ms: Option<i64>,
     },
@@ -289,18 +295,19 @@ impl Job {
                 code,
                 message,
             } if self.is_submitting(*attempt) => {
-                if *class == AnswerClass::RefusedJob {
-                    next.leave_unproven(false);
-                    next.without_task(Phase::Failed(Failure {
+                if next.doubt_again(&refused_repeat(*code, message)) {
+                    return Step::Changed(next);
+                }
+                next.leave_unproven(false);
+                next.without_task(match class {
+                    AnswerClass::RefusedJob => Phase::Failed(Failure {
                         cause: Cause::Refused,
                         code: *code,
                         message: message.clone(),
                         task_id: None,
-                    }));
-                } else if !next.doubt_again(message) {
-                    next.leave_unproven(false);
-                    next.without_task(Phase::Planned);
-                }
+                    }),
+                    _ => Phase::Planned,
+                });
                 Step::Changed(next)
             }
             Event::NotSent { attempt, message } if self.is_submitting(*attempt) => {
@@ -339,7 +346,7 @@ impl Job {
                 retried: false,
                 ..
             } => match &self.phase {
-                Phase::Planned | Phase::Failed(_) => {
+                Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. } => {
                     next.phase = Phase::Failed(Failure {
                         cause: Cause::Upload,
                         code: None,
@@ -369,6 +376,14 @@ impl Job {
             } => match &self.phase {
                 Phase::Running(task) => {
                     next.failed_tasks += 1;
+                    // The provider may have taken the request twice: its token stays known.
+                    next.unproven.push(Unproven {
+                        attempt: task.attempt,
+                        token: task.token.clone(),
+                        credits: task.credits,
+                        counted: false,
+                        failed_task: Some(task.id.clone()),
+                    });
                     if *refunded {
                         next.credits = (next.credits - task.credits).max(0.0);
                     }
@@ -485,7 +500,7 @@ impl Job {
         }
     }
 
-    /// Where a question after an earlier request was not answered, that request is as much in doubt as before.
+    /// Puts the attempt back in doubt where its request repeats an unanswered one, whatever became of the repeat.
     fn doubt_again(&mut self, message: &str) -> bool {
         let Phase::Submitting {
             doubt_since_ms: Some(since_ms),
@@ -509,7 +524,10 @@ impl Job {
         if attempt == 0 || attempt > self.attempts {
             return Step::Illegal;
         }
-        let failed = matches!(&self.phase, Phase::Failed(failure) if failure.task_id.as_ref() == Some(task_id));
+        let failed = self
+            .unproven
+            .iter()
+            .any(|it| it.failed_task.as_ref() == Some(task_id));
         if failed || self.tasks().any(|task| task.id == *task_id) {
             return Step::Unchanged;
         }
@@ -578,6 +596,7 @@ impl Job {
                 token: token.clone(),
                 credits,
                 counted,
+                failed_task: None,
             });
         }
         if counted {
@@ -615,6 +634,14 @@ impl Job {
             Step::Changed(next)
         }
     }
+}
+
+/// Why a job whose repeated request was refused is still in doubt.
+fn refused_repeat(code: Option<i64>, message: &str) -> String {
+    let code = code.map_or_else(String::new, |code| format!("{code} "));
+    format!(
+        "the repeated request was refused ({code}{message}), which says nothing about the first one"
+    )
 }
 
 impl Task {

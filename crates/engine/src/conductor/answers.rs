@@ -93,7 +93,7 @@ impl Conductor {
                 true
             }
             AnswerClass::NotSent => {
-                self.out_of_reach(now_ms, &trouble.message, decision);
+                self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
                 true
             }
             _ => trouble.passing && failures < PREPARATIONS,
@@ -148,6 +148,7 @@ impl Conductor {
             if self.happened(at, now_ms, event, decision) {
                 self.by_token.insert(token.clone(), (at, attempt));
                 self.submitting += 1;
+                self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
                     slot: at,
                     stem: self.slots[at].stem,
@@ -198,7 +199,8 @@ impl Conductor {
         match outcome {
             SubmitOutcome::Accepted(task) => {
                 self.reached();
-                (self.pauses, self.refused_since_ms) = (0, None);
+                self.outage.ended();
+                self.refused_since_ms = None;
                 self.accepted(at, now_ms, attempt, task, Via::Answer, decision);
             }
             SubmitOutcome::Refused {
@@ -230,7 +232,7 @@ impl Conductor {
                 let event = Event::NotSent { attempt, message };
                 if self.happened(at, now_ms, event, decision) {
                     self.free(at, now_ms);
-                    self.out_of_reach(now_ms, &reason, decision);
+                    self.out_of_reach(now_ms, self.slots[at].sent_ms, &reason, decision);
                 }
             }
             SubmitOutcome::InDoubt { reason } => {
@@ -278,25 +280,22 @@ impl Conductor {
     fn refused(&mut self, at: usize, now_ms: i64, trouble: &Trouble, decision: &mut Decision) {
         match trouble.class {
             AnswerClass::Wait => {
-                self.pauses += 1;
-                let wait = self.gate.window_ms().max(millis(trouble.retry_after_ms));
-                let wait = pace::spread(wait, u64::from(self.pauses));
+                let wait = self.gate.window_ms();
                 // The gate keeps to the limit, so it is not this run alone that reaches it.
                 let message = format!(
                     "{}; this run keeps to its rate, so the account may be in use elsewhere",
                     trouble.message
                 );
-                self.pause(now_ms, wait, trouble, message, decision);
+                self.pause(at, now_ms, trouble, message, decision, |step, _| {
+                    pace::spread(wait, u64::from(step))
+                });
                 self.free(at, now_ms);
             }
             AnswerClass::WaitLong => {
-                self.pauses += 1;
-                let wait = self
-                    .terms
-                    .pace
-                    .maintenance_backoff_ms(self.pauses, at as u64);
-                let wait = wait.max(millis(trouble.retry_after_ms));
-                self.pause(now_ms, wait, trouble, trouble.message.clone(), decision);
+                let message = trouble.message.clone();
+                self.pause(at, now_ms, trouble, message, decision, |step, pace| {
+                    pace.maintenance_backoff_ms(step, at as u64)
+                });
                 self.free(at, now_ms);
             }
             AnswerClass::RefusedRun | AnswerClass::StopForCredits => {
@@ -313,32 +312,56 @@ impl Conductor {
         }
     }
 
-    /// Lets nobody submit for a while: one refusal speaks for the whole account. When it has gone on for too long the run ends.
+    /// Lets nobody submit for a while: one refusal speaks for the whole account, and those that come with it say nothing new.
+    /// When it has gone on for too long the run ends.
     fn pause(
         &mut self,
+        at: usize,
         now_ms: i64,
-        wait_ms: i64,
         trouble: &Trouble,
         message: String,
         decision: &mut Decision,
+        wait_ms: impl FnOnce(u32, &Pace) -> i64,
     ) {
         let since = *self.refused_since_ms.get_or_insert(now_ms);
         if now_ms - since > self.terms.pace.patience_ms * REFUSED_PATIENCE {
             self.close(refusal(trouble));
             return;
         }
-        let until_ms = now_ms + wait_ms;
-        self.gate.close_until(until_ms);
-        let event = Event::Paused {
-            until_ms,
-            code: trouble.code,
-            message,
-        };
-        self.record(None, now_ms, event, decision);
+        let step = self.outage.failed(self.slots[at].sent_ms);
+        let wait = step.map_or(0, |step| wait_ms(step, &self.terms.pace));
+        let until_ms = now_ms + wait.max(millis(trouble.retry_after_ms));
+        self.wait_until(now_ms, until_ms, trouble.code, message, decision);
+    }
+
+    /// Closes the gate until `until_ms`, and records that unless it is closed for as long already.
+    fn wait_until(
+        &mut self,
+        now_ms: i64,
+        until_ms: i64,
+        code: Option<i64>,
+        message: String,
+        decision: &mut Decision,
+    ) {
+        if self.outage.lasts_until(until_ms) {
+            self.gate.close_until(until_ms);
+            let event = Event::Paused {
+                until_ms,
+                code,
+                message,
+            };
+            self.record(None, now_ms, event, decision);
+        }
     }
 
     /// The provider can't be reached: wait, longer each time, and stop when it has been too long.
-    pub(super) fn out_of_reach(&mut self, now_ms: i64, message: &str, decision: &mut Decision) {
+    pub(super) fn out_of_reach(
+        &mut self,
+        now_ms: i64,
+        sent_ms: i64,
+        message: &str,
+        decision: &mut Decision,
+    ) {
         let since = *self.unreachable_since_ms.get_or_insert(now_ms);
         if now_ms - since >= self.terms.pace.patience_ms {
             self.drain(Outcome::Stopped {
@@ -346,19 +369,10 @@ impl Conductor {
             });
             return;
         }
-        self.pauses += 1;
-        let until_ms = now_ms + self.terms.pace.backoff_ms(self.pauses, 0);
-        self.gate.close_until(until_ms);
-        self.record(
-            None,
-            now_ms,
-            Event::Paused {
-                until_ms,
-                code: None,
-                message: message.to_owned(),
-            },
-            decision,
-        );
+        if let Some(step) = self.outage.failed(sent_ms) {
+            let until_ms = now_ms + self.terms.pace.backoff_ms(step, 0);
+            self.wait_until(now_ms, until_ms, None, message.to_owned(), decision);
+        }
     }
 
     /// The provider has answered something.
@@ -379,7 +393,22 @@ impl Conductor {
         }
     }
 
-    /// Asks about jobs in doubt again, with their own tokens: not a new purchase, but a new submission to the gate.
+    /// Whether the stem of a job is at the vendor's.
+    fn is_stem_ready(&self, at: usize) -> bool {
+        matches!(
+            self.stems[self.slots[at].stem].state,
+            StemState::Ready { .. }
+        )
+    }
+
+    /// The earliest time at which a request is repeated whose stem is ready.
+    pub(super) fn first_repeat(&self) -> Option<i64> {
+        let ready = self.again.iter().filter(|(at, _)| self.is_stem_ready(*at));
+        ready.map(|(_, not_before_ms)| *not_before_ms).min()
+    }
+
+    /// Asks about jobs in doubt again, with their own tokens: not a new purchase, but a new submission to the gate that holds a
+    /// place among the tasks in flight.
     pub(super) fn ask_again(&mut self, now_ms: i64, decision: &mut Decision) {
         let mut early = VecDeque::new();
         while let Some((at, not_before_ms)) = self.again.pop_front() {
@@ -387,13 +416,14 @@ impl Conductor {
                 continue;
             };
             let stem = self.slots[at].stem;
-            let ready = matches!(self.stems[stem].state, StemState::Ready { .. });
-            if not_before_ms > now_ms || !ready || self.gate.take(now_ms).is_err() {
+            let waits = not_before_ms > now_ms || !self.is_stem_ready(at) || !self.has_place();
+            if waits || self.gate.take(now_ms).is_err() {
                 early.push_back((at, not_before_ms));
                 continue;
             }
             if self.happened(at, now_ms, Event::AskedAgain { attempt }, decision) {
                 self.submitting += 1;
+                self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
                     slot: at,
                     stem,
@@ -446,6 +476,6 @@ fn refusal(trouble: &Trouble) -> Outcome {
 }
 
 /// A vendor's wait, bounded to an hour: what is longer is no wait but a stop.
-fn millis(wait_ms: Option<u64>) -> i64 {
+pub(super) fn millis(wait_ms: Option<u64>) -> i64 {
     wait_ms.map_or(0, |wait| wait.min(3_600_000).cast_signed())
 }

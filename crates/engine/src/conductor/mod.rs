@@ -40,6 +40,7 @@ use crate::plan::{JobKey, Settings};
 use crate::store::{KnownJob, NewRecord};
 
 pub(crate) use exchange::{Decision, Effect, Found, Input, Prepared, Terms, Trouble, Wanted};
+use pace::Outage;
 pub(crate) use pace::Pace;
 
 /// Stems that are prepared at the same time: enough to keep the gate busy, few enough not to crowd the line.
@@ -81,6 +82,8 @@ struct Slot {
     fetches_failed: u32,
     /// Refusals that were followed by another attempt in this run.
     bounced: u32,
+    /// When its last request was sent.
+    sent_ms: i64,
     /// This run does nothing more for it.
     given_up: bool,
 }
@@ -161,11 +164,41 @@ pub(crate) struct Conductor {
     reserved: f64,
     /// Since when nothing at all could be reached.
     unreachable_since_ms: Option<i64>,
-    /// Pauses since the last submission that was taken.
-    pauses: u32,
+    /// The waits since the last submission that was taken.
+    outage: Outage,
     /// Since when every submission was refused for the account's pace or for maintenance.
     refused_since_ms: Option<i64>,
     dirty: BTreeSet<usize>,
+    /// The first step that the machine calls illegal; the run ends with it.
+    illegal: Option<IllegalStep>,
+}
+
+/// An event that can't happen to its job: a bug, or a ledger that was changed by something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("job {job}: the event `{event}` cannot happen to a job in phase `{phase}`")]
+pub struct IllegalStep {
+    /// The job.
+    pub job: JobKey,
+    /// The phase it is in.
+    pub phase: String,
+    /// The event.
+    pub event: String,
+}
+
+impl IllegalStep {
+    fn new(job: JobKey, phase: &Phase, event: &Event) -> Self {
+        Self {
+            job,
+            phase: tag(phase, "phase"),
+            event: tag(event, "event"),
+        }
+    }
+}
+
+/// The name of a variant, as the ledger writes it.
+fn tag(value: &impl serde::Serialize, key: &str) -> String {
+    let json = serde_json::to_value(value).unwrap_or_default();
+    json[key].as_str().unwrap_or_default().to_owned()
 }
 
 impl Conductor {
@@ -210,9 +243,10 @@ impl Conductor {
             spent: 0.0,
             reserved: 0.0,
             unreachable_since_ms: None,
-            pauses: 0,
+            outage: Outage::default(),
             refused_since_ms: None,
             dirty: BTreeSet::new(),
+            illegal: None,
             terms,
         };
         conductor.assign_keys(&wanted);
@@ -243,6 +277,7 @@ impl Conductor {
                 fetching: BTreeSet::new(),
                 fetches_failed: 0,
                 bounced: 0,
+                sent_ms: now_ms,
                 given_up: false,
             });
             if same_as.is_some() {
@@ -408,7 +443,7 @@ impl Conductor {
                 part,
                 note,
             } => {
-                if let Some(at) = self.slot_of(&key) {
+                if let Some(at) = self.slot_of(&key).filter(|at| self.has_track(*at, index)) {
                     let event = Event::TrackNoted { index, part, note };
                     self.happened(at, now_ms, event, decision);
                 }
@@ -467,62 +502,64 @@ impl Conductor {
 
     /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Always later than the
     /// last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
-    pub(crate) fn wake_at(&mut self, now_ms: i64) -> Option<i64> {
-        let mut wake = Vec::new();
+    pub(crate) fn wake_at(&self, now_ms: i64) -> Option<i64> {
+        let deadline = match self.mode {
+            Mode::Running | Mode::Closing(_) => self.terms.deadline_ms,
+            Mode::Draining(_) => None,
+        };
+        self.next_step(now_ms).into_iter().chain(deadline).min()
+    }
+
+    /// When the next thing happens by itself, without a response or a callback: the one list of what keeps a run alive once
+    /// nothing is under way. What is not in it (a doubt whose stem can't be prepared, a job that nothing can pay for) is left for
+    /// the next run.
+    fn next_step(&self, now_ms: i64) -> Option<i64> {
+        let mut steps = Vec::new();
         if matches!(self.mode, Mode::Running) {
             if self.has_room() && !self.ready.is_empty() {
-                wake.push(self.gate.opens_at(now_ms));
+                steps.push(self.gate.opens_at(now_ms));
             }
-            let ready = |at: usize| {
-                matches!(
-                    self.stems[self.slots[at].stem].state,
-                    StemState::Ready { .. }
-                )
-            };
-            let asked = self
-                .again
-                .iter()
-                .filter(|(at, _)| ready(*at))
-                .map(|(_, not_before)| *not_before);
-            if let Some(first) = asked.min() {
-                wake.push(self.gate.opens_at(now_ms).max(first));
+            if self.has_place()
+                && let Some(first) = self.first_repeat()
+            {
+                steps.push(self.gate.opens_at(now_ms).max(first));
             }
             if self.preparing < PREPARING_AT_ONCE {
-                wake.extend(
-                    self.wanted_stems()
+                let wanted = self.wanted_stems();
+                steps.extend(
+                    wanted
                         .iter()
                         .filter_map(|stem| self.stems[*stem].idle_until()),
                 );
             }
-            wake.extend(self.terms.deadline_ms);
         }
         if !matches!(self.mode, Mode::Draining(_)) {
-            wake.extend(self.doubts_end(now_ms));
+            steps.extend(self.doubts_end(now_ms));
             if self.viewing < VIEWING_AT_ONCE {
-                wake.extend(self.views.first().map(|(at, _)| *at));
+                steps.extend(self.views.first().map(|(at, _)| *at));
             }
             if self.fetching < FETCHING_AT_ONCE {
-                wake.extend(self.fetches.first().map(|(at, _)| *at));
+                steps.extend(self.fetches.first().map(|(at, _)| *at));
             }
         }
-        wake.into_iter().min()
+        steps.into_iter().min()
     }
 
-    /// How the run ended, once nothing is under way and nothing is to come.
+    /// How the run ended, once nothing is under way and nothing happens by itself any more.
     pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
         if self.submitting + self.viewing + self.fetching + self.preparing + self.asking > 0 {
             return None;
         }
-        let following = !self.views.is_empty() || !self.fetches.is_empty();
-        let to_come = following || self.doubts_end(now_ms).is_some();
         match &self.mode {
             Mode::Draining(outcome) => Some(outcome.clone()),
-            Mode::Closing(outcome) => (!to_come).then(|| outcome.clone()),
-            Mode::Running if to_come || !self.again.is_empty() => None,
-            Mode::Running if self.has_nothing_to_buy() => Some(self.verdict()),
-            Mode::Running => (!self.is_affordable()).then_some(Outcome::Stopped {
-                reason: StopReason::CreditLimit,
-            }),
+            _ if self.next_step(now_ms).is_some() => None,
+            Mode::Closing(outcome) => Some(outcome.clone()),
+            Mode::Running if !self.has_nothing_to_buy() && !self.is_affordable() => {
+                Some(Outcome::Stopped {
+                    reason: StopReason::CreditLimit,
+                })
+            }
+            Mode::Running => Some(self.verdict()),
         }
     }
 
@@ -563,6 +600,16 @@ impl Conductor {
     /// Credits that this run is known to have spent.
     pub(crate) fn spent(&self) -> f64 {
         self.spent
+    }
+
+    /// The illegal step that ends the run, if there was one.
+    pub(crate) fn illegal_step(&self) -> Option<&IllegalStep> {
+        self.illegal.as_ref()
+    }
+
+    fn has_track(&self, at: usize, index: u32) -> bool {
+        let task = self.slots[at].job.task();
+        task.is_some_and(|task| (1..=task.tracks.len()).contains(&(index as usize)))
     }
 
     /// The state of a job, for tests and for the driver's checks.
@@ -611,7 +658,11 @@ impl Conductor {
             }
             Step::Unchanged => false,
             Step::Illegal => {
-                tracing::error!(job = %self.slots[at].key, ?event, phase = ?self.slots[at].job.phase, "an event that can't happen here");
+                let slot = &self.slots[at];
+                let step = IllegalStep::new(slot.key, &slot.job.phase, &event);
+                tracing::error!(%step, "illegal step");
+                self.illegal.get_or_insert(step);
+                self.drain(Outcome::Failed);
                 false
             }
         }
@@ -665,7 +716,12 @@ impl Conductor {
 
     /// Whether one more job may be bought: a place is free and the credits allow it.
     fn has_room(&self) -> bool {
-        self.in_flight < self.terms.concurrency && self.is_affordable()
+        self.has_place() && self.is_affordable()
+    }
+
+    /// Whether one more task may be in flight.
+    fn has_place(&self) -> bool {
+        self.in_flight < self.terms.concurrency
     }
 
     /// Whether the run's credits and the ledger's allow one more job. What is reserved counts as spent.

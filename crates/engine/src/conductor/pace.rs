@@ -74,6 +74,39 @@ impl Pace {
     }
 }
 
+/// The waits of one outage: what fails together is one step, however many requests it were.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    steps: u32,
+    until_ms: Option<i64>,
+}
+
+impl Outage {
+    /// Counts the failure of a request that was sent at `sent_ms`. Gives the step (from 1) that a new wait is to be made for;
+    /// none where the request was sent before the current wait ended, for then the failure is known already.
+    pub(crate) fn failed(&mut self, sent_ms: i64) -> Option<u32> {
+        if self.until_ms.is_some_and(|until_ms| sent_ms < until_ms) {
+            return None;
+        }
+        self.steps += 1;
+        Some(self.steps)
+    }
+
+    /// Lets the current step last until `until_ms` at least; whether that is longer than before.
+    pub(crate) fn lasts_until(&mut self, until_ms: i64) -> bool {
+        let longer = self.until_ms.is_none_or(|known_ms| known_ms < until_ms);
+        if longer {
+            self.until_ms = Some(until_ms);
+        }
+        longer
+    }
+
+    /// The provider takes submissions again.
+    pub(crate) fn ended(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// `wait_ms` and up to a quarter more.
 pub(crate) fn spread(wait_ms: i64, seed: u64) -> i64 {
     let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;

@@ -4,6 +4,8 @@
 //! that dies between any two decisions; hooks that veto, fail, and change jobs into each other and into others. The promises are
 //! checked after every step.
 
+mod promises;
+mod steps;
 mod vendor;
 
 use std::cmp::Reverse;
@@ -34,6 +36,8 @@ struct World {
     /// Whether hooks decide before the upload, and before the submission.
     hooks: (bool, bool),
     faults: u64,
+    /// What disturbs the life that is being led.
+    troubles: Troubles,
     vendor: Vendor,
     /// The real ledger beside the model's, for some seeds: what it reads back must be the same.
     ledger: Option<(tempfile::TempDir, Ledger)>,
@@ -51,6 +55,17 @@ struct World {
     serial: u64,
     runs: u32,
     seen: Seen,
+}
+
+/// What disturbs one life beside the vendor.
+#[derive(Debug, Default)]
+struct Troubles {
+    /// Stems that can't be prepared, however often it is tried.
+    dead_stems: [bool; 2],
+    /// `limits.deadline`.
+    deadline_ms: Option<i64>,
+    /// Nothing goes wrong in this life.
+    none: bool,
 }
 
 /// How often hooks did what the promises are about: a check that never sees it proves nothing.
@@ -79,6 +94,7 @@ impl World {
             idempotent: dice.chance(40),
             callbacks: dice.chance(50),
             faults: dice.below(35),
+            troubles: Troubles::default(),
             hooks: (dice.chance(30), dice.chance(50)),
             dice,
             now: 1_800_000_000_000,
@@ -121,7 +137,7 @@ impl World {
             ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
             spent_before: self.spent_before(jobs),
             price: PRICE,
-            deadline_ms: None,
+            deadline_ms: self.troubles.deadline_ms,
             retries: u32::from(self.seed.is_multiple_of(4)),
             asks_again: self.idempotent,
             hears_callbacks: self.callbacks,
@@ -207,7 +223,11 @@ impl World {
                 );
             }
             Effect::Prepare { stem } => {
-                let result = if self.dice.chance(self.faults / 2) {
+                let result = if self.troubles.dead_stems[stem] {
+                    let mut dead = trouble(AnswerClass::RefusedJob);
+                    dead.passing = false;
+                    Err(dead)
+                } else if self.chance(2) {
                     Err(trouble(AnswerClass::Wait))
                 } else {
                     Ok(Prepared {
@@ -236,7 +256,7 @@ impl World {
                 );
             }
             Effect::View { slot, task } => {
-                let result = if self.dice.chance(self.faults) {
+                let result = if self.chance(1) {
                     Err(trouble(AnswerClass::InDoubt))
                 } else {
                     Ok(self.look(&task))
@@ -246,7 +266,7 @@ impl World {
             Effect::Fetch {
                 slot, index, part, ..
             } => {
-                let result = if self.dice.chance(self.faults / 2) {
+                let result = if self.chance(2) {
                     Err(trouble(AnswerClass::InDoubt))
                 } else {
                     let path = format!("{slot}-{index}.mp3");
@@ -267,6 +287,33 @@ impl World {
                     },
                 );
             }
+        }
+    }
+
+    /// One fault in so many that could be, at the rate of this seed.
+    fn chance(&mut self, share: u64) -> bool {
+        !self.troubles.none && self.dice.chance(self.faults / share)
+    }
+
+    /// What goes wrong in the life that begins; nothing in a calm one.
+    fn disturb(&mut self, calm: bool) {
+        self.pending
+            .retain(|_, input| matches!(input, Input::Called { .. }));
+        self.troubles = Troubles {
+            none: calm,
+            ..Troubles::default()
+        };
+        if calm {
+            return;
+        }
+        self.troubles.dead_stems = [self.dice.chance(15), self.dice.chance(15)];
+        if self.dice.chance(20) {
+            let wait = self.dice.below(30 * 60_000).cast_signed();
+            self.troubles.deadline_ms = Some(self.now + wait);
+        }
+        if self.dice.chance(10) {
+            let wait = self.dice.below(10 * 60_000);
+            self.later(wait, Input::Drain);
         }
     }
 
@@ -301,6 +348,7 @@ impl World {
         let stems = vec!["a".to_owned(), "b".to_owned()];
         let (mut conductor, mut decision) =
             Conductor::new(self.terms(jobs, all), stems, wanted, earlier, self.now);
+        let begun_ms = self.now;
         let mut tokens = 0;
         let run = self.runs;
         let mut token = || {
@@ -320,11 +368,15 @@ impl World {
                 return None; // after the ledger had it, before anything was done
             }
             for effect in std::mem::take(&mut decision).effects {
+                if matches!(effect, Effect::Submit { .. }) {
+                    self.check_places(&conductor);
+                }
                 self.begin(effect, all);
             }
             self.check(&conductor, jobs, all);
             if let Some(outcome) = conductor.outcome(self.now) {
                 self.notice(&conductor);
+                self.check_end(&conductor, begun_ms);
                 return Some(outcome);
             }
             let wake = conductor.wake_at(self.now);
@@ -468,132 +520,6 @@ impl World {
         }
     }
 
-    fn check(&self, conductor: &Conductor, jobs: usize, all: usize) {
-        for (job, tokens) in &self.vendor.bill {
-            let refunded_or_failed = self
-                .vendor
-                .tasks
-                .values()
-                .filter(|task| task.job == *job && task.fails.is_some())
-                .count();
-            assert!(
-                tokens.len() <= 1 + refunded_or_failed + self.said_again.get(job).unwrap_or(&0),
-                "seed {}: {job:?} was bought {} times: {:?}",
-                self.seed,
-                tokens.len(),
-                self.records
-                    .iter()
-                    .filter(|it| it.job == Some(*job))
-                    .map(|it| (it.at_ms % 10_000_000, &it.run, &it.event))
-                    .collect::<Vec<_>>()
-            );
-        }
-        // What was given back may be spent again.
-        let bought = self
-            .vendor
-            .tasks
-            .values()
-            .filter(|task| task.fails != Some(true));
-        let cost = bought.count() as f64 * PRICE;
-        let terms = self.terms(jobs, all);
-        // Where the user was wrong to say that nothing was bought, the sum is the user's.
-        let misled = self.said_again.values().sum::<usize>() as f64 * PRICE;
-        if let Some(limit) = terms.ledger_credits {
-            assert!(
-                cost <= limit + misled,
-                "seed {}: over the ledger's budget",
-                self.seed
-            );
-        }
-        if let Some(limit) = terms.credits {
-            assert!(
-                self.runs > 1 || cost <= limit,
-                "seed {}: over the run's budget",
-                self.seed
-            );
-            let committed = conductor.spent + conductor.reserved;
-            assert!(
-                self.runs > 1 || committed <= limit,
-                "seed {}: {committed} committed",
-                self.seed
-            );
-        }
-        let mut keys = BTreeSet::new();
-        for n in 0..jobs {
-            if conductor.slots[n].same_as.is_some() {
-                continue;
-            }
-            let key = conductor.key(n);
-            assert!(
-                keys.insert(key),
-                "seed {}: two slots have {key:?}",
-                self.seed
-            );
-            let durable = self
-                .jobs
-                .get(&key)
-                .map(|known| known.job.clone())
-                .unwrap_or_default();
-            assert_eq!(
-                *conductor.job(n),
-                durable,
-                "seed {}: the ledger differs from the live job",
-                self.seed
-            );
-        }
-    }
-
-    /// Replaying the events gives the jobs.
-    fn replay(&self) {
-        let mut jobs: HashMap<JobKey, Job> = HashMap::new();
-        let mut decided: BTreeSet<(&RunId, JobKey)> = BTreeSet::new();
-        for record in &self.records {
-            let Some(job) = record.job else { continue };
-            let state = jobs.entry(job).or_default();
-            match &record.event {
-                Event::Decided { point, verdict } => {
-                    let last = *point == HookPoint::BeforeSubmit || !self.hooks.1;
-                    match verdict {
-                        Verdict::Pass | Verdict::Change { .. } if !last => {}
-                        Verdict::Veto { .. } | Verdict::Fail { .. } => {
-                            decided.remove(&(&record.run, job));
-                        }
-                        _ => {
-                            decided.insert((&record.run, job));
-                            decided.extend(state.changed.iter().map(|it| (&record.run, it.key)));
-                        }
-                    }
-                    if let Verdict::Change { key, .. } = verdict {
-                        decided.insert((&record.run, *key));
-                    }
-                }
-                Event::Intent { attempt: 1, .. } if self.hooks.0 || self.hooks.1 => assert!(
-                    decided.contains(&(&record.run, job)),
-                    "seed {}: {job:?} was submitted without a decision",
-                    self.seed
-                ),
-                _ => {}
-            }
-            match state.step(record.at_ms, &record.event) {
-                Step::Changed(next) => *state = next,
-                Step::Unchanged if matches!(record.event, Event::Decided { .. }) => {}
-                step => panic!(
-                    "seed {}: {step:?} recorded for {:?}",
-                    self.seed, record.event
-                ),
-            }
-        }
-        for (key, known) in &self.jobs {
-            let untouched = Job::default();
-            assert_eq!(
-                *jobs.get(key).unwrap_or(&untouched),
-                known.job,
-                "seed {}",
-                self.seed
-            );
-        }
-    }
-
     /// The process that owned the ledger is gone; the next one reads what it left.
     fn reopen(&mut self) {
         if let Some((folder, ledger)) = self.ledger.take() {
@@ -658,6 +584,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         let jobs = 2 + world.dice.below(8) as usize;
         let mut outcome = None;
         for life in 0..12 {
+            world.disturb(life == 11);
             outcome = world.live(jobs, life < 8);
             if life < 8 {
                 world.resolve();

@@ -1,5 +1,6 @@
 //! Following what is bought: looking at tasks, fetching tracks.
 
+use super::answers::millis;
 use super::*;
 use crate::event::{TaskStage, TrackFacts};
 use backline_api::{Stage, redact_url};
@@ -70,14 +71,18 @@ impl Conductor {
                             message,
                         });
                     }
-                    AnswerClass::NotSent => self.out_of_reach(now_ms, &trouble.message, decision),
+                    AnswerClass::NotSent => {
+                        self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
+                    }
                     _ => {}
                 }
                 let wait = self
                     .terms
                     .pace
                     .backoff_ms(self.slots[at].views_failed, at as u64);
-                let wait = wait.max(self.terms.pace.view_ms.min(5_000));
+                let wait = wait
+                    .max(self.terms.pace.view_ms.min(5_000))
+                    .max(millis(trouble.retry_after_ms));
                 self.look_unless_overdue(at, now_ms, now_ms + wait);
             }
         }
@@ -256,11 +261,9 @@ impl Conductor {
                 self.fetches.retain(|(_, fetching)| *fetching != at);
                 if retried {
                     // A dead address may have a successor: look before the next try.
-                    self.look_unless_overdue(
-                        at,
-                        now_ms,
-                        now_ms + self.terms.pace.backoff_ms(tries, at as u64),
-                    );
+                    let wait = self.terms.pace.backoff_ms(tries, at as u64);
+                    let wait = wait.max(millis(trouble.retry_after_ms));
+                    self.look_unless_overdue(at, now_ms, now_ms + wait);
                 } else {
                     self.give_up(at);
                 }

@@ -43,6 +43,7 @@ use effects::Effects;
 use hooks::HookDesk;
 use shell::Shell;
 
+pub use crate::conductor::IllegalStep;
 pub use foresee::{Foreseen, foresee};
 pub use keep::is_kept_file_there;
 pub use listen::{Heard, listen};
@@ -131,6 +132,9 @@ pub enum RunError {
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Client(String),
+    /// An event came for a job that it can't happen to. Responses that were under way are recorded, nothing more was begun.
+    #[error(transparent)]
+    IllegalStep(#[from] IllegalStep),
     /// The user stopped it at once.
     #[error(
         "stopped at once; the ledger holds everything up to here: run the same command again to go on"

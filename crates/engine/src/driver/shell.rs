@@ -104,6 +104,9 @@ impl Shell<'_> {
             if let Some(outcome) = self.conductor.outcome(now_ms)
                 && self.tasks.is_empty()
             {
+                if let Some(step) = self.conductor.illegal_step() {
+                    return Err(step.clone().into());
+                }
                 return self.end(outcome, asks_balance, signals).await;
             }
             let wake = self

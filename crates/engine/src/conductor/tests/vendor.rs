@@ -50,7 +50,7 @@ impl World {
             message: "no".into(),
             retry_after_ms: None,
         };
-        if self.dice.chance(self.faults / 4) {
+        if self.chance(4) {
             return SubmitOutcome::NotSent {
                 reason: "no route".into(),
             };
@@ -67,15 +67,25 @@ impl World {
             "seed {}: {inside} submissions in one window",
             self.seed
         );
-        if self.dice.chance(self.faults / 4) {
+        if self.chance(4) {
             return refused(AnswerClass::Wait); // the account's window is looked at before anything else
+        }
+        if self.chance(8) {
+            // Others look at the account, the parameters or the source first, and know nothing of the token then.
+            return match self.dice.below(20) {
+                0 => refused(AnswerClass::RefusedRun),
+                1 => refused(AnswerClass::StopForCredits),
+                2..5 => refused(AnswerClass::WaitLong),
+                5..9 => refused(AnswerClass::Refunded),
+                _ => refused(AnswerClass::RefusedJob),
+            };
         }
         if self.idempotent
             && let Some(id) = self.vendor.by_token.get(token)
         {
             return SubmitOutcome::Accepted(task_id(id));
         }
-        if self.dice.chance(self.faults / 3) {
+        if self.chance(3) {
             return match self.dice.below(4) {
                 0 => refused(AnswerClass::Wait),
                 1 => refused(AnswerClass::WaitLong),
@@ -83,7 +93,7 @@ impl World {
                 _ => refused(AnswerClass::RefusedJob),
             };
         }
-        if self.dice.chance(self.faults / 4) {
+        if self.chance(4) {
             return SubmitOutcome::InDoubt {
                 reason: "reset before it was read".into(),
             };
@@ -92,10 +102,7 @@ impl World {
         self.vendor.bill.entry(job).or_default().push(token.clone());
         self.vendor.by_token.insert(token.clone(), id.clone());
         let made_at = self.now + self.dice.below(60_000).cast_signed();
-        let fails = self
-            .dice
-            .chance(self.faults / 4)
-            .then(|| self.dice.chance(50));
+        let fails = self.chance(4).then(|| self.dice.chance(50));
         self.vendor.tasks.insert(
             id.clone(),
             ModelTask {
@@ -117,7 +124,7 @@ impl World {
                 );
             }
         }
-        if self.dice.chance(self.faults) {
+        if self.chance(1) {
             return SubmitOutcome::InDoubt {
                 reason: "reset after it was taken".into(),
             };

@@ -1,0 +1,186 @@
+//! What is promised, checked against the vendor's bill and the ledger after every step of a simulated life.
+
+use super::*;
+
+/// Longest time that a run may take under any combination of faults: an hour of refusals, half an hour for a task, and what a
+/// few jobs need one after the other.
+const LONGEST_RUN_MS: i64 = 6 * 60 * 60_000;
+
+impl World {
+    pub(super) fn check(&self, conductor: &Conductor, jobs: usize, all: usize) {
+        assert_eq!(conductor.illegal_step(), None, "seed {}", self.seed);
+        for (job, tokens) in &self.vendor.bill {
+            let refunded_or_failed = self
+                .vendor
+                .tasks
+                .values()
+                .filter(|task| task.job == *job && task.fails.is_some())
+                .count();
+            assert!(
+                tokens.len() <= 1 + refunded_or_failed + self.said_again.get(job).unwrap_or(&0),
+                "seed {}: {job:?} was bought {} times: {:?}",
+                self.seed,
+                tokens.len(),
+                self.records
+                    .iter()
+                    .filter(|it| it.job == Some(*job))
+                    .map(|it| (it.at_ms % 10_000_000, &it.run, &it.event))
+                    .collect::<Vec<_>>()
+            );
+        }
+        // What was given back may be spent again.
+        let bought = self
+            .vendor
+            .tasks
+            .values()
+            .filter(|task| task.fails != Some(true));
+        let cost = bought.count() as f64 * PRICE;
+        let terms = self.terms(jobs, all);
+        // Where the user was wrong to say that nothing was bought, the sum is the user's.
+        let misled = self.said_again.values().sum::<usize>() as f64 * PRICE;
+        if let Some(limit) = terms.ledger_credits {
+            assert!(
+                cost <= limit + misled,
+                "seed {}: over the ledger's budget",
+                self.seed
+            );
+        }
+        if let Some(limit) = terms.credits {
+            assert!(
+                self.runs > 1 || cost <= limit,
+                "seed {}: over the run's budget",
+                self.seed
+            );
+            let committed = conductor.spent + conductor.reserved;
+            assert!(
+                self.runs > 1 || committed <= limit,
+                "seed {}: {committed} committed",
+                self.seed
+            );
+        }
+        let mut keys = BTreeSet::new();
+        for n in 0..jobs {
+            if conductor.slots[n].same_as.is_some() {
+                continue;
+            }
+            let key = conductor.key(n);
+            assert!(
+                keys.insert(key),
+                "seed {}: two slots have {key:?}",
+                self.seed
+            );
+            let durable = self
+                .jobs
+                .get(&key)
+                .map(|known| known.job.clone())
+                .unwrap_or_default();
+            assert_eq!(
+                *conductor.job(n),
+                durable,
+                "seed {}: the ledger differs from the live job",
+                self.seed
+            );
+        }
+    }
+
+    /// Replaying the events gives the jobs.
+    pub(super) fn replay(&self) {
+        let mut jobs: HashMap<JobKey, Job> = HashMap::new();
+        let mut decided: BTreeSet<(&RunId, JobKey)> = BTreeSet::new();
+        for record in &self.records {
+            let Some(job) = record.job else { continue };
+            let state = jobs.entry(job).or_default();
+            match &record.event {
+                Event::Decided { point, verdict } => {
+                    let last = *point == HookPoint::BeforeSubmit || !self.hooks.1;
+                    match verdict {
+                        Verdict::Pass | Verdict::Change { .. } if !last => {}
+                        Verdict::Veto { .. } | Verdict::Fail { .. } => {
+                            decided.remove(&(&record.run, job));
+                        }
+                        _ => {
+                            decided.insert((&record.run, job));
+                            decided.extend(state.changed.iter().map(|it| (&record.run, it.key)));
+                        }
+                    }
+                    if let Verdict::Change { key, .. } = verdict {
+                        decided.insert((&record.run, *key));
+                    }
+                }
+                Event::Intent { attempt: 1, .. } if self.hooks.0 || self.hooks.1 => assert!(
+                    decided.contains(&(&record.run, job)),
+                    "seed {}: {job:?} was submitted without a decision",
+                    self.seed
+                ),
+                _ => {}
+            }
+            match state.step(record.at_ms, &record.event) {
+                Step::Changed(next) => *state = next,
+                Step::Unchanged if matches!(record.event, Event::Decided { .. }) => {}
+                step => panic!(
+                    "seed {}: {step:?} recorded for {:?}",
+                    self.seed, record.event
+                ),
+            }
+        }
+        for (key, known) in &self.jobs {
+            let untouched = Job::default();
+            assert_eq!(
+                *jobs.get(key).unwrap_or(&untouched),
+                known.job,
+                "seed {}",
+                self.seed
+            );
+        }
+    }
+
+    /// No submission leaves while as many tasks are in flight as may be: by the run's own count and by the vendor's. A job in
+    /// doubt holds no place, nor does one that the user gave up on.
+    pub(super) fn check_places(&self, conductor: &Conductor) {
+        let most = conductor.terms.concurrency;
+        assert!(
+            conductor.in_flight <= most,
+            "seed {}: {} in flight",
+            self.seed,
+            conductor.in_flight
+        );
+        let counted = |slot: &&Slot| {
+            slot.same_as.is_none()
+                && !slot.given_up
+                && !matches!(slot.job.phase, Phase::InDoubt { .. })
+                && !self.said_again.contains_key(&slot.key)
+        };
+        let followed: BTreeSet<JobKey> = conductor
+            .slots
+            .iter()
+            .filter(counted)
+            .map(|slot| slot.key)
+            .collect();
+        let at_work = self.vendor.tasks.values().filter(|task| {
+            self.now < task.made_at && task.fails.is_none() && followed.contains(&task.job)
+        });
+        let at_work: BTreeSet<JobKey> = at_work.map(|task| task.job).collect();
+        assert!(
+            at_work.len() <= most,
+            "seed {}: the vendor works on {} jobs",
+            self.seed,
+            at_work.len()
+        );
+    }
+
+    /// A run ends in bounded time, and leaves nothing behind that it could have bought.
+    pub(super) fn check_end(&self, conductor: &Conductor, begun_ms: i64) {
+        let lasted_ms = self.now - begun_ms;
+        assert!(
+            lasted_ms <= LONGEST_RUN_MS,
+            "seed {}: the run lasted {lasted_ms} ms",
+            self.seed
+        );
+        let stopped = !matches!(conductor.mode, Mode::Running);
+        assert!(
+            stopped || conductor.has_nothing_to_buy() || !conductor.is_affordable(),
+            "seed {}: jobs are left that could be bought",
+            self.seed
+        );
+    }
+}

@@ -1,0 +1,276 @@
+//! The whole machine as a table: what every event makes of a job in every phase. Read the snapshot as code is read.
+
+use super::*;
+use crate::event::{Moment, Outcome, RefusedCallbacks};
+use crate::hooks::HookPoint;
+
+const AT_MS: i64 = 1_000;
+
+fn token(attempt: u32) -> Token {
+    Token::from_text(format!("token-{attempt}"))
+}
+
+fn task_id(text: &str) -> TaskId {
+    TaskId(text.to_owned())
+}
+
+fn file() -> KeptFile {
+    KeptFile {
+        path: "a.mp3".to_owned(),
+        sha256: String::new(),
+        length_bytes: 1,
+        duration_s: 1.0,
+    }
+}
+
+fn facts() -> TrackFacts {
+    TrackFacts {
+        id: "t1".to_owned(),
+        audio_url: Some("https://cdn.example.com/t1.mp3".to_owned()),
+        ..TrackFacts::default()
+    }
+}
+
+fn intent(attempt: u32) -> Event {
+    let credits = 12.0;
+    Event::Intent {
+        attempt,
+        token: token(attempt),
+        credits,
+    }
+}
+
+fn lost(attempt: u32) -> Event {
+    let message = "reset".to_owned();
+    Event::Lost { attempt, message }
+}
+
+fn accepted(attempt: u32, task: &str) -> Event {
+    Event::Accepted {
+        attempt,
+        task_id: task_id(task),
+        via: Via::Answer,
+    }
+}
+
+fn refused(attempt: u32, class: AnswerClass) -> Event {
+    Event::Refused {
+        attempt,
+        class,
+        code: Some(400),
+        message: "no".to_owned(),
+    }
+}
+
+fn stage(stage: TaskStage) -> Event {
+    let tracks = match stage {
+        TaskStage::Complete => vec![facts()],
+        _ => Vec::new(),
+    };
+    Event::Stage { stage, tracks }
+}
+
+fn kept() -> Event {
+    Event::TrackKept {
+        index: 1,
+        part: Part::Track,
+        file: file(),
+    }
+}
+
+fn failed(refunded: bool) -> Event {
+    Event::TaskFailed {
+        code: Some(501),
+        message: "no luck".to_owned(),
+        refunded,
+    }
+}
+
+fn decided(verdict: Verdict) -> Event {
+    let point = HookPoint::BeforeSubmit;
+    Event::Decided { point, verdict }
+}
+
+fn veto() -> Event {
+    let why = "not this one".to_owned();
+    decided(Verdict::Veto { why })
+}
+
+/// A job that all of this happened to.
+fn after(events: &[Event]) -> Job {
+    events
+        .iter()
+        .fold(Job::default(), |job, event| match job.step(AT_MS, event) {
+            Step::Changed(next) => next,
+            step => panic!("{event:?} is {step:?}"),
+        })
+}
+
+fn jobs() -> Vec<(&'static str, Job)> {
+    let doubt = [intent(1), lost(1)];
+    let repeat = [intent(1), lost(1), Event::AskedAgain { attempt: 1 }];
+    let running = [intent(1), accepted(1, "task1")];
+    let finished = [intent(1), accepted(1, "task1"), stage(TaskStage::Complete)];
+    let mut all_kept = finished.to_vec();
+    all_kept.push(kept());
+    let mut task_failed = running.to_vec();
+    task_failed.push(failed(false));
+    vec![
+        ("planned", Job::default()),
+        ("vetoed", after(&[veto()])),
+        ("submitting", after(&[intent(1)])),
+        ("repeating", after(&repeat)),
+        ("in doubt", after(&doubt)),
+        ("running", after(&running)),
+        ("finished", after(&finished)),
+        ("kept", after(&all_kept)),
+        (
+            "refused",
+            after(&[intent(1), refused(1, AnswerClass::RefusedJob)]),
+        ),
+        ("task failed", after(&task_failed)),
+    ]
+}
+
+fn events() -> Vec<(&'static str, Event)> {
+    let problem = || "404".to_owned();
+    let upload_failed = |retried| Event::UploadFailed {
+        stem: "a".to_owned(),
+        message: problem(),
+        retried,
+    };
+    let index = 1;
+    let part = Part::Track;
+    vec![
+        ("intent, next attempt", intent(2)),
+        ("intent, first attempt", intent(1)),
+        ("asked_again", Event::AskedAgain { attempt: 1 }),
+        ("accepted, known task", accepted(1, "task1")),
+        ("accepted, other task", accepted(1, "task2")),
+        ("accepted, unknown attempt", accepted(9, "task9")),
+        ("refused, the job", refused(1, AnswerClass::RefusedJob)),
+        ("refused, the run", refused(1, AnswerClass::RefusedRun)),
+        ("refused, wait", refused(1, AnswerClass::Wait)),
+        ("refused, unknown attempt", refused(9, AnswerClass::Wait)),
+        (
+            "not_sent",
+            Event::NotSent {
+                attempt: 1,
+                message: problem(),
+            },
+        ),
+        ("lost", lost(1)),
+        ("never_bought", Event::NeverBought { attempt: 1 }),
+        ("buy_again", Event::BuyAgain { attempt: 1 }),
+        ("upload_failed, retried", upload_failed(true)),
+        ("upload_failed, for good", upload_failed(false)),
+        ("decided, pass", decided(Verdict::Pass)),
+        ("decided, veto", veto()),
+        (
+            "decided, fail",
+            decided(Verdict::Fail { message: problem() }),
+        ),
+        ("stage, first", stage(TaskStage::First)),
+        ("stage, complete", stage(TaskStage::Complete)),
+        ("task_failed", failed(false)),
+        ("task_failed, refunded", failed(true)),
+        ("track_kept", kept()),
+        (
+            "track_failed",
+            Event::TrackFailed {
+                index,
+                part,
+                message: problem(),
+                retried: true,
+            },
+        ),
+        ("track_missing", Event::TrackMissing { index, part }),
+        (
+            "track_noted",
+            Event::TrackNoted {
+                index,
+                part,
+                note: TrackNote::Copied { to: "b".to_owned() },
+            },
+        ),
+        (
+            "run_ended",
+            Event::RunEnded {
+                outcome: Outcome::Complete,
+                credits: 0.0,
+            },
+        ),
+        (
+            "credits",
+            Event::Credits {
+                balance: 1.0,
+                moment: Moment::Before,
+            },
+        ),
+        (
+            "callbacks_refused",
+            Event::CallbacksRefused(RefusedCallbacks::default()),
+        ),
+    ]
+}
+
+fn phase(job: &Job) -> String {
+    let json = serde_json::to_value(&job.phase).unwrap();
+    let mut name = json["phase"].as_str().unwrap().to_owned();
+    if !job.others.is_empty() {
+        name.push_str(" +other");
+    }
+    if !job.unproven.is_empty() {
+        name.push_str(" +unproven");
+    }
+    name
+}
+
+#[test]
+fn every_event_in_every_phase() {
+    let jobs = jobs();
+    let mut table = String::new();
+    for (name, event) in events() {
+        table.push_str(name);
+        table.push('\n');
+        for (before, job) in &jobs {
+            let made = match job.step(AT_MS + 1, &event) {
+                Step::Changed(next) => format!("→ {}", phase(&next)),
+                Step::Unchanged => "unchanged".to_owned(),
+                Step::Illegal => "ILLEGAL".to_owned(),
+            };
+            table.push_str(&format!("    {before:<12} {made}\n"));
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// Whatever the class: the first request may have been taken before any of these was said.
+#[test]
+fn no_refusal_of_a_repeat_takes_a_job_out_of_doubt() {
+    use AnswerClass::{Refunded, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
+    let repeating = after(&[intent(1), lost(1), Event::AskedAgain { attempt: 1 }]);
+    for class in [
+        RefusedJob,
+        RefusedRun,
+        StopForCredits,
+        Wait,
+        WaitLong,
+        Refunded,
+    ] {
+        let Step::Changed(job) = repeating.step(AT_MS + 5, &refused(1, class)) else {
+            panic!("{class:?} changes nothing");
+        };
+        let Phase::InDoubt {
+            attempt: 1,
+            since_ms,
+            message,
+            ..
+        } = &job.phase
+        else {
+            panic!("{class:?} leads to {:?}", job.phase);
+        };
+        assert_eq!((*since_ms, job.reserved), (AT_MS, 12.0), "{class:?}");
+        assert!(message.contains("400 no"), "{message}");
+    }
+}
