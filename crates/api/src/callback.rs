@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::envelope::{Answer, OK};
+use crate::json::read_json;
 use crate::lenient::text;
 use crate::{Stage, TaskId, TaskView, Track};
 
@@ -124,10 +125,11 @@ pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
     if body.len() > CALLBACK_LIMIT_BYTES {
         return Err(CallbackError::TooLong(body.len()));
     }
-    let root: Value = serde_json::from_slice(body).map_err(|_| CallbackError::NotJson)?;
-    let answer = Answer::read(body).ok_or(CallbackError::NotJson)?;
+    let root = read_json(body).ok_or(CallbackError::NotJson)?;
+    let at_top = text(&root, &["taskId", "task_id"]);
+    let answer = Answer::of(root).ok_or(CallbackError::NotJson)?;
     let task_id = text(&answer.data, &["task_id", "taskId"])
-        .or_else(|| text(&root, &["taskId", "task_id"]))
+        .or(at_top)
         .ok_or(CallbackError::NoTaskId)?;
     let word = text(&answer.data, &["callbackType", "callback_type"]).unwrap_or_default();
     let kind = CallbackKind::read(&word);

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::json::read_json;
 use crate::lenient::{integer, text};
 use crate::{AnswerClass, redact_text};
 
@@ -79,7 +80,11 @@ pub(crate) struct Answer {
 impl Answer {
     /// `None` when the body is not a JSON object.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let mut body: Value = serde_json::from_slice(body).ok()?;
+        Self::of(read_json(body)?)
+    }
+
+    /// The same of a body that is read already. `data` may be JSON written into a text.
+    pub(crate) fn of(mut body: Value) -> Option<Self> {
         body.as_object()?;
         let success = body.get("success").and_then(Value::as_bool);
         let code = match (integer(&body, &["code"]), success) {
@@ -90,6 +95,12 @@ impl Answer {
         };
         let message = text(&body, &["msg", "message", "error"]).map(|words| redact_text(&words));
         let data = body.get_mut("data").map(Value::take).unwrap_or_default();
+        let data = match &data {
+            Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
+                read_json(text.as_bytes()).unwrap_or(data)
+            }
+            _ => data,
+        };
         Some(Self {
             code,
             message,

@@ -155,7 +155,7 @@ fn answers_to_a_submission_mean_what_the_profile_says() {
         all(status, wire!("submit/code-413.json"), Some(RefusedJob));
         all(status, wire!("submit/code-422.json"), Some(RefusedJob));
         all(status, wire!("submit/code-430.json"), Some(Wait));
-        all(status, wire!("submit/code-451.json"), Some(RefusedJob));
+        all(status, wire!("submit/code-451.json"), Some(SourceGone));
         all(status, wire!("submit/code-455.json"), Some(WaitLong));
         all(status, wire!("submit/code-500.json"), None);
         all(status, wire!("submit/code-501.json"), None);
@@ -175,10 +175,24 @@ fn answers_to_a_submission_mean_what_the_profile_says() {
     check(
         200,
         wire!("submit/code-405.json"),
-        [Some(Wait), None, Some(Wait)],
+        [Some(Wait), Some(RefusedJob), Some(Wait)],
     );
     all(200, wire!("submit/code-unknown.json"), None);
     all(422, wire!("submit/code-unknown.json"), Some(RefusedJob));
+    all(
+        200,
+        br#"{"code":433,"msg":"x","data":null}"#,
+        Some(RefusedJob),
+    );
+    // A refusal that names a task may be a purchase.
+    all(
+        200,
+        br#"{"code":409,"msg":"x","data":{"taskId":"0123abcd"}}"#,
+        None,
+    );
+    all(405, wire!("submit/bad-gateway.html"), Some(RefusedRun));
+    all(433, wire!("submit/bad-gateway.html"), Some(RefusedRun));
+    all(499, wire!("submit/bad-gateway.html"), None);
     all(200, wire!("submit/no-task-id-null.json"), None);
     all(200, wire!("submit/no-task-id-empty.json"), None);
     all(200, wire!("submit/no-task-id-missing.json"), None);
@@ -499,6 +513,91 @@ fn task_details_mean_what_was_observed() {
 }
 
 #[test]
+fn a_forgotten_task_is_unknown_and_ends_no_run() {
+    for (status, body) in [
+        (
+            200,
+            br#"{"code":404,"msg":"not found","data":null}"#.as_slice(),
+        ),
+        (404, br#"{"msg":"not found"}"#.as_slice()),
+        (404, wire!("submit/bad-gateway.html")),
+    ] {
+        for profile in [Profile::sunoapi(), Profile::kie(), studio()] {
+            let view = profile
+                .read_record_info(status, body, &TASK.into())
+                .unwrap();
+            assert_eq!((view.stage, view.task_id), (Stage::Unknown, TASK.into()));
+        }
+    }
+}
+
+#[test]
+fn imperfect_json_is_read_at_every_call() {
+    // Half an emoji, NaN and a number beyond a double; Latin-1 bytes behind a byte-order mark.
+    let spoilt = |body: &[u8]| {
+        let text = std::str::from_utf8(body).unwrap();
+        let fields = r#"{"x":"\ud83c","y":NaN,"z":1e999,"t":"caf"#.to_owned();
+        let mut bytes = b"\xef\xbb\xbf".to_vec();
+        bytes.extend_from_slice(fields.as_bytes());
+        bytes.extend_from_slice(b"\xe9\",");
+        bytes.extend_from_slice(text.trim_start().strip_prefix('{').unwrap().as_bytes());
+        bytes
+    };
+    for profile in [Profile::sunoapi(), Profile::kie(), studio()] {
+        let accepted = profile.read_submit_answer(200, &spoilt(wire!("submit/accepted.json")));
+        assert_eq!(accepted, SubmitAnswer::Accepted(TASK.into()));
+        let view = profile
+            .read_record_info(
+                200,
+                &spoilt(wire!("record-info/success.json")),
+                &TASK.into(),
+            )
+            .unwrap();
+        assert_eq!((view.stage, view.tracks.len()), (Stage::Complete, 2));
+        let data = profile
+            .read_answer(ApiCall::Credits, 200, &spoilt(wire!("credits/float.json")))
+            .unwrap();
+        assert_eq!(read_credits(&data), Some(87.5));
+        let data = profile
+            .read_answer(ApiCall::Upload, 200, &spoilt(wire!("upload/ok.json")))
+            .unwrap();
+        assert!(Uploaded::read(&data).is_some());
+    }
+    let callback = read_callback(&spoilt(wire!("callback/complete.json"))).unwrap();
+    assert_eq!(callback.view.task_id, TASK.into());
+    let title = br#"{"code":200,"data":{"callbackType":"complete","task_id":"0123abcd","data":[
+        {"id":"1","audio_url":"https://cdn.example.com/a.mp3","title":"a\ud83c","duration":NaN}]}}"#;
+    let track = &read_callback(title).unwrap().view.tracks[0];
+    assert_eq!(
+        (track.title.as_deref(), track.duration_s),
+        (Some("a\u{fffd}"), None)
+    );
+}
+
+#[test]
+fn data_may_be_json_in_a_text() {
+    let in_text = |body: &[u8]| {
+        let mut value = value(body);
+        value["data"] = Value::String(value["data"].to_string());
+        value.to_string().into_bytes()
+    };
+    let callback = read_callback(&in_text(wire!("callback/complete.json"))).unwrap();
+    assert_eq!(
+        (callback.view.task_id, callback.view.tracks.len()),
+        (TASK.into(), 2)
+    );
+    let answer = Profile::kie().read_submit_answer(200, &in_text(wire!("submit/accepted.json")));
+    assert_eq!(answer, SubmitAnswer::Accepted(TASK.into()));
+}
+
+#[test]
+fn a_damaged_id_is_no_acceptance() {
+    let body = br#"{"code":200,"data":{"taskId":"0123\ud83cabcd"}}"#;
+    let answer = Profile::kie().read_submit_answer(200, body);
+    assert!(matches!(answer, SubmitAnswer::InDoubt { .. }), "{answer:?}");
+}
+
+#[test]
 fn what_says_nothing_about_a_task_is_not_a_view_of_it() {
     #[track_caller]
     fn check(status: u16, body: &[u8], class: AnswerClass) {
@@ -597,7 +696,7 @@ fn envelopes_are_written_as_documented() {
 fn balances_are_read_in_every_form() {
     #[track_caller]
     fn check(body: &[u8], expected: Option<f64>) {
-        let data = Profile::kie().read_answer(200, body);
+        let data = Profile::kie().read_answer(ApiCall::Credits, 200, body);
         assert_eq!(data.ok().and_then(|data| read_credits(&data)), expected);
     }
     check(wire!("credits/integer.json"), Some(100.0));
@@ -609,7 +708,7 @@ fn balances_are_read_in_every_form() {
 
 #[test]
 fn uploads_are_read_and_written_as_documented() {
-    let read = |status, body| Profile::sunoapi().read_answer(status, body);
+    let read = |status, body| Profile::sunoapi().read_answer(ApiCall::Upload, status, body);
     let uploaded = Uploaded {
         file_name: "a1b2c3.mp3".to_owned(),
         file_path: "user/stems/a1b2c3.mp3".to_owned(),
@@ -742,8 +841,10 @@ fn read_everything(status: u16, body: &[u8]) {
                     && view.tracks.iter().all(|track| track.audio_url.is_some())
             );
         }
-        if let Ok(data) = profile.read_answer(status, body) {
-            let _ = (read_credits(&data), Uploaded::read(&data));
+        for call in ApiCall::ALL {
+            if let Ok(data) = profile.read_answer(call, status, body) {
+                let _ = (read_credits(&data), Uploaded::read(&data));
+            }
         }
     }
     if let Ok(callback) = read_callback(body)

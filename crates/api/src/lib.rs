@@ -28,10 +28,13 @@
 mod callback;
 #[cfg(feature = "client")]
 mod client;
+mod codes;
 mod credits;
 mod envelope;
+mod excerpt;
 #[cfg(test)]
 mod golden;
+mod json;
 mod key;
 mod lenient;
 mod profile;
@@ -53,10 +56,12 @@ pub use client::{
     CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, PostError, Posted,
     Poster, SubmitOutcome, Tape, TapeError, UploadName, UploadSource, Visit,
 };
+pub use codes::{AnswerClass, ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};
+pub use excerpt::Excerpt;
 pub use key::{ApiKey, InvalidKey};
-pub use profile::{AnswerClass, Polling, Profile, RateLimit, SignatureScheme};
+pub use profile::{Polling, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};
 #[cfg(feature = "client")]
 pub(crate) use redact::redact_addresses;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::envelope::{Answer, OK};
 use crate::lenient::{integer, text};
-use crate::{AnswerClass, Profile, Refusal, Stage, TaskId, TaskView, Track};
+use crate::{AnswerClass, ApiCall, Profile, Refusal, Stage, TaskId, TaskView, Track};
 
 /// The vendor's word for how far a task is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -191,7 +191,11 @@ impl Profile {
         body: &[u8],
         asked: &TaskId,
     ) -> Result<TaskView, Refusal> {
-        let data = self.read_answer(http_status, body)?;
+        let data = match self.read_answer(ApiCall::Details, http_status, body) {
+            // The details of one task: what is unknown is the task, not the path.
+            Err(refusal) if refusal.class == AnswerClass::UnknownTask => Value::Null,
+            answer => answer?,
+        };
         let unreadable = |message: &str| Refusal {
             class: AnswerClass::InDoubt,
             code: None,
@@ -216,12 +220,17 @@ impl Profile {
     }
 
     /// The `data` of an answer to a call that buys nothing.
-    pub fn read_answer(&self, http_status: u16, body: &[u8]) -> Result<Value, Refusal> {
-        let answer = Answer::read(body).ok_or_else(|| self.bare_refusal(http_status))?;
+    pub fn read_answer(
+        &self,
+        call: ApiCall,
+        http_status: u16,
+        body: &[u8],
+    ) -> Result<Value, Refusal> {
+        let answer = Answer::read(body).ok_or_else(|| self.bare_refusal(call, http_status))?;
         if answer.code == Some(OK) {
             Ok(answer.data)
         } else {
-            Err(self.refusal(http_status, &answer))
+            Err(self.refusal(call, http_status, &answer))
         }
     }
 }

@@ -32,13 +32,7 @@ pub(crate) fn redact_addresses(text: &str) -> String {
     while let Some(at) = find_address(rest) {
         out.push_str(&rest[..at]);
         let address = &rest[at..];
-        let end = address
-            .find(|c: char| {
-                c.is_whitespace()
-                    || c.is_control()
-                    || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|')
-            })
-            .unwrap_or(address.len());
+        let end = address.find(ends_address).unwrap_or(address.len());
         out.push_str(&redact_url(&address[..end]));
         rest = &address[end..];
     }
@@ -54,6 +48,66 @@ pub fn redact_text(text: &str) -> String {
         Some((cut, _)) => out[..cut].chars().map(blanked).chain(['…']).collect(),
         None => out.chars().map(blanked).collect(),
     }
+}
+
+/// `text` with the query of every relative address in it redacted: `?name=value…` up to the next quote, space or bracket.
+pub(crate) fn redact_queries(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('?') {
+        let (before, query) = (&rest[..=at], &rest[at + 1..]);
+        out.push_str(before);
+        rest = query;
+        let name = query
+            .find(|c: char| {
+                !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '%' | '[' | ']'))
+            })
+            .unwrap_or(query.len());
+        if name > 0 && query[name..].starts_with('=') {
+            out.push('…');
+            rest = &query[query.find(ends_address).unwrap_or(query.len())..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Shortest secret that is cut out wherever it stands; `ApiKey`s of real providers are no shorter.
+pub(crate) const SECRET_CHARS: usize = 8;
+
+/// `text` with `mark` in the place of `secret`. A secret of a few characters (a local studio may have one) is cut out only where
+/// it stands alone: within other words it would make every message unreadable and say what it is.
+pub(crate) fn hide_secret(text: &str, secret: &str, mark: &str) -> String {
+    if secret.is_empty() {
+        return text.to_owned();
+    }
+    if secret.len() >= SECRET_CHARS {
+        return text.replace(secret, mark);
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(secret) {
+        let (before, behind) = (&rest[..at], &rest[at + secret.len()..]);
+        let joined = before
+            .chars()
+            .next_back()
+            .or_else(|| out.chars().next_back());
+        let alone = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+        out.push_str(before);
+        out.push_str(if alone(joined) && alone(behind.chars().next()) {
+            mark
+        } else {
+            secret
+        });
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Characters that can't belong to an address in a text.
+fn ends_address(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|')
 }
 
 /// Where the next `http://` or `https://` begins, in any case.
@@ -99,6 +153,26 @@ mod tests {
         assert_eq!(
             redact_text(&"ä".repeat(400)).chars().count(),
             MESSAGE_CHARS + 1
+        );
+    }
+
+    #[test]
+    fn a_short_secret_is_hidden_where_it_stands_alone() {
+        let hide = |text, secret| hide_secret(text, secret, "[key]");
+        assert_eq!(
+            hide("a bad key a: banana", "a"),
+            "[key] bad key [key]: banana"
+        );
+        assert_eq!(hide("a", "a"), "[key]");
+        assert_eq!(hide("nothing", ""), "nothing");
+        assert_eq!(hide("xlongsecretx", "longsecret"), "x[key]x");
+    }
+
+    #[test]
+    fn relative_addresses_lose_their_query() {
+        assert_eq!(
+            redact_queries(r#"go to "/a?sig=s3cret&x=1" or not? yes=no ?b[]=2'"#),
+            r#"go to "/a?…" or not? yes=no ?…'"#
         );
     }
 

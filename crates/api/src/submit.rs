@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::{Answer, OK};
 use crate::lenient::text;
-use crate::{AnswerClass, Profile, TaskId, VocalGender, Weight};
+use crate::{AnswerClass, ApiCall, Profile, Refusal, TaskId, VocalGender, Weight};
 
 /// The body of a submission. `negativeTags` and `callBackUrl` are always written, even when empty: vendors require them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub enum SubmitAnswer {
     Accepted(TaskId),
     /// Nothing was bought.
     Refused {
-        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits` or `Refunded`.
+        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits`, `SourceGone` or `Refunded`.
         class: AnswerClass,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
@@ -79,39 +79,53 @@ impl Profile {
     /// What an answer to a submission means: by the body's code first, then by the HTTP status.
     pub fn read_submit_answer(&self, http_status: u16, body: &[u8]) -> SubmitAnswer {
         let Some(answer) = Answer::read(body) else {
-            return match self.http_statuses.get(&http_status) {
-                Some(&class) if class.refuses() => SubmitAnswer::Refused {
-                    class,
-                    code: Some(i64::from(http_status)),
-                    message: format!("HTTP {http_status} without a JSON body"),
-                },
-                _ => SubmitAnswer::InDoubt {
-                    reason: format!("HTTP {http_status} without a JSON body"),
-                },
+            let refusal = self.bare_refusal(ApiCall::Submit, http_status);
+            return if refusal.class.refuses() {
+                refused(refusal)
+            } else {
+                SubmitAnswer::InDoubt {
+                    reason: refusal.message,
+                }
             };
         };
+        let task_id = text(&answer.data, &["taskId", "task_id"]);
         if answer.code == Some(OK) {
-            return match text(&answer.data, &["taskId", "task_id"]) {
-                Some(id) => SubmitAnswer::Accepted(TaskId(id)),
+            return match task_id {
+                // A byte of the id that was no text would be followed for ever under a wrong name.
+                Some(id) if !id.contains(char::REPLACEMENT_CHARACTER) => {
+                    SubmitAnswer::Accepted(TaskId(id))
+                }
+                Some(_) => SubmitAnswer::InDoubt {
+                    reason: format!("HTTP {http_status}, code 200 with a damaged task id"),
+                },
                 None => SubmitAnswer::InDoubt {
                     reason: format!("HTTP {http_status}, code 200 without a task id"),
                 },
             };
         }
-        let refusal = self.refusal(http_status, &answer);
-        if refusal.class.refuses() {
-            SubmitAnswer::Refused {
-                class: refusal.class,
-                code: refusal.code,
-                message: refusal.message,
-            }
-        } else {
-            let code = answer
-                .code
-                .map_or_else(|| "no code".to_owned(), |code| format!("code {code}"));
-            SubmitAnswer::InDoubt {
-                reason: format!("HTTP {http_status}, {code}: {}", refusal.message),
-            }
+        let refusal = self.refusal(ApiCall::Submit, http_status, &answer);
+        // A refusal that names a task contradicts itself: the task may be this purchase.
+        if refusal.class.refuses() && task_id.is_none() {
+            return refused(refusal);
         }
+        let code = answer
+            .code
+            .map_or_else(|| "no code".to_owned(), |code| format!("code {code}"));
+        let with = if task_id.is_some() {
+            " with a task id"
+        } else {
+            ""
+        };
+        SubmitAnswer::InDoubt {
+            reason: format!("HTTP {http_status}, {code}{with}: {}", refusal.message),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> SubmitAnswer {
+    SubmitAnswer::Refused {
+        class: refusal.class,
+        code: refusal.code,
+        message: refusal.message,
     }
 }

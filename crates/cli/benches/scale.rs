@@ -189,6 +189,7 @@ fn in_doubt(at: usize) -> Vec<Event> {
         Event::Lost {
             attempt: 1,
             message,
+            response: None,
         },
     ]
 }

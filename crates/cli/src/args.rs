@@ -342,7 +342,8 @@ fn report_kind(text: &str) -> Result<ReportKind, String> {
 /// Say what became of a job in doubt
 ///
 /// A job is in doubt when the answer to its submission was lost: it may have been bought. Look into your account at the
-/// provider's, then say which it is. The next run acts on it.
+/// provider's, then say which it is. The next run acts on it. Where a response came that could not be read, `status` shows what
+/// it said and what in it may be the task's id; `--task` checks an id with the provider before it is recorded.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use backline_api::{AnswerClass, TaskId};
+use backline_api::{AnswerClass, Excerpt, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::{HookPoint, OnError, Verdict};
@@ -205,6 +205,9 @@ pub enum Event {
         attempt: u32,
         /// Why.
         message: String,
+        /// What the response said, where one came that could not be read.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        response: Option<Excerpt>,
     },
     /// The user's word on a job in doubt: it was never bought.
     NeverBought {

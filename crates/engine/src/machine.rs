@@ -22,7 +22,7 @@
 #[cfg(test)]
 mod table;
 
-use backline_api::{AnswerClass, TaskId};
+use backline_api::{AnswerClass, Excerpt, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, KeptFile, Part, TaskStage, Token, TrackFacts, TrackNote, Via};
@@ -99,6 +99,9 @@ pub enum Phase {
         /// repeat says anything about the first request; only a task id or the user settles it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         doubt_since_ms: Option<i64>,
+        /// What the unreadable response to that earlier request said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        doubt_response: Option<Excerpt>,
     },
     /// The answer was lost: it may be bought.
     InDoubt {
@@ -110,6 +113,9 @@ pub enum Phase {
         since_ms: i64,
         /// How the answer was lost.
         message: String,
+        /// What the response said, where one came that could not be read.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        response: Option<Excerpt>,
     },
     /// It is bought and the vendor is at work.
     Running(Task),
@@ -261,6 +267,7 @@ impl Job {
                         attempt: *attempt,
                         token: token.clone(),
                         doubt_since_ms: None,
+                        doubt_response: None,
                     };
                     Step::Changed(next)
                 }
@@ -272,12 +279,14 @@ impl Job {
                     attempt: now,
                     token,
                     since_ms,
+                    response,
                     ..
                 } if now == attempt => {
                     next.phase = Phase::Submitting {
                         attempt: *attempt,
                         token: token.clone(),
                         doubt_since_ms: Some(*since_ms),
+                        doubt_response: response.clone(),
                     };
                     Step::Changed(next)
                 }
@@ -295,7 +304,7 @@ impl Job {
                 code,
                 message,
             } if self.is_submitting(*attempt) => {
-                if next.doubt_again(&refused_repeat(*code, message)) {
+                if next.doubt_again(&refused_repeat(*code, message), None) {
                     return Step::Changed(next);
                 }
                 next.leave_unproven(false);
@@ -311,15 +320,19 @@ impl Job {
                 Step::Changed(next)
             }
             Event::NotSent { attempt, message } if self.is_submitting(*attempt) => {
-                if !next.doubt_again(message) {
+                if !next.doubt_again(message, None) {
                     next.reserved = 0.0;
                     next.without_task(Phase::Planned);
                 }
                 Step::Changed(next)
             }
-            Event::Lost { attempt, message } if self.is_submitting(*attempt) => {
-                if !next.doubt_again(message) {
-                    next.doubt(at_ms, message);
+            Event::Lost {
+                attempt,
+                message,
+                response,
+            } if self.is_submitting(*attempt) => {
+                if !next.doubt_again(message, response.as_ref()) {
+                    next.doubt(at_ms, message, response.as_ref());
                 }
                 Step::Changed(next)
             }
@@ -489,19 +502,34 @@ impl Job {
     }
 
     /// Puts the attempt that is being submitted in doubt since `since_ms`.
-    fn doubt(&mut self, since_ms: i64, message: &str) {
-        if let Phase::Submitting { attempt, token, .. } = &self.phase {
+    fn doubt(&mut self, since_ms: i64, message: &str, response: Option<&Excerpt>) {
+        if let Phase::Submitting {
+            attempt,
+            token,
+            doubt_response,
+            ..
+        } = &self.phase
+        {
+            // The first excerpt may hold the task's id: a later response without one does not replace it.
+            let names_task = |excerpt: &&Excerpt| !excerpt.task_ids.is_empty();
+            let earlier = doubt_response.as_ref();
+            let response = response
+                .filter(names_task)
+                .or(earlier.filter(names_task))
+                .or(response)
+                .or(earlier);
             self.phase = Phase::InDoubt {
                 attempt: *attempt,
                 token: token.clone(),
                 since_ms,
                 message: message.to_owned(),
+                response: response.cloned(),
             };
         }
     }
 
     /// Puts the attempt back in doubt where its request repeats an unanswered one, whatever became of the repeat.
-    fn doubt_again(&mut self, message: &str) -> bool {
+    fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>) -> bool {
         let Phase::Submitting {
             doubt_since_ms: Some(since_ms),
             ..
@@ -509,7 +537,7 @@ impl Job {
         else {
             return false;
         };
-        self.doubt(since_ms, message);
+        self.doubt(since_ms, message, response);
         true
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use backline_api::Excerpt;
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -136,6 +137,9 @@ pub struct JobSummary {
     pub error_code: Option<i64>,
     /// What went wrong, in the vendor's own words where it has said any.
     pub error: Option<String>,
+    /// What the response to a submission in doubt said, where one came that could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Excerpt>,
     /// What was sent.
     pub settings: Settings,
     /// The stem's recording, where the run recorded it.
@@ -307,6 +311,7 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
             credits: if is_first { job.credits } else { 0.0 },
             error_code: error(job).and_then(|(code, _)| code),
             error: error(job).map(|(_, message)| message),
+            response: response(job),
             settings: changed.map_or(row.settings, |it| it.settings),
             recording: row.recording,
             other_tasks: job.others.iter().map(|task| task.id.to_string()).collect(),
@@ -366,6 +371,13 @@ fn error(job: &Job) -> Option<(Option<i64>, String)> {
         Phase::Failed(failure) => Some((failure.code, failure.message.clone())),
         Phase::InDoubt { message, .. } => Some((None, message.clone())),
         Phase::Vetoed { why } => Some((None, why.clone())),
+        _ => None,
+    }
+}
+
+fn response(job: &Job) -> Option<Excerpt> {
+    match &job.phase {
+        Phase::InDoubt { response, .. } => response.clone(),
         _ => None,
     }
 }

@@ -273,11 +273,33 @@ fn doubts(summary: &Summary) -> String {
             label(job),
             words(job.error.as_deref().unwrap_or_default())
         );
+        text.push_str(&response_lines(job));
     }
     left_out(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
     text.push_str(&evidence(summary));
     text.push_str("Look into your account at the provider's, then say of each key:\n");
     text.push_str(&resolving(summary));
+    text
+}
+
+/// What the unreadable response to a submission in doubt said: it may hold the only copy of the task's id.
+pub(crate) fn response_lines(job: &JobSummary) -> String {
+    let Some(response) = &job.response else {
+        return String::new();
+    };
+    let mut text = format!("      response: {}\n", words(&response.text));
+    let ids: Vec<String> = response
+        .task_ids
+        .iter()
+        .map(|id| clean(id.as_str()))
+        .collect();
+    if !ids.is_empty() {
+        let _ = writeln!(
+            text,
+            "      possible task id, to be checked with --task: {}",
+            ids.join(", ")
+        );
+    }
     text
 }
 

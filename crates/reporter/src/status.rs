@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 
 use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
-use crate::closing::{gains, label, left_out, resolving, short};
+use crate::closing::{gains, label, left_out, resolving, response_lines, short};
 use crate::console::{BAD, CARE, GOOD, PLAIN, said};
 use crate::text::{clean, pad, rfc3339, words};
 
@@ -155,6 +155,7 @@ fn attention(job: &JobSummary) -> Option<String> {
             "      {}",
             said(job.error_code, job.error.as_deref().unwrap_or_default())
         );
+        text.push_str(&response_lines(job));
     }
     for track in &job.tracks {
         let Some(problem) = &track.problem else {

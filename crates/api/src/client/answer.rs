@@ -5,10 +5,10 @@ use std::error::Error;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::Response;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 
 use super::guard::Forbidden;
-use crate::redact_text;
+use crate::{redact_text, redact_url};
 
 /// Longest answer that is read. Task details with long lyrics have some ten kilobytes.
 pub(super) const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -80,6 +80,17 @@ fn chain(error: &reqwest::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Where a redirect points, as the end of a sentence about it; nothing for other answers.
+pub(super) fn moved_to(response: &Response) -> String {
+    let target = response.headers().get(LOCATION);
+    match target.and_then(|target| target.to_str().ok()) {
+        Some(target) if response.status().is_redirection() => {
+            format!("; it points to {}", redact_text(&redact_url(target)))
+        }
+        _ => String::new(),
+    }
 }
 
 /// How long the other side asks to be left alone: seconds, or a date that is compared with the answer's own `Date`, so that a

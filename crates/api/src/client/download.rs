@@ -80,7 +80,7 @@ impl Client {
                 return Err(call.unreadable("it holds a part of the file, the whole was asked for"));
             }
             status => {
-                let error = call.error(CallErrorKind::Status(status.as_u16()));
+                let error = call.status(&self.profile, status.as_u16());
                 return Err(CallError {
                     retry_after_ms: answer::retry_after_ms(response.headers()),
                     ..error

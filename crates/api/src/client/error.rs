@@ -14,6 +14,8 @@ pub struct CallError {
     pub(super) subject: String,
     pub(super) kind: CallErrorKind,
     pub(super) retry_after_ms: Option<u64>,
+    /// What an HTTP status means at this call; none for other kinds.
+    pub(super) status_class: Option<AnswerClass>,
 }
 
 /// What went wrong.
@@ -72,10 +74,8 @@ impl CallError {
             CallErrorKind::NotSent { .. } => AnswerClass::NotSent,
             CallErrorKind::Broken { .. } | CallErrorKind::Unreadable { .. } => AnswerClass::InDoubt,
             CallErrorKind::Refused(refusal) => refusal.class,
-            CallErrorKind::Status(408 | 425 | 429) => AnswerClass::Wait,
-            CallErrorKind::Status(500..) => AnswerClass::InDoubt,
-            CallErrorKind::Status(_)
-            | CallErrorKind::TooLarge { .. }
+            CallErrorKind::Status(_) => self.status_class.unwrap_or(AnswerClass::InDoubt),
+            CallErrorKind::TooLarge { .. }
             | CallErrorKind::Forbidden { .. }
             | CallErrorKind::File { .. }
             | CallErrorKind::Unsupported

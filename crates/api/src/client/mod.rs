@@ -13,6 +13,8 @@ mod download;
 mod error;
 mod guard;
 mod post;
+#[cfg(test)]
+mod response_tests;
 mod submit;
 mod tape;
 #[cfg(test)]
@@ -35,7 +37,8 @@ pub use self::submit::SubmitOutcome;
 use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};
 pub use self::upload::{UploadName, UploadSource};
-use crate::{ApiKey, Profile, Refusal, TaskId, TaskView, read_credits};
+use crate::redact::hide_secret;
+use crate::{ApiCall, ApiKey, Profile, Refusal, TaskId, TaskView, read_credits};
 
 /// How a client behaves. Build it with [`ClientOptions::new`] and change the fields that should differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +201,7 @@ impl Client {
         let date_ms = answer::date_ms(response.headers());
         let data = self
             .understand(&call, response, |status, body| {
-                self.profile.read_answer(status, body)
+                self.profile.read_answer(ApiCall::Credits, status, body)
             })
             .await;
         let balance =
@@ -227,7 +230,7 @@ impl Client {
             .await?;
         let data = self
             .understand(&call, response, |status, body| {
-                self.profile.read_answer(status, body)
+                self.profile.read_answer(ApiCall::Download, status, body)
             })
             .await?;
         match &data {
@@ -269,9 +272,10 @@ impl Client {
     ) -> Result<T, CallError> {
         let retry_after_ms = answer::retry_after_ms(response.headers());
         let status = response.status().as_u16();
+        let moved = answer::moved_to(&response);
         let (body, end) = answer::read_body(response).await;
         read(status, &body).map_err(|mut refusal| {
-            refusal.message = self.scrub(&refusal.message);
+            refusal.message = self.scrub(&format!("{}{moved}", refusal.message));
             let kind = match end {
                 Err(answer::Cut::Broken(reason)) => CallErrorKind::Broken {
                     reason: self.scrub(&reason),
@@ -312,7 +316,7 @@ impl Client {
 
     /// `text` without the key, which some vendors quote.
     fn scrub(&self, text: &str) -> String {
-        text.replace(self.key.expose(), "[key]")
+        hide_secret(text, self.key.expose(), "[key]")
     }
 }
 
@@ -334,6 +338,15 @@ impl Call {
             subject: self.subject.clone(),
             kind,
             retry_after_ms: None,
+            status_class: None,
+        }
+    }
+
+    /// What it means that a file's host answered with `status`.
+    fn status(&self, profile: &Profile, status: u16) -> CallError {
+        CallError {
+            status_class: Some(profile.codes.download.class(status, None)),
+            ..self.error(CallErrorKind::Status(status))
         }
     }
 

@@ -6,7 +6,8 @@ use super::tape::{SUBMISSION, SendError};
 use super::{Call, Client, answer, endpoint};
 use sha2::{Digest, Sha256};
 
-use crate::{AnswerClass, SubmitAnswer, SubmitRequest, TaskId};
+use crate::redact::hide_secret;
+use crate::{AnswerClass, Excerpt, SubmitAnswer, SubmitRequest, TaskId};
 
 /// What became of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum SubmitOutcome {
     Accepted(TaskId),
     /// Nothing was bought.
     Refused {
-        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits` or `Refunded`.
+        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits`, `SourceGone` or `Refunded`.
         class: AnswerClass,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
@@ -33,6 +34,8 @@ pub enum SubmitOutcome {
     InDoubt {
         /// Why.
         reason: String,
+        /// What the response said, where one came: it may hold the only copy of the task's id.
+        excerpt: Option<Excerpt>,
     },
 }
 
@@ -63,7 +66,10 @@ impl Client {
                 return if not_sent {
                     SubmitOutcome::NotSent { reason }
                 } else {
-                    SubmitOutcome::InDoubt { reason }
+                    SubmitOutcome::InDoubt {
+                        reason,
+                        excerpt: None,
+                    }
                 };
             }
             Err(SendError::Http(error)) => {
@@ -72,12 +78,16 @@ impl Client {
                 return if not_sent {
                     SubmitOutcome::NotSent { reason }
                 } else {
-                    SubmitOutcome::InDoubt { reason }
+                    SubmitOutcome::InDoubt {
+                        reason,
+                        excerpt: None,
+                    }
                 };
             }
         };
         let retry_after_ms = answer::retry_after_ms(response.headers());
         let status = response.status().as_u16();
+        let moved = answer::moved_to(&response);
         // A body that broke off can't be read as JSON, unless all that matters had arrived.
         let (body, end) = answer::read_body(response).await;
         match self.profile.read_submit_answer(status, &body) {
@@ -89,7 +99,7 @@ impl Client {
             } => SubmitOutcome::Refused {
                 class,
                 code,
-                message: self.hide(&message, token),
+                message: self.hide(&format!("{message}{moved}"), token),
                 retry_after_ms,
             },
             SubmitAnswer::InDoubt { reason } => {
@@ -99,7 +109,8 @@ impl Client {
                     Err(answer::Cut::Broken(cause)) => format!("; the answer broke off: {cause}"),
                 };
                 SubmitOutcome::InDoubt {
-                    reason: self.hide(&format!("{reason}{cut}"), token),
+                    reason: self.hide(&format!("{reason}{moved}{cut}"), token),
+                    excerpt: Excerpt::of(&body, &[self.key.expose(), token]),
                 }
             }
         }
@@ -107,12 +118,7 @@ impl Client {
 
     /// `text` without the key and without the attempt's secret.
     fn hide(&self, text: &str, token: &str) -> String {
-        let text = self.scrub(text);
-        if token.is_empty() {
-            text
-        } else {
-            text.replace(token, "[token]")
-        }
+        hide_secret(&self.scrub(text), token, "[token]")
     }
 }
 

@@ -16,11 +16,11 @@ use url::Url;
 use super::*;
 use crate::{AnswerClass, Stage, SubmitRequest};
 
-const KEY: &str = "s3cret-key-0123456789";
-const TOKEN: &str = "t0ken-abcdef";
-const TASK: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const KEY: &str = "s3cret-key-0123456789";
+pub(super) const TOKEN: &str = "t0ken-abcdef";
+pub(super) const TASK: &str = "0123456789abcdef0123456789abcdef";
 
-fn client_of(profile: Profile, change: impl FnOnce(&mut ClientOptions)) -> Client {
+pub(super) fn client_of(profile: Profile, change: impl FnOnce(&mut ClientOptions)) -> Client {
     // A second test of the same process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut options = ClientOptions::new("backline-test/1");
@@ -28,12 +28,12 @@ fn client_of(profile: Profile, change: impl FnOnce(&mut ClientOptions)) -> Clien
     Client::new(profile, ApiKey::new(KEY).unwrap(), options).unwrap()
 }
 
-fn client(base: &Url) -> Client {
+pub(super) fn client(base: &Url) -> Client {
     client_of(Profile::studio(base.clone()), |_| ())
 }
 
 /// Serves `router` until the test's runtime ends.
-async fn serve(router: Router) -> Url {
+pub(super) async fn serve(router: Router) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/", listener.local_addr().unwrap())
         .parse()
@@ -43,7 +43,7 @@ async fn serve(router: Router) -> Url {
 }
 
 /// A server that answers every request with the same.
-async fn answering(status: u16, headers: &[(&'static str, &str)], body: &str) -> Url {
+pub(super) async fn answering(status: u16, headers: &[(&'static str, &str)], body: &str) -> Url {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(*name, *value);
@@ -57,7 +57,7 @@ async fn answering(status: u16, headers: &[(&'static str, &str)], body: &str) ->
     serve(Router::new().fallback(any(answer))).await
 }
 
-fn request() -> SubmitRequest {
+pub(super) fn request() -> SubmitRequest {
     SubmitRequest {
         upload_url: "https://files.example.com/a.mp3?X-Signature=s3cret".to_owned(),
         title: "Example".to_owned(),

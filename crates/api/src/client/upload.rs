@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::tape::SendError;
 use super::{Call, CallError, CallErrorKind, Client, endpoint};
-use crate::{Uploaded, redact_url};
+use crate::{ApiCall, Uploaded, redact_url};
 
 /// Longest file that is sent as base64: the text is held in memory, a third longer than the file.
 const BASE64_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
@@ -132,7 +132,7 @@ impl Client {
         let response = sent.map_err(|error| self.failure(call, error))?;
         let data = self
             .understand(call, response, |status, body| {
-                self.profile.read_answer(status, body)
+                self.profile.read_answer(ApiCall::Upload, status, body)
             })
             .await?;
         Uploaded::read(&data).ok_or_else(|| call.unreadable("it names no address of the file"))

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use backline_api::{ApiKey, TaskId};
+use backline_api::{ApiKey, Excerpt, TaskId};
 use backline_engine::driver::{ResolveError, Word, find_job, resolve};
-use backline_engine::event::Record;
+use backline_engine::event::{Event, Record};
 use backline_engine::ledger::Ledger;
 use backline_engine::plan::JobKey;
 use backline_engine::store::Store;
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
         Some(manifest) => manifest,
         None => planned_by(&ledger, key)?,
     };
+    let response = last_response(&ledger, key)?;
     drop(ledger);
     let project = Project::open_whole(&ManifestArgs::whole(manifest), global, console)?;
     let word = word(&args.word);
@@ -42,7 +43,11 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let runtime = super::runtime()?;
     let record = runtime.block_on(take(project, &api_key, &mut ledger, key, word.clone()));
     runtime.shutdown_background();
-    say(&record?, key, &word, console)?;
+    let record = record.map_err(|failure| match &response {
+        Some(response) => failure.hint(format!("the response to it was: {}", shown(response))),
+        None => failure,
+    })?;
+    say(&record, key, &word, response.as_ref(), console)?;
     Ok(exit_codes::DONE)
 }
 
@@ -72,11 +77,24 @@ async fn take(
     Ok(record?)
 }
 
-fn say(record: &Record, key: JobKey, word: &Word, console: &Console) -> Result<(), Failure> {
+fn say(
+    record: &Record,
+    key: JobKey,
+    word: &Word,
+    response: Option<&Excerpt>,
+    console: &Console,
+) -> Result<(), Failure> {
     if console.format == Format::Json {
-        return console.json(
-            &json!({ "version": 1, "key": key, "at_ms": record.at_ms, "event": record.event }),
-        );
+        return console.json(&json!({
+            "version": 1,
+            "key": key,
+            "at_ms": record.at_ms,
+            "event": record.event,
+            "response": response,
+        }));
+    }
+    if let Some(response) = response {
+        console.say(&format!("the response to it was: {}\n", shown(response)));
     }
     let next = match word {
         Word::Task(task) => format!("was bought as task {task}; the next run follows it"),
@@ -85,6 +103,28 @@ fn say(record: &Record, key: JobKey, word: &Word, console: &Console) -> Result<(
     };
     console.say(&format!("job {} {next}\n", key.short()));
     Ok(())
+}
+
+/// What the last response to a submission of the job said, where it could not be read.
+fn last_response(ledger: &Ledger, key: JobKey) -> Result<Option<Excerpt>, Failure> {
+    let history = ledger.history_of(&key)?;
+    let responses = history
+        .into_iter()
+        .rev()
+        .find_map(|record| match record.event {
+            Event::Lost { response, .. } => response,
+            _ => None,
+        });
+    Ok(responses)
+}
+
+/// A response's excerpt, and what in it may be a task's id, on one line.
+fn shown(response: &Excerpt) -> String {
+    let ids: Vec<&str> = response.task_ids.iter().map(TaskId::as_str).collect();
+    match ids.is_empty() {
+        true => response.text.clone(),
+        false => format!("{} (possible task id: {})", response.text, ids.join(", ")),
+    }
 }
 
 /// The manifest of the last run that planned a job.

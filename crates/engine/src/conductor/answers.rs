@@ -210,6 +210,10 @@ impl Conductor {
                 retry_after_ms,
             } => {
                 self.reached();
+                let class = match class {
+                    AnswerClass::SourceGone => AnswerClass::RefusedJob,
+                    class => class,
+                };
                 let event = Event::Refused {
                     attempt,
                     class,
@@ -235,10 +239,18 @@ impl Conductor {
                     self.out_of_reach(now_ms, self.slots[at].sent_ms, &reason, decision);
                 }
             }
-            SubmitOutcome::InDoubt { reason } => {
-                let message = reason;
-                if self.happened(at, now_ms, Event::Lost { attempt, message }, decision)
-                    && self.bounce(at)
+            SubmitOutcome::InDoubt { reason, excerpt } => {
+                let (message, response) = (reason, excerpt);
+                if self.happened(
+                    at,
+                    now_ms,
+                    Event::Lost {
+                        attempt,
+                        message,
+                        response,
+                    },
+                    decision,
+                ) && self.bounce(at)
                 {
                     let failures = self.slots[at].bounced;
                     let wait = self.terms.pace.backoff_ms(failures, at as u64);
@@ -308,7 +320,11 @@ impl Conductor {
                     self.free(at, now_ms);
                 }
             }
-            AnswerClass::RefusedJob | AnswerClass::TaskFailed | AnswerClass::InDoubt => {}
+            AnswerClass::RefusedJob
+            | AnswerClass::TaskFailed
+            | AnswerClass::InDoubt
+            | AnswerClass::SourceGone
+            | AnswerClass::UnknownTask => {}
         }
     }
 

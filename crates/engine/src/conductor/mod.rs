@@ -338,7 +338,16 @@ impl Conductor {
             }
             Phase::Submitting { attempt, .. } => {
                 let message = "the program ended before the answer came".to_owned();
-                self.happened(at, now_ms, Event::Lost { attempt, message }, decision);
+                self.happened(
+                    at,
+                    now_ms,
+                    Event::Lost {
+                        attempt,
+                        message,
+                        response: None,
+                    },
+                    decision,
+                );
                 self.ask_again_later(at, now_ms);
             }
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),

@@ -166,6 +166,7 @@ mod tests {
             Event::Lost {
                 attempt: 1,
                 message: "reset".to_owned(),
+                response: None,
             },
         ];
         let mut batch = Batch::default();

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use backline_api::Excerpt;
+
 use super::{
     HOOK_EVENT_VERSION, HookEvent, HookPoint, JobSaid, PlanSaid, PresetSaid, RunSaid, StemSaid,
 };
@@ -172,7 +174,11 @@ pub fn sample(point: HookPoint) -> HookEvent {
         }),
         HookPoint::JobInDoubt => Some(Event::Lost {
             attempt: 1,
-            message: "the connection was reset".to_owned(),
+            message: "HTTP 200, code 200 without a task id".to_owned(),
+            response: Some(Excerpt {
+                text: r#"{"code":200,"data":"0123abcd"}"#.to_owned(),
+                task_ids: vec!["0123abcd".into()],
+            }),
         }),
         HookPoint::RunFinished => Some(Event::RunEnded {
             outcome: Outcome::Complete,

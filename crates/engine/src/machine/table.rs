@@ -42,7 +42,11 @@ fn intent(attempt: u32) -> Event {
 
 fn lost(attempt: u32) -> Event {
     let message = "reset".to_owned();
-    Event::Lost { attempt, message }
+    Event::Lost {
+        attempt,
+        message,
+        response: None,
+    }
 }
 
 fn accepted(attempt: u32, task: &str) -> Event {
@@ -273,4 +277,44 @@ fn no_refusal_of_a_repeat_takes_a_job_out_of_doubt() {
         assert_eq!((*since_ms, job.reserved), (AT_MS, 12.0), "{class:?}");
         assert!(message.contains("400 no"), "{message}");
     }
+}
+
+#[test]
+fn the_only_copy_of_an_id_outlives_a_repeat() {
+    let said = Excerpt {
+        text: r#"{"code":200,"data":"0123abcd"}"#.to_owned(),
+        task_ids: vec!["0123abcd".into()],
+    };
+    let lost = |response| Event::Lost {
+        attempt: 1,
+        message: "lost".to_owned(),
+        response,
+    };
+    let page = Excerpt {
+        text: "<html>".to_owned(),
+        task_ids: Vec::new(),
+    };
+    let intent = Event::Intent {
+        attempt: 1,
+        token: Token::from_text("secret"),
+        credits: 12.0,
+    };
+    let mut job = Job::default();
+    for event in [
+        intent,
+        lost(Some(said.clone())),
+        Event::AskedAgain { attempt: 1 },
+        lost(Some(page)),
+        Event::AskedAgain { attempt: 1 },
+        lost(None),
+    ] {
+        let Step::Changed(next) = job.step(1, &event) else {
+            panic!("{event:?}")
+        };
+        job = next;
+    }
+    let Phase::InDoubt { response, .. } = job.phase else {
+        panic!("{:?}", job.phase)
+    };
+    assert_eq!(response, Some(said));
 }

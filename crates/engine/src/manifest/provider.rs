@@ -4,13 +4,13 @@
 
 use std::path::Path;
 
-use backline_api::{AnswerClass, Profile, RateLimit};
+use backline_api::{AnswerClass, ApiCall, CodeTable, Profile, RateLimit};
 use url::{Host, Url};
 
 use super::diagnostic::{Report, suggestion};
 use super::fields::{self, Fields, Text, wrong};
 use super::limits;
-use super::node::{Node, Value};
+use super::node::{Entry, Node, Value};
 use super::stems::Fixed;
 use crate::plan::{Embedded, Provider, StudioAudio, StudioFont};
 
@@ -47,6 +47,8 @@ const CLASSES: &[(&str, AnswerClass)] = &[
     ("in_doubt", AnswerClass::InDoubt),
     ("task_failed", AnswerClass::TaskFailed),
     ("refunded", AnswerClass::Refunded),
+    ("source_gone", AnswerClass::SourceGone),
+    ("unknown_task", AnswerClass::UnknownTask),
 ];
 
 /// The studio that a run starts itself; its address is filled in when it listens.
@@ -340,29 +342,62 @@ fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Report) {
         .and_then(|node| Fields::open(node, "`codes`", report))
     {
         for entry in codes.entries() {
-            let class = fields::text(&entry.node, "an answer's class", report);
-            let Ok(code) = entry.key.parse::<i64>() else {
-                report.error_at(
-                    entry.key_span,
-                    format!("`{}` is not an answer code", entry.key),
-                    "expected a number",
-                );
-                continue;
-            };
-            let Some(class) = class else { continue };
-            match CLASSES.iter().find(|(name, _)| *name == class.text) {
-                Some((_, class)) => drop(profile.codes.insert(code, *class)),
+            let call = ApiCall::ALL
+                .into_iter()
+                .find(|call| call.as_str() == &*entry.key);
+            match call {
+                Some(call) => {
+                    let what = format!("`codes.{}`", entry.key);
+                    if let Some(codes) = Fields::open(&entry.node, &what, report) {
+                        let table = profile.codes.of_mut(call);
+                        for entry in codes.entries() {
+                            override_code(table, call, entry, report);
+                        }
+                    }
+                }
+                // A code by itself means the submission.
                 None => {
-                    let help = suggestion(&class.text, CLASSES.iter().map(|(name, _)| *name));
-                    report
-                        .error_at(
-                            class.span,
-                            format!("there is no class of answers `{}`", class.text),
-                            "not a class",
-                        )
-                        .maybe_help(help);
+                    let call = ApiCall::Submit;
+                    override_code(profile.codes.of_mut(call), call, entry, report);
                 }
             }
+        }
+    }
+}
+
+/// Reads one `code: class` of `codes`.
+fn override_code(table: &mut CodeTable, call: ApiCall, entry: &Entry, report: &mut Report) {
+    let Ok(code) = entry.key.parse::<i64>() else {
+        report
+            .error_at(
+                entry.key_span,
+                format!("`{}` is not a response code", entry.key),
+                "expected a number, or directly below `codes` one of submit, details, credits, upload and download",
+            )
+            .maybe_help(suggestion(&entry.key, ApiCall::ALL.map(ApiCall::as_str)));
+        return;
+    };
+    let Some(class) = fields::text(&entry.node, "an answer's class", report) else {
+        return;
+    };
+    let classes = CLASSES
+        .iter()
+        .filter(|(_, class)| *class != AnswerClass::UnknownTask || call == ApiCall::Details);
+    match classes.clone().find(|(name, _)| *name == class.text) {
+        Some((_, class)) => drop(table.codes.insert(code, *class)),
+        None => {
+            let help = suggestion(&class.text, classes.map(|(name, _)| *name));
+            report
+                .error_at(
+                    class.span,
+                    format!(
+                        "there is no class of answers `{}` for {}",
+                        class.text,
+                        call.as_str()
+                    ),
+                    "not a class",
+                )
+                .maybe_help(help);
         }
     }
 }

@@ -288,7 +288,17 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
         }
         Event::Refused { code, message, .. } => Line::care("refused", said(*code, message)),
         Event::NotSent { message, .. } => Line::care("not sent", words(message)),
-        Event::Lost { message, .. } => Line::problem("in doubt", words(message)),
+        Event::Lost {
+            message, response, ..
+        } => {
+            let ids = response.iter().flat_map(|response| &response.task_ids);
+            let ids: Vec<String> = ids.map(|id| clean(id.as_str())).collect();
+            let named = match ids.is_empty() {
+                true => String::new(),
+                false => format!("; possible task id: {}", ids.join(", ")),
+            };
+            Line::problem("in doubt", format!("{}{named}", words(message)))
+        }
         Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
         Event::BuyAgain { .. } => Line::care("free again", "to be bought again, as you said"),
         Event::Stage { stage, .. } => Line::detail(

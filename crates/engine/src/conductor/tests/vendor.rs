@@ -96,6 +96,7 @@ impl World {
         if self.chance(4) {
             return SubmitOutcome::InDoubt {
                 reason: "reset before it was read".into(),
+                excerpt: None,
             };
         }
         let id = format!("task{}", self.vendor.tasks.len());
@@ -127,6 +128,7 @@ impl World {
         if self.chance(1) {
             return SubmitOutcome::InDoubt {
                 reason: "reset after it was taken".into(),
+                excerpt: None,
             };
         }
         SubmitOutcome::Accepted(task_id(&id))

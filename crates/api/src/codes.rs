@@ -1,0 +1,437 @@
+//! What response codes mean, call by call: 404 to a submission is a wrong path, 404 to a details request is one unknown task.
+//!
+//! Every call has one [`CodeTable`]. Sources: the vendors' pages ("documented"), recorded traffic ("observed") and RFC 9110 for
+//! statuses of HTTP itself. A vendor is data: [`Profile`] holds the tables, and a manifest may override single codes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::Answer;
+use crate::{Profile, Refusal};
+
+/// What follows from an answer. Which code means which is the profile's, and stands nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerClass {
+    /// This job will never be taken as it is; others may.
+    RefusedJob,
+    /// Nothing will be taken until someone changes the key, the address or the account.
+    RefusedRun,
+    /// Too fast: the same again after some seconds.
+    Wait,
+    /// Maintenance: the same again after some minutes.
+    WaitLong,
+    /// The account has no credits left.
+    StopForCredits,
+    /// The request never left this machine: safe to send.
+    NotSent,
+    /// Nobody knows whether the request was carried out.
+    InDoubt,
+    /// It was taken and failed.
+    TaskFailed,
+    /// It was taken, failed, and its credits were given back: safe to send.
+    Refunded,
+    /// The provider could not fetch the recording: its upload is gone. Nothing was bought.
+    SourceGone,
+    /// The provider does not know this one task (any more); says nothing about other tasks.
+    UnknownTask,
+}
+
+impl AnswerClass {
+    /// Whether an answer of this class to a submission proves that nothing was paid for.
+    pub(crate) fn refuses(self) -> bool {
+        match self {
+            Self::RefusedJob
+            | Self::RefusedRun
+            | Self::Wait
+            | Self::WaitLong
+            | Self::StopForCredits
+            | Self::Refunded
+            | Self::SourceGone => true,
+            Self::NotSent | Self::InDoubt | Self::TaskFailed | Self::UnknownTask => false,
+        }
+    }
+
+    /// Whether a call that buys nothing may be made again after such an answer.
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::Wait | Self::WaitLong | Self::NotSent | Self::InDoubt | Self::UnknownTask => true,
+            Self::RefusedJob
+            | Self::RefusedRun
+            | Self::StopForCredits
+            | Self::TaskFailed
+            | Self::Refunded
+            | Self::SourceGone => false,
+        }
+    }
+}
+
+/// A call of the contract. What a code means depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ApiCall {
+    /// The submission, the one call that buys.
+    Submit,
+    /// The details of one task.
+    Details,
+    /// The account's balance.
+    Credits,
+    /// An upload of a recording.
+    Upload,
+    /// A result's file at its host, or the link to it.
+    Download,
+}
+
+impl ApiCall {
+    /// All calls.
+    pub const ALL: [Self; 5] = [
+        Self::Submit,
+        Self::Details,
+        Self::Credits,
+        Self::Upload,
+        Self::Download,
+    ];
+
+    /// Its name in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Details => "details",
+            Self::Credits => "credits",
+            Self::Upload => "upload",
+            Self::Download => "download",
+        }
+    }
+}
+
+/// What the codes of one call mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeTable {
+    /// By the code in a body.
+    pub codes: BTreeMap<i64, AnswerClass>,
+    /// By the HTTP status, where the body has no listed code.
+    pub http_statuses: BTreeMap<u16, AnswerClass>,
+    /// An unlisted code of a JSON body from 400 to 499: the call was understood and refused.
+    pub refused_code: AnswerClass,
+    /// An unlisted HTTP status from 400 to 499 without a JSON body.
+    pub refused_status: AnswerClass,
+}
+
+impl CodeTable {
+    /// The class of a response that is not a success. `code` is the body's.
+    pub fn class(&self, http_status: u16, code: Option<i64>) -> AnswerClass {
+        let by_code = code.and_then(|code| self.codes.get(&code).copied());
+        let by_status = || self.http_statuses.get(&http_status).copied();
+        let unlisted = || match code {
+            Some(code) if (400..500).contains(&code) => Some(self.refused_code),
+            None if (400..500).contains(&http_status) => Some(self.refused_status),
+            _ => None,
+        };
+        by_code
+            .or_else(by_status)
+            .or_else(unlisted)
+            .unwrap_or(AnswerClass::InDoubt)
+    }
+}
+
+/// One table for each call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeTables {
+    /// See [`ApiCall::Submit`].
+    pub submit: CodeTable,
+    /// See [`ApiCall::Details`].
+    pub details: CodeTable,
+    /// See [`ApiCall::Credits`].
+    pub credits: CodeTable,
+    /// See [`ApiCall::Upload`].
+    pub upload: CodeTable,
+    /// See [`ApiCall::Download`].
+    pub download: CodeTable,
+}
+
+impl CodeTables {
+    /// The table of `call`.
+    pub fn of(&self, call: ApiCall) -> &CodeTable {
+        match call {
+            ApiCall::Submit => &self.submit,
+            ApiCall::Details => &self.details,
+            ApiCall::Credits => &self.credits,
+            ApiCall::Upload => &self.upload,
+            ApiCall::Download => &self.download,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn of_mut(&mut self, call: ApiCall) -> &mut CodeTable {
+        match call {
+            ApiCall::Submit => &mut self.submit,
+            ApiCall::Details => &mut self.details,
+            ApiCall::Credits => &mut self.credits,
+            ApiCall::Upload => &mut self.upload,
+            ApiCall::Download => &mut self.download,
+        }
+    }
+
+    /// `sunoapi.org`: 405 in a body is its rate limit, 429 to a submission its "insufficient credits" (both documented).
+    pub(crate) fn sunoapi() -> Self {
+        let mut tables = Self::shared();
+        for call in ApiCall::ALL {
+            tables.of_mut(call).codes.insert(405, AnswerClass::Wait);
+        }
+        let submit = &mut tables.submit.codes;
+        submit.insert(429, AnswerClass::StopForCredits);
+        tables
+    }
+
+    /// `kie.ai`: 429 is its rate limit at every call (documented).
+    pub(crate) fn kie() -> Self {
+        Self::shared()
+    }
+
+    fn shared() -> Self {
+        Self {
+            submit: submit(),
+            details: details(),
+            credits: credits(),
+            upload: upload(),
+            download: download(),
+        }
+    }
+}
+
+impl Profile {
+    /// What an answer with another code than success means: by the body's code, else by the HTTP status.
+    pub(crate) fn refusal(&self, call: ApiCall, http_status: u16, answer: &Answer) -> Refusal {
+        Refusal {
+            class: self.codes.of(call).class(http_status, answer.code),
+            code: answer.code.or(Some(i64::from(http_status))),
+            message: answer
+                .message
+                .clone()
+                .unwrap_or_else(|| "no reason given".to_owned()),
+        }
+    }
+
+    /// What an answer without a JSON body means.
+    pub(crate) fn bare_refusal(&self, call: ApiCall, http_status: u16) -> Refusal {
+        Refusal {
+            class: self.codes.of(call).class(http_status, None),
+            code: Some(i64::from(http_status)),
+            message: format!("HTTP {http_status} without a JSON body"),
+        }
+    }
+}
+
+/// Codes and statuses that say the same to every call: who asks, not what for. Unlisted ones from 500 on are in doubt.
+fn common_codes() -> BTreeMap<i64, AnswerClass> {
+    use AnswerClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
+    BTreeMap::from([
+        (400, RefusedJob),     // invalid parameters
+        (401, RefusedRun),     // unauthorized
+        (402, StopForCredits), // insufficient credits
+        (408, InDoubt),        // the upstream gave nothing for ten minutes
+        (413, RefusedJob),     // too long
+        (422, RefusedJob),     // validation
+        (429, Wait),           // called too often
+        (430, Wait),           // called too often
+        (455, WaitLong),       // maintenance
+        (500, InDoubt),        // server error
+    ])
+}
+
+/// Statuses whose sender did not carry the request out, whoever of the servers on the way it was. A bare 429 comes from the
+/// vendor's front, which counts requests and knows nothing of credits. A bare 405 is the page of a front that lets the request
+/// go no further (observed; RFC 9110, 15.5.6), not a rate limit. A moved address (301, 307, 308) was not obeyed: a submission
+/// follows no redirect. A conflict (409) does not say that this request was not carried out. 408 and 499 are given by servers that had already passed the request on.
+fn common_statuses() -> BTreeMap<u16, AnswerClass> {
+    use AnswerClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
+    BTreeMap::from([
+        (301, RefusedRun),
+        (307, RefusedRun),
+        (308, RefusedRun),
+        (400, RefusedJob),
+        (401, RefusedRun),
+        (402, StopForCredits),
+        (403, RefusedRun),
+        (404, RefusedRun),
+        (405, RefusedRun),
+        (406, InDoubt), // the response may exist and not be acceptable
+        (407, RefusedRun),
+        (408, InDoubt),
+        (409, InDoubt),
+        (410, RefusedRun),
+        (411, RefusedRun),
+        (413, RefusedJob),
+        (414, RefusedJob),
+        (415, RefusedRun),
+        (421, RefusedRun),
+        (422, RefusedJob),
+        (425, Wait),
+        (426, RefusedRun),
+        (429, Wait),
+        (430, Wait),
+        (431, RefusedRun),
+        (451, RefusedJob),
+        (455, WaitLong),
+        (460, InDoubt), // a load balancer whose client hung up
+        (499, InDoubt), // nginx: the client hung up, the upstream goes on
+    ])
+}
+
+fn submit() -> CodeTable {
+    use AnswerClass::{InDoubt, Refunded, RefusedJob, RefusedRun, SourceGone, TaskFailed};
+    let mut codes = common_codes();
+    codes.extend([
+        (404, RefusedRun), // no such method or path
+        (409, InDoubt),    // conflict, perhaps with this very request
+        (451, SourceGone), // the source could not be fetched
+        (501, TaskFailed), // generation failed
+        (505, RefusedRun), // the feature is turned off
+        (531, Refunded),   // failed, credits given back
+    ]);
+    CodeTable {
+        codes,
+        http_statuses: common_statuses(),
+        // 433 and others (observed): a body that refuses in the contract's own form has bought nothing.
+        refused_code: RefusedJob,
+        // A page instead of the API: it will say the same to the next job.
+        refused_status: RefusedRun,
+    }
+}
+
+/// One task's failure may stand in the envelope (501, 531, 451), and one task may be forgotten (404) or belong to another key
+/// (403): none of that says anything about the run. A details request costs nothing, so 402 and 505 only mean "not now".
+fn details() -> CodeTable {
+    use AnswerClass::{InDoubt, Refunded, TaskFailed, UnknownTask, WaitLong};
+    let mut codes = common_codes();
+    codes.extend([
+        (402, WaitLong),
+        (403, UnknownTask),
+        (404, UnknownTask),
+        (451, TaskFailed),
+        (501, TaskFailed),
+        (505, WaitLong),
+        (531, Refunded),
+    ]);
+    let mut http_statuses = common_statuses();
+    http_statuses.extend([
+        (402, WaitLong),
+        (403, InDoubt),
+        (404, UnknownTask),
+        (405, InDoubt),
+        (410, UnknownTask),
+        (451, InDoubt),
+    ]);
+    CodeTable {
+        codes,
+        http_statuses,
+        refused_code: InDoubt,
+        refused_status: InDoubt,
+    }
+}
+
+fn credits() -> CodeTable {
+    use AnswerClass::{InDoubt, RefusedRun, WaitLong};
+    let mut codes = common_codes();
+    codes.extend([(404, RefusedRun), (505, WaitLong)]);
+    CodeTable {
+        codes,
+        http_statuses: common_statuses(),
+        refused_code: InDoubt,
+        refused_status: InDoubt,
+    }
+}
+
+/// Uploads are free and safe to repeat; the host is another one than the API's.
+fn upload() -> CodeTable {
+    use AnswerClass::{RefusedJob, RefusedRun};
+    let mut codes = common_codes();
+    codes.extend([(404, RefusedRun), (451, RefusedJob)]);
+    CodeTable {
+        codes,
+        http_statuses: common_statuses(),
+        refused_code: RefusedJob,
+        refused_status: RefusedRun,
+    }
+}
+
+/// A file's host is no part of the provider: whatever it refuses is about this file alone. It may refuse a link that is a second
+/// too young.
+fn download() -> CodeTable {
+    use AnswerClass::{RefusedJob, Wait};
+    let mut codes = common_codes();
+    codes.extend([(401, RefusedJob), (402, RefusedJob)]);
+    CodeTable {
+        codes,
+        http_statuses: BTreeMap::from([(408, Wait), (425, Wait), (429, Wait)]),
+        refused_code: RefusedJob,
+        refused_status: RefusedJob,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_means_what_its_call_makes_of_it() {
+        use AnswerClass::*;
+        #[track_caller]
+        fn check(
+            http_status: u16,
+            code: Option<i64>,
+            [submit, details, credits, upload, download]: [AnswerClass; 5],
+        ) {
+            let tables = CodeTables::sunoapi();
+            let found = ApiCall::ALL.map(|call| tables.of(call).class(http_status, code));
+            let expected = [submit, details, credits, upload, download];
+            assert_eq!(found, expected, "HTTP {http_status}, code {code:?}");
+        }
+        let all = |class| [class; 5];
+        // One forgotten task ends no run.
+        let unknown = [RefusedRun, UnknownTask, RefusedRun, RefusedRun, RefusedJob];
+        check(200, Some(404), unknown);
+        check(404, None, unknown);
+        // The rate limit in a body, and the page of a front.
+        check(200, Some(405), all(Wait));
+        check(
+            405,
+            None,
+            [RefusedRun, InDoubt, RefusedRun, RefusedRun, RefusedJob],
+        );
+        // Unlisted codes: a refusal in the contract's form bought nothing.
+        check(
+            200,
+            Some(433),
+            [RefusedJob, InDoubt, InDoubt, RefusedJob, RefusedJob],
+        );
+        check(
+            433,
+            None,
+            [RefusedRun, InDoubt, InDoubt, RefusedRun, RefusedJob],
+        );
+        for code in [500, 502, 524, 999, 0, -1, 302] {
+            check(200, Some(code), all(InDoubt));
+        }
+        for status in [200, 302, 500, 502, 503, 524] {
+            check(status, None, all(InDoubt));
+        }
+        for status in [408, 499] {
+            let file = if status == 408 { Wait } else { RefusedJob };
+            check(status, None, [InDoubt, InDoubt, InDoubt, InDoubt, file]);
+        }
+        check(
+            200,
+            Some(451),
+            [SourceGone, TaskFailed, InDoubt, RefusedJob, RefusedJob],
+        );
+        check(
+            200,
+            Some(531),
+            [Refunded, Refunded, InDoubt, InDoubt, InDoubt],
+        );
+        // Credits are missing for purchases alone.
+        check(200, Some(429), [StopForCredits, Wait, Wait, Wait, Wait]);
+        assert_eq!(CodeTables::kie().submit.class(200, Some(429)), Wait);
+    }
+}
