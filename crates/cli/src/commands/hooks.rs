@@ -119,7 +119,7 @@ fn script(file: &Path) -> Result<Way, Failure> {
 /// What it comes to, in a word.
 fn kind(trial: &Trial) -> &'static str {
     match &trial.answer {
-        Ok(Answer::Nothing) => "nothing",
+        Ok(Answer::Nothing | Answer::Unknown(_)) => "nothing",
         Ok(Answer::Change(_)) => "change",
         Ok(Answer::Veto(_)) => "veto",
         Err(_) => "failure",
@@ -129,7 +129,7 @@ fn kind(trial: &Trial) -> &'static str {
 /// The answer as the protocol writes it; null where there is none.
 fn answer(trial: &Trial) -> Value {
     match &trial.answer {
-        Ok(Answer::Nothing) => json!({}),
+        Ok(Answer::Nothing | Answer::Unknown(_)) => json!({}),
         Ok(Answer::Change(settings)) => json!({ "change": settings }),
         Ok(Answer::Veto(why)) => json!({ "veto": why }),
         Err(_) => Value::Null,
@@ -158,7 +158,7 @@ fn took_ms(trial: &Trial) -> f64 {
 fn text(event: &HookEvent, trial: &Trial) -> String {
     let mut text = laid_out("event", event);
     match &trial.answer {
-        Ok(Answer::Nothing) => text.push_str("answer  nothing\n"),
+        Ok(Answer::Nothing | Answer::Unknown(_)) => text.push_str("answer  nothing\n"),
         Ok(_) => {
             text.push_str(&laid_out("answer", &answer(trial)));
         }

@@ -14,6 +14,9 @@ use crate::plan::{JobKey, Settings};
 /// Longest answer, and longest line of a service.
 pub const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 
+/// Most unknown fields that a message names.
+const MAX_SHOWN_FIELDS: usize = 5;
+
 /// Longest reason of a veto that is kept, in characters.
 const MAX_WHY_CHARS: usize = 500;
 
@@ -26,6 +29,8 @@ pub enum Answer {
     Change(Map<String, Json>),
     /// Don't buy this job.
     Veto(String),
+    /// Something in which nothing is known; these are its fields. Where a hook decides, that is an error: a `{"Veto": …}` would buy.
+    Unknown(Vec<String>),
 }
 
 /// What all hooks of a point together decided on a job, as it is recorded.
@@ -74,6 +79,9 @@ impl Answer {
         };
         let given = |name| fields.get(name).filter(|value| !value.is_null());
         match (given("veto"), given("change")) {
+            (None, None) if !fields.is_empty() && !fields.keys().any(|it| is_known(it)) => Ok(
+                Self::Unknown(fields.keys().take(MAX_SHOWN_FIELDS).cloned().collect()),
+            ),
             (None, None) => Ok(Self::Nothing),
             (Some(_), Some(_)) => Err("it both changes and vetoes the job".to_owned()),
             (Some(Json::String(why)), None) => {
@@ -97,9 +105,31 @@ impl Answer {
             Self::Change(_) | Self::Veto(_) if !point.asks() => Err(format!(
                 "at `{point}` a hook observes: only `before_upload` and `before_submit` may change or veto"
             )),
+            Self::Unknown(fields) if point.asks() => {
+                let names: Vec<String> = fields
+                    .iter()
+                    .map(|it| format!("`{}`", excerpt(it)))
+                    .collect();
+                let near = fields
+                    .iter()
+                    .find_map(|it| nearest_name(it, &["veto", "change"]));
+                let near =
+                    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                Err(format!(
+                    "it has neither `veto` nor `change`, but {}: `{{}}` lets a job pass{near}",
+                    names.join(", ")
+                ))
+            }
+            // Where hooks observe, they may print whatever they like.
+            Self::Unknown(_) => Ok(Self::Nothing),
             answer => Ok(answer),
         }
     }
+}
+
+/// Whether a field means something in an answer.
+fn is_known(name: &str) -> bool {
+    matches!(name, "veto" | "change" | "id")
 }
 
 /// As much of a text as a message needs.
@@ -189,7 +219,15 @@ mod tests {
         check(" \n", Ok(Answer::Nothing));
         check("null", Ok(Answer::Nothing));
         check("{}", Ok(Answer::Nothing));
-        check(r#"{"later": [1]}"#, Ok(Answer::Nothing));
+        check(r#"{"id": 1}"#, Ok(Answer::Nothing));
+        check(
+            r#"{"later": [1]}"#,
+            Ok(Answer::Unknown(vec!["later".into()])),
+        );
+        check(
+            r#"{"later": [1], "veto": "x"}"#,
+            Ok(Answer::Veto("x".into())),
+        );
         check(
             r#"{"veto": " too loud "}"#,
             Ok(Answer::Veto("too loud".into())),
@@ -204,6 +242,17 @@ mod tests {
         check(r#"{"veto": "x", "change": {}}"#, Err("both"));
         check("hello", Err("not JSON"));
         check("[1]", Err("a JSON object"));
+    }
+
+    #[test]
+    fn an_answer_without_a_known_field_is_an_error_where_hooks_decide() {
+        let answer = || Answer::read(br#"{"Veto": "too loud"}"#).unwrap();
+        assert_eq!(
+            answer().allowed_at(HookPoint::BeforeSubmit).unwrap_err(),
+            "it has neither `veto` nor `change`, but `Veto`: `{}` lets a job pass; did you mean `veto`?"
+        );
+        let observed = answer().allowed_at(HookPoint::TrackKept);
+        assert_eq!(observed, Ok(Answer::Nothing));
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Desk {
         {
             event.job = Some(job.clone());
             let error = match seat.put(&event).await.map(|said| said.answer) {
-                Ok(Answer::Nothing) => continue,
+                Ok(Answer::Nothing | Answer::Unknown(_)) => continue,
                 Ok(Answer::Veto(why)) => {
                     return (Word::Veto(seat.surroundings.clean(&why)), troubles);
                 }

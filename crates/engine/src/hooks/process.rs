@@ -122,6 +122,16 @@ impl Surroundings {
         }
     }
 
+    /// Whether a script begins with `#!…\r`: the system takes the carriage return for a part of the interpreter's name.
+    fn has_carriage_return(&self, program: &str) -> bool {
+        let mut first = [0; 256];
+        let length = std::fs::File::open(self.folder.join(program))
+            .and_then(|mut file| std::io::Read::read(&mut file, &mut first))
+            .unwrap_or(0);
+        let line = first[..length].split(|byte| *byte == b'\n').next();
+        line.is_some_and(|line| line.starts_with(b"#!") && line.ends_with(b"\r"))
+    }
+
     /// Starts a program whose standard error goes to the log under `name`.
     pub(crate) fn start(
         &self,
@@ -132,6 +142,10 @@ impl Surroundings {
         let failed = |error: std::io::Error| {
             let program = argv.first().map_or("", String::as_str);
             let why = match error.kind() {
+                ErrorKind::NotFound if self.has_carriage_return(program) => format!(
+                    "the first line of `{program}` ends with a carriage return, so its interpreter is not found: save the \
+                     file with line feeds alone"
+                ),
                 ErrorKind::NotFound => {
                     format!("there is no program `{program}` here: install it, or name its path")
                 }

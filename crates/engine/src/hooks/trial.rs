@@ -76,8 +76,10 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
         (answer, _) => answer,
     };
     let effect = match (&answer, spec.point.asks(), spec.on_error) {
-        (Ok(Answer::Nothing), true, _) => "the job goes on as it is".to_owned(),
-        (Ok(Answer::Nothing), false, _) => "it has observed".to_owned(),
+        (Ok(Answer::Nothing | Answer::Unknown(_)), true, _) => {
+            "the job goes on as it is".to_owned()
+        }
+        (Ok(Answer::Nothing | Answer::Unknown(_)), false, _) => "it has observed".to_owned(),
         (Ok(Answer::Change(_)), ..) => "the job goes on with other settings".to_owned(),
         (Ok(Answer::Veto(why)), ..) => format!("the job is vetoed: {why}"),
         (Err(_), _, OnError::Ignore) => {
