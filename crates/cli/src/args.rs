@@ -89,6 +89,9 @@ pub(crate) struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub(crate) color: Colour,
+    /// Read imports, catalogues and scripts outside of the manifest's project too
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) allow_outside: bool,
 }
 
 /// What standard output is for.

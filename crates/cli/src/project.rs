@@ -10,6 +10,7 @@ use backline_engine::hold::{Holding, hold};
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
 use backline_engine::plan::{JobKey, Plan};
+use backline_engine::recognize::recognize;
 use backline_engine::store::{KnownJob, RunHeader, Store, StoreError};
 use backline_engine::summary::Summary;
 use backline_reporter::Standpoint;
@@ -75,6 +76,7 @@ impl Project {
         let options = LoadOptions {
             max_jobs: args.max_jobs,
             selection,
+            allow_outside: global.allow_outside,
             shown_from: std::env::current_dir()
                 .and_then(|here| here.canonicalize())
                 .ok(),
@@ -102,7 +104,12 @@ impl Project {
     /// What the ledger knows of every job; nothing where there is no ledger yet.
     pub(crate) fn known(&self) -> Result<HashMap<JobKey, KnownJob>, Failure> {
         match Ledger::read(&self.ledger) {
-            Ok(ledger) => Ok(ledger.jobs()?),
+            Ok(ledger) => {
+                let mut known = ledger.jobs()?;
+                // A run records what is found here.
+                recognize(&self.plan, &mut known, &ledger)?;
+                Ok(known)
+            }
             Err(StoreError::Missing { .. }) => Ok(HashMap::new()),
             Err(error) => Err(error.into()),
         }

@@ -172,7 +172,8 @@ impl Traces {
         if let Event::Decided {
             verdict: Verdict::Change { key: other, .. },
             ..
-        } = &record.event
+        }
+        | Event::Recognized { key: other, .. } = &record.event
         {
             self.became.insert(*other, key);
         }

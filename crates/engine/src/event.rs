@@ -10,7 +10,7 @@ use backline_api::{AnswerClass, Excerpt, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::{HookPoint, OnError, Verdict};
-use crate::plan::JobKey;
+use crate::plan::{JobKey, Settings};
 
 /// A run's identity; sorts by the time at which the run began.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -143,6 +143,13 @@ pub enum Event {
         point: HookPoint,
         /// What they decided together.
         verdict: Verdict,
+    },
+    /// The job was found to be bought already, under a key that an earlier program gave it.
+    Recognized {
+        /// That key, or that of the job which hooks changed it into.
+        key: JobKey,
+        /// What is sent for it should it ever be bought again.
+        settings: Box<Settings>,
     },
     /// A hook failed.
     HookFailed {

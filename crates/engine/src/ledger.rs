@@ -74,6 +74,7 @@ impl Ledger {
         {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
+        refuse_links(path).map_err(failed)?;
         let owner = lock(path)?;
         let connection =
             Connection::open(path).map_err(|source| self::failed(path, "open", source))?;
@@ -524,6 +525,21 @@ fn lock_path(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Refuses a ledger whose files are links: a stranger who can plant one in a project would have another file written over.
+fn refuse_links(path: &Path) -> std::io::Result<()> {
+    for suffix in ["", ".lock", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        if std::fs::symlink_metadata(&name).is_ok_and(|facts| facts.is_symlink()) {
+            return Err(std::io::Error::other(format!(
+                "{} is a symbolic link; remove it, or name the file itself with `--ledger`",
+                Path::new(&name).display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// How often a lock that is held is tried again: whoever only [looks](Ledger::owner) holds it for a moment.
 const LOCK_TRIES: usize = 4;
 
@@ -598,6 +614,22 @@ fn failed(
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
+    #[test]
+    fn a_planted_link_leads_no_ledger_to_another_file() {
+        for suffix in ["", ".lock", "-wal"] {
+            let scratch = tempfile::tempdir().unwrap();
+            let victim = scratch.path().join("victim");
+            std::fs::write(&victim, "").unwrap();
+            let link = scratch.path().join(format!("ledger.sqlite3{suffix}"));
+            std::os::unix::fs::symlink(&victim, link).unwrap();
+            let refused = Ledger::own(&scratch.path().join("ledger.sqlite3")).unwrap_err();
+            let why = std::error::Error::source(&refused).unwrap().to_string();
+            assert!(why.contains("is a symbolic link"), "{why}");
+            assert_eq!(std::fs::read(&victim).unwrap(), b"");
+        }
+    }
+
     #[test]
     fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
         let scratch = tempfile::tempdir().unwrap();
@@ -619,6 +651,7 @@ mod tests {
             version: "0".to_owned(),
             price_credits: None,
             bounds: None,
+            knows_titles: true,
         };
         ledger.begin_run(&run, &[]).unwrap();
         let owner = Owner {

@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod machine;
 pub mod manifest;
 pub mod plan;
+pub mod recognize;
 pub mod scratch;
 pub mod store;
 pub mod summary;

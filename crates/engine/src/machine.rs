@@ -274,6 +274,21 @@ impl Job {
                 _ => Step::Illegal,
             },
             Event::Decided { verdict, .. } => self.decided(next, verdict),
+            Event::Recognized { key, settings } => {
+                if !self.is_undecided() {
+                    return Step::Illegal;
+                }
+                next.phase = Phase::Planned;
+                next.changed = Some(Box::new(Changed {
+                    key: *key,
+                    settings: (**settings).clone(),
+                }));
+                if next == *self {
+                    Step::Unchanged
+                } else {
+                    Step::Changed(next)
+                }
+            }
             Event::AskedAgain { attempt } => match &self.phase {
                 Phase::InDoubt {
                     attempt: now,
@@ -448,11 +463,7 @@ impl Job {
 
     /// What hooks decided; only on a job that was never submitted.
     fn decided(&self, mut next: Job, verdict: &Verdict) -> Step {
-        let undecided = matches!(
-            self.phase,
-            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
-        );
-        if !undecided || self.attempts > 0 {
+        if !self.is_undecided() {
             return Step::Illegal;
         }
         match verdict {
@@ -487,6 +498,15 @@ impl Job {
         } else {
             Step::Changed(next)
         }
+    }
+
+    /// Whether it was never submitted.
+    fn is_undecided(&self) -> bool {
+        let phase = matches!(
+            self.phase,
+            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
+        );
+        phase && self.attempts == 0
     }
 
     /// The attempt whose outcome is open.

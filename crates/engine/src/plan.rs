@@ -13,8 +13,11 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::manifest::{Recording, Request, default_title, former_keys, job_key, unsigned};
+
 /// A job's identity: a BLAKE3 hash of the canonical request, the operation, the profile's name, the stem's content (a remote
-/// stem: its URL) and the take. Renaming or moving a stem's file and reordering presets change no key.
+/// stem: its URL without its signature) and the take. Renaming or moving a stem's file, renaming a preset and reordering presets
+/// change no key, unless a title that the manifest gives says so.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobKey([u8; 32]);
 
@@ -132,8 +135,57 @@ pub struct PlannedJob {
     pub sweep: Arc<IndexMap<String, String>>,
     /// Which replicate of the same settings, from 1.
     pub take: u32,
+    /// What its title has to do with its identity.
+    pub title: TitleIdentity,
     /// What will be sent, templates rendered.
     pub settings: Settings,
+}
+
+/// What a job's title has to do with its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TitleIdentity {
+    /// The manifest gives it: with another title it is another job.
+    Chosen,
+    /// It is the title for those who give none, made of the stem's and the preset's names: no part of the identity.
+    Default {
+        /// Which it is, from 1, among the plan's jobs that are equal but for their names. They are as many purchases as there are
+        /// jobs, in whatever order they are named.
+        nth: u32,
+    },
+}
+
+impl Plan {
+    /// The key that one of its jobs has with these settings.
+    pub(crate) fn key_of(&self, job: &PlannedJob, settings: &Settings) -> JobKey {
+        let title = match job.title {
+            // A title that a hook gives is chosen.
+            TitleIdentity::Default { .. } if settings.title != job.settings.title => {
+                TitleIdentity::Chosen
+            }
+            title => title,
+        };
+        job_key(&Request {
+            settings,
+            title,
+            ..self.request(job, &self.provider.identity())
+        })
+    }
+
+    /// Keys that earlier programs may have bought one of its jobs under, the likeliest first.
+    pub(crate) fn former_keys(&self, job: &PlannedJob) -> Vec<JobKey> {
+        let default = default_title(&self.stems[job.stem].id, &job.preset);
+        former_keys(&self.request(job, &self.provider.identity()), &default)
+    }
+
+    fn request<'a>(&'a self, job: &'a PlannedJob, profile: &'a str) -> Request<'a> {
+        Request {
+            profile,
+            recording: self.stems[job.stem].source.recording(),
+            settings: &job.settings,
+            title: job.title,
+            take: job.take,
+        }
+    }
 }
 
 /// Everything that a job sends but its two URLs.
@@ -206,16 +258,36 @@ pub enum StemSource {
 }
 
 impl StemSource {
-    /// The content's hash, or the address's: tells two recordings apart.
+    /// The content's hash, or the address's without its signature: tells two recordings apart.
     pub fn fingerprint(&self) -> String {
         match self {
             Self::File(file) => blake3::Hash::from_bytes(file.hash).to_hex()[..16].to_owned(),
-            Self::Url(url) => format!(
-                "url:{}",
-                &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]
-            ),
+            Self::Url(url) => fingerprint_of(&unsigned(url)),
         }
     }
+
+    /// The fingerprint that earlier programs recorded.
+    pub(crate) fn former_fingerprint(&self) -> String {
+        match self {
+            Self::File(_) => self.fingerprint(),
+            Self::Url(url) => fingerprint_of(url),
+        }
+    }
+
+    /// What it is in a job's key.
+    pub(crate) fn recording(&self) -> Recording<'_> {
+        match self {
+            Self::File(file) => Recording::Content(&file.hash),
+            Self::Url(url) => Recording::Address(url),
+        }
+    }
+}
+
+fn fingerprint_of(url: &Url) -> String {
+    format!(
+        "url:{}",
+        &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]
+    )
 }
 
 /// A stem's file, as it was when the plan was made.

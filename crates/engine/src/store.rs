@@ -112,6 +112,9 @@ pub struct RunHeader {
     /// What bounded it; none in ledgers of programs that did not write it down.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bounds: Option<RunBounds>,
+    /// Whether its jobs' keys tell a title that was given from one that was not; those of earlier programs don't.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub knows_titles: bool,
 }
 
 /// What bounded a run, for whoever watches it from elsewhere.

@@ -71,7 +71,8 @@ impl Tally {
         if let Event::Decided {
             verdict: Verdict::Change { key: other, .. },
             ..
-        } = &record.event
+        }
+        | Event::Recognized { key: other, .. } = &record.event
         {
             // From now on its row is told of under the key that it is bought as.
             self.became.insert(*other, key);

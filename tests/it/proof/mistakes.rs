@@ -105,3 +105,28 @@ fn a_deleted_track_a_renamed_stem_and_a_moved_preset_buy_nothing() {
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     project.assert_bought_once_and_kept("moved");
 }
+
+/// A stem as the README begins with, and no title: it is called after its file, and its jobs after it.
+#[test]
+fn a_renamed_stem_and_preset_without_a_title_buy_nothing() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let text = format!(
+        "version: 1\nname: songs\nprovider: {{profile: studio, base_url: \"{}\", api_key: {{env: LAB_KEY}}}}\ncallbacks: off\n\
+         stems: [vocals/verse.wav]\npresets:\n  piano: {{tags: calm piano}}\n  lofi: {{tags: lo-fi, title: \"{{{{stem.id}}}} ({{{{preset.id}}}})\"}}\n",
+        studio.url
+    );
+    lab.recording("vocals/verse.wav", 1);
+    lab.write("songs.yaml", &text);
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), 2);
+    std::fs::rename(lab.path("vocals/verse.wav"), lab.path("vocals/strophe.wav")).unwrap();
+    let text = text
+        .replace("verse.wav", "strophe.wav")
+        .replace("piano:", "calm:");
+    lab.write("songs.yaml", &text);
+    let plan = lab.json(&["plan", "songs.yaml"]);
+    assert_eq!(plan["totals"]["to_submit"], 0, "{plan}");
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), 2);
+}

@@ -21,6 +21,7 @@ mod sweep;
 mod disk;
 mod interrupt;
 mod kill;
+mod manifests;
 mod misbehave;
 mod mistakes;
 mod names;

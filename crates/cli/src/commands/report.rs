@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         dir,
         kinds,
         project_dir,
-    } = place(args, &chosen)?;
+    } = place(args, &chosen, global)?;
     let summary = summarise(&chosen.ledger, &chosen.header)?;
     let records = chosen.ledger.records_of(&chosen.header.id)?;
     let sound_cache = sound_cache(chosen.ledger.path());
@@ -65,7 +65,7 @@ struct Place {
 }
 
 /// As told, and for the rest as the manifest says.
-fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<Place, Failure> {
+fn place(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs) -> Result<Place, Failure> {
     let project = project_of(&chosen.ledger).map(Path::to_owned);
     if let (Some(dir), false, Some(project_dir)) = (&args.dir, args.only.is_empty(), &project) {
         return Ok(Place {
@@ -74,7 +74,7 @@ fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<Place, Failure> {
             project_dir: project_dir.clone(),
         });
     }
-    let plan = match (read_plan(args, chosen), &args.dir) {
+    let plan = match (read_plan(args, chosen, global), &args.dir) {
         (Ok(plan), _) => plan,
         // The manifest is gone or broken; the ledger is not.
         (Err(_), Some(dir)) => {
@@ -107,7 +107,7 @@ fn place(args: &ReportArgs, chosen: &ChosenRun) -> Result<Place, Failure> {
     })
 }
 
-fn read_plan(args: &ReportArgs, chosen: &ChosenRun) -> Result<Plan, Failure> {
+fn read_plan(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs) -> Result<Plan, Failure> {
     let manifest = match &args.chosen.manifest {
         Some(manifest) => locate(manifest)?,
         None => manifest_of(&chosen.ledger, &chosen.header)?,
@@ -115,6 +115,7 @@ fn read_plan(args: &ReportArgs, chosen: &ChosenRun) -> Result<Plan, Failure> {
     // A report is wanted of whatever was run, however large.
     let options = LoadOptions {
         max_jobs: u64::MAX,
+        allow_outside: global.allow_outside,
         ..LoadOptions::default()
     };
     let loaded = load(&manifest, &options)

@@ -27,8 +27,7 @@ use crate::hooks::{
     Verdict, Way, Word, point_of,
 };
 use crate::machine::Phase;
-use crate::manifest::{Recording, job_key};
-use crate::plan::{JobKey, Plan, Settings, StemSource};
+use crate::plan::{JobKey, Plan, Settings};
 use crate::store::{KnownJob, RunHeader};
 use crate::summary::Totals;
 
@@ -383,13 +382,7 @@ pub(super) fn verdict(
 ) -> (Verdict, JobKey) {
     let planned = &plan.jobs[slot];
     let now = changed.unwrap_or(&planned.settings);
-    let key_of = |settings: &Settings| {
-        let recording = match &plan.stems[planned.stem].source {
-            StemSource::File(file) => Recording::Content(&file.hash),
-            StemSource::Url(url) => Recording::Address(url),
-        };
-        job_key(&plan.provider.identity(), recording, settings, planned.take)
-    };
+    let key_of = |settings: &Settings| plan.key_of(planned, settings);
     match word {
         Word::Go(settings) if *settings == *now => (Verdict::Pass, key_of(now)),
         Word::Go(settings) => {

@@ -33,6 +33,7 @@ use crate::hold::{Holding, Sign, hold, is_expired};
 use crate::hooks::{HookPoint, PlanSaid};
 use crate::machine::Phase;
 use crate::plan::{JobKey, Plan, StemSource};
+use crate::recognize::recognize;
 use crate::store::{
     KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store, StoreError,
 };
@@ -190,7 +191,8 @@ pub async fn run(
     let clock = Clock::new();
     let now_ms = clock.now_ms();
     let account = account(&run.plan, &run.key);
-    let known = store.jobs()?;
+    let mut known = store.jobs()?;
+    let recognized = recognize(&run.plan, &mut known, store)?;
     let project_dir = run.project_dir.clone();
     let holding = hold(&run.plan, &known, now_ms, &|file: &KeptFile| {
         is_kept_file_there(&project_dir, file)
@@ -208,6 +210,7 @@ pub async fn run(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         price_credits: Some(run.plan.provider.profile.price_credits),
         bounds: Some(RunBounds::from(&run.plan.limits)),
+        knows_titles: true,
     };
     let mut client = client(&run.plan, &run.key)?;
     if let Some(tape) = &run.tape {
@@ -249,7 +252,19 @@ pub async fn run(
         job: None,
         event: started,
     };
-    decision.batch.events.insert(0, opening);
+    let linked = recognized.into_iter().map(|it| NewRecord {
+        at_ms: now_ms,
+        run: header.id.clone(),
+        account: header.account.clone(),
+        job: Some(it.key),
+        event: it.event,
+    });
+    let linked: Vec<NewRecord> = linked.collect();
+    let states = linked.iter().filter_map(|record| record.job);
+    let states = states.filter_map(|key| Some((key, known.get(&key)?.clone())));
+    decision.batch.jobs.extend(states);
+    let first = std::iter::once(opening).chain(linked);
+    decision.batch.events.splice(0..0, first);
 
     let effects = Effects::new(
         &run,

@@ -1,24 +1,34 @@
 //! Settings made ready for expansion: templates compiled once, layers folded, presets and sweeps typed.
 
+use super::budget::json_bytes;
 use super::diagnostic::Report;
 use super::layer::{Inherited, Layer};
 use super::matrix::{Dimension, Preset};
-use super::output::{Fixed, Variables};
+use super::output::Fixed;
 use super::settings::{Choice, Choices, Given, Raw, Setting, typed};
 use super::source::Span;
 use super::template::{self, Engine, Scope};
 use crate::plan::Provider;
+use handlebars::Context;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// A title for those who give none.
-const DEFAULT_TITLE: &str = "{{stem.id}} ({{preset.id}})";
+/// A title for those who give none. It says how a job is called here, so it is no part of what the job is: see
+/// [`TitleIdentity`](crate::plan::TitleIdentity).
+pub(crate) const DEFAULT_TITLE: &str = "{{stem.id}} ({{preset.id}})";
+
+/// What [`DEFAULT_TITLE`] makes.
+pub(crate) fn default_title(stem: &str, preset: &str) -> String {
+    format!("{stem} ({preset})")
+}
 
 /// Compiles settings, and remembers which variables they read.
 pub(super) struct Compiler<'c> {
     pub(super) scope: &'c Scope,
     pub(super) fixed: &'c Fixed,
+    /// The variables that are the same for all jobs.
+    pub(super) context: &'c Context,
     pub(super) engine: &'c Engine,
     pub(super) used: &'c std::cell::RefCell<BTreeSet<String>>,
     pub(super) preset_vars: HashSet<String>,
@@ -51,9 +61,7 @@ impl Compiler<'_> {
         report: &mut Report,
     ) -> Option<Given> {
         let mut text = String::new();
-        let rendered = self
-            .engine
-            .render(template, &Variables::new(self.fixed).context, &mut text);
+        let rendered = self.engine.render(template, self.context, &mut text);
         match rendered.map_err(|problem| problem.message).and_then(|()| {
             typed(setting, &text).map_err(|problem| format!("`{}` {problem}", setting.name()))
         }) {
@@ -119,8 +127,9 @@ impl Compiler<'_> {
             }
             let tags_given = inherited.settings.contains_key("tags")
                 || layer.defaults.contains_key("tags")
-                || self.scope.sweep.iter().any(|it| it == "tags");
-            if !tags_given && !broken {
+                || self.scope.sweep.iter().any(|it| it == "tags")
+                || layer.is_partial;
+            if !tags_given && !broken && !decl.is_broken && !self.scope.partial.contains(&"sweep") {
                 report
                     .error_at(
                         decl.span,
@@ -133,10 +142,14 @@ impl Compiler<'_> {
                 // Kept all the same: the rules that name it are right.
                 choices = Default::default();
             }
+            let bytes = inherited.vars.values().map(|var| json_bytes(&var.value));
+            if !report.grow(bytes.sum(), decl.span) {
+                return Vec::new();
+            }
             let vars: Map<String, Json> = inherited
                 .vars
                 .iter()
-                .map(|(name, var)| (name.clone(), var.value.clone()))
+                .map(|(name, var)| (name.clone(), (*var.value).clone()))
                 .collect();
             presets.push(Preset {
                 id: id.as_str().into(),

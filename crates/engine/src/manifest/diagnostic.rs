@@ -4,16 +4,31 @@
 //! A [`Diagnostic`] owns its excerpts and outlives the files. The [`Report`] gathers them while a manifest is read, so that one
 //! pass finds everything; it never stops at the first. Printing is the caller's: this module makes text or data.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::panic::Location;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use super::budget::{Budget, MAX_PLAN_BYTES, Taken};
 use super::source::{Sources, Span};
 
 /// Most diagnostics that are kept; the rest is counted. Nobody reads the hundred-and-first.
 const MAX_KEPT: usize = 100;
+/// Most errors of one kind that are kept: enough to see the pattern, few enough to leave space for the other kinds.
+const MAX_ERRORS_OF_A_KIND: usize = 20;
+/// Most warnings of one kind that are all shown; of more than these only the first is, with their count.
+const MAX_WARNINGS_OF_A_KIND: usize = 5;
+/// Longest part of a line before a place whose characters are counted, in bytes.
+const MAX_COUNTED_BYTES: usize = 100_000;
+/// Longest message, note or label, in characters: it may quote a value of the manifest, and those may be megabytes long.
+const MAX_MESSAGE_CHARS: usize = 1_000;
+/// Shortest value of an environment variable that is taken for a secret: a shorter one would be found inside other words.
+const MIN_SECRET_BYTES: usize = 8;
+/// What is shown in a secret's place.
+const SECRET: &str = "[key]";
 /// Longest line of which an excerpt is given, in bytes.
 const MAX_EXCERPT_BYTES: usize = 2_000;
 
@@ -70,6 +85,9 @@ pub struct Diagnostic {
     /// Whether it is about what was asked for, and not about the manifest.
     #[serde(skip)]
     asked: bool,
+    /// Whether it will be shown, or is one of those that are only counted.
+    #[serde(skip)]
+    kept: bool,
 }
 
 /// All that is wrong with a manifest, file by file from top to bottom; last what has no place in a file.
@@ -77,8 +95,11 @@ pub struct Diagnostic {
 pub struct Diagnostics {
     /// Those that were kept.
     pub items: Vec<Diagnostic>,
-    /// How many more there were.
+    /// How many more there were, those included that are counted in a note of [`items`](Self::items).
     pub dropped: usize,
+    /// How many of the dropped ones no note counts.
+    #[serde(skip)]
+    uncounted: usize,
 }
 
 impl Diagnostics {
@@ -118,8 +139,8 @@ impl Diagnostics {
             text.push_str(&renderer.render(&[item.group()]));
             text.push_str("\n\n");
         }
-        if self.dropped > 0 {
-            text.push_str(&format!("and {} more\n", self.dropped));
+        if self.uncounted > 0 {
+            text.push_str(&format!("and {} more\n", self.uncounted));
         } else {
             text.truncate(text.trim_end_matches('\n').len());
             if !text.is_empty() {
@@ -184,107 +205,205 @@ impl Diagnostic {
 }
 
 /// Gathers what is wrong while a manifest is read.
+///
+/// The place in this program that reports a diagnostic is its kind: of each kind the first few are kept and the rest is counted,
+/// so that a catalogue of 100,000 bad rows costs neither the time nor the memory of 100,000 excerpts. What is only counted is
+/// built no further: see [`Diagnostic::help_with`].
 #[derive(Debug)]
 pub(crate) struct Report {
     /// The files that spans point into.
     pub(crate) sources: Sources,
-    errors: Vec<Diagnostic>,
-    warnings: Vec<Diagnostic>,
-    dropped: usize,
+    errors: Kept,
+    warnings: Kept,
     overflow: Diagnostic,
+    secrets: Vec<String>,
+    budget: Budget,
+}
+
+/// Diagnostics of one severity.
+#[derive(Debug, Default)]
+struct Kept {
+    items: Vec<Diagnostic>,
+    kinds: HashMap<&'static Location<'static>, Kind>,
+    /// The kinds in the order in which they first came up.
+    order: Vec<&'static Location<'static>>,
+}
+
+/// What is known of the diagnostics that one place in the program reports.
+#[derive(Debug, Default)]
+struct Kind {
+    /// Places in [`Kept::items`].
+    items: Vec<usize>,
+    more: usize,
+}
+
+impl Kept {
+    /// Whether one more of this kind is kept; if not it is counted.
+    fn admits(&mut self, kind: &'static Location<'static>, most: usize) -> bool {
+        let full = self.items.len() == MAX_KEPT;
+        let known = self.kinds.entry(kind).or_insert_with(|| {
+            self.order.push(kind);
+            Kind::default()
+        });
+        if full || known.items.len() == most {
+            known.more += 1;
+            return false;
+        }
+        known.items.push(self.items.len());
+        true
+    }
+
+    fn more(&self) -> usize {
+        self.kinds.values().map(|kind| kind.more).sum()
+    }
+
+    /// The kept ones, each kind's remainder counted in a note; and how many are counted nowhere.
+    fn finish(mut self, only_first: bool) -> Diagnostics {
+        let mut gone = Vec::new();
+        let (mut dropped, mut uncounted) = (0, 0);
+        for kind in self.order.iter().filter_map(|kind| self.kinds.get(kind)) {
+            let mut more = kind.more;
+            if only_first && more > 0 {
+                more += kind.items.len().saturating_sub(1);
+                gone.extend(kind.items.iter().skip(1).copied());
+            }
+            dropped += more;
+            match kind.items.first() {
+                Some(first) if more > 0 => {
+                    self.items[*first].note(format!("and {more} more like this"));
+                }
+                _ => uncounted += more,
+            }
+        }
+        let kept = self.items.into_iter().enumerate();
+        let kept = kept.filter(|(at, _)| !gone.contains(at)).map(|(_, it)| it);
+        Diagnostics {
+            items: from_top_to_bottom(kept.collect()),
+            dropped,
+            uncounted,
+        }
+    }
 }
 
 impl Report {
     /// Nothing is wrong yet.
     pub(crate) fn new(sources: Sources) -> Self {
-        let overflow = Diagnostic::new(Severity::Error, String::new());
         Self {
             sources,
-            errors: Vec::new(),
-            warnings: Vec::new(),
-            dropped: 0,
-            overflow,
+            errors: Kept::default(),
+            warnings: Kept::default(),
+            overflow: Diagnostic::new(Severity::Error, String::new()),
+            secrets: Vec::new(),
+            budget: Budget::default(),
+        }
+    }
+
+    /// Whether there is space for so many bytes more of what the manifest becomes; if not that is an error, said once.
+    pub(crate) fn grow(&mut self, bytes: usize, span: Span) -> bool {
+        match self.budget.take(bytes) {
+            Taken::Enough => true,
+            Taken::Empty => false,
+            Taken::Exceeded => {
+                let most = MAX_PLAN_BYTES >> 20;
+                self.error_at(
+                    span,
+                    format!("this manifest becomes larger than {most} MB when it is expanded"),
+                    "the limit is passed here",
+                )
+                .help("shorten the texts that many jobs share, or split the manifest");
+                false
+            }
+        }
+    }
+
+    /// Never shows this text: the value of an environment variable that holds a key.
+    pub(crate) fn keep_secret(&mut self, value: String) {
+        let value = value.trim();
+        if value.len() >= MIN_SECRET_BYTES && !self.secrets.iter().any(|it| it == value) {
+            self.secrets.push(value.to_owned());
         }
     }
 
     /// How many errors there are.
     pub(crate) fn errors(&self) -> usize {
-        self.errors.len() + self.dropped
+        self.errors.items.len() + self.errors.more()
     }
 
     /// An error that has no place in a file.
+    #[track_caller]
     pub(crate) fn error(&mut self, message: impl Into<String>) -> &mut Diagnostic {
-        if self.errors.len() == MAX_KEPT {
-            self.dropped += 1;
-            self.overflow = Diagnostic::new(Severity::Error, String::new());
-            return &mut self.overflow;
-        }
-        self.errors
-            .push(Diagnostic::new(Severity::Error, message.into()));
-        let last = self.errors.len() - 1;
-        &mut self.errors[last]
+        self.report(Severity::Error, None, message, "")
     }
 
     /// An error of what was asked for, as a filter that no job meets.
+    #[track_caller]
     pub(crate) fn refuse(&mut self, message: impl Into<String>) -> &mut Diagnostic {
-        let diagnostic = self.error(message);
+        let diagnostic = self.report(Severity::Error, None, message, "");
         diagnostic.asked = true;
         diagnostic
     }
 
     /// An error at a place; `label` says there what was expected.
+    #[track_caller]
     pub(crate) fn error_at(
         &mut self,
         span: Span,
         message: impl Into<String>,
         label: impl Into<String>,
     ) -> &mut Diagnostic {
-        let place = self.place(span, Some(label.into()));
-        let diagnostic = self.error(message);
-        diagnostic.place = Some(place);
-        diagnostic
+        self.report(Severity::Error, Some(span), message, label)
     }
 
     /// An error at a secret: its line is named and never shown.
+    #[track_caller]
     pub(crate) fn secret_at(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        let mut place = self.place(span, None);
-        place.excerpt.clear();
-        let diagnostic = self.error(message);
-        diagnostic.place = Some(place);
-        diagnostic
+        self.report(Severity::Error, Some(span), message, "")
+            .without_excerpt()
     }
 
     /// A warning at a place.
+    #[track_caller]
     pub(crate) fn warning_at(
         &mut self,
         span: Span,
         message: impl Into<String>,
         label: impl Into<String>,
     ) -> &mut Diagnostic {
-        let place = self.place(span, Some(label.into()));
-        if self.warnings.len() == MAX_KEPT {
-            self.overflow = Diagnostic::new(Severity::Warning, String::new());
-            return &mut self.overflow;
-        }
-        let mut warning = Diagnostic::new(Severity::Warning, message.into());
-        warning.place = Some(place);
-        self.warnings.push(warning);
-        let last = self.warnings.len() - 1;
-        &mut self.warnings[last]
+        self.report(Severity::Warning, Some(span), message, label)
     }
 
-    /// Says what to do about the error that was reported last.
-    pub(crate) fn last_help(&mut self, help: &str) {
-        if let Some(last) = self.errors.last_mut()
-            && self.dropped == 0
-        {
-            last.help(help);
+    #[track_caller]
+    fn report(
+        &mut self,
+        severity: Severity,
+        span: Option<Span>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let (kept, most) = match severity {
+            Severity::Error => (&mut self.errors, MAX_ERRORS_OF_A_KIND),
+            Severity::Warning => (&mut self.warnings, MAX_WARNINGS_OF_A_KIND),
+        };
+        if !kept.admits(Location::caller(), most) {
+            self.overflow = Diagnostic::new(severity, String::new());
+            self.overflow.kept = false;
+            return &mut self.overflow;
         }
+        let place = span.map(|span| self.place(span, Some(shortened(label.into()))));
+        let mut diagnostic = Diagnostic::new(severity, message.into());
+        diagnostic.place = place;
+        let items = match severity {
+            Severity::Error => &mut self.errors.items,
+            Severity::Warning => &mut self.warnings.items,
+        };
+        items.push(diagnostic);
+        let last = items.len() - 1;
+        &mut items[last]
     }
 
     /// Says more about the error that was reported last.
     pub(crate) fn last_note(&mut self, note: String) {
-        if let Some(last) = self.errors.last_mut() {
+        if let Some(last) = self.errors.items.last_mut() {
             last.note(note);
         }
     }
@@ -297,12 +416,19 @@ impl Report {
         let end = text
             .floor_char_boundary((span.end as usize).min(text.len()))
             .max(start);
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line = 1 + text[..start].bytes().filter(|byte| *byte == b'\n').count();
-        let column = 1 + text[line_start..start].chars().count();
-        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let shown = text[line_start..line_end].trim_end();
+        let (line, line_start) = source.line_of(start);
+        let before = &text[line_start..start];
+        // Nobody counts the characters of a line of megabytes, and doing so for each diagnostic takes minutes.
+        let column = 1 + match before.len() {
+            ..=MAX_COUNTED_BYTES => before.chars().count(),
+            bytes => bytes,
+        };
         let label = label.filter(|label| !label.is_empty());
+        let line_end = text.floor_char_boundary((start + MAX_EXCERPT_BYTES + 1).min(text.len()));
+        let line_end = text[start..line_end]
+            .find('\n')
+            .map_or(line_end, |at| start + at);
+        let shown = text[line_start..line_end].trim_end();
         if shown.len() > MAX_EXCERPT_BYTES || shown.is_empty() {
             return Place {
                 file: source.shown.clone(),
@@ -336,18 +462,42 @@ impl Report {
 
     /// What was found: errors if there are any, else the warnings.
     pub(crate) fn finish(self) -> Result<Diagnostics, Diagnostics> {
-        if self.errors.is_empty() {
-            Ok(Diagnostics {
-                items: from_top_to_bottom(self.warnings),
-                dropped: 0,
-            })
+        let secrets = self.secrets;
+        let clean = |mut found: Diagnostics| {
+            for item in &mut found.items {
+                item.clean(&secrets);
+            }
+            found
+        };
+        if self.errors.items.is_empty() {
+            Ok(clean(self.warnings.finish(true)))
         } else {
-            Err(Diagnostics {
-                items: from_top_to_bottom(self.errors),
-                dropped: self.dropped,
-            })
+            Err(clean(self.errors.finish(false)))
         }
     }
+}
+
+/// A text without secrets, cut where it is too long to be read.
+fn cleaned(text: &mut String, secrets: &[String]) {
+    for secret in secrets.iter().flat_map(|secret| secret.lines()) {
+        if secret.len() >= MIN_SECRET_BYTES && text.contains(secret) {
+            *text = text.replace(secret, SECRET);
+        }
+    }
+    if let Some((cut, _)) = text.char_indices().nth(MAX_MESSAGE_CHARS) {
+        text.truncate(cut);
+        text.push('…');
+    }
+}
+
+/// A text of which no more is held than may be needed for a message: [`cleaned`] cuts it to its final length.
+fn shortened(mut text: String) -> String {
+    const MAX_HELD_BYTES: usize = 64 * 1024;
+    if text.len() > MAX_HELD_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_HELD_BYTES));
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// Orders by place: files as they first come up, then lines. What has no place comes last.
@@ -372,32 +522,41 @@ impl Diagnostic {
     fn new(severity: Severity, message: String) -> Self {
         Self {
             severity,
-            message,
+            message: shortened(message),
             place: None,
             related: Vec::new(),
             notes: Vec::new(),
             help: None,
             asked: false,
+            kept: true,
         }
     }
 
     /// Says what to do.
     pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
-        self.help = Some(help.into());
+        self.help = Some(shortened(help.into()));
         self
     }
 
     /// Says what to do, if something is known.
     pub(crate) fn maybe_help(&mut self, help: Option<String>) -> &mut Self {
-        if help.is_some() {
-            self.help = help;
+        if let Some(help) = help {
+            self.help(help);
+        }
+        self
+    }
+
+    /// The same where finding out is work: it is not done for a diagnostic that is only counted.
+    pub(crate) fn help_with(&mut self, find: impl FnOnce() -> Option<String>) -> &mut Self {
+        if self.kept {
+            self.maybe_help(find());
         }
         self
     }
 
     /// Says more.
     pub(crate) fn note(&mut self, note: impl Into<String>) -> &mut Self {
-        self.notes.push(note.into());
+        self.notes.push(shortened(note.into()));
         self
     }
 
@@ -405,6 +564,39 @@ impl Diagnostic {
     pub(crate) fn also(&mut self, place: Place) -> &mut Self {
         self.related.push(place);
         self
+    }
+
+    /// Names its place and shows nothing of the file: there may be secrets in it.
+    pub(crate) fn without_excerpt(&mut self) -> &mut Self {
+        for place in self.place.iter_mut().chain(&mut self.related) {
+            place.excerpt.clear();
+        }
+        self
+    }
+
+    /// Takes secrets out of all that it shows, and cuts what is too long.
+    fn clean(&mut self, secrets: &[String]) {
+        let Self {
+            message,
+            place,
+            related,
+            notes,
+            help,
+            ..
+        } = self;
+        for place in place.iter_mut().chain(related) {
+            let lines = || secrets.iter().flat_map(|secret| secret.lines());
+            if lines().any(|it| it.len() >= MIN_SECRET_BYTES && place.excerpt.contains(it)) {
+                place.excerpt.clear();
+            }
+            if let Some(label) = &mut place.label {
+                cleaned(label, secrets);
+            }
+        }
+        let texts = std::iter::once(message).chain(notes).chain(help);
+        for text in texts {
+            cleaned(text, secrets);
+        }
     }
 }
 

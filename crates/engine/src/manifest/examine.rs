@@ -2,12 +2,11 @@
 
 use super::diagnostic::Report;
 use super::expand::{Draft, job_name};
-use super::key::{Recording, job_key};
+use super::key::{Request, job_key};
 use super::matrix::Matrix;
-use super::naming::MAX_COLLISIONS;
 use super::recordings;
 use super::stems::{Source, StemDecl};
-use crate::plan::{JobKey, PlannedJob, Provider, Stem, StemFile, StemSource};
+use crate::plan::{JobKey, PlannedJob, Provider, Stem, StemFile, StemSource, TitleIdentity};
 use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::path::Path;
@@ -122,25 +121,34 @@ pub(super) fn identify(
 ) -> Vec<PlannedJob> {
     let identity = provider.identity();
     let mut seen: HashMap<JobKey, [u32; 4]> = HashMap::with_capacity(drafts.len());
+    let mut equals: HashMap<JobKey, u32> = HashMap::new();
     let mut jobs = Vec::with_capacity(drafts.len());
-    let mut collisions = 0;
     for draft in drafts {
         let stem = places[draft.stem as usize];
-        let recording = match &stems[stem].source {
-            StemSource::File(file) => Recording::Content(&file.hash),
-            StemSource::Url(url) => Recording::Address(url),
+        let mut request = Request {
+            profile: &identity,
+            recording: stems[stem].source.recording(),
+            settings: &draft.settings,
+            title: TitleIdentity::Chosen,
+            take: draft.take,
         };
-        let key = job_key(&identity, recording, &draft.settings, draft.take);
+        if draft.default_title {
+            request.title = TitleIdentity::Default { nth: 1 };
+            // Jobs that only their names tell apart are told apart by their number.
+            let equals = equals.entry(job_key(&request)).or_insert(0_u32);
+            *equals += 1;
+            request.title = TitleIdentity::Default { nth: *equals };
+        }
+        let (key, title) = (job_key(&request), request.title);
         let at = [draft.stem, draft.preset, draft.point, draft.take];
         if let Some(first) = seen.insert(key, at) {
-            collisions += 1;
-            if collisions <= MAX_COLLISIONS {
-                let (one, two) = (job_name(matrix, first), job_name(matrix, at));
-                report
-                    .error(format!("`{one}` and `{two}` are one and the same request"))
-                    .note("the recording and every setting are equal, the title too")
-                    .help("give them different titles, remove one, or use `takes` for more of the same");
-            }
+            let (one, two) = (job_name(matrix, first), job_name(matrix, at));
+            report
+                .error(format!("`{one}` and `{two}` are one and the same request"))
+                .note("the recording and every setting are equal, the title too")
+                .help(
+                    "give them different titles, remove one, or use `takes` for more of the same",
+                );
         }
         jobs.push(PlannedJob {
             key,
@@ -148,14 +156,9 @@ pub(super) fn identify(
             preset: matrix.presets[draft.preset as usize].id.clone(),
             sweep: matrix.points[draft.point as usize].sweep.clone(),
             take: draft.take,
+            title,
             settings: draft.settings,
         });
-    }
-    if collisions > MAX_COLLISIONS {
-        report.last_note(format!(
-            "and {} more pairs like this",
-            collisions - MAX_COLLISIONS
-        ));
     }
     jobs
 }

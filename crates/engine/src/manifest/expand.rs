@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use backline_api::Profile;
 
+use super::compile::DEFAULT_TITLE;
 use super::diagnostic::Report;
 use super::matrix::{Include, Match, Matrix, Rules};
 use super::output::{Fixed, Variables};
@@ -21,6 +22,8 @@ pub(crate) struct Draft {
     pub(crate) preset: u32,
     pub(crate) point: u32,
     pub(crate) take: u32,
+    /// Its title is the one for those who give none.
+    pub(crate) default_title: bool,
     pub(crate) settings: Settings,
 }
 
@@ -33,19 +36,15 @@ pub(crate) fn expand(
     profile: &Profile,
     report: &mut Report,
 ) -> Vec<Draft> {
-    let back = brought_back(matrix, rules, report);
+    let dropped = Dropped::new(matrix, rules);
+    let back = brought_back(matrix, rules, &dropped, report);
     let mut jobs = Vec::new();
     let mut renderer = Renderer::new(engine, fixed, report);
-    for stem in 0..matrix.stems.len() {
+    'jobs: for stem in 0..matrix.stems.len() {
         renderer
             .variables
             .stem(&matrix.stems[stem].id, &matrix.stems[stem].vars);
         for (preset_at, preset) in matrix.presets.iter().enumerate() {
-            let excludes: Vec<&Match> = rules
-                .excludes
-                .iter()
-                .filter(|rule| rule.pair(stem, preset_at))
-                .collect();
             let includes: Vec<(&Include, bool)> = rules
                 .includes
                 .iter()
@@ -63,7 +62,7 @@ pub(crate) fn expand(
                     renderer.variables.sweep(&point.sweep);
                 }
                 for take in 1..=matrix.takes {
-                    let dropped = excludes.iter().any(|rule| rule.rest(point, take));
+                    let dropped = dropped.holds(stem, preset_at, point_at, take);
                     let wanted = |(rule, back): &&(&Include, bool)| {
                         rule.jobs.rest(point, take) && (!dropped || *back)
                     };
@@ -73,26 +72,35 @@ pub(crate) fn expand(
                     }
                     renderer.variables.take(take);
                     let at = [stem as u32, preset_at as u32, point_at as u32, take];
-                    let settings = if changes.is_empty() {
-                        renderer.settings(&swept, at, matrix)
+                    let mut changed;
+                    let choices = if changes.is_empty() {
+                        &swept
                     } else {
-                        let mut changed = swept.clone();
+                        changed = swept.clone();
                         for (rule, _) in changes {
                             for (slot, choice) in &rule.set {
                                 changed[*slot] = Some(choice.clone());
                             }
                         }
-                        renderer.settings(&changed, at, matrix)
+                        &changed
                     };
-                    if let Some(settings) = settings {
-                        jobs.push(Draft {
-                            stem: at[0],
-                            preset: at[1],
-                            point: at[2],
-                            take,
-                            settings,
-                        });
+                    let Some(settings) = renderer.settings(choices, at, matrix) else {
+                        continue;
+                    };
+                    if !renderer
+                        .report
+                        .grow(bytes_of(&settings), matrix.stems[stem].span)
+                    {
+                        break 'jobs;
                     }
+                    jobs.push(Draft {
+                        stem: at[0],
+                        preset: at[1],
+                        point: at[2],
+                        take,
+                        default_title: is_default_title(choices),
+                        settings,
+                    });
                 }
             }
         }
@@ -102,8 +110,68 @@ pub(crate) fn expand(
     jobs
 }
 
+/// About how many bytes a job of a plan takes.
+fn bytes_of(settings: &Settings) -> usize {
+    /// Without its texts.
+    const JOB: usize = 512;
+    let lyrics = settings.lyrics.as_deref().unwrap_or("");
+    JOB + settings.title.len()
+        + settings.tags.len()
+        + settings.negative_tags.len()
+        + settings.model.len()
+        + lyrics.len()
+}
+
+/// Whether the title is the one for those who give none, be it written or not.
+fn is_default_title(choices: &Choices) -> bool {
+    let title = choices[Setting::Title as usize].as_deref();
+    title.is_some_and(
+        |choice| matches!(&choice.given, Given::Template(it) if *it.written == *DEFAULT_TITLE),
+    )
+}
+
+/// Which jobs `exclude` drops.
+struct Dropped<'m> {
+    matrix: &'m Matrix,
+    jobs: Vec<bool>,
+}
+
+impl<'m> Dropped<'m> {
+    fn new(matrix: &'m Matrix, rules: &Rules) -> Self {
+        let mut dropped = Self {
+            matrix,
+            jobs: Vec::new(),
+        };
+        if rules.excludes.is_empty() {
+            return dropped;
+        }
+        for stem in 0..matrix.stems.len() {
+            for preset in 0..matrix.presets.len() {
+                let excludes = rules.excludes.iter().filter(|rule| rule.pair(stem, preset));
+                let excludes: Vec<&Match> = excludes.collect();
+                for point in &matrix.points {
+                    let drops = |take: u32| excludes.iter().any(|rule| rule.rest(point, take));
+                    dropped.jobs.extend((1..=matrix.takes).map(drops));
+                }
+            }
+        }
+        dropped
+    }
+
+    fn holds(&self, stem: usize, preset: usize, point: usize, take: u32) -> bool {
+        let pair = stem * self.matrix.presets.len() + preset;
+        let at = (pair * self.matrix.points.len() + point) * self.matrix.takes as usize;
+        self.jobs.get(at + take as usize - 1).is_some_and(|it| *it)
+    }
+}
+
 /// For each `include`, whether it brings back excluded jobs: it does when it names a stem and a preset and finds no job left.
-fn brought_back(matrix: &Matrix, rules: &Rules, report: &mut Report) -> Vec<bool> {
+fn brought_back(
+    matrix: &Matrix,
+    rules: &Rules,
+    dropped: &Dropped<'_>,
+    report: &mut Report,
+) -> Vec<bool> {
     let mut back = Vec::with_capacity(rules.includes.len());
     for include in &rules.includes {
         let mut finds = false;
@@ -112,11 +180,10 @@ fn brought_back(matrix: &Matrix, rules: &Rules, report: &mut Report) -> Vec<bool
                 if !include.jobs.pair(stem, preset) {
                     continue;
                 }
-                for point in &matrix.points {
+                for (at, point) in matrix.points.iter().enumerate() {
                     for take in 1..=matrix.takes {
-                        let dropped =
-                            |rule: &Match| rule.pair(stem, preset) && rule.rest(point, take);
-                        if include.jobs.rest(point, take) && !rules.excludes.iter().any(dropped) {
+                        if include.jobs.rest(point, take) && !dropped.holds(stem, preset, at, take)
+                        {
                             finds = true;
                             break 'search;
                         }

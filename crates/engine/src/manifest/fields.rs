@@ -1,6 +1,6 @@
 //! Reading a mapping key by key: what is unknown, doubled or of the wrong kind goes to the report, and reading goes on.
 
-use super::diagnostic::{Report, suggestion};
+use super::diagnostic::{Diagnostic, Report, suggestion};
 use super::node::{Entry, Node, Value};
 use super::source::Span;
 
@@ -20,6 +20,7 @@ pub(crate) struct Text {
 
 impl<'n> Fields<'n> {
     /// Takes a mapping of these keys; `what` names it ("a stem").
+    #[track_caller]
     pub(crate) fn read(
         node: &'n Node,
         what: &str,
@@ -29,20 +30,20 @@ impl<'n> Fields<'n> {
         let fields = Self::open(node, what, report)?;
         for entry in fields.entries {
             if !known.contains(&&*entry.key) {
-                let help = suggestion(&entry.key, known.iter().copied());
                 report
                     .error_at(
                         entry.key_span,
                         format!("unknown key `{}` in {what}", entry.key),
                         "not a key here",
                     )
-                    .maybe_help(help);
+                    .help_with(|| suggestion(&entry.key, known.iter().copied()));
             }
         }
         Some(fields)
     }
 
     /// Takes a mapping whose keys are names that the user chose.
+    #[track_caller]
     pub(crate) fn open(node: &'n Node, what: &str, report: &mut Report) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             wrong(node, &format!("{what} is a mapping"), "a mapping", report);
@@ -87,6 +88,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The text of a key, where there is one.
+    #[track_caller]
     pub(crate) fn text(&self, key: &str, report: &mut Report) -> Option<Text> {
         let entry = self.entry(key)?;
         text(&entry.node, &format!("`{key}`"), report)
@@ -94,6 +96,7 @@ impl<'n> Fields<'n> {
 }
 
 /// A text that is not empty; a number counts as the text it was written as.
+#[track_caller]
 pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<Text> {
     match (&node.value, node.scalar_text()) {
         (Value::Text(_) | Value::Number { .. }, Some("")) => {
@@ -112,6 +115,7 @@ pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<Text>
 }
 
 /// A whole number within bounds.
+#[track_caller]
 pub(crate) fn whole(
     node: &Node,
     what: &str,
@@ -128,34 +132,55 @@ pub(crate) fn whole(
             range.start(),
             range.end()
         );
-        let shown = node
-            .scalar_text()
-            .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-        report.error_at(node.span, format!("{what} can't be {shown}"), expected);
+        not_a_number(node, what, "a whole number", expected, report);
         return None;
     }
     found
 }
 
 /// A number of at least 0.
+#[track_caller]
 pub(crate) fn amount(node: &Node, what: &str, report: &mut Report) -> Option<f64> {
     match &node.value {
         Value::Number { value, .. } if value.is_finite() && *value >= 0.0 => Some(*value),
         _ => {
-            let shown = node
-                .scalar_text()
-                .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-            report.error_at(
-                node.span,
-                format!("{what} can't be {shown}"),
-                "expected a number of at least 0",
-            );
+            let expected = "expected a number of at least 0".to_owned();
+            not_a_number(node, what, "a number", expected, report);
             None
         }
     }
 }
 
+/// Says that a value is no number, or not one that is allowed. One in quotes is a text, here as everywhere.
+#[track_caller]
+pub(crate) fn not_a_number(
+    node: &Node,
+    what: &str,
+    number: &str,
+    expected: String,
+    report: &mut Report,
+) {
+    match &node.value {
+        Value::Text(text) if text.trim().parse::<f64>().is_ok() => {
+            report
+                .error_at(
+                    node.span,
+                    format!("{what} is {number}, not a string"),
+                    expected,
+                )
+                .help(format!("remove the quotes: `{}`", text.trim()));
+        }
+        _ => {
+            let shown = node
+                .scalar_text()
+                .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+            report.error_at(node.span, format!("{what} can't be {shown}"), expected);
+        }
+    }
+}
+
 /// `true` or `false`.
+#[track_caller]
 pub(crate) fn truth(node: &Node, what: &str, report: &mut Report) -> Option<bool> {
     match &node.value {
         Value::Bool(truth) => Some(*truth),
@@ -172,6 +197,7 @@ pub(crate) fn truth(node: &Node, what: &str, report: &mut Report) -> Option<bool
 }
 
 /// A list.
+#[track_caller]
 pub(crate) fn list<'n>(node: &'n Node, what: &str, report: &mut Report) -> Option<&'n [Node]> {
     match &node.value {
         Value::List(items) => Some(items),
@@ -182,8 +208,14 @@ pub(crate) fn list<'n>(node: &'n Node, what: &str, report: &mut Report) -> Optio
     }
 }
 
-/// The last part of a message that names what was found instead.
-pub(crate) fn wrong(node: &Node, message: &str, expected: &str, report: &mut Report) {
+/// Says that a node is something else than expected, and names what was found instead.
+#[track_caller]
+pub(crate) fn wrong<'r>(
+    node: &Node,
+    message: &str,
+    expected: &str,
+    report: &'r mut Report,
+) -> &'r mut Diagnostic {
     let used_at = node
         .used_at
         .map(|span| report.place(span, Some("used here".to_owned())));
@@ -195,4 +227,5 @@ pub(crate) fn wrong(node: &Node, message: &str, expected: &str, report: &mut Rep
     if let Some(used_at) = used_at {
         diagnostic.also(used_at);
     }
+    diagnostic
 }

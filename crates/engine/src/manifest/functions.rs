@@ -1,10 +1,17 @@
 //! The helpers that templates have: text in, text out, nothing else.
 
+use std::borrow::Cow;
+
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError,
     RenderErrorReason, ScopedJson,
 };
 use serde_json::Value as Json;
+
+use super::settings::MAX_TEXT_BYTES;
+
+/// What is said of a text that a template takes or makes and that no setting could hold.
+pub(crate) const TOO_LONG: &str = "the text is longer than 65536 bytes";
 
 /// The helpers' names, for "did you mean".
 pub(crate) const NAMES: &[&str] = &[
@@ -45,20 +52,16 @@ pub(crate) fn register(registry: &mut Handlebars<'static>) {
     }
     let helpers: [(&str, Function); 11] = [
         ("default", default),
-        ("slug", |given| Ok(slug(&text(given, 0)).into())),
-        ("upper", |given| Ok(text(given, 0).to_uppercase().into())),
-        ("lower", |given| Ok(text(given, 0).to_lowercase().into())),
-        ("trim", |given| Ok(text(given, 0).trim().into())),
-        ("replace", |given| {
-            Ok(text(given, 0)
-                .replace(&text(given, 1), &text(given, 2))
-                .into())
-        }),
+        ("slug", |given| made(slug(&text(given, 0)?))),
+        ("upper", |given| made(text(given, 0)?.to_uppercase())),
+        ("lower", |given| made(text(given, 0)?.to_lowercase())),
+        ("trim", |given| made(text(given, 0)?.trim().to_owned())),
+        ("replace", replace),
         ("join", join),
         ("pad", pad),
         ("round", round),
-        ("eq", |given| Ok(equal(given).into())),
-        ("ne", |given| Ok((!equal(given)).into())),
+        ("eq", |given| Ok(equal(given)?.into())),
+        ("ne", |given| Ok((!equal(given)?).into())),
     ];
     for (name, function) in helpers {
         registry.register_helper(name, Box::new(Pure { name, function }));
@@ -104,23 +107,59 @@ impl HelperDef for Pure {
     }
 }
 
-fn text(given: &[Option<&Json>], at: usize) -> String {
-    given
-        .get(at)
-        .copied()
-        .flatten()
-        .map(JsonRender::render)
-        .unwrap_or_default()
+/// An argument as a text; empty where it is not given.
+fn text<'g>(given: &[Option<&'g Json>], at: usize) -> Result<Cow<'g, str>, String> {
+    match given.get(at).copied().flatten() {
+        Some(value) => text_of(value),
+        None => Ok(Cow::Borrowed("")),
+    }
+}
+
+/// A value as a text, if a setting could hold it. Nothing longer is built, nor handed on: so no chain of helpers can grow one.
+pub(crate) fn text_of(value: &Json) -> Result<Cow<'_, str>, String> {
+    if let Json::String(text) = value {
+        return if text.len() > MAX_TEXT_BYTES {
+            Err(TOO_LONG.to_owned())
+        } else {
+            Ok(Cow::Borrowed(text))
+        };
+    }
+    if super::budget::json_bytes(value) > 16 * MAX_TEXT_BYTES {
+        return Err(TOO_LONG.to_owned());
+    }
+    let text = value.render();
+    checked(text.len())?;
+    Ok(Cow::Owned(text))
+}
+
+fn checked(bytes: usize) -> Result<(), String> {
+    if bytes > MAX_TEXT_BYTES {
+        return Err(TOO_LONG.to_owned());
+    }
+    Ok(())
+}
+
+fn made(text: String) -> Result<Json, String> {
+    checked(text.len())?;
+    Ok(text.into())
+}
+
+fn replace(given: &[Option<&Json>]) -> Result<Json, String> {
+    let (value, old, new) = (text(given, 0)?, text(given, 1)?, text(given, 2)?);
+    let found = value.matches(&*old).count();
+    let bytes = (value.len() - found * old.len()).saturating_add(found.saturating_mul(new.len()));
+    checked(bytes)?;
+    made(value.replace(&*old, &new))
 }
 
 fn default(given: &[Option<&Json>]) -> Result<Json, String> {
     let says_something = |value: &&Json| !matches!(value, Json::String(text) if text.is_empty());
     let last = given.last().copied().flatten();
     let first = given.iter().flatten().copied().find(says_something);
-    first
-        .or(last)
-        .cloned()
-        .ok_or_else(|| "none of its arguments is set".to_owned())
+    let value = first.or(last);
+    let value = value.ok_or_else(|| "none of its arguments is set".to_owned())?;
+    text_of(value)?;
+    Ok(value.clone())
 }
 
 /// Lower case, with a single `-` for all that is neither letter nor digit, and none at the ends.
@@ -141,39 +180,51 @@ fn join(given: &[Option<&Json>]) -> Result<Json, String> {
     let Some(Json::Array(items)) = given[0] else {
         return Err("its first argument is not a list".to_owned());
     };
-    let items: Vec<String> = items.iter().map(JsonRender::render).collect();
-    Ok(items.join(&text(given, 1)).into())
+    let separator = text(given, 1)?;
+    let mut joined = String::new();
+    for (at, item) in items.iter().enumerate() {
+        let item = text_of(item)?;
+        checked(joined.len() + separator.len() + item.len())?;
+        if at > 0 {
+            joined.push_str(&separator);
+        }
+        joined.push_str(&item);
+    }
+    Ok(joined.into())
 }
 
 fn pad(given: &[Option<&Json>]) -> Result<Json, String> {
-    let value = text(given, 0);
-    let width = text(given, 1)
+    let value = text(given, 0)?;
+    let width = text(given, 1)?
         .parse::<usize>()
         .ok()
         .filter(|width| *width <= MAX_PADDED);
     let width =
         width.ok_or_else(|| format!("its second argument is a width of at most {MAX_PADDED}"))?;
-    let fill = given
-        .get(2)
-        .map_or_else(|| "0".to_owned(), |_| text(given, 2));
-    let [fill] = fill.chars().collect::<Vec<_>>()[..] else {
+    let fill = match given.get(2) {
+        Some(_) => text(given, 2)?,
+        None => Cow::Borrowed("0"),
+    };
+    let mut chars = fill.chars();
+    let (Some(fill), None) = (chars.next(), chars.next()) else {
         return Err("its third argument is one character".to_owned());
     };
     let missing = width.saturating_sub(value.chars().count());
-    Ok(std::iter::repeat_n(fill, missing)
-        .chain(value.chars())
-        .collect::<String>()
-        .into())
+    made(
+        std::iter::repeat_n(fill, missing)
+            .chain(value.chars())
+            .collect(),
+    )
 }
 
 fn round(given: &[Option<&Json>]) -> Result<Json, String> {
-    let value = text(given, 0);
+    let value = text(given, 0)?;
     let number: f64 = value
         .trim()
         .parse()
         .map_err(|_| format!("`{value}` is not a number"))?;
     let digits = if given.len() > 1 {
-        text(given, 1).parse::<usize>().ok()
+        text(given, 1)?.parse::<usize>().ok()
     } else {
         Some(0)
     };
@@ -183,8 +234,8 @@ fn round(given: &[Option<&Json>]) -> Result<Json, String> {
     Ok(format!("{number:.digits$}").into())
 }
 
-fn equal(given: &[Option<&Json>]) -> bool {
-    let (left, right) = (text(given, 0), text(given, 1));
-    left == right
-        || matches!((left.parse::<f64>(), right.parse::<f64>()), (Ok(left), Ok(right)) if left == right)
+fn equal(given: &[Option<&Json>]) -> Result<bool, String> {
+    let (left, right) = (text(given, 0)?, text(given, 1)?);
+    Ok(left == right
+        || matches!((left.parse::<f64>(), right.parse::<f64>()), (Ok(left), Ok(right)) if left == right))
 }

@@ -12,7 +12,6 @@ use super::fields::{self, Fields, Text, wrong};
 use super::limits;
 use super::node::{Node, Value};
 use super::provider;
-use super::source::read_text;
 use super::stems::Fixed;
 use crate::hooks::{HookPoint, HookSpec, Hooks, OnError, Order, Target, Way};
 
@@ -356,14 +355,17 @@ fn script(node: &Node, around: &Around<'_>, report: &mut Report) -> Option<Way> 
     let text = fields::text(node, "`lua`", report)?;
     let is_file = text.text.ends_with(".lua") && !text.text.contains(char::is_whitespace);
     let (name, source) = if is_file {
-        match read_text(&around.folder.join(&text.text), MAX_SCRIPT_BYTES) {
+        let file = around.folder.join(&text.text);
+        match report.sources.read_text(&file, MAX_SCRIPT_BYTES) {
             Ok(source) => (text.text.clone(), source.to_string()),
             Err(problem) => {
-                report.error_at(
-                    text.span,
-                    format!("can't read the script `{}`: {problem}", text.text),
-                    "named here",
-                );
+                report
+                    .error_at(
+                        text.span,
+                        format!("can't read the script `{}`: {problem}", text.text),
+                        "named here",
+                    )
+                    .maybe_help(problem.help());
                 return None;
             }
         }

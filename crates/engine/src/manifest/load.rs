@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use handlebars::no_escape;
+use handlebars::{Context, no_escape};
 use serde_json::{Map, Value as Json};
 
 use super::compile::Compiler;
@@ -71,6 +71,9 @@ pub struct LoadOptions<'a> {
     pub selection: Selection,
     /// Diagnostics show paths relative to this folder.
     pub shown_from: Option<PathBuf>,
+    /// Whether imports, catalogues and scripts may lie outside of the project's folder. That is for the user to say, not for the
+    /// manifest: its mistakes are printed with lines of the files that it names.
+    pub allow_outside: bool,
 }
 
 impl Default for LoadOptions<'_> {
@@ -81,6 +84,7 @@ impl Default for LoadOptions<'_> {
             max_jobs: DEFAULT_MAX_JOBS,
             selection: Selection::default(),
             shown_from: std::env::current_dir().ok(),
+            allow_outside: false,
         }
     }
 }
@@ -125,15 +129,26 @@ struct Names {
 impl Loader<'_, '_> {
     fn load(self, path: &Path) -> Option<Plan> {
         let Self { options, report } = self;
-        let node = layer::open(path, None, report)?;
-        let fields = Fields::read(&node, "the manifest", KEYS, report)?;
-        layer::read_version(&fields, true, report);
         let folder = path
             .parent()
             .filter(|it| !it.as_os_str().is_empty())
             .unwrap_or(Path::new("."))
             .to_owned();
-        let (project_dir, project) = find_project(path, &folder, report);
+        let (project_dir, project_file) = find_project(path, &folder);
+        if !options.allow_outside {
+            report.sources.confine_to(&project_dir);
+        }
+        let mut keys = vec![provider::DEFAULT_KEY_ENV.to_owned()];
+        keep_secrets(&keys, options, report);
+        let node = layer::open(path, None, report)?;
+        let project = project_file.and_then(|file| layer::open(&file, None, report));
+        key_variables(&node, &mut keys);
+        project
+            .iter()
+            .for_each(|node| key_variables(node, &mut keys));
+        keep_secrets(&keys, options, report);
+        let fields = Fields::read(&node, "the manifest", KEYS, report)?;
+        layer::read_version(&fields, true, report);
         let project = project.as_ref().and_then(|node| {
             let fields = Fields::read(
                 node,
@@ -146,7 +161,8 @@ impl Loader<'_, '_> {
         });
         let layer = layer::read(&fields, path, report);
         let engine = Engine::new(no_escape);
-        let names = read_names(&fields, &layer, options, report);
+        let names = read_names(&fields, &layer, &keys, options, report);
+        let context = Variables::new(&names.fixed).context;
         let fixed_scope = Scope {
             roots: FIXED_ROOTS,
             ..names.scope.clone()
@@ -156,7 +172,7 @@ impl Loader<'_, '_> {
             render_fixed(
                 text,
                 &fixed_scope,
-                &names.fixed,
+                &context,
                 &engine,
                 &mut used.borrow_mut(),
                 report,
@@ -197,6 +213,7 @@ impl Loader<'_, '_> {
         let retries = limits::read_retries(fields.get("retries"), report);
         let reports = limits::read_reports(fields.get("reports"), report);
 
+        let before = report.errors();
         let stems = match fields.get("stems") {
             Some(node) => stems::read(node, &folder, options.max_jobs, &render, report),
             None => {
@@ -216,10 +233,11 @@ impl Loader<'_, '_> {
         {
             report.error_at(fields.span, "`stems` is empty", "nothing to accompany");
         }
+        let stems_are_partial = report.errors() > before;
         refuse_missing_files(&stems, report);
 
-        let inherited = layer::inherit(&layer.presets, report);
-        if layer.presets.is_empty() {
+        let inherited = layer::inherit(&layer, report);
+        if layer.presets.is_empty() && !layer.is_partial {
             let message = if fields.get("presets").is_some() {
                 "`presets` is empty"
             } else {
@@ -229,11 +247,20 @@ impl Loader<'_, '_> {
                 .error_at(fields.span, message, "expected at least one")
                 .help("add one: `presets: {piano: {tags: \"calm piano\"}}`");
         }
+        let before = report.errors();
         let raw_sweep = matrix::read_sweep(fields.get("sweep"), report);
-        let scope = job_scope(&names.scope, &stems, &inherited, &raw_sweep);
+        let mut scope = job_scope(&names.scope, &stems, &inherited, &raw_sweep);
+        for (root, is_partial) in [
+            ("stem", stems_are_partial),
+            ("preset", layer.is_partial),
+            ("sweep", report.errors() > before),
+        ] {
+            scope.partial.extend(is_partial.then_some(root));
+        }
         let mut compiler = Compiler {
             scope: &scope,
             fixed: &names.fixed,
+            context: &context,
             engine: &engine,
             used: &used,
             preset_vars: HashSet::new(),
@@ -254,6 +281,14 @@ impl Loader<'_, '_> {
         ) {
             return None;
         }
+        let total: usize = dimensions.iter().map(|it| it.values.len()).product();
+        let of_points = dimensions.iter().map(|it| it.bytes_in(total)).sum();
+        if !report.grow(
+            of_points,
+            fields.entry("sweep").map_or(fields.span, |it| it.key_span),
+        ) {
+            return None;
+        }
         let matrix = Matrix {
             points: Matrix::points(&dimensions),
             stems,
@@ -266,6 +301,7 @@ impl Loader<'_, '_> {
             matrix::read_rules(
                 &fields,
                 &matrix,
+                &scope.partial,
                 &mut |raw, report| compiler.raw(raw, report),
                 report,
             )
@@ -328,8 +364,8 @@ impl Loader<'_, '_> {
     }
 }
 
-/// The nearest folder upwards with a project file, and what that file holds.
-fn find_project(path: &Path, folder: &Path, report: &mut Report) -> (PathBuf, Option<Node>) {
+/// The nearest folder upwards with a project file, and that file unless it is the manifest itself.
+fn find_project(path: &Path, folder: &Path) -> (PathBuf, Option<PathBuf>) {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let itself = std::fs::canonicalize(path).ok();
     for above in absolute.ancestors() {
@@ -337,17 +373,39 @@ fn find_project(path: &Path, folder: &Path, report: &mut Report) -> (PathBuf, Op
         if !file.is_file() {
             continue;
         }
-        if std::fs::canonicalize(&file).ok() == itself {
-            return (above.to_owned(), None);
-        }
-        return (above.to_owned(), layer::open(&file, None, report));
+        let is_itself = std::fs::canonicalize(&file).ok() == itself;
+        return (above.to_owned(), (!is_itself).then_some(file));
     }
     (folder.to_owned(), None)
+}
+
+/// The environment variables that hold keys: `{env: NAME}`, wherever it stands.
+fn key_variables(node: &Node, found: &mut Vec<String>) {
+    match &node.value {
+        Value::Map(entries) => {
+            for entry in entries {
+                match entry.node.scalar_text() {
+                    Some(name) if *entry.key == *"env" => found.push(name.to_owned()),
+                    _ => key_variables(&entry.node, found),
+                }
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| key_variables(item, found)),
+        _ => {}
+    }
+}
+
+fn keep_secrets(variables: &[String], options: &LoadOptions<'_>, report: &mut Report) {
+    let values = variables
+        .iter()
+        .filter_map(|name| (options.environment)(name));
+    values.for_each(|value| report.keep_secret(value));
 }
 
 fn read_names(
     fields: &Fields<'_>,
     layer: &Layer,
+    keys: &[String],
     options: &LoadOptions<'_>,
     report: &mut Report,
 ) -> Names {
@@ -384,7 +442,7 @@ fn read_names(
         }
     };
     let mut env = Map::new();
-    let mut listed = Vec::new();
+    let (mut listed, mut refused) = (Vec::new(), Vec::new());
     for item in fields
         .get("env")
         .and_then(|node| fields::list(node, "`env`", report))
@@ -396,8 +454,25 @@ fn read_names(
         if !provider::is_env_name(&variable, report) {
             continue;
         }
+        if keys.contains(&variable.text) {
+            report
+                .error_at(
+                    variable.span,
+                    format!(
+                        "`{}` holds a key, which no template is given",
+                        variable.text
+                    ),
+                    "what templates make is sent, shown and written down",
+                )
+                .help("remove it; keys are named where they are needed: `api_key: {env: NAME}`");
+            refused.push(variable.text);
+            continue;
+        }
         match (options.environment)(&variable.text) {
-            Some(value) => drop(env.insert(variable.text.clone(), value.into())),
+            Some(value) => {
+                env.insert(variable.text.clone(), value.into());
+                listed.push(variable.text);
+            }
             None => {
                 report
                     .error_at(
@@ -409,19 +484,21 @@ fn read_names(
                         "set it before the program starts: `{}=… backline plan …`",
                         variable.text
                     ));
+                refused.push(variable.text);
             }
         }
-        listed.push(variable.text);
     }
     let vars: Map<String, Json> = layer
         .vars
         .iter()
-        .map(|(name, var)| (name.clone(), var.value.clone()))
+        .map(|(name, var)| (name.clone(), (*var.value).clone()))
         .collect();
     let scope = Scope {
         roots: JOB_ROOTS,
         vars: layer.vars.keys().cloned().collect(),
         env: listed,
+        refused_env: refused,
+        partial: layer.is_partial.then_some("vars").into_iter().collect(),
         ..Scope::default()
     };
     Names {
@@ -438,7 +515,7 @@ fn read_names(
 fn render_fixed(
     text: &Text,
     scope: &Scope,
-    fixed: &Fixed,
+    context: &Context,
     engine: &Engine,
     used: &mut BTreeSet<String>,
     report: &mut Report,
@@ -449,7 +526,7 @@ fn render_fixed(
     let template = template::compile(&text.text, text.span, scope, report)?;
     used.extend(template.vars().map(str::to_owned));
     let mut rendered = String::new();
-    match engine.render(&template, &Variables::new(fixed).context, &mut rendered) {
+    match engine.render(&template, context, &mut rendered) {
         Ok(()) => Some(rendered),
         Err(problem) => {
             report.error_at(text.span, problem.message, "in this template");
@@ -472,7 +549,6 @@ fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
             Err(error) => error.to_string(),
         };
         let shown = report.sources.shown(path);
-        let near = near_file(path);
         let row = stem
             .row
             .map_or_else(String::new, |row| format!("row {row}, column `file`: "));
@@ -483,7 +559,7 @@ fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
                 "named here",
             )
             .note(format!("looked for `{shown}`"))
-            .maybe_help(near.map(|near| format!("did you mean `{near}`?")));
+            .help_with(|| near_file(path).map(|near| format!("did you mean `{near}`?")));
     }
 }
 

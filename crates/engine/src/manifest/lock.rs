@@ -32,7 +32,7 @@ pub struct Lock {
 }
 
 /// One job of a lock: a line of its file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedJob {
     /// Its key.
@@ -50,6 +50,22 @@ pub struct LockedJob {
     pub recording: String,
     /// What will be sent.
     pub settings: Settings,
+    /// Other keys of the same request: those that earlier programs gave it. Not written: a lock has the keys of its time.
+    #[serde(skip)]
+    pub former: Vec<JobKey>,
+}
+
+/// Two are equal when they are written so: the former keys are found out when they are needed.
+impl PartialEq for LockedJob {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+            && self.stem == other.stem
+            && self.preset == other.preset
+            && self.sweep == other.sweep
+            && self.take == other.take
+            && self.recording == other.recording
+            && self.settings == other.settings
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,6 +165,7 @@ impl Lock {
                 take: job.take,
                 recording: stem.source.fingerprint(),
                 settings: job.settings.clone(),
+                former: plan.former_keys(job),
             }
         });
         Self {
@@ -213,6 +230,12 @@ pub fn read(path: &Path) -> Result<Lock, LockError> {
         path: path.to_owned(),
         reason: problem.to_string(),
     })?;
+    // Where git or an editor gives every line a carriage return, it means the same.
+    let text = if text.contains("\r\n") {
+        text.replace("\r\n", "\n").into()
+    } else {
+        text
+    };
     let damaged = |line: usize, reason: String| LockError::Damaged {
         path: path.to_owned(),
         line,
@@ -270,7 +293,7 @@ pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
     for job in &new.jobs {
         match before.remove(&name(job)) {
             None => diff.added.push(job.clone()),
-            Some(was) if was.key == job.key => {}
+            Some(was) if is_same(was, job) => {}
             Some(was) => {
                 let mut changes = changes(&was.settings, &job.settings);
                 let mut note = |what: &str, old: &str, new: &str| {
@@ -298,6 +321,11 @@ pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
         .cloned()
         .collect();
     diff
+}
+
+/// Whether two jobs are one request, whichever programs gave them their keys.
+fn is_same(was: &LockedJob, now: &LockedJob) -> bool {
+    was.key == now.key || now.former.contains(&was.key) || was.former.contains(&now.key)
 }
 
 fn changes(old: &Settings, new: &Settings) -> Vec<Change> {

@@ -18,6 +18,8 @@ use super::stems::StemDecl;
 const MAX_TAKES: u64 = 1_000;
 /// Most values of one sweep setting.
 const MAX_VALUES: usize = 10_000;
+/// Most entries of `exclude`, and of `include`: each is held against every job.
+const MAX_RULES: usize = 10_000;
 
 /// A preset, resolved.
 #[derive(Debug)]
@@ -32,6 +34,16 @@ pub(crate) struct Preset {
 pub(crate) struct Dimension {
     pub(crate) setting: Setting,
     pub(crate) values: Vec<(Arc<Choice>, String)>,
+}
+
+impl Dimension {
+    /// About how many bytes its values take in so many points.
+    pub(crate) fn bytes_in(&self, points: usize) -> usize {
+        /// Of an entry of a point beside its value.
+        const ENTRY: usize = 128;
+        let once: usize = self.values.iter().map(|(_, it)| it.len() + ENTRY).sum();
+        once.saturating_mul(points / self.values.len().max(1))
+    }
 }
 
 /// One combination of swept values.
@@ -160,7 +172,7 @@ pub(crate) fn read_sweep(node: Option<&Node>, report: &mut Report) -> Vec<(Setti
             values.push(Raw {
                 setting,
                 key_span: entry.key_span,
-                node: item.clone(),
+                node: Arc::new(item.clone()),
             });
         }
         dimensions.push((setting, values));
@@ -223,6 +235,7 @@ pub(crate) struct Rules {
 pub(crate) fn read_rules(
     fields: &Fields<'_>,
     matrix: &Matrix,
+    partial: &[&str],
     compile: &mut dyn FnMut(&Raw, &mut Report) -> Option<Arc<Choice>>,
     report: &mut Report,
 ) -> Rules {
@@ -243,7 +256,7 @@ pub(crate) fn read_rules(
         }
         rules
             .excludes
-            .extend(read_match(&entry, &[], matrix, report));
+            .extend(read_match(&entry, &[], matrix, partial, report));
     }
     for node in items(fields.get("include"), "`include`", report) {
         let Some(entry) = Fields::open(node, "an entry of `include`", report) else {
@@ -263,7 +276,7 @@ pub(crate) fn read_rules(
                 .help("give `set: {…}` to change jobs, or `stem` and `preset` to bring excluded ones back");
             continue;
         }
-        if let Some(jobs) = read_match(&entry, &["set"], matrix, report) {
+        if let Some(jobs) = read_match(&entry, &["set"], matrix, partial, report) {
             rules.includes.push(Include {
                 jobs,
                 set,
@@ -276,14 +289,29 @@ pub(crate) fn read_rules(
 }
 
 fn items<'n>(node: Option<&'n Node>, what: &str, report: &mut Report) -> &'n [Node] {
-    node.and_then(|node| fields::list(node, what, report))
-        .unwrap_or_default()
+    let Some(node) = node else { return &[] };
+    let items = fields::list(node, what, report).unwrap_or_default();
+    if items.len() > MAX_RULES {
+        report
+            .error_at(
+                node.span,
+                format!(
+                    "{what} has {} entries, {MAX_RULES} are allowed",
+                    items.len()
+                ),
+                "too many",
+            )
+            .help("name several stems or presets in one entry: `{stem: [a, b], preset: x}`");
+        return &[];
+    }
+    items
 }
 
 fn read_match(
     entry: &Fields<'_>,
     more: &[&str],
     matrix: &Matrix,
+    partial: &[&str],
     report: &mut Report,
 ) -> Option<Match> {
     let mut found = Match::default();
@@ -294,18 +322,18 @@ fn read_match(
             _ if more.contains(&key) => {}
             "stem" => {
                 let names: Vec<&str> = matrix.stems.iter().map(|stem| stem.id.as_str()).collect();
-                found.stems = select(field, "stem", &names, report);
+                found.stems = select(field, Axis::names("stem", &names, partial), report);
                 good &= found.stems.is_some();
             }
             "preset" => {
                 let names: Vec<&str> = matrix.presets.iter().map(|preset| &*preset.id).collect();
-                found.presets = select(field, "preset", &names, report);
+                found.presets = select(field, Axis::names("preset", &names, partial), report);
                 good &= found.presets.is_some();
             }
             "take" => {
                 let names: Vec<String> = (1..=matrix.takes).map(|take| take.to_string()).collect();
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                found.takes = select(field, "take", &names, report);
+                found.takes = select(field, Axis::values("take", &names), report);
                 good &= found.takes.is_some();
             }
             _ => {
@@ -315,18 +343,22 @@ fn read_match(
                     .iter()
                     .position(|dimension| dimension.setting.name() == key);
                 let Some(axis) = axis else {
+                    let setting = Setting::named(key);
+                    if setting.is_some() && partial.contains(&"sweep") {
+                        continue;
+                    }
                     let known = ["stem", "preset", "take"].into_iter();
                     let known = known
                         .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
                         .chain(more.iter().copied());
                     let known: Vec<&str> = known.collect();
-                    let message = match Setting::named(key) {
+                    let message = match setting {
                         Some(_) => format!("`{key}` is not swept, so jobs can't be chosen by it"),
                         None => format!("jobs can't be chosen by `{key}`"),
                     };
                     report
                         .error_at(field.key_span, message, "not a key here")
-                        .maybe_help(suggestion(key, known.iter().copied()));
+                        .help_with(|| suggestion(key, known.iter().copied()));
                     continue;
                 };
                 let names: Vec<&str> = matrix.dimensions[axis]
@@ -334,7 +366,7 @@ fn read_match(
                     .iter()
                     .map(|(_, written)| written.as_str())
                     .collect();
-                if let Some(values) = select(field, key, &names, report) {
+                if let Some(values) = select(field, Axis::values(key, &names), report) {
                     found.dimensions.push((axis, values));
                     good = true;
                 }
@@ -344,13 +376,52 @@ fn read_match(
     good.then_some(found)
 }
 
+/// What an entry chooses from.
+struct Axis<'a> {
+    what: &'a str,
+    names: &'a [&'a str],
+    /// Two numbers are the same value if they are equal, however they are written; as names they are two.
+    numeric: bool,
+    /// There may be more names, which could not be read.
+    is_partial: bool,
+}
+
+impl<'a> Axis<'a> {
+    fn names(what: &'a str, names: &'a [&'a str], partial: &[&str]) -> Self {
+        Self {
+            what,
+            names,
+            numeric: false,
+            is_partial: partial.contains(&what),
+        }
+    }
+
+    fn values(what: &'a str, names: &'a [&'a str]) -> Self {
+        Self {
+            what,
+            names,
+            numeric: true,
+            is_partial: false,
+        }
+    }
+}
+
 /// Which of an axis's names a value, or a list of values, speaks of.
-fn select(field: &Entry, what: &str, names: &[&str], report: &mut Report) -> Option<Vec<bool>> {
+fn select(field: &Entry, axis: Axis<'_>, report: &mut Report) -> Option<Vec<bool>> {
+    let Axis {
+        what,
+        names,
+        numeric,
+        is_partial,
+    } = axis;
     let single = std::slice::from_ref(&field.node);
     let wanted = match &field.node.value {
         Value::List(items) => items.as_slice(),
         _ => single,
     };
+    if !report.grow(names.len(), field.key_span) {
+        return None;
+    }
     let mut chosen = vec![false; names.len()];
     let mut good = true;
     for item in wanted {
@@ -365,21 +436,30 @@ fn select(field: &Entry, what: &str, names: &[&str], report: &mut Report) -> Opt
             continue;
         };
         let mut hit = false;
-        for (chosen, name) in chosen.iter_mut().zip(names) {
-            if matches(text, name) {
-                *chosen = true;
+        if !numeric && !text.contains('*') {
+            if let Some(at) = names.iter().position(|name| *name == text) {
+                chosen[at] = true;
                 hit = true;
+            }
+        } else {
+            for (chosen, name) in chosen.iter_mut().zip(names) {
+                if (numeric && matches(text, name)) || (!numeric && fits(text, name)) {
+                    *chosen = true;
+                    hit = true;
+                }
             }
         }
         if !hit {
             good = false;
-            report
-                .error_at(
-                    item.span,
-                    format!("no job has the {what} `{text}`"),
-                    "never occurs",
-                )
-                .maybe_help(suggestion(text, names.iter().copied()));
+            if !is_partial {
+                report
+                    .error_at(
+                        item.span,
+                        format!("no job has the {what} `{text}`"),
+                        "never occurs",
+                    )
+                    .help_with(|| suggestion(text, names.iter().copied()));
+            }
         }
     }
     good.then_some(chosen)
@@ -393,6 +473,11 @@ pub(crate) fn matches(wanted: &str, name: &str) -> bool {
     if let (Ok(wanted), Ok(name)) = (wanted.parse::<f64>(), name.parse::<f64>()) {
         return wanted == name;
     }
+    fits(wanted, name)
+}
+
+/// The same for names, which are never numbers.
+pub(crate) fn fits(wanted: &str, name: &str) -> bool {
     let mut parts = wanted.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;

@@ -10,11 +10,9 @@ use super::settings::Setting;
 use super::source::Span;
 use super::stems::{self};
 use super::template::{self, OUTPUT_ROOTS, Scope};
+use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::HashMap;
 use std::path::Path;
-
-/// Most pairs of jobs with one key, or with one file, that are shown.
-pub(super) const MAX_COLLISIONS: usize = 5;
 
 pub(super) fn read_output(
     fields: &Fields<'_>,
@@ -99,7 +97,8 @@ pub(super) fn default_file(matrix: &Matrix) -> String {
     file
 }
 
-/// Names the first two tracks of every job: portable, and no name twice, whatever the case of its letters.
+/// Names the first two tracks of every job: portable, and no name twice, whatever the case of its letters and however they are
+/// composed: `é` is one character or two, and some file systems take both for one name.
 pub(super) fn check_names(
     jobs: &[Draft],
     matrix: &Matrix,
@@ -109,7 +108,6 @@ pub(super) fn check_names(
 ) {
     let mut namer = Namer::new(output);
     let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
-    let mut problems = 0;
     for (at, job) in jobs.iter().enumerate() {
         let (stem, preset) = (
             &matrix.stems[job.stem as usize].id,
@@ -135,7 +133,7 @@ pub(super) fn check_names(
             };
             let other = match namer.name(track) {
                 Ok(name) => {
-                    let hash = blake3::hash(name.to_lowercase().as_bytes());
+                    let hash = blake3::hash(one_name(name).as_bytes());
                     let mut short = [0; 16];
                     short.copy_from_slice(&hash.as_bytes()[..16]);
                     match seen.insert(short, at) {
@@ -145,10 +143,6 @@ pub(super) fn check_names(
                 }
                 Err(reason) => Err(reason),
             };
-            problems += 1;
-            if problems > MAX_COLLISIONS {
-                continue;
-            }
             let this = name_of(job, matrix);
             match other {
                 Ok((name, other)) if other == at => report
@@ -167,12 +161,16 @@ pub(super) fn check_names(
             };
         }
     }
-    if problems > MAX_COLLISIONS {
-        report.last_note(format!(
-            "and {} more names like this",
-            problems - MAX_COLLISIONS
-        ));
+}
+
+/// What all names have in common that some file system takes for one.
+fn one_name(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
     }
+    ComposingNormalizerBorrowed::new_nfc()
+        .normalize(&name.to_lowercase())
+        .into_owned()
 }
 
 pub(super) fn name_of(job: &Draft, matrix: &Matrix) -> String {

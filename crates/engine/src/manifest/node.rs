@@ -37,6 +37,8 @@ pub(crate) enum Value {
 pub(crate) struct Entry {
     pub(crate) key: Box<str>,
     pub(crate) key_span: Span,
+    /// Whether the key was read as a number and does not have the text yet that it is written with.
+    pub(crate) key_is_number: bool,
     pub(crate) node: Node,
 }
 

@@ -11,6 +11,7 @@ use super::diagnostic::{Report, suggestion};
 use super::fields::{self, Fields, Text, wrong};
 use super::limits;
 use super::node::{Entry, Node, Value};
+use super::source::open_regular;
 use super::stems::Fixed;
 use crate::plan::{Embedded, Provider, StudioAudio, StudioFont};
 
@@ -268,7 +269,8 @@ fn read_sound(
 /// The hash of a file, read in pieces: a SoundFont is large.
 fn hash(file: &Path) -> std::io::Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(std::fs::File::open(file)?)?;
+    let file = open_regular(file).map_err(|problem| std::io::Error::other(problem.to_string()))?;
+    hasher.update_reader(file)?;
     Ok(*hasher.finalize().as_bytes())
 }
 

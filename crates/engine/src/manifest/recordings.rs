@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::source::open_regular;
 use crate::plan::StemFile;
 
 /// Longest file that is read: two hours of uncompressed studio sound.
@@ -46,8 +47,10 @@ pub(crate) fn examine(files: &[&Path]) -> Vec<Result<StemFile, String>> {
 
 fn examine_one(path: &Path) -> Result<StemFile, String> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+    open_regular(path)
+        .map_err(|problem| problem.to_string())?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
         .map_err(|error| format!("it can't be read: {error}"))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("it is larger than {} MB", MAX_BYTES >> 20));

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Report, suggestion};
 use super::expand::Draft;
-use super::matrix::{Matrix, matches};
+use super::matrix::{Matrix, fits, matches};
 
 /// Which jobs of a manifest are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -102,6 +102,11 @@ impl Selection {
                         continue;
                     }
                 },
+            };
+            // A name that looks like a number is a name.
+            let matches = match filter.key.as_str() {
+                "stem" | "preset" => fits,
+                _ => matches,
             };
             let wanted: Vec<bool> = values
                 .iter()

@@ -14,6 +14,8 @@ use super::template::{Scope, Template, compile, is_template};
 pub(crate) const MAX_TITLE: usize = 100;
 /// Longest lyrics, in characters.
 pub(crate) const MAX_LYRICS: usize = 5_000;
+/// Longest text of any setting, in bytes: tags have no limit of their own, and no vendor takes a hundredth of this.
+pub(crate) const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// A setting's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,7 +121,8 @@ pub(crate) type Choices = [Option<Arc<Choice>>; 10];
 pub(crate) struct Raw {
     pub(crate) setting: Setting,
     pub(crate) key_span: Span,
-    pub(crate) node: Node,
+    /// Shared: every preset that inherits the setting has it.
+    pub(crate) node: Arc<Node>,
 }
 
 impl Raw {
@@ -129,7 +132,7 @@ impl Raw {
         Some(Self {
             setting,
             key_span: entry.key_span,
-            node: entry.node.clone(),
+            node: Arc::new(entry.node.clone()),
         })
     }
 
@@ -168,11 +171,11 @@ pub(crate) fn choice(
         }
         Value::List(_) | Value::Map(_) | Value::Bool(_) => {
             let expected = expected(setting);
-            wrong(node, &format!("`{name}` is {expected}"), expected, report);
+            let diagnostic = wrong(node, &format!("`{name}` is {expected}"), expected, report);
             if matches!(node.value, Value::List(_))
                 && matches!(setting, Setting::Tags | Setting::NegativeTags)
             {
-                report.last_help("join the tags into one string: `tags: \"piano, calm\"`");
+                diagnostic.help("join the tags into one string: `tags: \"piano, calm\"`");
             }
             None
         }
@@ -248,6 +251,7 @@ pub(crate) fn check(name: &str, value: &serde_json::Value) -> Result<Option<Stri
         }
     };
     match typed(setting, &text) {
+        Ok(Typed::Text(text)) => Ok(Some(text.as_ref().to_owned())),
         Ok(_) => Ok(Some(text)),
         Err(problem) => Err(format!("`{name}` {problem}")),
     }
@@ -268,8 +272,39 @@ pub(crate) fn expected(setting: Setting) -> &'static str {
     }
 }
 
+/// A text without the line breaks at its end: a YAML block (`tags: |`) always has one there, and nobody means it. Lyrics are kept
+/// as they are written.
+pub(crate) fn trimmed(setting: Setting, text: &str) -> &str {
+    match setting {
+        Setting::Lyrics => text,
+        _ => text.trim_end_matches(['\n', '\r']),
+    }
+}
+
+/// The character that a setting's text can't have, and its place from 1.
+fn forbidden(setting: Setting, text: &str) -> Option<(usize, char)> {
+    let allowed = |char: char| match setting {
+        Setting::Title => false,
+        _ => matches!(char, '\n' | '\r' | '\t'),
+    };
+    (1..)
+        .zip(text.chars())
+        .find(|(_, char)| char.is_control() && !allowed(*char))
+}
+
 /// Checks a text as a setting's value; the error goes after the setting's name.
 pub(crate) fn typed(setting: Setting, text: &str) -> Result<Typed, String> {
+    let text = trimmed(setting, text);
+    if text.len() > MAX_TEXT_BYTES {
+        let (length, most) = (text.len(), MAX_TEXT_BYTES);
+        return Err(format!("has {length} bytes, {most} are allowed"));
+    }
+    if let Some((at, char)) = forbidden(setting, text) {
+        return Err(format!(
+            "has the control character U+{:04X} as its character {at}",
+            u32::from(char)
+        ));
+    }
     match setting {
         Setting::Title => match text.chars().count() {
             0 => Err("is empty".to_owned()),

@@ -2,7 +2,13 @@
 //!
 //! Every node, setting and template remembers a [`Span`]; only a diagnostic turns it into a line, a column and an excerpt.
 //! This module reads files and refuses what can't be text; it knows nothing of YAML.
+//!
+//! A manifest may come from a stranger, as in a pull request, and its mistakes are printed with lines of the files that it names.
+//! So what is read as text lies in the project's folder, links followed, unless the user's command line allows more; and whatever
+//! is opened is a regular file: a device or a pipe would never end.
 
+use std::cell::OnceCell;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +31,22 @@ pub(crate) struct Source {
     pub(crate) shown: String,
     /// All of it.
     pub(crate) text: Arc<str>,
+    /// Where its lines begin; found when the first place in it is asked for.
+    lines: OnceCell<Vec<u32>>,
+}
+
+impl Source {
+    /// The line that an offset lies in, from 1, and the offset at which that line begins.
+    pub(crate) fn line_of(&self, offset: usize) -> (usize, usize) {
+        let lines = self.lines.get_or_init(|| {
+            let breaks = self.text.bytes().enumerate().filter(|(_, it)| *it == b'\n');
+            std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at as u32 + 1))
+                .collect()
+        });
+        let line = lines.partition_point(|start| *start as usize <= offset);
+        (line, lines[line - 1] as usize)
+    }
 }
 
 /// The files that were read, in the order in which they were.
@@ -32,6 +54,8 @@ pub(crate) struct Source {
 pub(crate) struct Sources {
     files: Vec<Source>,
     shown_from: Option<PathBuf>,
+    /// The folder that texts must lie in, without links; none where they may lie anywhere.
+    boundary: Option<PathBuf>,
 }
 
 /// Why a file could not be read as text.
@@ -39,9 +63,15 @@ pub(crate) struct Sources {
 pub(crate) enum ReadProblem {
     /// The system says no.
     Io(std::io::Error),
-    /// Longer than the limit.
-    TooLong,
-    /// Not UTF-8: the offset of the first byte that is not.
+    /// A device, a pipe, a socket, or a file that the system makes up.
+    NotRegular(&'static str),
+    /// Outside of the project's folder, which is shown.
+    Outside(String),
+    /// Longer than so many bytes.
+    TooLong(u64),
+    /// UTF-16, as some spreadsheets save it.
+    Utf16,
+    /// Not UTF-8: the line and the value of the first byte that is not.
     NotUtf8 { line: usize, byte: u8 },
 }
 
@@ -51,13 +81,39 @@ impl Sources {
         Self {
             files: Vec::new(),
             shown_from,
+            boundary: None,
         }
+    }
+
+    /// From now on reads texts only in this folder. A folder that does not exist is no boundary: nothing can be read in it.
+    pub(crate) fn confine_to(&mut self, folder: &Path) {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        self.boundary = Some(std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
+    }
+
+    /// Reads a regular file inside the boundary that must be UTF-8 text of at most `max_bytes`.
+    pub(crate) fn read_text(&self, path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadProblem> {
+        let real = std::fs::canonicalize(path).map_err(ReadProblem::Io)?;
+        if let Some(boundary) = &self.boundary
+            && !real.starts_with(boundary)
+        {
+            return Err(ReadProblem::Outside(self.shown(boundary)));
+        }
+        read_text(&real, max_bytes)
     }
 
     /// Takes in a file whose text is known.
     pub(crate) fn add(&mut self, path: &Path, text: Arc<str>) -> u32 {
         let shown = self.shown(path);
-        self.files.push(Source { shown, text });
+        self.files.push(Source {
+            shown,
+            text,
+            lines: OnceCell::new(),
+        });
         (self.files.len() - 1) as u32
     }
 
@@ -89,15 +145,69 @@ impl Sources {
     }
 }
 
-/// Reads a file that must be UTF-8 text of at most `max_bytes`.
+/// Opens a file for reading if it is a regular one. A pipe without a writer does not hold this up.
+pub(crate) fn open_regular(path: &Path) -> Result<File, ReadProblem> {
+    let regular = |facts: &std::fs::Metadata| match kind_of(facts) {
+        None => Ok(()),
+        Some("a folder") => Err(ReadProblem::Io(std::io::ErrorKind::IsADirectory.into())),
+        Some(kind) => Err(ReadProblem::NotRegular(kind)),
+    };
+    // Opening some devices has effects, so they are not even opened.
+    regular(&std::fs::metadata(path).map_err(ReadProblem::Io)?)?;
+    if cfg!(unix)
+        && let Ok(real) = std::fs::canonicalize(path)
+        && (real.starts_with("/proc") || real.starts_with("/sys"))
+    {
+        return Err(ReadProblem::NotRegular("a file that the system makes up"));
+    }
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // It may have become a pipe meanwhile; a regular file knows no waiting.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(ReadProblem::Io)?;
+    regular(&file.metadata().map_err(ReadProblem::Io)?)?;
+    Ok(file)
+}
+
+/// What is no regular file.
+fn kind_of(facts: &std::fs::Metadata) -> Option<&'static str> {
+    let kind = facts.file_type();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return Some("a device");
+        }
+    }
+    match kind {
+        _ if kind.is_file() => None,
+        _ if kind.is_dir() => Some("a folder"),
+        _ => Some("something else"),
+    }
+}
+
+/// Reads a regular file that must be UTF-8 text of at most `max_bytes`, wherever it lies.
 pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadProblem> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(ReadProblem::Io)?;
-    file.take(max_bytes + 1)
+    open_regular(path)?
+        .take(max_bytes + 1)
         .read_to_end(&mut bytes)
         .map_err(ReadProblem::Io)?;
     if bytes.len() as u64 > max_bytes {
-        return Err(ReadProblem::TooLong);
+        return Err(ReadProblem::TooLong(max_bytes));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(ReadProblem::Utf16);
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
@@ -111,6 +221,21 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadPro
     Ok(Arc::from(text.strip_prefix('\u{feff}').unwrap_or(&text)))
 }
 
+impl ReadProblem {
+    /// What to do about it.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            Self::Outside(_) => Some(
+                "move it into the project, mark the project's root with a `backline.yaml`, or allow it with `--allow-outside`"
+                    .to_owned(),
+            ),
+            Self::Utf16 | Self::NotUtf8 { .. } => Some("save it as UTF-8".to_owned()),
+            Self::NotRegular(_) => Some("copy what it holds into a file".to_owned()),
+            Self::Io(_) | Self::TooLong(_) => None,
+        }
+    }
+}
+
 impl std::fmt::Display for ReadProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -121,11 +246,13 @@ impl std::fmt::Display for ReadProblem {
                 f.write_str("it is a folder")
             }
             Self::Io(error) => write!(f, "{error}"),
-            Self::TooLong => write!(
-                f,
-                "it is longer than {} MB, the limit",
-                MAX_FILE_BYTES >> 20
-            ),
+            Self::NotRegular(kind) => write!(f, "it is not a regular file but {kind}"),
+            Self::Outside(project) => write!(f, "it lies outside of the project `{project}`"),
+            Self::TooLong(most) if most >> 20 > 0 => {
+                write!(f, "it is longer than {} MB, the limit", most >> 20)
+            }
+            Self::TooLong(most) => write!(f, "it is longer than {} KB, the limit", most >> 10),
+            Self::Utf16 => f.write_str("it is not UTF-8 text but UTF-16"),
             Self::NotUtf8 { line, byte } => write!(
                 f,
                 "it is not UTF-8 text: line {line} has the byte 0x{byte:02x}"

@@ -1,7 +1,6 @@
 //! `stems`: from entries, patterns and catalogues to the ordered list of recordings, each with its id, source and variables.
 //!
-//! The same manifest gives the same list on every machine: a pattern's files are sorted by the bytes of their relative path
-//! written with `/`, hidden files are skipped, links to folders are not followed. No recording is opened here.
+//! The same manifest gives the same list on every machine. No recording is opened here.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,16 +9,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 use url::Url;
 
-use super::diagnostic::{Report, suggestion};
+use super::diagnostic::Report;
 use super::fields::{self, Fields, Text, wrong};
 use super::layer::{self, check_id};
 use super::node::{Node, Value};
-use super::source::{MAX_FILE_BYTES, Span, read_text};
-
-/// Most files that one pattern looks at.
-const MAX_WALKED: usize = 200_000;
-/// Deepest folder below a pattern's fixed part.
-const MAX_WALK_DEPTH: usize = 32;
+use super::source::Span;
+use super::{catalogue, pattern};
 
 /// A recording as the manifest names it.
 #[derive(Debug, Clone)]
@@ -72,12 +67,14 @@ pub(crate) fn read(
                 }
             }
             Value::Map(_) => entry(item, folder, max, fixed, &mut stems, report),
-            _ => wrong(
-                item,
-                "a stem is a file's path or a mapping",
-                "a path, or `{id: …, file: …}`",
-                report,
-            ),
+            _ => {
+                wrong(
+                    item,
+                    "a stem is a file's path or a mapping",
+                    "a path, or `{id: …, file: …}`",
+                    report,
+                );
+            }
         }
         if stems.len() as u64 > max {
             report
@@ -111,7 +108,7 @@ fn entry(
         .collect();
     let vars: Map<String, Json> = layer::read_vars(fields.get("vars"), "`vars` of a stem", report)
         .into_iter()
-        .map(|(name, var)| (name, var.value))
+        .map(|(name, var)| (name, Arc::unwrap_or_clone(var.value)))
         .collect();
     let [source] = given[..] else {
         let message = match given[..] {
@@ -156,8 +153,8 @@ fn entry(
             report,
         )),
         "url" => stems.extend(from_url(&fields, item, &value, vars, fixed, report)),
-        "glob" => from_glob(&value, folder, &vars, fixed, stems, report),
-        _ => from_csv(&value, folder, &vars, max, fixed, stems, report),
+        "glob" => pattern::read(&value, folder, &vars, fixed, stems, report),
+        _ => catalogue::read(&value, folder, &vars, max, fixed, stems, report),
     }
 }
 
@@ -201,7 +198,7 @@ fn from_file(
     })
 }
 
-fn file_stem(path: &Path) -> String {
+pub(crate) fn file_stem(path: &Path) -> String {
     path.file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default()
@@ -248,7 +245,7 @@ fn from_url(
 }
 
 /// A public address of a recording.
-fn remote(text: &str) -> Result<Url, String> {
+pub(crate) fn remote(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is not an address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!(
@@ -262,274 +259,6 @@ fn remote(text: &str) -> Result<Url, String> {
         );
     }
     Ok(url)
-}
-
-fn from_glob(
-    pattern: &Text,
-    folder: &Path,
-    vars: &Arc<Json>,
-    fixed: &Fixed<'_>,
-    stems: &mut Vec<StemDecl>,
-    report: &mut Report,
-) {
-    let Some(text) = fixed(pattern, report) else {
-        return;
-    };
-    let matcher = match globset::GlobBuilder::new(&text)
-        .literal_separator(true)
-        .build()
-    {
-        Ok(glob) => glob.compile_matcher(),
-        Err(error) => {
-            report.error_at(
-                pattern.span,
-                format!("this pattern can't be read: {}", error.kind()),
-                "expected a pattern",
-            );
-            return;
-        }
-    };
-    // The walk begins at the longest part of the pattern that has no wildcard.
-    let fixed_part = text
-        .split('/')
-        .take_while(|part| !part.contains(['*', '?', '[', '{']))
-        .collect::<Vec<_>>();
-    let count = fixed_part.len().min(text.split('/').count() - 1);
-    let prefix = fixed_part[..count].join("/");
-    let mut found: Vec<(String, PathBuf)> = Vec::new();
-    let walk = walkdir::WalkDir::new(folder.join(&prefix))
-        .max_depth(MAX_WALK_DEPTH)
-        .into_iter();
-    let visible = |entry: &walkdir::DirEntry| {
-        entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
-    };
-    for (seen, entry) in walk.filter_entry(visible).flatten().enumerate() {
-        if seen > MAX_WALKED {
-            report
-                .error_at(
-                    pattern.span,
-                    format!("there are more than {MAX_WALKED} files below this pattern"),
-                    "",
-                )
-                .help("name a folder in it");
-            return;
-        }
-        if entry.file_type().is_dir() {
-            continue;
-        }
-        let below = entry
-            .path()
-            .strip_prefix(folder.join(&prefix))
-            .unwrap_or(entry.path());
-        let mut relative: Vec<String> = if prefix.is_empty() {
-            Vec::new()
-        } else {
-            vec![prefix.clone()]
-        };
-        relative.extend(
-            below
-                .components()
-                .map(|part| part.as_os_str().to_string_lossy().into_owned()),
-        );
-        let relative = relative.join("/");
-        if matcher.is_match(&relative) {
-            found.push((relative, entry.into_path()));
-        }
-    }
-    found.sort_by(|left, right| left.0.as_bytes().cmp(right.0.as_bytes()));
-    if found.is_empty() {
-        report
-            .error_at(pattern.span, "no file matches this pattern", "matches nothing")
-            .help("it is relative to the manifest's folder; `**` stands for any folders, and hidden files are skipped");
-    }
-    for (relative, path) in found {
-        let id = file_stem(Path::new(&relative));
-        check_id(&id, "a stem's id", pattern.span, report);
-        stems.push(StemDecl {
-            id,
-            source: Source::File(path),
-            vars: vars.clone(),
-            span: pattern.span,
-            row: None,
-        });
-    }
-}
-
-fn from_csv(
-    catalogue: &Text,
-    folder: &Path,
-    vars: &Arc<Json>,
-    max: u64,
-    fixed: &Fixed<'_>,
-    stems: &mut Vec<StemDecl>,
-    report: &mut Report,
-) {
-    let Some(name) = fixed(catalogue, report) else {
-        return;
-    };
-    let path = folder.join(&name);
-    let text = match read_text(&path, MAX_FILE_BYTES) {
-        Ok(text) => text,
-        Err(problem) => {
-            report.error_at(
-                catalogue.span,
-                format!("can't read the catalogue `{name}`: {problem}"),
-                "named here",
-            );
-            return;
-        }
-    };
-    let source = report.sources.add(&path, text.clone());
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let headers = reader.headers().cloned().unwrap_or_default();
-    let line = |position: Option<&csv::Position>, end: usize| {
-        let start = position.map_or(0, |position| position.byte() as usize);
-        let start =
-            start + text[start..].len() - text[start..].trim_start_matches(['\n', '\r']).len();
-        let end = text[start..]
-            .find('\n')
-            .map_or(text.len(), |at| start + at)
-            .max(start)
-            .min(end.max(start));
-        Span {
-            source,
-            start: start as u32,
-            end: end as u32,
-        }
-    };
-    let whole_line = |position: Option<&csv::Position>| line(position, usize::MAX);
-    let header_span = whole_line(None);
-    let column = |wanted: &str| headers.iter().position(|header| header == wanted);
-    let (id_column, file_column, url_column) = (column("id"), column("file"), column("url"));
-    for (at, header) in headers.iter().enumerate() {
-        let named = !header.is_empty()
-            && header
-                .chars()
-                .all(|char| char.is_alphanumeric() || "_-".contains(char));
-        if !named || headers.iter().take(at).any(|other| other == header) {
-            report
-                .error_at(
-                    header_span,
-                    format!(
-                        "column {} of the catalogue can't be called `{header}`",
-                        at + 1
-                    ),
-                    "",
-                )
-                .help("columns are variables: letters, digits, `_` and `-`, each name once");
-            return;
-        }
-    }
-    if id_column.is_none() || (file_column.is_none() && url_column.is_none()) {
-        let missing = if id_column.is_none() { "id" } else { "file" };
-        report
-            .error_at(header_span, format!("the catalogue has no column `{missing}`"), "its columns")
-            .maybe_help(suggestion(missing, headers.iter()))
-            .note("a catalogue has the columns `id` and `file` or `url`; every other column is a variable");
-        return;
-    }
-    let csv_folder = path.parent().unwrap_or(Path::new("."));
-    let before = stems.len();
-    for (row, record) in (2_u64..).zip(reader.records()) {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                report.error_at(
-                    catalogue.span,
-                    format!("can't read the catalogue `{name}`: {error}"),
-                    "named here",
-                );
-                return;
-            }
-        };
-        let span = whole_line(record.position());
-        let line_of = || record.position().map_or(row, csv::Position::line);
-        if record.len() != headers.len() {
-            report
-                .error_at(
-                    span,
-                    format!(
-                        "row {} has {} cells, the catalogue has {} columns",
-                        line_of(),
-                        record.len(),
-                        headers.len()
-                    ),
-                    "this row",
-                )
-                .help("put a cell with a comma in it into quotes");
-            continue;
-        }
-        let cell = |column: Option<usize>| {
-            column
-                .and_then(|at| record.get(at))
-                .filter(|cell| !cell.is_empty())
-        };
-        let Some(id) = cell(id_column) else {
-            report.error_at(
-                span,
-                format!("row {}, column `id`: it is empty", line_of()),
-                "this row",
-            );
-            continue;
-        };
-        let source = match (cell(file_column), cell(url_column)) {
-            (Some(file), None) => Source::File(csv_folder.join(file)),
-            (None, Some(url)) => match remote(url) {
-                Ok(url) => Source::Url(url),
-                Err(problem) => {
-                    report.error_at(
-                        span,
-                        format!("row {}, column `url`: it {problem}", line_of()),
-                        "this row",
-                    );
-                    continue;
-                }
-            },
-            (None, None) => {
-                report.error_at(
-                    span,
-                    format!("row {} has neither a `file` nor a `url`", line_of()),
-                    "this row",
-                );
-                continue;
-            }
-            (Some(_), Some(_)) => {
-                report.error_at(
-                    span,
-                    format!("row {} has both a `file` and a `url`", line_of()),
-                    "this row",
-                );
-                continue;
-            }
-        };
-        check_id(id, "a stem's id", span, report);
-        let mut own = vars.as_object().cloned().unwrap_or_default();
-        for (at, header) in headers.iter().enumerate() {
-            if ![id_column, file_column, url_column].contains(&Some(at)) {
-                own.insert(header.to_owned(), record.get(at).unwrap_or("").into());
-            }
-        }
-        stems.push(StemDecl {
-            id: id.to_owned(),
-            source,
-            vars: Arc::new(own.into()),
-            span,
-            row: Some(line_of()),
-        });
-        if stems.len() as u64 > max {
-            return;
-        }
-    }
-    if stems.len() == before && report.errors() == 0 {
-        report.error_at(
-            catalogue.span,
-            format!("the catalogue `{name}` has no rows"),
-            "brings no stem",
-        );
-    }
 }
 
 fn refuse_duplicates(stems: &[StemDecl], report: &mut Report) {

@@ -9,13 +9,17 @@ use std::sync::Arc;
 
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{
-    Context, Handlebars, Path, PathSeg, RenderContext, RenderErrorReason, Renderable, StringOutput,
+    Context, Handlebars, Output, Path, PathSeg, RenderContext, RenderErrorReason, Renderable,
 };
 use serde_json::Value as Json;
 
 use super::diagnostic::{Report, nearest, suggestion};
 use super::functions;
+use super::settings::MAX_TEXT_BYTES;
 use super::source::Span;
+
+/// Deepest nesting of blocks and of parentheses in a template: the parser calls itself for each.
+const MAX_NESTING: usize = 16;
 
 /// A compiled template.
 #[derive(Debug)]
@@ -85,6 +89,10 @@ pub(crate) struct Scope {
     pub(crate) preset_vars: BTreeSet<String>,
     pub(crate) sweep: Vec<String>,
     pub(crate) env: Vec<String>,
+    /// Variables that are listed and have no value here, which was said.
+    pub(crate) refused_env: Vec<String>,
+    /// Roots below which not everything is known, for what should give it is wrong: that is said, and nothing else is.
+    pub(crate) partial: Vec<&'static str>,
 }
 
 /// What templates outside of jobs may name: addresses, folders, a stem's file.
@@ -127,7 +135,8 @@ impl Engine {
         Self { registry, escape }
     }
 
-    /// Appends the rendering to `out`; `context` is an object with the scope's roots.
+    /// Appends the rendering to `out`; `context` is an object with the scope's roots. What it makes is never longer than a setting
+    /// may be, nor is anything on the way to it.
     pub(crate) fn render(
         &self,
         template: &Template,
@@ -136,15 +145,21 @@ impl Engine {
     ) -> Result<(), RenderProblem> {
         match &template.body {
             Body::Simple(parts) => {
+                let mut output = Capped {
+                    out,
+                    left: MAX_TEXT_BYTES,
+                };
                 for part in parts {
                     match part {
-                        Part::Text(text) => out.push_str(text),
+                        Part::Text(text) => output.push(text)?,
                         Part::Variable(at) => {
                             let value = template.references[*at].value(context.data())?;
-                            match value {
-                                Json::String(text) => out.push_str(&(self.escape)(text)),
-                                other => out.push_str(&(self.escape)(&other.to_string())),
-                            }
+                            let text =
+                                functions::text_of(value).map_err(|message| RenderProblem {
+                                    variable: None,
+                                    message,
+                                })?;
+                            output.push(&(self.escape)(&text))?;
                         }
                     }
                 }
@@ -158,7 +173,10 @@ impl Engine {
                 {
                     reference.value(context.data())?;
                 }
-                let mut output = StringOutput::new();
+                let mut output = Capped {
+                    out,
+                    left: MAX_TEXT_BYTES,
+                };
                 let mut state = RenderContext::new(None);
                 compiled
                     .render(&self.registry, context, &mut state, &mut output)
@@ -166,19 +184,51 @@ impl Engine {
                         RenderErrorReason::MissingVariable(Some(path)) => {
                             RenderProblem::missing(path)
                         }
+                        RenderErrorReason::IOError(_) => RenderProblem::too_long(),
                         reason => RenderProblem {
                             variable: None,
                             message: functions::message(reason),
                         },
-                    })?;
-                out.push_str(&output.into_string().unwrap_or_default());
-                Ok(())
+                    })
             }
         }
     }
 }
 
+/// A text that grows no further than it may.
+struct Capped<'o> {
+    out: &'o mut String,
+    left: usize,
+}
+
+impl Capped<'_> {
+    fn push(&mut self, text: &str) -> Result<(), RenderProblem> {
+        match self.left.checked_sub(text.len()) {
+            Some(left) => {
+                self.left = left;
+                self.out.push_str(text);
+                Ok(())
+            }
+            None => Err(RenderProblem::too_long()),
+        }
+    }
+}
+
+impl Output for Capped<'_> {
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        self.push(text)
+            .map_err(|problem| std::io::Error::other(problem.message))
+    }
+}
+
 impl RenderProblem {
+    fn too_long() -> Self {
+        Self {
+            variable: None,
+            message: functions::TOO_LONG.to_owned(),
+        }
+    }
+
     fn missing(path: &str) -> Self {
         Self {
             variable: Some(path.to_owned()),
@@ -221,6 +271,25 @@ pub(crate) fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
+/// About how deep a template is nested: its open blocks and parentheses, in texts too.
+fn nesting(text: &str) -> usize {
+    let (mut blocks, mut parentheses, mut deepest) = (0_usize, 0_usize, 0);
+    for (at, byte) in text.bytes().enumerate() {
+        let behind = &text.as_bytes()[at..];
+        match byte {
+            b'{' if behind.starts_with(b"{{#") || behind.starts_with(b"{{~#") => blocks += 1,
+            b'{' if behind.starts_with(b"{{/") || behind.starts_with(b"{{~/") => {
+                blocks = blocks.saturating_sub(1);
+            }
+            b'(' => parentheses += 1,
+            b')' => parentheses = parentheses.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(blocks + parentheses);
+    }
+    deepest
+}
+
 /// What is wrong with a template, in the user's words: the parser's own names are of no use to them.
 fn unread(error: &handlebars::TemplateError) -> String {
     use handlebars::TemplateErrorReason as Reason;
@@ -244,6 +313,27 @@ pub(crate) fn compile(
     scope: &Scope,
     report: &mut Report,
 ) -> Option<Template> {
+    if text.len() > MAX_TEXT_BYTES {
+        report.error_at(
+            span,
+            format!(
+                "this template has {} bytes, {MAX_TEXT_BYTES} are allowed",
+                text.len()
+            ),
+            "too long",
+        );
+        return None;
+    }
+    if nesting(text) > MAX_NESTING {
+        report
+            .error_at(
+                span,
+                format!("this template is nested deeper than {MAX_NESTING} levels"),
+                "too deep",
+            )
+            .help("decide with fewer conditions, or give the presets settings of their own");
+        return None;
+    }
     let compiled = match handlebars::Template::compile(text) {
         Ok(compiled) => compiled,
         Err(error) => {
@@ -269,15 +359,15 @@ pub(crate) fn compile(
     if refused {
         return None;
     }
-    let before = report.errors();
     let mut said = HashSet::new();
+    let mut complete = true;
     for reference in references
         .iter()
         .filter(|reference| said.insert(reference.raw.as_str()))
     {
-        check(reference, span, scope, report);
+        complete &= check(reference, span, scope, report);
     }
-    if report.errors() > before {
+    if !complete {
         return None;
     }
     let names = |root: &str| {
@@ -522,17 +612,20 @@ fn narrowed(span: Span, text: &str, report: &Report) -> Span {
     }
 }
 
-/// Reports a variable that can't be there.
-fn check(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) {
+/// Reports a variable that can't be there. Gives whether it is there: of one that may be missing only because of another error
+/// nothing is said.
+fn check(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) -> bool {
     let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
     let known: Vec<&str> = match path.as_slice() {
-        ["name" | "take" | "run"] if scope.roots.contains(&path[0]) => return,
+        ["name" | "take" | "run"] if scope.roots.contains(&path[0]) => return true,
         [root, ..] if !scope.roots.contains(root) => {
-            return unknown_root(reference, span, scope, report);
+            unknown_root(reference, span, scope, report);
+            return false;
         }
-        ["vars", name, ..] if reference.optional || scope.vars.contains(*name) => return,
+        ["vars", name, ..] if reference.optional || scope.vars.contains(*name) => return true,
         ["vars", ..] => scope.vars.iter().map(String::as_str).collect(),
-        ["env", name] if scope.env.iter().any(|it| it == name) => return,
+        ["env", name] if scope.env.iter().any(|it| it == name) => return true,
+        ["env", name] if scope.refused_env.iter().any(|it| it == name) => return false,
         ["env", name] => {
             let place = narrowed(span, &reference.raw, report);
             report
@@ -542,23 +635,28 @@ fn check(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) 
                     "read here",
                 )
                 .help(format!("add it at the top: `env: [{name}]`"));
-            return;
+            return false;
         }
-        ["sweep", name] if reference.optional || scope.sweep.iter().any(|it| it == name) => return,
+        ["sweep", name] if reference.optional || scope.sweep.iter().any(|it| it == name) => {
+            return true;
+        }
         ["sweep", ..] => scope.sweep.iter().map(String::as_str).collect(),
-        ["stem" | "preset", "id"] | ["track", "id" | "index"] => return,
+        ["stem" | "preset", "id"] | ["track", "id" | "index"] => return true,
         ["stem", "vars", name, ..] if reference.optional || scope.stem_vars.contains(*name) => {
-            return;
+            return true;
         }
         ["stem", "vars", ..] => scope.stem_vars.iter().map(String::as_str).collect(),
         ["preset", "vars", name, ..] if reference.optional || scope.preset_vars.contains(*name) => {
-            return;
+            return true;
         }
         ["preset", "vars", ..] => scope.preset_vars.iter().map(String::as_str).collect(),
         ["stem" | "preset", ..] => vec!["id", "vars"],
         ["track", ..] => vec!["index", "id"],
         _ => Vec::new(),
     };
+    if scope.partial.contains(&path[0]) {
+        return false;
+    }
     // The name that is wrong is the first one that is not a fixed word of the path.
     let depth = if path.get(1) == Some(&"vars") { 2 } else { 1 };
     let prefix = path
@@ -592,6 +690,7 @@ fn check(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) 
             "not defined anywhere",
         )
         .maybe_help(help);
+    false
 }
 
 fn unknown_root(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) {

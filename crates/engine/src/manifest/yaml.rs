@@ -3,6 +3,7 @@
 //! YAML 1.2: `true` and `false` are the only booleans, a leading zero or an underscore makes a string, not a number. Anchors,
 //! aliases and merge keys are followed, within a budget that no sensible manifest meets; a file holds one document.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -17,8 +18,13 @@ use super::source::Span;
 const MAX_NODES: usize = 2_000_000;
 /// Most events that aliases may replay: what an alias bomb runs into.
 const MAX_REPLAYED_EVENTS: usize = 200_000;
+/// Most text that the values of one document hold, aliases followed: a long text behind an anchor can be repeated often.
+const MAX_TEXT_BYTES: usize = 64 << 20;
 /// Deepest nesting; a manifest needs about seven.
 const MAX_DEPTH: usize = 32;
+
+/// What is said of a mapping as a key, which is what a template without quotes is.
+const BRACES: &str = "a mapping can't be a key";
 
 /// Why a text is not a YAML document.
 #[derive(Debug)]
@@ -60,6 +66,7 @@ pub(crate) fn parse(text: &str, source: u32) -> Result<Option<Node>, YamlProblem
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
     };
+    TEXT_BYTES.set(0);
     match serde_yaml::from_str_with_options::<Node>(text, options) {
         Ok(mut node) => {
             settle(&mut node, text, source);
@@ -85,6 +92,12 @@ fn settle(node: &mut Node, text: &str, source: u32) {
         Value::Map(entries) => {
             for entry in entries {
                 entry.key_span.source = source;
+                if std::mem::take(&mut entry.key_is_number)
+                    && let Some(slice) =
+                        text.get(entry.key_span.start as usize..entry.key_span.end as usize)
+                {
+                    entry.key = slice.trim().into();
+                }
                 settle(&mut entry.node, text, source);
             }
         }
@@ -127,6 +140,23 @@ impl<'de> Deserialize<'de> for Value {
 
 struct ValueVisitor;
 
+thread_local! {
+    /// Text of the document that is being read on this thread. A visitor is made anew for each value and is told nothing.
+    static TEXT_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+fn text<E: serde::de::Error>(text: &str) -> Result<Value, E> {
+    let bytes = TEXT_BYTES.get() + text.len();
+    TEXT_BYTES.set(bytes);
+    if bytes > MAX_TEXT_BYTES {
+        let most = MAX_TEXT_BYTES >> 20;
+        return Err(E::custom(format!(
+            "the values of this file hold more than {most} MB of text, aliases followed"
+        )));
+    }
+    Ok(Value::Text(text.into()))
+}
+
 impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
@@ -163,12 +193,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         })
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.into()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text.into()))
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        self::text(text)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
@@ -183,15 +209,15 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Node>()? {
             let Some(text) = key.scalar_text() else {
-                return Err(serde::de::Error::custom(format!(
-                    "a key is a name, not {}",
-                    key.kind()
-                )));
+                return Err(serde::de::Error::custom(match &key.value {
+                    Value::Map(_) => BRACES.to_owned(),
+                    _ => format!("a key is a name, not {}", key.kind()),
+                }));
             };
-            let (text, key_span) = (text.into(), key.span);
             map.push(Entry {
-                key: text,
-                key_span,
+                key: text.into(),
+                key_span: key.span,
+                key_is_number: matches!(key.value, Value::Number { .. }),
                 node: entries.next_value()?,
             });
         }
@@ -249,7 +275,20 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
             "",
             Some("remove the tag, or quote the value"),
         ),
+        Error::Message { msg, .. } if msg.contains(BRACES) => (
+            BRACES.to_owned(),
+            "`{` begins a mapping in YAML",
+            Some("put a template into quotes: `tags: \"{{vars.mood}} piano\"`"),
+        ),
         Error::Message { msg, .. } => (msg.clone(), "", None),
+        other if line.contains(": {{") || line.contains("- {{") => (
+            format!(
+                "this is not valid YAML: {}",
+                UserMessageFormatter.format_message(other)
+            ),
+            "`{` begins a mapping in YAML",
+            Some("put a template into quotes: `tags: \"{{vars.mood}} piano\"`"),
+        ),
         other if line.trim_start_matches(' ').starts_with('\t') => (
             format!(
                 "this is not valid YAML: {}",

@@ -246,6 +246,10 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
             Verdict::Veto { why } => Line::care("vetoed", words(why)),
             Verdict::Fail { message } => Line::problem("not asked", words(message)),
         },
+        Event::Recognized { key, .. } => Line::detail(
+            "recognized",
+            format!("bought before as job {}", key.short()),
+        ),
         Event::HookFailed {
             hook,
             about,

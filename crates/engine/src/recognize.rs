@@ -1,0 +1,382 @@
+//! Jobs that an earlier program bought under another key are recognised as bought.
+//!
+//! What makes a job's key has changed once: the title that a job has when its manifest gives none was a part of it, so that renaming a
+//! stem bought everything again, and so was the signature of an address. A ledger keeps the keys that it was written with. So where a
+//! plan is held against a ledger, each job that the ledger does not know is looked for under the keys that it had before, then by what
+//! earlier runs recorded of their plans, which also finds a job whose stem was renamed since.
+//!
+//! A job that is found that way is linked to the one that was bought, as one is that a hook changed: the link is an event of its own,
+//! recorded by the next run, and from then on the job is found without a search. No purchase is linked to two jobs.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::event::Event;
+use crate::hold::bought_as;
+use crate::machine::{Job, Step};
+use crate::manifest::{Request, Setting, default_title, first_key, job_key, trimmed};
+use crate::plan::{JobKey, Plan, PlannedJob, Settings, TitleIdentity};
+use crate::store::{KnownJob, PlannedRow, Store, StoreError};
+
+/// A planned job that was bought under another key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recognized {
+    /// The job's key.
+    pub key: JobKey,
+    /// What a run records of it.
+    pub event: Event,
+}
+
+/// Finds the plan's jobs that were bought under former keys, links them in `known`, and gives what the next run has to record.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub fn recognize(
+    plan: &Plan,
+    known: &mut HashMap<JobKey, KnownJob>,
+    store: &dyn Store,
+) -> Result<Vec<Recognized>, StoreError> {
+    let mut search = Search::new(plan, known);
+    if search.is_over() {
+        return Ok(Vec::new());
+    }
+    search.by_former_keys();
+    if !search.is_over() {
+        search.by_former_plans(store)?;
+    }
+    let found = search.found;
+    let mut recognized = Vec::with_capacity(found.len());
+    for (slot, bought) in found {
+        let job = &plan.jobs[slot];
+        let event = Event::Recognized {
+            key: bought,
+            settings: Box::new(job.settings.clone()),
+        };
+        let account = known
+            .get(&bought)
+            .map(|known| known.account.clone())
+            .unwrap_or_default();
+        let before = known.get(&job.key).map(|known| known.job.clone());
+        if let Step::Changed(linked) = before.unwrap_or_default().step(0, &event) {
+            known.insert(
+                job.key,
+                KnownJob {
+                    job: linked,
+                    account,
+                },
+            );
+            recognized.push(Recognized {
+                key: job.key,
+                event,
+            });
+        }
+    }
+    Ok(recognized)
+}
+
+struct Search<'a> {
+    plan: &'a Plan,
+    known: &'a HashMap<JobKey, KnownJob>,
+    /// Places in the plan of jobs that the ledger does not know.
+    missing: Vec<usize>,
+    /// What was bought and is no job of this plan.
+    unclaimed: HashSet<JobKey>,
+    /// Place in the plan → the key of what was bought.
+    found: Vec<(usize, JobKey)>,
+}
+
+impl<'a> Search<'a> {
+    fn new(plan: &'a Plan, known: &'a HashMap<JobKey, KnownJob>) -> Self {
+        let mut unclaimed: HashSet<JobKey> = known
+            .iter()
+            .filter(|(_, known)| known.job.attempts > 0)
+            .map(|(key, _)| *key)
+            .collect();
+        let mut missing = Vec::new();
+        if !unclaimed.is_empty() {
+            for (slot, job) in plan.jobs.iter().enumerate() {
+                unclaimed.remove(&job.key);
+                let own = known.get(&job.key).map(|known| &known.job);
+                if own.is_none_or(is_untouched) {
+                    missing.push(slot);
+                } else if let (_, Some(changed)) = bought_as(known, &job.key) {
+                    unclaimed.remove(&changed.key);
+                }
+            }
+        }
+        Self {
+            plan,
+            known,
+            missing,
+            unclaimed,
+            found: Vec::new(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.missing.is_empty() || self.unclaimed.is_empty()
+    }
+
+    /// Links a job to what was bought as `former`, unless that is another's.
+    fn claim(&mut self, slot: usize, former: &JobKey) -> bool {
+        let (job, changed) = bought_as(self.known, former);
+        let bought = changed.map_or(*former, |changed| changed.key);
+        let is_free = job.attempts > 0 && self.unclaimed.remove(&bought);
+        if is_free {
+            self.found.push((slot, bought));
+        }
+        is_free
+    }
+
+    fn by_former_keys(&mut self) {
+        for slot in std::mem::take(&mut self.missing) {
+            let former = self.plan.former_keys(&self.plan.jobs[slot]);
+            if !former.iter().any(|key| self.claim(slot, key)) {
+                self.missing.push(slot);
+            }
+        }
+    }
+
+    /// Looks through the plans that earlier programs recorded, newest first, until there is nothing more to find.
+    fn by_former_plans(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        let (plan, profile) = (self.plan, self.plan.provider.identity());
+        let unnamed = |job: &PlannedJob| matches!(job.title, TitleIdentity::Default { .. });
+        let without_name = |job: &PlannedJob| {
+            job_key(&Request {
+                profile: &profile,
+                recording: plan.stems[job.stem].source.recording(),
+                settings: &job.settings,
+                title: TitleIdentity::Default { nth: 1 },
+                take: job.take,
+            })
+        };
+        // Jobs that are equal but for their names, in plan order.
+        let mut wanted: HashMap<JobKey, Vec<usize>> = HashMap::new();
+        for slot in &self.missing {
+            let job = &plan.jobs[*slot];
+            if unnamed(job) {
+                wanted.entry(without_name(job)).or_default().push(*slot);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        wanted.values_mut().for_each(|slots| slots.reverse());
+        let mut stems: HashMap<String, usize> = HashMap::new();
+        for (at, stem) in plan.stems.iter().enumerate().rev() {
+            stems.insert(stem.source.former_fingerprint(), at);
+        }
+        let mut seen: HashSet<JobKey> = HashSet::new();
+        for run in store.runs()? {
+            if run.knows_titles || run.provider != plan.provider.profile.name {
+                continue;
+            }
+            for row in store.plan_of(&run.id)? {
+                if row.settings.title != default_title(&row.stem, &row.preset)
+                    || !seen.insert(row.key)
+                {
+                    continue;
+                }
+                let Some(key) = unnamed_key(plan, &profile, &stems, &row) else {
+                    continue;
+                };
+                if let Some(slots) = wanted.get_mut(&key)
+                    && let Some(slot) = slots.last()
+                    && self.claim(*slot, &row.key)
+                {
+                    slots.pop();
+                }
+            }
+            wanted.retain(|_, slots| !slots.is_empty());
+            if self.unclaimed.is_empty() || wanted.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing has become of a job yet.
+fn is_untouched(job: &Job) -> bool {
+    job.attempts == 0 && job.changed.is_none()
+}
+
+/// The key that a row of an earlier program would have today, if its recording is one of the plan's; proved by the row's own key.
+fn unnamed_key(
+    plan: &Plan,
+    profile: &str,
+    stems: &HashMap<String, usize>,
+    row: &PlannedRow,
+) -> Option<JobKey> {
+    let fingerprint = &row.recording.as_ref()?.fingerprint;
+    let stem = &plan.stems[*stems.get(fingerprint)?];
+    let request = Request {
+        profile,
+        recording: stem.source.recording(),
+        settings: &row.settings,
+        title: TitleIdentity::Default { nth: 1 },
+        take: row.take,
+    };
+    if first_key(&request) != row.key {
+        return None;
+    }
+    let text = |setting, text: &str| trimmed(setting, text).to_owned();
+    let settings = Settings {
+        tags: text(Setting::Tags, &row.settings.tags),
+        negative_tags: text(Setting::NegativeTags, &row.settings.negative_tags),
+        model: text(Setting::Model, &row.settings.model),
+        ..row.settings.clone()
+    };
+    Some(job_key(&Request {
+        settings: &settings,
+        ..request
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::event::RunId;
+    use crate::hold::{Sign, hold};
+    use crate::ledger::Ledger;
+    use crate::manifest::{LoadOptions, load};
+    use crate::store::{Batch, NewRecord};
+
+    /// When the fixture's run was.
+    const NOW_MS: i64 = 1_795_893_897_739;
+
+    fn fixture(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/fixtures")
+            .join(name)
+    }
+
+    /// The project of the fixture, in a folder of its own, with the ledger that an earlier program wrote.
+    fn project() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("vocals")).unwrap();
+        let copies = [
+            ("ledgers/first_keys/songs.yaml", "songs.yaml"),
+            ("manifests/good/vocals/verse.wav", "vocals/verse.wav"),
+        ];
+        for (from, to) in copies {
+            std::fs::copy(fixture(from), folder.path().join(to)).unwrap();
+        }
+        let sql = std::fs::read_to_string(fixture("ledgers/first_keys/ledger.sql")).unwrap();
+        let connection = rusqlite::Connection::open(folder.path().join("ledger")).unwrap();
+        connection.execute_batch(&sql).unwrap();
+        folder
+    }
+
+    fn edit(folder: &Path, old: &str, new: &str) {
+        let path = folder.join("songs.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{old} in {text}");
+        std::fs::write(&path, text.replace(old, new)).unwrap();
+    }
+
+    /// How many jobs are recognised, and how many a run would buy.
+    fn held(folder: &Path) -> (Vec<Recognized>, u64) {
+        let plan = load(&folder.join("songs.yaml"), &LoadOptions::default())
+            .unwrap()
+            .plan;
+        let ledger = Ledger::read(&folder.join("ledger")).unwrap();
+        let mut known = ledger.jobs().unwrap();
+        let recognized = recognize(&plan, &mut known, &ledger).unwrap();
+        let holding = hold(&plan, &known, NOW_MS, &|_| true);
+        assert_eq!(
+            holding.count(Sign::Kept) as u64 + holding.to_submit,
+            plan.jobs.len() as u64
+        );
+        (recognized, holding.to_submit)
+    }
+
+    /// Records what was recognised, as a run does.
+    fn record(folder: &Path, recognized: Vec<Recognized>) {
+        let mut ledger = Ledger::own(&folder.join("ledger")).unwrap();
+        let mut batch = Batch::default();
+        for Recognized { key, event } in recognized {
+            let Step::Changed(job) = Job::default().step(0, &event) else {
+                panic!("a job that nothing has happened to can be recognised");
+            };
+            let account = "studio:b39f8a588d02".to_owned();
+            let known = KnownJob {
+                job,
+                account: account.clone(),
+            };
+            batch.jobs.push((key, known));
+            batch.events.push(NewRecord {
+                at_ms: NOW_MS,
+                run: RunId::from_text("later"),
+                account,
+                job: Some(key),
+                event,
+            });
+        }
+        ledger.append(&batch).unwrap();
+        assert_eq!(ledger.check().unwrap(), []);
+    }
+
+    fn rename(folder: &Path) {
+        std::fs::rename(
+            folder.join("vocals/verse.wav"),
+            folder.join("vocals/strophe.wav"),
+        )
+        .unwrap();
+        edit(folder, "verse.wav", "strophe.wav");
+        edit(folder, "calm:", "quiet:");
+        edit(folder, "lofi:", "dusty:");
+    }
+
+    #[test]
+    fn what_an_earlier_program_bought_is_not_bought_again() {
+        let folder = project();
+        let (recognized, to_submit) = held(folder.path());
+        // The third job has a title of its own, and so the key that it always had.
+        assert_eq!((recognized.len(), to_submit), (2, 0));
+        record(folder.path(), recognized);
+        assert_eq!(held(folder.path()), (Vec::new(), 0));
+        rename(folder.path());
+        assert_eq!(held(folder.path()), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn nor_when_everything_was_renamed_before_the_next_run() {
+        let folder = project();
+        rename(folder.path());
+        let (recognized, to_submit) = held(folder.path());
+        assert_eq!((recognized.len(), to_submit), (2, 0));
+    }
+
+    #[test]
+    fn what_is_sent_is_still_what_a_job_is() {
+        let folder = project();
+        edit(folder.path(), "calm piano\n", "calm piano, strings\n");
+        edit(folder.path(), "A title of its own", "Another one");
+        let (recognized, to_submit) = held(folder.path());
+        assert_eq!((recognized.len(), to_submit), (1, 2));
+    }
+
+    #[test]
+    fn one_purchase_is_one_job() {
+        let folder = project();
+        edit(
+            folder.path(),
+            "[vocals/verse.wav]",
+            "[vocals/verse.wav, {id: again, file: vocals/verse.wav}]",
+        );
+        // The title of the third preset is given, so its two jobs would be one.
+        edit(folder.path(), "A title of its own", "{{stem.id}}, own");
+        let (recognized, to_submit) = held(folder.path());
+        assert_eq!((recognized.len(), to_submit), (2, 4));
+    }
+
+    #[test]
+    fn a_title_that_is_written_out_is_the_one_that_nobody_gave() {
+        let folder = project();
+        edit(folder.path(), "calm:\n", "calm:\n    title: verse (calm)\n");
+        let (recognized, to_submit) = held(folder.path());
+        assert_eq!((recognized.len(), to_submit), (2, 0));
+    }
+}
