@@ -8,16 +8,19 @@ use toml::{Table, Value};
 use crate::lab::root;
 
 /// A crate and what it may use of the others, with features where they matter.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("api", &[]),
     ("audio", &[]),
     ("band", &["audio"]),
-    ("engine", &["api", "audio"]),
+    ("engine", &["api", "audio", "serve"]),
     ("reporter", &["audio", "engine"]),
-    ("studio", &["api", "audio", "band"]),
+    ("serve", &[]),
+    ("studio", &["api", "audio", "band", "serve"]),
     (
         "cli",
-        &["api", "audio", "band", "engine", "reporter", "studio"],
+        &[
+            "api", "audio", "band", "engine", "reporter", "serve", "studio",
+        ],
     ),
 ];
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backline_audio::Encoding;
+use backline_serve::Limits;
 use url::Url;
 
 use crate::misbehave::Misbehaviour;
@@ -120,6 +121,14 @@ pub(crate) const BASE64_LIMIT: usize = 2;
 pub(crate) const STREAM_LIMIT: usize = 32;
 /// Longest time for one request, its body included: 200 MB at some 3 Mbit/s.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// What peers may take: more connections than any run's concurrency needs and, with a file for each, fewer than the 1,024 file
+/// descriptors that systems commonly give; heads within the time of the slowest link.
+pub(crate) const CONNECTIONS: Limits = Limits {
+    connections: 400,
+    head: Duration::from_secs(15),
+    body: REQUEST_TIMEOUT,
+    stall: Duration::from_secs(30),
+};
 /// The contract's time-out for one callback.
 pub(crate) const CALLBACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Tasks whose callbacks are on their way at the same time.

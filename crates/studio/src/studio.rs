@@ -9,12 +9,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
-use crate::config::{BASE64_LIMIT, STOP_PATIENCE, STREAM_LIMIT, StudioConfig};
+use crate::config::{BASE64_LIMIT, CONNECTIONS, STOP_PATIENCE, STREAM_LIMIT, StudioConfig};
 use crate::error::StudioError;
 use crate::fetch::Fetcher;
 use crate::folder::Folder;
 use crate::gate::Pace;
-use crate::http::{self, Cord, CordListener};
+use crate::http::{self, Corded};
 use crate::shared::{Links, Shared, Unfinished};
 use crate::store::{Store, StoreError};
 use crate::{courier, instant, janitor, worker};
@@ -54,7 +54,13 @@ impl Studio {
         workers.spawn(worker::run(Arc::clone(&shared)));
         workers.spawn(courier::run(Arc::clone(&shared), callbacks));
         workers.spawn(janitor::run(Arc::clone(&shared)));
-        let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        let serving = tokio::spawn(backline_serve::serve(
+            listener,
+            http::router(Arc::clone(&shared)),
+            CONNECTIONS,
+            shared.stop.clone(),
+            Corded::new,
+        ));
         tracing::info!(base_url = %shared.links.base(), "the studio is open");
         Ok(Studio {
             _stop_on_drop: shared.stop.clone().drop_guard(),
@@ -154,18 +160,6 @@ fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
         other_calls: Default::default(),
         stop: CancellationToken::new(),
     })
-}
-
-/// Serves until the studio stops.
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let stop = shared.stop.clone().cancelled_owned();
-    let service = http::router(shared).into_make_service_with_connect_info::<Cord>();
-    if let Err(error) = axum::serve(CordListener(listener), service)
-        .with_graceful_shutdown(stop)
-        .await
-    {
-        tracing::error!(%error, "the studio no longer serves");
-    }
 }
 
 /// The address that links are built from; always ends in a slash.

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use backline_engine::event::{Record, RunId};
 use backline_reporter::{Level, LivePage, Metrics};
+use backline_serve::Limits;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -40,6 +41,15 @@ use publisher::Publisher;
 
 /// Longest that listeners are waited for when the server ends: they have the last edition by then, or never will.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What peers may take: the most listeners, each with the connections that a browser opens to one host, and a scraper. A listener that is
+/// told something every 15 s at the latest is dropped when it takes nothing for twice that time.
+const LIMITS: Limits = Limits {
+    connections: 256,
+    head: Duration::from_secs(15),
+    body: Duration::from_secs(15),
+    stall: Duration::from_secs(30),
+};
 
 /// A server of one run.
 pub(crate) struct Server {
@@ -86,12 +96,13 @@ impl Server {
             routes::Shown::new(edition, page, metrics.clone()),
             args.expose,
         );
-        let stopped = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
-            // Accepting never fails for good; a run is not ended for its page.
-            let _ = served.await;
-        });
+        let serving = tokio::spawn(backline_serve::serve(
+            listener,
+            router,
+            LIMITS,
+            stop.clone(),
+            |stream, peer| (stream, peer),
+        ));
         Ok(Some(Self {
             address,
             metrics,

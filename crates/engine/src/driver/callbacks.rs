@@ -8,16 +8,20 @@
 //! looked up at the provider's instead. It is answered only when what it proves is durable. Anything else (an unknown token, a
 //! wrong signature, a body that is too long or no JSON) is refused, counted, and changes nothing.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing;
 use backline_api::{CALLBACK_LIMIT_BYTES, TaskId, read_callback, verify_signature};
+use backline_serve::Limits;
+use flate2::read::GzDecoder;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -30,12 +34,24 @@ use crate::plan::Plan;
 /// How far a signature's time may lie from ours, in seconds.
 const SIGNATURE_WINDOW_S: u64 = 300;
 
+/// What peers may take. A vendor calls with a few connections at once and sends some kilobytes in the 15 s that it waits. With a whole
+/// megabyte each, this many hold 64 MB.
+const LIMITS: Limits = Limits {
+    connections: 64,
+    head: Duration::from_secs(10),
+    body: Duration::from_secs(15),
+    stall: Duration::from_secs(10),
+};
+
+/// Characters of a token: 128 bits in hexadecimal.
+const TOKEN_CHARS: usize = 32;
+
 /// A running receiver.
 pub(super) struct Receiver {
     public_url: Url,
     desk: Arc<Desk>,
     shutdown: CancellationToken,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
 }
 
 /// Where a receiver listens, and what it believes.
@@ -103,15 +119,15 @@ impl Receiver {
         // The public address may have a path of its own in front, and a proxy may or may not take it away.
         let routes = Router::new()
             .route("/{*path}", routing::post(hear))
-            .layer(DefaultBodyLimit::max(CALLBACK_LIMIT_BYTES))
             .with_state(desk.clone());
         let shutdown = CancellationToken::new();
-        let stopped = shutdown.clone().cancelled_owned();
-        let server = tokio::spawn(async move {
-            axum::serve(listener, routes)
-                .with_graceful_shutdown(stopped)
-                .await
-        });
+        let server = tokio::spawn(backline_serve::serve(
+            listener,
+            routes,
+            LIMITS,
+            shutdown.clone(),
+            |stream, peer| (stream, peer),
+        ));
         Ok(Self {
             public_url,
             desk,
@@ -148,21 +164,32 @@ async fn hear(
     State(desk): State<Arc<Desk>>,
     Path(path): Path<String>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> StatusCode {
-    let callback = body.ok().and_then(|body| read_callback(&body).ok());
+    // Nothing of a body is read for whoever can't have a token, or a signature where one is needed.
+    let Some(token) = token(&path) else {
+        desk.counts().unknown += 1;
+        return StatusCode::NOT_FOUND;
+    };
+    let signature = signature(&headers);
+    if desk.key.is_some() && signature.is_none() {
+        desk.counts().unsigned += 1;
+        return StatusCode::UNAUTHORIZED;
+    }
+    let body = to_bytes(body, CALLBACK_LIMIT_BYTES).await.ok();
+    let body = body.and_then(|body| unpacked(&headers, body));
+    let callback = body.and_then(|body| read_callback(&body).ok());
     let Some(callback) = callback else {
         desk.counts().unreadable += 1;
         return StatusCode::BAD_REQUEST;
     };
     let task = callback.view.task_id;
-    if let Some(key) = &desk.key
-        && !is_signed(key, task.as_str(), &headers)
+    if let (Some(key), Some(signature)) = (&desk.key, signature)
+        && !is_signed(key, task.as_str(), signature)
     {
         desk.counts().unsigned += 1;
         return StatusCode::UNAUTHORIZED;
     }
-    let token = Token::from_text(path.rsplit('/').next().unwrap_or_default());
     let (done, known) = oneshot::channel();
     if desk.calls.try_send(Call { token, task, done }).is_err() {
         desk.counts().turned_away += 1;
@@ -178,13 +205,92 @@ async fn hear(
     }
 }
 
-fn is_signed(key: &[u8], task: &str, headers: &HeaderMap) -> bool {
+/// The token at the end of a path, behind which some senders put a `/`; none where no token can be.
+fn token(path: &str) -> Option<Token> {
+    let last = path.trim_end_matches('/').rsplit('/').next()?;
+    let is_token = last.len() == TOKEN_CHARS && last.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_token.then(|| Token::from_text(last))
+}
+
+/// A body without its compression; none where it is of another kind, broken, or longer than callbacks are.
+fn unpacked(headers: &HeaderMap, body: Bytes) -> Option<Bytes> {
+    match headers.get(CONTENT_ENCODING).map(|it| it.as_bytes()) {
+        None | Some(b"identity") => Some(body),
+        Some(b"gzip" | b"x-gzip") => {
+            let mut plain = Vec::new();
+            let mut limited = GzDecoder::new(&*body).take(CALLBACK_LIMIT_BYTES as u64 + 1);
+            limited.read_to_end(&mut plain).ok()?;
+            (plain.len() <= CALLBACK_LIMIT_BYTES).then(|| plain.into())
+        }
+        Some(_) => None,
+    }
+}
+
+/// The time stamp and the signature of a callback.
+fn signature(headers: &HeaderMap) -> Option<(&str, &str)> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let (Some(timestamp), Some(signature)) =
-        (text("x-webhook-timestamp"), text("x-webhook-signature"))
-    else {
-        return false;
-    };
+    text("x-webhook-timestamp").zip(text("x-webhook-signature"))
+}
+
+fn is_signed(key: &[u8], task: &str, (timestamp, signature): (&str, &str)) -> bool {
     let now_s = jiff::Timestamp::now().as_second();
     verify_signature(key, task, timestamp, signature, now_s, SIGNATURE_WINDOW_S).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use axum::http::HeaderValue;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    #[test]
+    fn a_token_stands_last_and_looks_like_one() {
+        let good = "0123456789abcdef0123456789abcdef";
+        for path in [
+            good.to_owned(),
+            format!("hook/{good}"),
+            format!("a/b/{good}//"),
+        ] {
+            assert_eq!(token(&path), Some(Token::from_text(good)), "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "hook",
+            "hook/0123",
+            &good.replace('f', "g"),
+            &format!("{good}0"),
+        ] {
+            assert_eq!(token(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_unpacked_up_to_the_limit() {
+        let pack = |bytes: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(bytes).unwrap();
+            Bytes::from(encoder.finish().unwrap())
+        };
+        let coded = |name: &'static str| {
+            HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(name))])
+        };
+        let gzip = coded("gzip");
+        assert_eq!(unpacked(&gzip, pack(b"{}")).as_deref(), Some(&b"{}"[..]));
+        let plain = Bytes::from_static(b"{}");
+        assert_eq!(
+            unpacked(&HeaderMap::new(), plain.clone()),
+            Some(plain.clone())
+        );
+        assert_eq!(unpacked(&gzip, plain.clone()), None);
+        assert_eq!(unpacked(&coded("zstd"), plain), None);
+        assert!(unpacked(&gzip, pack(&vec![b' '; CALLBACK_LIMIT_BYTES])).is_some());
+        let bomb = pack(&vec![b' '; 100 * CALLBACK_LIMIT_BYTES]);
+        assert!(bomb.len() < CALLBACK_LIMIT_BYTES);
+        assert_eq!(unpacked(&gzip, bomb), None);
+    }
 }

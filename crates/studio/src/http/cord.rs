@@ -10,10 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// A handle to the connection that a request came on.
 #[derive(Debug, Clone)]
@@ -34,33 +32,6 @@ impl Cord {
     }
 }
 
-/// Accepts connections that can be cut.
-pub(crate) struct CordListener(pub(crate) TcpListener);
-
-impl Listener for CordListener {
-    type Io = Corded;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Corded, SocketAddr) {
-        let (stream, peer) = Listener::accept(&mut self.0).await;
-        // Answers are small and waited for; a failure only makes them a little later.
-        let _ = stream.set_nodelay(true);
-        let cut = Arc::new(AtomicBool::new(false));
-        let cord = Cord { peer, cut };
-        (Corded { stream, cord }, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, CordListener>> for Cord {
-    fn connect_info(stream: IncomingStream<'_, CordListener>) -> Cord {
-        stream.io().cord.clone()
-    }
-}
-
 /// A connection that can be cut.
 pub(crate) struct Corded {
     stream: TcpStream,
@@ -68,6 +39,17 @@ pub(crate) struct Corded {
 }
 
 impl Corded {
+    /// A connection and the cord that its requests carry.
+    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> (Corded, Cord) {
+        let cut = Arc::new(AtomicBool::new(false));
+        let cord = Cord { peer, cut };
+        let corded = Corded {
+            stream,
+            cord: cord.clone(),
+        };
+        (corded, cord)
+    }
+
     fn check(&self) -> io::Result<()> {
         if self.cord.cut.load(Ordering::Acquire) {
             Err(io::ErrorKind::ConnectionAborted.into())

@@ -1,7 +1,7 @@
 //! The studio's routes.
 //!
 //! ```text
-//! /api/*    User-Agent check ─► handler: key ─► body ─► rules ─► store ─► vendor envelope
+//! /api/*    User-Agent, key ─► handler: body ─► rules ─► store ─► vendor envelope
 //! /files/*  uploads and results, open to all, with ranges
 //! /covers/* drawn on the fly
 //! /bent/*   tracks that a misbehaviour plan has spoilt
@@ -29,9 +29,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-pub(crate) use cord::{Cord, CordListener};
+pub(crate) use cord::Corded;
 
-use crate::answers::{self, Refusal};
+use crate::answers::{self, Refusal, UploadRefusal};
 use crate::config::{BASE64_BODY_BYTES, JSON_BODY_BYTES, REQUEST_TIMEOUT, STREAM_BODY_BYTES};
 use crate::gate;
 use crate::misbehave::Codes;
@@ -56,6 +56,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
             bend_other_calls,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            require_key,
         ))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), speak))
         .layer(middleware::from_fn(keep_deadline))
@@ -92,7 +96,27 @@ async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     }
 }
 
-/// Gives the calls about no submission what a misbehaviour plan has for them, if they come with the right key.
+/// Turns away who has not the key, before a byte of the body is read. What is let in carries a digest of the key.
+async fn require_key(
+    State(shared): State<Arc<Shared>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(key) = gate::admit_key(request.headers(), shared.config.key.as_deref()) else {
+        return match is_upload(&request) {
+            true => UploadRefusal::unauthorized().into_response(),
+            false => Refusal::Unauthorized.into_response(),
+        };
+    };
+    request.extensions_mut().insert(key);
+    next.run(request).await
+}
+
+fn is_upload(request: &Request) -> bool {
+    request.uri().path().starts_with("/api/file-")
+}
+
+/// Gives the calls about no submission what a misbehaviour plan has for them.
 async fn bend_other_calls(
     State(shared): State<Arc<Shared>>,
     request: Request,
@@ -100,14 +124,10 @@ async fn bend_other_calls(
 ) -> Response {
     let kind = match request.uri().path() {
         "/api/v1/generate/credit" | "/api/v1/chat/credit" => Some(OtherKind::Credits),
-        path if path.starts_with("/api/file-") => Some(OtherKind::Uploads),
+        _ if is_upload(&request) => Some(OtherKind::Uploads),
         _ => None,
     };
-    let admitted = gate::admit_key(request.headers(), shared.config.key.as_deref()).is_some();
-    match kind
-        .filter(|_| admitted)
-        .and_then(|kind| shared.other_reply(kind))
-    {
+    match kind.and_then(|kind| shared.other_reply(kind)) {
         Some(reply) => faults::reply(reply, "", ""),
         None => next.run(request).await,
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,7 +13,6 @@ use url::Url;
 use super::cord::Cord;
 use crate::answers::{self, Refusal};
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
-use crate::gate;
 use crate::misbehave::bend::{self, Sight};
 use crate::misbehave::{LookAnswer, Place};
 use crate::shared::{OtherKind, Shared};
@@ -31,10 +29,8 @@ pub(super) struct RecordInfo {
 pub(super) async fn record_info(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(cord): ConnectInfo<Cord>,
-    headers: HeaderMap,
     query: Result<Query<RecordInfo>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    admit(&shared, &headers)?;
     let task_id = query
         .ok()
         .and_then(|Query(query)| query.task_id)
@@ -92,11 +88,8 @@ async fn neighbour(
 
 /// `GET /api/v1/generate/credit`: what is left. Whole credits are written as an integer: the reference vendor's clients read
 /// one.
-pub(super) async fn credits(
-    State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let left = balance(&shared, &headers).await?;
+pub(super) async fn credits(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
+    let left = balance(&shared).await?;
     Ok(if left.fract() == 0.0 {
         answers::success(left as i64)
     } else {
@@ -107,13 +100,11 @@ pub(super) async fn credits(
 /// `GET /api/v1/chat/credit`: the same as the other vendor writes it, with a fraction always.
 pub(super) async fn fractional_credits(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    balance(&shared, &headers).await.map(answers::success)
+    balance(&shared).await.map(answers::success)
 }
 
-async fn balance(shared: &Shared, headers: &HeaderMap) -> Result<f64, Refusal> {
-    admit(shared, headers)?;
+async fn balance(shared: &Shared) -> Result<f64, Refusal> {
     Ok(match shared.config.credits {
         None => UNLIMITED_CREDITS,
         Some(granted) => {
@@ -129,10 +120,8 @@ async fn balance(shared: &Shared, headers: &HeaderMap) -> Result<f64, Refusal> {
 /// `POST /api/v1/common/download-url`: the studio's addresses need no signature, so a link of its own is good as it is.
 pub(super) async fn download_url(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    admit(&shared, &headers)?;
     let body = body.map_err(|_| {
         Refusal::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
     })?;
@@ -151,10 +140,4 @@ pub(super) async fn download_url(
             "url is not an address of this service".into(),
         )),
     }
-}
-
-fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
-    gate::admit_key(headers, shared.config.key.as_deref())
-        .map(|_| ())
-        .ok_or(Refusal::Unauthorized)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use backline_api::{Submitted, TaskId};
@@ -23,7 +23,7 @@ use super::faults as spoilt;
 use crate::answers::{self, Refusal};
 use crate::clock;
 use crate::config::JSON_BODY_BYTES;
-use crate::gate::{self, KeyPrint};
+use crate::gate::KeyPrint;
 use crate::misbehave::{Fault, Misbehaviour, Place, Submission, Switch, UploadGone, bend};
 use crate::shared::Shared;
 use crate::store::tasks::{self, Acceptance, Fate, Order};
@@ -40,11 +40,10 @@ const CALLBACKS_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn add_instrumental(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(cord): ConnectInfo<Cord>,
+    Extension(key): Extension<KeyPrint>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let key =
-        gate::admit_key(&headers, shared.config.key.as_deref()).ok_or(Refusal::Unauthorized)?;
     let body = body.map_err(|_| {
         Refusal::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
     })?;

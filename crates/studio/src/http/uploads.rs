@@ -11,7 +11,6 @@ use axum::body::Bytes;
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Multipart, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use backline_api::{UploadAnswer, Uploaded};
 use base64::Engine;
@@ -28,7 +27,6 @@ use crate::clock;
 use crate::config::{SOURCE_BYTES, STREAM_BODY_BYTES};
 use crate::fetch::FetchError;
 use crate::folder;
-use crate::gate;
 use crate::intake::{Intake, IntakeError, Received};
 use crate::mime;
 use crate::names;
@@ -47,10 +45,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// `POST /api/file-stream-upload`: multipart with `file`, `uploadPath` and maybe `fileName`, in any order.
 pub(super) async fn by_stream(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, UploadRefusal> {
-    admit(&shared, &headers)?;
     let mut form = form.map_err(|rejection| UploadRefusal::invalid(rejection.body_text()))?;
     let _slot = shared
         .stream_slots
@@ -92,10 +88,8 @@ struct Base64Upload {
 /// `POST /api/file-base64-upload`: JSON with `base64Data`, which may be a data URL.
 pub(super) async fn by_base64(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
     request: axum::extract::Request,
 ) -> Result<Response, UploadRefusal> {
-    admit(&shared, &headers)?;
     // The slot comes before the body: bodies are large and read into memory.
     let _slot = shared
         .base64_slots
@@ -145,10 +139,8 @@ struct UrlUpload {
 /// `POST /api/file-url-upload`: JSON with `fileUrl`, fetched by the studio.
 pub(super) async fn by_url(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, UploadRefusal> {
-    admit(&shared, &headers)?;
     let upload: UrlUpload = read_json(body)?;
     let url = upload
         .file_url
@@ -200,13 +192,6 @@ async fn copy_own(shared: &Shared, path: &str) -> Result<Received, UploadRefusal
             Ok(bytes) => intake.push(&chunk[..bytes]).await.map_err(not_taken)?,
             Err(error) => return Err(gone(error)),
         }
-    }
-}
-
-fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), UploadRefusal> {
-    match gate::admit_key(headers, shared.config.key.as_deref()) {
-        Some(_) => Ok(()),
-        None => Err(UploadRefusal::unauthorized()),
     }
 }
 

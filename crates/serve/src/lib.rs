@@ -1,0 +1,176 @@
+//! HTTP/1 servers that no peer can hold up: the studio, the callback receiver and a run's page all serve through [`serve`].
+//!
+//! ```text
+//!  listener ─► slot (bounded) ─► head (timed) ─► router ─► body (timed) ─► response (a stalled peer is dropped)
+//!                 │ full: close the connection that has been idle for longest
+//!                 │ out of file descriptors: the same, wait, accept again
+//! ```
+//!
+//! # What holds
+//! * At most [`Limits::connections`] are held. One more closes the one that has waited longest without a request; a connection
+//!   that never made one goes first, one that is younger than a tenth of a second does not. While no connection can go, new ones
+//!   wait in the listener's backlog.
+//! * A connection without a whole request head is closed after [`Limits::head`], between two requests as well.
+//! * A body that is not complete after [`Limits::body`], or of which nothing comes for [`Limits::stall`], ends in an error.
+//! * A peer that takes no byte of its response for [`Limits::stall`] is dropped.
+//! * A failed accept never ends the server.
+//!
+//! It knows no routes and no keys; a router checks the key before it reads a body.
+
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that unwraps says where it failed"
+    )
+)]
+
+mod body;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod watched;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use body::{Held, Timed};
+use slots::{Slot, Slots};
+use watched::Watched;
+
+/// Wait after an accept that failed for want of file descriptors or memory.
+const ACCEPT_WAIT: Duration = Duration::from_millis(50);
+
+/// What peers may take of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections held at once.
+    pub connections: usize,
+    /// Longest time for the head of a request, and between two requests of a connection.
+    pub head: Duration,
+    /// Longest time for the whole body of a request.
+    pub body: Duration,
+    /// Longest time in which a peer sends nothing of a body, or takes nothing of a response.
+    pub stall: Duration,
+}
+
+/// Serves `router` on `listener` until `stop`, then ends every connection: at once, or after its request under way.
+///
+/// `connect` makes of each accepted connection what is read and written, and what handlers get as [`ConnectInfo`].
+pub async fn serve<I, P>(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+    connect: impl Fn(TcpStream, SocketAddr) -> (I, P),
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    P: Clone + Send + Sync + 'static,
+{
+    let slots = Arc::new(Slots::new(limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_the_peers(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections now; trying again");
+                slots.evict_idle();
+                tokio::time::sleep(ACCEPT_WAIT).await;
+                continue;
+            }
+        };
+        let slot = tokio::select! {
+            () = stop.cancelled() => break,
+            slot = slots.enter() => slot,
+        };
+        // Responses are small and waited for; without it they are only a little later.
+        let _ = stream.set_nodelay(true);
+        let (io, info) = connect(stream, peer);
+        let (router, stop) = (router.clone(), stop.clone());
+        connections.spawn(hold(io, info, router, limits, slot, stop));
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves one connection until it ends, is evicted, or the server stops.
+async fn hold<I, P>(
+    io: I,
+    info: P,
+    router: Router,
+    limits: Limits,
+    slot: Slot,
+    stop: CancellationToken,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    P: Clone + Send + Sync + 'static,
+{
+    let state = slot.state();
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let busy = state.begin();
+        let mut request: Request = request.map(|body| Body::new(Timed::new(body, limits)));
+        request.extensions_mut().insert(ConnectInfo(info.clone()));
+        let router = router.clone();
+        async move {
+            let response = match router.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            Ok::<_, Infallible>(response.map(|body| Body::new(Held::new(body, busy))))
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head);
+    let io = TokioIo::new(Watched::new(io, limits.stall));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // A peer that hangs up or sends what is no HTTP is no news.
+            _ = connection.as_mut() => break,
+            () = slot.evicted() => break,
+            () = stop.cancelled(), if !stopping => {
+                // One that holds half a head would wait for the rest of it.
+                if slot.is_idle() {
+                    break;
+                }
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Whether an accept failed for its one connection alone.
+fn is_the_peers(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}

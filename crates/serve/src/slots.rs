@@ -1,0 +1,153 @@
+//! The places for connections: how many there are, which connection is idle, and which one goes when there is no place left.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// How often a full server looks for a connection that has become idle.
+const LOOK: Duration = Duration::from_millis(20);
+/// A connection that is younger than this may have a request on its way, and is not evicted.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// The places of one server.
+pub(crate) struct Slots {
+    free: Arc<Semaphore>,
+    held: Mutex<HashMap<u64, Arc<State>>>,
+    next: AtomicU64,
+    /// Counts the moments at which a connection became idle: a smaller number has waited for longer.
+    idled: AtomicU64,
+}
+
+/// What is known of one connection.
+pub(crate) struct State {
+    opened: Instant,
+    at_work: AtomicUsize,
+    has_served: AtomicBool,
+    idle_since: AtomicU64,
+    evicted: CancellationToken,
+    slots: Arc<Slots>,
+}
+
+/// A connection's place; given back when dropped.
+pub(crate) struct Slot {
+    number: u64,
+    state: Arc<State>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A request under way.
+pub(crate) struct Busy(Arc<State>);
+
+impl Slots {
+    pub(crate) fn new(places: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(places.max(1))),
+            held: Mutex::default(),
+            next: AtomicU64::new(0),
+            idled: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a place; closes the connection that has been idle for longest if there is none left.
+    pub(crate) async fn enter(self: &Arc<Self>) -> Slot {
+        let permit = loop {
+            let free = self.free.clone();
+            if let Ok(permit) = free.clone().try_acquire_owned() {
+                break permit;
+            }
+            self.evict_idle();
+            tokio::select! {
+                permit = free.acquire_owned() => match permit {
+                    Ok(permit) => break permit,
+                    Err(_) => std::future::pending().await,
+                },
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let state = Arc::new(State {
+            opened: Instant::now(),
+            at_work: AtomicUsize::new(0),
+            has_served: AtomicBool::new(false),
+            idle_since: AtomicU64::new(self.idled.fetch_add(1, Ordering::Relaxed)),
+            evicted: CancellationToken::new(),
+            slots: self.clone(),
+        });
+        self.lock().insert(number, state.clone());
+        Slot {
+            number,
+            state,
+            _permit: permit,
+        }
+    }
+
+    /// Closes the connection that has been idle for longest, if one is; those that never made a request go first.
+    pub(crate) fn evict_idle(&self) {
+        let held = self.lock();
+        let idle = held
+            .values()
+            .filter(|state| state.is_idle() && !state.evicted.is_cancelled());
+        let oldest = idle.min_by_key(|state| {
+            (
+                state.has_served.load(Ordering::Relaxed),
+                state.idle_since.load(Ordering::Relaxed),
+            )
+        });
+        // If the next to go is that young, all who never made a request are.
+        let oldest = oldest.filter(|state| state.opened.elapsed() >= GRACE);
+        if let Some(state) = oldest {
+            state.evicted.cancel();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.at_work.load(Ordering::Acquire) == 0
+    }
+
+    /// Marks the connection as at work until the result is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.at_work.fetch_add(1, Ordering::AcqRel);
+        self.has_served.store(true, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+}
+
+impl Slot {
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.clone()
+    }
+
+    /// Whether no request is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.is_idle()
+    }
+
+    /// Waits until the place is wanted for another connection.
+    pub(crate) async fn evicted(&self) {
+        self.state.evicted.cancelled().await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.state.slots.lock().remove(&self.number);
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let now = self.0.slots.idled.fetch_add(1, Ordering::Relaxed);
+        self.0.idle_since.store(now, Ordering::Relaxed);
+        self.0.at_work.fetch_sub(1, Ordering::AcqRel);
+    }
+}
