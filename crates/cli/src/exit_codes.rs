@@ -62,6 +62,11 @@ impl Code {
         }
     }
 
+    /// Its number, for a process that ends at once.
+    pub(crate) fn number(self) -> i32 {
+        self.0.into()
+    }
+
     /// This code, or `other` if this one says that all is well.
     pub(crate) fn or(self, other: Self) -> Self {
         if self == DONE { other } else { self }

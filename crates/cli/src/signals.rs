@@ -1,36 +1,84 @@
-//! Ctrl-C and SIGTERM: the first asks to stop, the second does.
+//! Ctrl-C and SIGTERM: the first asks to stop, the second does, whatever is still running.
+//!
+//! They are followed on a thread of their own: a program whose other threads are all at work still hears them.
 
-use tokio::task::JoinHandle;
+use std::process;
+use std::sync::mpsc;
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
+use crate::exit_codes;
 use crate::log::Aside;
 
-/// Cancels `first` on the first signal and `second` on the next, until the handle is aborted. From this call on, not from
-/// whenever the task begins: whoever is told afterwards that the program is ready may send a signal at once.
-///
-/// Call it within a runtime.
+/// How long the program may take to end by itself after the second signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Signals that are followed until this is aborted.
+pub(crate) struct Following(CancellationToken);
+
+impl Following {
+    /// Follows no longer; a second signal that has come ends the process all the same.
+    pub(crate) fn abort(&self) {
+        self.0.cancel();
+    }
+}
+
+/// Cancels `first` on the first signal and `second` on the next, until the result is aborted. After the second the process ends: by
+/// itself, or after [`GRACE`], or at a third signal. From this call on, not from whenever the thread begins: whoever is told
+/// afterwards that the program is ready may send a signal at once.
 pub(crate) fn follow(
     first: CancellationToken,
     second: CancellationToken,
     aside: Aside,
     notice: &'static str,
-) -> JoinHandle<()> {
-    let stop = Stop::listen();
-    tokio::spawn(async move {
-        let mut stop = match stop {
-            Ok(stop) => stop,
-            Err(error) => {
-                // The signals keep their own meaning, to end the process; the ledger is made for that.
-                aside.tell(&format!("warning: Ctrl-C stops at once: {error}\n"));
-                return;
-            }
-        };
-        stop.next().await;
-        first.cancel();
-        aside.tell(notice);
-        stop.next().await;
-        second.cancel();
-    })
+) -> Following {
+    let ended = CancellationToken::new();
+    let (ready, begun) = mpsc::channel();
+    let over = ended.clone();
+    let listening = aside.clone();
+    let thread = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || -> std::io::Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async move {
+                let mut stop = Stop::listen()?;
+                // Whoever waits for it is there.
+                let _ = ready.send(());
+                tokio::select! {
+                    () = over.cancelled() => return Ok(()),
+                    () = stop.next() => {}
+                }
+                first.cancel();
+                aside.tell(notice);
+                tokio::select! {
+                    () = over.cancelled() => return Ok(()),
+                    () = stop.next() => {}
+                }
+                second.cancel();
+                tokio::select! {
+                    () = tokio::time::sleep(GRACE) => {}
+                    () = stop.next() => {}
+                }
+                process::exit(exit_codes::STOPPED.number());
+            })
+        });
+    let failed = |error: std::io::Error| {
+        // The signals keep their own meaning, to end the process; the ledger is made for that.
+        listening.tell(&format!("warning: Ctrl-C stops at once: {error}\n"));
+    };
+    match thread {
+        // Without a word it has ended, and says why.
+        Ok(thread) if begun.recv().is_err() => match thread.join() {
+            Ok(Err(error)) => failed(error),
+            Ok(Ok(())) | Err(_) => {}
+        },
+        Ok(_) => {}
+        Err(error) => failed(error),
+    }
+    Following(ended)
 }
 
 #[cfg(unix)]

@@ -220,7 +220,7 @@ impl Seat {
                 said(service.ask(event.point, json, self.spec.timeout_ms).await?)
             }
             #[cfg(feature = "lua")]
-            Live::Lua(script) => said(script.run(event)?),
+            Live::Lua(script) => said(script.run(event, self.spec.timeout_ms).await?),
             Live::Http(post) => match &**post {
                 Ok(post) => said(post.put(&self.spec, &self.encode(event)).await?),
                 Err(error) => Err(error.clone()),

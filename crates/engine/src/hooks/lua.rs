@@ -1,9 +1,16 @@
 //! `lua`: a script in the process, for a manifest's own small rules.
 //!
 //! A script sees `string`, `table` and `math`, a few functions that can do no harm, the event, and nothing else: no files, no
-//! clock, no randomness, no way to load code. What one event leaves behind the next does not see. Memory and instructions are
-//! limited, and the library functions whose work those limits don't see (patterns, `rep`) are bounded by their arguments; so a
-//! script needs no time limit, and the same event always gives the same answer.
+//! clock, no randomness, no way to load code. What one event leaves behind the next does not see. Memory, instructions and the work
+//! of library functions are limited ([`library`](super::library)), by counts and not by time: the same event always gives the
+//! same result.
+//!
+//! ```text
+//!  desk ─event─► thread of the script ─result─► desk
+//!    └─ the hook's timeout: cancel, forget the thread, which ends at its next check
+//! ```
+//!
+//! The timeout is for what no count sees. A script never holds up the run, its end, or another hook.
 //!
 //! ```lua
 //! if stem.vars.language == 'fr' then change{tags = tags .. ', chanson'} end
@@ -11,11 +18,15 @@
 //! ```
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, Table, Value, VmState};
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
 
-use super::{Answer, HookError, HookEvent};
+use super::library::{Work, library};
+use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookEvent};
 use crate::plan::Settings;
 
 /// Most memory of a script. An event takes some ten kilobytes.
@@ -24,22 +35,33 @@ const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 /// Most instructions for one event: some 50 ms.
 const INSTRUCTIONS: u32 = 2_000_000;
 
-/// Instructions between two looks at their number.
-const LOOK_EVERY: u32 = 10_000;
+/// Instructions between two checks of their number and of the timeout. One instruction may copy as much as there is memory, so
+/// a thousand take seconds at worst.
+const LOOK_EVERY: u32 = 1_000;
 
-/// Most steps that a pattern may take in the worst case, estimated before it is used.
-const PATTERN_STEPS: f64 = 1e8;
+/// Deepest nesting of a table that a script hands over.
+const DEPTH: u32 = 32;
 
-/// Most repetitions that `string.rep` makes.
-const REPETITIONS: i64 = 1_000_000;
-
-/// A compiled script.
+/// A script and the thread that runs it.
 #[derive(Debug)]
 pub(crate) struct Script {
     name: String,
     source: Arc<str>,
     /// One event at a time; none after a failure, which may have left anything behind.
-    machine: Mutex<Option<Machine>>,
+    worker: Mutex<Option<Worker>>,
+}
+
+/// A thread with a compiled script. It ends soon after this is dropped, whatever the script does.
+#[derive(Debug)]
+struct Worker {
+    jobs: mpsc::Sender<Job>,
+    work: Arc<Work>,
+}
+
+#[derive(Debug)]
+struct Job {
+    event: HookEvent,
+    said: oneshot::Sender<Result<Answer, HookError>>,
 }
 
 #[derive(Debug)]
@@ -51,8 +73,10 @@ struct Machine {
     above: Table,
     /// What the script says; empty between events.
     answer: Table,
-    /// Looks at the number of instructions since the event began.
+    /// Checks of the number of instructions since the event began.
     looks: Arc<AtomicU32>,
+    /// The work of library functions.
+    work: Arc<Work>,
 }
 
 /// Whether a script can be compiled.
@@ -60,7 +84,7 @@ struct Machine {
 /// # Errors
 /// The compiler's words, with the line.
 pub fn check_script(name: &str, source: &str) -> Result<(), String> {
-    Machine::new(name, source)
+    Machine::new(name, source, Arc::default())
         .map(drop)
         .map_err(|error| words(&error))
 }
@@ -70,29 +94,80 @@ impl Script {
         Self {
             name: name.to_owned(),
             source,
-            machine: Mutex::new(None),
+            worker: Mutex::new(None),
         }
     }
 
-    /// Runs the script for an event.
-    pub(crate) fn run(&self, event: &HookEvent) -> Result<Answer, HookError> {
-        let mut place = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = |error: mlua::Error| HookError::Script(words(&error));
-        let machine = match place.take() {
-            Some(machine) => machine,
-            None => Machine::new(&self.name, &self.source).map_err(failed)?,
+    /// Runs the script for an event, in its time.
+    pub(crate) async fn run(
+        &self,
+        event: &HookEvent,
+        timeout_ms: u64,
+    ) -> Result<Answer, HookError> {
+        let mut place = self.worker.lock().await;
+        let worker = match place.take() {
+            Some(worker) => worker,
+            None => Worker::start(&self.name, &self.source)?,
         };
-        let answer = machine.run(event).map_err(failed)?;
-        *place = Some(machine);
-        let (change, veto) = answer;
-        match (change, veto) {
-            (None, None) => Ok(Answer::Nothing),
-            (None, Some(why)) => Ok(Answer::Veto(why)),
-            (Some(change), None) => Ok(Answer::Change(change)),
-            (Some(_), Some(_)) => Err(HookError::Garbage(
-                "it both changes and vetoes the job".to_owned(),
-            )),
-        }
+        let broken = || HookError::Script("its thread ended".to_owned());
+        let (said, hear) = oneshot::channel();
+        let event = event.clone();
+        worker
+            .jobs
+            .send(Job { event, said })
+            .map_err(|_| broken())?;
+        let limit = Duration::from_millis(timeout_ms);
+        let heard = timeout(limit, hear).await;
+        let answer = heard
+            .map_err(|_| HookError::TimedOut(timeout_ms))?
+            .map_err(|_| broken())??;
+        *place = Some(worker);
+        Ok(answer)
+    }
+}
+
+impl Worker {
+    fn start(name: &str, source: &Arc<str>) -> Result<Self, HookError> {
+        let (jobs, inbox) = mpsc::channel();
+        let work = Arc::new(Work::default());
+        let (name, source, charged) = (name.to_owned(), source.clone(), work.clone());
+        std::thread::Builder::new()
+            .name("hook".to_owned())
+            .spawn(move || serve(&name, &source, &charged, &inbox))
+            .map_err(|error| HookError::Start(error.to_string()))?;
+        Ok(Self { jobs, work })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.work.cancel();
+    }
+}
+
+/// Runs the script for each event until the worker is dropped.
+fn serve(name: &str, source: &str, work: &Arc<Work>, inbox: &mpsc::Receiver<Job>) {
+    let failed = |error: mlua::Error| HookError::Script(words(&error));
+    let machine = Machine::new(name, source, work.clone()).map_err(failed);
+    while let Ok(job) = inbox.recv() {
+        let said = match &machine {
+            Ok(machine) => machine.run(&job.event).map_err(failed).and_then(read),
+            Err(error) => Err(error.clone()),
+        };
+        // Whoever asked may have run out of patience.
+        let _ = job.said.send(said);
+    }
+}
+
+fn read(said: Option<Said>) -> Result<Answer, HookError> {
+    match said {
+        None => Err(HookError::Flood(ANSWER_LIMIT_BYTES)),
+        Some((None, None)) => Ok(Answer::Nothing),
+        Some((None, Some(why))) => Ok(Answer::Veto(why)),
+        Some((Some(change), None)) => Ok(Answer::Change(change)),
+        Some((Some(_), Some(_))) => Err(HookError::Garbage(
+            "it both changes and vetoes the job".to_owned(),
+        )),
     }
 }
 
@@ -102,21 +177,22 @@ type Said = (
 );
 
 impl Machine {
-    fn new(name: &str, source: &str) -> mlua::Result<Self> {
+    fn new(name: &str, source: &str, work: Arc<Work>) -> mlua::Result<Self> {
         let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         lua.set_memory_limit(MEMORY_BYTES)?;
         let answer = lua.create_table()?;
         let above = lua.create_table()?;
-        above.raw_set("__index", library(&lua, &answer)?)?;
+        above.raw_set("__index", library(&lua, &answer, &work)?)?;
         let script = lua
             .load(source)
             .set_name(format!("@{name}"))
             .into_function()?;
         let looks = Arc::new(AtomicU32::new(0));
-        let counted = looks.clone();
+        let (counted, cancel) = (looks.clone(), work.clone());
         let triggers = HookTriggers::new().every_nth_instruction(LOOK_EVERY);
         lua.set_hook(triggers, move |_, _| {
+            cancel.check()?;
             if counted.fetch_add(1, Ordering::Relaxed) >= INSTRUCTIONS / LOOK_EVERY {
                 return Err(mlua::Error::runtime(format!(
                     "it took more than {INSTRUCTIONS} instructions"
@@ -131,10 +207,12 @@ impl Machine {
             above,
             answer,
             looks,
+            work,
         })
     }
 
-    fn run(&self, event: &HookEvent) -> mlua::Result<Said> {
+    /// What the script says of an event; none where that is longer than what hooks may say.
+    fn run(&self, event: &HookEvent) -> mlua::Result<Option<Said>> {
         let lua = &self.lua;
         let scope = lua.create_table()?;
         scope.set_metatable(Some(self.above.clone()))?;
@@ -157,7 +235,12 @@ impl Machine {
         self.answer.clear()?;
         self.script.set_environment(scope)?;
         self.looks.store(0, Ordering::Relaxed);
+        self.work.begin();
         self.script.call::<()>(())?;
+        let (mut left, answer) = (ANSWER_LIMIT_BYTES, Value::Table(self.answer.clone()));
+        if !fits(&answer, &mut left, DEPTH)? {
+            return Ok(None);
+        }
         let change = match self.answer.raw_get::<Value>("change")? {
             Value::Nil => None,
             change => match lua.from_value(change)? {
@@ -165,7 +248,7 @@ impl Machine {
                 _ => return Err(mlua::Error::runtime("change{…} takes names and values")),
             },
         };
-        Ok((change, self.answer.raw_get("veto")?))
+        Ok(Some((change, self.answer.raw_get("veto")?)))
     }
 
     /// Whether the script can read a variable: its name stands there, or the way around names does. What is not read is not made.
@@ -206,120 +289,28 @@ impl Machine {
     }
 }
 
-/// What scripts may read; `answer` is where `change` and `veto` put what they are told.
-fn library(lua: &Lua, answer: &Table) -> mlua::Result<Table> {
-    let globals = lua.globals();
-    let library = lua.create_table()?;
-    for name in ["string", "table", "math"] {
-        library.raw_set(name, globals.raw_get::<Table>(name)?)?;
-    }
-    for name in [
-        "assert", "error", "ipairs", "next", "pairs", "select", "tonumber", "tostring", "type",
-    ] {
-        library.raw_set(name, globals.raw_get::<Value>(name)?)?;
-    }
-    let string: Table = library.raw_get("string")?;
-    for name in ["dump", "pack", "packsize", "unpack"] {
-        string.raw_set(name, Value::Nil)?;
-    }
-    for name in ["find", "match", "gmatch", "gsub"] {
-        let inner: Function = string.raw_get(name)?;
-        let bounded = lua.create_function(move |_, arguments: mlua::MultiValue| {
-            let text = |at: usize| match arguments.get(at) {
-                Some(Value::String(text)) => text.as_bytes().to_vec(),
-                _ => Vec::new(),
-            };
-            if steps(text(0).len(), &text(1)) > PATTERN_STEPS {
-                return Err(mlua::Error::runtime(
-                    "this pattern may take too long on this text",
-                ));
-            }
-            inner.call::<mlua::MultiValue>(arguments)
-        })?;
-        string.raw_set(name, bounded)?;
-    }
-    let rep: Function = string.raw_get("rep")?;
-    let bounded = lua.create_function(
-        move |_, (text, times, between): (Value, i64, Option<Value>)| {
-            if times > REPETITIONS {
-                return Err(mlua::Error::runtime(format!(
-                    "string.rep repeats at most {REPETITIONS} times"
-                )));
-            }
-            rep.call::<Value>((text, times, between))
-        },
-    )?;
-    string.raw_set("rep", bounded)?;
-    // Its work is not bounded by what there is.
-    library
-        .raw_get::<Table>("table")?
-        .raw_set("move", Value::Nil)?;
-    let math: Table = library.raw_get("math")?;
-    math.raw_set("random", Value::Nil)?;
-    math.raw_set("randomseed", Value::Nil)?;
-    let (answer, said) = (answer.clone(), answer.clone());
-    let change = lua.create_function(move |lua, changes: Table| {
-        let all = match answer.raw_get::<Option<Table>>("change")? {
-            Some(all) => all,
-            None => {
-                let all = lua.create_table()?;
-                answer.raw_set("change", &all)?;
-                all
-            }
-        };
-        for pair in changes.pairs::<Value, Value>() {
+/// Whether a value takes no more than what is left, however often it holds the same text.
+fn fits(value: &Value, left: &mut usize, depth: u32) -> mlua::Result<bool> {
+    let own = match value {
+        Value::String(text) => text.as_bytes().len(),
+        _ => 8,
+    };
+    let Some(rest) = left.checked_sub(own) else {
+        return Ok(false);
+    };
+    *left = rest;
+    if let Value::Table(table) = value {
+        if depth == 0 {
+            return Ok(false);
+        }
+        for pair in table.pairs::<Value, Value>() {
             let (name, value) = pair?;
-            all.raw_set(name, value)?;
+            if !fits(&name, left, depth - 1)? || !fits(&value, left, depth - 1)? {
+                return Ok(false);
+            }
         }
-        Ok(())
-    })?;
-    let veto = lua.create_function(move |_, why: String| said.raw_set("veto", why))?;
-    library.raw_set("change", change)?;
-    library.raw_set("veto", veto)?;
-    for name in ["string", "table", "math"] {
-        let real: Table = library.raw_get(name)?;
-        library.raw_set(name, sealed(lua, &real)?)?;
     }
-    // `("x"):upper()` goes through the strings' own metatable, whose library is now the bounded one; nothing else is global.
-    let names: Vec<Value> = globals
-        .pairs::<Value, Value>()
-        .filter_map(|pair| pair.ok().map(|(name, _)| name))
-        .collect();
-    for name in names {
-        globals.raw_set(name, Value::Nil)?;
-    }
-    Ok(library)
-}
-
-/// A table that reads as another and can't be written to.
-fn sealed(lua: &Lua, real: &Table) -> mlua::Result<Table> {
-    let (front, above) = (lua.create_table()?, lua.create_table()?);
-    above.raw_set("__index", real)?;
-    let refuse = lua.create_function(|_, _: mlua::MultiValue| -> mlua::Result<()> {
-        Err(mlua::Error::runtime("the library can't be changed"))
-    })?;
-    above.raw_set("__newindex", refuse)?;
-    front.set_metatable(Some(above))?;
-    Ok(front)
-}
-
-/// The most steps that matching `pattern` against a text of this length takes: each repetition may try every length.
-fn steps(length: usize, pattern: &[u8]) -> f64 {
-    let (mut repetitions, mut at) = (i32::from(pattern.first() != Some(&b'^')), 0);
-    let mut in_set = false;
-    while at < pattern.len() {
-        match pattern[at] {
-            b'%' => at += 1,
-            b'[' if !in_set => in_set = true,
-            b']' if in_set => in_set = false,
-            b'*' | b'+' | b'-' | b'?' if !in_set => repetitions += 1,
-            _ => {}
-        }
-        at += 1;
-    }
-    // n nested repetitions over a text of length l end within l^n / n! steps.
-    let factorial: f64 = (1..=repetitions).map(f64::from).product();
-    (length as f64 + 1.0).powi(repetitions) / factorial
+    Ok(true)
 }
 
 /// What went wrong, without the interpreter's own trace.

@@ -16,6 +16,8 @@ mod event;
 mod facts;
 mod http;
 #[cfg(feature = "lua")]
+mod library;
+#[cfg(feature = "lua")]
 mod lua;
 mod point;
 mod process;

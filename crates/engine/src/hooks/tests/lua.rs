@@ -1,10 +1,29 @@
 //! `lua`.
 
-use super::*;
+use std::time::Instant;
+
+use super::{Answer, HookError, HookEvent, HookPoint, check_script, sample};
+use crate::hooks::ANSWER_LIMIT_BYTES;
 use crate::hooks::lua::Script;
 
+/// Longer than any script of these tests takes.
+const PATIENCE_MS: u64 = 60_000;
+
 fn run(source: &str) -> Result<Answer, HookError> {
-    Script::new("test", source.into()).run(&sample(HookPoint::BeforeSubmit))
+    run_within(source, PATIENCE_MS)
+}
+
+fn run_within(source: &str, timeout_ms: u64) -> Result<Answer, HookError> {
+    let script = Script::new("test", source.into());
+    put(&script, &sample(HookPoint::BeforeSubmit), timeout_ms)
+}
+
+fn put(script: &Script, event: &HookEvent, timeout_ms: u64) -> Result<Answer, HookError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(script.run(event, timeout_ms))
 }
 
 #[test]
@@ -98,7 +117,7 @@ fn a_script_that_never_ends_is_ended() {
         "local s = 'x' while true do s = s .. s end",
         "MiB of memory",
     );
-    check("string.rep('', 1e15)", "at most");
+    check("string.rep('', 1e15)", "steps of work");
     check(
         "veto(tostring(string.find(('a'):rep(5000), ('a*'):rep(30) .. 'b')))",
         "too long",
@@ -116,15 +135,18 @@ fn one_event_leaves_nothing_to_the_next() {
     let script = Script::new("test", "if seen then veto 'seen' end seen = true".into());
     for _ in 0..2 {
         assert_eq!(
-            script.run(&sample(HookPoint::BeforeSubmit)),
+            put(&script, &sample(HookPoint::BeforeSubmit), PATIENCE_MS),
             Ok(Answer::Nothing)
         );
     }
     let fails_once = Script::new("test", "if take == 1 then error 'x' end veto 'fine'".into());
     let mut event = sample(HookPoint::BeforeSubmit);
-    assert!(fails_once.run(&event).is_err());
+    assert!(put(&fails_once, &event, PATIENCE_MS).is_err());
     event.job.as_mut().unwrap().take = 2;
-    assert_eq!(fails_once.run(&event), Ok(Answer::Veto("fine".into())));
+    assert_eq!(
+        put(&fails_once, &event, PATIENCE_MS),
+        Ok(Answer::Veto("fine".into()))
+    );
 }
 
 #[test]
@@ -135,4 +157,72 @@ fn a_slip_is_found_before_anything_runs() {
         "{problem}"
     );
     assert_eq!(check_script("rule.lua", "veto 'x'"), Ok(()));
+}
+
+/// Each took minutes, or would never have ended: to the interpreter a call is one instruction, whatever it does.
+#[test]
+fn library_calls_are_charged_for_their_work() {
+    #[track_caller]
+    fn check(source: &str) {
+        let error = run(source).unwrap_err().to_string();
+        assert!(error.contains("steps of work"), "{source}: {error}");
+    }
+    check("local s = ('a'):rep(14000) for i = 1, 100000 do local t = s:find('a-b') end");
+    check("local s = ('a'):rep(3000000) for i = 1, 300000 do s:upper() end");
+    check("local s = ('a'):rep(3000000) for i = 1, 300000 do s:lower() s:reverse() end");
+    check("for i = 1, 300000 do local s = ('ab'):rep(1000000) end");
+    check("for i = 1, 300000 do local s = ('ab'):rep(1, ('c'):rep(1000000)) end");
+    check("local s = ('a'):rep(1000000) for i = 1, 300000 do s:gsub('b', '') end");
+    check("local s = ('a'):rep(1000000) for i = 1, 300000 do string.format('%s', s) end");
+    check("local s = ('a'):rep(1000000) for i = 1, 300000 do s:sub(2) end");
+    check("local s = ('a'):rep(1000000) for i = 1, 300000 do tonumber(s) end");
+    check(
+        "local t = {} for i = 1, 100000 do t[i] = i end for i = 1, 300000 do table.insert(t, 1, i) end",
+    );
+    check("local t = {} for i = 1, 100000 do t[i] = i end for i = 1, 300000 do table.sort(t) end");
+    check(
+        "local t = {} for i = 1, 100000 do t[i] = 'x' end for i = 1, 300000 do table.concat(t) end",
+    );
+    // What scripts are for costs next to nothing of it.
+    let plain =
+        "for i = 1, 200 do local t = tags:lower():gsub('%s+', ' '):match('^%s*(.-)%s*$') end";
+    assert_eq!(run(plain), Ok(Answer::Nothing));
+}
+
+#[test]
+fn a_script_that_is_not_done_in_time_fails_and_its_thread_ends() {
+    // Each instruction copies megabytes, which no count sees.
+    let slow = "local s = ('a'):rep(3000000) for i = 1, 200000 do local t = s .. i end";
+    let began = Instant::now();
+    assert_eq!(run_within(slow, 50), Err(HookError::TimedOut(50)));
+    // Whoever waits is not held up by it. (The whole script takes minutes.)
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    let script = Script::new(
+        "test",
+        format!("if take == 1 then {slow} end veto 'fine'").into(),
+    );
+    let mut event = sample(HookPoint::BeforeSubmit);
+    assert_eq!(put(&script, &event, 50), Err(HookError::TimedOut(50)));
+    event.job.as_mut().unwrap().take = 2;
+    assert_eq!(
+        put(&script, &event, PATIENCE_MS),
+        Ok(Answer::Veto("fine".into()))
+    );
+}
+
+#[test]
+fn what_a_script_says_is_no_longer_than_what_others_may_say() {
+    let flood = Err(HookError::Flood(ANSWER_LIMIT_BYTES));
+    assert_eq!(run("veto(('x'):rep(1000000)..('x'):rep(48577))"), flood);
+    assert_eq!(
+        run("change{title = ('x'):rep(1000000) .. ('x'):rep(100000)}"),
+        flood
+    );
+    // The same text a thousand times over, which takes the interpreter no memory.
+    let again = "local s = ('x'):rep(100000) local t = {} for i = 1, 1000 do t[i] = s end change{title = t}";
+    assert_eq!(run(again), flood);
+    assert_eq!(run("local t = {} t.t = t change{title = t}"), flood);
+    assert!(
+        matches!(run("veto(('x'):rep(1000000))"), Ok(Answer::Veto(why)) if why.len() == 1_000_000)
+    );
 }
