@@ -299,7 +299,7 @@ fn submit() -> CodeTable {
     }
 }
 
-/// One task's failure may stand in the envelope (501, 531, 451), and one task may be forgotten (404) or belong to another key
+/// One task's failure may stand in the envelope (501, 531, 451, 413), and one task may be forgotten (404) or belong to another key
 /// (403): none of that says anything about the run. A details request costs nothing, so 402 and 505 only mean "not now".
 fn details() -> CodeTable {
     use AnswerClass::{InDoubt, Refunded, TaskFailed, UnknownTask, WaitLong};
@@ -308,6 +308,7 @@ fn details() -> CodeTable {
         (402, WaitLong),
         (403, UnknownTask),
         (404, UnknownTask),
+        (413, TaskFailed), // the audio matches an existing work
         (451, TaskFailed),
         (501, TaskFailed),
         (505, WaitLong),

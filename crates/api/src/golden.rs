@@ -298,7 +298,7 @@ fn callbacks_mean_what_their_tracks_show() {
     );
     check(
         wire!("callback/complete-without-files.json"),
-        Stage::Text,
+        Stage::First,
         2,
     );
     check(
@@ -418,7 +418,7 @@ fn task_details_mean_what_was_observed() {
         let with_audio = view
             .tracks
             .iter()
-            .filter(|track| track.audio_url.is_some())
+            .filter(|track| track.is_available())
             .count();
         assert_eq!((&view.stage, with_audio), (&stage, ready));
         view
@@ -428,6 +428,12 @@ fn task_details_mean_what_was_observed() {
         message: message.to_owned(),
         refunded,
     };
+    let incomplete = |message: &str| Stage::Incomplete {
+        code: None,
+        message: message.to_owned(),
+        refunded: false,
+    };
+    let short = || incomplete("SUCCESS without an address for every track");
 
     check(wire!("record-info/pending.json"), Stage::Pending, 0);
     check(
@@ -455,20 +461,12 @@ fn task_details_mean_what_was_observed() {
     );
     check(
         wire!("record-info/success-null-audio.json"),
-        Stage::First,
+        short(),
         1,
     );
-    check(wire!("record-info/success-no-audio.json"), Stage::Text, 0);
-    check(
-        wire!("record-info/success-no-tracks.json"),
-        Stage::Pending,
-        0,
-    );
-    check(
-        wire!("record-info/success-null-response.json"),
-        Stage::Pending,
-        0,
-    );
+    check(wire!("record-info/success-no-audio.json"), short(), 0);
+    check(wire!("record-info/success-no-tracks.json"), short(), 0);
+    check(wire!("record-info/success-null-response.json"), short(), 0);
     let odd = check(
         wire!("record-info/success-odd-types.json"),
         Stage::Complete,
@@ -505,9 +503,46 @@ fn task_details_mean_what_was_observed() {
     );
     check(
         wire!("record-info/callback-exception-without-tracks.json"),
-        failed(None, "CALLBACK_EXCEPTION", false),
+        incomplete("CALLBACK_EXCEPTION"),
         0,
     );
+    check(
+        wire!("record-info/callback-exception-one-track.json"),
+        incomplete("CALLBACK_EXCEPTION"),
+        1,
+    );
+    check(
+        wire!("record-info/generate-audio-failed-one-track.json"),
+        failed(None, "The second track could not be made", false),
+        1,
+    );
+    check(
+        wire!("record-info/success-source-only.json"),
+        Stage::Complete,
+        2,
+    );
+    check(
+        wire!("record-info/failed.json"),
+        failed(Some(501), "Generation failed", false),
+        0,
+    );
+    check(
+        br#"{"code":200,"data":{"taskId":"0123456789abcdef0123456789abcdef","status":"GENERATE_WAV_FAILED"}}"#,
+        failed(None, "GENERATE_WAV_FAILED", false),
+        0,
+    );
+    for (body, code, refunded) in [
+        (wire!("record-info/envelope-501.json"), 501, false),
+        (wire!("record-info/envelope-531.json"), 531, true),
+        (wire!("record-info/envelope-451.json"), 451, false),
+    ] {
+        let message = serde_json::from_slice::<serde_json::Value>(body).unwrap()["msg"].clone();
+        check(
+            body,
+            failed(Some(code), message.as_str().unwrap(), refunded),
+            0,
+        );
+    }
     check(wire!("record-info/status-unknown.json"), Stage::First, 2);
     check(wire!("record-info/unknown-task.json"), Stage::Unknown, 0);
 }
@@ -619,6 +654,34 @@ fn what_says_nothing_about_a_task_is_not_a_view_of_it() {
     check(502, wire!("submit/bad-gateway.html"), AnswerClass::InDoubt);
     check(429, wire!("submit/bad-gateway.html"), AnswerClass::Wait);
     check(200, br#"{"code":200,"data":[1]}"#, AnswerClass::InDoubt);
+    // A failure in the envelope counts for the task that it names only, and an HTTP status alone names none.
+    check(
+        200,
+        br#"{"code":501,"msg":"failed","data":{"taskId":"another"}}"#,
+        AnswerClass::InDoubt,
+    );
+    check(
+        451,
+        wire!("submit/bad-gateway.html"),
+        AnswerClass::RefusedJob,
+    );
+}
+
+#[test]
+fn a_failure_in_the_envelope_keeps_the_tracks_beside_it() {
+    let mut body = value(wire!("record-info/success-null-audio.json"));
+    body["code"] = 501.into();
+    let view = Profile::sunoapi()
+        .read_record_info(200, body.to_string().as_bytes(), &TASK.into())
+        .unwrap();
+    assert!(matches!(
+        view.stage,
+        Stage::Failed {
+            code: Some(501),
+            ..
+        }
+    ));
+    assert_eq!(view.tracks.len(), 2);
 }
 
 #[test]
@@ -838,7 +901,7 @@ fn read_everything(status: u16, body: &[u8]) {
         {
             assert!(
                 !view.tracks.is_empty()
-                    && view.tracks.iter().all(|track| track.audio_url.is_some())
+                    && view.tracks.iter().all(Track::is_available)
             );
         }
         for call in ApiCall::ALL {

@@ -5,7 +5,9 @@
 //! ```
 //!
 //! The status alone is not believed: `PENDING` can linger on a failed task, `SUCCESS` can come without files, and
-//! `CALLBACK_EXCEPTION` says only that nobody listened, not that nothing was made.
+//! `CALLBACK_EXCEPTION` says only that the vendor's callback was not delivered, not that nothing was made. A failure can also
+//! stand in the envelope, as its code. A view says what one response shows; whether a failure is final is decided by whoever
+//! compares views over time.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -34,12 +36,14 @@ pub enum TaskStatus {
     CallbackException,
     /// `SENSITIVE_WORD_ERROR`
     SensitiveWordError,
-    /// A word that came after this was written; taken as still running.
+    /// `FAILED`, which no document lists.
+    Failed,
+    /// A status that is not listed here. One that ends in `FAILED` is a failure, every other is taken as still running.
     Unknown(String),
 }
 
 impl TaskStatus {
-    const WORDS: [(&'static str, Self); 8] = [
+    const WORDS: [(&'static str, Self); 9] = [
         ("PENDING", Self::Pending),
         ("TEXT_SUCCESS", Self::TextSuccess),
         ("FIRST_SUCCESS", Self::FirstSuccess),
@@ -48,6 +52,7 @@ impl TaskStatus {
         ("GENERATE_AUDIO_FAILED", Self::GenerateAudioFailed),
         ("CALLBACK_EXCEPTION", Self::CallbackException),
         ("SENSITIVE_WORD_ERROR", Self::SensitiveWordError),
+        ("FAILED", Self::Failed),
     ];
 
     /// The status that a word stands for.
@@ -69,7 +74,20 @@ impl TaskStatus {
             Self::GenerateAudioFailed => "GENERATE_AUDIO_FAILED",
             Self::CallbackException => "CALLBACK_EXCEPTION",
             Self::SensitiveWordError => "SENSITIVE_WORD_ERROR",
+            Self::Failed => "FAILED",
             Self::Unknown(word) => word,
+        }
+    }
+
+    /// Whether it reports a failure. The neighbouring operations have words of their own (`GENERATE_WAV_FAILED`).
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::CreateTaskFailed
+            | Self::GenerateAudioFailed
+            | Self::SensitiveWordError
+            | Self::Failed => true,
+            Self::Unknown(word) => word.trim().to_ascii_uppercase().ends_with("FAILED"),
+            _ => false,
         }
     }
 }
@@ -133,21 +151,22 @@ impl RecordInfo {
             )
         };
         let stage = match (&self.status, Stage::shown_by(&tracks)) {
-            (
-                TaskStatus::CreateTaskFailed
-                | TaskStatus::GenerateAudioFailed
-                | TaskStatus::SensitiveWordError,
-                _,
-            ) => failed(),
-            // Nobody took the callback; what was made is there all the same.
-            (TaskStatus::CallbackException, shown @ (Stage::Complete | Stage::First)) => shown,
-            (TaskStatus::CallbackException, _) => failed(),
-            (TaskStatus::Success, Stage::Complete) => Stage::Complete,
+            (status, _) if status.is_failure() => failed(),
+            // The callback was not delivered; what was made is there all the same.
+            (TaskStatus::CallbackException | TaskStatus::Success, Stage::Complete) => {
+                Stage::Complete
+            }
+            (TaskStatus::CallbackException, _) => {
+                let message = self.error_message.as_deref();
+                Stage::incomplete(self.error_code, message.unwrap_or(self.status.as_str()))
+            }
             (_, _) if self.error_code.is_some() => failed(),
-            (TaskStatus::Success, shown) => shown,
+            (TaskStatus::Success, _) => {
+                Stage::incomplete(None, "SUCCESS without an address for every track")
+            }
             (TaskStatus::Pending, _) => Stage::Pending,
             (TaskStatus::TextSuccess, _) => Stage::Text,
-            (TaskStatus::FirstSuccess | TaskStatus::Unknown(_), _) => Stage::running(&tracks),
+            _ => Stage::running(&tracks),
         };
         TaskView {
             task_id: TaskId(self.task_id.clone()),
@@ -191,26 +210,22 @@ impl Profile {
         body: &[u8],
         asked: &TaskId,
     ) -> Result<TaskView, Refusal> {
-        let data = match self.read_answer(ApiCall::Details, http_status, body) {
-            // The details of one task: what is unknown is the task, not the path.
-            Err(refusal) if refusal.class == AnswerClass::UnknownTask => Value::Null,
-            answer => answer?,
-        };
         let unreadable = |message: &str| Refusal {
             class: AnswerClass::InDoubt,
             code: None,
             message: message.to_owned(),
         };
-        if data.is_null() {
-            return Ok(TaskView {
-                task_id: asked.clone(),
-                stage: Stage::Unknown,
-                tracks: Vec::new(),
-            });
-        }
-        let info =
-            RecordInfo::read(&data).ok_or_else(|| unreadable("the answer's data is no object"))?;
-        let mut view = info.view();
+        let mut view = match self.read_answer(ApiCall::Details, http_status, body) {
+            Ok(data) if data.is_null() => TaskView::bare(Stage::Unknown),
+            Ok(data) => RecordInfo::read(&data)
+                .ok_or_else(|| unreadable("the answer's data is no object"))?
+                .view(),
+            // The details of one task: what is unknown is the task, not the path.
+            Err(refusal) if refusal.class == AnswerClass::UnknownTask => {
+                TaskView::bare(Stage::Unknown)
+            }
+            Err(refusal) => failure_in_envelope(&refusal, body).ok_or(refusal)?,
+        };
         if view.task_id.as_str().is_empty() {
             view.task_id = asked.clone();
         } else if view.task_id != *asked {
@@ -233,4 +248,27 @@ impl Profile {
             Err(self.refusal(call, http_status, &answer))
         }
     }
+}
+
+/// The failed task that a refusal of the details stands for, where its body (and not the HTTP status alone) says that it is the
+/// task that failed. Tracks that were finished before it may stand beside the code.
+fn failure_in_envelope(refusal: &Refusal, body: &[u8]) -> Option<TaskView> {
+    let answer = Answer::read(body)?;
+    let failed = matches!(
+        refusal.class,
+        AnswerClass::TaskFailed | AnswerClass::Refunded
+    );
+    if !failed {
+        return None;
+    }
+    let stage = Stage::Failed {
+        code: Some(answer.code?),
+        message: refusal.message.clone(),
+        refunded: refusal.class == AnswerClass::Refunded,
+    };
+    let shown = RecordInfo::read(&answer.data).map(|info| info.view());
+    Some(TaskView {
+        stage,
+        ..shown.unwrap_or_else(|| TaskView::bare(Stage::Unknown))
+    })
 }

@@ -47,6 +47,17 @@ pub struct TaskView {
     pub tracks: Vec<Track>,
 }
 
+impl TaskView {
+    /// A view that shows neither an id nor a track.
+    pub(crate) fn bare(stage: Stage) -> Self {
+        Self {
+            task_id: TaskId(String::new()),
+            stage,
+            tracks: Vec::new(),
+        }
+    }
+}
+
 /// How far a task is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
@@ -58,7 +69,17 @@ pub enum Stage {
     First,
     /// Every track has an address.
     Complete,
-    /// It ended without tracks.
+    /// The vendor reports the task as over, and not every track has an address. `SUCCESS` with a null `audioUrl` and
+    /// `CALLBACK_EXCEPTION` without tracks have both been seen to turn into a complete task within minutes.
+    Incomplete {
+        /// The vendor's code, if it gave one.
+        code: Option<i64>,
+        /// The vendor's message, with addresses redacted, or its status.
+        message: String,
+        /// The vendor says that it gave the credits back.
+        refunded: bool,
+    },
+    /// The vendor reports a failure. Tracks that were finished before it are among the view's tracks.
     Failed {
         /// The vendor's code, if it gave one.
         code: Option<i64>,
@@ -84,12 +105,18 @@ impl Stage {
         }
     }
 
+    /// The stage of a task that is reported as over while tracks have no address.
+    pub(crate) fn incomplete(code: Option<i64>, message: &str) -> Self {
+        Self::Incomplete {
+            code,
+            message: crate::redact_text(message),
+            refunded: code == Some(Self::REFUNDED),
+        }
+    }
+
     /// The stage that the tracks themselves show; a task is never complete by its word alone.
     pub(crate) fn shown_by(tracks: &[Track]) -> Self {
-        let ready = tracks
-            .iter()
-            .filter(|track| track.audio_url.is_some())
-            .count();
+        let ready = tracks.iter().filter(|track| track.is_available()).count();
         match ready {
             0 if tracks.is_empty() => Self::Pending,
             0 => Self::Text,
@@ -104,10 +131,5 @@ impl Stage {
             Self::Complete => Self::First,
             stage => stage,
         }
-    }
-
-    /// Whether nothing more will happen to the task.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Complete | Self::Failed { .. })
     }
 }

@@ -76,6 +76,19 @@ impl Track {
         })
     }
 
+    /// Every address of the finished file, best first and each once. `source_audio_url` is deprecated and at times the only good
+    /// one. Stream addresses are not among them: they can end before the recording does.
+    pub fn audio_urls(&self) -> impl Iterator<Item = &str> {
+        let source = self.source_audio_url.as_deref();
+        let source = source.filter(|url| Some(*url) != self.audio_url.as_deref());
+        self.audio_url.as_deref().into_iter().chain(source)
+    }
+
+    /// Whether the finished file has an address.
+    pub fn is_available(&self) -> bool {
+        self.audio_urls().next().is_some()
+    }
+
     /// The tracks of a JSON array; what is no array holds none.
     pub(crate) fn read_all(value: &Value) -> Vec<Self> {
         value.as_array().map_or_else(Vec::new, |items| {
