@@ -459,11 +459,7 @@ fn task_details_mean_what_was_observed() {
             }
         ]
     );
-    check(
-        wire!("record-info/success-null-audio.json"),
-        short(),
-        1,
-    );
+    check(wire!("record-info/success-null-audio.json"), short(), 1);
     check(wire!("record-info/success-no-audio.json"), short(), 0);
     check(wire!("record-info/success-no-tracks.json"), short(), 0);
     check(wire!("record-info/success-null-response.json"), short(), 0);
@@ -899,10 +895,7 @@ fn read_everything(status: u16, body: &[u8]) {
         if let Ok(view) = profile.read_record_info(status, body, &TASK.into())
             && view.stage == Stage::Complete
         {
-            assert!(
-                !view.tracks.is_empty()
-                    && view.tracks.iter().all(Track::is_available)
-            );
+            assert!(!view.tracks.is_empty() && view.tracks.iter().all(Track::is_available));
         }
         for call in ApiCall::ALL {
             if let Ok(data) = profile.read_answer(call, status, body) {

@@ -24,6 +24,8 @@ pub struct Polling {
     pub interval_ms: u64,
     /// After this it is no use to look on in the same run; the task may still finish later.
     pub give_up_ms: u64,
+    /// Most looks at the same time; as many of them are used as the number of tasks needs.
+    pub at_once: u32,
 }
 
 /// How callbacks are signed.
@@ -82,9 +84,18 @@ pub struct Profile {
     pub upload_ttl_ms: u64,
     /// How to follow a task.
     pub polling: Polling,
+    /// Most files that are downloaded at the same time.
+    pub downloads_at_once: u32,
 }
 
 const MINUTE_MS: u64 = 60_000;
+
+/// 50,000 tasks that are looked at every 30 s are 1,667 looks a second: with so many at once a vendor may take 300 ms for each.
+/// Below the 1,024 files that a process may have open on many systems.
+const LOOKS_AT_ONCE: u32 = 512;
+
+/// A file of five megabytes takes some seconds; a hundred tasks in flight make one and a half of them a second.
+const DOWNLOADS_AT_ONCE: u32 = 8;
 
 impl Profile {
     /// `sunoapi.org`, the reference.
@@ -118,7 +129,9 @@ impl Profile {
                 first_ms: 30_000,
                 interval_ms: 30_000,
                 give_up_ms: 15 * MINUTE_MS,
+                at_once: LOOKS_AT_ONCE,
             },
+            downloads_at_once: DOWNLOADS_AT_ONCE,
         }
     }
 
@@ -149,6 +162,7 @@ impl Profile {
                 first_ms: 500,
                 interval_ms: 1000,
                 give_up_ms: 15 * MINUTE_MS,
+                at_once: LOOKS_AT_ONCE,
             },
             ..Self::sunoapi()
         }

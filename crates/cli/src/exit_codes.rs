@@ -33,6 +33,8 @@ pub(crate) const IN_DOUBT: Code = Code(8);
 pub(crate) const LOCK_DIFFERS: Code = Code(9);
 /// Only jobs that a hook vetoed are missing.
 pub(crate) const VETOED: Code = Code(10);
+/// Some tasks ended with fewer tracks than they showed; what there was is kept.
+pub(crate) const PARTIAL: Code = Code(11);
 
 /// The same for the end of the program's help.
 pub(crate) const HELP: &str = "\
@@ -47,7 +49,8 @@ Exit codes:
   7  the ledger, a report or an output could not be written or read
   8  some jobs are in doubt
   9  the manifest means something other than its lock file, or `diff --exit-code` found a difference
-  10 only jobs that a hook vetoed are missing";
+  10 only jobs that a hook vetoed are missing
+  11 some tasks ended with fewer tracks than they showed; those are kept";
 
 impl Code {
     /// The code of a run that ended so.
@@ -55,6 +58,7 @@ impl Code {
         match outcome {
             Outcome::Complete => DONE,
             Outcome::Vetoed => VETOED,
+            Outcome::Partial => PARTIAL,
             Outcome::Failed => JOBS_FAILED,
             Outcome::InDoubt => IN_DOUBT,
             Outcome::Stopped { .. } => STOPPED,

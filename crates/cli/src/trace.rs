@@ -195,7 +195,9 @@ impl Traces {
             followed.attempt = Some(self.span("attempt", SpanKind::Client, at, facts, &parent));
         }
         followed.take_in(&record.event, at);
-        if let JobStatus::Kept | JobStatus::Failed | JobStatus::Vetoed = followed.status() {
+        if let JobStatus::Kept | JobStatus::Partial | JobStatus::Failed | JobStatus::Vetoed =
+            followed.status()
+        {
             followed.end(at);
         }
         self.jobs.insert(planned, followed);
@@ -322,6 +324,15 @@ impl Followed {
                 let mut facts = vec![KeyValue::new("message", words(message))];
                 facts.extend(code.map(|code| KeyValue::new("code", code)));
                 note(self.span.as_ref(), "task_failed", at, facts);
+            }
+            Event::TaskPartial { code, message, .. } => {
+                let mut facts = vec![KeyValue::new("message", words(message))];
+                facts.extend(code.map(|code| KeyValue::new("code", code)));
+                note(self.span.as_ref(), "task_partial", at, facts);
+            }
+            Event::DetailsUnavailable { message } => {
+                let facts = vec![KeyValue::new("message", words(message))];
+                note(self.span.as_ref(), "details_unavailable", at, facts);
             }
             Event::UploadFailed { message, .. } => {
                 let facts = vec![KeyValue::new("message", words(message))];

@@ -232,12 +232,31 @@ pub enum Event {
         stage: TaskStage,
         /// The tracks as they are known now.
         tracks: Vec<TrackFacts>,
+        /// Whether the tracks stand at the places of the task's tracks, with empty facts where nothing was shown. Otherwise, in older
+        /// records, they are matched by their ids.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        placed: bool,
+    },
+    /// The task's details could not be read for some time; it is still followed.
+    DetailsUnavailable {
+        /// What the last of the failed requests brought.
+        message: String,
     },
     /// The task failed at the vendor's.
     TaskFailed {
         /// The vendor's code.
         code: Option<i64>,
         /// The vendor's words.
+        message: String,
+        /// Whether the vendor gave the credits back.
+        refunded: bool,
+    },
+    /// The task ended with some of its tracks: the vendor reports a failure, or never gave an address for the others. Final, and
+    /// never a reason to buy the job again.
+    TaskPartial {
+        /// The vendor's code.
+        code: Option<i64>,
+        /// The vendor's message, or what was waited for.
         message: String,
         /// Whether the vendor gave the credits back.
         refunded: bool,
@@ -423,6 +442,8 @@ pub enum Outcome {
     Complete,
     /// Some jobs failed.
     Failed,
+    /// Some tasks ended with fewer tracks than they showed; what there was is kept.
+    Partial,
     /// Only jobs that a hook vetoed are missing.
     Vetoed,
     /// Some jobs are in doubt.

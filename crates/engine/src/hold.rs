@@ -31,6 +31,8 @@ pub enum Sign {
     Failed,
     /// `v`: a hook vetoed it; a run asks again.
     Vetoed,
+    /// `p`: its task ended with fewer tracks than it showed; those are kept, and it is never bought again by itself.
+    Partial,
     /// `x`: it is bought, not kept, and the vendor has thrown it away by now.
     Expired,
 }
@@ -45,6 +47,7 @@ impl Sign {
             Self::InDoubt => '?',
             Self::Failed => '!',
             Self::Vetoed => 'v',
+            Self::Partial => 'p',
             Self::Expired => 'x',
         }
     }
@@ -58,6 +61,7 @@ impl Sign {
             Self::InDoubt => "in doubt",
             Self::Failed => "failed",
             Self::Vetoed => "vetoed",
+            Self::Partial => "partial",
             Self::Expired => "expired",
         }
     }
@@ -142,7 +146,7 @@ pub fn hold(
         let submits = submits(&job, plan.retries.task_failed);
         let (sign, mut note) = sign(&job, &missing, submits, now_ms, retention_ms);
         let expires_ms = match (sign, job.task()) {
-            (Sign::InProgress, Some(task)) => Some(made_ms(task) + retention_ms),
+            (Sign::InProgress, Some(task)) => Some(made_ms(task, retention_ms) + retention_ms),
             _ => None,
         };
         let expires_ms =
@@ -249,23 +253,54 @@ fn sign(
             };
             (Sign::Failed, format!("{code}{}{next}", failure.message))
         }
-        Phase::Running(task) if now_ms - task.accepted_ms >= retention_ms => (
-            Sign::Expired,
-            format!("task {} is past the provider's retention", task.id),
-        ),
-        Phase::Running(task) => (Sign::InProgress, format!("task {}", task.id)),
-        Phase::Finished(task) | Phase::Kept(task) => {
-            let unkept = !missing.is_empty() || matches!(job.phase, Phase::Finished(_));
-            match (unkept, now_ms - made_ms(task) >= retention_ms) {
+        Phase::Running(task) | Phase::Finished(task) | Phase::Kept(task) | Phase::Partial(task) => {
+            let unkept =
+                !missing.is_empty() || matches!(job.phase, Phase::Running(_) | Phase::Finished(_));
+            match (unkept, now_ms - made_ms(task, retention_ms) >= retention_ms) {
+                (false, _) if matches!(job.phase, Phase::Partial(_)) => {
+                    (Sign::Partial, partial_note(task))
+                }
                 (false, _) => (Sign::Kept, String::new()),
                 (true, true) => (
                     Sign::Expired,
                     format!("task {} is past the provider's retention", task.id),
                 ),
+                (true, false) if matches!(job.phase, Phase::Running(_)) => {
+                    (Sign::InProgress, running_note(task))
+                }
                 (true, false) => (Sign::InProgress, unkept_note(task, missing)),
             }
         }
     }
+}
+
+fn running_note(task: &Task) -> String {
+    match &task.unavailable {
+        Some(unavailable) => format!(
+            "task {}: details unavailable: {}",
+            task.id, unavailable.message
+        ),
+        None => format!("task {}", task.id),
+    }
+}
+
+fn partial_note(task: &Task) -> String {
+    let kept = task.tracks.iter().filter(|track| track.kept.is_some());
+    let why = task
+        .shortfall
+        .as_ref()
+        .map_or_else(String::new, |shortfall| {
+            let code = shortfall
+                .code
+                .map_or_else(String::new, |code| format!("{code} "));
+            format!(": {code}{}", shortfall.message)
+        });
+    format!(
+        "{} of {} tracks of task {}{why}",
+        kept.count(),
+        task.tracks.len(),
+        task.id
+    )
 }
 
 fn unkept_note(task: &Task, missing: &[(u32, Part)]) -> String {
@@ -303,19 +338,20 @@ fn span(hours: i64) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-/// When the vendor made a task's tracks, from which its retention runs.
-fn made_ms(task: &Task) -> i64 {
+/// When the vendor made the first of a task's tracks, from which its retention runs.
+fn made_ms(task: &Task, retention_ms: i64) -> i64 {
     task.tracks
         .iter()
-        .filter_map(|track| track.facts.created_ms)
+        .map(|track| task.made_ms(&track.facts, retention_ms))
         .min()
         .unwrap_or(task.accepted_ms)
 }
 
 /// Whether a task's tracks are past the vendor's retention.
 pub(crate) fn is_expired(job: &Job, now_ms: i64, retention_days: u32) -> bool {
+    let retention_ms = i64::from(retention_days) * DAY_MS;
     job.task()
-        .is_some_and(|task| now_ms - made_ms(task) >= i64::from(retention_days) * DAY_MS)
+        .is_some_and(|task| now_ms - made_ms(task, retention_ms) >= retention_ms)
 }
 
 fn missing(task: &Task, is_there: &dyn Fn(&KeptFile) -> bool) -> Vec<(u32, Part)> {

@@ -9,6 +9,18 @@
 //!     └──────────────────────┘  └─Accepted─► Running
 //! ```
 //!
+//! Between acceptance and the end the phase is derived from what is known of the task's tracks, and from nothing else:
+//!
+//! | known of the task | some available track is not kept | every available track is kept |
+//! |---|---|---|
+//! | the vendor is at work, or a track has no address | `Running` | `Running` |
+//! | `Stage(complete)`, and every track has an address | `Finished` | `Kept` |
+//! | `TaskPartial`, and a track has no address or the task is not complete | `Finished` | `Partial` |
+//!
+//! So tracks can be kept while the task is running, in any order with polls, and a track that turns up after `TaskPartial` moves
+//! the job back to `Finished` and, when that was the last one, to `Kept`. A task with an available track never fails: it ends as
+//! partial, which is never bought again.
+//!
 //! A job that was never submitted may be decided on by hooks: it goes on, goes on as another job ([`Job::changed`], whose own
 //! row then tells the rest), is vetoed (until it is decided on again), or fails.
 //!
@@ -123,6 +135,8 @@ pub enum Phase {
     Finished(Task),
     /// Every track is kept.
     Kept(Task),
+    /// The task ended with fewer tracks than it showed, and those are kept.
+    Partial(Task),
     /// It ended without tracks.
     Failed(Failure),
     /// A hook said no; the next run asks again.
@@ -151,7 +165,35 @@ pub struct Task {
     pub stage: TaskStage,
     /// Its tracks, in the vendor's order.
     pub tracks: Vec<Track>,
+    /// Why it ended with fewer tracks than it showed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shortfall: Option<Shortfall>,
+    /// Why its details could not be read the last time, where that went on for some time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unavailable: Option<Unavailable>,
 }
+
+/// Why a task ended with fewer tracks than it showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shortfall {
+    /// The vendor's code.
+    pub code: Option<i64>,
+    /// The vendor's message, or what was waited for.
+    pub message: String,
+}
+
+/// Details of a task that can't be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unavailable {
+    /// When that was recorded, Unix time in milliseconds.
+    pub at_ms: i64,
+    /// What the last of the failed requests brought.
+    pub message: String,
+}
+
+/// Longest time from a task's acceptance to its last track that a vendor's clock is believed to show: several times the ten
+/// minutes that a task takes at most.
+const LONGEST_TASK_MS: i64 = 60 * 60 * 1000;
 
 /// One recording of a task.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -231,7 +273,10 @@ impl Job {
     /// The task, in whichever phase has one.
     pub fn task(&self) -> Option<&Task> {
         match &self.phase {
-            Phase::Running(task) | Phase::Finished(task) | Phase::Kept(task) => Some(task),
+            Phase::Running(task)
+            | Phase::Finished(task)
+            | Phase::Kept(task)
+            | Phase::Partial(task) => Some(task),
             _ => None,
         }
     }
@@ -385,16 +430,45 @@ impl Job {
                 }
                 _ => Step::Illegal,
             },
-            Event::Stage { stage, tracks } => match &self.phase {
-                Phase::Running(task) | Phase::Finished(task) | Phase::Kept(task) => {
-                    let merged = task.merged(*stage, tracks);
-                    if merged == *task {
-                        return Step::Unchanged;
+            Event::Stage {
+                stage,
+                tracks,
+                placed,
+            } => self.on_task(next, |task| {
+                task.stage = task.stage.max(*stage);
+                task.unavailable = None;
+                if *placed {
+                    task.take_in(tracks);
+                } else {
+                    task.take_in_by_id(tracks);
+                }
+            }),
+            Event::DetailsUnavailable { message } => self.on_task(next, |task| {
+                task.unavailable = Some(Unavailable {
+                    at_ms,
+                    message: message.clone(),
+                });
+            }),
+            Event::TaskPartial {
+                code,
+                message,
+                refunded,
+            } => match &self.phase {
+                Phase::Running(task) if task.tracks.iter().any(Track::is_available) => {
+                    let mut task = task.clone();
+                    if *refunded {
+                        next.give_back(&mut task);
                     }
-                    next.phase = merged.phase();
+                    task.shortfall = Some(Shortfall {
+                        code: *code,
+                        message: message.clone(),
+                    });
+                    next.phase = task.phase();
                     Step::Changed(next)
                 }
-                Phase::Failed(_) => Step::Unchanged,
+                Phase::Finished(_) | Phase::Kept(_) | Phase::Partial(_) | Phase::Failed(_) => {
+                    Step::Unchanged
+                }
                 _ => Step::Illegal,
             },
             Event::TaskFailed {
@@ -402,7 +476,7 @@ impl Job {
                 message,
                 refunded,
             } => match &self.phase {
-                Phase::Running(task) => {
+                Phase::Running(task) if task.tracks.iter().all(|track| track.kept.is_none()) => {
                     next.failed_tasks += 1;
                     // The provider may have taken the request twice: its token stays known.
                     next.unproven.push(Unproven {
@@ -413,7 +487,7 @@ impl Job {
                         failed_task: Some(task.id.clone()),
                     });
                     if *refunded {
-                        next.credits = (next.credits - task.credits).max(0.0);
+                        next.give_back(&mut task.clone());
                     }
                     next.without_task(Phase::Failed(Failure {
                         cause: if *refunded {
@@ -427,7 +501,9 @@ impl Job {
                     }));
                     Step::Changed(next)
                 }
-                Phase::Finished(_) | Phase::Kept(_) | Phase::Failed(_) => Step::Unchanged,
+                Phase::Finished(_) | Phase::Kept(_) | Phase::Partial(_) | Phase::Failed(_) => {
+                    Step::Unchanged
+                }
                 _ => Step::Illegal,
             },
             Event::TrackKept { index, part, file } => self.on_track(next, *index, |track| {
@@ -588,6 +664,8 @@ impl Job {
             credits,
             stage: TaskStage::Pending,
             tracks: Vec::new(),
+            shortfall: None,
+            unavailable: None,
         };
         match &self.phase {
             Phase::Submitting {
@@ -663,6 +741,29 @@ impl Job {
         };
     }
 
+    /// Takes a task's credits off those spent.
+    fn give_back(&mut self, task: &mut Task) {
+        let credits = std::mem::take(&mut task.credits);
+        self.credits = (self.credits - credits).max(0.0);
+    }
+
+    /// Changes the task; the phase follows from what it is then.
+    fn on_task(&self, mut next: Job, change: impl FnOnce(&mut Task)) -> Step {
+        let Some(task) = self.task() else {
+            return match &self.phase {
+                Phase::Failed(_) => Step::Unchanged,
+                _ => Step::Illegal,
+            };
+        };
+        let mut changed = task.clone();
+        change(&mut changed);
+        if changed == *task {
+            return Step::Unchanged;
+        }
+        next.phase = changed.phase();
+        Step::Changed(next)
+    }
+
     fn on_track(&self, mut next: Job, index: u32, change: impl FnOnce(&mut Track)) -> Step {
         let Some(task) = self.task() else {
             return Step::Illegal;
@@ -693,44 +794,68 @@ fn refused_repeat(code: Option<i64>, message: &str) -> String {
 }
 
 impl Task {
-    /// This task with what a poll or a callback says: stages only go forward, a track that is known never loses a field.
-    fn merged(&self, stage: TaskStage, tracks: &[TrackFacts]) -> Task {
-        let mut task = self.clone();
-        task.stage = task.stage.max(stage);
-        for (at, facts) in tracks.iter().enumerate() {
-            let known = task
+    /// Takes in what a poll shows, at the places that were decided for it; a track that is known never loses a field.
+    fn take_in(&mut self, shown: &[TrackFacts]) {
+        let known = self.tracks.len();
+        for (track, facts) in self.tracks.iter_mut().zip(shown) {
+            track.facts.take_in(facts);
+        }
+        let more = shown.iter().skip(known).map(|facts| Track {
+            facts: facts.clone(),
+            ..Track::default()
+        });
+        self.tracks.extend(more);
+    }
+
+    /// The same for records that name no places: by id, and by place where the known track has none.
+    fn take_in_by_id(&mut self, shown: &[TrackFacts]) {
+        for (at, facts) in shown.iter().enumerate() {
+            let known = self
                 .tracks
                 .iter()
                 .position(|track| !facts.id.is_empty() && track.facts.id == facts.id)
                 .or_else(|| {
-                    (at < task.tracks.len() && task.tracks[at].facts.id.is_empty()).then_some(at)
+                    (at < self.tracks.len() && self.tracks[at].facts.id.is_empty()).then_some(at)
                 });
             match known {
-                Some(at) => task.tracks[at].facts.take_in(facts),
-                None => task.tracks.push(Track {
+                Some(at) => self.tracks[at].facts.take_in(facts),
+                None => self.tracks.push(Track {
                     facts: facts.clone(),
                     ..Track::default()
                 }),
             }
         }
-        task
     }
 
-    /// The phase that a bought job is in by what is known of its task: every track can be fetched, or is kept, or not yet.
-    fn phase(self) -> Phase {
+    /// The phase that a bought job is in by what is known of its task: see the table at the head of this file.
+    fn phase(mut self) -> Phase {
         let complete = self.stage == TaskStage::Complete
             && !self.tracks.is_empty()
-            && self
-                .tracks
-                .iter()
-                .all(|track| track.facts.audio_url.is_some());
-        if !complete {
-            Phase::Running(self)
-        } else if self.tracks.iter().all(Track::is_kept) {
-            Phase::Kept(self)
-        } else {
-            Phase::Finished(self)
+            && self.tracks.iter().all(Track::is_available);
+        if complete {
+            self.shortfall = None;
         }
+        let mut available = self.tracks.iter().filter(|track| track.is_available());
+        match (complete || self.shortfall.is_some(), complete) {
+            (false, _) => Phase::Running(self),
+            (true, _) if !available.all(Track::is_kept) => Phase::Finished(self),
+            (true, true) => Phase::Kept(self),
+            (true, false) => Phase::Partial(self),
+        }
+    }
+
+    /// When the vendor made a track of it, from which its retention runs. The vendor's clock may be wrong by hours or years, so it
+    /// counts only as far as this side's own clock allows: a task whose id came with the response to its submission was made
+    /// within an hour of that; one that became known later was made before that, and no longer ago than results are kept.
+    pub fn made_ms(&self, facts: &TrackFacts, retention_ms: i64) -> i64 {
+        let earliest_ms = match self.via {
+            Via::Answer => self.accepted_ms,
+            Via::Callback | Via::User => self.accepted_ms.saturating_sub(retention_ms),
+        };
+        let latest_ms = self.accepted_ms.saturating_add(LONGEST_TASK_MS);
+        facts
+            .created_ms
+            .map_or(self.accepted_ms, |ms| ms.clamp(earliest_ms, latest_ms))
     }
 }
 
@@ -759,6 +884,11 @@ impl Track {
                 }
             }
         }
+    }
+
+    /// Whether it has an address, or had one and is kept.
+    pub fn is_available(&self) -> bool {
+        self.facts.audio_url.is_some() || self.kept.is_some()
     }
 
     /// Whether every file that the provider makes of it is kept.

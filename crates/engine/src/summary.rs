@@ -98,6 +98,8 @@ pub struct Totals {
     pub planned: u64,
     /// Ended without tracks.
     pub failed: u64,
+    /// Ended with fewer tracks than the task showed.
+    pub partial: u64,
     /// Perhaps bought.
     pub in_doubt: u64,
     /// Vetoed by hooks.
@@ -135,7 +137,8 @@ pub struct JobSummary {
     pub credits: f64,
     /// The vendor's code, if it failed.
     pub error_code: Option<i64>,
-    /// What went wrong, in the vendor's own words where it has said any.
+    /// What went wrong, in the vendor's own words where it has said any: of a job that failed, is partial, in doubt or vetoed, and of
+    /// one in progress whose details can't be read.
     pub error: Option<String>,
     /// What the response to a submission in doubt said, where one came that could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,6 +169,8 @@ pub enum JobStatus {
     Finished,
     /// All tracks are kept.
     Kept,
+    /// The task ended with fewer tracks than it showed; those are kept.
+    Partial,
     /// Ended without tracks.
     Failed,
     /// A hook said no.
@@ -182,6 +187,7 @@ impl JobStatus {
             Self::Running => "running",
             Self::Finished => "finished",
             Self::Kept => "kept",
+            Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Vetoed => "vetoed",
         }
@@ -197,6 +203,7 @@ impl From<&Phase> for JobStatus {
             Phase::Running(_) => Self::Running,
             Phase::Finished(_) => Self::Finished,
             Phase::Kept(_) => Self::Kept,
+            Phase::Partial(_) => Self::Partial,
             Phase::Failed(_) => Self::Failed,
             Phase::Vetoed { .. } => Self::Vetoed,
         }
@@ -347,6 +354,7 @@ impl Totals {
             }
             JobStatus::InDoubt => self.in_doubt += 1,
             JobStatus::Kept => self.kept += 1,
+            JobStatus::Partial => self.partial += 1,
             JobStatus::Failed => self.failed += 1,
             JobStatus::Vetoed => {
                 self.vetoed += 1;
@@ -371,7 +379,17 @@ fn error(job: &Job) -> Option<(Option<i64>, String)> {
         Phase::Failed(failure) => Some((failure.code, failure.message.clone())),
         Phase::InDoubt { message, .. } => Some((None, message.clone())),
         Phase::Vetoed { why } => Some((None, why.clone())),
-        _ => None,
+        _ => {
+            let task = job.task()?;
+            let unavailable = task.unavailable.as_ref();
+            let unavailable = unavailable
+                .filter(|_| !matches!(job.phase, Phase::Kept(_)))
+                .map(|it| (None, format!("details unavailable: {}", it.message)));
+            let shortfall = task.shortfall.as_ref();
+            shortfall
+                .map(|it| (it.code, it.message.clone()))
+                .or(unavailable)
+        }
     }
 }
 
@@ -386,6 +404,7 @@ fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
     let Some(task) = job.task() else {
         return Vec::new();
     };
+    let retention_ms = i64::from(retention_days) * DAY_MS;
     (1..)
         .zip(&task.tracks)
         .map(|(index, track)| TrackSummary {
@@ -396,10 +415,7 @@ fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
             stream_url: track.facts.stream_url.clone(),
             image_url: track.facts.image_url.clone(),
             created_ms: track.facts.created_ms,
-            expires_ms: Some(
-                track.facts.created_ms.unwrap_or(task.accepted_ms)
-                    + i64::from(retention_days) * DAY_MS,
-            ),
+            expires_ms: Some(task.made_ms(&track.facts, retention_ms) + retention_ms),
             file: track.kept.clone(),
             mix: track.mix.clone(),
             loudness: track.loudness,

@@ -23,6 +23,7 @@ use backline_engine::summary::{JobStatus, JobSummary, Summary, Totals};
 use crate::console::{BAD, CARE, Ending, GOOD, Level, PLAIN, common_folder, said};
 use crate::label::{fit_label, job_label};
 use crate::text::{clean, count, figure, shell_word, words};
+use crate::verdict::kept_of_shown;
 
 /// Most different failures that are told: with more than these the manifest or the provider is to blame, not a job.
 const MAX_GROUPS: usize = 10;
@@ -51,7 +52,12 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
         let _ = writeln!(text, "{}", counts(&summary.totals));
         let _ = writeln!(text, "{}", gains(summary));
     }
-    let lists = [failures(summary), unfetched(summary)];
+    let lists = [
+        failures(summary),
+        partial(summary),
+        unavailable(summary),
+        unfetched(summary),
+    ];
     let advice = if *replayed {
         Vec::new()
     } else {
@@ -90,6 +96,7 @@ fn verdict(summary: &Summary) -> String {
         None => (PLAIN, "The run has not ended.".to_owned()),
         Some(Outcome::Complete) => (GOOD, "All wanted tracks are kept.".to_owned()),
         Some(Outcome::Vetoed) => (CARE, "Only vetoed jobs are missing.".to_owned()),
+        Some(Outcome::Partial) => (CARE, "Some jobs are partial.".to_owned()),
         Some(Outcome::Failed) => (BAD, "Some jobs failed.".to_owned()),
         Some(Outcome::InDoubt) => (CARE, "Some jobs are in doubt.".to_owned()),
         Some(Outcome::Stopped { reason }) => (CARE, format!("Stopped: {}.", stopped(*reason))),
@@ -118,6 +125,7 @@ pub(crate) fn counts(totals: &Totals) -> String {
         (totals.in_progress, "in progress"),
         (totals.planned, "not bought"),
         (totals.failed, "failed"),
+        (totals.partial, "partial"),
         (totals.vetoed, "vetoed"),
         (totals.in_doubt, "in doubt"),
     ];
@@ -207,6 +215,53 @@ fn failures(summary: &Summary) -> String {
         "more reason",
     );
     text
+}
+
+/// The jobs whose tasks ended with fewer tracks than they showed.
+fn partial(summary: &Summary) -> String {
+    let jobs = listed(summary, |job| job.state == JobStatus::Partial);
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{CARE}Partial{CARE:#}; what there is of them is kept, and they are not bought again:\n"
+    );
+    list(&mut text, &jobs, |job| {
+        format!("{}: {}", kept_of_shown(job), said_of(job))
+    });
+    text
+}
+
+/// The jobs that are bought and whose details can't be read.
+fn unavailable(summary: &Summary) -> String {
+    let jobs = listed(summary, |job| {
+        let in_progress = matches!(job.state, JobStatus::Running | JobStatus::Finished);
+        in_progress && job.error.is_some()
+    });
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{CARE}Bought, but the provider tells nothing of them{CARE:#}:\n");
+    list(&mut text, &jobs, |job| {
+        let task = job.task_id.as_deref().unwrap_or_default();
+        format!("task {}: {}", clean(task), said_of(job))
+    });
+    text
+}
+
+fn listed(summary: &Summary, test: impl Fn(&JobSummary) -> bool) -> Vec<&JobSummary> {
+    summary.jobs.iter().filter(|job| test(job)).collect()
+}
+
+fn list(text: &mut String, jobs: &[&JobSummary], what: impl Fn(&JobSummary) -> String) {
+    for job in jobs.iter().take(MAX_LISTED) {
+        let _ = writeln!(text, "  {}  {}", label(job), what(job));
+    }
+    left_out(text, jobs.len().saturating_sub(MAX_LISTED), "more job");
+}
+
+fn said_of(job: &JobSummary) -> String {
+    said(job.error_code, job.error.as_deref().unwrap_or_default())
 }
 
 fn named(jobs: &[&JobSummary]) -> String {

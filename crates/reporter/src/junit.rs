@@ -12,7 +12,7 @@
 //!     </testcase>
 //! ```
 //!
-//! A job whose tracks are all kept passes; one that failed or expired is a `failure` in the vendor's words; one in doubt or unfinished is an
+//! A job whose tracks are all kept passes; one that failed, is partial or expired is a `failure` in the vendor's words; one in doubt or unfinished is an
 //! `error`; one that was not bought is `skipped`. A case's time is the time between the run's first and last event of the job; a job
 //! that an earlier run kept took none.
 //!
@@ -65,7 +65,7 @@ struct Case<'a> {
 fn element(verdict: Verdict) -> Option<&'static str> {
     match verdict {
         Verdict::Kept => None,
-        Verdict::Failed | Verdict::Expired => Some("failure"),
+        Verdict::Failed | Verdict::Partial | Verdict::Expired => Some("failure"),
         Verdict::InDoubt | Verdict::InProgress => Some("error"),
         Verdict::Planned | Verdict::Vetoed => Some("skipped"),
     }

@@ -3,7 +3,7 @@
 //! ```markdown
 //! ## Some jobs are in doubt
 //!
-//! | jobs | kept | in progress | not bought | failed | in doubt | tracks | credits |
+//! | jobs | kept | in progress | not bought | failed | partial | in doubt | tracks | credits |
 //! |---:|---:|---:|---:|---:|---:|---:|---:|
 //! | 24 | 18 | 0 | 0 | 3 | 3 | 36 | 264 |
 //!
@@ -57,15 +57,16 @@ fn head(summary: &Summary) -> String {
     text.push_str(
         "| jobs | kept | in progress | not bought | failed | in doubt | tracks | credits |\n",
     );
-    text.push_str("|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+    text.push_str("|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         totals.jobs,
         totals.kept,
         totals.in_progress,
         totals.planned,
         totals.failed,
+        totals.partial,
         totals.in_doubt,
         totals.tracks,
         figure(totals.credits),
@@ -91,6 +92,7 @@ fn came_to(summary: &Summary) -> String {
         None => "The run has not ended".to_owned(),
         Some(Outcome::Complete) => "All wanted tracks are kept".to_owned(),
         Some(Outcome::Vetoed) => "Only vetoed jobs are missing".to_owned(),
+        Some(Outcome::Partial) => "Some jobs are partial".to_owned(),
         Some(Outcome::Failed) => "Some jobs failed".to_owned(),
         Some(Outcome::InDoubt) => "Some jobs are in doubt".to_owned(),
         Some(Outcome::Stopped { .. }) => "Stopped; the same command goes on".to_owned(),

@@ -21,6 +21,7 @@ use backline_engine::summary::{JobStatus, JobSummary, Summary};
 use crate::closing::{gains, label, left_out, resolving, response_lines, short};
 use crate::console::{BAD, CARE, GOOD, PLAIN, said};
 use crate::text::{clean, pad, rfc3339, words};
+use crate::verdict::kept_of_shown;
 
 /// Whether a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +61,15 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
         ("in progress", totals.in_progress, PLAIN),
         ("not bought", totals.planned, PLAIN),
         ("failed", totals.failed, BAD),
+        ("partial", totals.partial, CARE),
         ("in doubt", totals.in_doubt, CARE),
         ("vetoed", totals.vetoed, CARE),
         ("jobs", totals.jobs, PLAIN),
     ];
     let wide = totals.jobs.to_string().len().max(4);
     for (word, number, style) in rows {
-        // Most runs have no hooks that could veto.
-        if word == "vetoed" && number == 0 {
+        // Most runs have no hooks that could veto, and no task that ended early.
+        if matches!(word, "vetoed" | "partial") && number == 0 {
             continue;
         }
         let style = if number > 0 { style } else { PLAIN };
@@ -140,16 +142,24 @@ fn attention(job: &JobSummary) -> Option<String> {
         JobStatus::Failed => format!("{BAD}failed{BAD:#}  "),
         JobStatus::InDoubt => format!("{CARE}in doubt{CARE:#}"),
         JobStatus::Vetoed => format!("{CARE}vetoed{CARE:#}  "),
+        JobStatus::Partial => format!("{CARE}partial{CARE:#} "),
         _ if job.tracks.iter().any(|track| track.problem.is_some()) => {
             format!("{CARE}unkept{CARE:#}  ")
+        }
+        _ if job.error.is_some() && job.state != JobStatus::Planned => {
+            format!("{CARE}waiting{CARE:#} ")
         }
         _ => return None,
     };
     let mut text = format!("  {}  {state}  {}\n", short(&job.key), label(job));
+    if job.state == JobStatus::Partial {
+        let _ = writeln!(text, "      {}", kept_of_shown(job));
+    }
     if matches!(
         job.state,
         JobStatus::Failed | JobStatus::InDoubt | JobStatus::Vetoed
-    ) {
+    ) || job.error.is_some()
+    {
         let _ = writeln!(
             text,
             "      {}",

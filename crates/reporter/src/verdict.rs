@@ -14,6 +14,8 @@ pub(crate) enum Verdict {
     InProgress,
     /// Nothing is bought.
     Planned,
+    /// The task ended with fewer tracks than it showed; those are kept.
+    Partial,
     /// Perhaps bought.
     InDoubt,
     /// Ended without tracks.
@@ -29,6 +31,7 @@ impl Verdict {
     pub(crate) fn of(job: &JobSummary, run: &RunFacts) -> Self {
         match job.state {
             JobStatus::Kept => Self::Kept,
+            JobStatus::Partial => Self::Partial,
             JobStatus::Planned => Self::Planned,
             JobStatus::InDoubt => Self::InDoubt,
             JobStatus::Failed => Self::Failed,
@@ -47,6 +50,7 @@ impl Verdict {
             Self::InDoubt => '?',
             Self::Failed => '!',
             Self::Vetoed => 'v',
+            Self::Partial => 'p',
             Self::Expired => 'x',
         }
     }
@@ -60,6 +64,7 @@ impl Verdict {
             Self::InDoubt => "in doubt",
             Self::Failed => "failed",
             Self::Vetoed => "vetoed",
+            Self::Partial => "partial",
             Self::Expired => "expired",
         }
     }
@@ -74,6 +79,7 @@ impl Verdict {
             Self::Planned => "nothing is bought".to_owned(),
             Self::InDoubt => format!("perhaps bought: {}", vendor()),
             Self::Failed => vendor(),
+            Self::Partial => format!("{}: {}", kept_of_shown(job), vendor()),
             Self::Vetoed => format!(
                 "vetoed: {}",
                 words(job.error.as_deref().unwrap_or_default())
@@ -82,11 +88,18 @@ impl Verdict {
             Self::InProgress => match (job.state, problem) {
                 (_, Some(problem)) => words(problem),
                 (JobStatus::Submitting, None) => "sent, and not answered yet".to_owned(),
+                (_, None) if job.error.is_some() => vendor(),
                 (JobStatus::Running, None) => "bought; the provider is at work".to_owned(),
                 (_, None) => "made; not all tracks are kept yet".to_owned(),
             },
         })
     }
+}
+
+/// `1 of 2 tracks`.
+pub(crate) fn kept_of_shown(job: &JobSummary) -> String {
+    let kept = job.tracks.iter().filter(|track| track.file.is_some());
+    format!("{} of {} tracks", kept.count(), job.tracks.len())
 }
 
 /// Whether the provider had thrown every track away that the run did not keep.

@@ -284,8 +284,7 @@ impl Conductor {
         {
             self.again.retain(|(again, _)| *again != at);
             self.unwant(at);
-            self.slots[at].followed_since_ms = now_ms;
-            self.look(at, now_ms + self.terms.pace.first_view_ms);
+            self.follow(at, now_ms, now_ms + self.terms.pace.first_view_ms);
         }
     }
 

@@ -41,6 +41,10 @@ pub(crate) struct Terms {
     pub(crate) hears_callbacks: bool,
     /// How old an upload may be when it is used.
     pub(crate) upload_ttl_ms: i64,
+    /// Most polls at the same time.
+    pub(crate) polls_at_once: usize,
+    /// Most downloads at the same time.
+    pub(crate) downloads_at_once: usize,
     pub(crate) pace: Pace,
 }
 

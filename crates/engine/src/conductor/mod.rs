@@ -23,6 +23,7 @@ mod answers;
 mod asking;
 mod exchange;
 mod pace;
+mod places;
 #[cfg(test)]
 mod tests;
 mod tracks;
@@ -42,18 +43,13 @@ use crate::store::{KnownJob, NewRecord};
 pub(crate) use exchange::{Decision, Effect, Found, Input, Prepared, Terms, Trouble, Wanted};
 use pace::Outage;
 pub(crate) use pace::Pace;
+use tracks::Following;
 
 /// Stems that are prepared at the same time: enough to keep the gate busy, few enough not to crowd the line.
 const PREPARING_AT_ONCE: usize = 4;
 
-/// Polls under way at the same time.
-const VIEWING_AT_ONCE: usize = 16;
-
 /// Sums of prices such as 0.4 are not exact; a credit is a thousand times more than what this lets through.
 const CREDIT_TOLERANCE: f64 = 1e-3;
-
-/// Files fetched at the same time.
-const FETCHING_AT_ONCE: usize = 4;
 
 /// One job and what this run knows of it beyond the ledger.
 #[derive(Debug)]
@@ -75,11 +71,8 @@ struct Slot {
     view_at: Option<i64>,
     /// When this run began to follow the task.
     followed_since_ms: i64,
-    views_failed: u32,
-    /// Addresses as the last view gave them.
-    addresses: BTreeMap<(u32, Part), String>,
-    fetching: BTreeSet<(u32, Part)>,
-    fetches_failed: u32,
+    /// What polls have shown of it beyond what is recorded.
+    following: Following,
     /// Refusals that were followed by another attempt in this run.
     bounced: u32,
     /// When its last request was sent.
@@ -162,6 +155,8 @@ pub(crate) struct Conductor {
     spent: f64,
     /// Credits reserved for attempts whose outcome is open, those of earlier runs included.
     reserved: f64,
+    /// Polls in a row that were answered with 401.
+    unauthorized: u32,
     /// Since when nothing at all could be reached.
     unreachable_since_ms: Option<i64>,
     /// The waits since the last submission that was taken.
@@ -242,6 +237,7 @@ impl Conductor {
             preparing: 0,
             spent: 0.0,
             reserved: 0.0,
+            unauthorized: 0,
             unreachable_since_ms: None,
             outage: Outage::default(),
             refused_since_ms: None,
@@ -272,10 +268,7 @@ impl Conductor {
                 expired: wanted.expired,
                 view_at: None,
                 followed_since_ms: now_ms,
-                views_failed: 0,
-                addresses: BTreeMap::new(),
-                fetching: BTreeSet::new(),
-                fetches_failed: 0,
+                following: Following::default(),
                 bounced: 0,
                 sent_ms: now_ms,
                 given_up: false,
@@ -352,7 +345,9 @@ impl Conductor {
             }
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
             Phase::Running(_) | Phase::Finished(_) => self.look(at, now_ms),
-            Phase::Kept(_) => {}
+            // What was missing may have come since, for as long as the vendor keeps it: one poll.
+            Phase::Partial(_) if !self.slots[at].expired => self.look(at, now_ms),
+            Phase::Partial(_) | Phase::Kept(_) => {}
         }
     }
 
@@ -544,10 +539,10 @@ impl Conductor {
         }
         if !matches!(self.mode, Mode::Draining(_)) {
             steps.extend(self.doubts_end(now_ms));
-            if self.viewing < VIEWING_AT_ONCE {
+            if self.viewing < self.polls_at_once() {
                 steps.extend(self.views.first().map(|(at, _)| *at));
             }
-            if self.fetching < FETCHING_AT_ONCE {
+            if self.fetching < self.terms.downloads_at_once.max(1) {
                 steps.extend(self.fetches.first().map(|(at, _)| *at));
             }
         }
@@ -591,9 +586,16 @@ impl Conductor {
             }
         } else if any(|phase| matches!(phase, Phase::Finished(_)))
             || (self.terms.buys
-                && any(|phase| !matches!(phase, Phase::Kept(_) | Phase::Vetoed { .. })))
+                && any(|phase| {
+                    !matches!(
+                        phase,
+                        Phase::Kept(_) | Phase::Partial(_) | Phase::Vetoed { .. }
+                    )
+                }))
         {
             Outcome::Failed
+        } else if any(|phase| matches!(phase, Phase::Partial(_))) {
+            Outcome::Partial
         } else if self.terms.buys && any(|phase| matches!(phase, Phase::Vetoed { .. })) {
             Outcome::Vetoed
         } else {

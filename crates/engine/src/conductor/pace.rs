@@ -9,6 +9,8 @@ pub(crate) struct Pace {
     pub(crate) view_ms: i64,
     /// How long a run follows one task; after that its id is kept for the next run.
     pub(crate) follow_ms: i64,
+    /// How long a task that the vendor reports as over is polled on where tracks may still come.
+    pub(crate) grace_ms: i64,
     /// How long a lost answer is waited for by callback.
     pub(crate) doubt_ms: i64,
     /// How long a provider may be out of reach, or under maintenance, before the run stops.
@@ -20,12 +22,14 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// For vendors on the internet: a look every 30 s as they advise, half an hour for a task that takes up to ten minutes.
+    /// For vendors on the internet: a look every 30 s as they advise, half an hour for a task that takes up to ten minutes. A task
+    /// that is over is polled for five minutes more: late tracks have been seen to come within two or three.
     pub(crate) fn remote(view_ms: i64) -> Self {
         Self {
             first_view_ms: view_ms,
             view_ms,
             follow_ms: 30 * 60_000,
+            grace_ms: 5 * 60_000,
             doubt_ms: 10 * 60_000,
             patience_ms: 5 * 60_000,
             retry_ms: 1_000,
@@ -36,6 +40,7 @@ impl Pace {
     /// For a provider on this machine, which answers at once or not at all.
     pub(crate) fn local(view_ms: i64) -> Self {
         Self {
+            grace_ms: 10_000,
             patience_ms: 15_000,
             doubt_ms: 30_000,
             retry_ms: 200,
@@ -49,6 +54,7 @@ impl Pace {
             first_view_ms: 1,
             view_ms: 1,
             follow_ms: 30_000,
+            grace_ms: 20,
             doubt_ms: 100,
             patience_ms: 1_000,
             retry_ms: 1,

@@ -441,6 +441,8 @@ fn terms(
         asks_again: profile.idempotency_key,
         hears_callbacks,
         upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
+        polls_at_once: profile.polling.at_once as usize,
+        downloads_at_once: profile.downloads_at_once as usize,
         pace,
     }
 }

@@ -209,6 +209,7 @@ fn state(phase: &Phase) -> String {
         Phase::Running(task) => format!("task {} is at work", task.id),
         Phase::Finished(task) => format!("task {} is made and to be fetched", task.id),
         Phase::Kept(task) => format!("the tracks of task {} are kept", task.id),
+        Phase::Partial(task) => format!("what there is of task {} is kept", task.id),
         Phase::Vetoed { why } => format!("it was vetoed: {why}"),
         Phase::Failed(failure) => format!("it failed: {}", failure.message),
     }

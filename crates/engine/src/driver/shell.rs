@@ -432,7 +432,9 @@ fn with_troubles(outcome: Outcome, told: &[Told]) -> Outcome {
     let fails =
         |told: &Told| matches!(&told.result, Err(trouble) if trouble.effect == OnError::Fail);
     match outcome {
-        Outcome::Complete | Outcome::Vetoed if told.iter().any(fails) => Outcome::Failed,
+        Outcome::Complete | Outcome::Vetoed | Outcome::Partial if told.iter().any(fails) => {
+            Outcome::Failed
+        }
         outcome => outcome,
     }
 }

@@ -126,6 +126,7 @@ pub(crate) fn point_of(event: &Event) -> Option<HookPoint> {
         } => Some(HookPoint::Stage),
         Event::TrackKept { .. } => Some(HookPoint::TrackKept),
         Event::TaskFailed { .. }
+        | Event::TaskPartial { .. }
         | Event::UploadFailed { retried: false, .. }
         | Event::Refused {
             class: AnswerClass::RefusedJob,

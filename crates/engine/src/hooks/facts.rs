@@ -154,6 +154,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
         HookPoint::Stage => Some(Event::Stage {
             stage: TaskStage::Complete,
             tracks: vec![track(1), track(2)],
+            placed: true,
         }),
         HookPoint::TrackKept => Some(Event::TrackKept {
             index: 1,

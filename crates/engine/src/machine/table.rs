@@ -71,7 +71,11 @@ fn stage(stage: TaskStage) -> Event {
         TaskStage::Complete => vec![facts()],
         _ => Vec::new(),
     };
-    Event::Stage { stage, tracks }
+    Event::Stage {
+        stage,
+        tracks,
+        placed: true,
+    }
 }
 
 fn kept() -> Event {
@@ -84,6 +88,23 @@ fn kept() -> Event {
 
 fn failed(refunded: bool) -> Event {
     Event::TaskFailed {
+        code: Some(501),
+        message: "no luck".to_owned(),
+        refunded,
+    }
+}
+
+/// The first of two tracks, while the vendor is at work on the other.
+fn one_of_two() -> Event {
+    Event::Stage {
+        stage: TaskStage::First,
+        tracks: vec![facts(), TrackFacts::default()],
+        placed: true,
+    }
+}
+
+fn partial(refunded: bool) -> Event {
+    Event::TaskPartial {
         code: Some(501),
         message: "no luck".to_owned(),
         refunded,
@@ -117,6 +138,13 @@ fn jobs() -> Vec<(&'static str, Job)> {
     let finished = [intent(1), accepted(1, "task1"), stage(TaskStage::Complete)];
     let mut all_kept = finished.to_vec();
     all_kept.push(kept());
+    let first = [intent(1), accepted(1, "task1"), one_of_two()];
+    let mut first_kept = first.to_vec();
+    first_kept.push(kept());
+    let mut short = first.to_vec();
+    short.push(partial(false));
+    let mut ended_partial = short.clone();
+    ended_partial.push(kept());
     let mut task_failed = running.to_vec();
     task_failed.push(failed(false));
     vec![
@@ -126,6 +154,10 @@ fn jobs() -> Vec<(&'static str, Job)> {
         ("repeating", after(&repeat)),
         ("in doubt", after(&doubt)),
         ("running", after(&running)),
+        ("one shown", after(&first)),
+        ("one kept", after(&first_kept)),
+        ("one to fetch", after(&short)),
+        ("partial", after(&ended_partial)),
         ("finished", after(&finished)),
         ("kept", after(&all_kept)),
         (
@@ -176,6 +208,13 @@ fn events() -> Vec<(&'static str, Event)> {
         ),
         ("stage, first", stage(TaskStage::First)),
         ("stage, complete", stage(TaskStage::Complete)),
+        ("stage, one of two", one_of_two()),
+        (
+            "details_unavailable",
+            Event::DetailsUnavailable { message: problem() },
+        ),
+        ("task_partial", partial(false)),
+        ("task_partial, refunded", partial(true)),
         ("task_failed", failed(false)),
         ("task_failed, refunded", failed(true)),
         ("track_kept", kept()),

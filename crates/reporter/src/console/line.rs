@@ -326,6 +326,22 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
             };
             Line::problem("failed", format!("{}{credits}", said(*code, message)))
         }
+        Event::TaskPartial {
+            code,
+            message,
+            refunded,
+        } => {
+            let credits = if *refunded {
+                " (credits given back)"
+            } else {
+                ""
+            };
+            Line::problem("partial", format!("{}{credits}", said(*code, message)))
+        }
+        Event::DetailsUnavailable { message } => Line::care(
+            "waiting",
+            format!("details unavailable: {}", words(message)),
+        ),
         Event::TrackKept { index, part, file } => match kept {
             Some(kept) => Line::good("kept", kept),
             None => Line::detail(
@@ -393,6 +409,7 @@ pub(crate) fn said(code: Option<i64>, message: &str) -> String {
 fn ended(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Complete => "complete",
+        Outcome::Partial => "some jobs are partial",
         Outcome::Vetoed => "only vetoed jobs are missing",
         Outcome::Failed => "some jobs failed",
         Outcome::InDoubt => "some jobs are in doubt",

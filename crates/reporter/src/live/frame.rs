@@ -40,7 +40,7 @@ const NARROW: usize = 60;
 const MOST_BAR: usize = 100;
 
 /// The states in the order in which a job goes through them.
-const STATES: [(JobStatus, &str, Style); 8] = [
+const STATES: [(JobStatus, &str, Style); 9] = [
     (JobStatus::Planned, "not bought", PLAIN),
     (JobStatus::Submitting, "sent", PLAIN),
     (JobStatus::Running, "at work", PLAIN),
@@ -49,6 +49,7 @@ const STATES: [(JobStatus, &str, Style); 8] = [
     (JobStatus::Failed, "failed", BAD),
     (JobStatus::InDoubt, "in doubt", CARE),
     (JobStatus::Vetoed, "vetoed", CARE),
+    (JobStatus::Partial, "partial", CARE),
 ];
 
 /// The lines of a run's table, styled, without their ends; each leaves the last column free, and there is one less of them than the

@@ -23,13 +23,14 @@ use crate::console::{ConsoleOptions, PlanFacts};
 /// Upper bounds of the durations' buckets, in seconds: a vendor's task takes one to ten minutes, the studio's a few seconds.
 const BUCKETS_S: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 180, 300, 600, 1_800];
 
-const STATES: [JobStatus; 8] = [
+const STATES: [JobStatus; 9] = [
     JobStatus::Planned,
     JobStatus::Submitting,
     JobStatus::InDoubt,
     JobStatus::Running,
     JobStatus::Finished,
     JobStatus::Kept,
+    JobStatus::Partial,
     JobStatus::Failed,
     JobStatus::Vetoed,
 ];

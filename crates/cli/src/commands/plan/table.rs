@@ -24,13 +24,14 @@ const MAX_SHOWN: usize = 1_000;
 /// Narrowest table that is tried; a terminal of fewer columns breaks the lines by itself.
 const MIN_COLUMNS: u16 = 24;
 
-const SIGNS: [Sign; 7] = [
+const SIGNS: [Sign; 8] = [
     Sign::Buy,
     Sign::InProgress,
     Sign::Kept,
     Sign::InDoubt,
     Sign::Failed,
     Sign::Vetoed,
+    Sign::Partial,
     Sign::Expired,
 ];
 
@@ -150,7 +151,7 @@ fn table_colour(sign: Sign) -> Color {
         Sign::Buy => Color::Green,
         Sign::InProgress => Color::Cyan,
         Sign::Kept => Color::Reset,
-        Sign::InDoubt | Sign::Vetoed | Sign::Expired => Color::Yellow,
+        Sign::InDoubt | Sign::Vetoed | Sign::Partial | Sign::Expired => Color::Yellow,
         Sign::Failed => Color::Red,
     }
 }
@@ -160,7 +161,9 @@ fn colour(sign: Sign) -> Style {
         Sign::Buy => AnsiColor::Green.on_default(),
         Sign::InProgress => AnsiColor::Cyan.on_default(),
         Sign::Kept => Style::new(),
-        Sign::InDoubt | Sign::Vetoed | Sign::Expired => AnsiColor::Yellow.on_default(),
+        Sign::InDoubt | Sign::Vetoed | Sign::Partial | Sign::Expired => {
+            AnsiColor::Yellow.on_default()
+        }
         Sign::Failed => AnsiColor::Red.on_default(),
     }
     .bold()

@@ -25,6 +25,8 @@ fn terms() -> Terms {
         asks_again: false,
         hears_callbacks: false,
         upload_ttl_ms: 60_000,
+        polls_at_once: 64,
+        downloads_at_once: 8,
         pace: Pace::remote(30_000),
     }
 }

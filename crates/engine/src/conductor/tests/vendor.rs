@@ -1,5 +1,7 @@
 //! A model of the vendor: it takes jobs, loses answers, refuses, stalls, fails and calls back, as the seed has it.
 
+use backline_api::Track;
+
 use super::*;
 
 /// Small, portable, seeded.
@@ -26,8 +28,56 @@ impl Dice {
 pub(super) struct ModelTask {
     pub(super) job: JobKey,
     pub(super) made_at: i64,
+    /// It makes nothing; whether its credits are given back.
     pub(super) fails: Option<bool>,
     pub(super) token: Token,
+    /// How many tracks it makes, of how many it shows.
+    pub(super) makes: usize,
+    pub(super) shows: usize,
+    /// Until when it is reported as over although tracks are still to come.
+    pub(super) early_end_until: i64,
+    pub(super) ids: Ids,
+    pub(super) addresses: Addresses,
+    /// How it says that it is over with fewer tracks than it showed.
+    pub(super) short: Short,
+}
+
+/// What a task's tracks are called.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ids {
+    Stable,
+    Missing,
+    Equal,
+    /// Others in each poll.
+    Changing,
+    /// Now one of these, now another.
+    Mixed,
+}
+
+/// Where a task's tracks lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Addresses {
+    Plain,
+    /// `audioUrl` is null.
+    SourceOnly,
+    /// What lies at `audioUrl` can't be used.
+    SourceIsGood,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Short {
+    Failed,
+    CallbackException,
+    /// `SUCCESS` with an address that is null.
+    Null,
+    /// `SUCCESS` with a list that has become shorter.
+    Gone,
+}
+
+/// The content that lies at an address of the model's; none where it can't be used.
+pub(super) fn content_at(url: &str) -> Option<String> {
+    let name = url.strip_prefix("https://cdn.example.com/")?;
+    Some(name.split('?').next()?.to_owned())
 }
 
 /// What the vendor knows: the bill is what the promises are checked against.
@@ -104,15 +154,8 @@ impl World {
         self.vendor.by_token.insert(token.clone(), id.clone());
         let made_at = self.now + self.dice.below(60_000).cast_signed();
         let fails = self.chance(4).then(|| self.dice.chance(50));
-        self.vendor.tasks.insert(
-            id.clone(),
-            ModelTask {
-                job,
-                made_at,
-                fails,
-                token: token.clone(),
-            },
-        );
+        let task = self.draw_task(job, made_at, fails, token);
+        self.vendor.tasks.insert(id.clone(), task);
         if self.callbacks && self.dice.chance(80) {
             for _ in 0..=self.dice.below(2) {
                 let wait = self.dice.below(90_000);
@@ -134,36 +177,195 @@ impl World {
         SubmitOutcome::Accepted(task_id(&id))
     }
 
-    pub(super) fn look(&mut self, id: &TaskId) -> TaskView {
+    fn draw_task(
+        &mut self,
+        job: JobKey,
+        made_at: i64,
+        fails: Option<bool>,
+        token: &Token,
+    ) -> ModelTask {
+        let odd = self.faults;
+        let dice = &mut self.dice;
+        let shows = if dice.chance(odd) {
+            1 + dice.below(4) as usize
+        } else {
+            2
+        };
+        let short = dice.chance(odd) && shows > 1;
+        let makes = if short {
+            1 + dice.below(shows as u64 - 1) as usize
+        } else {
+            shows
+        };
+        // Shorter than the grace, which is counted from the first poll that reports it.
+        let early = if dice.chance(odd) {
+            dice.below(Pace::remote(5_000).grace_ms as u64 - 10_000)
+        } else {
+            0
+        };
+        ModelTask {
+            job,
+            made_at,
+            fails,
+            token: token.clone(),
+            makes,
+            shows,
+            early_end_until: made_at + early.cast_signed(),
+            ids: match dice.chance(odd) {
+                false => Ids::Stable,
+                true => {
+                    let kinds = [Ids::Missing, Ids::Equal, Ids::Changing, Ids::Mixed];
+                    kinds[dice.below(4) as usize]
+                }
+            },
+            addresses: match dice.chance(odd) {
+                false => Addresses::Plain,
+                true => {
+                    let kinds = [Addresses::SourceOnly, Addresses::SourceIsGood];
+                    kinds[dice.below(2) as usize]
+                }
+            },
+            short: [
+                Short::Failed,
+                Short::CallbackException,
+                Short::Null,
+                Short::Gone,
+            ][dice.below(4) as usize],
+        }
+    }
+
+    /// The vendor's side of a poll.
+    pub(super) fn look(&mut self, id: &TaskId) -> Result<TaskView, Trouble> {
+        if self.chance(1) {
+            return Err(match self.dice.below(4) {
+                0 => Trouble {
+                    code: Some(404),
+                    ..trouble(AnswerClass::RefusedRun)
+                },
+                1 => trouble(AnswerClass::Wait),
+                2 => trouble(AnswerClass::RefusedJob),
+                _ => trouble(AnswerClass::InDoubt),
+            });
+        }
+        let dice = &mut self.dice;
         let task = &self.vendor.tasks[id.as_str()];
-        let track = |n: usize, url: bool| Track {
-            id: format!("{id}-{n}"),
-            audio_url: url.then(|| format!("https://cdn.example.com/{id}-{n}.mp3?signed=1")),
-            ..Track::default()
+        let ids = match task.ids {
+            Ids::Mixed => {
+                [Ids::Stable, Ids::Missing, Ids::Equal, Ids::Changing][dice.below(4) as usize]
+            }
+            ids => ids,
         };
-        let stage = match (self.now >= task.made_at, task.fails) {
-            (true, Some(refunded)) => Stage::Failed {
-                code: Some(500),
-                message: "no luck".into(),
-                refunded,
-            },
-            (true, None) => Stage::Complete,
-            (false, _) => match self.dice.below(4) {
-                0 => Stage::Unknown,
-                1 => Stage::Pending,
-                2 => Stage::Text,
-                _ => Stage::First,
-            },
+        let (poll, signature) = (dice.roll(), dice.roll());
+        let track = |n: usize, available: bool| {
+            let url = format!("https://cdn.example.com/{id}-{n}.mp3?signature={signature}");
+            let dead = format!("https://dead.example.com/{id}-{n}.mp3");
+            let (audio, source) = match task.addresses {
+                Addresses::Plain => (Some(url), None),
+                Addresses::SourceOnly => (None, Some(url)),
+                Addresses::SourceIsGood => (Some(dead), Some(url)),
+            };
+            Track {
+                id: match ids {
+                    Ids::Stable | Ids::Mixed => format!("{id}-{n}"),
+                    Ids::Missing => String::new(),
+                    Ids::Equal => "equal".to_owned(),
+                    Ids::Changing => format!("{n}-{poll}"),
+                },
+                audio_url: audio.filter(|_| available),
+                source_audio_url: source.filter(|_| available),
+                ..Track::default()
+            }
         };
-        let tracks = match stage {
-            Stage::Complete => vec![track(1, true), track(2, true)],
-            Stage::First => vec![track(1, true), track(2, false)],
-            _ => Vec::new(),
+        let message = "over".to_owned();
+        let failed = |refunded| Stage::Failed {
+            code: Some(500),
+            message: "no luck".into(),
+            refunded,
         };
-        TaskView {
+        let incomplete = || Stage::Incomplete {
+            code: None,
+            message: message.clone(),
+            refunded: false,
+        };
+        let list = |shown: usize, available: usize| -> Vec<Track> {
+            (0..shown).map(|n| track(n, n < available)).collect()
+        };
+        let (stage, tracks) = if self.now < task.made_at {
+            match dice.below(5) {
+                0 => (Stage::Unknown, Vec::new()),
+                1 => (Stage::Pending, Vec::new()),
+                2 => (Stage::Text, list(task.shows, 0)),
+                3 => (Stage::First, list(1, 1)),
+                _ => (Stage::First, list(task.shows, 1)),
+            }
+        } else if let Some(refunded) = task.fails {
+            // Some of what was shown before may have been heard of already: then the task ends as partial.
+            (failed(refunded), Vec::new())
+        } else if self.now < task.early_end_until {
+            let available = dice.below(task.makes as u64) as usize;
+            match dice.below(3) {
+                0 => (incomplete(), list(task.shows, available)),
+                1 if available > 0 => (failed(false), list(task.shows, available)),
+                _ => (incomplete(), list(task.shows, 0)),
+            }
+        } else if task.makes < task.shows {
+            let shown = list(task.shows, task.makes);
+            match task.short {
+                Short::Failed => (failed(false), shown),
+                Short::CallbackException | Short::Null => (incomplete(), shown),
+                Short::Gone => (Stage::Complete, list(task.makes, task.makes)),
+            }
+        } else {
+            (Stage::Complete, list(task.shows, task.shows))
+        };
+        Ok(TaskView {
             task_id: id.clone(),
             stage,
             tracks,
+        })
+    }
+
+    /// A followed task that is over has each of its tracks once, and nothing else.
+    pub(super) fn check_tracks(&self, id: &str, task: &ModelTask, job: &Job) {
+        let seed = self.seed;
+        let Some(known) = job.task().filter(|known| known.id.as_str() == id) else {
+            return; // failed, or bought beside the one that is followed
+        };
+        let kept: Vec<&str> = known
+            .tracks
+            .iter()
+            .filter_map(|track| track.kept.as_ref())
+            .map(|file| file.sha256.as_str())
+            .collect();
+        let once: BTreeSet<&str> = kept.iter().copied().collect();
+        assert_eq!(once.len(), kept.len(), "seed {seed}: {id} has {kept:?}");
+        assert!(
+            known.tracks.len() <= task.shows,
+            "seed {seed}: {id} has {} tracks of {}",
+            known.tracks.len(),
+            task.shows
+        );
+        if task.fails.is_some() {
+            return;
         }
+        let expected: Vec<String> = (0..task.makes).map(|n| format!("{id}-{n}.mp3")).collect();
+        assert!(
+            expected.iter().all(|name| once.contains(name.as_str())),
+            "seed {seed}: {id} has {kept:?} of {expected:?}: {:?}",
+            job.phase
+        );
+        // A list that was never shown in full ends complete with what it shows.
+        let whole = task.makes == known.tracks.len();
+        let phase = matches!(
+            (&job.phase, whole),
+            (Phase::Kept(_), true) | (Phase::Partial(_), _)
+        );
+        assert!(phase, "seed {seed}: {id}: {:?}", job.phase);
+        let short = task.makes < task.shows && task.short != Short::Gone;
+        assert!(
+            short == matches!(job.phase, Phase::Partial(_)) || task.short == Short::Gone,
+            "seed {seed}: {id}: {:?}",
+            job.phase
+        );
     }
 }

@@ -1,0 +1,121 @@
+//! Which track of a task is which, from one poll to the next: a pure decision, recorded with what the poll showed.
+//!
+//! A vendor's ids are missing at times, are equal for both tracks, or change between polls; lists grow, shrink and come back. What
+//! is relied on is that a list without usable ids keeps its order. So a shown track is matched
+//!
+//! 1. by its id, where no other track of the same response has it,
+//! 2. by its address, likewise,
+//! 3. by its place in the list,
+//! 4. to a known track that the response does not show, one that is not settled first.
+//!
+//! Only where every known track is taken is a shown track a new one. So a task never has more tracks than the largest single
+//! response showed. A track is *settled* once a file of it is kept or being fetched: from then on its id is that of the file, and
+//! another id at its place is another name for it, not another track, until one response shows both.
+
+use std::collections::HashMap;
+
+use crate::event::TrackFacts;
+use crate::machine::Track;
+
+/// Where a shown track belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is the known track with this index, from 0.
+    Known(usize),
+    /// It is taken for a settled track that has another id: nothing of it is taken in.
+    Hidden,
+    /// It is a new track, which gets this index.
+    New(usize),
+}
+
+/// The place of each track in `shown`, the response's order. `is_settled` says it of a known track's index.
+pub(super) fn places(
+    known: &[Track],
+    shown: &[TrackFacts],
+    is_settled: &dyn Fn(usize) -> bool,
+) -> Vec<Place> {
+    let ids = counts(shown.iter().map(|facts| facts.id.as_str()));
+    let known_ids = counts(known.iter().map(|track| track.facts.id.as_str()));
+    let addresses = counts(shown.iter().filter_map(|facts| facts.audio_url.as_deref()));
+    let names = |facts: &TrackFacts| ids.get(facts.id.as_str()) == Some(&1);
+    let is_named = |at: usize| known_ids.get(known[at].facts.id.as_str()) == Some(&1);
+    let mut taken = vec![false; known.len()];
+    let mut found: Vec<Option<usize>> = vec![None; shown.len()];
+    let mut claim = |find: &dyn Fn(usize, &TrackFacts, &[bool]) -> Option<usize>| {
+        for (at, facts) in shown.iter().enumerate() {
+            if found[at].is_none()
+                && let Some(place) = find(at, facts, &taken)
+            {
+                (found[at], taken[place]) = (Some(place), true);
+            }
+        }
+    };
+    let free = |taken: &[bool], test: &dyn Fn(usize) -> bool| {
+        (0..known.len()).find(|at| !taken[*at] && test(*at))
+    };
+    claim(&|_, facts, taken| {
+        let same = |at: usize| known[at].facts.id == facts.id;
+        names(facts).then(|| free(taken, &same)).flatten()
+    });
+    claim(&|_, facts, taken| {
+        let url = facts.audio_url.as_deref()?;
+        let same = |at: usize| known[at].facts.audio_url.as_deref() == Some(url);
+        (addresses.get(url) == Some(&1))
+            .then(|| free(taken, &same))
+            .flatten()
+    });
+    claim(&|at, _, taken| free(taken, &|place| place == at));
+    claim(&|_, _, taken| free(taken, &|place| !is_settled(place)));
+    claim(&|_, _, taken| free(taken, &|_| true));
+    let is_renamed = |at: usize, facts: &TrackFacts| {
+        names(facts) && is_named(at) && known[at].facts.id != facts.id
+    };
+    let mut next = known.len();
+    let place = |(facts, place): (&TrackFacts, Option<usize>)| match place {
+        Some(at) if is_settled(at) && is_renamed(at, facts) => Place::Hidden,
+        Some(at) => Place::Known(at),
+        None => {
+            next += 1;
+            Place::New(next - 1)
+        }
+    };
+    shown.iter().zip(found).map(place).collect()
+}
+
+/// What a poll shows, at the places of the task's tracks: empty facts where it shows nothing. A settled track keeps its id, and an id
+/// that several tracks of the response have is none.
+pub(super) fn placed(
+    known: &[Track],
+    shown: &[TrackFacts],
+    places: &[Place],
+    is_settled: &dyn Fn(usize) -> bool,
+) -> Vec<TrackFacts> {
+    let ids = counts(shown.iter().map(|facts| facts.id.as_str()));
+    let mut all = vec![TrackFacts::default(); known.len()];
+    for (facts, place) in shown.iter().zip(places) {
+        let mut facts = facts.clone();
+        if ids.get(facts.id.as_str()) != Some(&1) {
+            facts.id.clear();
+        }
+        match *place {
+            Place::Hidden => {}
+            Place::New(_) => all.push(facts),
+            Place::Known(at) => {
+                if is_settled(at) && !known[at].facts.id.is_empty() {
+                    facts.id.clear();
+                }
+                all[at] = facts;
+            }
+        }
+    }
+    all
+}
+
+/// How often each text occurs; an empty one is none.
+fn counts<'a>(texts: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut counts = HashMap::new();
+    for text in texts.filter(|text| !text.is_empty()) {
+        *counts.entry(text).or_default() += 1;
+    }
+    counts
+}

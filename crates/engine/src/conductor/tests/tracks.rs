@@ -1,0 +1,648 @@
+//! One bought task, followed under virtual time through what vendors have been seen to show.
+
+use backline_api::Track;
+use proptest::prelude::*;
+
+use super::super::places::{Place, placed, places};
+use super::*;
+use crate::event::{TaskStage, TrackFacts, Via};
+
+/// What the vendor answers to polls, the last one for ever, and which addresses serve a recording.
+struct Script<'a> {
+    polls: Vec<Result<TaskView, Trouble>>,
+    serves: &'a dyn Fn(&str) -> bool,
+    retries: u32,
+}
+
+/// What came of it.
+#[derive(Debug)]
+struct Came {
+    outcome: Outcome,
+    job: Job,
+    events: Vec<Event>,
+    /// Addresses in the order in which they were fetched, and the poll before each.
+    fetched: Vec<(String, usize)>,
+    polls: usize,
+    took_ms: i64,
+    submitted: usize,
+}
+
+impl Came {
+    fn kept(&self) -> Vec<&str> {
+        let tracks = self.job.task().map(|task| task.tracks.as_slice());
+        let kept = tracks.unwrap_or_default().iter();
+        kept.filter_map(|track| track.kept.as_ref())
+            .map(|file| file.path.as_str())
+            .collect()
+    }
+
+    fn count(&self, test: impl Fn(&Event) -> bool) -> usize {
+        self.events.iter().filter(|event| test(event)).count()
+    }
+}
+
+fn running(accepted_ms: i64) -> Job {
+    let events = [
+        Event::Intent {
+            attempt: 1,
+            token: Token::from_text("secret"),
+            credits: PRICE,
+        },
+        Event::Accepted {
+            attempt: 1,
+            task_id: task_id("task"),
+            via: Via::Answer,
+        },
+    ];
+    events.iter().fold(Job::default(), |job, event| {
+        match job.step(accepted_ms, event) {
+            Step::Changed(job) => job,
+            step => panic!("{step:?}"),
+        }
+    })
+}
+
+fn follow(script: &Script<'_>) -> Came {
+    let mut world = World::new(1);
+    (world.hooks, world.callbacks) = ((false, false), false);
+    let begun_ms = world.now;
+    let terms = Terms {
+        retries: script.retries,
+        credits: None,
+        ledger_credits: None,
+        pace: Pace::remote(30_000),
+        ..world.terms(1, 1)
+    };
+    let wanted = Wanted {
+        key: key(0),
+        changed: None,
+        stem: 0,
+        job: running(begun_ms),
+        missing: Vec::new(),
+        expired: false,
+    };
+    let stems = vec!["a".to_owned()];
+    let (mut conductor, mut decision) =
+        Conductor::new(terms, stems, vec![wanted], Vec::new(), begun_ms);
+    let mut now_ms = begun_ms;
+    let (mut events, mut fetched, mut polls, mut submitted) = (Vec::new(), Vec::new(), 0, 0);
+    let mut token = || Token::from_text("another");
+    for _ in 0..10_000 {
+        conductor.advance(now_ms, &mut token, &mut decision);
+        let done = std::mem::take(&mut decision);
+        events.extend(done.batch.events.into_iter().map(|record| record.event));
+        for effect in done.effects {
+            let input = match effect {
+                Effect::View { slot, task } => {
+                    let result = script.polls[polls.min(script.polls.len() - 1)].clone();
+                    polls += 1;
+                    Input::Viewed { slot, task, result }
+                }
+                Effect::Fetch {
+                    slot,
+                    index,
+                    part,
+                    url,
+                    ..
+                } => {
+                    fetched.push((url.clone(), polls));
+                    let result = if (script.serves)(&url) {
+                        Ok(KeptFile {
+                            path: url,
+                            sha256: String::new(),
+                            length_bytes: 1,
+                            duration_s: 1.0,
+                        })
+                    } else {
+                        Err(trouble(AnswerClass::RefusedJob))
+                    };
+                    Input::Fetched {
+                        slot,
+                        index,
+                        part,
+                        result,
+                    }
+                }
+                Effect::Prepare { stem } => {
+                    let result = Ok(Prepared {
+                        uploaded_ms: None,
+                        hash: None,
+                    });
+                    Input::Prepared { stem, result }
+                }
+                Effect::Submit { slot, attempt, .. } => {
+                    submitted += 1;
+                    let outcome = SubmitOutcome::Refused {
+                        class: AnswerClass::RefusedJob,
+                        code: None,
+                        message: "no".into(),
+                        retry_after_ms: None,
+                    };
+                    Input::Answered {
+                        slot,
+                        attempt,
+                        outcome,
+                    }
+                }
+                Effect::Ask { .. } => panic!("there are no hooks"),
+            };
+            conductor.handle(now_ms, input, &mut decision);
+        }
+        if decision.batch.events.is_empty()
+            && let Some(outcome) = conductor.outcome(now_ms)
+        {
+            return Came {
+                outcome,
+                job: conductor.job(0).clone(),
+                events,
+                fetched,
+                polls,
+                took_ms: now_ms - begun_ms,
+                submitted,
+            };
+        }
+        now_ms = conductor
+            .wake_at(now_ms)
+            .map_or(now_ms, |at| at.max(now_ms));
+    }
+    panic!("the run does not end: {events:#?}");
+}
+
+/// A view with tracks `(id, audio address, source address)`; an empty text is none.
+fn view(stage: Stage, tracks: &[(&str, &str, &str)]) -> Result<TaskView, Trouble> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let track = |(id, audio, source): &(&str, &str, &str)| Track {
+        id: (*id).to_owned(),
+        audio_url: some(audio),
+        source_audio_url: some(source),
+        ..Track::default()
+    };
+    Ok(TaskView {
+        task_id: task_id("task"),
+        stage,
+        tracks: tracks.iter().map(track).collect(),
+    })
+}
+
+fn failed(code: i64, refunded: bool) -> Stage {
+    Stage::Failed {
+        code: Some(code),
+        message: "no luck".into(),
+        refunded,
+    }
+}
+
+fn exception() -> Stage {
+    Stage::Incomplete {
+        code: None,
+        message: "CALLBACK_EXCEPTION".into(),
+        refunded: false,
+    }
+}
+
+const A: &str = "https://cdn.example.com/a.mp3";
+const B: &str = "https://cdn.example.com/b.mp3";
+const SOURCE_A: &str = "https://cdn.example.com/src/a.mp3";
+const SOURCE_B: &str = "https://cdn.example.com/src/b.mp3";
+
+#[track_caller]
+fn check(polls: Vec<Result<TaskView, Trouble>>, outcome: &Outcome, kept: &[&str]) -> Came {
+    check_served(polls, &|_| true, outcome, kept)
+}
+
+#[track_caller]
+fn check_served(
+    polls: Vec<Result<TaskView, Trouble>>,
+    serves: &dyn Fn(&str) -> bool,
+    outcome: &Outcome,
+    kept: &[&str],
+) -> Came {
+    let came = follow(&Script {
+        polls,
+        serves,
+        retries: 1,
+    });
+    assert_eq!(
+        (&came.outcome, came.kept()),
+        (outcome, kept.to_vec()),
+        "{came:#?}"
+    );
+    let rebought = came.submitted > 0;
+    let all_failed = matches!(came.job.phase, Phase::Failed(_)) || rebought;
+    assert!(!rebought || kept.is_empty() && all_failed, "{came:#?}");
+    came
+}
+
+#[test]
+fn a_callback_exception_is_not_the_end_while_tracks_are_coming() {
+    let came = check(
+        vec![
+            view(Stage::Pending, &[]),
+            view(exception(), &[("a", "", ""), ("b", "", "")]),
+            view(exception(), &[("a", "", ""), ("b", "", "")]),
+            view(Stage::Complete, &[("a", A, ""), ("b", B, "")]),
+        ],
+        &Outcome::Complete,
+        &[A, B],
+    );
+    assert_eq!(came.submitted, 0);
+    // Without a list at first, and with one track for longer than the first grace.
+    let mut polls = vec![view(exception(), &[]); 8];
+    polls.extend(vec![view(exception(), &[("a", A, ""), ("b", "", "")]); 8]);
+    polls.push(view(Stage::Complete, &[("a", A, ""), ("b", B, "")]));
+    check(polls, &Outcome::Complete, &[A, B]);
+}
+
+#[test]
+fn a_failure_keeps_the_track_that_was_finished_before_it() {
+    for stage in [
+        failed(500, false),
+        exception(),
+        Stage::Incomplete {
+            code: None,
+            message: "SUCCESS without an address for every track".into(),
+            refunded: false,
+        },
+    ] {
+        let came = check(
+            vec![view(stage, &[("a", A, ""), ("b", "", "")])],
+            &Outcome::Partial,
+            &[A],
+        );
+        assert_eq!(came.fetched, [(A.to_owned(), 1)], "at once");
+        assert!(came.took_ms >= 5 * 60_000, "{}", came.took_ms);
+        assert!(matches!(came.job.phase, Phase::Partial(_)));
+        assert_eq!(came.submitted, 0, "a partial task is never bought again");
+        assert_eq!(came.job.credits, PRICE);
+    }
+    let came = check(
+        vec![view(failed(531, true), &[("a", A, "")])],
+        &Outcome::Partial,
+        &[A],
+    );
+    assert_eq!(came.job.credits, 0.0, "the credits were given back");
+}
+
+#[test]
+fn a_failure_without_tracks_is_final_when_two_polls_agree() {
+    let came = check(vec![view(failed(501, false), &[])], &Outcome::Failed, &[]);
+    assert_eq!((came.polls, came.submitted), (2, 1), "retries: 1");
+    check(
+        vec![
+            view(failed(501, false), &[]),
+            view(Stage::Complete, &[("a", A, "")]),
+        ],
+        &Outcome::Complete,
+        &[A],
+    );
+}
+
+#[test]
+fn a_track_that_never_comes_leaves_the_other() {
+    let long = |polls: Vec<_>| check(polls, &Outcome::Partial, &[A]);
+    long(vec![
+        view(Stage::First, &[("a", A, ""), ("b", "", "")]),
+        view(Stage::Complete, &[("a", A, "")]),
+    ]);
+    // The vendor never says that it is over.
+    let came = long(vec![view(Stage::First, &[("a", A, ""), ("b", "", "")])]);
+    assert_eq!(came.fetched, [(A.to_owned(), 1)], "while it is running");
+}
+
+#[test]
+fn a_partial_task_is_polled_once_by_a_later_run() {
+    let mut world = World::new(1);
+    (world.hooks, world.callbacks) = ((false, false), false);
+    let mut job = running(world.now);
+    let tracks = |second: Option<&str>| {
+        let facts = |id: &str, url: Option<&str>| TrackFacts {
+            id: id.into(),
+            audio_url: url.map(str::to_owned),
+            ..TrackFacts::default()
+        };
+        vec![facts("a", Some(A)), facts("b", second)]
+    };
+    let file = KeptFile {
+        path: A.into(),
+        sha256: String::new(),
+        length_bytes: 1,
+        duration_s: 1.0,
+    };
+    let kept = |index| Event::TrackKept {
+        index,
+        part: Part::Track,
+        file: file.clone(),
+    };
+    let stage = |stage, second| Event::Stage {
+        stage,
+        tracks: tracks(second),
+        placed: true,
+    };
+    let end = Event::TaskPartial {
+        code: None,
+        message: "over".into(),
+        refunded: false,
+    };
+    let mut phases = Vec::new();
+    for event in [
+        stage(TaskStage::First, None),
+        kept(1),
+        end,
+        stage(TaskStage::Complete, Some(B)),
+        kept(2),
+    ] {
+        let Step::Changed(next) = job.step(world.now, &event) else {
+            panic!("{event:?}")
+        };
+        job = next;
+        phases.push(crate::summary::JobStatus::from(&job.phase).word());
+    }
+    assert_eq!(
+        phases,
+        ["running", "running", "partial", "finished", "kept"]
+    );
+    assert_eq!(job.task().unwrap().shortfall, None);
+}
+
+#[test]
+fn every_address_of_a_track_is_tried() {
+    let both = [("a", A, SOURCE_A), ("b", B, SOURCE_B)];
+    let sources = |url: &str| url.contains("/src/");
+    let came = check_served(
+        vec![view(Stage::Complete, &both)],
+        &sources,
+        &Outcome::Complete,
+        &[SOURCE_A, SOURCE_B],
+    );
+    assert_eq!(came.polls, 1, "no poll is waited for between two addresses");
+    check(
+        vec![view(
+            Stage::Complete,
+            &[("a", "", SOURCE_A), ("b", "", SOURCE_B)],
+        )],
+        &Outcome::Complete,
+        &[SOURCE_A, SOURCE_B],
+    );
+    // Neither serves: each round polls anew, and the run ends.
+    let came = check_served(
+        vec![view(Stage::Complete, &both)],
+        &|_| false,
+        &Outcome::Failed,
+        &[],
+    );
+    assert_eq!(came.fetched.len(), 20, "{came:#?}");
+    assert!(matches!(came.job.phase, Phase::Finished(_)));
+}
+
+#[test]
+fn ids_that_are_missing_equal_or_changing_make_no_tracks() {
+    for (first, second) in [
+        (["", ""], ["", ""]),
+        (["x", "x"], ["x", "x"]),
+        (["a", "b"], ["c", "d"]),
+        (["a", "b"], ["", ""]),
+        (["", ""], ["a", "b"]),
+    ] {
+        let came = check(
+            vec![
+                view(Stage::Text, &[(first[0], "", ""), (first[1], "", "")]),
+                view(Stage::First, &[(second[0], A, ""), (second[1], "", "")]),
+                view(Stage::First, &[(first[0], A, ""), (first[1], "", "")]),
+                view(Stage::Complete, &[(second[0], A, ""), (second[1], B, "")]),
+            ],
+            &Outcome::Complete,
+            &[A, B],
+        );
+        assert_eq!(came.fetched.len(), 2, "{first:?} {second:?}: {came:#?}");
+    }
+}
+
+#[test]
+fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
+    let nothing: [Result<TaskView, Trouble>; 4] = [
+        Err(Trouble {
+            code: Some(404),
+            ..trouble(AnswerClass::RefusedRun)
+        }),
+        Err(trouble(AnswerClass::InDoubt)),
+        Err(trouble(AnswerClass::RefusedJob)),
+        view(Stage::Unknown, &[]),
+    ];
+    let unavailable = |event: &Event| matches!(event, Event::DetailsUnavailable { .. });
+    for poll in nothing {
+        let mut polls = vec![poll.clone(); 20];
+        polls.push(view(Stage::Complete, &[("a", A, "")]));
+        let came = check(polls, &Outcome::Complete, &[A]);
+        assert_eq!(came.count(unavailable), 1, "{poll:?}");
+        assert_eq!(came.job.task().unwrap().unavailable, None);
+        // For ever: the run ends, the task's id is kept, and the job says what is wrong.
+        let overdue = Outcome::Stopped {
+            reason: StopReason::Overdue,
+        };
+        let came = check(vec![poll], &overdue, &[]);
+        assert!(came.job.task().unwrap().unavailable.is_some(), "{came:#?}");
+    }
+    // Two bad polls are not worth a word.
+    let came = check(
+        vec![
+            Err(trouble(AnswerClass::InDoubt)),
+            view(Stage::Unknown, &[]),
+            view(Stage::Complete, &[("a", A, "")]),
+        ],
+        &Outcome::Complete,
+        &[A],
+    );
+    assert_eq!(came.count(unavailable), 0);
+}
+
+#[test]
+fn only_a_lasting_401_ends_a_run() {
+    let unauthorized = || {
+        Err(Trouble {
+            code: Some(401),
+            ..trouble(AnswerClass::RefusedRun)
+        })
+    };
+    check(
+        vec![
+            unauthorized(),
+            unauthorized(),
+            view(Stage::Complete, &[("a", A, "")]),
+        ],
+        &Outcome::Complete,
+        &[A],
+    );
+    let came = follow(&Script {
+        polls: vec![unauthorized()],
+        serves: &|_| true,
+        retries: 0,
+    });
+    assert!(matches!(
+        came.outcome,
+        Outcome::Refused {
+            code: Some(401),
+            ..
+        }
+    ));
+}
+
+/// Fifty thousand tasks of an earlier run, each polled in its interval by a vendor that takes a quarter of a second.
+#[test]
+fn fifty_thousand_tasks_are_polled_in_time() {
+    const TASKS: usize = 50_000;
+    const LATENCY_MS: i64 = 250;
+    const INTERVAL_MS: i64 = 30_000;
+    let mut world = World::new(1);
+    (world.hooks, world.callbacks) = ((false, false), false);
+    let begun_ms = world.now;
+    let terms = Terms {
+        polls_at_once: backline_api::Profile::sunoapi().polling.at_once as usize,
+        pace: Pace::remote(INTERVAL_MS),
+        credits: None,
+        ledger_credits: None,
+        ..world.terms(0, 0)
+    };
+    let wanted = (0..TASKS).map(|n| Wanted {
+        key: key(n),
+        changed: None,
+        stem: 0,
+        job: running(begun_ms),
+        missing: Vec::new(),
+        expired: false,
+    });
+    let (mut conductor, mut decision) = Conductor::new(
+        terms,
+        vec!["a".to_owned()],
+        wanted.collect(),
+        Vec::new(),
+        begun_ms,
+    );
+    let mut token = || Token::from_text("none");
+    let mut now_ms = begun_ms;
+    let mut last = vec![begun_ms; TASKS];
+    let (mut longest, mut most, mut polls) = (0, 0, 0);
+    let mut answers: std::collections::VecDeque<(i64, usize)> = VecDeque::new();
+    while now_ms < begun_ms + 4 * INTERVAL_MS {
+        conductor.advance(now_ms, &mut token, &mut decision);
+        for effect in std::mem::take(&mut decision).effects {
+            let Effect::View { slot, .. } = effect else {
+                panic!("{effect:?}")
+            };
+            longest = longest.max(now_ms - last[slot]);
+            last[slot] = now_ms;
+            polls += 1;
+            answers.push_back((now_ms + LATENCY_MS, slot));
+        }
+        most = most.max(answers.len());
+        let wake = conductor.wake_at(now_ms).unwrap_or(i64::MAX);
+        now_ms = answers.front().map_or(wake, |(at, _)| wake.min(*at));
+        while answers.front().is_some_and(|(at, _)| *at <= now_ms) {
+            let (_, slot) = answers.pop_front().unwrap();
+            let result = view(Stage::Pending, &[]);
+            let input = Input::Viewed {
+                slot,
+                task: task_id("task"),
+                result,
+            };
+            conductor.handle(now_ms, input, &mut decision);
+        }
+    }
+    // The interval, the response's time, and what the first crowd, due all at once, waits for its turn.
+    assert!(longest <= INTERVAL_MS + 2 * LATENCY_MS, "{longest} ms");
+    assert!(most <= 512, "{most} polls at once");
+    assert!(polls >= 3 * TASKS, "{polls}");
+}
+
+/// How the model shows a task's tracks in one poll.
+#[derive(Debug, Clone)]
+struct Poll {
+    ids: u8,
+    shown: usize,
+    available: Vec<bool>,
+    /// Which of the fetches that are under way come to an end, and whether they bring a file.
+    ends: Vec<Option<bool>>,
+}
+
+fn poll() -> impl Strategy<Value = Poll> {
+    (
+        0..5_u8,
+        0..5_usize,
+        prop::collection::vec(any::<bool>(), 4),
+        prop::collection::vec(prop::option::of(any::<bool>()), 4),
+    )
+        .prop_map(|(ids, shown, available, ends)| Poll {
+            ids,
+            shown,
+            available,
+            ends,
+        })
+}
+
+proptest! {
+    /// Whatever polls show, in the order of the task's list: never more tracks than the largest single one, no kept track lost, and
+    /// in the end each of the task's tracks fetched once.
+    #[test]
+    fn any_polls_make_the_tracks_of_the_task(mut polls in prop::collection::vec(poll(), 0..12), last_ids in 0..5_u8) {
+        const TRACKS: usize = 4;
+        // At last everything is shown, and every fetch succeeds.
+        for _ in 0..3 {
+            polls.push(Poll { ids: last_ids, shown: TRACKS, available: vec![true; 4], ends: vec![Some(true); 4] });
+        }
+        let mut job = running(0);
+        let mut largest = 0;
+        let mut under_way: BTreeMap<usize, String> = BTreeMap::new();
+        let mut kept: BTreeMap<usize, String> = BTreeMap::new();
+        for (n, poll) in polls.iter().enumerate() {
+            let shown: Vec<TrackFacts> = (0..poll.shown.min(TRACKS)).map(|at| TrackFacts {
+                id: match poll.ids {
+                    0 => format!("id{at}"),
+                    1 => String::new(),
+                    2 => "equal".to_owned(),
+                    3 => format!("id{at}-{n}"),
+                    _ => if at % 2 == 0 { format!("id{at}") } else { String::new() },
+                },
+                audio_url: poll.available[at].then(|| format!("https://cdn.example.com/{at}.mp3")),
+                ..TrackFacts::default()
+            }).collect();
+            largest = largest.max(shown.len());
+            let known = job.task().unwrap().tracks.clone();
+            let is_settled = |at: usize| known[at].kept.is_some() || under_way.contains_key(&at);
+            let places = places(&known, &shown, &is_settled);
+            let tracks = placed(&known, &shown, &places, &is_settled);
+            if let Step::Changed(next) = job.step(0, &Event::Stage { stage: TaskStage::First, tracks, placed: true }) {
+                job = next;
+            }
+            prop_assert!(job.task().unwrap().tracks.len() <= largest);
+            for (facts, place) in shown.iter().zip(places) {
+                let (Place::Known(at) | Place::New(at)) = place else { continue };
+                let Some(url) = &facts.audio_url else { continue };
+                if !kept.contains_key(&at) && !under_way.contains_key(&at) {
+                    under_way.insert(at, url.clone());
+                }
+            }
+            for at in std::mem::take(&mut under_way) {
+                let (at, url) = at;
+                match poll.ends[at.min(3)] {
+                    None => { under_way.insert(at, url); }
+                    Some(false) => {}
+                    Some(true) => {
+                        let file = KeptFile { path: url.clone(), sha256: String::new(), length_bytes: 1, duration_s: 1.0 };
+                        let event = Event::TrackKept { index: at as u32 + 1, part: Part::Track, file };
+                        let Step::Changed(next) = job.step(0, &event) else { panic!("not kept") };
+                        job = next;
+                        prop_assert!(kept.insert(at, url).is_none());
+                    }
+                }
+            }
+            for (at, url) in &kept {
+                let file = job.task().unwrap().tracks[*at].kept.as_ref();
+                prop_assert_eq!(&file.unwrap().path, url);
+            }
+        }
+        let mut files: Vec<&String> = kept.values().collect();
+        files.sort();
+        files.dedup();
+        prop_assert_eq!(files.len(), TRACKS, "{:?}", kept);
+        prop_assert_eq!(job.task().unwrap().tracks.len(), TRACKS);
+    }
+}
