@@ -156,6 +156,19 @@ mod tests {
             JobStatus::InDoubt,
             "perhaps bought: code 500, without a word",
         );
+        check(JobStatus::Running, "code 500, without a word");
+        check(
+            JobStatus::Partial,
+            "0 of 0 tracks: code 500, without a word",
+        );
+        let job = &mut summary.jobs[4];
+        (job.error_code, job.error) = (None, None);
+        let mut check = |state: JobStatus, expected: &str| {
+            let job = &mut summary.jobs[4];
+            job.state = state;
+            let found = Verdict::of(job, &run).why(job);
+            assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
+        };
         check(JobStatus::Submitting, "sent, and not answered yet");
         check(JobStatus::Running, "bought; the provider is at work");
         check(JobStatus::Finished, "made; not all tracks are kept yet");

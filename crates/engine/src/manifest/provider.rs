@@ -29,6 +29,8 @@ pub(crate) const KEYS: &[&str] = &[
     "price",
     "rate",
     "concurrency",
+    "polls_at_once",
+    "downloads_at_once",
     "models",
     "default_model",
     "codes",
@@ -296,6 +298,19 @@ fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Report) {
         .and_then(|node| fields::whole(node, "`concurrency`", 1..=10_000, report))
     {
         profile.max_in_flight = most as u32;
+    }
+    let bounds = [
+        ("polls_at_once", &mut profile.polling.at_once),
+        ("downloads_at_once", &mut profile.downloads_at_once),
+    ];
+    for (key, bound) in bounds {
+        let named = format!("`{key}`");
+        if let Some(most) = fields
+            .get(key)
+            .and_then(|node| fields::whole(node, &named, 1..=4096, report))
+        {
+            *bound = most as u32;
+        }
     }
     if let Some(promise) = fields
         .get("idempotency_key")

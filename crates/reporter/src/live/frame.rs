@@ -148,7 +148,12 @@ fn bar(board: &Board, wide: usize) -> String {
 
 /// A row for as many states as fit beside each other.
 fn table(board: &Board, wide: usize) -> Vec<String> {
-    let beside = (wide / CELL_COLUMNS).clamp(1, STATES.len());
+    // Most runs have no task that ended early.
+    let states = STATES.iter().copied();
+    let states =
+        states.filter(|(state, ..)| *state != JobStatus::Partial || board.count(*state) > 0);
+    let states: Vec<_> = states.collect();
+    let beside = (wide / CELL_COLUMNS).clamp(1, states.len());
     let cell = |(state, word, style): &(JobStatus, &str, Style)| {
         let number = board.count(*state);
         let text = format!("  {}{number:>5}  ", pad(word, CELL_COLUMNS - 9));
@@ -159,7 +164,7 @@ fn table(board: &Board, wide: usize) -> Vec<String> {
         return vec![short_table(board, wide)];
     }
     let row = |states: &[(JobStatus, &str, Style)]| states.iter().map(cell).collect::<String>();
-    STATES.chunks(beside).map(row).collect()
+    states.chunks(beside).map(row).collect()
 }
 
 /// The states that jobs are in, in a line.
