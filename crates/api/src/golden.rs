@@ -656,11 +656,7 @@ fn what_says_nothing_about_a_task_is_not_a_view_of_it() {
         br#"{"code":501,"msg":"failed","data":{"taskId":"another"}}"#,
         AnswerClass::InDoubt,
     );
-    check(
-        451,
-        wire!("submit/bad-gateway.html"),
-        AnswerClass::RefusedJob,
-    );
+    check(451, wire!("submit/bad-gateway.html"), AnswerClass::InDoubt);
 }
 
 #[test]
