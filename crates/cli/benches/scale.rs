@@ -174,6 +174,7 @@ fn kept(at: usize) -> Vec<Event> {
             via: Via::Answer,
         },
         Event::Stage {
+            placed: true,
             stage: TaskStage::Complete,
             tracks: vec![tracks(1), tracks(2)],
         },
