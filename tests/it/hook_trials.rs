@@ -20,6 +20,7 @@ fn each_effect_is_told_apart() {
     for (script, kind, code) in [
         ("cat > /dev/null", "nothing", 0),
         (r#"echo '{"veto": "no"}'"#, "veto", 0),
+        (r#"echo '{"Veto": "no"}'"#, "failure", 4),
         (r#"echo '{"change": {"tags": "calm"}}'"#, "change", 0),
         (r#"echo '{"change": {"style_weight": 7}}'"#, "failure", 4),
         ("exit 3", "failure", 4),

@@ -74,11 +74,15 @@ fn an_editor_finds_the_schema_beside_what_init_writes() {
 }
 
 /// Bad manifests that a schema can't tell from good ones: what is wrong hangs on files, other keys, or what a template gives.
-const BEYOND_A_SCHEMA: [&str; 19] = [
+const BEYOND_A_SCHEMA: [&str; 26] = [
     "catalogue",
     "catalogue_columns",
+    "catalogue_quotes",
+    "control_characters",
     "duplicate_stems",
+    "env_key",
     "extends",
+    "extends_too_long",
     "import_conflict",
     "import_cycle",
     "include_nothing",
@@ -88,11 +92,14 @@ const BEYOND_A_SCHEMA: [&str; 19] = [
     "names_one_track",
     "no_tags",
     "not_audio",
+    "not_manifests",
     "nothing_left",
     "one_request",
     "rendered_values",
+    "template_bounds",
     "templates",
     "too_many",
+    "unicode_twins",
     "variables",
 ];
 
