@@ -8,42 +8,33 @@
 //! [`Ledger::own`] lives, and says whose it is: the process, and the run once it has begun. Reading needs no lock, so a run is
 //! watched from another process without being disturbed. Network filesystems without working locks or shared memory are not safe for it.
 
+mod open;
+mod owner;
+mod prune;
+
 use std::collections::HashMap;
 use std::error::Error;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use tempfile::TempDir;
 
 use crate::event::{Event, Record, RunId};
 use crate::machine::{Job, Step};
 use crate::plan::JobKey;
 use crate::store::{Batch, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
 
-/// The ledger's format; a program reads every format up to its own.
-const FORMAT: i64 = 1;
+use owner::lock_path;
+
+pub use owner::{Owner, Patience};
+pub use prune::Prunable;
 
 /// Largest ledger that is examined with its indexes: that takes a second or two, and of 2 GB 12 s where the rest takes 3 s.
 const THOROUGH_BYTES: i64 = 256 * 1024 * 1024;
 
-/// `BkLn`: tells a ledger from any other SQLite file.
-const APPLICATION_ID: i64 = 0x426b_4c6e;
-
-const SCHEMA: &str = "
-CREATE TABLE runs (id TEXT PRIMARY KEY, started_ms INTEGER NOT NULL, header TEXT NOT NULL) STRICT;
-CREATE TABLE plans (run TEXT NOT NULL, position INTEGER NOT NULL, row TEXT NOT NULL,
-                    PRIMARY KEY (run, position)) STRICT, WITHOUT ROWID;
-CREATE TABLE events (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, run TEXT NOT NULL, account TEXT NOT NULL,
-                     job BLOB, intent INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
-CREATE INDEX events_of_job ON events (job, seq) WHERE job IS NOT NULL;
-CREATE INDEX events_of_run ON events (run, seq) WHERE job IS NULL;
-CREATE INDEX intents ON events (account, at_ms) WHERE intent = 1;
-CREATE TABLE jobs (key BLOB PRIMARY KEY, account TEXT NOT NULL, job TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE uploads (hash TEXT NOT NULL, account TEXT NOT NULL, url TEXT NOT NULL, at_ms INTEGER NOT NULL,
-                      PRIMARY KEY (hash, account)) STRICT, WITHOUT ROWID;
-";
+const RECORDS_OF: &str =
+    "SELECT seq, at_ms, run, job, event FROM events WHERE run = ?1 ORDER BY seq";
 
 /// A ledger on disk.
 #[derive(Debug)]
@@ -52,6 +43,11 @@ pub struct Ledger {
     path: PathBuf,
     /// Held while this process owns the ledger.
     owner: Option<File>,
+    /// The format of the file: an older program may have written one that is only read.
+    format: i64,
+    /// The directory of the copy that is read, where the ledger itself can't be opened.
+    #[expect(dead_code, reason = "removed when it is dropped, after the connection")]
+    copy: Option<TempDir>,
 }
 
 /// Gives the ledger back at once: closing the file would leave the lock with a child that is being started at that very moment.
@@ -65,50 +61,6 @@ impl Drop for Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger at `path` for writing, making it and its folder when there is none, and owns it until dropped.
-    pub fn own(path: &Path) -> Result<Self, StoreError> {
-        let failed = |source: std::io::Error| failed(path, "open", source);
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        refuse_links(path).map_err(failed)?;
-        let owner = lock(path)?;
-        let connection =
-            Connection::open(path).map_err(|source| self::failed(path, "open", source))?;
-        let ledger = Self {
-            connection,
-            path: path.to_owned(),
-            owner: Some(owner),
-        };
-        ledger.prepare()?;
-        Ok(ledger)
-    }
-
-    /// Opens an existing ledger for reading, whoever owns it.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing {
-                path: path.display().to_string(),
-            });
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)
-            .map_err(|source| failed(path, "open", source))?;
-        let ledger = Self {
-            connection,
-            path: path.to_owned(),
-            owner: None,
-        };
-        ledger.check_format()?;
-        ledger.run("open", |connection| {
-            connection.pragma_update(None, "query_only", true)
-        })?;
-        Ok(ledger)
-    }
-
     /// Who owns it now; none if nobody does. A process that was killed owns nothing.
     pub fn owner(&self) -> Result<Option<Owner>, StoreError> {
         let failed = |source| failed(&self.path, "look at the lock of", source);
@@ -135,54 +87,23 @@ impl Ledger {
         )
     }
 
+    /// The time of its last record, where that is later than `now_ms`: the clock was ahead then, or is behind now.
+    pub fn ahead_of(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let last_ms: Option<i64> = self.run("read", |connection| {
+            connection
+                .query_row(
+                    "SELECT at_ms FROM events ORDER BY seq DESC LIMIT 1",
+                    [],
+                    |row| row.get(0),
+                )
+                .optional()
+        })?;
+        Ok(last_ms.filter(|last_ms| *last_ms > now_ms))
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn prepare(&self) -> Result<(), StoreError> {
-        self.run("open", |connection| {
-            connection.busy_timeout(Duration::from_secs(10))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "FULL")
-        })?;
-        if self.check_format()? == 0 {
-            self.run("set up", |connection| {
-                let transaction = connection.unchecked_transaction()?;
-                transaction.execute_batch(SCHEMA)?;
-                transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-                transaction.pragma_update(None, "user_version", FORMAT)?;
-                transaction.commit()
-            })?;
-            only_for_its_owner(&self.path)
-                .map_err(|source| failed(&self.path, "set up", source))?;
-        }
-        Ok(())
-    }
-
-    /// The ledger's format: 0 for an empty file.
-    fn check_format(&self) -> Result<i64, StoreError> {
-        let number = |name| {
-            self.run("open", |connection| {
-                connection.pragma_query_value(None, name, |row| row.get(0))
-            })
-        };
-        let found: i64 = number("user_version")?;
-        let application: i64 = number("application_id")?;
-        let tables: i64 = self.run("open", |connection| {
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        })?;
-        if application != APPLICATION_ID && (application != 0 || found != 0 || tables != 0) {
-            return Err(self.damaged("it is an SQLite file of some other program"));
-        }
-        if found > FORMAT {
-            return Err(StoreError::TooNew {
-                path: self.path.display().to_string(),
-                found,
-                known: FORMAT,
-            });
-        }
-        Ok(found)
     }
 
     /// Its format: 0 for an empty file.
@@ -211,10 +132,7 @@ impl Ledger {
 
     /// Everything that a run recorded, its jobs' events included, in the order in which it happened.
     pub fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
-        self.records(
-            "SELECT seq, at_ms, run, job, event FROM events WHERE run = ?1 ORDER BY seq",
-            (run.as_str(),),
-        )
+        self.records(RECORDS_OF, (run.as_str(),))
     }
 
     /// Replays every job's events and names the jobs whose kept state is not what the events make of them.
@@ -334,14 +252,23 @@ impl Ledger {
 impl Store for Ledger {
     fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError> {
         self.write("write to", |transaction| {
+            let name = plan_name(plan);
             transaction.execute(
-                "INSERT INTO runs (id, started_ms, header) VALUES (?1, ?2, ?3)",
-                params![run.id.as_str(), run.started_ms, json(run)],
+                "INSERT INTO runs (id, started_ms, header, plan) VALUES (?1, ?2, ?3, ?4)",
+                params![run.id.as_str(), run.started_ms, json(run), name],
             )?;
+            let is_stored: bool = transaction.query_row(
+                "SELECT EXISTS (SELECT 1 FROM plans WHERE plan = ?1)",
+                [&name],
+                |row| row.get(0),
+            )?;
+            if is_stored {
+                return Ok(());
+            }
             let mut insert = transaction
-                .prepare("INSERT INTO plans (run, position, row) VALUES (?1, ?2, ?3)")?;
+                .prepare("INSERT INTO plans (plan, position, row) VALUES (?1, ?2, ?3)")?;
             for (position, row) in (0_i64..).zip(plan) {
-                insert.execute(params![run.id.as_str(), position, json(row)])?;
+                insert.execute(params![name, position, json(row)])?;
             }
             Ok(())
         })?;
@@ -387,6 +314,19 @@ impl Store for Ledger {
                  ON CONFLICT (hash, account) DO UPDATE SET url = excluded.url, at_ms = excluded.at_ms",
                 params![upload.hash, upload.account, upload.url, upload.at_ms],
             )?;
+            Ok(())
+        })
+    }
+
+    fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError> {
+        self.write("write to", |transaction| {
+            for sql in [
+                "UPDATE jobs SET account = ?2 WHERE account = ?1",
+                "UPDATE events SET account = ?2 WHERE account = ?1 AND intent = 1",
+                "UPDATE OR REPLACE uploads SET account = ?2 WHERE account = ?1",
+            ] {
+                transaction.execute(sql, [from, to])?;
+            }
             Ok(())
         })
     }
@@ -445,7 +385,8 @@ impl Store for Ledger {
     fn runs(&self) -> Result<Vec<RunHeader>, StoreError> {
         let rows = self.run("read", |connection| {
             connection
-                .prepare("SELECT header FROM runs ORDER BY started_ms DESC, id DESC")?
+                // As they were recorded: a clock may have been ahead.
+                .prepare("SELECT header FROM runs ORDER BY rowid DESC")?
                 .query_map([], |row| row.get::<_, String>(0))?
                 .collect::<Result<Vec<_>, _>>()
         })?;
@@ -453,9 +394,12 @@ impl Store for Ledger {
     }
 
     fn plan_of(&self, run: &RunId) -> Result<Vec<PlannedRow>, StoreError> {
+        let (column, plan) = self.plan_column();
         let rows = self.run("read", |connection| {
             connection
-                .prepare("SELECT row FROM plans WHERE run = ?1 ORDER BY position")?
+                .prepare(&format!(
+                    "SELECT row FROM plans WHERE {column} = {plan} ORDER BY position"
+                ))?
                 .query_map([run.as_str()], |row| row.get::<_, String>(0))?
                 .collect::<Result<Vec<_>, _>>()
         })?;
@@ -469,6 +413,26 @@ impl Store for Ledger {
         )
     }
 
+    fn job_of_task(&self, task: &str) -> Result<Option<JobKey>, StoreError> {
+        // One pass over all events, which is a second for a million, beats a question for each job.
+        let names = format!("\"task_id\":{}", json(&task));
+        let found = self.run("read", |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT job, event FROM events WHERE job IS NOT NULL AND instr(event, ?1) > 0 ORDER BY seq",
+                )?
+                .query_map([names], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<Vec<([u8; 32], String)>, _>>()
+        })?;
+        for (job, event) in found {
+            let event: Event = self.parse(&event)?;
+            if matches!(&event, Event::Accepted { task_id, .. } if task_id.as_str() == task) {
+                return Ok(Some(JobKey::from_bytes(job)));
+            }
+        }
+        Ok(None)
+    }
+
     fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError> {
         self.records(
             "SELECT seq, at_ms, run, job, event FROM events WHERE job = ?1 ORDER BY seq",
@@ -477,121 +441,14 @@ impl Store for Ledger {
     }
 }
 
-/// Who owns a ledger, as far as its lock says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Owner {
-    /// The process's number.
-    pub process: Option<u32>,
-    /// The run that it carries out.
-    pub run: Option<RunId>,
-}
-
-impl Owner {
-    fn of_run(run: &RunId) -> Self {
-        Self {
-            process: Some(std::process::id()),
-            run: Some(run.clone()),
-        }
+/// A plan's name in the ledger: runs with equal plans share it.
+fn plan_name(plan: &[PlannedRow]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for row in plan {
+        hasher.update(json(row).as_bytes());
+        hasher.update(b"\n");
     }
-
-    fn read(file: &mut File) -> Self {
-        let mut text = String::new();
-        // Only words for people hang on it: what can't be read is not said.
-        let _ = file.read_to_string(&mut text);
-        let mut words = text.split_whitespace();
-        Self {
-            process: words.next().and_then(|number| number.parse().ok()),
-            run: words.next().map(RunId::from_text),
-        }
-    }
-
-    fn write(&self, file: &mut File) {
-        let words = [
-            self.process.map(|number| number.to_string()),
-            self.run.as_ref().map(ToString::to_string),
-        ];
-        let text: Vec<String> = words.into_iter().flatten().collect();
-        // Only a hint: a full disk must not stop a run here.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.join(" ").as_bytes()));
-    }
-}
-
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
-}
-
-/// Refuses a ledger whose files are links: a stranger who can plant one in a project would have another file written over.
-fn refuse_links(path: &Path) -> std::io::Result<()> {
-    for suffix in ["", ".lock", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        if std::fs::symlink_metadata(&name).is_ok_and(|facts| facts.is_symlink()) {
-            return Err(std::io::Error::other(format!(
-                "{} is a symbolic link; remove it, or name the file itself with `--ledger`",
-                Path::new(&name).display()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// How often a lock that is held is tried again: whoever only [looks](Ledger::owner) holds it for a moment.
-const LOCK_TRIES: usize = 4;
-
-const LOCK_PAUSE: Duration = Duration::from_millis(15);
-
-/// Takes the advisory lock beside the ledger, and writes the process's number into it for whoever comes second.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(lock_path(path));
-    let mut file = opened.map_err(|source| failed(path, "lock", source))?;
-    let mut tried = file.try_lock();
-    for _ in 1..LOCK_TRIES {
-        if !matches!(tried, Err(TryLockError::WouldBlock)) {
-            break;
-        }
-        std::thread::park_timeout(LOCK_PAUSE);
-        tried = file.try_lock();
-    }
-    match tried {
-        Ok(()) => {
-            let owner = Owner {
-                process: Some(std::process::id()),
-                run: None,
-            };
-            owner.write(&mut file);
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let owner = Owner::read(&mut file).process;
-            Err(StoreError::Owned {
-                path: path.display().to_string(),
-                owner: owner.map_or_else(String::new, |number| format!(" (process {number})")),
-            })
-        }
-        Err(TryLockError::Error(source)) => Err(failed(path, "lock", source)),
-    }
-}
-
-/// The ledger holds the attempts' secrets: nobody else on the machine need read it.
-#[cfg(unix)]
-fn only_for_its_owner(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn only_for_its_owner(_: &Path) -> std::io::Result<()> {
-    Ok(())
+    hasher.finalize().to_hex().to_string()
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {
@@ -611,68 +468,4 @@ fn failed(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(unix)]
-    #[test]
-    fn a_planted_link_leads_no_ledger_to_another_file() {
-        for suffix in ["", ".lock", "-wal"] {
-            let scratch = tempfile::tempdir().unwrap();
-            let victim = scratch.path().join("victim");
-            std::fs::write(&victim, "").unwrap();
-            let link = scratch.path().join(format!("ledger.sqlite3{suffix}"));
-            std::os::unix::fs::symlink(&victim, link).unwrap();
-            let refused = Ledger::own(&scratch.path().join("ledger.sqlite3")).unwrap_err();
-            let why = std::error::Error::source(&refused).unwrap().to_string();
-            assert!(why.contains("is a symbolic link"), "{why}");
-            assert_eq!(std::fs::read(&victim).unwrap(), b"");
-        }
-    }
-
-    #[test]
-    fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
-        let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("ledger.sqlite3");
-        let mut ledger = Ledger::own(&path).unwrap();
-        let reader = Ledger::read(&path).unwrap();
-        let process = Some(std::process::id());
-        let nameless = Owner { process, run: None };
-        assert_eq!(reader.owner().unwrap(), Some(nameless));
-
-        let run = RunHeader {
-            id: RunId::new(),
-            started_ms: 1,
-            name: "songs".to_owned(),
-            manifest: "songs.yaml".to_owned(),
-            provider: "studio".to_owned(),
-            account: "a".to_owned(),
-            retention_days: 14,
-            version: "0".to_owned(),
-            price_credits: None,
-            bounds: None,
-            knows_titles: true,
-        };
-        ledger.begin_run(&run, &[]).unwrap();
-        let owner = Owner {
-            process,
-            run: Some(run.id.clone()),
-        };
-        assert_eq!(reader.owner().unwrap(), Some(owner));
-        let refused = Ledger::own(&path).unwrap_err().to_string();
-        let number = format!("(process {})", std::process::id());
-        assert!(refused.ends_with(&number), "{refused}");
-
-        drop(ledger);
-        assert_eq!(reader.owner().unwrap(), None);
-        // Whoever looks at this very moment keeps nobody out.
-        let looking = File::open(lock_path(&path)).unwrap();
-        looking.lock_shared().unwrap();
-        let looked = std::thread::spawn(move || {
-            std::thread::park_timeout(LOCK_PAUSE);
-            looking.unlock().unwrap();
-        });
-        Ledger::own(&path).unwrap();
-        looked.join().unwrap();
-    }
-}
+mod tests;

@@ -21,6 +21,9 @@ pub trait Store: Send {
     fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError>;
     /// Keeps where a stem was uploaded to.
     fn keep_upload(&mut self, upload: &Upload) -> Result<(), StoreError>;
+    /// Joins the jobs, submissions and uploads of one account to another, whose key took the place of its own; all or nothing,
+    /// durable on return.
+    fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError>;
     /// Every job that something has happened to.
     fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError>;
     /// Where a stem with this content was last uploaded to for this account.
@@ -33,6 +36,8 @@ pub trait Store: Send {
     fn plan_of(&self, run: &RunId) -> Result<Vec<PlannedRow>, StoreError>;
     /// A run's own events, in the order in which they happened.
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// The job that a task is, or ever was, a task of: one that failed and was bought again is in its job's history only.
+    fn job_of_task(&self, task: &str) -> Result<Option<JobKey>, StoreError>;
     /// A job's events over all runs, in the order in which they happened.
     fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError>;
 }

@@ -309,6 +309,10 @@ impl Store for Story {
         Err(read_only())
     }
 
+    fn join_account(&mut self, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(read_only())
+    }
+
     fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError> {
         let mut jobs = self.before.clone();
         for record in &self.records {
@@ -344,6 +348,10 @@ impl Store for Story {
 
     fn events_of(&self, _: &RunId) -> Result<Vec<Record>, StoreError> {
         Ok(self.records())
+    }
+
+    fn job_of_task(&self, _: &str) -> Result<Option<JobKey>, StoreError> {
+        Ok(None)
     }
 
     fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError> {

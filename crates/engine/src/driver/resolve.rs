@@ -145,10 +145,8 @@ pub async fn resolve(
                 let account = known.account.clone();
                 return Err(ResolveError::OtherAccount { key, account });
             }
-            for owner in jobs.keys().copied() {
-                if is_known(store, &owner, &task)? {
-                    return Err(ResolveError::TaskIsKnown { task, owner });
-                }
+            if let Some(owner) = store.job_of_task(task.as_str())? {
+                return Err(ResolveError::TaskIsKnown { task, owner });
             }
             look_up(plan, api_key, &task).await?;
             Event::Accepted {
@@ -179,12 +177,6 @@ pub async fn resolve(
     };
     let mut records = store.append(&batch)?;
     Ok(records.remove(0))
-}
-
-/// Whether a task is, or was, a job's: tasks that failed and were bought again are in its history only.
-fn is_known(store: &dyn Store, job: &JobKey, task: &TaskId) -> Result<bool, StoreError> {
-    let names = |record: &Record| matches!(&record.event, Event::Accepted { task_id, .. } if task_id == task);
-    Ok(store.history_of(job)?.iter().any(names))
 }
 
 async fn look_up(plan: &Plan, api_key: &ApiKey, task: &TaskId) -> Result<(), ResolveError> {

@@ -1,0 +1,273 @@
+//! Opening a ledger: to own it, with its format brought up to date, or to read it, wherever it lies.
+//!
+//! A ledger is read without writing a byte. SQLite alone can't do that for a database with a write-ahead log in a place that
+//! can't be written to: it needs files beside it. So a ledger without a log is read as the unchanging file that it is there, and
+//! one with a log is read as a copy of both.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tempfile::TempDir;
+
+use super::owner::{Patience, lock};
+use super::{Ledger, failed};
+use crate::store::StoreError;
+
+/// The ledger's format; a program reads every format up to its own.
+///
+/// 1: each run has the rows of its plan. 2: runs with the same plan share its rows; a run's events have an index of their own; the
+/// runs that were pruned are known.
+pub(super) const FORMAT: i64 = 2;
+
+/// The first format in which runs share the rows of their plans.
+const SHARED_PLANS: i64 = 2;
+
+/// `BkLn`: tells a ledger from any other SQLite file.
+const APPLICATION_ID: i64 = 0x426b_4c6e;
+
+/// Longest wait for another connection: a reader at most, for a moment.
+const BUSY: Duration = Duration::from_secs(10);
+
+const SCHEMA: &str = "
+CREATE TABLE runs (id TEXT PRIMARY KEY, started_ms INTEGER NOT NULL, header TEXT NOT NULL, plan TEXT) STRICT;
+CREATE TABLE plans (plan TEXT NOT NULL, position INTEGER NOT NULL, row TEXT NOT NULL,
+                    PRIMARY KEY (plan, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE events (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, run TEXT NOT NULL, account TEXT NOT NULL,
+                     job BLOB, intent INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
+CREATE INDEX events_of_job ON events (job, seq) WHERE job IS NOT NULL;
+CREATE INDEX events_of_run ON events (run, seq) WHERE job IS NULL;
+CREATE INDEX events_by_run ON events (run);
+CREATE INDEX intents ON events (account, at_ms) WHERE intent = 1;
+CREATE TABLE jobs (key BLOB PRIMARY KEY, account TEXT NOT NULL, job TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE uploads (hash TEXT NOT NULL, account TEXT NOT NULL, url TEXT NOT NULL, at_ms INTEGER NOT NULL,
+                      PRIMARY KEY (hash, account)) STRICT, WITHOUT ROWID;
+CREATE TABLE pruned (run TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+";
+
+const FROM_1_TO_2: &str = "
+ALTER TABLE plans RENAME COLUMN run TO plan;
+ALTER TABLE runs ADD COLUMN plan TEXT;
+UPDATE runs SET plan = id;
+CREATE INDEX events_by_run ON events (run);
+CREATE TABLE pruned (run TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+";
+
+impl Ledger {
+    /// Opens the ledger at `path` for writing, making it and its directory when there is none, and owns it until dropped. Fails at
+    /// once if another process owns it.
+    pub fn own(path: &Path) -> Result<Self, StoreError> {
+        Self::own_within(path, Patience::None)
+    }
+
+    /// The same, but waits for another process that owns it, as `patience` says.
+    pub fn own_within(path: &Path, patience: Patience<'_>) -> Result<Self, StoreError> {
+        let failed = |source: std::io::Error| failed(path, "open", source);
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        refuse_links(path).map_err(failed)?;
+        let owner = lock(path, patience)?;
+        let connection =
+            Connection::open(path).map_err(|source| super::failed(path, "open", source))?;
+        let ledger = Self {
+            connection,
+            path: path.to_owned(),
+            owner: Some(owner),
+            format: FORMAT,
+            copy: None,
+        };
+        ledger.prepare()?;
+        Ok(ledger)
+    }
+
+    /// Opens an existing ledger for reading, whoever owns it, and whether or not anything can be written where it lies.
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let is_there = path.try_exists();
+        if !is_there.map_err(|source| failed(path, "open", source))? {
+            return Err(StoreError::Missing {
+                path: path.display().to_string(),
+            });
+        }
+        match Self::open_to_read(path, Source::InPlace) {
+            Err(error) if needs_files_beside(&error) => Self::read_what_is_there(path),
+            opened => opened,
+        }
+    }
+
+    /// Reads a ledger beside which nothing can be written.
+    pub(super) fn read_what_is_there(path: &Path) -> Result<Self, StoreError> {
+        let log = beside(path, "-wal");
+        let has_log = log.metadata().is_ok_and(|log| log.len() > 0);
+        if !has_log {
+            return Self::open_to_read(path, Source::Unchanging);
+        }
+        let copied = |source: std::io::Error| failed(path, "copy, to read it,", source);
+        let folder = TempDir::with_prefix("backline-ledger-").map_err(copied)?;
+        let copy = folder.path().join("ledger.sqlite3");
+        std::fs::copy(path, &copy).map_err(copied)?;
+        std::fs::copy(&log, beside(&copy, "-wal")).map_err(copied)?;
+        Self::open_to_read(path, Source::Copy { folder, copy })
+    }
+
+    fn open_to_read(path: &Path, source: Source) -> Result<Self, StoreError> {
+        let opened = match &source {
+            Source::InPlace => Connection::open_with_flags(path, READING),
+            Source::Copy { copy, .. } => Connection::open_with_flags(copy, READING),
+            Source::Unchanging => Connection::open_with_flags(
+                unchanging(path)?,
+                OpenFlags::SQLITE_OPEN_READ_ONLY
+                    | OpenFlags::SQLITE_OPEN_URI
+                    | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            ),
+        };
+        let connection = opened.map_err(|source| failed(path, "open", source))?;
+        let copy = match source {
+            Source::Copy { folder, .. } => Some(folder),
+            Source::InPlace | Source::Unchanging => None,
+        };
+        let mut ledger = Self {
+            connection,
+            path: path.to_owned(),
+            owner: None,
+            format: FORMAT,
+            copy,
+        };
+        ledger.run("open", |connection| {
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "query_only", true)
+        })?;
+        ledger.format = ledger.check_format()?;
+        Ok(ledger)
+    }
+
+    /// The column that names a run's plan in the table `plans`, and the value of it as an expression over the run `?1`.
+    pub(super) fn plan_column(&self) -> (&'static str, &'static str) {
+        if self.format < SHARED_PLANS {
+            ("run", "?1")
+        } else {
+            ("plan", "(SELECT plan FROM runs WHERE id = ?1)")
+        }
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        self.run("open", |connection| {
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")
+        })?;
+        let found = self.check_format()?;
+        let steps = match found {
+            0 => SCHEMA,
+            1 => FROM_1_TO_2,
+            _ => return Ok(()),
+        };
+        self.run("set up", |connection| {
+            let transaction = connection.unchecked_transaction()?;
+            transaction.execute_batch(steps)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+            transaction.commit()
+        })?;
+        if found == 0 {
+            only_for_its_owner(&self.path)
+                .map_err(|source| failed(&self.path, "set up", source))?;
+        }
+        Ok(())
+    }
+
+    /// The ledger's format: 0 for an empty file.
+    pub(super) fn check_format(&self) -> Result<i64, StoreError> {
+        let number = |name| {
+            self.run("open", |connection| {
+                connection.pragma_query_value(None, name, |row| row.get(0))
+            })
+        };
+        let found: i64 = number("user_version")?;
+        let application: i64 = number("application_id")?;
+        let tables: i64 = self.run("open", |connection| {
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        })?;
+        if application != APPLICATION_ID && (application != 0 || found != 0 || tables != 0) {
+            return Err(self.damaged("it is an SQLite file of some other program"));
+        }
+        if found > FORMAT {
+            return Err(StoreError::TooNew {
+                path: self.path.display().to_string(),
+                found,
+                known: FORMAT,
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// A file that can't be written to is opened by SQLite for reading all the same.
+const READING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// What is opened to read a ledger.
+enum Source {
+    /// Its own file, and the log beside it.
+    InPlace,
+    /// Its own file, without a log: nothing will change it while it is read.
+    Unchanging,
+    /// A copy of the file and its log.
+    Copy { folder: TempDir, copy: PathBuf },
+}
+
+/// Whether SQLite could not make the files that it needs beside a database.
+fn needs_files_beside(error: &StoreError) -> bool {
+    let StoreError::Failed { source, .. } = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Refuses a ledger whose files are links: a stranger who can plant one in a project would have another file written over.
+fn refuse_links(path: &Path) -> std::io::Result<()> {
+    for suffix in ["", ".lock", "-wal", "-shm", "-journal"] {
+        let name = beside(path, suffix);
+        if std::fs::symlink_metadata(&name).is_ok_and(|facts| facts.is_symlink()) {
+            return Err(std::io::Error::other(format!(
+                "{} is a symbolic link; remove it, or name the file itself with `--ledger`",
+                name.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The address by which SQLite opens a file that nobody changes.
+fn unchanging(path: &Path) -> Result<String, StoreError> {
+    let absolute = std::path::absolute(path).map_err(|source| failed(path, "open", source))?;
+    let mut url = url::Url::from_file_path(&absolute).map_err(|()| {
+        let source = std::io::Error::other("its path can't be written as an address");
+        failed(path, "open", source)
+    })?;
+    url.set_query(Some("immutable=1"));
+    Ok(url.into())
+}
+
+/// The ledger holds the attempts' secrets: nobody else on the machine need read it.
+#[cfg(unix)]
+fn only_for_its_owner(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn only_for_its_owner(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
