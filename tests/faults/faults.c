@@ -12,6 +12,7 @@
  *                kill_before      SIGKILL, nothing done
  *                kill_half        write half of the bytes, then SIGKILL
  *                kill_after       do it, then SIGKILL
+ *   FAULT_CLOCK_S  seconds by which the system's clock is ahead, for the whole life of the program; works without the others
  *   FAULT_MARK   a file that is made when the fault has happened, so that a test knows
  *
  * It never touches calls that do not match. Programs that make system calls without the C library are not reached.
@@ -30,6 +31,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum op { NONE, WRITE, FSYNC, RENAME, LINK, UNLINK, CREATE, SEND, RECV };
@@ -38,7 +40,7 @@ enum act { GO_ON, FAIL, SHORT, KILL_BEFORE, KILL_HALF, KILL_AFTER };
 static enum op op;
 static enum act act;
 static int error;
-static long nth = 1, times = 1;
+static long nth = 1, times = 1, clock_s;
 static const char *at = "", *mark;
 static atomic_long seen;
 
@@ -63,9 +65,17 @@ __attribute__((constructor)) static void begin(void) {
     for (size_t i = 0; text && i < sizeof acts / sizeof *acts; i++)
         if (!strcmp(text, acts[i].name)) act = acts[i].act, error = acts[i].error;
     if ((text = getenv("FAULT_AT"))) at = text;
+    if ((text = getenv("FAULT_CLOCK_S"))) clock_s = atol(text);
     if ((text = getenv("FAULT_NTH"))) nth = atol(text);
     if ((text = getenv("FAULT_TIMES"))) times = atol(text);
     mark = getenv("FAULT_MARK");
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    REAL(int, "clock_gettime", clockid_t, struct timespec *);
+    int done = call(clock, time);
+    if (!done && clock == CLOCK_REALTIME) time->tv_sec += clock_s;
+    return done;
 }
 
 static void note(void) {

@@ -54,6 +54,13 @@ impl Fault {
     }
 }
 
+/// Lets the system's clock be ahead by so many seconds for `command`.
+pub(super) fn set_clock_ahead(command: &mut Command, seconds: i64) {
+    command
+        .env("LD_PRELOAD", library())
+        .env("FAULT_CLOCK_S", seconds.to_string());
+}
+
 /// The compiled library: once for each test process.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();

@@ -18,6 +18,7 @@ mod project;
 mod shelf;
 mod sweep;
 
+mod clock;
 mod disk;
 mod interrupt;
 mod kill;

@@ -74,6 +74,7 @@ fn go(
     // Before anything is bought.
     try_output(project).map_err(|failure| failure.hint("nothing was bought"))?;
     let mut ledger = Ledger::own(&project.ledger)?;
+    warn_of_clock(&ledger, console)?;
 
     let aside = Aside::stderr();
     let mut sink = sink(project, console, &aside);
@@ -124,6 +125,20 @@ fn go(
     // Whatever still runs there is nobody's any more: the ledger has its last word.
     runtime.shutdown_background();
     closed
+}
+
+/// Times of the future come from a clock that was ahead. They count as now, wherever they matter.
+fn warn_of_clock(ledger: &Ledger, console: &Console) -> Result<(), Failure> {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    if let Some(last_ms) = ledger.ahead_of(now_ms)? {
+        console.insist(&format!(
+            "warning: the last record of the ledger is dated {}, which is in the future: the clock was ahead then, or is behind now; \
+             such times count as now\n",
+            jiff::Timestamp::from_millisecond(last_ms)
+                .map_or_else(|_| format!("{last_ms} ms"), |at| format!("{at:.0}"))
+        ));
+    }
+    Ok(())
 }
 
 /// Whoever has just asked for the end does not ask for more of it.

@@ -475,7 +475,15 @@ impl Conductor {
             return None;
         }
         let ends = self.slots.iter().filter_map(|slot| match slot.job.phase {
-            Phase::InDoubt { since_ms, .. } => Some(since_ms + self.terms.pace.doubt_ms),
+            Phase::InDoubt { since_ms, .. } => {
+                // Doubts from the future come from a clock that was ahead: they began before this run.
+                let since_ms = if since_ms > now_ms {
+                    self.started_ms
+                } else {
+                    since_ms
+                };
+                Some(since_ms + self.terms.pace.doubt_ms)
+            }
             _ => None,
         });
         ends.filter(|end| *end > now_ms).min()

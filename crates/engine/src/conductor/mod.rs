@@ -124,6 +124,8 @@ enum Mode {
 #[derive(Debug)]
 pub(crate) struct Conductor {
     terms: Terms,
+    /// When the run began.
+    started_ms: i64,
     slots: Vec<Slot>,
     by_key: HashMap<JobKey, usize>,
     /// Every secret that a callback may carry, with its job and attempt.
@@ -243,6 +245,7 @@ impl Conductor {
             refused_since_ms: None,
             dirty: BTreeSet::new(),
             illegal: None,
+            started_ms: now_ms,
             terms,
         };
         conductor.assign_keys(&wanted);

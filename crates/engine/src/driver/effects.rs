@@ -69,16 +69,15 @@ impl Effects {
         if profile.loopback {
             return None;
         }
-        let oldest_ms = self
-            .clock
-            .now_ms()
-            .saturating_sub_unsigned(profile.upload_ttl_ms);
+        // One that a clock dated ahead of its time is of unknown age.
+        let now_ms = self.clock.now_ms();
+        let oldest_ms = now_ms.saturating_sub_unsigned(profile.upload_ttl_ms);
         // A ledger that can't be read now fails at the next append; here it only means one upload more.
         store
             .upload(&hash_text(file), account)
             .ok()
             .flatten()
-            .filter(|upload| upload.at_ms > oldest_ms)
+            .filter(|upload| upload.at_ms > oldest_ms && upload.at_ms <= now_ms)
     }
 
     /// What is to be remembered of an upload; an address that carries a signature is for this run only.

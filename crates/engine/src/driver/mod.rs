@@ -228,8 +228,12 @@ pub async fn run(
     let spent_before = spent_before(&bought, &known);
     let terms = terms(&run, &header, spent_before, now_ms, receiver.is_some());
     let window_ms = i64::try_from(run.plan.limits.rate.window_ms).unwrap_or(i64::MAX / 4);
-    let earlier =
+    let mut earlier =
         store.intents_since(&account, now_ms.saturating_sub(window_ms.saturating_mul(2)))?;
+    // A clock was ahead: none of them was made later than now.
+    earlier
+        .iter_mut()
+        .for_each(|sent_ms| *sent_ms = now_ms.min(*sent_ms));
     let stems = run.plan.stems.iter().map(|stem| stem.id.clone()).collect();
     let (conductor, mut decision) = Conductor::new(
         terms,
