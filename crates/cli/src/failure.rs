@@ -3,7 +3,7 @@
 //! ```text
 //! could not use the ledger: the ledger .backline/ledger.sqlite3 is in use by another backline process (process 123)
 //!
-//! hint: wait for it to end, or give this run a ledger of its own with --ledger
+//! hint: --wait waits until that process has ended; `backline status --watch` shows its run
 //! ```
 //!
 //! A command that fails returns a [`Failure`]; only `main` prints one. A run that ended badly is no failure of its command: its
@@ -169,11 +169,11 @@ impl From<StoreError> for Failure {
         let (kind, hint) = match &error {
             StoreError::Owned { .. } => (
                 Kind::Ledger,
-                "wait for it to end, or give this run a ledger of its own with --ledger",
+                "--wait waits until that process has ended; `backline status --watch` shows its run",
             ),
             StoreError::TooNew { .. } => (
                 Kind::Ledger,
-                "update backline, or name another ledger with --ledger",
+                "update backline: this ledger says what is bought already",
             ),
             StoreError::Missing { .. } => (
                 Kind::Usage,
@@ -181,7 +181,7 @@ impl From<StoreError> for Failure {
             ),
             StoreError::Damaged { .. } => (
                 Kind::Ledger,
-                "keep the file, it says what was bought; bring back a copy of it, or name another ledger with --ledger",
+                "keep the file, it says what was bought, and bring back its newest copy; a run with a new ledger pays for everything again",
             ),
             StoreError::Failed { .. } => (
                 Kind::Ledger,
@@ -199,7 +199,15 @@ impl From<RunError> for Failure {
             RunError::Ledger { .. } => Self::new(Kind::Ledger, error).hint(
                 "make room, then say so with the commands above: these tasks are paid, and only you know their ids",
             ),
-            RunError::OtherAccount { .. } => Self::new(Kind::Usage, error),
+            RunError::OtherAccount { .. } => Self::new(Kind::Usage, error)
+                .hint("run with the key and address that they were bought with")
+                .hint("if that key was replaced by a new one of the same account: --adopt-account"),
+            RunError::NoTaskToProve { .. } | RunError::NotAdopted { .. } => {
+                Self::new(Kind::Usage, error).hint(
+                    "run with the key and address of then, or settle each job in doubt with `backline resolve` first",
+                )
+            }
+            RunError::AdoptionLookup { .. } => Self::new(Kind::Provider, error),
             RunError::Listen { .. } => Self::new(Kind::Usage, error)
                 .hint("choose another address for `callbacks: {listen: …}`"),
             RunError::Client(_) => Self::new(Kind::Bug, error),

@@ -116,6 +116,14 @@ pub enum Event {
         /// Why, in the vendor's words or ours.
         message: String,
     },
+    /// The jobs of another account became this one's: its key was replaced, and the provider showed one of its tasks under the
+    /// new key.
+    AccountAdopted {
+        /// The other account's fingerprint.
+        from: String,
+        /// The task that proved it.
+        task_id: TaskId,
+    },
     /// A stem's upload began.
     UploadStarted {
         /// The stem's id.

@@ -531,6 +531,7 @@ impl Job {
             | Event::RunStarted { .. }
             | Event::Credits { .. }
             | Event::Paused { .. }
+            | Event::AccountAdopted { .. }
             | Event::HookFailed { .. }
             | Event::CallbacksRefused(_)
             | Event::RunEnded { .. } => Step::Unchanged,

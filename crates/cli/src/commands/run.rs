@@ -215,6 +215,7 @@ async fn carry_out(
         key: asked.key,
         manifest: project.recorded.clone(),
         callback_key: asked.callback_key,
+        adopts_account: false,
         buys: asked.buys,
         tape: asked.tape,
         signals: stops.clone(),

@@ -8,6 +8,7 @@
 //! so the ledger's fsync is shared by as many jobs as are busy. Effects begin only after the records that announce them are
 //! durable, and a callback is answered only after it is.
 
+mod adopt;
 mod callbacks;
 mod clock;
 mod effects;
@@ -22,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backline_api::{ApiKey, Client, ClientOptions, Tape, TaskId};
+use backline_api::{ApiKey, CallError, Client, ClientOptions, Tape, TaskId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,6 @@ use crate::conductor::{Conductor, Pace, Terms, Wanted};
 use crate::event::{Event, KeptFile, Outcome, Record, RunId};
 use crate::hold::{Holding, Sign, hold, is_expired};
 use crate::hooks::{HookPoint, PlanSaid};
-use crate::machine::Phase;
 use crate::plan::{JobKey, Plan, StemSource};
 use crate::recognize::recognize;
 use crate::store::{
@@ -71,6 +71,8 @@ pub struct Run {
     pub callback_key: Option<Vec<u8>>,
     /// Listen for callbacks on a free loopback port: for a provider on this machine.
     pub local_callbacks: bool,
+    /// Whether jobs in flight under a key that was replaced become this account's, where the provider proves that they are.
+    pub adopts_account: bool,
     /// Whether anything may be bought; without it a run only follows and fetches what is.
     pub buys: bool,
     /// Keeps the provider's answers, or answers in the provider's place.
@@ -110,16 +112,40 @@ pub enum RunError {
         unsaved: Vec<(JobKey, TaskId)>,
     },
     /// Jobs are in flight under another account.
-    #[error(
-        "{} in flight under another account ({account}): run with the key and address that they were bought with, or \
-         use another ledger",
-        jobs_are(*jobs)
-    )]
+    #[error("{} in flight under another account ({account})", jobs_are(*jobs))]
     OtherAccount {
         /// How many.
         jobs: usize,
         /// The other account's fingerprint.
         account: String,
+    },
+    /// An account can't be adopted: no task of it is known that the provider could be asked for.
+    #[error("the account {account} can't be adopted: the ledger has no task of it to prove it by")]
+    NoTaskToProve {
+        /// The other account's fingerprint.
+        account: String,
+    },
+    /// An account was not adopted: the provider does not show its tasks under this key.
+    #[error(
+        "the account {account} can't be adopted: under this key the provider shows none of its tasks ({})",
+        list(tasks)
+    )]
+    NotAdopted {
+        /// The other account's fingerprint.
+        account: String,
+        /// The tasks that were tried.
+        tasks: Vec<TaskId>,
+    },
+    /// The provider could not be asked for the task that is to prove an account.
+    #[error(
+        "the details of task {task}, which would prove the account, could not be read: {source}"
+    )]
+    AdoptionLookup {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        #[source]
+        source: Box<CallError>,
     },
     /// The callback receiver could not listen.
     #[error("callbacks can't be received on {address}")]
@@ -157,6 +183,11 @@ fn unsaved_text(unsaved: &[(JobKey, TaskId)]) -> String {
         format!("\nbought and not recorded: task {task}; run: backline resolve {key} --task {task}")
     };
     unsaved.iter().map(line).collect()
+}
+
+fn list(tasks: &[TaskId]) -> String {
+    let ids: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+    ids.join(", ")
 }
 
 fn jobs_are(jobs: usize) -> String {
@@ -198,7 +229,15 @@ pub async fn run(
         is_kept_file_there(&project_dir, file)
     });
     let bought = holding.keys(&run.plan);
-    refuse_other_account(&bought, &known, &account)?;
+    let others = adopt::other_accounts(&bought, &known, &account);
+    if let Some((other, jobs)) = others.first_key_value()
+        && !run.adopts_account
+    {
+        return Err(RunError::OtherAccount {
+            jobs: *jobs,
+            account: other.clone(),
+        });
+    }
     let header = RunHeader {
         id: RunId::new(),
         started_ms: now_ms,
@@ -217,6 +256,12 @@ pub async fn run(
         client = client.with_tape(tape.clone());
     }
 
+    let mut adopted = Vec::new();
+    for from in others.into_keys() {
+        let task_id = adopt::prove(&client, &known, &from).await?;
+        adopted.push(Event::AccountAdopted { from, task_id });
+    }
+
     let (calls_in, calls) = mpsc::channel(CALLBACK_BACKLOG);
     let post = Post::of(&run.plan, run.callback_key.clone(), run.local_callbacks);
     let receiver = match post {
@@ -224,6 +269,14 @@ pub async fn run(
         None => None,
     };
     store.begin_run(&header, &planned_rows(&run.plan, &run.project_dir))?;
+
+    for event in &adopted {
+        if let Event::AccountAdopted { from, .. } = event {
+            store.join_account(from, &account)?;
+            let theirs = known.values_mut().filter(|known| known.account == *from);
+            theirs.for_each(|known| known.account.clone_from(&account));
+        }
+    }
 
     let spent_before = spent_before(&bought, &known);
     let terms = terms(&run, &header, spent_before, now_ms, receiver.is_some());
@@ -249,17 +302,19 @@ pub async fn run(
         jobs: run.plan.jobs.len() as u64,
         to_submit,
     };
-    let opening = NewRecord {
-        at_ms: now_ms,
-        run: header.id.clone(),
-        account,
-        job: None,
-        event: started,
-    };
+    let opening = std::iter::once(started)
+        .chain(adopted)
+        .map(|event| NewRecord {
+            at_ms: now_ms,
+            run: header.id.clone(),
+            account: account.clone(),
+            job: None,
+            event,
+        });
     let linked = recognized.into_iter().map(|it| NewRecord {
         at_ms: now_ms,
         run: header.id.clone(),
-        account: header.account.clone(),
+        account: account.clone(),
         job: Some(it.key),
         event: it.event,
     });
@@ -267,7 +322,7 @@ pub async fn run(
     let states = linked.iter().filter_map(|record| record.job);
     let states = states.filter_map(|key| Some((key, known.get(&key)?.clone())));
     decision.batch.jobs.extend(states);
-    let first = std::iter::once(opening).chain(linked);
+    let first: Vec<NewRecord> = opening.chain(linked).collect();
     decision.batch.events.splice(0..0, first);
 
     let effects = Effects::new(
@@ -326,33 +381,6 @@ fn client(plan: &Plan, key: &ApiKey) -> Result<Client, RunError> {
     let options = ClientOptions::new(USER_AGENT);
     Client::new(plan.provider.profile.clone(), key.clone(), options)
         .map_err(|error| RunError::Client(error.to_string()))
-}
-
-fn refuse_other_account(
-    bought: &HashSet<JobKey>,
-    known: &HashMap<JobKey, KnownJob>,
-    account: &str,
-) -> Result<(), RunError> {
-    let in_flight = |phase: &Phase| {
-        matches!(
-            phase,
-            Phase::Submitting { .. }
-                | Phase::InDoubt { .. }
-                | Phase::Running(_)
-                | Phase::Finished(_)
-        )
-    };
-    let others = bought.iter().filter_map(|key| known.get(key));
-    let others: Vec<_> = others
-        .filter(|known| in_flight(&known.job.phase) && known.account != account)
-        .collect();
-    match others.first() {
-        Some(other) => Err(RunError::OtherAccount {
-            jobs: others.len(),
-            account: other.account.clone(),
-        }),
-        None => Ok(()),
-    }
 }
 
 /// What the ledger's jobs have cost so far, and what is reserved for those that are not of this plan; the plan's own

@@ -70,7 +70,8 @@ pub enum ResolveError {
     },
     /// The job was sent under another account.
     #[error(
-        "job {key} was sent under another account ({account}): use the key and address of then"
+        "job {key} was sent under another account ({account}): use the key and address of then, or, if that key was replaced, \
+         adopt the account with `backline run --adopt-account` first"
     )]
     OtherAccount {
         /// The job.

@@ -230,6 +230,14 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
                 said(*code, message)
             ),
         ),
+        Event::AccountAdopted { from, task_id } => Line::plain(
+            "adopted",
+            format!(
+                "account {}: the provider shows its task {}",
+                clean(from),
+                clean(&task_id.to_string())
+            ),
+        ),
         Event::UploadStarted { stem } => Line::detail("uploading", "").about(clean(stem)),
         Event::Uploaded { stem, .. } => Line::plain("uploaded", "").about(clean(stem)),
         Event::UploadFailed {
