@@ -20,6 +20,7 @@ mod sweep;
 
 mod clock;
 mod disk;
+mod endings;
 mod interrupt;
 mod kill;
 mod manifests;

@@ -98,6 +98,21 @@ pub(crate) enum Input {
     Balance { credits: f64, moment: Moment },
     /// The user wants to stop: finish what is under way, begin nothing.
     Drain,
+    /// The run ends, and this was still under way. It changes nothing, and the next run begins it anew.
+    Left(Left),
+}
+
+/// What a run that ends need not wait for: everything but a submission, whose response may be the only proof of a purchase.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Left {
+    /// A stem was being brought to the vendor's.
+    Prepare,
+    /// A hook was deciding.
+    Ask,
+    /// A task's details were being read.
+    View,
+    /// A file was being fetched.
+    Fetch,
 }
 
 /// A job that a run finds in the ledger only when another becomes it.

@@ -40,7 +40,7 @@ use crate::machine::{Cause, Changed, Job, Phase, Step};
 use crate::plan::{JobKey, Settings};
 use crate::store::{KnownJob, NewRecord};
 
-pub(crate) use exchange::{Decision, Effect, Found, Input, Prepared, Terms, Trouble, Wanted};
+pub(crate) use exchange::{Decision, Effect, Found, Input, Left, Prepared, Terms, Trouble, Wanted};
 use pace::Outage;
 pub(crate) use pace::Pace;
 use tracks::Following;
@@ -470,6 +470,15 @@ impl Conductor {
             Input::Drain => self.drain(Outcome::Stopped {
                 reason: StopReason::Signal,
             }),
+            Input::Left(left) => {
+                let under_way = match left {
+                    Left::Prepare => &mut self.preparing,
+                    Left::Ask => &mut self.asking,
+                    Left::View => &mut self.viewing,
+                    Left::Fetch => &mut self.fetching,
+                };
+                *under_way -= 1;
+            }
         }
     }
 
@@ -604,6 +613,11 @@ impl Conductor {
         } else {
             Outcome::Complete
         }
+    }
+
+    /// Whether the run only waits for what is under way.
+    pub(crate) fn is_draining(&self) -> bool {
+        matches!(self.mode, Mode::Draining(_))
     }
 
     /// Whether a token belongs to an attempt of this plan.

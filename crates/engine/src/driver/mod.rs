@@ -359,6 +359,8 @@ pub async fn run(
         uploads: Vec::new(),
         header: &header,
         desk,
+        over: CancellationToken::new(),
+        over_at: None,
     };
     let outcome = match shell
         .begin_hooks(about_to, &holding, &signals, &mut decision)

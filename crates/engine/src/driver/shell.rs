@@ -3,6 +3,7 @@
 use backline_api::TaskId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::hooks::{HookDesk, Told};
 use super::keep::Want;
 use super::listen::Ears;
 use super::{RunError, Signals};
-use crate::conductor::{Conductor, Decision, Effect, Input};
+use crate::conductor::{Conductor, Decision, Effect, Input, Left};
 use crate::event::{Event, Moment, Outcome, Record, Token};
 use crate::hold::Holding;
 use crate::hooks::{HookPoint, OnError, PlanSaid, Trouble};
@@ -24,6 +25,10 @@ use crate::summary::summarise;
 
 /// How long answers to submissions are waited for when the ledger can't be written any more.
 const LAST_ANSWERS: Duration = Duration::from_secs(60);
+
+/// How long a run that ends waits for what is under way besides submissions: the details of a task or the last megabytes of a
+/// track take seconds, and a supervisor that sent SIGTERM kills after ten of them at the earliest.
+const LAST_MOMENTS: Duration = Duration::from_secs(5);
 
 /// What comes back from a task.
 pub(super) enum Message {
@@ -53,6 +58,10 @@ pub(super) struct Shell<'a> {
     pub(super) uploads: Vec<Upload>,
     pub(super) header: &'a RunHeader,
     pub(super) desk: HookDesk,
+    /// Cancelled when what is under way is no longer waited for.
+    pub(super) over: CancellationToken,
+    /// When that will be, once the run ends.
+    pub(super) over_at: Option<tokio::time::Instant>,
 }
 
 impl Shell<'_> {
@@ -87,7 +96,8 @@ impl Shell<'_> {
         asks_balance: bool,
     ) -> Result<Outcome, RunError> {
         if asks_balance {
-            self.tasks.spawn(self.effects.balance(Moment::Before));
+            let balance = self.effects.balance(Moment::Before);
+            self.spawn_or(Message::Nothing, balance);
         }
         let mut decision = opening;
         let mut draining = false;
@@ -109,6 +119,10 @@ impl Shell<'_> {
                 }
                 return self.end(outcome, asks_balance, signals).await;
             }
+            if self.conductor.is_draining() && self.over_at.is_none() {
+                self.over_at = Some(tokio::time::Instant::now() + LAST_MOMENTS);
+            }
+            let over_at = self.over_at.filter(|_| !self.over.is_cancelled());
             let wake = self
                 .conductor
                 .wake_at(now_ms)
@@ -123,6 +137,7 @@ impl Shell<'_> {
                 Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
                 Some(call) = self.calls.recv() => answered.extend(self.hear(call, &mut decision)),
                 told = self.desk.next_told() => self.note(told, &mut decision),
+                () = until(over_at) => self.over.cancel(),
                 () = until(wake) => {}
             }
             while let Some(joined) = self.tasks.try_join_next() {
@@ -279,20 +294,35 @@ impl Shell<'_> {
         Ok(refused)
     }
 
+    /// Begins work that a run which ends need not wait for: it then comes to `left`. It may be given up at any point, as a killed
+    /// process gives it up.
+    fn spawn_or(&mut self, left: Message, work: impl Future<Output = Message> + Send + 'static) {
+        let over = self.over.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                message = work => message,
+                () = over.cancelled() => left,
+            }
+        });
+    }
+
     fn begin(&mut self, effect: Effect) {
         match effect {
             Effect::Prepare { stem } => {
                 let kept = self
                     .effects
                     .kept_upload(stem, self.store, &self.header.account);
-                self.tasks.spawn(self.effects.prepare(stem, kept));
+                let prepared = self.effects.prepare(stem, kept);
+                self.spawn_or(Message::Input(Input::Left(Left::Prepare)), prepared);
             }
             Effect::Ask {
                 slot,
                 point,
                 changed,
             } => {
-                self.tasks.spawn(self.desk.ask(slot, point, changed));
+                let decided = self.desk.ask(slot, point, changed);
+                self.spawn_or(Message::Input(Input::Left(Left::Ask)), decided);
             }
             Effect::Submit {
                 slot,
@@ -305,7 +335,8 @@ impl Shell<'_> {
                     .spawn(self.effects.submit(slot, stem, attempt, token, changed));
             }
             Effect::View { slot, task } => {
-                self.tasks.spawn(self.effects.view(slot, task));
+                let viewed = self.effects.view(slot, task);
+                self.spawn_or(Message::Input(Input::Left(Left::View)), viewed);
             }
             Effect::Fetch {
                 slot,
@@ -329,8 +360,8 @@ impl Shell<'_> {
                         .unwrap_or_default(),
                     changed: self.conductor.changed(slot),
                 });
-                self.tasks
-                    .spawn(self.effects.fetch((slot, index, part), want));
+                let fetched = self.effects.fetch((slot, index, part), want);
+                self.spawn_or(Message::Input(Input::Left(Left::Fetch)), fetched);
             }
         }
     }
@@ -375,6 +406,7 @@ impl Shell<'_> {
             let balance = tokio::select! {
                 balance = self.effects.balance(Moment::After) => balance,
                 () = signals.stop.cancelled() => Message::Nothing,
+                () = until(self.over_at) => Message::Nothing,
             };
             if let Message::Input(balance) = balance {
                 let now_ms = self.clock.now_ms();
