@@ -312,11 +312,19 @@ fn a_second_run_on_the_same_ledger() {
         ran.err
     );
     assert!(
-        ran.err.contains(
-            "hint: wait for it to end, or give this run a ledger of its own with --ledger"
-        ),
+        ran.err
+            .contains("hint: --wait waits until that process has ended"),
         "{}",
         ran.err
+    );
+    assert!(!ran.err.contains("--ledger"), "{}", ran.err);
+    let waited = lab.expect(7, &["run", "songs.yaml", "--wait=50ms"]);
+    assert!(
+        waited
+            .err
+            .contains("waiting for the other backline process"),
+        "{}",
+        waited.err
     );
     // Reading needs nobody's leave.
     lab.expect(0, &["status", "songs.yaml"]);

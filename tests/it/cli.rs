@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::lab::{Lab, Running, finish};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "init",
     "validate",
     "plan",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 16] = [
     "resolve",
     "studio",
     "diff",
+    "gc",
     "doctor",
     "hooks",
     "schema",
@@ -290,6 +291,44 @@ fn a_ledger_may_lie_elsewhere() {
     lab.expect(0, &["report", "songs.yaml", "--ledger", "mine/ledger"]);
     let ran = lab.expect(2, &["report", "--ledger", "mine/ledger"]);
     assert!(ran.err.contains("hint: name the manifest"), "{}", ran.err);
+}
+
+#[test]
+fn old_runs_are_removed_on_request_and_nothing_is_bought_again() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    for _ in 0..3 {
+        lab.expect(0, &["run", "songs.yaml"]);
+    }
+    let runs = || lab.expect(0, &["status", "--runs"]).out.lines().count();
+    let none = lab.expect(0, &["gc"]).out;
+    assert!(
+        none.ends_with("has nothing to remove that is older than 90 days\n"),
+        "{none}"
+    );
+    let shown = lab.expect(0, &["gc", "--older-than", "1ms"]).out;
+    assert!(
+        shown.starts_with(
+            "would be removed from .backline/ledger.sqlite3: 2 runs older than 1 ms, 0 rows of their plans"
+        ) && shown.contains("nothing was removed: add --yes"),
+        "{shown}"
+    );
+    assert_eq!(runs(), 3);
+    let gone = lab.json(&["gc", "songs.yaml", "--older-than", "1ms", "--yes"]);
+    assert_eq!(
+        (&gone["removed"], gone["runs"].as_array().unwrap().len()),
+        (&true.into(), 2)
+    );
+    assert_eq!(runs(), 1);
+    lab.expect(0, &["status"]);
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), 2);
+    let ledger = lab.json(&["doctor", "songs.yaml"]);
+    assert!(
+        ledger.to_string().contains("is whole: format 2"),
+        "{ledger}"
+    );
 }
 
 /// Accepted, never answered, and nobody to ask again, as at the vendors: then the user's word, and how often it was bought.

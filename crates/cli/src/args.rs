@@ -3,6 +3,7 @@
 //!
 //! Left out on purpose: short forms for anything but `-q` and `-v`, and a flag for whatever a manifest can say.
 
+mod ledger;
 mod workbench;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use clap::{
 
 use crate::exit_codes;
 
+pub(crate) use ledger::{GcArgs, RunLedgerArgs, WaitArgs, duration_text};
 pub(crate) use workbench::{
     DiffArgs, DoctorArgs, HelpArgs, HookTestArgs, HooksArgs, HooksCommand, ManArgs, SchemaArgs,
     SchemaOf, TapeArgs,
@@ -126,6 +128,7 @@ pub(crate) enum Command {
     Play(PlayArgs),
     Studio(StudioArgs),
     Diff(DiffArgs),
+    Gc(GcArgs),
     Doctor(DoctorArgs),
     Hooks(HooksArgs),
     Schema(SchemaArgs),
@@ -244,6 +247,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) tape: TapeArgs,
     #[command(flatten)]
+    pub(crate) ledger: RunLedgerArgs,
+    #[command(flatten)]
     pub(crate) watch: WatchArgs,
 }
 
@@ -270,6 +275,8 @@ pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
     #[command(flatten)]
+    pub(crate) ledger: RunLedgerArgs,
+    #[command(flatten)]
     pub(crate) watch: WatchArgs,
 }
 
@@ -282,6 +289,8 @@ pub(crate) struct FetchArgs {
 pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// Which run of the ledger.
@@ -361,6 +370,8 @@ pub(crate) struct ResolveArgs {
     pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) word: WordArgs,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// The user's word on a job in doubt.

@@ -17,6 +17,8 @@ mod exit_codes;
 mod failure;
 mod key;
 mod log;
+mod output_owner;
+mod owning;
 mod place;
 mod project;
 mod recording;
@@ -79,6 +81,7 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Analyse(args) => commands::analyse::run(args, console),
         Command::Play(args) => commands::play::run(args, console),
         Command::Studio(args) => commands::studio::run(args, console),
+        Command::Gc(args) => commands::gc::run(args, global, console),
         Command::Diff(args) => commands::diff::run(args, global, console),
         Command::Doctor(args) => commands::doctor::run(args, global, console),
         Command::Hooks(args) => commands::hooks::run(args, console),

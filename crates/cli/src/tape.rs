@@ -120,8 +120,7 @@ fn tell_what_is_missing(project: &Project, console: &Console) -> Result<(), Fail
     let jobs = project.plan.jobs.len() as u64;
     if holding.to_submit < jobs {
         console.insist(&format!(
-            "warning: {} of {jobs} jobs are in the ledger already: what is not asked for is not recorded; give the recording a ledger \
-             of its own with --ledger\n",
+            "warning: {} of {jobs} jobs are in the ledger already: what is not requested is not recorded\n",
             jobs - holding.to_submit
         ));
     }

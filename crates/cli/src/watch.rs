@@ -45,6 +45,8 @@ pub(crate) struct Planned {
     rows: Vec<PlannedRow>,
     known: HashMap<JobKey, KnownJob>,
     to_submit: u64,
+    /// Whether the run may buy anything, late in it at least.
+    pub(crate) may_buy: bool,
     /// What is to be bought costs this.
     pub(crate) credits: f64,
     least_ms: u64,
@@ -72,6 +74,7 @@ impl Planned {
             rows: driver::planned_rows(plan, &plan.project_dir),
             known,
             to_submit: if buys { holding.to_submit } else { 0 },
+            may_buy: buys && holding.may_buy(plan),
             credits: if buys { holding.credits } else { 0.0 },
             least_ms: if buys { holding.least_ms } else { 0 },
             bounds: Some(bounds),
@@ -97,6 +100,7 @@ impl Planned {
             known: known_before(ledger, &rows, first)?,
             rows,
             to_submit: 0,
+            may_buy: false,
             credits: 0.0,
             least_ms: 0,
             bounds: header.bounds,

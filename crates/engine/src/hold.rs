@@ -108,6 +108,12 @@ impl Holding {
             .count()
     }
 
+    /// Whether a run may buy anything: at once, after a hook's consent, or after a task that is at work has failed.
+    pub fn may_buy(&self, plan: &Plan) -> bool {
+        let buys_again = plan.retries.task_failed > 0 && self.count(Sign::InProgress) > 0;
+        self.to_submit > 0 || self.count(Sign::Vetoed) > 0 || buys_again
+    }
+
     /// Counts anew after rows have changed.
     pub(crate) fn recount(&mut self, plan: &Plan) {
         self.to_submit = self.rows.iter().filter(|row| row.submits).count() as u64;

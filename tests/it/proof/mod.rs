@@ -30,3 +30,4 @@ mod names;
 mod never_panics;
 mod secrets;
 mod strangers;
+mod two_ledgers;

@@ -254,7 +254,12 @@ impl<'a> Project<'a> {
             for entry in fs::read_dir(self.path(folder)).into_iter().flatten() {
                 let entry = entry.unwrap();
                 let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-                let report = ["out/summary.csv", "out/summary.json"].contains(&path.as_str());
+                let report = [
+                    "out/summary.csv",
+                    "out/summary.json",
+                    "out/.backline-ledger",
+                ]
+                .contains(&path.as_str());
                 if entry.path().is_file() && !kept.contains(&path) && !report {
                     found.push(path);
                 }

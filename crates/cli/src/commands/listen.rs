@@ -2,7 +2,6 @@
 
 use backline_engine::driver::{self, Heard, Signals};
 use backline_engine::event::Record;
-use backline_engine::ledger::Ledger;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{GlobalArgs, ListenArgs};
@@ -11,6 +10,7 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::callback_key;
 use crate::log::{self, Aside};
+use crate::owning::own;
 use crate::project::Project;
 use crate::signals;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
             .hint("add `callbacks: {listen: \"127.0.0.1:8787\", public_url: \"https://…\"}`"));
     };
     let (address, key) = (callbacks.listen, callback_key(Some(callbacks))?);
-    let mut ledger = Ledger::own(&project.ledger)?;
+    let mut ledger = own(&project.ledger, &args.wait, console)?;
     let aside = Aside::stderr();
     log::begin(console, &aside);
     let runtime = super::runtime()?;

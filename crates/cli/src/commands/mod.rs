@@ -4,6 +4,7 @@ pub(crate) mod analyse;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod gc;
 pub(crate) mod help;
 pub(crate) mod hooks;
 pub(crate) mod init;

@@ -17,6 +17,7 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::api_key;
 use crate::log::{self, Aside};
+use crate::owning::own;
 use crate::project::{Project, ledger_path, locate, manifest_of};
 
 pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
         Word::Task(_) => api_key(&project.plan.provider)?,
         _ => ApiKey::new("unused").map_err(|error| Failure::new(Kind::Bug, error))?,
     };
-    let mut ledger = Ledger::own(&path)?;
+    let mut ledger = own(&path, &args.wait, console)?;
     log::begin(console, &Aside::stderr());
     let runtime = super::runtime()?;
     let record = runtime.block_on(take(project, &api_key, &mut ledger, key, word.clone()));

@@ -17,13 +17,15 @@ use url::{Host, Url};
 
 use super::doctor::disk::too_little_room;
 use super::plan::lock;
-use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs, WatchArgs};
+use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;
 use crate::embedded;
 use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
+use crate::output_owner::OutputOwner;
+use crate::owning::own;
 use crate::project::{Project, show_from_here, sound_cache, standpoint};
 use crate::serve::Server;
 use crate::signals;
@@ -41,7 +43,8 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
     }
     let mut project = Project::open(&args.manifest, global, console)?;
     let reel = Reel::thread(&args.tape, &mut project, console)?;
-    let code = go(&project, true, &args.watch, reel.as_ref(), console)?;
+    let asked = (&args.ledger, &args.watch);
+    let code = go(&project, true, asked, reel.as_ref(), console)?;
     match reel.map_or(Ok(()), |reel| reel.close(console)) {
         Err(failure) if code != exit_codes::DONE => {
             console.insist(&failure.text(console.colour_err));
@@ -54,13 +57,13 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
 /// `backline fetch`: the same, but nothing is bought.
 pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let project = Project::open(&args.manifest, global, console)?;
-    go(&project, false, &args.watch, None, console)
+    go(&project, false, (&args.ledger, &args.watch), None, console)
 }
 
 fn go(
     project: &Project,
     buys: bool,
-    watch: &WatchArgs,
+    (using, watch): (&RunLedgerArgs, &WatchArgs),
     reel: Option<&Reel>,
     console: &Console,
 ) -> CommandResult {
@@ -73,13 +76,18 @@ fn go(
     let callback_key = callback_key(project.plan.callbacks.as_ref())?;
     // Before anything is bought.
     try_output(project).map_err(|failure| failure.hint("nothing was bought"))?;
-    let mut ledger = Ledger::own(&project.ledger)?;
+    let mut ledger = own(&project.ledger, &using.wait, console)?;
     warn_of_clock(&ledger, console)?;
 
     let aside = Aside::stderr();
     let mut sink = sink(project, console, &aside);
     log::begin(console, &aside);
     let planned = Planned::of(project, &ledger, &key, buys)?;
+    let mut output = if planned.may_buy && !replays && project.plan.provider.embedded.is_none() {
+        Some(OutputOwner::take(project, &ledger)?)
+    } else {
+        None
+    };
     sink.plan(&planned.facts());
 
     let runtime = super::runtime()?;
@@ -94,12 +102,19 @@ fn go(
     let asked = Asked {
         key,
         callback_key,
+        adopts_account: using.adopt_account,
         buys,
         credits: planned.credits,
         tape: reel.map(Reel::tape),
         replays,
     };
     let mut tell = |record: &Record| {
+        // Durable by now, and nothing is bought yet.
+        if let (Event::RunStarted { .. }, Some(owner)) = (&record.event, &mut output)
+            && let Err(failure) = owner.record(&record.run)
+        {
+            aside.tell(&failure.text(console.colour_err));
+        }
         // Who reads a line and then looks at the page finds it there.
         if let Some(server) = &server {
             server.record(record);
@@ -155,7 +170,7 @@ fn try_output(project: &Project) -> Result<(), Failure> {
         if let Some(room) = too_little_room(folder) {
             let message = format!("there is no room at {}: {room} are free", folder.display());
             return Err(Failure::said(Kind::Output, message)
-                .hint("make room, or name another folder with `output: {dir: …}` and --ledger"));
+                .hint("make room, or move it to another disk with everything in it, and name its new place with `output: {dir: …}` or --ledger"));
         }
     }
     // One name for all runs: what a killed one leaves behind the next one takes away.
@@ -176,6 +191,7 @@ fn try_output(project: &Project) -> Result<(), Failure> {
 struct Asked {
     key: backline_api::ApiKey,
     callback_key: Option<Vec<u8>>,
+    adopts_account: bool,
     buys: bool,
     /// What the plan costs.
     credits: f64,
@@ -215,7 +231,7 @@ async fn carry_out(
         key: asked.key,
         manifest: project.recorded.clone(),
         callback_key: asked.callback_key,
-        adopts_account: false,
+        adopts_account: asked.adopts_account,
         buys: asked.buys,
         tape: asked.tape,
         signals: stops.clone(),

@@ -1,6 +1,7 @@
 //! `limits`, `retries`, `callbacks` and `reports`: what bounds a run and what it leaves behind.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use backline_api::Profile;
 
@@ -146,6 +147,11 @@ pub(crate) fn duration(node: &Node, what: &str, report: &mut Report) -> Option<u
             .help("the units are ms, s, m, h and d");
     }
     parsed
+}
+
+/// Reads a time as a manifest writes it: `90s`, `10m`, `1h 30m`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    parse(text).map(Duration::from_millis)
 }
 
 fn parse(text: &str) -> Option<u64> {

@@ -39,6 +39,7 @@ pub(crate) use compile::default_title;
 pub(crate) use diagnostic::nearest_of as nearest_name;
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub(crate) use key::{Recording, Request, first_key, former_keys, job_key};
+pub use limits::parse_duration;
 pub use load::{DEFAULT_MAX_JOBS, LoadOptions, Loaded, load};
 pub use output::{Output, OutputError, TrackName};
 pub use schema::SCHEMA;

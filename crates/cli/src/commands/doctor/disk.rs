@@ -18,7 +18,7 @@ pub(super) fn look(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
         "the ledger's folder",
         &folder,
         true,
-        "mend its permissions, or name another ledger with --ledger",
+        "mend its permissions, or move the ledger elsewhere and name its new place with --ledger",
     )];
     if let Some(project) = project {
         checks.push(one(
@@ -64,7 +64,7 @@ fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
             format!(
                 "{found}; it lies on {kind}, where locks and a power cut may not do what the ledger needs"
             ),
-            "keep the ledger on a local disk: --ledger PATH",
+            "move the ledger to a local disk, and name its new place with --ledger PATH",
         ),
         _ => Check::fine("disk", found),
     }

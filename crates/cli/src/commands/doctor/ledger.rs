@@ -27,7 +27,7 @@ pub(super) fn look(path: &Path) -> Check {
 }
 
 fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
-    const KEEP: &str = "keep the file, it says what was bought; bring back a copy of it, or name another ledger with --ledger";
+    const KEEP: &str = "keep the file, it says what was bought, and bring back its newest copy; a run with a new ledger pays for everything again";
     let ledger = Ledger::read(path)?;
     let broken = ledger.integrity()?;
     if let Some(first) = broken.first() {
@@ -63,7 +63,7 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         return Ok(Check::doubtful(
             "ledger",
             found,
-            "a run waits for nobody: let that one end first",
+            "let that process end first, or let the next one wait for it with --wait",
         ));
     }
     let in_doubt = jobs

@@ -14,6 +14,7 @@ use crate::args::{Format, GlobalArgs, PlanArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
+use crate::output_owner;
 use crate::project::Project;
 
 pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
@@ -40,6 +41,9 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         return Ok(exit_codes::DONE);
     }
     let known = project.known()?;
+    if let Some(conflict) = output_owner::conflict(&project)? {
+        console.insist(&format!("warning: {}\n", conflict.message()));
+    }
     let mut holding = project.hold(&known);
     if project.plan.hooks.foresees() {
         // A hook is given no key, so none is needed here either.

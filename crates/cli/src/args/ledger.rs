@@ -1,0 +1,105 @@
+//! How a command uses the ledger: whether it waits for it, what it takes over, what it prunes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use backline_engine::manifest::parse_duration;
+use clap::Args as ClapArgs;
+
+/// Whether to wait for a ledger that is in use.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct WaitArgs {
+    /// Wait until no other process uses the ledger, at most this long [default if given without a time: 10m]
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10m",
+        value_parser = duration
+    )]
+    pub(crate) wait: Option<Duration>,
+}
+
+/// How a run uses the ledger.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct RunLedgerArgs {
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+    /// After the API key was replaced: take over the jobs that were bought with the old key, if the provider shows one of their
+    /// tasks under the new one
+    #[arg(long)]
+    pub(crate) adopt_account: bool,
+}
+
+/// Remove old runs from the ledger
+///
+/// Without --yes it only shows what it would remove: runs that began before the given age, the plans that only they have, and
+/// records of expired uploads. Their reports can't be written any more. Jobs and their history are never removed, so nothing is
+/// bought twice; the last run of each manifest and of each job whose outcome is open stays as well.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  backline gc                          show what is older than 90 days
+  backline gc --older-than 30d --yes   remove what is older than 30 days")]
+pub(crate) struct GcArgs {
+    /// The manifest whose ledger is meant; without it the nearest ledger at or above this folder
+    #[arg(value_name = "MANIFEST")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The age from which on runs are removed
+    #[arg(long, value_name = "AGE", default_value = "90d", value_parser = duration)]
+    pub(crate) older_than: Duration,
+    /// Remove it
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| {
+        "expected a time, as `10m` or `1h 30m`; the units are ms, s, m, h and d".to_owned()
+    })
+}
+
+/// A time in the largest unit that it is a whole number of.
+pub(crate) fn duration_text(time: Duration) -> String {
+    let ms = time.as_millis();
+    let units = [
+        (86_400_000, "day"),
+        (3_600_000, "hour"),
+        (60_000, "minute"),
+        (1_000, "second"),
+    ];
+    let found = units
+        .into_iter()
+        .find(|(unit_ms, _)| ms >= *unit_ms && ms.is_multiple_of(*unit_ms));
+    match found {
+        Some((unit_ms, unit)) => {
+            let count = ms / unit_ms;
+            format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+        }
+        None => format!("{ms} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_in_its_largest_unit() {
+        let shown = ["90d", "24h", "1h 30m", "10m", "1s", "1500ms"]
+            .map(|text| duration(text).map_or_else(|error| error, duration_text));
+        let expected = [
+            "90 days",
+            "1 day",
+            "90 minutes",
+            "10 minutes",
+            "1 second",
+            "1500 ms",
+        ];
+        assert_eq!(shown, expected);
+        assert!(duration("soon").is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! What a second ledger, an old copy of the right one or a new API key costs: nothing.
+
+use std::fs;
+
+use super::project::{Project, STUDIO};
+use crate::lab::{KEY, Lab, Running, StudioProcess, finish};
+
+fn studio(lab: &Lab) -> StudioProcess {
+    lab.studio(&["--instant", "--rate", "off"])
+}
+
+#[test]
+fn another_ledger_buys_nothing_for_the_same_output_directory() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "two", 2, STUDIO);
+    assert_eq!(project.run().code, Some(0));
+    let plan = ["plan", "songs.yaml", "--ledger", "other.sqlite3"];
+    let planned = finish(project.command(&plan));
+    assert!(
+        planned.err.contains("belongs to another ledger"),
+        "{}",
+        planned.err
+    );
+    let other = ["run", "songs.yaml", "--ledger", "other.sqlite3"];
+    let ran = finish(project.command(&other));
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("the output directory out belongs to another ledger"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains(".backline/ledger.sqlite3"), "{}", ran.err);
+    assert_eq!(project.bill().len(), 2);
+    // With the right one nothing is amiss, and a directory of its own takes another.
+    assert_eq!(project.run().code, Some(0));
+    project.assert_bought_once_and_kept("two");
+    project.edit("output: {dir: out}", "output: {dir: elsewhere}");
+    let ran = finish(project.command(&other));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(project.bill().len(), 4);
+}
+
+#[test]
+fn a_lost_ledger_and_an_old_copy_of_it_buy_nothing() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "old", 2, STUDIO);
+    let first = ["run", "songs.yaml", "--filter", "preset=p1"];
+    assert_eq!(finish(project.command(&first)).code, Some(0));
+    fs::copy(
+        project.path(".backline/ledger.sqlite3"),
+        project.path("copy.sqlite3"),
+    )
+    .unwrap();
+    assert_eq!(project.run().code, Some(0));
+    project.assert_bought_once_and_kept("before");
+
+    for name in ["copy.sqlite3", "none.sqlite3"] {
+        let ran = finish(project.command(&["run", "songs.yaml", "--ledger", name]));
+        assert_eq!(ran.code, Some(7), "{name}: {}", ran.err);
+        assert_eq!(project.bill().len(), 2, "{name}");
+    }
+    fs::remove_dir_all(project.path(".backline")).unwrap();
+    let ran = project.run();
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    assert_eq!(project.bill().len(), 2);
+    // Whoever wants to pay again says so.
+    fs::remove_file(project.path("out/.backline-ledger")).unwrap();
+    assert_eq!(project.run().code, Some(0));
+    assert_eq!(project.bill().len(), 4);
+}
+
+#[test]
+fn two_ledgers_that_begin_at_the_same_time_do_not_both_buy() {
+    let lab = Lab::new();
+    lab.write(
+        "late.yaml",
+        "version: 1\nrules: [{do: [{answer_late_ms: 600000}]}]\n",
+    );
+    let plan = lab.path("late.yaml");
+    let studio = lab.studio(&["--instant", "--misbehave", plan.to_str().unwrap()]);
+    let project = Project::new(&lab, &studio.url, "race", 1, STUDIO);
+    let first = project.start();
+    while project.bill().is_empty() {
+        std::thread::yield_now();
+    }
+    // Even without the file's content.
+    fs::write(project.path("out/.backline-ledger"), "").unwrap();
+    let other = ["run", "songs.yaml", "--ledger", "other.sqlite3"];
+    let ran = finish(project.command(&other));
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    assert!(
+        ran.err.contains("is buying for the output directory out"),
+        "{}",
+        ran.err
+    );
+    drop(first);
+    assert_eq!(project.bill().len(), 1);
+}
+
+#[test]
+fn a_run_waits_for_the_one_that_uses_the_ledger() {
+    let lab = Lab::new();
+    // The first purchase is answered late, so that there is something to wait for.
+    lab.write(
+        "late.yaml",
+        "version: 1\nrules: [{when: {nth: [1]}, do: [{answer_late_ms: 600000}]}]\n",
+    );
+    let plan = lab.path("late.yaml");
+    let studio = lab.studio(&[
+        "--instant",
+        "--rate",
+        "off",
+        "--misbehave",
+        plan.to_str().unwrap(),
+    ]);
+    let project = Project::new(&lab, &studio.url, "wait", 2, STUDIO);
+    let first = project.start();
+    while project.bill().is_empty() {
+        std::thread::yield_now();
+    }
+    let mut second = Running::start(project.command(&["run", "songs.yaml", "--wait"]));
+    second.wait_for("waiting for the other backline process", 1);
+    drop(first);
+    let ran = second.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    project.assert_bought_once_and_kept("wait");
+}
+
+/// A studio that lets any key in, and knows every task under each: as one account whose keys are rotated.
+fn open_studio(lab: &Lab) -> Running {
+    let mut command = lab.backline(&["studio", "--instant", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(lab.path("studio"));
+    Running::start(command)
+}
+
+#[test]
+fn a_new_key_of_the_same_account_takes_over_what_was_bought_with_the_old_one() {
+    let lab = Lab::new();
+    let studio = open_studio(&lab);
+    let project = Project::new(&lab, &studio.out_line(), "key", 2, STUDIO);
+    // One is bought and its file can't be kept: it is in flight under the old key.
+    fs::create_dir_all(project.path("out")).unwrap();
+    fs::write(project.path("out/voice"), "in the way").unwrap();
+    assert_ne!(project.run().code, Some(0));
+    assert_eq!(project.bill().len(), 2);
+    fs::remove_file(project.path("out/voice")).unwrap();
+
+    let with_new_key = |args: &[&str]| {
+        let mut command = project.command(args);
+        command.env("LAB_KEY", format!("{KEY}-rotated"));
+        finish(command)
+    };
+    let refused = with_new_key(&["run", "songs.yaml"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("--adopt-account"), "{}", refused.err);
+    assert!(!refused.err.contains("another ledger"), "{}", refused.err);
+    let adopted = with_new_key(&["run", "songs.yaml", "--adopt-account"]);
+    assert_eq!(adopted.code, Some(0), "{}", adopted.err);
+    assert!(adopted.err.contains("adopted"), "{}", adopted.err);
+    project.assert_bought_once_and_kept("adopted");
+    // From now on it is this key's.
+    assert_eq!(with_new_key(&["run", "songs.yaml"]).code, Some(0));
+}
+
+#[test]
+fn a_key_of_somebody_else_takes_over_nothing() {
+    let lab = Lab::new();
+    let studio = open_studio(&lab);
+    let project = Project::new(&lab, &studio.out_line(), "theirs", 1, STUDIO);
+    fs::create_dir_all(project.path("out")).unwrap();
+    fs::write(project.path("out/voice"), "in the way").unwrap();
+    assert_ne!(project.run().code, Some(0));
+    fs::remove_file(project.path("out/voice")).unwrap();
+    // Another vendor's account knows no such task.
+    let mut stranger = lab.backline(&["studio", "--instant", "--listen", "127.0.0.1:0", "--data"]);
+    stranger.arg(lab.path("stranger"));
+    let stranger = Running::start(stranger);
+    let manifest = lab.read("theirs/songs.yaml");
+    let at = manifest.find("base_url: \"").unwrap() + "base_url: \"".len();
+    let end = at + manifest[at..].find('"').unwrap();
+    project.edit(&manifest[at..end], &stranger.out_line());
+    let ran = finish(project.command(&["run", "songs.yaml", "--adopt-account"]));
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("shows none of its tasks"), "{}", ran.err);
+    assert_eq!(project.bill().len(), 1);
+}
