@@ -14,6 +14,7 @@
 )]
 
 mod fault;
+mod namespace;
 mod project;
 mod shelf;
 mod sweep;
@@ -28,6 +29,8 @@ mod misbehave;
 mod mistakes;
 mod names;
 mod never_panics;
+mod read_only;
 mod secrets;
 mod strangers;
 mod two_ledgers;
+mod vendors;
