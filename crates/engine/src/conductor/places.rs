@@ -28,6 +28,9 @@ pub(super) enum Place {
     New(usize),
 }
 
+/// Finds a known track for the shown one at a place of the response, given which known ones are taken.
+type Find<'a> = &'a dyn Fn(usize, &TrackFacts, &[bool]) -> Option<usize>;
+
 /// The place of each track in `shown`, the response's order. `is_settled` says it of a known track's index.
 pub(super) fn places(
     known: &[Track],
@@ -41,7 +44,7 @@ pub(super) fn places(
     let is_named = |at: usize| known_ids.get(known[at].facts.id.as_str()) == Some(&1);
     let mut taken = vec![false; known.len()];
     let mut found: Vec<Option<usize>> = vec![None; shown.len()];
-    let mut claim = |find: &dyn Fn(usize, &TrackFacts, &[bool]) -> Option<usize>| {
+    let mut claim = |find: Find<'_>| {
         for (at, facts) in shown.iter().enumerate() {
             if found[at].is_none()
                 && let Some(place) = find(at, facts, &taken)

@@ -1,7 +1,7 @@
 //! The whole machine as a table: what every event makes of a job in every phase. Read the snapshot as code is read.
 
 use super::*;
-use crate::event::{Moment, Outcome, RefusedCallbacks};
+use crate::event::{KeptFile, Moment, Outcome, RefusedCallbacks, TrackFacts, TrackNote};
 use crate::hooks::HookPoint;
 
 const AT_MS: i64 = 1_000;
