@@ -314,7 +314,7 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// Twelve seconds of a tone as WAV, 8 kHz mono. Whole numbers throughout: the same bytes, and so the same keys, on every machine.
-fn tone(number: u32) -> Vec<u8> {
+pub(crate) fn tone(number: u32) -> Vec<u8> {
     const RATE: u32 = 8_000;
     const FRAMES: u32 = 12 * RATE;
     let hz = 220 + 10 * number;

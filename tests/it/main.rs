@@ -39,4 +39,5 @@ mod tape;
 mod terminal;
 #[cfg(feature = "otlp-tests")]
 mod traces;
+mod tracks;
 mod workflows;
