@@ -172,6 +172,15 @@ impl CodeTables {
         }
     }
 
+    /// The codes by which the provider says that it can't fetch a recording.
+    pub fn source_gone(&self) -> Vec<i64> {
+        let codes = self.submit.codes.iter();
+        codes
+            .filter(|(_, class)| **class == AnswerClass::SourceGone)
+            .map(|(code, _)| *code)
+            .collect()
+    }
+
     /// `sunoapi.org`: 405 in a body is its rate limit, 429 to a submission its "insufficient credits" (both documented).
     pub(crate) fn sunoapi() -> Self {
         let mut tables = Self::shared();

@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::redact::SECRET_CHARS;
+
 /// An API key. `Debug` and `Display` print `[key]`, and it is not `Serialize`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
@@ -17,6 +19,11 @@ pub enum InvalidKey {
     /// A key travels in an HTTP header, which takes visible ASCII characters only.
     #[error("the API key holds white space or characters outside ASCII")]
     Characters,
+    /// Within messages it could not be told from other words, so it could not be kept out of them.
+    #[error(
+        "the API key has fewer than {SECRET_CHARS} characters, which is no key of a provider: it could not be kept out of messages"
+    )]
+    TooShort,
 }
 
 impl ApiKey {
@@ -29,6 +36,15 @@ impl ApiKey {
             Err(InvalidKey::Characters)
         } else {
             Ok(Self(text.to_owned()))
+        }
+    }
+
+    /// Refuses a key that is too short to be a secret; a local studio may have any.
+    pub fn check_length(&self) -> Result<(), InvalidKey> {
+        if self.0.len() < SECRET_CHARS {
+            Err(InvalidKey::TooShort)
+        } else {
+            Ok(())
         }
     }
 
@@ -97,5 +113,8 @@ mod tests {
         ] {
             assert_eq!(ApiKey::new(text), Err(expected), "{text:?}");
         }
+        let length = |text: &str| ApiKey::new(text).unwrap().check_length();
+        assert_eq!(length("1234567"), Err(InvalidKey::TooShort));
+        assert_eq!(length("12345678"), Ok(()));
     }
 }

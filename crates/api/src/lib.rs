@@ -44,6 +44,8 @@ mod settings;
 mod submit;
 mod task;
 mod track;
+#[cfg(feature = "client")]
+mod unpack;
 mod upload;
 #[cfg(feature = "webhook")]
 mod webhook;
@@ -54,14 +56,15 @@ pub use callback::{
 #[cfg(feature = "client")]
 pub use client::{
     CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, PostError, Posted,
-    Poster, SubmitOutcome, Tape, TapeError, UploadName, UploadSource, Visit,
+    Poster, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource, Visit,
+    is_private_address,
 };
 pub use codes::{AnswerClass, ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};
 pub use excerpt::Excerpt;
 pub use key::{ApiKey, InvalidKey};
-pub use profile::{Polling, Profile, RateLimit, SignatureScheme};
+pub use profile::{Polling, PrivateAddresses, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};
 #[cfg(feature = "client")]
 pub(crate) use redact::redact_addresses;

@@ -37,6 +37,29 @@ pub enum SignatureScheme {
     HmacSha256,
 }
 
+/// Which addresses of private networks a provider and its results may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrivateAddresses {
+    /// None.
+    Refused,
+    /// Those of these hosts: names, or literal addresses as an URL writes them.
+    Hosts(Vec<String>),
+    /// All.
+    Allowed,
+}
+
+impl PrivateAddresses {
+    /// Whether the addresses of `host` are meant, wherever they lie.
+    pub fn allows(&self, host: &str) -> bool {
+        let bare = |host: &str| host.trim_end_matches('.').to_ascii_lowercase();
+        match self {
+            Self::Refused => false,
+            Self::Hosts(hosts) => hosts.iter().any(|named| bare(named) == bare(host)),
+            Self::Allowed => true,
+        }
+    }
+}
+
 /// One vendor's contract as data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
@@ -76,8 +99,10 @@ pub struct Profile {
     pub signature: SignatureScheme,
     /// Whether the vendor promises that two submissions with one `Idempotency-Key` are one purchase.
     pub idempotency_key: bool,
-    /// Whether results may lie on this machine or in its network.
+    /// Whether the provider lies on this machine, and its results may do so too.
     pub loopback: bool,
+    /// Which addresses of private networks are meant.
+    pub allow_private: PrivateAddresses,
     /// How long results are kept, by the documents.
     pub retention_days: u32,
     /// After this an upload is made again rather than trusted to be there.
@@ -123,6 +148,7 @@ impl Profile {
             signature: SignatureScheme::None,
             idempotency_key: false,
             loopback: false,
+            allow_private: PrivateAddresses::Refused,
             retention_days: 14,
             upload_ttl_ms: 20 * 60 * MINUTE_MS,
             polling: Polling {

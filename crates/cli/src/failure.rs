@@ -210,6 +210,14 @@ impl From<RunError> for Failure {
             RunError::AdoptionLookup { .. } => Self::new(Kind::Provider, error),
             RunError::Listen { .. } => Self::new(Kind::Usage, error)
                 .hint("choose another address for `callbacks: {listen: …}`"),
+            RunError::PrivateProvider { ref host } => {
+                let hint = format!(
+                    "if this host is meant, say so in the manifest: `provider: {{allow_private: [{host}]}}`"
+                );
+                Self::new(Kind::Usage, error).hint(hint)
+            }
+            RunError::Proxy(_) => Self::new(Kind::Usage, error)
+                .hint("correct the variable, or unset it to connect directly"),
             RunError::Client(_) => Self::new(Kind::Bug, error),
             RunError::IllegalStep(_) => Self::new(Kind::Bug, error).hint(
                 "check the ledger with `backline doctor`; everything recorded until now is valid, and nothing more was bought",

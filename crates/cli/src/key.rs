@@ -20,7 +20,11 @@ pub(crate) fn api_key(provider: &Provider) -> Result<ApiKey, Failure> {
             "put it there before the program starts: export {name}=…"
         ))
     })?;
-    ApiKey::new(text).map_err(|error| {
+    let checked = ApiKey::new(text).and_then(|key| match provider.profile.loopback {
+        true => Ok(key),
+        false => key.check_length().map(|()| key),
+    });
+    checked.map_err(|error| {
         Failure::new(
             Kind::Usage,
             anyhow::Error::new(error).context(format!("${name} holds no API key")),

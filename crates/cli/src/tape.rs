@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backline_api::{ApiKey, Tape, TapeError};
+use backline_api::{ApiKey, PrivateAddresses, Tape, TapeError};
 use backline_engine::hooks::{HookSpec, Way};
 use backline_engine::plan::Rate;
 
@@ -180,6 +180,7 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
     };
     // What lay on this machine then is taken from the tape now, as everything is.
     plan.provider.profile.loopback = true;
+    plan.provider.profile.allow_private = PrivateAddresses::Allowed;
     let before = plan.hooks.all.len();
     plan.hooks.all.retain(stays_inside);
     let left_out = before - plan.hooks.all.len();

@@ -144,6 +144,7 @@ impl Traces {
                 provider,
                 jobs,
                 to_submit,
+                ..
             } => {
                 let facts = vec![
                     KeyValue::new("backline.run", record.run.to_string()),

@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use backline_api::{AnswerClass, Excerpt, TaskId};
+pub use backline_api::Excerpt;
+use backline_api::{AnswerClass, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::{HookPoint, OnError, Verdict};
@@ -99,6 +100,9 @@ pub enum Event {
         jobs: u64,
         /// Jobs that are to be submitted.
         to_submit: u64,
+        /// The host that recordings are uploaded to, where any are.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        upload_host: Option<String>,
     },
     /// The account's balance was read.
     Credits {
@@ -328,11 +332,16 @@ pub enum Moment {
 
 /// Callbacks that were refused, by why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RefusedCallbacks {
     /// Their address carried no secret that this ledger knows.
     pub unknown: u64,
-    /// Their signature was missing, wrong or too old.
+    /// They carried no signature.
     pub unsigned: u64,
+    /// Their signature was made with another key, or is none.
+    pub wrong_signature: u64,
+    /// They were signed too long ago, or in the future: a repetition, or a wrong clock.
+    pub outside_window: u64,
     /// Their body was no callback, or too long.
     pub unreadable: u64,
     /// There was no room for them at that moment; the vendor was told to come again.
@@ -342,7 +351,12 @@ pub struct RefusedCallbacks {
 impl RefusedCallbacks {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.unknown + self.unsigned + self.unreadable + self.turned_away
+        self.unknown
+            + self.unsigned
+            + self.wrong_signature
+            + self.outside_window
+            + self.unreadable
+            + self.turned_away
     }
 }
 

@@ -331,6 +331,16 @@ impl Store for Ledger {
         })
     }
 
+    fn forget_upload(&mut self, hash: &str, account: &str) -> Result<(), StoreError> {
+        self.write("write to", |transaction| {
+            transaction.execute(
+                "DELETE FROM uploads WHERE hash = ?1 AND account = ?2",
+                [hash, account],
+            )?;
+            Ok(())
+        })
+    }
+
     fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError> {
         let rows = self.run("read", |connection| {
             connection

@@ -26,6 +26,8 @@ pub trait Store: Send {
     fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError>;
     /// Every job that something has happened to.
     fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError>;
+    /// Forgets where a stem with this content was uploaded to for this account.
+    fn forget_upload(&mut self, hash: &str, account: &str) -> Result<(), StoreError>;
     /// Where a stem with this content was last uploaded to for this account.
     fn upload(&self, hash: &str, account: &str) -> Result<Option<Upload>, StoreError>;
     /// When submissions of this account were intended, since a time.

@@ -9,7 +9,7 @@ use backline_api::Excerpt;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks};
+use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks, StopReason};
 use crate::hold::shown_as;
 use crate::hooks::{HookPoint, OnError};
 use crate::machine::{Job, Phase, TrackLoudness};
@@ -59,6 +59,9 @@ pub struct RunFacts {
     pub credits: Option<f64>,
     /// Callbacks that it refused.
     pub callbacks_refused: RefusedCallbacks,
+    /// Why it waited last, where that is what stopped it: the provider could not be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// How often hooks failed in it.
     pub hooks_failed: u64,
     /// The first of those failures.
@@ -258,6 +261,7 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
         balance_after: None,
         credits: None,
         callbacks_refused: RefusedCallbacks::default(),
+        trouble: None,
         hooks_failed: 0,
         hook_failures: Vec::new(),
         backline: run.version.clone(),
@@ -286,6 +290,7 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
                     });
                 }
             }
+            Event::Paused { message, .. } => facts.trouble = Some(message),
             Event::CallbacksRefused(refused) => facts.callbacks_refused = refused,
             Event::Credits {
                 balance,
@@ -297,6 +302,12 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
             } => facts.balance_after = Some(balance),
             _ => {}
         }
+    }
+    let unreachable = Outcome::Stopped {
+        reason: StopReason::Unreachable,
+    };
+    if facts.outcome != Some(unreachable) {
+        facts.trouble = None;
     }
     let mut totals = Totals::default();
     let mut counted = HashSet::new();

@@ -99,7 +99,13 @@ fn verdict(summary: &Summary) -> String {
         Some(Outcome::Partial) => (CARE, "Some jobs are partial.".to_owned()),
         Some(Outcome::Failed) => (BAD, "Some jobs failed.".to_owned()),
         Some(Outcome::InDoubt) => (CARE, "Some jobs are in doubt.".to_owned()),
-        Some(Outcome::Stopped { reason }) => (CARE, format!("Stopped: {}.", stopped(*reason))),
+        Some(Outcome::Stopped { reason }) => (
+            CARE,
+            match &summary.run.trouble {
+                Some(trouble) => format!("Stopped: {}: {}", stopped(*reason), words(trouble)),
+                None => format!("Stopped: {}.", stopped(*reason)),
+            },
+        ),
         Some(Outcome::Refused { code, message, .. }) => (
             BAD,
             format!("The provider refuses to go on: {}", said(*code, message)),

@@ -165,7 +165,7 @@ impl Story {
         self.happens(Some(2), json!({"event": "refused", "attempt": 1, "class": "refused_job", "code": 400, "message": formula}));
         self.happens(
             Some(3),
-            json!({"event": "lost", "attempt": 1, "message": "the connection was reset"}),
+            json!({"event": "lost", "attempt": 1, "message": "the connection was reset", "response": {"text": "{\"code\":200,\"data\":\"89abcdef\"}", "task_ids": ["89abcdef"]}}),
         );
         self.happens(Some(4), json!({"event": "refused", "attempt": 1, "class": "wait", "code": 405, "message": "Rate limit"}));
         let until_ms = NOON_MS + 20_000;
@@ -310,6 +310,10 @@ impl Store for Story {
     }
 
     fn join_account(&mut self, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(read_only())
+    }
+
+    fn forget_upload(&mut self, _: &str, _: &str) -> Result<(), StoreError> {
         Err(read_only())
     }
 

@@ -7,7 +7,7 @@
 //!     "id": "0193…", "name": "songs", "manifest": "songs.yaml", "provider": "studio",
 //!     "started": "2026-01-05T12:00:00Z", "ended": "2026-01-05T12:06:30Z",
 //!     "outcome": { "how": "complete" }, "balance_before": 1000.0, "balance_after": 988.0, "credits": 12.0,
-//!     "callbacks_refused": { "unknown": 0, "unsigned": 0, "unreadable": 0, "turned_away": 0 }, "backline": "0.1.0"
+//!     "callbacks_refused": { "unknown": 0, "unsigned": 0, "wrong_signature": 0, "outside_window": 0, "unreadable": 0, "turned_away": 0 }, "backline": "0.1.0"
 //!   },
 //!   "totals": { "jobs": 1, "kept": 1, "in_progress": 0, "planned": 0, "failed": 0, "in_doubt": 0, "tracks": 2, "credits": 12.0 },
 //!   "jobs": [
@@ -29,7 +29,7 @@
 
 use std::io;
 
-use backline_engine::event::{KeptFile, Outcome, RefusedCallbacks};
+use backline_engine::event::{Excerpt, KeptFile, Outcome, RefusedCallbacks};
 use backline_engine::machine::TrackLoudness;
 use backline_engine::plan::Settings;
 use backline_engine::store::Recording;
@@ -61,6 +61,8 @@ pub(crate) struct RunFile<'a> {
     balance_after: Option<f64>,
     credits: Option<f64>,
     callbacks_refused: RefusedCallbacks,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<&'a str>,
     hooks_failed: u64,
     hook_failures: &'a [HookFailure],
     backline: &'a str,
@@ -81,6 +83,8 @@ struct JobFile<'a> {
     credits: f64,
     error_code: Option<i64>,
     error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a Excerpt>,
     settings: &'a Settings,
     recording: Option<&'a Recording>,
     other_tasks: &'a [String],
@@ -143,6 +147,7 @@ impl<'a> From<&'a RunFacts> for RunFile<'a> {
             balance_after: run.balance_after,
             credits: run.credits,
             callbacks_refused: run.callbacks_refused,
+            trouble: run.trouble.as_deref(),
             hooks_failed: run.hooks_failed,
             hook_failures: &run.hook_failures,
             backline: &run.backline,
@@ -169,6 +174,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
             credits: job.credits,
             error_code: job.error_code,
             error: job.error.as_deref(),
+            response: job.response.as_ref(),
             settings: &job.settings,
             recording: job.recording.as_ref(),
             other_tasks: &job.other_tasks,

@@ -36,7 +36,12 @@ fn forged_callbacks_prove_nothing_and_good_ones_do() {
     let text = fs::read_to_string(project.path("out/summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
     let refused = &summary["run"]["callbacks_refused"];
-    assert!(refused["unsigned"].as_u64().unwrap() >= 10, "{refused}");
+    let signatures = ["unsigned", "wrong_signature"].map(|why| refused[why].as_u64().unwrap());
+    assert!(signatures.iter().sum::<u64>() >= 10, "{refused}");
+    assert!(
+        signatures[1] >= 5,
+        "a wrong key is told from none: {refused}"
+    );
     assert!(refused["unreadable"].as_u64().unwrap() >= 5, "{refused}");
 }
 
@@ -47,10 +52,29 @@ fn a_result_in_a_private_network_is_not_fetched() {
     let studio = lab.studio(&["--instant", "--rate", "off"]);
     let project = Project::new(&lab, &studio.url, "remote", 1, VENDOR);
     project.edit("profile: studio", "profile: custom");
+    // Nothing says that the provider's own address is meant: nothing is bought.
+    let ran = project.run();
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("allow_private"), "{}", ran.err);
+    assert_eq!(project.bill().len(), 0);
+
+    // The provider's name is meant, the address of its results is not.
+    let named = studio.url.replace("127.0.0.1", "localhost");
+    project.edit(&studio.url, &named);
+    project.edit(
+        "profile: custom",
+        "profile: custom, allow_private: [localhost]",
+    );
     let ran = project.run();
     assert_eq!(ran.code, Some(4), "{}", ran.err);
     assert!(ran.err.contains("private network"), "{}", ran.err);
     assert_eq!(project.kept_files(), Vec::<String>::new());
+    assert_eq!(project.bill().len(), 1);
+
+    // Both are: the same command fetches what was bought.
+    project.edit("[localhost]", "[localhost, 127.0.0.1]");
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!(project.bill().len(), 1);
 }
 

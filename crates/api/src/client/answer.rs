@@ -54,6 +54,12 @@ pub(super) fn forbidden(error: &reqwest::Error) -> Option<String> {
     None
 }
 
+/// The host that was called, as the beginning of a sentence.
+pub(super) fn host(error: &reqwest::Error) -> String {
+    let host = error.url().and_then(|url| url.host_str());
+    host.map_or_else(String::new, |host| format!("{host}: "))
+}
+
 /// The whole chain of causes as one text, without addresses.
 pub(super) fn reason(error: reqwest::Error) -> String {
     redact_text(&chain(&error.without_url()))

@@ -4,13 +4,15 @@
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
+    RANGE,
 };
 use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::{Call, CallError, CallErrorKind, Client, answer};
 use crate::redact_url;
+use crate::unpack::{self, Unpacker};
 
 /// A file on its way. Take its bytes with [`Download::chunk`] until there are no more.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Download {
     response: Response,
     client: Client,
     subject: String,
+    /// What unpacks a file that came gzipped although that was not asked for.
+    unpacker: Option<Unpacker>,
     /// Bytes of the whole file that have come, those before the resumption included.
     received: u64,
 }
@@ -52,6 +56,11 @@ impl Client {
             response = self.fetch(&call, &parsed, 0).await?;
             asked_from = 0;
         }
+        if asked_from > 0 && response.headers().contains_key(CONTENT_ENCODING) {
+            // A part of the packed file is no part of the file.
+            response = self.fetch(&call, &parsed, 0).await?;
+            asked_from = 0;
+        }
         let header = |name: HeaderName| {
             response
                 .headers()
@@ -60,7 +69,17 @@ impl Client {
                 .ok()
                 .map(str::to_owned)
         };
-        let length = header(CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+        let encoding = header(CONTENT_ENCODING);
+        let Some(packed) = unpack::is_gzip(encoding.as_deref()) else {
+            let encoding = encoding.unwrap_or_default();
+            return Err(call.unreadable(&format!(
+                "the host sends it encoded as `{encoding}`, although it was asked not to"
+            )));
+        };
+        // The length of a packed file says nothing about the file; a file that was cut does not unpack to its end.
+        let length = header(CONTENT_LENGTH)
+            .and_then(|text| text.parse::<u64>().ok())
+            .filter(|_| !packed);
         let (resumed, total_len) = match response.status() {
             StatusCode::OK => (false, length),
             StatusCode::PARTIAL_CONTENT if asked_from > 0 => {
@@ -95,6 +114,7 @@ impl Client {
             content_type: header(CONTENT_TYPE),
             total_len,
             resumed,
+            unpacker: packed.then(Unpacker::new),
             received: if resumed { asked_from } else { 0 },
             response,
             client: self.clone(),
@@ -124,11 +144,30 @@ impl Download {
             operation: "download",
             subject: self.subject.clone(),
         };
-        let chunk = self.response.chunk().await.map_err(|error| {
-            // The request was sent and answered; a connection error now is a broken one.
-            let reason = self.client.scrub(&answer::reason(error));
+        let broken = |error: std::io::Error| {
+            let reason = format!("it came gzipped and can't be unpacked: {error}");
             call.error(CallErrorKind::Broken { reason })
-        })?;
+        };
+        let chunk = loop {
+            let Some(unpacker) = &mut self.unpacker else {
+                break self.raw_chunk(&call).await?;
+            };
+            if let Some(bytes) = unpacker.next().map_err(broken)? {
+                break Some(bytes);
+            }
+            match self.raw_chunk(&call).await? {
+                Some(packed) => {
+                    if let Some(unpacker) = &mut self.unpacker {
+                        unpacker.feed(packed);
+                    }
+                }
+                None => {
+                    let rest = self.unpacker.as_mut().map(Unpacker::end).transpose();
+                    let rest = rest.map_err(broken)?.unwrap_or_default();
+                    break (!rest.is_empty()).then_some(rest);
+                }
+            }
+        };
         let Some(chunk) = chunk else {
             return match self.total_len {
                 Some(total) if total != self.received => {
@@ -144,6 +183,15 @@ impl Download {
             return Err(call.error(CallErrorKind::TooLarge { limit_bytes }));
         }
         Ok(Some(chunk))
+    }
+
+    /// The next bytes as they come over the network.
+    async fn raw_chunk(&mut self, call: &Call) -> Result<Option<Bytes>, CallError> {
+        self.response.chunk().await.map_err(|error| {
+            // The request was sent and answered; a connection error now is a broken one.
+            let reason = self.client.scrub(&answer::reason(error));
+            call.error(CallErrorKind::Broken { reason })
+        })
     }
 }
 

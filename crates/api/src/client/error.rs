@@ -145,6 +145,14 @@ pub enum ClientError {
     /// Some vendors refuse requests that do not say who sends them.
     #[error("the user agent is empty or can't be sent in an HTTP header")]
     UserAgent,
+    /// A variable of the environment names no proxy.
+    #[error("${name} names no proxy: {reason}")]
+    Proxy {
+        /// The variable.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// The HTTP library refused its settings.
     #[error("can't set up the HTTP client: {reason}")]
     Setup {

@@ -1,15 +1,22 @@
 //! Which addresses a result may be fetched from: the guard against being sent into our own network.
 //!
 //! A vendor, or whoever posts a callback, names the addresses that are fetched. Only addresses of the public internet are
-//! followed, unless the profile is a loopback one. The check has three places, for none sees everything: names as they are
-//! resolved (so that what was checked is what is connected to), literal addresses (which are never resolved), and every redirect.
+//! followed, those of hosts that the manifest names, and under a loopback profile this machine's. The check has three places, for
+//! none sees everything: names as they are resolved (so that what was checked is what is connected to), literal addresses (which
+//! are never resolved), and every redirect. Behind a proxy names are resolved by the proxy: there, literal addresses and names
+//! that belong to private networks are refused, and what the proxy may reach is its own configuration.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
+
+use super::Proxies;
+use crate::{PrivateAddresses, Profile};
 
 /// Redirects followed on the way to a file: vendors need one or two.
 const REDIRECT_LIMIT: usize = 5;
@@ -23,32 +30,115 @@ pub(super) enum Forbidden {
     NoHost,
     #[error("the address lies in a private network")]
     Private,
+    #[error("the address is the proxy's own")]
+    Proxy,
     #[error("more than {REDIRECT_LIMIT} redirects")]
     TooManyRedirects,
 }
 
 /// The rule of one client.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Guard {
-    pub(super) allow_private: bool,
+#[derive(Debug, Clone)]
+pub(super) struct Guard(Arc<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    reach: Reach,
+    /// Hosts that may lie in a private network, as `Url` writes them.
+    named: Vec<String>,
+    proxies: Proxies,
+}
+
+/// Which addresses beside those of the public internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Public,
+    Loopback,
+    Private,
 }
 
 impl Guard {
+    /// The rule for a provider's results.
+    pub(super) fn of(profile: &Profile, proxies: Proxies) -> Self {
+        let mut named = Vec::new();
+        let reach = match &profile.allow_private {
+            PrivateAddresses::Allowed => Reach::Private,
+            PrivateAddresses::Refused if profile.loopback => Reach::Loopback,
+            PrivateAddresses::Refused => Reach::Public,
+            PrivateAddresses::Hosts(hosts) => {
+                named.extend(hosts.iter().map(|host| bare(host)));
+                match profile.loopback {
+                    true => Reach::Loopback,
+                    false => Reach::Public,
+                }
+            }
+        };
+        if profile.loopback {
+            // A studio elsewhere in the network serves its own files.
+            let own = [&profile.base_url, &profile.upload_url];
+            named.extend(own.into_iter().filter_map(|url| url.host_str().map(bare)));
+        }
+        Self(Arc::new(Rule {
+            reach,
+            named,
+            proxies,
+        }))
+    }
+
+    /// The rule for addresses that a user names one by one.
+    pub(super) fn of_any(allow_private: bool, proxies: Proxies) -> Self {
+        let reach = if allow_private {
+            Reach::Private
+        } else {
+            Reach::Public
+        };
+        Self(Arc::new(Rule {
+            reach,
+            named: Vec::new(),
+            proxies,
+        }))
+    }
+
     /// Checks what can be known of `url` before its name is resolved.
-    pub(super) fn check(self, url: &Url) -> Result<(), Forbidden> {
+    pub(super) fn check(&self, url: &Url) -> Result<(), Forbidden> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Forbidden::Scheme);
         }
-        match url.host() {
-            None => Err(Forbidden::NoHost),
-            Some(Host::Domain(_)) => Ok(()),
-            Some(Host::Ipv4(address)) => self.check_address(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => self.check_address(IpAddr::V6(address)),
+        let rule = &*self.0;
+        let name = match url.host() {
+            None => return Err(Forbidden::NoHost),
+            Some(Host::Ipv4(address)) => return self.check_literal(url, IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => return self.check_literal(url, IpAddr::V6(address)),
+            Some(Host::Domain(name)) => bare(name),
+        };
+        if rule.named.contains(&name) {
+            return Ok(());
+        }
+        if rule.proxies.hosts().iter().any(|host| bare(host) == name) {
+            return Err(Forbidden::Proxy);
+        }
+        // The proxy resolves it: what can't be public by its name is refused here.
+        let open = rule.reach == Reach::Private || !is_private_name(&name);
+        if open || !rule.proxies.carries(url) {
+            Ok(())
+        } else {
+            Err(Forbidden::Private)
         }
     }
 
-    fn check_address(self, address: IpAddr) -> Result<(), Forbidden> {
-        if self.allow_private || is_public(address) {
+    fn check_literal(&self, url: &Url, address: IpAddr) -> Result<(), Forbidden> {
+        match url.host_str().map(bare) {
+            Some(name) if self.0.named.contains(&name) => Ok(()),
+            _ => self.check_address(address),
+        }
+    }
+
+    fn check_address(&self, address: IpAddr) -> Result<(), Forbidden> {
+        let open = match self.0.reach {
+            Reach::Private => true,
+            Reach::Loopback => is_public(address) || is_loopback(address),
+            Reach::Public => is_public(address),
+        };
+        if open {
             Ok(())
         } else {
             Err(Forbidden::Private)
@@ -56,12 +146,13 @@ impl Guard {
     }
 
     /// A redirect policy that checks every step.
-    pub(super) fn redirects(self) -> Policy {
+    pub(super) fn redirects(&self) -> Policy {
+        let guard = self.clone();
         Policy::custom(move |attempt| {
             if attempt.previous().len() > REDIRECT_LIMIT {
                 return attempt.error(Forbidden::TooManyRedirects);
             }
-            match self.check(attempt.url()) {
+            match guard.check(attempt.url()) {
                 Ok(()) => attempt.follow(),
                 Err(forbidden) => attempt.error(forbidden),
             }
@@ -69,21 +160,53 @@ impl Guard {
     }
 
     /// A resolver that never hands out an address that may not be connected to.
-    pub(super) fn resolver(self) -> Arc<GuardedResolver> {
-        Arc::new(GuardedResolver(self))
+    pub(super) fn resolver(&self) -> Arc<GuardedResolver> {
+        self.resolver_over(Arc::new(SystemNames))
+    }
+
+    /// The same over another source of addresses.
+    pub(super) fn resolver_over(&self, names: Arc<dyn Names>) -> Arc<GuardedResolver> {
+        Arc::new(GuardedResolver {
+            guard: self.clone(),
+            names,
+        })
     }
 }
 
-/// The system's resolver behind the guard.
-#[derive(Debug)]
-pub(super) struct GuardedResolver(Guard);
+/// Where addresses of names come from.
+pub(super) trait Names: Send + Sync + 'static {
+    /// The addresses of a name; the port is 0.
+    fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+}
+
+/// The system's resolver.
+struct SystemNames;
+
+impl Names for SystemNames {
+    fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+    }
+}
+
+/// Names behind the guard. One resolution gives the addresses of one connection: what was checked is what is connected to,
+/// whatever the name means a moment later.
+pub(super) struct GuardedResolver {
+    guard: Guard,
+    names: Arc<dyn Names>,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0;
+        let (guard, names) = (self.guard.clone(), self.names.clone());
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let host = bare(name.as_str());
+            let found = names.addresses(name.as_str().to_owned()).await?;
+            let rule = &*guard.0;
+            // A proxy is connected to wherever it lies; requests to its name are refused before this.
+            if rule.named.contains(&host) || rule.proxies.hosts().iter().any(|it| bare(it) == host)
+            {
+                return Ok(Box::new(found.into_iter()) as Addrs);
+            }
             let none = found.is_empty();
             let open: Vec<SocketAddr> = found
                 .into_iter()
@@ -97,8 +220,43 @@ impl Resolve for GuardedResolver {
     }
 }
 
+/// A host as it is compared: lower case, without the dot at a name's end and the brackets of an IPv6 address.
+fn bare(host: &str) -> String {
+    let host = host.trim_matches(['[', ']']);
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Whether a host is one of a private network by its spelling alone: a literal address, or a name that is never public.
+pub(super) fn is_private_host(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(address) => !is_public(IpAddr::V4(*address)),
+        Host::Ipv6(address) => !is_public(IpAddr::V6(*address)),
+        Host::Domain(name) => is_private_name(&bare(name)),
+    }
+}
+
+/// Names that public DNS does not have: special use (RFC 6761, 6762, 8375, ICANN's `internal`) and names of one label.
+fn is_private_name(name: &str) -> bool {
+    const SUFFIXES: [&str; 5] = ["localhost", "local", "internal", "home.arpa", "lan"];
+    !name.contains('.')
+        || SUFFIXES.iter().any(|suffix| {
+            name.strip_suffix(suffix)
+                .is_some_and(|rest| rest.ends_with('.'))
+        })
+}
+
+/// Whether `address` is this machine's own.
+fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback(),
+        IpAddr::V6(v6) => {
+            v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+        }
+    }
+}
+
 /// Whether `address` is one of the public internet. Ranges from the IANA special-purpose registries (RFC 6890 and after).
-fn is_public(address: IpAddr) -> bool {
+pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => match embedded_v4(v6) {
@@ -160,6 +318,127 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn public() -> Guard {
+        Guard::of_any(false, Proxies::none())
+    }
+
+    fn proxied(reach: Profile) -> Guard {
+        let proxies = Proxies::read(&|name| {
+            (name == "ALL_PROXY").then(|| "http://proxy.corp.example:3128".to_owned())
+        });
+        Guard::of(&reach, proxies.unwrap())
+    }
+
+    #[track_caller]
+    fn check(guard: &Guard, url: &str, expected: Result<(), Forbidden>) {
+        assert_eq!(guard.check(&Url::parse(url).unwrap()), expected, "{url}");
+    }
+
+    #[test]
+    fn a_loopback_profile_reaches_this_machine_and_no_other() {
+        let at = |base: &str| Guard::of(&Profile::studio(base.parse().unwrap()), Proxies::none());
+        let guard = at("http://127.0.0.1:8790/");
+        for url in [
+            "http://127.0.0.1:1/a",
+            "http://[::1]/a",
+            "https://8.8.8.8/a",
+            "http://[::ffff:127.0.0.1]/",
+        ] {
+            check(&guard, url, Ok(()));
+        }
+        for url in [
+            "http://169.254.169.254/latest/meta-data",
+            "http://10.0.0.1/",
+            "http://192.168.1.1/",
+            "http://[fe80::1]/",
+            "http://0.0.0.0/",
+        ] {
+            check(&guard, url, Err(Forbidden::Private));
+        }
+        // A studio elsewhere in the network is named by its base URL.
+        let guard = at("http://192.168.1.5:8790/");
+        check(&guard, "http://192.168.1.5:8790/files/a.mp3", Ok(()));
+        check(&guard, "http://192.168.1.6/", Err(Forbidden::Private));
+    }
+
+    #[test]
+    fn named_hosts_are_meant_and_no_others() {
+        let mut profile = Profile::kie();
+        profile.allow_private =
+            PrivateAddresses::Hosts(vec!["Media.internal".to_owned(), "10.0.0.5".to_owned()]);
+        for guard in [
+            Guard::of(&profile, Proxies::none()),
+            proxied(profile.clone()),
+        ] {
+            check(&guard, "http://10.0.0.5/a.mp3", Ok(()));
+            check(&guard, "http://media.internal./a.mp3", Ok(()));
+            check(&guard, "http://10.0.0.6/a.mp3", Err(Forbidden::Private));
+            check(&guard, "http://127.0.0.1/a.mp3", Err(Forbidden::Private));
+        }
+        profile.allow_private = PrivateAddresses::Allowed;
+        check(
+            &Guard::of(&profile, Proxies::none()),
+            "http://10.0.0.6/a.mp3",
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn behind_a_proxy_private_names_and_literals_are_refused() {
+        let guard = proxied(Profile::kie());
+        check(&guard, "https://cdn.example.com/a.mp3", Ok(()));
+        for url in [
+            "http://10.0.0.1/",
+            "http://metadata.google.internal/",
+            "http://printer/",
+            "http://nas.local/",
+            "http://router.lan./",
+        ] {
+            check(&guard, url, Err(Forbidden::Private));
+        }
+        check(
+            &guard,
+            "http://proxy.corp.example:22/",
+            Err(Forbidden::Proxy),
+        );
+    }
+
+    /// A name server that gives the next answer each time it is asked.
+    struct Rebinding(std::sync::Mutex<Vec<&'static str>>);
+
+    impl Names for Rebinding {
+        fn addresses(&self, _: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+            let next = self.0.lock().unwrap().pop();
+            let found = next
+                .into_iter()
+                .map(|text| SocketAddr::new(text.parse().unwrap(), 0));
+            let found = found.collect();
+            Box::pin(async move { Ok(found) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_is_checked_each_time() {
+        let names = Rebinding(std::sync::Mutex::new(vec![
+            "::ffff:10.0.0.1",
+            "127.0.0.1",
+            "8.8.8.8",
+        ]));
+        let resolver = public().resolver_over(Arc::new(names));
+        let mut found = Vec::new();
+        for _ in 0..3 {
+            let addresses = resolver
+                .resolve("rebind.example.com".parse().unwrap())
+                .await;
+            found.push(
+                addresses
+                    .map(|all| all.map(|it| it.ip()).collect::<Vec<_>>())
+                    .ok(),
+            );
+        }
+        assert_eq!(found, [Some(vec!["8.8.8.8".parse().unwrap()]), None, None]);
+    }
 
     #[test]
     fn only_the_public_internet_is_public() {
@@ -237,14 +516,7 @@ mod tests {
     fn an_address_is_judged_in_every_spelling() {
         #[track_caller]
         fn check(url: &str, expected: Result<(), Forbidden>) {
-            assert_eq!(
-                Guard {
-                    allow_private: false
-                }
-                .check(&Url::parse(url).unwrap()),
-                expected,
-                "{url}"
-            );
+            assert_eq!(public().check(&Url::parse(url).unwrap()), expected, "{url}");
         }
         check("https://cdn.example.com/a.mp3", Ok(()));
         check("http://8.8.8.8/a.mp3", Ok(()));
@@ -262,11 +534,9 @@ mod tests {
         ] {
             check(url, Err(Forbidden::Private));
         }
+        let any = Guard::of_any(true, Proxies::none());
         assert_eq!(
-            Guard {
-                allow_private: true
-            }
-            .check(&Url::parse("http://127.0.0.1:1/").unwrap()),
+            any.check(&Url::parse("http://127.0.0.1:1/").unwrap()),
             Ok(())
         );
     }
@@ -274,7 +544,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_of_this_machine_is_not_resolved() {
         let resolve = |allow_private| {
-            Guard { allow_private }
+            Guard::of_any(allow_private, Proxies::none())
                 .resolver()
                 .resolve("localhost".parse().unwrap())
         };

@@ -5,7 +5,9 @@
 //!
 //! ```text
 //!   api    ── key, no redirects ──────────────► vendor's base URL and upload host
-//!   files  ── no key, no proxy, guarded ──────► wherever results lie
+//!   files  ── no key, guarded ────────────────► wherever results lie
+//!
+//! Both go through the environment's proxies, where there are any ([`Proxies`]).
 //! ```
 
 mod answer;
@@ -13,6 +15,9 @@ mod download;
 mod error;
 mod guard;
 mod post;
+mod proxy;
+#[cfg(test)]
+mod proxy_tests;
 #[cfg(test)]
 mod response_tests;
 mod submit;
@@ -28,11 +33,12 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Response, redirect, retry};
 use serde_json::{Value, json};
-use url::Url;
+use url::{Host, Url};
 
 pub use self::download::Download;
 pub use self::error::{CallError, CallErrorKind, ClientError};
 pub use self::post::{PostError, Posted, Poster};
+pub use self::proxy::Proxies;
 pub use self::submit::SubmitOutcome;
 use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};
@@ -55,6 +61,8 @@ pub struct ClientOptions {
     pub read_timeout: Duration,
     /// Longest file that is downloaded.
     pub download_limit_bytes: u64,
+    /// The proxies; a provider on this machine is called without.
+    pub proxies: Proxies,
 }
 
 impl ClientOptions {
@@ -68,6 +76,7 @@ impl ClientOptions {
             upload_timeout: Duration::from_secs(600),
             read_timeout: Duration::from_secs(30),
             download_limit_bytes: 512 * 1024 * 1024,
+            proxies: Proxies::none(),
         }
     }
 }
@@ -122,25 +131,25 @@ impl Client {
                 .referer(false)
                 .retry(retry::never())
         };
-        let guard = guard::Guard {
-            allow_private: profile.loopback,
-        };
+        let proxies = &options.proxies;
+        let guard = guard::Guard::of(&profile, proxies.clone());
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
             .expect("a key is visible ASCII");
         bearer.set_sensitive(true);
-        let mut api = builder()
+        let api = builder()
             .redirect(redirect::Policy::none())
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]));
-        if profile.loopback {
-            api = api.no_proxy();
-        }
-        // A proxy would resolve names behind the guard's back; unpacking would make lengths and ranges meaningless.
+        let api = match profile.loopback {
+            true => api.no_proxy(),
+            false => proxies.apply(api).map_err(setup)?,
+        };
+        // Unpacking would make lengths and ranges meaningless.
         let files = builder()
             .read_timeout(options.read_timeout)
             .redirect(guard.redirects())
             .dns_resolver(guard.resolver())
-            .no_proxy()
             .no_gzip();
+        let files = proxies.apply(files).map_err(setup)?;
         Ok(Self {
             api: api.build().map_err(setup)?,
             files: files.build().map_err(setup)?,
@@ -210,6 +219,57 @@ impl Client {
             credits: data.and_then(balance),
             date_ms,
         }
+    }
+
+    /// The host of the provider's addresses that lies in a private network although nothing says that it is meant; with it, results
+    /// could be bought and not be fetched. A host whose name a proxy resolves, or nobody, is judged by its spelling.
+    pub async fn private_host(&self) -> Option<String> {
+        if self.profile.loopback {
+            return None;
+        }
+        for url in [&self.profile.base_url, &self.profile.upload_url] {
+            let (Some(host), Some(name)) = (url.host(), url.host_str()) else {
+                continue;
+            };
+            if self
+                .profile
+                .allow_private
+                .allows(name.trim_matches(['[', ']']))
+            {
+                continue;
+            }
+            let private = match host {
+                Host::Domain(domain) if !self.options.proxies.carries(url) => {
+                    let found = tokio::net::lookup_host((domain, 0)).await;
+                    found.is_ok_and(|mut all| all.any(|address| !guard::is_public(address.ip())))
+                }
+                host => guard::is_private_host(&host),
+            };
+            if private {
+                return Some(name.to_owned());
+            }
+        }
+        None
+    }
+
+    /// Whether the host that recordings are uploaded to responds, whatever it says: nothing is uploaded.
+    pub async fn reach_upload_host(&self) -> Result<(), CallError> {
+        let call = Call {
+            operation: "reach",
+            subject: "the upload host".to_owned(),
+        };
+        let url = endpoint(&self.profile.upload_url, upload::STREAM_PATH);
+        self.ask(&call, self.api.get(url)).await.map(drop)
+    }
+
+    /// Whether a file at `url` could be fetched: any response of a host will do. Without the key.
+    pub async fn reach_file_host(&self, url: &Url) -> Result<(), CallError> {
+        let call = Call {
+            operation: "reach",
+            subject: crate::redact_url(url.as_str()),
+        };
+        let request = self.files.get(url.clone());
+        self.ask(&call, request).await.map(drop)
     }
 
     /// A short-lived link to a result, at vendors that want one asked for.
@@ -306,7 +366,8 @@ impl Client {
         };
         let not_sent = answer::was_not_sent(&error);
         let forbidden = answer::forbidden(&error);
-        let reason = self.scrub(&answer::reason(error));
+        let host = answer::host(&error);
+        let reason = format!("{host}{}", self.scrub(&answer::reason(error)));
         call.error(match forbidden {
             Some(forbidden) => CallErrorKind::Forbidden { reason: forbidden },
             None if not_sent => CallErrorKind::NotSent { reason },
@@ -318,6 +379,11 @@ impl Client {
     fn scrub(&self, text: &str) -> String {
         hide_secret(text, self.key.expose(), "[key]")
     }
+}
+
+/// Whether an address is one of a private network by its spelling: a literal address, or a name that is never public.
+pub fn is_private_address(url: &Url) -> bool {
+    url.host().is_some_and(|host| guard::is_private_host(&host))
 }
 
 /// What is being done to what, for errors.

@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{redirect, retry};
 use url::Url;
 
-use super::{ClientError, IDLE, answer, guard};
+use super::{ClientError, IDLE, Proxies, answer, guard};
 
 /// Posts JSON to public addresses. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,19 +47,22 @@ impl Poster {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ClientError::NoCryptoProvider);
         }
-        let guard = guard::Guard { allow_private };
+        let proxies = Proxies::from_env()?;
+        let guard = guard::Guard::of_any(allow_private, proxies.clone());
+        let setup = |error: reqwest::Error| ClientError::Setup {
+            reason: answer::reason(error),
+        };
         let client = reqwest::Client::builder()
             .user_agent(user_agent)
             .pool_idle_timeout(IDLE)
             .referer(false)
             .retry(retry::never())
             .redirect(redirect::Policy::none())
-            .dns_resolver(guard.resolver())
-            .no_proxy()
-            .build()
-            .map_err(|error| ClientError::Setup {
-                reason: answer::reason(error),
-            })?;
+            .dns_resolver(guard.resolver());
+        let client = proxies
+            .apply(client)
+            .and_then(reqwest::ClientBuilder::build)
+            .map_err(setup)?;
         Ok(Self { client, guard })
     }
 

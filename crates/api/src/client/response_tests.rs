@@ -1,6 +1,6 @@
 //! What the client keeps and says of responses that it can't use.
 
-use super::tests::{KEY, TASK, TOKEN, answering, client, request};
+use super::tests::{KEY, TASK, TOKEN, answering, client, client_of, request, serve};
 use super::*;
 use crate::Excerpt;
 
@@ -75,4 +75,112 @@ async fn a_moved_address_is_named() {
         reason.contains("/login") && !reason.contains("s3cret"),
         "{reason}"
     );
+}
+
+fn gzipped(body: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A host that packs every file with `encoding`, ranges or not.
+async fn packing(encoding: &'static str, body: Vec<u8>) -> Url {
+    let router = axum::Router::new().fallback(move |headers: axum::http::HeaderMap| {
+        let body = body.clone();
+        async move {
+            let status = match headers.contains_key("range") {
+                true => axum::http::StatusCode::PARTIAL_CONTENT,
+                false => axum::http::StatusCode::OK,
+            };
+            let length = body.len();
+            let range = format!("bytes 4-{}/{length}", length - 1);
+            let headers = [
+                ("content-encoding", encoding.to_owned()),
+                ("content-range", range),
+            ];
+            (status, headers, body)
+        }
+    });
+    serve(router).await
+}
+
+async fn fetched(client: &Client, url: &Url, from: u64) -> Result<Vec<u8>, CallError> {
+    let mut download = client.download(url.as_str(), from).await?;
+    assert!(!download.resumed);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = download.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+#[tokio::test]
+async fn a_file_that_comes_gzipped_is_unpacked() {
+    let sound: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
+    let base = packing("gzip", gzipped(&sound)).await;
+    for from in [0, 4] {
+        assert!(fetched(&client(&base), &base, from).await.unwrap() == sound);
+    }
+    let packed = gzipped(&sound);
+    let cut = packing("gzip", packed[..packed.len() - 20].to_vec()).await;
+    let error = fetched(&client(&cut), &cut, 0).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), CallErrorKind::Broken { .. }),
+        "{error}"
+    );
+    let other = packing("zstd", packed).await;
+    let error = fetched(&client(&other), &other, 0).await.unwrap_err();
+    assert!(error.to_string().contains("zstd"), "{error}");
+}
+
+#[tokio::test]
+async fn a_bomb_goes_off_on_no_path() {
+    let zeros = vec![0; 100_000_000];
+    for encoding in ["gzip", "zstd"] {
+        let base = packing(encoding, gzipped(&zeros)).await;
+        let client = client_of(Profile::studio(base.clone()), |options| {
+            options.download_limit_bytes = 1_000_000;
+        });
+        match client.submit(&request(), TOKEN).await {
+            SubmitOutcome::InDoubt { excerpt, .. } => {
+                assert!(excerpt.is_none_or(|excerpt| excerpt.text.len() <= 512));
+            }
+            other => panic!("{other:?}"),
+        }
+        client.credits().await.unwrap_err();
+        client.record_info(&TASK.into()).await.unwrap_err();
+        client
+            .download_link("https://cdn.example.com/a")
+            .await
+            .unwrap_err();
+        let name = UploadName {
+            folder: "a".to_owned(),
+            file_name: "b.mp3".to_owned(),
+        };
+        let source = UploadSource::Bytes("sound".into());
+        client
+            .upload_stream(source, &name, "audio/mpeg")
+            .await
+            .unwrap_err();
+        let error = fetched(&client, &base, 0).await.unwrap_err();
+        match encoding {
+            "gzip" => assert!(
+                matches!(error.kind(), CallErrorKind::TooLarge { .. }),
+                "{error}"
+            ),
+            _ => assert!(
+                matches!(error.kind(), CallErrorKind::Unreadable { .. }),
+                "{error}"
+            ),
+        }
+        let poster = Poster::new("backline-test/1", true).unwrap();
+        let posted = poster
+            .post(&base, &[], Vec::new(), std::time::Duration::from_secs(20))
+            .await;
+        match encoding {
+            "gzip" => assert_eq!(posted, Err(PostError::TooLong)),
+            _ => assert!(posted.unwrap().body.len() < 1_000_000),
+        }
+    }
 }

@@ -74,7 +74,8 @@ impl Client {
             }
             Err(SendError::Http(error)) => {
                 let not_sent = answer::was_not_sent(&error);
-                let reason = self.hide(&answer::reason(error), token);
+                let host = answer::host(&error);
+                let reason = self.hide(&format!("{host}{}", answer::reason(error)), token);
                 return if not_sent {
                     SubmitOutcome::NotSent { reason }
                 } else {

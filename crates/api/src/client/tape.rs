@@ -31,6 +31,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::answer;
+use crate::redact::hide_secret;
 use crate::redact_addresses;
 
 /// The format's version, in the head line.
@@ -351,7 +352,7 @@ impl Recorder {
     /// `text` without secrets.
     fn clean(&self, text: &str) -> String {
         let state = self.state();
-        let hidden = |text: String, secret: &String| text.replace(secret, "[secret]");
+        let hidden = |text: String, secret: &String| hide_secret(&text, secret, "[secret]");
         redact_addresses(&state.secrets.iter().fold(text.to_owned(), hidden))
     }
 

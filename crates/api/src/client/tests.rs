@@ -677,9 +677,7 @@ async fn a_redirect_into_our_own_network_is_not_followed() {
     let inner = serve(Router::new().fallback(any(async || "the inner service"))).await;
     let outer = answering(302, &[("location", inner.as_str())], "").await;
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let guard = guard::Guard {
-        allow_private: false,
-    };
+    let guard = guard::Guard::of_any(false, Proxies::none());
     let http = reqwest::Client::builder()
         .redirect(guard.redirects())
         .no_proxy()

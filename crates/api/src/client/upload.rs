@@ -13,6 +13,9 @@ use super::tape::SendError;
 use super::{Call, CallError, CallErrorKind, Client, endpoint};
 use crate::{ApiCall, Uploaded, redact_url};
 
+/// Where recordings are uploaded to.
+pub(super) const STREAM_PATH: &str = "/api/file-stream-upload";
+
 /// Longest file that is sent as base64: the text is held in memory, a third longer than the file.
 const BASE64_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -74,10 +77,7 @@ impl Client {
             .part("file", part);
         let request = self
             .api
-            .post(endpoint(
-                &self.profile.upload_url,
-                "/api/file-stream-upload",
-            ))
+            .post(endpoint(&self.profile.upload_url, STREAM_PATH))
             .multipart(form);
         self.upload(&call, request).await
     }

@@ -93,7 +93,8 @@ impl Conductor {
                 true
             }
             AnswerClass::NotSent => {
-                self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
+                let message = format!("stem {id}: {}", trouble.message);
+                self.out_of_reach(now_ms, now_ms, &message, decision);
                 true
             }
             _ => trouble.passing && failures < PREPARATIONS,
@@ -171,18 +172,7 @@ impl Conductor {
         if now_ms - uploaded < self.terms.upload_ttl_ms {
             return false;
         }
-        self.stems[stem].state = StemState::Idle {
-            not_before_ms: now_ms,
-        };
-        let (old, fresh) = self
-            .ready
-            .iter()
-            .partition(|at| self.slots[**at].stem == stem);
-        self.ready = fresh;
-        self.waiting
-            .entry(stem)
-            .or_default()
-            .extend::<BTreeSet<usize>>(old);
+        self.await_upload(stem, now_ms);
         true
     }
 
@@ -211,7 +201,9 @@ impl Conductor {
             } => {
                 self.reached();
                 let class = match class {
-                    AnswerClass::SourceGone => AnswerClass::RefusedJob,
+                    AnswerClass::SourceGone if !self.has_newer_upload(at, now_ms, decision) => {
+                        AnswerClass::RefusedJob
+                    }
                     class => class,
                 };
                 let event = Event::Refused {
@@ -314,7 +306,7 @@ impl Conductor {
                 self.close(refusal(trouble));
             }
             // The vendor says that nothing was bought: once more is safe, for ever is not.
-            AnswerClass::Refunded | AnswerClass::NotSent => {
+            AnswerClass::Refunded | AnswerClass::NotSent | AnswerClass::SourceGone => {
                 if self.bounce(at) {
                     self.free(at, now_ms);
                 }
@@ -322,7 +314,6 @@ impl Conductor {
             AnswerClass::RefusedJob
             | AnswerClass::TaskFailed
             | AnswerClass::InDoubt
-            | AnswerClass::SourceGone
             | AnswerClass::UnknownTask => {}
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Terms {
     pub(crate) polls_at_once: usize,
     /// Most downloads at the same time.
     pub(crate) downloads_at_once: usize,
+    /// Codes by which the provider says that it can't fetch a recording.
+    pub(crate) source_gone: Vec<i64>,
     pub(crate) pace: Pace,
 }
 
@@ -148,6 +150,8 @@ pub(crate) struct Trouble {
 pub(crate) enum Effect {
     /// Bring a stem to the vendor's, or check that its public address serves audio.
     Prepare { stem: usize },
+    /// Remember no upload of this stem: the provider can't fetch it any more.
+    ForgetUpload { stem: usize },
     /// Ask the hooks of a point about a job.
     Ask {
         slot: usize,

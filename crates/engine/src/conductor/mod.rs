@@ -24,6 +24,7 @@ mod asking;
 mod exchange;
 mod pace;
 mod places;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod tracks;
@@ -99,6 +100,8 @@ struct Stem {
     state: StemState,
     /// Preparations that failed since the last that did not.
     failures: u32,
+    /// Whether its upload was gone once in this run, and was or is made anew.
+    renewed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -218,6 +221,7 @@ impl Conductor {
                         not_before_ms: i64::MIN,
                     },
                     failures: 0,
+                    renewed: false,
                 })
                 .collect(),
             slots: Vec::with_capacity(wanted.len()),

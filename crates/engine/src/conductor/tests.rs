@@ -4,6 +4,7 @@
 //! that dies between any two decisions; hooks that veto, fail, and change jobs into each other and into others. The promises are
 //! checked after every step.
 
+mod gone;
 mod promises;
 mod steps;
 mod tracks;
@@ -145,6 +146,7 @@ impl World {
             upload_ttl_ms: 60_000,
             polls_at_once: 64,
             downloads_at_once: 3,
+            source_gone: vec![451],
             pace: Pace::remote(5_000),
         }
     }
@@ -225,6 +227,7 @@ impl World {
                     },
                 );
             }
+            Effect::ForgetUpload { .. } => {}
             Effect::Prepare { stem } => {
                 let result = if self.troubles.dead_stems[stem] {
                     let mut dead = trouble(AnswerClass::RefusedJob);

@@ -407,6 +407,9 @@ impl Conductor {
             refunded,
             ..
         } = end;
+        if code.is_some_and(|code| self.terms.source_gone.contains(&code)) {
+            self.forget_source_of(at, now_ms, decision);
+        }
         if self.available(at) > 0 {
             let event = Event::TaskPartial {
                 code,

@@ -19,7 +19,7 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing;
-use backline_api::{CALLBACK_LIMIT_BYTES, TaskId, read_callback, verify_signature};
+use backline_api::{CALLBACK_LIMIT_BYTES, SignatureError, TaskId, read_callback, verify_signature};
 use backline_serve::Limits;
 use flate2::read::GzDecoder;
 use tokio::net::TcpListener;
@@ -185,9 +185,13 @@ async fn hear(
     };
     let task = callback.view.task_id;
     if let (Some(key), Some(signature)) = (&desk.key, signature)
-        && !is_signed(key, task.as_str(), signature)
+        && let Err(error) = check_signature(key, task.as_str(), signature)
     {
-        desk.counts().unsigned += 1;
+        let mut counts = desk.counts();
+        match error {
+            SignatureError::OutsideWindow { .. } => counts.outside_window += 1,
+            _ => counts.wrong_signature += 1,
+        }
         return StatusCode::UNAUTHORIZED;
     }
     let (done, known) = oneshot::channel();
@@ -232,9 +236,13 @@ fn signature(headers: &HeaderMap) -> Option<(&str, &str)> {
     text("x-webhook-timestamp").zip(text("x-webhook-signature"))
 }
 
-fn is_signed(key: &[u8], task: &str, (timestamp, signature): (&str, &str)) -> bool {
+fn check_signature(
+    key: &[u8],
+    task: &str,
+    (timestamp, signature): (&str, &str),
+) -> Result<(), SignatureError> {
     let now_s = jiff::Timestamp::now().as_second();
-    verify_signature(key, task, timestamp, signature, now_s, SIGNATURE_WINDOW_S).is_ok()
+    verify_signature(key, task, timestamp, signature, now_s, SIGNATURE_WINDOW_S)
 }
 
 #[cfg(test)]

@@ -80,6 +80,14 @@ impl Effects {
             .filter(|upload| upload.at_ms > oldest_ms && upload.at_ms <= now_ms)
     }
 
+    /// What a stem's upload is remembered by; nothing for one with an address of its own.
+    pub(super) fn upload_hash(&self, stem: usize) -> Option<String> {
+        match &self.plan.stems[stem].source {
+            StemSource::File(file) => Some(hash_text(file)),
+            StemSource::Url(_) => None,
+        }
+    }
+
     /// What is to be remembered of an upload; an address that carries a signature is for this run only.
     pub(super) fn upload_to_keep(
         &self,

@@ -10,6 +10,7 @@
 
 mod adopt;
 mod callbacks;
+mod client;
 mod clock;
 mod effects;
 mod foresee;
@@ -23,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backline_api::{ApiKey, CallError, Client, ClientOptions, Tape, TaskId};
+use backline_api::{ApiKey, CallError, Tape, TaskId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,7 @@ use crate::store::{
 };
 
 use callbacks::{Post, Receiver};
+use client::{client, refuse_private_provider, upload_host};
 use clock::Clock;
 use effects::Effects;
 use hooks::HookDesk;
@@ -156,6 +158,17 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// The provider lies in a private network, and nothing says that this is meant.
+    #[error(
+        "the provider's host {host} lies in a private network: what is bought there could not be fetched, so nothing was bought"
+    )]
+    PrivateProvider {
+        /// The host.
+        host: String,
+    },
+    /// The environment names a proxy that is none.
+    #[error("{0}")]
+    Proxy(String),
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Client(String),
@@ -255,6 +268,9 @@ pub async fn run(
     if let Some(tape) = &run.tape {
         client = client.with_tape(tape.clone());
     }
+    if run.buys {
+        refuse_private_provider(&client).await?;
+    }
 
     let mut adopted = Vec::new();
     for from in others.into_keys() {
@@ -301,6 +317,7 @@ pub async fn run(
         provider: header.provider.clone(),
         jobs: run.plan.jobs.len() as u64,
         to_submit,
+        upload_host: upload_host(&run.plan),
     };
     let opening = std::iter::once(started)
         .chain(adopted)
@@ -377,12 +394,6 @@ pub async fn run(
         outcome: outcome?,
         run: header,
     })
-}
-
-fn client(plan: &Plan, key: &ApiKey) -> Result<Client, RunError> {
-    let options = ClientOptions::new(USER_AGENT);
-    Client::new(plan.provider.profile.clone(), key.clone(), options)
-        .map_err(|error| RunError::Client(error.to_string()))
 }
 
 /// What the ledger's jobs have cost so far, and what is reserved for those that are not of this plan; the plan's own
@@ -477,6 +488,7 @@ fn terms(
         upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
         polls_at_once: profile.polling.at_once as usize,
         downloads_at_once: profile.downloads_at_once as usize,
+        source_gone: profile.codes.source_gone(),
         pace,
     }
 }

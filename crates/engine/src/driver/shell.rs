@@ -316,6 +316,15 @@ impl Shell<'_> {
                 let prepared = self.effects.prepare(stem, kept);
                 self.spawn_or(Message::Input(Input::Left(Left::Prepare)), prepared);
             }
+            Effect::ForgetUpload { stem } => {
+                let Some(hash) = self.effects.upload_hash(stem) else {
+                    return;
+                };
+                // A ledger that can't be written fails at the next append; here it only means a refusal more.
+                if let Err(error) = self.store.forget_upload(&hash, &self.header.account) {
+                    tracing::debug!(%error, "the upload could not be forgotten");
+                }
+            }
             Effect::Ask {
                 slot,
                 point,

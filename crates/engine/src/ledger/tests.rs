@@ -208,6 +208,7 @@ fn own_event(run: &RunId) -> Batch {
                 provider: "studio".to_owned(),
                 jobs: 1,
                 to_submit: 1,
+                upload_host: None,
             },
         }],
         ..Batch::default()

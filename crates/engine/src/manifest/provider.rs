@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use backline_api::{AnswerClass, ApiCall, CodeTable, Profile, RateLimit};
+use backline_api::{
+    AnswerClass, ApiCall, CodeTable, PrivateAddresses, Profile, RateLimit, is_private_address,
+};
 use url::{Host, Url};
 
 use super::diagnostic::{Report, suggestion};
@@ -25,6 +27,7 @@ pub(crate) const KEYS: &[&str] = &[
     "name",
     "base_url",
     "upload_url",
+    "allow_private",
     "api_key",
     "price",
     "rate",
@@ -129,6 +132,7 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
     };
     let base_url = address(&fields, "base_url", fixed, report);
     let upload_url = address(&fields, "upload_url", fixed, report);
+    let given_base = base_url.clone();
     let mut provider = match (kind.text.as_str(), base_url) {
         ("studio", None) if fields.get("base_url").is_none() => embedded(),
         ("studio", base_url) => of(Profile::studio(base_url.unwrap_or_else(nowhere))),
@@ -138,7 +142,11 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
             } else {
                 Profile::sunoapi()
             };
-            profile.base_url = base_url.unwrap_or(profile.base_url);
+            // The vendor's own upload host is no part of a provider elsewhere.
+            if let Some(url) = base_url {
+                profile.upload_url.clone_from(&url);
+                profile.base_url = url;
+            }
             of(profile)
         }
         ("custom", base_url) => {
@@ -150,11 +158,10 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
                 );
             }
             let base_url = base_url.unwrap_or_else(nowhere);
-            let upload_url = upload_url.clone().unwrap_or_else(|| base_url.clone());
             of(Profile {
                 name: "custom".to_owned(),
+                upload_url: base_url.clone(),
                 base_url,
-                upload_url,
                 ..Profile::sunoapi()
             })
         }
@@ -170,21 +177,14 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
             return None;
         }
     };
+    let given = [("base_url", given_base), ("upload_url", upload_url.clone())];
     if let Some(url) = upload_url {
         provider.profile.upload_url = url;
     }
-    if !provider.profile.loopback && is_this_machine(&provider.profile.base_url) {
-        report
-            .warning_at(
-                kind.span,
-                format!(
-                    "a provider on this machine with the profile `{}`",
-                    kind.text
-                ),
-                "results that lie in a private network are not fetched",
-            )
-            .help("a backline studio is `profile: studio`");
+    if let Some(allowed) = fields.get("allow_private") {
+        provider.profile.allow_private = private_addresses(allowed, report);
     }
+    refuse_private(&provider.profile, &fields, given, &kind, report);
     if let Some(name) = fields.text("name", report) {
         provider.profile.name = name.text;
     }
@@ -215,13 +215,73 @@ fn table(node: &Node, folder: &Path, fixed: &Fixed<'_>, report: &mut Report) -> 
     Some(provider)
 }
 
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
+/// Refuses a vendor's profile at an address of a private network that nothing says is meant: what is bought there could not be
+/// fetched.
+fn refuse_private(
+    profile: &Profile,
+    fields: &Fields<'_>,
+    given: [(&str, Option<Url>); 2],
+    kind: &Text,
+    report: &mut Report,
+) {
+    if profile.loopback {
+        return;
     }
+    for (key, url) in given {
+        let (Some(node), Some(url)) = (fields.get(key), url) else {
+            continue;
+        };
+        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        if !is_private_address(&url) || profile.allow_private.allows(name) {
+            continue;
+        }
+        report
+            .error_at(
+                node.span,
+                format!(
+                    "`{key}` lies in a private network, and the profile `{}` fetches nothing from there",
+                    kind.text
+                ),
+                "what is bought there could not be fetched",
+            )
+            .help(format!(
+                "if these addresses are meant, add `allow_private: [{name}]`, or `allow_private: true` for all; a backline studio is `profile: studio`"
+            ));
+    }
+}
+
+/// Reads `allow_private`: `true`, `false`, or hosts.
+fn private_addresses(node: &Node, report: &mut Report) -> PrivateAddresses {
+    let Value::List(items) = &node.value else {
+        return match fields::truth(
+            node,
+            "`allow_private`, where it is no list of hosts,",
+            report,
+        ) {
+            Some(true) => PrivateAddresses::Allowed,
+            _ => PrivateAddresses::Refused,
+        };
+    };
+    let mut hosts = Vec::new();
+    for item in items {
+        let Some(text) = fields::text(item, "a host", report) else {
+            continue;
+        };
+        let name = text.text.trim_matches(['[', ']']);
+        let host = match name.contains(':') {
+            true => Host::parse(&format!("[{name}]")),
+            false => Host::parse(name),
+        };
+        match host {
+            Ok(host) => hosts.push(host.to_string().trim_matches(['[', ']']).to_owned()),
+            Err(_) => drop(report.error_at(
+                text.span,
+                format!("`{}` is no host", text.text),
+                "expected a host's name or an IP address, without scheme and port",
+            )),
+        }
+    }
+    PrivateAddresses::Hosts(hosts)
 }
 
 /// How the built-in studio is to sound.

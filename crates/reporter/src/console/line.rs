@@ -202,15 +202,22 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
             provider,
             jobs,
             to_submit,
-        } => Line::plain(
-            "run",
-            format!(
-                "{}: {} with {}, {to_submit} to submit",
-                clean(name),
-                count(*jobs, "job"),
-                clean(provider)
-            ),
-        ),
+            upload_host,
+        } => {
+            let uploads = upload_host
+                .as_ref()
+                .map(|host| format!("; recordings are uploaded to {}", clean(host)));
+            Line::plain(
+                "run",
+                format!(
+                    "{}: {} with {}, {to_submit} to submit{}",
+                    clean(name),
+                    count(*jobs, "job"),
+                    clean(provider),
+                    uploads.unwrap_or_default()
+                ),
+            )
+        }
         Event::Credits { balance, moment } => {
             let when = match moment {
                 Moment::Before => "before the first submission",
@@ -378,10 +385,12 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
         Event::CallbacksRefused(refused) => Line::care(
             "callbacks",
             format!(
-                "{} refused: {} with an unknown secret, {} unsigned, {} unreadable, {} turned away for want of room",
+                "{} refused: {} with an unknown secret, {} unsigned, {} signed with another key, {} signed too long ago, {} unreadable, {} turned away for want of room",
                 refused.total(),
                 refused.unknown,
                 refused.unsigned,
+                refused.wrong_signature,
+                refused.outside_window,
                 refused.unreadable,
                 refused.turned_away
             ),

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use backline_api::{ApiKey, CallError, Client, ClientOptions};
-use backline_engine::plan::{Plan, Provider};
+use backline_api::{ApiKey, CallError, Client, ClientOptions, Proxies};
+use backline_engine::plan::{Plan, Provider, StemSource};
 use backline_studio::{Studio, StudioConfig};
 use tokio::net::TcpListener;
 
@@ -81,6 +81,19 @@ async fn ask(project: &Project, key: ApiKey) -> Vec<Check> {
     let provider = &project.plan.provider;
     let mut options = ClientOptions::new(USER_AGENT);
     options.call_timeout = PATIENCE;
+    options.proxies = match Proxies::from_env() {
+        Ok(proxies) => proxies,
+        Err(error) => {
+            let advice = "correct the variable, or unset it to connect directly";
+            return vec![Check::wrong(
+                "proxy",
+                exit_codes::USAGE,
+                error.to_string(),
+                advice,
+            )];
+        }
+    };
+    let proxies = options.proxies.clone();
     let client = match Client::new(provider.profile.clone(), key, options) {
         Ok(client) => client,
         Err(error) => {
@@ -101,8 +114,47 @@ async fn ask(project: &Project, key: ApiKey) -> Vec<Check> {
         ],
         Err(error) => vec![refused(provider, error)],
     };
+    checks.extend(reach(project, &client, &proxies).await);
     if let Some(theirs_ms) = visit.date_ms {
         checks.push(clock(jiff::Timestamp::now().as_millisecond() - theirs_ms));
+    }
+    checks
+}
+
+/// The upload host, the provider's network, and the proxies that files are fetched through.
+async fn reach(project: &Project, client: &Client, proxies: &Proxies) -> Vec<Check> {
+    let profile = client.profile();
+    let mut checks = Vec::new();
+    if let Some(host) = client.private_host().await {
+        let found =
+            format!("{host} lies in a private network: what is bought there could not be fetched");
+        let advice = format!("if it is meant: `provider: {{allow_private: [{host}]}}`");
+        checks.push(Check::wrong("network", exit_codes::USAGE, found, &advice));
+    }
+    let upload = backline_api::redact_url(profile.upload_url.as_str());
+    let files = |source: &StemSource| matches!(source, StemSource::File(_));
+    if project.plan.stems.iter().any(|stem| files(&stem.source)) {
+        checks.push(match client.reach_upload_host().await {
+            Ok(()) => Check::fine("uploads", format!("{upload} responds; recordings go there")),
+            Err(error) => Check::wrong(
+                "uploads",
+                exit_codes::REFUSED,
+                format!("{upload}, where recordings go: {error}"),
+                "check `provider: {upload_url: …}`, the network and its proxy",
+            ),
+        });
+    }
+    if !proxies.is_empty() && !profile.loopback {
+        let shown = proxies.shown().join(", ");
+        checks.push(match client.reach_file_host(&profile.base_url).await {
+            Ok(()) => Check::fine("proxy", format!("{shown}; files are fetched through it")),
+            Err(error) => Check::wrong(
+                "proxy",
+                exit_codes::REFUSED,
+                format!("{shown}: {error}"),
+                "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; for a certificate of the proxy's own set SSL_CERT_FILE",
+            ),
+        });
     }
     checks
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-const NOW_MS: i64 = 1_800_000_000_000;
+pub(super) const NOW_MS: i64 = 1_800_000_000_000;
 
-fn terms() -> Terms {
+pub(super) fn terms() -> Terms {
     Terms {
         run: RunId::from_text("run"),
         account: "model".to_owned(),
@@ -27,11 +27,12 @@ fn terms() -> Terms {
         upload_ttl_ms: 60_000,
         polls_at_once: 64,
         downloads_at_once: 8,
+        source_gone: vec![451],
         pace: Pace::remote(30_000),
     }
 }
 
-fn wanted(jobs: usize) -> Vec<Wanted> {
+pub(super) fn wanted(jobs: usize) -> Vec<Wanted> {
     let wanted = |n| Wanted {
         key: key(n),
         changed: None,
@@ -77,7 +78,7 @@ fn advance(conductor: &mut Conductor, now_ms: i64, decision: &mut Decision) -> V
     submissions.collect()
 }
 
-fn answer(
+pub(super) fn answer(
     conductor: &mut Conductor,
     now_ms: i64,
     sent: &[(usize, u32)],

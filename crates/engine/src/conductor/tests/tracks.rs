@@ -144,6 +144,7 @@ fn follow(script: &Script<'_>) -> Came {
                         outcome,
                     }
                 }
+                Effect::ForgetUpload { .. } => continue,
                 Effect::Ask { .. } => panic!("there are no hooks"),
             };
             conductor.handle(now_ms, input, &mut decision);
