@@ -1,12 +1,19 @@
 //! A whole file into memory.
 
+use std::io::Cursor;
+
 use crate::audio::Audio;
 use crate::error::DecodeError;
-use crate::walk::walk;
+use crate::walk::{MAX_DURATION_S, walk};
 
 /// Most samples, over all channels, that are kept in memory (1.6 GB): an hour in stereo at 48 kHz with some room. An hour of
 /// 7.1 at 192 kHz can be probed, not decoded.
 pub const MAX_SAMPLES: usize = 400_000_000;
+
+/// Samples that any file may hold (64 MB), and how many more for each of its bytes: a file of a few kilobytes that unfolds to gigabytes
+/// is no recording. Nothing that sounds comes near: 8 kbit/s make some fifty samples of a byte.
+const LEAST_SAMPLES: usize = 16_000_000;
+const SAMPLES_PER_BYTE: usize = 2_000;
 
 /// Decodes a file. Every sample is finite: NaN and infinities become silence.
 ///
@@ -14,14 +21,26 @@ pub const MAX_SAMPLES: usize = 400_000_000;
 /// When the bytes are no audio, are cut off or damaged, hold an unknown codec (Opus among them), or exceed a limit
 /// ([`MAX_DURATION_S`](crate::MAX_DURATION_S), [`MAX_CHANNELS`](crate::MAX_CHANNELS), the range of rates, [`MAX_SAMPLES`]).
 pub fn decode(bytes: &[u8]) -> Result<Audio, DecodeError> {
+    decode_within(bytes, MAX_DURATION_S)
+}
+
+/// The same of a file that may last no longer than `max_duration_s`.
+///
+/// # Errors
+/// As [`decode`], and when the file is longer: as soon as it says so, or that shows.
+pub fn decode_within(bytes: &[u8], max_duration_s: f64) -> Result<Audio, DecodeError> {
     let mut channels: Vec<Vec<f32>> = Vec::new();
-    let walked = walk(bytes, |format, planes| {
+    let most = MAX_SAMPLES.min(LEAST_SAMPLES + SAMPLES_PER_BYTE.saturating_mul(bytes.len()));
+    let walked = walk(Cursor::new(bytes), max_duration_s, |format, _, planes| {
         if channels.is_empty() {
             channels.resize_with(planes.len(), Vec::new);
         }
         let samples = planes.iter().chain(&channels).map(Vec::len).sum::<usize>();
-        if samples > MAX_SAMPLES {
-            let limit = format!("{MAX_SAMPLES} samples over all channels");
+        if samples > most {
+            let limit = format!(
+                "{most} samples over all channels of a file of {} bytes",
+                bytes.len()
+            );
             return Err(DecodeError::OverLimit {
                 format,
                 subject: "the size in memory",

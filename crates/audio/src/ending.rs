@@ -1,70 +1,82 @@
 //! Whether a file's end is there, told by its bytes: where symphonia would take a cut for the end.
 
-use std::borrow::Cow;
+use std::io::{self, Read, Seek};
 
-use crate::format::{first_mpeg_frame, leading_tags_length, mpeg_frame_size};
+use crate::format::{first_mpeg_frame, leading_tags_end, mpeg_frame_size};
+use crate::source::Source;
 
-/// Programs that write WAV into a pipe don't know the length in advance and leave a maximal one; it then means "to the end".
-pub(crate) fn with_known_length(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// More than the first MPEG frame after a tag's padding takes.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// More than the longest Ogg page (65,307 bytes) and what may lie behind the last one.
+const TAIL_BYTES: u64 = 256 * 1024;
+
+/// Programs that write WAV into a pipe don't know the length in advance and leave a maximal one; it then means "to the end". The
+/// source is patched to say so.
+pub(crate) fn with_known_length<S: Read + Seek>(source: &mut Source<S>) -> io::Result<()> {
     /// sox writes 0x7ffff000 and up, ffmpeg 0xffffffff; no honest file that is within the limits comes near.
     const UNKNOWN: u32 = 0x7fff_f000;
-    let length_at = |at: usize| {
-        bytes
-            .get(at..at + 4)
-            .map(|field| u32::from_le_bytes([field[0], field[1], field[2], field[3]]))
-    };
     let mut at = 12;
-    while let (Some(id), Some(length)) = (bytes.get(at..at + 4), length_at(at + 4)) {
-        if id == b"data" {
-            if length < UNKNOWN {
-                return Cow::Borrowed(bytes);
+    while let Some([a, b, c, d, length @ ..]) = source.header_at::<8>(at)? {
+        let length = u32::from_le_bytes(length);
+        if [a, b, c, d] == *b"data" {
+            if length >= UNKNOWN {
+                let rest = |from: u64| {
+                    let rest = u32::try_from(source.length().saturating_sub(from));
+                    rest.unwrap_or(u32::MAX).to_le_bytes()
+                };
+                let (data, whole) = (rest(at + 8), rest(8));
+                source.patch(at + 4, data);
+                source.patch(4, whole);
             }
-            let mut known = bytes.to_vec();
-            let rest = u32::try_from(bytes.len() - at - 8).unwrap_or(u32::MAX);
-            known[at + 4..at + 8].copy_from_slice(&rest.to_le_bytes());
-            let whole = u32::try_from(bytes.len() - 8).unwrap_or(u32::MAX);
-            known[4..8].copy_from_slice(&whole.to_le_bytes());
-            return Cow::Owned(known);
+            return Ok(());
         }
-        at += 8 + length as usize + (length as usize & 1);
+        at += 8 + u64::from(length) + u64::from(length & 1);
     }
-    Cow::Borrowed(bytes)
+    Ok(())
 }
 
 /// Whether the first MPEG frame is a tag that declares the number of frames; without one, symphonia only estimates.
-pub(crate) fn has_mpeg_length(bytes: &[u8]) -> bool {
-    let body = &bytes[leading_tags_length(bytes).min(bytes.len())..];
-    let start = first_mpeg_frame(body).unwrap_or(0);
+pub(crate) fn has_mpeg_length<S: Read + Seek>(source: &mut Source<S>) -> io::Result<bool> {
+    let body_at = leading_tags_end(source)?;
+    let body = source.bytes_at(body_at, HEAD_BYTES)?;
+    let start = first_mpeg_frame(&body).unwrap_or(0);
     let frame = &body[start..(start + 64).min(body.len())];
-    [b"Xing", b"Info", b"VBRI"]
+    Ok([b"Xing", b"Info", b"VBRI"]
         .iter()
-        .any(|mark| contains(frame, *mark))
+        .any(|mark| contains(frame, *mark)))
 }
 
 /// Whether the last MPEG frame lacks its end. Stops at the first bytes that are no frame: a tag at the end is no damage.
-pub(crate) fn mpeg_tail_missing(bytes: &[u8]) -> bool {
-    let body = &bytes[leading_tags_length(bytes).min(bytes.len())..];
-    let mut at = first_mpeg_frame(body).unwrap_or(0);
-    while let Some(size) = body.get(at..).and_then(mpeg_frame_size) {
-        at += size;
+pub(crate) fn mpeg_tail_missing<S: Read + Seek>(source: &mut Source<S>) -> io::Result<bool> {
+    let body_at = leading_tags_end(source)?;
+    let body = source.bytes_at(body_at, HEAD_BYTES)?;
+    let mut at = body_at + first_mpeg_frame(&body).unwrap_or(0) as u64;
+    while let Some(size) = source
+        .header_at::<4>(at)?
+        .and_then(|header| mpeg_frame_size(&header))
+    {
+        at += size as u64;
     }
-    at > body.len()
+    Ok(at > source.length())
 }
 
 /// Whether the last Ogg page is cut off or is not marked as the last.
-pub(crate) fn ogg_tail_missing(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.windows(4).rposition(|window| window == b"OggS") else {
-        return true;
+pub(crate) fn ogg_tail_missing<S: Read + Seek>(source: &mut Source<S>) -> io::Result<bool> {
+    let from = source.length().saturating_sub(TAIL_BYTES);
+    let tail = source.bytes_at(from, TAIL_BYTES as usize)?;
+    let Some(last) = tail.windows(4).rposition(|window| window == b"OggS") else {
+        return Ok(true);
     };
-    let page = &bytes[last..];
+    let page = &tail[last..];
     let (Some(flags), Some(&segments)) = (page.get(5), page.get(26)) else {
-        return true;
+        return Ok(true);
     };
     let Some(table) = page.get(27..27 + usize::from(segments)) else {
-        return true;
+        return Ok(true);
     };
     let length: usize = table.iter().map(|&size| usize::from(size)).sum();
-    flags & 4 == 0 || page.len() < 27 + table.len() + length
+    Ok(flags & 4 == 0 || page.len() < 27 + table.len() + length)
 }
 
 /// Whether `needle` occurs anywhere.

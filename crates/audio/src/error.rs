@@ -18,7 +18,12 @@ pub enum DecodeError {
     NotAudio {
         /// What the bytes look like instead.
         looks_like: &'static str,
+        /// Whether they may be sound all the same, in a file of a kind that is not known here.
+        may_be_sound: bool,
     },
+    /// The file could not be read: the disk's trouble, not the recording's.
+    #[error("read the recording: {0}")]
+    Io(#[from] std::io::Error),
     /// It is audio, in a codec that is not decoded here.
     #[error("decode {format}: {what} is not supported; convert the file to WAV, FLAC or MP3")]
     Unsupported {
@@ -72,25 +77,37 @@ fn extent(found_s: f64, declared_s: Option<f64>) -> String {
     }
 }
 
-/// Names what people most often give instead of audio.
-pub(crate) fn looks_like(bytes: &[u8]) -> &'static str {
+/// Names what people most often give instead of audio, and whether it may be sound of a kind that is not known here.
+pub(crate) fn looks_like(bytes: &[u8]) -> (&'static str, bool) {
     let start = bytes[..bytes.len().min(512)].trim_ascii_start();
     let lower = start[..start.len().min(16)].to_ascii_lowercase();
     if lower.starts_with(b"<!doctype html") || lower.starts_with(b"<html") {
-        "it looks like a web page"
+        ("it looks like a web page", false)
     } else if start.starts_with(b"{") || start.starts_with(b"[") {
-        "it looks like JSON"
+        ("it looks like JSON", false)
     } else if start.starts_with(b"<") {
-        "it looks like XML"
+        ("it looks like XML", false)
     } else if start.starts_with(b"\x1a\x45\xdf\xa3") {
-        "it looks like Matroska or WebM"
+        ("it looks like Matroska or WebM", true)
     } else if start.starts_with(b"PK\x03\x04") {
-        "it looks like a ZIP archive"
+        ("it looks like a ZIP archive", true)
     } else if start.starts_with(b"MThd") {
-        "it is MIDI: notes, not sound"
-    } else if std::str::from_utf8(&bytes[..bytes.len().min(256)]).is_ok() {
-        "it looks like text"
+        ("it is MIDI: notes, not sound", true)
+    } else if is_text(&bytes[..bytes.len().min(256)]) {
+        ("it looks like text", false)
     } else {
-        "its first bytes are of no known kind"
+        ("its first bytes are of no known kind", true)
     }
+}
+
+/// Whether bytes read as text; a character may be cut off at their end.
+fn is_text(bytes: &[u8]) -> bool {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !text.contains('\0')
 }

@@ -1,8 +1,11 @@
 //! What kind of file some bytes are, told by the bytes alone: names and declared types lie.
 
 use std::fmt;
+use std::io::{self, Cursor, Read, Seek};
 
 use rusty_mp3::header::FrameHeader;
+
+use crate::source::Source;
 
 /// A file format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +72,12 @@ impl fmt::Display for Format {
 ///
 /// The first 4 KiB after any tag are enough; a cover picture in the tag makes the tag longer, so give what you have.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
-    let body = &bytes[leading_tags_length(bytes).min(bytes.len())..];
+    let body = usize::try_from(leading_tags_end(&mut Source::new(Cursor::new(bytes)).ok()?).ok()?);
+    sniff_body(&bytes[body.ok()?.min(bytes.len())..])
+}
+
+/// The same of what follows the leading tags.
+pub(crate) fn sniff_body(body: &[u8]) -> Option<Format> {
     let at = |offset: usize, mark: &[u8]| body.get(offset..offset + mark.len()) == Some(mark);
     if at(0, b"RIFF") && at(8, b"WAVE") {
         Some(Format::Wav)
@@ -90,21 +98,21 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
     }
 }
 
-/// How many bytes of ID3v2 tags lead the file; more than the file holds when a tag is cut off.
-pub(crate) fn leading_tags_length(bytes: &[u8]) -> usize {
-    let mut length = 0;
-    while let Some(header) = bytes.get(length..length + 10) {
+/// Where the ID3v2 tags end that lead the file; beyond its end when a tag is cut off.
+pub(crate) fn leading_tags_end<S: Read + Seek>(source: &mut Source<S>) -> io::Result<u64> {
+    let mut end = 0;
+    while let Some(header) = source.header_at::<10>(end)? {
         if &header[..3] != b"ID3" || header[6..10].iter().any(|&byte| byte >= 0x80) {
             break;
         }
         // The size is four groups of seven bits, without the header itself and without an optional footer.
         let size = header[6..10]
             .iter()
-            .fold(0usize, |size, &byte| (size << 7) | usize::from(byte));
+            .fold(0u64, |size, &byte| (size << 7) | u64::from(byte));
         let footer = if header[5] & 0x10 != 0 { 10 } else { 0 };
-        length += 10 + size + footer;
+        end += 10 + size + footer;
     }
-    length
+    Ok(end)
 }
 
 /// Offset of the first MPEG layer III frame within the first bytes after the tags. Two frames in a row are asked for (one, if

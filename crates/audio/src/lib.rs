@@ -18,21 +18,24 @@ mod error;
 mod format;
 mod label;
 mod loudness;
+mod measure;
 mod peaks;
 mod probe;
 mod resample;
+mod source;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 pub use audio::Audio;
-pub use decode::{MAX_SAMPLES, decode};
+pub use decode::{MAX_SAMPLES, decode, decode_within};
 pub use encode::{EncodeError, Encoding, encode};
 pub use error::DecodeError;
 pub use format::{Format, sniff};
 pub use label::{Label, label};
 pub use loudness::{Loudness, integrated_lufs, loudness};
+pub use measure::{Measured, loudness_from, measure};
 pub use peaks::peaks;
-pub use probe::{Probe, probe};
+pub use probe::{Probe, probe, probe_from};
 pub use resample::{ResampleError, resample};
 pub use walk::{MAX_CHANNELS, MAX_DURATION_S, MAX_RATE_HZ, MIN_RATE_HZ};

@@ -16,49 +16,70 @@ pub struct Loudness {
 /// The true peak that digital silence is given, instead of an infinity that no report can print.
 const SILENCE_DBTP: f64 = -150.0;
 
+impl Loudness {
+    pub(crate) fn silence() -> Self {
+        Self {
+            integrated_lufs: None,
+            true_peak_dbtp: SILENCE_DBTP,
+        }
+    }
+}
+
 /// Measures loudness. A mono signal counts as one loudspeaker, 3 dB below the same signal on two.
 pub fn loudness(audio: &Audio) -> Loudness {
-    let silence = Loudness {
-        integrated_lufs: None,
-        true_peak_dbtp: SILENCE_DBTP,
-    };
-    let Some(meter) = measured(audio, Mode::I | Mode::TRUE_PEAK) else {
-        return silence;
-    };
-    let integrated_lufs = integrated(&meter);
-    let peak = (0..audio.channels.len() as u32)
-        .filter_map(|channel| meter.true_peak(channel).ok())
-        .fold(0.0, f64::max);
-    Loudness {
-        integrated_lufs,
-        true_peak_dbtp: (20.0 * peak.log10()).max(SILENCE_DBTP),
-    }
+    measured(audio, Mode::I | Mode::TRUE_PEAK).loudness()
 }
 
 /// The integrated loudness alone, as in [`Loudness::integrated_lufs`]: without the true peak it takes half the time.
 pub fn integrated_lufs(audio: &Audio) -> Option<f64> {
-    integrated(&measured(audio, Mode::I)?)
+    measured(audio, Mode::I).integrated_lufs()
 }
 
-/// A meter that has heard it all; `None` of nothing. Refused are only shapes that `decode` never gives: no channel, or a rate
-/// of next to nothing.
-fn measured(audio: &Audio, mode: Mode) -> Option<EbuR128> {
+fn measured(audio: &Audio, mode: Mode) -> Meter {
+    let mut meter = Meter::new(audio.channels.len(), audio.rate_hz, mode);
     let frames = audio.frames();
-    if frames == 0 {
-        return None;
-    }
-    let mut meter = EbuR128::new(audio.channels.len() as u32, audio.rate_hz, mode).ok()?;
-    let planes: Vec<&[f32]> = audio
-        .channels
-        .iter()
-        .map(|channel| &channel[..frames])
-        .collect();
-    meter.add_frames_planar_f32(&planes).ok()?;
-    Some(meter)
+    meter.add(audio.channels.iter().map(|channel| &channel[..frames]));
+    meter
 }
 
-fn integrated(meter: &EbuR128) -> Option<f64> {
-    meter.loudness_global().ok().filter(|lufs| lufs.is_finite())
+/// Hears a sound piece by piece. One of a shape that `decode` never gives (no channel, a rate of next to nothing) is silence to it.
+pub(crate) struct Meter(Option<EbuR128>);
+
+impl Meter {
+    pub(crate) fn new(channels: usize, rate_hz: u32, mode: Mode) -> Self {
+        Self(EbuR128::new(channels as u32, rate_hz, mode).ok())
+    }
+
+    /// Hears one plane a channel, all of one length.
+    pub(crate) fn add<P: AsRef<[f32]>>(&mut self, planes: impl IntoIterator<Item = P>) {
+        let planes: Vec<P> = planes.into_iter().collect();
+        let planes: Vec<&[f32]> = planes.iter().map(AsRef::as_ref).collect();
+        let heard = self
+            .0
+            .as_mut()
+            .map(|meter| meter.add_frames_planar_f32(&planes));
+        if !matches!(heard, Some(Ok(()))) {
+            self.0 = None;
+        }
+    }
+
+    pub(crate) fn integrated_lufs(&self) -> Option<f64> {
+        let lufs = self.0.as_ref()?.loudness_global().ok();
+        lufs.filter(|lufs| lufs.is_finite())
+    }
+
+    pub(crate) fn loudness(&self) -> Loudness {
+        let Some(meter) = &self.0 else {
+            return Loudness::silence();
+        };
+        let peak = (0..meter.channels())
+            .filter_map(|channel| meter.true_peak(channel).ok())
+            .fold(0.0, f64::max);
+        Loudness {
+            integrated_lufs: self.integrated_lufs(),
+            true_peak_dbtp: (20.0 * peak.log10()).max(SILENCE_DBTP),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What a file is, found by decoding all of it without keeping it.
 
+use std::io::{Cursor, Read, Seek};
+
 use crate::error::DecodeError;
 use crate::format::Format;
-use crate::walk::walk;
+use crate::walk::{MAX_DURATION_S, walk};
 
 /// A file's properties. They are measured, not read from its header, so a `Probe` also says that the file can be decoded from
 /// its first frame to its last.
@@ -29,8 +31,16 @@ pub struct Probe {
 /// # Errors
 /// As [`decode`](crate::decode), without its limit on memory.
 pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
+    probe_from(Cursor::new(bytes))
+}
+
+/// The same of a file that is read in pieces: it takes less than a megabyte of memory, whatever the file's size and length.
+///
+/// # Errors
+/// As [`probe`], and when the source can't be read.
+pub fn probe_from(source: impl Read + Seek + Send + Sync) -> Result<Probe, DecodeError> {
     let mut peak = 0.0f32;
-    let walked = walk(bytes, |_, channels| {
+    let walked = walk(source, MAX_DURATION_S, |_, _, channels| {
         let samples = channels.iter().flatten();
         peak = samples.fold(peak, |peak, sample| peak.max(sample.abs()));
         Ok(())

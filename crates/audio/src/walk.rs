@@ -3,8 +3,7 @@
 //! This is the only module that knows symphonia. It enforces the limits while it goes, never hands out a sample that is not
 //! finite, and refuses a file that is not whole. It keeps nothing: what it hands out is the caller's.
 
-use std::borrow::Cow;
-use std::io::{Cursor, ErrorKind};
+use std::io::{ErrorKind, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use symphonia::core::codecs::CodecParameters;
@@ -21,7 +20,8 @@ use crate::ending::{
     contains, has_mpeg_length, mpeg_tail_missing, ogg_tail_missing, with_known_length,
 };
 use crate::error::{DecodeError, looks_like};
-use crate::format::{Format, sniff};
+use crate::format::{Format, leading_tags_end, sniff_body};
+use crate::source::Source;
 
 /// Longest audio that is read, in seconds: the longest track that the vendors make is a few minutes; an hour leaves room for
 /// whole recordings of a session and bounds the work.
@@ -32,6 +32,9 @@ pub const MAX_CHANNELS: usize = 8;
 pub const MIN_RATE_HZ: u32 = 8_000;
 /// Highest sample rate that is read.
 pub const MAX_RATE_HZ: u32 = 192_000;
+
+/// As much of a file, tags skipped, as tells what kind it is.
+const HEAD_BYTES: usize = 16 * 1024;
 
 /// Float files may exceed full scale; beyond this (+30 dB) a sample is damage and would drown every measurement.
 const LOUDEST_SAMPLE: f32 = 32.0;
@@ -46,23 +49,36 @@ pub(crate) struct Walked {
     pub(crate) replaced_samples: u64,
 }
 
-/// Decodes every packet and hands the planes to `keep`, which may refuse to go on.
+/// Decodes every packet and hands its rate and planes to `keep`, which may refuse to go on. What lasts, or says that it lasts, longer
+/// than `max_duration_s` is refused as soon as that shows.
 ///
 /// Damaged packets become silence of their length, so that what follows stays in time; more than one packet in a hundred, or
 /// any that breaks the checksum of a FLAC, is an error.
-pub(crate) fn walk(
-    bytes: &[u8],
-    keep: impl FnMut(Format, &[Vec<f32>]) -> Result<(), DecodeError>,
+pub(crate) fn walk<S: Read + Seek + Send + Sync>(
+    bytes: S,
+    max_duration_s: f64,
+    keep: impl FnMut(Format, u32, &[Vec<f32>]) -> Result<(), DecodeError>,
 ) -> Result<Walked, DecodeError> {
-    if bytes.is_empty() {
+    let mut source = Source::new(bytes)?;
+    if source.length() == 0 {
         return Err(DecodeError::EmptyFile);
     }
-    let format = sniff(bytes).ok_or_else(|| DecodeError::NotAudio {
-        looks_like: looks_like(bytes),
+    let body_at = leading_tags_end(&mut source)?;
+    let body = source.bytes_at(body_at, HEAD_BYTES)?;
+    let head = source.bytes_at(0, 512)?;
+    let format = sniff_body(&body).ok_or_else(|| {
+        let (looks_like, may_be_sound) = looks_like(&head);
+        DecodeError::NotAudio {
+            looks_like,
+            may_be_sound,
+        }
     })?;
     // Files come from strangers, and symphonia's arithmetic on absurd headers can panic; nothing outlives the pass that a
     // panic could leave half done.
-    catch_unwind(AssertUnwindSafe(|| walk_packets(format, bytes, keep))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| {
+        walk_packets(format, source, &head, max_duration_s, keep)
+    }))
+    .unwrap_or_else(|_| {
         Err(DecodeError::Damaged {
             format,
             reason: "its header makes no sense".to_owned(),
@@ -70,26 +86,24 @@ pub(crate) fn walk(
     })
 }
 
-fn walk_packets(
+fn walk_packets<S: Read + Seek + Send + Sync>(
     format: Format,
-    bytes: &[u8],
-    mut keep: impl FnMut(Format, &[Vec<f32>]) -> Result<(), DecodeError>,
+    mut source: Source<S>,
+    head: &[u8],
+    max_duration_s: f64,
+    mut keep: impl FnMut(Format, u32, &[Vec<f32>]) -> Result<(), DecodeError>,
 ) -> Result<Walked, DecodeError> {
-    let bytes = if format == Format::Wav {
-        with_known_length(bytes)
-    } else {
-        Cow::Borrowed(bytes)
-    };
+    if format == Format::Wav {
+        with_known_length(&mut source)?;
+    }
     let tail_missing = match format {
-        Format::Mp3 => mpeg_tail_missing(&bytes),
-        Format::Ogg => ogg_tail_missing(&bytes),
+        Format::Mp3 => mpeg_tail_missing(&mut source)?,
+        Format::Ogg => ogg_tail_missing(&mut source)?,
         _ => false,
     };
+    let has_length = format != Format::Mp3 || has_mpeg_length(&mut source)?;
 
-    let stream = MediaSourceStream::new(
-        Box::new(Cursor::new(bytes.as_ref())),
-        MediaSourceStreamOptions::default(),
-    );
+    let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let mut hint = Hint::new();
     hint.with_extension(format.extension());
     let mut reader = get_probe()
@@ -99,7 +113,7 @@ fn walk_packets(
             FormatOptions::default(),
             MetadataOptions::default(),
         )
-        .map_err(|error| opening_failed(format, &bytes, error))?;
+        .map_err(|error| opening_failed(format, head, error))?;
     let track = reader
         .default_track(TrackType::Audio)
         .ok_or_else(|| DecodeError::Unsupported {
@@ -107,11 +121,7 @@ fn walk_packets(
             what: "a file without an audio track".to_owned(),
         })?;
     let track_id = track.id;
-    let declared_frames = if format == Format::Mp3 && !has_mpeg_length(&bytes) {
-        None
-    } else {
-        track.num_frames.filter(|&frames| frames > 0)
-    };
+    let declared_frames = track.num_frames.filter(|&frames| has_length && frames > 0);
     let Some(CodecParameters::Audio(parameters)) = track.codec_params.clone() else {
         return Err(DecodeError::Unsupported {
             format,
@@ -126,7 +136,12 @@ fn walk_packets(
     }
     if let (Some(rate_hz), Some(channels)) = (parameters.sample_rate, &parameters.channels) {
         check_shape(format, rate_hz, channels.count())?;
-        check_duration(format, rate_hz, declared_frames.unwrap_or(0))?;
+        check_duration(
+            format,
+            rate_hz,
+            declared_frames.unwrap_or(0),
+            max_duration_s,
+        )?;
     }
     let mut decoder = get_codecs()
         .make_audio_decoder(&parameters, &AudioDecoderOptions::default().verify(true))
@@ -194,12 +209,9 @@ fn walk_packets(
             replaced_samples += clean(plane);
         }
         frames += planes.first().map_or(0, |plane| plane.len() as u64);
-        check_duration(
-            format,
-            shape.map_or(MIN_RATE_HZ, |(rate_hz, _)| rate_hz),
-            frames,
-        )?;
-        keep(format, &planes)?;
+        let rate_hz = shape.map_or(MIN_RATE_HZ, |(rate_hz, _)| rate_hz);
+        check_duration(format, rate_hz, frames, max_duration_s)?;
+        keep(format, rate_hz, &planes)?;
     }
 
     let rate_hz = shape.map_or(MIN_RATE_HZ, |(rate_hz, _)| rate_hz);
@@ -269,10 +281,15 @@ fn check_shape(format: Format, rate_hz: u32, channels: usize) -> Result<(), Deco
     Ok(())
 }
 
-fn check_duration(format: Format, rate_hz: u32, frames: u64) -> Result<(), DecodeError> {
+fn check_duration(
+    format: Format,
+    rate_hz: u32,
+    frames: u64,
+    max_duration_s: f64,
+) -> Result<(), DecodeError> {
     let duration_s = frames as f64 / f64::from(rate_hz);
-    if duration_s > MAX_DURATION_S {
-        let limit = format!("{MAX_DURATION_S:.0} s");
+    if duration_s > max_duration_s {
+        let limit = format!("{max_duration_s:.0} s");
         return Err(DecodeError::OverLimit {
             format,
             subject: "the duration",
@@ -298,15 +315,13 @@ fn clean(plane: &mut [f32]) -> u64 {
     replaced_samples
 }
 
-fn opening_failed(format: Format, bytes: &[u8], error: SymphoniaError) -> DecodeError {
+fn opening_failed(format: Format, head: &[u8], error: SymphoniaError) -> DecodeError {
     match error {
         // The Ogg reader gives up on streams that it cannot map; look at the first page for their names.
-        _ if format == Format::Ogg && contains(&bytes[..bytes.len().min(512)], b"OpusHead") => {
-            DecodeError::Unsupported {
-                format,
-                what: "Opus".to_owned(),
-            }
-        }
+        _ if format == Format::Ogg && contains(head, b"OpusHead") => DecodeError::Unsupported {
+            format,
+            what: "Opus".to_owned(),
+        },
         SymphoniaError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
             DecodeError::Truncated {
                 format,

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use backline_audio::{Audio, Format, decode, sniff};
+use backline_audio::{Audio, Format, decode_within, sniff};
+use backline_band::MAX_VOCAL_S;
 
 use crate::failure::{Failure, Kind};
 
@@ -35,7 +36,7 @@ pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
         return Err(failed(anyhow::Error::msg(message)));
     }
     let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
-    let audio = decode(&bytes).map_err(|error| failed(error.into()))?;
+    let audio = decode_within(&bytes, MAX_VOCAL_S).map_err(|error| failed(error.into()))?;
     // What was decoded has a format.
     let format = sniff(&bytes).ok_or_else(|| failed(anyhow::Error::msg("it is no recording")))?;
     Ok(Recording { format, audio })

@@ -3,8 +3,8 @@
 //! The worker calls [`render`] on a blocking thread and is told of every step as it is done, so that clients see the stages
 //! when they are true.
 
-use backline_audio::{EncodeError, Encoding, decode, encode, label};
-use backline_band::{BandError, Request, Session, Singer, Sound};
+use backline_audio::{EncodeError, Encoding, decode_within, encode, label};
+use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, Sound};
 use serde_json::Value;
 
 use crate::soundfont::SoundFont;
@@ -89,7 +89,7 @@ pub(crate) fn render(
     manner: &Manner,
     mut step: impl FnMut(Step) -> Result<(), Stopped>,
 ) -> Result<(), RenderError> {
-    let vocal = decode(source)?;
+    let vocal = decode_within(source, MAX_VOCAL_S)?;
     step(Step::Heard)?;
     let request = Request {
         tags: wish.tags.clone(),

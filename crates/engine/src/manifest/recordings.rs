@@ -1,6 +1,5 @@
 //! Opens the stems' files before anything is bought: each is read once, hashed, and decoded to its end.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,20 +45,20 @@ pub(crate) fn examine(files: &[&Path]) -> Vec<Result<StemFile, String>> {
 }
 
 fn examine_one(path: &Path) -> Result<StemFile, String> {
-    let mut bytes = Vec::new();
-    open_regular(path)
-        .map_err(|problem| problem.to_string())?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("it can't be read: {error}"))?;
-    if bytes.len() as u64 > MAX_BYTES {
+    let unread = |error: std::io::Error| format!("it can't be read: {error}");
+    let file = open_regular(path).map_err(|problem| problem.to_string())?;
+    let length_bytes = file.metadata().map_err(unread)?.len();
+    if length_bytes > MAX_BYTES {
         return Err(format!("it is larger than {} MB", MAX_BYTES >> 20));
     }
-    let probe = backline_audio::probe(&bytes).map_err(|error| error.to_string())?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(&file).map_err(unread)?;
+    // In pieces: a plan of large recordings would hold one of them in memory for each core.
+    let probe = backline_audio::probe_from(&file).map_err(|error| error.to_string())?;
     Ok(StemFile {
         path: path.to_owned(),
-        hash: *blake3::hash(&bytes).as_bytes(),
-        length_bytes: bytes.len() as u64,
+        hash: *hasher.finalize().as_bytes(),
+        length_bytes,
         duration_s: probe.duration_s,
         format: probe.format,
         silent: probe.peak < SILENCE,

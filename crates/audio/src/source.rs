@@ -1,0 +1,143 @@
+//! A file's bytes wherever they are, read in pieces: what probing and decoding need to know of head and end is looked up by seeking.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use symphonia::core::io::MediaSource;
+
+/// Bytes that are read at once while headers are followed through a file.
+const WINDOW_BYTES: usize = 64 * 1024;
+
+/// A file's bytes, four of them replaced here and there.
+pub(crate) struct Source<S> {
+    inner: S,
+    length: u64,
+    at: u64,
+    patches: Vec<(u64, [u8; 4])>,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl<S: Read + Seek> Source<S> {
+    pub(crate) fn new(mut inner: S) -> io::Result<Self> {
+        let length = inner.seek(SeekFrom::End(0))?;
+        inner.seek(SeekFrom::Start(0))?;
+        Ok(Self {
+            inner,
+            length,
+            at: 0,
+            patches: Vec::new(),
+            window: Vec::new(),
+            window_at: 0,
+        })
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Up to `count` bytes from `at` on; fewer at the end.
+    pub(crate) fn bytes_at(&mut self, at: u64, count: usize) -> io::Result<Vec<u8>> {
+        self.inner.seek(SeekFrom::Start(at))?;
+        let mut bytes = Vec::new();
+        (&mut self.inner)
+            .take(count as u64)
+            .read_to_end(&mut bytes)?;
+        self.inner.seek(SeekFrom::Start(self.at))?;
+        Ok(bytes)
+    }
+
+    /// Up to `N` bytes from `at` on, for whoever goes forward through a file in small steps.
+    pub(crate) fn header_at<const N: usize>(&mut self, at: u64) -> io::Result<Option<[u8; N]>> {
+        let within = |window_at: u64, window: &[u8]| {
+            let start = usize::try_from(at.checked_sub(window_at)?).ok()?;
+            window.get(start..start + N)?.try_into().ok()
+        };
+        if let Some(found) = within(self.window_at, &self.window) {
+            return Ok(Some(found));
+        }
+        self.window = self.bytes_at(at, WINDOW_BYTES)?;
+        self.window_at = at;
+        Ok(within(at, &self.window))
+    }
+
+    /// Replaces four bytes for everybody who reads from here on.
+    pub(crate) fn patch(&mut self, at: u64, bytes: [u8; 4]) {
+        self.patches.push((at, bytes));
+    }
+}
+
+impl<S: Read + Seek> Read for Source<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        for (at, bytes) in &self.patches {
+            for (place, byte) in (*at..).zip(bytes) {
+                if let Some(offset) = place.checked_sub(self.at)
+                    && let Some(target) = buffer[..count].get_mut(offset as usize)
+                {
+                    *target = *byte;
+                }
+            }
+        }
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl<S: Read + Seek> Seek for Source<S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at = self.inner.seek(to)?;
+        Ok(self.at)
+    }
+}
+
+impl<S: Read + Seek + Send + Sync> MediaSource for Source<S> {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn bytes_are_replaced_wherever_a_read_begins() {
+        for step in 1..8 {
+            let mut source = Source::new(Cursor::new(b"0123456789".to_vec())).unwrap();
+            source.patch(3, *b"abcd");
+            let mut all = Vec::new();
+            let mut buffer = vec![0; step];
+            loop {
+                match source.read(&mut buffer).unwrap() {
+                    0 => break,
+                    count => all.extend_from_slice(&buffer[..count]),
+                }
+            }
+            assert_eq!(all, b"012abcd789", "{step}");
+            assert_eq!(source.seek(SeekFrom::Start(4)).unwrap(), 4);
+            source.read_exact(&mut buffer[..1]).unwrap();
+            assert_eq!(buffer[0], b'b');
+        }
+    }
+
+    #[test]
+    fn headers_are_found_in_and_beyond_a_window() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|at| at as u8).collect();
+        let mut source = Source::new(Cursor::new(bytes)).unwrap();
+        for at in [0, 7, 65_534, 130_000, 199_996, 3] {
+            let expected: Vec<u8> = (at..at + 4).map(|at| at as u8).collect();
+            assert_eq!(
+                source.header_at::<4>(at).unwrap().unwrap().to_vec(),
+                expected
+            );
+        }
+        assert_eq!(source.header_at::<4>(199_997).unwrap(), None);
+    }
+}
