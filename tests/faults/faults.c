@@ -25,11 +25,13 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,14 +105,28 @@ static enum act at_path(enum op wanted, const char *path) {
     return op == wanted && path && strstr(path, at) ? due() : GO_ON;
 }
 
-static enum act at_file(enum op wanted, int fd) {
-    char link[64], path[PATH_MAX];
-    if (op != wanted) return GO_ON;
+/* The path of an open file; empty where it has none. */
+static const char *path_of(int fd, char path[PATH_MAX]) {
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length < 0) return GO_ON;
-    path[length] = 0;
-    return path[0] == '/' ? at_path(wanted, path) : GO_ON;
+    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    path[length < 0 ? 0 : length] = 0;
+    return path;
+}
+
+static enum act at_file(enum op wanted, int fd) {
+    char path[PATH_MAX];
+    if (op != wanted) return GO_ON;
+    return path_of(fd, path)[0] == '/' ? at_path(wanted, path) : GO_ON;
+}
+
+/* The same of a path relative to an open directory. */
+static enum act at_path_in(enum op wanted, int dir, const char *path) {
+    char folder[PATH_MAX], whole[2 * PATH_MAX];
+    if (op != wanted || !path) return GO_ON;
+    if (path[0] == '/' || dir == AT_FDCWD) return at_path(wanted, path);
+    snprintf(whole, sizeof whole, "%s/%s", path_of(dir, folder), path);
+    return at_path(wanted, whole);
 }
 
 static enum act at_bytes(enum op wanted, int fd, const void *bytes, size_t length) {
@@ -226,12 +242,12 @@ int rename(const char *from, const char *to) {
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to) {
     REAL(int, "renameat", int, const char *, int, const char *);
-    PLAIN(at_path(RENAME, to), call(from_dir, from, to_dir, to))
+    PLAIN(at_path_in(RENAME, to_dir, to), call(from_dir, from, to_dir, to))
 }
 
 int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags) {
     REAL(int, "renameat2", int, const char *, int, const char *, unsigned);
-    PLAIN(at_path(RENAME, to), call(from_dir, from, to_dir, to, flags))
+    PLAIN(at_path_in(RENAME, to_dir, to), call(from_dir, from, to_dir, to, flags))
 }
 
 int link(const char *from, const char *to) {
@@ -241,12 +257,17 @@ int link(const char *from, const char *to) {
 
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags) {
     REAL(int, "linkat", int, const char *, int, const char *, int);
-    PLAIN(at_path(LINK, to), call(from_dir, from, to_dir, to, flags))
+    PLAIN(at_path_in(LINK, to_dir, to), call(from_dir, from, to_dir, to, flags))
 }
 
 int unlink(const char *path) {
     REAL(int, "unlink", const char *);
     PLAIN(at_path(UNLINK, path), call(path))
+}
+
+int unlinkat(int dir, const char *path, int flags) {
+    REAL(int, "unlinkat", int, const char *, int);
+    PLAIN(at_path_in(UNLINK, dir, path), call(dir, path, flags))
 }
 
 /* Opening counts only where it may make a file. */
@@ -271,8 +292,26 @@ int open64(const char *path, int flags, ...) {
     PLAIN(flags & O_CREAT ? at_path(CREATE, path) : GO_ON, call(path, flags, mode))
 }
 
+int openat(int dir, const char *path, int flags, ...) {
+    REAL(int, "openat", int, const char *, int, ...);
+    MODE
+    PLAIN(flags & O_CREAT ? at_path_in(CREATE, dir, path) : GO_ON, call(dir, path, flags, mode))
+}
+
 int openat64(int dir, const char *path, int flags, ...) {
     REAL(int, "openat64", int, const char *, int, ...);
     MODE
-    PLAIN(flags & O_CREAT ? at_path(CREATE, path) : GO_ON, call(dir, path, flags, mode))
+    PLAIN(flags & O_CREAT ? at_path_in(CREATE, dir, path) : GO_ON, call(dir, path, flags, mode))
+}
+
+/* The C library has no function for `openat2`. */
+long syscall(long number, ...) {
+    REAL(long, "syscall", long, ...);
+    va_list rest;
+    va_start(rest, number);
+    long a = va_arg(rest, long), b = va_arg(rest, long), c = va_arg(rest, long);
+    long d = va_arg(rest, long), e = va_arg(rest, long), f = va_arg(rest, long);
+    va_end(rest);
+    int creates = number == SYS_openat2 && *(const uint64_t *)c & O_CREAT;
+    PLAIN(creates ? at_path_in(CREATE, (int)a, (const char *)b) : GO_ON, call(number, a, b, c, d, e, f))
 }

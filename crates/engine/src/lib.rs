@@ -11,7 +11,7 @@
 //! ```
 //!
 //! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
-//! is told of). Only `driver`, the ways in `hooks` that it calls, and `scratch` have effects.
+//! is told of). Only `driver`, the ways in `hooks` that it calls, `folder` and `scratch` have effects.
 
 #![cfg_attr(
     test,
@@ -24,6 +24,7 @@
 mod conductor;
 pub mod driver;
 pub mod event;
+pub mod folder;
 mod gate;
 pub mod hold;
 pub mod hooks;

@@ -1,11 +1,11 @@
 //! Puts reports on disk: each written beside its place, synced, then renamed over it, so that a reader sees the old report or
 //! the new one and never a half.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use backline_engine::event::Record;
+use backline_engine::folder::Folder;
 use backline_engine::plan::ReportKind;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::summary::Summary;
@@ -63,8 +63,11 @@ pub fn write_reports(
     kinds: &[ReportKind],
     dir: &Path,
 ) -> Vec<Result<PathBuf, ReportError>> {
-    for folder in [Some(dir), material.sound_cache].into_iter().flatten() {
-        sweep(folder, TEMPORARY);
+    for dir in [Some(dir), material.sound_cache].into_iter().flatten() {
+        // One that is not there holds nothing; one that can't be opened is said to be by the first report.
+        if let Ok(folder) = Folder::open(dir) {
+            sweep(&folder, TEMPORARY);
+        }
     }
     kinds
         .iter()
@@ -117,32 +120,21 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
     let dir = path.parent().unwrap_or(Path::new(""));
     let failed = |operation| move |source| (operation, source);
-    fs::create_dir_all(dir).map_err(failed("create the folder of"))?;
-    let mut file = create(dir, TEMPORARY).map_err(failed("create"))?;
+    let folder = Folder::create(dir).map_err(failed("create the folder of"))?;
+    let mut scratch = create(&folder, TEMPORARY).map_err(failed("create"))?;
+    let file = scratch.file();
     file.write_all(bytes).map_err(failed("write"))?;
-    file.as_file().sync_all().map_err(failed("sync"))?;
-    file.persist(path)
-        .map_err(|refused| failed("put in place")(refused.error))?;
-    sync_folder(dir).map_err(failed("sync the folder of"))
-}
-
-/// Makes a rename durable. Only Unix needs it, and only there can a folder be opened as a file.
-fn sync_folder(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        fs::File::open(if dir.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            dir
-        })?
-        .sync_all()
-    } else {
-        Ok(())
-    }
+    file.sync_all().map_err(failed("sync"))?;
+    scratch
+        .replace(path.file_name().unwrap_or_default())
+        .map_err(failed("put in place"))?;
+    folder.sync().map_err(failed("sync the folder of"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::error::Error;
+    use std::fs;
 
     use super::*;
     use crate::example;

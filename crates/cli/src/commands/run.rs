@@ -1,5 +1,6 @@
 //! `backline run` and `backline fetch`: carry the plan out, tell what happens, write the reports.
 
+use std::io::Write;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -7,7 +8,9 @@ use std::sync::Arc;
 use backline_api::Tape;
 use backline_engine::driver::{self, Ended, Run, Signals};
 use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
+use backline_engine::folder::Folder;
 use backline_engine::ledger::Ledger;
+use backline_engine::scratch::{create, sweep};
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
 use backline_reporter::{Ending, JsonEvents, Lines, Material, Sink, shell_word, write_reports};
@@ -33,6 +36,9 @@ use crate::step_summary;
 use crate::tape::Reel;
 use crate::trace::Traces;
 use crate::watch::{self, Planned};
+
+/// How the name of the file begins that a run tries the output folder with.
+const TRIAL: &str = ".backline-trial-";
 
 const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops at once; the same command goes on later.\n";
 
@@ -173,14 +179,12 @@ fn try_output(project: &Project) -> Result<(), Failure> {
                 .hint("make room, or move it to another disk with everything in it, and name its new place with `output: {dir: …}` or --ledger"));
         }
     }
-    // One name for all runs: what a killed one leaves behind the next one takes away.
-    let trial = dir.join(".backline-trial");
-    let tried = std::fs::create_dir_all(dir)
-        .and_then(|()| std::fs::write(&trial, b"x"))
-        .and_then(|()| std::fs::remove_file(&trial));
+    let tried = Folder::create(dir).and_then(|folder| {
+        // What a killed run left behind is taken away; a trial that is not put in place removes itself.
+        sweep(&folder, TRIAL);
+        create(&folder, TRIAL)?.file().write_all(b"x")
+    });
     tried.map_err(|error| {
-        // Half a trial is no use to anybody; where it can't be removed it could not be made.
-        let _ = std::fs::remove_file(&trial);
         let context = format!("the output folder {} can't be written to", dir.display());
         Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
             .hint("make room or mend its permissions, or name another with `output: {dir: …}`")

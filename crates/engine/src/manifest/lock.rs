@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::source::read_text;
+use crate::folder::Folder;
 use crate::plan::{JobKey, Plan, Settings};
 use crate::scratch::{create, sweep};
 
@@ -208,17 +209,15 @@ pub fn write(path: &Path, lock: &Lock) -> Result<(), LockError> {
         path: path.to_owned(),
         source,
     };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    sweep(folder, TEMPORARY);
-    let mut file = create(folder, TEMPORARY).map_err(failed)?;
-    file.write_all(lock.to_text().as_bytes())
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    let put = || {
+        let folder = Folder::open(path.parent().unwrap_or(Path::new("")))?;
+        sweep(&folder, TEMPORARY);
+        let mut scratch = create(&folder, TEMPORARY)?;
+        scratch.file().write_all(lock.to_text().as_bytes())?;
+        scratch.file().sync_all()?;
+        scratch.replace(path.file_name().unwrap_or_default())
+    };
+    put().map_err(failed)
 }
 
 /// Reads a lock.
