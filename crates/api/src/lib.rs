@@ -55,9 +55,9 @@ pub use callback::{
 };
 #[cfg(feature = "client")]
 pub use client::{
-    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, PostError, Posted,
-    Poster, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource, Visit,
-    is_private_address,
+    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, LeastRate, Partial,
+    PostError, Posted, Poster, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource,
+    Visit, is_private_address,
 };
 pub use codes::{AnswerClass, ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;

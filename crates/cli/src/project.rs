@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use backline_engine::driver::is_kept_file_there;
+use backline_engine::driver::look_at_kept_file;
 use backline_engine::event::KeptFile;
 use backline_engine::hold::{Holding, hold};
 use backline_engine::ledger::Ledger;
@@ -118,8 +118,8 @@ impl Project {
     /// Holds the plan against what is known.
     pub(crate) fn hold(&self, known: &HashMap<JobKey, KnownJob>) -> Holding {
         let now_ms = jiff::Timestamp::now().as_millisecond();
-        let is_there = |file: &KeptFile| is_kept_file_there(&self.plan.project_dir, file);
-        hold(&self.plan, known, now_ms, &is_there)
+        let look = |file: &KeptFile| look_at_kept_file(&self.plan.project_dir, file);
+        hold(&self.plan, known, now_ms, &look)
     }
 
     /// Where the reports of a run go, named from this folder where that is shorter.

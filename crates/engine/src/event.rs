@@ -302,12 +302,15 @@ pub enum Event {
         /// Whether this run tries again.
         retried: bool,
     },
-    /// A kept file is no longer where it was put.
+    /// A kept file is no longer where it was put, or no longer as it was put there.
     TrackMissing {
         /// Which track, from 1.
         index: u32,
         /// Which of its files.
         part: Part,
+        /// Whether a file is there that is not the one that was kept.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        changed: bool,
     },
     /// Callbacks that were refused while a run listened; none of them changed anything.
     CallbacksRefused(RefusedCallbacks),
@@ -434,8 +437,11 @@ pub struct KeptFile {
     pub sha256: String,
     /// Its length in bytes.
     pub length_bytes: u64,
-    /// Its sounding length in seconds, as decoded.
+    /// Its sounding length in seconds, as decoded; 0 where it could not be decoded.
     pub duration_s: f64,
+    /// Why it could not be told to be the whole recording that was bought; none where it was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unverified: Option<String>,
 }
 
 /// What was found out about a kept file, or done with it.

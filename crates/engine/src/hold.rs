@@ -80,10 +80,32 @@ pub struct Held {
     pub job: Job,
     /// What hooks changed it into, where it is bought as that.
     pub changed: Option<Changed>,
-    /// Kept files that are no longer there: track (from 1) and which of its files.
-    pub missing: Vec<(u32, Part)>,
+    /// Kept files that are no longer there, or no longer as they were kept.
+    pub missing: Vec<Missing>,
     /// Unix time in milliseconds at which the vendor throws away what is bought and not kept, where that is near.
     pub expires_ms: Option<i64>,
+}
+
+/// A kept file that is no longer there, or no longer as it was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// Which track, from 1.
+    pub index: u32,
+    /// Which of its files.
+    pub part: Part,
+    /// Whether a file is there that is not the one that was kept.
+    pub changed: bool,
+}
+
+/// What became of a kept file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisk {
+    /// It is where it was put, as long as it was.
+    AsKept,
+    /// A file is there, and it is not the one that was kept.
+    Changed,
+    /// No file is there.
+    Gone,
 }
 
 /// A plan held against the ledger.
@@ -135,19 +157,19 @@ impl Holding {
     }
 }
 
-/// Holds a plan against what the ledger knows. `is_there` says whether a kept file is still where it was put.
+/// Holds a plan against what the ledger knows. `look` says what became of a kept file.
 pub fn hold(
     plan: &Plan,
     known: &HashMap<JobKey, KnownJob>,
     now_ms: i64,
-    is_there: &dyn Fn(&KeptFile) -> bool,
+    look: &dyn Fn(&KeptFile) -> OnDisk,
 ) -> Holding {
     let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
     let hold_one = |key: &JobKey| {
         let (job, changed) = bought_as(known, key);
         let missing = job
             .task()
-            .map(|task| missing(task, is_there))
+            .map(|task| missing(task, look))
             .unwrap_or_default();
         let submits = submits(&job, plan.retries.task_failed);
         let (sign, mut note) = sign(&job, &missing, submits, now_ms, retention_ms);
@@ -232,7 +254,7 @@ fn submits(job: &Job, retries: u32) -> bool {
 
 fn sign(
     job: &Job,
-    missing: &[(u32, Part)],
+    missing: &[Missing],
     submits: bool,
     now_ms: i64,
     retention_ms: i64,
@@ -309,16 +331,26 @@ fn partial_note(task: &Task) -> String {
     )
 }
 
-fn unkept_note(task: &Task, missing: &[(u32, Part)]) -> String {
-    if !missing.is_empty() {
-        let names: Vec<String> = missing
-            .iter()
-            .map(|(index, part)| name(*index, *part))
-            .collect();
+fn unkept_note(task: &Task, missing: &[Missing]) -> String {
+    let of = |changed: bool, what: &str| {
+        let these = missing.iter().filter(|it| it.changed == changed);
+        let names: Vec<String> = these.map(|it| name(it.index, it.part)).collect();
+        let verb = if names.len() == 1 { "was" } else { "were" };
+        (!names.is_empty()).then(|| format!("{} {verb} {what}", names.join(", ")))
+    };
+    let said = [
+        of(false, "deleted or moved"),
+        of(
+            true,
+            "changed on disk (the changed file will be moved aside)",
+        ),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    if !said.is_empty() {
         return format!(
-            "{} of task {} is gone or not as it was kept; will be fetched again",
-            names.join(", "),
-            task.id
+            "task {}: {}; will be fetched again",
+            task.id,
+            said.join("; ")
         );
     }
     match task.tracks.iter().find_map(|track| track.problem.as_ref()) {
@@ -360,7 +392,7 @@ pub(crate) fn is_expired(job: &Job, now_ms: i64, retention_days: u32) -> bool {
         .is_some_and(|task| now_ms - made_ms(task, retention_ms) >= retention_ms)
 }
 
-fn missing(task: &Task, is_there: &dyn Fn(&KeptFile) -> bool) -> Vec<(u32, Part)> {
+fn missing(task: &Task, look: &dyn Fn(&KeptFile) -> OnDisk) -> Vec<Missing> {
     let files = (1..).zip(&task.tracks).flat_map(|(index, track)| {
         let kept = track
             .kept
@@ -368,8 +400,13 @@ fn missing(task: &Task, is_there: &dyn Fn(&KeptFile) -> bool) -> Vec<(u32, Part)
             .map(move |file| (index, Part::Track, file));
         kept.chain(track.mix.iter().map(move |file| (index, Part::Mix, file)))
     });
-    files
-        .filter(|(_, _, file)| !is_there(file))
-        .map(|(index, part, _)| (index, part))
+    let missing = files.map(|(index, part, file)| (index, part, look(file)));
+    missing
+        .filter(|(_, _, found)| *found != OnDisk::AsKept)
+        .map(|(index, part, found)| Missing {
+            index,
+            part,
+            changed: found == OnDisk::Changed,
+        })
         .collect()
 }

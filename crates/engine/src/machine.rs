@@ -427,20 +427,32 @@ impl Job {
             },
             Event::TrackKept { index, part, file } => self.on_track(next, *index, |track| {
                 match part {
-                    Part::Track => track.kept = Some(file.clone()),
-                    Part::Mix => track.mix = Some(file.clone()),
+                    Part::Track => (track.kept, track.changed) = (Some(file.clone()), None),
+                    Part::Mix => (track.mix, track.mix_changed) = (Some(file.clone()), None),
                 }
                 track.problem = None;
             }),
             Event::TrackFailed { index, message, .. } => {
                 self.on_track(next, *index, |track| track.problem = Some(message.clone()))
             }
-            Event::TrackMissing { index, part } => {
-                self.on_track(next, *index, |track| match part {
-                    Part::Track => (track.kept, track.loudness) = (None, None),
-                    Part::Mix => (track.mix, track.mix_loudness) = (None, None),
-                })
-            }
+            Event::TrackMissing {
+                index,
+                part,
+                changed,
+            } => self.on_track(next, *index, |track| {
+                let (kept, place, loudness) = match part {
+                    Part::Track => (&mut track.kept, &mut track.changed, &mut track.loudness),
+                    Part::Mix => (
+                        &mut track.mix,
+                        &mut track.mix_changed,
+                        &mut track.mix_loudness,
+                    ),
+                };
+                *loudness = None;
+                if let Some(file) = kept.take().filter(|_| *changed) {
+                    *place = Some(file.path);
+                }
+            }),
             Event::TrackNoted { index, part, note } => {
                 self.on_track(next, *index, |track| track.take_note(*part, note))
             }

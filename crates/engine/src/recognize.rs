@@ -238,7 +238,7 @@ mod tests {
 
     use super::*;
     use crate::event::RunId;
-    use crate::hold::{Sign, hold};
+    use crate::hold::{OnDisk, Sign, hold};
     use crate::ledger::Ledger;
     use crate::manifest::{LoadOptions, load};
     use crate::store::{Batch, NewRecord};
@@ -284,7 +284,7 @@ mod tests {
         let ledger = Ledger::read(&folder.join("ledger")).unwrap();
         let mut known = ledger.jobs().unwrap();
         let recognized = recognize(&plan, &mut known, &ledger).unwrap();
-        let holding = hold(&plan, &known, NOW_MS, &|_| true);
+        let holding = hold(&plan, &known, NOW_MS, &|_| OnDisk::AsKept);
         assert_eq!(
             holding.count(Sign::Kept) as u64 + holding.to_submit,
             plan.jobs.len() as u64

@@ -111,6 +111,9 @@ pub struct Totals {
     pub credits_saved: f64,
     /// Kept tracks.
     pub tracks: u64,
+    /// Those of them whose file, or whose mix, could not be told to be the whole recording that was bought.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unverified: u64,
     /// Credits spent.
     pub credits: f64,
 }
@@ -246,6 +249,18 @@ pub struct TrackSummary {
     pub problem: Option<String>,
 }
 
+fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
+impl TrackSummary {
+    /// Why a kept file of it could not be told to be the whole recording that was bought; none where it was.
+    pub fn unverified(&self) -> Option<&str> {
+        let files = self.file.iter().chain(&self.mix);
+        files.filter_map(|file| file.unverified.as_deref()).next()
+    }
+}
+
 /// Sums a run up from a ledger.
 pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreError> {
     let jobs = store.jobs()?;
@@ -372,8 +387,11 @@ impl Totals {
                 self.credits_saved += price;
             }
         }
-        let kept = job.tracks.iter().filter(|track| track.file.is_some());
-        self.tracks += if is_first { kept.count() as u64 } else { 0 };
+        if is_first {
+            let tracks = || job.tracks.iter();
+            self.tracks += tracks().filter(|track| track.file.is_some()).count() as u64;
+            self.unverified += tracks().filter(|it| it.unverified().is_some()).count() as u64;
+        }
         self.credits += job.credits;
     }
 }

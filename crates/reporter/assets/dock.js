@@ -49,7 +49,8 @@ const dock = {
     this.title.textContent = `${stemOf(job)} × ${presetOf(job)}`;
     const lufs = transport.file.lufs;
     this.facts.textContent = [
-      job.point, `take ${job.take}`, `track ${variant.index}`, variant.title, lufs != null && `${lufs} LUFS`,
+      job.point, `take ${job.take}`, `track ${variant.index}`, variant.title,
+      variant.unverified && `not verified: ${variant.unverified}`, lufs != null && `${lufs} LUFS`,
       ...job.settings.filter(([name]) => name !== "lyrics").map(([name, value]) => `${name}: ${value}`),
     ].filter(Boolean).join(" · ");
     this.facts.title = this.facts.textContent;

@@ -130,10 +130,10 @@ const grid = {
   makeVariant(variant, place) {
     const { star, note } = marks.of(variant);
     const { seconds, lufs, wave } = variant.files.track;
-    const facts = [variantName(variant), seconds && clock(seconds), lufs != null && `${lufs} LUFS`];
+    const facts = [variantName(variant), seconds && clock(seconds), lufs != null && `${lufs} LUFS`, variant.unverified && "not verified"];
     return el("div", { class: "variant", data: { id: variant.id, noted: note ? "yes" : "" } },
-      button({ class: "play", tabindex: variant === this.entry ? 0 : -1, "aria-label": facts.filter(Boolean).join(", "), title: variant.title },
-        el("span", { class: "place" }, String(place)), waveform(wave ?? ""), el("span", { class: "length" }, clock(seconds))),
+      button({ class: "play", tabindex: variant === this.entry ? 0 : -1, "aria-label": facts.filter(Boolean).join(", "), title: variant.unverified ? `${variant.title} (not verified: ${variant.unverified})` : variant.title },
+        el("span", { class: "place" }, variant.unverified ? `${place}?` : String(place)), waveform(wave ?? ""), el("span", { class: "length" }, clock(seconds))),
       button({ class: "star", tabindex: -1, "aria-pressed": String(!!star), "aria-label": "Star" }, icon("star")));
   },
 

@@ -16,6 +16,7 @@ function makeVariants(job) {
     const variant = Object.assign(variantById.get(id) ?? { id, job }, {
       index: track.index,
       title: track.title,
+      unverified: track.unverified,
       files: { track: track.file, mix: track.mix, vocal: data.stems[job.stem].vocal },
     });
     variantById.set(id, variant);

@@ -16,6 +16,7 @@ fn reports(criterion: &mut Criterion) {
             sha256: format!("{number:064x}"),
             length_bytes: 3_145_728,
             duration_s: 198.44,
+            unverified: None,
         })
         .collect();
     let summary = example::large(100, 50, 2, &files);

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use backline_engine::event::{Outcome, StopReason};
-use backline_engine::summary::{JobStatus, JobSummary, Summary, Totals};
+use backline_engine::summary::{JobStatus, JobSummary, Summary, Totals, TrackSummary};
 
 use crate::console::{BAD, CARE, Ending, GOOD, Level, PLAIN, common_folder, said};
 use crate::label::{fit_label, job_label};
@@ -57,6 +57,7 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
         partial(summary),
         unavailable(summary),
         unfetched(summary),
+        unverified(summary),
     ];
     let advice = if *replayed {
         Vec::new()
@@ -144,7 +145,7 @@ pub(crate) fn counts(totals: &Totals) -> String {
     format!("{}{colon}{}", count(totals.jobs, "job"), present.join(", "))
 }
 
-/// `36 tracks are kept in tracks, 264 credits spent (balance 1000, then 736)`.
+/// `36 tracks are kept in tracks (2 unverified), 264 credits spent (balance 1000, then 736)`.
 pub(crate) fn gains(summary: &Summary) -> String {
     let files = summary
         .jobs
@@ -166,8 +167,12 @@ pub(crate) fn gains(summary: &Summary) -> String {
         (None, Some(balance)) => format!(" (balance {})", figure(balance)),
         (None, None) => String::new(),
     };
+    let unverified = match summary.totals.unverified {
+        0 => String::new(),
+        number => format!(" ({number} unverified)"),
+    };
     format!(
-        "{} {are} kept{}, {} credits spent{balance}",
+        "{} {are} kept{}{unverified}, {} credits spent{balance}",
         count(summary.totals.tracks, "track"),
         place.unwrap_or_default(),
         figure(summary.totals.credits),
@@ -310,6 +315,35 @@ fn unfetched(summary: &Summary) -> String {
         &mut text,
         problems.len().saturating_sub(MAX_LISTED),
         "more track",
+    );
+    text
+}
+
+/// The tracks that are kept as what could not be verified, and what to do about them; empty where there are none.
+pub(crate) fn unverified(summary: &Summary) -> String {
+    let line = |(job, track): (&JobSummary, &TrackSummary)| -> Option<String> {
+        let why = words(track.unverified()?);
+        Some(format!("  {} track {}: {why}\n", label(job), track.index))
+    };
+    let tracks = summary
+        .jobs
+        .iter()
+        .flat_map(|job| job.tracks.iter().map(move |track| (job, track)));
+    let lines: Vec<String> = tracks.filter_map(line).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{CARE}Kept, but not verified{CARE:#}:\n");
+    text.extend(lines.iter().take(MAX_LISTED).map(String::as_str));
+    left_out(
+        &mut text,
+        lines.len().saturating_sub(MAX_LISTED),
+        "more track",
+    );
+    let manifest = shell_word(&summary.run.manifest);
+    let _ = writeln!(
+        text,
+        "hint: listen to them (`.unverified` is in their names); to download one again, delete its file and run `backline fetch {manifest}`"
     );
     text
 }

@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 
 use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
-use crate::closing::{gains, label, left_out, resolving, response_lines, short};
+use crate::closing::{gains, label, left_out, resolving, response_lines, short, unverified};
 use crate::console::{BAD, CARE, GOOD, PLAIN, said};
 use crate::text::{clean, pad, rfc3339, words};
 use crate::verdict::kept_of_shown;
@@ -86,6 +86,10 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
             attention.len().saturating_sub(MAX_LISTED),
             "more job",
         );
+    }
+    let unverified = unverified(summary);
+    if !unverified.is_empty() {
+        let _ = write!(text, "\n{unverified}");
     }
     let unbought: Vec<String> = summary.jobs.iter().filter_map(unbought).collect();
     if !unbought.is_empty() {

@@ -11,7 +11,7 @@
 //! are [`COLUMNS_BEFORE_SWEEP`], one `sweep.NAME` for each setting of the sweep (in the order of the first job that has it), and
 //! [`COLUMNS_AFTER_SWEEP`]. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
 //! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
-//! seconds, `lufs` and `true_peak_dbtp` the loudness that a hook measured; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
+//! seconds, `lufs` and `true_peak_dbtp` the loudness that a hook measured, `unverified` why a kept file could not be told to be whole; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
 //!
 //! A spreadsheet would run a text such as `=HYPERLINK(…)`, and these texts are written by others. So a text that begins with
 //! `=`, `+`, `-`, `@`, a tab, a line break or a full-width form of one of the four signs gets an apostrophe in front; so that this can be
@@ -29,7 +29,7 @@ use crate::text::{figure, rfc3339};
 pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];
 
 /// The columns right of the sweep's: the job's, then its track's.
-pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 24] = [
+pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 25] = [
     "take",
     "state",
     "task_id",
@@ -54,6 +54,7 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 24] = [
     "lufs",
     "true_peak_dbtp",
     "problem",
+    "unverified",
 ];
 
 /// The report's bytes.
@@ -120,7 +121,7 @@ fn job_cells(summary: &Summary, job: &JobSummary, sweep: &[&str]) -> Vec<String>
 }
 
 /// The columns from `track` on; all empty for a job without tracks.
-fn track_cells(track: Option<&TrackSummary>) -> [String; 17] {
+fn track_cells(track: Option<&TrackSummary>) -> [String; 18] {
     let Some(track) = track else {
         return Default::default();
     };
@@ -153,6 +154,7 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 17] {
             .map(|it| figure(it.true_peak_dbtp))
             .unwrap_or_default(),
         optional(&track.problem),
+        track.unverified().map(text).unwrap_or_default(),
     ]
 }
 

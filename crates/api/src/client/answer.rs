@@ -123,7 +123,7 @@ pub(super) fn date_ms(headers: &HeaderMap) -> Option<i64> {
     read_date(text.trim()).map(Timestamp::as_millisecond)
 }
 
-fn read_date(text: &str) -> Option<Timestamp> {
+pub(super) fn read_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 

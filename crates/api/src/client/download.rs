@@ -1,18 +1,40 @@
 //! Fetching results from wherever they lie, guarded, bounded and resumable.
 //!
-//! What the bytes are is the caller's to judge: an error page with status 200 looks like a file from here.
+//! A download goes on where an earlier one stopped only if the host proves that it is the same file: by the validator that it gave
+//! then (`If-Range`). Otherwise it begins anew; a host that can't deal with a range is asked for the whole file, once.
+//!
+//! It is bounded in size, in time, and by a least rate: what is slower is as good as silent. What the bytes are is the caller's to
+//! judge: an error page with status 200 looks like a file from here.
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
-    RANGE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG,
+    HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Call, CallError, CallErrorKind, Client, answer};
 use crate::redact_url;
 use crate::unpack::{self, Unpacker};
+
+/// Longest validator that is kept; entity tags have some tens of characters.
+const VALIDATOR_LIMIT_BYTES: usize = 256;
+
+/// A file that was changed less than this before it was sent may have been changed again within the same second.
+const SETTLED_MS: i64 = 60_000;
+
+/// What is here already of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    /// Its first bytes: as many as this.
+    pub length_bytes: u64,
+    /// What the host calls the file as it was then: see [`Download::validator`].
+    pub validator: String,
+    /// Length of the whole file, where it was known.
+    pub total_len: Option<u64>,
+}
 
 /// A file on its way. Take its bytes with [`Download::chunk`] until there are no more.
 #[derive(Debug)]
@@ -23,6 +45,9 @@ pub struct Download {
     pub total_len: Option<u64>,
     /// Whether the bytes begin where the caller wanted to go on; otherwise they begin at 0.
     pub resumed: bool,
+    /// What the host calls the file as it is now: a strong entity tag, or the time of a change that is long enough ago. A download
+    /// without one can't be resumed.
+    pub validator: Option<String>,
     response: Response,
     client: Client,
     subject: String,
@@ -30,11 +55,30 @@ pub struct Download {
     unpacker: Option<Unpacker>,
     /// Bytes of the whole file that have come, those before the resumption included.
     received: u64,
+    limit_bytes: u64,
+    pace: Pace,
+}
+
+/// How fast a download has to be.
+#[derive(Debug)]
+struct Pace {
+    ends: Instant,
+    /// Bytes that came over the network.
+    came_bytes: u64,
+    /// When the current stretch of time is over, and what has to have come by then.
+    stretch_ends: Instant,
+    due_bytes: u64,
 }
 
 impl Client {
-    /// Fetches `url`, from byte `resume_from` on if the host can. A host that can't starts over: see [`Download::resumed`].
-    pub async fn download(&self, url: &str, resume_from: u64) -> Result<Download, CallError> {
+    /// Fetches `url`, going on after what is here already if the host can and the file is still the same: see
+    /// [`Download::resumed`]. More than `limit_bytes`, or than the client's own limit, is refused.
+    pub async fn download(
+        &self,
+        url: &str,
+        here: Option<&Partial>,
+        limit_bytes: u64,
+    ) -> Result<Download, CallError> {
         let call = Call {
             operation: "download",
             subject: redact_url(url),
@@ -49,54 +93,31 @@ impl Client {
             .check(&parsed)
             .map_err(|reason| forbidden(reason.to_string()))?;
 
-        let mut response = self.fetch(&call, &parsed, resume_from).await?;
-        let mut asked_from = resume_from;
-        if resume_from > 0 && response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-            // The file is shorter than what was kept of it: it is another file now.
-            response = self.fetch(&call, &parsed, 0).await?;
-            asked_from = 0;
-        }
-        if asked_from > 0 && response.headers().contains_key(CONTENT_ENCODING) {
-            // A part of the packed file is no part of the file.
-            response = self.fetch(&call, &parsed, 0).await?;
-            asked_from = 0;
-        }
-        let header = |name: HeaderName| {
-            response
-                .headers()
-                .get(name)?
-                .to_str()
-                .ok()
-                .map(str::to_owned)
-        };
-        let encoding = header(CONTENT_ENCODING);
-        let Some(packed) = unpack::is_gzip(encoding.as_deref()) else {
-            let encoding = encoding.unwrap_or_default();
-            return Err(call.unreadable(&format!(
-                "the host sends it encoded as `{encoding}`, although it was asked not to"
-            )));
-        };
-        // The length of a packed file says nothing about the file; a file that was cut does not unpack to its end.
-        let length = header(CONTENT_LENGTH)
-            .and_then(|text| text.parse::<u64>().ok())
-            .filter(|_| !packed);
-        let (resumed, total_len) = match response.status() {
-            StatusCode::OK => (false, length),
-            StatusCode::PARTIAL_CONTENT if asked_from > 0 => {
-                let range = header(CONTENT_RANGE)
-                    .as_deref()
-                    .and_then(ContentRange::read);
-                match range {
-                    Some(range) if range.first == asked_from => (true, range.total),
-                    _ => {
-                        return Err(
-                            call.unreadable("it holds another part of the file than was asked for")
-                        );
-                    }
-                }
+        let limit_bytes = limit_bytes.min(self.options.download_limit_bytes);
+        let here = here.filter(|here| here.length_bytes > 0);
+        let mut response = self.fetch(&call, &parsed, here).await?;
+        if let Some(here) = here {
+            if let Some(span) = continues(&response, here) {
+                let total = span.total.or(here.total_len);
+                return self.begin(&call, response, total, Some(here), limit_bytes);
             }
+            // Another file, another part of it, or a host that refuses every range.
+            let status = response.status().as_u16();
+            if !matches!(status, 200 | 408 | 425 | 429 | 500..) {
+                response = self.fetch(&call, &parsed, None).await?;
+            }
+        }
+        let total = match response.status() {
+            StatusCode::OK => number(response.headers(), &CONTENT_LENGTH),
             StatusCode::PARTIAL_CONTENT => {
-                return Err(call.unreadable("it holds a part of the file, the whole was asked for"));
+                let span = span(response.headers());
+                let whole = span.filter(|it| it.first == 0 && it.total == Some(it.last + 1));
+                let Some(span) = whole else {
+                    return Err(
+                        call.unreadable("it holds a part of the file, the whole was asked for")
+                    );
+                };
+                span.total
             }
             status => {
                 let error = call.status(&self.profile, status.as_u16());
@@ -106,39 +127,84 @@ impl Client {
                 });
             }
         };
-        let limit_bytes = self.options.download_limit_bytes;
+        self.begin(&call, response, total, None, limit_bytes)
+    }
+
+    fn begin(
+        &self,
+        call: &Call,
+        response: Response,
+        total_len: Option<u64>,
+        here: Option<&Partial>,
+        limit_bytes: u64,
+    ) -> Result<Download, CallError> {
+        let headers = response.headers();
+        let encoding = text(headers, &CONTENT_ENCODING);
+        let Some(packed) = unpack::is_gzip(encoding) else {
+            return Err(call.unreadable(&format!(
+                "the host sends it encoded as `{}`, although it was asked not to",
+                encoding.unwrap_or_default()
+            )));
+        };
+        // The length of a packed file says nothing about the file; a file that was cut does not unpack to its end.
+        let total_len = total_len.filter(|_| !packed);
         if total_len.is_some_and(|total| total > limit_bytes) {
             return Err(call.error(CallErrorKind::TooLarge { limit_bytes }));
         }
+        let received = here.map_or(0, |here| here.length_bytes);
+        let now = Instant::now();
         Ok(Download {
-            content_type: header(CONTENT_TYPE),
+            content_type: text(headers, &CONTENT_TYPE).map(str::to_owned),
             total_len,
-            resumed,
+            resumed: here.is_some(),
+            validator: match here {
+                Some(here) => Some(here.validator.clone()),
+                None => validator(headers).filter(|_| !packed),
+            },
+            received,
             unpacker: packed.then(Unpacker::new),
-            received: if resumed { asked_from } else { 0 },
-            response,
             client: self.clone(),
-            subject: call.subject,
+            subject: call.subject.clone(),
+            limit_bytes,
+            pace: Pace {
+                ends: now + self.options.download_timeout,
+                came_bytes: 0,
+                stretch_ends: now + self.options.least_rate.every,
+                due_bytes: self.options.least_rate.bytes,
+            },
+            response,
         })
     }
 
-    async fn fetch(&self, call: &Call, url: &Url, from: u64) -> Result<Response, CallError> {
+    async fn fetch(
+        &self,
+        call: &Call,
+        url: &Url,
+        here: Option<&Partial>,
+    ) -> Result<Response, CallError> {
         let mut request = self
             .files
             .get(url.clone())
             .header(ACCEPT_ENCODING, "identity");
-        if from > 0 {
-            request = request.header(RANGE, format!("bytes={from}-"));
+        let from = here.map_or(0, |here| here.length_bytes);
+        if let Some(here) = here {
+            request = request
+                .header(RANGE, format!("bytes={from}-"))
+                .header(IF_RANGE, &here.validator);
         }
         let name = format!("{} from {from}", call.text());
-        self.send(name, request)
-            .await
-            .map_err(|error| self.failure(call, error))
+        let limit = self.options.call_timeout;
+        match tokio::time::timeout(limit, self.send(name, request)).await {
+            Ok(sent) => sent.map_err(|error| self.failure(call, error)),
+            Err(_) => Err(call.error(CallErrorKind::Broken {
+                reason: format!("no response came in {} seconds", limit.as_secs_f64()),
+            })),
+        }
     }
 }
 
 impl Download {
-    /// The next bytes; `None` when the file is whole. Fails when it breaks off, or grows beyond the limit.
+    /// The next bytes; `None` when the file is whole. Fails when it breaks off, grows beyond the limit, or is too slow.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
         let call = Call {
             operation: "download",
@@ -178,27 +244,95 @@ impl Download {
             };
         };
         self.received += chunk.len() as u64;
-        let limit_bytes = self.client.options.download_limit_bytes;
-        if self.received > limit_bytes {
+        if self.received > self.limit_bytes {
+            let limit_bytes = self.limit_bytes;
             return Err(call.error(CallErrorKind::TooLarge { limit_bytes }));
         }
         Ok(Some(chunk))
     }
 
-    /// The next bytes as they come over the network.
+    /// The next bytes as they come over the network, if they come fast enough.
     async fn raw_chunk(&mut self, call: &Call) -> Result<Option<Bytes>, CallError> {
-        self.response.chunk().await.map_err(|error| {
+        let least = self.client.options.least_rate;
+        let chunk = loop {
+            let until = self.pace.stretch_ends.min(self.pace.ends);
+            if let Ok(chunk) = tokio::time::timeout_at(until, self.response.chunk()).await {
+                break chunk;
+            }
+            if until == self.pace.ends {
+                let limit_s = self.client.options.download_timeout.as_secs_f64();
+                let reason = format!("it was not whole after {limit_s} seconds");
+                return Err(call.error(CallErrorKind::Broken { reason }));
+            }
+            if self.pace.came_bytes < self.pace.due_bytes {
+                let (bytes, seconds) = (least.bytes, least.every.as_secs_f64());
+                let reason = format!("less than {bytes} bytes came in {seconds} seconds");
+                return Err(call.error(CallErrorKind::Broken { reason }));
+            }
+            self.pace.stretch_ends += least.every;
+            self.pace.due_bytes = self.pace.came_bytes + least.bytes;
+        };
+        let chunk = chunk.map_err(|error| {
             // The request was sent and answered; a connection error now is a broken one.
             let reason = self.client.scrub(&answer::reason(error));
             call.error(CallErrorKind::Broken { reason })
-        })
+        })?;
+        self.pace.came_bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        Ok(chunk)
     }
 }
 
+/// Whether a response goes on where `here` ends, in the same file.
+fn continues(response: &Response, here: &Partial) -> Option<ContentRange> {
+    let headers = response.headers();
+    let packed = unpack::is_gzip(text(headers, &CONTENT_ENCODING)) != Some(false);
+    if response.status() != StatusCode::PARTIAL_CONTENT || packed {
+        return None;
+    }
+    let span = span(headers)?;
+    let at_the_place = span.first == here.length_bytes;
+    let as_long = match (span.total, here.total_len) {
+        (Some(now), Some(then)) => now == then,
+        _ => true,
+    };
+    // A host that does not know `If-Range` may give a part of another file, and then says so here.
+    let is_same = match here.validator.starts_with('"') {
+        true => text(headers, &ETAG).is_none_or(|tag| tag == here.validator),
+        false => text(headers, &LAST_MODIFIED).is_none_or(|time| time == here.validator),
+    };
+    (at_the_place && as_long && is_same).then_some(span)
+}
+
+/// What tells this file from what may come in its place: a strong entity tag, or the time of its last change (RFC 9110, 8.8.2.2
+/// and 13.1.5).
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let short = |text: &&str| text.len() <= VALIDATOR_LIMIT_BYTES;
+    if let Some(tag) = text(headers, &ETAG).filter(|tag| tag.starts_with('"')) {
+        return Some(tag).filter(short).map(str::to_owned);
+    }
+    let changed = text(headers, &LAST_MODIFIED).filter(short)?;
+    let since_ms = answer::read_date(text(headers, &DATE)?)?.as_millisecond()
+        - answer::read_date(changed)?.as_millisecond();
+    (since_ms >= SETTLED_MS).then(|| changed.to_owned())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    text(headers, name)?.parse().ok()
+}
+
+fn span(headers: &HeaderMap) -> Option<ContentRange> {
+    ContentRange::read(text(headers, &CONTENT_RANGE)?)
+}
+
 /// `Content-Range: bytes first-last/total`, the total may be `*`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ContentRange {
     first: u64,
+    last: u64,
     total: Option<u64>,
 }
 
@@ -211,7 +345,11 @@ impl ContentRange {
             "*" => None,
             total => Some(total.parse().ok()?),
         };
-        (first <= last && total.is_none_or(|total| last < total)).then_some(Self { first, total })
+        (first <= last && total.is_none_or(|total| last < total)).then_some(Self {
+            first,
+            last,
+            total,
+        })
     }
 }
 
@@ -222,7 +360,8 @@ mod tests {
     #[test]
     fn content_ranges_are_read() {
         let check = |text: &str, expected: Option<(u64, Option<u64>)>| {
-            let expected = expected.map(|(first, total)| ContentRange { first, total });
+            let last = 9;
+            let expected = expected.map(|(first, total)| ContentRange { first, last, total });
             assert_eq!(ContentRange::read(text), expected, "{text}");
         };
         check("bytes 5-9/10", Some((5, Some(10))));
@@ -233,5 +372,28 @@ mod tests {
         check("items 5-9/10", None);
         check("bytes 5-9", None);
         check("", None);
+    }
+
+    #[test]
+    fn only_what_names_one_file_is_a_validator() {
+        #[track_caller]
+        fn check(headers: &[(HeaderName, &str)], expected: Option<&str>) {
+            let pairs = headers.iter();
+            let headers = pairs.map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            let found = validator(&headers.collect());
+            assert_eq!(found.as_deref(), expected);
+        }
+        const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        const JUST_AFTER: &str = "Sun, 06 Nov 1994 08:50:36 GMT";
+        const LATER: &str = "Sun, 06 Nov 1994 08:50:37 GMT";
+        check(&[], None);
+        check(&[(ETAG, "\"a\"")], Some("\"a\""));
+        check(&[(ETAG, "W/\"a\"")], None);
+        check(&[(LAST_MODIFIED, THEN)], None);
+        check(&[(LAST_MODIFIED, THEN), (DATE, JUST_AFTER)], None);
+        check(&[(LAST_MODIFIED, THEN), (DATE, LATER)], Some(THEN));
+        let both = [(ETAG, "W/\"a\""), (LAST_MODIFIED, THEN), (DATE, LATER)];
+        check(&both, Some(THEN));
+        check(&[(ETAG, &format!("\"{}\"", "a".repeat(300)))], None);
     }
 }

@@ -12,6 +12,8 @@
 
 mod answer;
 mod download;
+#[cfg(test)]
+mod download_tests;
 mod error;
 mod guard;
 mod post;
@@ -35,7 +37,7 @@ use reqwest::{Response, redirect, retry};
 use serde_json::{Value, json};
 use url::{Host, Url};
 
-pub use self::download::Download;
+pub use self::download::{Download, Partial};
 pub use self::error::{CallError, CallErrorKind, ClientError};
 pub use self::post::{PostError, Posted, Poster};
 pub use self::proxy::Proxies;
@@ -63,11 +65,25 @@ pub struct ClientOptions {
     pub download_limit_bytes: u64,
     /// The proxies; a provider on this machine is called without.
     pub proxies: Proxies,
+    /// Longest time for a download; one that can be resumed goes on later.
+    pub download_timeout: Duration,
+    /// What is slower is given up.
+    pub least_rate: LeastRate,
+}
+
+/// The rate that a download must keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeastRate {
+    /// So many bytes …
+    pub bytes: u64,
+    /// … in each stretch of this length.
+    pub every: Duration,
 }
 
 impl ClientOptions {
     /// Ten seconds to reach a host, a minute for a call, ten minutes for an upload, half a minute of silence, 512 MiB a file:
-    /// an hour and a half of CD audio is more than any vendor makes.
+    /// an hour and a half of CD audio is more than any vendor makes. A download may take half an hour and must bring 64 KiB in
+    /// every minute: a tenth of what a modem of 1998 brought.
     pub fn new(user_agent: impl Into<String>) -> Self {
         Self {
             user_agent: user_agent.into(),
@@ -77,6 +93,11 @@ impl ClientOptions {
             read_timeout: Duration::from_secs(30),
             download_limit_bytes: 512 * 1024 * 1024,
             proxies: Proxies::none(),
+            download_timeout: Duration::from_secs(30 * 60),
+            least_rate: LeastRate {
+                bytes: 64 * 1024,
+                every: Duration::from_secs(60),
+            },
         }
     }
 }

@@ -103,7 +103,10 @@ async fn what_is_bought_through_a_mandatory_proxy_is_fetched_through_it() {
     client.reach_upload_host().await.unwrap();
     let file: Url = "http://cdn.vendor.invalid/a.mp3".parse().unwrap();
     client.reach_file_host(&file).await.unwrap();
-    let mut download = client.download(file.as_str(), 0).await.unwrap();
+    let mut download = client
+        .download(file.as_str(), None, u64::MAX)
+        .await
+        .unwrap();
     assert_eq!(download.chunk().await.unwrap().unwrap(), "sound");
     let asked = asked.lock().unwrap();
     assert_eq!(
@@ -119,7 +122,7 @@ async fn https_goes_through_the_proxys_tunnel() {
     let (proxy, asked) = proxy(inside().await).await;
     let client = behind(&proxy, vendor());
     let error = client
-        .download("https://cdn.vendor.invalid/a.mp3", 0)
+        .download("https://cdn.vendor.invalid/a.mp3", None, u64::MAX)
         .await
         .unwrap_err();
     assert!(
@@ -143,7 +146,7 @@ async fn a_proxy_is_asked_for_nothing_private() {
         "http://metadata.google.internal/a.mp3",
         "http://127.0.0.1:1/a.mp3",
     ] {
-        let error = client.download(url, 0).await.unwrap_err();
+        let error = client.download(url, None, u64::MAX).await.unwrap_err();
         assert!(
             matches!(error.kind(), CallErrorKind::Forbidden { .. }),
             "{url}: {error}"
@@ -151,7 +154,7 @@ async fn a_proxy_is_asked_for_nothing_private() {
     }
     assert!(asked.lock().unwrap().is_empty());
     let error = client
-        .download("http://cdn.vendor.invalid/to-private", 0)
+        .download("http://cdn.vendor.invalid/to-private", None, u64::MAX)
         .await
         .unwrap_err();
     assert!(
@@ -171,7 +174,7 @@ async fn a_loopback_profile_needs_no_proxy() {
     let (proxy, asked) = proxy(studio.clone()).await;
     let client = behind(&proxy, Profile::studio(studio.clone()));
     client
-        .download(studio.join("a.mp3").unwrap().as_str(), 0)
+        .download(studio.join("a.mp3").unwrap().as_str(), None, u64::MAX)
         .await
         .unwrap();
     client.submit(&request(), TOKEN).await;

@@ -83,7 +83,7 @@ async fn ask(client: &Client, address: &str) -> (Vec<SubmitOutcome>, TaskView, V
         .await
         .unwrap();
     let url = view.tracks[0].audio_url.clone().unwrap();
-    let mut download = client.download(&url, 0).await.unwrap();
+    let mut download = client.download(&url, None, u64::MAX).await.unwrap();
     let mut file = Vec::new();
     while let Some(chunk) = download.chunk().await.unwrap() {
         file.extend_from_slice(&chunk);

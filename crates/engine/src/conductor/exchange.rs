@@ -6,6 +6,7 @@ use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
 
 use super::Pace;
 use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
+use crate::hold::Missing;
 use crate::hooks::{HookPoint, Verdict};
 use crate::machine::{Changed, Job};
 use crate::plan::{JobKey, Rate, Settings};
@@ -197,7 +198,7 @@ pub(crate) struct Wanted {
     pub(crate) stem: usize,
     pub(crate) job: Job,
     /// Kept files that are no longer there.
-    pub(crate) missing: Vec<(u32, Part)>,
+    pub(crate) missing: Vec<Missing>,
     /// Whether the vendor has thrown its tracks away by now: one look, no more.
     pub(crate) expired: bool,
 }

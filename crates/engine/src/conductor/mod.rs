@@ -291,13 +291,13 @@ impl Conductor {
                 .extend(tokens.map(|(attempt, token)| (token.clone(), (at, attempt))));
             conductor.reserved += conductor.slots[at].job.reserved;
             conductor.in_flight += usize::from(conductor.slots[at].holds_place());
-            for (index, part) in wanted.missing {
-                conductor.happened(
-                    at,
-                    now_ms,
-                    Event::TrackMissing { index, part },
-                    &mut decision,
-                );
+            for missing in wanted.missing {
+                let event = Event::TrackMissing {
+                    index: missing.index,
+                    part: missing.part,
+                    changed: missing.changed,
+                };
+                conductor.happened(at, now_ms, event, &mut decision);
             }
             conductor.take_up(at, now_ms, &mut decision);
         }

@@ -282,6 +282,7 @@ impl World {
                         sha256: content.unwrap_or_default(),
                         length_bytes: 1,
                         duration_s: 1.0,
+                        unverified: None,
                     })
                 };
                 self.later(

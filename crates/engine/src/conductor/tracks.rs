@@ -524,6 +524,17 @@ impl Conductor {
         });
     }
 
+    /// Whether this run will not try again to fetch this file if it can't be fetched now.
+    pub(crate) fn is_last_fetch(&self, at: usize, file: (u32, Part)) -> bool {
+        let slot = &self.slots[at];
+        let Some(fetch) = slot.following.fetches.get(&file) else {
+            return true;
+        };
+        let is_last_address = fetch.next + 1 >= fetch.addresses.len();
+        let is_last_round = fetch.rounds + 1 >= ROUNDS || slot.expired;
+        is_last_address && is_last_round && !matches!(slot.job.phase, Phase::Running(_))
+    }
+
     pub(super) fn fetched(
         &mut self,
         at: usize,
@@ -541,7 +552,8 @@ impl Conductor {
                 self.happened(at, now_ms, Event::TrackKept { index, part, file }, decision);
             }
             Err(trouble) => {
-                let retried = self.not_fetched(at, now_ms, (index, part), &trouble);
+                let retried =
+                    self.not_fetched(at, now_ms, (index, part), &trouble) && !self.is_draining();
                 let event = Event::TrackFailed {
                     index,
                     part,

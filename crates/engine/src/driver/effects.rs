@@ -297,7 +297,7 @@ async fn upload(
 /// Makes sure that a public address serves sound before anything is paid for: vendors take a dead one and fail later.
 async fn check_source(client: &Client, url: &Url) -> Result<(), Trouble> {
     let mut download = client
-        .download(url.as_str(), 0)
+        .download(url.as_str(), None, u64::MAX)
         .await
         .map_err(|error| trouble(&error))?;
     let mut head = Vec::new();

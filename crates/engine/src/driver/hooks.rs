@@ -21,7 +21,7 @@ use super::shell::Message;
 use super::{Clock, Run};
 use crate::conductor::{Conductor, Found, Input};
 use crate::event::{Event, Part, Record, TrackNote};
-use crate::hold::{Holding, is_expired};
+use crate::hold::{Holding, Missing, is_expired};
 use crate::hooks::{
     Desk, Facts, HookError, HookEvent, HookPoint, PlanSaid, RunSaid, Seat, Surroundings, Trouble,
     Verdict, Way, Word, point_of,
@@ -202,7 +202,8 @@ impl HookDesk {
                 ];
                 for (part, file, loudness) in files {
                     let Some(file) = file.clone() else { continue };
-                    if row.missing.contains(&(index, part)) {
+                    let is_it = |it: &Missing| (it.index, it.part) == (index, part);
+                    if row.missing.iter().any(is_it) {
                         continue;
                     }
                     let happened = Event::TrackKept { index, part, file };

@@ -48,7 +48,7 @@ use shell::Shell;
 
 pub use crate::conductor::IllegalStep;
 pub use foresee::{Foreseen, foresee};
-pub use keep::is_kept_file_there;
+pub use keep::look_at_kept_file;
 pub use listen::{Heard, listen};
 pub use resolve::{ResolveError, Word, find_job, resolve};
 
@@ -239,7 +239,7 @@ pub async fn run(
     let recognized = recognize(&run.plan, &mut known, store)?;
     let project_dir = run.project_dir.clone();
     let holding = hold(&run.plan, &known, now_ms, &|file: &KeptFile| {
-        is_kept_file_there(&project_dir, file)
+        look_at_kept_file(&project_dir, file)
     });
     let bought = holding.keys(&run.plan);
     let others = adopt::other_accounts(&bought, &known, &account);

@@ -16,7 +16,7 @@ use super::keep::Want;
 use super::listen::Ears;
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input, Left};
-use crate::event::{Event, Moment, Outcome, Record, Token};
+use crate::event::{Event, Moment, Outcome, Part, Record, Token};
 use crate::hold::Holding;
 use crate::hooks::{HookPoint, OnError, PlanSaid, Trouble};
 use crate::plan::JobKey;
@@ -367,6 +367,11 @@ impl Shell<'_> {
                     track_id: track
                         .map(|track| track.facts.id.clone())
                         .unwrap_or_default(),
+                    replaces: track.and_then(|track| match part {
+                        Part::Track => track.changed.clone(),
+                        Part::Mix => track.mix_changed.clone(),
+                    }),
+                    is_last_try: self.conductor.is_last_fetch(slot, (index, part)),
                     changed: self.conductor.changed(slot),
                 });
                 let fetched = self.effects.fetch((slot, index, part), want);

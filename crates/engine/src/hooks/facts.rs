@@ -165,6 +165,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
                     .to_owned(),
                 length_bytes: 1_020_304,
                 duration_s: 42.6,
+                unverified: None,
             },
         }),
         HookPoint::JobFailed => Some(Event::Refused {

@@ -3,7 +3,8 @@
 //! It is done on a copy, before the file has its name and before its hash is taken: what the ledger says of a kept file stays
 //! true, and a crash in between leaves the fetched bytes as they were.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufReader, Seek};
 
 use lofty::config::WriteOptions;
 use lofty::file::TaggedFileExt;
@@ -41,11 +42,12 @@ impl Words {
     }
 }
 
-/// Writes tags into the file at `path`, which must be a recording.
-pub(crate) fn write(path: &Path, words: &Words) -> Result<(), HookError> {
+/// Writes tags into a file, which must be a recording and open for reading and writing.
+pub(crate) fn write(recording: &mut File, words: &Words) -> Result<(), HookError> {
     let failed =
         |error: &dyn std::fmt::Display| HookError::File(format!("could not write tags: {error}"));
-    let probe = Probe::open(path).map_err(|error| failed(&error))?;
+    recording.rewind().map_err(|error| failed(&error))?;
+    let probe = Probe::new(BufReader::new(&mut *recording));
     let probe = probe.guess_file_type().map_err(|error| failed(&error))?;
     let mut file = probe.read().map_err(|error| failed(&error))?;
     let kind = file.primary_tag_type();
@@ -64,10 +66,10 @@ pub(crate) fn write(path: &Path, words: &Words) -> Result<(), HookError> {
     if let Some(tempo) = &words.tempo {
         tag.insert_text(ItemKey::IntegerBpm, tempo.clone());
     }
-    tag.save_to_path(path, WriteOptions::default())
+    recording.rewind().map_err(|error| failed(&error))?;
+    tag.save_to(recording, WriteOptions::default())
         .map_err(|error| failed(&error))?;
-    let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
-    synced.map_err(|error| failed(&error))
+    recording.sync_all().map_err(|error| failed(&error))
 }
 
 #[cfg(test)]
@@ -89,6 +91,8 @@ mod tests {
             let path = folder.path().join("kept.part");
             let bytes = backline_audio::encode(&audio, encoding).unwrap();
             std::fs::write(&path, &bytes).unwrap();
+            let mut options = File::options();
+            let mut recording = options.read(true).write(true).open(&path).unwrap();
             let words = Words {
                 title: "Strophe ü".into(),
                 style: "calm piano".into(),
@@ -96,7 +100,7 @@ mod tests {
                 ..Words::default()
             }
             .with_vars(&serde_json::json!({"key": "A minor", "tempo": 92}));
-            write(&path, &words).unwrap();
+            write(&mut recording, &words).unwrap();
             let tagged = std::fs::read(&path).unwrap();
             assert_ne!(tagged, bytes);
             let sound = backline_audio::decode(&tagged).unwrap();

@@ -20,6 +20,7 @@ fn file() -> KeptFile {
         sha256: String::new(),
         length_bytes: 1,
         duration_s: 1.0,
+        unverified: None,
     }
 }
 
@@ -227,7 +228,22 @@ fn events() -> Vec<(&'static str, Event)> {
                 retried: true,
             },
         ),
-        ("track_missing", Event::TrackMissing { index, part }),
+        (
+            "track_missing",
+            Event::TrackMissing {
+                index,
+                part,
+                changed: false,
+            },
+        ),
+        (
+            "track_changed",
+            Event::TrackMissing {
+                index,
+                part,
+                changed: true,
+            },
+        ),
         (
             "track_noted",
             Event::TrackNoted {

@@ -75,6 +75,12 @@ pub struct Track {
     /// The kept mix's loudness, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mix_loudness: Option<TrackLoudness>,
+    /// Where the kept accompaniment was, once it was found to have been changed: the next one takes its name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changed: Option<String>,
+    /// Where the kept mix was, once it was found to have been changed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mix_changed: Option<String>,
     /// Where its files were copied to.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub copies: Vec<String>,

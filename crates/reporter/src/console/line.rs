@@ -7,7 +7,9 @@
 //! ```
 
 use anstyle::{AnsiColor, Style};
-use backline_engine::event::{Event, Moment, Outcome, Part, Record, TaskStage, TrackNote, Via};
+use backline_engine::event::{
+    Event, KeptFile, Moment, Outcome, Part, Record, TaskStage, TrackNote, Via,
+};
 use backline_engine::hooks::Verdict;
 use backline_engine::machine::Job;
 use backline_engine::summary::JobStatus;
@@ -357,6 +359,24 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
             "waiting",
             format!("details unavailable: {}", words(message)),
         ),
+        Event::TrackKept {
+            index,
+            part,
+            file:
+                KeptFile {
+                    unverified: Some(why),
+                    path,
+                    ..
+                },
+        } => Line::care(
+            "unverified",
+            format!(
+                "{}  {}: {}",
+                track(*index, *part),
+                clean(&from.name(path)),
+                words(why)
+            ),
+        ),
         Event::TrackKept { index, part, file } => match kept {
             Some(kept) => Line::good("kept", kept),
             None => Line::detail(
@@ -378,9 +398,24 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
             "not fetched",
             &format!("{}: {message}", track(*index, *part)),
         ),
-        Event::TrackMissing { index, part } => Line::problem(
+        Event::TrackMissing {
+            index,
+            part,
+            changed: false,
+        } => Line::problem(
             "missing",
-            format!("the file of {} is gone", track(*index, *part)),
+            format!("the file of {} was deleted or moved", track(*index, *part)),
+        ),
+        Event::TrackMissing {
+            index,
+            part,
+            changed: true,
+        } => Line::problem(
+            "changed",
+            format!(
+                "the file of {} was changed on disk; it will be moved aside",
+                track(*index, *part)
+            ),
         ),
         Event::CallbacksRefused(refused) => Line::care(
             "callbacks",

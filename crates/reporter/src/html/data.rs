@@ -79,6 +79,8 @@ struct TrackData {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    unverified: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
 }
 
@@ -189,6 +191,7 @@ impl Files<'_> {
             file: track.file.as_ref().map(|file| kept(file, track.loudness)),
             mix: track.mix.as_ref().map(|mix| kept(mix, track.mix_loudness)),
             problem: track.problem.as_deref().map(clean),
+            unverified: track.unverified().map(clean),
             expires: track
                 .expires_ms
                 .filter(|_| track.file.is_none())

@@ -47,6 +47,7 @@ fn keep(dir: &Path, path: &str, number: usize) -> KeptFile {
         sha256: String::new(),
         length_bytes: bytes.len() as u64,
         duration_s: 12.0,
+        unverified: None,
     }
 }
 

@@ -227,7 +227,7 @@ async fn the_typed_client_understands_everything() {
     let view = client.record_info(&task).await.unwrap();
     assert_eq!(view.stage, Stage::Complete);
     let mut download = client
-        .download(view.tracks[0].audio_url.as_deref().unwrap(), 0)
+        .download(view.tracks[0].audio_url.as_deref().unwrap(), None, u64::MAX)
         .await
         .unwrap();
     let mut bytes = Vec::new();

@@ -99,11 +99,12 @@ struct Row<'a> {
     settings: &'a Settings,
 }
 
-/// A kept file that is gone.
+/// A kept file that is gone, or was changed.
 #[derive(serde::Serialize)]
 struct Missing {
     track: u32,
     part: Part,
+    changed: bool,
 }
 
 impl<'a> Row<'a> {
@@ -120,7 +121,11 @@ impl<'a> Row<'a> {
             missing: held
                 .missing
                 .iter()
-                .map(|&(track, part)| Missing { track, part })
+                .map(|it| Missing {
+                    track: it.index,
+                    part: it.part,
+                    changed: it.changed,
+                })
                 .collect(),
             settings: &job.settings,
         }

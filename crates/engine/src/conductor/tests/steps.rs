@@ -173,6 +173,7 @@ fn an_illegal_step_drains_the_run_and_names_its_job() {
     let event = Event::TrackMissing {
         index: 1,
         part: Part::Track,
+        changed: false,
     };
     assert!(!conductor.happened(0, NOW_MS, event, &mut decision));
     let step = conductor.illegal_step().unwrap();

@@ -112,6 +112,7 @@ fn follow(script: &Script<'_>) -> Came {
                             sha256: String::new(),
                             length_bytes: 1,
                             duration_s: 1.0,
+                            unverified: None,
                         })
                     } else {
                         Err(trouble(AnswerClass::RefusedJob))
@@ -328,6 +329,7 @@ fn a_partial_task_is_polled_once_by_a_later_run() {
         sha256: String::new(),
         length_bytes: 1,
         duration_s: 1.0,
+        unverified: None,
     };
     let kept = |index| Event::TrackKept {
         index,
@@ -627,7 +629,7 @@ proptest! {
                     None => { under_way.insert(at, url); }
                     Some(false) => {}
                     Some(true) => {
-                        let file = KeptFile { path: url.clone(), sha256: String::new(), length_bytes: 1, duration_s: 1.0 };
+                        let file = KeptFile { path: url.clone(), sha256: String::new(), length_bytes: 1, duration_s: 1.0, unverified: None };
                         let event = Event::TrackKept { index: at as u32 + 1, part: Part::Track, file };
                         let Step::Changed(next) = job.step(0, &event) else { panic!("not kept") };
                         job = next;

@@ -1,40 +1,55 @@
 //! Keeping a track: fetched to a temporary file beside its place, checked, made durable, then given its name.
 //!
-//! A file has its final name only when it is whole: sound that decodes to its end and lasts as long as the vendor says. A name
-//! that is taken is never written over, for what lies there may have been paid for: the newcomer gets `~2`, `~3`, … behind its
-//! name. A fetch that breaks off goes on where it stopped, in this run or a later one.
+//! A file has its final name only when it is whole: sound that decodes to its end and lasts as long as the vendor says. What can't be
+//! told to be that, and is no error page, is fetched again; if it does not get better it is kept with `.unverified` in its name, for
+//! it was paid for. A name that is taken is never written over: the newcomer gets `~2`, `~3`, … behind its name.
+//!
+//! One handle of the folder and one of the file are used from the first byte to the name, so that no planted link leads elsewhere. A
+//! fetch that breaks off goes on where it stopped, in this run or a later one, if the host proves that the file is the same.
+
+mod check;
+mod name;
+mod part;
 
 use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backline_api::{CallError, Client, Download, TaskId};
-use sha2::{Digest, Sha256};
+use backline_api::{CallError, CallErrorKind, Client, Download, Partial, TaskId, redact_url};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 
 use super::effects::trouble;
 use super::shown_path;
 use crate::conductor::Trouble;
 use crate::event::{KeptFile, Part, RunId};
+use crate::folder::Folder;
+use crate::hold::OnDisk;
 use crate::hooks::HookError;
 #[cfg(feature = "tags")]
 use crate::hooks::Way;
 use crate::manifest::TrackName;
 use crate::plan::{Plan, Settings};
 
-/// How far a decoded length may lie from the vendor's, which counts in its own way: a share and a floor.
-const LENGTH_SHARE: f64 = 0.05;
-const LENGTH_FLOOR_S: f64 = 2.0;
+use check::{Checked, check};
+use name::{Wish, name};
+use part::Part as Fetched;
 
-/// Names tried for one file before the folder is called full.
-const NAMES: u32 = 1000;
+/// Files that are checked at a time: each takes less than a megabyte and one core.
+const CHECKS_AT_ONCE: usize = 4;
+
+/// More bytes than a second of any recording takes: 24 bits at 96 kHz in stereo.
+const BYTES_PER_SECOND: f64 = 600_000.0;
+
+/// What every recording may take, whatever its length is said to be, for that may be wrong.
+const LEAST_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Fetches tracks into their places.
 pub(super) struct Keeper {
     client: Arc<Client>,
     plan: Arc<Plan>,
     project_dir: PathBuf,
+    checks: Arc<Semaphore>,
 }
 
 /// A file that is wanted.
@@ -48,6 +63,10 @@ pub(super) struct Want {
     pub(super) url: String,
     pub(super) duration_s: Option<f64>,
     pub(super) track_id: String,
+    /// The file that was kept for it and has been changed since.
+    pub(super) replaces: Option<String>,
+    /// Whether there will be no other try in this run: then what can't be verified is kept as such.
+    pub(super) is_last_try: bool,
     /// What hooks changed the job's settings into.
     #[cfg_attr(not(feature = "tags"), expect(dead_code, reason = "only tags tell it"))]
     pub(super) changed: Option<Arc<Settings>>,
@@ -58,57 +77,39 @@ pub(super) type Kept = (KeptFile, Option<HookError>);
 
 impl Keeper {
     pub(super) fn new(client: Arc<Client>, plan: Arc<Plan>, project_dir: PathBuf) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         Self {
             client,
             plan,
             project_dir,
+            checks: Arc::new(Semaphore::new(cores.min(CHECKS_AT_ONCE))),
         }
     }
 
+    /// Fetches, checks and names a file. It may be given up at any point: what is here is gone on with later.
     pub(super) async fn keep(&self, want: &Want) -> Result<Kept, Trouble> {
         let place = self.place(want)?;
-        let partial = partial_path(&place, want);
-        let local = |operation: &'static str, path: &Path| {
-            let path = path.display().to_string();
-            move |error: std::io::Error| {
-                Trouble::ours(format!("could not {operation} {path}: {error}"), false)
-            }
+        let (dir, inside) = (self.plan.output.dir().to_owned(), place.clone());
+        let hash = hash(want);
+        let part = blocking(move || open(&dir, &inside, &hash)).await?;
+        let part = Arc::new(part);
+        let fetched = self.fetch(want, &part).await;
+        let keeping = Keeping {
+            part,
+            stem: stem(&place, want.part),
+            replaces: want.replaces.clone(),
+            project_dir: self.project_dir.clone(),
+            promised_s: want.duration_s,
+            is_last_try: want.is_last_try,
+            tagger: Tagger::of(&self.plan, want),
         };
-        if let Some(folder) = place.parent() {
-            tokio::fs::create_dir_all(folder)
-                .await
-                .map_err(local("make", folder))?;
-            let inside = is_inside(folder, self.plan.output.dir()).await;
-            if !inside.map_err(local("look at", folder))? {
-                let message = format!("{} leads out of the output folder", folder.display());
-                return Err(Trouble::ours(message, false));
-            }
-        }
-        self.fetch(&want.url, &partial).await?;
-        let (project_dir, duration_s) = (self.project_dir.clone(), want.duration_s);
-        let mix = want.part == Part::Mix;
-        let tagger = Tagger::of(&self.plan, want);
-        let check = move || {
-            let (file, extension) = check_or_remove(&partial, duration_s)?;
-            let (ready, file, problem) = match tagger.tag(&partial, duration_s) {
-                Ok(Some((tagged, file))) => {
-                    // What is fetched is in the tagged copy now.
-                    std::fs::remove_file(&partial).map_err(local("remove", &partial))?;
-                    (tagged, file, None)
-                }
-                Ok(None) => (partial, file, None),
-                Err(problem) => (partial, file, Some(problem)),
-            };
-            let kept = finish(&ready, &place, mix, (file, extension), &project_dir)?;
-            Ok((kept, problem))
-        };
-        match tokio::task::spawn_blocking(check).await {
-            Ok(result) => result,
-            Err(error) => Err(Trouble::ours(
-                format!("the file could not be checked: {error}"),
-                false,
-            )),
-        }
+        // The semaphore is never closed.
+        let _turn = self.checks.clone().acquire_owned().await;
+        blocking(move || match fetched {
+            Ok(file) => keeping.keep(&file),
+            Err(trouble) => keeping.fall_back(trouble),
+        })
+        .await
     }
 
     /// Where a track goes, without its extension.
@@ -128,8 +129,13 @@ impl Keeper {
     }
 
     /// Opens a result; where its address is closed to us and the vendor gives out links to such, by a link.
-    async fn open(&self, url: &str, have: u64) -> Result<Download, CallError> {
-        let error = match self.client.download(url, have).await {
+    async fn open(
+        &self,
+        url: &str,
+        here: Option<&Partial>,
+        limit_bytes: u64,
+    ) -> Result<Download, CallError> {
+        let error = match self.client.download(url, here, limit_bytes).await {
             Ok(download) => return Ok(download),
             Err(error) => error,
         };
@@ -138,7 +144,7 @@ impl Keeper {
             return Err(error);
         }
         match self.client.download_link(url).await {
-            Ok(link) => self.client.download(&link, have).await,
+            Ok(link) => self.client.download(&link, here, limit_bytes).await,
             Err(no_link) => {
                 tracing::debug!(%no_link, "no link to a result");
                 Err(error)
@@ -146,41 +152,225 @@ impl Keeper {
         }
     }
 
-    /// Fetches to `partial`, going on where an earlier fetch stopped.
-    async fn fetch(&self, url: &str, partial: &Path) -> Result<(), Trouble> {
-        let have = tokio::fs::metadata(partial)
-            .await
-            .map_or(0, |facts| facts.len());
+    /// Fetches a file, going on where an earlier fetch stopped; gives its handle.
+    async fn fetch(&self, want: &Want, part: &Arc<Fetched>) -> Result<File, Trouble> {
+        let shown = redact_url(&want.url);
+        let (of, url) = (part.clone(), shown.clone());
+        let (file, here) = blocking(move || Ok(of.found(&url))).await?.unzip();
+        let whole = |here: &Partial| here.total_len == Some(here.length_bytes);
+        if here.as_ref().is_some_and(whole)
+            && let Some(file) = file
+        {
+            return Ok(file);
+        }
+        let limit_bytes = limit_bytes(want.duration_s);
+        let refused = |error: CallError| {
+            if matches!(error.kind(), CallErrorKind::TooLarge { .. }) {
+                // A part that can't be taken away is found to be too large again.
+                let _ = part.discard();
+            }
+            trouble(&error)
+        };
         let mut download = self
-            .open(url, have)
+            .open(&want.url, here.as_ref(), limit_bytes)
             .await
-            .map_err(|error| trouble(&error))?;
+            .map_err(refused)?;
         let local = |error: std::io::Error| {
+            let path = part.folder.path().join(&part.name);
             Trouble::ours(
-                format!("could not write {}: {error}", partial.display()),
+                format!("could not write {}: {error}", path.display()),
                 false,
             )
         };
-        let mut options = tokio::fs::OpenOptions::new();
-        let append = download.resumed;
-        options
-            .create(true)
-            .append(append)
-            .write(true)
-            .truncate(!append);
-        let mut file = options.open(partial).await.map_err(local)?;
-        while let Some(chunk) = download.chunk().await.map_err(|error| trouble(&error))? {
+        let file = match file.filter(|_| download.resumed) {
+            Some(file) => file,
+            None => {
+                let (of, url) = (part.clone(), shown);
+                let (validator, total) = (download.validator.clone(), download.total_len);
+                let begun = move || Ok(of.begin(&url, validator.as_deref(), total));
+                blocking(begun).await?.map_err(local)?
+            }
+        };
+        let mut file = tokio::fs::File::from_std(file);
+        while let Some(chunk) = download.chunk().await.map_err(refused)? {
             file.write_all(&chunk).await.map_err(local)?;
         }
         file.flush().await.map_err(local)?;
-        file.sync_all().await.map_err(local)
+        file.sync_all().await.map_err(local)?;
+        Ok(file.into_std().await)
     }
 }
 
-/// Whether `folder` lies in `dir` once every link on the way is followed: a link that was put there may lead anywhere.
-async fn is_inside(folder: &Path, dir: &Path) -> std::io::Result<bool> {
-    let folder = tokio::fs::canonicalize(folder).await?;
-    Ok(folder.starts_with(tokio::fs::canonicalize(dir).await?))
+/// The most bytes that a recording is let take.
+fn limit_bytes(duration_s: Option<f64>) -> u64 {
+    match duration_s {
+        Some(seconds) => LEAST_LIMIT_BYTES.max((seconds * BYTES_PER_SECOND) as u64),
+        None => u64::MAX,
+    }
+}
+
+/// What tells a file from all others that are fetched, in this run and every other.
+fn hash(want: &Want) -> String {
+    let part = match want.part {
+        Part::Track => "track",
+        Part::Mix => "mix",
+    };
+    let text = format!("{}\n{}\n{part}", want.task, want.index);
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// The name of a file without its extension.
+fn stem(place: &Path, part: Part) -> String {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    match part {
+        Part::Track => name.into_owned(),
+        Part::Mix => format!("{name}-mix"),
+    }
+}
+
+/// Opens the folder of a place below `dir`, which is made if it is missing.
+fn open(dir: &Path, place: &Path, hash: &str) -> Result<Fetched, Trouble> {
+    let folder = place.parent().unwrap_or(dir);
+    let inside = folder.strip_prefix(dir).unwrap_or(Path::new(""));
+    let opened = Folder::create(dir).and_then(|dir| dir.below(inside));
+    let opened = opened.map_err(|error| {
+        let shown = folder.display();
+        let message = match leads_out(folder, dir) {
+            true => format!("{shown} leads out of the output folder"),
+            false => format!("could not open {shown}: {error}"),
+        };
+        Trouble::ours(message, false)
+    })?;
+    Ok(Fetched::new(opened, hash))
+}
+
+/// Whether `folder` lies outside of `dir` once every link on the way is followed; for a message alone.
+fn leads_out(folder: &Path, dir: &Path) -> bool {
+    match (folder.canonicalize(), dir.canonicalize()) {
+        (Ok(folder), Ok(dir)) => !folder.starts_with(dir),
+        _ => false,
+    }
+}
+
+/// Does what waits for the disk, where that holds nobody up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Trouble> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Trouble::ours(
+            format!("the file could not be checked: {error}"),
+            false,
+        )),
+    }
+}
+
+/// A file that was fetched, or could not be, on its way to its name.
+struct Keeping {
+    part: Arc<Fetched>,
+    stem: String,
+    replaces: Option<String>,
+    project_dir: PathBuf,
+    promised_s: Option<f64>,
+    is_last_try: bool,
+    tagger: Tagger,
+}
+
+impl Keeping {
+    /// Checks and names what was fetched.
+    fn keep(&self, file: &File) -> Result<Kept, Trouble> {
+        let part = &self.part;
+        let local = |operation: &'static str| {
+            move |error: std::io::Error| {
+                let path = part.folder.path().join(&part.name);
+                let message = format!("could not {operation} {}: {error}", path.display());
+                Trouble::ours(message, false)
+            }
+        };
+        let checked = match check(file, self.promised_s) {
+            Ok(checked) => checked,
+            Err(trouble) => {
+                if trouble.passing {
+                    // What is no sound is not gone on with; what can't be taken away is found to be none again.
+                    let _ = part.discard();
+                }
+                return self.fall_back(trouble);
+            }
+        };
+        if let Some(why) = &checked.file.unverified {
+            if self.is_last_try {
+                return Ok((self.name(file, &part.name, checked)?, None));
+            }
+            let message = format!("what the provider sent can't be verified: {why}");
+            part.put_aside().map_err(local("put aside"))?;
+            return Err(Trouble::ours(message, true));
+        }
+        match self.tagger.tag(part, file, self.promised_s) {
+            Ok(Some(tagged)) => {
+                let kept = self.name(&tagged.file, &tagged.name, tagged.checked)?;
+                // What was fetched is in the tagged copy.
+                part.discard().map_err(local("remove"))?;
+                Ok((kept, None))
+            }
+            Ok(None) => Ok((self.name(file, &part.name, checked)?, None)),
+            Err(problem) => Ok((self.name(file, &part.name, checked)?, Some(problem))),
+        }
+    }
+
+    /// Where nothing better will come, keeps what could not be verified before.
+    fn fall_back(&self, trouble: Trouble) -> Result<Kept, Trouble> {
+        if !self.is_last_try && trouble.passing {
+            return Err(trouble);
+        }
+        let aside = self.part.aside();
+        let Ok(file) = self.part.folder.own_file(&aside) else {
+            return Err(trouble);
+        };
+        match check(&file, self.promised_s) {
+            Ok(checked) => Ok((self.name(&file, &aside, checked)?, None)),
+            Err(_) => Err(trouble),
+        }
+    }
+
+    /// Gives a checked file, which has the name `from`, its own, and takes away what was for it alone.
+    fn name(&self, file: &File, from: &str, checked: Checked) -> Result<KeptFile, Trouble> {
+        let folder = &self.part.folder;
+        let shown = |name: &str| shown_path(&self.project_dir, &folder.path().join(name));
+        let before = self.replaces.as_deref().and_then(|path| {
+            let name = Path::new(path).file_name()?.to_str()?;
+            (shown(name) == path).then_some(name)
+        });
+        let stem = match checked.file.unverified {
+            None => self.stem.clone(),
+            Some(_) => format!("{}.unverified", self.stem),
+        };
+        let wish = Wish {
+            stem: &stem,
+            extension: checked.extension,
+            replaces: before,
+        };
+        let named = name(folder, file, from, wish).and_then(|named| {
+            self.part.discard()?;
+            folder.remove(self.part.aside())?;
+            Ok(named)
+        });
+        let named = named.map_err(|error| {
+            let place = folder.path().join(&stem);
+            let message = format!("could not give {} its name: {error}", place.display());
+            Trouble::ours(message, false)
+        })?;
+        Ok(KeptFile {
+            path: shown(&named),
+            ..checked.file
+        })
+    }
+}
+
+/// A tagged copy of a fetched file.
+struct Tagged {
+    name: String,
+    file: File,
+    checked: Checked,
 }
 
 /// Writes tags into a copy of a fetched file, where the manifest wants them.
@@ -214,248 +404,61 @@ impl Tagger {
         Self {}
     }
 
-    /// The tagged copy beside `partial`, and what it is; none where no tags are wanted.
+    /// The tagged copy beside a part; none where no tags are wanted.
     #[cfg(feature = "tags")]
     fn tag(
         &self,
-        partial: &Path,
-        duration_s: Option<f64>,
-    ) -> Result<Option<(PathBuf, KeptFile)>, HookError> {
+        part: &Fetched,
+        file: &File,
+        promised_s: Option<f64>,
+    ) -> Result<Option<Tagged>, HookError> {
         let Some(words) = &self.words else {
             return Ok(None);
         };
-        let tagged = partial.with_extension("tagged");
-        let made = std::fs::copy(partial, &tagged)
-            .map_err(|error| HookError::File(error.to_string()))
-            .and_then(|_| crate::hooks::tags::write(&tagged, words))
-            .and_then(|()| {
-                let checked = check(&tagged, duration_s);
-                checked.map_err(|trouble| HookError::File(trouble.message))
-            });
-        match made {
-            Ok((file, _)) => Ok(Some((tagged, file))),
+        let name = format!("{}.tagged", part.name.trim_end_matches(".part"));
+        let made = || {
+            part.folder.remove(&name)?;
+            let mut tagged = part.folder.new_file(&name)?;
+            let mut from = file;
+            std::io::Seek::rewind(&mut from)?;
+            std::io::copy(&mut from, &mut tagged)?;
+            Ok(tagged)
+        };
+        let made = made().map_err(|error: std::io::Error| HookError::File(error.to_string()));
+        let tagged = made.and_then(|mut tagged| {
+            crate::hooks::tags::write(&mut tagged, words)?;
+            let failed = |trouble: Trouble| HookError::File(trouble.message);
+            let checked = check(&tagged, promised_s).map_err(failed)?;
+            match &checked.file.unverified {
+                Some(why) => Err(HookError::File(why.clone())),
+                None => Ok((tagged, checked)),
+            }
+        });
+        match tagged {
+            Ok((file, checked)) => Ok(Some(Tagged {
+                name,
+                file,
+                checked,
+            })),
             Err(error) => {
                 // A copy that is not used; one that is left behind is written over.
-                let _ = std::fs::remove_file(&tagged);
+                let _ = part.folder.remove(&name);
                 Err(error)
             }
         }
     }
 
     #[cfg(not(feature = "tags"))]
-    fn tag(&self, _: &Path, _: Option<f64>) -> Result<Option<(PathBuf, KeptFile)>, HookError> {
+    fn tag(&self, _: &Fetched, _: &File, _: Option<f64>) -> Result<Option<Tagged>, HookError> {
         Ok(None)
     }
 }
 
-/// Checks a fetched file; what is no track must not be gone on with.
-fn check_or_remove(
-    partial: &Path,
-    duration_s: Option<f64>,
-) -> Result<(KeptFile, &'static str), Trouble> {
-    check(partial, duration_s).inspect_err(|_| {
-        // A file that is not there any more is as good.
-        let _ = std::fs::remove_file(partial);
-    })
-}
-
-/// Gives a checked file its name.
-fn finish(
-    partial: &Path,
-    place: &Path,
-    mix: bool,
-    (file, extension): (KeptFile, &'static str),
-    project_dir: &Path,
-) -> Result<KeptFile, Trouble> {
-    let suffix = if mix { "-mix" } else { "" };
-    let named = name(partial, place, suffix, extension).map_err(|error| {
-        Trouble::ours(
-            format!("could not give {} its name: {error}", place.display()),
-            false,
-        )
-    })?;
-    Ok(KeptFile {
-        path: shown_path(project_dir, &named),
-        ..file
-    })
-}
-
-/// Whether this is a whole recording, and what it is.
-fn check(partial: &Path, duration_s: Option<f64>) -> Result<(KeptFile, &'static str), Trouble> {
-    let again = |message: String| Trouble::ours(message, true);
-    let mut bytes = Vec::new();
-    let read = File::open(partial).and_then(|mut file| file.read_to_end(&mut bytes));
-    read.map_err(|error| {
-        Trouble::ours(
-            format!("could not read {}: {error}", partial.display()),
-            false,
-        )
-    })?;
-    if bytes.is_empty() {
-        return Err(again("the provider sent an empty file".to_owned()));
-    }
-    let probe = backline_audio::probe(&bytes).map_err(|error| {
-        again(format!(
-            "what the provider sent is no sound that can be played: {error}"
-        ))
-    })?;
-    if let Some(promised) = duration_s {
-        let tolerance = (promised * LENGTH_SHARE).max(LENGTH_FLOOR_S);
-        if (probe.duration_s - promised).abs() > tolerance {
-            return Err(again(format!(
-                "the file lasts {:.1} s where the provider says {promised:.1} s",
-                probe.duration_s
-            )));
-        }
-    }
-    let sha256 = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let file = KeptFile {
-        path: String::new(),
-        sha256,
-        length_bytes: bytes.len() as u64,
-        duration_s: (probe.duration_s * 1000.0).round() / 1000.0,
-    };
-    Ok((file, probe.format.extension()))
-}
-
-/// Gives a checked file its name without ever taking another file's, and makes the name durable.
-fn name(partial: &Path, place: &Path, suffix: &str, extension: &str) -> std::io::Result<PathBuf> {
-    for nth in 1..=NAMES {
-        let mut named = place.as_os_str().to_owned();
-        named.push(suffix);
-        if nth > 1 {
-            named.push(format!("~{nth}"));
-        }
-        named.push(format!(".{extension}"));
-        let named = PathBuf::from(named);
-        match claim(partial, &named) {
-            Ok(()) => {
-                if let Some(folder) = named.parent() {
-                    sync_folder(folder)?;
-                }
-                return Ok(named);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                if same_content(partial, &named)? {
-                    std::fs::remove_file(partial)?;
-                    return Ok(named);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(std::io::Error::new(
-        std::io::ErrorKind::AlreadyExists,
-        "every name for it is taken",
-    ))
-}
-
-/// Moves a file to a name that must be free: a hard link fails where a rename would replace.
-fn claim(from: &Path, to: &Path) -> std::io::Result<()> {
-    match std::fs::hard_link(from, to) {
-        Ok(()) => std::fs::remove_file(from),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(error),
-        // A filesystem without hard links: claim the name first, then move onto it.
-        Err(_) => {
-            File::options()
-                .write(true)
-                .create_new(true)
-                .open(to)?
-                .flush()?;
-            std::fs::rename(from, to)
-        }
-    }
-}
-
-fn same_content(one: &Path, other: &Path) -> std::io::Result<bool> {
-    // A link is no track, wherever it leads.
-    let (one_facts, other_facts) = (std::fs::metadata(one)?, std::fs::symlink_metadata(other)?);
-    Ok(other_facts.is_file()
-        && one_facts.len() == other_facts.len()
-        && std::fs::read(one)? == std::fs::read(other)?)
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// The temporary file of a fetch: hidden, beside its place, the same in every run, so that a broken fetch goes on.
-fn partial_path(place: &Path, want: &Want) -> PathBuf {
-    let part = match want.part {
-        Part::Track => "track",
-        Part::Mix => "mix",
-    };
-    let name = blake3::hash(format!("{}\n{}\n{part}", want.task, want.index).as_bytes()).to_hex();
-    place.with_file_name(format!(".backline-{}.part", &name[..16]))
-}
-
-/// Whether a kept file is still where it was put, as long as it was.
-pub fn is_kept_file_there(project_dir: &Path, file: &KeptFile) -> bool {
-    std::fs::metadata(project_dir.join(&file.path))
-        .is_ok_and(|facts| facts.is_file() && facts.len() == file.length_bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use backline_audio::{Audio, Encoding, encode};
-
-    use super::*;
-
-    /// Ten seconds of a tone.
-    fn recording() -> Vec<u8> {
-        let tone = (0..80_000_u32).map(|n| ((n % 80) as f32 / 80.0 - 0.5) * 0.4);
-        let audio = Audio {
-            rate_hz: 8_000,
-            channels: vec![tone.collect()],
-        };
-        encode(&audio, Encoding::Wav16).unwrap()
-    }
-
-    #[test]
-    fn only_a_whole_recording_of_the_promised_length_is_a_track() {
-        let folder = tempfile::tempdir().unwrap();
-        let check = |bytes: &[u8], promised: Option<f64>| {
-            let path = folder.path().join("it.part");
-            std::fs::write(&path, bytes).unwrap();
-            let checked = check_or_remove(&path, promised);
-            assert_eq!(
-                path.exists(),
-                checked.is_ok(),
-                "what is no track is removed"
-            );
-            match checked {
-                Ok((file, extension)) => Ok((file.duration_s, file.length_bytes, extension)),
-                Err(trouble) => Err((trouble.passing, trouble.message)),
-            }
-        };
-        let whole = recording();
-        let kept = Ok((10.0, whole.len() as u64, "wav"));
-        // The vendor counts in its own way: two seconds, or a twentieth of a long track.
-        for promised in [None, Some(10.0), Some(11.9), Some(8.1)] {
-            assert_eq!(check(&whole, promised), kept, "{promised:?}");
-        }
-        let refused = |bytes: &[u8], promised, why: &str| {
-            let (passing, message) = check(bytes, promised).unwrap_err();
-            assert!(passing && message.contains(why), "{passing} {message}");
-        };
-        refused(
-            &whole,
-            Some(198.0),
-            "lasts 10.0 s where the provider says 198.0 s",
-        );
-        refused(&whole, Some(12.1), "lasts 10.0 s");
-        refused(&whole, Some(7.9), "lasts 10.0 s");
-        refused(b"", None, "an empty file");
-        refused(b"<html>502 Bad Gateway</html>", None, "no sound");
-        refused(&whole[..whole.len() / 2], None, "no sound");
+/// What became of a kept file: told by its length, for reading all of them would take too long. A link in its place is no file.
+pub fn look_at_kept_file(project_dir: &Path, file: &KeptFile) -> OnDisk {
+    match std::fs::symlink_metadata(project_dir.join(&file.path)) {
+        Ok(facts) if facts.is_file() && facts.len() == file.length_bytes => OnDisk::AsKept,
+        Ok(facts) if facts.is_file() => OnDisk::Changed,
+        _ => OnDisk::Gone,
     }
 }

@@ -1,0 +1,153 @@
+//! Links, pipes and second names that somebody put where files are written and read: nothing is written through them, nothing that
+//! they lead to is served, and nothing waits for a pipe's other end.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::project::{MUTE_VENDOR, Project};
+use super::vendor::{Vendor, declare, send};
+use crate::lab::{Lab, finish};
+
+fn recording(lab: &Lab) -> Vec<u8> {
+    lab.recording("recording.wav", 1);
+    fs::read(lab.path("recording.wav")).unwrap()
+}
+
+fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// The part that a run left behind.
+fn part(project: &Project<'_>, ending: &str) -> String {
+    let mut parts = project.left_behind().into_iter();
+    parts.find(|name| name.ends_with(ending)).unwrap()
+}
+
+#[test]
+fn nothing_is_written_through_what_was_put_in_a_parts_place() {
+    type Plant = fn(&Path, &Path);
+    let plants: [(&str, Plant); 4] = [
+        ("link", |place, victim| symlink(victim, place).unwrap()),
+        ("link to nowhere", |place, victim| {
+            symlink(victim.with_extension("new"), place).unwrap();
+        }),
+        ("second name", |place, victim| {
+            fs::hard_link(victim, place).unwrap()
+        }),
+        ("pipe", |place, _| pipe(place)),
+    ];
+    for (name, plant) in plants {
+        for ending in [".part", ".part.json"] {
+            let lab = Lab::new();
+            let one = recording(&lab);
+            let (whole, well) = (one.clone(), Arc::new(AtomicBool::new(false)));
+            let is_well = well.clone();
+            let vendor = Vendor::new(move |_, stream| {
+                if is_well.load(Ordering::SeqCst) {
+                    return send(stream, "200 OK", "ETag: \"a\"\r\n", &whole);
+                }
+                declare(stream, "200 OK", "ETag: \"a\"\r\n", whole.len())?;
+                stream.write_all(&whole[..1000])
+            });
+            let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+            assert_eq!(project.run().code, Some(4));
+            lab.write("victim.txt", "precious");
+            let place = project.path(&part(&project, ending));
+            fs::remove_file(&place).unwrap();
+            plant(&place, &lab.path("victim.txt"));
+            well.store(true, Ordering::SeqCst);
+            let ran = project.run();
+            assert_eq!(ran.code, Some(0), "{name} {ending}: {}", ran.err);
+            assert_eq!(lab.read("victim.txt"), "precious", "{name} {ending}");
+            assert!(!lab.path("victim.new").exists(), "{name} {ending}");
+            let kept = project.path(&project.kept_files()[0]);
+            let facts = fs::symlink_metadata(&kept).unwrap();
+            assert!(facts.is_file(), "{name} {ending}");
+            assert!(fs::read(&kept).unwrap() == one, "{name} {ending}");
+            assert_eq!(
+                project.left_behind(),
+                Vec::<String>::new(),
+                "{name} {ending}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_becomes_a_link_while_a_track_comes_is_not_written_to() {
+    let lab = Lab::new();
+    let one = recording(&lab);
+    let (out, elsewhere) = (lab.path("songs/out"), lab.path("elsewhere"));
+    fs::create_dir(&elsewhere).unwrap();
+    let away = elsewhere.clone();
+    let vendor = Vendor::new(move |fetch, stream| {
+        declare(stream, "200 OK", "ETag: \"a\"\r\n", one.len())?;
+        stream.write_all(&one[..1000])?;
+        if fetch.nth == 1 {
+            // The part is there once its first bytes are.
+            let has_part = |entry: std::io::Result<fs::DirEntry>| {
+                entry.is_ok_and(|it| it.file_name().to_string_lossy().ends_with(".part"))
+            };
+            while !fs::read_dir(out.join("voice")).is_ok_and(|mut it| it.any(has_part)) {
+                std::thread::yield_now();
+            }
+            fs::rename(out.join("voice"), out.join("moved")).unwrap();
+            symlink(&away, out.join("voice")).unwrap();
+        }
+        stream.write_all(&one[1000..])
+    });
+    let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+    let _ = project.run();
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
+#[test]
+fn a_pipe_in_a_tracks_place_holds_nothing_up() {
+    let lab = Lab::new();
+    let one = recording(&lab);
+    let vendor = Vendor::new(move |_, stream| send(stream, "200 OK", "", &one));
+    let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+    project.edit("output: {dir: out}", "output: {dir: out}\nreports: [html]");
+    fs::create_dir_all(project.path("out/voice")).unwrap();
+    pipe(&project.path("out/voice/p1-1.wav"));
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(project.kept_files(), ["out/voice/p1-1~2.wav"]);
+
+    // One that takes a kept file's place is no kept file.
+    let kept = project.path("out/voice/p1-1~2.wav");
+    fs::remove_file(&kept).unwrap();
+    pipe(&kept);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(project.kept_files(), ["out/voice/p1-1~3.wav"]);
+}
+
+/// The names of all files that a run writes whole.
+#[test]
+fn reports_locks_and_trials_are_not_written_through_links() {
+    let lab = Lab::new();
+    let one = recording(&lab);
+    let vendor = Vendor::new(move |_, stream| send(stream, "200 OK", "", &one));
+    let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+    lab.write("victim.txt", "precious");
+    fs::create_dir_all(project.path("out")).unwrap();
+    for name in ["summary.csv", "summary.json", ".backline-trial"] {
+        symlink(lab.path("victim.txt"), project.path("out").join(name)).unwrap();
+    }
+    symlink(lab.path("victim.txt"), project.path("songs.lock")).unwrap();
+    let locked = finish(project.command(&["plan", "songs.yaml", "--lock"]));
+    assert_eq!(locked.code, Some(0), "{}", locked.err);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(lab.read("victim.txt"), "precious");
+    for name in ["out/summary.csv", "out/summary.json", "songs.lock"] {
+        let facts = fs::symlink_metadata(project.path(name)).unwrap();
+        assert!(facts.is_file(), "{name}");
+    }
+}
