@@ -14,16 +14,20 @@
 //! attempts' tokens and every query of an address are cut out.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use reqwest::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER,
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue,
+    LAST_MODIFIED, RETRY_AFTER,
 };
 use reqwest::{Body, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -50,12 +54,15 @@ const BODIES: &str = "bodies";
 const LINE_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// Headers that mean something to a reader of answers and hold no secret.
-const HEADERS: [HeaderName; 5] = [
+const HEADERS: [HeaderName; 7] = [
     CONTENT_TYPE,
     CONTENT_LENGTH,
     CONTENT_RANGE,
     RETRY_AFTER,
     DATE,
+    // What a download that broke off is gone on with by.
+    ETAG,
+    LAST_MODIFIED,
 ];
 
 /// A recording of a provider's answers, being made or being played.
@@ -170,15 +177,16 @@ impl Tape {
                 folder: folder.display().to_string(),
             });
         }
-        let lines = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(folder.join(LINES));
-        let mut lines = lines.map_err(|error| io("write", error))?;
+        // By their folders' handles from here on: whatever is put into their places later leads nowhere.
+        let dir = Dir::open_ambient_dir(folder, ambient_authority());
+        let dir = dir.map_err(|error| io("open", error))?;
+        let body_dir = dir.open_dir(BODIES).map_err(|error| io("open", error))?;
+        let mut lines = new_file(&dir, LINES).map_err(|error| io("write", error))?;
         let head = serde_json::to_string(&Head { tape: VERSION }).unwrap_or_default();
         writeln!(lines, "{head}").map_err(|error| io("write", error))?;
         Ok(Self(Arc::new(Kind::Record(Recorder {
             folder: folder.to_owned(),
+            body_dir,
             state: Mutex::new(State {
                 lines,
                 bodies: 0,
@@ -202,7 +210,7 @@ impl Tape {
             reason,
         };
         let mut exchanges: HashMap<String, VecDeque<Exchange>> = HashMap::new();
-        let mut lines = BufReader::new(File::open(&path).map_err(io)?).lines();
+        let mut lines = BufReader::new(open_file(folder, LINES).map_err(io)?).lines();
         let head = lines.next().transpose().map_err(io)?.unwrap_or_default();
         match serde_json::from_str::<Head>(&head) {
             Ok(head) if head.tape == VERSION => {}
@@ -333,6 +341,7 @@ impl Drop for Copy {
 #[derive(Debug)]
 struct Recorder {
     folder: PathBuf,
+    body_dir: Dir,
     state: Mutex<State>,
 }
 
@@ -392,9 +401,9 @@ impl Recorder {
         let mut state = self.state();
         state.bodies += 1;
         let name = format!("{:05}-{}", state.bodies, digest(bytes));
-        let path = self.folder.join(BODIES).join(&name);
-        if let Err(error) = fs::write(&path, bytes) {
-            state.fail(&path, &error);
+        let written = new_file(&self.body_dir, &name).and_then(|mut file| file.write_all(bytes));
+        if let Err(error) = written {
+            state.fail(&self.folder.join(BODIES).join(&name), &error);
         }
         Kept::File(name)
     }
@@ -486,11 +495,36 @@ fn read_body(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
     }) else {
         return failed("is no body's name");
     };
-    match fs::read(folder.join(BODIES).join(name)) {
+    match read_file(&folder.join(BODIES), name) {
         Ok(bytes) if digest(&bytes) == hash => Ok(bytes),
         Ok(_) => failed("is damaged"),
         Err(error) => failed(&format!("is not there: {error}")),
     }
+}
+
+/// Makes a file that is not there yet; a link in its place is there.
+fn new_file(dir: &Dir, name: &str) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    Ok(dir.open_with(name, &options)?.into_std())
+}
+
+/// Opens a regular file of a tape. A tape from elsewhere may hold links and pipes.
+fn open_file(folder: &Path, name: &str) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).follow(FollowSymlinks::No).nonblock(true);
+    let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
+    let file = dir.open_with(name, options)?.into_std();
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is not a regular file")),
+    }
+}
+
+fn read_file(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(folder, name)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The beginning of a body's SHA-256.

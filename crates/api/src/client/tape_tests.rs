@@ -4,6 +4,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::any;
+use sha2::Digest;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -174,6 +175,40 @@ fn a_tape_is_never_written_over_and_only_a_tape_is_played() {
         Tape::replay(&folder.path().join("nothing")),
         Err(TapeError::Io { .. })
     ));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_tape_is_not_written_through_what_was_put_in_its_place() {
+    use std::os::unix::fs::symlink;
+
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("elsewhere")).unwrap();
+    std::fs::write(path("victim"), "precious").unwrap();
+    let (base, _server) = vendor().await;
+
+    let tape = Tape::record(&path("tape")).unwrap();
+    let bytes: Vec<u8> = vec![0, 255, 1, 254];
+    let hash = sha2::Sha256::digest(&bytes);
+    let name: String = hash
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let body = path(&format!("tape/bodies/00001-{name}"));
+    symlink(path("victim"), body).unwrap();
+    ask(&client(&base, tape.clone()), "first").await;
+    assert!(tape.failure().unwrap().contains("could not write"));
+    assert_eq!(std::fs::read(path("victim")).unwrap(), b"precious");
+
+    let tape = Tape::record(&path("moved")).unwrap();
+    std::fs::rename(path("moved/bodies"), path("moved/away")).unwrap();
+    symlink(path("elsewhere"), path("moved/bodies")).unwrap();
+    ask(&client(&base, tape.clone()), "first").await;
+    assert_eq!(tape.failure(), None);
+    assert_eq!(walk(&path("elsewhere")), Vec::<std::path::PathBuf>::new());
+    assert_eq!(walk(&path("moved/away")).len(), 1);
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
