@@ -38,6 +38,7 @@ pub async fn foresee(
     }
     let surroundings = Surroundings {
         folder: folder_of(plan),
+        output: plan.output.dir().to_owned(),
         environment: Arc::new(|name| std::env::var(name).ok()),
         key: key.map(str::to_owned),
         listener: None,

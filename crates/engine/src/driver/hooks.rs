@@ -16,6 +16,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::shell::Message;
 use super::{Clock, Run};
@@ -31,7 +32,7 @@ use crate::plan::{JobKey, Plan, Settings};
 use crate::store::{KnownJob, RunHeader};
 use crate::summary::Totals;
 
-/// Events that wait for one observer; what comes on top is dropped, and said to be.
+/// Events of this run that wait for one observer; what comes on top is dropped, and said to be.
 const BACKLOG: usize = 10_000;
 
 /// Time-outs in a row after which an observer is left alone.
@@ -59,16 +60,28 @@ struct Errand {
     key: Option<JobKey>,
 }
 
+/// An event of an earlier run, made when its turn has come: any number of them may wait.
+type Late = Box<dyn FnOnce() -> Errand + Send>;
+
+/// One observer, and what it is still to be told.
+struct Lane {
+    seat: Arc<Seat>,
+    now: mpsc::Sender<Errand>,
+    late: mpsc::UnboundedSender<Late>,
+}
+
 /// The hooks of one run.
 pub(super) struct HookDesk {
     desk: Arc<Desk>,
-    facts: Facts,
+    facts: Arc<Facts>,
     clock: Clock,
     project_dir: PathBuf,
     account: String,
     /// The ledger as the run found it.
     found: Arc<HashMap<JobKey, KnownJob>>,
-    queues: Vec<(Arc<Seat>, mpsc::Sender<Errand>)>,
+    lanes: Vec<Lane>,
+    /// Cancelled when what an earlier run left is left to the next one.
+    leaves_late: CancellationToken,
     workers: JoinSet<()>,
     told: mpsc::Receiver<Told>,
 }
@@ -83,6 +96,7 @@ impl HookDesk {
         let plan = run.plan.clone();
         let surroundings = Surroundings {
             folder: folder_of(&plan),
+            output: plan.output.dir().to_owned(),
             environment: Arc::new(|name| std::env::var(name).ok()),
             key: Some(run.key.expose().to_owned()),
             listener: None,
@@ -90,17 +104,25 @@ impl HookDesk {
         let desk = Arc::new(Desk::new(&plan.hooks, &surroundings));
         let (results, told) = mpsc::channel(BACKLOG);
         let mut workers = JoinSet::new();
-        let queues = desk
+        let leaves_late = CancellationToken::new();
+        let lanes = desk
             .observers()
             .filter(|seat| !at_the_edge(seat))
             .map(|seat| {
-                let (queue, errands) = mpsc::channel(BACKLOG);
+                let (now, errands) = mpsc::channel(BACKLOG);
+                let (late, lates) = mpsc::unbounded_channel();
+                let errands = Errands {
+                    now: errands,
+                    late: lates,
+                    leaves_late: leaves_late.clone(),
+                };
                 workers.spawn(serve(seat.clone(), errands, results.clone()));
-                (seat.clone(), queue)
+                let seat = seat.clone();
+                Lane { seat, now, late }
             })
             .collect();
         Self {
-            facts: Facts {
+            facts: Arc::new(Facts {
                 run: RunSaid {
                     id: header.id.to_string(),
                     name: header.name.clone(),
@@ -108,13 +130,14 @@ impl HookDesk {
                     provider: header.provider.clone(),
                 },
                 plan,
-            },
+            }),
             desk,
             clock,
             project_dir: run.project_dir.clone(),
             account: header.account.clone(),
             found: Arc::new(known),
-            queues,
+            lanes,
+            leaves_late,
             workers,
             told,
         }
@@ -169,7 +192,7 @@ impl HookDesk {
         let (Some(point), Some(key)) = (point_of(&record.event), record.job) else {
             return Vec::new();
         };
-        if !self.queues.iter().any(|(seat, _)| seat.spec.point == point) {
+        if !self.lanes.iter().any(|lane| lane.seat.spec.point == point) {
             return Vec::new();
         }
         let Some(slot) = conductor.slot_of(&key) else {
@@ -184,15 +207,14 @@ impl HookDesk {
             &record.event,
             &self.project_dir,
         );
-        self.send(&event, Some(key), |_| true)
+        self.send(&event, Some(key))
     }
 
-    /// Has what is built in catch up with tracks that were kept by a run that ended before it.
-    pub(super) fn catch_up(&self, holding: &Holding) -> Vec<Told> {
-        let mut refused = Vec::new();
+    /// Has what is built in catch up with tracks that were kept by a run that ended before it; what is recorded now goes first.
+    pub(super) fn catch_up(&self, holding: &Holding) {
         for (slot, row) in holding.rows.iter().enumerate() {
             let Some(task) = row.job.task() else { continue };
-            let settings = row.changed.as_ref().map(|it| &it.settings);
+            let settings = row.changed.as_ref().map(|it| Arc::new(it.settings.clone()));
             let planned = self.facts.plan.jobs[slot].key;
             let key = row.changed.as_ref().map_or(planned, |it| it.key);
             for (index, track) in (1..).zip(&task.tracks) {
@@ -209,38 +231,44 @@ impl HookDesk {
                     let happened = Event::TrackKept { index, part, file };
                     let lacks = |seat: &Seat| match &seat.spec.way {
                         Way::Loudness => loudness.is_none(),
-                        Way::Store { .. } => track.copies.is_empty(),
+                        Way::Store { .. } => !is_copied(&track.copies, &happened),
                         _ => false,
                     };
-                    let event = self.facts.of_record(
-                        HookPoint::TrackKept,
-                        self.clock.now_ms(),
-                        slot,
-                        settings,
-                        &happened,
-                        &self.project_dir,
-                    );
-                    refused.extend(self.send(&event, Some(key), lacks));
+                    for lane in &self.lanes {
+                        if lane.seat.spec.point != HookPoint::TrackKept || !lacks(&lane.seat) {
+                            continue;
+                        }
+                        let (facts, clock) = (self.facts.clone(), self.clock.clone());
+                        let (settings, happened) = (settings.clone(), happened.clone());
+                        let project_dir = self.project_dir.clone();
+                        let late = move || Errand {
+                            event: facts.of_record(
+                                HookPoint::TrackKept,
+                                clock.now_ms(),
+                                slot,
+                                settings.as_deref(),
+                                &happened,
+                                &project_dir,
+                            ),
+                            key: Some(key),
+                        };
+                        // An observer that is gone has said why.
+                        let _ = lane.late.send(Box::new(late));
+                    }
                 }
             }
         }
-        refused
     }
 
-    fn send(
-        &self,
-        event: &HookEvent,
-        key: Option<JobKey>,
-        wants: impl Fn(&Seat) -> bool,
-    ) -> Vec<Told> {
+    fn send(&self, event: &HookEvent, key: Option<JobKey>) -> Vec<Told> {
         let mut refused = Vec::new();
-        let at_point = |seat: &Seat| seat.spec.point == event.point && wants(seat);
-        for (seat, queue) in self.queues.iter().filter(|(seat, _)| at_point(seat)) {
+        let at_point = |lane: &&Lane| lane.seat.spec.point == event.point;
+        for Lane { seat, now, .. } in self.lanes.iter().filter(at_point) {
             let errand = Errand {
                 event: event.clone(),
                 key,
             };
-            match queue.try_send(errand) {
+            match now.try_send(errand) {
                 Ok(()) => {}
                 Err(TrySendError::Full(errand) | TrySendError::Closed(errand)) => {
                     refused.push(Told {
@@ -298,9 +326,12 @@ impl HookDesk {
         }
     }
 
-    /// Waits for the observers' last words.
-    pub(super) async fn last_told(&mut self) -> Vec<Told> {
-        self.queues.clear();
+    /// Waits for the observers' last words: on what was recorded, and where the run was not stopped on what was left by an earlier one.
+    pub(super) async fn last_told(&mut self, is_stopped: bool) -> Vec<Told> {
+        self.lanes.clear();
+        if is_stopped {
+            self.leaves_late.cancel();
+        }
         let mut last = Vec::new();
         while let Some(told) = self.told.recv().await {
             last.push(told);
@@ -333,10 +364,47 @@ pub(super) fn folder_of(plan: &Plan) -> PathBuf {
     .unwrap_or_default()
 }
 
+/// Whether a file is among those that were copied, by its name: their places end with it.
+fn is_copied(copies: &[String], happened: &Event) -> bool {
+    let Event::TrackKept { file, .. } = happened else {
+        return false;
+    };
+    let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+    copies.iter().any(|to| to.rsplit('/').next() == Some(name))
+}
+
+/// What one observer is to be told.
+struct Errands {
+    now: mpsc::Receiver<Errand>,
+    late: mpsc::UnboundedReceiver<Late>,
+    leaves_late: CancellationToken,
+}
+
+impl Errands {
+    /// The next event: one of this run if there is one. None when there will be no more.
+    async fn next(&mut self) -> Option<Errand> {
+        let late = async {
+            tokio::select! {
+                biased;
+                () = self.leaves_late.cancelled() => None,
+                late = self.late.recv() => late,
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(errand) = self.now.recv() => Some(errand),
+            late = late => match late {
+                Some(late) => Some(late()),
+                None => self.now.recv().await,
+            },
+        }
+    }
+}
+
 /// Takes one observer's events to it, one after the other.
-async fn serve(seat: Arc<Seat>, mut errands: mpsc::Receiver<Errand>, results: mpsc::Sender<Told>) {
+async fn serve(seat: Arc<Seat>, mut errands: Errands, results: mpsc::Sender<Told>) {
     let mut timed_out = 0;
-    while let Some(Errand { event, key }) = errands.recv().await {
+    while let Some(Errand { event, key }) = errands.next().await {
         let about = event.job.as_ref().map(|job| job.key);
         let said = if timed_out < PATIENCE {
             seat.put(&event).await
@@ -405,4 +473,77 @@ fn is_elsewhere(known: &KnownJob, account: &str) -> bool {
                 | Phase::Running(_)
                 | Phase::Finished(_)
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hooks::{HookSpec, sample};
+
+    /// More than the queue of a run's own events takes.
+    const MANY: usize = 25_000;
+
+    /// An observer that fails at once, for its file is missing; and what came of `now` and `late` events, by their track's index.
+    async fn told(now: u32, late: usize, is_stopped: bool) -> usize {
+        let surroundings = Surroundings {
+            folder: PathBuf::new(),
+            output: PathBuf::new(),
+            environment: Arc::new(|_| None),
+            key: None,
+            listener: None,
+        };
+        let spec = HookSpec::new(HookPoint::TrackKept, 1, Way::Loudness);
+        let seat = Seat::alone(&spec, &surroundings);
+        let errand = || Errand {
+            event: HookEvent {
+                file: Some("/nothing/is/here.mp3".to_owned()),
+                ..sample(HookPoint::TrackKept)
+            },
+            key: None,
+        };
+        let (now_in, now_out) = mpsc::channel(BACKLOG);
+        let (late_in, late_out) = mpsc::unbounded_channel::<Late>();
+        for _ in 0..late {
+            assert!(late_in.send(Box::new(errand)).is_ok());
+        }
+        for _ in 0..now {
+            assert!(now_in.try_send(errand()).is_ok());
+        }
+        drop((now_in, late_in));
+        let leaves_late = CancellationToken::new();
+        if is_stopped {
+            leaves_late.cancel();
+        }
+        let errands = Errands {
+            now: now_out,
+            late: late_out,
+            leaves_late,
+        };
+        let (results, mut told) = mpsc::channel(BACKLOG);
+        let worker = tokio::spawn(serve(seat, errands, results));
+        let mut count = 0;
+        while told.recv().await.is_some() {
+            count += 1;
+        }
+        worker.await.unwrap();
+        count
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_observer_catches_up_with_any_number_of_tracks_unless_the_run_is_stopped() {
+        assert_eq!(told(3, MANY, false).await, 3 + MANY);
+        assert_eq!(told(3, MANY, true).await, 3);
+        assert_eq!(told(0, 0, false).await, 0);
+    }
+
+    #[test]
+    fn a_copy_is_known_by_its_name() {
+        let Some(happened) = sample(HookPoint::TrackKept).happened else {
+            panic!("a file is kept");
+        };
+        let copies = |to: &str| is_copied(&[to.to_owned()], &happened);
+        assert!(copies("s3://music/kept/out/album/verse/lofi-1.mp3"));
+        assert!(!copies("s3://music/kept/out/album/verse/lofi-1-mix.mp3"));
+        assert!(!is_copied(&[], &happened));
+    }
 }

@@ -82,8 +82,7 @@ impl Shell<'_> {
             };
             told.into_iter().for_each(|told| self.note(told, decision));
         }
-        let told = self.desk.catch_up(holding);
-        told.into_iter().for_each(|told| self.note(told, decision));
+        self.desk.catch_up(holding);
         Ok(())
     }
 
@@ -406,10 +405,11 @@ impl Shell<'_> {
         signals: &Signals,
     ) -> Result<Outcome, RunError> {
         let mut decision = Decision::default();
+        let is_stopped = matches!(outcome, Outcome::Stopped { .. });
         let told = tokio::select! {
             biased;
             () = signals.stop.cancelled() => return Err(RunError::Interrupted),
-            told = self.desk.last_told() => told,
+            told = self.desk.last_told(is_stopped) => told,
         };
         outcome = with_troubles(outcome, &told);
         told.into_iter()

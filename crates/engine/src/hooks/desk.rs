@@ -276,11 +276,10 @@ async fn measure(event: &HookEvent) -> Result<Option<TrackNote>, HookError> {
 
 fn loudness_of(path: &Path) -> Result<TrackNote, HookError> {
     let shown = path.display();
-    let bytes = std::fs::read(path)
+    let file = crate::folder::read_file(path)
         .map_err(|error| HookError::File(format!("could not read {shown}: {error}")))?;
-    let audio = backline_audio::decode(&bytes)
+    let loudness = backline_audio::loudness_from(file)
         .map_err(|error| HookError::File(format!("could not decode {shown}: {error}")))?;
-    let loudness = backline_audio::loudness(&audio);
     let rounded = |value: f64| (value * 100.0).round() / 100.0;
     Ok(TrackNote::Loudness {
         integrated_lufs: loudness.integrated_lufs.map(rounded),

@@ -45,6 +45,12 @@ pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 pub(crate) struct Surroundings {
     /// The manifest's folder, in which programs run.
     pub(crate) folder: PathBuf,
+    /// The folder that tracks are kept in.
+    #[cfg_attr(
+        not(feature = "store"),
+        expect(dead_code, reason = "only copies are named by it")
+    )]
+    pub(crate) output: PathBuf,
     /// Looks variables up.
     pub(crate) environment: Environment,
     /// The provider's key: never shown to a hook, cut out of what hooks say.

@@ -1,25 +1,36 @@
 //! `store`: copies kept tracks to an object store or a folder.
 //!
-//! A copy lies under the hook's place at the file's own path within the project. The same file again replaces it; nothing is ever
-//! removed there. Credentials come from the variables that the hook's `env` names (`AWS_ACCESS_KEY_ID`, …), never from the
+//! A copy lies under the hook's place at the file's own path within the project; where the output folder lies outside of it, at the
+//! output folder's name and the path below that, so that no two kept files have one place. The same file again replaces its copy;
+//! nothing is ever removed there. Files are read in pieces. Credentials come from the variables that the hook's `env` names (`AWS_ACCESS_KEY_ID`, …), never from the
 //! manifest.
 
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
 use object_store::path::Path as Place;
-use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use super::process::Surroundings;
 use super::{HookError, HookEvent, HookSpec};
 use crate::event::{Event, TrackNote};
+use crate::folder::read_file;
+
+/// Bytes that are held in memory of a file that is copied.
+const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// A place to copy to.
 #[derive(Debug)]
 pub(crate) struct Shelf {
-    store: Box<dyn ObjectStore>,
+    store: Arc<dyn ObjectStore>,
     base: Place,
     url: Url,
+    /// The folder that tracks are kept in.
+    output: PathBuf,
 }
 
 impl Shelf {
@@ -41,9 +52,10 @@ impl Shelf {
         let (store, base) = object_store::parse_url_opts(url, options)
             .map_err(|error| HookError::Environment(surroundings.clean(&error.to_string())))?;
         Ok(Self {
-            store,
+            store: Arc::from(store),
             base,
             url: url.clone(),
+            output: surroundings.output.clone(),
         })
     }
 
@@ -58,23 +70,14 @@ impl Shelf {
         else {
             return Ok(None);
         };
-        let bytes = tokio::fs::read(file)
-            .await
-            .map_err(|error| HookError::File(format!("could not read {file}: {error}")))?;
-        let inside = std::path::Path::new(&kept.path);
-        let parts: Vec<String> = if inside.is_absolute() {
-            let name = inside.file_name().unwrap_or_default();
-            vec![name.to_string_lossy().into_owned()]
-        } else {
-            kept.path.split('/').map(str::to_owned).collect()
-        };
+        let parts = parts_of(&kept.path, &self.output);
         let place = parts
             .iter()
             .fold(self.base.clone(), |place, part| place.join(part.as_str()));
         let limit = Duration::from_millis(spec.timeout_ms);
-        let copied = tokio::time::timeout(limit, self.store.put(&place, bytes.into())).await;
+        let copied = tokio::time::timeout(limit, self.copy(file, place)).await;
         match copied {
-            Ok(Ok(_)) => Ok(Some(TrackNote::Copied {
+            Ok(Ok(())) => Ok(Some(TrackNote::Copied {
                 to: format!(
                     "{}/{}",
                     self.url.as_str().trim_end_matches('/'),
@@ -84,5 +87,60 @@ impl Shelf {
             Ok(Err(error)) => Err(HookError::File(format!("could not copy {file}: {error}"))),
             Err(_) => Err(HookError::TimedOut(spec.timeout_ms)),
         }
+    }
+
+    /// Copies a file in pieces: what is small at once, what is large in several parts.
+    async fn copy(&self, file: &str, place: Place) -> std::io::Result<()> {
+        let opened = read_file(Path::new(file))?;
+        let mut from = tokio::fs::File::from_std(opened);
+        let mut to = BufWriter::with_capacity(self.store.clone(), place, PART_BYTES);
+        let copied = tokio::io::copy(&mut from, &mut to).await;
+        match copied {
+            Ok(_) => to.shutdown().await,
+            Err(error) => {
+                // Parts that are not put together are the store's to throw away.
+                let _ = to.abort().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The parts of a copy's place: two kept files never have the same.
+fn parts_of(kept: &str, output: &Path) -> Vec<String> {
+    let path = Path::new(kept);
+    if !path.is_absolute() {
+        return kept.split('/').map(str::to_owned).collect();
+    }
+    let text = |part: Component<'_>| match part {
+        Component::Normal(part) => Some(part.to_string_lossy().into_owned()),
+        _ => None,
+    };
+    let folder = output
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    match (path.strip_prefix(output), folder) {
+        (Ok(inside), Some(folder)) => {
+            let inside = inside.components().filter_map(text);
+            std::iter::once(folder).chain(inside).collect()
+        }
+        _ => path.components().filter_map(text).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_kept_files_have_one_place() {
+        let check = |kept: &str, expected: &str| {
+            let parts = parts_of(kept, Path::new("/data/album"));
+            assert_eq!(parts.join("/"), expected, "{kept}");
+        };
+        check("out/verse/lofi-1.mp3", "out/verse/lofi-1.mp3");
+        check("/data/album/verse/lofi-1.mp3", "album/verse/lofi-1.mp3");
+        check("/data/album/chorus/lofi-1.mp3", "album/chorus/lofi-1.mp3");
+        check("/elsewhere/lofi-1.mp3", "elsewhere/lofi-1.mp3");
     }
 }

@@ -110,6 +110,7 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
 fn surroundings(folder: &Path, listener: Option<UnboundedSender<String>>) -> Surroundings {
     Surroundings {
         folder: folder.to_owned(),
+        output: folder.to_owned(),
         environment: Arc::new(|name| std::env::var(name).ok()),
         key: None,
         listener,

@@ -21,6 +21,7 @@ const KEY: &str = "sk-the-providers-own-key";
 fn surroundings(folder: &Path) -> Surroundings {
     Surroundings {
         folder: folder.to_owned(),
+        output: folder.join("out"),
         environment: Arc::new(|name| match name {
             "GIVEN" => Some("given".to_owned()),
             "NOT_NAMED" => Some("not named".to_owned()),
