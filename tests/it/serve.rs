@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -318,6 +320,32 @@ fn tracks_are_served_by_their_own_addresses_and_nothing_else_is() {
     ] {
         assert_eq!(get(&address, stranger).status, 404, "{stranger}");
     }
+
+    // What is put into a kept file's place is not served, whatever it leads to.
+    let kept = lab.path(at.strip_prefix("audio/").unwrap());
+    let elsewhere = lab.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::rename(&kept, elsewhere.join(kept.file_name().unwrap())).unwrap();
+    let not_served = |what: &str| {
+        assert_eq!(get(&address, &format!("/{at}")).status, 404, "{what}");
+    };
+    not_served("nothing");
+    symlink(elsewhere.join(kept.file_name().unwrap()), &kept).unwrap();
+    not_served("a link to a recording");
+    fs::remove_file(&kept).unwrap();
+    symlink("/etc/passwd", &kept).unwrap();
+    not_served("a link to a text");
+    fs::remove_file(&kept).unwrap();
+    let pipe = Command::new("mkfifo").arg(&kept).status();
+    assert!(pipe.unwrap().success());
+    not_served("a pipe");
+    fs::remove_file(&kept).unwrap();
+    fs::write(&kept, "version: 1").unwrap();
+    not_served("a text");
+    let folder = kept.parent().unwrap();
+    fs::rename(folder, lab.path("moved")).unwrap();
+    symlink(&elsewhere, folder).unwrap();
+    not_served("a folder that is a link to elsewhere");
 }
 
 #[test]

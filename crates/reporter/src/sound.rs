@@ -4,14 +4,15 @@
 //! a report of a run whose tracks were measured before reads them back. A kept measurement that can't be read is made anew.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backline_engine::event::KeptFile;
+use backline_engine::folder::read_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -33,6 +34,9 @@ const HEIGHTS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 /// an outline.
 const MAX_BYTES: u64 = 1 << 31;
 
+/// Bytes that are read at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// A sound file, measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sound {
@@ -52,7 +56,7 @@ pub(crate) type Sounds = HashMap<PathBuf, Sound>;
 pub(crate) struct Wanted {
     /// Where it lies.
     pub(crate) path: PathBuf,
-    /// SHA-256 of its bytes, where it is known.
+    /// SHA-256 of its bytes, where it is known: of a kept file. Others may be named by a link.
     pub(crate) sha256: Option<String>,
 }
 
@@ -62,6 +66,14 @@ impl Wanted {
         Self {
             path: project_dir.join(&file.path),
             sha256: Some(file.sha256.clone()),
+        }
+    }
+
+    /// Opens it: a regular file, and a kept one not by a link.
+    fn open(&self) -> io::Result<File> {
+        match self.sha256 {
+            Some(_) => read_file(&self.path),
+            None => read_file(&self.path.canonicalize()?),
         }
     }
 }
@@ -92,7 +104,8 @@ pub(crate) fn measure(wanted: &[Wanted], cache: Option<&Path>) -> Sounds {
 }
 
 fn one(file: &Wanted, cache: Option<&Path>) -> Option<Sound> {
-    if fs::metadata(&file.path).ok()?.len() > MAX_BYTES {
+    let opened = file.open().ok()?;
+    if opened.metadata().ok()?.len() > MAX_BYTES {
         return None;
     }
     let place = |sha256: &str| cache.map(|cache| cache.join(format!("{sha256}.json")));
@@ -105,12 +118,11 @@ fn one(file: &Wanted, cache: Option<&Path>) -> Option<Sound> {
     {
         return Some(sound);
     }
-    let bytes = fs::read(&file.path).ok()?;
-    let found = hex(&Sha256::digest(&bytes));
+    let found = digest(&opened).ok()?;
     if let Some(sound) = place(&found).and_then(|at| remembered(&at)) {
         return Some(sound);
     }
-    let sound = measured(&bytes)?;
+    let sound = measured(&opened)?;
     if let (Some(at), Ok(text)) = (place(&found), serde_json::to_vec(&sound)) {
         // Without it the next report takes longer, and that is all.
         let _: Result<(), (&str, io::Error)> = replace(&at, &text);
@@ -129,14 +141,13 @@ fn remembered(at: &Path) -> Option<Sound> {
     sane.then_some(sound)
 }
 
-fn measured(bytes: &[u8]) -> Option<Sound> {
-    let audio = backline_audio::decode(bytes).ok()?;
-    let duration_s = audio.frames() as f64 / f64::from(audio.rate_hz);
+fn measured<S: Read + Seek + Send + Sync + Clone>(sound: S) -> Option<Sound> {
+    let found = backline_audio::measure(sound, COLUMNS * STRETCHES).ok()?;
     Some(Sound {
         version: VERSION,
-        lufs: backline_audio::loudness(&audio).integrated_lufs.map(tenth),
-        duration_s: (duration_s * 100.0).round() / 100.0,
-        outline: outline(&backline_audio::peaks(&audio, COLUMNS * STRETCHES)),
+        lufs: found.integrated_lufs.map(tenth),
+        duration_s: (found.duration_s * 100.0).round() / 100.0,
+        outline: outline(&found.peaks),
     })
 }
 
@@ -161,12 +172,23 @@ fn outline(peaks: &[(f32, f32)]) -> String {
         .collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// SHA-256 in hexadecimal.
+fn digest(mut file: &File) -> io::Result<String> {
+    let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE_BYTES]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            count => hasher.update(&piece[..count]),
+        }
+    }
+    let bytes = hasher.finalize();
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use backline_audio::{Audio, Encoding, encode};
 
     use super::*;
@@ -193,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_swell_rises_and_reaches_the_top() {
-        let sound = measured(&swell(2.0)).unwrap();
+        let sound = measured(Cursor::new(swell(2.0))).unwrap();
         assert_eq!((sound.outline.len(), sound.duration_s), (COLUMNS, 2.0));
         let heights: Vec<usize> = sound
             .outline

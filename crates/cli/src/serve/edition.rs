@@ -1,7 +1,6 @@
 //! What the page shows at one moment, and what changed since another. Pure.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use backline_engine::summary::Summary;
@@ -17,8 +16,8 @@ pub(super) struct Edition {
     jobs: Vec<Part>,
     /// The head in JSON.
     head: Part,
-    /// Where the page's files lie, by the addresses that it names.
-    files: HashMap<String, PathBuf>,
+    /// The page's files, by the addresses that it names.
+    files: HashMap<String, LiveFile>,
 }
 
 /// A part of the page, and the edition since which it has been so.
@@ -54,7 +53,7 @@ impl Edition {
             .collect();
         let head = Part::after(before.map(|it| &it.head), head, revision);
         let has_news = head.since == revision || jobs.iter().any(|job| job.since == revision);
-        let by_address = |file: LiveFile| (file.address, file.path);
+        let by_address = |file: LiveFile| (file.address.clone(), file);
         has_news.then(|| Self {
             revision,
             summary,
@@ -78,8 +77,8 @@ impl Edition {
         .collect()
     }
 
-    /// Where the file of an address lies; none for an address that the page does not name.
-    pub(super) fn file(&self, address: &str) -> Option<&PathBuf> {
+    /// The file of an address; none for an address that the page does not name.
+    pub(super) fn file(&self, address: &str) -> Option<&LiveFile> {
         self.files.get(address)
     }
 

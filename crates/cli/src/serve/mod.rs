@@ -11,6 +11,7 @@
 //! pointing its own name here. It never holds the run up: the run leaves word that there is news, and goes on.
 
 mod edition;
+mod files;
 mod guard;
 mod publisher;
 mod routes;
@@ -93,7 +94,7 @@ impl Server {
 
         let stop = CancellationToken::new();
         let router = routes::router(
-            routes::Shown::new(edition, page, metrics.clone()),
+            routes::Shown::new(edition, page, metrics.clone(), project.plan.output.dir()),
             args.expose,
         );
         let serving = tokio::spawn(backline_serve::serve(

@@ -9,14 +9,15 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, RANGE, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -27,11 +28,9 @@ use backline_reporter::{LivePage, Metrics};
 use futures::stream::{Stream, unfold};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::ServiceExt;
-use tower_http::services::ServeFile;
 
 use super::edition::{Change, Edition};
-use super::guard;
+use super::{files, guard};
 
 /// Pages that are told of changes at a time: a listener's tabs and phones, and no flood of connections.
 const MOST_LISTENERS: usize = 64;
@@ -56,6 +55,8 @@ pub(super) struct Shown {
     page: Arc<Mutex<LivePage>>,
     metrics: Arc<Mutex<Metrics>>,
     places: Arc<Semaphore>,
+    /// The folder that kept files lie in.
+    output: Arc<Path>,
 }
 
 impl Shown {
@@ -63,12 +64,14 @@ impl Shown {
         editions: Editions,
         page: Arc<Mutex<LivePage>>,
         metrics: Arc<Mutex<Metrics>>,
+        output: &Path,
     ) -> Self {
         Self {
             editions,
             page,
             metrics,
             places: Arc::new(Semaphore::new(MOST_LISTENERS)),
+            output: output.into(),
         }
     }
 }
@@ -249,11 +252,18 @@ async fn audio(State(shown): State<Shown>, request: Request) -> Response {
     }
     let edition = shown.editions.borrow().clone();
     let address = request.uri().path().strip_prefix('/').unwrap_or_default();
-    let Some(path) = edition.as_deref().and_then(|it| it.file(address)) else {
+    let Some(file) = edition.as_deref().and_then(|it| it.file(address)).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    match ServeFile::new(path).oneshot(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(never) => match never {},
+    let output = shown.output.clone();
+    let opened = tokio::task::spawn_blocking(move || files::open(&file, &output)).await;
+    let range = request.headers().get(RANGE).and_then(|it| it.to_str().ok());
+    match opened {
+        Ok(Ok(recording)) => files::send(recording, request.method(), range),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, address, "a file of the page is not served");
+            StatusCode::NOT_FOUND.into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

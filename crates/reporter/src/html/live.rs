@@ -27,6 +27,8 @@ pub struct LiveFile {
     pub address: String,
     /// Where it lies.
     pub path: PathBuf,
+    /// Whether it is a kept file; else it is a recording of the user's, which a link may name.
+    pub is_kept: bool,
 }
 
 impl LivePage {
@@ -75,11 +77,16 @@ impl LivePage {
             .flatten()
             .map(|file| file.path.as_str());
         let vocals = summary.jobs.iter().filter_map(data::vocal_of);
-        let file = |path: &str| LiveFile {
-            address: href::served(path),
-            path: self.project_dir.join(path),
+        let file = |is_kept: bool| {
+            move |path: &str| LiveFile {
+                address: href::served(path),
+                path: self.project_dir.join(path),
+                is_kept,
+            }
         };
-        kept.chain(vocals).map(file).collect()
+        kept.map(file(true))
+            .chain(vocals.map(file(false)))
+            .collect()
     }
 
     fn data(&mut self, summary: &Summary) -> data::PageData {
@@ -123,6 +130,7 @@ mod tests {
         let live = LivePage::new(Path::new("/p"), None);
         let files = live.files(&summary);
         let stem = LiveFile {
+            is_kept: false,
             address: "audio/stems/chorus.flac".to_owned(),
             path: PathBuf::from("/p/stems/chorus.flac"),
         };

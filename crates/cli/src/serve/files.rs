@@ -1,0 +1,163 @@
+//! The sound files of a page, with ranges: opened once, and sent by that handle.
+//!
+//! What is sent is a recording and a regular file. A kept one is not reached by a link at its own place, nor by one that leads out of
+//! the output folder: whoever put it there could else have any file of this machine served.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use backline_engine::folder::{read_file, read_file_below};
+use backline_reporter::LiveFile;
+use tokio::io::AsyncReadExt;
+use tokio_util::io::ReaderStream;
+
+/// As much of a file as tells that it is a recording.
+const HEAD_BYTES: u64 = 16 * 1024;
+
+/// A recording, open at its beginning.
+pub(super) struct Recording {
+    file: File,
+    length_bytes: u64,
+    kind: &'static str,
+}
+
+/// Opens a file of the page; `output` is the folder that kept files lie in. Waits for the disk.
+pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<Recording> {
+    let mut opened = match file.is_kept {
+        true => read_file_below(output, &file.path)?,
+        false => read_file(&file.path.canonicalize()?)?,
+    };
+    let mut head = Vec::new();
+    (&mut opened).take(HEAD_BYTES).read_to_end(&mut head)?;
+    let format = backline_audio::sniff(&head)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no recording"))?;
+    Ok(Recording {
+        length_bytes: opened.metadata()?.len(),
+        file: opened,
+        kind: format.mime(),
+    })
+}
+
+/// The answer to a GET or a HEAD.
+pub(super) fn send(mut recording: Recording, method: &Method, range: Option<&str>) -> Response {
+    let length = recording.length_bytes;
+    let span = match range.map(|range| Span::read(range, length)) {
+        None | Some(Asked::Whole) => None,
+        Some(Asked::Part(span)) => Some(span),
+        Some(Asked::Beyond) => {
+            let headers = [(CONTENT_RANGE, format!("bytes */{length}"))];
+            return (StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response();
+        }
+    };
+    let (first, count) = span.map_or((0, length), |it| (it.first, it.last - it.first + 1));
+    if recording.file.seek(SeekFrom::Start(first)).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let body = match *method {
+        Method::HEAD => Body::empty(),
+        _ => {
+            let file = tokio::fs::File::from_std(recording.file);
+            Body::from_stream(ReaderStream::new(file.take(count)))
+        }
+    };
+    let headers = [
+        (CONTENT_TYPE, recording.kind.to_owned()),
+        (CONTENT_LENGTH, count.to_string()),
+        (ACCEPT_RANGES, "bytes".to_owned()),
+    ];
+    match span {
+        None => (StatusCode::OK, headers, body).into_response(),
+        Some(Span { first, last }) => {
+            let range = [(CONTENT_RANGE, format!("bytes {first}-{last}/{length}"))];
+            (StatusCode::PARTIAL_CONTENT, headers, range, body).into_response()
+        }
+    }
+}
+
+/// Some bytes of a file, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    first: u64,
+    last: u64,
+}
+
+/// What a `Range` asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    /// One part.
+    Part(Span),
+    /// Several parts, or what is no range of bytes: that may be answered with the whole file (RFC 9110, 14.2).
+    Whole,
+    /// Nothing that is there.
+    Beyond,
+}
+
+impl Span {
+    fn read(range: &str, length: u64) -> Asked {
+        let ends = range
+            .trim()
+            .strip_prefix("bytes=")
+            .and_then(|it| it.split_once('-'));
+        let Some((first, last)) = ends else {
+            return Asked::Whole;
+        };
+        let number = |text: &str| match text.trim() {
+            "" => Some(None),
+            text if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(Some(text.parse().unwrap_or(u64::MAX)))
+            }
+            _ => None,
+        };
+        let (first, last) = match (number(first), number(last)) {
+            (Some(Some(first)), Some(last)) => (first, last.unwrap_or(u64::MAX)),
+            (Some(None), Some(Some(count))) if count > 0 => (length.saturating_sub(count), length),
+            (Some(None), Some(Some(_))) => return Asked::Beyond,
+            _ => return Asked::Whole,
+        };
+        if first > last {
+            Asked::Whole
+        } else if first >= length {
+            Asked::Beyond
+        } else {
+            let last = last.min(length - 1);
+            Asked::Part(Span { first, last })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read() {
+        let check = |range: &str, expected: Asked| {
+            assert_eq!(Span::read(range, 10), expected, "{range}");
+        };
+        let part = |first, last| Asked::Part(Span { first, last });
+        check("bytes=0-3", part(0, 3));
+        check("bytes=4-", part(4, 9));
+        check("bytes=4-99", part(4, 9));
+        check("bytes=-3", part(7, 9));
+        check("bytes=-99", part(0, 9));
+        check("bytes=99999999999999999999999-", Asked::Beyond);
+        check("bytes=10-", Asked::Beyond);
+        check("bytes=-0", Asked::Beyond);
+        for odd in [
+            "bytes=3-1",
+            "bytes=-",
+            "bytes=1-2,4-5",
+            "items=1-2",
+            "bytes=+1-2",
+            "",
+        ] {
+            check(odd, Asked::Whole);
+        }
+        assert_eq!(Span::read("bytes=0-", 0), Asked::Beyond);
+    }
+}
