@@ -481,7 +481,7 @@ mod tests {
     use crate::hooks::{HookSpec, sample};
 
     /// More than the queue of a run's own events takes.
-    const MANY: usize = 25_000;
+    const MANY: usize = 10_500;
 
     /// An observer that fails at once, for its file is missing; and what came of `now` and `late` events, by their track's index.
     async fn told(now: u32, late: usize, is_stopped: bool) -> usize {
