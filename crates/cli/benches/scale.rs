@@ -164,6 +164,7 @@ fn kept(at: usize) -> Vec<Event> {
             sha256: format!("{at:064x}"),
             length_bytes: 3_000_000,
             duration_s: 180.0,
+            unverified: None,
         },
     };
     vec![
