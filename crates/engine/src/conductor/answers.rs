@@ -35,9 +35,10 @@ impl Conductor {
     /// The stems that are needed soon and are not at the vendor's: for jobs that are to be asked about again, and for new ones
     /// unless enough are ready or no more can be paid for.
     pub(super) fn wanted_stems(&self) -> BTreeSet<usize> {
-        let again = self.again.iter().map(|(at, _)| self.slots[*at].stem);
-        let again =
-            again.filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
+        let again = self
+            .again
+            .stems()
+            .filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
         let near = self.ready.len() + self.unasked_submit.len();
         let enough = near > self.terms.concurrency || !self.is_affordable();
         let fresh = self
@@ -274,7 +275,7 @@ impl Conductor {
                 .task()
                 .is_some_and(|followed| followed.id == task)
         {
-            self.again.retain(|(again, _)| *again != at);
+            self.again.remove(at);
             self.unwant(at);
             self.follow(at, now_ms, now_ms + self.terms.pace.first_view_ms);
         }
@@ -395,7 +396,7 @@ impl Conductor {
     /// Notes that a job in doubt is to be asked about again, where the provider allows it.
     pub(super) fn ask_again_later(&mut self, at: usize, not_before_ms: i64) {
         if self.terms.asks_again && self.terms.buys {
-            self.again.push_back((at, not_before_ms));
+            self.again.insert(at, self.slots[at].stem, not_before_ms);
         }
     }
 
@@ -409,37 +410,43 @@ impl Conductor {
 
     /// The earliest time at which a request is repeated whose stem is ready.
     pub(super) fn first_repeat(&self) -> Option<i64> {
-        let ready = self.again.iter().filter(|(at, _)| self.is_stem_ready(*at));
-        ready.map(|(_, not_before_ms)| *not_before_ms).min()
+        let mut repeats = self.again.in_order();
+        let ready = repeats.find(|(_, at)| self.is_stem_ready(*at));
+        ready.map(|(not_before_ms, _)| not_before_ms)
     }
 
     /// Asks about jobs in doubt again, with their own tokens: not a new purchase, but a new submission to the gate that holds a
     /// place among the tasks in flight.
     pub(super) fn ask_again(&mut self, now_ms: i64, decision: &mut Decision) {
-        let mut early = VecDeque::new();
-        while let Some((at, not_before_ms)) = self.again.pop_front() {
+        let mut last = None;
+        while self.has_place()
+            && let Some((not_before_ms, at)) = self.again.next(last)
+            && not_before_ms <= now_ms
+        {
+            last = Some((not_before_ms, at));
             let Phase::InDoubt { attempt, token, .. } = self.slots[at].job.phase.clone() else {
+                self.again.remove(at);
                 continue;
             };
-            let stem = self.slots[at].stem;
-            let waits = not_before_ms > now_ms || !self.is_stem_ready(at) || !self.has_place();
-            if waits || self.gate.take(now_ms).is_err() {
-                early.push_back((at, not_before_ms));
+            if !self.is_stem_ready(at) {
                 continue;
             }
+            if self.gate.take(now_ms).is_err() {
+                break;
+            }
+            self.again.remove(at);
             if self.happened(at, now_ms, Event::AskedAgain { attempt }, decision) {
                 self.submitting += 1;
                 self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
                     slot: at,
-                    stem,
+                    stem: self.slots[at].stem,
                     attempt,
                     token,
                     changed: self.slots[at].settings.clone(),
                 });
             }
         }
-        self.again = early;
     }
 
     /// A callback with a token proves its attempt's acceptance; what it says of tracks is looked up at the provider's.
@@ -465,7 +472,12 @@ impl Conductor {
         if !self.terms.hears_callbacks {
             return None;
         }
-        let ends = self.slots.iter().filter_map(|slot| match slot.job.phase {
+        self.doubts.first_after(now_ms)
+    }
+
+    /// Notes until when a callback is waited for, if a job is in doubt.
+    pub(super) fn note_doubt(&mut self, at: usize, now_ms: i64) {
+        let end_ms = match self.slots[at].job.phase {
             Phase::InDoubt { since_ms, .. } => {
                 // Doubts from the future come from a clock that was ahead: they began before this run.
                 let since_ms = if since_ms > now_ms {
@@ -476,8 +488,8 @@ impl Conductor {
                 Some(since_ms + self.terms.pace.doubt_ms)
             }
             _ => None,
-        });
-        ends.filter(|end| *end > now_ms).min()
+        };
+        self.doubts.set(at, end_ms);
     }
 }
 

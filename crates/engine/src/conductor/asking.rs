@@ -117,6 +117,7 @@ impl Conductor {
             }
             Some(other) => {
                 self.slots[at].same_as = Some(other);
+                self.joined.entry(other).or_default().push(at);
                 if let Phase::Vetoed { why } = self.slots[other].job.phase.clone() {
                     self.veto_with(at, &why, now_ms, decision);
                 }
@@ -160,7 +161,7 @@ impl Conductor {
         let Phase::Vetoed { why } = self.slots[at].job.phase.clone() else {
             return;
         };
-        for other in 0..self.slots.len() {
+        for other in self.joined.remove(&at).unwrap_or_default() {
             if self.slots[other].same_as == Some(at) {
                 self.veto_with(other, &why, now_ms, decision);
             }

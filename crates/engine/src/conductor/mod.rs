@@ -21,6 +21,7 @@
 
 mod answers;
 mod asking;
+mod doubts;
 mod exchange;
 mod pace;
 mod places;
@@ -29,7 +30,7 @@ mod sources;
 mod tests;
 mod tracks;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
@@ -41,6 +42,7 @@ use crate::machine::{Cause, Changed, Job, Phase, Step};
 use crate::plan::{JobKey, Settings};
 use crate::store::{KnownJob, NewRecord};
 
+use doubts::{Repeats, Waits};
 pub(crate) use exchange::{Decision, Effect, Found, Input, Left, Prepared, Terms, Trouble, Wanted};
 use pace::Outage;
 pub(crate) use pace::Pace;
@@ -145,7 +147,11 @@ pub(crate) struct Conductor {
     /// Decisions under way.
     asking: usize,
     /// Attempts to ask about again, with the time before which that is too early.
-    again: VecDeque<(usize, i64)>,
+    again: Repeats,
+    /// Until when callbacks are waited for.
+    doubts: Waits,
+    /// The jobs that have become a job, by that job.
+    joined: HashMap<usize, Vec<usize>>,
     views: BTreeSet<(i64, usize)>,
     fetches: BTreeSet<(i64, usize)>,
     gate: Gate,
@@ -232,7 +238,9 @@ impl Conductor {
             unasked_upload: BTreeSet::new(),
             unasked_submit: BTreeSet::new(),
             asking: 0,
-            again: VecDeque::new(),
+            again: Repeats::default(),
+            doubts: Waits::default(),
+            joined: HashMap::new(),
             views: BTreeSet::new(),
             fetches: BTreeSet::new(),
             mode: Mode::Running,
@@ -280,7 +288,8 @@ impl Conductor {
                 sent_ms: now_ms,
                 given_up: false,
             });
-            if same_as.is_some() {
+            if let Some(other) = same_as {
+                conductor.joined.entry(other).or_default().push(at);
                 // Its job lives in the other slot; here it is only what was planned.
                 conductor.slots[at].job = Job::default();
                 continue;
@@ -291,6 +300,7 @@ impl Conductor {
                 .extend(tokens.map(|(attempt, token)| (token.clone(), (at, attempt))));
             conductor.reserved += conductor.slots[at].job.reserved;
             conductor.in_flight += usize::from(conductor.slots[at].holds_place());
+            conductor.note_doubt(at, now_ms);
             for missing in wanted.missing {
                 let event = Event::TrackMissing {
                     index: missing.index,
@@ -685,6 +695,7 @@ impl Conductor {
                 self.in_flight =
                     self.in_flight + usize::from(slot.holds_place()) - usize::from(held);
                 self.dirty.insert(at);
+                self.note_doubt(at, now_ms);
                 self.record(Some(self.slots[at].key), now_ms, event, decision);
                 true
             }

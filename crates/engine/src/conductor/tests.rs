@@ -6,6 +6,7 @@
 
 mod gone;
 mod promises;
+mod scale;
 mod steps;
 mod tracks;
 mod vendor;

@@ -61,7 +61,11 @@ fn submitting(terms: Terms, jobs: usize) -> (Conductor, Vec<(usize, u32)>) {
 }
 
 /// Advances and gives the submissions that begin.
-fn advance(conductor: &mut Conductor, now_ms: i64, decision: &mut Decision) -> Vec<(usize, u32)> {
+pub(super) fn advance(
+    conductor: &mut Conductor,
+    now_ms: i64,
+    decision: &mut Decision,
+) -> Vec<(usize, u32)> {
     let mut serial = 0;
     let mut token = || {
         serial += 1;

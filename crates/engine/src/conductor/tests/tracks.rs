@@ -524,7 +524,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     let mut now_ms = begun_ms;
     let mut last = vec![begun_ms; TASKS];
     let (mut longest, mut most, mut polls) = (0, 0, 0);
-    let mut answers: std::collections::VecDeque<(i64, usize)> = VecDeque::new();
+    let mut answers: std::collections::VecDeque<(i64, usize)> = std::collections::VecDeque::new();
     while now_ms < begun_ms + 4 * INTERVAL_MS {
         conductor.advance(now_ms, &mut token, &mut decision);
         for effect in std::mem::take(&mut decision).effects {

@@ -1,0 +1,124 @@
+//! Large plans: what a decision costs does not grow with the jobs that wait. Nothing is timed here, but with a pass over all jobs in
+//! each decision these tests take minutes instead of a second.
+
+use std::collections::VecDeque;
+
+use super::steps::{NOW_MS, advance, answer, terms, wanted};
+use super::*;
+
+const JOBS: usize = 20_000;
+
+/// A job that an earlier run left in doubt.
+fn in_doubt(n: usize) -> Job {
+    let attempt = 1;
+    let intent = Event::Intent {
+        attempt,
+        token: Token::from_text(format!("old-{n}")),
+        credits: PRICE,
+    };
+    let lost = Event::Lost {
+        attempt,
+        message: "reset".to_owned(),
+        response: None,
+    };
+    [intent, lost].iter().fold(Job::default(), |job, event| {
+        match job.step(NOW_MS - 1_000, event) {
+            Step::Changed(next) => next,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+fn ready(conductor: &mut Conductor, decision: &mut Decision) -> Vec<(usize, u32)> {
+    advance(conductor, NOW_MS, decision);
+    let prepared = Prepared {
+        uploaded_ms: None,
+        hash: None,
+    };
+    let result = Ok(prepared);
+    conductor.handle(NOW_MS, Input::Prepared { stem: 0, result }, decision);
+    advance(conductor, NOW_MS, decision)
+}
+
+#[test]
+fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
+    let terms = Terms {
+        asks_again: true,
+        hears_callbacks: true,
+        rate: Rate {
+            count: 1_000_000,
+            window_ms: 10_000,
+        },
+        ..terms()
+    };
+    let mut jobs = wanted(JOBS);
+    for (n, wanted) in jobs.iter_mut().enumerate() {
+        wanted.job = in_doubt(n);
+    }
+    let stems = vec!["a".to_owned()];
+    let (mut conductor, mut decision) = Conductor::new(terms, stems, jobs, Vec::new(), NOW_MS);
+    let mut sent = ready(&mut conductor, &mut decision);
+    let (mut repeated, mut now_ms) = (0, NOW_MS);
+    // Each is lost again, and the next one takes its place.
+    let lost = SubmitOutcome::Refused {
+        class: AnswerClass::RefusedJob,
+        code: Some(400),
+        message: "no".to_owned(),
+        retry_after_ms: None,
+    };
+    while let Some(one) = sent.pop() {
+        repeated += 1;
+        now_ms += 1;
+        let mut decision = answer(&mut conductor, now_ms, &[one], &lost);
+        sent.extend(advance(&mut conductor, now_ms, &mut decision));
+        conductor.outcome(now_ms);
+        conductor.wake_at(now_ms);
+    }
+    assert_eq!(repeated, JOBS);
+}
+
+#[test]
+fn many_vetoes_are_taken_one_by_one() {
+    let terms = Terms {
+        asks_before_submit: true,
+        ..terms()
+    };
+    let stems = vec!["a".to_owned()];
+    let (mut conductor, mut decision) =
+        Conductor::new(terms, stems, wanted(JOBS), Vec::new(), NOW_MS);
+    let mut serial = || Token::from_text("unused");
+    conductor.advance(NOW_MS, &mut serial, &mut decision);
+    let prepared = Prepared {
+        uploaded_ms: None,
+        hash: None,
+    };
+    let result = Ok(prepared);
+    conductor.handle(NOW_MS, Input::Prepared { stem: 0, result }, &mut decision);
+    let (mut vetoed, mut asked) = (0, VecDeque::new());
+    loop {
+        conductor.advance(NOW_MS, &mut serial, &mut decision);
+        for effect in std::mem::take(&mut decision).effects {
+            if let Effect::Ask { slot, point, .. } = effect {
+                asked.push_back((slot, point));
+            }
+        }
+        let Some((slot, point)) = asked.pop_front() else {
+            break;
+        };
+        vetoed += 1;
+        let verdict = Verdict::Veto {
+            why: "no".to_owned(),
+        };
+        let input = Input::Decided {
+            slot,
+            point,
+            verdict,
+            known: None,
+        };
+        conductor.handle(NOW_MS, input, &mut decision);
+        conductor.outcome(NOW_MS);
+        conductor.wake_at(NOW_MS);
+    }
+    assert_eq!(vetoed, JOBS);
+    assert_eq!(conductor.outcome(NOW_MS), Some(Outcome::Vetoed));
+}
