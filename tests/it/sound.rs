@@ -416,9 +416,9 @@ fn wrong_numbers_and_places_are_named() {
 }
 
 #[test]
-fn a_vendors_profile_for_this_machine_is_warned_of() {
+fn a_vendors_profile_for_this_machine_is_refused() {
     let lab = lab();
-    for (profile, warned) in [
+    for (profile, refused) in [
         ("sunoapi", true),
         ("kie", true),
         ("custom", true),
@@ -430,10 +430,11 @@ fn a_vendors_profile_for_this_machine_is_warned_of() {
                 "version: 1\nname: songs\nprovider: {{profile: {profile}, base_url: \"http://localhost:9\"}}\nstems: [verse.flac]\npresets: {{ballad: {{title: A song, tags: pop ballad}}}}\n",
             ),
         );
-        let ran = lab.expect(0, &["validate", "songs.yaml"]);
+        let code = if refused { 3 } else { 0 };
+        let ran = lab.expect(code, &["validate", "songs.yaml"]);
         assert_eq!(
             ran.err.contains("`profile: studio`"),
-            warned,
+            refused,
             "{profile}: {}",
             ran.err
         );

@@ -87,6 +87,10 @@ pub struct Profile {
     pub title_advice: usize,
     /// Characters of the tags above which sibling operations refuse them: worth a warning.
     pub tags_advice: usize,
+    /// Characters of the negative tags above which the documents refuse them: worth a warning.
+    pub negative_tags_advice: usize,
+    /// Whether the documents know the fields `lyrics` and `variety`; what they don't know may be ignored: worth a warning.
+    pub knows_lyrics_and_variety: bool,
     /// New tasks per account.
     pub rate: RateLimit,
     /// Most tasks at work at once per account.
@@ -133,11 +137,18 @@ impl Profile {
             record_info_path: "/api/v1/generate/record-info".to_owned(),
             credit_path: "/api/v1/generate/credit".to_owned(),
             download_link_path: None,
+            // The vendor's own default is V6 by now. It is part of a job's key, so another one here would buy every job anew whose
+            // manifest names none.
             default_model: "V4_5PLUS".to_owned(),
-            models: names(&["V4_5PLUS", "V5", "V5_5", "V6", "V6_WILD", "V6_MINI"]),
+            models: names(&[
+                "V4_5PLUS", "V5", "V5_5", "V6", "V6_WILD", "V6_MINI", "V4_5ALL", "V4_5", "V4",
+            ]),
             title_limit: 100,
             title_advice: 80,
             tags_advice: 1000,
+            // Not documented; the limit of tags is the nearest there is.
+            negative_tags_advice: 1000,
+            knows_lyrics_and_variety: true,
             rate: RateLimit {
                 count: 20,
                 window_ms: 10_000,
@@ -169,7 +180,12 @@ impl Profile {
             upload_url: constant("https://kieai.redpandaai.co/"),
             credit_path: "/api/v1/chat/credit".to_owned(),
             download_link_path: Some("/api/v1/common/download-url".to_owned()),
+            // V6 and its kin are refused with 422 on this route (observed).
             models: names(&["V4_5PLUS", "V5", "V5_5"]),
+            // Documented.
+            negative_tags_advice: 200,
+            // Not on the vendor's pages.
+            knows_lyrics_and_variety: false,
             codes: CodeTables::kie(),
             signature: SignatureScheme::HmacSha256,
             ..Self::sunoapi()

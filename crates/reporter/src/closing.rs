@@ -483,6 +483,27 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_run_says_why_the_provider_was_out_of_reach() {
+        let mut summary = example::summary();
+        summary.run.outcome = Some(Outcome::Stopped {
+            reason: StopReason::Unreachable,
+        });
+        summary.run.trouble = Some(
+            "stem voice: can't upload a.wav: not reached: files.example.com: invalid peer certificate: UnknownIssuer"
+                .to_owned(),
+        );
+        let ending = Ending {
+            summary: &summary,
+            reports: &[],
+            replayed: false,
+        };
+        let text = closing_text(&ending, Level::Quiet);
+        for found in ["stem voice", "files.example.com", "UnknownIssuer"] {
+            assert!(text.contains(found), "{found}: {text}");
+        }
+    }
+
+    #[test]
     fn a_replay_gives_no_advice() {
         let summary = example::summary();
         let told = |replayed| {

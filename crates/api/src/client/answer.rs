@@ -85,6 +85,9 @@ fn chain(error: &reqwest::Error) -> String {
         }
         source = cause.source();
     }
+    if text.contains("UnknownIssuer") {
+        text.push_str("; SSL_CERT_FILE names the certificate authorities to accept");
+    }
     text
 }
 

@@ -191,3 +191,22 @@ async fn a_bomb_goes_off_on_no_path() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_loopback_profile_is_not_led_into_other_private_networks() {
+    for target in [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/a.mp3",
+        "http://[fe80::1]/a.mp3",
+    ] {
+        let base = answering(302, &[("location", target)], "").await;
+        let error = fetched(&client(&base), &base, 0).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), CallErrorKind::Forbidden { .. }),
+            "{target}: {error}"
+        );
+    }
+    let inner = answering(200, &[], "sound").await;
+    let outer = answering(302, &[("location", inner.as_str())], "").await;
+    assert_eq!(fetched(&client(&outer), &outer, 0).await.unwrap(), b"sound");
+}

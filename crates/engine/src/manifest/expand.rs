@@ -417,13 +417,14 @@ fn advise(jobs: &[Draft], matrix: &Matrix, profile: &Profile, report: &mut Repor
     let advices = [
         (Setting::Title, profile.title_advice),
         (Setting::Tags, profile.tags_advice),
+        (Setting::NegativeTags, profile.negative_tags_advice),
     ];
     for (setting, limit) in advices {
         let length = |draft: &&Draft| {
-            let text = if setting == Setting::Title {
-                &draft.settings.title
-            } else {
-                &draft.settings.tags
+            let text = match setting {
+                Setting::Title => &draft.settings.title,
+                Setting::NegativeTags => &draft.settings.negative_tags,
+                _ => &draft.settings.tags,
             };
             text.len() > limit && text.chars().count() > limit
         };
@@ -442,6 +443,28 @@ fn advise(jobs: &[Draft], matrix: &Matrix, profile: &Profile, report: &mut Repor
                     "some providers refuse it",
                 )
                 .note(format!("the first is `{name}`"));
+        }
+    }
+    if profile.knows_lyrics_and_variety {
+        return;
+    }
+    type IsSent = fn(&Settings) -> bool;
+    let sent: [(Setting, IsSent); 2] = [
+        (Setting::Lyrics, |settings| settings.lyrics.is_some()),
+        (Setting::Variety, |settings| settings.variety.is_some()),
+    ];
+    for (setting, is_sent) in sent {
+        let first = jobs.iter().find(|draft| is_sent(&draft.settings));
+        if let Some(span) = first.and_then(|draft| span(draft, setting)) {
+            report.warning_at(
+                span,
+                format!(
+                    "the documents of `{}` know no `{}`",
+                    profile.name,
+                    setting.name()
+                ),
+                "sent as it is, and perhaps ignored",
+            );
         }
     }
 }
