@@ -16,7 +16,7 @@ use backline_engine::folder::read_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::write::replace;
+use crate::write::{Readers, replace};
 
 /// Raised whenever the same file would be measured differently: what older versions kept is then made anew.
 const VERSION: u32 = 1;
@@ -125,7 +125,7 @@ fn one(file: &Wanted, cache: Option<&Path>) -> Option<Sound> {
     let sound = measured(&opened)?;
     if let (Some(at), Ok(text)) = (place(&found), serde_json::to_vec(&sound)) {
         // Without it the next report takes longer, and that is all.
-        let _: Result<(), (&str, io::Error)> = replace(&at, &text);
+        let _: Result<(), (&str, io::Error)> = replace(&at, &text, Readers::All);
     }
     Some(sound)
 }

@@ -74,7 +74,7 @@ pub fn write_reports(
         .map(|kind| {
             let path = dir.join(file_name(*kind));
             match render(material, *kind, dir) {
-                Ok(bytes) => put(&path, &bytes).map(|()| path),
+                Ok(bytes) => put(&path, &bytes, readers(*kind)).map(|()| path),
                 Err(source) => Err(ReportError::Layout { path, source }),
             }
         })
@@ -108,8 +108,25 @@ pub fn render(material: &Material<'_>, kind: ReportKind, dir: &Path) -> io::Resu
     }
 }
 
-fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    replace(path, bytes).map_err(|(operation, source)| ReportError::File {
+/// Who may read a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever may read any new file.
+    All,
+    /// Its owner.
+    Owner,
+}
+
+/// Events hold what the others leave out, down to the addresses of paid files.
+fn readers(kind: ReportKind) -> Readers {
+    match kind {
+        ReportKind::Jsonl => Readers::Owner,
+        _ => Readers::All,
+    }
+}
+
+fn put(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), ReportError> {
+    replace(path, bytes, readers).map_err(|(operation, source)| ReportError::File {
         operation,
         path: path.to_owned(),
         source,
@@ -117,18 +134,36 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
 }
 
 /// Puts `bytes` where `path` says, whole or not at all; makes the folder. An error says what was tried.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
+pub(crate) fn replace(
+    path: &Path,
+    bytes: &[u8],
+    readers: Readers,
+) -> Result<(), (&'static str, io::Error)> {
     let dir = path.parent().unwrap_or(Path::new(""));
     let failed = |operation| move |source| (operation, source);
     let folder = Folder::create(dir).map_err(failed("create the folder of"))?;
     let mut scratch = create(&folder, TEMPORARY).map_err(failed("create"))?;
     let file = scratch.file();
+    if readers == Readers::Owner {
+        only_for_owner(file).map_err(failed("close to others"))?;
+    }
     file.write_all(bytes).map_err(failed("write"))?;
     file.sync_all().map_err(failed("sync"))?;
     scratch
         .replace(path.file_name().unwrap_or_default())
         .map_err(failed("put in place"))?;
     folder.sync().map_err(failed("sync the folder of"))
+}
+
+#[cfg(unix)]
+fn only_for_owner(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn only_for_owner(_: &std::fs::File) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@
 //!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3; kept 14 days
 //!   files/instant/                  the recordings of instant mode
 //!   tmp/                            half-written files; emptied at every start
+//!   bill.key                        what opens the bill of a studio without a key; another one at every start
 //! ```
+//!
+//! All of it is for its owner alone: the database holds the secrets of attempts, the files are others' music.
 //!
 //! A file appears under `files/` only by a rename from `tmp/`: it is there whole or not at all.
 
@@ -36,16 +39,16 @@ impl Folder {
                 source,
             }
         };
-        fs::create_dir_all(root).map_err(failed("make", root))?;
+        make(root).map_err(failed("make", root))?;
         // Absolute, so that a later change of the working directory moves nothing.
         let root = root.canonicalize().map_err(failed("open", root))?;
         let lock_path = root.join("studio.lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(failed("open", &lock_path))?;
+        // A folder of an earlier studio's, which was open to all. One that is used for the first time and is somebody's already keeps
+        // its permissions.
+        if lock_path.exists() {
+            only_for_owner(&root, 0o700).map_err(failed("close to others", &root))?;
+        }
+        let lock = private_file(&lock_path).map_err(failed("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StudioError::InUse { path: root }),
@@ -68,9 +71,37 @@ impl Folder {
             folder.results(),
             folder.instant(),
         ] {
-            fs::create_dir_all(&path).map_err(failed("make", &path))?;
+            make(&path).map_err(failed("make", &path))?;
+        }
+        for path in [folder.files(), folder.scratch()] {
+            only_for_owner(&path, 0o700).map_err(failed("close to others", &path))?;
+        }
+        // SQLite gives the files beside it the permissions of the database.
+        let database = folder.database();
+        private_file(&database).map_err(failed("make", &database))?;
+        for suffix in ["-wal", "-shm"] {
+            let mut beside = database.clone().into_os_string();
+            beside.push(suffix);
+            let beside = PathBuf::from(beside);
+            if beside.exists() {
+                only_for_owner(&beside, 0o600).map_err(failed("close to others", &beside))?;
+            }
         }
         Ok(folder)
+    }
+
+    /// Writes the secret that opens the bill of a studio without a key, for whoever may read this folder.
+    pub(crate) fn keep_bill_key(&self, key: &str) -> Result<(), StudioError> {
+        let path = self.root.join("bill.key");
+        let written = private_file(&path).and_then(|mut file| {
+            file.set_len(0)?;
+            file.write_all(key.as_bytes())
+        });
+        written.map_err(|source| StudioError::Folder {
+            operation: "write",
+            path,
+            source,
+        })
     }
 
     /// Lets another studio have the folder. Nothing may be written to it afterwards.
@@ -116,6 +147,37 @@ impl Folder {
     }
 }
 
+/// Makes a folder and those above it that are missing, for their owner alone.
+fn make(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Opens a file for writing that nobody but its owner may read; makes it when it is missing.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    only_for_owner(path, 0o600)?;
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn only_for_owner(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn only_for_owner(_: &Path, _: u32) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Where the task database of the data folder `root` lies.
 pub(crate) fn database(root: &Path) -> PathBuf {
     root.join("studio.sqlite3")
@@ -156,6 +218,46 @@ mod tests {
         );
         drop(first);
         Folder::open(dir.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_what_lies_there() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("new/studio");
+        let folder = Folder::open(&root).unwrap();
+        folder.keep_bill_key("secret").unwrap();
+        let store = crate::store::Store::open(&folder.database()).unwrap();
+        let check = || {
+            assert_eq!([mode(&root), mode(&root.join("files"))], [0o700; 2]);
+            for entry in fs::read_dir(&root).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_file() {
+                    assert_eq!(mode(&path), 0o600, "{}", path.display());
+                }
+            }
+            assert!(root.join("studio.sqlite3-wal").exists());
+        };
+        check();
+        // One that an earlier program left open to all is closed.
+        for entry in fs::read_dir(&root).unwrap() {
+            let path = entry.unwrap().path();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        folder.release();
+        let folder = Folder::open(&root).unwrap();
+        folder.keep_bill_key("another").unwrap();
+        check();
+        store.close();
+        // A folder that is somebody's already keeps its own permissions.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        drop(folder);
+        Folder::open(dir.path()).unwrap();
+        assert_eq!(mode(dir.path()), 0o755);
+        assert_eq!(mode(&dir.path().join("files")), 0o700);
     }
 
     #[test]

@@ -50,6 +50,7 @@
 //!   files/results/<task id>/        1.mp3, 1-mix.mp3, 1.mid, 2.mp3, 2-mix.mp3, 2.mid
 //!   files/instant/                  the recordings of instant mode
 //!   tmp/                            half-written files; emptied at every start
+//!   bill.key                        what opens the bill of a studio without a key; another one at every start
 //! ```
 
 #![cfg_attr(

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) gone_uploads: Mutex<HashMap<String, UploadGone>>,
     /// How many calls of each kind a misbehaviour plan has seen since the start.
     pub(crate) other_calls: [AtomicU32; OtherKind::COUNT],
+    /// What opens the bill: the studio's key, or a secret of this start.
+    pub(crate) bill_key: String,
     pub(crate) stop: CancellationToken,
 }
 

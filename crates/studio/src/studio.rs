@@ -8,6 +8,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
+use uuid::Uuid;
 
 use crate::config::{BASE64_LIMIT, CONNECTIONS, STOP_PATIENCE, STREAM_LIMIT, StudioConfig};
 use crate::error::StudioError;
@@ -139,7 +140,17 @@ fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
         .transpose()?;
     let fetcher = Fetcher::new(folder.scratch(), config.allow_private_sources)
         .map_err(StudioError::Client)?;
+    let bill_key = match &config.key {
+        Some(key) => key.clone(),
+        None => {
+            let key = [Uuid::new_v4(), Uuid::new_v4()].map(|half| half.simple().to_string());
+            let key = key.concat();
+            folder.keep_bill_key(&key)?;
+            key
+        }
+    };
     Ok(Shared {
+        bill_key,
         pace: config
             .rate
             .map(|(count, window)| Mutex::new(Pace::new(count, window))),

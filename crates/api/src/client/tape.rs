@@ -158,6 +158,15 @@ pub(super) enum SendError {
     NotOnTape,
 }
 
+/// Makes a folder for its owner alone: task ids and addresses of paid files are on a tape.
+fn make(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 impl Tape {
     /// A new tape in `folder`, which must be empty or not there yet.
     pub fn record(folder: &Path) -> Result<Self, TapeError> {
@@ -166,7 +175,7 @@ impl Tape {
             path: folder.display().to_string(),
             source,
         };
-        fs::create_dir_all(folder.join(BODIES)).map_err(|error| io("make", error))?;
+        make(&folder.join(BODIES)).map_err(|error| io("make", error))?;
         let mut entries = fs::read_dir(folder).map_err(|error| io("read", error))?;
         let foreign = |entry: std::io::Result<fs::DirEntry>| {
             entry.is_ok_and(|entry| entry.file_name() != BODIES)
@@ -262,7 +271,7 @@ impl Tape {
     ) -> Result<Response, SendError> {
         match &*self.0 {
             Kind::Replay(exchanges, folder) => replayed(&call, exchanges, folder),
-            Kind::Record(recorder) => match request.send().await {
+            Kind::Record(recorder) => match answer::send(request).await {
                 Ok(response) => Ok(self.keep(call, response)),
                 Err(error) => {
                     let not_sent = answer::was_not_sent(&error);
@@ -506,6 +515,9 @@ fn read_body(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
 fn new_file(dir: &Dir, name: &str) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
+    // Task ids and addresses of paid files are for its owner alone.
+    #[cfg(unix)]
+    cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
     Ok(dir.open_with(name, &options)?.into_std())
 }
 

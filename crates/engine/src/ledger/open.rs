@@ -71,6 +71,8 @@ impl Ledger {
         }
         refuse_links(path).map_err(failed)?;
         let owner = lock(path, patience)?;
+        // Before SQLite makes files beside it, which get the same permissions.
+        only_for_its_owner(path).map_err(failed)?;
         let connection =
             Connection::open(path).map_err(|source| super::failed(path, "open", source))?;
         let ledger = Self {
@@ -172,10 +174,6 @@ impl Ledger {
             transaction.pragma_update(None, "user_version", FORMAT)?;
             transaction.commit()
         })?;
-        if found == 0 {
-            only_for_its_owner(&self.path)
-                .map_err(|source| failed(&self.path, "set up", source))?;
-        }
         Ok(())
     }
 
@@ -260,11 +258,20 @@ fn unchanging(path: &Path) -> Result<String, StoreError> {
     Ok(url.into())
 }
 
-/// The ledger holds the attempts' secrets: nobody else on the machine need read it.
+/// The ledger holds the attempts' secrets: nobody else on the machine need read it. Makes it when it is missing; closes one that an
+/// earlier program left open, and what lies beside it.
 #[cfg(unix)]
 fn only_for_its_owner(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600).open(path)?;
+    for name in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+        match std::fs::set_permissions(name, std::fs::Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]

@@ -1,7 +1,8 @@
 //! `GET /studio/bill`: every accepted POST as one line of JSON, for whoever sits at this machine.
 //!
 //! It is no part of the contract. The tokens in it could forge callbacks, so it is shown to loopback peers only, and only under
-//! a loopback name: a proxy on this machine, or a page that has its name resolved to it, asks under another.
+//! a loopback name: a proxy on this machine, or a page that has its name resolved to it, asks under another. Other users of this
+//! machine are loopback peers, too: so it takes the studio's key, or the secret in its data folder where it has none.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use url::{Host, Url};
 
 use super::cord::Cord;
 use crate::answers::Refusal;
+use crate::gate;
 use crate::shared::Shared;
 use crate::store::bills;
 
@@ -23,6 +25,7 @@ pub(super) async fn show(
     if !cord.peer().ip().to_canonical().is_loopback() || !asks_for_loopback(&headers) {
         return Err(Refusal::NoSuchPath);
     }
+    gate::admit_key(&headers, Some(&shared.bill_key)).ok_or(Refusal::Unauthorized)?;
     let entries = shared.store.read("read the bill", bills::list).await?;
     let mut lines = String::new();
     for entry in entries {

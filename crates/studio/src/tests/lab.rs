@@ -66,6 +66,11 @@ impl Lab {
         self.dir
     }
 
+    /// The folder in which the studio's own lies.
+    pub(super) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(super) fn url(&self, path: &str) -> String {
         self.studio.base_url().join(path).unwrap().into()
     }

@@ -116,6 +116,24 @@ async fn the_bill_is_for_this_machine_only() {
         .get(lab.url("studio/bill"))
         .header("host", "studio.example.com");
     assert_eq!(super::got(elsewhere).await.status(), 404);
+    // Another user of this machine has no key.
+    for key in [None, Some("any")] {
+        let request = lab.http.get(lab.url("studio/bill"));
+        let request = match key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
+        assert_eq!(super::got(request).await.json()["code"], 401, "{key:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_bill_of_a_studio_with_a_key_takes_that_key() {
+    let lab = Lab::open(|config| config.key = Some("the key".to_owned())).await;
+    let get = |key: &str| super::got(lab.http.get(lab.url("studio/bill")).bearer_auth(key));
+    assert_eq!(get("any").await.json()["code"], 401);
+    assert_eq!(get("the key").await, super::Got::Answer(200, String::new()));
+    assert!(!lab.dir().join("studio/bill.key").exists());
 }
 
 #[tokio::test]

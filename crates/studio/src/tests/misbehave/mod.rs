@@ -103,7 +103,9 @@ fn codes(answers: &[Got]) -> Vec<i64> {
 
 /// The bill as the admin path shows it.
 async fn bill(lab: &Lab) -> Vec<Value> {
-    let text = lab.http.get(lab.url("studio/bill")).send().await.unwrap();
+    let key = std::fs::read_to_string(lab.dir().join("studio/bill.key")).unwrap();
+    let request = lab.http.get(lab.url("studio/bill")).bearer_auth(key);
+    let text = request.send().await.unwrap();
     let text = text.error_for_status().unwrap().text().await.unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
