@@ -13,8 +13,11 @@
 //! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
 //! seconds, `lufs` and `true_peak_dbtp` the loudness that a hook measured, `unverified` why a kept file could not be told to be whole; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
 //!
+//! Each text stands on one line: line breaks and tabs are spaces, and what would steer a terminal (control characters, marks that reorder
+//! or hide text) is `�`. `summary.json` has the texts as they were sent.
+//!
 //! A spreadsheet would run a text such as `=HYPERLINK(…)`, and these texts are written by others. So a text that begins with
-//! `=`, `+`, `-`, `@`, a tab, a line break or a full-width form of one of the four signs gets an apostrophe in front; so that this can be
+//! `=`, `+`, `-`, `@` or a full-width form of one of the four signs gets an apostrophe in front; so that this can be
 //! undone, a text that begins with apostrophes followed by one of these gets one more. To get the text back, take one apostrophe
 //! away wherever apostrophes are followed by one of these. Numbers are written as they are.
 
@@ -23,7 +26,7 @@ use std::io;
 use backline_engine::event::KeptFile;
 use backline_engine::summary::{JobSummary, Summary, TrackSummary};
 
-use crate::text::{figure, rfc3339};
+use crate::text::{clean, figure, rfc3339};
 
 /// The columns left of the sweep's.
 pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];
@@ -160,10 +163,11 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 18] {
 
 /// A text cell: one that a spreadsheet would read as a formula gets an apostrophe in front.
 fn text(value: &str) -> String {
-    if runs(value) {
+    let value = clean(value);
+    if runs(&value) {
         format!("'{value}")
     } else {
-        value.to_owned()
+        value
     }
 }
 
@@ -171,7 +175,7 @@ fn text(value: &str) -> String {
 fn runs(value: &str) -> bool {
     value
         .trim_start_matches('\'')
-        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
 #[cfg(test)]
@@ -217,12 +221,16 @@ mod tests {
 
     #[test]
     fn what_could_be_a_formula_is_defused_and_numbers_are_not() {
-        for formula in [
-            "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1",
-        ] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "＝1", "＋1", "－1", "＠1"] {
             assert_eq!(text(formula), format!("'{formula}"));
             assert_eq!(text(&format!("'{formula}")), format!("''{formula}"));
         }
+        // What is left of a break in front is a space, and that starts none.
+        assert_eq!(text("\t=1"), " =1");
+        assert_eq!(
+            text("a\u{1b}]0;b\u{7}\r\nc\u{9b}d"),
+            "a\u{fffd}]0;b\u{fffd}  c\u{fffd}d"
+        );
         for harmless in ["", "'Round Midnight", "a=b", "12", " =1"] {
             assert_eq!(text(harmless), harmless);
         }
@@ -250,10 +258,12 @@ mod tests {
             job.tracks[0].title.clone_from(&value);
             let lines = read(&render(&summary).unwrap());
             let cell = |name: &str| undo(&lines[1][lines[0].iter().position(|column| column == name).unwrap()]).to_owned();
+            let value = clean(&value);
             prop_assert_eq!(cell("stem"), value.clone());
             prop_assert_eq!(cell("error"), value.clone());
             prop_assert_eq!(cell("title"), value.clone());
-            prop_assert_eq!(cell("sweep.tags"), sweep);
+            prop_assert_eq!(cell("sweep.tags"), clean(&sweep));
+            prop_assert!(!cell("title").chars().any(char::is_control));
             prop_assert!(lines.iter().all(|line| line.len() == lines[0].len()));
             prop_assert!(!text(&value).starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']));
         }

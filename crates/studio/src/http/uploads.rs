@@ -242,6 +242,13 @@ fn check_folder(upload_path: Option<&str>) -> Result<String, UploadRefusal> {
     names::upload_folder(wish).ok_or_else(|| UploadRefusal::invalid("uploadPath is too deep"))
 }
 
+/// Whether a file can't lie at `path` below `files`: a folder does, or one of its folders is a file.
+fn clashes(files: &std::path::Path, path: &str) -> bool {
+    let is_file_above = |end: usize| files.join(&path[..end]).is_file();
+    let mut ends = path.match_indices('/').map(|(end, _)| end);
+    ends.any(is_file_above) || files.join(path).is_dir()
+}
+
 /// Puts a received file into place, notes it, and answers where it is.
 async fn keep(
     shared: &Shared,
@@ -275,6 +282,11 @@ async fn keep(
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("/");
+    if clashes(&shared.folder.files(), &path) {
+        return Err(UploadRefusal::invalid(format!(
+            "{path} leads through a file, or is a folder"
+        )));
+    }
     let mime_type = format.map_or_else(|| mime::of_name(&name), |format| format.mime());
     let (target, bytes, content, now_ms) = (
         shared.folder.files().join(&path),

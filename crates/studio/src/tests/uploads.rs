@@ -240,3 +240,29 @@ async fn outlived_uploads_and_tasks_are_removed() {
     sweep(14).await;
     assert_eq!(lab.record_info(&task).await, Value::Null);
 }
+
+#[tokio::test]
+async fn a_name_that_is_taken_by_a_file_or_a_folder_is_refused() {
+    let lab = Lab::open(|_| ()).await;
+    let upload = async |folder: &str, name: &str| -> (u16, Value) {
+        let body = json!({"base64Data": "UklGRg==", "uploadPath": folder, "fileName": name});
+        let url = lab.url("api/file-base64-upload");
+        let request = lab.http.post(url).bearer_auth("any").json(&body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    };
+    assert_eq!(upload("deep/stems", "a.mp3").await.0, 200);
+    for (folder, name) in [
+        ("deep/stems/a.mp3", "b.mp3"),
+        ("deep/stems/a.mp3/more", "b.mp3"),
+        ("deep", "stems"),
+    ] {
+        let (status, body) = upload(folder, name).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (400, &json!(400)),
+            "{folder} {name}: {body}"
+        );
+    }
+    assert_eq!(upload("deep/stems", "a.mp3").await.0, 200);
+}
