@@ -7,9 +7,11 @@
 //! The database is the queue, so nothing is lost at a stop: what is unfinished is taken up again by the next start, from its
 //! beginning, and since all chance comes from the seed it comes out the same.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use url::Url;
@@ -151,6 +153,8 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
         .acquire()
         .await
         .map_err(|closed| Failure::Later(closed.to_string()))?;
+    // Not before: what waits for its turn waits on the disk.
+    let source = read_source(&work, source).await?;
     let seed = seed(&work, &source, shared.config.seed);
     let manner = Manner {
         encoding: shared.config.encoding,
@@ -270,29 +274,34 @@ async fn write_result(
     }
 }
 
-/// The source's bytes: from the disk when it is the studio's own file, fetched otherwise.
-async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Vec<u8>, Failure> {
-    let no_source = |message: String| Failure::Task {
+/// A source that is on this machine.
+enum Source {
+    /// The studio's own upload.
+    Upload(PathBuf),
+    /// It was fetched, and is removed when this is dropped.
+    Fetched(NamedTempFile),
+}
+
+fn no_source(message: String) -> Failure {
+    Failure::Task {
         code: NO_SOURCE,
         message,
-    };
+    }
+}
+
+/// Brings the source to this machine: it is fetched unless it is the studio's own file.
+async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Source, Failure> {
     if let Some(path) = &work.upload {
         let file = shared.folder.files().join(path);
         let too_large = tokio::fs::metadata(&file)
             .await
             .is_ok_and(|found| found.len() > SOURCE_BYTES);
-        if too_large {
-            return Err(no_source(format!(
+        return match too_large {
+            true => Err(no_source(format!(
                 "could not use the source audio: it is larger than {SOURCE_BYTES} bytes"
-            )));
-        }
-        return tokio::fs::read(&file).await.map_err(|error| {
-            tracing::debug!(task = work.id, path, %error, "an upload can't be read");
-            no_source(
-                "could not download the source audio: the uploaded file is not there (any more)"
-                    .into(),
-            )
-        });
+            ))),
+            false => Ok(Source::Upload(file)),
+        };
     }
     let received = shared
         .fetcher
@@ -308,15 +317,27 @@ async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Vec<u8>
             }
             error => no_source(format!("could not download the source audio: {error}")),
         })?;
-    tokio::fs::read(received.file.path())
-        .await
-        .map_err(|error| {
+    Ok(Source::Fetched(received.file))
+}
+
+/// The source's bytes.
+async fn read_source(work: &Work, source: Source) -> Result<Vec<u8>, Failure> {
+    match source {
+        Source::Upload(path) => tokio::fs::read(&path).await.map_err(|error| {
+            tracing::debug!(task = work.id, path = %path.display(), %error, "an upload can't be read");
+            no_source(
+                "could not download the source audio: the uploaded file is not there (any more)"
+                    .into(),
+            )
+        }),
+        Source::Fetched(file) => tokio::fs::read(file.path()).await.map_err(|error| {
             tracing::error!(task = work.id, %error, "could not read a fetched source");
             Failure::Task {
                 code: OWN_FAULT,
                 message: not_stored("the source audio", &error),
             }
-        })
+        }),
+    }
 }
 
 /// What a client is told of the studio's disk: what is wrong with it, and nothing of where things lie there.
