@@ -57,7 +57,7 @@ pub use callback::{
 pub use client::{
     CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, LeastRate, Partial,
     PostError, Posted, Poster, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource,
-    Visit, is_private_address,
+    Visit, is_private_address, lacks_descriptor,
 };
 pub use codes::{AnswerClass, ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;

@@ -61,10 +61,15 @@ impl Folder {
     /// # Errors
     /// When a link on the way leads out of this directory, and as [`Folder::create`].
     pub fn below(&self, inside: &Path) -> io::Result<Self> {
-        if !inside.as_os_str().is_empty() {
-            self.dir.create_dir_all(inside)?;
+        match self.inside(inside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
         }
-        self.inside(inside)
+        match self.dir.create_dir_all(inside) {
+            // Whatever is there by now, opening it says what is wrong with it.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => self.inside(inside),
+        }
     }
 
     /// A directory below this one that is there.

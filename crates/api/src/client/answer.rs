@@ -1,11 +1,12 @@
 //! The parts of an HTTP exchange that every call shares: bounded bodies, `Retry-After`, and what a failure proves.
 
 use std::error::Error;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response};
 
 use super::guard::Forbidden;
 use crate::{redact_text, redact_url};
@@ -35,6 +36,46 @@ pub(super) async fn read_body(mut response: Response) -> (Vec<u8>, Result<(), Cu
             Err(error) => return (body, Err(Cut::Broken(reason(error)))),
         }
     }
+}
+
+/// Wait before a request is tried again for which this process had no file descriptor.
+const DESCRIPTOR_WAIT: Duration = Duration::from_millis(100);
+/// The process, or the system, has no file descriptor left: EMFILE and ENFILE (WSAEMFILE on Windows).
+const NO_DESCRIPTOR: [i32; 2] = if cfg!(windows) {
+    [10024, 10024]
+} else {
+    [24, 23]
+};
+
+/// Sends a request. While this process has no file descriptor for its connection it waits and tries again: nothing was sent, and the
+/// other side has nothing to do with it.
+pub(super) async fn send(mut request: RequestBuilder) -> Result<Response, reqwest::Error> {
+    loop {
+        let again = request.try_clone();
+        match (request.send().await, again) {
+            (Err(error), Some(again)) if had_no_descriptor(&error) => request = again,
+            (result, _) => return result,
+        }
+        tokio::time::sleep(DESCRIPTOR_WAIT).await;
+    }
+}
+
+fn had_no_descriptor(error: &reqwest::Error) -> bool {
+    let mut source: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref().is_some_and(lacks_descriptor) {
+            return error.is_connect();
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// Whether an error is for want of a file descriptor: this process's own trouble, which passes.
+pub fn lacks_descriptor(error: &std::io::Error) -> bool {
+    error
+        .raw_os_error()
+        .is_some_and(|code| NO_DESCRIPTOR.contains(&code))
 }
 
 /// Whether `error` proves that no byte of the request was written. Connecting covers name resolution and TLS.

@@ -37,6 +37,7 @@ use reqwest::{Response, redirect, retry};
 use serde_json::{Value, json};
 use url::{Host, Url};
 
+pub use self::answer::lacks_descriptor;
 pub use self::download::{Download, Partial};
 pub use self::error::{CallError, CallErrorKind, ClientError};
 pub use self::post::{PostError, Posted, Poster};
@@ -339,7 +340,7 @@ impl Client {
         request: reqwest::RequestBuilder,
     ) -> Result<Response, SendError> {
         match &self.tape {
-            None => request.send().await.map_err(SendError::Http),
+            None => answer::send(request).await.map_err(SendError::Http),
             Some(tape) => tape.send(call, request).await,
         }
     }

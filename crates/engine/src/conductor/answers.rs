@@ -220,6 +220,7 @@ impl Conductor {
                         message,
                         passing: false,
                         retry_after_ms,
+                        no_descriptor: false,
                     };
                     self.refused(at, now_ms, &trouble, decision);
                 }

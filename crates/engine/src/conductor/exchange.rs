@@ -144,6 +144,8 @@ pub(crate) struct Trouble {
     /// Whether trying again may help.
     pub(crate) passing: bool,
     pub(crate) retry_after_ms: Option<u64>,
+    /// Whether this process had no file descriptor left: it waits for one, and nobody is to blame.
+    pub(crate) no_descriptor: bool,
 }
 
 /// What the driver is to do.

@@ -573,6 +573,7 @@ fn trouble(class: AnswerClass) -> Trouble {
         message: "trouble".into(),
         passing: true,
         retry_after_ms: None,
+        no_descriptor: false,
     }
 }
 

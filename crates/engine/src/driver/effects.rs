@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use backline_api::{
     AnswerClass, CallError, CallErrorKind, Client, SubmitOutcome, TaskId, UploadName, UploadSource,
+    lacks_descriptor,
 };
 use url::Url;
 
@@ -342,10 +343,19 @@ pub(super) fn trouble(error: &CallError) -> Trouble {
         // A file's host may answer 404 to a link that is a second too young.
         passing: error.is_retryable() || error.http_status().is_some(),
         retry_after_ms: error.retry_after_ms(),
+        no_descriptor: false,
     }
 }
 
 impl Trouble {
+    /// A file of ours that could not be worked on.
+    pub(super) fn of_file(message: String, error: &std::io::Error) -> Self {
+        Self {
+            no_descriptor: lacks_descriptor(error),
+            ..Self::ours(message, false)
+        }
+    }
+
     /// A trouble on this side: with a file, or with what was fetched.
     pub(super) fn ours(message: String, passing: bool) -> Self {
         Self {
@@ -354,6 +364,7 @@ impl Trouble {
             message,
             passing,
             retry_after_ms: None,
+            no_descriptor: false,
         }
     }
 }

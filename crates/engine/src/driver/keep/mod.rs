@@ -14,10 +14,12 @@ mod part;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use backline_api::{CallError, CallErrorKind, Client, Download, Partial, TaskId, redact_url};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use super::effects::trouble;
 use super::shown_path;
@@ -37,6 +39,9 @@ use part::Part as Fetched;
 
 /// Files that are checked at a time: each takes less than a megabyte and one core.
 const CHECKS_AT_ONCE: usize = 4;
+
+/// Wait for a file descriptor when this process has none left.
+const DESCRIPTOR_WAIT: Duration = Duration::from_millis(100);
 
 /// More bytes than a second of any recording takes: 24 bits at 96 kHz in stereo.
 const BYTES_PER_SECOND: f64 = 600_000.0;
@@ -88,6 +93,15 @@ impl Keeper {
 
     /// Fetches, checks and names a file. It may be given up at any point: what is here is gone on with later.
     pub(super) async fn keep(&self, want: &Want) -> Result<Kept, Trouble> {
+        loop {
+            match self.keep_once(want).await {
+                Err(trouble) if trouble.no_descriptor => sleep(DESCRIPTOR_WAIT).await,
+                result => return result,
+            }
+        }
+    }
+
+    async fn keep_once(&self, want: &Want) -> Result<Kept, Trouble> {
         let place = self.place(want)?;
         let (dir, inside) = (self.plan.output.dir().to_owned(), place.clone());
         let hash = hash(want);
@@ -177,9 +191,9 @@ impl Keeper {
             .map_err(refused)?;
         let local = |error: std::io::Error| {
             let path = part.folder.path().join(&part.name);
-            Trouble::ours(
+            Trouble::of_file(
                 format!("could not write {}: {error}", path.display()),
-                false,
+                &error,
             )
         };
         let file = match file.filter(|_| download.resumed) {
@@ -239,7 +253,7 @@ fn open(dir: &Path, place: &Path, hash: &str) -> Result<Fetched, Trouble> {
             true => format!("{shown} leads out of the output folder"),
             false => format!("could not open {shown}: {error}"),
         };
-        Trouble::ours(message, false)
+        Trouble::of_file(message, &error)
     })?;
     Ok(Fetched::new(opened, hash))
 }
@@ -284,7 +298,7 @@ impl Keeping {
             move |error: std::io::Error| {
                 let path = part.folder.path().join(&part.name);
                 let message = format!("could not {operation} {}: {error}", path.display());
-                Trouble::ours(message, false)
+                Trouble::of_file(message, &error)
             }
         };
         let checked = match check(file, self.promised_s) {
@@ -357,7 +371,7 @@ impl Keeping {
         let named = named.map_err(|error| {
             let place = folder.path().join(&stem);
             let message = format!("could not give {} its name: {error}", place.display());
-            Trouble::ours(message, false)
+            Trouble::of_file(message, &error)
         })?;
         Ok(KeptFile {
             path: shown(&named),
