@@ -145,11 +145,7 @@ impl Lab {
         let running = Running::start(command);
         let url = running.out_line();
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
-        StudioProcess {
-            _running: running,
-            url,
-            data,
-        }
+        StudioProcess { running, url, data }
     }
 
     /// A manifest of `stems` × `presets` against a studio, with more of it in `rest`.
@@ -225,6 +221,11 @@ impl Running {
         }
     }
 
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of standard output.
     #[track_caller]
     pub(crate) fn out_line(&self) -> String {
@@ -290,12 +291,17 @@ impl Drop for Running {
 
 /// A studio in a process of its own.
 pub(crate) struct StudioProcess {
-    _running: Running,
+    running: Running,
     pub(crate) url: String,
     data: PathBuf,
 }
 
 impl StudioProcess {
+    /// The process's number.
+    pub(crate) fn process(&self) -> u32 {
+        self.running.process()
+    }
+
     /// Every accepted POST.
     pub(crate) fn bill(&self) -> Vec<BillEntry> {
         read_bill(&self.data).unwrap()

@@ -105,6 +105,13 @@ impl<'a> Project<'a> {
         self.lab.write(&name, text.replace(old, new));
     }
 
+    /// Where its callbacks are received, if that is the same in every run.
+    pub(super) fn receiver(&self) -> String {
+        let text = self.lab.read(&format!("{}/songs.yaml", self.name));
+        let address = text.split("listen: \"").nth(1).unwrap();
+        address.split('"').next().unwrap().to_owned()
+    }
+
     /// A command in its folder.
     pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.lab.backline(args);
