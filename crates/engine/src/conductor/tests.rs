@@ -81,6 +81,14 @@ struct Seen {
     changed: u64,
     /// Jobs that became one that an earlier run had submitted.
     found: u64,
+    /// Tasks that ended with fewer tracks than they showed.
+    partial: u64,
+    /// Tasks that were reported as over before their tracks came, and are complete.
+    early: u64,
+    /// Tasks without usable ids whose tracks are kept.
+    nameless: u64,
+    /// Tasks whose first addresses serve nothing, and whose tracks are kept.
+    sources: u64,
 }
 
 fn key(n: usize) -> JobKey {
@@ -639,7 +647,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                 task.job
             );
             if is_followed {
-                world.check_tracks(id, task, job);
+                World::check_tracks(seed, id, task, job, &mut world.seen);
             }
             let forgotten = matches!(job.phase, Phase::Planned) && task.fails.is_none();
             assert!(
@@ -653,8 +661,21 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.joined += world.seen.joined;
         seen.changed += world.seen.changed;
         seen.found += world.seen.found;
+        seen.partial += world.seen.partial;
+        seen.early += world.seen.early;
+        seen.nameless += world.seen.nameless;
+        seen.sources += world.seen.sources;
     }
-    let each = [seen.vetoed, seen.joined, seen.changed, seen.found];
+    let each = [
+        seen.vetoed,
+        seen.joined,
+        seen.changed,
+        seen.found,
+        seen.partial,
+        seen.early,
+        seen.nameless,
+        seen.sources,
+    ];
     let least = seeds().count() as u64 / 500;
     assert!(each.iter().all(|number| *number >= least), "{seen:?}");
 }

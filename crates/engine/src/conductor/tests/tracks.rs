@@ -496,7 +496,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     const LATENCY_MS: i64 = 250;
     const INTERVAL_MS: i64 = 30_000;
     let mut world = World::new(1);
-    (world.hooks, world.callbacks) = ((false, false), false);
+    (world.hooks, world.callbacks) = ((false, false), true);
     let begun_ms = world.now;
     let terms = Terms {
         polls_at_once: backline_api::Profile::sunoapi().polling.at_once as usize,

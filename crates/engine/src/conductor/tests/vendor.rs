@@ -326,8 +326,7 @@ impl World {
     }
 
     /// A followed task that is over has each of its tracks once, and nothing else.
-    pub(super) fn check_tracks(&self, id: &str, task: &ModelTask, job: &Job) {
-        let seed = self.seed;
+    pub(super) fn check_tracks(seed: u64, id: &str, task: &ModelTask, job: &Job, seen: &mut Seen) {
         let Some(known) = job.task().filter(|known| known.id.as_str() == id) else {
             return; // failed, or bought beside the one that is followed
         };
@@ -354,6 +353,12 @@ impl World {
             "seed {seed}: {id} has {kept:?} of {expected:?}: {:?}",
             job.phase
         );
+        let is_kept = matches!(job.phase, Phase::Kept(_));
+        let is_partial = matches!(job.phase, Phase::Partial(_));
+        seen.partial += u64::from(is_partial);
+        seen.early += u64::from(is_kept && task.early_end_until > task.made_at);
+        seen.nameless += u64::from(is_kept && task.ids != Ids::Stable);
+        seen.sources += u64::from(is_kept && task.addresses == Addresses::SourceIsGood);
         // A list that was never shown in full ends complete with what it shows.
         let whole = task.makes == known.tracks.len();
         let phase = matches!(
