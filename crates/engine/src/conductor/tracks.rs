@@ -241,10 +241,7 @@ impl Conductor {
         if !matches!(self.slots[at].job.phase, Phase::Running(_)) {
             self.slots[at].following.ending = None;
             if was_running {
-                // What failed while the vendor was at work does not count against a finished task.
-                for fetch in self.slots[at].following.fetches.values_mut() {
-                    fetch.rounds = 0;
-                }
+                self.forget_failed_rounds(at);
             }
         } else if let Some(end) = self.end_of(at, view.stage) {
             let appeared = self.available(at) > before;
@@ -255,6 +252,13 @@ impl Conductor {
             self.look_unless_overdue(at, now_ms, next_ms, decision);
         }
         self.go_on_fetching(at, now_ms, now_ms + self.terms.pace.view_ms, decision);
+    }
+
+    /// What failed while the vendor was at work does not count against a task that is over.
+    fn forget_failed_rounds(&mut self, at: usize) {
+        for fetch in self.slots[at].following.fetches.values_mut() {
+            fetch.rounds = 0;
+        }
     }
 
     /// Records what a poll shows of the tracks, and notes where their files are.
@@ -417,6 +421,7 @@ impl Conductor {
                 refunded,
             };
             self.happened(at, now_ms, event, decision);
+            self.forget_failed_rounds(at);
             self.go_on_fetching(at, now_ms, now_ms, decision);
             return;
         }

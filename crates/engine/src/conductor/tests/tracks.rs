@@ -312,6 +312,23 @@ fn a_track_that_never_comes_leaves_the_other() {
 }
 
 #[test]
+fn fetches_that_fail_while_a_task_is_running_do_not_count() {
+    let now = std::cell::Cell::new(0);
+    // The file comes into being long after its address is shown, and the task ends as partial before.
+    let serves = |_: &str| {
+        now.set(now.get() + 1);
+        now.get() > 10
+    };
+    let came = check_served(
+        vec![view(exception(), &[("a", A, ""), ("b", "", "")])],
+        &serves,
+        &Outcome::Partial,
+        &[A],
+    );
+    assert!(came.fetched.len() > 10, "{came:#?}");
+}
+
+#[test]
 fn a_partial_task_is_polled_once_by_a_later_run() {
     let mut world = World::new(1);
     (world.hooks, world.callbacks) = ((false, false), false);
