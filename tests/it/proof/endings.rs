@@ -54,7 +54,7 @@ fn trickle(mut stream: TcpStream, head: &str, seen: impl Fn()) {
 }
 
 const AUDIO: &str =
-    "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 100000000\r\n\r\n";
+    "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 60000000\r\n\r\n";
 
 /// Starts a run, waits until the host has so many requests of it, and ends it by a signal or lets its deadline do so.
 fn check(project: &Project<'_>, tar: &Tar, requests: usize, signal: Option<&str>) {

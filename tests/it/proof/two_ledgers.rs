@@ -22,6 +22,14 @@ fn another_ledger_buys_nothing_for_the_same_output_directory() {
         "{}",
         planned.err
     );
+    let doctor = ["doctor", "songs.yaml", "--ledger", "other.sqlite3"];
+    let examined = finish(project.command(&doctor));
+    assert_eq!(examined.code, Some(7), "{}", examined.err);
+    assert!(
+        examined.out.contains("belongs to another ledger"),
+        "{}",
+        examined.out
+    );
     let other = ["run", "songs.yaml", "--ledger", "other.sqlite3"];
     let ran = finish(project.command(&other));
     assert_eq!(ran.code, Some(7), "{}", ran.err);

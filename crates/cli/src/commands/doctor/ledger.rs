@@ -9,7 +9,8 @@ use backline_engine::store::{Store, StoreError};
 use super::Check;
 use crate::exit_codes;
 use crate::failure::Failure;
-use crate::project::seen_from_here;
+use crate::output_owner;
+use crate::project::{Project, seen_from_here};
 
 /// Most keys that are named.
 const MAX_NAMED: usize = 5;
@@ -23,6 +24,15 @@ pub(super) fn look(path: &Path) -> Check {
             format!("there is none at {shown} yet; the first run makes it"),
         ),
         Err(error) => Check::failed("ledger", &Failure::from(error)),
+    }
+}
+
+/// Whether another ledger buys for the output directory; nothing to say if none does.
+pub(super) fn of_output(project: &Project) -> Option<Check> {
+    match output_owner::conflict(project) {
+        Ok(conflict) => conflict.map(|failure| Check::failed("output", &failure)),
+        // The ledger's own check says what is wrong with it.
+        Err(_) => None,
     }
 }
 
@@ -48,6 +58,17 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
             keys.join(", ")
         );
         return Ok(Check::wrong("ledger", exit_codes::NOT_WRITTEN, found, KEEP));
+    }
+    if let Some(last_ms) = ledger.ahead_of(jiff::Timestamp::now().as_millisecond())? {
+        let found = format!(
+            "{shown} is whole; its last record is dated {}, in the future",
+            day(last_ms)
+        );
+        return Ok(Check::doubtful(
+            "ledger",
+            found,
+            "set the clock; times in the future count as now",
+        ));
     }
     let runs = ledger.runs()?.len();
     let found = format!(
@@ -78,4 +99,9 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         ));
     }
     Ok(Check::fine("ledger", found))
+}
+
+fn day(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map_or_else(|_| format!("{unix_ms} ms"), |at| format!("{at:.0}"))
 }

@@ -140,6 +140,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
     runtime.shutdown_background();
     checks.extend(disk::look(project.as_ref(), &ledger));
     checks.push(ledger::look(&ledger));
+    checks.extend(project.as_ref().and_then(ledger::of_output));
     checks.push(around::terminal(console));
     match console.format {
         Format::Json => console.json(&document(&checks))?,
