@@ -9,6 +9,9 @@ use std::time::Duration;
 use super::project::{Project, STUDIO};
 use crate::lab::{Lab, Running};
 
+/// Longest wait for a request.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A host that takes connections and keeps them open; it tells of each request once its first bytes are there.
 struct Tar {
     url: String,
@@ -60,7 +63,7 @@ const AUDIO: &str =
 fn check(project: &Project<'_>, tar: &Tar, requests: usize, signal: Option<&str>) {
     let run = project.start();
     for _ in 0..requests {
-        tar.requests.recv().unwrap();
+        tar.requests.recv_timeout(PATIENCE).unwrap();
     }
     if let Some(signal) = signal {
         run.signal(signal);
