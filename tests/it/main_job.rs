@@ -170,7 +170,7 @@ fn a_kept_file_that_is_deleted_is_fetched_again_without_buying() {
     assert_eq!(plan["jobs"][1]["sign"], "in_progress");
     assert_eq!(
         plan["jobs"][1]["missing"],
-        serde_json::json!([{"track": 1, "part": "track"}])
+        serde_json::json!([{"track": 1, "part": "track", "changed": false}])
     );
     assert_eq!(plan["totals"]["to_submit"], 0);
     lab.expect(0, &["run", "songs.yaml"]);

@@ -2,14 +2,17 @@
 //!
 //! Two ledgers know nothing of each other's purchases, so a run with the wrong one, a new one or an old copy of the right one buys
 //! everything again. What was bought lies in the output directory, and so does the file that says by whom: a run whose ledger does
-//! not know that run buys nothing there. The file is locked while a run buys, so that two ledgers can't begin at the same time.
+//! not know that run buys nothing there. The directory is locked while a run buys, so that two ledgers can't begin at the same time;
+//! the file is replaced whole, so that a run that is killed at any point leaves one that can be read.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use backline_engine::event::RunId;
+use backline_engine::folder::Folder;
 use backline_engine::ledger::Ledger;
+use backline_engine::scratch::{create, sweep};
 use backline_engine::store::StoreError;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +21,9 @@ use crate::project::{Project, seen_from_here};
 
 /// The file's name.
 const NAME: &str = ".backline-ledger";
+
+/// How the name of the file begins that is not in its place yet.
+const TEMPORARY: &str = ".backline-owner-";
 
 /// Longest file that is read: it holds a run id and a path.
 const LIMIT_BYTES: u64 = 64 * 1024;
@@ -32,9 +38,11 @@ struct Marker {
     ledger: PathBuf,
 }
 
-/// The file, locked for this run.
+/// The output directory, locked for this run.
 pub(crate) struct OutputOwner {
-    file: File,
+    folder: Folder,
+    /// Holds the lock.
+    _lock: File,
     path: PathBuf,
     ledger: PathBuf,
 }
@@ -44,14 +52,11 @@ impl OutputOwner {
     /// or if a run with another ledger is buying for it now.
     pub(crate) fn take(project: &Project, ledger: &Ledger) -> Result<Self, Failure> {
         let path = path(project);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        no_links(&mut options);
-        let mut file = options
-            .open(&path)
-            .map_err(|error| unusable(&path, error))?;
-        let tried = file.try_lock();
-        let marker = read(&mut file, &path)?;
+        let opened = Folder::create(project.plan.output.dir());
+        let folder = opened.map_err(|error| unusable(&path, error))?;
+        let lock = folder.handle().map_err(|error| unusable(&path, error))?;
+        let tried = lock.try_lock();
+        let marker = read(&folder, &path)?;
         // A file system without locks has no two runs at a time to tell apart: then the ledger's own lock fails as well.
         if let Err(TryLockError::WouldBlock) = tried {
             return Err(in_use(project, marker.as_ref()));
@@ -62,7 +67,8 @@ impl OutputOwner {
             return Err(foreign(project, marker));
         }
         Ok(Self {
-            file,
+            folder,
+            _lock: lock,
             path,
             ledger: ledger.path().to_owned(),
         })
@@ -77,15 +83,15 @@ impl OutputOwner {
         };
         let mut text = serde_json::to_string(&marker).map_err(std::io::Error::from)?;
         text.push('\n');
-        let length = text.len() as u64;
-        // Written over in place: what is left behind it by a crash is not read.
-        let written = self
-            .file
-            .rewind()
-            .and_then(|()| self.file.write_all(text.as_bytes()))
-            .and_then(|()| self.file.set_len(length))
-            .and_then(|()| self.file.sync_data());
-        written.map_err(|error| unusable(&self.path, error))
+        sweep(&self.folder, TEMPORARY);
+        let write = || {
+            let mut scratch = create(&self.folder, TEMPORARY)?;
+            scratch.file().write_all(text.as_bytes())?;
+            scratch.file().sync_all()?;
+            scratch.replace(NAME)?;
+            self.folder.sync()
+        };
+        write().map_err(|error| unusable(&self.path, error))
     }
 }
 
@@ -95,10 +101,10 @@ pub(crate) fn conflict(project: &Project) -> Result<Option<Failure>, Failure> {
         return Ok(None);
     }
     let path = path(project);
-    let Ok(mut file) = File::open(&path) else {
+    let Ok(folder) = Folder::open(project.plan.output.dir()) else {
         return Ok(None);
     };
-    let Some(marker) = read(&mut file, &path)? else {
+    let Some(marker) = read(&folder, &path)? else {
         return Ok(None);
     };
     let known = match Ledger::read(&project.ledger) {
@@ -109,25 +115,19 @@ pub(crate) fn conflict(project: &Project) -> Result<Option<Failure>, Failure> {
     Ok((!known).then(|| foreign(project, &marker)))
 }
 
-/// Nothing is written through a link that somebody put there.
-#[cfg(unix)]
-fn no_links(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-}
-
-#[cfg(not(unix))]
-fn no_links(_: &mut OpenOptions) {}
-
 fn path(project: &Project) -> PathBuf {
     project.plan.output.dir().join(NAME)
 }
 
-/// What the file says; none for an empty one.
-fn read(file: &mut File, path: &Path) -> Result<Option<Marker>, Failure> {
+/// What the file says; none where there is none, or an empty one.
+fn read(folder: &Folder, path: &Path) -> Result<Option<Marker>, Failure> {
     let mut text = String::new();
-    file.rewind()
-        .and_then(|()| file.take(LIMIT_BYTES).read_to_string(&mut text))
+    let file = match folder.read_file(NAME) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| unusable(path, error))?,
+    };
+    file.take(LIMIT_BYTES)
+        .read_to_string(&mut text)
         .map_err(|error| unusable(path, error))?;
     let mut documents = serde_json::Deserializer::from_str(&text).into_iter::<Marker>();
     match documents.next() {

@@ -211,6 +211,14 @@ impl Folder {
         ))
     }
 
+    /// The directory itself as a file: to lock it.
+    ///
+    /// # Errors
+    /// When it can't be read, and where directories are no files.
+    pub fn handle(&self) -> io::Result<File> {
+        Ok(self.dir.open(".")?.into_std())
+    }
+
     /// The names in it.
     ///
     /// # Errors
@@ -226,7 +234,7 @@ impl Folder {
     pub fn sync(&self) -> io::Result<()> {
         if cfg!(unix) {
             // The handle itself may be one that only leads on.
-            self.dir.open(".")?.sync_all()
+            self.handle()?.sync_all()
         } else {
             Ok(())
         }
