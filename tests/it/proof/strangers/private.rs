@@ -30,15 +30,11 @@ fn what_holds_secrets_is_readable_by_its_owner_only() {
     // Late enough that the ledger's write-ahead log is there while it is looked at.
     lab.write(
         "late.yaml",
-        "version: 1\nrules: [{do: [{unknown: forever}]}]\n",
+        "version: 1\nrules: [{when: {title: 'held*'}, do: [{unknown: forever}]}]\n",
     );
     let plan = lab.path("late.yaml");
     let studio = lab.studio(&["--instant", "--misbehave", plan.to_str().unwrap()]);
-    let project = Project::new(&lab, &studio.url, "private", 1, STUDIO);
-    project.edit(
-        "output: {dir: out}",
-        "output: {dir: out}\nreports: [jsonl, csv]",
-    );
+    let project = Project::new(&lab, &studio.url, "held", 1, STUDIO);
     let command = project.command(&["run", "songs.yaml", "--record", "tape"]);
     let mut run = Running::start(command);
     run.wait_for("accepted", 1);
@@ -60,6 +56,13 @@ fn what_holds_secrets_is_readable_by_its_owner_only() {
     for path in tape {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
+
+    let project = Project::new(&lab, &studio.url, "reported", 1, STUDIO);
+    project.edit(
+        "output: {dir: out}",
+        "output: {dir: out}\nreports: [jsonl, csv]",
+    );
+    assert_eq!(project.run().code, Some(0));
     assert_eq!(mode(&project.path("out/events.jsonl")), 0o600);
     // What is no secret is shared as any other file.
     assert_eq!(mode(&project.path("out/summary.csv")), 0o644);
