@@ -24,9 +24,11 @@ pub(super) struct Bar {
     pub(super) kind: Place,
     /// Number of the section, for variants that hold through a section.
     pub(super) section: usize,
+    /// Bars since the section started: turns and fills are counted from there.
+    pub(super) in_section: usize,
     /// How full, 0..1.
     pub(super) energy: f32,
-    /// Factor on velocities from the singer's own dynamics, about .8..1.2.
+    /// Factor on velocities from the singer's own dynamics, .7..1.3.
     pub(super) dynamic: f32,
     /// Whether a section starts here.
     pub(super) first: bool,
@@ -92,6 +94,7 @@ pub(super) fn slots_in_bar(metre: Metre) -> usize {
 struct Tick {
     time_s: f64,
     position: usize,
+    /// Index of the analysis's beat that it starts on.
     beat: usize,
 }
 
@@ -101,6 +104,7 @@ pub(super) fn bars(
     style: &Style,
     swing: Swing,
     audio_weight: f32,
+    follow: f32,
     nudge_energy: f32,
 ) -> Vec<Bar> {
     let metre = analysis.metre;
@@ -134,7 +138,7 @@ pub(super) fn bars(
             break;
         }
     }
-    place(&mut bars, analysis, nudge_energy, audio_weight);
+    place(&mut bars, analysis, nudge_energy, follow);
     bars
 }
 
@@ -305,7 +309,9 @@ fn bar_of(ticks: &[Tick], per_bar: usize, per_beat: usize, swing: Swing) -> Bar 
     };
     let mut slots = Vec::with_capacity(beats.len() * per_beat);
     for (number, tick) in beats.iter().enumerate() {
-        let next_s = beats.get(number + 1).map_or(end.time_s, |next| next.time_s);
+        let next = beats.get(number + 1).unwrap_or(end);
+        // In half time a tick spans two of the analysis's beats, and a chord may change on the second.
+        let beats_within = next.beat.saturating_sub(tick.beat);
         for step in 0..per_beat {
             let share = warped(
                 step as f64 / per_beat as f64,
@@ -317,8 +323,8 @@ fn bar_of(ticks: &[Tick], per_bar: usize, per_beat: usize, swing: Swing) -> Bar 
             );
             slots.push(Slot {
                 index: (offset + number) * per_beat + step,
-                start_s: tick.time_s + share * (next_s - tick.time_s),
-                beat: tick.beat,
+                start_s: tick.time_s + share * (next.time_s - tick.time_s),
+                beat: tick.beat + step * beats_within / per_beat,
             });
         }
     }
@@ -327,6 +333,7 @@ fn bar_of(ticks: &[Tick], per_bar: usize, per_beat: usize, swing: Swing) -> Bar 
         end_s: end.time_s,
         kind: Place::Song,
         section: 0,
+        in_section: 0,
         energy: 0.5,
         dynamic: 1.0,
         first: false,
@@ -354,7 +361,9 @@ fn warped(share: f64, swing: Swing) -> f64 {
 }
 
 /// Gives each bar its place, section, energy and dynamics.
-fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, audio_weight: f32) {
+///
+/// `follow` is the share of the singer's dynamics that the band takes over, 0..1.
+fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) {
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let mean_level = mean(analysis.notes.iter().map(|note| note.level_db));
     let opening = analysis
@@ -407,14 +416,18 @@ fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, audio_weight:
                 .map(|note| note.level_db),
         );
         if let (Some(sung), Some(all)) = (sung, mean_level) {
-            bar.dynamic =
-                1.0 + audio_weight.clamp(0.0, 1.0) * ((sung - all) / 30.0).clamp(-0.2, 0.2);
+            bar.dynamic = 1.0 + follow.clamp(0.0, 1.0) * ((sung - all) / 24.0).clamp(-0.3, 0.3);
         }
     }
     for number in 0..count {
         bars[number].first = number == 0
             || bars[number - 1].section != bars[number].section
             || bars[number - 1].kind != bars[number].kind;
+        bars[number].in_section = if bars[number].first {
+            0
+        } else {
+            bars[number - 1].in_section + 1
+        };
         bars[number].last = number + 1 < count
             && (bars[number + 1].section != bars[number].section
                 || bars[number + 1].kind != bars[number].kind);

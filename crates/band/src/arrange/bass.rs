@@ -23,6 +23,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
     };
     let mut notes: Vec<ScoreNote> = Vec::new();
     let mut root_before = range.low + 8;
+    let mut chord_before: Option<Chord> = None;
     for (number, bar) in sheet.bars.iter().enumerate() {
         if !sheet.plays(seat, bar) {
             continue;
@@ -49,7 +50,9 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                 continue;
             }
             let root = nearest_note(event.chord.bass, root_before, range);
-            let first_of_chord = event.slot == 0 || sheet.chord(bar, event.slot - 1) != event.chord;
+            // What was played last decides: the chord may have changed during a rest.
+            let first_of_chord = event.slot == 0 || chord_before != Some(event.chord);
+            chord_before = Some(event.chord);
             let midi = if first_of_chord {
                 root
             } else {
@@ -97,12 +100,22 @@ fn tone(
     chance: &mut Chance,
 ) -> u8 {
     let tones = chord.quality.intervals();
+    // Semitones from the chord's root up to its bass: the degrees are the chord's, whatever tone the bass plays.
+    let inversion = (chord.bass + 12 - chord.root % 12) % 12;
     let above = |wanted: std::ops::RangeInclusive<u8>, otherwise: u8| {
-        root + tones
+        let interval = tones
             .iter()
             .copied()
             .find(|tone| wanted.contains(tone))
-            .unwrap_or(otherwise)
+            .unwrap_or(otherwise);
+        let over_bass = (interval % 12 + 12 - inversion) % 12;
+        // A degree that is in the bass already gives way to the root.
+        let over_bass = if over_bass == 0 && inversion > 0 {
+            12 - inversion
+        } else {
+            over_bass
+        };
+        root + if over_bass == 0 { 12 } else { over_bass }
     };
     let fold = |midi: u8| {
         if midi > range.high + 7 {

@@ -113,7 +113,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     .get(number + 1)
                     .is_some_and(|next| next.energy > bar.energy + 0.1);
                 bar.last && (rises || chance.happens(0.75))
-                    || number % 8 == 7 && chance.happens(0.6)
+                    || bar.in_section % 8 == 7 && chance.happens(0.6)
             };
         let fills = match seat.instrument {
             Instrument::ElectronicKit => MACHINE_FILLS,

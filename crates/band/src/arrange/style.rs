@@ -86,6 +86,21 @@ pub(crate) enum Swing {
     Sixteenths(f32),
 }
 
+impl Swing {
+    /// The latest that the second of a pair may fall: dotted.
+    const LATEST: f32 = 0.72;
+
+    /// The swing with its distance from even multiplied by `factor`.
+    pub(crate) fn scaled(self, factor: f32) -> Self {
+        let share = |first: f32| (0.5 + (first - 0.5) * factor).min(Self::LATEST);
+        match self {
+            Self::Straight => Self::Straight,
+            Self::Eighths(first) => Self::Eighths(share(first)),
+            Self::Sixteenths(first) => Self::Sixteenths(share(first)),
+        }
+    }
+}
+
 /// A family of patterns for 3/4 and 6/8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feel {

@@ -20,6 +20,9 @@ use crate::{
 /// How long the final chord may ring beyond the vocal's end, in seconds.
 const TAIL_S: f64 = 4.0;
 
+/// Range of level over which colouring parts move between style weights 0 and 1, in decibels.
+const COLOUR_DB: f32 = 8.0;
+
 /// What the players read from.
 pub(super) struct Sheet<'a> {
     pub(super) analysis: &'a Analysis,
@@ -90,19 +93,23 @@ pub fn arrange(
     } else {
         style.swing
     };
+    let style_weight = settings.style_weight.clamp(0.0, 1.0);
+    // .6 of the style's swing at weight 0, its own at .5, 1.2 of it at 1.
+    let swing = swing.scaled((0.6 + 0.8 * style_weight).min(0.8 + 0.4 * style_weight));
     // A style that holds strongly keeps its own dynamics.
-    let follow = settings.audio_weight * (1.2 - 0.4 * settings.style_weight).min(1.0);
+    let follow = settings.audio_weight * (1.5 - style_weight).min(1.0);
     let bars = bars(
         analysis,
         style,
         swing,
         settings.audio_weight,
+        follow,
         // Every other take is a fuller one.
         brief.nudge.energy + if settings.take % 2 == 1 { 0.4 } else { 0.0 },
     );
     let last_start_s = bars.last().map_or(0.0, Bar::start_s);
     let length_s = analysis.duration_s.max(last_start_s) + TAIL_S;
-    let mut sheet = Sheet {
+    let sheet = Sheet {
         analysis,
         brief,
         style,
@@ -114,9 +121,6 @@ pub fn arrange(
         length_s,
         seed,
     };
-    for bar in &mut sheet.bars {
-        bar.dynamic = 1.0 + (bar.dynamic - 1.0) * follow;
-    }
     let mut parts = Vec::new();
     for (number, seat) in seats(style, brief, settings.take).iter().enumerate() {
         let mut notes = match seat.role {
@@ -131,7 +135,7 @@ pub fn arrange(
                 instrument: seat.instrument,
                 role: seat.role,
                 pan: seat.pan,
-                level_db: seat.level_db,
+                level_db: seat.level_db + colour_db(seat.role, style_weight),
                 notes,
             });
         }
@@ -179,6 +183,16 @@ pub fn arrange(
             metre => metre,
         },
         key: analysis.key,
+    }
+}
+
+/// How much louder what colours a style plays at a style weight, in decibels: rhythm, bass and chords carry the song at any.
+fn colour_db(role: Role, style_weight: f32) -> f32 {
+    match role {
+        Role::Percussion | Role::Pad | Role::Figure | Role::Fills => {
+            COLOUR_DB * (style_weight - 0.5)
+        }
+        Role::Drums | Role::Bass | Role::Comp => 0.0,
     }
 }
 
@@ -381,7 +395,7 @@ impl Sheet<'_> {
             &[11, part as u64, bar.section as u64, u64::from(level)],
         );
         let mut choice = chance.below(variants.len());
-        let turns = number % 4 == 3
+        let turns = bar.in_section % 4 == 3
             && Chance::new(self.seed, &[12, part as u64, number as u64]).happens(0.3);
         if turns && variants.len() > 1 {
             choice = (choice + 1) % variants.len();
@@ -397,7 +411,7 @@ impl Sheet<'_> {
             return Vec::new();
         }
         let shift = if marks.len() > self.slots_in_bar {
-            (number % 2) * self.slots_in_bar
+            (bar.in_section % 2) * self.slots_in_bar
         } else {
             0
         };

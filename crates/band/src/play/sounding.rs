@@ -37,8 +37,9 @@ pub(super) fn own(
             let (samples, gain) = kit.stroke(note.midi, note.velocity, variant);
             let (left, right) =
                 pan_gains((drums::Kit::place(note.midi) * 0.9 + part.pan * 0.5).clamp(-1.0, 1.0));
-            lay(&mut stem.left, start, samples, gain * left);
-            lay(&mut stem.right, start, samples, gain * right);
+            let until = choked_after(part, index, rate).unwrap_or(samples.len());
+            lay_until(&mut stem.left, start, samples, until, gain * left, rate);
+            lay_until(&mut stem.right, start, samples, until, gain * right, rate);
             continue;
         }
         sound(
@@ -65,6 +66,41 @@ pub(super) fn own(
 fn lay(channel: &mut [f32], start: usize, samples: &[f32], gain: f32) {
     for (sum, sample) in channel[start..].iter_mut().zip(samples) {
         *sum += sample * gain;
+    }
+}
+
+/// Frames after which stroke number `index` is choked; `None` when it rings out. The hats are one pair of cymbals: closing them
+/// ends what rang open.
+fn choked_after(part: &Part, index: usize, rate: f32) -> Option<usize> {
+    let note = part.notes.get(index).filter(|note| note.midi == OPEN_HAT)?;
+    let next = part.notes[index + 1..]
+        .iter()
+        .find(|next| HATS.contains(&next.midi) && next.start_s > note.start_s)?;
+    Some(((next.start_s - note.start_s) * f64::from(rate)).round() as usize)
+}
+
+/// General MIDI numbers of the open hat, and of all strokes on the hats.
+const OPEN_HAT: u8 = 46;
+const HATS: [u8; 3] = [42, 44, 46];
+
+/// How long a choked stroke takes to fall silent, in seconds.
+const CHOKE_S: f32 = 0.006;
+
+/// [`lay`], faded out from frame `until` of the samples on.
+fn lay_until(
+    channel: &mut [f32],
+    start: usize,
+    samples: &[f32],
+    until: usize,
+    gain: f32,
+    rate: f32,
+) {
+    let (kept, rest) = samples.split_at(until.min(samples.len()));
+    lay(channel, start, kept, gain);
+    let fade = (CHOKE_S * rate) as usize;
+    let from = (start + kept.len()).min(channel.len());
+    for (step, (sum, sample)) in channel[from..].iter_mut().zip(rest).take(fade).enumerate() {
+        *sum += sample * gain * (1.0 - (step + 1) as f32 / fade as f32);
     }
 }
 
