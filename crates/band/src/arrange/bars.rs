@@ -4,11 +4,18 @@
 //! with every syllable); a weight moves between that and the beats as they were heard. Half and double time are chosen so
 //! that a style is played near the tempo it is made for.
 
-use super::style::{Style, Swing};
+use super::{
+    arc::{arc, division, divisions},
+    style::{Style, Swing},
+};
 use crate::analysis::{Analysis, Metre, SectionKind};
 
 /// Beats on either side that the smoothing looks at.
 const REACH_BEATS: usize = 5;
+
+/// Velocities of the emptiest bars, and what full ones add to that.
+const SOFTEST: f32 = 0.66;
+const LOUDER: f32 = 0.48;
 
 /// Most bars that are played, against absurd input: 40 minutes at 200 beats per minute.
 const BAR_LIMIT: usize = 2000;
@@ -366,16 +373,7 @@ fn warped(share: f64, swing: Swing) -> f64 {
 fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) {
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let mean_level = mean(analysis.notes.iter().map(|note| note.level_db));
-    let opening = analysis
-        .sections
-        .iter()
-        .position(|section| section.kind != SectionKind::Intro);
-    let several = analysis
-        .sections
-        .iter()
-        .filter(|section| section.kind != SectionKind::Intro)
-        .count()
-        > 1;
+    let fullness = arc(&analysis.sections);
     let count = bars.len();
     for (number, bar) in bars.iter_mut().enumerate() {
         let middle_s = (bar.start_s() + bar.end_s) / 2.0;
@@ -388,20 +386,9 @@ fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) 
         } else {
             analysis.sections.len().saturating_sub(1)
         });
-        let section = analysis.sections.get(index);
-        let mut energy = section.map_or(0.5, |section| {
-            if section.energy.is_finite() {
-                section.energy
-            } else {
-                0.5
-            }
-        });
-        if several && Some(index) == opening {
-            // The first words leave room to grow.
-            energy = energy.min(0.62);
-        }
+        let energy = fullness.get(index).copied().unwrap_or(0.5);
         bar.section = index;
-        bar.energy = (energy + 0.3 * nudge_energy).clamp(0.05, 1.0);
+        bar.energy = nudged(energy, nudge_energy);
         if bar.end_s <= first_note_s + 0.25 * (bar.end_s - bar.start_s())
             && !analysis.notes.is_empty()
         {
@@ -419,6 +406,10 @@ fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) 
             bar.dynamic = 1.0 + follow.clamp(0.0, 1.0) * ((sung - all) / 24.0).clamp(-0.3, 0.3);
         }
     }
+    divide_one_section(bars, analysis, nudge_energy);
+    for bar in bars.iter_mut() {
+        bar.dynamic *= SOFTEST + LOUDER * bar.energy;
+    }
     for number in 0..count {
         bars[number].first = number == 0
             || bars[number - 1].section != bars[number].section
@@ -435,6 +426,44 @@ fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) 
     if let Some(last) = bars.last_mut() {
         last.kind = Place::Final;
     }
+}
+
+/// A song of one section grows over divisions of its own.
+fn divide_one_section(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32) {
+    let sung = analysis
+        .sections
+        .iter()
+        .filter(|section| !matches!(section.kind, SectionKind::Intro | SectionKind::Ending));
+    if sung.count() > 1 {
+        return;
+    }
+    let kind_of = |bar: &Bar| {
+        analysis
+            .sections
+            .get(bar.section)
+            .map(|section| section.kind)
+    };
+    let is_divided =
+        |bar: &Bar| bar.kind == Place::Song && kind_of(bar) != Some(SectionKind::Ending);
+    let starts_s: Vec<f64> = bars
+        .iter()
+        .filter(|bar| is_divided(bar))
+        .map(Bar::start_s)
+        .collect();
+    if starts_s.len() < 2 {
+        return;
+    }
+    let starts = divisions(&starts_s, &analysis.phrases);
+    let divided = bars.iter_mut().filter(|bar| is_divided(bar));
+    for (number, bar) in divided.enumerate() {
+        let place = starts.partition_point(|&start| start <= number) - 1;
+        bar.section = analysis.sections.len() + place;
+        bar.energy = nudged(division(place, starts.len()), nudge_energy);
+    }
+}
+
+fn nudged(energy: f32, nudge: f32) -> f32 {
+    (energy + 0.3 * nudge).clamp(0.05, 1.0)
 }
 
 fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {

@@ -3,6 +3,7 @@
 //! Everything musical about a style is data (`styles`): adding a style is adding a table. The code here only knows how to read
 //! such a table over the singer's own beats and chords. It makes no sound.
 
+mod arc;
 mod bars;
 mod bass;
 mod chords;

@@ -126,11 +126,11 @@ fn wear(samples: &mut [f32], grit: f32) {
 /// Frames between two looks of the bus compressor.
 const GLUE_FRAMES: usize = 16;
 
-/// Slow bus compression, 2:1 above the programme's own level, and a soft shoulder over the highest peaks.
+/// Slow bus compression, 2:1 from 3.5 dB above the programme's own level so that the arc of a song is left, and a soft shoulder over the highest peaks.
 fn glue(sum: &mut Stereo, lufs: f64) {
     let looks = RATE_HZ as f32 / GLUE_FRAMES as f32;
     let level = 10f32.powf(((WORKING_LUFS - lufs) / 20.0) as f32);
-    let threshold = 10f32.powf(-15.0 / 10.0);
+    let threshold = 10f32.powf(-12.5 / 10.0);
     let (attack, release) = (
         1.0 - (-1.0 / (0.02 * looks)).exp(),
         1.0 - (-1.0 / (0.18 * looks)).exp(),
