@@ -126,7 +126,10 @@ fn sticky_path(pitches: &[Option<f32>], weights: &[f32]) -> Vec<Option<u8>> {
         let best = (0..STATES)
             .min_by(|a, b| totals[*a].total_cmp(&totals[*b]))
             .unwrap_or(PITCHES);
-        let jump = totals[best] + CHANGE_COST;
+        // Only differences count: sums of a long recording would outgrow the precision that they need.
+        let least = totals[best];
+        totals.iter_mut().for_each(|total| *total -= least);
+        let jump = CHANGE_COST;
         let mut mask = 0u64;
         for (state, total) in totals.iter_mut().enumerate() {
             if jump < *total {

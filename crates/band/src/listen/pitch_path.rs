@@ -40,7 +40,9 @@ pub(super) fn track(frames: &Frames, levels: &[f32], loud_db: f32) -> Vec<PitchF
             from[state] = best;
         }
         back.push(from);
-        totals = next;
+        // Only differences count: sums of a long recording would outgrow the precision that they need.
+        let most = next.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        totals = next.map(|total| total - most);
         logs_before = logs;
     }
     let mut state = (0..STATES)
@@ -133,5 +135,24 @@ mod tests {
             "{track:?}"
         );
         assert!(track[20..].iter().all(|frame| frame.hz == 0.0));
+    }
+
+    /// Sums over 15 minutes have steps of .0078, coarser than what decides between octaves.
+    #[test]
+    fn the_end_of_a_long_recording_is_heard_as_it_is_alone() {
+        let tail = vec![frame(&[(220.0, 0.8), (110.0, 0.823)]); 600];
+        let track_of = |candidates: Vec<[Candidate; MOST]>| {
+            let levels = vec![-20.0; candidates.len()];
+            let frames = Frames {
+                vowel_db: levels.clone(),
+                candidates,
+            };
+            track(&frames, &levels, -20.0)
+        };
+        let alone = track_of(tail.clone());
+        assert_eq!(alone[300].hz, 110.0);
+        let mut long = vec![frame(&[(220.0, 0.95)]); 90_000];
+        long.extend(tail);
+        assert_eq!(track_of(long)[90_300].hz, 110.0);
     }
 }
