@@ -7,7 +7,7 @@ use super::{
     melody::Melody,
     path::{Wish, path},
 };
-use crate::analysis::{Analysis, ChordSpan, HarmonySettings, Span, Vocabulary};
+use crate::analysis::{Analysis, ChordSpan, Confidence, HarmonySettings, Span, Vocabulary};
 
 /// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
 ///
@@ -17,12 +17,14 @@ pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> 
     let Some(melody) = Melody::of(analysis).filter(|melody| !melody.notes.is_empty()) else {
         return Vec::new();
     };
+    let doubt = doubt(&analysis.confidence);
     let beat_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) as f32;
     let wish = Wish {
         habits: &Habits::of(settings.vocabulary),
         style_weight: settings.style_weight.clamp(0.0, 1.0),
-        weirdness: settings.weirdness.clamp(0.0, 1.0),
+        weirdness: settings.weirdness.clamp(0.0, 1.0) * (1.0 - doubt),
         variety: settings.variety.clamp(0.0, 1.0),
+        doubt,
         bar_s: beat_s * melody.in_bar as f32,
         seed,
     };
@@ -43,6 +45,7 @@ pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> 
         &stretches,
         settings.vocabulary,
         wish.style_weight,
+        doubt,
         seed,
     );
     let mut spans: Vec<ChordSpan> = Vec::with_capacity(stretches.len());
@@ -68,6 +71,12 @@ pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> 
         }
     }
     spans
+}
+
+/// How little the pitches and the key are to be trusted, 0..1: nothing for a singer as sure as trained ones are.
+fn doubt(confidence: &Confidence) -> f32 {
+    let below = |value: f32, sure: f32, range: f32| ((sure - value) / range).clamp(0.0, 1.0);
+    below(confidence.pitch, 0.75, 0.25).max(below(confidence.key, 0.45, 0.35))
 }
 
 /// Where the last beat of the grid ends.

@@ -19,12 +19,16 @@ pub(super) struct Stretch {
     pub(super) dominant: bool,
 }
 
+/// From this doubt on, styles that speak in triads leave their colours out.
+const PLAIN_DOUBT: f32 = 0.8;
+
 /// The chords of some stretches.
 pub(super) fn dress(
     melody: &Melody,
     stretches: &[Stretch],
     vocabulary: Vocabulary,
     style_weight: f32,
+    doubt: f32,
     seed: u64,
 ) -> Vec<Chord> {
     let mut chords: Vec<Chord> = stretches
@@ -32,7 +36,7 @@ pub(super) fn dress(
         .enumerate()
         .map(|(index, stretch)| {
             let next = stretches.get(index + 1);
-            one(melody, stretch, next, vocabulary, style_weight, seed)
+            one(melody, stretch, next, vocabulary, style_weight, doubt, seed)
         })
         .collect();
     basses(melody, stretches, &mut chords, vocabulary);
@@ -46,6 +50,7 @@ fn one(
     next: Option<&Stretch>,
     vocabulary: Vocabulary,
     style_weight: f32,
+    doubt: f32,
     seed: u64,
 ) -> Chord {
     let above = stretch.class % 12;
@@ -66,6 +71,9 @@ fn one(
         || (vocabulary == Vocabulary::Jazz && foreign)
         || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)
             > chance.between(0.35, 0.75);
+    // In doubt only the key's own dominant is one: the rest would be led astray by a sung semitone.
+    let own_dominant = if melody.minor { 4 } else { 7 };
+    let seventh = seventh && (stretch.dominant || doubt < 0.5 || above == own_dominant);
     let last = next.is_none();
     let degree = if melody.minor {
         (above + 3) % 12
@@ -90,8 +98,11 @@ fn one(
     };
     let (from, to) = (stretch.from as f32, stretch.to as f32);
     let floor = melody.fit(&chord(plain), from, to) - tolerance;
+    let colours =
+        !matches!(vocabulary, Vocabulary::Open | Vocabulary::Triads) || doubt < PLAIN_DOUBT;
     let chosen = wanted
         .iter()
+        .filter(|_| colours)
         .copied()
         .find(|&quality| melody.fit(&chord(quality), from, to) >= floor)
         .unwrap_or(plain);

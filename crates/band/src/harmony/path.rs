@@ -26,6 +26,9 @@ const STEADY: f32 = 0.55;
 /// What a chord of rest gains where a phrase ends, and at the song's last note.
 const PHRASE_END: f32 = 0.8;
 const SONG_END: f32 = 6.0;
+/// Cost in nats of a chord outside the key when the pitches are in full doubt: an untrained singer's wrong semitones are no
+/// evidence for it.
+const OUTSIDE_KEY: f32 = 5.0;
 /// What the dominant gains in the bar before the song's last chord, whose rest it prepares.
 const CADENCE: f32 = 0.3;
 
@@ -38,6 +41,8 @@ pub(super) struct Wish<'a> {
     pub(super) weirdness: f32,
     /// 0 for the best path; more lets chance choose among good ones.
     pub(super) variety: f32,
+    /// How little the sung pitches and the key are to be trusted, 0..1.
+    pub(super) doubt: f32,
     /// Length of a bar in seconds.
     pub(super) bar_s: f32,
     pub(super) seed: u64,
@@ -99,7 +104,9 @@ pub(super) fn path(melody: &Melody, wish: &Wish<'_>) -> Vec<usize> {
             from[class] = best.1 as u8;
         }
         back.push(from);
-        totals = next;
+        // Only differences count: sums of a long song would outgrow the precision that they need.
+        let most = next.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        totals = next.map(|total| total - most);
     }
     let mut class = (0..CLASSES)
         .max_by(|&a, &b| totals[a].total_cmp(&totals[b]))
@@ -145,6 +152,9 @@ fn gains(melody: &Melody, wish: &Wish<'_>, seen: &[f32; CLASSES], beat: usize) -
         let mut gain = sight * seen[class] - common * model.prior[class].ln()
             + wish.style_weight * wish.habits.worth(class, melody.minor)
             + minor_lean(class, melody, beat);
+        if !in_key(class, melody.minor) {
+            gain -= OUTSIDE_KEY * wish.doubt;
+        }
         if wish.variety > 0.0 {
             // Gumbel noise, the same wherever the same melody returns: a repeat stays a repeat.
             let uniform = chance.unit().clamp(1e-6, 1.0 - 1e-6);
@@ -169,6 +179,11 @@ fn gains(melody: &Melody, wish: &Wish<'_>, seen: &[f32; CLASSES], beat: usize) -
 /// The chord of rest.
 pub(super) fn tonic_class(minor: bool) -> usize {
     if minor { 12 + 9 } else { 0 }
+}
+
+/// Whether all tones of a class belong to the key, harmonic minor's leading note included.
+fn in_key(class: usize, minor: bool) -> bool {
+    matches!(class, 0 | 5 | 7 | 14 | 16 | 21 | 35) || (minor && matches!(class, 4 | 32))
 }
 
 /// Nearly all lead sheets are in major: in minor, the minor key's own chords are brought forward, and its major dominant is kept
