@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Analysis, HarmonySettings},
-    arrange::{Instrument, Role, Score, Settings, StyleId, arrange, style_of},
+    arrange::{Instrument, Role, Score, Settings, StyleId, arrange, leaves_out_drums, style_of},
     chance::Chance,
     chord_names::{chord_name, key_name, metre_name},
     harmony::harmonise,
@@ -430,6 +430,11 @@ fn facts(
     mix: &Mastered,
 ) -> Facts {
     let mut remarks = remarks.to_vec();
+    if leaves_out_drums(analysis, brief) {
+        remarks.push(
+            "the beat is uncertain, so the band plays without drums: \"drums\" in the tags would bring them back".to_owned(),
+        );
+    }
     if score.parts.is_empty() {
         remarks.push(
             "the tags leave no instrument that may play: the instrumental is silent".to_owned(),

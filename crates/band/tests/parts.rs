@@ -11,7 +11,7 @@ mod song;
 use backline_band::{
     Articulation, Brief, Instrument, Part, Role, Score, ScoreNote, Settings, Sound, StyleId,
     analysis::{Analysis, Chord, ChordSpan, Metre, Quality, Section, SectionKind, Span},
-    arrange, play,
+    arrange, play, read_tags,
 };
 use song::{BARS, song};
 
@@ -274,6 +274,28 @@ fn the_style_weight_is_heard_in_the_arrangement() {
         let by = colour_db(&arranged(style, 1.0)) - colour_db(&arranged(style, 0.0));
         assert!(by > 4.0, "{style:?}: the pads move by {by:.1} dB");
     }
+}
+
+#[test]
+fn an_unsure_beat_is_not_drummed_unless_drums_are_asked_for() {
+    let (mut analysis, chords) = song(Metre::FourFour, 100.0);
+    let drums = |analysis: &Analysis, brief: &Brief| {
+        let score = arrange(analysis, &chords, brief, &SETTINGS, 1);
+        assert!(!score.parts.is_empty());
+        score
+            .parts
+            .iter()
+            .any(|part| matches!(part.role, Role::Drums | Role::Percussion))
+    };
+    for style in StyleId::all() {
+        analysis.confidence.beats = 0.2;
+        assert!(!drums(&analysis, &styled(style)), "{style:?}");
+    }
+    let mut asked = read_tags("drums", "");
+    asked.styles = vec![StyleId::PopRock];
+    assert!(drums(&analysis, &asked));
+    analysis.confidence.beats = 0.6;
+    assert!(drums(&analysis, &styled(StyleId::PopRock)));
 }
 
 #[test]

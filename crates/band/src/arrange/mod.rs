@@ -22,4 +22,4 @@ pub(crate) use instrument::Traits;
 pub use score::{Articulation, Finish, Part, Role, Room, Score, ScoreNote, Settings};
 pub use style::StyleId;
 pub use write::arrange;
-pub(crate) use write::style_of;
+pub(crate) use write::{leaves_out_drums, style_of};

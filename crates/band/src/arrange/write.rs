@@ -38,6 +38,20 @@ pub(super) struct Sheet<'a> {
     pub(super) seed: u64,
 }
 
+/// Whether the band plays without drums, which would only show that the beat was not found: the singer's beat is less sure than
+/// this, and the tags ask for no drums.
+pub(crate) fn leaves_out_drums(analysis: &Analysis, brief: &Brief) -> bool {
+    const SURE_ENOUGH: f32 = 0.3;
+    const FEWEST_NOTES: usize = 4;
+    // Where nobody sings, the beat is the band's own.
+    analysis.notes.len() >= FEWEST_NOTES
+        && analysis.confidence.beats < SURE_ENOUGH
+        && !brief
+            .wanted
+            .iter()
+            .any(|instrument| instrument.is_percussion())
+}
+
 /// The style of a take: the one the tags name (the second take leans on the second name), or one that suits what was heard.
 pub(crate) fn style_of(brief: &Brief, analysis: &Analysis, take: usize) -> StyleId {
     if !brief.styles.is_empty() {
@@ -121,8 +135,12 @@ pub fn arrange(
         length_s,
         seed,
     };
+    let without_drums = leaves_out_drums(analysis, brief);
     let mut parts = Vec::new();
     for (number, seat) in seats(style, brief, settings.take).iter().enumerate() {
+        if without_drums && matches!(seat.role, Role::Drums | Role::Percussion) {
+            continue;
+        }
         let mut notes = match seat.role {
             Role::Drums | Role::Percussion => drums::write(&sheet, seat, number),
             Role::Bass => bass::write(&sheet, seat, number),
