@@ -152,7 +152,7 @@ fn vendor(lab: &Lab, profile: &str, url: &str) {
     lab.manifest("songs.yaml", url, 1, 2, "");
     let text = lab.read("songs.yaml").replace(
         "profile: studio",
-        &format!("profile: {profile}, upload_url: \"{url}\""),
+        &format!("profile: {profile}, allow_private: true"),
     );
     lab.write("songs.yaml", text);
 }

@@ -67,7 +67,7 @@ fn a_changed_job_is_bought_once_under_its_own_key() {
 fn a_job_that_becomes_another_of_the_plan_buys_nothing() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant"]);
-    let rest = "on:\n  before_submit:\n    - {lua: \"change{title = stem.id .. ' (p1)', tags = 'style 1'}\"}\n";
+    let rest = "on:\n  before_submit:\n    - {lua: \"change{tags = 'style 1'}\"}\n";
     lab.manifest("songs.yaml", &studio.url, 2, 3, rest);
     for _ in 0..2 {
         lab.expect(0, &["run", "songs.yaml"]);

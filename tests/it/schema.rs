@@ -74,7 +74,7 @@ fn an_editor_finds_the_schema_beside_what_init_writes() {
 }
 
 /// Bad manifests that a schema can't tell from good ones: what is wrong hangs on files, other keys, or what a template gives.
-const BEYOND_A_SCHEMA: [&str; 26] = [
+const BEYOND_A_SCHEMA: [&str; 27] = [
     "catalogue",
     "catalogue_columns",
     "catalogue_quotes",
@@ -95,6 +95,7 @@ const BEYOND_A_SCHEMA: [&str; 26] = [
     "not_manifests",
     "nothing_left",
     "one_request",
+    "provider_private",
     "rendered_values",
     "template_bounds",
     "templates",

@@ -32,8 +32,11 @@ const KEY: &str = "bench-key";
 const STEMS: usize = 100;
 const JOBS: usize = 100_000;
 
+/// The events of the job with a number.
+type Events = fn(usize) -> Vec<Event>;
+
 /// Events of one job by name; each bench fills the ledger with one of them.
-const STATES: [(&str, fn(usize) -> Vec<Event>); 4] = [
+const STATES: [(&str, Events); 4] = [
     ("planned", |_| Vec::new()),
     ("files-deleted", kept),
     ("in-doubt", in_doubt),
@@ -52,7 +55,7 @@ fn main() {
     }
 }
 
-fn first_request(name: &str, events: fn(usize) -> Vec<Event>) {
+fn first_request(name: &str, events: Events) {
     let folder = tempfile::tempdir().unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let manifest = folder.path().join("scale.yaml");
@@ -96,7 +99,7 @@ fn peak_kib(process: u32) -> f64 {
 }
 
 /// Brings every job of the manifest into the state that `events` leave it in.
-fn fill(manifest: &Path, ledger: &Path, events: fn(usize) -> Vec<Event>) {
+fn fill(manifest: &Path, ledger: &Path, events: Events) {
     let plan = load(manifest, &LoadOptions::default()).unwrap().plan;
     assert_eq!(plan.jobs.len(), JOBS);
     let account = account(&plan, &ApiKey::new(KEY).unwrap());
@@ -253,7 +256,7 @@ fn recording(at: usize) -> Vec<u8> {
     wav.extend_from_slice(b"data");
     wav.extend_from_slice(&data_bytes.to_le_bytes());
     for sample in 0..RATE as usize {
-        let level: i16 = if sample / (10 + at) % 2 == 0 {
+        let level: i16 = if (sample / (10 + at)).is_multiple_of(2) {
             8_000
         } else {
             -8_000

@@ -71,10 +71,11 @@ pub(crate) fn follow(
     };
     match thread {
         // Without a word it has ended, and says why.
-        Ok(thread) if begun.recv().is_err() => match thread.join() {
-            Ok(Err(error)) => failed(error),
-            Ok(Ok(())) | Err(_) => {}
-        },
+        Ok(thread) if begun.recv().is_err() => {
+            if let Ok(Err(error)) = thread.join() {
+                failed(error);
+            }
+        }
         Ok(_) => {}
         Err(error) => failed(error),
     }

@@ -182,7 +182,10 @@ pub(crate) fn tell(record: &Record, tally: &mut Tally, options: &ConsoleOptions)
         }
         _ => return line,
     };
-    if tally.trouble.as_ref() == Some(words) {
+    // A pause for an upload that failed names the stem before the upload's own message.
+    let repeats =
+        |before: &String| before.ends_with(words.as_str()) || words.ends_with(before.as_str());
+    if tally.trouble.as_ref().is_some_and(repeats) {
         return line.told_before(until);
     }
     tally.trouble = Some(words.clone());
