@@ -326,7 +326,7 @@ fn old_runs_are_removed_on_request_and_nothing_is_bought_again() {
     assert_eq!(studio.bill().len(), 2);
     let ledger = lab.json(&["doctor", "songs.yaml"]);
     assert!(
-        ledger.to_string().contains("is whole: format 2"),
+        ledger.to_string().contains("is whole: format 3"),
         "{ledger}"
     );
 }
@@ -394,7 +394,7 @@ fn listening_says_where_and_ends_by_a_signal() {
     running.signal("TERM");
     let ran = running.end();
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.err.contains("0 callbacks heard"), "{}", ran.err);
+    assert!(ran.err.contains("0 callbacks received"), "{}", ran.err);
 }
 
 #[test]

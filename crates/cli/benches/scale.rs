@@ -120,13 +120,13 @@ fn fill(manifest: &Path, ledger: &Path, events: Events) {
                 batch.events.push(record(&run, &account, job.key, event));
             }
             let account = account.clone();
-            batch.jobs.push((
+            batch.jobs.insert(
                 job.key,
                 KnownJob {
                     job: state,
                     account,
                 },
-            ));
+            );
         }
         ledger.append(&batch).unwrap();
     }

@@ -360,16 +360,32 @@ fn report_kind(text: &str) -> Result<ReportKind, String> {
 #[command(after_help = "\
 Examples:
   backline resolve 5b1c02d7a9e4 --task 8f14e45fceea167a5a36dedd4bea2543
-  backline resolve 5b1c02d7a9e4 --never-bought")]
+  backline resolve 5b1c02d7a9e4 --never-bought
+  backline resolve --all --never-bought
+  backline resolve --all --never-bought workflows/album.yaml --filter stem=chorus")]
 pub(crate) struct ResolveArgs {
-    /// The job's key, or the beginning of it, as `status` shows it
-    #[arg(value_name = "KEY")]
-    pub(crate) key: String,
+    /// The job's key, or the beginning of it, as `status` shows it; with --all the manifest
+    #[arg(value_name = "KEY", required_unless_present = "all")]
+    pub(crate) key: Option<String>,
     /// The manifest whose ledger is meant; without it the nearest ledger at or above this folder
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) word: WordArgs,
+    /// Settle every job of the ledger that is in doubt, except those for which a callback named a task
+    #[arg(long, requires = "never_bought", conflicts_with = "manifest")]
+    pub(crate) all: bool,
+    /// Only jobs that this run put in doubt, by its id or the beginning of it
+    #[arg(long, value_name = "ID", requires = "all")]
+    pub(crate) run: Option<String>,
+    /// Only jobs of the manifest that match, as `preset=lofi` or `stem!=demo-*`; may be repeated, and all must match
+    #[arg(
+        long = "filter",
+        value_name = "KEY=VALUE",
+        requires = "all",
+        requires = "key"
+    )]
+    pub(crate) filters: Vec<Filter>,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
 }

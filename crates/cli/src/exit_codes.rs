@@ -44,7 +44,7 @@ Exit codes:
   2  the command line or the environment is wrong
   3  the manifest is invalid
   4  some jobs failed
-  5  stopped; the same command goes on
+  5  stopped (signal, limit, provider unreachable, failures in a row); the same command goes on
   6  the provider refuses: key, credits, maintenance
   7  the ledger, a report or an output could not be written or read
   8  some jobs are in doubt

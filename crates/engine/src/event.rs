@@ -200,6 +200,22 @@ pub enum Event {
         /// How the task id became known.
         via: Via,
     },
+    /// A callback with the attempt's token named a task. It counts once the provider's details confirm it.
+    Claimed {
+        /// Which attempt.
+        attempt: u32,
+        /// The task that was named.
+        task_id: TaskId,
+    },
+    /// A task that a callback named is not this job's.
+    ClaimRejected {
+        /// Which attempt.
+        attempt: u32,
+        /// The task that was named.
+        task_id: TaskId,
+        /// Why it is not believed.
+        message: String,
+    },
     /// The vendor refused the attempt: nothing was bought.
     Refused {
         /// Which attempt.
@@ -369,7 +385,7 @@ impl RefusedCallbacks {
 pub enum Via {
     /// By the answer to the submission.
     Answer,
-    /// By a callback that carried the attempt's token.
+    /// By a callback that carried the attempt's token and that the provider's details confirmed.
     Callback,
     /// By the user.
     User,
@@ -506,4 +522,6 @@ pub enum StopReason {
     Unreachable,
     /// A task took longer than one run follows it; its id is kept.
     Overdue,
+    /// `limits.failures_in_a_row`: responses were lost or tasks failed one after the other, and so did the tries after a pause.
+    FailuresInARow,
 }

@@ -269,7 +269,15 @@ fn sign(
             Sign::InDoubt,
             "the program ended before the answer came".to_owned(),
         ),
-        Phase::InDoubt { message, .. } => (Sign::InDoubt, message.clone()),
+        Phase::InDoubt { message, .. } => {
+            let claim = job.claims.first().map_or_else(String::new, |claim| {
+                let task = &claim.task_id;
+                format!(
+                    "; a callback named task {task}, which the next run checks with the provider"
+                )
+            });
+            (Sign::InDoubt, format!("{message}{claim}"))
+        }
         Phase::Failed(failure) => {
             let code = failure
                 .code

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tempfile::TempDir;
 
 use crate::event::{Event, Record, RunId};
-use crate::machine::{Job, Step};
+use crate::machine::Job;
 use crate::plan::JobKey;
 use crate::store::{Batch, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
 
@@ -147,8 +147,27 @@ impl Ledger {
         &self,
         known: &HashMap<JobKey, KnownJob>,
     ) -> Result<Vec<JobKey>, StoreError> {
+        if self.check_format()? < open::RULES_OF_NOW {
+            // Its jobs were made by older rules; they are made anew when the ledger is owned.
+            return Ok(Vec::new());
+        }
+        let made = self.replayed(known.len())?;
+        let differs = |(key, kept): (&JobKey, &KnownJob)| {
+            let same = match made.get(key) {
+                Some(job) => *job == kept.job,
+                None => kept.job == Job::default(),
+            };
+            (!same).then_some(*key)
+        };
+        let mut differing: Vec<JobKey> = known.iter().filter_map(differs).collect();
+        differing.sort();
+        Ok(differing)
+    }
+
+    /// The jobs, made anew from the events; `jobs` is how many there may be.
+    fn replayed(&self, jobs: usize) -> Result<HashMap<JobKey, Job>, StoreError> {
         let read = |source| failed(&self.path, "read", source);
-        let mut made: HashMap<JobKey, Job> = HashMap::with_capacity(known.len());
+        let mut made: HashMap<JobKey, Job> = HashMap::with_capacity(jobs);
         let mut events = self
             .connection
             .prepare("SELECT job, at_ms, event FROM events ORDER BY seq")
@@ -163,20 +182,9 @@ impl Ledger {
                 .as_str()
                 .map_err(|error| self.damaged(&error.to_string()))?;
             let job = made.entry(JobKey::from_bytes(key)).or_default();
-            if let Step::Changed(next) = job.step(row.get(1).map_err(read)?, &self.parse(text)?) {
-                *job = next;
-            }
+            job.replay(row.get(1).map_err(read)?, &self.parse(text)?);
         }
-        let differs = |(key, kept): (&JobKey, &KnownJob)| {
-            let same = match made.get(key) {
-                Some(job) => *job == kept.job,
-                None => kept.job == Job::default(),
-            };
-            (!same).then_some(*key)
-        };
-        let mut differing: Vec<JobKey> = known.iter().filter_map(differs).collect();
-        differing.sort();
-        Ok(differing)
+        Ok(made)
     }
 
     fn records(
@@ -303,19 +311,33 @@ impl Store for Ledger {
             for (key, known) in &batch.jobs {
                 replace.execute(params![key.to_bytes(), known.account, json(&known.job)])?;
             }
+            let mut keep = transaction.prepare_cached(
+                "INSERT INTO uploads (hash, account, url, at_ms) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (hash, account) DO UPDATE SET url = excluded.url, at_ms = excluded.at_ms",
+            )?;
+            for upload in &batch.uploads {
+                keep.execute(params![upload.hash, upload.account, upload.url, upload.at_ms])?;
+            }
             Ok(records)
         })
     }
 
-    fn keep_upload(&mut self, upload: &Upload) -> Result<(), StoreError> {
-        self.write("write to", |transaction| {
-            transaction.execute(
-                "INSERT INTO uploads (hash, account, url, at_ms) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (hash, account) DO UPDATE SET url = excluded.url, at_ms = excluded.at_ms",
-                params![upload.hash, upload.account, upload.url, upload.at_ms],
-            )?;
-            Ok(())
+    fn job(&self, key: &JobKey) -> Result<Option<KnownJob>, StoreError> {
+        let row = self.run("read", |connection| {
+            connection
+                .prepare_cached("SELECT account, job FROM jobs WHERE key = ?1")?
+                .query_row([key.to_bytes()], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+                })
+                .optional()
+        })?;
+        row.map(|(account, job)| {
+            Ok(KnownJob {
+                job: self.parse(&job)?,
+                account,
+            })
         })
+        .transpose()
     }
 
     fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError> {

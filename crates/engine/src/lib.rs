@@ -28,6 +28,7 @@ pub mod folder;
 mod gate;
 pub mod hold;
 pub mod hooks;
+mod index;
 pub mod ledger;
 pub mod machine;
 pub mod manifest;

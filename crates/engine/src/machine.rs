@@ -24,6 +24,9 @@
 //! A job that was never submitted may be decided on by hooks: it goes on, goes on as another job ([`Job::changed`], whose own
 //! row then tells the rest), is vetoed (until it is decided on again), or fails.
 //!
+//! A callback that names a task is a claim, not a purchase: it is kept until the provider's own details confirm it, and a job that
+//! was to be bought is in doubt as long as a claim says that it was bought already.
+//!
 //! A purchase that comes to light late is never lost: where nothing else was bought it becomes the job's task, else it is kept
 //! beside it, among [`Job::others`].
 //!
@@ -31,6 +34,7 @@
 //! a job's events through it gives the job's state; that is how a ledger is checked and how reports are made. Duplicates,
 //! disorder, and callbacks and polls that say the same leave a job as it is.
 
+mod attempts;
 #[cfg(test)]
 mod table;
 mod task;
@@ -39,9 +43,10 @@ use backline_api::{AnswerClass, Excerpt, TaskId};
 use serde::{Deserialize, Serialize};
 
 pub use self::task::{Shortfall, Task, Track, TrackLoudness, Unavailable};
-use crate::event::{Event, Part, TaskStage, Token, Via};
+use crate::event::{Event, Part, Token};
 use crate::hooks::Verdict;
 use crate::plan::{JobKey, Settings};
+use attempts::{Why, contradicted, refused_repeat};
 
 /// Everything that is known of a job.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -56,13 +61,17 @@ pub struct Job {
     pub credits: f64,
     /// Credits reserved for the attempt whose outcome is not known.
     pub reserved: f64,
-    /// Attempts that ended without a task and without proof: a callback may still show that one was bought. The newest of them.
+    /// Attempts that ended without a task that is followed: a callback may still show that one was bought. Of those that the
+    /// provider refused, only the newest.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unproven: Vec<Unproven>,
     /// Tasks that were bought for this job beside the one it follows: the user had it bought again, or the vendor took a request
     /// twice.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub others: Vec<Task>,
+    /// Tasks that callbacks named and the provider's details have not confirmed yet.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub claims: Vec<Claim>,
     /// The job that hooks changed it into; it is bought as that one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub changed: Option<Box<Changed>>,
@@ -77,10 +86,19 @@ pub struct Changed {
     pub settings: Settings,
 }
 
-/// Attempts without proof that a job remembers: the oldest are forgotten first.
-const UNPROVEN: usize = 8;
+/// Claims that a job holds at the same time; another one is not acknowledged, and the provider calls again.
+pub const CLAIMS: usize = 4;
 
-/// An attempt that ended without a task and without proof that nothing was bought.
+/// A task that a callback with an attempt's token named.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Which attempt.
+    pub attempt: u32,
+    /// The task.
+    pub task_id: TaskId,
+}
+
+/// An attempt that ended without a task that is followed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unproven {
     /// Which attempt.
@@ -91,6 +109,9 @@ pub struct Unproven {
     pub credits: f64,
     /// Whether that is among the credits spent already.
     pub counted: bool,
+    /// Whether the provider refused it, which proves that it bought nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub refused: bool,
     /// The task that came of it and failed: only another one would be news.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failed_task: Option<TaskId>,
@@ -179,6 +200,10 @@ pub enum Cause {
 
 /// What an event did to a job.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step is taken apart where it is made, and most steps change the job"
+)]
 pub enum Step {
     /// The job is now this.
     Changed(Job),
@@ -276,6 +301,14 @@ impl Job {
                 task_id,
                 via,
             } => self.accepted(next, at_ms, *attempt, task_id, *via),
+            Event::Claimed { attempt, task_id } => self.claimed(next, at_ms, *attempt, task_id),
+            Event::ClaimRejected { task_id, .. } => {
+                next.claims.retain(|claim| claim.task_id != *task_id);
+                if next.claims.len() == self.claims.len() {
+                    return Step::Unchanged;
+                }
+                Step::Changed(next)
+            }
             // A callback may have proved the acceptance before a refusal or a failure comes in: then it changes nothing.
             Event::Refused {
                 attempt,
@@ -286,7 +319,11 @@ impl Job {
                 if next.doubt_again(&refused_repeat(*code, message), None) {
                     return Step::Changed(next);
                 }
-                next.leave_unproven(false);
+                if self.claims.iter().any(|claim| claim.attempt == *attempt) {
+                    next.doubt(at_ms, &contradicted(*code, message), None);
+                    return Step::Changed(next);
+                }
+                next.leave_unproven(Why::Refused);
                 next.without_task(match class {
                     AnswerClass::RefusedJob => Phase::Failed(Failure {
                         cause: Cause::Refused,
@@ -318,7 +355,10 @@ impl Job {
             Event::NeverBought { attempt } | Event::BuyAgain { attempt }
                 if self.open_attempt() == Some(*attempt) =>
             {
-                next.leave_unproven(matches!(event, Event::BuyAgain { .. }));
+                next.leave_unproven(match event {
+                    Event::BuyAgain { .. } => Why::BuyAgain,
+                    _ => Why::NeverBought,
+                });
                 next.without_task(Phase::Planned);
                 Step::Changed(next)
             }
@@ -403,6 +443,7 @@ impl Job {
                         token: task.token.clone(),
                         credits: task.credits,
                         counted: false,
+                        refused: false,
                         failed_task: Some(task.id.clone()),
                     });
                     if *refunded {
@@ -517,162 +558,6 @@ impl Job {
         phase && self.attempts == 0
     }
 
-    /// The attempt whose outcome is open.
-    fn open_attempt(&self) -> Option<u32> {
-        match &self.phase {
-            Phase::Submitting { attempt, .. } | Phase::InDoubt { attempt, .. } => Some(*attempt),
-            _ => None,
-        }
-    }
-
-    fn is_submitting(&self, attempt: u32) -> bool {
-        matches!(&self.phase, Phase::Submitting { attempt: now, .. } if *now == attempt)
-    }
-
-    /// Puts the attempt that is being submitted in doubt since `since_ms`.
-    fn doubt(&mut self, since_ms: i64, message: &str, response: Option<&Excerpt>) {
-        if let Phase::Submitting {
-            attempt,
-            token,
-            doubt_response,
-            ..
-        } = &self.phase
-        {
-            // The first excerpt may hold the task's id: a later response without one does not replace it.
-            let names_task = |excerpt: &&Excerpt| !excerpt.task_ids.is_empty();
-            let earlier = doubt_response.as_ref();
-            let response = response
-                .filter(names_task)
-                .or(earlier.filter(names_task))
-                .or(response)
-                .or(earlier);
-            self.phase = Phase::InDoubt {
-                attempt: *attempt,
-                token: token.clone(),
-                since_ms,
-                message: message.to_owned(),
-                response: response.cloned(),
-            };
-        }
-    }
-
-    /// Puts the attempt back in doubt where its request repeats an unanswered one, whatever became of the repeat.
-    fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>) -> bool {
-        let Phase::Submitting {
-            doubt_since_ms: Some(since_ms),
-            ..
-        } = self.phase
-        else {
-            return false;
-        };
-        self.doubt(since_ms, message, response);
-        true
-    }
-
-    fn accepted(
-        &self,
-        mut next: Job,
-        at_ms: i64,
-        attempt: u32,
-        task_id: &TaskId,
-        via: Via,
-    ) -> Step {
-        if attempt == 0 || attempt > self.attempts {
-            return Step::Illegal;
-        }
-        let failed = self
-            .unproven
-            .iter()
-            .any(|it| it.failed_task.as_ref() == Some(task_id));
-        if failed || self.tasks().any(|task| task.id == *task_id) {
-            return Step::Unchanged;
-        }
-        let task = |token: &Token, credits| Task {
-            id: task_id.clone(),
-            attempt,
-            token: token.clone(),
-            accepted_ms: at_ms,
-            via,
-            credits,
-            stage: TaskStage::Pending,
-            tracks: Vec::new(),
-            shortfall: None,
-            unavailable: None,
-        };
-        match &self.phase {
-            Phase::Submitting {
-                attempt: now,
-                token,
-                ..
-            }
-            | Phase::InDoubt {
-                attempt: now,
-                token,
-                ..
-            } if *now == attempt => {
-                next.credits += self.reserved;
-                next.reserved = 0.0;
-                next.phase = Phase::Running(task(token, self.reserved));
-                return Step::Changed(next);
-            }
-            _ => {}
-        }
-        // A purchase that comes to light late, or a second one under the same token.
-        let late = next.unproven.iter().position(|it| it.attempt == attempt);
-        let (late, uncounted) = match late.map(|at| next.unproven.remove(at)) {
-            Some(it) => (
-                task(&it.token, it.credits),
-                if it.counted { 0.0 } else { it.credits },
-            ),
-            None => match self.tasks().find(|task| task.attempt == attempt) {
-                Some(first) => (task(&first.token, first.credits), first.credits),
-                // It was proved that nothing was bought with this attempt, so long ago that its secret is forgotten.
-                None => return Step::Unchanged,
-            },
-        };
-        next.credits += uncounted;
-        match self.phase {
-            Phase::Planned | Phase::Failed(_) => next.phase = Phase::Running(late),
-            _ => next.others.push(late),
-        }
-        Step::Changed(next)
-    }
-
-    /// The job's task and those bought beside it.
-    fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.task().into_iter().chain(&self.others)
-    }
-
-    /// Remembers the open attempt among those without proof; `counted` puts its credits among those spent.
-    fn leave_unproven(&mut self, counted: bool) {
-        let credits = std::mem::take(&mut self.reserved);
-        if let Phase::Submitting { attempt, token, .. } | Phase::InDoubt { attempt, token, .. } =
-            &self.phase
-        {
-            self.unproven.push(Unproven {
-                attempt: *attempt,
-                token: token.clone(),
-                credits,
-                counted,
-                failed_task: None,
-            });
-        }
-        if counted {
-            self.credits += credits;
-        }
-        if self.unproven.len() > UNPROVEN {
-            self.unproven.remove(0);
-        }
-    }
-
-    /// Ends the open attempt or the task without a result: in `phase`, unless another task was bought for this job.
-    fn without_task(&mut self, phase: Phase) {
-        self.phase = match self.others.pop() {
-            Some(other) => other.phase(),
-            None => phase,
-        };
-    }
-
     /// Takes a task's credits off those spent.
     fn give_back(&mut self, task: &mut Task) {
         let credits = std::mem::take(&mut task.credits);
@@ -715,12 +600,4 @@ impl Job {
             Step::Changed(next)
         }
     }
-}
-
-/// Why a job whose repeated request was refused is still in doubt.
-fn refused_repeat(code: Option<i64>, message: &str) -> String {
-    let code = code.map_or_else(String::new, |code| format!("{code} "));
-    format!(
-        "the repeated request was refused ({code}{message}), which says nothing about the first one"
-    )
 }

@@ -393,6 +393,8 @@ pub struct Limits {
     pub credits: Option<f64>,
     /// Most credits that all runs of a ledger may spend together.
     pub ledger_credits: Option<f64>,
+    /// Lost responses, or failed tasks, in a row after which a run stops buying.
+    pub failures_in_a_row: u32,
     /// Longest time that a run submits and follows, in milliseconds.
     pub deadline_ms: Option<u64>,
 }

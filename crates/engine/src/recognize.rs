@@ -305,7 +305,7 @@ mod tests {
                 job,
                 account: account.clone(),
             };
-            batch.jobs.push((key, known));
+            batch.jobs.insert(key, known);
             batch.events.push(NewRecord {
                 at_ms: NOW_MS,
                 run: RunId::from_text("later"),

@@ -16,14 +16,14 @@ use crate::plan::{JobKey, Limits, Rate, Settings};
 pub trait Store: Send {
     /// Records that a run begins, with its plan; all or nothing, durable on return.
     fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError>;
-    /// Appends events and replaces the state of the jobs they changed; all or nothing, durable on return. Gives the records
-    /// their places in the ledger.
+    /// Appends events, replaces the state of the jobs they changed and keeps the uploads; all or nothing, durable on return.
+    /// Gives the records their places in the ledger.
     fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError>;
-    /// Keeps where a stem was uploaded to.
-    fn keep_upload(&mut self, upload: &Upload) -> Result<(), StoreError>;
     /// Joins the jobs, submissions and uploads of one account to another, whose key took the place of its own; all or nothing,
     /// durable on return.
     fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError>;
+    /// One job; none if nothing has happened to it.
+    fn job(&self, key: &JobKey) -> Result<Option<KnownJob>, StoreError>;
     /// Every job that something has happened to.
     fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError>;
     /// Forgets where a stem with this content was uploaded to for this account.
@@ -183,7 +183,16 @@ pub struct Batch {
     /// The events, in order.
     pub events: Vec<NewRecord>,
     /// The jobs that they changed, as they are after the last of them.
-    pub jobs: Vec<(JobKey, KnownJob)>,
+    pub jobs: IndexMap<JobKey, KnownJob>,
+    /// Where stems were uploaded to meanwhile.
+    pub uploads: Vec<Upload>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.jobs.is_empty() && self.uploads.is_empty()
+    }
 }
 
 /// An event before it has its place in the ledger.

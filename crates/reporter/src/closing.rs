@@ -121,6 +121,9 @@ fn stopped(reason: StopReason) -> &'static str {
         StopReason::Deadline => "limits.deadline is over",
         StopReason::CreditLimit => "limits.credits is spent",
         StopReason::Unreachable => "the provider could not be reached for too long",
+        StopReason::FailuresInARow => {
+            "responses were lost or tasks failed one after the other (limits.failures_in_a_row)"
+        }
         StopReason::Overdue => "the provider's tasks take longer than they should",
     }
 }
@@ -419,10 +422,17 @@ pub(crate) fn resolving(summary: &Summary) -> String {
         "  backline resolve KEY {}",
         shell_word(&summary.run.manifest)
     );
+    let all = match summary.totals.in_doubt {
+        0 | 1 => String::new(),
+        _ => format!(
+            "  backline resolve --all --never-bought {}   none of them was bought\n",
+            shell_word(&summary.run.manifest)
+        ),
+    };
     format!(
         "{resolve} --task ID        it was bought, and this is its task\n\
          {resolve} --never-bought   it was not bought\n\
-         {resolve} --buy-again      buy it, even if that pays twice\n"
+         {resolve} --buy-again      buy it, even if that pays twice\n{all}"
     )
 }
 

@@ -305,8 +305,8 @@ impl Store for Story {
         Err(read_only())
     }
 
-    fn keep_upload(&mut self, _: &Upload) -> Result<(), StoreError> {
-        Err(read_only())
+    fn job(&self, key: &JobKey) -> Result<Option<KnownJob>, StoreError> {
+        Ok(self.jobs()?.remove(key))
     }
 
     fn join_account(&mut self, _: &str, _: &str) -> Result<(), StoreError> {

@@ -120,7 +120,10 @@ impl Storm {
             .lab
             .studio(&["--instant", "--rate", "off", "--misbehave", plan]);
         let project = Project::new(&self.lab, &studio.url, "storm", self.jobs, terms);
-        project.edit("concurrency: 16", "concurrency: 200");
+        project.edit(
+            "concurrency: 16",
+            "concurrency: 200, failures_in_a_row: 1000",
+        );
         let mut ran = project.run();
         assert_eq!(ran.code, Some(first_code), "{}", ran.err);
         let mut doubts = 0;

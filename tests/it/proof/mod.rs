@@ -29,6 +29,7 @@ mod kill;
 mod manifests;
 mod misbehave;
 mod mistakes;
+mod money;
 mod names;
 mod never_panics;
 mod planted;

@@ -46,11 +46,11 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
     runtime.shutdown_background();
     let Heard {
         callbacks,
-        proved,
+        claims,
         refused,
     } = heard?;
     console.say(&format!(
-        "{callbacks} callbacks heard, {proved} purchases proved by them, {} refused\n",
+        "{callbacks} callbacks received, {claims} new tasks named by them, {} refused\n",
         refused.total()
     ));
     Ok(exit_codes::DONE)
@@ -58,5 +58,7 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
 
 fn say(record: &Record, console: &Console) {
     let job = record.job.map(|key| key.short()).unwrap_or_default();
-    console.say(&format!("job {job} was bought: its task is known now\n"));
+    console.say(&format!(
+        "job {job}: a callback names its task; the next run checks it with the provider\n"
+    ));
 }

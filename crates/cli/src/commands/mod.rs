@@ -14,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod play;
 pub(crate) mod report;
 pub(crate) mod resolve;
+mod resolve_all;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod status;

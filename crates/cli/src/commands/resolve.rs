@@ -21,11 +21,14 @@ use crate::owning::own;
 use crate::project::{Project, ledger_path, locate, manifest_of};
 
 pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
+    let Some(named) = args.key.as_deref().filter(|_| !args.all) else {
+        return super::resolve_all::run(args, global, console);
+    };
     let manifest = args.manifest.as_deref().map(locate).transpose()?;
     let path = ledger_path(manifest.as_deref(), global)?;
     // Looked for before it is owned: owning makes a ledger where there is none.
     let ledger = Ledger::read(&path)?;
-    let key = find_job(&ledger, &args.key)?;
+    let key = find_job(&ledger, named)?;
     let manifest = match manifest {
         Some(manifest) => manifest,
         None => planned_by(&ledger, key)?,

@@ -1,6 +1,8 @@
 //! Buying: preparing stems, passing the gate, and what a submission's answer means.
 
 use super::*;
+use backline_api::Excerpt;
+
 use crate::event::Via;
 
 /// Attempts that one run makes for one job that comes back without having been bought: a third party can't make it buy for ever.
@@ -137,7 +139,7 @@ impl Conductor {
             if self.grown_old(self.slots[at].stem, now_ms) {
                 continue;
             }
-            if self.gate.take(now_ms).is_err() {
+            if self.sends_at(now_ms) > now_ms || self.gate.take(now_ms).is_err() {
                 return;
             }
             self.ready.remove(&at);
@@ -148,7 +150,6 @@ impl Conductor {
                 credits: self.terms.price,
             };
             if self.happened(at, now_ms, event, decision) {
-                self.by_token.insert(token.clone(), (at, attempt));
                 self.submitting += 1;
                 self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
@@ -191,8 +192,21 @@ impl Conductor {
             SubmitOutcome::Accepted(task) => {
                 self.reached();
                 self.outage.ended();
+                self.brake.succeeded(Link::Response);
                 self.refused_since_ms = None;
-                self.accepted(at, now_ms, attempt, task, Via::Answer, decision);
+                match self.index.other_owner(&task, &self.slots[at].key) {
+                    None => {
+                        self.accepted(at, now_ms, attempt, task, Via::Answer, decision);
+                        self.look_at_claims(at, now_ms);
+                    }
+                    Some(owner) => {
+                        let owner = owner.short();
+                        let message = format!(
+                            "the provider named task {task}, which belongs to job {owner} already"
+                        );
+                        self.lost(at, now_ms, attempt, (message, None), decision);
+                    }
+                }
             }
             SubmitOutcome::Refused {
                 class,
@@ -229,28 +243,66 @@ impl Conductor {
                 let message = reason.clone();
                 let event = Event::NotSent { attempt, message };
                 if self.happened(at, now_ms, event, decision) {
+                    self.look_at_claims(at, now_ms);
                     self.free(at, now_ms);
                     self.out_of_reach(now_ms, self.slots[at].sent_ms, &reason, decision);
                 }
             }
             SubmitOutcome::InDoubt { reason, excerpt } => {
-                let (message, response) = (reason, excerpt);
-                if self.happened(
-                    at,
-                    now_ms,
-                    Event::Lost {
-                        attempt,
-                        message,
-                        response,
-                    },
-                    decision,
-                ) && self.bounce(at)
-                {
-                    let failures = self.slots[at].bounced;
-                    let wait = self.terms.pace.backoff_ms(failures, at as u64);
-                    self.ask_again_later(at, now_ms + wait);
-                }
+                self.lost(at, now_ms, attempt, (reason, excerpt), decision);
             }
+        }
+    }
+
+    /// Nobody knows whether the request was carried out.
+    fn lost(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        attempt: u32,
+        (message, response): (String, Option<Excerpt>),
+        decision: &mut Decision,
+    ) {
+        let event = Event::Lost {
+            attempt,
+            message,
+            response,
+        };
+        if self.happened(at, now_ms, event, decision) {
+            self.failed(at, now_ms, Link::Response, decision);
+            self.look_at_claims(at, now_ms);
+            if self.bounce(at) {
+                let failures = self.slots[at].bounced;
+                let wait = self.terms.pace.backoff_ms(failures, at as u64);
+                self.ask_again_later(at, now_ms + wait);
+            }
+        }
+    }
+
+    /// Counts a lost response or a failed task, and stops the buying when there are too many in a row.
+    pub(super) fn failed(&mut self, at: usize, now_ms: i64, link: Link, decision: &mut Decision) {
+        let sent_ms = self.slots[at].sent_ms;
+        let braking = self.brake.failed(link, sent_ms, now_ms, &self.terms.pace);
+        match braking {
+            Braking::No => {}
+            Braking::Until(until_ms) => {
+                let count = self.brake.failures(link);
+                let what = match link {
+                    Link::Response => "responses to submissions were lost",
+                    Link::Task => "tasks failed",
+                };
+                let event = Event::Paused {
+                    until_ms,
+                    code: None,
+                    message: format!(
+                        "{count} {what} in a row (limits.failures_in_a_row): buying pauses, then one job at a time is tried"
+                    ),
+                };
+                self.record(None, now_ms, event, decision);
+            }
+            Braking::GivesUp => self.close(Outcome::Stopped {
+                reason: StopReason::FailuresInARow,
+            }),
         }
     }
 
@@ -283,6 +335,7 @@ impl Conductor {
     }
 
     fn refused(&mut self, at: usize, now_ms: i64, trouble: &Trouble, decision: &mut Decision) {
+        self.look_at_claims(at, now_ms);
         match trouble.class {
             AnswerClass::Wait => {
                 let wait = self.gate.window_ms();
@@ -422,7 +475,7 @@ impl Conductor {
         let mut last = None;
         while self.has_place()
             && let Some((not_before_ms, at)) = self.again.next(last)
-            && not_before_ms <= now_ms
+            && not_before_ms.max(self.sends_at(now_ms)) <= now_ms
         {
             last = Some((not_before_ms, at));
             let Phase::InDoubt { attempt, token, .. } = self.slots[at].job.phase.clone() else {
@@ -447,24 +500,6 @@ impl Conductor {
                     changed: self.slots[at].settings.clone(),
                 });
             }
-        }
-    }
-
-    /// A callback with a token proves its attempt's acceptance; what it says of tracks is looked up at the provider's.
-    pub(super) fn called(
-        &mut self,
-        now_ms: i64,
-        token: &Token,
-        task: TaskId,
-        decision: &mut Decision,
-    ) {
-        let Some((at, attempt)) = self.by_token.get(token).copied() else {
-            return;
-        };
-        self.accepted(at, now_ms, attempt, task.clone(), Via::Callback, decision);
-        let slot = &self.slots[at];
-        if slot.view_at.is_some() && slot.job.task().is_some_and(|followed| followed.id == task) {
-            self.look(at, now_ms);
         }
     }
 

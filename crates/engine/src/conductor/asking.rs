@@ -128,6 +128,7 @@ impl Conductor {
                 self.settle(decision);
                 let found = known.map_or_else(
                     || Found {
+                        key,
                         job: Job::default(),
                         expired: false,
                     },
@@ -139,12 +140,6 @@ impl Conductor {
                 let slot = &mut self.slots[at];
                 (slot.key, slot.job, slot.expired) = (key, found.job, found.expired);
                 slot.followed_since_ms = now_ms;
-                let tokens: Vec<_> = slot
-                    .job
-                    .tokens()
-                    .map(|(attempt, token)| (token.clone(), (at, attempt)))
-                    .collect();
-                self.by_token.extend(tokens);
                 self.in_flight += usize::from(self.slots[at].holds_place());
                 if matches!(self.slots[at].job.phase, Phase::Vetoed { .. }) {
                     // It was vetoed as its own job; as this one it was decided on just now.

@@ -34,6 +34,8 @@ pub(crate) struct Terms {
     /// What one job costs.
     pub(crate) price: f64,
     pub(crate) deadline_ms: Option<i64>,
+    /// Lost responses, or failed tasks, in a row after which nothing is bought for a while.
+    pub(crate) failures_in_a_row: u32,
     /// Purchases after the first whose task failed.
     pub(crate) retries: u32,
     /// Whether a lost answer may be asked for again with the same token.
@@ -71,8 +73,6 @@ pub(crate) enum Input {
         task: TaskId,
         result: Result<TaskView, Trouble>,
     },
-    /// A callback with a token came in.
-    Called { token: Token, task: TaskId },
     /// A file was fetched, or not.
     Fetched {
         slot: usize,
@@ -121,6 +121,7 @@ pub(crate) enum Left {
 /// A job that a run finds in the ledger only when another becomes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
+    pub(crate) key: JobKey,
     pub(crate) job: Job,
     /// Whether the vendor has thrown its tracks away by now.
     pub(crate) expired: bool,

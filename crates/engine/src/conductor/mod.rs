@@ -21,8 +21,12 @@
 
 mod answers;
 mod asking;
+mod brake;
+mod claims;
 mod doubts;
+mod ending;
 mod exchange;
+mod illegal;
 mod pace;
 mod places;
 mod sources;
@@ -33,17 +37,20 @@ mod tracks;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
+use backline_api::{AnswerClass, Stage, SubmitOutcome, TaskId, TaskView};
 
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::gate::Gate;
 use crate::hooks::{HookPoint, Verdict};
-use crate::machine::{Cause, Changed, Job, Phase, Step};
+use crate::index::Index;
+use crate::machine::{Cause, Changed, Claim, Job, Phase, Step};
 use crate::plan::{JobKey, Settings};
 use crate::store::{KnownJob, NewRecord};
 
+use brake::{Brake, Braking, Link};
 use doubts::{Repeats, Waits};
 pub(crate) use exchange::{Decision, Effect, Found, Input, Left, Prepared, Terms, Trouble, Wanted};
+pub use illegal::IllegalStep;
 use pace::Outage;
 pub(crate) use pace::Pace;
 use tracks::Following;
@@ -80,6 +87,14 @@ struct Slot {
     bounced: u32,
     /// When its last request was sent.
     sent_ms: i64,
+    /// The next look at what callbacks claimed.
+    claim_look_at: Option<i64>,
+    claim_under_look: Option<TaskId>,
+    /// Looks at the claimed task so far.
+    claim_tries: u32,
+    /// Claims that are left for the next run.
+    claims_left: usize,
+    rejections_recorded: u32,
     /// This run does nothing more for it.
     given_up: bool,
 }
@@ -133,8 +148,8 @@ pub(crate) struct Conductor {
     started_ms: i64,
     slots: Vec<Slot>,
     by_key: HashMap<JobKey, usize>,
-    /// Every secret that a callback may carry, with its job and attempt.
-    by_token: HashMap<Token, (usize, u32)>,
+    /// Every token and task of the ledger, with its job.
+    index: Index,
     stems: Vec<Stem>,
     /// Jobs to submit, by stem, waiting for its preparation.
     waiting: BTreeMap<usize, BTreeSet<usize>>,
@@ -153,6 +168,8 @@ pub(crate) struct Conductor {
     /// The jobs that have become a job, by that job.
     joined: HashMap<usize, Vec<usize>>,
     views: BTreeSet<(i64, usize)>,
+    /// Looks at tasks that callbacks claimed.
+    claim_looks: BTreeSet<(i64, usize)>,
     fetches: BTreeSet<(i64, usize)>,
     gate: Gate,
     mode: Mode,
@@ -172,6 +189,8 @@ pub(crate) struct Conductor {
     unreachable_since_ms: Option<i64>,
     /// The waits since the last submission that was taken.
     outage: Outage,
+    /// Stops the buying after too many failures in a row.
+    brake: Brake,
     /// Since when every submission was refused for the account's pace or for maintenance.
     refused_since_ms: Option<i64>,
     dirty: BTreeSet<usize>,
@@ -179,46 +198,21 @@ pub(crate) struct Conductor {
     illegal: Option<IllegalStep>,
 }
 
-/// An event that can't happen to its job: a bug, or a ledger that was changed by something else.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("job {job}: the event `{event}` cannot happen to a job in phase `{phase}`")]
-pub struct IllegalStep {
-    /// The job.
-    pub job: JobKey,
-    /// The phase it is in.
-    pub phase: String,
-    /// The event.
-    pub event: String,
-}
-
-impl IllegalStep {
-    fn new(job: JobKey, phase: &Phase, event: &Event) -> Self {
-        Self {
-            job,
-            phase: tag(phase, "phase"),
-            event: tag(event, "event"),
-        }
-    }
-}
-
-/// The name of a variant, as the ledger writes it.
-fn tag(value: &impl serde::Serialize, key: &str) -> String {
-    let json = serde_json::to_value(value).unwrap_or_default();
-    json[key].as_str().unwrap_or_default().to_owned()
-}
-
 impl Conductor {
-    /// A conductor for a plan's jobs. `earlier_ms` are the account's submissions of the last window.
+    /// A conductor for a plan's jobs. `index` holds the tokens of all of the ledger's jobs, `earlier_ms` are the account's
+    /// submissions of the last window.
     pub(crate) fn new(
         terms: Terms,
         stems: Vec<String>,
         wanted: Vec<Wanted>,
+        index: Index,
         earlier_ms: Vec<i64>,
         now_ms: i64,
     ) -> (Self, Decision) {
         let mut decision = Decision::default();
         let mut conductor = Self {
             gate: Gate::new(terms.rate, earlier_ms),
+            brake: Brake::new(terms.failures_in_a_row),
             stems: stems
                 .into_iter()
                 .map(|id| Stem {
@@ -232,7 +226,7 @@ impl Conductor {
                 .collect(),
             slots: Vec::with_capacity(wanted.len()),
             by_key: HashMap::with_capacity(wanted.len()),
-            by_token: HashMap::new(),
+            index,
             waiting: BTreeMap::new(),
             ready: BTreeSet::new(),
             unasked_upload: BTreeSet::new(),
@@ -242,6 +236,7 @@ impl Conductor {
             doubts: Waits::default(),
             joined: HashMap::new(),
             views: BTreeSet::new(),
+            claim_looks: BTreeSet::new(),
             fetches: BTreeSet::new(),
             mode: Mode::Running,
             submitting: 0,
@@ -286,6 +281,11 @@ impl Conductor {
                 following: Following::default(),
                 bounced: 0,
                 sent_ms: now_ms,
+                claim_look_at: None,
+                claim_under_look: None,
+                claim_tries: 0,
+                claims_left: 0,
+                rejections_recorded: 0,
                 given_up: false,
             });
             if let Some(other) = same_as {
@@ -294,10 +294,6 @@ impl Conductor {
                 conductor.slots[at].job = Job::default();
                 continue;
             }
-            let tokens = conductor.slots[at].job.tokens();
-            conductor
-                .by_token
-                .extend(tokens.map(|(attempt, token)| (token.clone(), (at, attempt))));
             conductor.reserved += conductor.slots[at].job.reserved;
             conductor.in_flight += usize::from(conductor.slots[at].holds_place());
             conductor.note_doubt(at, now_ms);
@@ -366,6 +362,7 @@ impl Conductor {
             Phase::Partial(_) if !self.slots[at].expired => self.look(at, now_ms),
             Phase::Partial(_) | Phase::Kept(_) => {}
         }
+        self.look_at_claims(at, now_ms);
     }
 
     fn may_buy_again(&self, at: usize, cause: Cause) -> bool {
@@ -377,7 +374,8 @@ impl Conductor {
 
     /// Puts a job among those to submit.
     fn want(&mut self, at: usize) {
-        if !self.terms.buys {
+        // What a callback claims is looked at first: it may be bought already.
+        if !self.terms.buys || self.slots[at].claim().is_some() {
             return;
         }
         if self.is_unasked(at, HookPoint::BeforeUpload) {
@@ -442,10 +440,12 @@ impl Conductor {
                 attempt,
                 outcome,
             } => self.answered(slot, now_ms, attempt, outcome, decision),
+            Input::Viewed { slot, task, result } if self.is_claim_look(slot, &task) => {
+                self.claim_viewed(slot, now_ms, &task, result, decision)
+            }
             Input::Viewed { slot, task, result } => {
                 self.viewed(slot, now_ms, &task, result, decision)
             }
-            Input::Called { token, task } => self.called(now_ms, &token, task, decision),
             Input::Fetched {
                 slot,
                 index,
@@ -520,6 +520,7 @@ impl Conductor {
         }
         if !matches!(self.mode, Mode::Draining(_)) {
             self.view(now_ms, decision);
+            self.view_claims(now_ms, decision);
             self.fetch(now_ms, decision);
         }
         self.settle(decision);
@@ -530,113 +531,9 @@ impl Conductor {
         self.settle(decision);
     }
 
-    /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Always later than the
-    /// last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
-    pub(crate) fn wake_at(&self, now_ms: i64) -> Option<i64> {
-        let deadline = match self.mode {
-            Mode::Running | Mode::Closing(_) => self.terms.deadline_ms,
-            Mode::Draining(_) => None,
-        };
-        self.next_step(now_ms).into_iter().chain(deadline).min()
-    }
-
-    /// When the next thing happens by itself, without a response or a callback: the one list of what keeps a run alive once
-    /// nothing is under way. What is not in it (a doubt whose stem can't be prepared, a job that nothing can pay for) is left for
-    /// the next run.
-    fn next_step(&self, now_ms: i64) -> Option<i64> {
-        let mut steps = Vec::new();
-        if matches!(self.mode, Mode::Running) {
-            if self.has_room() && !self.ready.is_empty() {
-                steps.push(self.gate.opens_at(now_ms));
-            }
-            if self.has_place()
-                && let Some(first) = self.first_repeat()
-            {
-                steps.push(self.gate.opens_at(now_ms).max(first));
-            }
-            if self.preparing < PREPARING_AT_ONCE {
-                let wanted = self.wanted_stems();
-                steps.extend(
-                    wanted
-                        .iter()
-                        .filter_map(|stem| self.stems[*stem].idle_until()),
-                );
-            }
-        }
-        if !matches!(self.mode, Mode::Draining(_)) {
-            steps.extend(self.doubts_end(now_ms));
-            if self.viewing < self.polls_at_once() {
-                steps.extend(self.views.first().map(|(at, _)| *at));
-            }
-            if self.fetching < self.terms.downloads_at_once.max(1) {
-                steps.extend(self.fetches.first().map(|(at, _)| *at));
-            }
-        }
-        steps.into_iter().min()
-    }
-
-    /// How the run ended, once nothing is under way and nothing happens by itself any more.
-    pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
-        if self.submitting + self.viewing + self.fetching + self.preparing + self.asking > 0 {
-            return None;
-        }
-        match &self.mode {
-            Mode::Draining(outcome) => Some(outcome.clone()),
-            _ if self.next_step(now_ms).is_some() => None,
-            Mode::Closing(outcome) => Some(outcome.clone()),
-            Mode::Running if !self.has_nothing_to_buy() && !self.is_affordable() => {
-                Some(Outcome::Stopped {
-                    reason: StopReason::CreditLimit,
-                })
-            }
-            Mode::Running => Some(self.verdict()),
-        }
-    }
-
-    fn has_nothing_to_buy(&self) -> bool {
-        self.ready.is_empty()
-            && self.waiting.is_empty()
-            && self.unasked_upload.is_empty()
-            && self.unasked_submit.is_empty()
-    }
-
-    /// What the jobs add up to; one that has become another is that other.
-    fn verdict(&self) -> Outcome {
-        let own = || self.slots.iter().filter(|slot| slot.same_as.is_none());
-        let any = |test: fn(&Phase) -> bool| own().any(|slot| test(&slot.job.phase));
-        if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {
-            Outcome::InDoubt
-        } else if any(|phase| matches!(phase, Phase::Running(_))) {
-            Outcome::Stopped {
-                reason: StopReason::Overdue,
-            }
-        } else if any(|phase| matches!(phase, Phase::Finished(_)))
-            || (self.terms.buys
-                && any(|phase| {
-                    !matches!(
-                        phase,
-                        Phase::Kept(_) | Phase::Partial(_) | Phase::Vetoed { .. }
-                    )
-                }))
-        {
-            Outcome::Failed
-        } else if any(|phase| matches!(phase, Phase::Partial(_))) {
-            Outcome::Partial
-        } else if self.terms.buys && any(|phase| matches!(phase, Phase::Vetoed { .. })) {
-            Outcome::Vetoed
-        } else {
-            Outcome::Complete
-        }
-    }
-
     /// Whether the run only waits for what is under way.
     pub(crate) fn is_draining(&self) -> bool {
         matches!(self.mode, Mode::Draining(_))
-    }
-
-    /// Whether a token belongs to an attempt of this plan.
-    pub(crate) fn knows(&self, token: &Token) -> bool {
-        self.by_token.contains_key(token)
     }
 
     /// Credits that this run is known to have spent.
@@ -692,11 +589,24 @@ impl Conductor {
                 self.spent += job.credits - slot.job.credits;
                 self.reserved += job.reserved - slot.job.reserved;
                 slot.job = job;
+                if matches!(event, Event::Intent { .. } | Event::Accepted { .. }) {
+                    self.index.take_in(slot.key, &slot.job);
+                }
                 self.in_flight =
                     self.in_flight + usize::from(slot.holds_place()) - usize::from(held);
                 self.dirty.insert(at);
+                let task_failed = matches!(event, Event::TaskFailed { .. });
+                let finished = matches!(
+                    slot.job.phase,
+                    Phase::Finished(_) | Phase::Partial(_) | Phase::Kept(_)
+                );
                 self.note_doubt(at, now_ms);
                 self.record(Some(self.slots[at].key), now_ms, event, decision);
+                if task_failed {
+                    self.failed(at, now_ms, Link::Task, decision);
+                } else if finished {
+                    self.brake.succeeded(Link::Task);
+                }
                 true
             }
             Step::Unchanged => false,
@@ -737,8 +647,7 @@ impl Conductor {
                 job: slot.job.clone(),
                 account: self.terms.account.clone(),
             };
-            decision.batch.jobs.retain(|(key, _)| *key != slot.key);
-            decision.batch.jobs.push((slot.key, known));
+            decision.batch.jobs.insert(slot.key, known);
         }
     }
 
@@ -765,6 +674,12 @@ impl Conductor {
     /// Whether one more task may be in flight.
     fn has_place(&self) -> bool {
         self.in_flight < self.terms.concurrency
+            && self.brake.allows(self.submitting, self.in_flight)
+    }
+
+    /// When the next request may be sent: `now_ms` if one may.
+    fn sends_at(&self, now_ms: i64) -> i64 {
+        self.gate.opens_at(now_ms).max(self.brake.opens_at(now_ms))
     }
 
     /// Whether the run's credits and the ledger's allow one more job. What is reserved counts as spent.

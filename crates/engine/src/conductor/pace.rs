@@ -19,6 +19,8 @@ pub(crate) struct Pace {
     pub(crate) retry_ms: i64,
     /// The first wait for a provider under maintenance; doubles, up to ten times as much.
     pub(crate) maintenance_ms: i64,
+    /// The first wait after too many failures in a row; doubles with each try that fails.
+    pub(crate) brake_ms: i64,
 }
 
 impl Pace {
@@ -34,6 +36,7 @@ impl Pace {
             patience_ms: 5 * 60_000,
             retry_ms: 1_000,
             maintenance_ms: 60_000,
+            brake_ms: 60_000,
         }
     }
 
@@ -44,6 +47,7 @@ impl Pace {
             patience_ms: 15_000,
             doubt_ms: 30_000,
             retry_ms: 200,
+            brake_ms: 1_000,
             ..Self::remote(view_ms)
         }
     }
@@ -59,6 +63,7 @@ impl Pace {
             patience_ms: 1_000,
             retry_ms: 1,
             maintenance_ms: 1,
+            brake_ms: 1,
         }
     }
 

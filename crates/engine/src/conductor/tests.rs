@@ -19,6 +19,7 @@ use backline_api::Stage;
 use super::*;
 use crate::event::RunId;
 use crate::hold::bought_as;
+use crate::index::{Heard, Index};
 use crate::ledger::Ledger;
 use crate::plan::Rate;
 use crate::store::{Batch, KnownJob, Store};
@@ -54,7 +55,7 @@ struct World {
     /// How often the user said that a job may be bought once more.
     said_again: HashMap<JobKey, usize>,
     queue: BinaryHeap<Reverse<(i64, u64)>>,
-    pending: HashMap<u64, Input>,
+    pending: HashMap<u64, Coming>,
     serial: u64,
     runs: u32,
     seen: Seen,
@@ -67,8 +68,29 @@ struct Troubles {
     dead_stems: [bool; 2],
     /// `limits.deadline`.
     deadline_ms: Option<i64>,
+    /// `limits.failures_in_a_row`.
+    failures_in_a_row: u32,
+    /// Every response is lost, though not every request.
+    loses_all: bool,
+    /// Every task fails.
+    fails_all: bool,
     /// Nothing goes wrong in this life.
     none: bool,
+}
+
+/// What is on its way to the process.
+#[derive(Debug)]
+enum Coming {
+    /// What only the process that waits for it hears.
+    Input(Input),
+    /// What the vendor says again until it is acknowledged.
+    Callback { token: Token, task: TaskId },
+}
+
+impl From<Input> for Coming {
+    fn from(input: Input) -> Self {
+        Self::Input(input)
+    }
 }
 
 /// How often hooks did what the promises are about: a check that never sees it proves nothing.
@@ -89,6 +111,9 @@ struct Seen {
     nameless: u64,
     /// Tasks whose first addresses serve nothing, and whose tracks are kept.
     sources: u64,
+    /// Claims that the provider's details confirmed, and such that were not believed.
+    confirmed: u64,
+    rejected: u64,
 }
 
 fn key(n: usize) -> JobKey {
@@ -149,6 +174,7 @@ impl World {
             spent_before: self.spent_before(jobs),
             price: PRICE,
             deadline_ms: self.troubles.deadline_ms,
+            failures_in_a_row: self.troubles.failures_in_a_row,
             retries: u32::from(self.seed.is_multiple_of(4)),
             asks_again: self.idempotent,
             hears_callbacks: self.callbacks,
@@ -200,9 +226,9 @@ impl World {
         }
     }
 
-    fn later(&mut self, wait: u64, input: Input) {
+    fn later(&mut self, wait: u64, coming: impl Into<Coming>) {
         self.serial += 1;
-        self.pending.insert(self.serial, input);
+        self.pending.insert(self.serial, coming.into());
         self.queue
             .push(Reverse((self.now + wait.cast_signed(), self.serial)));
     }
@@ -222,6 +248,7 @@ impl World {
                 };
                 let known = self.found.get(&key).map(|known| {
                     Box::new(Found {
+                        key,
                         job: known.job.clone(),
                         expired: false,
                     })
@@ -315,14 +342,21 @@ impl World {
     /// What goes wrong in the life that begins; nothing in a calm one.
     fn disturb(&mut self, calm: bool) {
         self.pending
-            .retain(|_, input| matches!(input, Input::Called { .. }));
+            .retain(|_, coming| matches!(coming, Coming::Callback { .. }));
         self.troubles = Troubles {
             none: calm,
+            failures_in_a_row: if calm {
+                1_000
+            } else {
+                1 + self.dice.below(6) as u32
+            },
             ..Troubles::default()
         };
         if calm {
             return;
         }
+        self.troubles.loses_all = self.dice.chance(4);
+        self.troubles.fails_all = self.dice.chance(4);
         self.troubles.dead_stems = [self.dice.chance(15), self.dice.chance(15)];
         if self.dice.chance(20) {
             let wait = self.dice.below(30 * 60_000).cast_signed();
@@ -363,8 +397,14 @@ impl World {
         });
         let earlier = earlier.map(|record| record.at_ms).collect();
         let stems = vec!["a".to_owned(), "b".to_owned()];
-        let (mut conductor, mut decision) =
-            Conductor::new(self.terms(jobs, all), stems, wanted, earlier, self.now);
+        let (mut conductor, mut decision) = Conductor::new(
+            self.terms(jobs, all),
+            stems,
+            wanted,
+            Index::new(&self.jobs),
+            earlier,
+            self.now,
+        );
         let begun_ms = self.now;
         let mut tokens = 0;
         let run = self.runs;
@@ -413,16 +453,16 @@ impl World {
                 let Some(Reverse((_, serial))) = self.queue.pop() else {
                     break;
                 };
-                if let Some(input) = self.pending.remove(&serial) {
-                    if let Input::Called { token, .. } = &input
-                        && !conductor.knows(token)
-                    {
-                        // Turned away; the vendor comes again.
-                        self.later(60_000, input);
-                        continue;
+                match self.pending.remove(&serial) {
+                    Some(Coming::Input(input)) => {
+                        let input = self.fresh(input, &decision);
+                        self.listen(&input);
+                        conductor.handle(self.now, input, &mut decision);
                     }
-                    self.listen(&input);
-                    conductor.handle(self.now, input, &mut decision);
+                    Some(Coming::Callback { token, task }) => {
+                        self.call(&mut conductor, token, task, &mut decision);
+                    }
+                    None => {}
                 }
             }
         }
@@ -444,21 +484,47 @@ impl World {
         }
     }
 
-    /// Notes which tasks the process is being told of; it knows them once the ledger does.
+    /// Notes which task the process is being told of; it knows it once the ledger does.
     fn listen(&mut self, input: &Input) {
-        let task = match input {
-            Input::Called { task, .. } => task,
-            Input::Answered {
-                outcome: SubmitOutcome::Accepted(task),
-                ..
-            } => task,
-            _ => return,
-        };
-        let called = match input {
-            Input::Called { token, .. } => Some(token.clone()),
-            _ => None,
-        };
-        self.hearing.push((task.clone(), called));
+        if let Input::Answered {
+            outcome: SubmitOutcome::Accepted(task),
+            ..
+        } = input
+        {
+            self.hearing.push((task.clone(), None));
+        }
+    }
+
+    /// The vendor calls back; it comes again unless it is acknowledged.
+    fn call(
+        &mut self,
+        conductor: &mut Conductor,
+        token: Token,
+        task: TaskId,
+        decision: &mut Decision,
+    ) {
+        let read = |key: &JobKey| Ok::<_, ()>(self.jobs.get(key).cloned());
+        match conductor.hear(self.now, &token, &task, read, decision) {
+            Ok(Heard::Known) => self.hearing.push((task, Some(token))),
+            Ok(Heard::Unknown | Heard::Full) => {
+                self.later(60_000, Coming::Callback { token, task });
+            }
+            Err(()) => unreachable!("the model's ledger can be read"),
+        }
+    }
+
+    /// What hooks found in the ledger, as it is by now.
+    fn fresh(&self, mut input: Input, decision: &Decision) -> Input {
+        if let Input::Decided {
+            known: Some(found), ..
+        } = &mut input
+        {
+            let row = decision.batch.jobs.get(&found.key);
+            if let Some(row) = row.or_else(|| self.jobs.get(&found.key)) {
+                found.job = row.job.clone();
+            }
+        }
+        input
     }
 
     /// The user's word on jobs in doubt, between two runs: never bought (which may be wrong), buy again, or the task's id.
@@ -473,7 +539,7 @@ impl World {
         for (key, attempt) in open {
             // A task that the ledger knows already is refused before it gets this far.
             let mut tasks = self.vendor.tasks.iter();
-            let bought = tasks.find(|(id, task)| task.job == key && !self.is_known(id));
+            let bought = tasks.find(|(id, task)| task.job == key && !self.is_accepted(id));
             let event = match (self.dice.below(8), bought) {
                 (0, _) => Event::NeverBought { attempt },
                 (1, _) => Event::BuyAgain { attempt },
@@ -499,7 +565,8 @@ impl World {
                 };
                 let batch = Batch {
                     events: vec![record],
-                    jobs: vec![(key, known.clone())],
+                    jobs: [(key, known.clone())].into(),
+                    uploads: Vec::new(),
                 };
                 let effects = Vec::new();
                 self.append(&Decision { batch, effects });
@@ -509,6 +576,16 @@ impl World {
 
     /// Whether the ledger has a row for a task.
     fn is_known(&self, id: &str) -> bool {
+        self.records.iter().any(|record| match &record.event {
+            Event::Accepted { task_id, .. } | Event::Claimed { task_id, .. } => {
+                task_id.as_str() == id
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the ledger knows a task as a job's, or knew it until it failed.
+    fn is_accepted(&self, id: &str) -> bool {
         self.records.iter().any(|record| {
             matches!(&record.event, Event::Accepted { task_id, .. } if task_id.as_str() == id)
         })
@@ -517,11 +594,11 @@ impl World {
     /// What was on its way to a process that died: answers never come, callbacks do.
     fn lose_answers(&mut self) {
         self.pending
-            .retain(|_, input| matches!(input, Input::Called { .. }));
+            .retain(|_, coming| matches!(coming, Coming::Callback { .. }));
         for (task, token) in std::mem::take(&mut self.hearing) {
             // A callback that was not answered is sent again; an answer is not.
             if let Some(token) = token {
-                self.later(5_000, Input::Called { token, task });
+                self.later(5_000, Coming::Callback { token, task });
             }
         }
     }
@@ -531,7 +608,9 @@ impl World {
         let heard = heard.into_iter().map(|(task, _)| task.to_string());
         self.vendor.told.extend(heard);
         self.records.extend(decision.batch.events.iter().cloned());
-        self.jobs.extend(decision.batch.jobs.iter().cloned());
+        let jobs = decision.batch.jobs.iter();
+        self.jobs
+            .extend(jobs.map(|(key, known)| (*key, known.clone())));
         if let Some((_, ledger)) = &mut self.ledger {
             ledger.append(&decision.batch).unwrap();
         }
@@ -646,6 +725,16 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                 "seed {seed}: {id} was told and is in no row: {:?}",
                 task.job
             );
+            assert!(
+                world.is_accepted(id) || !world.vendor.told.contains(id) || !is_followed,
+                "seed {seed}: {id} was told and is not believed: {:?}",
+                task.job
+            );
+            assert!(
+                job.claims.is_empty() || !is_followed,
+                "seed {seed}: claims are left: {:?}",
+                job.claims
+            );
             if is_followed {
                 World::check_tracks(seed, id, task, job, &mut world.seen);
             }
@@ -665,6 +754,27 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.early += world.seen.early;
         seen.nameless += world.seen.nameless;
         seen.sources += world.seen.sources;
+        for record in &world.records {
+            match &record.event {
+                Event::Accepted {
+                    via: crate::event::Via::Callback,
+                    ..
+                } => seen.confirmed += 1,
+                Event::ClaimRejected { .. } => seen.rejected += 1,
+                _ => {}
+            }
+        }
+        for key in &followed {
+            let task = world.jobs.get(key).and_then(|known| known.job.task());
+            let is_its_own = |task: &crate::machine::Task| {
+                let real = world.vendor.tasks.get(task.id.as_str());
+                real.is_some_and(|real| real.job == *key)
+            };
+            assert!(
+                task.is_none_or(is_its_own),
+                "seed {seed}: {key:?} follows {task:?}"
+            );
+        }
     }
     let each = [
         seen.vetoed,
@@ -675,6 +785,8 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.early,
         seen.nameless,
         seen.sources,
+        seen.confirmed,
+        seen.rejected,
     ];
     let least = seeds().count() as u64 / 500;
     assert!(each.iter().all(|number| *number >= least), "{seen:?}");

@@ -170,6 +170,7 @@ impl HookDesk {
             let retention_days = plan.provider.profile.retention_days;
             let known = known.map(|known| {
                 Box::new(Found {
+                    key,
                     job: known.job.clone(),
                     expired: is_expired(&known.job, now_ms, retention_days),
                 })
@@ -198,6 +199,11 @@ impl HookDesk {
         let Some(slot) = conductor.slot_of(&key) else {
             return Vec::new();
         };
+        // The refusal of a repeat leaves its job in doubt, of which hooks have been told.
+        let is_refusal = matches!(record.event, Event::Refused { .. });
+        if is_refusal && matches!(conductor.job(slot).phase, Phase::InDoubt { .. }) {
+            return Vec::new();
+        }
         let settings = conductor.changed(slot);
         let event = self.facts.of_record(
             point,

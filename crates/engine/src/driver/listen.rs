@@ -1,9 +1,8 @@
 //! The callback receiver alone: for hours in which no run is under way and the vendor still calls.
 //!
-//! A callback that carries an attempt's secret proves that the attempt was bought, and brings its task id. That is written to
-//! the ledger, and nothing else is done: the next run follows the task.
+//! A callback that carries an attempt's token names the task that the attempt bought. That is written to the ledger, and nothing
+//! else is done: the next run looks at the task's details and follows it.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
@@ -12,18 +11,17 @@ use url::Url;
 use super::callbacks::{Call, Post, Receiver};
 use super::clock::Clock;
 use super::{CALLBACK_BACKLOG, RunError, Signals};
-use crate::event::{Event, Record, RefusedCallbacks, RunId, Token, Via};
-use crate::machine::Step;
-use crate::plan::JobKey;
-use crate::store::{Batch, KnownJob, NewRecord, Store, StoreError};
+use crate::event::{Record, RefusedCallbacks, RunId};
+use crate::index::{Heard as Known, Index};
+use crate::store::{Batch, Store, StoreError};
 
 /// What a receiver has heard until it was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Heard {
     /// Callbacks with a secret that the ledger knows.
     pub callbacks: u64,
-    /// Purchases that were not known before.
-    pub proved: u64,
+    /// Tasks that they named and that were not known before; the next run confirms them.
+    pub claims: u64,
     /// Callbacks that were refused.
     pub refused: RefusedCallbacks,
 }
@@ -57,24 +55,30 @@ pub async fn listen(
             call = calls.recv() => call,
         };
         let Some(call) = call else { break Ok(()) };
-        let told = match desk.evidence(&call, clock.now_ms()) {
-            Some(batch) if !batch.events.is_empty() => {
-                tokio::task::block_in_place(|| store.append(&batch)).map(Some)
-            }
-            known => Ok(known.map(|_| Vec::new())),
+        let told = tokio::task::block_in_place(|| {
+            let (known, batch) = desk.hear(store, &call, clock.now_ms())?;
+            let records = if batch.is_empty() {
+                Vec::new()
+            } else {
+                store.append(&batch)?
+            };
+            Ok::<_, StoreError>((known, records))
+        });
+        let (known, records) = match told {
+            Ok(told) => told,
+            Err(error) => break Err(RunError::from(error)),
         };
-        match told {
-            Ok(told) => {
-                let known = told.is_some();
-                heard.callbacks += u64::from(known);
-                for record in told.into_iter().flatten() {
-                    heard.proved += 1;
-                    observe(&record);
-                }
-                // The vendor may have hung up; what it said is durable all the same.
-                let _ = call.done.send(known);
-            }
-            Err(error) => break Err(error.into()),
+        heard.callbacks += u64::from(known == Known::Known);
+        for record in records {
+            heard.claims += 1;
+            observe(&record);
+        }
+        // The vendor may have hung up; what it said is durable all the same.
+        match known {
+            Known::Known => drop(call.done.send(true)),
+            Known::Unknown => drop(call.done.send(false)),
+            // Nobody is told: the vendor comes again.
+            Known::Full => {}
         }
     };
     heard.refused = receiver.refused();
@@ -82,53 +86,44 @@ pub async fn listen(
     ended.map(|()| heard)
 }
 
-/// The ledger's jobs by the secrets of their attempts.
-pub(super) struct Ears {
-    jobs: HashMap<JobKey, KnownJob>,
-    by_token: HashMap<Token, (JobKey, u32)>,
+/// Takes callbacks in for all jobs of a ledger.
+struct Ears {
+    index: Index,
     run: RunId,
 }
 
 impl Ears {
-    pub(super) fn new(store: &dyn Store) -> Result<Self, StoreError> {
-        let jobs = store.jobs()?;
-        let mut by_token = HashMap::new();
-        for (key, known) in &jobs {
-            let tokens = known.job.tokens();
-            by_token.extend(tokens.map(|(attempt, token)| (token.clone(), (*key, attempt))));
-        }
+    fn new(store: &dyn Store) -> Result<Self, StoreError> {
         let run = store.runs()?.into_iter().next().map(|run| run.id);
         Ok(Self {
-            jobs,
-            by_token,
+            index: Index::new(&store.jobs()?),
             run: run.unwrap_or_default(),
         })
     }
 
-    /// What a callback proves: an empty batch where it says what was known; none where its secret is not.
-    pub(super) fn evidence(&mut self, call: &Call, now_ms: i64) -> Option<Batch> {
-        let (key, attempt) = self.by_token.get(&call.token).copied()?;
-        let known = self.jobs.get_mut(&key)?;
-        let event = Event::Accepted {
-            attempt,
-            task_id: call.task.clone(),
-            via: Via::Callback,
+    /// What a callback says, and what of it is to be recorded.
+    fn hear(
+        &mut self,
+        store: &dyn Store,
+        call: &Call,
+        now_ms: i64,
+    ) -> Result<(Known, Batch), StoreError> {
+        let mut batch = Batch::default();
+        let Some((key, attempt)) = self.index.attempt(&call.token) else {
+            return Ok((Known::Unknown, batch));
         };
-        let Step::Changed(job) = known.job.step(now_ms, &event) else {
-            return Some(Batch::default());
+        let Some(known) = store.job(&key)? else {
+            return Ok((Known::Unknown, batch));
         };
-        known.job = job;
-        let record = NewRecord {
-            at_ms: now_ms,
-            run: self.run.clone(),
-            account: known.account.clone(),
-            job: Some(key),
-            event,
-        };
-        Some(Batch {
-            events: vec![record],
-            jobs: vec![(key, known.clone())],
-        })
+        let heard = self.index.claim(
+            now_ms,
+            &self.run,
+            (key, attempt),
+            &call.task,
+            known,
+            &mut batch,
+        );
+        Ok((heard, batch))
     }
 }
 
@@ -138,8 +133,11 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::event::{Event, Token};
     use crate::ledger::Ledger;
-    use crate::machine::{Job, Phase};
+    use crate::machine::{Job, Phase, Step};
+    use crate::plan::JobKey;
+    use crate::store::{KnownJob, NewRecord};
 
     fn call(token: &str, task: &str) -> Call {
         Call {
@@ -183,30 +181,49 @@ mod tests {
                 event,
             });
         }
-        batch.jobs.push((key, known));
+        batch.jobs.insert(key, known);
         ledger.append(&batch).unwrap();
         (ledger, key)
     }
 
+    fn hear(ears: &mut Ears, ledger: &mut Ledger, call: &Call) -> (Known, usize) {
+        let (known, batch) = ears.hear(ledger, call, 9).unwrap();
+        ledger.append(&batch).unwrap();
+        assert_eq!(ledger.check().unwrap(), []);
+        (known, batch.events.len())
+    }
+
     #[test]
-    fn a_callback_proves_a_purchase_once_and_a_stranger_proves_nothing() {
+    fn a_callback_is_recorded_once_and_a_stranger_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, key) = ledger(folder.path());
         let mut ears = Ears::new(&ledger).unwrap();
-        assert!(ears.evidence(&call("guess", "task1"), 9).is_none());
+        let guess = call("guess", "task1");
+        assert_eq!(hear(&mut ears, &mut ledger, &guess), (Known::Unknown, 0));
 
-        let batch = ears.evidence(&call("secret", "task1"), 9).unwrap();
-        ledger.append(&batch).unwrap();
-        let job = &ledger.jobs().unwrap()[&key].job;
-        assert!(matches!(&job.phase, Phase::Running(task) if task.id.as_str() == "task1"));
-        assert_eq!((job.credits, job.reserved), (12.0, 0.0));
+        let first = call("secret", "task1");
+        assert_eq!(hear(&mut ears, &mut ledger, &first), (Known::Known, 1));
+        let job = ledger.job(&key).unwrap().unwrap().job;
+        assert!(matches!(job.phase, Phase::InDoubt { .. }));
+        assert_eq!(job.claims[0].task_id.as_str(), "task1");
 
-        let again = ears.evidence(&call("secret", "task1"), 10).unwrap();
-        assert!(again.events.is_empty());
-        let fresh = Ears::new(&ledger)
-            .unwrap()
-            .evidence(&call("secret", "task1"), 11);
-        assert!(fresh.unwrap().events.is_empty());
-        assert_eq!(ledger.check().unwrap(), []);
+        assert_eq!(hear(&mut ears, &mut ledger, &first), (Known::Known, 0));
+        let mut fresh = Ears::new(&ledger).unwrap();
+        assert_eq!(hear(&mut fresh, &mut ledger, &first), (Known::Known, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_is_not_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = ledger(folder.path());
+        let mut ears = Ears::new(&ledger).unwrap();
+        for n in 0..crate::machine::CLAIMS {
+            let named = call("secret", &format!("task{n}"));
+            assert_eq!(hear(&mut ears, &mut ledger, &named), (Known::Known, 1));
+        }
+        let more = call("secret", "task9");
+        assert_eq!(hear(&mut ears, &mut ledger, &more), (Known::Full, 0));
+        let again = call("secret", "task0");
+        assert_eq!(hear(&mut ears, &mut ledger, &again), (Known::Known, 0));
     }
 }

@@ -33,6 +33,7 @@ use crate::conductor::{Conductor, Pace, Terms, Wanted};
 use crate::event::{Event, KeptFile, Outcome, Record, RunId};
 use crate::hold::{Holding, Sign, hold, is_expired};
 use crate::hooks::{HookPoint, PlanSaid};
+use crate::index::Index;
 use crate::plan::{JobKey, Plan, StemSource};
 use crate::recognize::recognize;
 use crate::store::{
@@ -50,7 +51,7 @@ pub use crate::conductor::IllegalStep;
 pub use foresee::{Foreseen, foresee};
 pub use keep::look_at_kept_file;
 pub use listen::{Heard, listen};
-pub use resolve::{ResolveError, Word, find_job, resolve};
+pub use resolve::{Doubt, ResolveError, Word, doubts, find_job, never_bought, resolve};
 
 /// Callbacks that wait to be decided on; the vendor tries again when there is no room.
 const CALLBACK_BACKLOG: usize = 256;
@@ -308,6 +309,7 @@ pub async fn run(
         terms,
         stems,
         wanted(&run.plan, &holding, now_ms),
+        Index::new(&known),
         earlier,
         now_ms,
     );
@@ -349,8 +351,6 @@ pub async fn run(
         clock.clone(),
     );
     let signals = run.signals.clone();
-    let tokens = known.values().flat_map(|known| known.job.tokens());
-    let others = tokens.map(|(_, token)| token.clone()).collect();
     let desk = HookDesk::new(&run, &header, known, clock.clone());
     let about_to = PlanSaid {
         jobs: run.plan.jobs.len() as u64,
@@ -372,8 +372,6 @@ pub async fn run(
         tasks: JoinSet::new(),
         calls,
         receiver,
-        others,
-        uploads: Vec::new(),
         header: &header,
         desk,
         over: CancellationToken::new(),
@@ -482,6 +480,7 @@ fn terms(
         deadline_ms: limits
             .deadline_ms
             .map(|limit| now_ms.saturating_add_unsigned(limit)),
+        failures_in_a_row: limits.failures_in_a_row,
         retries: run.plan.retries.task_failed,
         asks_again: profile.idempotency_key,
         hears_callbacks,

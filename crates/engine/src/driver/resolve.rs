@@ -8,10 +8,10 @@ use backline_api::{ApiKey, CallError, Stage, TaskId};
 
 use super::clock::Clock;
 use super::{RunError, account, client};
-use crate::event::{Event, Record, Via};
+use crate::event::{Event, Record, RunId, Via};
 use crate::machine::{Phase, Step};
 use crate::plan::{JobKey, Plan};
-use crate::store::{Batch, NewRecord, Store, StoreError};
+use crate::store::{Batch, KnownJob, NewRecord, Store, StoreError};
 
 /// Fewest digits by which a job may be named.
 const SHORTEST_PREFIX: usize = 4;
@@ -131,12 +131,9 @@ pub async fn resolve(
     let known = jobs.get(&key).ok_or_else(|| ResolveError::UnknownJob {
         text: key.to_string(),
     })?;
-    let attempt = match &known.job.phase {
-        Phase::InDoubt { attempt, .. } | Phase::Submitting { attempt, .. } => *attempt,
-        phase => {
-            let state = state(phase);
-            return Err(ResolveError::NotInDoubt { key, state });
-        }
+    let Some(attempt) = open_attempt(&known.job.phase) else {
+        let state = state(&known.job.phase);
+        return Err(ResolveError::NotInDoubt { key, state });
     };
     let event = match word {
         Word::NeverBought => Event::NeverBought { attempt },
@@ -174,10 +171,77 @@ pub async fn resolve(
     };
     let batch = Batch {
         events: vec![record],
-        jobs: vec![(key, known)],
+        jobs: [(key, known)].into(),
+        uploads: Vec::new(),
     };
     let mut records = store.append(&batch)?;
     Ok(records.remove(0))
+}
+
+/// A job in doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The job.
+    pub key: JobKey,
+    /// The run that made the open attempt.
+    pub run: Option<RunId>,
+    /// Whether a callback named a task for it: then it was bought, and the next run checks which task that is.
+    pub is_claimed: bool,
+}
+
+/// The jobs of a ledger that are in doubt, by key.
+pub fn doubts(store: &dyn Store) -> Result<Vec<Doubt>, StoreError> {
+    let mut doubts = Vec::new();
+    for (key, known) in store.jobs()? {
+        let Some(open) = open_attempt(&known.job.phase) else {
+            continue;
+        };
+        let intent = |record: &Record| matches!(record.event, Event::Intent { attempt, .. } if attempt == open);
+        let run = store.history_of(&key)?.into_iter().find(intent);
+        doubts.push(Doubt {
+            key,
+            run: run.map(|record| record.run),
+            is_claimed: !known.job.claims.is_empty(),
+        });
+    }
+    doubts.sort_by_key(|doubt| doubt.key);
+    Ok(doubts)
+}
+
+/// Records that none of these jobs was bought, all of them or none.
+pub fn never_bought(store: &mut dyn Store, keys: &[JobKey]) -> Result<Vec<Record>, ResolveError> {
+    let at_ms = Clock::new().now_ms();
+    let run = store.runs()?.into_iter().next().map(|run| run.id);
+    let run = run.unwrap_or_default();
+    let mut batch = Batch::default();
+    for key in keys.iter().copied() {
+        let known = store.job(&key)?.ok_or_else(|| ResolveError::UnknownJob {
+            text: key.to_string(),
+        })?;
+        let event = open_attempt(&known.job.phase).map(|attempt| Event::NeverBought { attempt });
+        let step = event.map(|event| (known.job.step(at_ms, &event), event));
+        let Some((Step::Changed(job), event)) = step else {
+            let state = state(&known.job.phase);
+            return Err(ResolveError::NotInDoubt { key, state });
+        };
+        let account = known.account;
+        batch.events.push(NewRecord {
+            at_ms,
+            run: run.clone(),
+            account: account.clone(),
+            job: Some(key),
+            event,
+        });
+        batch.jobs.insert(key, KnownJob { job, account });
+    }
+    Ok(store.append(&batch)?)
+}
+
+fn open_attempt(phase: &Phase) -> Option<u32> {
+    match phase {
+        Phase::InDoubt { attempt, .. } | Phase::Submitting { attempt, .. } => Some(*attempt),
+        _ => None,
+    }
 }
 
 async fn look_up(plan: &Plan, api_key: &ApiKey, task: &TaskId) -> Result<(), ResolveError> {

@@ -5,7 +5,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use super::callbacks::{Call, Receiver};
@@ -13,14 +12,14 @@ use super::clock::{Clock, until};
 use super::effects::Effects;
 use super::hooks::{HookDesk, Told};
 use super::keep::Want;
-use super::listen::Ears;
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input, Left};
 use crate::event::{Event, Moment, Outcome, Part, Record, Token};
 use crate::hold::Holding;
 use crate::hooks::{HookPoint, OnError, PlanSaid, Trouble};
+use crate::index::Heard;
 use crate::plan::JobKey;
-use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError, Upload};
+use crate::store::{Batch, KnownJob, NewRecord, RunHeader, Store, StoreError};
 use crate::summary::summarise;
 
 /// How long answers to submissions are waited for when the ledger can't be written any more.
@@ -52,10 +51,6 @@ pub(super) struct Shell<'a> {
     pub(super) tasks: JoinSet<Message>,
     pub(super) calls: mpsc::Receiver<Call>,
     pub(super) receiver: Option<Receiver>,
-    /// The secrets of all attempts that the ledger knew when the run began, those of other plans included.
-    pub(super) others: HashSet<Token>,
-    /// Uploads to remember with the next commit.
-    pub(super) uploads: Vec<Upload>,
     pub(super) header: &'a RunHeader,
     pub(super) desk: HookDesk,
     /// Cancelled when what is under way is no longer waited for.
@@ -105,10 +100,13 @@ impl Shell<'_> {
             let now_ms = self.clock.now_ms();
             self.conductor
                 .advance(now_ms, &mut new_token, &mut decision);
-            self.commit(std::mem::take(&mut decision)).await?;
+            decision = self.commit(std::mem::take(&mut decision)).await?;
             for (done, known) in answered.drain(..) {
                 // The vendor may have hung up; what it said is durable all the same.
                 let _ = done.send(known);
+            }
+            if !decision.batch.is_empty() {
+                continue;
             }
             if let Some(outcome) = self.conductor.outcome(now_ms)
                 && self.tasks.is_empty()
@@ -133,14 +131,14 @@ impl Shell<'_> {
                     draining = true;
                     self.conductor.handle(self.clock.now_ms(), Input::Drain, &mut decision);
                 }
-                Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
+                Some(joined) = self.tasks.join_next() => self.take_or_save(joined, &mut decision).await?,
                 Some(call) = self.calls.recv() => answered.extend(self.hear(call, &mut decision)),
                 told = self.desk.next_told() => self.note(told, &mut decision),
                 () = until(over_at) => self.over.cancel(),
                 () = until(wake) => {}
             }
             while let Some(joined) = self.tasks.try_join_next() {
-                self.take(joined, &mut decision);
+                self.take_or_save(joined, &mut decision).await?;
             }
             while let Ok(call) = self.calls.try_recv() {
                 answered.extend(self.hear(call, &mut decision));
@@ -148,7 +146,31 @@ impl Shell<'_> {
         }
     }
 
-    fn take(&mut self, joined: Result<Message, tokio::task::JoinError>, decision: &mut Decision) {
+    /// A job as it is by now: as the batch leaves it, else as the ledger has it.
+    fn row(&self, key: &JobKey, batch: &Batch) -> Result<Option<KnownJob>, StoreError> {
+        match batch.jobs.get(key) {
+            Some(known) => Ok(Some(known.clone())),
+            None => tokio::task::block_in_place(|| self.store.job(key)),
+        }
+    }
+
+    /// Takes in what came back; where the ledger can't be read for it, what is under way is saved as far as it can be.
+    async fn take_or_save(
+        &mut self,
+        joined: Result<Message, tokio::task::JoinError>,
+        decision: &mut Decision,
+    ) -> Result<(), RunError> {
+        match self.take(joined, decision) {
+            Ok(()) => Ok(()),
+            Err(source) => Err(self.save_what_can_be_saved(source, &decision.batch).await),
+        }
+    }
+
+    fn take(
+        &mut self,
+        joined: Result<Message, tokio::task::JoinError>,
+        decision: &mut Decision,
+    ) -> Result<(), StoreError> {
         match joined {
             Ok(Message::Input(input)) => {
                 if let Input::Prepared {
@@ -156,19 +178,25 @@ impl Shell<'_> {
                     result: Ok(prepared),
                 } = &input
                 {
-                    self.uploads.extend(self.effects.upload_to_keep(
-                        *stem,
-                        prepared,
-                        &self.header.account,
-                    ));
+                    let account = &self.header.account;
+                    let upload = self.effects.upload_to_keep(*stem, prepared, account);
+                    decision.batch.uploads.extend(upload);
                 }
                 self.conductor.handle(self.clock.now_ms(), input, decision);
             }
             Ok(Message::Hooked {
                 about,
                 troubles,
-                input,
+                mut input,
             }) => {
+                // A callback may have changed the job that hooks found since they were asked.
+                if let Input::Decided {
+                    known: Some(found), ..
+                } = &mut input
+                    && let Some(row) = self.row(&found.key, &decision.batch)?
+                {
+                    found.job = row.job;
+                }
                 for trouble in troubles {
                     let stops = trouble.effect == OnError::Fail && !trouble.point.asks();
                     self.record_trouble(Some(about), trouble, decision);
@@ -184,6 +212,7 @@ impl Shell<'_> {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
         }
+        Ok(())
     }
 
     /// Takes in what an observer made of an event.
@@ -221,58 +250,53 @@ impl Shell<'_> {
         decision.batch.events.push(self.of_the_run(event));
     }
 
-    /// Takes a callback in; who is to be told of it, and whether its secret is known. One for a job of another plan in the same
-    /// ledger proves a purchase as well. Nobody is told where the ledger can't be read: the vendor comes again.
+    /// Takes a callback in; who is to be told of it, and whether its token is known. One for a job of another plan in the same
+    /// ledger counts as well. Nobody is told where the ledger can't be read or the job has too many claims: the vendor comes again.
     fn hear(
         &mut self,
         call: Call,
         decision: &mut Decision,
     ) -> Option<(oneshot::Sender<bool>, bool)> {
         let now_ms = self.clock.now_ms();
-        if self.conductor.knows(&call.token) {
-            let input = Input::Called {
-                token: call.token,
-                task: call.task,
-            };
-            self.conductor.handle(now_ms, input, decision);
-            return Some((call.done, true));
-        }
-        if !self.others.contains(&call.token) {
-            return Some((call.done, false));
-        }
-        let evidence = tokio::task::block_in_place(|| {
-            Ears::new(self.store).map(|mut ears| ears.evidence(&call, now_ms))
-        });
-        match evidence {
-            Ok(batch) => {
-                let known = batch.is_some();
-                let batch = batch.unwrap_or_default();
-                decision.batch.events.extend(batch.events);
-                decision.batch.jobs.extend(batch.jobs);
-                Some((call.done, known))
-            }
+        let store = &*self.store;
+        let read = |key: &JobKey| tokio::task::block_in_place(|| store.job(key));
+        match self
+            .conductor
+            .hear(now_ms, &call.token, &call.task, read, decision)
+        {
+            Ok(Heard::Known) => Some((call.done, true)),
+            Ok(Heard::Unknown) => Some((call.done, false)),
+            Ok(Heard::Full) => None,
             Err(error) => {
-                tracing::warn!(%error, "a callback for a job of another plan could not be taken in");
+                tracing::warn!(%error, "cannot record a callback for a job of another plan");
                 None
             }
         }
     }
 
-    /// Makes a decision's records durable, tells them, then begins its effects.
-    async fn commit(&mut self, decision: Decision) -> Result<(), RunError> {
-        let refused = match tokio::task::block_in_place(|| self.write(&decision.batch)) {
+    /// Makes a decision's records durable in one write, tells them, then begins its effects. Gives what observers had no room
+    /// for, to be recorded with the next decision.
+    async fn commit(&mut self, decision: Decision) -> Result<Decision, RunError> {
+        let Decision { batch, effects } = decision;
+        let refused = match tokio::task::block_in_place(|| self.write(&batch)) {
             Ok(refused) => refused,
-            Err(source) => return Err(self.save_what_can_be_saved(source, &decision.batch).await),
+            Err(source) => return Err(self.save_what_can_be_saved(source, &batch).await),
         };
-        if !refused.is_empty() {
-            let mut more = Decision::default();
-            refused
-                .into_iter()
-                .for_each(|told| self.note(told, &mut more));
-            tokio::task::block_in_place(|| self.write(&more.batch))?;
-        }
-        for effect in decision.effects {
+        for effect in effects {
             self.begin(effect);
+        }
+        let mut more = Decision::default();
+        refused
+            .into_iter()
+            .for_each(|told| self.note(told, &mut more));
+        self.conductor.close_batch(&mut more);
+        Ok(more)
+    }
+
+    /// Makes decisions durable until there is nothing more to record.
+    async fn commit_all(&mut self, mut decision: Decision) -> Result<(), RunError> {
+        while !decision.batch.is_empty() {
+            decision = self.commit(decision).await?;
         }
         Ok(())
     }
@@ -280,15 +304,11 @@ impl Shell<'_> {
     /// Makes a batch durable and tells of it. Gives what observers had no room for.
     fn write(&mut self, batch: &Batch) -> Result<Vec<Told>, StoreError> {
         let mut refused = Vec::new();
-        if !batch.events.is_empty() {
+        if !batch.is_empty() {
             for record in self.store.append(batch)? {
                 (self.observe)(&record);
                 refused.extend(self.desk.tell(&record, &self.conductor));
             }
-        }
-        // An upload that is not remembered is made again.
-        for upload in std::mem::take(&mut self.uploads) {
-            self.store.keep_upload(&upload)?;
         }
         Ok(refused)
     }
@@ -437,7 +457,7 @@ impl Shell<'_> {
             credits: self.conductor.spent(),
         };
         decision.batch.events.push(self.of_the_run(ended.clone()));
-        self.commit(decision).await?;
+        self.commit_all(decision).await?;
         if !self.desk.has(HookPoint::RunFinished) {
             return Ok(outcome);
         }
@@ -458,7 +478,7 @@ impl Shell<'_> {
             };
             decision.batch.events.push(self.of_the_run(ended));
         }
-        self.commit(decision).await?;
+        self.commit_all(decision).await?;
         Ok(last)
     }
 

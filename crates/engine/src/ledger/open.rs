@@ -4,21 +4,25 @@
 //! can't be written to: it needs files beside it. So a ledger without a log is read as the unchanging file that it is there, and
 //! one with a log is read as a copy of both.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use tempfile::TempDir;
 
 use super::owner::{Patience, lock};
-use super::{Ledger, failed};
+use super::{Ledger, failed, json};
 use crate::store::StoreError;
 
 /// The ledger's format; a program reads every format up to its own.
 ///
 /// 1: each run has the rows of its plan. 2: runs with the same plan share its rows; a run's events have an index of their own; the
-/// runs that were pruned are known.
-pub(super) const FORMAT: i64 = 2;
+/// runs that were pruned are known. 3: refused attempts are told from those that may have been bought, and callbacks make claims.
+pub(super) const FORMAT: i64 = 3;
+
+/// The first format whose jobs were made by the rules of now; those of an older ledger are made anew from its events.
+pub(super) const RULES_OF_NOW: i64 = 3;
 
 /// The first format in which runs share the rows of their plans.
 const SHARED_PLANS: i64 = 2;
@@ -165,11 +169,22 @@ impl Ledger {
         let steps = match found {
             0 => SCHEMA,
             1 => FROM_1_TO_2,
+            2 => "",
             _ => return Ok(()),
+        };
+        let jobs = if (1..RULES_OF_NOW).contains(&found) {
+            self.replayed(0)?
+        } else {
+            HashMap::new()
         };
         self.run("set up", |connection| {
             let transaction = connection.unchecked_transaction()?;
             transaction.execute_batch(steps)?;
+            let mut update = transaction.prepare("UPDATE jobs SET job = ?2 WHERE key = ?1")?;
+            for (key, job) in &jobs {
+                update.execute(params![key.to_bytes(), json(job)])?;
+            }
+            drop(update);
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
             transaction.commit()

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::event::Token;
+use crate::machine::Step;
 use crate::store::NewRecord;
 
 #[test]
@@ -141,8 +142,8 @@ fn a_ledger_of_an_older_program_is_read_as_it_is_and_brought_up_to_date_by_its_o
     assert!(reader.prunable(0).unwrap().is_empty());
     drop(reader);
     let mut ledger = Ledger::own(&path).unwrap();
-    assert_eq!(ledger.format().unwrap(), 2);
-    assert_eq!(ledger.runs().unwrap(), [run.clone()]);
+    assert_eq!(ledger.format().unwrap(), open::FORMAT);
+    assert_eq!(ledger.runs().unwrap(), std::slice::from_ref(&run));
     assert_eq!(ledger.plan_of(&run.id).unwrap(), rows(&[1, 2]));
     let next = header(6);
     ledger.begin_run(&next, &rows(&[1, 2])).unwrap();
@@ -184,7 +185,7 @@ fn lived(ledger: &mut Ledger, run: &RunId, key: u8, at_ms: i64, events: Vec<Even
             event,
         });
     }
-    batch.jobs.push((key, known));
+    batch.jobs.insert(key, known);
     ledger.append(&batch).unwrap();
 }
 
@@ -248,7 +249,11 @@ fn old_runs_are_pruned_and_what_may_still_be_bought_or_fetched_is_not() {
             url: "https://files.example.com/a".to_owned(),
             at_ms,
         };
-        ledger.keep_upload(&upload).unwrap();
+        let batch = Batch {
+            uploads: vec![upload],
+            ..Batch::default()
+        };
+        ledger.append(&batch).unwrap();
     }
     let owner = ledger.job_of_task("task1").unwrap();
     assert_eq!(owner, Some(JobKey::from_bytes([2; 32])));
@@ -337,4 +342,109 @@ fn a_planted_link_leads_no_ledger_to_another_file() {
         assert!(why.contains("is a symbolic link"), "{why}");
         assert_eq!(std::fs::read(&victim).unwrap(), b"");
     }
+}
+
+#[test]
+fn an_older_ledger_is_brought_up_to_date_from_its_events() {
+    use crate::machine::{Phase, Unproven};
+    use backline_api::AnswerClass;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("ledger.sqlite3");
+    let mut ledger = Ledger::own(&path).unwrap();
+    let key = JobKey::from_bytes([7; 32]);
+    let token = crate::event::Token::from_text("secret");
+    let events = [
+        Event::Intent {
+            attempt: 1,
+            token: token.clone(),
+            credits: 12.0,
+        },
+        Event::Refused {
+            attempt: 1,
+            class: AnswerClass::Wait,
+            code: None,
+            message: "slower".to_owned(),
+        },
+    ];
+    let account = "studio:1".to_owned();
+    // As a program of format 2 left it.
+    let job = Job {
+        attempts: 1,
+        unproven: vec![Unproven {
+            attempt: 1,
+            token,
+            credits: 12.0,
+            counted: false,
+            refused: false,
+            failed_task: None,
+        }],
+        ..Job::default()
+    };
+    let record = |event| crate::store::NewRecord {
+        at_ms: 5,
+        run: RunId::new(),
+        account: account.clone(),
+        job: Some(key),
+        event,
+    };
+    let batch = Batch {
+        events: events.into_iter().map(record).collect(),
+        jobs: [(
+            key,
+            KnownJob {
+                job,
+                account: account.clone(),
+            },
+        )]
+        .into(),
+        uploads: Vec::new(),
+    };
+    ledger.append(&batch).unwrap();
+    ledger
+        .connection
+        .pragma_update(None, "user_version", 2)
+        .unwrap();
+    drop(ledger);
+
+    let older = Ledger::read(&path).unwrap();
+    assert_eq!(
+        (older.format().unwrap(), older.check().unwrap()),
+        (2, vec![])
+    );
+    let ledger = Ledger::own(&path).unwrap();
+    assert_eq!(ledger.format().unwrap(), open::FORMAT);
+    assert_eq!(ledger.check().unwrap(), []);
+    let known = ledger.job(&key).unwrap().unwrap();
+    assert_eq!(known.account, account);
+    assert!(known.job.unproven[0].refused);
+    assert_eq!(known.job.phase, Phase::Planned);
+}
+
+#[test]
+fn an_upload_is_written_with_the_events_or_not_at_all() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::own(&scratch.path().join("ledger.sqlite3")).unwrap();
+    let upload = Upload {
+        hash: "h".to_owned(),
+        account: "a".to_owned(),
+        url: "https://files.example.com/h.wav".to_owned(),
+        at_ms: 5,
+    };
+    let batch = Batch {
+        uploads: vec![upload.clone()],
+        ..Batch::default()
+    };
+    ledger
+        .connection
+        .execute_batch("ALTER TABLE uploads RENAME TO away")
+        .unwrap();
+    ledger.append(&batch).unwrap_err();
+    ledger
+        .connection
+        .execute_batch("ALTER TABLE away RENAME TO uploads")
+        .unwrap();
+    assert_eq!(ledger.upload("h", "a").unwrap(), None);
+    ledger.append(&batch).unwrap();
+    assert_eq!(ledger.upload("h", "a").unwrap(), Some(upload));
 }

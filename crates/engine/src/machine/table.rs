@@ -1,7 +1,10 @@
 //! The whole machine as a table: what every event makes of a job in every phase. Read the snapshot as code is read.
 
+use super::attempts::REFUSED_ATTEMPTS;
 use super::*;
-use crate::event::{KeptFile, Moment, Outcome, RefusedCallbacks, TrackFacts, TrackNote};
+use crate::event::{
+    KeptFile, Moment, Outcome, RefusedCallbacks, TaskStage, TrackFacts, TrackNote, Via,
+};
 use crate::hooks::HookPoint;
 
 const AT_MS: i64 = 1_000;
@@ -55,6 +58,13 @@ fn accepted(attempt: u32, task: &str) -> Event {
         attempt,
         task_id: task_id(task),
         via: Via::Answer,
+    }
+}
+
+fn claimed(task: &str) -> Event {
+    Event::Claimed {
+        attempt: 1,
+        task_id: task_id(task),
     }
 }
 
@@ -154,6 +164,7 @@ fn jobs() -> Vec<(&'static str, Job)> {
         ("submitting", after(&[intent(1)])),
         ("repeating", after(&repeat)),
         ("in doubt", after(&doubt)),
+        ("claimed", after(&[intent(1), lost(1), claimed("task3")])),
         ("running", after(&running)),
         ("one shown", after(&first)),
         ("one kept", after(&first_kept)),
@@ -185,6 +196,16 @@ fn events() -> Vec<(&'static str, Event)> {
         ("accepted, known task", accepted(1, "task1")),
         ("accepted, other task", accepted(1, "task2")),
         ("accepted, unknown attempt", accepted(9, "task9")),
+        ("claimed, known task", claimed("task1")),
+        ("claimed, other task", claimed("task2")),
+        (
+            "claim_rejected",
+            Event::ClaimRejected {
+                attempt: 1,
+                task_id: task_id("task3"),
+                message: problem(),
+            },
+        ),
         ("refused, the job", refused(1, AnswerClass::RefusedJob)),
         ("refused, the run", refused(1, AnswerClass::RefusedRun)),
         ("refused, wait", refused(1, AnswerClass::Wait)),
@@ -279,6 +300,9 @@ fn phase(job: &Job) -> String {
     if !job.others.is_empty() {
         name.push_str(" +other");
     }
+    if !job.claims.is_empty() {
+        name.push_str(" +claim");
+    }
     if !job.unproven.is_empty() {
         name.push_str(" +unproven");
     }
@@ -372,4 +396,66 @@ fn the_only_copy_of_an_id_outlives_a_repeat() {
         panic!("{:?}", job.phase)
     };
     assert_eq!(response, Some(said));
+}
+
+/// A purchase that may have been made is remembered however many refusals follow it.
+#[test]
+fn refusals_never_push_out_what_may_have_been_bought() {
+    let mut job = after(&[intent(1), lost(1), Event::BuyAgain { attempt: 1 }]);
+    for attempt in 2..30 {
+        for event in [intent(attempt), refused(attempt, AnswerClass::Wait)] {
+            let Step::Changed(next) = job.step(AT_MS, &event) else {
+                panic!("{event:?}");
+            };
+            job = next;
+        }
+    }
+    assert_eq!(job.unproven.len(), 1 + REFUSED_ATTEMPTS);
+    assert!(job.tokens().any(|(_, known)| *known == token(1)));
+
+    let Step::Changed(job) = job.step(AT_MS, &claimed("task1")) else {
+        panic!("the callback of the first attempt changes nothing");
+    };
+    assert!(matches!(job.phase, Phase::InDoubt { attempt: 1, .. }));
+    assert_eq!((job.credits, job.reserved), (0.0, 12.0));
+}
+
+#[test]
+fn a_refusal_that_a_callback_contradicts_leaves_the_job_in_doubt() {
+    let job = after(&[
+        intent(1),
+        claimed("task1"),
+        refused(1, AnswerClass::RefusedJob),
+    ]);
+    assert!(matches!(job.phase, Phase::InDoubt { attempt: 1, .. }));
+}
+
+#[test]
+fn the_id_in_the_response_comes_before_one_that_a_callback_named() {
+    let called = Event::Accepted {
+        attempt: 1,
+        task_id: task_id("task2"),
+        via: Via::Callback,
+    };
+    let job = after(&[intent(1), called, accepted(1, "task1")]);
+    assert_eq!(job.task().unwrap().id.as_str(), "task1");
+    assert_eq!(job.others[0].id.as_str(), "task2");
+}
+
+/// A ledger of format 1, in which the refusal of a repeat was taken as a proof.
+#[test]
+fn an_old_purchase_after_a_refused_repeat_can_be_replayed() {
+    let mut job = Job::default();
+    for event in [
+        intent(1),
+        lost(1),
+        Event::AskedAgain { attempt: 1 },
+        refused(1, AnswerClass::RefusedJob),
+        intent(2),
+        accepted(2, "task2"),
+    ] {
+        job.replay(AT_MS, &event);
+    }
+    assert_eq!(job.task().unwrap().id.as_str(), "task2");
+    assert!(job.tokens().any(|(_, known)| *known == token(1)));
 }

@@ -14,15 +14,21 @@ use crate::plan::{Callbacks, Limits, Rate, ReportKind, Retries};
 
 /// Tasks in flight unless the manifest says otherwise: plenty for one account, gentle on the vendor.
 const DEFAULT_CONCURRENCY: u32 = 8;
+/// Failures in a row after which a run stops buying: a provider that loses one response in five loses five in a row once in three
+/// thousand, and at most eight jobs are in doubt when it loses all.
+const DEFAULT_FAILURES: u32 = 5;
+/// Most that may be allowed: as good as no limit.
+const MAX_FAILURES: u64 = 1_000_000;
 /// Most purchases of one job whose task failed.
 const MAX_RETRIES: u64 = 10;
 
 /// The keys of `limits`.
-pub(crate) const LIMITS: [&str; 5] = [
+pub(crate) const LIMITS: [&str; 6] = [
     "concurrency",
     "rate",
     "credits",
     "ledger_credits",
+    "failures_in_a_row",
     "deadline",
 ];
 
@@ -45,6 +51,7 @@ pub(crate) fn default_limits(profile: &Profile) -> Limits {
         },
         credits: None,
         ledger_credits: None,
+        failures_in_a_row: DEFAULT_FAILURES,
         deadline_ms: None,
     }
 }
@@ -90,6 +97,11 @@ pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -
     limits.ledger_credits = fields
         .get("ledger_credits")
         .and_then(|node| fields::amount(node, "`ledger_credits`", report));
+    if let Some(node) = fields.get("failures_in_a_row")
+        && let Some(number) = fields::whole(node, "`failures_in_a_row`", 1..=MAX_FAILURES, report)
+    {
+        limits.failures_in_a_row = number as u32;
+    }
     limits.deadline_ms = fields
         .get("deadline")
         .and_then(|node| duration(node, "`deadline`", report));

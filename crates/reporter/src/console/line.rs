@@ -307,6 +307,23 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
                 format!("task {}{how}", clean(&task_id.to_string())),
             )
         }
+        Event::Claimed { task_id, .. } => Line::detail(
+            "callback",
+            format!(
+                "names task {}; checking it with the provider",
+                clean(&task_id.to_string())
+            ),
+        ),
+        Event::ClaimRejected {
+            task_id, message, ..
+        } => Line::care(
+            "callback",
+            format!(
+                "task {} is not this job's: {}",
+                clean(&task_id.to_string()),
+                words(message)
+            ),
+        ),
         Event::Refused { code, message, .. } if failed => {
             Line::problem("refused", said(*code, message))
         }

@@ -10,6 +10,7 @@ fn begun(uploaded_ms: Option<i64>, jobs: usize) -> (Conductor, Vec<(usize, u32)>
         terms(),
         vec!["a".to_owned()],
         wanted(jobs),
+        Index::default(),
         Vec::new(),
         NOW_MS,
     );

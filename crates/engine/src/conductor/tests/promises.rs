@@ -1,6 +1,7 @@
 //! What is promised, checked against the vendor's bill and the ledger after every step of a simulated life.
 
 use super::*;
+use crate::event::TaskStage;
 
 /// Longest time that a run may take under any combination of faults: an hour of refusals, half an hour for a task, and what a
 /// few jobs need one after the other.
@@ -116,7 +117,11 @@ impl World {
             }
             match state.step(record.at_ms, &record.event) {
                 Step::Changed(next) => *state = next,
-                Step::Unchanged if matches!(record.event, Event::Decided { .. }) => {}
+                Step::Unchanged
+                    if matches!(
+                        record.event,
+                        Event::Decided { .. } | Event::ClaimRejected { .. }
+                    ) => {}
                 step => panic!(
                     "seed {}: {step:?} recorded for {:?}",
                     self.seed, record.event
@@ -168,6 +173,46 @@ impl World {
         );
     }
 
+    /// A provider that loses every response is sent no more than the limit and the tries after it; one whose every task fails is
+    /// paid for no more than that and what was in flight.
+    fn check_brake(&self, conductor: &Conductor) {
+        let terms = &conductor.terms;
+        let limit = (terms.failures_in_a_row + brake::PROBES) as usize;
+        let of_this_run = || {
+            let records = self.records.iter();
+            records.filter(|record| record.run == terms.run)
+        };
+        let count = |test: fn(&Event) -> bool| of_this_run().filter(|it| test(&it.event)).count();
+        let intents = count(|event| matches!(event, Event::Intent { .. }));
+        if self.troubles.loses_all {
+            let unsent =
+                count(|event| matches!(event, Event::Refused { .. } | Event::NotSent { .. }));
+            assert!(
+                intents <= limit + unsent,
+                "seed {}: {intents} jobs were sent to a vendor that loses every response",
+                self.seed
+            );
+        }
+        if self.troubles.fails_all {
+            let accepted = count(|event| matches!(event, Event::Accepted { .. }));
+            let failed = count(|event| matches!(event, Event::TaskFailed { .. }));
+            let succeeded = count(|event| {
+                matches!(
+                    event,
+                    Event::Stage {
+                        stage: TaskStage::Complete,
+                        ..
+                    }
+                )
+            });
+            assert!(
+                succeeded > 0 || failed <= limit + terms.concurrency,
+                "seed {}: {failed} tasks of {accepted} failed one after the other",
+                self.seed
+            );
+        }
+    }
+
     /// A run ends in bounded time, and leaves nothing behind that it could have bought.
     pub(super) fn check_end(&self, conductor: &Conductor, begun_ms: i64) {
         let lasted_ms = self.now - begun_ms;
@@ -176,6 +221,7 @@ impl World {
             "seed {}: the run lasted {lasted_ms} ms",
             self.seed
         );
+        self.check_brake(conductor);
         let stopped = !matches!(conductor.mode, Mode::Running);
         assert!(
             stopped || conductor.has_nothing_to_buy() || !conductor.is_affordable(),

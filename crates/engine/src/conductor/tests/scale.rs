@@ -56,7 +56,8 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
         wanted.job = in_doubt(n);
     }
     let stems = vec!["a".to_owned()];
-    let (mut conductor, mut decision) = Conductor::new(terms, stems, jobs, Vec::new(), NOW_MS);
+    let (mut conductor, mut decision) =
+        Conductor::new(terms, stems, jobs, Index::default(), Vec::new(), NOW_MS);
     let mut sent = ready(&mut conductor, &mut decision);
     let (mut repeated, mut now_ms) = (0, NOW_MS);
     // Each is lost again, and the next one takes its place.
@@ -84,8 +85,14 @@ fn many_vetoes_are_taken_one_by_one() {
         ..terms()
     };
     let stems = vec!["a".to_owned()];
-    let (mut conductor, mut decision) =
-        Conductor::new(terms, stems, wanted(JOBS), Vec::new(), NOW_MS);
+    let (mut conductor, mut decision) = Conductor::new(
+        terms,
+        stems,
+        wanted(JOBS),
+        Index::default(),
+        Vec::new(),
+        NOW_MS,
+    );
     let mut serial = || Token::from_text("unused");
     conductor.advance(NOW_MS, &mut serial, &mut decision);
     let prepared = Prepared {

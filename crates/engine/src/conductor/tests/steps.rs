@@ -21,6 +21,7 @@ pub(super) fn terms() -> Terms {
         spent_before: 0.0,
         price: PRICE,
         deadline_ms: None,
+        failures_in_a_row: 1_000,
         retries: 0,
         asks_again: false,
         hears_callbacks: false,
@@ -47,8 +48,14 @@ pub(super) fn wanted(jobs: usize) -> Vec<Wanted> {
 /// A run whose one stem is at the vendor's, and what it submits at once.
 fn submitting(terms: Terms, jobs: usize) -> (Conductor, Vec<(usize, u32)>) {
     let stems = vec!["a".to_owned()];
-    let (mut conductor, mut decision) =
-        Conductor::new(terms, stems, wanted(jobs), Vec::new(), NOW_MS);
+    let (mut conductor, mut decision) = Conductor::new(
+        terms,
+        stems,
+        wanted(jobs),
+        Index::default(),
+        Vec::new(),
+        NOW_MS,
+    );
     advance(&mut conductor, NOW_MS, &mut decision);
     let prepared = Prepared {
         uploaded_ms: None,
@@ -184,4 +191,126 @@ fn an_illegal_step_drains_the_run_and_names_its_job() {
     assert_eq!((step.job, step.phase.as_str()), (key(0), "submitting"));
     assert!(step.to_string().contains("track_missing"), "{step}");
     assert!(matches!(conductor.mode, Mode::Draining(_)));
+}
+
+/// A job of another plan whose response was lost.
+fn foreign() -> (JobKey, KnownJob, Token) {
+    let token = Token::from_text("foreign");
+    let mut job = Job::default();
+    for event in [
+        Event::Intent {
+            attempt: 1,
+            token: token.clone(),
+            credits: PRICE,
+        },
+        Event::Lost {
+            attempt: 1,
+            message: "reset".to_owned(),
+            response: None,
+        },
+    ] {
+        job.replay(NOW_MS, &event);
+    }
+    let account = "model".to_owned();
+    (key(99), KnownJob { job, account }, token)
+}
+
+#[test]
+fn two_callbacks_in_one_turn_for_a_job_of_another_plan_are_both_kept() {
+    let (foreign_key, row, token) = foreign();
+    let known = HashMap::from([(foreign_key, row.clone())]);
+    let stems = vec!["a".to_owned()];
+    let index = Index::new(&known);
+    let (mut conductor, mut decision) =
+        Conductor::new(terms(), stems, wanted(1), index, Vec::new(), NOW_MS);
+    for task in ["task1", "task2"] {
+        let read = |_: &JobKey| Ok::<_, ()>(Some(row.clone()));
+        let heard = conductor.hear(NOW_MS, &token, &task_id(task), read, &mut decision);
+        assert_eq!(heard, Ok(Heard::Known));
+    }
+    let job = &decision.batch.jobs[&foreign_key].job;
+    let named: Vec<&str> = job
+        .claims
+        .iter()
+        .map(|claim| claim.task_id.as_str())
+        .collect();
+    assert_eq!(named, ["task1", "task2"]);
+}
+
+fn view(conductor: &mut Conductor, slot: usize, task: &str, stage: Stage, decision: &mut Decision) {
+    let view = TaskView {
+        task_id: task_id(task),
+        stage,
+        tracks: Vec::new(),
+    };
+    let input = Input::Viewed {
+        slot,
+        task: task_id(task),
+        result: Ok(view),
+    };
+    conductor.handle(NOW_MS, input, decision);
+}
+
+fn looked_at(decision: &mut Decision) -> Vec<String> {
+    let views = decision
+        .effects
+        .drain(..)
+        .filter_map(|effect| match effect {
+            Effect::View { task, .. } => Some(task.to_string()),
+            _ => None,
+        });
+    views.collect()
+}
+
+#[test]
+fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
+    let (mut conductor, sent) = submitting(terms(), 1);
+    let (slot, _) = sent[0];
+    let Phase::Submitting { token, .. } = conductor.job(slot).phase.clone() else {
+        panic!("nothing is submitted");
+    };
+    let lost = SubmitOutcome::InDoubt {
+        reason: "reset".to_owned(),
+        excerpt: None,
+    };
+    let mut decision = answer(&mut conductor, NOW_MS, &sent, &lost);
+    let mut no_token = || Token::from_text("unused");
+    for task in ["ghost", "task1"] {
+        let nothing = |_: &JobKey| Ok::<_, ()>(None);
+        let heard = conductor.hear(NOW_MS, &token, &task_id(task), nothing, &mut decision);
+        assert_eq!(heard, Ok(Heard::Known));
+    }
+    let mut now_ms = NOW_MS;
+    let mut looks = Vec::new();
+    while conductor.job(slot).task().is_none() {
+        conductor.advance(now_ms, &mut no_token, &mut decision);
+        for task in looked_at(&mut decision) {
+            let stage = match task.as_str() {
+                "ghost" => Stage::Unknown,
+                _ => Stage::Pending,
+            };
+            view(&mut conductor, slot, &task, stage, &mut decision);
+            looks.push(task);
+        }
+        now_ms = conductor.wake_at(now_ms).unwrap().max(now_ms);
+    }
+    assert_eq!(conductor.job(slot).task().unwrap().id, task_id("task1"));
+    assert_eq!(looks.last().map(String::as_str), Some("task1"));
+    let rejected = |record: &NewRecord| matches!(&record.event, Event::ClaimRejected { task_id, .. } if task_id.as_str() == "ghost");
+    assert!(decision.batch.events.iter().any(rejected));
+    assert_eq!(conductor.job(slot).credits, PRICE);
+}
+
+#[test]
+fn one_task_is_not_given_to_two_jobs() {
+    let (mut conductor, sent) = submitting(terms(), 2);
+    let accepted = SubmitOutcome::Accepted(task_id("task1"));
+    let decision = answer(&mut conductor, NOW_MS, &sent, &accepted);
+    assert_eq!(conductor.job(0).task().unwrap().id, task_id("task1"));
+    let Phase::InDoubt { message, .. } = &conductor.job(1).phase else {
+        panic!("{:?}", conductor.job(1).phase);
+    };
+    assert!(message.contains("belongs to job"), "{message}");
+    let last = decision.batch.events.last().unwrap();
+    assert!(matches!(last.event, Event::Lost { .. }));
 }

@@ -82,8 +82,14 @@ fn follow(script: &Script<'_>) -> Came {
         expired: false,
     };
     let stems = vec!["a".to_owned()];
-    let (mut conductor, mut decision) =
-        Conductor::new(terms, stems, vec![wanted], Vec::new(), begun_ms);
+    let (mut conductor, mut decision) = Conductor::new(
+        terms,
+        stems,
+        vec![wanted],
+        Index::default(),
+        Vec::new(),
+        begun_ms,
+    );
     let mut now_ms = begun_ms;
     let (mut events, mut fetched, mut polls, mut submitted) = (Vec::new(), Vec::new(), 0, 0);
     let mut token = || Token::from_text("another");
@@ -534,6 +540,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
         terms,
         vec!["a".to_owned()],
         wanted.collect(),
+        Index::default(),
         Vec::new(),
         begun_ms,
     );

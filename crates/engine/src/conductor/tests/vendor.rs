@@ -4,6 +4,9 @@ use backline_api::Track;
 
 use super::*;
 
+/// How long a task may be unknown to the vendor's own details.
+const BECOMES_KNOWN_MS: i64 = 15_000;
+
 /// Small, portable, seeded.
 pub(super) struct Dice(pub(super) u64);
 
@@ -27,6 +30,7 @@ impl Dice {
 
 pub(super) struct ModelTask {
     pub(super) job: JobKey,
+    pub(super) born_at: i64,
     pub(super) made_at: i64,
     /// It makes nothing; whether its credits are given back.
     pub(super) fails: Option<bool>,
@@ -92,8 +96,19 @@ pub(super) struct Vendor {
 }
 
 impl World {
-    /// The vendor's side of a submission: it may take the job and lose the answer, or lose the request.
+    /// The vendor's side of a submission, and what the network makes of its response.
     pub(super) fn post(&mut self, job: JobKey, token: &Token) -> SubmitOutcome {
+        match self.take(job, token) {
+            SubmitOutcome::Accepted(_) if self.troubles.loses_all => SubmitOutcome::InDoubt {
+                reason: "a page of the front".into(),
+                excerpt: None,
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// It may take the job and lose the answer, or lose the request.
+    fn take(&mut self, job: JobKey, token: &Token) -> SubmitOutcome {
         let refused = |class| SubmitOutcome::Refused {
             class,
             code: None,
@@ -153,15 +168,22 @@ impl World {
         self.vendor.bill.entry(job).or_default().push(token.clone());
         self.vendor.by_token.insert(token.clone(), id.clone());
         let made_at = self.now + self.dice.below(60_000).cast_signed();
-        let fails = self.chance(4).then(|| self.dice.chance(50));
+        let fails = (self.troubles.fails_all || self.chance(4)).then(|| self.dice.chance(50));
         let task = self.draw_task(job, made_at, fails, token);
         self.vendor.tasks.insert(id.clone(), task);
+        if self.callbacks && self.chance(6) {
+            // Signed and with a good token, but about another task.
+            let wait = self.dice.below(90_000);
+            let task = self.wrong_task(&id);
+            let token = token.clone();
+            self.later(wait, Coming::Callback { token, task });
+        }
         if self.callbacks && self.dice.chance(80) {
             for _ in 0..=self.dice.below(2) {
                 let wait = self.dice.below(90_000);
                 self.later(
                     wait,
-                    Input::Called {
+                    Coming::Callback {
                         token: token.clone(),
                         task: task_id(&id),
                     },
@@ -174,7 +196,29 @@ impl World {
                 excerpt: None,
             };
         }
+        if self.chance(20) {
+            // A cache on the way: the response to another submission.
+            let other = self.wrong_task(&id);
+            if self.vendor.tasks.contains_key(other.as_str()) && self.is_accepted(other.as_str()) {
+                return SubmitOutcome::Accepted(other);
+            }
+        }
         SubmitOutcome::Accepted(task_id(&id))
+    }
+
+    /// A task other than `id`: one that nobody knows, or another job's.
+    fn wrong_task(&mut self, id: &str) -> TaskId {
+        let number = self.dice.below(self.vendor.tasks.len() as u64);
+        let other = format!("task{number}");
+        let is_other =
+            self.vendor.tasks.get(&other).is_some_and(|task| {
+                task.job != self.vendor.tasks[id].job && self.is_accepted(&other)
+            });
+        if is_other {
+            task_id(&other)
+        } else {
+            task_id(&format!("ghost{number}"))
+        }
     }
 
     fn draw_task(
@@ -185,6 +229,7 @@ impl World {
         token: &Token,
     ) -> ModelTask {
         let odd = self.faults;
+        let born_at = self.now;
         let dice = &mut self.dice;
         let shows = if dice.chance(odd) {
             1 + dice.below(4) as usize
@@ -205,6 +250,7 @@ impl World {
         };
         ModelTask {
             job,
+            born_at,
             made_at,
             fails,
             token: token.clone(),
@@ -247,8 +293,14 @@ impl World {
                 _ => trouble(AnswerClass::InDoubt),
             });
         }
+        let Some(task) = self.vendor.tasks.get(id.as_str()) else {
+            return Ok(TaskView {
+                task_id: id.clone(),
+                stage: Stage::Unknown,
+                tracks: Vec::new(),
+            });
+        };
         let dice = &mut self.dice;
-        let task = &self.vendor.tasks[id.as_str()];
         let ids = match task.ids {
             Ids::Mixed => {
                 [Ids::Stable, Ids::Missing, Ids::Equal, Ids::Changing][dice.below(4) as usize]
@@ -292,8 +344,8 @@ impl World {
         };
         let (stage, tracks) = if self.now < task.made_at {
             match dice.below(5) {
-                0 => (Stage::Unknown, Vec::new()),
-                1 => (Stage::Pending, Vec::new()),
+                0 if self.now < task.born_at + BECOMES_KNOWN_MS => (Stage::Unknown, Vec::new()),
+                0 | 1 => (Stage::Pending, Vec::new()),
                 2 => (Stage::Text, list(task.shows, 0)),
                 3 => (Stage::First, list(1, 1)),
                 _ => (Stage::First, list(task.shows, 1)),

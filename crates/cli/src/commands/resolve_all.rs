@@ -1,0 +1,116 @@
+//! `backline resolve --all --never-bought`: settles many jobs in doubt in one write.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use backline_engine::driver::{Doubt, doubts, never_bought};
+use backline_engine::event::RunId;
+use backline_engine::hold::bought_as;
+use backline_engine::ledger::Ledger;
+use backline_engine::plan::JobKey;
+use backline_engine::store::Store;
+use serde_json::json;
+
+use crate::args::{Format, GlobalArgs, ManifestArgs, ResolveArgs};
+use crate::console::Console;
+use crate::exit_codes;
+use crate::failure::{CommandResult, Failure, Kind};
+use crate::owning::own;
+use crate::project::{Project, ledger_path, locate};
+
+pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
+    // With --all the first name is the manifest's.
+    let manifest = args.key.as_deref().map(Path::new);
+    let located = manifest.map(locate).transpose()?;
+    let path = ledger_path(located.as_deref(), global)?;
+    // Looked for before it is owned: owning makes a ledger where there is none.
+    drop(Ledger::read(&path)?);
+    let mut ledger = own(&path, &args.wait, console)?;
+    let run = args
+        .run
+        .as_deref()
+        .map(|run| find_run(&ledger, run))
+        .transpose()?;
+    let planned = match manifest {
+        Some(manifest) => Some(planned(args, manifest, &ledger, global, console)?),
+        None => None,
+    };
+    let is_meant = |doubt: &Doubt| {
+        run.as_ref()
+            .is_none_or(|run| doubt.run.as_ref() == Some(run))
+            && planned
+                .as_ref()
+                .is_none_or(|keys| keys.contains(&doubt.key))
+    };
+    let meant: Vec<Doubt> = doubts(&ledger)?.into_iter().filter(is_meant).collect();
+    let (claimed, open): (Vec<Doubt>, Vec<Doubt>) =
+        meant.into_iter().partition(|doubt| doubt.is_claimed);
+    let open: Vec<JobKey> = open.into_iter().map(|doubt| doubt.key).collect();
+    if !open.is_empty() {
+        never_bought(&mut ledger, &open)?;
+    }
+    say(&open, &claimed, console)?;
+    Ok(exit_codes::DONE)
+}
+
+/// The keys under which the manifest's jobs are bought, as far as the filters go.
+fn planned(
+    args: &ResolveArgs,
+    manifest: &Path,
+    ledger: &Ledger,
+    global: &GlobalArgs,
+    console: &Console,
+) -> Result<HashSet<JobKey>, Failure> {
+    let selected = ManifestArgs {
+        filters: args.filters.clone(),
+        ..ManifestArgs::whole(manifest.to_owned())
+    };
+    let project = Project::open(&selected, global, console)?;
+    let known = ledger.jobs()?;
+    let key = |key: &JobKey| bought_as(&known, key).1.map_or(*key, |changed| changed.key);
+    Ok(project.plan.jobs.iter().map(|job| key(&job.key)).collect())
+}
+
+fn find_run(ledger: &Ledger, text: &str) -> Result<RunId, Failure> {
+    let mut runs = ledger.runs()?;
+    runs.retain(|run| run.id.as_str().starts_with(text));
+    match runs.as_slice() {
+        [one] => Ok(one.id.clone()),
+        [] => Err(
+            Failure::said(Kind::Usage, format!("the ledger has no run `{text}`"))
+                .hint("list its runs with `backline status --runs`"),
+        ),
+        many => Err(Failure::said(
+            Kind::Usage,
+            format!("{} runs begin with `{text}`", many.len()),
+        )
+        .hint("give more of the id")),
+    }
+}
+
+fn say(settled: &[JobKey], claimed: &[Doubt], console: &Console) -> Result<(), Failure> {
+    if console.format == Format::Json {
+        let left: Vec<JobKey> = claimed.iter().map(|doubt| doubt.key).collect();
+        return console.json(&json!({
+            "version": 1,
+            "never_bought": settled,
+            "left_in_doubt": left,
+        }));
+    }
+    for key in settled {
+        console.say(&format!("job {} was not bought\n", key.short()));
+    }
+    for doubt in claimed {
+        console.say(&format!(
+            "job {} stays in doubt: a callback named a task for it, which the next run checks\n",
+            doubt.key.short()
+        ));
+    }
+    let next = match settled.len() {
+        0 => "no job was settled".to_owned(),
+        1 => "1 job was settled; the next run submits it".to_owned(),
+        many => format!("{many} jobs were settled; the next run submits them"),
+    };
+    console.say(&format!("{next}\n"));
+    Ok(())
+}

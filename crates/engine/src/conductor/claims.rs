@@ -1,0 +1,232 @@
+//! Callbacks: what they claim is recorded at once, and believed when the provider's own details confirm it.
+//!
+//! A token proves that the caller knows an attempt, not that the task it names is that attempt's. So a named task becomes a claim;
+//! the conductor reads its details, and only a task that the provider knows, and that is no other job's, is accepted. The id in
+//! the response to the submission needs no confirmation and comes first.
+
+use super::*;
+use crate::event::Via;
+use crate::index::{Heard, claim, heard};
+
+/// Looks at a claimed task that the provider does not know. Together with [`Pace::view_ms`] between them they last longer than the
+/// minute that a task can take to become known.
+const CLAIM_LOOKS: u32 = 5;
+
+/// Rejected claims that are recorded per job and run; whoever knows a token must not fill the ledger.
+const RECORDED_REJECTIONS: u32 = 4;
+
+impl Conductor {
+    /// Takes a callback in. `read` gives the ledger's row of a job that is not of this plan.
+    pub(crate) fn hear<E>(
+        &mut self,
+        now_ms: i64,
+        token: &Token,
+        task: &TaskId,
+        read: impl FnOnce(&JobKey) -> Result<Option<KnownJob>, E>,
+        decision: &mut Decision,
+    ) -> Result<Heard, E> {
+        let Some((key, attempt)) = self.index.attempt(token) else {
+            return Ok(Heard::Unknown);
+        };
+        let slot = self.slot_of(&key).filter(|at| self.slots[*at].key == key);
+        if let Some(at) = slot {
+            return Ok(self.called(at, now_ms, attempt, task, decision));
+        }
+        let pending = decision.batch.jobs.get(&key).cloned();
+        let known = match pending {
+            Some(known) => Some(known),
+            None => read(&key)?,
+        };
+        let Some(known) = known else {
+            return Ok(Heard::Unknown);
+        };
+        let (run, batch) = (&self.terms.run, &mut decision.batch);
+        Ok(self
+            .index
+            .claim(now_ms, run, (key, attempt), task, known, batch))
+    }
+
+    /// A callback for a job of this plan.
+    fn called(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        attempt: u32,
+        task: &TaskId,
+        decision: &mut Decision,
+    ) -> Heard {
+        let owner = self.index.other_owner(task, &self.slots[at].key);
+        let event = claim(attempt, task, owner);
+        if owner.is_some() {
+            self.warn_of_claim(at, now_ms, event, decision);
+            return Heard::Known;
+        }
+        if !self.happened(at, now_ms, event, decision) {
+            let slot = &self.slots[at];
+            let is_followed = slot.job.task().is_some_and(|known| known.id == *task);
+            if is_followed && slot.view_at.is_some() {
+                self.look(at, now_ms);
+            }
+            return heard(&self.slots[at].job, task);
+        }
+        if matches!(self.slots[at].job.phase, Phase::InDoubt { .. }) {
+            self.unwant(at);
+        }
+        self.look_at_claims(at, now_ms);
+        Heard::Known
+    }
+
+    /// Plans a look at what callbacks have claimed for a job. While its submission is under way the response is waited for: it
+    /// names the task itself.
+    pub(super) fn look_at_claims(&mut self, at: usize, at_ms: i64) {
+        let slot = &mut self.slots[at];
+        let waits = matches!(slot.job.phase, Phase::Submitting { .. });
+        if waits || slot.claim_under_look.is_some() || slot.claim().is_none() {
+            return;
+        }
+        if let Some(old) = slot.claim_look_at.replace(at_ms) {
+            self.claim_looks.remove(&(old, at));
+        }
+        self.claim_looks.insert((at_ms, at));
+    }
+
+    /// Begins the looks at claimed tasks that are due.
+    pub(super) fn view_claims(&mut self, now_ms: i64, decision: &mut Decision) {
+        while self.viewing < self.polls_at_once() {
+            let Some(&(due, at)) = self.claim_looks.first() else {
+                return;
+            };
+            if due > now_ms {
+                return;
+            }
+            self.claim_looks.pop_first();
+            let slot = &mut self.slots[at];
+            slot.claim_look_at = None;
+            if let Some(task) = slot.claim().map(|claim| claim.task_id.clone()) {
+                slot.claim_under_look = Some(task.clone());
+                self.viewing += 1;
+                decision.effects.push(Effect::View { slot: at, task });
+            }
+        }
+    }
+
+    /// Whether a look at `task` was one at a claim.
+    pub(super) fn is_claim_look(&self, at: usize, task: &TaskId) -> bool {
+        self.slots[at].claim_under_look.as_ref() == Some(task)
+    }
+
+    /// What the provider's details say about a claimed task.
+    pub(super) fn claim_viewed(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        task: &TaskId,
+        result: Result<TaskView, Trouble>,
+        decision: &mut Decision,
+    ) {
+        self.viewing -= 1;
+        self.slots[at].claim_under_look = None;
+        let claim = self.slots[at].claim().cloned();
+        let Some(claim) = claim.filter(|claim| claim.task_id == *task) else {
+            // The response has settled it meanwhile.
+            self.look_at_claims(at, now_ms);
+            return;
+        };
+        let (message, wait_ms, settles) = match result {
+            Ok(view) if view.stage != Stage::Unknown => {
+                self.reached();
+                self.confirm(at, now_ms, claim, decision);
+                return;
+            }
+            Ok(_) => {
+                self.reached();
+                ("the provider knows no such task".to_owned(), 0, true)
+            }
+            Err(trouble) => {
+                if trouble.class == AnswerClass::NotSent {
+                    self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
+                }
+                let settles = !trouble.passing;
+                (
+                    trouble.message,
+                    answers::millis(trouble.retry_after_ms),
+                    settles,
+                )
+            }
+        };
+        let slot = &mut self.slots[at];
+        slot.claim_tries += 1;
+        if slot.claim_tries < CLAIM_LOOKS {
+            let wait_ms = self.terms.pace.view_ms.max(wait_ms);
+            self.look_at_claims(at, now_ms + wait_ms);
+        } else if settles {
+            self.reject(at, now_ms, claim, message, decision);
+        } else {
+            // Nobody could say anything about it: the next run looks again.
+            slot.claims_left += 1;
+            self.next_claim(at, now_ms);
+        }
+    }
+
+    /// Goes on with a job after one of its claims is settled or left.
+    fn next_claim(&mut self, at: usize, now_ms: i64) {
+        self.slots[at].claim_tries = 0;
+        self.look_at_claims(at, now_ms);
+        if self.slots[at].claim().is_some() {
+            return;
+        }
+        match &self.slots[at].job.phase {
+            Phase::Planned => self.want(at),
+            Phase::Failed(failure) if self.may_buy_again(at, failure.cause) => self.want(at),
+            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
+            _ => {}
+        }
+    }
+
+    /// The provider knows the task: it is the job's, unless it became another's meanwhile.
+    fn confirm(&mut self, at: usize, now_ms: i64, claim: Claim, decision: &mut Decision) {
+        let Claim { attempt, task_id } = claim;
+        if let Some(owner) = self.index.other_owner(&task_id, &self.slots[at].key) {
+            let message = format!("task {task_id} belongs to job {} already", owner.short());
+            let claim = Claim { attempt, task_id };
+            self.reject(at, now_ms, claim, message, decision);
+            return;
+        }
+        self.accepted(at, now_ms, attempt, task_id, Via::Callback, decision);
+        self.next_claim(at, now_ms);
+    }
+
+    fn reject(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        claim: Claim,
+        message: String,
+        decision: &mut Decision,
+    ) {
+        let event = Event::ClaimRejected {
+            attempt: claim.attempt,
+            task_id: claim.task_id,
+            message,
+        };
+        self.happened(at, now_ms, event, decision);
+        self.next_claim(at, now_ms);
+    }
+
+    /// Records that a callback named another job's task. It changes no job.
+    fn warn_of_claim(&mut self, at: usize, now_ms: i64, event: Event, decision: &mut Decision) {
+        let slot = &mut self.slots[at];
+        if slot.rejections_recorded < RECORDED_REJECTIONS {
+            slot.rejections_recorded += 1;
+            let key = slot.key;
+            self.record(Some(key), now_ms, event, decision);
+        }
+    }
+}
+
+impl Slot {
+    /// The claim to look at next.
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        self.job.claims.get(self.claims_left)
+    }
+}

@@ -1,0 +1,105 @@
+//! When a run goes on by itself, and how it ends: the one place that decides what keeps it alive.
+
+use super::*;
+
+impl Conductor {
+    /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Always later than the
+    /// last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
+    pub(crate) fn wake_at(&self, now_ms: i64) -> Option<i64> {
+        let deadline = match self.mode {
+            Mode::Running | Mode::Closing(_) => self.terms.deadline_ms,
+            Mode::Draining(_) => None,
+        };
+        self.next_step(now_ms).into_iter().chain(deadline).min()
+    }
+
+    /// When the next thing happens by itself, without a response or a callback: the one list of what keeps a run alive once
+    /// nothing is under way. What is not in it (a doubt whose stem can't be prepared, a job that nothing can pay for) is left for
+    /// the next run.
+    fn next_step(&self, now_ms: i64) -> Option<i64> {
+        let mut steps = Vec::new();
+        if matches!(self.mode, Mode::Running) {
+            if self.has_room() && !self.ready.is_empty() {
+                steps.push(self.sends_at(now_ms));
+            }
+            if self.has_place()
+                && let Some(first) = self.first_repeat()
+            {
+                steps.push(self.sends_at(now_ms).max(first));
+            }
+            if self.preparing < PREPARING_AT_ONCE {
+                let wanted = self.wanted_stems();
+                steps.extend(
+                    wanted
+                        .iter()
+                        .filter_map(|stem| self.stems[*stem].idle_until()),
+                );
+            }
+        }
+        if !matches!(self.mode, Mode::Draining(_)) {
+            steps.extend(self.doubts_end(now_ms));
+            if self.viewing < self.polls_at_once() {
+                steps.extend(self.views.first().map(|(at, _)| *at));
+                steps.extend(self.claim_looks.first().map(|(at, _)| *at));
+            }
+            if self.fetching < self.terms.downloads_at_once.max(1) {
+                steps.extend(self.fetches.first().map(|(at, _)| *at));
+            }
+        }
+        steps.into_iter().min()
+    }
+
+    /// How the run ended, once nothing is under way and nothing happens by itself any more.
+    pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
+        if self.submitting + self.viewing + self.fetching + self.preparing + self.asking > 0 {
+            return None;
+        }
+        match &self.mode {
+            Mode::Draining(outcome) => Some(outcome.clone()),
+            _ if self.next_step(now_ms).is_some() => None,
+            Mode::Closing(outcome) => Some(outcome.clone()),
+            Mode::Running if !self.has_nothing_to_buy() && !self.is_affordable() => {
+                Some(Outcome::Stopped {
+                    reason: StopReason::CreditLimit,
+                })
+            }
+            Mode::Running => Some(self.verdict()),
+        }
+    }
+
+    pub(super) fn has_nothing_to_buy(&self) -> bool {
+        self.ready.is_empty()
+            && self.waiting.is_empty()
+            && self.unasked_upload.is_empty()
+            && self.unasked_submit.is_empty()
+    }
+
+    /// What the jobs add up to; one that has become another is that other.
+    fn verdict(&self) -> Outcome {
+        let own = || self.slots.iter().filter(|slot| slot.same_as.is_none());
+        let any = |test: fn(&Phase) -> bool| own().any(|slot| test(&slot.job.phase));
+        if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {
+            Outcome::InDoubt
+        } else if any(|phase| matches!(phase, Phase::Running(_))) {
+            Outcome::Stopped {
+                reason: StopReason::Overdue,
+            }
+        } else if any(|phase| matches!(phase, Phase::Finished(_)))
+            || (self.terms.buys
+                && any(|phase| {
+                    !matches!(
+                        phase,
+                        Phase::Kept(_) | Phase::Partial(_) | Phase::Vetoed { .. }
+                    )
+                }))
+        {
+            Outcome::Failed
+        } else if any(|phase| matches!(phase, Phase::Partial(_))) {
+            Outcome::Partial
+        } else if self.terms.buys && any(|phase| matches!(phase, Phase::Vetoed { .. })) {
+            Outcome::Vetoed
+        } else {
+            Outcome::Complete
+        }
+    }
+}

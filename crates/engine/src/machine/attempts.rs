@@ -1,0 +1,282 @@
+//! What becomes of a job's attempts: accepted, claimed by a callback, in doubt, or ended without a task.
+
+use backline_api::{Excerpt, TaskId};
+
+use super::{CLAIMS, Claim, Job, Phase, Step, Task, Unproven};
+use crate::event::{Event, TaskStage, Token, Via};
+
+/// Refused attempts that a job remembers: the provider said that they bought nothing, so the oldest are forgotten first. What may
+/// have been bought is never forgotten.
+pub(super) const REFUSED_ATTEMPTS: usize = 8;
+
+/// Why an attempt ended without a task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    Refused,
+    NeverBought,
+    BuyAgain,
+}
+
+impl Job {
+    /// The attempt whose outcome is open.
+    pub(super) fn open_attempt(&self) -> Option<u32> {
+        match &self.phase {
+            Phase::Submitting { attempt, .. } | Phase::InDoubt { attempt, .. } => Some(*attempt),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_submitting(&self, attempt: u32) -> bool {
+        matches!(&self.phase, Phase::Submitting { attempt: now, .. } if *now == attempt)
+    }
+
+    /// Puts the attempt that is being submitted in doubt since `since_ms`.
+    pub(super) fn doubt(&mut self, since_ms: i64, message: &str, response: Option<&Excerpt>) {
+        if let Phase::Submitting {
+            attempt,
+            token,
+            doubt_response,
+            ..
+        } = &self.phase
+        {
+            // The first excerpt may hold the task's id: a later response without one does not replace it.
+            let names_task = |excerpt: &&Excerpt| !excerpt.task_ids.is_empty();
+            let earlier = doubt_response.as_ref();
+            let response = response
+                .filter(names_task)
+                .or(earlier.filter(names_task))
+                .or(response)
+                .or(earlier);
+            self.phase = Phase::InDoubt {
+                attempt: *attempt,
+                token: token.clone(),
+                since_ms,
+                message: message.to_owned(),
+                response: response.cloned(),
+            };
+        }
+    }
+
+    /// Puts the attempt back in doubt where its request repeats an unanswered one, whatever became of the repeat.
+    pub(super) fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>) -> bool {
+        let Phase::Submitting {
+            doubt_since_ms: Some(since_ms),
+            ..
+        } = self.phase
+        else {
+            return false;
+        };
+        self.doubt(since_ms, message, response);
+        true
+    }
+
+    pub(super) fn accepted(
+        &self,
+        mut next: Job,
+        at_ms: i64,
+        attempt: u32,
+        task_id: &TaskId,
+        via: Via,
+    ) -> Step {
+        if attempt == 0 || attempt > self.attempts {
+            return Step::Illegal;
+        }
+        if self.knows_task(task_id) {
+            return Step::Unchanged;
+        }
+        next.claims.retain(|claim| claim.task_id != *task_id);
+        let task = |token: &Token, credits| Task {
+            id: task_id.clone(),
+            attempt,
+            token: token.clone(),
+            accepted_ms: at_ms,
+            via,
+            credits,
+            stage: TaskStage::Pending,
+            tracks: Vec::new(),
+            shortfall: None,
+            unavailable: None,
+        };
+        match &self.phase {
+            Phase::Submitting {
+                attempt: now,
+                token,
+                ..
+            }
+            | Phase::InDoubt {
+                attempt: now,
+                token,
+                ..
+            } if *now == attempt => {
+                next.credits += self.reserved;
+                next.reserved = 0.0;
+                next.phase = Phase::Running(task(token, self.reserved));
+                return Step::Changed(next);
+            }
+            _ => {}
+        }
+        // A purchase that comes to light late, or a second one under the same token.
+        let late = next.unproven.iter().position(|it| it.attempt == attempt);
+        let (late, uncounted) = match late.map(|at| next.unproven.remove(at)) {
+            Some(it) => (
+                task(&it.token, it.credits),
+                if it.counted { 0.0 } else { it.credits },
+            ),
+            None => match self.tasks().find(|task| task.attempt == attempt) {
+                Some(first) => (task(&first.token, first.credits), first.credits),
+                // It was proved that nothing was bought with this attempt, so long ago that its secret is forgotten.
+                None => return Step::Unchanged,
+            },
+        };
+        next.credits += uncounted;
+        match &self.phase {
+            Phase::Planned | Phase::Failed(_) => next.phase = Phase::Running(late),
+            // What the response or the user says is truer than a callback, which may have named another task. One that has shown
+            // tracks is followed to its end all the same: they may be on their way.
+            Phase::Running(first)
+                if first.attempt == attempt
+                    && first.tracks.is_empty()
+                    && first.via == Via::Callback
+                    && via != Via::Callback =>
+            {
+                next.others.push(first.clone());
+                next.phase = Phase::Running(late);
+            }
+            _ => next.others.push(late),
+        }
+        Step::Changed(next)
+    }
+
+    /// The job's task and those bought beside it.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.task().into_iter().chain(&self.others)
+    }
+
+    /// Remembers the open attempt among those without a task.
+    pub(super) fn leave_unproven(&mut self, why: Why) {
+        let credits = std::mem::take(&mut self.reserved);
+        let (Phase::Submitting { attempt, token, .. } | Phase::InDoubt { attempt, token, .. }) =
+            &self.phase
+        else {
+            return;
+        };
+        let counted = why == Why::BuyAgain;
+        self.unproven.push(Unproven {
+            attempt: *attempt,
+            token: token.clone(),
+            credits,
+            counted,
+            refused: why == Why::Refused,
+            failed_task: None,
+        });
+        if counted {
+            self.credits += credits;
+        }
+        let refused = self.unproven.iter().filter(|it| it.refused).count();
+        if refused > REFUSED_ATTEMPTS
+            && let Some(oldest) = self.unproven.iter().position(|it| it.refused)
+        {
+            self.unproven.remove(oldest);
+        }
+    }
+
+    /// What a callback with the token of `attempt` says: kept until it is confirmed. A job that nothing is bought for by now is in
+    /// doubt from then on.
+    pub(super) fn claimed(
+        &self,
+        mut next: Job,
+        at_ms: i64,
+        attempt: u32,
+        task_id: &TaskId,
+    ) -> Step {
+        if attempt == 0 || attempt > self.attempts {
+            return Step::Illegal;
+        }
+        let knows_token = self.tokens().any(|(known, _)| known == attempt);
+        let claims_it = |claim: &Claim| claim.task_id == *task_id;
+        if !knows_token
+            || self.knows_task(task_id)
+            || self.claims.iter().any(claims_it)
+            || self.claims.len() >= CLAIMS
+        {
+            return Step::Unchanged;
+        }
+        next.claims.push(Claim {
+            attempt,
+            task_id: task_id.clone(),
+        });
+        let late = next.unproven.iter().position(|it| it.attempt == attempt);
+        if let (Phase::Planned | Phase::Failed(_), Some(late)) = (&self.phase, late) {
+            let late = next.unproven.remove(late);
+            if late.counted {
+                next.credits = (next.credits - late.credits).max(0.0);
+            }
+            next.reserved = late.credits;
+            next.phase = Phase::InDoubt {
+                attempt,
+                token: late.token,
+                since_ms: at_ms,
+                message: format!("a callback named task {task_id}, which is not confirmed yet"),
+                response: None,
+            };
+        }
+        Step::Changed(next)
+    }
+
+    /// Whether a task is known to be this job's: followed, beside it, or failed.
+    pub(super) fn knows_task(&self, task_id: &TaskId) -> bool {
+        let failed = |it: &Unproven| it.failed_task.as_ref() == Some(task_id);
+        self.tasks().any(|task| task.id == *task_id) || self.unproven.iter().any(failed)
+    }
+
+    /// Every task that was ever given to this job and is still known.
+    pub fn task_ids(&self) -> impl Iterator<Item = &TaskId> {
+        let failed = self
+            .unproven
+            .iter()
+            .filter_map(|it| it.failed_task.as_ref());
+        let last = match &self.phase {
+            Phase::Failed(failure) => failure.task_id.as_ref(),
+            _ => None,
+        };
+        self.tasks().map(|task| &task.id).chain(failed).chain(last)
+    }
+
+    /// Lets a recorded event happen. Ledgers of format 1 took the refusal of a repeat as a proof and bought again: their attempt
+    /// in doubt is kept among those that may have been bought.
+    pub fn replay(&mut self, at_ms: i64, event: &Event) {
+        let mut step = self.step(at_ms, event);
+        if let (Step::Illegal, Event::Intent { .. }, Some(attempt)) =
+            (&step, event, self.open_attempt())
+            && let Step::Changed(freed) = self.step(at_ms, &Event::NeverBought { attempt })
+        {
+            *self = freed;
+            step = self.step(at_ms, event);
+        }
+        if let Step::Changed(next) = step {
+            *self = next;
+        }
+    }
+
+    /// Ends the open attempt or the task without a result: in `phase`, unless another task was bought for this job.
+    pub(super) fn without_task(&mut self, phase: Phase) {
+        self.phase = match self.others.pop() {
+            Some(other) => other.phase(),
+            None => phase,
+        };
+    }
+}
+
+/// Why a job that was refused is in doubt where a callback named a task for it.
+pub(super) fn contradicted(code: Option<i64>, message: &str) -> String {
+    let code = code.map_or_else(String::new, |code| format!("{code} "));
+    format!("the request was refused ({code}{message}), but a callback named a task for it")
+}
+
+/// Why a job whose repeated request was refused is still in doubt.
+pub(super) fn refused_repeat(code: Option<i64>, message: &str) -> String {
+    let code = code.map_or_else(String::new, |code| format!("{code} "));
+    format!(
+        "the repeated request was refused ({code}{message}), which says nothing about the first one"
+    )
+}

@@ -1,0 +1,86 @@
+//! Providers that would have a job bought twice, or every job bought for nothing.
+
+use super::project::{MUTE_VENDOR, Project, STUDIO, list};
+use crate::lab::{Lab, StudioProcess, finish};
+
+fn studio(lab: &Lab, rules: &str) -> StudioProcess {
+    lab.write("rules.yaml", format!("version: 1\n{rules}\n"));
+    let rules = lab.path("rules.yaml");
+    lab.studio(&[
+        "--instant",
+        "--rate",
+        "off",
+        "--misbehave",
+        rules.to_str().unwrap(),
+    ])
+}
+
+fn in_doubt(project: &Project<'_>) -> usize {
+    let status = project.status();
+    let jobs = list(&status["jobs"]).iter();
+    jobs.filter(|job| job["state"] == "in_doubt").count()
+}
+
+/// The first response is lost, and the same request is refused when it comes again: that says nothing about the first.
+#[test]
+fn a_refused_repeat_buys_nothing() {
+    for code in [400, 409, 451] {
+        let lab = Lab::new();
+        let rules = format!(
+            "rules: [{{when: {{nth: [1]}}, do: [{{answer: drop}}]}}, \
+             {{when: {{from: 2}}, do: [{{refuse: {{code: {code}}}}}]}}]"
+        );
+        let studio = studio(&lab, &rules);
+        let project = Project::new(&lab, &studio.url, "repeat", 1, STUDIO);
+        project.edit("limits:", "callbacks: off\nlimits:");
+        for _ in 0..2 {
+            assert_eq!(project.run().code, Some(8), "code {code}");
+        }
+        assert_eq!(project.bill().len(), 1, "code {code}");
+        project.resolve_doubts();
+        assert_eq!(project.run().code, Some(0), "code {code}");
+        project.assert_bought_once_and_kept("after a refused repeat");
+    }
+}
+
+/// Every response is a page of the front, so every job could be bought and in doubt.
+#[test]
+fn a_provider_that_loses_every_response_is_sent_a_few_jobs() {
+    let lab = Lab::new();
+    let studio = studio(&lab, "rules: [{do: [{answer: bad_gateway}]}]");
+    let project = Project::new(&lab, &studio.url, "lost", 30, MUTE_VENDOR);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert!(ran.err.contains("failures_in_a_row"), "{}", ran.err);
+    let doubts = in_doubt(&project);
+    assert!((5..=8).contains(&doubts), "{doubts} in doubt: {}", ran.err);
+    assert_eq!(project.bill().len(), doubts);
+
+    // Nothing of another stem is meant, nor of another run.
+    let all = ["resolve", "--all", "--never-bought", "songs.yaml"];
+    let mut other = all.to_vec();
+    other.extend(["--filter", "preset=p30"]);
+    assert_eq!(finish(project.command(&other)).code, Some(0));
+    assert_eq!(in_doubt(&project), doubts);
+    let mut unknown = all.to_vec();
+    unknown.extend(["--run", "ffff"]);
+    assert_eq!(finish(project.command(&unknown)).code, Some(2));
+    let settled = finish(project.command(&all));
+    assert_eq!(settled.code, Some(0), "{}", settled.err);
+    assert_eq!(in_doubt(&project), 0);
+}
+
+/// Every task fails, and each of them is paid for.
+#[test]
+fn a_provider_whose_every_task_fails_is_paid_for_a_few() {
+    let lab = Lab::new();
+    let rules = "rules: [{do: [{fail: {status: GENERATE_AUDIO_FAILED, code: 501}}]}]";
+    let studio = studio(&lab, rules);
+    let project = Project::new(&lab, &studio.url, "failing", 40, STUDIO);
+    project.edit("concurrency: 16", "concurrency: 4");
+    let ran = project.run();
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert!(ran.err.contains("failures_in_a_row"), "{}", ran.err);
+    let bought = project.bill().len();
+    assert!((5..=12).contains(&bought), "{bought} were bought");
+}
