@@ -275,7 +275,8 @@ impl Tape {
                 Ok(response) => Ok(self.keep(call, response)),
                 Err(error) => {
                     let not_sent = answer::was_not_sent(&error);
-                    let reason = recorder.clean(&answer::reason_of(&error));
+                    let reason = format!("{}{}", answer::host(&error), answer::reason_of(&error));
+                    let reason = recorder.clean(&reason);
                     let end = if not_sent {
                         End::NotSent { reason }
                     } else {
