@@ -76,6 +76,10 @@ pub fn loudness_from(source: impl Read + Seek + Send + Sync) -> Result<Loudness,
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
 mod tests {
     use std::io::Cursor;
 

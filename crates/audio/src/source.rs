@@ -102,6 +102,10 @@ impl<S: Read + Seek + Send + Sync> MediaSource for Source<S> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
 mod tests {
     use std::io::Cursor;
 
