@@ -332,7 +332,8 @@ fn the_events_report_tells_what_the_run_told() {
 fn an_output_folder_that_is_lost_in_mid_run_is_named() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant"]);
-    let rest = "output: {dir: out}\non:\n  submitted:\n    - {run: [sh, -c, 'rm -rf out && echo mine > out']}\n";
+    // Before the submission, so that no download makes the folder again in the middle of the hook.
+    let rest = "output: {dir: out}\non:\n  before_submit:\n    - {run: [sh, -c, 'rm -rf out && echo mine > out']}\n";
     lab.manifest("songs.yaml", &studio.url, 1, 1, rest);
     let ran = lab.expect(7, &["run", "songs.yaml"]);
     assert!(
