@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 /// Longest wait for something to become true on a page.
-const PATIENCE_MS: u64 = 10_000;
+const PATIENCE_MS: u64 = 30_000;
 
 /// No network, no first-run questions, an own profile; sound may begin without a person's hand.
 const ARGUMENTS: [&str; 10] = [
