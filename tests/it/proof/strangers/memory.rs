@@ -20,5 +20,6 @@ fn a_studio_that_plays_for_long_needs_no_more_than_one_that_plays_for_a_while() 
         used.push(most_memory_mb(studio.process()));
     }
     println!("most memory of a studio after each {JOBS} jobs that it played, in MB: {used:.0?}");
-    assert!(used[RUNS - 1] < 1.5 * used[0], "{used:?}");
+    // The first run may not have had as many takes at work at once as the others.
+    assert!(used[RUNS - 1] < 1.5 * used[1], "{used:?}");
 }
