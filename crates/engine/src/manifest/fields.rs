@@ -1,12 +1,14 @@
 //! Reading a mapping key by key: what is unknown, doubled or of the wrong kind goes to the report, and reading goes on.
 
-use super::diagnostic::{Diagnostic, Report, suggestion};
+use super::diagnostic::{Diagnostic, Report, nearest_of, suggestion};
 use super::node::{Entry, Node, Value};
 use super::source::Span;
 
 /// A mapping whose keys have been checked.
 pub(crate) struct Fields<'n> {
     entries: &'n [Entry],
+    /// Known keys that an unknown one is a slip of.
+    misspelled: Vec<String>,
     /// Where the mapping stands.
     pub(crate) span: Span,
 }
@@ -27,9 +29,11 @@ impl<'n> Fields<'n> {
         known: &[&str],
         report: &mut Report,
     ) -> Option<Self> {
-        let fields = Self::open(node, what, report)?;
+        let mut fields = Self::open(node, what, report)?;
         for entry in fields.entries {
             if !known.contains(&&*entry.key) {
+                let meant = nearest_of(&entry.key, known).map(str::to_owned);
+                fields.misspelled.extend(meant);
                 report
                     .error_at(
                         entry.key_span,
@@ -65,6 +69,7 @@ impl<'n> Fields<'n> {
         }
         Some(Self {
             entries,
+            misspelled: Vec::new(),
             span: node.span,
         })
     }
@@ -77,6 +82,11 @@ impl<'n> Fields<'n> {
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
         self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// Whether a required key is to be reported as missing: it is not given, and no slip of it was reported.
+    pub(crate) fn lacks(&self, key: &str) -> bool {
+        self.entry(key).is_none() && !self.misspelled.iter().any(|it| it == key)
     }
 
     /// All entries, in written order, without the later ones of doubled keys.
@@ -151,7 +161,7 @@ pub(crate) fn amount(node: &Node, what: &str, report: &mut Report) -> Option<f64
     }
 }
 
-/// Says that a value is no number, or not one that is allowed. One in quotes is a text, here as everywhere.
+/// Reports a value that is not an allowed number. A number in quotes is a text.
 #[track_caller]
 pub(crate) fn not_a_number(
     node: &Node,
@@ -208,7 +218,7 @@ pub(crate) fn list<'n>(node: &'n Node, what: &str, report: &mut Report) -> Optio
     }
 }
 
-/// Says that a node is something else than expected, and names what was found instead.
+/// Reports a node of the wrong kind, with the expected kind and the found one.
 #[track_caller]
 pub(crate) fn wrong<'r>(
     node: &Node,

@@ -258,7 +258,7 @@ pub(crate) fn read_version(fields: &Fields<'_>, required: bool, report: &mut Rep
                 )
                 .help("write `version: 1`, or use the program that the manifest was written for");
         }
-        None if required => {
+        None if required && fields.lacks("version") => {
             report
                 .error_at(
                     fields.span,

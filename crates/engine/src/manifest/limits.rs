@@ -236,7 +236,7 @@ pub(crate) fn read_callbacks(
         report,
     )?;
     for key in ["listen", "public_url"] {
-        if fields.get(key).is_none() {
+        if fields.lacks(key) {
             report
                 .error_at(node.span, format!("`callbacks` has no `{key}`"), format!("add `{key}: …`"))
                 .help("without callbacks tasks are polled, which works everywhere: leave `callbacks` out if in doubt");

@@ -216,6 +216,7 @@ impl Loader<'_, '_> {
         let before = report.errors();
         let stems = match fields.get("stems") {
             Some(node) => stems::read(node, &folder, options.max_jobs, &render, report),
+            None if !fields.lacks("stems") => Vec::new(),
             None => {
                 report
                     .error_at(
@@ -237,8 +238,9 @@ impl Loader<'_, '_> {
         refuse_missing_files(&stems, report);
 
         let inherited = layer::inherit(&layer, report);
-        if layer.presets.is_empty() && !layer.is_partial {
-            let message = if fields.get("presets").is_some() {
+        let is_given = fields.get("presets").is_some();
+        if layer.presets.is_empty() && !layer.is_partial && (is_given || fields.lacks("presets")) {
+            let message = if is_given {
                 "`presets` is empty"
             } else {
                 "the manifest has no `presets`"
@@ -429,7 +431,7 @@ fn read_names(
             name.text
         }
         None => {
-            if fields.get("name").is_none() {
+            if fields.lacks("name") {
                 report
                     .error_at(
                         fields.span,

@@ -59,7 +59,7 @@ mod tests {
         let validator = jsonschema::validator_for(&schema()).unwrap();
         let with = |callbacks: &str| {
             format!(
-                "{{version: 1, stems: [a.wav], presets: {{p: {{tags: x}}}}, callbacks: {callbacks}}}"
+                "{{version: 1, name: x, stems: [a.wav], presets: {{p: {{tags: x}}}}, callbacks: {callbacks}}}"
             )
         };
         assert!(validator.is_valid(&yaml(&with("off"))));
@@ -71,10 +71,10 @@ mod tests {
     fn a_slip_is_marked() {
         let validator = jsonschema::validator_for(&schema()).unwrap();
         for slip in [
-            "{version: 1, stems: [a.wav], presets: {p: {tags: x}}, limit: {}}",
-            "{version: 1, stems: [a.wav], presets: {p: {tags: x, style_weight: 2}}}",
-            "{version: 1, stems: [{file: a.wav, path: b}], presets: {p: {tags: x}}}",
-            "{version: 1, stems: [], presets: {p: {tags: x}}}",
+            "{version: 1, name: x, stems: [a.wav], presets: {p: {tags: x}}, limit: {}}",
+            "{version: 1, name: x, stems: [a.wav], presets: {p: {tags: x, style_weight: 2}}}",
+            "{version: 1, name: x, stems: [{file: a.wav, path: b}], presets: {p: {tags: x}}}",
+            "{version: 1, name: x, stems: [], presets: {p: {tags: x}}}",
         ] {
             let manifest = yaml(slip);
             assert!(!validator.is_valid(&manifest), "{slip}");

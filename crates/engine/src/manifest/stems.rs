@@ -110,6 +110,13 @@ fn entry(
         .into_iter()
         .map(|(name, var)| (name, Arc::unwrap_or_clone(var.value)))
         .collect();
+    if given.is_empty()
+        && ["file", "url", "glob", "csv"]
+            .iter()
+            .any(|key| !fields.lacks(key))
+    {
+        return;
+    }
     let [source] = given[..] else {
         let message = match given[..] {
             [] => "this stem has no source".to_owned(),
