@@ -148,6 +148,14 @@ impl Lab {
         StudioProcess { running, url, data }
     }
 
+    /// Starts a studio that misbehaves after `plan`, at once and at any rate.
+    pub(crate) fn misbehaving(&self, plan: impl AsRef<[u8]>) -> StudioProcess {
+        self.write("misbehaviour.yaml", plan);
+        let plan = self.path("misbehaviour.yaml");
+        let plan = plan.to_str().unwrap();
+        self.studio(&["--instant", "--rate", "off", "--misbehave", plan])
+    }
+
     /// A manifest of `stems` × `presets` against a studio, with more of it in `rest`.
     pub(crate) fn manifest(
         &self,

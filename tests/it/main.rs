@@ -30,6 +30,7 @@ mod pace;
 mod proof;
 mod readme_commands;
 mod reference;
+mod request;
 mod schema;
 mod serve;
 mod signals;

@@ -54,15 +54,7 @@ fn sigterm_once_drains() {
 #[test]
 fn twice_stops_at_once_with_the_ledger_intact() {
     let lab = Lab::new();
-    lab.write("late.yaml", LATE);
-    let plan = lab.path("late.yaml");
-    let studio = lab.studio(&[
-        "--instant",
-        "--rate",
-        "off",
-        "--misbehave",
-        plan.to_str().unwrap(),
-    ]);
+    let studio = lab.misbehaving(LATE);
     lab.manifest("songs.yaml", &studio.url, 1, 3, "");
     let mut run = lab.start(&["run", "songs.yaml"]);
     run.wait_for("kept", 2);

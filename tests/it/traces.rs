@@ -97,15 +97,7 @@ fn failed(span: &Span) -> bool {
 #[test]
 fn a_run_is_a_tree_of_spans_that_says_what_the_ledger_says_and_no_secret() {
     let lab = Lab::new();
-    lab.write("refuses.yaml", REFUSES);
-    let plan = lab.path("refuses.yaml");
-    let studio = lab.studio(&[
-        "--instant",
-        "--rate",
-        "off",
-        "--misbehave",
-        plan.to_str().unwrap(),
-    ]);
+    let studio = lab.misbehaving(REFUSES);
     lab.manifest(
         "songs.yaml",
         &studio.url,

@@ -2,13 +2,14 @@
 //! without usable ids, addresses that serve nothing, details that can't be read. What is asked of it is counted.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, tone};
+use crate::request::Request;
 
 /// A vendor on a loopback port whose tasks behave as their titles say. Its thread ends with the test's process.
 struct Vendor {
@@ -47,21 +48,13 @@ impl Vendor {
 }
 
 fn serve(mut stream: TcpStream, base: &str, seen: &Mutex<Seen>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line)? > 2 {
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-        line.clear();
-    }
-    let mut body = Vec::new();
-    reader.take(length).read_to_end(&mut body)?;
-    let target = first.split(' ').nth(1).unwrap_or_default();
-    let (status, kind, body) = respond(target, &body, base, &mut seen.lock().unwrap());
+    let request = Request::read(&stream)?;
+    let (status, kind, body) = respond(
+        &request.target,
+        &request.body,
+        base,
+        &mut seen.lock().unwrap(),
+    );
     write!(
         stream,
         "HTTP/1.1 {status} Said\r\nContent-Length: {}\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n",

@@ -136,7 +136,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks through the plans that earlier programs recorded, newest first, until there is nothing more to find.
+    /// Searches the plans that earlier programs recorded, newest first, until every job is found.
     fn by_former_plans(&mut self, store: &dyn Store) -> Result<(), StoreError> {
         let (plan, profile) = (self.plan, self.plan.provider.identity());
         let unnamed = |job: &PlannedJob| matches!(job.title, TitleIdentity::Default { .. });

@@ -13,15 +13,7 @@ const SILENT: &str = "version: 1\nidempotency: off\nrules:\n  \
 #[test]
 fn a_clock_that_was_a_month_ahead_holds_up_no_later_run() {
     let lab = Lab::new();
-    lab.write("silent.yaml", SILENT);
-    let plan = lab.path("silent.yaml");
-    let studio = lab.studio(&[
-        "--instant",
-        "--rate",
-        "off",
-        "--misbehave",
-        plan.to_str().unwrap(),
-    ]);
+    let studio = lab.misbehaving(SILENT);
     let project = Project::new(&lab, &studio.url, "ahead", 6, VENDOR);
     // All of the window is used up by the first run.
     project.edit("rate: 10000/1s", "rate: 3/2s");

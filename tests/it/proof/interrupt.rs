@@ -22,10 +22,7 @@ const SLOW: &str = "version: 1\nrules:\n  - {when: {every: 8}, do: [{stages: 1}]
 fn interrupted_twenty_times_at_random_it_ends_the_same() {
     let seed = std::env::var(SEED_VARIABLE).map_or(SEED, |seed| seed.parse().unwrap());
     let lab = Lab::new();
-    lab.write("slow.yaml", SLOW);
-    let plan = lab.path("slow.yaml");
-    let plan = plan.to_str().unwrap();
-    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let studio = lab.misbehaving(SLOW);
     let calm = Project::new(&lab, &studio.url, "calm", JOBS, STUDIO);
     let ran = calm.run();
     assert_eq!(ran.code, Some(0), "{}", ran.err);

@@ -132,10 +132,7 @@ fn killed_while_keeping_tracks_and_writing_reports() {
 #[test]
 fn a_broken_promise_is_seen_on_the_bill() {
     let lab = Lab::new();
-    lab.write("broken.yaml", "version: 1\nidempotency: off\nrules: []\n");
-    let plan = lab.path("broken.yaml");
-    let plan = plan.to_str().unwrap();
-    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let studio = lab.misbehaving("version: 1\nidempotency: off\nrules: []\n");
     // A callback would prove the first purchase before its answer is read.
     let believed = Terms {
         callbacks: Callbacks::Off,

@@ -4,15 +4,7 @@ use super::project::{MUTE_VENDOR, Project, STUDIO, list};
 use crate::lab::{Lab, StudioProcess, finish};
 
 fn studio(lab: &Lab, rules: &str) -> StudioProcess {
-    lab.write("rules.yaml", format!("version: 1\n{rules}\n"));
-    let rules = lab.path("rules.yaml");
-    lab.studio(&[
-        "--instant",
-        "--rate",
-        "off",
-        "--misbehave",
-        rules.to_str().unwrap(),
-    ])
+    lab.misbehaving(format!("version: 1\n{rules}\n"))
 }
 
 fn in_doubt(project: &Project<'_>) -> usize {

@@ -22,10 +22,7 @@ fn with<'a>(
     jobs: usize,
     terms: Terms,
 ) -> (Project<'a>, StudioProcess, Ran) {
-    lab.write("faults.yaml", format!("version: 1\n{faults}"));
-    let plan = lab.path("faults.yaml");
-    let plan = plan.to_str().unwrap();
-    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let studio = lab.misbehaving(format!("version: 1\n{faults}"));
     let project = Project::new(lab, &studio.url, "responses", jobs, terms);
     let ran = project.run();
     (project, studio, ran)
@@ -115,18 +112,9 @@ fn an_upload_that_is_gone_is_made_again() {
 
     // The task was paid for; what is bought in its place is bought with a new upload.
     let lab = Lab::new();
-    lab.write(
-        "faults.yaml",
+    let studio = lab.misbehaving(
         "version: 1\nrules:\n  - {when: {nth: [1]}, do: [{upload_gone: task_fails}]}\n",
     );
-    let plan = lab.path("faults.yaml");
-    let studio = lab.studio(&[
-        "--instant",
-        "--rate",
-        "off",
-        "--misbehave",
-        plan.to_str().unwrap(),
-    ]);
     let project = Project::new(&lab, &studio.url, "gone", 1, STUDIO);
     project.edit(
         "output: {dir: out}",

@@ -21,10 +21,7 @@ const PLAN: &str = "version: 1\ncallback_key: hook-7c41d0a9e5b2\nidempotency: of
 #[test]
 fn no_output_log_ledger_or_report_of_a_run_holds_a_secret() {
     let lab = Lab::new();
-    lab.write("plan.yaml", PLAN);
-    let plan = lab.path("plan.yaml");
-    let plan = plan.to_str().unwrap();
-    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let studio = lab.misbehaving(PLAN);
     let terms = Terms {
         promise: false,
         callbacks: Callbacks::Fixed,

@@ -1,9 +1,11 @@
 //! A host of files somewhere else: what is asked for and not there is 404, and who asked for what is remembered.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+
+use crate::request::Request;
 
 /// A host on a loopback port. Its thread ends with the test's process.
 pub(super) struct Shelf {
@@ -41,20 +43,8 @@ fn serve(
     files: &HashMap<&'static str, Answer>,
     asked: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line)? > 2 {
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-        line.clear();
-    }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
-    let target = first.split(' ').nth(1).unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default();
+    let request = Request::read(&stream)?;
+    let path = request.path();
     asked.lock().unwrap().push(path.to_owned());
     let (status, headers, body) = match files.get(path).or_else(|| files.get("*")) {
         Some((headers, body)) => ("200 OK", *headers, body.as_slice()),

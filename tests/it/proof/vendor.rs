@@ -1,11 +1,13 @@
 //! A vendor of the test's own: it takes every job, has it made at once, and gives its files as the test says.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+
+use crate::request::Request;
 
 /// A request for a file.
 pub(super) struct Fetch {
@@ -103,27 +105,15 @@ fn serve(
     log: &Mutex<Log>,
     files: &Files,
 ) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
-    let (mut line, mut headers) = (String::new(), HashMap::new());
-    while reader.read_line(&mut line)? > 2 {
-        if let Some((name, value)) = line.split_once(':') {
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        line.clear();
-    }
-    let length = headers.get("content-length").and_then(|it| it.parse().ok());
-    std::io::copy(&mut reader.take(length.unwrap_or(0)), &mut std::io::sink())?;
-    let target = first.split(' ').nth(1).unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default();
+    let request = Request::read(&stream)?;
+    let path = request.path();
     if let Some(file) = path.strip_prefix("/files/") {
         let fetch = {
             let mut log = log.lock().unwrap();
             let mut fetch = Fetch {
                 file: file.to_owned(),
                 nth: 0,
-                headers,
+                headers: request.headers.clone(),
             };
             log.fetches.push((fetch.file.clone(), fetch.from()));
             fetch.nth = log.fetches.iter().filter(|(name, _)| name == file).count();
@@ -138,7 +128,7 @@ fn serve(
         log.bought += 1;
         json!({"taskId": format!("{:032x}", log.bought)})
     } else if path.ends_with("record-info") {
-        let task = target.split("taskId=").nth(1).unwrap_or_default();
+        let task = request.target.split("taskId=").nth(1).unwrap_or_default();
         details(url, task, &tracks.lock().unwrap())
     } else {
         json!(100)

@@ -8,7 +8,7 @@ use super::*;
 use crate::event::Via;
 use crate::index::{Heard, claim, heard};
 
-/// Looks at a claimed task that the provider does not know. Together with [`Pace::view_ms`] between them they last longer than the
+/// Polls of a claimed task that the provider does not know. Together with [`Pace::view_ms`] between them they last longer than the
 /// minute that a task can take to become known.
 const CLAIM_LOOKS: u32 = 5;
 

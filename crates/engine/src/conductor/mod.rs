@@ -90,7 +90,7 @@ struct Slot {
     /// The next look at what callbacks claimed.
     claim_look_at: Option<i64>,
     claim_under_look: Option<TaskId>,
-    /// Looks at the claimed task so far.
+    /// Polls of the claimed task so far.
     claim_tries: u32,
     /// Claims that are left for the next run.
     claims_left: usize,
@@ -168,7 +168,7 @@ pub(crate) struct Conductor {
     /// The jobs that have become a job, by that job.
     joined: HashMap<usize, Vec<usize>>,
     views: BTreeSet<(i64, usize)>,
-    /// Looks at tasks that callbacks claimed.
+    /// Polls of tasks that callbacks claimed.
     claim_looks: BTreeSet<(i64, usize)>,
     fetches: BTreeSet<(i64, usize)>,
     gate: Gate,

@@ -83,13 +83,7 @@ fn wait_for(address: &str) {
 #[test]
 fn a_run_keeps_all_however_many_connections_its_receiver_is_held_by() {
     let lab = Lab::new();
-    lab.write(
-        "mute.yaml",
-        "version: 1\nidempotency: off\nrules: [{do: [{answer: drop}, {callbacks: {delay_ms: 5000}}]}]\n",
-    );
-    let plan = lab.path("mute.yaml");
-    let plan = plan.to_str().unwrap();
-    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let studio = lab.misbehaving("version: 1\nidempotency: off\nrules: [{do: [{answer: drop}, {callbacks: {delay_ms: 5000}}]}]\n");
     let project = Project::new(&lab, &studio.url, "held", 3, VENDOR);
     let receiver = project.receiver();
     let command = project.command(&["run", "songs.yaml"]);

@@ -25,10 +25,7 @@ const FORGED: &str = "version: 1\ncallback_key: right\nidempotency: off\nrules:\
 #[test]
 fn forged_callbacks_prove_nothing_and_good_ones_do() {
     let lab = Lab::new();
-    lab.write("forged.yaml", FORGED);
-    let plan = lab.path("forged.yaml");
-    let plan = plan.to_str().unwrap();
-    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let studio = lab.misbehaving(FORGED);
     let project = Project::new(&lab, &studio.url, "forged", 30, VENDOR);
     project.edit("/hook\"}", "/hook\", hmac_key: {env: HOOK_KEY}}");
     let run = || {
