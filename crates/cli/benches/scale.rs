@@ -82,7 +82,7 @@ fn first_request(name: &str, events: Events) {
     println!(
         "{JOBS} jobs {name}: first request after {seconds:.1} s, peak {:.0} MB, {:.1} KB a job (aim: seconds; 5 KB)",
         peak_kib / 1024.0,
-        peak_kib / (JOBS as f64 / 1000.0) * 1.024
+        peak_kib * 1.024 / JOBS as f64
     );
 }
 

@@ -1,8 +1,13 @@
-//! The memory of a studio that plays on and on.
+//! Memory: of a studio that plays on and on, and of what reads files that are large, or small and unfold.
+
+use std::io::Write as _;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 
 use crate::lab::Lab;
-use crate::proof::project::{Project, STUDIO};
+use crate::proof::project::{MUTE_VENDOR, Project, STUDIO};
 use crate::proof::strangers::most_memory_mb;
+use crate::proof::vendor::{Tracks, Vendor, declare, send};
 
 /// Jobs of each of the runs.
 const JOBS: usize = 12;
@@ -22,4 +27,138 @@ fn a_studio_that_plays_for_long_needs_no_more_than_one_that_plays_for_a_while() 
     println!("most memory of a studio after each {JOBS} jobs that it played, in MB: {used:.0?}");
     // The first run may not have had as many takes at work at once as the others.
     assert!(used[RUNS - 1] < 1.5 * used[1], "{used:?}");
+}
+
+/// Files that are checked (one of them small, but it unfolds), and the length of each: 8 × 60 MB.
+const LARGE_FILES: usize = 8;
+const LARGE_BYTES: u32 = 60_000_000;
+
+#[test]
+fn large_tracks_are_checked_without_being_held_in_memory() {
+    let lab = Lab::new();
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let file = Arc::new(silent_wav(LARGE_BYTES));
+    let bomb = unfolding_flac();
+    let begun = Mutex::new(0);
+    let vendor = Vendor::new(move |_, stream| {
+        let number = {
+            let mut begun = begun.lock().unwrap();
+            *begun += 1;
+            *begun
+        };
+        if number == 1 {
+            return send(stream, "200 OK", "", &bomb);
+        }
+        if number <= LARGE_FILES {
+            return send(stream, "200 OK", "", &file);
+        }
+        // The run is measured while it waits for this one.
+        declare(stream, "200 OK", "", file.len())?;
+        stream.write_all(&file[..1000])?;
+        // The test has ended where nobody sends.
+        let _ = released.lock().unwrap().recv();
+        stream.write_all(&file[1000..])
+    });
+    vendor.tracks(Tracks {
+        count: 1,
+        duration_s: None,
+    });
+    let project = Project::new(&lab, &vendor.url, "large", LARGE_FILES + 1, MUTE_VENDOR);
+    let mut run = project.start();
+    run.wait_for(" kept ", LARGE_FILES);
+    let most = most_memory_mb(run.process());
+    release.send(()).unwrap();
+    let ran = run.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    println!(
+        "most memory of a run that checked {LARGE_FILES} files of {} MB: {most:.0} MB",
+        LARGE_BYTES / 1_000_000
+    );
+    assert!(most < 200.0, "{most}");
+}
+
+#[test]
+fn a_small_recording_that_unfolds_costs_the_studio_little() {
+    let lab = Lab::new();
+    let bomb = unfolding_flac();
+    assert!((14_000..16_000).contains(&bomb.len()), "{}", bomb.len());
+    lab.write("bomb.flac", &bomb);
+    let studio = lab.studio(&["--rate", "off"]);
+    let idle = most_memory_mb(studio.process());
+    let project = Project::new(&lab, &studio.url, "bomb", 1, STUDIO);
+    project.edit("voice.wav", "../bomb.flac");
+    let mut run = project.start();
+    // The task fails, and says why.
+    run.wait_for("the limit is 46628000 samples", 1);
+    let ran = run.end();
+    let studio_mb = most_memory_mb(studio.process()) - idle;
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+
+    println!(
+        "a FLAC of {} bytes that unfolds to 920 MB: {studio_mb:.0} MB for the studio",
+        bomb.len()
+    );
+    assert!(studio_mb < 300.0, "{studio_mb}");
+}
+
+/// A FLAC of eight channels at 192 kHz whose 440 blocks hold one value each: 15 kB for two and a half minutes, 230 million samples.
+fn unfolding_flac() -> Vec<u8> {
+    const BLOCK: u16 = u16::MAX;
+    const BLOCKS: u32 = 440;
+    let mut bytes = b"fLaC\x80\0\0\x22".to_vec();
+    // Block sizes, no frame sizes, then 20 bits of rate, 3 of channels - 1, 5 of bits - 1, 36 of samples; no MD5.
+    bytes.extend(BLOCK.to_be_bytes());
+    bytes.extend(BLOCK.to_be_bytes());
+    bytes.extend([0; 6]);
+    let samples = u64::from(BLOCK) * u64::from(BLOCKS);
+    bytes.extend((192_000_u64 << 44 | 7 << 41 | 15 << 36 | samples).to_be_bytes());
+    bytes.extend([0; 16]);
+    for number in 0..BLOCKS {
+        // A fixed block size of 16 bits, the rate and the depth of the stream, eight channels.
+        let mut frame = vec![0xff, 0xf8, 0x70, 0x70];
+        match u8::try_from(number).ok().filter(u8::is_ascii) {
+            Some(number) => frame.push(number),
+            None => frame.extend([0xc0 | (number >> 6) as u8, 0x80 | (number & 0x3f) as u8]),
+        }
+        frame.extend((BLOCK - 1).to_be_bytes());
+        frame.push(crc(8, 0x07, &frame) as u8);
+        for _ in 0..8 {
+            // One constant value.
+            frame.extend([0, 0x10, 0x00]);
+        }
+        frame.extend(crc(16, 0x8005, &frame).to_be_bytes());
+        bytes.extend(frame);
+    }
+    bytes
+}
+
+/// A cyclic redundancy check of 8 or 16 bits, most significant bit first, from nought.
+fn crc(bits: u32, polynomial: u16, bytes: &[u8]) -> u16 {
+    let top = 1_u16 << (bits - 1);
+    let mut rest = 0_u16;
+    for byte in bytes {
+        rest ^= u16::from(*byte) << (bits - 8);
+        for _ in 0..8 {
+            rest = if rest & top == 0 {
+                rest << 1
+            } else {
+                rest << 1 ^ polynomial
+            };
+        }
+    }
+    if bits == 8 { rest & 0xff } else { rest }
+}
+
+/// Silence as a WAV file of 16 bits, stereo, at 44.1 kHz.
+fn silent_wav(data_bytes: u32) -> Vec<u8> {
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + data_bytes).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x02\0");
+    bytes.extend(44_100_u32.to_le_bytes());
+    bytes.extend((4 * 44_100_u32).to_le_bytes());
+    bytes.extend(b"\x04\0\x10\0data");
+    bytes.extend(data_bytes.to_le_bytes());
+    bytes.resize(44 + data_bytes as usize, 0);
+    bytes
 }
