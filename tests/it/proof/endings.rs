@@ -1,12 +1,15 @@
 //! A run that is to end, by SIGTERM or by its deadline, ends whatever is under way: a download that trickles, an upload that nobody
 //! takes, details and balances that never come, a hook that sleeps. What is bought is fetched by the next run.
 
+use std::collections::HashMap;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::project::{Project, STUDIO};
+use super::shelf::Shelf;
 use crate::lab::{Lab, Running};
 
 /// Longest wait for a request.
@@ -139,4 +142,33 @@ fn a_hook_that_sleeps_holds_up_no_end() {
     let ran = Running::end(run);
     assert_eq!(ran.code, Some(5), "{}", ran.err);
     assert!(project.bill().is_empty());
+}
+
+/// A job whose response was lost is repeated under its token, but its stem's address leads to a page by now.
+#[test]
+fn a_doubt_about_a_stem_that_became_a_page_holds_up_no_end() {
+    let lab = Lab::new();
+    lab.recording("voice.wav", 1);
+    let voice = fs::read(lab.path("voice.wav")).unwrap();
+    let audio = "Content-Type: audio/wav\r\n";
+    let shelf = Shelf::new(HashMap::from([("/voice.wav", (audio, voice))]));
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let project = Project::new(&lab, &studio.url, "page", 1, STUDIO);
+    project.edit("limits:", "callbacks: off\nlimits:");
+    project.edit(
+        "file: voice.wav",
+        &format!("url: \"{}/voice.wav\"", shelf.url),
+    );
+    let ran = project.run();
+    assert_eq!(ran.code, Some(8), "{}", ran.err);
+    let page = (
+        "Content-Type: text/html\r\n",
+        b"<html>moved</html>".to_vec(),
+    );
+    let asked = shelf.asked().len();
+    shelf.replace(HashMap::from([("/voice.wav", page)]));
+    let ran = project.run();
+    assert_eq!(ran.code, Some(8), "{}", ran.err);
+    assert!(shelf.asked().len() > asked, "{}", ran.err);
+    assert_eq!(project.bill().len(), 1, "{}", ran.err);
 }
