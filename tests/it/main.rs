@@ -25,6 +25,7 @@ mod lab;
 mod live_page;
 mod main_job;
 mod manual;
+mod module_edges;
 mod pace;
 #[cfg(target_os = "linux")]
 mod proof;
