@@ -339,7 +339,6 @@ fn no_modules_use_each_other() {
         }
     }
     let circles: String = found.values().map(String::as_str).collect();
-    println!("{circles}");
     let places: BTreeSet<&str> = found.keys().map(String::as_str).collect();
     assert_eq!(
         places,
