@@ -5,67 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use crate::envelope::Answer;
-use crate::{Profile, Refusal};
-
-/// What follows from an answer. Which code means which is the profile's, and stands nowhere else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AnswerClass {
-    /// This job will never be taken as it is; others may.
-    RefusedJob,
-    /// Nothing will be taken until someone changes the key, the address or the account.
-    RefusedRun,
-    /// Too fast: the same again after some seconds.
-    Wait,
-    /// Maintenance: the same again after some minutes.
-    WaitLong,
-    /// The account has no credits left.
-    StopForCredits,
-    /// The request never left this machine: safe to send.
-    NotSent,
-    /// Nobody knows whether the request was carried out.
-    InDoubt,
-    /// It was taken and failed.
-    TaskFailed,
-    /// It was taken, failed, and its credits were given back: safe to send.
-    Refunded,
-    /// The provider could not fetch the recording: its upload is gone. Nothing was bought.
-    SourceGone,
-    /// The provider does not know this one task (any more); says nothing about other tasks.
-    UnknownTask,
-}
-
-impl AnswerClass {
-    /// Whether an answer of this class to a submission proves that nothing was paid for.
-    pub(crate) fn refuses(self) -> bool {
-        match self {
-            Self::RefusedJob
-            | Self::RefusedRun
-            | Self::Wait
-            | Self::WaitLong
-            | Self::StopForCredits
-            | Self::Refunded
-            | Self::SourceGone => true,
-            Self::NotSent | Self::InDoubt | Self::TaskFailed | Self::UnknownTask => false,
-        }
-    }
-
-    /// Whether a call that buys nothing may be made again after such an answer.
-    pub fn is_retryable(self) -> bool {
-        match self {
-            Self::Wait | Self::WaitLong | Self::NotSent | Self::InDoubt | Self::UnknownTask => true,
-            Self::RefusedJob
-            | Self::RefusedRun
-            | Self::StopForCredits
-            | Self::TaskFailed
-            | Self::Refunded
-            | Self::SourceGone => false,
-        }
-    }
-}
+use crate::AnswerClass;
 
 /// A call of the contract. What a code means depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -204,29 +144,6 @@ impl CodeTables {
             credits: credits(),
             upload: upload(),
             download: download(),
-        }
-    }
-}
-
-impl Profile {
-    /// What an answer with another code than success means: by the body's code, else by the HTTP status.
-    pub(crate) fn refusal(&self, call: ApiCall, http_status: u16, answer: &Answer) -> Refusal {
-        Refusal {
-            class: self.codes.of(call).class(http_status, answer.code),
-            code: answer.code.or(Some(i64::from(http_status))),
-            message: answer
-                .message
-                .clone()
-                .unwrap_or_else(|| "no reason given".to_owned()),
-        }
-    }
-
-    /// What an answer without a JSON body means.
-    pub(crate) fn bare_refusal(&self, call: ApiCall, http_status: u16) -> Refusal {
-        Refusal {
-            class: self.codes.of(call).class(http_status, None),
-            code: Some(i64::from(http_status)),
-            message: format!("HTTP {http_status} without a JSON body"),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::json::read_json;
 use crate::lenient::{integer, text};
-use crate::{AnswerClass, redact_text};
+use crate::{AnswerClass, ApiCall, Profile, redact_text};
 
 /// The code of success.
 pub(crate) const OK: i64 = 200;
@@ -106,5 +106,28 @@ impl Answer {
             message,
             data,
         })
+    }
+}
+
+impl Profile {
+    /// What an answer with another code than success means: by the body's code, else by the HTTP status.
+    pub(crate) fn refusal(&self, call: ApiCall, http_status: u16, answer: &Answer) -> Refusal {
+        Refusal {
+            class: self.codes.of(call).class(http_status, answer.code),
+            code: answer.code.or(Some(i64::from(http_status))),
+            message: answer
+                .message
+                .clone()
+                .unwrap_or_else(|| "no reason given".to_owned()),
+        }
+    }
+
+    /// What an answer without a JSON body means.
+    pub(crate) fn bare_refusal(&self, call: ApiCall, http_status: u16) -> Refusal {
+        Refusal {
+            class: self.codes.of(call).class(http_status, None),
+            code: Some(i64::from(http_status)),
+            message: format!("HTTP {http_status} without a JSON body"),
+        }
     }
 }

@@ -26,6 +26,7 @@
 )]
 
 mod callback;
+mod class;
 #[cfg(feature = "client")]
 mod client;
 mod codes;
@@ -59,7 +60,8 @@ pub use client::{
     PostError, Posted, Poster, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource,
     Visit, is_private_address, lacks_descriptor,
 };
-pub use codes::{AnswerClass, ApiCall, CodeTable, CodeTables};
+pub use class::AnswerClass;
+pub use codes::{ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};
 pub use excerpt::Excerpt;
