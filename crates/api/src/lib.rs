@@ -54,13 +54,13 @@ mod webhook;
 pub use callback::{
     CALLBACK_LIMIT_BYTES, Callback, CallbackBody, CallbackError, CallbackKind, read_callback,
 };
+pub use class::AnswerClass;
 #[cfg(feature = "client")]
 pub use client::{
     CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, LeastRate, Partial,
     PostError, Posted, Poster, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource,
     Visit, is_private_address, lacks_descriptor,
 };
-pub use class::AnswerClass;
 pub use codes::{ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};

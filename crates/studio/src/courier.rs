@@ -14,10 +14,11 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use tokio::task::JoinSet;
 
+use crate::bend;
 use crate::clock;
 use crate::config::{CALLBACK_LIMIT, CALLBACK_TIMEOUT};
 use crate::fetch::USER_AGENT;
-use crate::misbehave::{Forgery, bend};
+use crate::misbehave::Forgery;
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::callbacks::{self, Call, Owed};

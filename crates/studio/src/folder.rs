@@ -19,7 +19,8 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::StudioError;
+use crate::error::StudioError;
+use crate::store::DATABASE;
 
 /// An opened data folder; the lock is held for as long as the value lives.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ impl Folder {
 
     /// Where the task database lies.
     pub(crate) fn database(&self) -> PathBuf {
-        database(&self.root)
+        self.root.join(DATABASE)
     }
 
     /// The root of everything that is served.
@@ -176,11 +177,6 @@ fn only_for_owner(path: &Path, mode: u32) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn only_for_owner(_: &Path, _: u32) -> std::io::Result<()> {
     Ok(())
-}
-
-/// Where the task database of the data folder `root` lies.
-pub(crate) fn database(root: &Path) -> PathBuf {
-    root.join("studio.sqlite3")
 }
 
 /// Writes `bytes` to `target` so that it is there whole, durable, or not at all. Blocks.

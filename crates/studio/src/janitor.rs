@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::config::SWEEP_INTERVAL;
 use crate::shared::Shared;
-use crate::store::{StoreError, tasks, uploads};
+use crate::store::{StoreError, transitions, uploads};
 
 /// Rows handled in one transaction.
 const BATCH: u32 = 256;
@@ -39,7 +39,7 @@ pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError
     let tasks_before_ms = before(now_ms, shared.config.task_retention);
     loop {
         let look = move |connection: &rusqlite::Connection| {
-            tasks::outlived(connection, tasks_before_ms, BATCH)
+            transitions::outlived(connection, tasks_before_ms, BATCH)
         };
         let outlived = shared.store.read("look for outlived tasks", look).await?;
         if outlived.is_empty() {
@@ -51,14 +51,14 @@ pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError
         shared
             .store
             .write("forget outlived tasks", move |connection| {
-                tasks::forget(connection, &outlived)
+                transitions::forget(connection, &outlived)
             })
             .await?;
     }
     shared
         .store
         .write("forget old repetitions", move |connection| {
-            tasks::forget_repetitions(connection, tasks_before_ms)
+            transitions::forget_repetitions(connection, tasks_before_ms)
         })
         .await?;
     let uploads_before_ms = before(now_ms, shared.config.upload_retention);

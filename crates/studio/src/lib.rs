@@ -62,6 +62,7 @@
 )]
 
 mod answers;
+mod bend;
 mod clock;
 mod config;
 mod courier;
@@ -75,6 +76,7 @@ mod http;
 mod instant;
 mod intake;
 mod janitor;
+mod links;
 mod mime;
 mod misbehave;
 mod names;

@@ -16,7 +16,8 @@ use crate::fetch::Fetcher;
 use crate::folder::Folder;
 use crate::gate::Pace;
 use crate::http::{self, Corded};
-use crate::shared::{Links, Shared, Unfinished};
+use crate::links::Links;
+use crate::shared::{Shared, Unfinished};
 use crate::store::{Store, StoreError};
 use crate::{courier, instant, janitor, worker};
 

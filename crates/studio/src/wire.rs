@@ -5,8 +5,8 @@
 use backline_api::{CallbackBody, CallbackKind, RecordInfo, TaskId, TaskStatus, Track};
 use serde_json::Value;
 
-use crate::misbehave::bend;
-use crate::shared::Links;
+use crate::links::Links;
+use crate::misbehave::of_task;
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{KeptTrack, Stage, Task};
 
@@ -112,7 +112,7 @@ fn shown(task: &Task, stage: Stage, number: u8) -> Option<&KeptTrack> {
 /// When a track was made, as it is shown at `stage`.
 pub(crate) fn created_ms(task: &Task, stage: Stage, number: u8) -> i64 {
     let true_ms = shown(task, stage, number).map_or(task.accepted_ms, |kept| kept.created_ms);
-    true_ms.saturating_add(bend::clock_offset_ms(&task.faults))
+    true_ms.saturating_add(of_task::clock_offset_ms(&task.faults))
 }
 
 /// The tracks that are shown at `stage`: none before the text, then both, each with its file once the stage has one.
@@ -127,13 +127,13 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
         let kept = shown(task, stage, number);
         let true_audio = kept.map(|kept| links.to_file(&kept.audio));
         let audio = kept.map(|kept| {
-            if !bend::spoils_file(&task.faults, number) {
+            if !of_task::spoils_file(&task.faults, number) {
                 return links.to_file(&kept.audio);
             }
             let extension = kept.audio.rsplit('.').next().unwrap_or_default();
             links.to(&format!("bent/{}/{number}.{extension}", task.id))
         });
-        let source = match bend::has_good_source(&task.faults, number) {
+        let source = match of_task::has_good_source(&task.faults, number) {
             true => true_audio,
             false => audio.clone(),
         };
@@ -152,7 +152,7 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
             tags: text("tags"),
             created_ms: Some(created_ms(task, stage, number)),
             duration_s: kept.map(|kept| {
-                let claimed_s = bend::duration_s(&task.faults).unwrap_or(kept.duration_s);
+                let claimed_s = of_task::duration_s(&task.faults).unwrap_or(kept.duration_s);
                 (claimed_s * 100.0).round() / 100.0
             }),
             mix_audio_url: kept

@@ -25,6 +25,7 @@ use crate::render::{self, Manner, RenderError, Step};
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::tasks::{self, KeptTrack, Stage, Work};
+use crate::store::transitions;
 use crate::validate;
 use crate::wire::TRACKS;
 
@@ -126,7 +127,7 @@ async fn make_one(shared: &Shared, renders: &Semaphore, work: Work) {
             tracing::info!(task = id, code, message, "a task failed");
             let now_ms = clock::now_ms();
             let note = move |connection: &rusqlite::Connection| {
-                tasks::fail(connection, seq, code, &message, now_ms)
+                transitions::fail(connection, seq, code, &message, now_ms)
             };
             if let Err(error) = shared.store.write("note a failed task", note).await {
                 tracing::error!(
@@ -243,7 +244,7 @@ async fn keep_step(
     shared
         .store
         .write("move a task forward", move |connection| {
-            tasks::advance(connection, seq, stage, &so_far, now_ms)
+            transitions::advance(connection, seq, stage, &so_far, now_ms)
         })
         .await?;
     shared.task_moved();

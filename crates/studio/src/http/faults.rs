@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use super::cord::Cord;
 use super::files;
 use crate::answers;
+use crate::bend;
 use crate::mime;
 use crate::misbehave::{
-    Answer, FileFault, FileKind, LookAnswer, MalformedKind, Refuse, Reply, ReplyBody, Shape, bend,
-    foreign,
+    Answer, FileFault, FileKind, LookAnswer, MalformedKind, Refuse, Reply, ReplyBody, Shape,
+    foreign, of_task,
 };
 use crate::shared::Shared;
 use crate::store::faults;
@@ -172,7 +173,7 @@ pub(super) async fn file(
     } else {
         1
     };
-    match bend::file_fault(&task.faults, kept.number, fetch) {
+    match of_task::file_fault(&task.faults, kept.number, fetch) {
         Some(fault) => spoil(&shared, &task, kept, fault, request).await,
         None => files::send(&shared, &kept.audio, request).await,
     }

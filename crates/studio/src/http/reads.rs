@@ -12,9 +12,9 @@ use url::Url;
 
 use super::cord::Cord;
 use crate::answers::{self, Refusal};
+use crate::bend::{self, Sight};
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
-use crate::misbehave::bend::{self, Sight};
-use crate::misbehave::{LookAnswer, Place};
+use crate::misbehave::{LookAnswer, Place, of_task};
 use crate::shared::{OtherKind, Shared};
 use crate::store::{bills, faults, tasks};
 use crate::wire;
@@ -55,7 +55,7 @@ pub(super) async fn record_info(
     let id = task.id.clone();
     let count = move |connection: &rusqlite::Connection| faults::count_use(connection, &id, 0);
     let number = shared.store.write("count a look", count).await?;
-    if bend::shows_another(&task.faults, number)
+    if of_task::shows_another(&task.faults, number)
         && let Some(other) = neighbour(&shared, &task.id).await?
     {
         return Ok(answers::success(wire::record_info(&other, &shared.links)));
@@ -70,7 +70,7 @@ pub(super) async fn record_info(
         }
         Sight::Nothing(answer) => super::faults::look(answer, &task.id, &cord),
     };
-    match bend::malformed(&task.faults, Place::Details, number) {
+    match of_task::malformed(&task.faults, Place::Details, number) {
         Some(kind) => Ok(super::faults::malform(response, kind).await),
         None => Ok(response),
     }

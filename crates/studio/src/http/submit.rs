@@ -24,9 +24,10 @@ use crate::answers::{self, Refusal};
 use crate::clock;
 use crate::config::JSON_BODY_BYTES;
 use crate::gate::KeyPrint;
-use crate::misbehave::{Fault, Misbehaviour, Place, Submission, Switch, UploadGone, bend};
+use crate::misbehave::{Fault, Misbehaviour, Place, Submission, Switch, UploadGone, of_task};
 use crate::shared::Shared;
 use crate::store::tasks::{self, Acceptance, Fate, Order};
+use crate::store::transitions;
 use crate::store::{StoreError, callbacks, faults};
 use crate::validate::{self, Wish};
 
@@ -107,7 +108,7 @@ pub(super) async fn add_instrumental(
     let accepted = answers::success(Submitted {
         task_id: TaskId(task_id.clone()),
     });
-    let accepted = match bend::malformed(&befalls, Place::Submit, 1) {
+    let accepted = match of_task::malformed(&befalls, Place::Submit, 1) {
         Some(kind) => spoilt::malform(accepted, kind).await,
         None => accepted,
     };
@@ -214,7 +215,7 @@ async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
         Fate::Made => Some(Seat::take(&shared).ok_or(Refusal::QueueFull)?),
     };
     let task_id = order.task_id.clone();
-    let accept = move |connection: &rusqlite::Connection| tasks::accept(connection, &order);
+    let accept = move |connection: &rusqlite::Connection| transitions::accept(connection, &order);
     match shared.store.write("accept a task", accept).await? {
         Acceptance::New => {
             tracing::info!(task = task_id, "accepted a task");

@@ -12,12 +12,12 @@
 //!
 //! Rules decide nothing by themselves that a plan does not say: without a plan nothing here runs.
 
-pub(crate) mod bend;
 mod choose;
-mod details;
+pub(crate) mod details;
 mod fault;
 pub(crate) mod foreign;
 mod malformed;
+pub(crate) mod of_task;
 mod plan;
 mod reply;
 mod times;
@@ -26,8 +26,8 @@ pub(crate) use choose::Submission;
 #[cfg(test)]
 pub(crate) use fault::Callbacks;
 pub(crate) use fault::{
-    Answer, CallbackStage, Fault, FileFault, FileKind, Forgery, LookAnswer, Refuse, Shape,
-    UploadGone,
+    Answer, CallbackStage, FailedStatus, Fault, FileFault, FileKind, Forgery, LookAnswer, Refuse,
+    Shape, UploadGone,
 };
 pub(crate) use malformed::{MalformedKind, Place};
 pub(crate) use plan::{Codes, OtherCall, Switch};

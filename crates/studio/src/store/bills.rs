@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::tasks::{Fate, Order};
 use super::{StoreError, schema};
-use crate::folder;
 
 /// One accepted POST.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +35,7 @@ pub struct BillEntry {
 /// # Errors
 /// When there is no studio's database, or it can't be read.
 pub fn read_bill(data_dir: &Path) -> Result<Vec<BillEntry>, StoreError> {
-    let database = folder::database(data_dir);
+    let database = data_dir.join(super::DATABASE);
     let connection = schema::open_reader(&database)?;
     list(&connection).map_err(|source| StoreError::Sqlite {
         operation: "read the bill",

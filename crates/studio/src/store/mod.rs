@@ -3,13 +3,14 @@
 //! One SQLite file, one writer. Every change is durable before [`Store::write`] answers, so an acceptance that a client has
 //! read survives a kill -9, and its charge with it: both are one transaction. Reads go to connections of their own and never
 //! wait for the writer. Nothing here knows HTTP or audio; the rules of each table live beside its statements in [`tasks`],
-//! [`bills`], [`callbacks`], [`uploads`] and [`faults`].
+//! [`transitions`], [`bills`], [`callbacks`], [`uploads`] and [`faults`].
 
 pub(crate) mod bills;
 pub(crate) mod callbacks;
 pub(crate) mod faults;
 mod schema;
 pub(crate) mod tasks;
+pub(crate) mod transitions;
 pub(crate) mod uploads;
 mod writer;
 
@@ -20,6 +21,9 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, watch};
 
 use writer::Writer;
+
+/// The database's name in the data folder.
+pub(crate) const DATABASE: &str = "studio.sqlite3";
 
 /// Why something could not be kept or looked up.
 #[derive(Debug, Clone, thiserror::Error)]

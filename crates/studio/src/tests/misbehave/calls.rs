@@ -154,7 +154,7 @@ async fn forged_callbacks_come_first_and_are_not_repeated() {
             call.signature.as_ref().map(|(timestamp, signature)| {
                 let task = call.body["data"]["task_id"].as_str().unwrap();
                 let timestamp = timestamp.parse().unwrap();
-                *signature == crate::misbehave::bend::signature("test-hmac-key", task, timestamp)
+                *signature == crate::bend::signature("test-hmac-key", task, timestamp)
             })
         };
         assert_eq!(names(&forged), forgery != "wrong_token", "{forgery}");
