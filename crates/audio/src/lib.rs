@@ -12,6 +12,7 @@
 
 mod audio;
 mod decode;
+mod edits;
 mod encode;
 mod ending;
 mod error;

@@ -249,6 +249,59 @@ fn a_click_stays_where_it_is_at_another_rate() {
     }
 }
 
+/// A second of a low tone with a click at its middle, frame 22,050, as other programs write it.
+#[test]
+fn a_click_is_where_it_was_put_whoever_wrote_the_file() {
+    for (name, bytes, frames) in [
+        (
+            "AAC in M4A",
+            include_bytes!("../fixtures/click.m4a").as_slice(),
+            44_100,
+        ),
+        (
+            "ALAC in M4A",
+            include_bytes!("../fixtures/click-alac.m4a"),
+            44_100,
+        ),
+        (
+            "MP3 by LAME",
+            include_bytes!("../fixtures/click-lame.mp3"),
+            44_100,
+        ),
+        ("Vorbis", include_bytes!("../fixtures/click.ogg"), 44_100),
+    ] {
+        let audio = decode(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let loudest = loudest(&audio.channels[0]);
+        assert!(
+            loudest.abs_diff(22_050) <= 1,
+            "{name}: the click is at {loudest}"
+        );
+        assert!(
+            audio.frames().abs_diff(frames) <= 128,
+            "{name}: {} frames",
+            audio.frames()
+        );
+        assert_eq!(
+            probe(bytes).expect(name).frames,
+            audio.frames() as u64,
+            "{name}"
+        );
+    }
+    // A bare AAC stream says nothing of its encoder's delay, a block of 1,024 here: it is heard as it comes, as elsewhere.
+    let audio = decode(include_bytes!("../fixtures/click.aac")).expect("AAC");
+    let loudest = loudest(&audio.channels[0]);
+    assert!(
+        loudest.abs_diff(22_050 + 1024) <= 1,
+        "ADTS: the click is at {loudest}"
+    );
+}
+
+fn loudest(samples: &[f32]) -> usize {
+    (0..samples.len())
+        .max_by(|&one, &other| samples[one].abs().total_cmp(&samples[other].abs()))
+        .expect("frames")
+}
+
 #[test]
 fn silence_is_audio_without_loudness() {
     let silence = Audio {

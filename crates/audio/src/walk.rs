@@ -16,6 +16,7 @@ use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::default::{get_codecs, get_probe};
 
+use crate::edits::{Trim, first_edit};
 use crate::ending::{
     contains, has_mpeg_length, mpeg_tail_missing, ogg_tail_missing, with_known_length,
 };
@@ -101,6 +102,10 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
         Format::Ogg => ogg_tail_missing(&mut source)?,
         _ => false,
     };
+    let edit = match format {
+        Format::M4a => first_edit(&mut source)?,
+        _ => None,
+    };
     let has_length = format != Format::Mp3 || has_mpeg_length(&mut source)?;
 
     let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
@@ -153,6 +158,7 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
     let mut shape: Option<(u32, usize)> = None;
     let (mut frames, mut packets, mut bad_packets, mut replaced_samples) = (0u64, 0u64, 0u64, 0u64);
     let mut planes: Vec<Vec<f32>> = Vec::new();
+    let mut kept = 0u64;
     loop {
         let packet = match reader.next_packet() {
             Ok(Some(packet)) => packet,
@@ -208,9 +214,14 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
         for plane in &mut planes {
             replaced_samples += clean(plane);
         }
+        let before = frames;
         frames += planes.first().map_or(0, |plane| plane.len() as u64);
         let rate_hz = shape.map_or(MIN_RATE_HZ, |(rate_hz, _)| rate_hz);
-        check_duration(format, rate_hz, frames, max_duration_s)?;
+        if let Some(edit) = &edit {
+            within(&edit.trim(rate_hz), before, &mut planes);
+        }
+        kept += planes.first().map_or(0, |plane| plane.len() as u64);
+        check_duration(format, rate_hz, kept, max_duration_s)?;
         keep(format, rate_hz, &planes)?;
     }
 
@@ -238,14 +249,30 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
         });
     }
     match shape {
-        Some((rate_hz, channels)) if frames > 0 => Ok(Walked {
+        Some((rate_hz, channels)) if kept > 0 => Ok(Walked {
             format,
             rate_hz,
             channels,
-            frames,
+            frames: kept,
             replaced_samples,
         }),
         _ => Err(DecodeError::NoFrames { format }),
+    }
+}
+
+/// Leaves of planes whose first frame is number `start` of the file what is meant to be heard.
+fn within(trim: &Trim, start: u64, planes: &mut [Vec<f32>]) {
+    let end = trim
+        .frames
+        .map_or(u64::MAX, |frames| trim.skip.saturating_add(frames));
+    for plane in planes {
+        let place = |frame: u64| {
+            usize::try_from(frame.saturating_sub(start))
+                .map_or(plane.len(), |at| at.min(plane.len()))
+        };
+        let (from, to) = (place(trim.skip), place(end));
+        plane.truncate(to);
+        plane.drain(..from.min(to));
     }
 }
 
