@@ -67,6 +67,27 @@ fn a_recording_is_described_in_words_in_numbers_and_drawn() {
     // A note over the edge of a strip is drawn on both.
     assert!((notes..notes + 8).contains(&drawn), "{drawn} of {notes}");
     assert!(svg.contains("class=\"pitch\"") && svg.contains(">G</text>"));
+    // No name of a section runs into the next one.
+    let number = |text: &str, name: &str| -> f64 {
+        let from = text.split_once(&format!("{name}=\"")).unwrap().1;
+        from.split_once('"').unwrap().0.parse().unwrap()
+    };
+    let names: Vec<(f64, f64, usize)> = svg
+        .lines()
+        .filter(|line| line.starts_with("<text class=\"name\""))
+        .map(|line| {
+            let name = line.split_once('>').unwrap().1.split_once('<').unwrap().0;
+            (number(line, " y"), number(line, " x"), name.len())
+        })
+        .collect();
+    assert!(names.len() >= 2, "{names:?}");
+    for pair in names.windows(2) {
+        let ((y, x, letters), (next_y, next_x, _)) = (pair[0], pair[1]);
+        assert!(
+            y != next_y || next_x - x > 6.5 * letters as f64,
+            "{names:?}"
+        );
+    }
     let strips = svg.matches("class=\"frame\"").count();
     assert_eq!(strips, 4, "a strip has 20 s, the recording 70");
 }
@@ -157,11 +178,14 @@ fn play_hands_over_all_that_the_band_has() {
         .collect();
     assert!(!instruments.contains(&"piano"), "{instruments:?}");
 
-    let stems = files(&lab.path("takes/verse-1-stems"));
+    let stems = files(&lab.path("takes/verse-bossa-nova-1-stems"));
     assert_eq!(stems.len(), instruments.len(), "{stems:?}");
-    let instrumental = fs::read(lab.path("takes/verse-1.flac")).unwrap();
+    let instrumental = fs::read(lab.path("takes/verse-bossa-nova-1.flac")).unwrap();
     let length = decode(&instrumental).unwrap().frames();
-    for path in stems.iter().chain([&lab.path("takes/verse-1-mix.flac")]) {
+    for path in stems
+        .iter()
+        .chain([&lab.path("takes/verse-bossa-nova-1-mix.flac")])
+    {
         let bytes = fs::read(path).unwrap();
         assert_eq!(sniff(&bytes), Some(Format::Flac), "{}", path.display());
         assert_eq!(
@@ -171,6 +195,22 @@ fn play_hands_over_all_that_the_band_has() {
             path.display()
         );
     }
+    // The stems add up to the instrumental, in 16 bits.
+    let whole = decode(&instrumental).unwrap();
+    let mut rest = whole.channels.clone();
+    for path in &stems {
+        let stem = decode(&fs::read(path).unwrap()).unwrap();
+        for (rest, stem) in rest.iter_mut().zip(&stem.channels) {
+            for (rest, sample) in rest.iter_mut().zip(stem) {
+                *rest -= sample;
+            }
+        }
+    }
+    let most = rest
+        .iter()
+        .flatten()
+        .fold(0.0f32, |most, rest| most.max(rest.abs()));
+    assert!(most < 0.001, "the stems leave {most}");
     for word in [
         "TITLE=verse 1",
         "GENRE=bossa nova",
@@ -181,29 +221,29 @@ fn play_hands_over_all_that_the_band_has() {
         assert!(holds(&instrumental, word), "the file does not say {word}");
     }
     assert!(
-        fs::read(lab.path("takes/verse-1.mid"))
+        fs::read(lab.path("takes/verse-bossa-nova-1.mid"))
             .unwrap()
             .starts_with(b"MThd")
     );
-    let written: Value = serde_json::from_str(&lab.read("takes/verse-1.json")).unwrap();
+    let written: Value = serde_json::from_str(&lab.read("takes/verse-bossa-nova-1.json")).unwrap();
     assert_eq!(&written, facts);
 
     // Nothing is written over unasked, and nothing at all is written then.
     let ran = lab.expect(2, &line);
     assert!(
-        ran.err.contains("takes/verse-1.flac") && ran.err.contains("--force"),
+        ran.err.contains("takes/verse-bossa-nova-1.flac") && ran.err.contains("--force"),
         "{}",
         ran.err
     );
     let again = lab.expect(0, &[&line[..], &["--force"]].concat());
-    assert!(again.out.contains("takes/verse-1.flac"));
+    assert!(again.out.contains("takes/verse-bossa-nova-1.flac"));
     assert!(
-        fs::read(lab.path("takes/verse-1.flac")).unwrap() == instrumental,
+        fs::read(lab.path("takes/verse-bossa-nova-1.flac")).unwrap() == instrumental,
         "the same seed, other bytes"
     );
     lab.expect(0, &[&line[..], &["--force", "--seed", "2"]].concat());
     assert!(
-        fs::read(lab.path("takes/verse-1.flac")).unwrap() != instrumental,
+        fs::read(lab.path("takes/verse-bossa-nova-1.flac")).unwrap() != instrumental,
         "another seed, the same bytes"
     );
     let left: Vec<PathBuf> = files(&lab.path("takes"));
@@ -230,7 +270,7 @@ fn a_soundfont_plays_and_is_named_in_the_result() {
     assert_eq!(told[0]["facts"]["soundfont"]["name"], "test font");
     let hash = told[0]["facts"]["soundfont"]["sha256"].as_str().unwrap();
     assert!(hash.len() == 64, "{hash}");
-    let bytes = fs::read(lab.path("verse-1.mp3")).unwrap();
+    let bytes = fs::read(lab.path("verse-pop-ballad-1.mp3")).unwrap();
     assert_eq!(sniff(&bytes), Some(Format::Mp3));
 
     lab.write("fonts/broken.sf2", "RIFF");

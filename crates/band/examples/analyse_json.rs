@@ -1,7 +1,7 @@
 //! Prints what listening finds in a recording, as JSON.
 //!
 //! ```text
-//! cargo run --release -p backline-band --example analyse_json -- FILE [FILE …]
+//! cargo run --release -p backline-band --example analyse_json -- [--tags TAGS] FILE [FILE …]
 //! ```
 //!
 //! One line a file: `{"file": …, "seconds": …, "analysis": …, "chords": [ChordSpan]}`, `seconds` being the time that listening took, decoding
@@ -12,7 +12,7 @@ use std::{process::ExitCode, time::Instant};
 use backline_audio::decode;
 use backline_band::{
     analysis::{HarmonySettings, Hints, Vocabulary},
-    harmonise, listen,
+    harmonise, listen, read_tags,
 };
 
 #[expect(
@@ -22,7 +22,15 @@ use backline_band::{
 )]
 fn main() -> ExitCode {
     let mut failed = false;
-    for file in std::env::args().skip(1) {
+    let mut files: Vec<String> = std::env::args().skip(1).collect();
+    let hints = match files.first().map(String::as_str) {
+        Some("--tags") => {
+            let mut tags = files.drain(..files.len().min(2)).skip(1);
+            read_tags(&tags.next().unwrap_or_default(), "").hints()
+        }
+        _ => Hints::default(),
+    };
+    for file in files {
         let audio = match std::fs::read(&file)
             .map_err(|error| error.to_string())
             .and_then(|bytes| decode(&bytes).map_err(|error| error.to_string()))
@@ -35,7 +43,7 @@ fn main() -> ExitCode {
             }
         };
         let start = Instant::now();
-        let analysis = listen(&audio, &Hints::default());
+        let analysis = listen(&audio, &hints);
         let seconds = start.elapsed().as_secs_f64();
         // Plain triads, as lead sheets have them, without chance.
         let settings = HarmonySettings {

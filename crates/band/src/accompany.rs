@@ -6,7 +6,7 @@ use backline_audio::{Audio, ResampleError, resample};
 use serde::Serialize;
 
 use crate::{
-    analysis::{Analysis, HarmonySettings},
+    analysis::{Analysis, Confidence, HarmonySettings},
     arrange::{Instrument, Role, Score, Settings, StyleId, arrange, leaves_out_drums, style_of},
     chance::Chance,
     chord_names::{chord_name, key_name, metre_name},
@@ -14,7 +14,7 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastered, RATE_HZ, Sound, heard, lay_over_heard, loudness_gain, master_heard, play,
+        Mastered, Mastering, RATE_HZ, Sound, heard, lay_over_heard, master_heard, play,
         side_by_side, solo,
     },
     tags::{Brief, read_tags},
@@ -77,8 +77,8 @@ pub struct Take {
     pub facts: Facts,
     /// The notes.
     pub score: Score,
-    /// What a part must be multiplied with to stand 9 dB below its place in the instrumental.
-    stem_gain: f32,
+    /// Loudness of the parts' sum before it was mastered.
+    sum_lufs: Option<f64>,
     sound: Sound,
 }
 
@@ -89,8 +89,8 @@ pub struct Stem {
     pub instrument: Instrument,
     /// What for.
     pub role: Role,
-    /// Stereo at 44.1 kHz from the vocal's time zero, with its own share of the room. The sum of all stems is the instrumental
-    /// 9 dB down, before tone, bus compression and limiter.
+    /// Stereo at 44.1 kHz from the vocal's time zero, with its own share of the room and of all that mastering did: the sum of all
+    /// stems is the instrumental.
     pub audio: Audio,
 }
 
@@ -102,20 +102,26 @@ impl Take {
 
     /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
     pub fn stems(&self) -> impl Iterator<Item = Stem> {
-        self.score.parts.iter().enumerate().map(|(number, part)| {
-            let mut alone = solo(&self.score, &self.sound, number, self.facts.seed);
-            for sample in alone.left.iter_mut().chain(&mut alone.right) {
-                *sample *= self.stem_gain;
-            }
-            Stem {
-                instrument: part.instrument,
-                role: part.role,
-                audio: Audio {
-                    rate_hz: RATE_HZ,
-                    channels: vec![alone.left, alone.right],
-                },
-            }
-        })
+        let seed = self.facts.seed;
+        let sum = play(&self.score, &self.sound, seed, cores());
+        let finish = &self.score.finish;
+        let mastering = Mastering::between(sum, self.sum_lufs, finish, &self.instrumental);
+        self.score
+            .parts
+            .iter()
+            .enumerate()
+            .map(move |(number, part)| {
+                let mut alone = solo(&self.score, &self.sound, number, seed);
+                mastering.finish(&mut alone);
+                Stem {
+                    instrument: part.instrument,
+                    role: part.role,
+                    audio: Audio {
+                        rate_hz: RATE_HZ,
+                        channels: vec![alone.left, alone.right],
+                    },
+                }
+            })
     }
 }
 
@@ -134,6 +140,8 @@ pub struct Facts {
     pub tempo_bpm: f64,
     /// Metre ("3/4").
     pub metre: &'static str,
+    /// How sure listening is of pitches, beats, metre and key, each 0..1.
+    pub confidence: Confidence,
     /// The chords as played.
     pub chords: Vec<ChordFact>,
     /// The instruments that play, by name.
@@ -152,7 +160,7 @@ pub struct Facts {
     pub mix_true_peak_dbtp: f64,
     /// What of the tags was not understood.
     pub not_understood: Vec<String>,
-    /// What the listener should know ("no singing was found …").
+    /// What the listener should know: what of the tags is not obeyed, and what was uncertain ("no singing was found …").
     pub remarks: Vec<String>,
 }
 
@@ -284,7 +292,9 @@ fn listen_to(vocal: &Audio, request: &Request, sound: Sound) -> Result<Session, 
     };
     let voice = resample(&mono, RATE_HZ).map_err(BandError::Rate)?;
     let voice = voice.channels.into_iter().next().unwrap_or_default();
-    let mut remarks = analysis.remarks.clone();
+    let mut remarks = brief.remarks.clone();
+    remarks.extend(brief.against_the_singer(analysis.tempo_bpm));
+    remarks.extend(analysis.remarks.iter().cloned());
     if mended > 0 {
         remarks.push(format!(
             "{mended} samples of the vocal were not numbers and were taken as silence"
@@ -386,7 +396,6 @@ fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, Band
     }
     let sum = play(&score, sound, seed, threads);
     let lufs = heard(&sum);
-    let stem_gain = loudness_gain(lufs);
     let instrumental = master_heard(sum, lufs, &score.finish);
     let mix = lay_over_heard(
         voice,
@@ -409,7 +418,7 @@ fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, Band
         mix: mix.audio,
         facts,
         score,
-        stem_gain,
+        sum_lufs: lufs,
         sound: sound.clone(),
     })
 }
@@ -435,6 +444,17 @@ fn facts(
             "the beat is uncertain, so the band plays without drums: \"drums\" in the tags would bring them back".to_owned(),
         );
     }
+    let plays = score.instruments();
+    for asked in brief
+        .asked
+        .iter()
+        .filter(|asked| !asked.is_played_by(&plays))
+    {
+        remarks.push(format!(
+            "`{}` does not play: the arrangement has no place for it",
+            asked.phrase
+        ));
+    }
     if score.parts.is_empty() {
         remarks.push(
             "the tags leave no instrument that may play: the instrumental is silent".to_owned(),
@@ -447,6 +467,7 @@ fn facts(
         key: key_name(analysis.key),
         tempo_bpm: analysis.tempo_bpm,
         metre: metre_name(analysis.metre),
+        confidence: analysis.confidence,
         chords: score
             .chords
             .iter()
@@ -457,11 +478,7 @@ fn facts(
                 name: chord_name(chord, analysis.key),
             })
             .collect(),
-        instruments: score
-            .instruments()
-            .into_iter()
-            .map(Instrument::name)
-            .collect(),
+        instruments: plays.into_iter().map(Instrument::name).collect(),
         length_s: score.length_s,
         final_chord_s: score.final_chord_s,
         loudness_lufs: instrumental.loudness.integrated_lufs,

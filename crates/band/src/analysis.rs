@@ -24,7 +24,7 @@ pub struct Analysis {
     pub metre: Metre,
     /// Key of the whole vocal.
     pub key: Key,
-    /// Key of each sixteen bars, in time order and touching, from the first bar line to the end of the grid; one for a song of
+    /// Key of each stretch of about sixteen bars, in time order and touching, from the first bar line to the end of the grid; one for a song of
     /// less than 24 bars, none where nobody sings.
     #[serde(default)]
     pub local_keys: Vec<LocalKey>,
@@ -38,6 +38,28 @@ pub struct Analysis {
     pub confidence: Confidence,
     /// What could not be found, in sentences for the user ("no pitched singing was found: …").
     pub remarks: Vec<String>,
+}
+
+impl Analysis {
+    /// The keys in force, in time order: the song's own from `f64::NEG_INFINITY` on, and each other that it goes to and is sure of.
+    pub fn keys(&self) -> Vec<(f64, Key)> {
+        const SURE: f32 = 0.5;
+        let mut keys = vec![(f64::NEG_INFINITY, self.key)];
+        for (number, local) in self.local_keys.iter().enumerate() {
+            let key = if local.confidence >= SURE { local.key } else { self.key };
+            if number == 0 {
+                keys[0].1 = key;
+            } else if keys.last().is_none_or(|(_, last)| *last != key) {
+                keys.push((local.span.start_s, key));
+            }
+        }
+        keys
+    }
+
+    /// The key in which the song ends.
+    pub fn last_key(&self) -> Key {
+        self.keys().last().map_or(self.key, |(_, key)| *key)
+    }
 }
 
 /// Distance between two pitch frames in seconds.
@@ -167,10 +189,12 @@ pub struct Confidence {
 /// What the tags say that helps to listen.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Hints {
-    /// Tempo asked for in words ("120 bpm"), as a prior.
+    /// Tempo asked for in words ("120 bpm"): obeyed where the singing allows it, else refused in a remark.
     pub tempo_bpm: Option<f64>,
-    /// Metre asked for in words ("waltz"), as a prior.
+    /// Metre asked for in words ("waltz"): obeyed.
     pub metre: Option<Metre>,
+    /// Key asked for in words ("G major"): obeyed where the melody allows it, else refused in a remark.
+    pub key: Option<Key>,
 }
 
 /// The quality of a chord.

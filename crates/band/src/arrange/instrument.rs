@@ -218,6 +218,9 @@ traits! {
 }
 
 impl Traits {
+    /// No trait: a refusal of an instrument that the band does not have takes nothing from it.
+    pub(crate) const NONE: Traits = Traits(0);
+
     /// Both sets together.
     pub(crate) const fn and(self, other: Traits) -> Traits {
         Traits(self.0 | other.0)

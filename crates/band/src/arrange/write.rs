@@ -12,13 +12,19 @@ use super::{
 };
 use crate::{
     accompany::Singer,
-    analysis::{Analysis, Beat, Chord, ChordSpan, Metre, Mode, Quality, Span, Vocabulary},
+    analysis::{Analysis, Beat, Chord, ChordSpan, Key, Metre, Mode, Quality, Span, Vocabulary},
     chance::Chance,
     tags::Brief,
 };
 
 /// How long the final chord may ring beyond the vocal's end, in seconds.
 const TAIL_S: f64 = 4.0;
+
+/// The swing of a style that has none, where the tags ask for it.
+const ASKED_SWING: Swing = Swing::Eighths(0.64);
+
+/// The least echo where the tags ask for it.
+const ASKED_DELAY: f32 = 0.2;
 
 /// Range of level over which colouring parts move between style weights 0 and 1, in decibels.
 const COLOUR_DB: f32 = 8.0;
@@ -102,10 +108,10 @@ pub fn arrange(
     seed: u64,
 ) -> Score {
     let style = styles::table(style_of(brief, analysis, settings.take));
-    let swing = if brief.refused_effects.swing {
-        Swing::Straight
-    } else {
-        style.swing
+    let swing = match style.swing {
+        _ if brief.refused_effects.swing => Swing::Straight,
+        Swing::Straight if brief.wanted_effects.swing => ASKED_SWING,
+        swing => swing,
     };
     let style_weight = settings.style_weight.clamp(0.0, 1.0);
     // .6 of the style's swing at weight 0, its own at .5, 1.2 of it at 1.
@@ -181,7 +187,12 @@ pub fn arrange(
             delay: if brief.refused_effects.delay {
                 0.0
             } else {
-                (style.delay * (1.0 + nudge.space)).clamp(0.0, 0.5)
+                let least = if brief.wanted_effects.delay {
+                    ASKED_DELAY
+                } else {
+                    0.0
+                };
+                (style.delay * (1.0 + nudge.space)).clamp(least, 0.5)
             },
             delay_s: (60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * 0.75).clamp(0.12, 0.9) as f32,
         },
@@ -247,7 +258,7 @@ fn harmony_by_beat(analysis: &Analysis, chords: &[ChordSpan], style: &Style) -> 
             *slot = Some(span.chord);
         }
     }
-    let tonic = tonic(analysis, style);
+    let tonic = tonic(analysis.keys()[0].1, style);
     if found.iter().all(Option::is_none) {
         return plain_cadence(analysis, &tonic, count);
     }
@@ -262,9 +273,9 @@ fn harmony_by_beat(analysis: &Analysis, chords: &[ChordSpan], style: &Style) -> 
 }
 
 /// The chord of rest, in the style's words.
-fn tonic(analysis: &Analysis, style: &Style) -> Chord {
-    let root = analysis.key.tonic % 12;
-    let quality = match (analysis.key.mode, style.vocabulary) {
+fn tonic(key: Key, style: &Style) -> Chord {
+    let root = key.tonic % 12;
+    let quality = match (key.mode, style.vocabulary) {
         (_, Vocabulary::Power) => Quality::Power,
         (_, Vocabulary::Blues) => Quality::Seventh,
         (Mode::Major, Vocabulary::Jazz) => Quality::MajorSeventh,
@@ -336,7 +347,7 @@ impl Sheet<'_> {
     /// The chord at a slot of a bar; the final bar rests on the tonic.
     pub(super) fn chord(&self, bar: &Bar, slot: usize) -> Chord {
         if bar.kind == Place::Final {
-            return tonic(self.analysis, self.style);
+            return tonic(self.analysis.last_key(), self.style);
         }
         let beat = bar
             .slots

@@ -7,16 +7,101 @@ use super::{
     melody::Melody,
     path::{Wish, path},
 };
-use crate::analysis::{Analysis, ChordSpan, Confidence, HarmonySettings, Span, Vocabulary};
+use crate::analysis::{Analysis, ChordSpan, Confidence, HarmonySettings, Key, Span, Vocabulary};
 
 /// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
 ///
 /// Nothing is laid under the lead-in, and nothing is returned for a vocal without notes or beats: the arranger has plain
 /// cadences for that. Spans follow each other without gaps; equal neighbours are one.
+///
+/// A song that goes to another key is harmonised key by key: a chorus a tone up has the chords of its own key.
 pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> Vec<ChordSpan> {
-    let Some(melody) = Melody::of(analysis).filter(|melody| !melody.notes.is_empty()) else {
+    let keys = analysis.keys();
+    if let [(_, key)] = keys[..]
+        && key == analysis.key
+    {
+        return in_one_key(analysis, settings, true, seed);
+    }
+    let mut spans: Vec<ChordSpan> = Vec::new();
+    for (number, (start_s, key)) in keys.iter().enumerate() {
+        let end_s = keys.get(number + 1).map_or(f64::INFINITY, |next| next.0);
+        let is_last = number + 1 == keys.len();
+        let stretch = stretch(analysis, *start_s, end_s, *key);
+        let from = analysis
+            .beats
+            .partition_point(|beat| beat.time_s < start_s - EARLY_S);
+        let mut chords = in_one_key(&stretch, settings, is_last, seed);
+        for chord in &mut chords {
+            chord.first_beat += from;
+        }
+        // What is not sung between two keys belongs to the one before.
+        if let (Some(last), Some(first)) = (spans.last_mut(), chords.first_mut()) {
+            last.span.end_s = first.span.start_s;
+            last.beats = first.first_beat - last.first_beat;
+            if last.chord == first.chord {
+                first.span.start_s = last.span.start_s;
+                first.first_beat = last.first_beat;
+                first.beats += last.beats;
+                spans.pop();
+            }
+        }
+        spans.extend(chords);
+    }
+    if let Some(last) = spans.last_mut() {
+        last.span.end_s = end_s(analysis);
+        last.beats = analysis.beats.len() - last.first_beat;
+    }
+    spans
+}
+
+/// So little before a bar line a beat or a note belongs to it, in seconds.
+const EARLY_S: f64 = 0.1;
+
+/// What is sung between two times, as a song in one key; pickups belong to the key that they lead to.
+fn stretch(analysis: &Analysis, start_s: f64, end_s: f64, key: Key) -> Analysis {
+    let within = |time_s: f64| (start_s - EARLY_S..end_s - EARLY_S).contains(&time_s);
+    Analysis {
+        key,
+        pitch: Vec::new(),
+        notes: analysis
+            .notes
+            .iter()
+            .filter(|note| within(note.onset_s))
+            .copied()
+            .collect(),
+        beats: analysis
+            .beats
+            .iter()
+            .filter(|beat| within(beat.time_s))
+            .copied()
+            .collect(),
+        phrases: analysis
+            .phrases
+            .iter()
+            .filter(|phrase| within(phrase.start_s))
+            .copied()
+            .collect(),
+        local_keys: Vec::new(),
+        sections: Vec::new(),
+        remarks: Vec::new(),
+        ..*analysis
+    }
+}
+
+/// The chords of a song in one key; `is_last` says whether it comes to rest at its end.
+fn in_one_key(
+    analysis: &Analysis,
+    settings: &HarmonySettings,
+    is_last: bool,
+    seed: u64,
+) -> Vec<ChordSpan> {
+    let found = Melody::of(analysis).filter(|melody| !melody.notes.is_empty());
+    let Some(mut melody) = found else {
         return Vec::new();
     };
+    if !is_last {
+        melody.rest = usize::MAX;
+    }
     let doubt = doubt(&analysis.confidence);
     let beat_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) as f32;
     let wish = Wish {

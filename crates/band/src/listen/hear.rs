@@ -7,6 +7,8 @@ use crate::analysis::{
     Span,
 };
 
+use crate::chord_names::key_name;
+
 use super::{
     fallback, grid, key,
     local_keys::local_keys,
@@ -16,7 +18,7 @@ use super::{
     pitch::candidates,
     pitch_path,
     sections::sections,
-    sound::{FLOOR_DB, levels, one_channel, quantile, without_constant},
+    sound::{levels, loud_level, one_channel, without_constant},
     speech::is_spoken,
     tuning::{semitones, tuning},
 };
@@ -29,6 +31,14 @@ const GATE_DB: f32 = 45.0;
 const FEWEST_NOTES: usize = 4;
 /// Confidences below this are worth a word to the user.
 const UNSURE: f32 = 0.25;
+
+/// The share of the singing that a key in the tags may leave outside of its scale beyond what the key found does.
+const MOST_OUTSIDE: f32 = 0.2;
+
+/// Whether the melody allows the key that the tags ask for.
+fn carries(notes: &[Note], asked: Key, found: Key) -> bool {
+    key::share_within(notes, asked) >= key::share_within(notes, found) - MOST_OUTSIDE
+}
 
 /// Listens to a vocal. Never fails: what could not be found stands in the remarks, and something musical takes its place.
 pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
@@ -43,7 +53,7 @@ pub fn listen_by_steps(
 ) -> Analysis {
     let samples = without_constant(one_channel(vocal));
     let levels = levels(&samples);
-    let loud_db = quantile(&levels, 0.95).unwrap_or(FLOOR_DB);
+    let loud_db = loud_level(&levels);
     if loud_db < SILENCE_DB {
         let remark = if vocal.frames() > 0 && samples.is_empty() {
             format!(
@@ -66,10 +76,11 @@ pub fn listen_by_steps(
     let Some(first_key) = key::key(&notes, None).filter(|_| notes.len() >= FEWEST_NOTES) else {
         let remark = match notes.len() {
             0 => "no pitched singing was found".to_owned(),
+            1 => "only 1 sung note was found, too few to follow".to_owned(),
             count => format!("only {count} sung notes were found, too few to follow"),
         };
         let mut analysis = unsung(vocal, hints, pitch, remark);
-        if let Some((key, _)) = key::key(&notes, None) {
+        if let (None, Some((key, _))) = (hints.key, key::key(&notes, None)) {
             analysis.key = key;
         }
         analysis.phrases = phrases(&notes, &[]);
@@ -77,10 +88,15 @@ pub fn listen_by_steps(
         analysis.tuning_cents = tuning_cents;
         return analysis;
     };
+    let asked = hints
+        .key
+        .filter(|asked| carries(&notes, *asked, first_key.0));
+    let first_key = asked.map_or(first_key, |asked| (asked, 1.0));
     let heard = metre::hear(&notes, key::signature(first_key.0), hints);
     done("beats, metre");
     let key = heard
         .as_ref()
+        .filter(|_| asked.is_none())
         .and_then(|heard| key::key(&notes, Some(&heard.chords)))
         .unwrap_or(first_key);
     done("key");
@@ -122,7 +138,22 @@ fn finish(
         metre: 0.0,
         key: sure_of_key * (0.4 + 0.6 * sure_of_pitch),
     };
+    let mut refused = Vec::new();
+    if let Some(asked) = hints.key.filter(|asked| *asked != key) {
+        let outside = 100.0 * (1.0 - key::share_within(&notes, asked));
+        refused.push(format!(
+            "{} in the tags is refused: {outside:.0} % of the singing lies outside of it; the band plays in {}",
+            key_name(asked),
+            key_name(key)
+        ));
+    }
     if let Some(heard) = heard {
+        if let (true, Some(asked)) = (heard.tempo_refused, hints.tempo_bpm) {
+            refused.push(format!(
+                "{asked} bpm in the tags is refused: the singing does not fit it; the band follows the singer at {:.0} bpm",
+                60.0 / heard.beat_s
+            ));
+        }
         beats = grid::grid(&heard.notes, &heard.bar, heard.beat_s, duration_s);
         metre = heard.bar.metre;
         tempo_bpm = median_bpm(&beats).unwrap_or(60.0 / heard.beat_s);
@@ -144,7 +175,7 @@ fn finish(
         sections: sections(&notes, &beats, &phrases, duration_s),
         phrases,
         loudness_lufs: integrated_lufs(vocal),
-        remarks: remarks(&confidence, tuning_cents, is_spoken(&pitch)),
+        remarks: remarks(refused, &confidence, tuning_cents, is_spoken(&pitch)),
         confidence,
         pitch,
         notes,
@@ -170,7 +201,7 @@ fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: Stri
         beats: fallback::steady(0.0, duration_s, tempo_bpm, metre),
         tempo_bpm,
         metre,
-        key: fallback::KEY,
+        key: hints.key.unwrap_or(fallback::KEY),
         local_keys: Vec::new(),
         phrases: Vec::new(),
         sections: vec![Section {
@@ -222,8 +253,12 @@ fn median_bpm(beats: &[Beat]) -> Option<f64> {
     Some(60.0 / *step_s)
 }
 
-fn remarks(confidence: &Confidence, tuning_cents: f32, spoken: bool) -> Vec<String> {
-    let mut remarks = Vec::new();
+fn remarks(
+    mut remarks: Vec<String>,
+    confidence: &Confidence,
+    tuning_cents: f32,
+    spoken: bool,
+) -> Vec<String> {
     if spoken {
         remarks.push(
             "the voice holds few pitches, as in speech or rap: the notes, the key and the chords are a guess".to_owned(),
@@ -241,7 +276,10 @@ fn remarks(confidence: &Confidence, tuning_cents: f32, spoken: bool) -> Vec<Stri
         );
     }
     if confidence.key < UNSURE {
-        remarks.push("the key is uncertain: another one fits nearly as well".to_owned());
+        remarks.push(
+            "the key is uncertain: another one fits nearly as well; a key in the tags (\"G major\") would settle it"
+                .to_owned(),
+        );
     }
     if tuning_cents.abs() > 20.0 {
         let side = if tuning_cents > 0.0 { "above" } else { "below" };

@@ -43,6 +43,30 @@ pub(super) fn key(notes: &[Note], chords: Option<&ChordEvidence>) -> Option<(Key
     Some((key_of(best), heard / all))
 }
 
+/// Whether a note is in the scale of a key; in minor either sixth and seventh is.
+pub(super) fn is_within(midi: u8, key: Key) -> bool {
+    let scale: &[u8] = match key.mode {
+        Mode::Major => &[0, 2, 4, 5, 7, 9, 11],
+        Mode::Minor => &[0, 2, 3, 5, 7, 8, 9, 10, 11],
+    };
+    scale.contains(&((midi + 12 - key.tonic % 12) % 12))
+}
+
+/// The share of the sung time that lies in the scale of a key.
+pub(super) fn share_within(notes: &[Note], key: Key) -> f32 {
+    let (mut within, mut all) = (0.0f64, 0.0f64);
+    for note in notes {
+        let length_s = (note.offset_s - note.onset_s).clamp(0.01, 2.0);
+        all += length_s;
+        within += if is_within(note.midi, key) {
+            length_s
+        } else {
+            0.0
+        };
+    }
+    (within / all.max(f64::MIN_POSITIVE)) as f32
+}
+
 /// The scores of all keys for a stretch inside of a song, in nats: without what the first and the last note say.
 pub(super) fn scores_within(notes: &[Note]) -> [f32; KEYS] {
     features(notes, None).map(|mut row| {

@@ -7,7 +7,7 @@
 
 use crate::analysis::{Beat, Key, LocalKey, Note, Span};
 
-use super::key::{KEYS, key_of, scores_within};
+use super::key::{KEYS, is_within, key_of, scores_within};
 
 /// Bars of a stretch; what is left at the end belongs to the last one when it is shorter than half of that.
 const BARS: usize = 16;
@@ -18,6 +18,8 @@ const CHANGE_COST: f32 = 1.5;
 const AWAY_COST: f32 = 1.0;
 /// A stretch with fewer notes than this says nothing of its own.
 const FEWEST_NOTES: usize = 8;
+/// A note so little before a bar line belongs to it, in seconds.
+const EARLY_S: f64 = 0.1;
 
 /// The keys of all stretches, in order, from the first bar line to the end of the grid; `song` is the key of the whole, and
 /// how sure it is.
@@ -47,7 +49,7 @@ pub(super) fn local_keys(notes: &[Note], beats: &[Beat], song: (Key, f32)) -> Ve
         })
         .collect();
     let path = cheapest(&costs);
-    spans
+    let mut found: Vec<LocalKey> = spans
         .iter()
         .zip(&path)
         .zip(chances(&costs))
@@ -56,7 +58,59 @@ pub(super) fn local_keys(notes: &[Note], beats: &[Beat], song: (Key, f32)) -> Ve
             key: key_of(*index),
             confidence: chances[*index],
         })
-        .collect()
+        .collect();
+    move_borders(&mut found, notes, beats);
+    found
+}
+
+/// Moves each border between two keys to the bar line, within half a stretch, that leaves least of the singing outside of the key
+/// that it is in: a song goes to another key where a section starts, not every sixteen bars.
+fn move_borders(found: &mut [LocalKey], notes: &[Note], beats: &[Beat]) {
+    let lines: Vec<f64> = beats
+        .iter()
+        .filter(|beat| beat.position == 0)
+        .map(|beat| beat.time_s)
+        .collect();
+    for at in 1..found.len() {
+        let (before, after) = (found[at - 1], found[at]);
+        if before.key == after.key {
+            continue;
+        }
+        let border = lines.partition_point(|line| *line < after.span.start_s);
+        let from = border.saturating_sub(BARS / 2);
+        let to = (border + BARS / 2).min(lines.len().saturating_sub(1));
+        let near: Vec<&Note> = notes
+            .iter()
+            .filter(|note| (before.span.start_s..after.span.end_s).contains(&note.onset_s))
+            .collect();
+        let outside = |line_s: f64| -> f64 {
+            near.iter()
+                .filter(|note| {
+                    let key = if note.onset_s < line_s - EARLY_S {
+                        before.key
+                    } else {
+                        after.key
+                    };
+                    !is_within(note.midi, key)
+                })
+                .map(|note| note.offset_s - note.onset_s)
+                .sum()
+        };
+        let inner = lines[from..=to.max(from)]
+            .iter()
+            .copied()
+            .filter(|line| *line > before.span.start_s && *line < after.span.end_s);
+        let best = inner.min_by(|a, b| {
+            let far = |line: &f64| (line - after.span.start_s).abs();
+            outside(*a)
+                .total_cmp(&outside(*b))
+                .then(far(a).total_cmp(&far(b)))
+        });
+        if let Some(line_s) = best {
+            found[at - 1].span.end_s = line_s;
+            found[at].span.start_s = line_s;
+        }
+    }
 }
 
 /// Stretches of [`BARS`] bars from the first bar line on.
@@ -185,6 +239,20 @@ mod tests {
         assert_eq!(keys, [major(0), major(3), major(0)], "{found:?}");
         assert_eq!(found[1].span.start_s, 32.0);
         assert_eq!(found[2].span.end_s, 96.0);
+        // The change comes four bars after the stretches divide the song.
+        let notes = [verse(0, 0.0), verse(0, 8.0), verse(3, 40.0)].concat();
+        let mut notes = notes;
+        notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
+        let found = local_keys(&notes, &beats(36), (major(0), 0.9));
+        let last = found.last().unwrap();
+        // The last bar before it has no note that either key lacks.
+        assert_eq!(last.key, major(3), "{found:?}");
+        assert!((38.0..=40.0).contains(&last.span.start_s), "{found:?}");
+        let found = local_keys(
+            &[verse(0, 0.0), verse(3, 32.0), verse(0, 64.0)].concat(),
+            &beats(48),
+            (major(0), 0.9),
+        );
         for local in &found {
             assert!((0.4..=1.0).contains(&local.confidence), "{found:?}");
         }

@@ -40,10 +40,18 @@ pub(super) const COSTS: usize = 13;
 const PHRASE_GAP_S: f64 = 0.3;
 /// What it costs in nats to go against a metre that the tags ask for.
 const AGAINST_HINT: f32 = 25.0;
-/// And against their tempo: enough to tell which octave is meant, too little to hear a song in another tempo than its own.
-const AGAINST_TEMPO: f64 = 6.0;
+/// A tempo that the tags ask for is refused when the best hearing in it costs this much more than the best of all, in nats. Which
+/// octave is meant is the listener's to say; of nine recordings heard at 3/4 and 4/3 of their tempo most cost 7 more or above.
+const TOO_FAR: f32 = 6.0;
+const TOO_FAR_IN_OCTAVES: f32 = 14.0;
+/// Unless the tempo is less sure than this: then the tags settle it.
+const UNSURE_TEMPO: f32 = 0.4;
 /// So far off a tempo counts as the one asked for, in octaves: 4 %.
 const SAME_TEMPO: f64 = 0.057;
+/// Around a tempo asked for so much is walked, as a factor, and it may lie between these.
+const ASKED_BAND: f64 = 1.04;
+const SLOWEST_ASKED_BPM: f64 = 30.0;
+const FASTEST_ASKED_BPM: f64 = 300.0;
 
 /// The bars that explain the notes best.
 #[derive(Debug)]
@@ -59,6 +67,8 @@ pub(super) struct Heard {
     pub(super) sure_of_beats: f32,
     /// How sure metre and downbeats are, 0..1.
     pub(super) sure_of_metre: f32,
+    /// The singing does not fit the tempo that the tags ask for.
+    pub(super) tempo_refused: bool,
 }
 
 /// One way to hear the notes.
@@ -69,8 +79,9 @@ pub(super) struct Hypothesis {
     pub(super) walk: usize,
     /// Ticks from the walk's bar lines back to the hypothesis's.
     pub(super) shift: i64,
-    /// Length of a beat in seconds.
+    /// Length of a beat in seconds: the median of the walk's tempi, and the mean of what its places make of the times.
     pub(super) beat_s: f64,
+    mean_beat_s: f64,
     /// What it costs, in the order of [`COSTS`], and what it is like.
     pub(super) costs: [f32; COSTS],
     pub(super) traits: [f32; TRAITS],
@@ -85,21 +96,59 @@ impl Hypothesis {
     }
 }
 
+/// Hypotheses, each with what it costs.
+struct Costed(Vec<(f32, Hypothesis)>);
+
+impl Costed {
+    fn best(&self) -> Option<&(f32, Hypothesis)> {
+        self.0.iter().min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// How likely it is that one of those is true that agree.
+    fn likely(&self, agrees: impl Fn(&Hypothesis) -> bool) -> f32 {
+        let least = self.best().map_or(0.0, |(least, _)| *least);
+        let chance = |(cost, _): &(f32, Hypothesis)| (least - cost).exp();
+        let agreeing = self.0.iter().filter(|(_, one)| agrees(one));
+        let all: f32 = self.0.iter().map(chance).sum();
+        agreeing.map(chance).sum::<f32>() / all.max(f32::MIN_POSITIVE)
+    }
+}
+
+fn same_beat(one: &Hypothesis, other: &Hypothesis) -> bool {
+    (one.beat_s / other.beat_s).ln().abs() <= 0.06
+}
+
 /// Hears metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than
 /// four notes.
 pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
     let (walks, found) = hypotheses(notes, tonic, hints)?;
-    let found: Vec<(f32, Hypothesis)> = found.into_iter().map(|one| (one.cost(), one)).collect();
-    let (least, best) = found.iter().min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let likely = |agrees: &dyn Fn(&Hypothesis) -> bool| {
-        let chance = |(cost, _): &(f32, Hypothesis)| (least - cost).exp();
-        let agreeing = found.iter().filter(|(_, one)| agrees(one));
-        agreeing.map(chance).sum::<f32>() / found.iter().map(chance).sum::<f32>()
-    };
-    let same_beat = |other: &Hypothesis| (other.beat_s / best.beat_s).ln().abs() <= 0.06;
-    let sure_of_beats = likely(&same_beat);
-    let sure_of_metre =
-        likely(&|other| same_beat(other) && other.metre == best.metre && other.shift == best.shift);
+    let mut found = Costed(found.into_iter().map(|one| (one.cost(), one)).collect());
+    let mut tempo_refused = false;
+    if let Some(asked) = asked_bpm(hints) {
+        let (least, free) = found.best()?;
+        let octaves = (60.0 / free.beat_s / asked).log2();
+        let too_far = if octaves.abs() > 0.5 && (octaves - octaves.round()).abs() <= SAME_TEMPO {
+            TOO_FAR_IN_OCTAVES
+        } else {
+            TOO_FAR
+        };
+        let unsure = found.likely(|one| same_beat(one, free)) < UNSURE_TEMPO;
+        // A walk in the tempo asked for may place the notes in another.
+        let in_tempo = |one: &Hypothesis| {
+            (60.0 / one.beat_s / asked).log2().abs() <= SAME_TEMPO
+                && (one.mean_beat_s / one.beat_s).log2().abs() <= SAME_TEMPO
+        };
+        let nearest = found.0.iter().filter(|(_, one)| in_tempo(one));
+        let nearest = nearest.map(|(cost, _)| *cost).fold(f32::INFINITY, f32::min);
+        tempo_refused = !(nearest - least <= too_far || unsure && nearest.is_finite());
+        if !tempo_refused {
+            found.0.retain(|(_, one)| in_tempo(one));
+        }
+    }
+    let (_, best) = found.best()?;
+    let sure_of_beats = found.likely(|one| same_beat(one, best));
+    let sure_of_metre = found
+        .likely(|one| same_beat(one, best) && one.metre == best.metre && one.shift == best.shift);
     let walk = &walks[best.walk];
     let onsets = notes.iter().map(|note| note.onset_s);
     let heard = (notes.len() as f32 / 16.0).min(1.0);
@@ -116,7 +165,25 @@ pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
         beat_s: best.beat_s,
         sure_of_beats: sure_of_beats * heard,
         sure_of_metre: sure_of_metre * heard,
+        tempo_refused,
     })
+}
+
+/// The tempo that the tags ask for, in beats a minute.
+fn asked_bpm(hints: &Hints) -> Option<f64> {
+    hints
+        .tempo_bpm
+        .filter(|asked| (SLOWEST_ASKED_BPM..=FASTEST_ASKED_BPM).contains(asked))
+}
+
+/// Bands of quarter notes a minute that are walked apart in a metre: the usual ones, and the tempo that the tags ask for.
+fn bands(bar: &Bar, hints: &Hints) -> Vec<(f64, f64)> {
+    let mut bands = BANDS_BPM.to_vec();
+    if let Some(asked) = asked_bpm(hints) {
+        let quarters = asked * bar.beat as f64 / TICKS as f64;
+        bands.push((quarters / ASKED_BAND, quarters * ASKED_BAND));
+    }
+    bands
 }
 
 /// Every way to hear the notes.
@@ -130,7 +197,6 @@ pub(super) fn hypotheses(
     }
     let onsets: Vec<f64> = notes.iter().map(|note| note.onset_s).collect();
     let model = ChordModel::new();
-    let asked_bpm = hints.tempo_bpm.filter(|asked| *asked > 0.0);
     let mut walks: Vec<Walk> = Vec::new();
     let mut found: Vec<Hypothesis> = Vec::new();
     for (metre, bar) in METRES.map(Bar::new).iter().enumerate() {
@@ -138,7 +204,7 @@ pub(super) fn hypotheses(
             Some(asked) if asked != bar.metre => AGAINST_HINT,
             _ => 0.0,
         };
-        for band in BANDS_BPM {
+        for band in bands(bar, hints) {
             let quarters = tempi(band.0, band.1);
             let prior: Vec<f32> = quarters
                 .iter()
@@ -149,7 +215,7 @@ pub(super) fn hypotheses(
             };
             let trial = Trial::new(&walk, bar, notes);
             let beat_s = trial.quarter_s * bar.beat as f64 / TICKS as f64;
-            let other_tempo = asked_bpm.map_or(0.0, |asked| off_tempo(trial.quarter_s, bar, asked));
+            let mean_beat_s = mean_tick_s(&walk, &onsets) * bar.beat as f64;
             // In 6/8 the walk may also have settled an eighth beside the beat.
             let step = if bar.metre == Metre::SixEight {
                 TICKS / 2
@@ -168,15 +234,31 @@ pub(super) fn hypotheses(
                     walk: walks.len(),
                     shift,
                     beat_s,
+                    mean_beat_s,
                     costs,
                     traits,
-                    against: other_metre + other_tempo,
+                    against: other_metre,
                 });
             }
             walks.push(walk);
         }
     }
     Some((walks, found))
+}
+
+/// Mean length of a tick in seconds from the first note of a walk to its last.
+fn mean_tick_s(walk: &Walk, onsets: &[f64]) -> f64 {
+    let mut placed = walk
+        .ticks
+        .iter()
+        .zip(onsets)
+        .filter_map(|(tick, at)| Some(((*tick)?, *at)));
+    match (placed.next(), placed.last()) {
+        (Some(first), Some(last)) if last.0 > first.0 => {
+            (last.1 - first.1) / (last.0 - first.0) as f64
+        }
+        _ => f64::INFINITY,
+    }
 }
 
 pub(super) fn chord_evidence(
@@ -202,12 +284,6 @@ pub(super) fn chord_evidence(
 fn habit(quarter_s: f64, bar: &Bar) -> f32 {
     let (middle, spread) = usual_bpm(bar.metre);
     (0.5 * ((bpm(quarter_s, bar) / middle).log2() / spread).powi(2)) as f32
-}
-
-/// What a tempo costs that is not the one `asked` for, in nats: an octave off is as wrong as anything.
-fn off_tempo(quarter_s: f64, bar: &Bar, asked: f64) -> f32 {
-    let off = (bpm(quarter_s, bar) / asked).log2().abs() - SAME_TEMPO;
-    (4.0 * (off.max(0.0) / SAME_TEMPO).powi(2)).min(AGAINST_TEMPO) as f32
 }
 
 /// Beats a minute.

@@ -14,10 +14,6 @@ use super::bars::{Bar, TICKS};
 
 /// Tempi lie this factor apart.
 const TEMPO_STEP: f64 = 1.025;
-/// Slowest and fastest quarter note, in beats per minute.
-const SLOWEST_BPM: f64 = 54.0;
-const FASTEST_BPM: f64 = 200.0;
-
 /// How exactly notes are sung: a constant share in seconds, and a share of the distance for rubato.
 const TIMING_S: f64 = 0.030;
 const TIMING_SHARE: f64 = 0.035;
@@ -46,8 +42,6 @@ pub(super) struct Walk {
 
 /// A band of tempi: quarter notes a minute.
 pub(super) fn tempi(from_bpm: f64, to_bpm: f64) -> Vec<f64> {
-    let from_bpm = from_bpm.max(SLOWEST_BPM);
-    let to_bpm = to_bpm.min(FASTEST_BPM);
     let count = ((to_bpm / from_bpm).ln() / TEMPO_STEP.ln()).ceil().max(0.0) as i32;
     (0..=count)
         .map(|step| 60.0 / (from_bpm * TEMPO_STEP.powi(step)))

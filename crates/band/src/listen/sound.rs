@@ -162,6 +162,28 @@ pub(super) fn db(power: f32) -> f32 {
     (10.0 * power.max(1e-12).log10()).max(FLOOR_DB)
 }
 
+/// Level of the loud frames in dBFS; [`FLOOR_DB`] of nothing.
+///
+/// A voice that sounds for a few seconds of a long recording is as loud as one that sounds all the time: what lies far below the
+/// loudest half second is its silence.
+pub(super) fn loud_level(levels: &[f32]) -> f32 {
+    /// Frames that make the loudest half second; of a shorter recording a tenth.
+    const LOUDEST: usize = 50;
+    /// What is so far below them does not sound, in dB.
+    const SOUNDS_WITHIN_DB: f32 = 25.0;
+    let share = 1.0 - LOUDEST.min(levels.len() / 10) as f64 / levels.len().max(1) as f64;
+    let Some(top) = quantile(levels, share) else {
+        return FLOOR_DB;
+    };
+    let sounding: Vec<f32> = levels
+        .iter()
+        .copied()
+        .filter(|level| *level >= top - SOUNDS_WITHIN_DB)
+        .collect();
+    let of_all = quantile(levels, 0.95).unwrap_or(FLOOR_DB);
+    of_all.max(quantile(&sounding, 0.7).unwrap_or(FLOOR_DB))
+}
+
 /// The value that a share of `values` lies below: 0 the least, 1 the greatest; `None` of nothing.
 pub(super) fn quantile(values: &[f32], share: f64) -> Option<f32> {
     if values.is_empty() {

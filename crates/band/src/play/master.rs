@@ -26,23 +26,12 @@ pub struct Mastered {
     pub loudness: Loudness,
 }
 
-/// How far stems stay below the finished take, in decibels: peaks that the bus takes off the sum fit under full scale.
-const STEM_ROOM_DB: f64 = 9.0;
-
 /// Where the programme stands while tone and glue work on it, in LUFS.
 const WORKING_LUFS: f64 = -16.0;
 
 /// Loudness of a sum; `None` for silence.
 pub(crate) fn heard(sum: &Stereo) -> Option<f64> {
     k_loudness(&sum.left, &sum.right, RATE_HZ)
-}
-
-/// What a part must be multiplied with to stand [`STEM_ROOM_DB`] below its place in a finished take of a sum that was heard at
-/// `lufs`; 1 for silence.
-pub(crate) fn loudness_gain(lufs: Option<f64>) -> f32 {
-    lufs.map_or(1.0, |lufs| {
-        10f64.powf((TARGET_LUFS - STEM_ROOM_DB - lufs) / 20.0) as f32
-    })
 }
 
 /// Finishes a sum: no DC, the style's tone, glue, −14 LUFS, true peak at most −1 dBTP. Silence stays silence.
@@ -63,8 +52,29 @@ pub(crate) fn master_heard(mut sum: Stereo, lufs: Option<f64>, finish: &Finish) 
 
 /// The style's tone: a tilt round 700 Hz, wear, saturation. Gives the loudness that it leaves.
 fn tone(sum: &mut Stereo, lufs: Option<f64>, finish: &Finish) -> Option<f64> {
+    let mut meter = StepMeter::new(f64::from(RATE_HZ));
+    let mut steps: Vec<f64> = Vec::new();
+    tilt(sum, lufs?, finish, meter.step(), |left, right| {
+        if finish.grit > 0.0 {
+            wear(left, finish.grit);
+            wear(right, finish.grit);
+        }
+        steps.push(meter.power(left, right));
+    });
+    gated(&steps)
+}
+
+/// What of the tone is linear: the working level for a sum heard at `lufs`, no DC, the tilt, the end of the heights; `after` takes
+/// over what is done, `step` frames at a time.
+fn tilt(
+    sum: &mut Stereo,
+    lufs: f64,
+    finish: &Finish,
+    step: usize,
+    mut after: impl FnMut(&mut [f32], &mut [f32]),
+) {
     let rate = RATE_HZ as f32;
-    let level = 10f64.powf((WORKING_LUFS - lufs?) / 20.0) as f32;
+    let level = 10f64.powf((WORKING_LUFS - lufs) / 20.0) as f32;
     let low_gain = 10f32.powf(-1.8 * finish.brightness / 20.0) - 1.0;
     let high_gain = 10f32.powf((3.0 * finish.brightness - 0.5) / 20.0) - 1.0;
     // Worn tape ends early; a clean master hardly does.
@@ -82,34 +92,81 @@ fn tone(sum: &mut Stereo, lufs: Option<f64>, finish: &Finish) -> Option<f64> {
     let mut ends = Quad::new([dc, dc, top, top]);
     let mut middle = Quad::new([split, split, air, air]);
     let mut tilted = [0.0f32; 2];
-    let mut meter = StepMeter::new(f64::from(rate));
-    let step = meter.step();
-    let steps = sum
-        .left
-        .chunks_mut(step)
-        .zip(sum.right.chunks_mut(step))
-        .map(|(left, right)| {
-            for (left, right) in left.iter_mut().zip(right.iter_mut()) {
-                let input = [*left * level, *right * level, tilted[0], tilted[1]];
-                let (band, low) = ends.step(input);
-                let value = [0, 1].map(|side| input[side] - dc.k * band[side] - low[side]);
-                let (airy, parts) = middle.step([value[0], value[1], value[0], value[1]]);
-                for side in 0..2 {
-                    let high = value[side] - air.k * airy[side + 2] - parts[side + 2];
-                    tilted[side] = value[side] + parts[side] * low_gain + high * high_gain;
+    let blocks = sum.left.chunks_mut(step).zip(sum.right.chunks_mut(step));
+    for (left, right) in blocks {
+        for (left, right) in left.iter_mut().zip(right.iter_mut()) {
+            let input = [*left * level, *right * level, tilted[0], tilted[1]];
+            let (band, low) = ends.step(input);
+            let value = [0, 1].map(|side| input[side] - dc.k * band[side] - low[side]);
+            let (airy, parts) = middle.step([value[0], value[1], value[0], value[1]]);
+            for side in 0..2 {
+                let high = value[side] - air.k * airy[side + 2] - parts[side + 2];
+                tilted[side] = value[side] + parts[side] * low_gain + high * high_gain;
+            }
+            (*left, *right) = (low[2], low[3]);
+        }
+        ends.settle();
+        middle.settle();
+        after(left, right);
+    }
+}
+
+/// What mastering did to a sum, frame by frame, so that it can be done to each part of it: the parts then add up to the take.
+///
+/// All of mastering is a filter, which is linear, and after it gains that differ from frame to frame: saturation, compression and
+/// limiter are each a factor of the sample that they are given.
+#[derive(Debug)]
+pub(crate) struct Mastering {
+    lufs: Option<f64>,
+    finish: Finish,
+    gains: Stereo,
+}
+
+impl Mastering {
+    /// How `sum`, heard at `lufs`, became `finished`.
+    pub(crate) fn between(
+        mut sum: Stereo,
+        lufs: Option<f64>,
+        finish: &Finish,
+        finished: &Audio,
+    ) -> Self {
+        /// Below this a sample says nothing of its gain: the one before goes on.
+        const LEAST: f32 = 1e-6;
+        if let Some(lufs) = lufs {
+            tilt(&mut sum, lufs, finish, GLUE_FRAMES, |_, _| ());
+            let sides = [&mut sum.left, &mut sum.right];
+            for (side, finished) in sides.into_iter().zip(&finished.channels) {
+                let mut gain = 1.0;
+                for (sample, finished) in side.iter_mut().zip(finished) {
+                    if sample.abs() > LEAST {
+                        gain = finished / *sample;
+                    }
+                    *sample = gain;
                 }
-                (*left, *right) = (low[2], low[3]);
             }
-            ends.settle();
-            middle.settle();
-            if finish.grit > 0.0 {
-                wear(left, finish.grit);
-                wear(right, finish.grit);
+        }
+        Self {
+            lufs,
+            finish: *finish,
+            gains: sum,
+        }
+    }
+
+    /// Does the same to a part.
+    pub(crate) fn finish(&self, part: &mut Stereo) {
+        let Some(lufs) = self.lufs else {
+            return;
+        };
+        tilt(part, lufs, &self.finish, GLUE_FRAMES, |_, _| ());
+        for (side, gains) in [
+            (&mut part.left, &self.gains.left),
+            (&mut part.right, &self.gains.right),
+        ] {
+            for (sample, gain) in side.iter_mut().zip(gains) {
+                *sample *= gain;
             }
-            meter.power(left, right)
-        })
-        .collect::<Vec<f64>>();
-    gated(&steps)
+        }
+    }
 }
 
 /// Saturation: the more, the rounder.

@@ -26,7 +26,7 @@ mod wave;
 #[cfg(feature = "soundfont")]
 pub use font::{Font, FontError};
 pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, master};
-pub(crate) use master::{heard, loudness_gain, master_heard};
+pub(crate) use master::{Mastering, heard, master_heard};
 pub use mix::lay_over;
 pub(crate) use mix::lay_over_heard;
 pub use stage::{RATE_HZ, Sound, Stereo, play};

@@ -1,7 +1,8 @@
 //! What the tags say, in the band's own terms.
 
+use super::words::Effect;
 use crate::{
-    analysis::{Hints, Metre},
+    analysis::{Hints, Key, Metre},
     arrange::{Instrument, StyleId, Traits},
 };
 
@@ -18,16 +19,45 @@ pub struct Brief {
     pub tempo_bpm: Option<f64>,
     /// Metre ("waltz", "6/8").
     pub metre: Option<Metre>,
+    /// Key ("G major", "key of Eb").
+    pub key: Option<Key>,
     /// What was not understood, as it was written.
     pub unknown: Vec<String>,
+    /// What was understood and is not obeyed, or is obeyed by something near it, in sentences for the user.
+    pub remarks: Vec<String>,
+    /// What asked for the instruments of `wanted`.
+    pub(crate) asked: Vec<Asked>,
+    /// A word for speed, and whether it asks for a fast song.
+    pub(crate) speed: Option<(String, bool)>,
     /// Styles that the negative tags refuse.
     pub(crate) refused_styles: Vec<StyleId>,
     /// Traits that no sounding instrument may have.
     pub(crate) forbidden: Traits,
     /// Where mood and production words push the arrangement and the sound.
     pub(crate) nudge: Nudge,
-    /// Effects that the negative tags refuse.
-    pub(crate) refused_effects: RefusedEffects,
+    /// Effects that the negative tags refuse, and effects that the tags ask for.
+    pub(crate) refused_effects: Effects,
+    pub(crate) wanted_effects: Effects,
+}
+
+/// A phrase that asks for an instrument.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    /// As it was written.
+    pub(crate) phrase: String,
+    /// Who would play it.
+    pub(crate) instrument: Instrument,
+    /// What else would do: "drums" are played by any kit.
+    pub(crate) traits: Traits,
+}
+
+impl Asked {
+    /// Whether one of `players` plays what was asked for.
+    pub(crate) fn is_played_by(&self, players: &[Instrument]) -> bool {
+        players
+            .iter()
+            .any(|player| *player == self.instrument || player.traits().meets(self.traits))
+    }
 }
 
 /// Pushes away from a style's own character; each is a sum over the words, held to −1..1.
@@ -43,17 +73,29 @@ pub(crate) struct Nudge {
     pub(crate) grit: f32,
 }
 
-/// Effects that must not be heard.
+/// A set of effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct RefusedEffects {
-    /// No reverb.
+pub(crate) struct Effects {
+    /// Reverb.
     pub(crate) reverb: bool,
-    /// No echo.
+    /// Echo.
     pub(crate) delay: bool,
-    /// No saturation.
+    /// Saturation.
     pub(crate) grit: bool,
-    /// No swing.
+    /// Swing.
     pub(crate) swing: bool,
+}
+
+impl Effects {
+    /// The flag of one effect.
+    pub(super) fn of(&mut self, effect: Effect) -> &mut bool {
+        match effect {
+            Effect::Reverb => &mut self.reverb,
+            Effect::Delay => &mut self.delay,
+            Effect::Grit => &mut self.grit,
+            Effect::Swing => &mut self.swing,
+        }
+    }
 }
 
 impl Brief {
@@ -67,12 +109,31 @@ impl Brief {
         !self.forbids(instrument) && (!self.only_wanted || self.wanted.contains(&instrument))
     }
 
+    /// What a word for speed is against: the band follows the singer, whatever the word.
+    pub(crate) fn against_the_singer(&self, tempo_bpm: f64) -> Option<String> {
+        /// Slower is not fast, and faster is not slow, in beats a minute.
+        const NOT_FAST_BPM: f64 = 90.0;
+        const NOT_SLOW_BPM: f64 = 112.0;
+        let (phrase, fast) = self.speed.as_ref()?;
+        let against = if *fast {
+            tempo_bpm < NOT_FAST_BPM
+        } else {
+            tempo_bpm > NOT_SLOW_BPM
+        };
+        against.then(|| {
+            format!(
+                "`{phrase}` changes no tempo: the band follows the singer at {tempo_bpm:.0} bpm"
+            )
+        })
+    }
+
     /// What helps to listen.
     pub fn hints(&self) -> Hints {
         let waltz = self.styles.first() == Some(&StyleId::Waltz);
         Hints {
             tempo_bpm: self.tempo_bpm,
             metre: self.metre.or(waltz.then_some(Metre::ThreeFour)),
+            key: self.key,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Called first, before listening, because tempo and metre words help to listen. It decides nothing about the music.
 
 mod brief;
+mod musical;
+mod near;
 mod read;
 mod words;
 

@@ -1,13 +1,15 @@
 //! From the two tag lines to a [`Brief`].
 //!
-//! A line is cut at commas, semicolons, bars and line ends; within a piece the longest phrase that the vocabulary knows is
+//! A line is cut at commas, semicolons, bars, full stops and line ends; within a piece the longest phrase that the vocabulary knows is
 //! taken, word by word. "no", "without" and "-less" turn a phrase into a refusal. Refusals win over wishes wherever they stand.
 
 use super::{
-    brief::Brief,
+    brief::{Asked, Brief},
+    musical::{key_at, metre_of, tempo_at},
+    near::is_only_near,
     words::{Effect, Meaning, meaning_of, sounds_of},
 };
-use crate::{analysis::Metre, arrange::Instrument};
+use crate::arrange::{Instrument, Traits};
 
 /// Longest line that is read, in characters: four times what the service family takes, the rest is reported as not understood.
 const LINE_LIMIT_CHARS: usize = 4000;
@@ -28,16 +30,33 @@ pub fn read_tags(tags: &str, negative_tags: &str) -> Brief {
 
 /// Takes out of the wishes what is refused, and each repeat.
 fn settle(brief: &mut Brief) {
-    let mut seen: Vec<Instrument> = Vec::new();
     let forbidden = brief.forbidden;
+    let refused = |asked: &mut Asked| forbidden.meets(asked.instrument.traits());
+    for Asked { phrase, .. } in brief.asked.extract_if(.., refused) {
+        brief.remarks.push(format!(
+            "`{phrase}` is left out: the negative tags refuse it"
+        ));
+    }
+    let mut seen: Vec<Instrument> = Vec::new();
     brief.wanted.retain(|&instrument| {
         let fresh = !seen.contains(&instrument) && !forbidden.meets(instrument.traits());
         seen.push(instrument);
         fresh
     });
     let refused = brief.refused_styles.clone();
-    brief.styles.retain(|style| !refused.contains(style));
+    for style in brief.styles.extract_if(.., |style| refused.contains(style)) {
+        brief.remarks.push(format!(
+            "the style {} is left out: the negative tags refuse it",
+            style.name()
+        ));
+    }
     brief.only_wanted &= !brief.wanted.is_empty();
+    let mut said: Vec<String> = Vec::new();
+    brief.remarks.retain(|remark| {
+        let fresh = !said.contains(remark);
+        said.push(remark.clone());
+        fresh
+    });
 }
 
 fn read_line(line: &str, negative: bool, brief: &mut Brief) {
@@ -47,9 +66,30 @@ fn read_line(line: &str, negative: bool, brief: &mut Brief) {
             "everything after the first {LINE_LIMIT_CHARS} characters"
         ));
     }
-    for piece in kept.split([',', ';', '|', '\n', '\r', '.', '(', ')', '[', ']', '•']) {
+    for piece in pieces_of(&kept) {
         read_piece(piece, negative, brief);
     }
+}
+
+/// The pieces of a line. A full stop between digits belongs to a number ("122.4 bpm").
+fn pieces_of(line: &str) -> impl Iterator<Item = &str> {
+    let digit = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_digit());
+    let mut start = 0;
+    let ends: Vec<(usize, usize)> = line
+        .char_indices()
+        .filter(|&(at, letter)| match letter {
+            ',' | ';' | '|' | '\n' | '\r' | '(' | ')' | '[' | ']' | '•' => true,
+            '.' => !(digit(line[..at].chars().next_back()) && digit(line[at + 1..].chars().next())),
+            _ => false,
+        })
+        .map(|(at, letter)| (at, at + letter.len_utf8()))
+        .chain([(line.len(), line.len())])
+        .collect();
+    ends.into_iter().map(move |(end, next)| {
+        let piece = &line[start..end];
+        start = next;
+        piece
+    })
 }
 
 /// Reads one comma-separated piece.
@@ -57,7 +97,7 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
     let words = words_of(piece);
     let mut refusing = negative;
     let mut sounding = Vec::new();
-    let mut only = false;
+    let mut only: Option<&str> = None;
     let mut misread: Vec<&str> = Vec::new();
     let mut at = 0;
     while at < words.len() {
@@ -75,6 +115,13 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
                 brief.metre = Some(metre);
             }
             at += 1;
+            continue;
+        }
+        if let Some((key, used)) = key_at(&words[at..]) {
+            if !refusing {
+                brief.key = Some(key);
+            }
+            at += used;
             continue;
         }
         if matches!(
@@ -105,7 +152,7 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
             word,
             "only" | "solo" | "just" | "unaccompanied" | "alone" | "nothing"
         ) {
-            only = true;
+            only = Some(word);
             at += 1;
             continue;
         }
@@ -125,78 +172,111 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
             .get(at)
             .is_some_and(|next| matches!(next.as_str(), "free" | "less"));
         at += usize::from(suffixed);
+        let phrase = words[at - length - usize::from(suffixed)..][..length].join(" ");
         if refusing || against || suffixed {
-            let phrase = words[at - length - usize::from(suffixed)..][..length].join(" ");
             let sounds = sounds_of(&phrase).unwrap_or_default();
             brief.forbidden = brief.forbidden.and(sounds);
+            refuse(meaning, brief);
+        } else {
+            wish(meaning, &phrase, brief, &mut sounding);
         }
-        apply(
-            meaning,
-            refusing || against || suffixed,
-            brief,
-            &mut sounding,
-        );
     }
-    if only && !negative && !sounding.is_empty() {
-        brief.only_wanted = true;
+    if let (Some(word), false) = (only, negative) {
+        if sounding.is_empty() && words.len() > 1 {
+            brief.remarks.push(format!(
+                "`{word}` keeps nobody out: `{}` names no instrument",
+                piece.trim()
+            ));
+        }
+        brief.only_wanted |= !sounding.is_empty();
     }
     if !misread.is_empty() {
         brief.unknown.push(misread.join(" "));
     }
 }
 
-/// Writes one meaning, or its refusal, into the brief.
-fn apply(meaning: Meaning, refusing: bool, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
+/// Writes the refusal of a meaning into the brief.
+fn refuse(meaning: Meaning, brief: &mut Brief) {
     match meaning {
-        Meaning::Style(style) if refusing => brief.refused_styles.push(style),
-        Meaning::Style(style) => {
+        Meaning::Style(style) | Meaning::Ensemble(style, _) => brief.refused_styles.push(style),
+        Meaning::Sound { traits, .. } => brief.forbidden = brief.forbidden.and(traits),
+        Meaning::Unaccompanied | Meaning::Singer => {
+            brief.forbidden = brief.forbidden.and(Traits::VOICES);
+        }
+        Meaning::Feel(nudge) | Meaning::Tempo(nudge, _) => {
+            brief.nudge = brief.nudge.plus(nudge.opposite());
+        }
+        Meaning::Effect(effect, _) => {
+            *brief.refused_effects.of(effect) = true;
+            if effect == Effect::Grit {
+                brief.forbidden = brief.forbidden.and(Traits::DISTORTED);
+            }
+        }
+        Meaning::Metre(_) | Meaning::Understood => {}
+    }
+}
+
+/// Writes one wish into the brief, and what of it can't be had.
+fn wish(meaning: Meaning, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
+    let mut ask = |instrument: Instrument, traits: Traits, brief: &mut Brief| {
+        sounding.push(instrument);
+        brief.wanted.push(instrument);
+        brief.asked.push(Asked {
+            phrase: phrase.to_owned(),
+            instrument,
+            traits,
+        });
+    };
+    match meaning {
+        Meaning::Style(style) | Meaning::Ensemble(style, _) => {
             if !brief.styles.contains(&style) {
                 brief.styles.push(style);
             }
-        }
-        Meaning::Sound { traits, .. } if refusing => brief.forbidden = brief.forbidden.and(traits),
-        Meaning::Sound { wants, .. } => {
-            if let Some(instrument) = wants {
-                sounding.push(instrument);
-                brief.wanted.push(instrument);
+            if let Meaning::Ensemble(_, players) = meaning {
+                sounding.extend(players);
+                brief.wanted.extend(players);
+            }
+            if is_only_near(phrase) {
+                brief.remarks.push(format!(
+                    "`{phrase}` is played as {}, the nearest style that the band has",
+                    style.name()
+                ));
             }
         }
-        Meaning::Feel(nudge) => {
-            brief.nudge = brief
-                .nudge
-                .plus(if refusing { nudge.opposite() } else { nudge })
+        Meaning::Sound {
+            wants: Some(instrument),
+            traits,
+        } => {
+            ask(instrument, traits, brief);
+            if is_only_near(phrase) {
+                brief.remarks.push(format!(
+                    "`{phrase}` is played by {}, the nearest that the band has",
+                    instrument.name()
+                ));
+            }
         }
-        Meaning::Tempo(nudge) => {
+        Meaning::Sound { wants: None, .. } => brief.remarks.push(format!(
+            "`{phrase}` can be refused but not asked for: the style decides"
+        )),
+        Meaning::Unaccompanied => {
+            ask(Instrument::Voices, Traits::VOICES, brief);
+            brief.only_wanted = true;
+        }
+        Meaning::Feel(nudge) => brief.nudge = brief.nudge.plus(nudge),
+        Meaning::Tempo(nudge, fast) => {
             // A word for speed is a wish about feeling: the singer's own tempo is never overruled by it.
-            brief.nudge = brief
-                .nudge
-                .plus(if refusing { nudge.opposite() } else { nudge });
+            brief.nudge = brief.nudge.plus(nudge);
+            brief.speed = Some((phrase.to_owned(), fast));
         }
-        Meaning::Metre(metre) => {
-            if !refusing {
-                brief.metre = Some(metre);
-            }
-        }
+        Meaning::Metre(metre) => brief.metre = Some(metre),
         Meaning::Effect(effect, nudge) => {
-            if refusing {
-                let refused = &mut brief.refused_effects;
-                match effect {
-                    Effect::Reverb => refused.reverb = true,
-                    Effect::Delay => refused.delay = true,
-                    Effect::Grit => refused.grit = true,
-                    Effect::Swing => refused.swing = true,
-                }
-                if effect == Effect::Grit {
-                    brief.forbidden = brief.forbidden.and(crate::arrange::Traits::DISTORTED);
-                }
-            } else {
-                brief.nudge = brief.nudge.plus(nudge);
-                if effect == Effect::Grit && nudge.grit >= 0.5 {
-                    brief.wanted.push(Instrument::DistortedGuitar);
-                }
+            *brief.wanted_effects.of(effect) = true;
+            brief.nudge = brief.nudge.plus(nudge);
+            if effect == Effect::Grit && nudge.grit >= 0.5 {
+                ask(Instrument::DistortedGuitar, Traits::DISTORTED, brief);
             }
         }
-        Meaning::Understood => {}
+        Meaning::Singer | Meaning::Understood => {}
     }
 }
 
@@ -222,7 +302,7 @@ fn words_of(piece: &str) -> Vec<String> {
         .to_lowercase()
         .replace(
             [
-                '-', '_', '–', '—', '‐', '‑', '+', '&', '"', ':', '!', '?', '#', '*',
+                '-', '_', '–', '—', '‐', '‑', '+', '&', '"', ':', '!', '?', '*', '~', '≈',
             ],
             " ",
         )
@@ -230,6 +310,8 @@ fn words_of(piece: &str) -> Vec<String> {
         .split_whitespace()
         .flat_map(|word| {
             // "pop/rock" is two words, "6/8" and "w/o" are one.
+            // A sharp stands after the letter of a note; before a word it is a mark.
+            let word = word.trim_start_matches('#');
             let keep = word == "w/o"
                 || word
                     .chars()
@@ -246,41 +328,10 @@ fn words_of(piece: &str) -> Vec<String> {
         .collect()
 }
 
-/// A tempo at the start of `words`, with the number of words it takes; outside 30..300 it is no tempo.
-fn tempo_at(words: &[String]) -> Option<(f64, usize)> {
-    let first = words.first()?;
-    let number = |word: &str| {
-        word.parse::<f64>()
-            .ok()
-            .filter(|bpm| (30.0..=300.0).contains(bpm))
-    };
-    if let Some(bpm) = first.strip_suffix("bpm").and_then(number) {
-        return Some((bpm, 1));
-    }
-    let second = words.get(1)?;
-    if second == "bpm" {
-        return number(first).map(|bpm| (bpm, 2));
-    }
-    if first == "bpm" || first == "tempo" {
-        return number(second).map(|bpm| (bpm, 2));
-    }
-    None
-}
-
-fn metre_of(word: &str) -> Option<Metre> {
-    match word {
-        "2/4" => Some(Metre::TwoFour),
-        "3/4" => Some(Metre::ThreeFour),
-        "4/4" => Some(Metre::FourFour),
-        "6/8" | "12/8" => Some(Metre::SixEight),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrange::StyleId;
+    use crate::{analysis::Metre, arrange::StyleId};
 
     fn check(tags: &str, negative: &str, forbidden: &[Instrument], allowed: &[Instrument]) {
         let brief = read_tags(tags, negative);
@@ -420,6 +471,55 @@ mod tests {
             vec![StyleId::BossaNova]
         );
         assert_eq!(read_tags("99999 bpm", "").tempo_bpm, None);
+    }
+
+    #[test]
+    fn a_full_stop_within_a_number_cuts_nothing() {
+        let brief = read_tags("Jazz. 122.4 bpm. soft.", "");
+        assert_eq!((brief.tempo_bpm, brief.unknown), (Some(122.4), vec![]));
+        assert_eq!(read_tags("tempo: 92 bpm", "").unknown, Vec::<String>::new());
+        assert_eq!(read_tags("~120 bpm", "").tempo_bpm, Some(120.0));
+    }
+
+    #[test]
+    fn a_key_is_read_and_a_mode_alone_is_none() {
+        use crate::analysis::{Key, Mode};
+        let key = |tonic, mode| Some(Key { tonic, mode });
+        assert_eq!(
+            read_tags("folk in F# minor, warm", "").key,
+            key(6, Mode::Minor)
+        );
+        assert_eq!(read_tags("key: Bb", "").key, key(10, Mode::Major));
+        assert_eq!(read_tags("sad, Am", "").key, key(9, Mode::Minor));
+        assert_eq!(read_tags("a cappella in a church", "").key, None);
+        assert_eq!(read_tags("pop", "G major").key, None);
+    }
+
+    #[test]
+    fn what_only_comes_near_or_is_refused_is_said() {
+        let remarks = |tags: &str, negative: &str| read_tags(tags, negative).remarks.join("; ");
+        assert!(remarks("tango, banjo", "").contains("`banjo` is played by ukulele"));
+        assert!(remarks("piano", "no keys").contains("`piano` is left out"));
+        assert!(remarks("jazz, pop", "jazz").contains("the style jazz swing is left out"));
+        assert!(remarks("metal only", "").contains("names no instrument"));
+        assert_eq!(remarks("warm piano ballad, female vocal, swung", ""), "");
+    }
+
+    #[test]
+    fn ensembles_and_a_cappella_keep_others_out() {
+        let quartet = read_tags("string quartet only", "");
+        assert_eq!(quartet.styles, [StyleId::ChamberStrings]);
+        assert_eq!(
+            (quartet.wanted, quartet.only_wanted),
+            (vec![Instrument::Strings], true)
+        );
+        assert!(!read_tags("pop, string quartet", "").only_wanted);
+        let voices = read_tags("a cappella", "");
+        assert_eq!(
+            (voices.wanted, voices.only_wanted),
+            (vec![Instrument::Voices], true)
+        );
+        assert!(read_tags("", "a cappella").forbids(Instrument::Voices));
     }
 
     #[test]

@@ -11,6 +11,12 @@ use crate::{
 pub(super) enum Meaning {
     /// A style of music.
     Style(StyleId),
+    /// A style that is named for who plays it: "only" keeps everybody else out.
+    Ensemble(StyleId, &'static [Instrument]),
+    /// Voices and nothing else.
+    Unaccompanied,
+    /// The singer's own part: nothing to add, but a refusal keeps every voice of the band's out.
+    Singer,
     /// An instrument or a family of them: what a wish brings in, and what a refusal keeps out.
     Sound {
         /// The instrument that a wish for it brings in; `None` where the word is only good for refusing.
@@ -20,8 +26,8 @@ pub(super) enum Meaning {
     },
     /// A mood or a quality of sound.
     Feel(Nudge),
-    /// A word for speed.
-    Tempo(Nudge),
+    /// A word for speed, and whether it asks for a fast song.
+    Tempo(Nudge, bool),
     /// A metre.
     Metre(Metre),
     /// An effect that can be refused.
@@ -72,11 +78,25 @@ const fn refusable(traits: Traits) -> Meaning {
 
 /// The meaning of a phrase of lower-case words with single spaces; `None` when it is unknown.
 pub(super) fn meaning_of(phrase: &str) -> Option<Meaning> {
-    style(phrase)
-        .map(Meaning::Style)
+    ensemble(phrase)
+        .or_else(|| style(phrase).map(Meaning::Style))
         .or_else(|| instrument(phrase))
         .or_else(|| quality(phrase))
         .or_else(|| filler(phrase).then_some(Meaning::Understood))
+}
+
+fn ensemble(phrase: &str) -> Option<Meaning> {
+    use Instrument as I;
+    use StyleId as S;
+    Some(match phrase {
+        "string quartet" | "string trio" | "string quintet" | "string orchestra"
+        | "chamber strings" => Meaning::Ensemble(S::ChamberStrings, &[I::Strings]),
+        "jazz trio" | "piano trio" => {
+            Meaning::Ensemble(S::JazzSwing, &[I::Piano, I::UprightBass, I::BrushKit])
+        }
+        "a cappella" | "acapella" | "acappella" => Meaning::Unaccompanied,
+        _ => return None,
+    })
 }
 
 fn style(phrase: &str) -> Option<StyleId> {
@@ -112,9 +132,7 @@ fn style(phrase: &str) -> Option<StyleId> {
         "funk" | "funky" | "p funk" | "groove" | "funk pop" => S::Funk,
         "disco" | "nu disco" | "dance pop" | "eurodance" | "boogie" => S::Disco,
         "jazz" | "swing" | "big band" | "swing jazz" | "jazz swing" | "cool jazz" | "bebop"
-        | "vocal jazz" | "jazz ballad" | "smooth jazz" | "jazz trio" | "lounge jazz" => {
-            S::JazzSwing
-        }
+        | "vocal jazz" | "jazz ballad" | "smooth jazz" | "lounge jazz" => S::JazzSwing,
         "bossa" | "bossa nova" | "bossanova" | "lounge" | "samba" | "brazilian"
         | "easy listening" => S::BossaNova,
         "reggae" | "dub" | "ska" | "dancehall" | "roots reggae" | "rocksteady" => S::Reggae,
@@ -172,8 +190,8 @@ fn style(phrase: &str) -> Option<StyleId> {
         }
         "metal" | "heavy metal" | "hard rock" | "metalcore" | "nu metal" | "thrash"
         | "thrash metal" | "death metal" | "industrial" => S::Metal,
-        "chamber" | "chamber strings" | "string quartet" | "classical" | "baroque"
-        | "chamber music" | "chamber pop" | "neoclassical" | "neo classical" => S::ChamberStrings,
+        "chamber" | "classical" | "baroque" | "chamber music" | "chamber pop" | "neoclassical"
+        | "neo classical" => S::ChamberStrings,
         _ => return None,
     })
 }
@@ -270,6 +288,13 @@ fn instrument(phrase: &str) -> Option<Meaning> {
         | "brass section" => sound(I::Brass, T::BRASS),
         "flute" | "woodwind" | "clarinet" | "oboe" | "wind" | "saxophone" | "sax" | "recorder"
         | "whistle" => sound(I::Flute, T::WOODWIND),
+        "harpsichord" => sound(I::Piano, T::NONE),
+        "clavinet" => sound(I::ElectricPiano, T::NONE),
+        "accordion" | "harmonium" => sound(I::Organ, T::NONE),
+        "slide guitar" | "pedal steel" | "lap steel" => sound(I::CleanGuitar, T::ELECTRIC_GUITAR),
+        "piccolo" | "pan flute" | "bassoon" => sound(I::Flute, T::WOODWIND),
+        "tuba" => sound(I::Brass, T::BRASS),
+        "steel drum" | "kalimba" => sound(I::Vibraphone, T::NONE),
         "orchestra" | "orchestration" | "full orchestra" => {
             sound(I::Strings, T::STRINGS.and(T::BRASS).and(T::WOODWIND))
         }
@@ -295,11 +320,10 @@ fn instrument(phrase: &str) -> Option<Meaning> {
         | "background vocals" | "gospel choir" | "ooh" | "oohs" | "aah" | "aahs"
         | "vocal harmonies" | "vocal harmony" | "harmony vocals" | "humming" | "vocal pad"
         | "vocal pads" | "choral" => sound(I::Voices, T::VOICES),
-        // The singer's own part: nothing to add, but a refusal keeps every voice of the band's out.
         "vocal" | "vocals" | "voice" | "voices" | "singing" | "singer" | "lyrics"
-        | "spoken word" | "spoken" | "talking" | "speech" | "a cappella" | "acapella"
-        | "female vocal" | "male vocal" | "vocoder" | "autotune" | "chant" | "ad lib"
-        | "rapping" | "scream" | "vocal chop" => refusable(T::VOICES),
+        | "female vocal" | "male vocal" | "female voice" | "male voice" => Meaning::Singer,
+        "spoken word" | "spoken" | "talking" | "speech" | "vocoder" | "autotune" | "chant"
+        | "ad lib" | "rapping" | "scream" | "vocal chop" => refusable(T::VOICES),
         _ => return None,
     })
 }
@@ -371,10 +395,10 @@ fn quality(phrase: &str) -> Option<Meaning> {
         "punchy" | "tight" => feel(0.2, 0.1, -0.2, 0.0),
         "dry" | "close mic" => feel(0.0, 0.0, -0.9, 0.0),
         "slow" | "downtempo" | "slow tempo" | "adagio" | "slow paced" | "half time" => {
-            Meaning::Tempo(nudge(-0.3, 0.0, 0.0, 0.0))
+            Meaning::Tempo(nudge(-0.3, 0.0, 0.0, 0.0), false)
         }
         "fast" | "uptempo" | "up tempo" | "fast tempo" | "quick" | "allegro" | "fast paced"
-        | "double time" => Meaning::Tempo(nudge(0.3, 0.0, 0.0, 0.0)),
+        | "double time" => Meaning::Tempo(nudge(0.3, 0.0, 0.0, 0.0), true),
         "mid tempo" | "midtempo" | "medium tempo" | "moderate" | "moderate tempo" | "steady" => {
             Meaning::Understood
         }

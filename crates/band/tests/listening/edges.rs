@@ -44,6 +44,45 @@ fn silence_is_said_to_be_silent() {
 }
 
 #[test]
+fn a_few_seconds_of_singing_in_minutes_of_silence_are_heard() {
+    let tune = [(60, 1.0), (64, 1.0), (67, 1.0), (72, 1.0)].repeat(2);
+    let sung = sing(&tune, Manner::default());
+    let mut samples = noise(16_000 * 240, 0.0001);
+    let at = 16_000 * 100;
+    for (sum, sample) in samples[at..].iter_mut().zip(&sung.audio.channels[0]) {
+        *sum += sample;
+    }
+    let analysis = heard(16_000, samples);
+    assert!(!says(&analysis, "silent"), "{:?}", analysis.remarks);
+    let notes = &analysis.notes;
+    assert!((7..=10).contains(&notes.len()), "{} notes", notes.len());
+    assert!(
+        notes
+            .iter()
+            .all(|note| (100.0..110.0).contains(&note.onset_s))
+    );
+}
+
+#[test]
+fn a_loud_click_is_short_and_not_silent() {
+    for seconds in [0.05, 0.2, 0.39] {
+        let analysis = heard(
+            44_100,
+            vec![0.5; (44_100.0 * seconds) as usize]
+                .iter()
+                .enumerate()
+                .map(|(at, level)| level * (at as f32 * 0.05).sin())
+                .collect(),
+        );
+        assert!(
+            !says(&analysis, "silent"),
+            "{seconds} s: {:?}",
+            analysis.remarks
+        );
+    }
+}
+
+#[test]
 fn noise_holds_no_song() {
     let analysis = heard(16_000, noise(16_000 * 12, 0.3));
     assert!(
@@ -191,7 +230,7 @@ fn absurd_hints_are_survived() {
     for bpm in [f64::NAN, 0.0, -5.0, 1e9, f64::INFINITY] {
         let hints = Hints {
             tempo_bpm: Some(bpm),
-            metre: None,
+            ..Hints::default()
         };
         check_invariants(&listen(&sung.audio, &hints));
         check_invariants(&listen(&Audio::default(), &hints));

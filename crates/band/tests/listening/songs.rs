@@ -448,6 +448,17 @@ fn a_tempo_in_the_tags_chooses_an_octave_and_bends_no_beat() {
         let found = listen(&sung.audio, &hints);
         let ratio = found.tempo_bpm / plain.tempo_bpm;
         assert!((ratio - 1.0).abs() < 0.01, "asked for {asked}: {ratio}");
+        let refused = found
+            .remarks
+            .iter()
+            .any(|remark| remark.contains("is refused"));
+        // Within 4 % it is the singer's own.
+        assert_eq!(
+            refused,
+            (asked - 1.0f64).abs() > 0.04,
+            "{asked}: {:?}",
+            found.remarks
+        );
         assert_eq!(found.metre, plain.metre, "asked for {asked}");
     }
     let quick = Manner {
@@ -463,6 +474,48 @@ fn a_tempo_in_the_tags_chooses_an_octave_and_bends_no_beat() {
     assert!((found / 63.0 - 1.0).abs() < 0.02, "half as fast: {found}");
     let plain = heard(&sung.audio).tempo_bpm;
     assert!((plain / 126.0 - 1.0).abs() < 0.02, "unasked: {plain}");
+}
+
+#[test]
+fn a_key_in_the_tags_is_obeyed_or_refused_with_the_reason() {
+    let sung = sing(&twinkle(), Manner::default());
+    let plain = heard(&sung.audio);
+    let asked = |steps: u8, mode| {
+        let key = Key {
+            tonic: (plain.key.tonic + steps) % 12,
+            mode,
+        };
+        let hints = Hints {
+            key: Some(key),
+            ..Hints::default()
+        };
+        (key, listen(&sung.audio, &hints))
+    };
+    // The relative minor and the dominant have nearly all of the notes.
+    for (steps, mode) in [(0, Mode::Major), (9, Mode::Minor), (7, Mode::Major)] {
+        let (key, found) = asked(steps, mode);
+        assert_eq!(found.key, key);
+        assert!(found.confidence.key > 0.5, "{:?}", found.confidence);
+        assert!(
+            found
+                .remarks
+                .iter()
+                .all(|remark| !remark.contains("refused"))
+        );
+    }
+    for steps in [1, 3, 6, 8] {
+        let (_, found) = asked(steps, Mode::Major);
+        assert_eq!(found.key, plain.key);
+        let said = found
+            .remarks
+            .iter()
+            .find(|remark| remark.contains("is refused"));
+        assert!(
+            said.is_some_and(|said| said.contains("outside of it")),
+            "{:?}",
+            found.remarks
+        );
+    }
 }
 
 #[test]
@@ -505,6 +558,7 @@ fn tags_settle_what_the_voice_leaves_open() {
     let hints = Hints {
         metre: Some(Metre::ThreeFour),
         tempo_bpm: Some(140.0),
+        ..Hints::default()
     };
     let analysis = listen(&silence, &hints);
     assert_eq!(

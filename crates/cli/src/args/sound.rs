@@ -58,7 +58,7 @@ pub(crate) enum PlayPart {
     Instrumental,
     /// The voice over the band
     Mix,
-    /// Each instrument by itself
+    /// Each instrument by itself; together they are the instrumental
     Stems,
     /// The notes, as a MIDI file
     Midi,

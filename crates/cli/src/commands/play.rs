@@ -85,7 +85,9 @@ fn facts(take: &Take, choice: &Choice) -> Result<Value, Failure> {
 struct Shelf<'a> {
     args: &'a PlayArgs,
     choice: &'a Choice,
-    /// What the files are called after.
+    /// The recording's name, which the files have in their tags.
+    title: String,
+    /// What the files are called after: the recording's name, and the tags.
     name: String,
 }
 
@@ -96,10 +98,18 @@ impl<'a> Shelf<'a> {
             let message = format!("{} has no name that can be read", args.file.display());
             Failure::said(Kind::Usage, message)
         })?;
+        let title = name.to_owned();
+        let tags = slug(&args.tags);
+        let name = if tags.is_empty() {
+            title.clone()
+        } else {
+            format!("{title}-{tags}")
+        };
         Ok(Self {
             args,
             choice,
-            name: name.to_owned(),
+            title,
+            name,
         })
     }
 
@@ -203,7 +213,7 @@ impl<'a> Shelf<'a> {
         files: &mut Vec<PathBuf>,
     ) -> Result<(), Failure> {
         let told = take.facts.label(
-            &format!("{} {}{suffix}", self.name, take.facts.take),
+            &format!("{} {}{suffix}", self.title, take.facts.take),
             &self.args.tags,
         );
         let encoding = self.choice.encoding;
@@ -223,6 +233,23 @@ impl<'a> Shelf<'a> {
         files.push(path);
         Ok(())
     }
+}
+
+/// Tags as a part of a file's name: letters and digits in lower case, anything between them a hyphen, whole words up to a length.
+fn slug(tags: &str) -> String {
+    const LONGEST: usize = 48;
+    let words = tags.split(|letter: char| !letter.is_alphanumeric());
+    let mut slug = String::new();
+    for word in words.filter(|word| !word.is_empty()) {
+        if slug.len() + word.len() >= LONGEST {
+            break;
+        }
+        if !slug.is_empty() {
+            slug.push('-');
+        }
+        slug.push_str(&word.to_lowercase());
+    }
+    slug
 }
 
 fn unwritten(path: &Path, error: std::io::Error) -> Failure {
@@ -254,4 +281,18 @@ fn text(take: &Take, number: u8, files: &[PathBuf]) -> String {
         text.push_str(&format!("  {}\n", file.display()));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_make_a_name() {
+        assert_eq!(slug("Jazz swing, brushes"), "jazz-swing-brushes");
+        assert_eq!(slug("lo-fi / 84.5 bpm!"), "lo-fi-84-5-bpm");
+        assert_eq!(slug(" , "), "");
+        assert_eq!(slug(&"word ".repeat(40)).len(), 49);
+        assert_eq!(slug(&"a".repeat(200)), "");
+    }
 }

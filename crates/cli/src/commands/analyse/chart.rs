@@ -9,6 +9,9 @@ use super::{Bar, Heard, bars, clock, section_name};
 /// Bars on a line of the chart.
 const BARS: usize = 4;
 
+/// Loudness is measured in blocks of this length, in seconds.
+const LOUDNESS_S: f64 = 0.4;
+
 /// The whole page.
 pub(super) fn text(heard: &Heard<'_>) -> String {
     let mut page = String::new();
@@ -29,6 +32,7 @@ fn facts(heard: &Heard<'_>, page: &mut String) -> std::fmt::Result {
     };
     let loudness = match analysis.loudness_lufs {
         Some(lufs) => format!("{lufs:.1} LUFS"),
+        None if analysis.duration_s < LOUDNESS_S => "too short for a loudness".to_owned(),
         None => "silent".to_owned(),
     };
     writeln!(

@@ -28,6 +28,8 @@ const ABOVE: f64 = 40.0;
 const FRAME: f64 = 130.0;
 const BELOW: f64 = 26.0;
 const HEAD: f64 = 34.0;
+/// Width of a letter at most: a section too narrow for its name has a border and no name.
+const LETTER: f64 = 7.0;
 /// Fewest semitones that a frame spans.
 const LEAST_SEMITONES: f64 = 12.0;
 
@@ -36,7 +38,7 @@ svg{font:12px system-ui,sans-serif;background:#fff;color:#1b1f24}\
 text{fill:currentColor}.dim{opacity:.6}.frame{fill:none;stroke:currentColor;opacity:.5}\
 .beat{stroke:currentColor;opacity:.13}.bar{stroke:currentColor;opacity:.45}\
 .note{fill:#2f81f7;opacity:.45}.pitch{fill:none;stroke:#d1242f;stroke-width:1.3}\
-.section{fill:#8250df;opacity:.16}.chord{font-weight:600}\
+.section{fill:#8250df;fill-opacity:.16;stroke:#8250df;stroke-opacity:.6}.chord{font-weight:600}\
 @media(prefers-color-scheme:dark){svg{background:#0d1117;color:#e6edf3}.pitch{stroke:#ff7b72}}";
 
 /// Where a strip's frame lies, and which part of the recording it shows.
@@ -133,15 +135,20 @@ fn draw_strip(
             continue;
         }
         let (from, to) = (strip.x(span.start_s), strip.x(span.end_s.min(strip.end_s)));
+        let name = section_name(section.kind);
         writeln!(
             svg,
-            "<rect class=\"section\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"15\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            "<rect class=\"section\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"15\"><title>{name}</title></rect>",
             top - 36.0,
             (to - from).max(0.0),
-            from + 4.0,
-            top - 24.5,
-            section_name(section.kind),
         )?;
+        if to - from >= name.len() as f64 * LETTER + 8.0 {
+            let (x, y) = (from + 4.0, top - 24.5);
+            writeln!(
+                svg,
+                "<text class=\"name\" x=\"{x:.1}\" y=\"{y:.1}\">{name}</text>"
+            )?;
+        }
     }
     for beat in analysis
         .beats
