@@ -15,8 +15,9 @@ use std::{hint::black_box, time::Instant};
 
 use backline_audio::{Audio, Encoding, decode, encode};
 use backline_band::{
-    Request, Session, Settings, Sound, StyleId, Take, accompany, analysis::HarmonySettings,
-    arrange, harmonise, lay_over, listen_by_steps, master, play, read_tags,
+    Request, Session, Settings, Sound, StyleId, Take, Voicing, accompany,
+    analysis::HarmonySettings, arrange, harmonise, lay_over, listen_by_steps, master, play,
+    read_tags,
 };
 
 const VOCAL: &[u8] = include_bytes!("../../../workflows/vocals/twinkle.flac");
@@ -167,7 +168,7 @@ fn main() {
     let (seconds, instrumental) = timed(|| master(sum.clone(), &score.finish));
     row("master", seconds, "");
     let voice = decoded.to_mono();
-    let (seconds, _) = timed(|| lay_over(&voice, &instrumental.audio));
+    let (seconds, _) = timed(|| lay_over(&voice, &instrumental.audio, &Voicing::of(&score)));
     row("mix with the voice", seconds, "");
     for (name, encoding) in [
         ("encode, WAV", Encoding::Wav16),

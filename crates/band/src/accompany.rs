@@ -14,7 +14,7 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastered, Mastering, RATE_HZ, Sound, heard, lay_over_heard, master_heard, play,
+        Mastered, Mastering, RATE_HZ, Sound, Voicing, heard, lay_over_heard, master_heard, play,
         side_by_side, solo,
     },
     tags::{Brief, read_tags},
@@ -401,6 +401,7 @@ fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, Band
         voice,
         &instrumental.audio,
         instrumental.loudness.integrated_lufs,
+        &Voicing::of(&score),
     );
     let facts = facts(
         take,

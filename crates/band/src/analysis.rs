@@ -46,7 +46,11 @@ impl Analysis {
         const SURE: f32 = 0.5;
         let mut keys = vec![(f64::NEG_INFINITY, self.key)];
         for (number, local) in self.local_keys.iter().enumerate() {
-            let key = if local.confidence >= SURE { local.key } else { self.key };
+            let key = if local.confidence >= SURE {
+                local.key
+            } else {
+                self.key
+            };
             if number == 0 {
                 keys[0].1 = key;
             } else if keys.last().is_none_or(|(_, last)| *last != key) {
@@ -232,6 +236,16 @@ pub enum Quality {
     MajorNinth,
     /// Minor ninth.
     MinorNinth,
+    /// Major sixth with the ninth.
+    SixthNinth,
+    /// Minor triad with the major sixth.
+    MinorSixth,
+    /// Diminished seventh.
+    DiminishedSeventh,
+    /// Dominant seventh with the fourth for the third.
+    SeventhSus4,
+    /// Dominant seventh with ninth and thirteenth, without its fifth.
+    Thirteenth,
 }
 
 impl Quality {
@@ -254,6 +268,11 @@ impl Quality {
             Self::Ninth => &[0, 2, 4, 7, 10],
             Self::MajorNinth => &[0, 2, 4, 7, 11],
             Self::MinorNinth => &[0, 2, 3, 7, 10],
+            Self::SixthNinth => &[0, 2, 4, 7, 9],
+            Self::MinorSixth => &[0, 3, 7, 9],
+            Self::DiminishedSeventh => &[0, 3, 6, 9],
+            Self::SeventhSus4 => &[0, 5, 7, 10],
+            Self::Thirteenth => &[0, 2, 4, 9, 10],
         }
     }
 }
@@ -303,6 +322,13 @@ pub struct HarmonySettings {
     pub variety: f32,
 }
 
+impl Vocabulary {
+    /// Whether its chords have sevenths as a matter of course.
+    pub(crate) fn is_rich(self) -> bool {
+        matches!(self, Self::Jazz | Self::Bossa | Self::Mellow | Self::Gospel)
+    }
+}
+
 /// The kinds of chord a style speaks in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Vocabulary {
@@ -312,8 +338,16 @@ pub enum Vocabulary {
     Open,
     /// Dominant sevenths everywhere, as in the blues.
     Blues,
-    /// Sevenths and ninths.
+    /// Sevenths and ninths round the fifths.
     Jazz,
+    /// Sixths, ninths and thirteenths, the minor fourth degree: Brazilian.
+    Bossa,
+    /// Ninths in slow loops: lo-fi and hip hop.
+    Mellow,
+    /// Sevenths, suspended dominants, chords that lead to the next: gospel and soul.
+    Gospel,
+    /// Triads with added seconds, borrowed from the parallel minor: film.
+    Film,
     /// Power chords.
     Power,
     /// Few chords, held long over a pedal.

@@ -32,10 +32,13 @@ fn root_name(chord: &Chord, key: Key) -> &'static str {
         Mode::Minor => key.tonic + 3,
     };
     let degree = (chord.root + 24 - tonic) % 12;
-    let diminished = matches!(chord.quality, Quality::Diminished | Quality::HalfDiminished);
+    let diminished = matches!(
+        chord.quality,
+        Quality::Diminished | Quality::HalfDiminished | Quality::DiminishedSeventh
+    );
     let minor = matches!(
         chord.quality,
-        Quality::Minor | Quality::MinorSeventh | Quality::MinorNinth
+        Quality::Minor | Quality::MinorSeventh | Quality::MinorNinth | Quality::MinorSixth
     );
     let borrowed = matches!(degree, 3 | 8 | 10) || (degree == 1 && !minor);
     if borrowed && !diminished {
@@ -64,6 +67,11 @@ pub fn chord_name(chord: &Chord, key: Key) -> String {
         Quality::Ninth => "9",
         Quality::MajorNinth => "maj9",
         Quality::MinorNinth => "m9",
+        Quality::SixthNinth => "6/9",
+        Quality::MinorSixth => "m6",
+        Quality::DiminishedSeventh => "dim7",
+        Quality::SeventhSus4 => "7sus4",
+        Quality::Thirteenth => "13",
     };
     let root = root_name(chord, key);
     if chord.bass % 12 == chord.root % 12 {

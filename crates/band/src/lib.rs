@@ -43,7 +43,7 @@ pub use chord_names::{chord_name, key_name, metre_name, pitch_name};
 pub use harmony::harmonise;
 pub use listen::{listen, listen_by_steps};
 pub use play::{
-    CEILING_DBTP, Mastered, RATE_HZ, Sound, Stereo, TARGET_LUFS, lay_over, master, play,
+    CEILING_DBTP, Mastered, RATE_HZ, Sound, Stereo, TARGET_LUFS, Voicing, lay_over, master, play,
 };
 #[cfg(feature = "soundfont")]
 pub use play::{Font, FontError};

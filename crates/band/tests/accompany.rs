@@ -303,7 +303,7 @@ fn the_first_beat_is_where_the_plan_says_in_every_format() {
         .map(|part| part.notes[0].start_s)
         .fold(f64::MAX, f64::min);
     let mono = played.instrumental.to_mono();
-    let peak = mono[..2 * 44_100]
+    let peak = mono[..4 * 44_100]
         .iter()
         .fold(0.0f32, |peak, sample| peak.max(sample.abs()));
     let first = mono

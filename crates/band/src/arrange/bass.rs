@@ -71,7 +71,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             let strong = event.slot == 0;
             let velocity =
                 if strong { 0.82 } else { 0.7 } * bar.dynamic * chance.between(0.93, 1.05);
-            let start_s = event.start_s + sheet.looseness(&mut chance, 0.6);
+            let start_s = event.start_s + sheet.looseness(&mut chance, 0.6, event.start_s);
             notes.push(ScoreNote {
                 start_s,
                 length_s: (event.end_s - event.start_s) * 0.96,

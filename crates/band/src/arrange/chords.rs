@@ -217,7 +217,7 @@ fn strike(
     let short = event.mark == '^';
     let soft = 0.82 + 0.18 * bar.energy;
     let velocity = force(event.mark) * soft * bar.dynamic * chance.between(0.92, 1.05);
-    let start_s = event.start_s + sheet.looseness(chance, 1.0);
+    let start_s = event.start_s + sheet.looseness(chance, 1.0, event.start_s);
     let strummed = is_strummed(hand.instrument);
     let spread_s = if strummed { STRUM_S * 0.6 } else { 0.002 };
     let length_s = if short {
@@ -272,7 +272,7 @@ fn sweep(
         * (0.8 + 0.2 * bar.energy)
         * bar.dynamic
         * chance.between(0.9, 1.05);
-    let start_s = event.start_s + sheet.looseness(chance, 0.8);
+    let start_s = event.start_s + sheet.looseness(chance, 0.8, event.start_s);
     let step_s = STRUM_S * f64::from(chance.between(0.7, 1.2)) * if up { 0.7 } else { 1.0 };
     let length_s = if damped {
         0.05
@@ -344,7 +344,7 @@ fn pick(
         let strong = if event.slot == 0 { 0.74 } else { 0.6 };
         let velocity =
             strong * (0.85 + 0.2 * bar.energy) * bar.dynamic * chance.between(0.88, 1.06);
-        let start_s = event.start_s + sheet.looseness(chance, 0.8);
+        let start_s = event.start_s + sheet.looseness(chance, 0.8, event.start_s);
         notes.push(ScoreNote {
             start_s,
             length_s,

@@ -141,7 +141,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     force(event.mark) * accent * bar.dynamic * chance.between(0.92, 1.06);
                 notes.push(stroke(
                     piece,
-                    event.start_s + sheet.looseness(&mut chance, 0.5),
+                    event.start_s + sheet.looseness(&mut chance, 0.5, event.start_s),
                     velocity,
                 ));
             }
@@ -162,7 +162,10 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     let velocity = force(mark) * bar.dynamic * chance.between(0.85, 1.0);
                     notes.push(stroke(
                         piece,
-                        bar.time(fill_from + step) + sheet.looseness(&mut chance, 0.5),
+                        {
+                            let at_s = bar.time(fill_from + step);
+                            at_s + sheet.looseness(&mut chance, 0.5, at_s)
+                        },
                         velocity,
                     ));
                 }

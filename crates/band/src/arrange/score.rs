@@ -26,8 +26,6 @@ pub struct Score {
     pub room: Room,
     /// How the sum is finished.
     pub finish: Finish,
-    /// When the voice sounds: the band steps back a little under it.
-    pub voice: Vec<Span>,
     /// The beats that the band plays to, in seconds, the final chord's included; positions count from the downbeat.
     pub beats: Vec<Beat>,
     /// Metre of those beats: a song in 2/4 is played two bars at a time, as 4/4.
@@ -116,8 +114,8 @@ pub struct Finish {
     pub brightness: f32,
     /// Saturation and wear, 0..1.
     pub grit: f32,
-    /// How far the held and comping parts step back under the voice, in decibels.
-    pub duck_db: f32,
+    /// How far the voice stands above the band in the mix, in loudness units.
+    pub voice_above_lu: f32,
 }
 
 /// How the arranger works, apart from what the tags say.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     accompany::Singer,
     analysis::{Analysis, Beat, Chord, ChordSpan, Key, Metre, Mode, Quality, Span, Vocabulary},
-    chance::Chance,
+    chance::{Chance, Noise},
     tags::Brief,
 };
 
@@ -91,6 +91,26 @@ impl StyleId {
     /// Its name for people.
     pub fn name(self) -> &'static str {
         styles::table(self).name
+    }
+
+    /// How far the voice stands above the band in its mixes, in loudness units: singers' and dancers' music, as it is commonly mixed.
+    pub(crate) fn voice_above_lu(self) -> f32 {
+        match self {
+            Self::Country | Self::SingerSongwriter | Self::JazzSwing | Self::BossaNova => 3.0,
+            Self::PopBallad | Self::IndieFolk | Self::HipHop => 2.5,
+            Self::Soul
+            | Self::Gospel
+            | Self::Blues
+            | Self::Latin
+            | Self::Waltz
+            | Self::Trap
+            | Self::ChamberStrings => 2.0,
+            Self::Reggae | Self::LoFi => 1.5,
+            Self::Funk | Self::Disco | Self::Ambient | Self::Cinematic => 1.0,
+            Self::House | Self::Synthwave => 0.5,
+            Self::PopRock | Self::DrumAndBass => 0.0,
+            Self::Metal => -1.5,
+        }
     }
 
     /// The kinds of chord it speaks in.
@@ -203,9 +223,8 @@ pub fn arrange(
             } else {
                 (style.finish.1 + 0.5 * nudge.grit).clamp(0.0, 0.8)
             },
-            duck_db: 2.0,
+            voice_above_lu: style.id.voice_above_lu(),
         },
-        voice: analysis.phrases.clone(),
         beats: sheet.beats(),
         metre: match analysis.metre {
             Metre::TwoFour => Metre::FourFour,
@@ -277,10 +296,18 @@ fn tonic(key: Key, style: &Style) -> Chord {
     let root = key.tonic % 12;
     let quality = match (key.mode, style.vocabulary) {
         (_, Vocabulary::Power) => Quality::Power,
-        (_, Vocabulary::Blues) => Quality::Seventh,
-        (Mode::Major, Vocabulary::Jazz) => Quality::MajorSeventh,
-        (Mode::Minor, Vocabulary::Jazz) => Quality::MinorSeventh,
-        (Mode::Major, Vocabulary::Open | Vocabulary::Modal) => Quality::AddNinth,
+        (Mode::Major, Vocabulary::Blues) => Quality::Seventh,
+        (Mode::Major, Vocabulary::Jazz | Vocabulary::Mellow) => Quality::MajorSeventh,
+        (Mode::Major, Vocabulary::Bossa) => Quality::SixthNinth,
+        (Mode::Minor, Vocabulary::Bossa) => Quality::MinorSixth,
+        (
+            Mode::Minor,
+            Vocabulary::Jazz | Vocabulary::Blues | Vocabulary::Mellow | Vocabulary::Gospel,
+        ) => Quality::MinorSeventh,
+        (
+            Mode::Major,
+            Vocabulary::Open | Vocabulary::Modal | Vocabulary::Film | Vocabulary::Gospel,
+        ) => Quality::AddNinth,
         (Mode::Major, Vocabulary::Triads) => Quality::Major,
         (Mode::Minor, _) => Quality::Minor,
     };
@@ -498,9 +525,13 @@ impl Sheet<'_> {
                 .is_some_and(|next| next.kind == Place::Song && next.energy > bar.energy + 0.12)
     }
 
-    /// Human timing for one stroke, in seconds.
-    pub(super) fn looseness(&self, chance: &mut Chance, share: f32) -> f64 {
-        f64::from(chance.bell() * self.style.loose_ms * share / 1000.0)
+    /// Human timing for one stroke at `start_s`, in seconds: the band pulls and drags together, each player a little apart.
+    pub(super) fn looseness(&self, chance: &mut Chance, share: f32, start_s: f64) -> f64 {
+        /// Of the variance the part that all players have together.
+        const TOGETHER: f32 = 0.7;
+        let apart = chance.bell().clamp(-2.0, 2.0);
+        let sway = TOGETHER.sqrt() * drift(self.seed, start_s) + (1.0 - TOGETHER).sqrt() * apart;
+        f64::from(sway * self.style.loose_ms * share / 1000.0)
     }
 
     /// The beats as they are played: swing bends what lies between them, not them.
@@ -548,6 +579,23 @@ impl Sheet<'_> {
     }
 }
 
+/// How far people who play together are off a steady beat at a time, with standard deviation 1: what they are off now they are
+/// off in a while as well, on every scale (1/f noise; Hennig and others, "The nature and perception of fluctuations in human
+/// musical rhythms", 2011). A sum of numbers that are each drawn anew half as often as the one before.
+fn drift(seed: u64, time_s: f64) -> f32 {
+    const SCALES: u32 = 8;
+    const SHORTEST_S: f64 = 0.2;
+    let sum: f32 = (0..SCALES)
+        .map(|scale| {
+            let number = (time_s.max(0.0) / (SHORTEST_S * f64::from(1u32 << scale))) as u64;
+            let place = seed ^ u64::from(scale + 1) << 56 ^ number.wrapping_mul(0x9e37_79b9);
+            Noise::new(place).next()
+        })
+        .sum();
+    // An even number within ±1 has a variance of a third.
+    sum / (SCALES as f32 / 3.0).sqrt()
+}
+
 /// How hard a mark of a pattern is played, 0..1.
 pub(super) fn force(mark: char) -> f32 {
     match mark {
@@ -557,5 +605,70 @@ pub(super) fn force(mark: char) -> f32 {
         'd' => 0.62,
         'o' | 'u' => 0.46,
         _ => 0.7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exponent of detrended fluctuation analysis: .5 for white noise, 1 for 1/f.
+    fn alpha(series: &[f32]) -> f64 {
+        let mean = series.iter().sum::<f32>() / series.len() as f32;
+        let walk: Vec<f64> = series
+            .iter()
+            .scan(0.0f64, |sum, value| {
+                *sum += f64::from(value - mean);
+                Some(*sum)
+            })
+            .collect();
+        let fluctuation = |size: usize| {
+            let squares: Vec<f64> = walk
+                .chunks_exact(size)
+                .map(|window| {
+                    let middle = (size - 1) as f64 / 2.0;
+                    let average = window.iter().sum::<f64>() / size as f64;
+                    let (mut up, mut across) = (0.0, 0.0);
+                    for (at, value) in window.iter().enumerate() {
+                        up += (at as f64 - middle) * (value - average);
+                        across += (at as f64 - middle).powi(2);
+                    }
+                    let off = |(at, value): (usize, &f64)| {
+                        (value - average - up / across * (at as f64 - middle)).powi(2)
+                    };
+                    window.iter().enumerate().map(off).sum::<f64>() / size as f64
+                })
+                .collect();
+            (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
+        };
+        let sizes = [8usize, 16, 32, 64, 128];
+        let points: Vec<(f64, f64)> = sizes
+            .iter()
+            .map(|&size| ((size as f64).ln(), fluctuation(size).ln()))
+            .collect();
+        let mean = |side: fn(&(f64, f64)) -> f64| points.iter().map(side).sum::<f64>() / 5.0;
+        let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+        let rise: f64 = points
+            .iter()
+            .map(|point| (point.0 - x) * (point.1 - y))
+            .sum();
+        rise / points
+            .iter()
+            .map(|point| (point.0 - x).powi(2))
+            .sum::<f64>()
+    }
+
+    #[test]
+    fn players_sway_as_people_do() {
+        for seed in 0..6 {
+            let mut chance = Chance::new(seed, &[1]);
+            let series: Vec<f32> = (0..2048)
+                .map(|beat| 0.837 * drift(seed, f64::from(beat) * 0.5) + 0.548 * chance.bell())
+                .collect();
+            let found = alpha(&series);
+            assert!((0.6..=1.0).contains(&found), "seed {seed}: {found}");
+            let power = series.iter().map(|value| value * value).sum::<f32>() / 2048.0;
+            assert!((0.5..2.0).contains(&power), "seed {seed}: {power}");
+        }
     }
 }

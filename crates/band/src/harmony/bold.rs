@@ -35,7 +35,8 @@ pub(super) fn venture(
 ) -> Vec<Stretch> {
     let daring = Daring {
         weirdness,
-        tritones: vocabulary == Vocabulary::Jazz || weirdness >= TRITONES_FROM,
+        tritones: matches!(vocabulary, Vocabulary::Jazz | Vocabulary::Bossa)
+            || weirdness >= TRITONES_FROM,
     };
     let last = stretches.len().saturating_sub(1);
     let mut out = Vec::with_capacity(stretches.len() * 2);
@@ -63,14 +64,20 @@ pub(super) fn venture(
         match found {
             Some(pair) => out.extend(pair),
             None if index == 0 => out.push(stretch),
-            None => out.push(replaced(melody, stretch, daring, &mut chance)),
+            None => out.push(replaced(melody, stretch, next, daring, &mut chance)),
         }
     }
     out
 }
 
 /// A chord in place of another: (root, quality) above the song's signature, and whether it is a dominant seventh.
-fn replaced(melody: &Melody, stretch: Stretch, daring: Daring, chance: &mut Chance) -> Stretch {
+fn replaced(
+    melody: &Melody,
+    stretch: Stretch,
+    next: Option<&Stretch>,
+    daring: Daring,
+    chance: &mut Chance,
+) -> Stretch {
     // Borrowed from the parallel minor, relatives, the tritone's and the back door's dominants.
     let options: &[(usize, bool)] = match stretch.class {
         0 => &[(12 + 9, false), (12 + 4, false), (9, true), (8, false)],
@@ -94,7 +101,11 @@ fn replaced(melody: &Melody, stretch: Stretch, daring: Daring, chance: &mut Chan
         .iter()
         .copied()
         .filter(|&(class, dominant)| daring.tritones || !(dominant && tritone(class)))
+        .filter(|&(class, dominant)| !dominant || next.is_some_and(|next| resolves(class, next)))
         .collect();
+    if options.is_empty() {
+        return stretch;
+    }
     let start = chance.below(options.len().min(2 + (daring.weirdness * 2.0) as usize));
     let floor = fit(melody, &stretch) - cost(daring.weirdness);
     options
@@ -109,6 +120,11 @@ fn replaced(melody: &Melody, stretch: Stretch, daring: Daring, chance: &mut Chan
         })
         .find(|option| fit(melody, option) >= floor)
         .unwrap_or(stretch)
+}
+
+/// Whether a dominant goes where it wants to: down a fifth, down a semitone as the tritone's, or up a tone as the back door's.
+fn resolves(class: usize, next: &Stretch) -> bool {
+    matches!((next.class % 12 + 12 - class % 12) % 12, 5 | 11 | 2)
 }
 
 /// The second half of a stretch as the dominant (or its tritone's) of what follows.

@@ -7,7 +7,9 @@ use super::{
     melody::Melody,
     path::{Wish, path},
 };
-use crate::analysis::{Analysis, ChordSpan, Confidence, HarmonySettings, Key, Span, Vocabulary};
+use crate::analysis::{
+    Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, Span, Vocabulary,
+};
 
 /// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
 ///
@@ -134,7 +136,11 @@ fn in_one_key(
         seed,
     );
     let mut spans: Vec<ChordSpan> = Vec::with_capacity(stretches.len());
-    for (stretch, chord) in stretches.iter().zip(chords) {
+    let resolved = stretches
+        .iter()
+        .zip(chords)
+        .flat_map(|(stretch, chord)| suspended(*stretch, chord));
+    for (stretch, chord) in resolved {
         let span = Span {
             start_s: analysis.beats[stretch.from].time_s,
             end_s: analysis
@@ -156,6 +162,33 @@ fn in_one_key(
         }
     }
     spans
+}
+
+/// A suspended fourth is resolved in its second half; where it has no room for that it is left out.
+fn suspended(stretch: Stretch, chord: Chord) -> impl Iterator<Item = (Stretch, Chord)> {
+    let resolution = match chord.quality {
+        Quality::Sus4 => Some(Quality::Major),
+        Quality::SeventhSus4 => Some(Quality::Seventh),
+        _ => None,
+    };
+    let beats = stretch.to - stretch.from;
+    let middle = stretch.from + beats / 2;
+    let (first, second) = match resolution {
+        Some(quality) if beats < 2 => ((stretch, Chord { quality, ..chord }), None),
+        Some(quality) => {
+            let held = Stretch {
+                to: middle,
+                ..stretch
+            };
+            let rest = Stretch {
+                from: middle,
+                ..stretch
+            };
+            ((held, chord), Some((rest, Chord { quality, ..chord })))
+        }
+        None => ((stretch, chord), None),
+    };
+    std::iter::once(first).chain(second)
 }
 
 /// How little the pitches and the key are to be trusted, 0..1: nothing for a singer as sure as trained ones are.

@@ -65,10 +65,10 @@ fn one(
             stretch.class as u64,
         ],
     );
-    // In jazz a major chord whose major seventh is no tone of the scale is a dominant, wherever it goes.
+    // In jazz and its kin a major chord whose major seventh is no tone of the scale is a dominant, wherever it goes.
     let foreign = ![0, 2, 4, 5, 7, 9, 11].contains(&((above + 11) % 12));
     let seventh = stretch.dominant
-        || (vocabulary == Vocabulary::Jazz && foreign)
+        || (vocabulary.is_rich() && foreign)
         || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)
             > chance.between(0.35, 0.75);
     // In doubt only the key's own dominant is one: the rest would be led astray by a sung semitone.
@@ -85,6 +85,7 @@ fn one(
         degree,
         seventh,
         last,
+        resolves,
         vocabulary,
         &mut chance,
     );
@@ -98,8 +99,10 @@ fn one(
     };
     let (from, to) = (stretch.from as f32, stretch.to as f32);
     let floor = melody.fit(&chord(plain), from, to) - tolerance;
-    let colours =
-        !matches!(vocabulary, Vocabulary::Open | Vocabulary::Triads) || doubt < PLAIN_DOUBT;
+    let colours = !matches!(
+        vocabulary,
+        Vocabulary::Open | Vocabulary::Triads | Vocabulary::Film
+    ) || doubt < PLAIN_DOUBT;
     let chosen = wanted
         .iter()
         .filter(|_| colours)
@@ -115,6 +118,7 @@ fn qualities(
     degree: usize,
     seventh: bool,
     last: bool,
+    resolves: bool,
     vocabulary: Vocabulary,
     chance: &mut Chance,
 ) -> Vec<Quality> {
@@ -132,6 +136,48 @@ fn qualities(
         (Vocabulary::Jazz, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
         (Vocabulary::Jazz, 1) => vec![Q::MinorSeventh, Q::Minor],
         (Vocabulary::Jazz, _) => vec![Q::HalfDiminished, Q::Diminished],
+        (Vocabulary::Bossa, 0) if last => vec![Q::SixthNinth, Q::Sixth, Q::Major],
+        (Vocabulary::Bossa, 0) if seventh && resolves && coloured => {
+            vec![Q::Thirteenth, Q::Ninth, Q::Seventh, Q::Major]
+        }
+        (Vocabulary::Bossa, 0) if seventh => vec![Q::Ninth, Q::Seventh, Q::Major],
+        (Vocabulary::Bossa, 0) if coloured => vec![Q::SixthNinth, Q::Sixth, Q::Major],
+        (Vocabulary::Bossa, 0) => vec![Q::MajorNinth, Q::MajorSeventh, Q::Sixth, Q::Major],
+        (Vocabulary::Bossa, 1) if degree == 5 || last => {
+            vec![Q::MinorSixth, Q::MinorSeventh, Q::Minor]
+        }
+        (Vocabulary::Bossa, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Bossa, 1) => vec![Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Mellow, 0) if seventh => {
+            vec![
+                Q::SeventhSus4,
+                Q::Thirteenth,
+                Q::Ninth,
+                Q::Seventh,
+                Q::Major,
+            ]
+        }
+        (Vocabulary::Mellow, 0) => vec![Q::MajorNinth, Q::MajorSeventh, Q::AddNinth, Q::Major],
+        (Vocabulary::Mellow, 1) => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Gospel, 0) if seventh && resolves && coloured => {
+            vec![
+                Q::SeventhSus4,
+                Q::Thirteenth,
+                Q::Ninth,
+                Q::Seventh,
+                Q::Major,
+            ]
+        }
+        (Vocabulary::Gospel, 0) if seventh => vec![Q::Thirteenth, Q::Ninth, Q::Seventh, Q::Major],
+        (Vocabulary::Gospel, 0) if last || !coloured => vec![Q::AddNinth, Q::Major],
+        (Vocabulary::Gospel, 0) => vec![Q::MajorSeventh, Q::Sixth, Q::Major],
+        (Vocabulary::Gospel, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Gospel, 1) => vec![Q::MinorSeventh, Q::Minor],
+        (Vocabulary::Gospel, _) => vec![Q::DiminishedSeventh, Q::Diminished],
+        (Vocabulary::Bossa | Vocabulary::Mellow, _) => vec![Q::HalfDiminished, Q::Diminished],
+        (Vocabulary::Film, 0) if last => vec![Q::Major],
+        (Vocabulary::Film, 0) if coloured => vec![Q::Sus2, Q::AddNinth, Q::Major],
+        (Vocabulary::Film, 0) => vec![Q::AddNinth, Q::Major],
         (Vocabulary::Blues, 0) if coloured && !last => vec![Q::Ninth, Q::Seventh, Q::Major],
         (Vocabulary::Blues, 0) => vec![Q::Seventh, Q::Sixth, Q::Major],
         (Vocabulary::Blues, 1) => vec![Q::MinorSeventh, Q::Minor],
@@ -167,7 +213,12 @@ fn basses(melody: &Melody, stretches: &[Stretch], chords: &mut [Chord], vocabula
                 }
             }
         }
-        Vocabulary::Open | Vocabulary::Triads | Vocabulary::Jazz => {
+        Vocabulary::Open
+        | Vocabulary::Triads
+        | Vocabulary::Jazz
+        | Vocabulary::Bossa
+        | Vocabulary::Gospel
+        | Vocabulary::Film => {
             for index in 1..stretches.len().saturating_sub(1) {
                 let class = |at: usize| stretches[at].class;
                 let short = stretches[index].to - stretches[index].from <= melody.in_bar;
@@ -183,6 +234,6 @@ fn basses(melody: &Melody, stretches: &[Stretch], chords: &mut [Chord], vocabula
                 }
             }
         }
-        Vocabulary::Blues | Vocabulary::Power => {}
+        Vocabulary::Blues | Vocabulary::Power | Vocabulary::Mellow => {}
     }
 }

@@ -37,7 +37,48 @@ impl Habits {
                 (9, 0, -0.2),
                 (4, 0, -0.1),
             ],
-            (Vocabulary::Blues, _) => &[
+            (Vocabulary::Film, false) => &[
+                (0, 0, 0.2),
+                (9, 1, 0.4),
+                (8, 0, 0.7),
+                (10, 0, 0.5),
+                (5, 1, 0.6),
+                (4, 1, 0.3),
+                (7, 0, -0.4),
+                (2, 0, -0.4),
+            ],
+            (Vocabulary::Bossa, false) => &[
+                (2, 1, 0.5),
+                (5, 1, 0.5),
+                (9, 1, 0.2),
+                (4, 1, 0.2),
+                (2, 0, 0.4),
+                (7, 0, 0.1),
+            ],
+            (Vocabulary::Mellow, false) => &[
+                (5, 0, 0.9),
+                (4, 1, 0.6),
+                (9, 1, 0.6),
+                (2, 1, 0.4),
+                (7, 0, -0.5),
+            ],
+            (Vocabulary::Gospel, false) => &[
+                (5, 0, 0.5),
+                (2, 1, 0.3),
+                (9, 1, 0.3),
+                (4, 0, 0.5),
+                (9, 0, 0.4),
+                (6, 2, 0.4),
+            ],
+            // In minor the blues rests on its minor tonic.
+            (Vocabulary::Blues, true) => &[
+                (0, 1, 0.6),
+                (5, 1, 0.6),
+                (8, 0, 0.2),
+                (7, 0, 0.2),
+                (0, 0, -0.6),
+            ],
+            (Vocabulary::Blues, false) => &[
                 (0, 0, 0.35),
                 (5, 0, 0.7),
                 (7, 0, 0.2),
@@ -72,7 +113,11 @@ impl Habits {
                 (9, 0, -0.6),
                 (4, 0, -0.6),
             ],
-            (Vocabulary::Jazz, true) => &[(0, 1, 0.2), (2, 2, 0.6), (5, 1, 0.3), (7, 0, 0.3)],
+            (Vocabulary::Mellow, true) => &[(0, 1, 0.3), (8, 0, 0.7), (5, 1, 0.5), (10, 0, 0.3)],
+            (Vocabulary::Film, true) => &[(0, 1, 0.4), (8, 0, 0.8), (3, 0, 0.3), (10, 0, 0.6)],
+            (Vocabulary::Jazz | Vocabulary::Bossa | Vocabulary::Gospel, true) => {
+                &[(0, 1, 0.2), (2, 2, 0.6), (5, 1, 0.3), (7, 0, 0.3)]
+            }
             (_, true) => &[
                 (0, 1, 0.4),
                 (8, 0, 0.5),
@@ -87,7 +132,7 @@ impl Habits {
             .find(|&&(at, kind, _)| at == degree && kind == quality)
             .map_or(0.0, |&(_, _, worth)| worth);
         // Diminished chords belong to jazz and its kin.
-        let diminished = quality == 2 && self.vocabulary != Vocabulary::Jazz;
+        let diminished = quality == 2 && !self.vocabulary.is_rich();
         liked - if diminished { 0.8 } else { 0.0 }
     }
 
@@ -98,6 +143,14 @@ impl Habits {
         match self.vocabulary {
             // Round the fifths.
             Vocabulary::Jazz if up == 5 => 1.0,
+            Vocabulary::Bossa if up == 5 => 0.8,
+            // Down the scale, chord by chord.
+            Vocabulary::Bossa if matches!(up, 10 | 11) => 0.3,
+            Vocabulary::Gospel if matches!(up, 5 | 1 | 2) => 0.5,
+            // Loops that do not come home.
+            Vocabulary::Mellow if matches!(up, 11 | 10 | 9 | 5) => 0.4,
+            // By thirds.
+            Vocabulary::Film if matches!(up, 3 | 4 | 8 | 9) => 0.5,
             Vocabulary::Triads | Vocabulary::Blues if matches!(up, 5 | 7) => 0.25,
             Vocabulary::Open if matches!(up, 5 | 7 | 9) => 0.2,
             Vocabulary::Power | Vocabulary::Modal if matches!(up, 2 | 10) => 0.3,
@@ -110,7 +163,10 @@ impl Habits {
         match (self.vocabulary, downbeat) {
             (Vocabulary::Modal, _) => -0.4,
             (Vocabulary::Blues | Vocabulary::Power, false) => -0.6,
-            (Vocabulary::Jazz, false) => 0.3,
+            (Vocabulary::Jazz | Vocabulary::Gospel, false) => 0.3,
+            (Vocabulary::Bossa, _) => -0.3,
+            (Vocabulary::Mellow, false) => -0.9,
+            (Vocabulary::Film, _) => -0.6,
             _ => 0.0,
         }
     }

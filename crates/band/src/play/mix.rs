@@ -1,49 +1,90 @@
-//! The voice over the band.
+//! The voice over the band: cleaned, evened, in the band's room, and with a place of its own between 1 and 4 kHz.
 
 use backline_audio::Audio;
 
 use super::{
+    half,
     limiter::to_target,
     master::{Mastered, TARGET_LUFS},
     meter::k_loudness,
-    stage::{RATE_HZ, Stereo},
+    room,
+    stage::{RATE_HZ, Stereo, room_seed},
     wave::Filter,
 };
+use crate::arrange::{Room, Score};
 
-/// How far the voice stands above the band, in loudness units.
-const VOICE_ABOVE_LU: f64 = 1.5;
+/// How the voice is laid over the band.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Voicing {
+    /// How far the voice stands above the band, in loudness units.
+    pub above_lu: f32,
+    /// The band's room.
+    pub room: Room,
+    /// Which room of that kind: the seed of its response.
+    pub room_seed: u64,
+}
+
+impl Voicing {
+    /// As the style of a score has it.
+    pub fn of(score: &Score) -> Self {
+        Self {
+            above_lu: score.finish.voice_above_lu,
+            room: score.room,
+            room_seed: room_seed(score),
+        }
+    }
+}
 
 /// The voice in the middle over a mastered instrumental, mastered again. `voice` is mono at 44.1 kHz from the same time zero.
-pub fn lay_over(voice: &[f32], instrumental: &Audio) -> Mastered {
+pub fn lay_over(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> Mastered {
     let (left, right) = (&instrumental.channels[0], &instrumental.channels[1]);
-    lay_over_heard(voice, instrumental, k_loudness(left, right, RATE_HZ))
+    let band = k_loudness(left, right, RATE_HZ);
+    lay_over_heard(voice, instrumental, band, voicing)
 }
 
 /// [`lay_over`] for an instrumental whose loudness is known.
-pub(crate) fn lay_over_heard(voice: &[f32], instrumental: &Audio, band: Option<f64>) -> Mastered {
+pub(crate) fn lay_over_heard(
+    voice: &[f32],
+    instrumental: &Audio,
+    band: Option<f64>,
+    voicing: &Voicing,
+) -> Mastered {
     let mut sum = Stereo {
         left: instrumental.channels[0].clone(),
         right: instrumental.channels[1].clone(),
     };
-    let mut voice = voice[..voice.len().min(sum.left.len())].to_vec();
-    level_voice(&mut voice);
-    if let Some(sung) = k_loudness(&voice, &voice, RATE_HZ) {
-        let gain = 10f64.powf((band.unwrap_or(TARGET_LUFS) + VOICE_ABOVE_LU - sung) / 20.0) as f32;
+    if let Some(voice) = placed(voice, sum.left.len(), band.unwrap_or(TARGET_LUFS), voicing) {
+        make_way(&mut sum, &voice);
         for channel in [&mut sum.left, &mut sum.right] {
             for (sum, sample) in channel.iter_mut().zip(&voice) {
-                *sum += sample * gain;
+                *sum += sample;
             }
         }
+        add_room(&voice, voicing, &mut sum);
     }
-    drop(voice);
     to_target(sum)
 }
 
-/// Frames between two looks of the leveller.
+/// The voice as it stands in the mix, `None` where there is none.
+fn placed(voice: &[f32], frames: usize, band: f64, voicing: &Voicing) -> Option<Vec<f32>> {
+    let mut voice = voice[..voice.len().min(frames)].to_vec();
+    without_rumble(&mut voice);
+    let sung = k_loudness(&voice, &voice, RATE_HZ)?;
+    // A voice's mean square follows from its loudness closely enough for what looks at it slowly.
+    let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
+    level(&mut voice, reference);
+    soften_hiss(&mut voice);
+    compress(&mut voice, reference);
+    let sung = k_loudness(&voice, &voice, RATE_HZ)?;
+    let gain = 10f64.powf((band + f64::from(voicing.above_lu) - sung) / 20.0) as f32;
+    voice.iter_mut().for_each(|sample| *sample *= gain);
+    Some(voice)
+}
+
+/// Frames between two looks of what follows the voice.
 const LOOK_FRAMES: usize = 64;
 
-/// Takes the rumble off a voice and evens its slow swells by at most 5 dB.
-fn level_voice(voice: &mut [f32]) {
+fn without_rumble(voice: &mut [f32]) {
     let rate = RATE_HZ as f32;
     let mut rumble = Filter::new(75.0, 0.7, rate);
     for block in voice.chunks_mut(LOOK_FRAMES) {
@@ -57,18 +98,35 @@ fn level_voice(voice: &mut [f32]) {
     for (step, sample) in voice[..fade].iter_mut().enumerate() {
         *sample *= step as f32 / fade as f32;
     }
-    let Some(mean) = k_loudness(voice, voice, RATE_HZ) else {
-        return;
-    };
-    // A voice's mean square follows from its loudness closely enough for a slow leveller.
-    let reference = 10f32.powf(((mean + 0.691) / 10.0) as f32) / 2.0;
-    let looks = rate / LOOK_FRAMES as f32;
-    let slow = 1.0 - (-1.0 / (0.3 * looks)).exp();
-    let ease = 1.0 - (-1.0 / (0.15 * looks)).exp();
-    let (mut power, mut gain) = (reference, 1.0f32);
+}
+
+/// The share of the way that something goes in a look, to be there in `seconds`.
+fn ease(seconds: f32) -> f32 {
+    1.0 - (-(LOOK_FRAMES as f32) / (seconds * RATE_HZ as f32)).exp()
+}
+
+fn mean_square(block: &[f32]) -> f32 {
+    block.iter().map(|sample| sample * sample).sum::<f32>() / block.len().max(1) as f32
+}
+
+/// Multiplies with a gain that moves from look to look in straight lines; `look` gives the next from a block.
+fn ride(voice: &mut [f32], mut look: impl FnMut(&[f32]) -> f32) {
+    let mut gain = 1.0f32;
     for block in voice.chunks_mut(LOOK_FRAMES) {
-        let now = block.iter().map(|sample| sample * sample).sum::<f32>() / block.len() as f32;
-        power += (now - power) * slow;
+        let step = look(block) - gain;
+        for (frame, sample) in block.iter_mut().enumerate() {
+            *sample *= gain + step * frame as f32 / LOOK_FRAMES as f32;
+        }
+        gain += step;
+    }
+}
+
+/// Evens the voice's slow swells by at most 5 dB.
+fn level(voice: &mut [f32], reference: f32) {
+    let (slow, follow) = (ease(0.3), ease(0.15));
+    let (mut power, mut gain) = (reference, 1.0f32);
+    ride(voice, |block| {
+        power += (mean_square(block) - power) * slow;
         let over_db = 10.0 * (power / reference).max(1e-6).log10();
         // Silence is not lifted: only what is near the singer's own level is.
         let change_db = if over_db < -18.0 {
@@ -76,10 +134,274 @@ fn level_voice(voice: &mut [f32]) {
         } else {
             (-0.5 * over_db).clamp(-5.0, 4.0)
         };
-        let step = (10f32.powf(change_db / 20.0) - gain) * ease;
-        for (frame, sample) in block.iter_mut().enumerate() {
-            *sample *= gain + step * frame as f32 / LOOK_FRAMES as f32;
+        gain += (10f32.powf(change_db / 20.0) - gain) * follow;
+        gain
+    });
+}
+
+/// Takes what is over of the hiss of an s: the band above 5.5 kHz where it is more than a third of the whole.
+fn soften_hiss(voice: &mut [f32]) {
+    const HISS_HZ: f32 = 5500.0;
+    const SHARE: f32 = 0.33;
+    const LEAST: f32 = 0.35;
+    let mut split = Filter::new(HISS_HZ, 0.6, RATE_HZ as f32);
+    let (quick, slow) = (ease(0.003), ease(0.03));
+    let mut gain = 1.0f32;
+    let mut high = [0.0f32; LOOK_FRAMES];
+    for block in voice.chunks_mut(LOOK_FRAMES) {
+        for (high, sample) in high.iter_mut().zip(block.iter()) {
+            *high = split.high(*sample);
         }
-        gain += step;
+        split.settle();
+        let (hiss, whole) = (mean_square(&high[..block.len()]), mean_square(block));
+        let share = (hiss / whole.max(1e-12)).sqrt();
+        let target = (SHARE / share.max(1e-6)).clamp(LEAST, 1.0);
+        let before = gain;
+        gain += (target - gain) * if target < gain { quick } else { slow };
+        for (frame, (sample, high)) in block.iter_mut().zip(&high).enumerate() {
+            let now = before + (gain - before) * frame as f32 / LOOK_FRAMES as f32;
+            *sample -= (1.0 - now) * high;
+        }
+    }
+}
+
+/// Compression, 3:1 from 3 dB above the voice's own level, with a quick attack.
+fn compress(voice: &mut [f32], reference: f32) {
+    const OVER_DB: f32 = 3.0;
+    const KEPT: f32 = 1.0 / 3.0;
+    let (attack, release) = (ease(0.006), ease(0.12));
+    let mut power = 0.0f32;
+    ride(voice, |block| {
+        let now = mean_square(block);
+        power += (now - power) * if now > power { attack } else { release };
+        let over_db = 10.0 * (power / reference).max(1e-6).log10() - OVER_DB;
+        10f32.powf(-(1.0 - KEPT) * over_db.max(0.0) / 20.0)
+    });
+}
+
+/// How deep the band makes way for the voice around [`WAY_HZ`], in decibels, and how wide.
+const WAY_DB: f32 = 5.0;
+const WAY_HZ: f32 = 2000.0;
+const WAY_Q: f32 = 0.6;
+
+/// Takes the middle out of the band where the voice sounds: keyed by the voice between 1 and 4 kHz, there in 20 ms, gone in 300.
+fn make_way(band: &mut Stereo, voice: &[f32]) {
+    let rate = RATE_HZ as f32;
+    let mut ear = Filter::new(WAY_HZ, WAY_Q, rate);
+    let mut sides = [
+        Filter::new(WAY_HZ, WAY_Q, rate),
+        Filter::new(WAY_HZ, WAY_Q, rate),
+    ];
+    let (quick, slow) = (ease(0.02), ease(0.3));
+    let deepest = 1.0 - 10f32.powf(-WAY_DB / 20.0);
+    let mut depth = 0.0f32;
+    let blocks = band
+        .left
+        .chunks_mut(LOOK_FRAMES)
+        .zip(band.right.chunks_mut(LOOK_FRAMES));
+    for (number, (left, right)) in blocks.enumerate() {
+        let from = (number * LOOK_FRAMES).min(voice.len());
+        let key = &voice[from..(from + LOOK_FRAMES).min(voice.len())];
+        let (mut sung, mut played) = (0.0f32, 0.0f32);
+        let mut middles = [[0.0f32; LOOK_FRAMES]; 2];
+        for sample in key {
+            sung += ear.band(*sample).powi(2);
+        }
+        for (side, (filter, channel)) in sides.iter_mut().zip([&*left, &*right]).enumerate() {
+            for (middle, sample) in middles[side].iter_mut().zip(channel.iter()) {
+                *middle = filter.band(*sample);
+                played += 0.5 * middle.powi(2);
+            }
+            filter.settle();
+        }
+        ear.settle();
+        // As far as it is needed: nothing where the voice stands 9 dB above what is played there, all where they are alike.
+        let above_db = 10.0 * ((sung + 1e-9) / (played + 1e-9)).log10();
+        let target = if sung / (key.len().max(1) as f32) < 1e-6 {
+            0.0
+        } else {
+            deepest * ((9.0 - above_db) / 9.0).clamp(0.0, 1.0)
+        };
+        let before = depth;
+        depth += (target - depth) * if target > depth { quick } else { slow };
+        for (channel, middles) in [left, right].into_iter().zip(&middles) {
+            for (frame, (sample, middle)) in channel.iter_mut().zip(middles).enumerate() {
+                let now = before + (depth - before) * frame as f32 / LOOK_FRAMES as f32;
+                *sample -= now * middle;
+            }
+        }
+    }
+}
+
+/// What of the voice goes into the room, in decibels.
+const SEND_DB: f32 = -14.0;
+/// A dry band still has this much of a room around its singer.
+const LEAST_WET: f32 = 0.12;
+
+/// Puts the voice into the band's room.
+fn add_room(voice: &[f32], voicing: &Voicing, sum: &mut Stereo) {
+    let room = &voicing.room;
+    if room.wet <= 0.0 {
+        return;
+    }
+    let frames = half::half_of(sum.left.len());
+    let mut send = vec![0.0f32; frames];
+    half::lower(voice, 10f32.powf(SEND_DB / 20.0), &mut send);
+    let send = Stereo {
+        right: send.clone(),
+        left: send,
+    };
+    let mut heard = Stereo::silent(frames);
+    let level = room::LEVEL * (room.wet.max(LEAST_WET) / USUAL_WET).sqrt();
+    room::reverb(
+        &send,
+        room.decay_s,
+        level,
+        voicing.room_seed,
+        RATE_HZ as f32 / 2.0,
+        &mut heard,
+    );
+    half::raise(&heard, sum);
+}
+
+/// The share of reverb of a usual style, at which the send is what it says.
+const USUAL_WET: f32 = 0.25;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Noise;
+
+    const SECONDS: usize = 8;
+
+    fn voicing(above_lu: f32) -> Voicing {
+        Voicing {
+            above_lu,
+            room: Room {
+                decay_s: 1.2,
+                wet: 0.25,
+                delay: 0.0,
+                delay_s: 0.3,
+            },
+            room_seed: 1,
+        }
+    }
+
+    /// Noise that falls by 3 dB an octave, on both sides differently, at −14 LUFS.
+    fn band() -> Audio {
+        let side = |seed: u64| {
+            let mut noise = Noise::new(seed);
+            let mut slow = [0.0f32; 3];
+            (0..RATE_HZ as usize * SECONDS)
+                .map(|_| {
+                    let white = noise.next();
+                    slow[0] = 0.997_65 * slow[0] + white * 0.099_04;
+                    slow[1] = 0.963 * slow[1] + white * 0.296_5;
+                    slow[2] = 0.57 * slow[2] + white * 1.052_6;
+                    0.05 * (slow[0] + slow[1] + slow[2] + white * 0.184_8)
+                })
+                .collect::<Vec<f32>>()
+        };
+        let mut channels = vec![side(1), side(2)];
+        let lufs = k_loudness(&channels[0], &channels[1], RATE_HZ).unwrap();
+        let gain = 10f64.powf((TARGET_LUFS - lufs) / 20.0) as f32;
+        for sample in channels.iter_mut().flatten() {
+            *sample *= gain;
+        }
+        Audio {
+            rate_hz: RATE_HZ,
+            channels,
+        }
+    }
+
+    /// A sung "ah": harmonics under three formants, a second on and half a second off.
+    fn voice() -> Vec<f32> {
+        let rate = RATE_HZ as f32;
+        (0..RATE_HZ as usize * SECONDS)
+            .map(|frame| {
+                let now = frame as f32 / rate;
+                if now % 1.5 > 1.0 {
+                    return 0.0;
+                }
+                (1..24)
+                    .map(|n| {
+                        let hz = 220.0 * n as f32;
+                        let formant = |at: f32, wide: f32| 1.0 / (1.0 + ((hz - at) / wide).powi(2));
+                        let gain = formant(750.0, 130.0)
+                            + 0.6 * formant(1200.0, 160.0)
+                            + 0.35 * formant(2800.0, 300.0)
+                            + 0.02;
+                        0.1 * gain * (std::f32::consts::TAU * hz * now).sin()
+                    })
+                    .sum()
+            })
+            .collect()
+    }
+
+    /// Power between 1 and 4 kHz every 50 ms.
+    fn middle(samples: &[f32]) -> Vec<f32> {
+        let mut low = Filter::new(1000.0, 0.7, RATE_HZ as f32);
+        let mut high = Filter::new(4000.0, 0.7, RATE_HZ as f32);
+        let band: Vec<f32> = samples.iter().map(|x| high.low(low.high(*x))).collect();
+        band.chunks(RATE_HZ as usize / 20)
+            .map(mean_square)
+            .collect()
+    }
+
+    #[test]
+    fn the_voice_is_heard_through_the_band_and_the_band_comes_back() {
+        let (band, voice) = (band(), voice());
+        let placed = placed(&voice, voice.len(), TARGET_LUFS, &voicing(1.0)).unwrap();
+        let mut way = Stereo {
+            left: band.channels[0].clone(),
+            right: band.channels[1].clone(),
+        };
+        make_way(&mut way, &placed);
+        let sung = middle(&placed);
+        let before = middle(&band.channels[0]);
+        let after = middle(&way.left);
+        let (mut clear, mut frames) = (0, 0);
+        for at in 2..sung.len() {
+            let phase = (at as f32 * 0.05) % 1.5;
+            if (0.1..0.95).contains(&phase) {
+                frames += 1;
+                clear += usize::from(sung[at] >= 0.5 * after[at]);
+            } else if phase > 1.45 {
+                let lost_db = 10.0 * (before[at] / after[at]).log10();
+                assert!(
+                    lost_db < 1.6,
+                    "{lost_db} dB are missing half a second later"
+                );
+            }
+        }
+        assert!(clear * 100 >= frames * 85, "{clear} of {frames}");
+    }
+
+    #[test]
+    fn the_voice_stands_where_it_is_asked_to_and_rings_in_the_room() {
+        let voice = voice();
+        for above in [-1.0, 2.0] {
+            let placed = placed(&voice, voice.len(), TARGET_LUFS, &voicing(above)).unwrap();
+            let lufs = k_loudness(&placed, &placed, RATE_HZ).unwrap();
+            assert!(
+                (lufs - TARGET_LUFS - f64::from(above)).abs() < 0.1,
+                "{lufs}"
+            );
+        }
+        let silence = Audio {
+            rate_hz: RATE_HZ,
+            channels: vec![vec![0.0; voice.len()]; 2],
+        };
+        let mixed = lay_over_heard(&voice, &silence, None, &voicing(0.0)).audio;
+        let power = |from_s: f32, to_s: f32| {
+            let range = (from_s * 44_100.0) as usize..(to_s * 44_100.0) as usize;
+            mean_square(&mixed.channels[0][range])
+        };
+        let tail_db = 10.0 * (power(1.05, 1.15) / power(0.5, 1.0)).log10();
+        assert!(
+            (-34.0..-12.0).contains(&tail_db),
+            "the room rings at {tail_db} dB"
+        );
+        assert!(mixed.channels[0] != mixed.channels[1], "the room is wide");
     }
 }

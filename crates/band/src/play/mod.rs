@@ -27,7 +27,7 @@ mod wave;
 pub use font::{Font, FontError};
 pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, master};
 pub(crate) use master::{Mastering, heard, master_heard};
-pub use mix::lay_over;
 pub(crate) use mix::lay_over_heard;
+pub use mix::{Voicing, lay_over};
 pub use stage::{RATE_HZ, Sound, Stereo, play};
 pub(crate) use stage::{side_by_side, solo};

@@ -1,117 +1,172 @@
-//! The room: a feedback delay network of eight lines, and an echo in the song's own time. Both run at half the rate.
+//! The room: a synthetic impulse response that the parts' sends are convolved with, and an echo in the song's own time. Both run
+//! at half the rate: a room gives no heights back.
+//!
+//! The response is what a hall's is from a tenth of a second on, noise that dies away (Moorer, "About this reverberation business",
+//! 1979), the heights faster than the rest; before it a few single reflections, the same for every song of a style.
+
+use rustfft::{FftPlannerScalar, num_complex::Complex};
 
 use super::{
     stage::Stereo,
     wave::{Filter, decay_per_frame},
 };
-
-/// Lengths of the lines in seconds: no simple ratio between them, so that echoes do not pile up.
-const LINES_S: [f32; 8] = [
-    0.031_73, 0.037_03, 0.041_93, 0.047_28, 0.053_67, 0.060_05, 0.067_73, 0.075_62,
-];
-
-/// What a frame takes of the one before it, each time round: the heights go first.
-const DAMPING: f32 = 0.053;
+use crate::chance::{Chance, Noise};
 
 /// Time before the first reflection in seconds.
-const PRE_DELAY_S: f32 = 0.018;
+const PRE_DELAY_S: f32 = 0.012;
 
-/// Adds the reverb of `send` to `out`. `decay_s` is the time in which it falls by 60 dB.
-pub(super) fn reverb(send: &Stereo, decay_s: f32, level: f32, rate: f32, out: &mut Stereo) {
-    if level <= 0.0 {
+/// Single reflections on each side, the time within which they come, and how loud they are beside the noise.
+const REFLECTIONS: usize = 9;
+const REFLECTIONS_S: f32 = 0.055;
+const REFLECTIONS_GAIN: f32 = 2.2;
+
+/// Time in which the noise comes up after the pre-delay, in seconds.
+const RISE_S: f32 = 0.03;
+
+/// Where the heights begin, in hertz, and their share of the decay.
+const HEIGHTS_HZ: f32 = 2600.0;
+const HEIGHTS_SHARE: f32 = 0.6;
+
+/// What the room answers with, per second of its decay, as energy of each side's response.
+const ENERGY_PER_S: f32 = 0.15;
+
+/// What a room's share comes to in the sum.
+pub(super) const LEVEL: f32 = 1.35;
+
+/// What either side of the room hears of the other side's sound; squares of it and of the own side's add to 1.
+const ACROSS: f32 = 0.6;
+const OWN: f32 = 0.8;
+
+/// Adds the reverb of `send` to `out`. `decay_s` is the time in which it falls by 60 dB; `seed` chooses the room.
+pub(super) fn reverb(
+    send: &Stereo,
+    decay_s: f32,
+    level: f32,
+    seed: u64,
+    rate: f32,
+    out: &mut Stereo,
+) {
+    if level <= 0.0 || send.left.is_empty() {
         return;
     }
-    let mut lines: Vec<Line> = LINES_S
-        .iter()
-        .map(|&seconds| Line::new(seconds, decay_s, rate))
-        .collect();
+    let [left, right] = response(decay_s, seed, rate);
     let mut low_cut = [Filter::new(180.0, 0.7, rate), Filter::new(180.0, 0.7, rate)];
     let mut high_cut = [
         Filter::new(6000.0, 0.6, rate),
         Filter::new(6000.0, 0.6, rate),
     ];
-    let ahead = (PRE_DELAY_S * rate) as usize;
-    for frame in 0..out.left.len() {
-        let (left, right) = if frame >= ahead {
-            (send.left[frame - ahead], send.right[frame - ahead])
-        } else {
-            (0.0, 0.0)
+    let mut shaped = |frame: usize| {
+        let pair = match (send.left.get(frame), send.right.get(frame)) {
+            (Some(left), Some(right)) => [*left, *right],
+            _ => [0.0, 0.0],
         };
-        let left = high_cut[0].low(low_cut[0].high(left));
-        let right = high_cut[1].low(low_cut[1].high(right));
-        let mut state: [f32; 8] = [0.0; 8];
-        for (line, value) in lines.iter().zip(&mut state) {
-            *value = line.heard();
-        }
         if frame.is_multiple_of(256) {
             for filter in low_cut.iter_mut().chain(&mut high_cut) {
                 filter.settle();
             }
         }
-        out.left[frame] += level * 0.5 * (state[0] - state[2] + state[4] - state[6]);
-        out.right[frame] += level * 0.5 * (state[1] - state[3] + state[5] - state[7]);
-        hadamard(&mut state);
-        for (number, line) in lines.iter_mut().enumerate() {
-            let input = if number % 2 == 0 { left } else { right };
-            line.push(state[number] + input * 0.5);
+        let [left, right] =
+            [0, 1].map(|side: usize| high_cut[side].low(low_cut[side].high(pair[side])));
+        Complex::new(OWN * left + ACROSS * right, OWN * right + ACROSS * left)
+    };
+    // Both sides go through one transform, one as its real part and one as its imaginary part.
+    let size = (2 * left.len()).next_power_of_two();
+    let step = size - left.len();
+    let mut planner = FftPlannerScalar::<f32>::new();
+    let (forward, back) = (
+        planner.plan_fft_forward(size),
+        planner.plan_fft_inverse(size),
+    );
+    let mut scratch = vec![
+        Complex::default();
+        forward
+            .get_inplace_scratch_len()
+            .max(back.get_inplace_scratch_len())
+    ];
+    let spectrum = |side: &[f32], scratch: &mut [Complex<f32>]| {
+        let mut values: Vec<Complex<f32>> = side
+            .iter()
+            .map(|value| Complex::new(value * level / size as f32, 0.0))
+            .collect();
+        values.resize(size, Complex::default());
+        forward.process_with_scratch(&mut values, scratch);
+        values
+    };
+    let (left, right) = (
+        spectrum(&left, &mut scratch),
+        spectrum(&right, &mut scratch),
+    );
+    let mut block = vec![Complex::default(); size];
+    let frames = out.left.len();
+    for start in (0..frames).step_by(step) {
+        for (at, value) in block.iter_mut().enumerate() {
+            *value = if at < step {
+                shaped(start + at)
+            } else {
+                Complex::default()
+            };
         }
-    }
-}
-
-/// An orthogonal mix of eight values: nothing is lost, everything is spread.
-fn hadamard(values: &mut [f32; 8]) {
-    let mut span = 1;
-    while span < 8 {
-        let mut at = 0;
-        while at < 8 {
-            for index in at..at + span {
-                let (a, b) = (values[index], values[index + span]);
-                values[index] = a + b;
-                values[index + span] = a - b;
+        if block.iter().all(|value| *value == Complex::default()) {
+            continue;
+        }
+        forward.process_with_scratch(&mut block, &mut scratch);
+        for at in 0..=size / 2 {
+            let mirror = (size - at) % size;
+            let (one, other) = (block[at], block[mirror]);
+            let heard_left = (one + other.conj()) * 0.5;
+            // Divided by i.
+            let heard_right = (one - other.conj()) * Complex::new(0.0, -0.5);
+            let (from_left, from_right) = (heard_left * left[at], heard_right * right[at]);
+            let turned = Complex::new(-from_right.im, from_right.re);
+            block[at] = from_left + turned;
+            if mirror != at {
+                let turned = Complex::new(from_right.im, from_right.re);
+                block[mirror] = from_left.conj() + turned;
             }
-            at += span * 2;
         }
-        span *= 2;
-    }
-    for value in values.iter_mut() {
-        *value *= 0.353_553_4;
+        back.process_with_scratch(&mut block, &mut scratch);
+        let until = (start + size).min(frames);
+        for (at, value) in (start..until).zip(&block) {
+            out.left[at] += value.re;
+            out.right[at] += value.im;
+        }
     }
 }
 
-/// A delay that loses its heights first, as rooms do.
-struct Line {
-    samples: Vec<f32>,
-    at: usize,
-    gain: f32,
-    before: f32,
-}
-
-impl Line {
-    fn new(seconds: f32, decay_s: f32, rate: f32) -> Self {
-        let frames = (seconds * rate) as usize | 1;
-        Self {
-            samples: vec![0.0; frames],
-            at: 0,
-            gain: decay_per_frame(decay_s, rate).powf(frames as f32),
-            before: 0.0,
+/// The room's answer to a click, on each side.
+fn response(decay_s: f32, seed: u64, rate: f32) -> [Vec<f32>; 2] {
+    let decay_s = decay_s.clamp(0.1, 8.0);
+    let ahead = (PRE_DELAY_S * rate) as usize;
+    let frames = ahead + (decay_s * rate) as usize;
+    [0u64, 1].map(|side| {
+        let mut chance = Chance::new(seed, &[97, side]);
+        let mut noise = Noise::new(chance.seed());
+        let mut split = Filter::new(HEIGHTS_HZ, 0.6, rate);
+        let fall = decay_per_frame(decay_s, rate);
+        let high_fall = decay_per_frame(decay_s * HEIGHTS_SHARE, rate);
+        let (mut level, mut high_level) = (1.0f32, 1.0f32);
+        let mut wave = vec![0.0f32; frames];
+        for (at, sample) in wave[ahead..].iter_mut().enumerate() {
+            let value = noise.next() + noise.next();
+            let low = split.low(value);
+            let rise = (at as f32 / (RISE_S * rate)).min(1.0);
+            *sample = rise * rise * (low * level + (value - low) * high_level);
+            level *= fall;
+            high_level *= high_fall;
         }
-    }
-
-    fn heard(&self) -> f32 {
-        self.samples[self.at]
-    }
-
-    fn push(&mut self, value: f32) {
-        let damped = self.gain * ((1.0 - DAMPING) * value + DAMPING * self.before);
-        self.before = value;
-        // A very small constant offset would do too; cutting keeps silence silent.
-        self.samples[self.at] = if damped.abs() < 1e-12 { 0.0 } else { damped };
-        self.at = if self.at + 1 == self.samples.len() {
-            0
-        } else {
-            self.at + 1
-        };
-    }
+        for number in 0..REFLECTIONS {
+            let share = (number as f32 + chance.unit()) / REFLECTIONS as f32;
+            let at = ahead + (share * REFLECTIONS_S * rate) as usize;
+            let sign = if chance.happens(0.5) { 1.0 } else { -1.0 };
+            if let Some(sample) = wave.get_mut(at) {
+                *sample += sign * REFLECTIONS_GAIN * (1.0 - 0.7 * share);
+            }
+        }
+        let energy: f32 = wave.iter().map(|sample| sample * sample).sum();
+        let gain = (ENERGY_PER_S * decay_s / energy.max(1e-9)).sqrt();
+        wave.iter_mut().for_each(|sample| *sample *= gain);
+        wave
+    })
 }
 
 /// Adds echoes of `send` to `out`, from side to side, each darker than the one before.
@@ -138,6 +193,96 @@ pub(super) fn echo(send: &[f32], time_s: f32, level: f32, rate: f32, out: &mut S
         if frame.is_multiple_of(256) {
             for filter in dark.iter_mut().chain(&mut thin) {
                 filter.settle();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: f32 = 22_050.0;
+
+    #[test]
+    fn what_is_heard_is_the_response_wherever_the_blocks_begin() {
+        let [left, right] = response(0.4, 3, RATE);
+        let mut send = Stereo::silent(60_000);
+        let clicks = [5usize, 9_000, 30_011, 59_000];
+        for click in clicks {
+            send.left[click] = 1.0;
+        }
+        let mut out = Stereo::silent(60_000);
+        reverb(&send, 0.4, 1.0, 3, RATE, &mut out);
+        // A click is filtered on its way in: compare energies from click to click.
+        let energy = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
+        let of = |side: &[f32], click: usize| energy(&side[click..(click + 8_900).min(60_000)]);
+        for click in &clicks[..3] {
+            for (side, own, share) in [(&out.left, &left, OWN), (&out.right, &right, ACROSS)] {
+                let (found, whole) = (of(side, *click), share * share * energy(own));
+                assert!(
+                    (0.2..1.0).contains(&(found / whole)),
+                    "{click}: {found} of {whole}"
+                );
+                let first = of(side, clicks[0]);
+                assert!(
+                    (found / first - 1.0).abs() < 0.01,
+                    "{click}: {found} and {first}"
+                );
+            }
+        }
+        assert!(out.left[..5].iter().all(|sample| sample.abs() < 1e-6));
+    }
+
+    /// The share of a window's samples beyond its standard deviation, 1 for noise (Abel and Huang, "A simple, robust measure of
+    /// reverberation echo density", 2006).
+    fn density(wave: &[f32], at_s: f32) -> f32 {
+        let half = (0.01 * RATE) as usize;
+        let middle = (at_s * RATE) as usize;
+        let window = &wave[middle - half..middle + half];
+        let spread =
+            (window.iter().map(|value| value * value).sum::<f32>() / window.len() as f32).sqrt();
+        let beyond = window.iter().filter(|value| value.abs() > spread).count();
+        beyond as f32 / window.len() as f32 / 0.317_3
+    }
+
+    #[test]
+    fn the_room_is_dense_and_falls_in_its_time() {
+        for decay_s in [0.5f32, 1.2, 2.8] {
+            for side in response(decay_s, 11, RATE) {
+                for at_s in [0.08, 0.1, 0.15, 0.2] {
+                    let density = density(&side, at_s);
+                    assert!(density >= 0.9, "{decay_s} s: {density} at {at_s} s");
+                }
+                // Schroeder's curve of what lies below the heights, from -5 to -35 dB.
+                let mut low = [
+                    Filter::new(1400.0, 0.6, RATE),
+                    Filter::new(1400.0, 0.6, RATE),
+                ];
+                let wave: Vec<f32> = side
+                    .iter()
+                    .map(|&x| {
+                        let one = low[0].low(x);
+                        low[1].low(one)
+                    })
+                    .collect();
+                let mut left: Vec<f32> = wave
+                    .iter()
+                    .rev()
+                    .scan(0.0f32, |sum, x| {
+                        *sum += x * x;
+                        Some(*sum)
+                    })
+                    .collect();
+                left.reverse();
+                let when = |db: f32| {
+                    left.iter()
+                        .position(|x| *x < left[0] * 10f32.powf(db / 10.0))
+                        .unwrap() as f32
+                        / RATE
+                };
+                let found = 2.0 * (when(-35.0) - when(-5.0));
+                assert!((found / decay_s - 1.0).abs() <= 0.1, "{decay_s} s: {found}");
             }
         }
     }

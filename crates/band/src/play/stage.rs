@@ -36,9 +36,6 @@ pub enum Sound {
     Font(super::Font),
 }
 
-/// What a room's share comes to in the sum.
-const ROOM: f32 = 1.35;
-
 /// Plays `score` on at most `threads` threads; the samples do not depend on how many.
 ///
 /// The sum is not mastered: its level is the style's balance, not a target. Beside it memory holds the room's share of it, at
@@ -93,12 +90,7 @@ struct Buses {
     send: Stereo,
     /// What goes into the echo, at half the rate; nothing where there is no echo.
     echo: Vec<f32>,
-    /// How far parts step back, every [`DUCK_FRAMES`].
-    duck: Vec<f32>,
 }
-
-/// Frames between two looks at how far parts step back, at the whole rate.
-const DUCK_FRAMES: usize = 64;
 
 impl Buses {
     fn new(score: &Score, frames: usize) -> Self {
@@ -108,24 +100,13 @@ impl Buses {
             half: Stereo::silent(half),
             send: Stereo::silent(half),
             echo: vec![0.0; if score.room.delay > 0.0 { half } else { 0 }],
-            duck: duck(score, frames),
         }
     }
 
     /// Adds a part to the sum and to the room.
     fn take(&mut self, mut stem: Stem, part: &Part) {
-        let steps = DUCK_FRAMES / if stem.half { 2 } else { 1 };
         for channel in [&mut stem.sound.left, &mut stem.sound.right] {
-            if steps_back(part.role) {
-                for (block, pair) in channel.chunks_mut(steps).zip(self.duck.windows(2)) {
-                    let slope = (pair[1] - pair[0]) / steps as f32;
-                    for (frame, sample) in block.iter_mut().enumerate() {
-                        *sample *= stem.gain * (pair[0] + frame as f32 * slope);
-                    }
-                }
-            } else {
-                channel.iter_mut().for_each(|sample| *sample *= stem.gain);
-            }
+            channel.iter_mut().for_each(|sample| *sample *= stem.gain);
         }
         let share = balance::room_share(part);
         let echoes = !self.echo.is_empty() && echoes(part.role);
@@ -183,13 +164,19 @@ impl Buses {
         room::reverb(
             &self.send,
             room.decay_s,
-            room.wet * ROOM,
+            room.wet * room::LEVEL,
+            room_seed(score),
             rate,
             &mut self.half,
         );
         half::raise(&self.half, &mut self.full);
         self.full
     }
+}
+
+/// Which room of its kind a score is played in: the same for every song of a style.
+pub(super) fn room_seed(score: &Score) -> u64 {
+    score.style as u64 + 1
 }
 
 /// What `one` gives for each of `items`, in order, the first on this thread and each other on one of its own.
@@ -262,38 +249,4 @@ fn placed(mut stem: Stereo, pan: f32) -> Stereo {
 /// Whether a part is heard again as an echo.
 fn echoes(role: Role) -> bool {
     matches!(role, Role::Fills | Role::Figure)
-}
-
-/// Whether a part steps back under the voice.
-fn steps_back(role: Role) -> bool {
-    matches!(role, Role::Comp | Role::Pad | Role::Figure)
-}
-
-/// The gain of parts that step back, every [`DUCK_FRAMES`]: 1 where nobody sings, eased over a tenth of a second before the
-/// voice and half a second after.
-fn duck(score: &Score, frames: usize) -> Vec<f32> {
-    let rate = f64::from(RATE_HZ) / DUCK_FRAMES as f64;
-    let steps = frames / DUCK_FRAMES + 2;
-    let mut sung = vec![false; steps];
-    for span in &score.voice {
-        let from = ((span.start_s - 0.08).max(0.0) * rate) as usize;
-        let to = ((span.end_s.max(0.0) * rate) as usize).min(steps);
-        if from < to {
-            sung[from..to].fill(true);
-        }
-    }
-    let (rise, fall) = (
-        1.0 - (-1.0 / (0.06 * rate as f32)).exp(),
-        1.0 - (-1.0 / (0.35 * rate as f32)).exp(),
-    );
-    let depth = 1.0 - 10f32.powf(-score.finish.duck_db / 20.0);
-    let mut level = 0.0f32;
-    sung.into_iter()
-        .map(|sounds| {
-            let gain = 1.0 - depth * level;
-            let target = f32::from(u8::from(sounds));
-            level += (target - level) * if sounds { rise } else { fall };
-            gain
-        })
-        .collect()
 }

@@ -79,7 +79,7 @@ pub(crate) static CINEMATIC: Style = Style {
     bpm: 84.0,
     swing: Swing::Straight,
     feel: Feel::Gentle,
-    vocabulary: Vocabulary::Open,
+    vocabulary: Vocabulary::Film,
     room: (3.0, 0.4),
     delay: 0.0,
     finish: (-0.05, 0.05),
