@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Samples and parameters in, samples and facts out. The crate reads no file, knows no clock and starts no runtime; all chance
-//! comes from one seed, so the same vocal, request and seed give the same bytes on every machine.
+//! comes from one seed, so the same vocal, request and seed give the same bytes on the same machine, on any number of threads. Machines
+//! with another processor or another C library may differ in the last bits: transforms and sines are theirs.
 
 #![cfg_attr(
     test,
