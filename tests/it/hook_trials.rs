@@ -27,9 +27,9 @@ fn each_effect_is_told_apart() {
         ("echo no json", "failure", 4),
         ("yes", "failure", 4),
     ] {
-        let told = trial(&lab, code, &["before_submit", "--", "sh", "-c", script]);
+        let told = trial(&lab, code, &["plan_job", "--", "sh", "-c", script]);
         assert_eq!(told["effect"]["kind"], kind, "{script}: {told}");
-        assert_eq!(told["event"]["point"], "before_submit");
+        assert_eq!(told["event"]["point"], "plan_job");
         assert_eq!(told["error"].is_string(), kind == "failure", "{script}");
         assert!(told["took_ms"].as_f64().unwrap() > 0.0);
     }
@@ -37,7 +37,7 @@ fn each_effect_is_told_apart() {
         &lab,
         0,
         &[
-            "before_submit",
+            "plan_job",
             "--",
             "sh",
             "-c",
@@ -50,6 +50,14 @@ fn each_effect_is_told_apart() {
         told["settings"]["title"],
         told["event"]["job"]["settings"]["title"]
     );
+    let delay = r#"echo '{"delay": "30s"}'"#;
+    let told = trial(&lab, 0, &["before_submit", "--", "sh", "-c", delay]);
+    assert_eq!(told["effect"]["kind"], "delay");
+    // A job that is planned is not changed any more.
+    let late = r#"echo '{"change": {"tags": "calm"}}'"#;
+    let told = trial(&lab, 4, &["before_submit", "--", "sh", "-c", late]);
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("move the hook to `plan_job`"), "{error}");
     // Nothing was run, so nothing is left.
     assert!(!lab.path(".backline").exists());
 }
@@ -90,10 +98,7 @@ fn a_person_reads_event_answer_effect_and_what_was_said_aside() {
     let script = r#"read -r event; echo "one
 two" >&2; echo '{"change": {"tags": "calm", "variety": 2}}'"#;
     let text = lab
-        .expect(
-            0,
-            &["hooks", "test", "before_submit", "--", "sh", "-c", script],
-        )
+        .expect(0, &["hooks", "test", "plan_job", "--", "sh", "-c", script])
         .out;
     let lines: Vec<&str> = text.lines().collect();
     let (event, lines) = lines.split_at(
@@ -105,14 +110,14 @@ two" >&2; echo '{"change": {"tags": "calm", "variety": 2}}'"#;
     assert_eq!(event[0], "event");
     assert!(event.iter().all(|line| line.len() <= 80), "{text}");
     let event: Value = serde_json::from_str(&event[1..].join("\n")).unwrap();
-    assert_eq!(event["point"], "before_submit");
+    assert_eq!(event["point"], "plan_job");
     assert_eq!(
         &lines[..6],
         [
             r#"answer  {"change":{"tags":"calm","variety":2}}"#,
             r#"        tags: "lo-fi hip hop, dusty drums" became "calm""#,
             "        variety: not set became 2",
-            "effect  change: the job goes on with other settings",
+            "effect  change: the job is planned with other settings",
             "stderr  one",
             "        two",
         ]
@@ -189,7 +194,7 @@ fn an_unknown_event_brings_the_nearest() {
     let ran = lab.expect(2, &["hooks", "test", "lunch", "--", "true"]);
     assert!(
         ran.err
-            .contains("the events are plan_expanded, before_upload,")
+            .contains("the events are plan_job, plan_expanded, before_upload,")
             && !ran.err.contains("did you mean"),
         "{}",
         ran.err
@@ -205,6 +210,7 @@ fn an_unknown_event_brings_the_nearest() {
 fn every_event_can_be_tried() {
     let lab = Lab::new();
     for event in [
+        "plan_job",
         "plan_expanded",
         "before_upload",
         "before_submit",

@@ -126,7 +126,7 @@ fn the_events_of_hooks_keep_to_their_schema() {
     let published = fs::read_to_string(root().join("docs/hook-event.schema.json")).unwrap();
     assert_eq!(printed, published);
     let validator = jsonschema::validator_for(&serde_json::from_str(&printed).unwrap()).unwrap();
-    for point in ["before_submit", "track_kept", "run_finished"] {
+    for point in ["plan_job", "before_submit", "track_kept", "run_finished"] {
         let args = ["hooks", "test", "--format", "json", point, "--", "true"];
         let told: Value = serde_json::from_str(&lab.expect(0, &args).out).unwrap();
         let wrong: Vec<String> = validator

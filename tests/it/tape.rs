@@ -212,7 +212,7 @@ fn the_built_in_studio_is_recorded_too_and_not_started_for_a_replay() {
 fn a_replay_asks_the_hooks_that_decide_and_tells_no_others() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant"]);
-    let rest = "on:\n  before_submit: [{lua: \"if preset.id == 'p2' then veto 'no' end\"}]\n  submitted: [{run: [sh, -c, \"echo told >> told\"]}]\n  track_kept: [loudness]\n";
+    let rest = "on:\n  before_submit: [{lua: \"if preset.id == 'p2' then veto 'no' end\"}]\n  submitted: [{run: [sh, -c, \"echo told >> told\"]}]\noutput: {dir: out/songs, loudness: true}\n";
     lab.manifest("songs.yaml", &studio.url, 1, 2, rest);
     lab.expect(10, &["run", "songs.yaml", "--record", "tape"]);
     assert_eq!(lab.read("told"), "told\n");

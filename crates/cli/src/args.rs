@@ -193,8 +193,8 @@ pub(crate) struct ValidateArgs {
 
 /// Say what a run would do
 ///
-/// Holds the manifest against the ledger. Each job has a sign: + to buy, ~ in progress, = kept, ? in doubt, ! failed,
-/// x expired, v vetoed. Buys nothing and contacts nobody.
+/// Compares the manifest with the ledger. Each job has a sign: + to buy, ~ to buy in the place of another job that an earlier run
+/// bought, > in progress, = kept, ? in doubt, ! failed, x expired, v vetoed. Buys nothing and contacts nobody.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

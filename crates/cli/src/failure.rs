@@ -11,7 +11,7 @@
 
 use std::fmt::Write as _;
 
-use backline_engine::driver::RunError;
+use backline_engine::driver::{PlanningError, RunError};
 use backline_engine::manifest::lock::LockError;
 use backline_engine::manifest::{Diagnostics, OutputError};
 use backline_engine::store::StoreError;
@@ -189,6 +189,17 @@ impl From<StoreError> for Failure {
             ),
         };
         Self::new(kind, error).hint(hint)
+    }
+}
+
+impl From<PlanningError> for Failure {
+    fn from(error: PlanningError) -> Self {
+        match error {
+            PlanningError::Store(error) => error.into(),
+            PlanningError::SameRequest { .. } => Self::new(Kind::Manifest, error).hint(
+                "let the hook give them different titles or settings, or veto one of them; use `takes` for more of the same",
+            ),
+        }
     }
 }
 

@@ -1,17 +1,16 @@
 //! Which manifest, ledger and run are meant, and what they hold: the part that `validate`, `plan`, `run`, `status`, `report` and
 //! `resolve` share.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use backline_engine::driver::look_at_kept_file;
+use backline_engine::driver::{PlanHooks, PlanningReport, look_at_kept_file, plan_jobs};
 use backline_engine::event::KeptFile;
-use backline_engine::hold::{Holding, hold};
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
-use backline_engine::plan::{JobKey, Plan};
-use backline_engine::recognize::recognize;
-use backline_engine::store::{KnownJob, RunHeader, Store, StoreError};
+use backline_engine::opening::{Opening, open};
+use backline_engine::plan::Plan;
+use backline_engine::store::{RunHeader, Store, StoreError};
 use backline_engine::summary::Summary;
 use backline_reporter::Standpoint;
 
@@ -27,6 +26,9 @@ const SOUND: &str = "sound";
 
 /// Most names offered where a manifest is not found.
 const MAX_OFFERED: usize = 5;
+
+/// How often the progress of planning is shown.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// A manifest that was understood, and where things lie.
 pub(crate) struct Project {
@@ -56,7 +58,18 @@ impl Project {
         Self::select(args, selection, global, console)
     }
 
-    /// The same, with every job of the manifest, whatever was asked for: a lock is about the whole.
+    /// The same, with every job of the manifest, planned as a lock has it: the same on every machine, whatever the ledger says.
+    pub(crate) fn open_agreed(
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let mut project = Self::open_whole(args, global, console)?;
+        project.plan_jobs(PlanHooks::Pure, None, console)?;
+        Ok(project)
+    }
+
+    /// The same, with every job of the manifest, whatever was asked for.
     pub(crate) fn open_whole(
         args: &ManifestArgs,
         global: &GlobalArgs,
@@ -101,30 +114,69 @@ impl Project {
         })
     }
 
-    /// What the ledger knows of every job; nothing where there is no ledger yet.
-    pub(crate) fn known(&self) -> Result<HashMap<JobKey, KnownJob>, Failure> {
-        match Ledger::read(&self.ledger) {
-            Ok(ledger) => {
-                let mut known = ledger.jobs()?;
-                // A run records what is found here.
-                recognize(&self.plan, &mut known, &ledger)?;
-                Ok(known)
+    /// Runs the hooks of `plan_job`: once for a project that was opened, for each changes the jobs. What they fail in is shown.
+    pub(crate) fn plan_jobs(
+        &mut self,
+        hooks: PlanHooks<'_>,
+        key: Option<&str>,
+        console: &Console,
+    ) -> Result<PlanningReport, Failure> {
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let mut shown = Instant::now();
+        let mut progress = |done: usize, all: usize| {
+            if done < all && shown.elapsed() >= PROGRESS {
+                shown = Instant::now();
+                console.say(&format!("plan_job: {done} of {all} jobs\n"));
             }
-            Err(StoreError::Missing { .. }) => Ok(HashMap::new()),
-            Err(error) => Err(error.into()),
-        }
+        };
+        let planning = plan_jobs(&mut self.plan, hooks, key, now_ms, &mut progress);
+        Ok(crate::commands::runtime()?.block_on(planning)?)
     }
 
-    /// Holds the plan against what is known.
-    pub(crate) fn hold(&self, known: &HashMap<JobKey, KnownJob>) -> Holding {
+    /// Plans the jobs with the hooks that are pure and with what earlier runs recorded of the others, and holds them against the
+    /// ledger. Hooks that were not called are named.
+    pub(crate) fn preview(&mut self, console: &Console) -> Result<Opening, Failure> {
+        let ledger = match Ledger::read(&self.ledger) {
+            Ok(ledger) => Some(ledger),
+            Err(StoreError::Missing { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
+        let report = self.plan_jobs(PlanHooks::Recorded(store), None, console)?;
+        say_what_is_left(&report, console);
+        self.open_ledger(store)
+    }
+
+    /// Holds the planned jobs against the ledger.
+    pub(crate) fn open_ledger(&mut self, store: Option<&dyn Store>) -> Result<Opening, Failure> {
         let now_ms = jiff::Timestamp::now().as_millisecond();
-        let look = |file: &KeptFile| look_at_kept_file(&self.plan.project_dir, file);
-        hold(&self.plan, known, now_ms, &look)
+        let project_dir = self.plan.project_dir.clone();
+        let look = |file: &KeptFile| look_at_kept_file(&project_dir, file);
+        Ok(open(&mut self.plan, store, &self.recorded, now_ms, &look)?)
     }
 
     /// Where the reports of a run go, named from this folder where that is shorter.
     pub(crate) fn report_dir(&self) -> PathBuf {
         seen_from_here(self.plan.output.dir())
+    }
+}
+
+/// Shows how hooks failed, and names those that were not called.
+pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
+    for (key, failure) in &report.failures {
+        console.say(&format!(
+            "warning: job {}: {}: {}\n",
+            key.short(),
+            failure.hook,
+            failure.message
+        ));
+    }
+    if !report.left.is_empty() {
+        let names: Vec<&str> = report.left.iter().map(String::as_str).collect();
+        console.say(&format!(
+            "note: not pure, so only `backline run` calls: {}\n",
+            names.join("; ")
+        ));
     }
 }
 

@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use backline_api::{ApiKey, PrivateAddresses, Tape, TapeError};
+use backline_engine::hold::Holding;
 use backline_engine::hooks::{HookSpec, Way};
 use backline_engine::plan::Rate;
 
@@ -48,7 +49,6 @@ impl Reel {
     ) -> Result<Option<Self>, Failure> {
         match (&args.record, &args.replay) {
             (Some(folder), _) => {
-                tell_what_is_missing(project, console)?;
                 let tape = Tape::record(folder)?;
                 poll(project);
                 Ok(Some(Self {
@@ -115,16 +115,14 @@ impl Reel {
 }
 
 /// What is bought already is not asked for, and so is on no tape.
-fn tell_what_is_missing(project: &Project, console: &Console) -> Result<(), Failure> {
-    let holding = project.hold(&project.known()?);
-    let jobs = project.plan.jobs.len() as u64;
+pub(crate) fn tell_what_is_missing(holding: &Holding, console: &Console) {
+    let jobs = holding.rows.len() as u64;
     if holding.to_submit < jobs {
         console.insist(&format!(
             "warning: {} of {jobs} jobs are in the ledger already: what is not requested is not recorded\n",
             jobs - holding.to_submit
         ));
     }
-    Ok(())
 }
 
 /// Results are asked for, not waited for.
@@ -200,8 +198,8 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
 fn stays_inside(hook: &HookSpec) -> bool {
     match hook.way {
         Way::Http { .. } | Way::Store { .. } => false,
-        Way::Loudness | Way::Tags => true,
-        Way::Run { .. } | Way::Service { .. } | Way::Lua { .. } => hook.point.asks(),
+        Way::Loudness => true,
+        Way::Run { .. } | Way::Service { .. } | Way::Lua { .. } => hook.point.decides(),
     }
 }
 

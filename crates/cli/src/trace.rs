@@ -19,8 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
-use backline_engine::hold::bought_as;
-use backline_engine::hooks::Verdict;
 use backline_engine::machine::{Job, Step};
 use backline_engine::plan::JobKey;
 use backline_engine::store::PlannedRow;
@@ -65,8 +63,6 @@ pub(crate) struct Traces {
     tracer: SdkTracer,
     run: Option<Context>,
     jobs: HashMap<JobKey, Followed>,
-    /// Planned jobs by the keys that hooks changed them into.
-    became: HashMap<JobKey, JobKey>,
 }
 
 /// A job of the plan.
@@ -131,7 +127,6 @@ impl Traces {
             provider,
             run: None,
             jobs: followed(planned),
-            became: HashMap::new(),
         })
     }
 
@@ -170,16 +165,7 @@ impl Traces {
     }
 
     fn record_of(&mut self, key: JobKey, record: &Record, at: SystemTime) {
-        if let Event::Decided {
-            verdict: Verdict::Change { key: other, .. },
-            ..
-        }
-        | Event::Recognized { key: other, .. } = &record.event
-        {
-            self.became.insert(*other, key);
-        }
-        let planned = self.became.get(&key).copied().unwrap_or(key);
-        let Some(mut followed) = self.jobs.remove(&planned) else {
+        let Some(mut followed) = self.jobs.remove(&key) else {
             return;
         };
         let parent = self.run.clone().unwrap_or_default();
@@ -201,7 +187,7 @@ impl Traces {
         {
             followed.end(at);
         }
-        self.jobs.insert(planned, followed);
+        self.jobs.insert(key, followed);
     }
 
     fn end_run(&mut self, at: SystemTime, outcome: &Outcome, credits: f64) {
@@ -390,7 +376,8 @@ impl Followed {
 fn followed(planned: &Planned) -> HashMap<JobKey, Followed> {
     let facts = planned.facts();
     let follow = |row: &PlannedRow| {
-        let (job, _) = bought_as(facts.known, &row.key);
+        let known = facts.known.get(&row.key);
+        let job = known.map(|known| known.job.clone()).unwrap_or_default();
         let followed = Followed {
             facts: row_facts(row),
             credits_before: job.credits,

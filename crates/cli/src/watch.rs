@@ -4,7 +4,7 @@
 //! A run in another process is only read: SQLite's write-ahead log lets a reader see whole commits while the writer goes on, and
 //! neither waits for the other. `backline run` and `backline status --watch` call this.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use backline_engine::driver;
 use backline_engine::event::Record;
 use backline_engine::ledger::{Ledger, Owner};
 use backline_engine::machine::{Job, Step};
+use backline_engine::opening::Opening;
 use backline_engine::plan::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
 use backline_engine::summary::summarise;
@@ -58,12 +59,12 @@ impl Planned {
     /// Of a run of this process.
     pub(crate) fn of(
         project: &Project,
+        opening: &Opening,
         ledger: &Ledger,
         key: &ApiKey,
         buys: bool,
     ) -> Result<Self, Failure> {
-        let known = project.known()?;
-        let holding = project.hold(&known);
+        let holding = &opening.holding;
         let plan = &project.plan;
         let bounds = RunBounds::from(&plan.limits);
         let account = driver::account(plan, key);
@@ -72,7 +73,7 @@ impl Planned {
             name: plan.name.clone(),
             provider: plan.provider.profile.name.clone(),
             rows: driver::planned_rows(plan, &plan.project_dir),
-            known,
+            known: opening.known.clone(),
             to_submit: if buys { holding.to_submit } else { 0 },
             may_buy: buys && holding.may_buy(plan),
             credits: if buys { holding.credits } else { 0.0 },
@@ -97,7 +98,7 @@ impl Planned {
         let planned = Self {
             name: header.name.clone(),
             provider: header.provider.clone(),
-            known: known_before(ledger, &rows, first)?,
+            known: as_before(ledger, &rows, first)?,
             rows,
             to_submit: 0,
             may_buy: false,
@@ -138,27 +139,23 @@ fn sent_before(
     Ok(sent_ms)
 }
 
-/// The jobs of a plan as they were before the record at `first`, and those that hooks had changed them into.
-fn known_before(
+/// The jobs of a plan as they were before the record at `first`.
+fn as_before(
     ledger: &Ledger,
     rows: &[PlannedRow],
     first: u64,
 ) -> Result<HashMap<JobKey, KnownJob>, Failure> {
     let mut known = HashMap::new();
-    let mut wanted: Vec<JobKey> = rows.iter().map(|row| row.key).collect();
-    let mut seen: HashSet<JobKey> = wanted.iter().copied().collect();
-    while let Some(key) = wanted.pop() {
+    for row in rows {
         let mut job = Job::default();
-        let history = ledger.history_of(&key)?;
+        let history = ledger.history_of(&row.key)?;
         for record in history.iter().filter(|record| record.seq < first) {
             if let Step::Changed(next) = job.step(record.at_ms, &record.event) {
                 job = next;
             }
         }
-        let changed = job.changed.as_ref().map(|changed| changed.key);
-        wanted.extend(changed.filter(|key| seen.insert(*key)));
         let account = String::new();
-        known.insert(key, KnownJob { job, account });
+        known.insert(row.key, KnownJob { job, account });
     }
     Ok(known)
 }

@@ -1,13 +1,13 @@
 //! A plan held against the ledger: what a run would do with each job, and what it would cost.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
-use crate::machine::{Cause, Changed, Job, Phase, Task};
-use crate::plan::{JobKey, Plan, PlannedJob};
+use crate::machine::{Cause, Job, Phase, Task};
+use crate::plan::{JobKey, Plan, PlannedJob, Refusal};
 use crate::store::KnownJob;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -21,7 +21,9 @@ pub const EXPIRY_WARNING_DAYS: i64 = 3;
 pub enum Sign {
     /// `+`: it will be bought.
     Buy,
-    /// `~`: it is bought and not all of it is kept; a run follows and fetches it, and buys nothing.
+    /// `~`: it will be bought, and an earlier run of the manifest had another job in its place.
+    Changed,
+    /// `>`: it is bought and not all of it is kept; a run follows and fetches it, and buys nothing.
     InProgress,
     /// `=`: all its tracks are kept.
     Kept,
@@ -42,7 +44,8 @@ impl Sign {
     pub fn symbol(self) -> char {
         match self {
             Self::Buy => '+',
-            Self::InProgress => '~',
+            Self::Changed => '~',
+            Self::InProgress => '>',
             Self::Kept => '=',
             Self::InDoubt => '?',
             Self::Failed => '!',
@@ -56,6 +59,7 @@ impl Sign {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Buy => "to buy",
+            Self::Changed => "to buy, changed",
             Self::InProgress => "in progress",
             Self::Kept => "kept",
             Self::InDoubt => "in doubt",
@@ -78,8 +82,6 @@ pub struct Held {
     pub note: String,
     /// Its state in the ledger.
     pub job: Job,
-    /// What hooks changed it into, where it is bought as that.
-    pub changed: Option<Changed>,
     /// Kept files that are no longer there, or no longer as they were kept.
     pub missing: Vec<Missing>,
     /// Unix time in milliseconds at which the vendor throws away what is bought and not kept, where that is near.
@@ -109,7 +111,7 @@ pub enum OnDisk {
 }
 
 /// A plan held against the ledger.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Holding {
     /// A row a job, in plan order.
     pub rows: Vec<Held>,
@@ -136,21 +138,6 @@ impl Holding {
         self.to_submit > 0 || self.count(Sign::Vetoed) > 0 || buys_again
     }
 
-    /// Counts anew after rows have changed.
-    pub(crate) fn recount(&mut self, plan: &Plan) {
-        self.to_submit = self.rows.iter().filter(|row| row.submits).count() as u64;
-        self.credits = self.to_submit as f64 * plan.provider.profile.price_credits;
-        self.least_ms = Gate::least_ms(plan.limits.rate, self.to_submit);
-    }
-
-    /// The keys under which the plan's jobs are bought.
-    pub(crate) fn keys(&self, plan: &Plan) -> HashSet<JobKey> {
-        let key = |(job, held): (&PlannedJob, &Held)| {
-            held.changed.as_ref().map_or(job.key, |changed| changed.key)
-        };
-        plan.jobs.iter().zip(&self.rows).map(key).collect()
-    }
-
     /// How many jobs have this sign.
     pub fn count(&self, sign: Sign) -> usize {
         self.rows.iter().filter(|row| row.sign == sign).count()
@@ -165,14 +152,20 @@ pub fn hold(
     look: &dyn Fn(&KeptFile) -> OnDisk,
 ) -> Holding {
     let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
-    let hold_one = |key: &JobKey| {
-        let (job, changed) = bought_as(known, key);
+    let hold_one = |planned: &PlannedJob| {
+        let job = known.get(&planned.key).map(|known| known.job.clone());
+        let job = job.unwrap_or_default();
         let missing = job
             .task()
             .map(|task| missing(task, look))
             .unwrap_or_default();
-        let submits = submits(&job, plan.retries.task_failed);
-        let (sign, mut note) = sign(&job, &missing, submits, now_ms, retention_ms);
+        let refusal = planned.refusal.as_ref().filter(|_| job.is_undecided());
+        let submits = refusal.is_none() && job.may_be_bought(plan.retries.task_failed);
+        let (sign, mut note) = match refusal {
+            Some(Refusal::Veto(why)) => (Sign::Vetoed, format!("vetoed: {why}")),
+            Some(Refusal::Failure(message)) => (Sign::Failed, message.clone()),
+            None => sign(&job, &missing, submits, now_ms, retention_ms),
+        };
         let expires_ms = match (sign, job.task()) {
             (Sign::InProgress, Some(task)) => Some(made_ms(task, retention_ms) + retention_ms),
             _ => None,
@@ -188,67 +181,17 @@ pub fn hold(
             submits,
             note,
             job,
-            changed,
             missing,
             expires_ms,
         }
     };
-    let rows: Vec<Held> = plan.jobs.iter().map(|job| hold_one(&job.key)).collect();
+    let rows: Vec<Held> = plan.jobs.iter().map(hold_one).collect();
     let to_submit = rows.iter().filter(|row| row.submits).count() as u64;
     Holding {
         to_submit,
         credits: to_submit as f64 * plan.provider.profile.price_credits,
         least_ms: Gate::least_ms(plan.limits.rate, to_submit),
         rows,
-    }
-}
-
-/// Hops from a changed job to the one that it is bought as; one is the rule, more come from hooks that swap jobs.
-const MAX_HOPS: usize = 8;
-
-/// A planned job's state in the ledger: its own, or that of the job that hooks changed it into, once that one was submitted.
-pub fn bought_as(known: &HashMap<JobKey, KnownJob>, key: &JobKey) -> (Job, Option<Changed>) {
-    follow(known, key, &|job| job.attempts > 0)
-}
-
-/// The same for reports, which also say why the changed job was never submitted.
-pub(crate) fn shown_as(known: &HashMap<JobKey, KnownJob>, key: &JobKey) -> (Job, Option<Changed>) {
-    follow(known, key, &|job| {
-        job.attempts > 0 || matches!(job.phase, Phase::Failed(_))
-    })
-}
-
-fn follow(
-    known: &HashMap<JobKey, KnownJob>,
-    key: &JobKey,
-    is_it: &dyn Fn(&Job) -> bool,
-) -> (Job, Option<Changed>) {
-    let own = known.get(key).map(|known| &known.job);
-    let mut changed = own
-        .filter(|job| job.attempts == 0)
-        .and_then(|job| job.changed.as_deref());
-    for _ in 0..MAX_HOPS {
-        let Some(next) = changed else { break };
-        let Some(job) = known.get(&next.key).map(|known| &known.job) else {
-            break;
-        };
-        if is_it(job) {
-            return (job.clone(), Some(next.clone()));
-        }
-        changed = job.changed.as_deref();
-    }
-    (own.cloned().unwrap_or_default(), None)
-}
-
-/// Whether a run submits this job: nothing is bought yet, or what was bought failed and the manifest says to buy it again.
-fn submits(job: &Job, retries: u32) -> bool {
-    match &job.phase {
-        Phase::Planned => true,
-        Phase::Failed(failure) => match failure.cause {
-            Cause::Refused | Cause::Upload | Cause::Hook | Cause::Refunded => true,
-            Cause::Task => job.failed_tasks <= retries,
-        },
-        _ => false,
     }
 }
 

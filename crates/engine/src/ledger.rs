@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use crate::event::{Event, Record, RunId};
 use crate::machine::Job;
 use crate::plan::JobKey;
-use crate::store::{Batch, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
+use crate::store::{Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
 
 use owner::lock_path;
 
@@ -284,6 +284,31 @@ impl Store for Ledger {
             Owner::of_run(&run.id).write(owner);
         }
         Ok(())
+    }
+
+    fn hook_result(&self, question: &[u8; 32]) -> Result<Option<String>, StoreError> {
+        if self.format < open::HOOK_RESULTS {
+            return Ok(None);
+        }
+        self.run("read", |connection| {
+            connection
+                .prepare_cached("SELECT answer FROM hook_results WHERE question = ?1")?
+                .query_row([question], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    fn keep_hook_results(&mut self, results: &[HookResult]) -> Result<(), StoreError> {
+        self.write("write to", |transaction| {
+            let mut keep = transaction.prepare_cached(
+                "INSERT INTO hook_results (question, answer) VALUES (?1, ?2)
+                 ON CONFLICT (question) DO UPDATE SET answer = excluded.answer",
+            )?;
+            for result in results {
+                keep.execute(params![result.question, result.answer])?;
+            }
+            Ok(())
+        })
     }
 
     fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {

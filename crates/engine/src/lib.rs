@@ -32,6 +32,7 @@ mod index;
 pub mod ledger;
 pub mod machine;
 pub mod manifest;
+pub mod opening;
 pub mod plan;
 pub mod recognize;
 pub mod scratch;

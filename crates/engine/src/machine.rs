@@ -21,8 +21,8 @@
 //! the job back to `Finished` and, when that was the last one, to `Kept`. A task with an available track never fails: it ends as
 //! partial, which is never bought again.
 //!
-//! A job that was never submitted may be decided on by hooks: it goes on, goes on as another job ([`Job::changed`], whose own
-//! row then tells the rest), is vetoed (until it is decided on again), or fails.
+//! A job that was never submitted may be decided on by hooks: it passes, is vetoed (until it is decided on again), or fails. Earlier
+//! versions let hooks change it at that time into another job, and gave jobs other keys: [`Job::linked`] is the one that was bought.
 //!
 //! A callback that names a task is a claim, not a purchase: it is kept until the provider's own details confirm it, and a job that
 //! was to be bought is in doubt as long as a claim says that it was bought already.
@@ -72,18 +72,21 @@ pub struct Job {
     /// Tasks that callbacks named and the provider's details have not confirmed yet.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub claims: Vec<Claim>,
-    /// The job that hooks changed it into; it is bought as that one.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub changed: Option<Box<Changed>>,
+    /// The job that an earlier version bought in its place.
+    #[serde(rename = "changed", skip_serializing_if = "Option::is_none", default)]
+    pub linked: Option<Box<Link>>,
 }
 
-/// What hooks changed a job into.
+/// The job that an earlier version bought in another one's place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Changed {
-    /// The key of what is sent.
+pub struct Link {
+    /// Its key.
     pub key: JobKey,
-    /// What is sent.
+    /// What was sent.
     pub settings: Settings,
+    /// Whether both are the same request under two keys; otherwise a hook had changed the settings.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_same: bool,
 }
 
 /// Claims that a job holds at the same time; another one is not acknowledged, and the provider calls again.
@@ -225,6 +228,18 @@ impl Job {
         }
     }
 
+    /// Whether a run may buy it: nothing is bought yet, or what was bought failed and `retries` more purchases are allowed.
+    pub fn may_be_bought(&self, retries: u32) -> bool {
+        match &self.phase {
+            Phase::Planned => true,
+            Phase::Failed(failure) => match failure.cause {
+                Cause::Refused | Cause::Upload | Cause::Hook | Cause::Refunded => true,
+                Cause::Task => self.failed_tasks <= retries,
+            },
+            _ => false,
+        }
+    }
+
     /// The secrets of the attempts that are or may be bought.
     pub fn tokens(&self) -> impl Iterator<Item = (u32, &Token)> {
         let open = match &self.phase {
@@ -250,7 +265,7 @@ impl Job {
             } => match &self.phase {
                 Phase::Planned | Phase::Failed(_) if *attempt == self.attempts + 1 => {
                     next.attempts = *attempt;
-                    next.changed = None;
+                    next.linked = None;
                     next.reserved = *credits;
                     next.phase = Phase::Submitting {
                         attempt: *attempt,
@@ -268,9 +283,10 @@ impl Job {
                     return Step::Illegal;
                 }
                 next.phase = Phase::Planned;
-                next.changed = Some(Box::new(Changed {
+                next.linked = Some(Box::new(Link {
                     key: *key,
                     settings: (**settings).clone(),
+                    is_same: true,
                 }));
                 if next == *self {
                     Step::Unchanged
@@ -523,14 +539,15 @@ impl Job {
             }
             Verdict::Change { key, settings } => {
                 next.phase = Phase::Planned;
-                next.changed = Some(Box::new(Changed {
+                next.linked = Some(Box::new(Link {
                     key: *key,
                     settings: (**settings).clone(),
+                    is_same: false,
                 }));
             }
             Verdict::Veto { why } => {
                 next.phase = Phase::Vetoed { why: why.clone() };
-                next.changed = None;
+                next.linked = None;
             }
             Verdict::Fail { message } => {
                 next.phase = Phase::Failed(Failure {
@@ -539,7 +556,7 @@ impl Job {
                     message: message.clone(),
                     task_id: None,
                 });
-                next.changed = None;
+                next.linked = None;
             }
         }
         if next == *self {
@@ -549,8 +566,8 @@ impl Job {
         }
     }
 
-    /// Whether it was never submitted.
-    fn is_undecided(&self) -> bool {
+    /// Whether it was never submitted, so that hooks may decide on it.
+    pub(crate) fn is_undecided(&self) -> bool {
         let phase = matches!(
             self.phase,
             Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }

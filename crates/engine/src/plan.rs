@@ -137,8 +137,19 @@ pub struct PlannedJob {
     pub take: u32,
     /// What its title has to do with its identity.
     pub title: TitleIdentity,
-    /// What will be sent, templates rendered.
+    /// What will be sent, templates rendered and `plan_job` hooks applied.
     pub settings: Settings,
+    /// Why it is not bought, where hooks decided that.
+    pub refusal: Option<Refusal>,
+}
+
+/// Why hooks let a planned job not be bought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// A hook vetoed it.
+    Veto(String),
+    /// A hook failed.
+    Failure(String),
 }
 
 /// What a job's title has to do with its identity.
@@ -155,20 +166,29 @@ pub enum TitleIdentity {
 }
 
 impl Plan {
-    /// The key that one of its jobs has with these settings.
-    pub(crate) fn key_of(&self, job: &PlannedJob, settings: &Settings) -> JobKey {
-        let title = match job.title {
+    /// Gives a job other settings, and the key that it has with them.
+    pub(crate) fn change(&mut self, slot: usize, settings: Settings) {
+        let job = &mut self.jobs[slot];
+        if settings.title != job.settings.title {
             // A title that a hook gives is chosen.
-            TitleIdentity::Default { .. } if settings.title != job.settings.title => {
-                TitleIdentity::Chosen
-            }
-            title => title,
-        };
-        job_key(&Request {
-            settings,
-            title,
-            ..self.request(job, &self.provider.identity())
-        })
+            job.title = TitleIdentity::Chosen;
+        }
+        job.settings = settings;
+        let job = &self.jobs[slot];
+        let key = job_key(&self.request(job, &self.provider.identity()));
+        self.jobs[slot].key = key;
+    }
+
+    /// The name by which a person knows a job: `verse / lofi / style_weight=0.2 / take 2`.
+    pub fn job_name(&self, job: &PlannedJob) -> String {
+        let mut name = format!("{} / {}", self.stems[job.stem].id, job.preset);
+        for (setting, value) in job.sweep.iter() {
+            name.push_str(&format!(" / {setting}={value}"));
+        }
+        if job.take > 1 {
+            name.push_str(&format!(" / take {}", job.take));
+        }
+        name
     }
 
     /// Keys that earlier programs may have bought one of its jobs under, the likeliest first.

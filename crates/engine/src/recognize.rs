@@ -5,48 +5,49 @@
 //! plan is held against a ledger, each job that the ledger does not know is looked for under the keys that it had before, then by what
 //! earlier runs recorded of their plans, which also finds a job whose stem was renamed since.
 //!
-//! A job that is found that way is linked to the one that was bought, as one is that a hook changed: the link is an event of its own,
-//! recorded by the next run, and from then on the job is found without a search. No purchase is linked to two jobs.
+//! A job that is found that way is planned under the key that it was bought under, and nothing after that knows of two keys. The link
+//! is an event of its own, recorded by the next run: from then on the job is found without a search, even when earlier runs are
+//! pruned. No purchase is linked to two jobs.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::event::Event;
-use crate::hold::bought_as;
-use crate::machine::{Job, Step};
+use crate::machine::Step;
 use crate::manifest::{Request, Setting, default_title, first_key, job_key, trimmed};
 use crate::plan::{JobKey, Plan, PlannedJob, Settings, TitleIdentity};
-use crate::store::{KnownJob, PlannedRow, Store, StoreError};
+use crate::store::{KnownJob, PlannedRow, Store, StoreError, bought_in_place_of};
 
 /// A planned job that was bought under another key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recognized {
-    /// The job's key.
+    /// The key that it has by what is sent.
     pub key: JobKey,
     /// What a run records of it.
     pub event: Event,
 }
 
-/// Finds the plan's jobs that were bought under former keys, links them in `known`, and gives what the next run has to record.
+/// Finds the plan's jobs that were bought under former keys and plans them under those. Gives what the next run has to record;
+/// `known` has it already.
 ///
 /// # Errors
 /// When the ledger can't be read.
 pub fn recognize(
-    plan: &Plan,
+    plan: &mut Plan,
     known: &mut HashMap<JobKey, KnownJob>,
     store: &dyn Store,
 ) -> Result<Vec<Recognized>, StoreError> {
+    follow_links(plan, known);
     let mut search = Search::new(plan, known);
-    if search.is_over() {
-        return Ok(Vec::new());
+    if !search.is_over() {
+        search.by_former_keys();
     }
-    search.by_former_keys();
     if !search.is_over() {
         search.by_former_plans(store)?;
     }
     let found = search.found;
     let mut recognized = Vec::with_capacity(found.len());
     for (slot, bought) in found {
-        let job = &plan.jobs[slot];
+        let job = &mut plan.jobs[slot];
         let event = Event::Recognized {
             key: bought,
             settings: Box::new(job.settings.clone()),
@@ -68,9 +69,31 @@ pub fn recognize(
                 key: job.key,
                 event,
             });
+            job.key = bought;
         }
     }
     Ok(recognized)
+}
+
+/// Plans jobs under the keys that an earlier run has recognised them by.
+fn follow_links(plan: &mut Plan, known: &HashMap<JobKey, KnownJob>) {
+    let mut taken: HashSet<JobKey> = plan.jobs.iter().map(|job| job.key).collect();
+    for job in &mut plan.jobs {
+        let Some(own) = known.get(&job.key).map(|known| &known.job) else {
+            continue;
+        };
+        // What a hook of an earlier version changed is another request, and known by its own key.
+        let link = own.linked.as_ref().filter(|link| link.is_same);
+        if let Some(link) = link
+            && own.attempts == 0
+            && known
+                .get(&link.key)
+                .is_some_and(|known| known.job.attempts > 0)
+            && taken.insert(link.key)
+        {
+            job.key = link.key;
+        }
+    }
 }
 
 struct Search<'a> {
@@ -96,10 +119,8 @@ impl<'a> Search<'a> {
             for (slot, job) in plan.jobs.iter().enumerate() {
                 unclaimed.remove(&job.key);
                 let own = known.get(&job.key).map(|known| &known.job);
-                if own.is_none_or(is_untouched) {
+                if own.is_none_or(|job| job.attempts == 0) {
                     missing.push(slot);
-                } else if let (_, Some(changed)) = bought_as(known, &job.key) {
-                    unclaimed.remove(&changed.key);
                 }
             }
         }
@@ -118,11 +139,9 @@ impl<'a> Search<'a> {
 
     /// Links a job to what was bought as `former`, unless that is another's.
     fn claim(&mut self, slot: usize, former: &JobKey) -> bool {
-        let (job, changed) = bought_as(self.known, former);
-        let bought = changed.map_or(*former, |changed| changed.key);
-        let is_free = job.attempts > 0 && self.unclaimed.remove(&bought);
+        let is_free = self.unclaimed.remove(former);
         if is_free {
-            self.found.push((slot, bought));
+            self.found.push((slot, *former));
         }
         is_free
     }
@@ -170,7 +189,10 @@ impl<'a> Search<'a> {
             if run.knows_titles || run.provider != plan.provider.profile.name {
                 continue;
             }
-            for row in store.plan_of(&run.id)? {
+            for mut row in store.plan_of(&run.id)? {
+                if let Some((link, _)) = bought_in_place_of(self.known, row.key) {
+                    (row.key, row.settings) = (link.key, link.settings.clone());
+                }
                 if row.settings.title != default_title(&row.stem, &row.preset)
                     || !seen.insert(row.key)
                 {
@@ -193,11 +215,6 @@ impl<'a> Search<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether nothing has become of a job yet.
-fn is_untouched(job: &Job) -> bool {
-    job.attempts == 0 && job.changed.is_none()
 }
 
 /// The key that a row of an earlier program would have today, if its recording is one of the plan's; proved by the row's own key.
@@ -240,6 +257,7 @@ mod tests {
     use crate::event::RunId;
     use crate::hold::{OnDisk, Sign, hold};
     use crate::ledger::Ledger;
+    use crate::machine::Job;
     use crate::manifest::{LoadOptions, load};
     use crate::store::{Batch, NewRecord};
 
@@ -278,12 +296,12 @@ mod tests {
 
     /// How many jobs are recognised, and how many a run would buy.
     fn held(folder: &Path) -> (Vec<Recognized>, u64) {
-        let plan = load(&folder.join("songs.yaml"), &LoadOptions::default())
+        let mut plan = load(&folder.join("songs.yaml"), &LoadOptions::default())
             .unwrap()
             .plan;
         let ledger = Ledger::read(&folder.join("ledger")).unwrap();
         let mut known = ledger.jobs().unwrap();
-        let recognized = recognize(&plan, &mut known, &ledger).unwrap();
+        let recognized = recognize(&mut plan, &mut known, &ledger).unwrap();
         let holding = hold(&plan, &known, NOW_MS, &|_| OnDisk::AsKept);
         assert_eq!(
             holding.count(Sign::Kept) as u64 + holding.to_submit,

@@ -9,13 +9,17 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Record, RunId};
-use crate::machine::Job;
+use crate::machine::{Job, Link, Phase};
 use crate::plan::{JobKey, Limits, Rate, Settings};
 
 /// What the driver needs of a store. [`Ledger`](crate::ledger::Ledger) is the one for a single process.
 pub trait Store: Send {
     /// Records that a run begins, with its plan; all or nothing, durable on return.
     fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError>;
+    /// What a hook answered to a question that was recorded before; see [`HookResult`].
+    fn hook_result(&self, question: &[u8; 32]) -> Result<Option<String>, StoreError>;
+    /// Records what hooks answered; all or nothing, durable on return.
+    fn keep_hook_results(&mut self, results: &[HookResult]) -> Result<(), StoreError>;
     /// Appends events, replaces the state of the jobs they changed and keeps the uploads; all or nothing, durable on return.
     /// Gives the records their places in the ledger.
     fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError>;
@@ -122,6 +126,9 @@ pub struct RunHeader {
     /// Whether its jobs' keys tell a title that was given from one that was not; those of earlier programs don't.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub knows_titles: bool,
+    /// Whether its rows are what was bought; in runs of earlier versions hooks changed jobs after they were recorded.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub changes_in_plan: bool,
 }
 
 /// What bounded a run, for whoever watches it from elsewhere.
@@ -218,6 +225,38 @@ pub struct KnownJob {
     /// The account that the last attempt was made with.
     pub account: String,
 }
+
+/// What a hook answered when a job was planned, to be used again while the question is the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookResult {
+    /// BLAKE3 hash of the hook (its command, the project's files that it names, its script) and of the job.
+    pub question: [u8; 32],
+    /// The answer, as JSON.
+    pub answer: String,
+}
+
+/// A planned row as it was bought: an earlier version may have bought another job in its place.
+pub fn bought_in_place_of<'a>(
+    jobs: &'a HashMap<JobKey, KnownJob>,
+    key: JobKey,
+) -> Option<(&'a Link, &'a Job)> {
+    let link = |key: &JobKey| -> Option<&'a Link> {
+        let job = &jobs.get(key)?.job;
+        job.linked.as_deref().filter(|_| job.attempts == 0)
+    };
+    let mut next = link(&key);
+    for _ in 0..MAX_LINKS {
+        let known = jobs.get(&next?.key).map(|known| &known.job)?;
+        if known.attempts > 0 || matches!(known.phase, Phase::Failed(_)) {
+            return next.map(|link| (link, known));
+        }
+        next = link(&next?.key);
+    }
+    None
+}
+
+/// Links that lead from a job to what was bought; one is the rule, more came from hooks that swapped jobs.
+const MAX_LINKS: usize = 8;
 
 /// Where a stem was uploaded to.
 #[derive(Debug, Clone, PartialEq)]

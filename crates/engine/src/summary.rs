@@ -10,11 +10,10 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks, StopReason};
-use crate::hold::shown_as;
 use crate::hooks::{HookPoint, OnError};
 use crate::machine::{Job, Phase, TrackLoudness};
 use crate::plan::Settings;
-use crate::store::{Recording, RunHeader, Store, StoreError};
+use crate::store::{Recording, RunHeader, Store, StoreError, bought_in_place_of};
 
 /// The format's version, written into every JSON summary.
 pub const SUMMARY_VERSION: u32 = 1;
@@ -123,8 +122,6 @@ pub struct Totals {
 pub struct JobSummary {
     /// Its key.
     pub key: String,
-    /// The key that hooks changed it into, where it is bought as another job.
-    pub bought_as: Option<String>,
     /// The stem's id.
     pub stem: String,
     /// The preset's name.
@@ -139,7 +136,7 @@ pub struct JobSummary {
     pub task_id: Option<String>,
     /// Submissions so far.
     pub attempts: u32,
-    /// Credits spent on it; 0 where an earlier job of the plan is bought as the same.
+    /// Credits spent on it; 0 where an earlier row was bought as the same job, by an earlier version.
     pub credits: f64,
     /// The vendor's code, if it failed.
     pub error_code: Option<i64>,
@@ -327,13 +324,22 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
     let mut totals = Totals::default();
     let mut counted = HashSet::new();
     let mut rows = Vec::new();
+    let untouched = Job::default();
     for row in store.plan_of(&run.id)? {
-        let (job, changed) = shown_as(&jobs, &row.key);
-        let job = &job;
-        let is_first = counted.insert(changed.as_ref().map_or(row.key, |it| it.key));
+        let replaced = match run.changes_in_plan {
+            true => None,
+            false => bought_in_place_of(&jobs, row.key),
+        };
+        let (key, settings, job) = match replaced {
+            Some((link, job)) => (link.key, link.settings.clone(), job),
+            None => {
+                let job = jobs.get(&row.key).map(|known| &known.job);
+                (row.key, row.settings, job.unwrap_or(&untouched))
+            }
+        };
+        let is_first = counted.insert(key);
         let summary = JobSummary {
-            key: row.key.to_string(),
-            bought_as: changed.as_ref().map(|it| it.key.to_string()),
+            key: key.to_string(),
             stem: row.stem,
             preset: row.preset,
             sweep: row.sweep,
@@ -345,7 +351,7 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
             error_code: error(job).and_then(|(code, _)| code),
             error: error(job).map(|(_, message)| message),
             response: response(job),
-            settings: changed.map_or(row.settings, |it| it.settings),
+            settings,
             recording: row.recording,
             other_tasks: job.others.iter().map(|task| task.id.to_string()).collect(),
             tracks: tracks(job, run.retention_days),

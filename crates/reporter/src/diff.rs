@@ -43,11 +43,7 @@ pub fn as_lock(summary: &Summary) -> Result<Lock, NotAKey> {
             take: job.take,
             recording: recording.map_or_else(String::new, |it| it.fingerprint.clone()),
             settings: job.settings.clone(),
-            former: job
-                .bought_as
-                .iter()
-                .map(|key| key.parse())
-                .collect::<Result<_, _>>()?,
+            former: Vec::new(),
         })
     });
     Ok(Lock {

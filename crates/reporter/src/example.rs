@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use backline_engine::event::{KeptFile, Record, RunId};
 use backline_engine::machine::{Job, Step};
 use backline_engine::plan::JobKey;
-use backline_engine::store::{Batch, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
+use backline_engine::store::{
+    Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,
+};
 use backline_engine::summary::{Summary, Totals, summarise};
 use serde_json::{Value, json};
 
@@ -310,6 +312,14 @@ impl Store for Story {
     }
 
     fn join_account(&mut self, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(read_only())
+    }
+
+    fn hook_result(&self, _: &[u8; 32]) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    fn keep_hook_results(&mut self, _: &[HookResult]) -> Result<(), StoreError> {
         Err(read_only())
     }
 

@@ -12,7 +12,7 @@
 //! | `chorus` | `==` | `=?` |
 //! ```
 //!
-//! A cell has a sign for each job, as a plan's table does: `=` kept, `~` in progress, `+` not bought, `?` in doubt, `!` failed, `x` expired.
+//! A cell has a sign for each job, as a plan's table does: `=` kept, `>` in progress, `+` not bought, `?` in doubt, `!` failed, `x` expired.
 //! Whatever others wrote stands in a code span, where nothing is markup, a link, a mention or an image. GitHub takes 1 MiB of a step: the
 //! tables are cut with a count of what was left out, well below that.
 
@@ -144,7 +144,7 @@ fn grid(text: &mut String, summary: &Summary) {
         text.push_str(" |\n");
     }
     text.push_str(
-        "\n`=` kept · `~` in progress · `+` not bought · `?` in doubt · `!` failed · `x` expired\n",
+        "\n`=` kept · `>` in progress · `+` not bought · `?` in doubt · `!` failed · `x` expired\n",
     );
     let rest = [
         (stems.len().saturating_sub(MAX_ROWS), "more stem"),

@@ -71,7 +71,6 @@ pub(crate) struct RunFile<'a> {
 #[derive(Serialize)]
 struct JobFile<'a> {
     key: &'a str,
-    bought_as: Option<&'a str>,
     stem: &'a str,
     preset: &'a str,
     #[serde(serialize_with = "in_order")]
@@ -159,7 +158,6 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
     fn from(job: &'a JobSummary) -> Self {
         Self {
             key: &job.key,
-            bought_as: job.bought_as.as_deref(),
             stem: &job.stem,
             preset: &job.preset,
             sweep: job

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use backline_engine::event::{Event, Record};
-use backline_engine::hold::bought_as;
-use backline_engine::hooks::Verdict;
+use backline_engine::event::Record;
 use backline_engine::machine::Job;
 use backline_engine::plan::JobKey;
 use backline_engine::summary::JobStatus;
@@ -16,8 +14,6 @@ use crate::label::job_label;
 #[derive(Default)]
 pub(crate) struct Tally {
     rows: HashMap<JobKey, Row>,
-    /// The planned jobs by the keys that hooks changed them into.
-    became: HashMap<JobKey, JobKey>,
     in_state: HashMap<JobStatus, u64>,
     /// Credits that this run has spent.
     pub(crate) spent: f64,
@@ -50,10 +46,8 @@ impl Tally {
     pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
         let mut tally = Self::default();
         for row in plan.rows {
-            let (job, changed) = bought_as(plan.known, &row.key);
-            if let Some(changed) = changed {
-                tally.became.insert(changed.key, row.key);
-            }
+            let known = plan.known.get(&row.key);
+            let job = known.map(|known| known.job.clone()).unwrap_or_default();
             *tally
                 .in_state
                 .entry(JobStatus::from(&job.phase))
@@ -68,21 +62,7 @@ impl Tally {
     /// one that changed nothing.
     pub(crate) fn take_in(&mut self, record: &Record) -> Option<Change<'_>> {
         let key = *record.job.as_ref()?;
-        if let Event::Decided {
-            verdict: Verdict::Change { key: other, .. },
-            ..
-        }
-        | Event::Recognized { key: other, .. } = &record.event
-        {
-            // From now on its row is told of under the key that it is bought as.
-            self.became.insert(*other, key);
-        }
-        let row = self.rows.get_mut(&key);
-        let row = match (row, self.became.get(&key)) {
-            (Some(_), _) => self.rows.get_mut(&key)?,
-            (None, Some(planned)) => self.rows.get_mut(planned)?,
-            (None, None) => return None,
-        };
+        let row = self.rows.get_mut(&key)?;
         let backline_engine::machine::Step::Changed(next) =
             row.job.step(record.at_ms, &record.event)
         else {
@@ -109,17 +89,14 @@ impl Tally {
 
     /// Where a job is in its life; none for one that the plan doesn't have.
     pub(crate) fn status(&self, key: &JobKey) -> Option<JobStatus> {
-        let planned = self.became.get(key).unwrap_or(key);
-        let row = self.rows.get(key).or_else(|| self.rows.get(planned))?;
+        let row = self.rows.get(key)?;
         Some(JobStatus::from(&row.job.phase))
     }
 
     /// What a job is called; one that the plan doesn't have goes by its key.
     pub(crate) fn label(&self, key: &JobKey) -> String {
-        let planned = self.became.get(key).unwrap_or(key);
         self.rows
             .get(key)
-            .or_else(|| self.rows.get(planned))
             .map_or_else(|| format!("job {}", key.short()), |row| row.label.clone())
     }
 

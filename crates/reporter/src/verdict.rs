@@ -45,7 +45,7 @@ impl Verdict {
     pub(crate) fn sign(self) -> char {
         match self {
             Self::Kept => '=',
-            Self::InProgress => '~',
+            Self::InProgress => '>',
             Self::Planned => '+',
             Self::InDoubt => '?',
             Self::Failed => '!',

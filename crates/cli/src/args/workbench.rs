@@ -54,7 +54,7 @@ Examples:
   backline hooks test before_submit --lua hooks/mood.lua
   backline hooks test track_kept --service -- node hooks/service.js")]
 pub(crate) struct HookTestArgs {
-    /// The point of a job's or a run's life: plan_expanded, before_upload, before_submit, submitted, stage, track_kept,
+    /// The point of a job's or a run's life: plan_job, plan_expanded, before_upload, before_submit, submitted, stage, track_kept,
     /// job_failed, job_in_doubt or run_finished
     #[arg(value_name = "EVENT", value_parser = hook_point)]
     pub(crate) event: HookPoint,
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(hook_point("stage"), Ok(HookPoint::Stage));
         let told = hook_point("before_sumbit").unwrap_err();
         assert!(
-            told.starts_with("did you mean `before_submit`? the events are plan_expanded, "),
+            told.starts_with("did you mean `before_submit`? the events are plan_job, "),
             "{told}"
         );
         assert!(

@@ -66,7 +66,9 @@ fn side(
     let path = Path::new(named);
     if is_manifest(path) {
         let args = ManifestArgs::whole(path.to_owned());
-        return Ok(Lock::of(&Project::open_whole(&args, global, console)?.plan));
+        return Ok(Lock::of(
+            &Project::open_agreed(&args, global, console)?.plan,
+        ));
     }
     if path.is_file() || path.extension().is_some_and(|it| it == "lock") {
         return Ok(lock::read(path)?);

@@ -84,10 +84,10 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     spec.timeout_ms = args.timeout.0;
     spec.env.clone_from(&args.env);
     if let Some(on_error) = args.on_error {
-        if on_error == OnError::Veto && !args.event.asks() {
+        if on_error == OnError::Veto && !args.event.decides() {
             let message = format!("at {} there is no job to veto", args.event);
             return Err(Failure::said(Kind::Usage, message)
-                .hint("`--on-error veto` goes with before_upload and before_submit"));
+                .hint("`--on-error veto` goes with plan_job, before_upload and before_submit"));
         }
         spec.on_error = on_error;
     }
@@ -122,18 +122,14 @@ fn kind(trial: &Trial) -> &'static str {
         Ok(Answer::Nothing | Answer::Unknown(_)) => "nothing",
         Ok(Answer::Change(_)) => "change",
         Ok(Answer::Veto(_)) => "veto",
+        Ok(Answer::Delay(_)) => "delay",
         Err(_) => "failure",
     }
 }
 
 /// The answer as the protocol writes it; null where there is none.
 fn answer(trial: &Trial) -> Value {
-    match &trial.answer {
-        Ok(Answer::Nothing | Answer::Unknown(_)) => json!({}),
-        Ok(Answer::Change(settings)) => json!({ "change": settings }),
-        Ok(Answer::Veto(why)) => json!({ "veto": why }),
-        Err(_) => Value::Null,
-    }
+    trial.answer.as_ref().map_or(Value::Null, Answer::to_json)
 }
 
 fn document(spec: &HookSpec, event: &HookEvent, trial: &Trial) -> Value {

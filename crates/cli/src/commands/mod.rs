@@ -24,7 +24,7 @@ pub(crate) mod validate;
 use crate::failure::{Failure, Kind};
 
 /// The runtime of the commands that have something to wait for.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

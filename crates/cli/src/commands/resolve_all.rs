@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use backline_engine::driver::{Doubt, doubts, never_bought};
+use backline_engine::driver::{Doubt, PlanHooks, doubts, never_bought};
 use backline_engine::event::RunId;
-use backline_engine::hold::bought_as;
 use backline_engine::ledger::Ledger;
 use backline_engine::plan::JobKey;
 use backline_engine::store::Store;
@@ -16,7 +15,7 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::owning::own;
-use crate::project::{Project, ledger_path, locate};
+use crate::project::{Project, ledger_path, locate, say_what_is_left};
 
 pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     // With --all the first name is the manifest's.
@@ -65,10 +64,11 @@ fn planned(
         filters: args.filters.clone(),
         ..ManifestArgs::whole(manifest.to_owned())
     };
-    let project = Project::open(&selected, global, console)?;
-    let known = ledger.jobs()?;
-    let key = |key: &JobKey| bought_as(&known, key).1.map_or(*key, |changed| changed.key);
-    Ok(project.plan.jobs.iter().map(|job| key(&job.key)).collect())
+    let mut project = Project::open(&selected, global, console)?;
+    let report = project.plan_jobs(PlanHooks::Recorded(Some(ledger)), None, console)?;
+    say_what_is_left(&report, console);
+    project.open_ledger(Some(ledger))?;
+    Ok(project.plan.jobs.iter().map(|job| job.key).collect())
 }
 
 fn find_run(ledger: &Ledger, text: &str) -> Result<RunId, Failure> {

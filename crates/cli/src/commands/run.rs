@@ -6,10 +6,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use backline_api::Tape;
-use backline_engine::driver::{self, Ended, Run, Signals};
+use backline_engine::driver::{self, Ended, HookFailure, PlanHooks, Run, Signals};
 use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
 use backline_engine::folder::Folder;
 use backline_engine::ledger::Ledger;
+use backline_engine::opening::Opening;
+use backline_engine::plan::JobKey;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
@@ -29,11 +31,11 @@ use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
 use crate::output_owner::OutputOwner;
 use crate::owning::own;
-use crate::project::{Project, show_from_here, sound_cache, standpoint};
+use crate::project::{Project, say_what_is_left, show_from_here, sound_cache, standpoint};
 use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
-use crate::tape::Reel;
+use crate::tape::{Reel, tell_what_is_missing};
 use crate::trace::Traces;
 use crate::watch::{self, Planned};
 
@@ -44,13 +46,13 @@ const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops a
 
 pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     if args.locked {
-        let whole = Project::open_whole(&args.manifest, global, console)?;
+        let whole = Project::open_agreed(&args.manifest, global, console)?;
         lock::require(&whole)?;
     }
     let mut project = Project::open(&args.manifest, global, console)?;
     let reel = Reel::thread(&args.tape, &mut project, console)?;
     let asked = (&args.ledger, &args.watch);
-    let code = go(&project, true, asked, reel.as_ref(), console)?;
+    let code = go(&mut project, true, asked, reel.as_ref(), console)?;
     match reel.map_or(Ok(()), |reel| reel.close(console)) {
         Err(failure) if code != exit_codes::DONE => {
             console.insist(&failure.text(console.colour_err));
@@ -62,12 +64,18 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
 
 /// `backline fetch`: the same, but nothing is bought.
 pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    let project = Project::open(&args.manifest, global, console)?;
-    go(&project, false, (&args.ledger, &args.watch), None, console)
+    let mut project = Project::open(&args.manifest, global, console)?;
+    go(
+        &mut project,
+        false,
+        (&args.ledger, &args.watch),
+        None,
+        console,
+    )
 }
 
 fn go(
-    project: &Project,
+    project: &mut Project,
     buys: bool,
     (using, watch): (&RunLedgerArgs, &WatchArgs),
     reel: Option<&Reel>,
@@ -88,7 +96,21 @@ fn go(
     let aside = Aside::stderr();
     let mut sink = sink(project, console, &aside);
     log::begin(console, &aside);
-    let planned = Planned::of(project, &ledger, &key, buys)?;
+    let hooks = match buys {
+        true => PlanHooks::All(&mut ledger),
+        // What is bought has been planned before.
+        false => PlanHooks::Recorded(Some(&ledger)),
+    };
+    let planning = project.plan_jobs(hooks, Some(key.expose()), console)?;
+    if !buys {
+        say_what_is_left(&planning, console);
+    }
+    let opening = project.open_ledger(Some(&ledger))?;
+    if reel.is_some() && !replays {
+        tell_what_is_missing(&opening.holding, console);
+    }
+    let project = &*project;
+    let planned = Planned::of(project, &opening, &ledger, &key, buys)?;
     let mut output = if planned.may_buy && !replays && project.plan.provider.embedded.is_none() {
         Some(OutputOwner::take(project, &ledger)?)
     } else {
@@ -107,6 +129,8 @@ fn go(
         .transpose()?;
     let asked = Asked {
         key,
+        opening,
+        hook_failures: planning.failures,
         callback_key,
         adopts_account: using.adopt_account,
         buys,
@@ -194,6 +218,8 @@ fn try_output(project: &Project) -> Result<(), Failure> {
 /// What a run needs beside its plan.
 struct Asked {
     key: backline_api::ApiKey,
+    opening: Opening,
+    hook_failures: Vec<(JobKey, HookFailure)>,
     callback_key: Option<Vec<u8>>,
     adopts_account: bool,
     buys: bool,
@@ -232,6 +258,8 @@ async fn carry_out(
         local_callbacks: !plan.polls_only && is_loopback(&plan.provider.profile.base_url),
         project_dir: plan.project_dir.clone(),
         plan: Arc::new(plan),
+        opening: asked.opening,
+        hook_failures: asked.hook_failures,
         key: asked.key,
         manifest: project.recorded.clone(),
         callback_key: asked.callback_key,

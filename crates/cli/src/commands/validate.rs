@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use backline_engine::driver::PlanHooks;
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, ValidateArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
-use crate::project::Project;
+use crate::project::{Project, say_what_is_left};
 
 pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     match Project::open(&args.manifest, global, console) {
-        Ok(project) => {
+        Ok(mut project) => {
+            let report = project.plan_jobs(PlanHooks::Pure, None, console)?;
+            say_what_is_left(&report, console);
             say_valid(&project, console)?;
             Ok(exit_codes::DONE)
         }

@@ -157,7 +157,6 @@ impl Conductor {
                     stem: self.slots[at].stem,
                     attempt,
                     token,
-                    changed: self.slots[at].settings.clone(),
                 });
             }
         }
@@ -497,7 +496,6 @@ impl Conductor {
                     stem: self.slots[at].stem,
                     attempt,
                     token,
-                    changed: self.slots[at].settings.clone(),
                 });
             }
         }

@@ -28,7 +28,7 @@ impl Conductor {
         let Some((key, attempt)) = self.index.attempt(token) else {
             return Ok(Heard::Unknown);
         };
-        let slot = self.slot_of(&key).filter(|at| self.slots[*at].key == key);
+        let slot = self.slot_of(&key);
         if let Some(at) = slot {
             return Ok(self.called(at, now_ms, attempt, task, decision));
         }
@@ -177,7 +177,7 @@ impl Conductor {
         }
         match &self.slots[at].job.phase {
             Phase::Planned => self.want(at),
-            Phase::Failed(failure) if self.may_buy_again(at, failure.cause) => self.want(at),
+            Phase::Failed(_) if self.may_be_bought(at) => self.want(at),
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
             _ => {}
         }

@@ -27,6 +27,9 @@ impl Conductor {
             {
                 steps.push(self.sends_at(now_ms).max(first));
             }
+            if self.is_affordable() {
+                steps.extend(self.delayed.first().map(|(due_ms, _)| *due_ms));
+            }
             if self.preparing < PREPARING_AT_ONCE {
                 let wanted = self.wanted_stems();
                 steps.extend(
@@ -72,12 +75,12 @@ impl Conductor {
             && self.waiting.is_empty()
             && self.unasked_upload.is_empty()
             && self.unasked_submit.is_empty()
+            && self.delayed.is_empty()
     }
 
-    /// What the jobs add up to; one that has become another is that other.
+    /// What the jobs add up to.
     fn verdict(&self) -> Outcome {
-        let own = || self.slots.iter().filter(|slot| slot.same_as.is_none());
-        let any = |test: fn(&Phase) -> bool| own().any(|slot| test(&slot.job.phase));
+        let any = |test: fn(&Phase) -> bool| self.slots.iter().any(|slot| test(&slot.job.phase));
         if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {
             Outcome::InDoubt
         } else if any(|phase| matches!(phase, Phase::Running(_))) {

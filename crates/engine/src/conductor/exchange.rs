@@ -1,15 +1,13 @@
 //! What the driver and the conductor say to each other: the terms of a run, what happened, what is to be recorded and done.
 
-use std::sync::Arc;
-
 use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
 
 use super::Pace;
 use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
 use crate::hold::Missing;
-use crate::hooks::{HookPoint, Verdict};
-use crate::machine::{Changed, Job};
-use crate::plan::{JobKey, Rate, Settings};
+use crate::hooks::{self, HookPoint, Verdict};
+use crate::machine::Job;
+use crate::plan::{JobKey, Rate};
 use crate::store::Batch;
 
 /// What bounds and identifies a run.
@@ -84,9 +82,7 @@ pub(crate) enum Input {
     Decided {
         slot: usize,
         point: HookPoint,
-        verdict: Verdict,
-        /// What the ledger has under the key that the job has by now, where that is another than the planned one.
-        known: Option<Box<Found>>,
+        decided: hooks::Decision,
     },
     /// Something was found out about a kept file, or done with it.
     Noted {
@@ -116,15 +112,6 @@ pub(crate) enum Left {
     View,
     /// A file was being fetched.
     Fetch,
-}
-
-/// A job that a run finds in the ledger only when another becomes it.
-#[derive(Debug, Clone)]
-pub(crate) struct Found {
-    pub(crate) key: JobKey,
-    pub(crate) job: Job,
-    /// Whether the vendor has thrown its tracks away by now.
-    pub(crate) expired: bool,
 }
 
 /// A stem that can be submitted.
@@ -157,20 +144,13 @@ pub(crate) enum Effect {
     /// Remember no upload of this stem: the provider can't fetch it any more.
     ForgetUpload { stem: usize },
     /// Ask the hooks of a point about a job.
-    Ask {
-        slot: usize,
-        point: HookPoint,
-        /// What hooks have changed its settings into so far.
-        changed: Option<Arc<Settings>>,
-    },
+    Ask { slot: usize, point: HookPoint },
     /// Write the request of an attempt whose intent is durable.
     Submit {
         slot: usize,
         stem: usize,
         attempt: u32,
         token: Token,
-        /// What hooks have changed its settings into.
-        changed: Option<Arc<Settings>>,
     },
     /// Ask for a task's state.
     View { slot: usize, task: TaskId },
@@ -194,10 +174,9 @@ pub(crate) struct Decision {
 /// A job of the plan, as the conductor is given it.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
-    /// Its key in the plan.
     pub(crate) key: JobKey,
-    /// What it was bought as by an earlier run.
-    pub(crate) changed: Option<Changed>,
+    /// What hooks decided when it was planned, where it is not to be bought.
+    pub(crate) refusal: Option<Verdict>,
     pub(crate) stem: usize,
     pub(crate) job: Job,
     /// Kept files that are no longer there.

@@ -8,13 +8,12 @@
 //! account's sliding window, the credits, the deadline. It is given the time and its inputs, and gives back what is to be
 //! recorded and, once that is durable, done. It has no clock, socket or file, so a test can lead it through any order of events.
 //!
-//! Where the plan has hooks that decide on jobs, a job that was never submitted waits for their verdict before it is lined up and
-//! again before it is submitted; others go on meanwhile. A job that they change into one that is already of the plan, or already
-//! bought, buys nothing.
+//! Where the plan has hooks that decide on jobs, a job that was never submitted waits for their decision before it is lined up and
+//! again before it is submitted; others go on meanwhile. What a job is was decided when it was planned: its key never changes.
 //!
 //! Four rules stand above all others:
 //! - An [`Effect::Submit`] never leaves without its intent in the same decision's records.
-//! - No first intent without a decision where hooks decide, and never two jobs of a run with one key.
+//! - No first intent without a decision where hooks decide.
 //! - A job whose answer was lost is never submitted anew. It is asked about again, with the same token, only where the provider
 //!   keeps `Idempotency-Key` promises.
 //! - A track's address is taken from a view of the task in this run, never from a callback or an old record.
@@ -34,22 +33,20 @@ mod sources;
 mod tests;
 mod tracks;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
-
 use backline_api::{AnswerClass, Stage, SubmitOutcome, TaskId, TaskView};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::gate::Gate;
-use crate::hooks::{HookPoint, Verdict};
+use crate::hooks::{self, HookPoint, Verdict};
 use crate::index::Index;
-use crate::machine::{Cause, Changed, Claim, Job, Phase, Step};
-use crate::plan::{JobKey, Settings};
+use crate::machine::{Claim, Job, Phase, Step};
+use crate::plan::JobKey;
 use crate::store::{KnownJob, NewRecord};
 
 use brake::{Brake, Braking, Link};
 use doubts::{Repeats, Waits};
-pub(crate) use exchange::{Decision, Effect, Found, Input, Left, Prepared, Terms, Trouble, Wanted};
+pub(crate) use exchange::{Decision, Effect, Input, Left, Prepared, Terms, Trouble, Wanted};
 pub use illegal::IllegalStep;
 use pace::Outage;
 pub(crate) use pace::Pace;
@@ -64,16 +61,11 @@ const CREDIT_TOLERANCE: f64 = 1e-3;
 /// One job and what this run knows of it beyond the ledger.
 #[derive(Debug)]
 struct Slot {
-    /// The key that it is bought under.
     key: JobKey,
-    /// Where hooks stand with it.
+    /// How far hooks have decided on it.
     asked: Asked,
-    /// What hooks changed it into.
-    changed: Option<Changed>,
-    /// What is sent, where that is not what was planned.
-    settings: Option<Arc<Settings>>,
-    /// The slot of the job that it has become: that one is bought, this one buys nothing.
-    same_as: Option<usize>,
+    /// How often hooks delayed it in this run.
+    delays: u32,
     stem: usize,
     job: Job,
     expired: bool,
@@ -147,7 +139,7 @@ pub(crate) struct Conductor {
     /// When the run began.
     started_ms: i64,
     slots: Vec<Slot>,
-    by_key: HashMap<JobKey, usize>,
+    slot_of: HashMap<JobKey, usize>,
     /// Every token and task of the ledger, with its job.
     index: Index,
     stems: Vec<Stem>,
@@ -159,14 +151,14 @@ pub(crate) struct Conductor {
     unasked_upload: BTreeSet<usize>,
     /// Jobs whose stem is ready that hooks are to decide on before they are submitted, in plan order.
     unasked_submit: BTreeSet<usize>,
+    /// Jobs that hooks have delayed, by when they are called again.
+    delayed: BTreeSet<(i64, usize)>,
     /// Decisions under way.
     asking: usize,
     /// Attempts to ask about again, with the time before which that is too early.
     again: Repeats,
     /// Until when callbacks are waited for.
     doubts: Waits,
-    /// The jobs that have become a job, by that job.
-    joined: HashMap<usize, Vec<usize>>,
     views: BTreeSet<(i64, usize)>,
     /// Polls of tasks that callbacks claimed.
     claim_looks: BTreeSet<(i64, usize)>,
@@ -225,16 +217,16 @@ impl Conductor {
                 })
                 .collect(),
             slots: Vec::with_capacity(wanted.len()),
-            by_key: HashMap::with_capacity(wanted.len()),
+            slot_of: HashMap::with_capacity(wanted.len()),
             index,
             waiting: BTreeMap::new(),
             ready: BTreeSet::new(),
             unasked_upload: BTreeSet::new(),
             unasked_submit: BTreeSet::new(),
+            delayed: BTreeSet::new(),
             asking: 0,
             again: Repeats::default(),
             doubts: Waits::default(),
-            joined: HashMap::new(),
             views: BTreeSet::new(),
             claim_looks: BTreeSet::new(),
             fetches: BTreeSet::new(),
@@ -255,24 +247,16 @@ impl Conductor {
             started_ms: now_ms,
             terms,
         };
-        conductor.assign_keys(&wanted);
         for (at, wanted) in wanted.into_iter().enumerate() {
-            let key = wanted.changed.as_ref().map_or(wanted.key, |it| it.key);
-            let same_as = conductor.by_key.get(&key).copied().filter(|it| *it != at);
-            let settings = wanted
-                .changed
-                .as_ref()
-                .map(|it| Arc::new(it.settings.clone()));
+            conductor.slot_of.insert(wanted.key, at);
             conductor.slots.push(Slot {
-                key: if same_as.is_some() { wanted.key } else { key },
+                key: wanted.key,
                 asked: if wanted.job.attempts > 0 {
                     Asked::All
                 } else {
                     Asked::Nothing
                 },
-                changed: wanted.changed,
-                settings,
-                same_as,
+                delays: 0,
                 stem: wanted.stem,
                 job: wanted.job,
                 expired: wanted.expired,
@@ -288,12 +272,6 @@ impl Conductor {
                 rejections_recorded: 0,
                 given_up: false,
             });
-            if let Some(other) = same_as {
-                conductor.joined.entry(other).or_default().push(at);
-                // Its job lives in the other slot; here it is only what was planned.
-                conductor.slots[at].job = Job::default();
-                continue;
-            }
             conductor.reserved += conductor.slots[at].job.reserved;
             conductor.in_flight += usize::from(conductor.slots[at].holds_place());
             conductor.note_doubt(at, now_ms);
@@ -305,23 +283,19 @@ impl Conductor {
                 };
                 conductor.happened(at, now_ms, event, &mut decision);
             }
+            let slot = &conductor.slots[at];
+            if let Some(verdict) = wanted.refusal
+                && conductor.terms.buys
+                && slot.job.is_undecided()
+            {
+                let point = HookPoint::PlanJob;
+                conductor.happened(at, now_ms, Event::Decided { point, verdict }, &mut decision);
+                continue;
+            }
             conductor.take_up(at, now_ms, &mut decision);
         }
         conductor.settle(&mut decision);
         (conductor, decision)
-    }
-
-    /// Gives every key that is planned, or that a planned job was bought under, to one slot. A job that is as it was planned has
-    /// the better claim to its key.
-    fn assign_keys(&mut self, wanted: &[Wanted]) {
-        for (at, wanted) in wanted.iter().enumerate() {
-            self.by_key.insert(wanted.key, at);
-        }
-        for (at, wanted) in wanted.iter().enumerate() {
-            if let Some(changed) = &wanted.changed {
-                self.by_key.entry(changed.key).or_insert(at);
-            }
-        }
     }
 
     /// Finds a job's place from an earlier run's state.
@@ -337,8 +311,8 @@ impl Conductor {
                 }
                 self.want(at);
             }
-            Phase::Failed(failure) => {
-                if self.may_buy_again(at, failure.cause) {
+            Phase::Failed(_) => {
+                if self.may_be_bought(at) {
                     self.want(at);
                 }
             }
@@ -365,11 +339,8 @@ impl Conductor {
         self.look_at_claims(at, now_ms);
     }
 
-    fn may_buy_again(&self, at: usize, cause: Cause) -> bool {
-        match cause {
-            Cause::Task => self.slots[at].job.failed_tasks <= self.terms.retries,
-            Cause::Refused | Cause::Upload | Cause::Hook | Cause::Refunded => true,
-        }
+    fn may_be_bought(&self, at: usize) -> bool {
+        self.slots[at].job.may_be_bought(self.terms.retries)
     }
 
     /// Puts a job among those to submit.
@@ -455,9 +426,8 @@ impl Conductor {
             Input::Decided {
                 slot,
                 point,
-                verdict,
-                known,
-            } => self.decided(slot, now_ms, point, verdict, known, decision),
+                decided,
+            } => self.decided(slot, now_ms, point, decided, decision),
             Input::Noted {
                 key,
                 index,
@@ -515,7 +485,7 @@ impl Conductor {
         if matches!(self.mode, Mode::Running) {
             self.ask_again(now_ms, decision);
             self.submit(now_ms, token, decision);
-            self.ask(decision);
+            self.ask(now_ms, decision);
             self.prepare(now_ms, decision);
         }
         if !matches!(self.mode, Mode::Draining(_)) {
@@ -562,21 +532,9 @@ impl Conductor {
         self.slots[slot].key
     }
 
-    /// What hooks have changed a job's settings into.
-    pub(crate) fn changed(&self, slot: usize) -> Option<Arc<Settings>> {
-        self.slots[slot].settings.clone()
-    }
-
-    /// The slot that a key is bought in, which may not be the one that planned it.
+    /// The slot of a job of this plan.
     pub(crate) fn slot_of(&self, key: &JobKey) -> Option<usize> {
-        let mut at = *self.by_key.get(key)?;
-        for _ in 0..self.slots.len() {
-            match self.slots[at].same_as {
-                Some(other) => at = other,
-                None => return Some(at),
-            }
-        }
-        None
+        self.slot_of.get(key).copied()
     }
 
     /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded. Places and

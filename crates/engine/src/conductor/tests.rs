@@ -1,7 +1,7 @@
 //! The conductor led through seeded disasters under virtual time, and a few lives told step by step.
 //!
 //! The world here is a model: a vendor that loses answers, refuses, stalls and calls back; a ledger that is a list; a process
-//! that dies between any two decisions; hooks that veto, fail, and change jobs into each other and into others. The promises are
+//! that dies between any two decisions; hooks that veto, fail and delay, and that plan other jobs in each life. The promises are
 //! checked after every step.
 
 mod gone;
@@ -18,7 +18,6 @@ use backline_api::Stage;
 
 use super::*;
 use crate::event::RunId;
-use crate::hold::bought_as;
 use crate::index::{Heard, Index};
 use crate::ledger::Ledger;
 use crate::plan::Rate;
@@ -39,6 +38,8 @@ struct World {
     callbacks: bool,
     /// Whether hooks decide before the upload, and before the submission.
     hooks: (bool, bool),
+    /// Whether hooks of `plan_job` plan other jobs in each life.
+    hooks_change: bool,
     faults: u64,
     /// What disturbs the life that is being led.
     troubles: Troubles,
@@ -47,8 +48,8 @@ struct World {
     ledger: Option<(tempfile::TempDir, Ledger)>,
     /// The model's durable ledger.
     jobs: HashMap<JobKey, KnownJob>,
-    /// The ledger as the living process found it.
-    found: HashMap<JobKey, KnownJob>,
+    /// The jobs of the plan of this life, by slot: hooks of `plan_job` choose among more jobs than a plan has.
+    planned: Vec<usize>,
     records: Vec<NewRecord>,
     /// What the process was told and has not made durable yet: a task, and the secret where it was told by a callback.
     hearing: Vec<(TaskId, Option<Token>)>,
@@ -97,11 +98,9 @@ impl From<Input> for Coming {
 #[derive(Debug, Default)]
 struct Seen {
     vetoed: u64,
-    /// Jobs that became another of the plan.
-    joined: u64,
-    /// Jobs that were bought under a new key.
-    changed: u64,
-    /// Jobs that became one that an earlier run had submitted.
+    /// Jobs that hooks delayed.
+    delayed: u64,
+    /// Jobs that an earlier run submitted, in another place of its plan.
     found: u64,
     /// Tasks that ended with fewer tracks than they showed.
     partial: u64,
@@ -132,6 +131,7 @@ impl World {
             faults: dice.below(35),
             troubles: Troubles::default(),
             hooks: (dice.chance(30), dice.chance(50)),
+            hooks_change: dice.chance(50),
             dice,
             now: 1_800_000_000_000,
             vendor: Vendor::default(),
@@ -141,7 +141,7 @@ impl World {
                 (folder, ledger)
             }),
             jobs: HashMap::new(),
-            found: HashMap::new(),
+            planned: Vec::new(),
             records: Vec::new(),
             hearing: Vec::new(),
             said_again: HashMap::new(),
@@ -153,8 +153,8 @@ impl World {
         }
     }
 
-    /// `jobs` are those of the plan, `all` those of the largest.
-    fn terms(&self, jobs: usize, all: usize) -> Terms {
+    /// `all` are the jobs of the largest plan.
+    fn terms(&self, all: usize) -> Terms {
         Terms {
             run: RunId::from_text(format!("run-{}", self.runs)),
             account: "model".to_owned(),
@@ -171,7 +171,7 @@ impl World {
             asks_before_upload: self.hooks.0,
             asks_before_submit: self.hooks.1,
             ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
-            spent_before: self.spent_before(jobs),
+            spent_before: self.spent_before(),
             price: PRICE,
             deadline_ms: self.troubles.deadline_ms,
             failures_in_a_row: self.troubles.failures_in_a_row,
@@ -187,10 +187,8 @@ impl World {
     }
 
     /// What the ledger's jobs cost, and what is reserved for those that this plan does not follow.
-    fn spent_before(&self, jobs: usize) -> f64 {
-        let bought: BTreeSet<JobKey> = (0..jobs)
-            .map(|n| bought_as(&self.jobs, &key(n)).1.map_or(key(n), |it| it.key))
-            .collect();
+    fn spent_before(&self) -> f64 {
+        let bought: BTreeSet<JobKey> = self.planned.iter().map(|n| key(*n)).collect();
         let cost = |(key, known): (&JobKey, &KnownJob)| {
             let reserved = if bought.contains(key) {
                 0.0
@@ -202,26 +200,54 @@ impl World {
         self.jobs.iter().map(cost).sum()
     }
 
-    /// What the model's hooks say of a job: they change it into another one of the plan, or into one of four that are not.
-    fn decide(&mut self, slot: usize, changed: Option<&Settings>, jobs: usize) -> Verdict {
-        let now = changed.map_or(key(slot), key_in);
-        match self.dice.below(20) {
-            0..=11 => Verdict::Pass,
-            12..=13 => Verdict::Veto {
-                why: "not this one".into(),
-            },
-            14 => Verdict::Fail {
+    /// Chooses the jobs of a plan among those of the largest and four more.
+    fn plan(&mut self, jobs: usize, all: usize) {
+        let mut choice: Vec<usize> = (0..all + 4).collect();
+        // Most are planned in every life, as most hooks are.
+        if self.hooks_change {
+            for at in 0..jobs {
+                if self.dice.chance(15) {
+                    let other = at + self.dice.below((choice.len() - at) as u64) as usize;
+                    choice.swap(at, other);
+                }
+            }
+        }
+        choice.truncate(jobs);
+        self.seen.found += self.moved(&choice);
+        self.planned = choice;
+    }
+
+    /// Jobs of a plan that are submitted already and had another place.
+    fn moved(&self, choice: &[usize]) -> u64 {
+        let is_moved = |(at, n): &(usize, &usize)| {
+            let submitted = self.jobs.get(&key(**n)).map(|it| it.job.attempts > 0);
+            self.planned.get(*at) != Some(n) && submitted == Some(true)
+        };
+        choice.iter().enumerate().filter(is_moved).count() as u64
+    }
+
+    /// What hooks of `plan_job` decide on a job.
+    fn refusal(&mut self, mortal: bool) -> Option<Verdict> {
+        match self.dice.below(40) {
+            0 => Some(Verdict::Veto {
+                why: "not planned".into(),
+            }),
+            1 if mortal => Some(Verdict::Fail {
                 message: "the hook crashed".into(),
-            },
+            }),
+            _ => None,
+        }
+    }
+
+    /// What the model's hooks decide on a job.
+    fn decide(&mut self) -> hooks::Decision {
+        match self.dice.below(20) {
+            0..=14 => hooks::Decision::Pass,
+            15..=16 => hooks::Decision::Veto("not this one".into()),
+            17 => hooks::Decision::Fail("the hook crashed".into()),
             _ => {
-                let other = self.dice.below(jobs as u64 + 4) as usize;
-                if key(other) == now {
-                    return Verdict::Pass;
-                }
-                Verdict::Change {
-                    key: key(other),
-                    settings: Box::new(settings_of(other)),
-                }
+                self.seen.delayed += 1;
+                hooks::Decision::Delay(1 + self.dice.below(120_000))
             }
         }
     }
@@ -233,33 +259,17 @@ impl World {
             .push(Reverse((self.now + wait.cast_signed(), self.serial)));
     }
 
-    fn begin(&mut self, effect: Effect, jobs: usize) {
+    fn begin(&mut self, effect: Effect) {
         let wait = 5 + self.dice.below(400);
         match effect {
-            Effect::Ask {
-                slot,
-                point,
-                changed,
-            } => {
-                let verdict = self.decide(slot, changed.as_deref(), jobs);
-                let key = match &verdict {
-                    Verdict::Change { key, .. } => *key,
-                    _ => changed.as_deref().map_or(key(slot), key_in),
-                };
-                let known = self.found.get(&key).map(|known| {
-                    Box::new(Found {
-                        key,
-                        job: known.job.clone(),
-                        expired: false,
-                    })
-                });
+            Effect::Ask { slot, point } => {
+                let decided = self.decide();
                 self.later(
                     wait,
                     Input::Decided {
                         slot,
                         point,
-                        verdict,
-                        known,
+                        decided,
                     },
                 );
             }
@@ -283,11 +293,9 @@ impl World {
                 slot,
                 attempt,
                 token,
-                changed,
                 ..
             } => {
-                let job = changed.as_deref().map_or(key(slot), key_in);
-                let outcome = self.post(job, &token);
+                let outcome = self.post(key(self.planned[slot]), &token);
                 self.later(
                     wait,
                     Input::Answered {
@@ -376,19 +384,19 @@ impl World {
             false => all,
         };
         self.runs += 1;
-        self.found.clone_from(&self.jobs);
-        let wanted = (0..jobs).map(|n| {
-            let (job, changed) = bought_as(&self.jobs, &key(n));
-            Wanted {
+        self.plan(jobs, all);
+        let mut wanted = Vec::with_capacity(jobs);
+        for n in self.planned.clone() {
+            let known = self.jobs.get(&key(n)).map(|known| known.job.clone());
+            wanted.push(Wanted {
                 key: key(n),
-                changed,
+                refusal: self.refusal(mortal),
                 stem: n % 2,
-                job,
+                job: known.unwrap_or_default(),
                 missing: Vec::new(),
                 expired: false,
-            }
-        });
-        let wanted: Vec<Wanted> = wanted.collect();
+            });
+        }
         let earlier = self.records.iter().filter(|record| {
             matches!(
                 record.event,
@@ -398,7 +406,7 @@ impl World {
         let earlier = earlier.map(|record| record.at_ms).collect();
         let stems = vec!["a".to_owned(), "b".to_owned()];
         let (mut conductor, mut decision) = Conductor::new(
-            self.terms(jobs, all),
+            self.terms(all),
             stems,
             wanted,
             Index::new(&self.jobs),
@@ -428,9 +436,9 @@ impl World {
                 if matches!(effect, Effect::Submit { .. }) {
                     self.check_places(&conductor);
                 }
-                self.begin(effect, all);
+                self.begin(effect);
             }
-            self.check(&conductor, jobs, all);
+            self.check(&conductor, all);
             if let Some(outcome) = conductor.outcome(self.now) {
                 self.notice(&conductor);
                 self.check_end(&conductor, begun_ms);
@@ -455,7 +463,6 @@ impl World {
                 };
                 match self.pending.remove(&serial) {
                     Some(Coming::Input(input)) => {
-                        let input = self.fresh(input, &decision);
                         self.listen(&input);
                         conductor.handle(self.now, input, &mut decision);
                     }
@@ -469,19 +476,10 @@ impl World {
         panic!("seed {}: the run does not end", self.seed);
     }
 
-    /// Counts what hooks did in a life that came to its end.
+    /// Counts the vetoes of a life that came to its end.
     fn notice(&mut self, conductor: &Conductor) {
-        for (n, slot) in conductor.slots.iter().enumerate() {
-            let vetoed = matches!(slot.job.phase, Phase::Vetoed { .. });
-            self.seen.vetoed += u64::from(vetoed);
-            self.seen.joined += u64::from(slot.same_as.is_some());
-            if slot.same_as.is_none() && slot.key != key(n) {
-                self.seen.changed += 1;
-                let before = self.found.get(&slot.key).map(|known| known.job.attempts);
-                let joined_now = bought_as(&self.found, &key(n)).1.is_none();
-                self.seen.found += u64::from(joined_now && before.is_some_and(|it| it > 0));
-            }
-        }
+        let vetoed = |slot: &&Slot| matches!(slot.job.phase, Phase::Vetoed { .. });
+        self.seen.vetoed += conductor.slots.iter().filter(vetoed).count() as u64;
     }
 
     /// Notes which task the process is being told of; it knows it once the ledger does.
@@ -511,20 +509,6 @@ impl World {
             }
             Err(()) => unreachable!("the model's ledger can be read"),
         }
-    }
-
-    /// What hooks found in the ledger, as it is by now.
-    fn fresh(&self, mut input: Input, decision: &Decision) -> Input {
-        if let Input::Decided {
-            known: Some(found), ..
-        } = &mut input
-        {
-            let row = decision.batch.jobs.get(&found.key);
-            if let Some(row) = row.or_else(|| self.jobs.get(&found.key)) {
-                found.job = row.job.clone();
-            }
-        }
-        input
     }
 
     /// The user's word on jobs in doubt, between two runs: never bought (which may be wrong), buy again, or the task's id.
@@ -629,26 +613,6 @@ impl World {
     }
 }
 
-/// Settings that mean the `n`-th job, and back.
-fn settings_of(n: usize) -> Settings {
-    Settings {
-        title: n.to_string(),
-        tags: "x".into(),
-        negative_tags: String::new(),
-        model: "model".into(),
-        vocal_gender: None,
-        style_weight: None,
-        weirdness_constraint: None,
-        audio_weight: None,
-        lyrics: None,
-        variety: None,
-    }
-}
-
-fn key_in(settings: &Settings) -> JobKey {
-    key(settings.title.parse().unwrap())
-}
-
 fn task_id(text: &str) -> TaskId {
     TaskId(text.to_owned())
 }
@@ -692,19 +656,17 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         // After the last, immortal lives every task that was bought and told is known; one whose answer and callbacks were lost
         // is in doubt, and only where the vendor keeps no promise about tokens.
         let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
+        let followed: BTreeSet<JobKey> = world.planned.iter().map(|n| key(*n)).collect();
         if outcome == Outcome::Vetoed {
-            let phase = |n| bought_as(&world.jobs, &key(n)).0.phase;
-            let vetoed = (0..jobs)
-                .filter(|n| matches!(phase(*n), Phase::Vetoed { .. }))
-                .count();
-            assert!(vetoed > 0, "seed {seed}: nothing is vetoed");
+            let is_vetoed = |key: &JobKey| {
+                let job = world.jobs.get(key).map(|known| &known.job.phase);
+                matches!(job, Some(Phase::Vetoed { .. }))
+            };
+            assert!(
+                followed.iter().any(is_vetoed),
+                "seed {seed}: none is vetoed"
+            );
         }
-        let bought_under = |n| {
-            bought_as(&world.jobs, &key(n))
-                .1
-                .map_or(key(n), |it| it.key)
-        };
-        let followed: BTreeSet<JobKey> = (0..jobs).map(bought_under).collect();
         for (id, task) in &world.vendor.tasks {
             let job = &world.jobs[&task.job].job;
             // A job that no plan means any more is in the ledger as it was left, and nobody asks about it.
@@ -747,8 +709,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
             );
         }
         seen.vetoed += world.seen.vetoed;
-        seen.joined += world.seen.joined;
-        seen.changed += world.seen.changed;
+        seen.delayed += world.seen.delayed;
         seen.found += world.seen.found;
         seen.partial += world.seen.partial;
         seen.early += world.seen.early;
@@ -778,8 +739,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
     }
     let each = [
         seen.vetoed,
-        seen.joined,
-        seen.changed,
+        seen.delayed,
         seen.found,
         seen.partial,
         seen.early,

@@ -431,21 +431,16 @@ impl Conductor {
             refunded,
         };
         if self.happened(at, now_ms, event, decision) {
-            self.after_failed_task(at, now_ms, refunded);
+            self.after_failed_task(at, now_ms);
         }
     }
 
     /// Buys a failed job again where that is wanted, or follows another task that was bought for it.
-    fn after_failed_task(&mut self, at: usize, now_ms: i64, refunded: bool) {
-        let cause = if refunded {
-            Cause::Refunded
-        } else {
-            Cause::Task
-        };
+    fn after_failed_task(&mut self, at: usize, now_ms: i64) {
         self.slots[at].following = Following::default();
         if self.slots[at].job.task().is_some() {
             self.follow(at, now_ms, now_ms);
-        } else if self.may_buy_again(at, cause) && self.bounce(at) {
+        } else if self.may_be_bought(at) && self.bounce(at) {
             self.want(at);
         }
     }

@@ -16,8 +16,8 @@ use super::shell::Message;
 use super::{Clock, Run};
 use crate::conductor::{Input, Prepared, Trouble};
 use crate::event::{Moment, Part, Token};
-use crate::hooks::{Trouble as HookTrouble, Way};
-use crate::plan::{Plan, Settings, StemFile, StemSource};
+use crate::hooks::{HookFailure, HookPoint, OnError};
+use crate::plan::{Plan, StemFile, StemSource};
 use crate::store::{Store, Upload};
 
 /// The address that a vendor without a way back is given: callbacks to it go nowhere and harm nobody.
@@ -151,7 +151,6 @@ impl Effects {
         stem: usize,
         attempt: u32,
         token: Token,
-        changed: Option<Arc<Settings>>,
     ) -> impl Future<Output = Message> + Send + use<> {
         let (client, plan) = (self.client.clone(), self.plan.clone());
         let address = lock(&self.addresses).get(&stem).cloned();
@@ -159,8 +158,7 @@ impl Effects {
         async move {
             let outcome = match address {
                 Some(address) => {
-                    let settings = changed.as_deref().unwrap_or(&plan.jobs[slot].settings);
-                    let request = settings.request(address, callback);
+                    let request = plan.jobs[slot].settings.request(address, callback);
                     client.submit(&request, token.expose()).await
                 }
                 None => SubmitOutcome::NotSent {
@@ -220,19 +218,18 @@ impl Effects {
                 part,
                 result,
             };
-            let tags = plan.hooks.all.iter().find(|hook| hook.way == Way::Tags);
-            match (problem, tags) {
-                (Some(problem), Some(hook)) => Message::Hooked {
+            match problem {
+                Some(problem) => Message::Hooked {
                     about: plan.jobs[slot].key,
-                    troubles: vec![HookTrouble {
-                        point: hook.point,
-                        hook: hook.name(),
+                    troubles: vec![HookFailure {
+                        point: HookPoint::TrackKept,
+                        hook: "output.tags".to_owned(),
                         message: problem.to_string(),
-                        effect: hook.on_error,
+                        effect: OnError::Ignore,
                     }],
                     input,
                 },
-                _ => Message::Input(input),
+                None => Message::Input(input),
             }
         }
     }

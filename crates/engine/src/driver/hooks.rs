@@ -1,7 +1,7 @@
 //! The run's hooks: asked on the conductor's behalf, told of what was recorded, their failures and findings brought back.
 //!
 //! ```text
-//!  Effect::Ask ──► desk ──► verdict ──► Input::Decided
+//!  Effect::Ask ──► desk ──► decision ──► Input::Decided
 //!  record ──► one bounded queue a hook ──► desk ──► told ──► failures and notes for the ledger
 //! ```
 //!
@@ -9,7 +9,6 @@
 //! up neither the run nor the others. One that lets its time run out again and again is left alone, so that the end of a run is
 //! never far.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,16 +19,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::shell::Message;
 use super::{Clock, Run};
-use crate::conductor::{Conductor, Found, Input};
+use crate::conductor::{Conductor, Input};
 use crate::event::{Event, Part, Record, TrackNote};
-use crate::hold::{Holding, Missing, is_expired};
+use crate::hold::{Holding, Missing};
 use crate::hooks::{
-    Desk, Facts, HookError, HookEvent, HookPoint, PlanSaid, RunSaid, Seat, Surroundings, Trouble,
-    Verdict, Way, Word, point_of,
+    Desk, Facts, HookError, HookEvent, HookFailure, HookPoint, PlanSaid, RunSaid, Seat,
+    Surroundings, Way, point_of,
 };
 use crate::machine::Phase;
-use crate::plan::{JobKey, Plan, Settings};
-use crate::store::{KnownJob, RunHeader};
+use crate::plan::{JobKey, Plan};
+use crate::store::RunHeader;
 use crate::summary::Totals;
 
 /// Events of this run that wait for one observer; what comes on top is dropped, and said to be.
@@ -42,7 +41,7 @@ const PATIENCE: u32 = 3;
 pub(super) struct Told {
     /// The job that the event was about.
     pub(super) about: Option<JobKey>,
-    pub(super) result: Result<Option<Noted>, Trouble>,
+    pub(super) result: Result<Option<Noted>, HookFailure>,
 }
 
 /// What was found out about a kept file.
@@ -76,9 +75,6 @@ pub(super) struct HookDesk {
     facts: Arc<Facts>,
     clock: Clock,
     project_dir: PathBuf,
-    account: String,
-    /// The ledger as the run found it.
-    found: Arc<HashMap<JobKey, KnownJob>>,
     lanes: Vec<Lane>,
     /// Cancelled when what an earlier run left is left to the next one.
     leaves_late: CancellationToken,
@@ -87,12 +83,7 @@ pub(super) struct HookDesk {
 }
 
 impl HookDesk {
-    pub(super) fn new(
-        run: &Run,
-        header: &RunHeader,
-        known: HashMap<JobKey, KnownJob>,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(run: &Run, header: &RunHeader, clock: Clock) -> Self {
         let plan = run.plan.clone();
         let surroundings = Surroundings {
             folder: folder_of(&plan),
@@ -134,8 +125,6 @@ impl HookDesk {
             desk,
             clock,
             project_dir: run.project_dir.clone(),
-            account: header.account.clone(),
-            found: Arc::new(known),
             lanes,
             leaves_late,
             workers,
@@ -148,41 +137,19 @@ impl HookDesk {
         &self,
         slot: usize,
         point: HookPoint,
-        changed: Option<Arc<Settings>>,
     ) -> impl Future<Output = Message> + Send + use<> {
-        let (desk, found, account) = (self.desk.clone(), self.found.clone(), self.account.clone());
-        let now_ms = self.clock.now_ms();
-        let event = self.facts.of_job(point, now_ms, slot, changed.as_deref());
-        let plan = self.facts.plan.clone();
+        let desk = self.desk.clone();
+        let event = self.facts.of_job(point, self.clock.now_ms(), slot);
+        let about = self.facts.plan.jobs[slot].key;
         async move {
-            let (word, troubles) = desk.ask(event, false).await;
-            let (verdict, key) = verdict(&plan, slot, changed.as_deref(), word);
-            let known = (key != plan.jobs[slot].key)
-                .then(|| found.get(&key))
-                .flatten();
-            let verdict = match known {
-                Some(known) if is_elsewhere(known, &account) => Verdict::Fail {
-                    message: "hooks changed it into a job that is in flight under another account"
-                        .to_owned(),
-                },
-                _ => verdict,
-            };
-            let retention_days = plan.provider.profile.retention_days;
-            let known = known.map(|known| {
-                Box::new(Found {
-                    key,
-                    job: known.job.clone(),
-                    expired: is_expired(&known.job, now_ms, retention_days),
-                })
-            });
+            let (decided, troubles) = desk.decide(&event, false).await;
             Message::Hooked {
-                about: plan.jobs[slot].key,
+                about,
                 troubles,
                 input: Input::Decided {
                     slot,
                     point,
-                    verdict,
-                    known,
+                    decided,
                 },
             }
         }
@@ -204,15 +171,9 @@ impl HookDesk {
         if is_refusal && matches!(conductor.job(slot).phase, Phase::InDoubt { .. }) {
             return Vec::new();
         }
-        let settings = conductor.changed(slot);
-        let event = self.facts.of_record(
-            point,
-            record.at_ms,
-            slot,
-            settings.as_deref(),
-            &record.event,
-            &self.project_dir,
-        );
+        let event =
+            self.facts
+                .of_record(point, record.at_ms, slot, &record.event, &self.project_dir);
         self.send(&event, Some(key))
     }
 
@@ -220,9 +181,7 @@ impl HookDesk {
     pub(super) fn catch_up(&self, holding: &Holding) {
         for (slot, row) in holding.rows.iter().enumerate() {
             let Some(task) = row.job.task() else { continue };
-            let settings = row.changed.as_ref().map(|it| Arc::new(it.settings.clone()));
-            let planned = self.facts.plan.jobs[slot].key;
-            let key = row.changed.as_ref().map_or(planned, |it| it.key);
+            let key = self.facts.plan.jobs[slot].key;
             for (index, track) in (1..).zip(&task.tracks) {
                 let files = [
                     (Part::Track, &track.kept, track.loudness),
@@ -245,14 +204,13 @@ impl HookDesk {
                             continue;
                         }
                         let (facts, clock) = (self.facts.clone(), self.clock.clone());
-                        let (settings, happened) = (settings.clone(), happened.clone());
+                        let happened = happened.clone();
                         let project_dir = self.project_dir.clone();
                         let late = move || Errand {
                             event: facts.of_record(
                                 HookPoint::TrackKept,
                                 clock.now_ms(),
                                 slot,
-                                settings.as_deref(),
                                 &happened,
                                 &project_dir,
                             ),
@@ -446,39 +404,6 @@ fn note_of(event: &HookEvent, key: Option<JobKey>, note: Option<TrackNote>) -> O
         }),
         _ => None,
     }
-}
-
-/// What a word of hooks makes of a job, and the key that the job has then.
-pub(super) fn verdict(
-    plan: &Plan,
-    slot: usize,
-    changed: Option<&Settings>,
-    word: Word,
-) -> (Verdict, JobKey) {
-    let planned = &plan.jobs[slot];
-    let now = changed.unwrap_or(&planned.settings);
-    let key_of = |settings: &Settings| plan.key_of(planned, settings);
-    match word {
-        Word::Go(settings) if *settings == *now => (Verdict::Pass, key_of(now)),
-        Word::Go(settings) => {
-            let key = key_of(&settings);
-            (Verdict::Change { key, settings }, key)
-        }
-        Word::Veto(why) => (Verdict::Veto { why }, planned.key),
-        Word::Fail(message) => (Verdict::Fail { message }, planned.key),
-    }
-}
-
-/// Whether a job is in flight under another account: it can't be followed from here.
-fn is_elsewhere(known: &KnownJob, account: &str) -> bool {
-    known.account != account
-        && matches!(
-            known.job.phase,
-            Phase::Submitting { .. }
-                | Phase::InDoubt { .. }
-                | Phase::Running(_)
-                | Phase::Finished(_)
-        )
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ mod callbacks;
 mod client;
 mod clock;
 mod effects;
-mod foresee;
 mod hooks;
 mod keep;
 mod listen;
+mod planning;
 mod resolve;
 mod shell;
 
@@ -30,12 +30,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::conductor::{Conductor, Pace, Terms, Wanted};
-use crate::event::{Event, KeptFile, Outcome, Record, RunId};
-use crate::hold::{Holding, Sign, hold, is_expired};
-use crate::hooks::{HookPoint, PlanSaid};
+use crate::event::{Event, Outcome, Record, RunId};
+use crate::hold::{Holding, Sign, is_expired};
+use crate::hooks::{HookPoint, PlanSaid, Verdict};
 use crate::index::Index;
+use crate::opening::Opening;
 use crate::plan::{JobKey, Plan, StemSource};
-use crate::recognize::recognize;
 use crate::store::{
     KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store, StoreError,
 };
@@ -48,9 +48,10 @@ use hooks::HookDesk;
 use shell::Shell;
 
 pub use crate::conductor::IllegalStep;
-pub use foresee::{Foreseen, foresee};
+pub use crate::hooks::HookFailure;
 pub use keep::look_at_kept_file;
 pub use listen::{Heard, listen};
+pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
 pub use resolve::{Doubt, ResolveError, Word, doubts, find_job, never_bought, resolve};
 
 /// Callbacks that wait to be decided on; the vendor tries again when there is no room.
@@ -62,8 +63,13 @@ const USER_AGENT: &str = concat!("backline/", env!("CARGO_PKG_VERSION"));
 /// What a run is given.
 #[derive(Debug)]
 pub struct Run {
-    /// The plan; its provider has its final address.
+    /// The plan, its jobs [planned](plan_jobs) and [held against the ledger](crate::opening::open); its provider has its final
+    /// address.
     pub plan: Arc<Plan>,
+    /// What is known of it.
+    pub opening: Opening,
+    /// How hooks failed while its jobs were planned.
+    pub hook_failures: Vec<(JobKey, HookFailure)>,
     /// The provider's key.
     pub key: ApiKey,
     /// The folder that kept files are named relative to.
@@ -229,20 +235,19 @@ pub fn account(plan: &Plan, key: &ApiKey) -> String {
 /// Carries a plan out: submits what is not bought, follows what is, keeps every track. `observe` is told every record after it
 /// has become durable.
 pub async fn run(
-    run: Run,
+    mut run: Run,
     store: &mut dyn Store,
     observe: &mut (dyn FnMut(&Record) + Send),
 ) -> Result<Ended, RunError> {
     let clock = Clock::new();
     let now_ms = clock.now_ms();
     let account = account(&run.plan, &run.key);
-    let mut known = store.jobs()?;
-    let recognized = recognize(&run.plan, &mut known, store)?;
-    let project_dir = run.project_dir.clone();
-    let holding = hold(&run.plan, &known, now_ms, &|file: &KeptFile| {
-        look_at_kept_file(&project_dir, file)
-    });
-    let bought = holding.keys(&run.plan);
+    let Opening {
+        mut known,
+        recognized,
+        holding,
+    } = std::mem::take(&mut run.opening);
+    let bought: HashSet<JobKey> = run.plan.jobs.iter().map(|job| job.key).collect();
     let others = adopt::other_accounts(&bought, &known, &account);
     if let Some((other, jobs)) = others.first_key_value()
         && !run.adopts_account
@@ -264,6 +269,7 @@ pub async fn run(
         price_credits: Some(run.plan.provider.profile.price_credits),
         bounds: Some(RunBounds::from(&run.plan.limits)),
         knows_titles: true,
+        changes_in_plan: true,
     };
     let mut client = client(&run.plan, &run.key)?;
     if let Some(tape) = &run.tape {
@@ -341,7 +347,15 @@ pub async fn run(
     let states = linked.iter().filter_map(|record| record.job);
     let states = states.filter_map(|key| Some((key, known.get(&key)?.clone())));
     decision.batch.jobs.extend(states);
-    let first: Vec<NewRecord> = opening.chain(linked).collect();
+    let failed = std::mem::take(&mut run.hook_failures).into_iter();
+    let failed = failed.map(|(about, failure)| NewRecord {
+        at_ms: now_ms,
+        run: header.id.clone(),
+        account: account.clone(),
+        job: None,
+        event: failure.event(Some(about)),
+    });
+    let first: Vec<NewRecord> = opening.chain(linked).chain(failed).collect();
     decision.batch.events.splice(0..0, first);
 
     let effects = Effects::new(
@@ -351,7 +365,7 @@ pub async fn run(
         clock.clone(),
     );
     let signals = run.signals.clone();
-    let desk = HookDesk::new(&run, &header, known, clock.clone());
+    let desk = HookDesk::new(&run, &header, clock.clone());
     let about_to = PlanSaid {
         jobs: run.plan.jobs.len() as u64,
         to_submit,
@@ -436,7 +450,7 @@ fn wanted(plan: &Plan, holding: &Holding, now_ms: i64) -> Vec<Wanted> {
     let retention_days = plan.provider.profile.retention_days;
     let wanted = |(job, held): (&crate::plan::PlannedJob, &crate::hold::Held)| Wanted {
         key: job.key,
-        changed: held.changed.clone(),
+        refusal: job.refusal.as_ref().map(Verdict::from),
         stem: job.stem,
         job: held.job.clone(),
         missing: held.missing.clone(),

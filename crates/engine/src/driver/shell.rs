@@ -16,10 +16,10 @@ use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input, Left};
 use crate::event::{Event, Moment, Outcome, Part, Record, Token};
 use crate::hold::Holding;
-use crate::hooks::{HookPoint, OnError, PlanSaid, Trouble};
+use crate::hooks::{HookFailure, HookPoint, OnError, PlanSaid};
 use crate::index::Heard;
 use crate::plan::JobKey;
-use crate::store::{Batch, KnownJob, NewRecord, RunHeader, Store, StoreError};
+use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError};
 use crate::summary::summarise;
 
 /// How long answers to submissions are waited for when the ledger can't be written any more.
@@ -35,7 +35,7 @@ pub(super) enum Message {
     /// An input, and how hooks failed on the way to it.
     Hooked {
         about: JobKey,
-        troubles: Vec<Trouble>,
+        troubles: Vec<HookFailure>,
         input: Input,
     },
     /// Nothing to decide on.
@@ -131,14 +131,14 @@ impl Shell<'_> {
                     draining = true;
                     self.conductor.handle(self.clock.now_ms(), Input::Drain, &mut decision);
                 }
-                Some(joined) = self.tasks.join_next() => self.take_or_save(joined, &mut decision).await?,
+                Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
                 Some(call) = self.calls.recv() => answered.extend(self.hear(call, &mut decision)),
                 told = self.desk.next_told() => self.note(told, &mut decision),
                 () = until(over_at) => self.over.cancel(),
                 () = until(wake) => {}
             }
             while let Some(joined) = self.tasks.try_join_next() {
-                self.take_or_save(joined, &mut decision).await?;
+                self.take(joined, &mut decision);
             }
             while let Ok(call) = self.calls.try_recv() {
                 answered.extend(self.hear(call, &mut decision));
@@ -146,31 +146,7 @@ impl Shell<'_> {
         }
     }
 
-    /// A job as it is by now: as the batch leaves it, else as the ledger has it.
-    fn row(&self, key: &JobKey, batch: &Batch) -> Result<Option<KnownJob>, StoreError> {
-        match batch.jobs.get(key) {
-            Some(known) => Ok(Some(known.clone())),
-            None => tokio::task::block_in_place(|| self.store.job(key)),
-        }
-    }
-
-    /// Takes in what came back; where the ledger can't be read for it, what is under way is saved as far as it can be.
-    async fn take_or_save(
-        &mut self,
-        joined: Result<Message, tokio::task::JoinError>,
-        decision: &mut Decision,
-    ) -> Result<(), RunError> {
-        match self.take(joined, decision) {
-            Ok(()) => Ok(()),
-            Err(source) => Err(self.save_what_can_be_saved(source, &decision.batch).await),
-        }
-    }
-
-    fn take(
-        &mut self,
-        joined: Result<Message, tokio::task::JoinError>,
-        decision: &mut Decision,
-    ) -> Result<(), StoreError> {
+    fn take(&mut self, joined: Result<Message, tokio::task::JoinError>, decision: &mut Decision) {
         match joined {
             Ok(Message::Input(input)) => {
                 if let Input::Prepared {
@@ -187,18 +163,10 @@ impl Shell<'_> {
             Ok(Message::Hooked {
                 about,
                 troubles,
-                mut input,
+                input,
             }) => {
-                // A callback may have changed the job that hooks found since they were asked.
-                if let Input::Decided {
-                    known: Some(found), ..
-                } = &mut input
-                    && let Some(row) = self.row(&found.key, &decision.batch)?
-                {
-                    found.job = row.job;
-                }
                 for trouble in troubles {
-                    let stops = trouble.effect == OnError::Fail && !trouble.point.asks();
+                    let stops = trouble.effect == OnError::Fail && !trouble.point.decides();
                     self.record_trouble(Some(about), trouble, decision);
                     if stops {
                         self.conductor
@@ -212,7 +180,6 @@ impl Shell<'_> {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
         }
-        Ok(())
     }
 
     /// Takes in what an observer made of an event.
@@ -239,15 +206,11 @@ impl Shell<'_> {
         }
     }
 
-    fn record_trouble(&self, about: Option<JobKey>, trouble: Trouble, decision: &mut Decision) {
-        let event = Event::HookFailed {
-            point: trouble.point,
-            hook: trouble.hook,
-            about,
-            message: trouble.message,
-            effect: trouble.effect,
-        };
-        decision.batch.events.push(self.of_the_run(event));
+    fn record_trouble(&self, about: Option<JobKey>, trouble: HookFailure, decision: &mut Decision) {
+        decision
+            .batch
+            .events
+            .push(self.of_the_run(trouble.event(about)));
     }
 
     /// Takes a callback in; who is to be told of it, and whether its token is known. One for a job of another plan in the same
@@ -344,12 +307,8 @@ impl Shell<'_> {
                     tracing::debug!(%error, "the upload could not be forgotten");
                 }
             }
-            Effect::Ask {
-                slot,
-                point,
-                changed,
-            } => {
-                let decided = self.desk.ask(slot, point, changed);
+            Effect::Ask { slot, point } => {
+                let decided = self.desk.ask(slot, point);
                 self.spawn_or(Message::Input(Input::Left(Left::Ask)), decided);
             }
             Effect::Submit {
@@ -357,10 +316,9 @@ impl Shell<'_> {
                 stem,
                 attempt,
                 token,
-                changed,
             } => {
                 self.tasks
-                    .spawn(self.effects.submit(slot, stem, attempt, token, changed));
+                    .spawn(self.effects.submit(slot, stem, attempt, token));
             }
             Effect::View { slot, task } => {
                 let viewed = self.effects.view(slot, task);
@@ -391,7 +349,6 @@ impl Shell<'_> {
                         Part::Mix => track.mix_changed.clone(),
                     }),
                     is_last_try: self.conductor.is_last_fetch(slot, (index, part)),
-                    changed: self.conductor.changed(slot),
                 });
                 let fetched = self.effects.fetch((slot, index, part), want);
                 self.spawn_or(Message::Input(Input::Left(Left::Fetch)), fetched);

@@ -1,18 +1,21 @@
-//! What a hook says: nothing, a change or a veto; and what a change makes of a job's settings.
+//! What a hook answers: nothing, a change, a veto or a delay; and the settings that a change makes.
 //!
-//! Reading is liberal where the protocol may grow (unknown fields are passed over) and strict where money hangs on it: a change
-//! names settings only, and each value is checked exactly as a manifest's is.
+//! Reading is liberal where the protocol may grow (unknown fields are ignored) and strict where money depends on it: a change
+//! names settings only, and each value is checked as a manifest's is. A job is changed when it is planned and at no other time.
 
 use backline_api::{VocalGender, Weight};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::HookPoint;
-use crate::manifest::{SETTING_NAMES, check_setting, nearest_name};
+use crate::manifest::{SETTING_NAMES, check_setting, nearest_name, parse_duration};
 use crate::plan::{JobKey, Settings};
 
 /// Longest answer, and longest line of a service.
 pub const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// Longest delay of a job, in milliseconds: an hour.
+pub const MAX_DELAY_MS: u64 = 3_600_000;
 
 /// Most unknown fields that a message names.
 const MAX_SHOWN_FIELDS: usize = 5;
@@ -20,105 +23,194 @@ const MAX_SHOWN_FIELDS: usize = 5;
 /// Longest reason of a veto that is kept, in characters.
 const MAX_WHY_CHARS: usize = 500;
 
-/// What a hook said to one event.
+/// What a hook answered to one event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// Nothing: go on.
     Nothing,
-    /// Send these settings instead.
+    /// Plan the job with these settings.
     Change(Map<String, Json>),
     /// Don't buy this job.
     Veto(String),
-    /// Something in which nothing is known; these are its fields. Where a hook decides, that is an error: a `{"Veto": …}` would buy.
+    /// Call the hook again for this job after so many milliseconds; other jobs go on.
+    Delay(u64),
+    /// No known field; these are its fields. An error where a hook decides: a `{"Veto": …}` would buy.
     Unknown(Vec<String>),
 }
 
-/// What all hooks of a point together decided on a job, as it is recorded.
+/// What the hooks of `before_upload` or `before_submit` decided on a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// The job goes on.
+    Pass,
+    /// The job is not bought.
+    Veto(String),
+    /// A hook failed, so the job is not bought by this run.
+    Fail(String),
+    /// The hooks are called again after so many milliseconds.
+    Delay(u64),
+}
+
+/// A decision as it is recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Verdict {
-    /// It goes on as it is.
+    /// The job goes on.
     Pass,
-    /// It goes on with other settings, and so as another job.
+    /// The job was bought with other settings, under another key. Only in ledgers of earlier versions: jobs are changed when they
+    /// are planned.
     Change {
-        /// That job's key.
+        /// The other key.
         key: JobKey,
-        /// What is sent.
+        /// What was sent.
         settings: Box<Settings>,
     },
-    /// It is not bought.
+    /// The job is not bought.
     Veto {
         /// Why.
         why: String,
     },
-    /// A hook failed, so that it is not bought this time.
+    /// A hook failed, so the job is not bought by this run.
     Fail {
         /// What went wrong.
         message: String,
     },
 }
 
+/// Why an answer can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// It is not JSON, or not of the protocol.
+    #[error("{0}")]
+    Malformed(String),
+    /// It decides where hooks observe.
+    #[error(
+        "at `{0}` a hook observes: a veto belongs to `plan_job`, `before_upload` or `before_submit`, a change to `plan_job`"
+    )]
+    Observes(HookPoint),
+    /// It changes a job that is planned already.
+    #[error(
+        "at `{0}` a job can't be changed any more: move the hook to `plan_job`, which runs when the plan is made"
+    )]
+    ChangesPlanned(HookPoint),
+    /// It delays a job that is not bought yet by any run.
+    #[error("at `plan_job` nothing can be delayed: use `before_upload` or `before_submit`")]
+    DelaysPlanning,
+    /// A change names no setting, or gives it a value that it can't have.
+    #[error("{0}")]
+    BadChange(String),
+}
+
 impl Answer {
     /// Reads what a hook wrote. Nothing at all is an answer too.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    ///
+    /// # Errors
+    /// When it is not UTF-8, not JSON, or not of the protocol.
+    pub fn read(bytes: &[u8]) -> Result<Self, AnswerError> {
+        let malformed = |why: String| AnswerError::Malformed(why);
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
         if text.trim().is_empty() {
             return Ok(Self::Nothing);
         }
         let json: Json = serde_json::from_str(text)
-            .map_err(|error| format!("it is not JSON ({error}): {}", excerpt(text)))?;
+            .map_err(|error| malformed(format!("it is not JSON ({error}): {}", excerpt(text))))?;
         Self::of(&json)
     }
 
     /// Reads a parsed answer.
-    pub fn of(json: &Json) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// When it is not of the protocol.
+    pub fn of(json: &Json) -> Result<Self, AnswerError> {
+        Self::parse(json).map_err(AnswerError::Malformed)
+    }
+
+    fn parse(json: &Json) -> Result<Self, String> {
         let fields = match json {
             Json::Null => return Ok(Self::Nothing),
             Json::Object(fields) => fields,
             other => return Err(format!("an answer is a JSON object, not {other:.60}")),
         };
-        let given = |name| fields.get(name).filter(|value| !value.is_null());
-        match (given("veto"), given("change")) {
-            (None, None) if !fields.is_empty() && !fields.keys().any(|it| is_known(it)) => Ok(
-                Self::Unknown(fields.keys().take(MAX_SHOWN_FIELDS).cloned().collect()),
-            ),
-            (None, None) => Ok(Self::Nothing),
-            (Some(_), Some(_)) => Err("it both changes and vetoes the job".to_owned()),
-            (Some(Json::String(why)), None) => {
-                let why = why.trim();
-                let why = if why.is_empty() {
-                    "no reason given"
-                } else {
-                    why
-                };
-                Ok(Self::Veto(why.chars().take(MAX_WHY_CHARS).collect()))
-            }
-            (Some(_), None) => Err("`veto` is the reason, a string".to_owned()),
-            (None, Some(Json::Object(change))) => Ok(Self::Change(change.clone())),
-            (None, Some(_)) => Err("`change` is an object of settings".to_owned()),
+        let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
+        let decisions: Vec<&str> = DECISIONS
+            .into_iter()
+            .filter(|name| given(name).is_some())
+            .collect();
+        match decisions.as_slice() {
+            [] if !fields.is_empty() && !fields.keys().any(|it| is_known(it)) => Ok(Self::Unknown(
+                fields.keys().take(MAX_SHOWN_FIELDS).cloned().collect(),
+            )),
+            [] => Ok(Self::Nothing),
+            ["veto"] => Self::veto(given("veto")),
+            ["delay"] => Self::delay(given("delay")),
+            ["change"] => match given("change") {
+                Some(Json::Object(change)) => Ok(Self::Change(change.clone())),
+                _ => Err("`change` is an object of settings".to_owned()),
+            },
+            several => Err(format!("it says {} at once", several.join(" and "))),
         }
     }
 
-    /// Refuses what can't be said at `point`.
-    pub fn allowed_at(self, point: HookPoint) -> Result<Self, String> {
+    fn veto(why: Option<&Json>) -> Result<Self, String> {
+        let Some(Json::String(why)) = why else {
+            return Err("`veto` is the reason, a string".to_owned());
+        };
+        let why = match why.trim() {
+            "" => "no reason given",
+            why => why,
+        };
+        Ok(Self::Veto(why.chars().take(MAX_WHY_CHARS).collect()))
+    }
+
+    fn delay(wait: Option<&Json>) -> Result<Self, String> {
+        let expected = || "`delay` is a duration as in a manifest, such as \"30s\"".to_owned();
+        let Some(Json::String(wait)) = wait else {
+            return Err(expected());
+        };
+        let wait_ms = parse_duration(wait).and_then(|wait| u64::try_from(wait.as_millis()).ok());
+        match wait_ms {
+            Some(wait_ms) if wait_ms <= MAX_DELAY_MS => Ok(Self::Delay(wait_ms)),
+            Some(_) => Err("`delay` is at most an hour".to_owned()),
+            None => Err(expected()),
+        }
+    }
+
+    /// The answer as the protocol writes it.
+    pub fn to_json(&self) -> Json {
         match self {
-            Self::Change(_) | Self::Veto(_) if !point.asks() => Err(format!(
-                "at `{point}` a hook observes: only `before_upload` and `before_submit` may change or veto"
-            )),
-            Self::Unknown(fields) if point.asks() => {
+            Self::Nothing | Self::Unknown(_) => json!({}),
+            Self::Change(settings) => json!({ "change": settings }),
+            Self::Veto(why) => json!({ "veto": why }),
+            Self::Delay(wait_ms) => json!({ "delay": format!("{wait_ms}ms") }),
+        }
+    }
+
+    /// Refuses what a hook can't answer at `point`.
+    ///
+    /// # Errors
+    /// When the answer decides where hooks observe, or changes a job after it was planned, or has no known field.
+    pub fn allowed_at(self, point: HookPoint) -> Result<Self, AnswerError> {
+        match self {
+            Self::Change(_) | Self::Veto(_) | Self::Delay(_) if !point.decides() => {
+                Err(AnswerError::Observes(point))
+            }
+            Self::Change(_) if point != HookPoint::PlanJob => {
+                Err(AnswerError::ChangesPlanned(point))
+            }
+            Self::Delay(_) if point == HookPoint::PlanJob => Err(AnswerError::DelaysPlanning),
+            Self::Unknown(fields) if point.decides() => {
                 let names: Vec<String> = fields
                     .iter()
                     .map(|it| format!("`{}`", excerpt(it)))
                     .collect();
-                let near = fields
-                    .iter()
-                    .find_map(|it| nearest_name(it, &["veto", "change"]));
+                let near = fields.iter().find_map(|it| nearest_name(it, &DECISIONS));
                 let near =
                     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                Err(format!(
-                    "it has neither `veto` nor `change`, but {}: `{{}}` lets a job pass{near}",
+                Err(AnswerError::Malformed(format!(
+                    "it has no known field, but {}: `{{}}` lets a job pass{near}",
                     names.join(", ")
-                ))
+                )))
             }
             // Where hooks observe, they may print whatever they like.
             Self::Unknown(_) => Ok(Self::Nothing),
@@ -127,9 +219,12 @@ impl Answer {
     }
 }
 
+/// The fields by which a hook decides.
+const DECISIONS: [&str; 3] = ["veto", "change", "delay"];
+
 /// Whether a field means something in an answer.
 fn is_known(name: &str) -> bool {
-    matches!(name, "veto" | "change" | "id")
+    name == "id" || DECISIONS.contains(&name)
 }
 
 /// As much of a text as a message needs.
@@ -144,16 +239,18 @@ fn excerpt(text: &str) -> String {
 /// The settings that a change makes of others.
 ///
 /// # Errors
-/// What is wrong with the change, in a sentence; nothing of it is taken then.
-pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settings, String> {
+/// What is wrong with the change; nothing of it is taken then.
+pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settings, AnswerError> {
     let mut changed = settings.clone();
     for (name, value) in change {
         if !SETTING_NAMES.contains(&name.as_str()) {
             let near = nearest_name(name, &SETTING_NAMES);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            return Err(format!("`{name}` is no setting that can be changed{near}"));
+            return Err(AnswerError::BadChange(format!(
+                "`{name}` is no setting that can be changed{near}"
+            )));
         }
-        change_one(&mut changed, name, value)?;
+        change_one(&mut changed, name, value).map_err(AnswerError::BadChange)?;
     }
     Ok(changed)
 }
@@ -208,7 +305,7 @@ mod tests {
     fn answers_are_read_with_what_may_come_later() {
         #[track_caller]
         fn check(text: &str, expected: Result<Answer, &str>) {
-            let found = Answer::read(text.as_bytes());
+            let found = Answer::read(text.as_bytes()).map_err(|error| error.to_string());
             match (&found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(*found, expected, "{text}"),
                 (Err(found), Err(expected)) => assert!(found.contains(expected), "{text}: {found}"),
@@ -239,7 +336,14 @@ mod tests {
         check(r#"{"veto": null, "change": null}"#, Ok(Answer::Nothing));
         check(r#"{"veto": true}"#, Err("a string"));
         check(r#"{"change": []}"#, Err("an object"));
-        check(r#"{"veto": "x", "change": {}}"#, Err("both"));
+        check(
+            r#"{"veto": "x", "change": {}}"#,
+            Err("veto and change at once"),
+        );
+        check(r#"{"delay": "30s"}"#, Ok(Answer::Delay(30_000)));
+        check(r#"{"delay": 30}"#, Err("a duration"));
+        check(r#"{"delay": "0s"}"#, Err("a duration"));
+        check(r#"{"delay": "2h"}"#, Err("at most an hour"));
         check("hello", Err("not JSON"));
         check("[1]", Err("a JSON object"));
     }
@@ -248,11 +352,28 @@ mod tests {
     fn an_answer_without_a_known_field_is_an_error_where_hooks_decide() {
         let answer = || Answer::read(br#"{"Veto": "too loud"}"#).unwrap();
         assert_eq!(
-            answer().allowed_at(HookPoint::BeforeSubmit).unwrap_err(),
-            "it has neither `veto` nor `change`, but `Veto`: `{}` lets a job pass; did you mean `veto`?"
+            answer()
+                .allowed_at(HookPoint::BeforeSubmit)
+                .unwrap_err()
+                .to_string(),
+            "it has no known field, but `Veto`: `{}` lets a job pass; did you mean `veto`?"
         );
         let observed = answer().allowed_at(HookPoint::TrackKept);
         assert_eq!(observed, Ok(Answer::Nothing));
+    }
+
+    #[test]
+    fn a_job_is_changed_when_it_is_planned_and_at_no_other_time() {
+        let change = || Answer::read(br#"{"change": {"tags": "x"}}"#).unwrap();
+        assert!(change().allowed_at(HookPoint::PlanJob).is_ok());
+        for point in [HookPoint::BeforeUpload, HookPoint::BeforeSubmit] {
+            let refused = change().allowed_at(point).unwrap_err();
+            assert_eq!(refused, AnswerError::ChangesPlanned(point));
+            assert!(refused.to_string().contains("move the hook to `plan_job`"));
+        }
+        let delay = || Answer::Delay(1);
+        assert!(delay().allowed_at(HookPoint::BeforeSubmit).is_ok());
+        assert!(delay().allowed_at(HookPoint::PlanJob).is_err());
     }
 
     #[test]
@@ -262,7 +383,8 @@ mod tests {
             let Json::Object(fields) = &change else {
                 panic!("an object");
             };
-            match (changed(&settings(), fields), expected) {
+            let found = changed(&settings(), fields).map_err(|error| error.to_string());
+            match (found, expected) {
                 (Ok(found), Ok(expected)) => {
                     let mut wanted = settings();
                     expected(&mut wanted);

@@ -1,7 +1,7 @@
-//! The desk at which a run's hooks sit: it calls each in its own way, in its own time, and says what came of it.
+//! Calls a plan's hooks, each in its own way and within its time.
 //!
-//! The driver asks it before a job is bought and has it tell the observers of what was recorded. It decides nothing about jobs;
-//! it turns what hooks say, and how they fail, into verdicts.
+//! The driver calls the deciding hooks of a job before it is bought, and sends observers what was recorded. Nothing is decided
+//! here: what hooks answer, and how they fail, becomes a [`Decision`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,10 +13,10 @@ use super::lua::Script;
 use super::process::Surroundings;
 use super::service::{Service, ServiceSpec};
 use super::{
-    Answer, HookError, HookEvent, HookPoint, HookSpec, Hooks, OnError, Way, changed, program,
+    Answer, Decision, HookError, HookEvent, HookPoint, HookSpec, Hooks, OnError, Way, program,
 };
-use crate::event::TrackNote;
-use crate::plan::Settings;
+use crate::event::{Event, TrackNote};
+use crate::plan::JobKey;
 
 /// A plan's hooks, ready to be called.
 #[derive(Debug)]
@@ -40,8 +40,6 @@ enum Live {
     Lua(Arc<Script>),
     Http(Box<Result<Post, HookError>>),
     Loudness,
-    /// Done while a file is kept, before its hash is taken.
-    Tags,
     #[cfg(feature = "store")]
     Store(Box<Result<super::store::Shelf, HookError>>),
     /// This build can't do it.
@@ -57,20 +55,28 @@ pub(crate) struct Said {
 
 /// A hook's failure, as it is recorded.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Trouble {
-    pub(crate) point: HookPoint,
-    pub(crate) hook: String,
-    pub(crate) message: String,
-    pub(crate) effect: OnError,
+pub struct HookFailure {
+    /// At which point.
+    pub point: HookPoint,
+    /// Which hook.
+    pub hook: String,
+    /// What went wrong.
+    pub message: String,
+    /// What that does.
+    pub effect: OnError,
 }
 
-/// What the hooks of a point came to on a job.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Word {
-    /// It goes on with these settings.
-    Go(Box<Settings>),
-    Veto(String),
-    Fail(String),
+impl HookFailure {
+    /// The event that records it; `about` is the job that the hook was called for.
+    pub(crate) fn event(self, about: Option<JobKey>) -> Event {
+        Event::HookFailed {
+            point: self.point,
+            hook: self.hook,
+            about,
+            message: self.message,
+            effect: self.effect,
+        }
+    }
 }
 
 impl Desk {
@@ -119,8 +125,6 @@ impl Desk {
                     surroundings,
                 ))),
                 Way::Loudness => Live::Loudness,
-                Way::Tags if cfg!(feature = "tags") => Live::Tags,
-                Way::Tags => Live::Missing(HookError::NotBuilt("tags", "tags")),
                 #[cfg(feature = "store")]
                 Way::Store { url } => Live::Store(Box::new(super::store::Shelf::new(
                     url,
@@ -150,48 +154,33 @@ impl Desk {
 
     /// All that only observe.
     pub(crate) fn observers(&self) -> impl Iterator<Item = &Arc<Seat>> {
-        self.seats.iter().filter(|seat| !seat.spec.point.asks())
+        self.seats.iter().filter(|seat| !seat.spec.point.decides())
     }
 
-    /// Has the hooks of the event's point decide on its job, one after the other; each sees what those before it changed.
-    pub(crate) async fn ask(&self, mut event: HookEvent, only_pure: bool) -> (Word, Vec<Trouble>) {
+    /// Calls the hooks of the event's point, one after the other, until one does not let its job pass.
+    pub(crate) async fn decide(
+        &self,
+        event: &HookEvent,
+        only_pure: bool,
+    ) -> (Decision, Vec<HookFailure>) {
         let mut troubles = Vec::new();
-        let Some(job) = event.job.take() else {
-            return (
-                Word::Fail("hooks were asked about no job".to_owned()),
-                troubles,
-            );
-        };
-        let mut job = job;
-        for seat in self
-            .at(event.point)
-            .filter(|seat| seat.spec.pure || !only_pure)
-        {
-            event.job = Some(job.clone());
-            let error = match seat.put(&event).await.map(|said| said.answer) {
-                Ok(Answer::Nothing | Answer::Unknown(_)) => continue,
+        let seats = self.at(event.point);
+        for seat in seats.filter(|seat| seat.spec.pure || !only_pure) {
+            let error = match seat.put(event).await.map(|said| said.answer) {
+                Ok(Answer::Nothing | Answer::Unknown(_) | Answer::Change(_)) => continue,
                 Ok(Answer::Veto(why)) => {
-                    return (Word::Veto(seat.surroundings.clean(&why)), troubles);
+                    return (Decision::Veto(seat.clean(&why)), troubles);
                 }
-                Ok(Answer::Change(change)) => match changed(&job.settings, &change) {
-                    Ok(settings) => {
-                        job.settings = settings;
-                        continue;
-                    }
-                    Err(why) => HookError::Garbage(why),
-                },
+                Ok(Answer::Delay(wait_ms)) => return (Decision::Delay(wait_ms), troubles),
                 Err(error) => error,
             };
-            let trouble = seat.trouble(&error);
-            let message = format!("{}: {}", trouble.hook, trouble.message);
+            let (trouble, decision) = seat.failed(&error);
             troubles.push(trouble);
-            match seat.spec.on_error {
-                OnError::Ignore => {}
-                OnError::Veto => return (Word::Veto(message), troubles),
-                OnError::Fail => return (Word::Fail(message), troubles),
+            if let Some(decision) = decision {
+                return (decision, troubles);
             }
         }
-        (Word::Go(Box::new(job.settings)), troubles)
+        (Decision::Pass, troubles)
     }
 }
 
@@ -207,7 +196,7 @@ impl Seat {
     /// Has the hook take an event, in its time.
     pub(crate) async fn put(&self, event: &HookEvent) -> Result<Said, HookError> {
         let said = |answer: Answer| {
-            let answer = answer.allowed_at(event.point).map_err(HookError::Garbage)?;
+            let answer = answer.allowed_at(event.point)?;
             Ok(Said { answer, note: None })
         };
         match &self.live {
@@ -229,7 +218,6 @@ impl Seat {
                 answer: Answer::Nothing,
                 note: measure(event).await?,
             }),
-            Live::Tags => said(Answer::Nothing),
             #[cfg(feature = "store")]
             Live::Store(shelf) => match &**shelf {
                 Ok(shelf) => Ok(Said {
@@ -253,9 +241,29 @@ impl Seat {
         .into_bytes()
     }
 
+    /// A failure of this hook where it decides, and what it does to the job; none where it is ignored.
+    pub(crate) fn failed(&self, error: &HookError) -> (HookFailure, Option<Decision>) {
+        let mut trouble = self.trouble(error);
+        if matches!(error, HookError::ChangesPlanned(_)) {
+            trouble.effect = OnError::Fail;
+        }
+        let message = format!("{}: {}", trouble.hook, trouble.message);
+        let decision = match trouble.effect {
+            OnError::Ignore => None,
+            OnError::Veto => Some(Decision::Veto(message)),
+            OnError::Fail => Some(Decision::Fail(message)),
+        };
+        (trouble, decision)
+    }
+
+    /// A text fit for the ledger: without the key and addresses' secrets.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        self.surroundings.clean(text)
+    }
+
     /// A failure of this hook, as it is recorded.
-    pub(crate) fn trouble(&self, error: &HookError) -> Trouble {
-        Trouble {
+    pub(crate) fn trouble(&self, error: &HookError) -> HookFailure {
+        HookFailure {
             point: self.spec.point,
             hook: self.spec.name(),
             message: self.surroundings.clean(&error.to_string()),

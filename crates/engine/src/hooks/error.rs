@@ -1,5 +1,16 @@
 //! Everything that can go wrong with a hook. Whatever it is, the hook's `on_error` says what it does.
 
+use super::{AnswerError, HookPoint};
+
+impl From<AnswerError> for HookError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::ChangesPlanned(point) => Self::ChangesPlanned(point),
+            error => Self::Garbage(error.to_string()),
+        }
+    }
+}
+
 /// Why a hook has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
@@ -18,6 +29,10 @@ pub enum HookError {
     /// Its answer made no sense.
     #[error("its answer can't be taken: {0}")]
     Garbage(String),
+    /// It changes a job after it was planned. Whatever its `on_error` says, the job is not bought: with the settings that it has it
+    /// is not the one that is wanted.
+    #[error("its answer can't be taken: {}", AnswerError::ChangesPlanned(*.0))]
+    ChangesPlanned(HookPoint),
     /// The service ended or was ended before it answered.
     #[error("the service is gone: {0}")]
     Gone(String),

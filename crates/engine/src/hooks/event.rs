@@ -45,7 +45,7 @@ pub struct HookEvent {
 /// The run, as hooks are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunSaid {
-    /// Its id; empty when a plan is only looked at.
+    /// Its id; empty at `plan_job`, when no run has begun.
     pub id: String,
     /// The manifest's name.
     pub name: String,
@@ -58,7 +58,7 @@ pub struct RunSaid {
 /// A job, as hooks are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobSaid {
-    /// Its key, as planned.
+    /// Its key; at `plan_job` the one that it has unless a hook changes it.
     pub key: JobKey,
     /// The stem.
     pub stem: StemSaid,
@@ -70,7 +70,7 @@ pub struct JobSaid {
     pub take: u32,
     /// What it costs.
     pub credits: f64,
-    /// What is sent, with the changes that hooks have made so far.
+    /// What is sent; at `plan_job` with the changes of the hooks before this one.
     pub settings: Settings,
 }
 

@@ -34,14 +34,8 @@ impl Facts {
         }
     }
 
-    /// An event of a job; `settings` are what is sent by now.
-    pub(crate) fn of_job(
-        &self,
-        point: HookPoint,
-        at_ms: i64,
-        slot: usize,
-        settings: Option<&Settings>,
-    ) -> HookEvent {
+    /// An event of a job.
+    pub(crate) fn of_job(&self, point: HookPoint, at_ms: i64, slot: usize) -> HookEvent {
         let job = &self.plan.jobs[slot];
         let stem = &self.plan.stems[job.stem];
         let (file, duration_s, url) = match &stem.source {
@@ -64,7 +58,7 @@ impl Facts {
             sweep: job.sweep.as_ref().clone(),
             take: job.take,
             credits: self.plan.provider.profile.price_credits,
-            settings: settings.unwrap_or(&job.settings).clone(),
+            settings: job.settings.clone(),
         };
         HookEvent {
             job: Some(said),
@@ -78,7 +72,6 @@ impl Facts {
         point: HookPoint,
         at_ms: i64,
         slot: usize,
-        settings: Option<&Settings>,
         happened: &Event,
         project_dir: &Path,
     ) -> HookEvent {
@@ -89,7 +82,7 @@ impl Facts {
         HookEvent {
             happened: Some(happened.clone()),
             file,
-            ..self.of_job(point, at_ms, slot, settings)
+            ..self.of_job(point, at_ms, slot)
         }
     }
 }
@@ -145,7 +138,10 @@ pub fn sample(point: HookPoint) -> HookEvent {
         ..TrackFacts::default()
     };
     let happened = match point {
-        HookPoint::PlanExpanded | HookPoint::BeforeUpload | HookPoint::BeforeSubmit => None,
+        HookPoint::PlanJob
+        | HookPoint::PlanExpanded
+        | HookPoint::BeforeUpload
+        | HookPoint::BeforeSubmit => None,
         HookPoint::Submitted => Some(Event::Accepted {
             attempt: 1,
             task_id: TaskId("5c79be8e".to_owned()),

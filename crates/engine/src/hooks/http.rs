@@ -108,8 +108,8 @@ impl Post {
 
 /// Where hooks only observe, an address may answer whatever it likes: chats say `ok`.
 fn answer(spec: &HookSpec, body: &[u8]) -> Result<Answer, HookError> {
-    if spec.point.asks() {
-        Answer::read(body).map_err(HookError::Garbage)
+    if spec.point.decides() {
+        Ok(Answer::read(body)?)
     } else {
         Ok(Answer::Nothing)
     }

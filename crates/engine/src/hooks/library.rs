@@ -55,7 +55,7 @@ impl Work {
     }
 }
 
-/// What scripts may read; `answer` is where `change` and `veto` put what they are told.
+/// What scripts may read; `answer` is where `change`, `veto` and `delay` put their arguments.
 pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Result<Table> {
     let globals = lua.globals();
     let library = lua.create_table()?;
@@ -104,7 +104,12 @@ pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Resu
     let math: Table = library.raw_get("math")?;
     math.raw_set("random", Value::Nil)?;
     math.raw_set("randomseed", Value::Nil)?;
-    let (answer, said) = (answer.clone(), answer.clone());
+    for name in ["veto", "delay"] {
+        let answer = answer.clone();
+        let say = lua.create_function(move |_, text: String| answer.raw_set(name, text))?;
+        library.raw_set(name, say)?;
+    }
+    let answer = answer.clone();
     let change = lua.create_function(move |lua, changes: Table| {
         let all = match answer.raw_get::<Option<Table>>("change")? {
             Some(all) => all,
@@ -120,9 +125,7 @@ pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Resu
         }
         Ok(())
     })?;
-    let veto = lua.create_function(move |_, why: String| said.raw_set("veto", why))?;
     library.raw_set("change", change)?;
-    library.raw_set("veto", veto)?;
     for name in ["string", "table", "math"] {
         let real: Table = library.raw_get(name)?;
         library.raw_set(name, sealed(lua, &real)?)?;

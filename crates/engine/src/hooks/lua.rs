@@ -22,6 +22,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, Table, Value, VmState};
+use serde_json::Value as Json;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
@@ -159,22 +160,13 @@ fn serve(name: &str, source: &str, work: &Arc<Work>, inbox: &mpsc::Receiver<Job>
     }
 }
 
-fn read(said: Option<Said>) -> Result<Answer, HookError> {
+/// Reads the table that a script filled; none is one that is too long.
+fn read(said: Option<Json>) -> Result<Answer, HookError> {
     match said {
         None => Err(HookError::Flood(ANSWER_LIMIT_BYTES)),
-        Some((None, None)) => Ok(Answer::Nothing),
-        Some((None, Some(why))) => Ok(Answer::Veto(why)),
-        Some((Some(change), None)) => Ok(Answer::Change(change)),
-        Some((Some(_), Some(_))) => Err(HookError::Garbage(
-            "it both changes and vetoes the job".to_owned(),
-        )),
+        Some(fields) => Ok(Answer::of(&fields)?),
     }
 }
-
-type Said = (
-    Option<serde_json::Map<String, serde_json::Value>>,
-    Option<String>,
-);
 
 impl Machine {
     fn new(name: &str, source: &str, work: Arc<Work>) -> mlua::Result<Self> {
@@ -212,7 +204,7 @@ impl Machine {
     }
 
     /// What the script says of an event; none where that is longer than what hooks may say.
-    fn run(&self, event: &HookEvent) -> mlua::Result<Option<Said>> {
+    fn run(&self, event: &HookEvent) -> mlua::Result<Option<Json>> {
         let lua = &self.lua;
         let scope = lua.create_table()?;
         scope.set_metatable(Some(self.above.clone()))?;
@@ -241,14 +233,20 @@ impl Machine {
         if !fits(&answer, &mut left, DEPTH)? {
             return Ok(None);
         }
-        let change = match self.answer.raw_get::<Value>("change")? {
-            Value::Nil => None,
+        let mut fields = serde_json::Map::new();
+        match self.answer.raw_get::<Value>("change")? {
+            Value::Nil => {}
             change => match lua.from_value(change)? {
-                serde_json::Value::Object(change) => Some(change),
+                change @ Json::Object(_) => drop(fields.insert("change".to_owned(), change)),
                 _ => return Err(mlua::Error::runtime("change{…} takes names and values")),
             },
-        };
-        Ok(Some((change, self.answer.raw_get("veto")?)))
+        }
+        for name in ["veto", "delay"] {
+            if let Some(text) = self.answer.raw_get::<Option<String>>(name)? {
+                fields.insert(name.to_owned(), text.into());
+            }
+        }
+        Ok(Some(Json::Object(fields)))
     }
 
     /// Whether the script can read a variable: its name stands there, or the way around names does. What is not read is not made.

@@ -1,12 +1,13 @@
 //! Hooks: the user's own code at the points of a job's and a run's life.
 //!
 //! ```text
-//!  conductor ──Ask──► desk ──event──► program, service, script, address ──answer──► verdict ──Decided──► ledger
+//!  manifest's job ──plan_job──► desk ──event──► program, service, script, address ──answer──► the planned job
+//!  conductor ──Ask──► desk ──event──► … ──answer──► decision ──Decided──► ledger
 //!  ledger ──record──► desk ──event──► observers ──► failures, notes ──► ledger
 //! ```
 //!
-//! Before a job's first submission hooks may change or veto it; everywhere else they observe. What a hook is and says (`point`,
-//! `spec`, `event`, `answer`) is plain data. A hook never holds up another job, never outlives its time, never sees the
+//! When a job is planned hooks may change or veto it, and before its first submission veto or delay it; everywhere else they
+//! observe. What a hook is and says (`point`, `spec`, `event`, `answer`) is plain data. A hook never holds up another job, never outlives its time, never sees the
 //! provider's key, and whatever it does has a declared effect.
 
 mod answer;
@@ -26,14 +27,15 @@ mod service;
 mod spec;
 #[cfg(feature = "store")]
 mod store;
-#[cfg(feature = "tags")]
-pub(crate) mod tags;
 #[cfg(all(test, unix))]
 mod tests;
 mod trial;
 
-pub use answer::{ANSWER_LIMIT_BYTES, Answer, Verdict, changed};
-pub(crate) use desk::{Desk, Seat, Trouble, Word};
+pub use answer::{
+    ANSWER_LIMIT_BYTES, Answer, AnswerError, Decision, MAX_DELAY_MS, Verdict, changed,
+};
+pub use desk::HookFailure;
+pub(crate) use desk::{Desk, Seat};
 pub use error::HookError;
 pub(crate) use event::point_of;
 pub use event::{HOOK_EVENT_VERSION, HookEvent, JobSaid, PlanSaid, PresetSaid, RunSaid, StemSaid};

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HookPoint {
+    /// A job of the manifest becomes a job of the plan.
+    PlanJob,
     /// The plan is made and nothing is done yet.
     PlanExpanded,
     /// A job that was never submitted is about to be lined up for its recording.
@@ -30,7 +32,8 @@ pub enum HookPoint {
 
 impl HookPoint {
     /// All of them, in the order of a life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::PlanJob,
         Self::PlanExpanded,
         Self::BeforeUpload,
         Self::BeforeSubmit,
@@ -45,6 +48,7 @@ impl HookPoint {
     /// The word that manifests, events and arguments use.
     pub const fn word(self) -> &'static str {
         match self {
+            Self::PlanJob => "plan_job",
             Self::PlanExpanded => "plan_expanded",
             Self::BeforeUpload => "before_upload",
             Self::BeforeSubmit => "before_submit",
@@ -62,15 +66,18 @@ impl HookPoint {
         Self::ALL.into_iter().find(|point| point.word() == word)
     }
 
-    /// Whether a hook may change or veto the job here; at the other points it observes.
-    pub const fn asks(self) -> bool {
-        matches!(self, Self::BeforeUpload | Self::BeforeSubmit)
+    /// Whether a hook decides on a job here; at the other points it observes.
+    pub const fn decides(self) -> bool {
+        matches!(
+            self,
+            Self::PlanJob | Self::BeforeUpload | Self::BeforeSubmit
+        )
     }
 
     /// What a hook's failure does here unless the manifest says otherwise: a job that could not be checked is not bought; what
     /// only observes stops nothing.
     pub const fn default_on_error(self) -> OnError {
-        if self.asks() {
+        if self.decides() {
             OnError::Fail
         } else {
             OnError::Ignore
@@ -88,12 +95,12 @@ impl fmt::Display for HookPoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
-    /// Where jobs are asked about: the job fails, nothing is bought for it, and the next run tries again. Where hooks observe:
-    /// the run buys nothing more, keeps what is bought, and ends as failed.
+    /// Where hooks decide: the job fails, nothing is bought for it, and the next run tries again. Where hooks observe: the run
+    /// buys nothing more, keeps what is bought, and ends as failed.
     Fail,
-    /// The job is vetoed. Only where jobs are asked about.
+    /// The job is vetoed. Only where hooks decide.
     Veto,
-    /// It is as if the hook had said nothing; the failure is reported.
+    /// The hook is ignored; its failure is reported.
     Ignore,
 }
 

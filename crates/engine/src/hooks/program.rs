@@ -67,9 +67,7 @@ pub(crate) async fn run(
         return Err(HookError::Flood(ANSWER_LIMIT_BYTES));
     }
     match status {
-        Ok(status) if status.success() => {
-            Answer::read(&written).map_err(|why| HookError::Garbage(surroundings.clean(&why)))
-        }
+        Ok(status) if status.success() => Ok(Answer::read(&written)?),
         Ok(status) => Err(HookError::Exit(status.to_string())),
         Err(error) => Err(HookError::Exit(error.to_string())),
     }

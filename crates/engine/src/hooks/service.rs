@@ -333,7 +333,9 @@ fn hand_out(
     let Some(written) = pending.remove(place) else {
         return Err(garbage("it answered without having been asked".to_owned()));
     };
-    let _ = written.answer.send(Answer::of(&json).map_err(garbage));
+    let _ = written
+        .answer
+        .send(Answer::of(&json).map_err(HookError::from));
     Ok(())
 }
 

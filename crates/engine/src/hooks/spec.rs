@@ -30,14 +30,15 @@ impl Hooks {
         self.at(point).next().is_some()
     }
 
-    /// Whether jobs are asked about before they are bought.
-    pub fn asks(&self) -> bool {
-        self.all.iter().any(|hook| hook.point.asks())
+    /// Adds the measuring of kept files' loudness.
+    pub(crate) fn measure_loudness(&mut self) {
+        let spec = HookSpec::new(HookPoint::TrackKept, 0, Way::Loudness);
+        self.all.push(spec);
     }
 
-    /// Whether `plan` may run some of them to foresee what a run would do.
-    pub fn foresees(&self) -> bool {
-        self.all.iter().any(|hook| hook.pure)
+    /// Whether any hook decides on jobs.
+    pub fn decide(&self) -> bool {
+        self.all.iter().any(|hook| hook.point.decides())
     }
 }
 
@@ -56,7 +57,7 @@ pub struct HookSpec {
     pub on_error: OnError,
     /// The environment variables that it is given.
     pub env: Vec<String>,
-    /// Whether its answer depends on the event alone, so that a plan may ask it too.
+    /// Whether its answer depends on the event alone, so that `plan` runs it too.
     pub pure: bool,
 }
 
@@ -89,8 +90,7 @@ impl HookSpec {
                 target: Target::Env(name),
                 ..
             } => format!("http ${name}"),
-            Way::Loudness => "loudness".to_owned(),
-            Way::Tags => "tags".to_owned(),
+            Way::Loudness => return "output.loudness".to_owned(),
             Way::Store { url } => format!("store {}", backline_api::redact_url(url.as_str())),
         };
         let mut name = format!("{} {}: {what}", self.point, self.nth);
@@ -139,8 +139,6 @@ pub enum Way {
     },
     /// Measures the loudness of a kept track after EBU R128.
     Loudness,
-    /// Writes title, style, task id, key and tempo into a kept file.
-    Tags,
     /// Copies a kept track to an object store or a folder.
     Store {
         /// The folder there: `s3://bucket/path`, `gs://…`, `az://…`, `file:///…`.

@@ -71,16 +71,22 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
                 settings = Some(made);
                 Ok(Answer::Change(change))
             }
-            Err(why) => Err(HookError::Garbage(why)),
+            Err(error) => Err(error.into()),
         },
         (answer, _) => answer,
     };
-    let effect = match (&answer, spec.point.asks(), spec.on_error) {
+    let effect = match (&answer, spec.point.decides(), spec.on_error) {
         (Ok(Answer::Nothing | Answer::Unknown(_)), true, _) => {
             "the job goes on as it is".to_owned()
         }
         (Ok(Answer::Nothing | Answer::Unknown(_)), false, _) => "it has observed".to_owned(),
-        (Ok(Answer::Change(_)), ..) => "the job goes on with other settings".to_owned(),
+        (Ok(Answer::Change(_)), ..) => "the job is planned with other settings".to_owned(),
+        (Ok(Answer::Delay(wait_ms)), ..) => {
+            format!("the hook is called again after {wait_ms} ms; other jobs go on")
+        }
+        (Err(HookError::ChangesPlanned(_)), ..) => {
+            "the job fails and nothing is bought for it, whatever `on_error` says".to_owned()
+        }
         (Ok(Answer::Veto(why)), ..) => format!("the job is vetoed: {why}"),
         (Err(_), _, OnError::Ignore) => {
             "the hook failed; everything goes on as if it had said nothing (on_error: ignore)"

@@ -19,13 +19,17 @@ use crate::store::StoreError;
 ///
 /// 1: each run has the rows of its plan. 2: runs with the same plan share its rows; a run's events have an index of their own; the
 /// runs that were pruned are known. 3: refused attempts are told from those that may have been bought, and callbacks make claims.
-pub(super) const FORMAT: i64 = 3;
+/// 4: what hooks answered at `plan_job` is kept, and links between jobs say whether both are the same request.
+pub(super) const FORMAT: i64 = 4;
 
 /// The first format whose jobs were made by the rules of now; those of an older ledger are made anew from its events.
-pub(super) const RULES_OF_NOW: i64 = 3;
+pub(super) const RULES_OF_NOW: i64 = 4;
 
 /// The first format in which runs share the rows of their plans.
 const SHARED_PLANS: i64 = 2;
+
+/// The first format that keeps what hooks answered.
+pub(super) const HOOK_RESULTS: i64 = 4;
 
 /// `BkLn`: tells a ledger from any other SQLite file.
 const APPLICATION_ID: i64 = 0x426b_4c6e;
@@ -47,7 +51,10 @@ CREATE TABLE jobs (key BLOB PRIMARY KEY, account TEXT NOT NULL, job TEXT NOT NUL
 CREATE TABLE uploads (hash TEXT NOT NULL, account TEXT NOT NULL, url TEXT NOT NULL, at_ms INTEGER NOT NULL,
                       PRIMARY KEY (hash, account)) STRICT, WITHOUT ROWID;
 CREATE TABLE pruned (run TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE hook_results (question BLOB PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
+
+const TO_4: &str = "CREATE TABLE IF NOT EXISTS hook_results (question BLOB PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
 const FROM_1_TO_2: &str = "
 ALTER TABLE plans RENAME COLUMN run TO plan;
@@ -166,10 +173,10 @@ impl Ledger {
             connection.pragma_update(None, "synchronous", "FULL")
         })?;
         let found = self.check_format()?;
-        let steps = match found {
-            0 => SCHEMA,
-            1 => FROM_1_TO_2,
-            2 => "",
+        let steps: &[&str] = match found {
+            0 => &[SCHEMA],
+            1 => &[FROM_1_TO_2, TO_4],
+            2 | 3 => &[TO_4],
             _ => return Ok(()),
         };
         let jobs = if (1..RULES_OF_NOW).contains(&found) {
@@ -179,7 +186,9 @@ impl Ledger {
         };
         self.run("set up", |connection| {
             let transaction = connection.unchecked_transaction()?;
-            transaction.execute_batch(steps)?;
+            for step in steps {
+                transaction.execute_batch(step)?;
+            }
             let mut update = transaction.prepare("UPDATE jobs SET job = ?2 WHERE key = ?1")?;
             for (key, job) in &jobs {
                 update.execute(params![key.to_bytes(), json(job)])?;

@@ -12,7 +12,7 @@ use super::Ledger;
 use crate::event::RunId;
 use crate::machine::{Job, Phase};
 use crate::plan::JobKey;
-use crate::store::{KnownJob, RunHeader, Store, StoreError};
+use crate::store::{KnownJob, RunHeader, Store, StoreError, bought_in_place_of};
 
 /// What may be pruned.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -124,8 +124,8 @@ impl Ledger {
         let before = open.len();
         for row in self.plan_of(run)? {
             open.remove(&row.key);
-            if let Some(changed) = jobs.get(&row.key).and_then(|it| it.job.changed.as_ref()) {
-                open.remove(&changed.key);
+            if let Some((link, _)) = bought_in_place_of(jobs, row.key) {
+                open.remove(&link.key);
             }
         }
         Ok(open.len() < before)

@@ -55,6 +55,7 @@ fn header(started_ms: i64) -> RunHeader {
         price_credits: None,
         bounds: None,
         knows_titles: true,
+        changes_in_plan: true,
     }
 }
 

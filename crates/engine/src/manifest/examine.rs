@@ -158,6 +158,7 @@ pub(super) fn identify(
             take: draft.take,
             title,
             settings: draft.settings,
+            refusal: None,
         });
     }
     jobs

@@ -1,7 +1,6 @@
 //! `on`: the user's hooks, by point.
 //!
-//! A hook is a table with one of `run`, `service`, `lua`, `http`, `store`, or the name of one that is built in. Scripts are read
-//! and compiled here, so that a slip in one is found before anything is bought; programs and addresses are not touched.
+//! A hook is a table with one of `run`, `service`, `lua`, `http`, `store`. Scripts are read and compiled here, so that a slip in one is found before anything is bought; programs and addresses are not touched.
 
 use std::path::Path;
 
@@ -15,8 +14,8 @@ use super::provider;
 use super::stems::Fixed;
 use crate::hooks::{HookPoint, HookSpec, Hooks, OnError, Order, Target, Way};
 
-/// Hooks that are named, not described.
-const BUILT_IN: &[&str] = &["loudness", "tags"];
+/// What earlier versions had as hooks at `track_kept`: options of `output` now.
+const OPTIONS: &[&str] = &["loudness", "tags"];
 /// The keys that say what a hook is.
 const WAYS: &[&str] = &["run", "service", "lua", "http", "store"];
 const KEYS: &[&str] = &[
@@ -90,7 +89,8 @@ fn one(
     report: &mut Report,
 ) -> Option<HookSpec> {
     if let Value::Text(name) = &node.value {
-        return built_in(name, node, point, nth, report);
+        refuse_name(name, node, report);
+        return None;
     }
     let fields = Fields::read(node, "a hook", KEYS, report)?;
     let given: Vec<&str> = WAYS
@@ -155,11 +155,11 @@ fn one(
     if let Some(entry) = fields.entry("pure")
         && let Some(pure) = fields::truth(&entry.node, "`pure`", report)
     {
-        if pure && (!point.asks() || matches!(*kind, "http" | "store")) {
+        if pure && (!point.decides() || matches!(*kind, "http" | "store")) {
             report.error_at(
                 entry.key_span,
-                "only a program or script that decides before the upload or the submission can be `pure`",
-                "a plan has no use for this one",
+                "only a program or script that decides on jobs can be `pure`: at plan_job, before_upload or before_submit",
+                "`plan` does not run this one",
             );
         }
         spec.pure = pure;
@@ -167,33 +167,27 @@ fn one(
     (report.errors() == before).then_some(spec)
 }
 
-fn built_in(
-    name: &str,
-    node: &Node,
-    point: HookPoint,
-    nth: u32,
-    report: &mut Report,
-) -> Option<HookSpec> {
-    let way = match name {
-        "loudness" => Way::Loudness,
-        "tags" => Way::Tags,
-        other => {
-            report
-                .error_at(
-                    node.span,
-                    format!("there is no built-in hook `{other}`"),
-                    "expected loudness or tags, or a table",
-                )
-                .maybe_help(suggestion(other, BUILT_IN.iter().copied()));
-            return None;
-        }
-    };
-    at_track_kept(&format!("`{name}`"), node, point, report)?;
-    if name == "tags" && !cfg!(feature = "tags") {
-        not_built("tags", node, report);
-        return None;
+/// Refuses a hook that is a name.
+fn refuse_name(name: &str, node: &Node, report: &mut Report) {
+    if OPTIONS.contains(&name) {
+        report
+            .error_at(
+                node.span,
+                format!("`{name}` is an option of `output`, not a hook"),
+                "was a hook in earlier versions",
+            )
+            .help(format!(
+                "remove it here, and write `output: {{{name}: true}}`"
+            ));
+        return;
     }
-    Some(HookSpec::new(point, nth, way))
+    report
+        .error_at(
+            node.span,
+            format!("a hook is a table, not the name `{name}`"),
+            "expected one of run, service, lua, http, store",
+        )
+        .help("a program: `{run: [python3, hooks/guard.py]}`; a small rule: `{lua: \"…\"}`");
 }
 
 fn at_track_kept(what: &str, node: &Node, point: HookPoint, report: &mut Report) -> Option<()> {
@@ -210,11 +204,12 @@ fn at_track_kept(what: &str, node: &Node, point: HookPoint, report: &mut Report)
     None
 }
 
-fn not_built(feature: &str, node: &Node, report: &mut Report) {
+/// Reports what this build of the program lacks.
+pub(super) fn not_built(what: &str, feature: &str, node: &Node, report: &mut Report) {
     report
         .error_at(
             node.span,
-            format!("this build of the program has no `{feature}` hook"),
+            format!("this build of the program has no {what}"),
             "left out to keep the build small",
         )
         .help(format!(
@@ -288,14 +283,14 @@ fn time(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<u64> {
 fn on_error(fields: &Fields<'_>, point: HookPoint, report: &mut Report) -> Option<OnError> {
     let text = fields.text("on_error", report)?;
     match OnError::of_word(&text.text) {
-        Some(OnError::Veto) if !point.asks() => {
+        Some(OnError::Veto) if !point.decides() => {
             report
                 .error_at(
                     text.span,
                     format!("at `{point}` a hook observes: there is nothing to veto"),
                     "expected fail or ignore",
                 )
-                .help("a hook can veto at `before_upload` and `before_submit`");
+                .help("a hook can veto at `plan_job`, `before_upload` and `before_submit`");
             None
         }
         Some(effect) => Some(effect),
@@ -383,7 +378,7 @@ fn script(node: &Node, around: &Around<'_>, report: &mut Report) -> Option<Way> 
     }
     #[cfg(not(feature = "lua"))]
     {
-        not_built("lua", node, report);
+        not_built("`lua` hook", "lua", node, report);
         return None;
     }
     #[cfg(feature = "lua")]
@@ -437,7 +432,7 @@ fn store(
     let node = fields.get("store")?;
     at_track_kept("`store`", node, point, report)?;
     if !cfg!(feature = "store") {
-        not_built("store", node, report);
+        not_built("`store` hook", "store", node, report);
         return None;
     }
     let text = fields::text(node, "`store`", report)?;
@@ -560,8 +555,14 @@ mod tests {
             "  run_finished: [{http: https://x/, secret: whsec_abc}]",
             &["a key never stands in a manifest"],
         );
-        check("  track_kept: [loudnes]", &["did you mean `loudness`?"]);
-        check("  before_submit: [loudness]", &["works on kept tracks"]);
+        check(
+            "  track_kept: [loudness]",
+            &[
+                "`loudness` is an option of `output`",
+                "`output: {loudness: true}`",
+            ],
+        );
+        check("  track_kept: [shout]", &["a hook is a table"]);
         check(
             "  before_submit: [{lua: gone.lua}]",
             &["can't read the script `gone.lua`"],

@@ -22,7 +22,7 @@ use super::hooks;
 use super::layer::{self, Inherited, Layer};
 use super::limits;
 use super::matrix::{self, Dimension, Matrix, Rules};
-use super::naming::{check_names, read_output};
+use super::naming::{ReadOutput, check_names, read_output};
 use super::node::{Node, Value};
 use super::output::{Fixed, Variables, portable};
 use super::provider;
@@ -206,7 +206,7 @@ impl Loader<'_, '_> {
             key_env: &provider.api_key_env,
             fixed: &render,
         };
-        let hooks = match fields.get("on") {
+        let mut hooks = match fields.get("on") {
             Some(node) => hooks::read(node, &around, report),
             None => Hooks::default(),
         };
@@ -330,7 +330,14 @@ impl Loader<'_, '_> {
                 .error("the manifest means no job at all: `exclude` drops every one")
                 .help("remove an entry of `exclude`");
         }
-        let (output, file_span) = output?;
+        let ReadOutput {
+            output,
+            loudness,
+            file_span,
+        } = output?;
+        if loudness {
+            hooks.measure_loudness();
+        }
         if report.errors() == 0 {
             check_names(&jobs, &matrix, &output, file_span, report);
         }

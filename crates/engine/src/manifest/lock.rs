@@ -327,6 +327,12 @@ fn is_same(was: &LockedJob, now: &LockedJob) -> bool {
     was.key == now.key || now.former.contains(&was.key) || was.former.contains(&now.key)
 }
 
+/// The names of the settings that differ.
+pub(crate) fn changed_settings(old: &Settings, new: &Settings) -> Vec<String> {
+    let changes = changes(old, new).into_iter();
+    changes.map(|change| change.what).collect()
+}
+
 fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
     let fields = |settings: &Settings| -> serde_json::Map<String, serde_json::Value> {
         match serde_json::to_value(settings) {

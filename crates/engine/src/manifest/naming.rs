@@ -3,7 +3,8 @@
 use super::compile::Compiler;
 use super::diagnostic::Report;
 use super::expand::{Draft, job_name};
-use super::fields::{Fields, Text};
+use super::fields::{self, Fields, Text};
+use super::hooks;
 use super::matrix::Matrix;
 use super::output::{Namer, Output, TrackName};
 use super::settings::Setting;
@@ -14,6 +15,17 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::HashMap;
 use std::path::Path;
 
+const KEYS: &[&str] = &["dir", "file", "loudness", "tags"];
+
+/// What `output` says.
+pub(super) struct ReadOutput {
+    pub(super) output: Output,
+    /// Whether the loudness of kept files is measured.
+    pub(super) loudness: bool,
+    /// The place of the names' template.
+    pub(super) file_span: Span,
+}
+
 pub(super) fn read_output(
     fields: &Fields<'_>,
     folder: &Path,
@@ -21,10 +33,10 @@ pub(super) fn read_output(
     compiler: &mut Compiler<'_>,
     render: &stems::Fixed<'_>,
     report: &mut Report,
-) -> Option<(Output, Span)> {
+) -> Option<ReadOutput> {
     let section = fields.get("output");
     let section = match section {
-        Some(node) => Some(Fields::read(node, "`output`", &["dir", "file"], report)?),
+        Some(node) => Some(Fields::read(node, "`output`", KEYS, report)?),
         None => None,
     };
     let dir = section
@@ -41,6 +53,15 @@ pub(super) fn read_output(
         text: default_file(matrix),
         span: fields.span,
     });
+    let section = section.as_ref();
+    let loudness = section.is_some_and(|section| option(section, "loudness", report));
+    let tags = section.is_some_and(|section| option(section, "tags", report));
+    if let Some(node) = section.and_then(|section| section.get("tags"))
+        && tags
+        && !cfg!(feature = "tags")
+    {
+        hooks::not_built("`output.tags`", "tags", node, report);
+    }
     let scope = Scope {
         roots: OUTPUT_ROOTS,
         ..compiler.scope.clone()
@@ -63,16 +84,25 @@ pub(super) fn read_output(
         .iter()
         .map(|preset| (preset.id.to_string(), preset.vars.clone()))
         .collect();
-    Some((
-        Output::new(
+    Some(ReadOutput {
+        output: Output::new(
             folder.join(dir),
+            tags,
             template,
             compiler.fixed.clone(),
             stems,
             presets,
         ),
-        file.span,
-    ))
+        loudness,
+        file_span: file.span,
+    })
+}
+
+/// Whether an option is on.
+fn option(section: &Fields<'_>, name: &str, report: &mut Report) -> bool {
+    let node = section.get(name);
+    node.and_then(|node| fields::truth(node, &format!("`{name}`"), report))
+        .unwrap_or(false)
 }
 
 /// A name for each track that tells apart what the manifest varies.

@@ -28,6 +28,7 @@ const MAX_ID_CHARS: usize = 64;
 pub struct Output {
     dir: PathBuf,
     names: Arc<Names>,
+    tags: bool,
 }
 
 struct Names {
@@ -81,6 +82,7 @@ impl fmt::Debug for Output {
 impl Output {
     pub(crate) fn new(
         dir: PathBuf,
+        tags: bool,
         file: Template,
         fixed: Fixed,
         stems: HashMap<String, Arc<Json>>,
@@ -88,6 +90,7 @@ impl Output {
     ) -> Self {
         Self {
             dir,
+            tags,
             names: Arc::new(Names {
                 engine: Engine::new(harmless),
                 file,
@@ -103,11 +106,16 @@ impl Output {
         &self.dir
     }
 
+    /// Whether title, style, task id, key and tempo are written into kept files.
+    pub fn tags(&self) -> bool {
+        self.tags
+    }
+
     /// The same names in another folder.
     pub fn moved_to(&self, dir: PathBuf) -> Self {
         Self {
             dir,
-            names: self.names.clone(),
+            ..self.clone()
         }
     }
 

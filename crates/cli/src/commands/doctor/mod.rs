@@ -104,7 +104,7 @@ impl Check {
 
 pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let mut checks = Vec::new();
-    let project = match &args.manifest {
+    let mut project = match &args.manifest {
         None => None,
         Some(manifest) => {
             let whole = ManifestArgs::whole(manifest.clone());
@@ -128,10 +128,16 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
         Some(project) => project.ledger.clone(),
         None => ledger_path(args.manifest.as_deref(), global)?,
     };
+    let price = match &mut project {
+        Some(project) => project
+            .preview(console)
+            .map(|opening| opening.holding.credits),
+        None => Ok(0.0),
+    };
     let runtime = super::runtime()?;
     // Of a manifest that is not understood nobody knows whom it asks.
     if project.is_some() || args.manifest.is_none() {
-        checks.extend(runtime.block_on(provider::look(project.as_ref())));
+        checks.extend(runtime.block_on(provider::look(project.as_ref(), &price)));
     }
     if let Some(project) = &project {
         checks.push(runtime.block_on(receiver::look(&project.plan)));

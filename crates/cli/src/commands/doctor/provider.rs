@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SKEW_S: i64 = 30;
 
 /// What the manifest's provider says, or whether the studio starts where there is none.
-pub(super) async fn look(project: Option<&Project>) -> Vec<Check> {
+///
+/// `price` is what a run of it would spend.
+pub(super) async fn look(project: Option<&Project>, price: &Result<f64, Failure>) -> Vec<Check> {
     let Some(project) = project.filter(|it| it.plan.provider.embedded.is_none()) else {
         return vec![
             Check::fine("key", "none is needed: the studio plays on this machine"),
@@ -46,7 +48,7 @@ pub(super) async fn look(project: Option<&Project>) -> Vec<Check> {
         "key",
         format!("${} is set", provider.api_key_env),
     )];
-    checks.extend(ask(project, key).await);
+    checks.extend(ask(project, key, price).await);
     checks
 }
 
@@ -77,7 +79,7 @@ fn base(provider: &Provider) -> String {
     backline_api::redact_url(provider.profile.base_url.as_str())
 }
 
-async fn ask(project: &Project, key: ApiKey) -> Vec<Check> {
+async fn ask(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -> Vec<Check> {
     let provider = &project.plan.provider;
     let mut options = ClientOptions::new(USER_AGENT);
     options.call_timeout = PATIENCE;
@@ -110,7 +112,7 @@ async fn ask(project: &Project, key: ApiKey) -> Vec<Check> {
     let mut checks = match &visit.credits {
         Ok(balance) => vec![
             Check::fine("provider", format!("{} answers", base(provider))),
-            credits(project, *balance),
+            credits(project, *balance, price),
         ],
         Err(error) => vec![refused(provider, error)],
     };
@@ -177,12 +179,12 @@ fn refused(provider: &Provider, error: &CallError) -> Check {
 }
 
 /// The balance against what a run would spend.
-fn credits(project: &Project, balance: f64) -> Check {
+fn credits(project: &Project, balance: f64, price: &Result<f64, Failure>) -> Check {
     let found = format!("the account has {balance} credits");
-    let wanted = match project.known() {
-        Ok(known) => cost(&project.plan, project.hold(&known).credits),
+    let wanted = match price {
+        Ok(credits) => cost(&project.plan, *credits),
         // The ledger's own check says what is wrong with it.
-        Err(failure) => return unheld(found, &failure),
+        Err(failure) => return unheld(found, failure),
     };
     if balance < wanted {
         Check::doubtful(

@@ -41,6 +41,7 @@ impl Serialize for Document<'_> {
 struct Totals {
     jobs: usize,
     to_buy: usize,
+    changed: usize,
     in_progress: usize,
     kept: usize,
     in_doubt: usize,
@@ -57,7 +58,8 @@ impl Totals {
     fn of(holding: &Holding) -> Self {
         Self {
             jobs: holding.rows.len(),
-            to_buy: holding.count(Sign::Buy),
+            to_buy: holding.count(Sign::Buy) + holding.count(Sign::Changed),
+            changed: holding.count(Sign::Changed),
             in_progress: holding.count(Sign::InProgress),
             kept: holding.count(Sign::Kept),
             in_doubt: holding.count(Sign::InDoubt),

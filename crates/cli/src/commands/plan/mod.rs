@@ -5,9 +5,7 @@ pub(crate) mod lock;
 mod markdown;
 mod table;
 
-use std::sync::Arc;
-
-use backline_engine::driver;
+use backline_engine::driver::PlanHooks;
 use backline_engine::manifest::lock::{Lock, LockDiff};
 
 use crate::args::{Format, GlobalArgs, PlanArgs};
@@ -20,7 +18,7 @@ use crate::project::Project;
 pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let asked = &args.lock;
     if asked.diff {
-        let whole = Project::open_whole(&args.manifest, global, console)?;
+        let whole = Project::open_agreed(&args.manifest, global, console)?;
         let diff = lock::diff(&whole)?;
         match console.format {
             Format::Json => console.json(&lock::document(&diff))?,
@@ -29,10 +27,11 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         return Ok(exit_codes::DONE);
     }
     if asked.locked {
-        lock::require(&Project::open_whole(&args.manifest, global, console)?)?;
+        lock::require(&Project::open_agreed(&args.manifest, global, console)?)?;
     }
-    let project = Project::open(&args.manifest, global, console)?;
+    let mut project = Project::open(&args.manifest, global, console)?;
     if asked.lock {
+        project.plan_jobs(PlanHooks::Pure, None, console)?;
         let path = lock::path(&project);
         backline_engine::manifest::lock::write(&path, &Lock::of(&project.plan))?;
         // As the user named the manifest.
@@ -40,19 +39,12 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         console.say(&format!("wrote {}\n", shown.display()));
         return Ok(exit_codes::DONE);
     }
-    let known = project.known()?;
+    let holding = project.preview(console)?.holding;
     if let Some(conflict) = output_owner::conflict(&project)? {
         console.insist(&format!("warning: {}\n", conflict.message()));
     }
-    let mut holding = project.hold(&known);
-    if project.plan.hooks.foresees() {
-        // A hook is given no key, so none is needed here either.
-        let (plan, now_ms) = (Arc::new(project.plan.clone()), jiff::Timestamp::now());
-        let foresee = driver::foresee(&plan, &mut holding, &known, None, now_ms.as_millisecond());
-        super::runtime()?.block_on(foresee);
-    }
     if asked.markdown {
-        let diff = agreed(args, &project)?;
+        let diff = agreed(args, &project, global, console)?;
         console.data(&markdown::text(&project.plan, &holding, diff.as_ref()))?;
         return Ok(exit_codes::DONE);
     }
@@ -73,10 +65,15 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
 }
 
 /// What differs from the lock file, where there is one and the whole manifest is looked at.
-fn agreed(args: &PlanArgs, project: &Project) -> Result<Option<LockDiff>, Failure> {
+fn agreed(
+    args: &PlanArgs,
+    project: &Project,
+    global: &GlobalArgs,
+    console: &Console,
+) -> Result<Option<LockDiff>, Failure> {
     let chosen = !args.manifest.filters.is_empty() || args.manifest.sample.is_some();
     if chosen || !lock::path(project).exists() {
         return Ok(None);
     }
-    lock::diff(project).map(Some)
+    lock::diff(&Project::open_agreed(&args.manifest, global, console)?).map(Some)
 }

@@ -24,8 +24,9 @@ const MAX_SHOWN: usize = 1_000;
 /// Narrowest table that is tried; a terminal of fewer columns breaks the lines by itself.
 const MIN_COLUMNS: u16 = 24;
 
-const SIGNS: [Sign; 8] = [
+const SIGNS: [Sign; 9] = [
     Sign::Buy,
+    Sign::Changed,
     Sign::InProgress,
     Sign::Kept,
     Sign::InDoubt,
@@ -148,7 +149,7 @@ fn row(plan: &Plan, job: &PlannedJob, held: &Held, columns: &Columns) -> Row {
 
 fn table_colour(sign: Sign) -> Color {
     match sign {
-        Sign::Buy => Color::Green,
+        Sign::Buy | Sign::Changed => Color::Green,
         Sign::InProgress => Color::Cyan,
         Sign::Kept => Color::Reset,
         Sign::InDoubt | Sign::Vetoed | Sign::Partial | Sign::Expired => Color::Yellow,
@@ -158,7 +159,7 @@ fn table_colour(sign: Sign) -> Color {
 
 fn colour(sign: Sign) -> Style {
     match sign {
-        Sign::Buy => AnsiColor::Green.on_default(),
+        Sign::Buy | Sign::Changed => AnsiColor::Green.on_default(),
         Sign::InProgress => AnsiColor::Cyan.on_default(),
         Sign::Kept => Style::new(),
         Sign::InDoubt | Sign::Vetoed | Sign::Partial | Sign::Expired => {

@@ -8,7 +8,7 @@ use crate::event::TaskStage;
 const LONGEST_RUN_MS: i64 = 6 * 60 * 60_000;
 
 impl World {
-    pub(super) fn check(&self, conductor: &Conductor, jobs: usize, all: usize) {
+    pub(super) fn check(&self, conductor: &Conductor, all: usize) {
         assert_eq!(conductor.illegal_step(), None, "seed {}", self.seed);
         for (job, tokens) in &self.vendor.bill {
             let refunded_or_failed = self
@@ -36,7 +36,7 @@ impl World {
             .values()
             .filter(|task| task.fails != Some(true));
         let cost = bought.count() as f64 * PRICE;
-        let terms = self.terms(jobs, all);
+        let terms = self.terms(all);
         // Where the user was wrong to say that nothing was bought, the sum is the user's.
         let misled = self.said_again.values().sum::<usize>() as f64 * PRICE;
         if let Some(limit) = terms.ledger_credits {
@@ -60,10 +60,7 @@ impl World {
             );
         }
         let mut keys = BTreeSet::new();
-        for n in 0..jobs {
-            if conductor.slots[n].same_as.is_some() {
-                continue;
-            }
+        for n in 0..self.planned.len() {
             let key = conductor.key(n);
             assert!(
                 keys.insert(key),
@@ -95,17 +92,13 @@ impl World {
                 Event::Decided { point, verdict } => {
                     let last = *point == HookPoint::BeforeSubmit || !self.hooks.1;
                     match verdict {
-                        Verdict::Pass | Verdict::Change { .. } if !last => {}
-                        Verdict::Veto { .. } | Verdict::Fail { .. } => {
-                            decided.remove(&(&record.run, job));
+                        Verdict::Pass if !last => {}
+                        Verdict::Pass => {
+                            decided.insert((&record.run, job));
                         }
                         _ => {
-                            decided.insert((&record.run, job));
-                            decided.extend(state.changed.iter().map(|it| (&record.run, it.key)));
+                            decided.remove(&(&record.run, job));
                         }
-                    }
-                    if let Verdict::Change { key, .. } = verdict {
-                        decided.insert((&record.run, *key));
                     }
                 }
                 Event::Intent { attempt: 1, .. } if self.hooks.0 || self.hooks.1 => assert!(
@@ -150,8 +143,7 @@ impl World {
             conductor.in_flight
         );
         let counted = |slot: &&Slot| {
-            slot.same_as.is_none()
-                && !slot.given_up
+            !slot.given_up
                 && !matches!(slot.job.phase, Phase::InDoubt { .. })
                 && !self.said_again.contains_key(&slot.key)
         };

@@ -113,14 +113,11 @@ fn many_vetoes_are_taken_one_by_one() {
             break;
         };
         vetoed += 1;
-        let verdict = Verdict::Veto {
-            why: "no".to_owned(),
-        };
+        let decided = hooks::Decision::Veto("no".to_owned());
         let input = Input::Decided {
             slot,
             point,
-            verdict,
-            known: None,
+            decided,
         };
         conductor.handle(NOW_MS, input, &mut decision);
         conductor.outcome(NOW_MS);

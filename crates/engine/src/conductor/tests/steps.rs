@@ -36,7 +36,7 @@ pub(super) fn terms() -> Terms {
 pub(super) fn wanted(jobs: usize) -> Vec<Wanted> {
     let wanted = |n| Wanted {
         key: key(n),
-        changed: None,
+        refusal: None,
         stem: 0,
         job: Job::default(),
         missing: Vec::new(),

@@ -71,11 +71,11 @@ fn follow(script: &Script<'_>) -> Came {
         credits: None,
         ledger_credits: None,
         pace: Pace::remote(30_000),
-        ..world.terms(1, 1)
+        ..world.terms(1)
     };
     let wanted = Wanted {
         key: key(0),
-        changed: None,
+        refusal: None,
         stem: 0,
         job: running(begun_ms),
         missing: Vec::new(),
@@ -526,11 +526,11 @@ fn fifty_thousand_tasks_are_polled_in_time() {
         pace: Pace::remote(INTERVAL_MS),
         credits: None,
         ledger_credits: None,
-        ..world.terms(0, 0)
+        ..world.terms(0)
     };
     let wanted = (0..TASKS).map(|n| Wanted {
         key: key(n),
-        changed: None,
+        refusal: None,
         stem: 0,
         job: running(begun_ms),
         missing: Vec::new(),

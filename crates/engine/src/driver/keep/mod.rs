@@ -10,6 +10,8 @@
 mod check;
 mod name;
 mod part;
+#[cfg(feature = "tags")]
+mod tags;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -28,10 +30,8 @@ use crate::event::{KeptFile, Part, RunId};
 use crate::folder::Folder;
 use crate::hold::OnDisk;
 use crate::hooks::HookError;
-#[cfg(feature = "tags")]
-use crate::hooks::Way;
 use crate::manifest::TrackName;
-use crate::plan::{Plan, Settings};
+use crate::plan::Plan;
 
 use check::{Checked, check};
 use name::{Wish, name};
@@ -72,9 +72,6 @@ pub(super) struct Want {
     pub(super) replaces: Option<String>,
     /// Whether there will be no other try in this run: then what can't be verified is kept as such.
     pub(super) is_last_try: bool,
-    /// What hooks changed the job's settings into.
-    #[cfg_attr(not(feature = "tags"), expect(dead_code, reason = "only tags tell it"))]
-    pub(super) changed: Option<Arc<Settings>>,
 }
 
 /// A file that is kept, and why it has no tags if it was to have some.
@@ -390,26 +387,24 @@ struct Tagged {
 /// Writes tags into a copy of a fetched file, where the manifest wants them.
 struct Tagger {
     #[cfg(feature = "tags")]
-    words: Option<crate::hooks::tags::Words>,
+    words: Option<tags::Words>,
 }
 
 impl Tagger {
     #[cfg(feature = "tags")]
     fn of(plan: &Plan, want: &Want) -> Self {
         let job = &plan.jobs[want.slot];
-        let settings = want.changed.as_deref().unwrap_or(&job.settings);
         let words = || {
-            crate::hooks::tags::Words {
-                title: settings.title.clone(),
-                style: settings.tags.clone(),
+            tags::Words {
+                title: job.settings.title.clone(),
+                style: job.settings.tags.clone(),
                 task: want.task.to_string(),
                 ..Default::default()
             }
             .with_vars(&plan.output.stem_vars(&plan.stems[job.stem].id))
         };
-        let wanted = plan.hooks.all.iter().any(|hook| hook.way == Way::Tags);
         Self {
-            words: wanted.then(words),
+            words: plan.output.tags().then(words),
         }
     }
 
@@ -440,7 +435,7 @@ impl Tagger {
         };
         let made = made().map_err(|error: std::io::Error| HookError::File(error.to_string()));
         let tagged = made.and_then(|mut tagged| {
-            crate::hooks::tags::write(&mut tagged, words)?;
+            tags::write(&mut tagged, words)?;
             let failed = |trouble: Trouble| HookError::File(trouble.message);
             let checked = check(&tagged, promised_s).map_err(failed)?;
             match &checked.file.unverified {

@@ -3,7 +3,8 @@
 use super::*;
 
 async fn check(script: &str, expected: Result<Answer, HookError>) {
-    assert_eq!(put(&hook(sh(script))).await, expected, "{script}");
+    let spec = HookSpec::new(HookPoint::PlanJob, 1, sh(script));
+    assert_eq!(put(&spec).await, expected, "{script}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

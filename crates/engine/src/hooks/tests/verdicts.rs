@@ -18,49 +18,45 @@ fn says(answer: &str) -> Way {
     sh(&format!("cat >/dev/null; echo '{answer}'"))
 }
 
-async fn ask(hooks: Vec<(Way, OnError)>) -> (Word, Vec<Trouble>) {
-    desk(hooks)
-        .ask(sample(HookPoint::BeforeSubmit), false)
-        .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn each_hook_sees_what_those_before_it_changed() {
-    let adds = sh(
-        r#"python3 -c 'import json, sys; t = json.load(sys.stdin)["job"]["settings"]["tags"]; print(json.dumps({"change": {"tags": t + ", b"}}))'"#,
-    );
-    let (word, troubles) = ask(vec![
-        (says(r#"{"change": {"tags": "a"}}"#), OnError::Fail),
-        (adds, OnError::Fail),
-    ])
-    .await;
-    let Word::Go(settings) = word else {
-        panic!("{word:?}")
-    };
-    assert_eq!((settings.tags.as_str(), troubles.len()), ("a, b", 0));
+async fn decide(hooks: Vec<(Way, OnError)>) -> (Decision, Vec<HookFailure>) {
+    let event = sample(HookPoint::BeforeSubmit);
+    desk(hooks).decide(&event, false).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_does_what_the_manifest_says() {
     let crash = || sh("exit 1");
-    let (word, troubles) = ask(vec![(crash(), OnError::Fail), (says("{}"), OnError::Fail)]).await;
+    let (decision, failures) =
+        decide(vec![(crash(), OnError::Fail), (says("{}"), OnError::Fail)]).await;
     assert!(
-        matches!(&word, Word::Fail(why) if why.contains("before_submit 1: run sh -c exit 1")),
-        "{word:?}"
+        matches!(&decision, Decision::Fail(why) if why.contains("before_submit 1: run sh -c exit 1")),
+        "{decision:?}"
     );
-    assert_eq!(troubles[0].effect, OnError::Fail);
-    let (word, _) = ask(vec![(crash(), OnError::Veto)]).await;
-    assert!(matches!(word, Word::Veto(_)), "{word:?}");
+    assert_eq!(failures[0].effect, OnError::Fail);
+    let (decision, _) = decide(vec![(crash(), OnError::Veto)]).await;
+    assert!(matches!(decision, Decision::Veto(_)), "{decision:?}");
     let veto = says(r#"{"veto": "second"}"#);
-    let (word, troubles) = ask(vec![(crash(), OnError::Ignore), (veto, OnError::Fail)]).await;
-    assert_eq!((word, troubles.len()), (Word::Veto("second".into()), 1));
-    let wrong = says(r#"{"change": {"title": ""}}"#);
-    let (word, troubles) = ask(vec![(wrong, OnError::Ignore)]).await;
-    assert!(matches!(word, Word::Go(settings) if settings.title == "Verse, lofi"));
-    assert!(
-        troubles[0].message.contains("`title` is empty"),
-        "{troubles:?}"
+    let (decision, failures) =
+        decide(vec![(crash(), OnError::Ignore), (veto, OnError::Fail)]).await;
+    assert_eq!(
+        (decision, failures.len()),
+        (Decision::Veto("second".into()), 1)
     );
+    let delay = says(r#"{"delay": "1m 30s"}"#);
+    let (decision, _) = decide(vec![(delay, OnError::Fail)]).await;
+    assert_eq!(decision, Decision::Delay(90_000));
+}
+
+/// With the settings that it has, the job is not the one that is wanted: buying it would be wrong whatever the manifest says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_after_planning_fails_the_job_even_where_failures_are_ignored() {
+    let change = says(r#"{"change": {"tags": "a"}}"#);
+    let (decision, failures) = decide(vec![(change, OnError::Ignore)]).await;
+    assert!(
+        matches!(&decision, Decision::Fail(why) if why.contains("move the hook to `plan_job`")),
+        "{decision:?}"
+    );
+    assert_eq!(failures[0].effect, OnError::Fail);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,20 +68,13 @@ async fn who_observes_can_neither_change_nor_veto() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_says_what_a_run_would_do() {
-    let event = sample(HookPoint::BeforeSubmit);
-    let trial = try_out(
-        &hook(says(r#"{"change": {"variety": 3}}"#)),
-        &event,
-        Path::new("."),
-    )
-    .await;
+    let try_out = async |answer| {
+        let spec = HookSpec::new(HookPoint::PlanJob, 1, says(answer));
+        try_out(&spec, &sample(HookPoint::PlanJob), Path::new(".")).await
+    };
+    let trial = try_out(r#"{"change": {"variety": 3}}"#).await;
     assert_eq!(trial.settings.and_then(|it| it.variety), Some(3));
-    let trial = try_out(
-        &hook(says(r#"{"change": {"variety": 9}}"#)),
-        &event,
-        Path::new("."),
-    )
-    .await;
+    let trial = try_out(r#"{"change": {"variety": 9}}"#).await;
     assert!(
         trial.answer.is_err() && trial.effect.contains("the job fails"),
         "{trial:?}"

@@ -13,7 +13,7 @@ use lofty::probe::Probe;
 use lofty::tag::Tag;
 use serde_json::Value as Json;
 
-use super::HookError;
+use crate::hooks::HookError;
 
 /// What is written; what is empty is not.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,0 +1,359 @@
+//! Runs the hooks of `plan_job`: each job of a manifest becomes the job that is planned, before the plan is held against the
+//! ledger and recorded.
+//!
+//! ```text
+//!  job ──► hook 1 ──► hook 2 ──► … ──► settings, key         many jobs at a time, results in the order of the plan
+//!            │ recorded before? then not called again
+//! ```
+//!
+//! An answer is used again while the hook (its command, the project's files that it names, its script) and the job are the same, so
+//! a hook whose answers vary does not buy a job anew by itself. `plan` and `validate` call only hooks that are `pure`, and use what
+//! a run has recorded of the others.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::StreamExt;
+
+use super::hooks::folder_of;
+use crate::hooks::{
+    Answer, Decision, Desk, Facts, HookError, HookEvent, HookFailure, HookPoint, HookSpec, RunSaid,
+    Seat, Surroundings, Target, Verdict, Way, changed,
+};
+use crate::plan::{JobKey, Plan, Refusal, Settings};
+use crate::store::{HookResult, Store, StoreError};
+
+/// Jobs whose hooks are called at the same time.
+const AT_ONCE: usize = 16;
+
+/// Answers that are recorded together: what a run that is stopped while it plans loses is less.
+const RECORDED_TOGETHER: usize = 200;
+
+/// Longest file of a hook that is read to tell whether the hook has changed.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Which hooks are called, and where their answers are recorded.
+pub enum PlanHooks<'a> {
+    /// Those that are pure; nothing recorded is used. The same manifest gives the same plan everywhere.
+    Pure,
+    /// Those that are pure; of the others what a run has recorded.
+    Recorded(Option<&'a dyn Store>),
+    /// All; what is not recorded yet is called, and recorded.
+    All(&'a mut dyn Store),
+}
+
+/// What came of planning beside the plan itself.
+#[derive(Debug, Default)]
+pub struct PlanningReport {
+    /// Failures of hooks, each with the job that it was about.
+    pub failures: Vec<(JobKey, HookFailure)>,
+    /// Hooks that were not called because they are not pure, by name, where a job has no recorded answer of theirs.
+    pub left: BTreeSet<String>,
+}
+
+/// Why jobs could not be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanningError {
+    /// The ledger could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Hooks make two jobs one request, which would be bought once.
+    #[error("hooks of `plan_job` make `{one}` and `{two}` one and the same request")]
+    SameRequest {
+        /// A job.
+        one: String,
+        /// A later job.
+        two: String,
+    },
+}
+
+/// What the hooks of one job came to.
+struct Planned {
+    settings: Option<Settings>,
+    refusal: Option<Refusal>,
+    troubles: Vec<HookFailure>,
+    left: Vec<String>,
+    results: Vec<HookResult>,
+}
+
+/// A hook of `plan_job`, and what identifies its answers.
+struct PlanHook {
+    seat: Arc<Seat>,
+    identity: blake3::Hash,
+}
+
+/// Applies the hooks of `plan_job` to a plan's jobs. `progress` is given the jobs done and all.
+///
+/// # Errors
+/// When the ledger can't be read or written, and when hooks make two jobs one request.
+pub async fn plan_jobs(
+    plan: &mut Plan,
+    hooks: PlanHooks<'_>,
+    key: Option<&str>,
+    now_ms: i64,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<PlanningReport, PlanningError> {
+    let mut report = PlanningReport::default();
+    let previews = !matches!(hooks, PlanHooks::All(_));
+    let foresees = previews && plan.hooks.all.iter().any(|hook| hook.pure);
+    if !plan.hooks.has(HookPoint::PlanJob) && !foresees {
+        return Ok(report);
+    }
+    let surroundings = Surroundings {
+        folder: folder_of(plan),
+        output: plan.output.dir().to_owned(),
+        environment: Arc::new(|name| std::env::var(name).ok()),
+        key: key.map(str::to_owned),
+        listener: None,
+    };
+    let desk = Desk::new(&plan.hooks, &surroundings);
+    let facts = Facts {
+        plan: Arc::new(plan.clone()),
+        run: RunSaid {
+            id: String::new(),
+            name: plan.name.clone(),
+            manifest: plan.manifest.display().to_string(),
+            provider: plan.provider.profile.name.clone(),
+        },
+    };
+    let chain = desk.at(HookPoint::PlanJob).map(|seat| PlanHook {
+        seat: seat.clone(),
+        identity: identity(&seat.spec, &surroundings.folder, &plan.project_dir),
+    });
+    let chain: Vec<PlanHook> = chain.collect();
+    let store = RefCell::new(hooks);
+    let (all, mut done) = (plan.jobs.len(), 0);
+    let planner = Planner {
+        chain: &chain,
+        desk: &desk,
+        facts: &facts,
+        store: &store,
+        previews,
+        now_ms,
+    };
+    let planner = &planner;
+    let mut planned = futures::stream::iter(0..all)
+        .map(|slot| planner.job(slot))
+        .buffered(AT_ONCE);
+    let mut results = Vec::new();
+    while let Some(job) = planned.next().await {
+        let job = job?;
+        let slot = done;
+        done += 1;
+        if let Some(settings) = job.settings {
+            plan.change(slot, settings);
+        }
+        let key = plan.jobs[slot].key;
+        plan.jobs[slot].refusal = job.refusal;
+        let troubles = job.troubles.into_iter();
+        report.failures.extend(troubles.map(|it| (key, it)));
+        report.left.extend(job.left);
+        results.extend(job.results);
+        if results.len() >= RECORDED_TOGETHER || done == all {
+            keep(&store, &results)?;
+            results.clear();
+        }
+        progress(done, all);
+    }
+    refuse_equals(plan)?;
+    Ok(report)
+}
+
+fn keep(hooks: &RefCell<PlanHooks<'_>>, results: &[HookResult]) -> Result<(), StoreError> {
+    match &mut *hooks.borrow_mut() {
+        PlanHooks::All(store) if !results.is_empty() => store.keep_hook_results(results),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses two jobs with one key, as a manifest's own are refused.
+fn refuse_equals(plan: &Plan) -> Result<(), PlanningError> {
+    let mut seen = HashMap::with_capacity(plan.jobs.len());
+    for job in &plan.jobs {
+        if let Some(first) = seen.insert(job.key, job) {
+            return Err(PlanningError::SameRequest {
+                one: plan.job_name(first),
+                two: plan.job_name(job),
+            });
+        }
+    }
+    Ok(())
+}
+
+struct Planner<'a, 's> {
+    chain: &'a [PlanHook],
+    desk: &'a Desk,
+    facts: &'a Facts,
+    store: &'a RefCell<PlanHooks<'s>>,
+    previews: bool,
+    now_ms: i64,
+}
+
+impl Planner<'_, '_> {
+    /// Plans one job.
+    async fn job(&self, slot: usize) -> Result<Planned, StoreError> {
+        let mut planned = Planned {
+            settings: None,
+            refusal: None,
+            troubles: Vec::new(),
+            left: Vec::new(),
+            results: Vec::new(),
+        };
+        let mut event = self.facts.of_job(HookPoint::PlanJob, self.now_ms, slot);
+        for hook in self.chain {
+            let question = question(hook, &event);
+            let recorded = self.recorded(&question)?;
+            let answer = match recorded {
+                Some(answer) => Ok(answer),
+                None if self.previews && !hook.seat.spec.pure => {
+                    planned.left.push(hook.seat.spec.name());
+                    continue;
+                }
+                None => hook.seat.put(&event).await.map(|said| said.answer),
+            };
+            match self.apply(answer, &mut event, &mut planned) {
+                Ok(answer) => planned.results.extend(answer.map(|answer| HookResult {
+                    question,
+                    answer: answer.to_json().to_string(),
+                })),
+                Err(error) => {
+                    let (trouble, decision) = hook.seat.failed(&error);
+                    planned.troubles.push(trouble);
+                    planned.refusal = decision.and_then(refusal);
+                }
+            }
+            if planned.refusal.is_some() {
+                return Ok(planned);
+            }
+        }
+        if self.previews {
+            self.foresee(slot, &mut planned).await;
+        }
+        Ok(planned)
+    }
+
+    /// An answer of an earlier run.
+    fn recorded(&self, question: &[u8; 32]) -> Result<Option<Answer>, StoreError> {
+        let recorded = match &*self.store.borrow() {
+            PlanHooks::Pure | PlanHooks::Recorded(None) => None,
+            PlanHooks::Recorded(Some(store)) => store.hook_result(question)?,
+            PlanHooks::All(store) => store.hook_result(question)?,
+        };
+        // What can't be read was not written by this program: the hook is called.
+        Ok(recorded.and_then(|text| Answer::read(text.as_bytes()).ok()))
+    }
+
+    /// Does what a hook answers. Gives the answer where it is to be recorded: the next run asks again about a vetoed job.
+    fn apply(
+        &self,
+        answer: Result<Answer, HookError>,
+        event: &mut HookEvent,
+        planned: &mut Planned,
+    ) -> Result<Option<Answer>, HookError> {
+        let answer = answer?.allowed_at(HookPoint::PlanJob)?;
+        match &answer {
+            Answer::Veto(why) => {
+                planned.refusal = Some(Refusal::Veto(why.clone()));
+                return Ok(None);
+            }
+            Answer::Change(change) => {
+                if let Some(job) = &mut event.job {
+                    job.settings = changed(&job.settings, change)?;
+                    planned.settings = Some(job.settings.clone());
+                }
+            }
+            Answer::Nothing | Answer::Unknown(_) | Answer::Delay(_) => {}
+        }
+        Ok(Some(answer))
+    }
+
+    /// Adds what the pure hooks of later points will say to the job.
+    async fn foresee(&self, slot: usize, planned: &mut Planned) {
+        for point in [HookPoint::BeforeUpload, HookPoint::BeforeSubmit] {
+            let mut event = self.facts.of_job(point, self.now_ms, slot);
+            if let (Some(job), Some(settings)) = (&mut event.job, &planned.settings) {
+                job.settings = settings.clone();
+            }
+            let (decision, _) = self.desk.decide(&event, true).await;
+            planned.refusal = refusal(decision);
+            if planned.refusal.is_some() {
+                return;
+            }
+        }
+    }
+}
+
+fn refusal(decision: Decision) -> Option<Refusal> {
+    match decision {
+        Decision::Veto(why) => Some(Refusal::Veto(why)),
+        Decision::Fail(message) => Some(Refusal::Failure(message)),
+        Decision::Pass | Decision::Delay(_) => None,
+    }
+}
+
+impl From<&Refusal> for Verdict {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Veto(why) => Self::Veto { why: why.clone() },
+            Refusal::Failure(message) => Self::Fail {
+                message: message.clone(),
+            },
+        }
+    }
+}
+
+/// What a hook and its question are in the ledger. When and where the manifest lies is no part of it: the same job in another
+/// folder is the same.
+fn question(hook: &PlanHook, event: &HookEvent) -> [u8; 32] {
+    let mut job = event.job.clone();
+    if let Some(job) = &mut job {
+        job.stem.file = None;
+    }
+    let job = serde_json::to_vec(&job).expect("a job has string keys and finite numbers");
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(hook.identity.as_bytes());
+    hasher.update(&job);
+    *hasher.finalize().as_bytes()
+}
+
+/// What a hook is: how it is called, and the contents of the project's files that it names.
+fn identity(spec: &HookSpec, folder: &Path, project_dir: &Path) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    let mut field = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    match &spec.way {
+        Way::Run { argv } | Way::Service { argv, .. } => {
+            for word in argv {
+                field(word.as_bytes());
+                if let Some(content) = content(&folder.join(word), project_dir) {
+                    field(content.as_bytes());
+                }
+            }
+        }
+        Way::Lua { source, .. } => field(source.as_bytes()),
+        Way::Http { target, .. } => match target {
+            Target::Address(url) => field(url.as_str().as_bytes()),
+            Target::Env(name) => field(name.as_bytes()),
+        },
+        Way::Loudness | Way::Store { .. } => {}
+    }
+    for name in &spec.env {
+        field(name.as_bytes());
+    }
+    hasher.finalize()
+}
+
+/// The hash of a file of the project; none for what is no such file.
+fn content(path: &Path, project_dir: &Path) -> Option<blake3::Hash> {
+    let path = path.canonicalize().ok()?;
+    let inside = path.starts_with(project_dir.canonicalize().ok()?);
+    let facts = path.metadata().ok()?;
+    if !inside || !facts.is_file() || facts.len() > MAX_FILE_BYTES {
+        return None;
+    }
+    std::fs::read(&path).ok().map(|bytes| blake3::hash(&bytes))
+}

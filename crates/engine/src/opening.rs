@@ -1,0 +1,243 @@
+//! A plan as a run begins with it: under the keys that its jobs were bought under, held against the ledger.
+//!
+//! Computed once, by whoever shows a plan or starts a run, and handed on: see [`Run`](crate::driver::Run).
+
+use std::collections::{HashMap, HashSet};
+
+use crate::event::KeptFile;
+use crate::hold::{Holding, OnDisk, Sign, hold};
+use crate::manifest::lock::changed_settings;
+use crate::plan::{JobKey, Plan, PlannedJob};
+use crate::recognize::{Recognized, recognize};
+use crate::store::{KnownJob, PlannedRow, Store, StoreError};
+
+/// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
+const COMPARED_RUNS: usize = 16;
+
+/// What is known of a plan before its run.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// Every job of the ledger.
+    pub known: HashMap<JobKey, KnownJob>,
+    /// Jobs that were found under former keys, for the run to record.
+    pub recognized: Vec<Recognized>,
+    /// What a run would do with each job.
+    pub holding: Holding,
+}
+
+/// Holds a plan against the ledger, if there is one. `manifest` is the manifest's name there; `look` gives what became of a kept
+/// file.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub fn open(
+    plan: &mut Plan,
+    store: Option<&dyn Store>,
+    manifest: &str,
+    now_ms: i64,
+    look: &dyn Fn(&KeptFile) -> OnDisk,
+) -> Result<Opening, StoreError> {
+    let mut opening = Opening::default();
+    if let Some(store) = store {
+        opening.known = store.jobs()?;
+        opening.recognized = recognize(plan, &mut opening.known, store)?;
+    }
+    opening.holding = hold(plan, &opening.known, now_ms, look);
+    if let Some(store) = store {
+        mark_changed(plan, &mut opening, store, manifest)?;
+    }
+    Ok(opening)
+}
+
+/// What tells the places of a plan apart, whatever is bought for them.
+type Place = (String, String, Vec<(String, String)>, u32);
+
+fn place_of(plan: &Plan, job: &PlannedJob) -> Place {
+    let sweep = job.sweep.iter();
+    let sweep = sweep.map(|(name, value)| (name.clone(), value.clone()));
+    let stem = plan.stems[job.stem].id.clone();
+    (stem, job.preset.to_string(), sweep.collect(), job.take)
+}
+
+fn place_of_row(row: &PlannedRow) -> Place {
+    let sweep = row.sweep.iter();
+    let sweep = sweep.map(|(name, value)| (name.clone(), value.clone()));
+    let (stem, preset) = (row.stem.clone(), row.preset.clone());
+    (stem, preset, sweep.collect(), row.take)
+}
+
+/// Marks the jobs to buy in whose place an earlier run of the manifest bought another job: an edited manifest, or a hook that was
+/// edited or removed, would buy them anew.
+fn mark_changed(
+    plan: &Plan,
+    opening: &mut Opening,
+    store: &dyn Store,
+    manifest: &str,
+) -> Result<(), StoreError> {
+    let Opening { known, holding, .. } = opening;
+    let mut open: HashMap<Place, usize> = HashMap::new();
+    for (slot, job) in plan.jobs.iter().enumerate() {
+        if holding.rows[slot].sign == Sign::Buy {
+            open.insert(place_of(plan, job), slot);
+        }
+    }
+    let own: HashSet<JobKey> = plan.jobs.iter().map(|job| job.key).collect();
+    let runs = store.runs()?.into_iter();
+    let runs = runs.filter(|run| run.manifest == manifest);
+    for run in runs.take(COMPARED_RUNS) {
+        if open.is_empty() {
+            break;
+        }
+        for mut row in store.plan_of(&run.id)? {
+            if !run.changes_in_plan
+                && let Some((link, _)) = crate::store::bought_in_place_of(known, row.key)
+            {
+                (row.key, row.settings) = (link.key, link.settings.clone());
+            }
+            let bought = known.get(&row.key).is_some_and(|it| it.job.attempts > 0);
+            if !bought || own.contains(&row.key) {
+                continue;
+            }
+            if let Some(slot) = open.remove(&place_of_row(&row)) {
+                let differing = changed_settings(&row.settings, &plan.jobs[slot].settings);
+                let held = &mut holding.rows[slot];
+                held.sign = Sign::Changed;
+                held.note = match differing.as_slice() {
+                    [] => "an earlier run bought it for another recording".to_owned(),
+                    names => format!("an earlier run bought it with other {}", names.join(", ")),
+                };
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(all(test, feature = "lua"))]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::driver::{PlanHooks, plan_jobs, planned_rows};
+    use crate::event::{Event, RunId, Token, Via};
+    use crate::hooks::{HookPoint, Verdict};
+    use crate::ledger::Ledger;
+    use crate::machine::Job;
+    use crate::manifest::{LoadOptions, load};
+    use crate::store::{Batch, NewRecord, RunHeader};
+    use crate::summary::{JobStatus, summarise};
+
+    const NOW_MS: i64 = 1_800_000_000_000;
+
+    const HOOK: &str = "on: {plan_job: [{lua: \"change{tags = tags .. ', slow'}\", pure: true}]}\n";
+
+    fn manifest(folder: &Path, on: &str) -> PathBuf {
+        let path = folder.join("songs.yaml");
+        let text = format!(
+            "version: 1\nname: songs\nstems: [{{id: verse, url: \"https://cdn.example.com/verse.mp3\"}}]\n\
+             presets: {{piano: {{tags: calm piano}}}}\n{on}"
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    async fn planned(folder: &Path, on: &str) -> Plan {
+        let path = manifest(folder, on);
+        let mut plan = load(&path, &LoadOptions::default()).unwrap().plan;
+        plan_jobs(&mut plan, PlanHooks::Pure, None, NOW_MS, &mut |_, _| {})
+            .await
+            .unwrap();
+        plan
+    }
+
+    /// A ledger as an earlier version left it, whose hook changed the job at `before_submit`: the job of the plan is linked to the one
+    /// that was bought.
+    fn old_ledger(path: &Path, before: &Plan, after: &Plan) -> RunHeader {
+        let (key, bought) = (before.jobs[0].key, after.jobs[0].key);
+        let header: RunHeader = serde_json::from_value(serde_json::json!({
+            "id": "old", "started_ms": NOW_MS, "name": "songs", "manifest": "songs.yaml", "provider": "studio",
+            "account": "studio:1", "retention_days": 14, "version": "0.1.0", "knows_titles": true
+        }))
+        .unwrap();
+        let settings = Box::new(after.jobs[0].settings.clone());
+        let decided = Event::Decided {
+            point: HookPoint::BeforeSubmit,
+            verdict: Verdict::Change {
+                key: bought,
+                settings,
+            },
+        };
+        let intent = Event::Intent {
+            attempt: 1,
+            token: Token::from_text("t"),
+            credits: 12.0,
+        };
+        let accepted = Event::Accepted {
+            attempt: 1,
+            task_id: "5c79be8e".into(),
+            via: Via::Answer,
+        };
+        let mut ledger = Ledger::own(path).unwrap();
+        let rows = planned_rows(before, &before.project_dir);
+        ledger.begin_run(&header, &rows).unwrap();
+        let mut batch = Batch::default();
+        for (job, event) in [(key, decided), (bought, intent), (bought, accepted)] {
+            let account = "studio:1".to_owned();
+            let known = batch.jobs.entry(job).or_insert_with(|| KnownJob {
+                job: Job::default(),
+                account: account.clone(),
+            });
+            known.job.replay(NOW_MS, &event);
+            batch.events.push(NewRecord {
+                at_ms: NOW_MS,
+                run: RunId::from_text("old"),
+                account,
+                job: Some(job),
+                event,
+            });
+        }
+        ledger.append(&batch).unwrap();
+        drop(ledger);
+        let file = rusqlite::Connection::open(path).unwrap();
+        file.execute_batch("DROP TABLE hook_results; PRAGMA user_version = 3;")
+            .unwrap();
+        header
+    }
+
+    fn signs(plan: &mut Plan, ledger: &Ledger) -> Vec<(Sign, bool)> {
+        let look = |_: &KeptFile| OnDisk::AsKept;
+        let opening = open(plan, Some(ledger), "songs.yaml", NOW_MS, &look).unwrap();
+        let rows = opening.holding.rows.iter();
+        rows.map(|row| (row.sign, row.submits)).collect()
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_bought_for_a_changed_job_is_not_bought_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite3");
+        let mut before = planned(folder.path(), "").await;
+        let mut after = planned(folder.path(), HOOK).await;
+        let header = old_ledger(&path, &before, &after);
+        // As it is, and brought up to date by a run.
+        for ledger in [Ledger::read(&path).unwrap(), Ledger::own(&path).unwrap()] {
+            assert_eq!(signs(&mut after, &ledger), [(Sign::InProgress, false)]);
+            // Without the hook another job is meant, and the plan shows that.
+            assert_eq!(signs(&mut before, &ledger), [(Sign::Changed, true)]);
+            // The report of the earlier run shows what was bought.
+            let job = summarise(&ledger, &header).unwrap().jobs.remove(0);
+            assert_eq!(job.state, JobStatus::Running);
+            assert_eq!(job.key, after.jobs[0].key.to_string());
+            assert_eq!(job.settings, after.jobs[0].settings);
+        }
+        assert_eq!(Ledger::read(&path).unwrap().check().unwrap(), []);
+    }
+
+    #[test]
+    fn events_of_earlier_versions_are_read() {
+        let text = r#"{"event":"decided","point":"before_submit","verdict":{"is":"change","key":"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a","settings":{"title":"a","tags":"b","negative_tags":"","model":"c"}}}"#;
+        let event: Event = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), text);
+        let mut job = Job::default();
+        job.replay(NOW_MS, &event);
+        assert!(job.linked.is_some_and(|link| !link.is_same));
+    }
+}
