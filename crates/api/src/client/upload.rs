@@ -2,22 +2,16 @@
 
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, RequestBuilder};
-use serde_json::json;
 
 use super::tape::SendError;
 use super::{Call, CallError, CallErrorKind, Client, endpoint};
-use crate::{ApiCall, Uploaded, redact_url};
+use crate::{ApiCall, Uploaded};
 
 /// Where recordings are uploaded to.
 pub(super) const STREAM_PATH: &str = "/api/file-stream-upload";
-
-/// Longest file that is sent as base64: the text is held in memory, a third longer than the file.
-const BASE64_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Where an upload is put.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,50 +73,6 @@ impl Client {
             .api
             .post(endpoint(&self.profile.upload_url, STREAM_PATH))
             .multipart(form);
-        self.upload(&call, request).await
-    }
-
-    /// Uploads bytes as base64 in JSON; for hosts or proxies that take no multipart.
-    pub async fn upload_base64(
-        &self,
-        bytes: &[u8],
-        name: &UploadName,
-        mime: &str,
-    ) -> Result<Uploaded, CallError> {
-        let call = Call::upload(name.file_name.clone());
-        if bytes.len() as u64 > BASE64_LIMIT_BYTES {
-            return Err(call.error(CallErrorKind::TooLarge {
-                limit_bytes: BASE64_LIMIT_BYTES,
-            }));
-        }
-        let body = json!({
-            "base64Data": format!("data:{mime};base64,{}", STANDARD.encode(bytes)),
-            "uploadPath": name.folder,
-            "fileName": name.file_name,
-        });
-        let request = self
-            .api
-            .post(endpoint(
-                &self.profile.upload_url,
-                "/api/file-base64-upload",
-            ))
-            .json(&body);
-        self.upload(&call, request).await
-    }
-
-    /// Has the host fetch the file from `file_url`: within 30 seconds, at most 100 MB.
-    pub async fn upload_url(
-        &self,
-        file_url: &str,
-        name: &UploadName,
-    ) -> Result<Uploaded, CallError> {
-        let call = Call::upload(redact_url(file_url));
-        let body =
-            json!({ "fileUrl": file_url, "uploadPath": name.folder, "fileName": name.file_name });
-        let request = self
-            .api
-            .post(endpoint(&self.profile.upload_url, "/api/file-url-upload"))
-            .json(&body);
         self.upload(&call, request).await
     }
 
