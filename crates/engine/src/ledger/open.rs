@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tempfile::TempDir;
 
 use super::owner::{Patience, lock};
@@ -223,7 +223,31 @@ impl Ledger {
                 known: FORMAT,
             });
         }
+        self.refuse_programs()?;
         Ok(found)
+    }
+
+    /// Refuses a file whose schema computes anything: a view, a trigger or a generated column of a stranger's could run for ever or
+    /// fill memory when it is read. What is left is rows, of which a file holds no more than its own length.
+    fn refuse_programs(&self) -> Result<(), StoreError> {
+        let found = self.run("open", |connection| {
+            connection
+                .query_row(
+                    "SELECT type || ' ' || name FROM sqlite_schema
+                     WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'
+                     UNION ALL
+                     SELECT 'generated column ' || tables.name || '.' || columns.name
+                     FROM sqlite_schema AS tables, pragma_table_xinfo(tables.name) AS columns
+                     WHERE tables.type = 'table' AND columns.hidden <> 0
+                     LIMIT 1",
+                    [],
+                    |row| row.get::<_, String>(0),
+                )
+                .optional()
+        })?;
+        found.map_or(Ok(()), |name| {
+            Err(self.damaged(&format!("it holds what no ledger has: {name:?}")))
+        })
     }
 }
 

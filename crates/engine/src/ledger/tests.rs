@@ -449,3 +449,34 @@ fn an_upload_is_written_with_the_events_or_not_at_all() {
     ledger.append(&batch).unwrap();
     assert_eq!(ledger.upload("h", "a").unwrap(), Some(upload));
 }
+
+#[test]
+fn a_schema_that_computes_is_refused() {
+    let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)
+                   SELECT zeroblob(32) AS key, 'a' AS account, CAST(x AS TEXT) AS job FROM n";
+    for (change, name) in [
+        (
+            format!("DROP TABLE jobs; CREATE VIEW jobs AS {endless}"),
+            "view jobs",
+        ),
+        (
+            "CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM jobs; END".to_owned(),
+            "trigger more",
+        ),
+        (
+            "ALTER TABLE runs ADD COLUMN large TEXT AS (hex(zeroblob(400000000)))".to_owned(),
+            "generated column runs.large",
+        ),
+    ] {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("ledger.sqlite3");
+        drop(Ledger::own(&path).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(&change).unwrap();
+        drop(connection);
+        for opened in [Ledger::read(&path), Ledger::own(&path)] {
+            let error = opened.unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}
