@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use backline_engine::driver::{PlanHooks, PlanningReport, look_at_kept_file, plan_jobs};
 use backline_engine::event::KeptFile;
+use backline_engine::folder::is_own;
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
 use backline_engine::opening::{Opening, open};
@@ -102,7 +103,11 @@ impl Project {
         let plan = loaded.plan;
         let ledger = match &global.ledger {
             Some(path) => absolute(path)?,
-            None => plan.project_dir.join(LEDGER),
+            None => {
+                let ledger = plan.project_dir.join(LEDGER);
+                refuse_planted(&plan.project_dir, &ledger)?;
+                ledger
+            }
         };
         let recorded = recorded(&plan.project_dir, &manifest);
         Ok(Self {
@@ -333,7 +338,38 @@ pub(crate) fn ledger_path(
         .ancestors()
         .map(|above| above.join(LEDGER))
         .find(|ledger| ledger.exists());
-    Ok(nearest.unwrap_or_else(|| folder.join(LEDGER)))
+    let ledger = nearest.unwrap_or_else(|| folder.join(LEDGER));
+    refuse_planted(&folder, &ledger)?;
+    Ok(ledger)
+}
+
+/// Refuses a project's state that leads elsewhere or that somebody else put above the manifest: what is written there would be
+/// written over a stranger's choice of file, or read by a stranger.
+fn refuse_planted(folder: &Path, ledger: &Path) -> Result<(), Failure> {
+    let Some(state) = ledger.parent() else {
+        return Ok(());
+    };
+    let refuse = |path: &Path, why: &str| {
+        let message = format!("{} {why}", path.display());
+        Err(Failure::said(Kind::Usage, message)
+            .hint("remove it, or name the ledger with `--ledger`"))
+    };
+    let Ok(metadata) = state.symlink_metadata() else {
+        // It is made by the first run.
+        return Ok(());
+    };
+    if metadata.is_symlink() {
+        return refuse(state, "is a link");
+    }
+    if !is_own(state, folder) {
+        return refuse(state, "belongs to another user");
+    }
+    for entry in std::fs::read_dir(state).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            return refuse(&entry.path(), "is a link");
+        }
+    }
+    Ok(())
 }
 
 /// A manifest's name in a ledger.

@@ -358,3 +358,22 @@ mod tests {
         assert_eq!(names, ["part", "taken", "track"]);
     }
 }
+
+/// Whether what lies at `path`, a link itself and not its target, is this user's or belongs to the owner of `project`. Anything else in a
+/// folder that others can write to was put there by a stranger.
+#[cfg(unix)]
+pub fn is_own(path: &Path, project: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = |metadata: std::fs::Metadata| metadata.uid();
+    let Ok(found) = path.symlink_metadata().map(owner) else {
+        return true;
+    };
+    found == rustix::process::geteuid().as_raw()
+        || project.metadata().map(owner).is_ok_and(|it| it == found)
+}
+
+/// Everything: owners are not known here.
+#[cfg(not(unix))]
+pub fn is_own(_: &Path, _: &Path) -> bool {
+    true
+}

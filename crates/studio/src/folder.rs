@@ -22,6 +22,9 @@ use std::path::{Path, PathBuf};
 use crate::error::StudioError;
 use crate::store::DATABASE;
 
+/// The file that is locked, and by which a studio's folder is known.
+const LOCK: &str = "studio.lock";
+
 /// An opened data folder; the lock is held for as long as the value lives.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -41,14 +44,11 @@ impl Folder {
             }
         };
         make(root).map_err(failed("make", root))?;
+        examine(root).map_err(failed("use", root))?;
         // Absolute, so that a later change of the working directory moves nothing.
         let root = root.canonicalize().map_err(failed("open", root))?;
-        let lock_path = root.join("studio.lock");
-        // A folder of an earlier studio's, which was open to all. One that is used for the first time and is somebody's already keeps
-        // its permissions.
-        if lock_path.exists() {
-            only_for_owner(&root, 0o700).map_err(failed("close to others", &root))?;
-        }
+        only_for_owner(&root, 0o700).map_err(failed("close to others", &root))?;
+        let lock_path = root.join(LOCK);
         let lock = private_file(&lock_path).map_err(failed("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -146,6 +146,44 @@ impl Folder {
     pub(crate) fn scratch(&self) -> PathBuf {
         self.root.join("tmp")
     }
+}
+
+/// Refuses a folder that somebody else could lead us out of: one that is a link or another user's, that holds a link anywhere, or
+/// that holds files and is no studio's. What a stranger planted there would be emptied, overwritten or closed to others.
+fn examine(root: &Path) -> std::io::Result<()> {
+    let refuse = |message: String| Err(std::io::Error::other(message));
+    let metadata = fs::symlink_metadata(root)?;
+    if metadata.is_symlink() {
+        return refuse("it is a link; name the folder that it leads to".to_owned());
+    }
+    #[cfg(unix)]
+    {
+        let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
+        if owner != rustix::process::geteuid().as_raw() {
+            return refuse("it belongs to another user; name a folder of your own".to_owned());
+        }
+    }
+    let mut names = Vec::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_symlink() {
+                return refuse(format!("{} is a link; remove it", entry.path().display()));
+            }
+            if kind.is_dir() {
+                open.push(entry.path());
+            }
+            if folder == root {
+                names.push(entry.file_name());
+            }
+        }
+    }
+    if !names.is_empty() && !names.iter().any(|name| name == LOCK) {
+        return refuse("it holds files and is no studio's folder; name an empty one".to_owned());
+    }
+    Ok(())
 }
 
 /// Makes a folder and those above it that are missing, for their owner alone.
@@ -248,12 +286,54 @@ mod tests {
         folder.keep_bill_key("another").unwrap();
         check();
         store.close();
-        // A folder that is somebody's already keeps its own permissions.
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        drop(folder);
-        Folder::open(dir.path()).unwrap();
-        assert_eq!(mode(dir.path()), 0o755);
-        assert_eq!(mode(&dir.path().join("files")), 0o700);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_leads_elsewhere_is_refused_and_nothing_is_touched() {
+        use std::os::unix::fs::symlink;
+        let lab = tempfile::tempdir().unwrap();
+        let home = lab.path().join("home");
+        fs::create_dir_all(home.join("tmp")).unwrap();
+        for name in ["id", "tmp/thesis.txt"] {
+            fs::write(home.join(name), "mine").unwrap();
+        }
+        let refused = |root: &Path, expected: &str| {
+            let error = Folder::open(root).unwrap_err();
+            let StudioError::Folder { source, .. } = error else {
+                panic!("{error}");
+            };
+            assert!(source.to_string().contains(expected), "{source}");
+            for name in ["id", "tmp/thesis.txt"] {
+                assert_eq!(fs::read_to_string(home.join(name)).unwrap(), "mine");
+            }
+            assert_eq!(fs::read_dir(&home).unwrap().count(), 2);
+        };
+        refused(&home, "is no studio's folder");
+        let link = lab.path().join("link");
+        symlink(&home, &link).unwrap();
+        refused(&link, "it is a link");
+        for (number, name) in [
+            "studio.lock",
+            "bill.key",
+            "studio.sqlite3",
+            "files/uploads/a",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let root = lab.path().join(number.to_string());
+            drop(Folder::open(&root).unwrap());
+            let place = root.join(name);
+            let _ = fs::remove_file(&place);
+            let target = if name.ends_with("/a") {
+                home.clone()
+            } else {
+                home.join("id")
+            };
+            symlink(target, &place).unwrap();
+            refused(&root, " is a link; remove it");
+        }
     }
 
     #[test]

@@ -151,3 +151,44 @@ fn reports_locks_and_trials_are_not_written_through_links() {
         assert!(facts.is_file(), "{name}");
     }
 }
+
+/// The folder beside the ledger comes from a pull request, or from another user: what it leads to is not emptied, overwritten or read.
+#[test]
+fn the_state_of_a_project_leads_nowhere_else() {
+    for name in [
+        "",
+        "/sound",
+        "/studio",
+        "/studio/bill.key",
+        "/studio/files/uploads",
+    ] {
+        let lab = Lab::new();
+        lab.recording("voice.wav", 1);
+        lab.write("home/tmp/thesis.txt", "precious");
+        lab.write("home/id", "precious");
+        lab.write(
+            "songs.yaml",
+            "version: 1\nname: songs\nstems: [{id: voice, file: voice.wav}]\npresets: {a: {tags: calm}}\nreports: [html]\n",
+        );
+        let place = lab.path(&format!(".backline{name}"));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        if name.starts_with("/studio/") {
+            lab.write(".backline/studio/studio.lock", "");
+        }
+        let target = if name.ends_with("key") {
+            "home/id"
+        } else {
+            "home"
+        };
+        symlink(lab.path(target), &place).unwrap();
+        for command in ["run", "fetch"] {
+            let ran = lab.run(&[command, "songs.yaml"]);
+            assert_ne!(ran.code, Some(0), "{name}: {}", ran.err);
+            assert!(ran.err.contains(" is a link"), "{name}: {}", ran.err);
+            for file in ["home/tmp/thesis.txt", "home/id"] {
+                assert_eq!(lab.read(file), "precious", "{name}");
+            }
+            assert_eq!(fs::read_dir(lab.path("home")).unwrap().count(), 2, "{name}");
+        }
+    }
+}
