@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
+use url::{Host, Url};
 
 use crate::config::KEYS_REMEMBERED;
 
@@ -30,6 +31,22 @@ pub(crate) fn has_user_agent(headers: &HeaderMap) -> bool {
     headers
         .get(header::USER_AGENT)
         .is_some_and(|agent| !agent.is_empty())
+}
+
+/// The host that a request names.
+fn host_of(headers: &HeaderMap) -> Option<Url> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    Url::parse(&format!("http://{host}/")).ok()
+}
+
+/// Whether a request names this machine by a loopback name.
+pub(crate) fn names_loopback(headers: &HeaderMap) -> bool {
+    match host_of(headers).as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 /// The sliding window of new generations: at most `count` within any `window`, for each key by itself.

@@ -6,10 +6,10 @@
 //! ```text
 //! client ─POST─► http ─rules─► store (one commit: task and charge) ─► "taskId"
 //!                                │
-//!                      worker ◄──┤ next unfinished            courier ◄── owed callbacks
+//!                      worker ◄──┤ next unfinished            delivery ◄── owed callbacks
 //!                        │ source ─► band ─► encoder            │ POST to callBackUrl, in order
 //!                        └──────────────► files/ + stage ──────►│
-//!                      janitor ◄── what has outlived its retention
+//!                      cleanup ◄── what has outlived its retention
 //! ```
 //!
 //! # What holds
@@ -61,13 +61,13 @@
     )
 )]
 
-mod answers;
-mod bend;
+mod cleanup;
 mod clock;
 mod config;
-mod courier;
 mod cover;
+mod delivery;
 mod error;
+mod faulty;
 mod fetch;
 mod folder;
 mod gate;
@@ -75,12 +75,12 @@ mod guard;
 mod http;
 mod instant;
 mod intake;
-mod janitor;
 mod links;
 mod mime;
 mod misbehave;
 mod names;
 mod render;
+mod responses;
 mod shared;
 mod soundfont;
 mod store;

@@ -1,7 +1,7 @@
 //! Safe names for what clients upload. Pure.
 //!
 //! A client's `fileName` and `uploadPath` are wishes: what comes out of here is always a relative path of plain segments that
-//! every file system takes and that can't leave the upload folder. The same wish always gives the same name, so uploading
+//! every file system takes and that can't leave the upload folder. The same requested always gives the same name, so uploading
 //! under one `fileName` twice overwrites, as it does at the vendors; two different wishes never share a name.
 
 /// Longest name of a file or folder in bytes: every common file system takes 255, and URLs stay readable.
@@ -10,8 +10,8 @@ const NAME_BYTES: usize = 120;
 const DEPTH: usize = 8;
 
 /// The folder that `uploadPath` means, relative to the uploads: `segment/segment`, or empty. `None` when it is too deep.
-pub(crate) fn upload_folder(wish: &str) -> Option<String> {
-    let segments: Vec<String> = wish
+pub(crate) fn upload_folder(requested: &str) -> Option<String> {
+    let segments: Vec<String> = requested
         .split(['/', '\\'])
         .filter(|part| !part.trim_matches(['.', ' ']).is_empty())
         .map(file_name)
@@ -19,10 +19,10 @@ pub(crate) fn upload_folder(wish: &str) -> Option<String> {
     (segments.len() <= DEPTH).then(|| segments.join("/"))
 }
 
-/// A portable file name for `wish`, of which only the last path segment counts.
-pub(crate) fn file_name(wish: &str) -> String {
-    let wish = wish.rsplit(['/', '\\']).next().unwrap_or_default();
-    let mut safe: String = wish
+/// A portable file name for `requested`, of which only the last path segment counts.
+pub(crate) fn file_name(requested: &str) -> String {
+    let requested = requested.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut safe: String = requested
         .chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
@@ -38,10 +38,10 @@ pub(crate) fn file_name(wish: &str) -> String {
     while safe.ends_with('.') {
         safe.pop();
     }
-    if safe == wish && safe.len() <= NAME_BYTES {
+    if safe == requested && safe.len() <= NAME_BYTES {
         return safe;
     }
-    // Something was changed, so another wish could have ended up here too: a digest of the wish keeps them apart.
+    // Something was changed, so another requested could have ended up here too: a digest of the requested keeps them apart.
     let (stem, extension) = match safe.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() && extension.len() <= 8 => {
             (stem, Some(extension))
@@ -49,7 +49,7 @@ pub(crate) fn file_name(wish: &str) -> String {
         _ => (safe.as_str(), None),
     };
     let stem = &stem[..stem.len().min(NAME_BYTES - 24)];
-    let digest = &blake3::hash(wish.as_bytes()).to_hex()[..10];
+    let digest = &blake3::hash(requested.as_bytes()).to_hex()[..10];
     match extension {
         Some(extension) => format!("{stem}-{digest}.{extension}"),
         None => format!("{stem}-{digest}"),
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn nothing_leaves_the_upload_folder() {
-        for wish in [
+        for requested in [
             "../../etc/passwd",
             "/etc/passwd",
             "..\\..\\boot.ini",
@@ -117,17 +117,17 @@ mod tests {
             "a.",
             "a b",
         ] {
-            let folder = upload_folder(wish).unwrap();
+            let folder = upload_folder(requested).unwrap();
             assert!(
                 folder.is_empty() || is_plain_path(&folder),
-                "{wish:?} gave the folder {folder:?}"
+                "{requested:?} gave the folder {folder:?}"
             );
-            let name = file_name(wish);
+            let name = file_name(requested);
             assert!(
                 is_plain_path(&name) && !name.contains('/'),
-                "{wish:?} gave the name {name:?}"
+                "{requested:?} gave the name {name:?}"
             );
-            assert!(!is_device(&name), "{wish:?} gave the device {name:?}");
+            assert!(!is_device(&name), "{requested:?} gave the device {name:?}");
         }
         assert_eq!(upload_folder(&"d/".repeat(9)), None);
     }

@@ -8,7 +8,7 @@ use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, Sound};
 use serde_json::Value;
 
 use crate::soundfont::SoundFont;
-use crate::validate::{Gender, Wish};
+use crate::validate::{Gender, ValidRequest};
 use crate::wire::TRACKS;
 
 /// What the band's defaults are where a request leaves a weight out: the middle.
@@ -75,36 +75,36 @@ impl From<Stopped> for RenderError {
 
 /// How tracks are made, whatever the request.
 #[derive(Debug, Clone)]
-pub(crate) struct Manner {
+pub(crate) struct RenderConfig {
     pub(crate) encoding: Encoding,
     /// What plays; none is the band's own synthesis.
     pub(crate) soundfont: Option<SoundFont>,
 }
 
-/// Renders both tracks of `wish` for `source`, telling `step` of each thing that is done; ends when `step` says so.
+/// Renders both tracks of `valid` for `source`, telling `step` of each thing that is done; ends when `step` says so.
 pub(crate) fn render(
     source: &[u8],
-    wish: &Wish,
+    valid: &ValidRequest,
     seed: u64,
-    manner: &Manner,
+    render_config: &RenderConfig,
     mut step: impl FnMut(Step) -> Result<(), Stopped>,
 ) -> Result<(), RenderError> {
     let vocal = decode_within(source, MAX_VOCAL_S)?;
     step(Step::Heard)?;
     let request = Request {
-        tags: wish.tags.clone(),
-        negative_tags: wish.negative_tags.clone(),
-        style_weight: wish.style_weight.unwrap_or(DEFAULT_WEIGHT),
-        weirdness_constraint: wish.weirdness_constraint.unwrap_or(DEFAULT_WEIGHT),
-        audio_weight: wish.audio_weight.unwrap_or(DEFAULT_WEIGHT),
-        singer: wish.vocal_gender.map(|gender| match gender {
+        tags: valid.tags.clone(),
+        negative_tags: valid.negative_tags.clone(),
+        style_weight: valid.style_weight.unwrap_or(DEFAULT_WEIGHT),
+        weirdness_constraint: valid.weirdness_constraint.unwrap_or(DEFAULT_WEIGHT),
+        audio_weight: valid.audio_weight.unwrap_or(DEFAULT_WEIGHT),
+        singer: valid.vocal_gender.map(|gender| match gender {
             Gender::M => Singer::Male,
             Gender::F => Singer::Female,
         }),
         seed,
         takes: TRACKS.into(),
     };
-    let sound = manner
+    let sound = render_config
         .soundfont
         .as_ref()
         .map_or(Sound::Own, SoundFont::sound);
@@ -113,13 +113,13 @@ pub(crate) fn render(
     // One take at a time: a long one is large.
     for number in 1..=TRACKS {
         let take = session.take(usize::from(number) - 1)?;
-        let told = take.facts.label(&wish.title, &wish.tags);
+        let told = take.facts.label(&valid.title, &valid.tags);
         let write = |audio| -> Result<Vec<u8>, EncodeError> {
-            let file = encode(audio, manner.encoding)?;
-            Ok(label(file, manner.encoding.format(), &told))
+            let file = encode(audio, render_config.encoding)?;
+            Ok(label(file, render_config.encoding.format(), &told))
         };
         let mut facts = serde_json::to_value(&take.facts)?;
-        if let Some(soundfont) = &manner.soundfont {
+        if let Some(soundfont) = &render_config.soundfont {
             facts["soundfont"] = soundfont.facts();
         }
         // Encoding takes as long as playing.

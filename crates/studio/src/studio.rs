@@ -15,11 +15,11 @@ use crate::error::StudioError;
 use crate::fetch::Fetcher;
 use crate::folder::Folder;
 use crate::gate::Pace;
-use crate::http::{self, Corded};
+use crate::http::{self, CuttableConnection};
 use crate::links::Links;
 use crate::shared::{Shared, Unfinished};
 use crate::store::{Store, StoreError};
-use crate::{courier, instant, janitor, worker};
+use crate::{cleanup, delivery, instant, worker};
 
 /// A running studio. Dropping it stops it without waiting; [`stop`](Studio::stop) waits.
 pub struct Studio {
@@ -51,17 +51,17 @@ impl Studio {
             Err(broken) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
             Err(_) => return Err(StoreError::Stopping.into()),
         };
-        let callbacks = courier::client().map_err(StudioError::Client)?;
+        let callbacks = delivery::client().map_err(StudioError::Client)?;
         let mut workers = JoinSet::new();
         workers.spawn(worker::run(Arc::clone(&shared)));
-        workers.spawn(courier::run(Arc::clone(&shared), callbacks));
-        workers.spawn(janitor::run(Arc::clone(&shared)));
+        workers.spawn(delivery::run(Arc::clone(&shared), callbacks));
+        workers.spawn(cleanup::run(Arc::clone(&shared)));
         let serving = tokio::spawn(backline_serve::serve(
             listener,
             http::router(Arc::clone(&shared)),
             CONNECTIONS,
             shared.stop.clone(),
-            Corded::new,
+            CuttableConnection::new,
         ));
         tracing::info!(base_url = %shared.links.base(), "the studio is open");
         Ok(Studio {

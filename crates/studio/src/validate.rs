@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::answers::Refusal;
+use crate::responses::Refusal;
 
 /// Longest `title` in characters.
 const TITLE_CHARS: usize = 100;
@@ -22,7 +22,7 @@ const WEIGHT_SLACK: f64 = 1e-6;
 
 /// A submit body that passed.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Wish {
+pub(crate) struct ValidRequest {
     pub(crate) upload_url: Url,
     pub(crate) title: String,
     pub(crate) tags: String,
@@ -45,7 +45,7 @@ pub(crate) enum Gender {
 }
 
 /// Reads a submit body, or says what is wrong with it.
-pub(crate) fn read_wish(body: &[u8]) -> Result<Wish, Refusal> {
+pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, Refusal> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Refusal::Invalid(format!("request body is not valid JSON: {error}")))?;
     let Value::Object(fields) = body else {
@@ -58,7 +58,7 @@ pub(crate) fn read_wish(body: &[u8]) -> Result<Wish, Refusal> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| Refusal::Invalid("uploadUrl must be an http or https address".into()))?;
-    let wish = Wish {
+    let valid = ValidRequest {
         upload_url,
         title: required(&fields, "title", TITLE_CHARS)?.to_owned(),
         tags: required(&fields, "tags", TAGS_CHARS)?.to_owned(),
@@ -88,7 +88,7 @@ pub(crate) fn read_wish(body: &[u8]) -> Result<Wish, Refusal> {
             ));
         }
     }
-    Ok(wish)
+    Ok(valid)
 }
 
 /// A field's value; null counts as absent.
@@ -183,7 +183,7 @@ mod tests {
         })
     }
 
-    fn check(change: Value) -> Result<Wish, String> {
+    fn check(change: Value) -> Result<ValidRequest, String> {
         let mut body = complete();
         for (name, value) in change.as_object().unwrap() {
             match value {
@@ -193,7 +193,7 @@ mod tests {
                 value => body[name] = value.clone(),
             }
         }
-        read_wish(body.to_string().as_bytes())
+        validate(body.to_string().as_bytes())
             .map_err(|refusal| format!("{} {}", refusal.code(), refusal.message()))
     }
 
@@ -297,7 +297,7 @@ mod tests {
         }
         for body in ["", "[]", "{", "null", "\"x\""] {
             assert_eq!(
-                read_wish(body.as_bytes()).unwrap_err().code(),
+                validate(body.as_bytes()).unwrap_err().code(),
                 400,
                 "{body:?}"
             );
@@ -319,7 +319,7 @@ mod tests {
             .collect();
         assert_eq!(
             one,
-            read_wish(Value::Object(reordered).to_string().as_bytes()).unwrap()
+            validate(Value::Object(reordered).to_string().as_bytes()).unwrap()
         );
     }
 }

@@ -21,7 +21,7 @@ use crate::config::{FETCH_LIMIT, SOURCE_BYTES};
 use crate::fetch::FetchError;
 use crate::folder;
 use crate::intake::IntakeError;
-use crate::render::{self, Manner, RenderError, Step};
+use crate::render::{self, RenderConfig, RenderError, Step};
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::tasks::{self, KeptTrack, Stage, Work};
@@ -145,11 +145,11 @@ async fn make_one(shared: &Shared, renders: &Semaphore, work: Work) {
 
 async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Failure> {
     // It was read when it was accepted; only a damaged row comes out differently.
-    let wish = validate::read_wish(work.request.as_bytes()).map_err(|refusal| Failure::Task {
+    let valid = validate::validate(work.request.as_bytes()).map_err(|refusal| Failure::Task {
         code: OWN_FAULT,
         message: refusal.message().to_owned(),
     })?;
-    let source = bring_source(shared, &work, &wish.upload_url).await?;
+    let source = bring_source(shared, &work, &valid.upload_url).await?;
     let _render = renders
         .acquire()
         .await
@@ -157,14 +157,14 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
     // Not before: what waits for its turn waits on the disk.
     let source = read_source(&work, source).await?;
     let seed = seed(&work, &source, shared.config.seed);
-    let manner = Manner {
+    let render_config = RenderConfig {
         encoding: shared.config.encoding,
         soundfont: shared.config.soundfont.clone(),
     };
     // One step may wait while the next is computed. A dropped receiver ends the render at its next step.
     let (steps, mut made) = mpsc::channel(1);
     let render = tokio::task::spawn_blocking(move || {
-        render::render(&source, &wish, seed, &manner, |step| {
+        render::render(&source, &valid, seed, &render_config, |step| {
             steps.blocking_send(step).map_err(|_| render::Stopped)
         })
     });

@@ -9,20 +9,19 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use url::{Host, Url};
 
-use super::cord::Cord;
-use crate::answers::Refusal;
+use super::connection::ConnectionHandle;
 use crate::gate;
+use crate::responses::Refusal;
 use crate::shared::Shared;
 use crate::store::bills;
 
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(cord): ConnectInfo<Cord>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    if !cord.peer().ip().to_canonical().is_loopback() || !asks_for_loopback(&headers) {
+    if !connection.peer().ip().to_canonical().is_loopback() || !gate::names_loopback(&headers) {
         return Err(Refusal::NoSuchPath);
     }
     gate::admit_key(&headers, Some(&shared.bill_key)).ok_or(Refusal::Unauthorized)?;
@@ -37,17 +36,4 @@ pub(super) async fn show(
         lines.push('\n');
     }
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response())
-}
-
-fn asks_for_loopback(headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .and_then(|host| Url::parse(&format!("http://{host}/")).ok());
-    match host.as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }

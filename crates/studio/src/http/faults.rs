@@ -12,15 +12,15 @@ use backline_api::Envelope;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::cord::Cord;
+use super::connection::ConnectionHandle;
 use super::files;
-use crate::answers;
-use crate::bend;
+use crate::faulty;
 use crate::mime;
 use crate::misbehave::{
     Answer, FileFault, FileKind, LookAnswer, MalformedKind, Refuse, Reply, ReplyBody, Shape,
     foreign, of_task,
 };
+use crate::responses;
 use crate::shared::Shared;
 use crate::store::faults;
 use crate::store::tasks::{self, KeptTrack, Task};
@@ -45,7 +45,7 @@ pub(super) fn refusal(refuse: &Refuse) -> Response {
         }
     };
     let mut response = match refuse.shape {
-        Shape::Page if refuse.code == 403 => answers::no_user_agent(),
+        Shape::Page if refuse.code == 403 => responses::no_user_agent(),
         Shape::Page => page(status, GATEWAY_PAGE),
         Shape::Body | Shape::Status => coded(status, refuse.code),
     };
@@ -98,19 +98,19 @@ pub(super) async fn bend_answer(
     accepted: Response,
     task_id: &str,
     other_id: &str,
-    cord: &Cord,
+    connection: &ConnectionHandle,
 ) -> Response {
     match answer {
         Answer::Drop => {
-            cord.cut();
+            connection.cut();
             StatusCode::OK.into_response()
         }
         Answer::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
         Answer::ServerErrorInBody => coded(StatusCode::OK, 500),
         Answer::TimeoutInBody => coded(StatusCode::OK, 408),
         Answer::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
-        Answer::NoTaskId => answers::success(json!({})),
-        Answer::NullData => answers::success(Value::Null),
+        Answer::NoTaskId => responses::success(json!({})),
+        Answer::NullData => responses::success(Value::Null),
         Answer::Cut => half_then_break(accepted).await,
         Answer::Empty => StatusCode::OK.into_response(),
         Answer::Reply(it) => reply(&it, task_id, other_id),
@@ -118,10 +118,10 @@ pub(super) async fn bend_answer(
 }
 
 /// What a look gets that tells nothing.
-pub(super) fn look(answer: LookAnswer, task_id: &str, cord: &Cord) -> Response {
+pub(super) fn look(answer: LookAnswer, task_id: &str, connection: &ConnectionHandle) -> Response {
     match answer {
         LookAnswer::Drop => {
-            cord.cut();
+            connection.cut();
             StatusCode::OK.into_response()
         }
         LookAnswer::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
@@ -135,7 +135,7 @@ pub(super) fn look(answer: LookAnswer, task_id: &str, cord: &Cord) -> Response {
 /// `GET /bent/<task id>/<n>.<extension>`: a track whose file is not always what it should be; `silence` has no byte.
 pub(super) async fn file(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(_): ConnectInfo<Cord>,
+    ConnectInfo(_): ConnectInfo<ConnectionHandle>,
     Path((task_id, name)): Path<(String, String)>,
     request: Request,
 ) -> Response {
@@ -156,7 +156,7 @@ pub(super) async fn file(
     let task = match task {
         Ok(Some(task)) => task,
         Ok(None) => return StatusCode::NOT_FOUND.into_response(),
-        Err(error) => return answers::Refusal::from(error).into_response(),
+        Err(error) => return responses::Refusal::from(error).into_response(),
     };
     let kept = task.tracks.iter().find(|kept| Some(kept.number) == number);
     let Some(kept) = kept else {
@@ -168,7 +168,7 @@ pub(super) async fn file(
             move |connection: &rusqlite::Connection| faults::count_use(connection, &task_id, what);
         match shared.store.write("count a fetch", count).await {
             Ok(fetches) => fetches,
-            Err(error) => return answers::Refusal::from(error).into_response(),
+            Err(error) => return responses::Refusal::from(error).into_response(),
         }
     } else {
         1
@@ -216,7 +216,7 @@ async fn spoil(
         }
         FileKind::Gzip => match read(shared, kept).await {
             Ok(bytes) => {
-                let body = Body::from(bend::compress(&bytes));
+                let body = Body::from(faulty::compress(&bytes));
                 ([(header::CONTENT_ENCODING, "gzip")], as_audio(body)).into_response()
             }
             Err(gone) => gone,
@@ -295,7 +295,7 @@ async fn trickle(whole: Response, bytes_per_s: u32) -> Response {
 }
 
 fn coded(status: StatusCode, code: u16) -> Response {
-    let body = Envelope::<Value>::refusal(code.into(), answers::words_for(code));
+    let body = Envelope::<Value>::refusal(code.into(), responses::words_for(code));
     (status, Json(body)).into_response()
 }
 

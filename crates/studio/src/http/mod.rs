@@ -12,7 +12,7 @@
 //! worker's. Everything else is the vendors' 404.
 
 mod bill;
-mod cord;
+mod connection;
 mod faults;
 mod files;
 mod range;
@@ -23,18 +23,18 @@ mod uploads;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-pub(crate) use cord::Corded;
+pub(crate) use connection::{ConnectionHandle, CuttableConnection};
 
-use crate::answers::{self, Refusal, UploadRefusal};
 use crate::config::{BASE64_BODY_BYTES, JSON_BODY_BYTES, REQUEST_TIMEOUT, STREAM_BODY_BYTES};
 use crate::gate;
 use crate::misbehave::Codes;
+use crate::responses::{self, Refusal, UploadRefusal};
 use crate::shared::{OtherKind, Shared};
 
 /// All routes over `shared`.
@@ -73,14 +73,35 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_path)
         .layer(DefaultBodyLimit::max(JSON_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            require_own_host,
+        ))
         .with_state(shared)
+}
+
+/// Turns away a request from this machine that names another host: it comes from a page in the user's browser, whose own name was made
+/// to lead here. Peers elsewhere, and a proxy in front, know the studio by names that it does not know.
+async fn require_own_host(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_local = connection.peer().ip().to_canonical().is_loopback();
+    let is_direct = shared.config.public_url.is_none();
+    if is_local && is_direct && !gate::names_loopback(request.headers()) {
+        let message = "the request names another host than this studio's";
+        return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
+    }
+    next.run(request).await
 }
 
 async fn require_user_agent(request: Request, next: Next) -> Response {
     if gate::has_user_agent(request.headers()) {
         next.run(request).await
     } else {
-        answers::no_user_agent()
+        responses::no_user_agent()
     }
 }
 

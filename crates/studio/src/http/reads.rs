@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use super::cord::Cord;
-use crate::answers::{self, Refusal};
-use crate::bend::{self, Sight};
+use super::connection::ConnectionHandle;
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
+use crate::faulty::{self, PollResult};
 use crate::misbehave::{LookAnswer, Place, of_task};
+use crate::responses::{self, Refusal};
 use crate::shared::{OtherKind, Shared};
 use crate::store::{bills, faults, tasks};
 use crate::wire;
@@ -28,7 +28,7 @@ pub(super) struct RecordInfo {
 /// `GET /api/v1/generate/record-info`: an unknown task answers `data: null`, as at the vendors.
 pub(super) async fn record_info(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(cord): ConnectInfo<Cord>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     query: Result<Query<RecordInfo>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let task_id = query
@@ -46,11 +46,11 @@ pub(super) async fn record_info(
     let Some(task) = task else {
         return Ok(match shared.other_reply(OtherKind::UnknownTask) {
             Some(reply) => super::faults::reply(reply, &task_id, ""),
-            None => answers::success(Value::Null),
+            None => responses::success(Value::Null),
         });
     };
     if task.faults.is_empty() {
-        return Ok(answers::success(wire::record_info(&task, &shared.links)));
+        return Ok(responses::success(wire::record_info(&task, &shared.links)));
     }
     let id = task.id.clone();
     let count = move |connection: &rusqlite::Connection| faults::count_use(connection, &id, 0);
@@ -58,17 +58,17 @@ pub(super) async fn record_info(
     if of_task::shows_another(&task.faults, number)
         && let Some(other) = neighbour(&shared, &task.id).await?
     {
-        return Ok(answers::success(wire::record_info(&other, &shared.links)));
+        return Ok(responses::success(wire::record_info(&other, &shared.links)));
     }
-    let response = match bend::look(&task, &shared.links, number) {
-        Sight::Data(data) => answers::success(data),
-        Sight::Failed { code, message } => super::faults::failed(code, &message),
-        Sight::Nothing(LookAnswer::Reply(reply)) if reply.names_other_task() => {
+    let response = match faulty::look(&task, &shared.links, number) {
+        PollResult::Data(data) => responses::success(data),
+        PollResult::Failed { code, message } => super::faults::failed(code, &message),
+        PollResult::Nothing(LookAnswer::Reply(reply)) if reply.names_other_task() => {
             let other = neighbour(&shared, &task.id).await?;
             let other = other.map_or_else(String::new, |other| other.id);
             super::faults::reply(&reply, &task.id, &other)
         }
-        Sight::Nothing(answer) => super::faults::look(answer, &task.id, &cord),
+        PollResult::Nothing(answer) => super::faults::look(answer, &task.id, &connection),
     };
     match of_task::malformed(&task.faults, Place::Details, number) {
         Some(kind) => Ok(super::faults::malform(response, kind).await),
@@ -91,9 +91,9 @@ async fn neighbour(
 pub(super) async fn credits(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
     let left = balance(&shared).await?;
     Ok(if left.fract() == 0.0 {
-        answers::success(left as i64)
+        responses::success(left as i64)
     } else {
-        answers::success(left)
+        responses::success(left)
     })
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn credits(State(shared): State<Arc<Shared>>) -> Result<Respons
 pub(super) async fn fractional_credits(
     State(shared): State<Arc<Shared>>,
 ) -> Result<Response, Refusal> {
-    balance(&shared).await.map(answers::success)
+    balance(&shared).await.map(responses::success)
 }
 
 async fn balance(shared: &Shared) -> Result<f64, Refusal> {
@@ -135,7 +135,7 @@ pub(super) async fn download_url(
         .ok()
         .and_then(|url| shared.links.own_file(&url));
     match own {
-        Some(path) => Ok(answers::success(shared.links.to_file(&path))),
+        Some(path) => Ok(responses::success(shared.links.to_file(&path))),
         None => Err(Refusal::NotOurs(
             "url is not an address of this service".into(),
         )),

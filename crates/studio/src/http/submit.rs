@@ -18,18 +18,18 @@ use backline_api::{Submitted, TaskId};
 use url::{Host, Url};
 use uuid::Uuid;
 
-use super::cord::Cord;
+use super::connection::ConnectionHandle;
 use super::faults as spoilt;
-use crate::answers::{self, Refusal};
 use crate::clock;
 use crate::config::JSON_BODY_BYTES;
 use crate::gate::KeyPrint;
 use crate::misbehave::{Fault, Misbehaviour, Place, Submission, Switch, UploadGone, of_task};
+use crate::responses::{self, Refusal};
 use crate::shared::Shared;
-use crate::store::tasks::{self, Acceptance, Fate, Order};
+use crate::store::tasks::{self, Acceptance, InitialState, Order};
 use crate::store::transitions;
 use crate::store::{StoreError, callbacks, faults};
-use crate::validate::{self, Wish};
+use crate::validate::{self, ValidRequest};
 
 /// Longest `Idempotency-Key` in bytes: twice any common token.
 const TOKEN_BYTES: usize = 256;
@@ -40,7 +40,7 @@ const CALLBACKS_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn add_instrumental(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(cord): ConnectInfo<Cord>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     Extension(key): Extension<KeyPrint>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -49,35 +49,35 @@ pub(super) async fn add_instrumental(
         Refusal::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
     })?;
     let token = read_token(&headers)?;
-    let wish = validate::read_wish(&body)?;
-    let hook_token = last_segment(&wish.callback_url);
-    let (mut number, mut befalls) = (None, Vec::new());
+    let valid = validate::validate(&body)?;
+    let hook_token = last_segment(&valid.callback_url);
+    let (mut number, mut faults) = (None, Vec::new());
     if let Some(plan) = &shared.config.misbehaviour {
         let submission = Submission {
-            title: wish.title.clone(),
-            tags: wish.tags.clone(),
+            title: valid.title.clone(),
+            tags: valid.tags.clone(),
             tokens: token.iter().chain(&hook_token).cloned().collect(),
         };
         let (counted, met) = count(&shared, plan, submission).await?;
-        if let Some(refused) = refuse(&shared, &met, &cord) {
+        if let Some(refused) = refuse(&shared, &met, &connection) {
             return Ok(refused);
         }
-        (number, befalls) = (Some(counted), met);
+        (number, faults) = (Some(counted), met);
     }
-    let upload = shared.links.own_file(&wish.upload_url);
-    let gone = take_upload(&shared, &befalls, upload.as_deref()).await;
+    let upload = shared.links.own_file(&valid.upload_url);
+    let gone = take_upload(&shared, &faults, upload.as_deref()).await;
     if gone == Some(UploadGone::Refused) {
-        return Ok(spoilt::failed(NO_SOURCE, answers::words_for(451)));
+        return Ok(spoilt::failed(NO_SOURCE, responses::words_for(451)));
     }
     let plan = shared.config.misbehaviour.as_ref();
     let order = Order {
         task_id: Uuid::now_v7().simple().to_string(),
         request: String::from_utf8_lossy(&body).into_owned(),
         upload,
-        source: address_without_query(&wish.upload_url),
-        digest: wish.digest,
-        callback_url: real_callback_url(&wish),
-        title: wish.title,
+        source: address_without_query(&valid.upload_url),
+        digest: valid.digest,
+        callback_url: real_callback_url(&valid),
+        title: valid.title,
         hook_token,
         token,
         heeds_token: plan.is_none_or(|plan| plan.idempotency == Switch::On),
@@ -85,15 +85,15 @@ pub(super) async fn add_instrumental(
         price_credits: shared.config.price_credits,
         granted_credits: shared.config.credits,
         now_ms: clock::now_ms(),
-        fate: match gone {
-            Some(_) => Fate::Fails {
+        initial_state: match gone {
+            Some(_) => InitialState::Fails {
                 code: NO_SOURCE,
-                message: answers::words_for(451).to_owned(),
+                message: responses::words_for(451).to_owned(),
                 refunded: false,
             },
-            None => fate(&shared, &befalls),
+            None => initial_state(&shared, &faults),
         },
-        faults: befalls.clone(),
+        faults: faults.clone(),
         submission: number,
     };
     // In a task of its own, which goes on when the client hangs up and this handler is dropped.
@@ -105,23 +105,23 @@ pub(super) async fn add_instrumental(
             return Err(Refusal::Internal);
         }
     };
-    let accepted = answers::success(Submitted {
+    let accepted = responses::success(Submitted {
         task_id: TaskId(task_id.clone()),
     });
-    let accepted = match of_task::malformed(&befalls, Place::Submit, 1) {
+    let accepted = match of_task::malformed(&faults, Place::Submit, 1) {
         Some(kind) => spoilt::malform(accepted, kind).await,
         None => accepted,
     };
-    Ok(bend_answer(&shared, &befalls, task_id, accepted, &cord).await)
+    Ok(bend_answer(&shared, &faults, task_id, accepted, &connection).await)
 }
 
 /// Takes the upload that a submission names away, if a plan says so. Gives how it shows that the upload is gone, if it is.
 async fn take_upload(
     shared: &Shared,
-    befalls: &[Fault],
+    faults: &[Fault],
     upload: Option<&str>,
 ) -> Option<UploadGone> {
-    let goes = befalls.iter().find_map(|fault| match fault {
+    let goes = faults.iter().find_map(|fault| match fault {
         Fault::UploadGone(how) => Some(*how),
         _ => None,
     });
@@ -139,7 +139,7 @@ async fn take_upload(
     shared.lock_gone_uploads().get(path).copied()
 }
 
-/// Counts a submission for the plan and answers its number and what befalls it.
+/// Counts a submission for the plan and answers its number and what faults it.
 async fn count(
     shared: &Shared,
     plan: &Misbehaviour,
@@ -153,7 +153,7 @@ async fn count(
 }
 
 /// What a plan refuses a submission with, if it does: nothing is accepted then.
-fn refuse(shared: &Shared, befalls: &[Fault], cord: &Cord) -> Option<Response> {
+fn refuse(shared: &Shared, faults: &[Fault], connection: &ConnectionHandle) -> Option<Response> {
     let mut refusing = shared
         .refusing
         .lock()
@@ -163,7 +163,7 @@ fn refuse(shared: &Shared, befalls: &[Fault], cord: &Cord) -> Option<Response> {
     {
         return Some(spoilt::refusal(refuse));
     }
-    befalls.iter().find_map(|fault| match fault {
+    faults.iter().find_map(|fault| match fault {
         Fault::Refuse(refuse) => {
             let lasting = Duration::from_millis(refuse.lasting_ms);
             *refusing = Instant::now()
@@ -172,7 +172,7 @@ fn refuse(shared: &Shared, befalls: &[Fault], cord: &Cord) -> Option<Response> {
             Some(spoilt::refusal(refuse))
         }
         Fault::DropRequest => {
-            cord.cut();
+            connection.cut();
             Some(StatusCode::OK.into_response())
         }
         _ => None,
@@ -180,9 +180,9 @@ fn refuse(shared: &Shared, befalls: &[Fault], cord: &Cord) -> Option<Response> {
 }
 
 /// What becomes of a task on arrival.
-fn fate(shared: &Shared, befalls: &[Fault]) -> Fate {
-    let fails = befalls.iter().find_map(|fault| match fault {
-        Fault::Fail(fail) => Some(Fate::Fails {
+fn initial_state(shared: &Shared, faults: &[Fault]) -> InitialState {
+    let fails = faults.iter().find_map(|fault| match fault {
+        Fault::Fail(fail) => Some(InitialState::Fails {
             code: fail.code,
             message: fail.message.clone(),
             refunded: fail.is_refunded(),
@@ -196,9 +196,9 @@ fn fate(shared: &Shared, befalls: &[Fault]) -> Fate {
             tracks
                 .iter_mut()
                 .for_each(|track| track.created_ms = now_ms);
-            Fate::Finished(tracks)
+            InitialState::Finished(tracks)
         }
-        None => Fate::Made,
+        None => InitialState::Made,
     })
 }
 
@@ -210,9 +210,9 @@ async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
             .map_err(Refusal::RateLimited)?;
     }
     // What is finished on arrival never waits.
-    let place = match &order.fate {
-        Fate::Finished(_) | Fate::Fails { .. } => None,
-        Fate::Made => Some(Seat::take(&shared).ok_or(Refusal::QueueFull)?),
+    let place = match &order.initial_state {
+        InitialState::Finished(_) | InitialState::Fails { .. } => None,
+        InitialState::Made => Some(Seat::take(&shared).ok_or(Refusal::QueueFull)?),
     };
     let task_id = order.task_id.clone();
     let accept = move |connection: &rusqlite::Connection| transitions::accept(connection, &order);
@@ -241,13 +241,13 @@ async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
 /// What the client gets to see of `accepted`, and when.
 async fn bend_answer(
     shared: &Arc<Shared>,
-    befalls: &[Fault],
+    faults: &[Fault],
     task_id: String,
     accepted: Response,
-    cord: &Cord,
+    connection: &ConnectionHandle,
 ) -> Response {
     let (mut late_ms, mut answer, mut after_callbacks) = (None, None, false);
-    for fault in befalls {
+    for fault in faults {
         match fault {
             Fault::AnswerLateMs(ms) => late_ms = late_ms.or(Some(*ms)),
             Fault::Answer(kind) => answer = answer.or(Some(kind.clone())),
@@ -278,7 +278,7 @@ async fn bend_answer(
                 Ok(other) => other.map_or_else(String::new, |other| other.id),
                 Err(error) => return Refusal::from(error).into_response(),
             };
-            spoilt::bend_answer(answer, accepted, &task_id, &other, cord).await
+            spoilt::bend_answer(answer, accepted, &task_id, &other, connection).await
         }
         None => accepted,
     }
@@ -353,8 +353,8 @@ fn address_without_query(url: &Url) -> String {
 
 /// The address to call back, unless it is a placeholder: text that is no http address, or one of the names that RFC 2606
 /// and RFC 6761 keep from ever meaning anything, which clients send when they poll.
-fn real_callback_url(wish: &Wish) -> Option<String> {
-    let url = Url::parse(&wish.callback_url)
+fn real_callback_url(valid: &ValidRequest) -> Option<String> {
+    let url = Url::parse(&valid.callback_url)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let reserved = match url.host()? {
@@ -389,9 +389,9 @@ mod tests {
 
     #[test]
     fn placeholders_are_never_called() {
-        let wish = |callback_url: &str| {
+        let valid = |callback_url: &str| {
             let body = json!({ "uploadUrl": "https://a.b/c", "title": "t", "tags": "t", "negativeTags": "", "callBackUrl": callback_url });
-            validate::read_wish(body.to_string().as_bytes()).unwrap()
+            validate::validate(body.to_string().as_bytes()).unwrap()
         };
         for placeholder in [
             "playground",
@@ -402,7 +402,11 @@ mod tests {
             "ftp://host/x",
             "mailto:a@b",
         ] {
-            assert_eq!(real_callback_url(&wish(placeholder)), None, "{placeholder}");
+            assert_eq!(
+                real_callback_url(&valid(placeholder)),
+                None,
+                "{placeholder}"
+            );
         }
         for real in [
             "http://127.0.0.1:9/hook",
@@ -410,7 +414,7 @@ mod tests {
             "http://localhost:1/",
             "https://hooks.contest.org/",
         ] {
-            assert!(real_callback_url(&wish(real)).is_some(), "{real}");
+            assert!(real_callback_url(&valid(real)).is_some(), "{real}");
         }
     }
 }

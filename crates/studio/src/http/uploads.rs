@@ -22,7 +22,6 @@ use tokio::io::AsyncReadExt;
 use url::Url;
 use uuid::Uuid;
 
-use crate::answers::UploadRefusal;
 use crate::clock;
 use crate::config::{SOURCE_BYTES, STREAM_BODY_BYTES};
 use crate::fetch::FetchError;
@@ -30,6 +29,7 @@ use crate::folder;
 use crate::intake::{Intake, IntakeError, Received};
 use crate::mime;
 use crate::names;
+use crate::responses::UploadRefusal;
 use crate::shared::Shared;
 use crate::store::uploads;
 
@@ -236,10 +236,10 @@ fn not_taken(error: IntakeError) -> UploadRefusal {
 
 /// The folder below the uploads that `uploadPath` asks for.
 fn check_folder(upload_path: Option<&str>) -> Result<String, UploadRefusal> {
-    let wish = upload_path
+    let valid = upload_path
         .filter(|path| !path.trim().is_empty())
         .ok_or_else(|| UploadRefusal::missing("uploadPath"))?;
-    names::upload_folder(wish).ok_or_else(|| UploadRefusal::invalid("uploadPath is too deep"))
+    names::upload_folder(valid).ok_or_else(|| UploadRefusal::invalid("uploadPath is too deep"))
 }
 
 /// Whether a file can't lie at `path` below `files`: a folder does, or one of its folders is a file.
@@ -294,7 +294,7 @@ async fn keep(
         received.content,
         clock::now_ms(),
     );
-    // The row comes first: a file without one would never be cleaned away, and the janitor leaves what has a fresh row.
+    // The row comes first: a file without one would never be cleaned away, and the cleanup leaves what has a fresh row.
     let noted = path.clone();
     shared
         .store

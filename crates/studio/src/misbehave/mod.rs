@@ -2,7 +2,7 @@
 //!
 //! A [`Misbehaviour`] is read from YAML and handed to the studio in [`StudioConfig::misbehaviour`](crate::StudioConfig). For
 //! each submission that is well-formed, its rules are asked in order; a submission gets the faults of every rule that it
-//! meets, and where two say the same thing the first one counts. What befalls a task is kept with it, so it survives a stop.
+//! meets, and where two say the same thing the first one counts. What faults a task is kept with it, so it survives a stop.
 //! `docs/misbehave.md` tells how a plan is written.
 //!
 //! ```text

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::tasks::{Fate, Order};
+use super::tasks::{InitialState, Order};
 use super::{StoreError, schema};
 
 /// One accepted POST.
@@ -46,7 +46,10 @@ pub fn read_bill(data_dir: &Path) -> Result<Vec<BillEntry>, StoreError> {
 
 /// Charges `order`, which was accepted, and puts it on the bill.
 pub(super) fn charge(connection: &Connection, order: &Order) -> rusqlite::Result<()> {
-    let refunded = matches!(order.fate, Fate::Fails { refunded: true, .. });
+    let refunded = matches!(
+        order.initial_state,
+        InitialState::Fails { refunded: true, .. }
+    );
     connection
         .prepare_cached(
             "INSERT INTO bills (task_id, token, hook_token, title, key_print, digest, accepted_ms, credits, refunded, submission)

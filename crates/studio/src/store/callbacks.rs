@@ -70,7 +70,7 @@ impl Call {
 
 /// One callback to make now.
 #[derive(Debug, Clone)]
-pub(crate) struct Owed {
+pub(crate) struct DueCallback {
     pub(crate) task: Task,
     pub(crate) url: String,
     pub(crate) call: Call,
@@ -127,7 +127,7 @@ pub(crate) fn due(
     now_ms: i64,
     busy: &[i64],
     limit: usize,
-) -> rusqlite::Result<Vec<Owed>> {
+) -> rusqlite::Result<Vec<DueCallback>> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults,
                 callback_url, callbacks_done, callback_attempts
@@ -142,7 +142,7 @@ pub(crate) fn due(
             && !busy.contains(&task.seq)
             && owed.len() < limit
         {
-            owed.push(Owed {
+            owed.push(DueCallback {
                 task,
                 url: row.get("callback_url")?,
                 call,

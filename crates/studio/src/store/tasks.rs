@@ -88,7 +88,7 @@ pub(crate) struct Order {
     pub(crate) granted_credits: Option<f64>,
     pub(crate) now_ms: i64,
     /// What becomes of it on arrival.
-    pub(crate) fate: Fate,
+    pub(crate) initial_state: InitialState,
     /// What a misbehaviour plan does to it, and the number it was counted with.
     pub(crate) faults: Vec<Fault>,
     pub(crate) submission: Option<u64>,
@@ -96,7 +96,7 @@ pub(crate) struct Order {
 
 /// What becomes of a task on arrival.
 #[derive(Debug, Clone)]
-pub(crate) enum Fate {
+pub(crate) enum InitialState {
     /// It is made, in its turn.
     Made,
     /// It is finished, with these: instant mode.

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{Acceptance, Fate, KeptTrack, Order, REFUNDED, Stage, to_json};
+use super::tasks::{Acceptance, InitialState, KeptTrack, Order, REFUNDED, Stage, to_json};
 use super::{bills, callbacks};
 use crate::misbehave::Fault;
 
@@ -40,10 +40,12 @@ pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result
         return Ok(Acceptance::NoCredits);
     }
     let repetition = count_repetition(connection, order)?;
-    let (stage, tracks, failure) = match &order.fate {
-        Fate::Made => (Stage::Pending, &[][..], None),
-        Fate::Finished(tracks) => (Stage::Complete, tracks.as_slice(), None),
-        Fate::Fails { code, message, .. } => (Stage::Failed, &[][..], Some((code, message))),
+    let (stage, tracks, failure) = match &order.initial_state {
+        InitialState::Made => (Stage::Pending, &[][..], None),
+        InitialState::Finished(tracks) => (Stage::Complete, tracks.as_slice(), None),
+        InitialState::Fails { code, message, .. } => {
+            (Stage::Failed, &[][..], Some((code, message)))
+        }
     };
     let finished_ms = stage.is_final().then_some(order.now_ms);
     let faults = match order.faults.as_slice() {

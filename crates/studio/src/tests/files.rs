@@ -97,7 +97,7 @@ fn raw_get(lab: &Lab, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nhost: studio\r\nconnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     )
     .unwrap();
     let mut answer = Vec::new();
@@ -158,4 +158,27 @@ async fn a_cover_is_drawn_for_every_track() {
             .status(),
         404
     );
+}
+
+/// A page in a browser of this machine, whose own name was made to lead here, sends that name.
+#[tokio::test]
+async fn a_request_of_this_machine_that_names_another_host_is_turned_away() {
+    let lab = Lab::open(|_| ()).await;
+    for (host, status) in [
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:80", 421),
+        ("localhost", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]", 200),
+    ] {
+        let answer = lab
+            .http
+            .get(lab.url("api/v1/generate/credit"))
+            .header("host", host)
+            .bearer_auth("any")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), status, "{host}");
+    }
 }

@@ -230,7 +230,7 @@ async fn outlived_uploads_and_tasks_are_removed() {
     let day_ms = 24 * 60 * 60 * 1000;
     let sweep = async |days: i64| {
         let later_ms = crate::clock::now_ms() + days * day_ms + 60_000;
-        crate::janitor::sweep(lab.shared(), later_ms).await.unwrap();
+        crate::cleanup::sweep(lab.shared(), later_ms).await.unwrap();
     };
     sweep(2).await;
     assert_eq!(lab.http.get(&url).send().await.unwrap().status(), 200);

@@ -45,7 +45,7 @@ fn post(url: &str, path: &str, coding: &str, body: &[u8]) -> String {
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = TcpStream::connect(address).unwrap();
     let head = format!(
-        "POST /{path} HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n\
+        "POST /{path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );

@@ -144,7 +144,7 @@ fn a_body_is_waited_for_only_once_the_key_is_known() {
             let response = ask(
                 &address,
                 &format!(
-                    "POST {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nConnection: close\r\n{key}\
+                    "POST {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\nConnection: close\r\n{key}\
                      Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
                 ),
             );
@@ -163,7 +163,7 @@ fn a_body_is_waited_for_only_once_the_key_is_known() {
         "/hook/0123456789abcdefghijklmnopqrstuv",
     ] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n{{"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n{{"
         );
         let response = ask(&receiver, &head);
         assert!(response.starts_with("HTTP/1.1 404"), "{path}: {response}");

@@ -154,7 +154,7 @@ async fn forged_callbacks_come_first_and_are_not_repeated() {
             call.signature.as_ref().map(|(timestamp, signature)| {
                 let task = call.body["data"]["task_id"].as_str().unwrap();
                 let timestamp = timestamp.parse().unwrap();
-                *signature == crate::bend::signature("test-hmac-key", task, timestamp)
+                *signature == crate::faulty::signature("test-hmac-key", task, timestamp)
             })
         };
         assert_eq!(names(&forged), forgery != "wrong_token", "{forgery}");
@@ -192,7 +192,7 @@ async fn faults_and_callbacks_that_wait_survive_a_stop() {
     let receiver = Receiver::open(&[]).await;
     let task = call(&lab, &receiver).await.task_id();
     let dir = lab.close().await;
-    // The next studio has no plan: what befell the task befalls it still.
+    // The next studio has no plan: what befell the task faults it still.
     let lab = Lab::open_in(dir, |_| ()).await;
     assert_eq!(lab.record_info(&task).await, Value::Null);
     assert_eq!(lab.record_info(&task).await["status"], "SUCCESS");

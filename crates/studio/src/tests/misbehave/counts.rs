@@ -115,7 +115,7 @@ async fn the_bill_is_for_this_machine_only() {
         .http
         .get(lab.url("studio/bill"))
         .header("host", "studio.example.com");
-    assert_eq!(super::got(elsewhere).await.status(), 404);
+    assert_eq!(super::got(elsewhere).await.status(), 421);
     // Another user of this machine has no key.
     for key in [None, Some("any")] {
         let request = lab.http.get(lab.url("studio/bill"));

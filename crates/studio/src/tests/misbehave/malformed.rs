@@ -113,6 +113,6 @@ async fn a_forged_callback_can_be_signed_well_for_another_task() {
     assert_eq!(call.path, "/hook/secret");
     assert_eq!(
         signature,
-        crate::bend::signature("right", named, timestamp.parse().unwrap())
+        crate::faulty::signature("right", named, timestamp.parse().unwrap())
     );
 }

@@ -22,7 +22,7 @@ const FORGED_FILES: &str = "http://169.254.169.254/forged";
 
 /// What somebody who looks at a task gets.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Sight {
+pub(crate) enum PollResult {
     /// No answer that tells anything.
     Nothing(LookAnswer),
     /// `data`, which may be null.
@@ -37,14 +37,14 @@ pub(crate) enum Sight {
 }
 
 /// What the `number`th look at `task` shows, counted from 1.
-pub(crate) fn look(task: &Task, links: &Links, number: u32) -> Sight {
+pub(crate) fn look(task: &Task, links: &Links, number: u32) -> PollResult {
     let mut shown = task.clone();
     for fault in &task.faults {
         match fault {
             Fault::Look(look) if look.looks.covers(number) => {
-                return Sight::Nothing(look.answer.clone());
+                return PollResult::Nothing(look.answer.clone());
             }
-            Fault::Unknown(times) if times.covers(number) => return Sight::Data(Value::Null),
+            Fault::Unknown(times) if times.covers(number) => return PollResult::Data(Value::Null),
             Fault::Stages(looks_each) => shown.stage = shown.stage.min(early(number, *looks_each)),
             _ => {}
         }
@@ -57,7 +57,7 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> Sight {
         _ => None,
     });
     if let Some(fail) = fail.filter(|fail| fail.envelope && shown.stage == Stage::Failed) {
-        return Sight::Failed {
+        return PollResult::Failed {
             code: fail.code,
             message: fail.message.clone(),
         };
@@ -96,7 +96,7 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> Sight {
             _ => {}
         }
     }
-    Sight::Data(data)
+    PollResult::Data(data)
 }
 
 /// The stage that is shown at most when each of the first three lasts for `looks_each` looks.

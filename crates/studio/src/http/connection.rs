@@ -1,6 +1,6 @@
 //! Connections that a handler can cut, and who is at the other end.
 //!
-//! A handler can only answer; a vendor's connection that breaks answers nothing at all. So each connection has a [`Cord`] that
+//! A handler can only answer; a vendor's connection that breaks answers nothing at all. So each connection has a [`ConnectionHandle`] that
 //! its requests carry: once it is cut, not a byte goes out any more and the connection is closed.
 
 use std::io;
@@ -15,12 +15,12 @@ use tokio::net::TcpStream;
 
 /// A handle to the connection that a request came on.
 #[derive(Debug, Clone)]
-pub(crate) struct Cord {
+pub(crate) struct ConnectionHandle {
     peer: SocketAddr,
     cut: Arc<AtomicBool>,
 }
 
-impl Cord {
+impl ConnectionHandle {
     /// Closes the connection without another byte.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
@@ -33,25 +33,28 @@ impl Cord {
 }
 
 /// A connection that can be cut.
-pub(crate) struct Corded {
+pub(crate) struct CuttableConnection {
     stream: TcpStream,
-    cord: Cord,
+    connection: ConnectionHandle,
 }
 
-impl Corded {
-    /// A connection and the cord that its requests carry.
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> (Corded, Cord) {
+impl CuttableConnection {
+    /// A connection and the connection that its requests carry.
+    pub(crate) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> (CuttableConnection, ConnectionHandle) {
         let cut = Arc::new(AtomicBool::new(false));
-        let cord = Cord { peer, cut };
-        let corded = Corded {
+        let connection = ConnectionHandle { peer, cut };
+        let cuttable = CuttableConnection {
             stream,
-            cord: cord.clone(),
+            connection: connection.clone(),
         };
-        (corded, cord)
+        (cuttable, connection)
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.cord.cut.load(Ordering::Acquire) {
+        if self.connection.cut.load(Ordering::Acquire) {
             Err(io::ErrorKind::ConnectionAborted.into())
         } else {
             Ok(())
@@ -59,7 +62,7 @@ impl Corded {
     }
 }
 
-impl AsyncRead for Corded {
+impl AsyncRead for CuttableConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -69,7 +72,7 @@ impl AsyncRead for Corded {
     }
 }
 
-impl AsyncWrite for Corded {
+impl AsyncWrite for CuttableConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

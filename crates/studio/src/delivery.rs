@@ -1,10 +1,10 @@
 //! Delivers callbacks.
 //!
 //! ```text
-//! store: what is owed and due ─► courier ─► POST (≤ 32 tasks at once, 15 s each) ─► store: delivered, put off, or given up
+//! store: what is owed and due ─► delivery ─► POST (≤ 32 tasks at once, 15 s each) ─► store: delivered, put off, or given up
 //! ```
 //!
-//! The store decides what is next, so a task's callbacks come in order and survive a restart; the courier keeps nothing but
+//! The store decides what is next, so a task's callbacks come in order and survive a restart; the delivery keeps nothing but
 //! the list of tasks it is busy with. A receiver that is down costs its own callbacks and nobody else's: a wait is spent in the
 //! store, not in a slot. Private receivers are welcome, as the studio is local; redirects are not followed.
 
@@ -14,17 +14,17 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use tokio::task::JoinSet;
 
-use crate::bend;
 use crate::clock;
 use crate::config::{CALLBACK_LIMIT, CALLBACK_TIMEOUT};
+use crate::faulty;
 use crate::fetch::USER_AGENT;
 use crate::misbehave::Forgery;
 use crate::shared::Shared;
 use crate::store::StoreError;
-use crate::store::callbacks::{self, Call, Owed};
+use crate::store::callbacks::{self, Call, DueCallback};
 use crate::store::tasks::Task;
 
-/// How long the courier rests when the store does not answer.
+/// How long the delivery rests when the store does not answer.
 const STORE_REST: Duration = Duration::from_secs(1);
 
 /// The client that callbacks are made with.
@@ -126,14 +126,15 @@ fn post(
         .and_then(|plan| plan.callback_key.as_deref());
     let sign_for = |request: reqwest::RequestBuilder, key: &str, task_id: &str| {
         let now_s = clock::now_ms() / 1000;
-        request
-            .header("X-Webhook-Timestamp", now_s)
-            .header("X-Webhook-Signature", bend::signature(key, task_id, now_s))
+        request.header("X-Webhook-Timestamp", now_s).header(
+            "X-Webhook-Signature",
+            faulty::signature(key, task_id, now_s),
+        )
     };
     let sign = |request, key: &str| sign_for(request, key, &task.id);
     match call {
         Call::True(notice) => {
-            let sent = bend::callback(task, notice, &shared.links, url);
+            let sent = faulty::callback(task, notice, &shared.links, url);
             let mut request = client
                 .post(sent.url)
                 .header(CONTENT_TYPE, "application/json")
@@ -147,7 +148,7 @@ fn post(
             }
         }
         Call::Forged(forgery) => {
-            let (url, body) = bend::forged(task, url, forgery);
+            let (url, body) = faulty::forged(task, url, forgery);
             let request = client
                 .post(url)
                 .header(CONTENT_TYPE, "application/json")
@@ -155,7 +156,7 @@ fn post(
             match forgery {
                 Forgery::WrongSignature => sign(request, "not the key"),
                 Forgery::WrongTaskSigned => match key {
-                    Some(key) => sign_for(request, key, &bend::other_id(&task.id)),
+                    Some(key) => sign_for(request, key, &faulty::other_id(&task.id)),
                     None => request,
                 },
                 Forgery::WrongToken | Forgery::WrongTask | Forgery::NoJson => request,
@@ -165,8 +166,8 @@ fn post(
 }
 
 /// Makes one callback and notes what came of it.
-async fn deliver(shared: &Shared, client: &reqwest::Client, owed: Owed) {
-    let Owed {
+async fn deliver(shared: &Shared, client: &reqwest::Client, owed: DueCallback) {
+    let DueCallback {
         task,
         url,
         call,
