@@ -75,6 +75,14 @@ impl Gate {
         self.closed_until_ms = self.closed_until_ms.max(until_ms);
     }
 
+    /// The clock has jumped ahead by `jump_ms`: it was set, or the machine was suspended. The vendor's clock may not have, so what was
+    /// sent within the window before it counts on for as long as it would have.
+    pub(crate) fn jumped(&mut self, now_ms: i64, jump_ms: i64) {
+        for sent in &mut self.sent_ms {
+            *sent = sent.saturating_add(jump_ms).min(now_ms).max(*sent);
+        }
+    }
+
     /// The window with its margin, in milliseconds.
     pub(crate) fn window_ms(&self) -> i64 {
         self.window_ms
@@ -97,6 +105,30 @@ mod tests {
         count: 20,
         window_ms: 10_000,
     };
+
+    #[test]
+    fn a_clock_that_is_set_ahead_opens_no_gate() {
+        let mut gate = Gate::new(RATE, []);
+        let jump_ms = 30_000;
+        let sent = rush(&mut gate, 1_000_000, 18);
+        let now_ms = 1_000_000 + jump_ms;
+        gate.jumped(now_ms, jump_ms);
+        let mut steady: Vec<i64> = sent
+            .into_iter()
+            .chain(
+                rush(&mut gate, now_ms, 30)
+                    .into_iter()
+                    .map(|sent_ms| sent_ms - jump_ms),
+            )
+            .collect();
+        steady.sort_unstable();
+        for window in steady.windows(RATE.count as usize + 1) {
+            assert!(
+                window[RATE.count as usize] - window[0] >= 10_000,
+                "{window:?}"
+            );
+        }
+    }
 
     /// Submits as fast as the gate allows and gives the times.
     fn rush(gate: &mut Gate, from_ms: i64, submissions: usize) -> Vec<i64> {

@@ -501,6 +501,11 @@ impl Conductor {
         self.settle(decision);
     }
 
+    /// The clock has jumped ahead by `jump_ms`.
+    pub(crate) fn clock_jumped(&mut self, now_ms: i64, jump_ms: i64) {
+        self.gate.jumped(now_ms, jump_ms);
+    }
+
     /// Whether the run only waits for what is under way.
     pub(crate) fn is_draining(&self) -> bool {
         matches!(self.mode, Mode::Draining(_))

@@ -33,6 +33,12 @@ impl Clock {
         time.at(passed_ms, system_ms())
     }
 
+    /// By how much the time has jumped ahead since this was last called, in milliseconds.
+    pub(super) fn take_jump_ms(&self) -> i64 {
+        let mut time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut time.jumped_ms)
+    }
+
     /// When to wake for a Unix time: then, or earlier to read the time anew.
     pub(super) fn instant(&self, at_ms: i64) -> tokio::time::Instant {
         let wait = at_ms.saturating_sub(self.now_ms()).max(0).unsigned_abs();
@@ -46,6 +52,8 @@ struct Time {
     /// Unix time less the time that has passed on the first clock.
     base_ms: i64,
     last_ms: i64,
+    /// By how much the second clock was followed ahead, until somebody took notice.
+    jumped_ms: i64,
 }
 
 impl Time {
@@ -53,6 +61,7 @@ impl Time {
         Self {
             base_ms: system_ms,
             last_ms: system_ms,
+            jumped_ms: 0,
         }
     }
 
@@ -61,6 +70,7 @@ impl Time {
         let ahead_ms = system_ms.saturating_sub(self.base_ms.saturating_add(passed_ms));
         if ahead_ms >= JUMP_MS {
             self.base_ms = self.base_ms.saturating_add(ahead_ms);
+            self.jumped_ms = self.jumped_ms.saturating_add(ahead_ms);
         }
         // Two threads may read the clocks in one order and come here in the other.
         self.last_ms = self.last_ms.max(self.base_ms.saturating_add(passed_ms));
@@ -102,6 +112,7 @@ mod tests {
             time.at(1_510, 1_001_510 + 5 * HOUR_MS),
             1_001_510 + 5 * HOUR_MS
         );
+        assert_eq!(time.jumped_ms, 5 * HOUR_MS);
     }
 
     #[test]

@@ -98,6 +98,10 @@ impl Shell<'_> {
         let mut answered: Vec<(oneshot::Sender<bool>, bool)> = Vec::new();
         loop {
             let now_ms = self.clock.now_ms();
+            let jump_ms = self.clock.take_jump_ms();
+            if jump_ms > 0 {
+                self.conductor.clock_jumped(now_ms, jump_ms);
+            }
             self.conductor
                 .advance(now_ms, &mut new_token, &mut decision);
             decision = self.commit(std::mem::take(&mut decision)).await?;
