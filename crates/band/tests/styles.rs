@@ -9,6 +9,7 @@ mod song;
 
 use backline_band::{
     Brief, Instrument, Part, Role, Score, ScoreNote, Settings, StyleId, analysis::Metre, arrange,
+    read_tags,
 };
 use song::song;
 
@@ -80,6 +81,13 @@ impl Heard {
         self.notes(|part, note| {
             matches!(part.role, Role::Drums | Role::Percussion) && pieces.contains(&note.midi)
         })
+    }
+
+    /// Strokes that are no ghost notes: those vary from bar to bar.
+    fn accented(&self, pieces: &[u8]) -> Vec<ScoreNote> {
+        let mut strokes = self.struck(pieces);
+        strokes.retain(|note| note.velocity > 0.54);
+        strokes
     }
 
     fn played(&self, role: Role, instrument: Instrument) -> Vec<ScoreNote> {
@@ -160,7 +168,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
                 ),
                 (
                     "the back-beat is on two and four",
-                    heard.at(&heard.struck(SNARES), BACK) > 0.9,
+                    heard.at(&heard.accented(SNARES), BACK) > 0.9,
                 ),
                 (
                     "strings are held",
@@ -174,7 +182,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
             vec![
                 (
                     "the back-beat is on two and four",
-                    heard.at(&heard.struck(&[38]), BACK) > 0.9,
+                    heard.at(&heard.accented(&[38]), BACK) > 0.9,
                 ),
                 (
                     "hats or ride go in eighths",
@@ -217,7 +225,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
                 ("it shuffles", (0.62..0.69).contains(&heard.swing(&kit))),
                 (
                     "the back-beat is on two and four",
-                    heard.at(&heard.struck(&[38]), BACK) > 0.8,
+                    heard.at(&heard.accented(&[38]), BACK) > 0.8,
                 ),
             ]
         }
@@ -267,7 +275,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
             vec![
                 (
                     "the kick is on all four",
-                    heard.at(&heard.struck(&[36]), BEATS) > 0.95,
+                    heard.at(&heard.accented(&[36]), BEATS) > 0.95,
                 ),
                 (
                     "hats open off the beat",
@@ -336,7 +344,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
             vec![
                 (
                     "the back-beat is on two and four",
-                    heard.at(&heard.struck(&[38, 39]), BACK) > 0.75,
+                    heard.at(&heard.accented(&[38, 39]), BACK) > 0.75,
                 ),
                 (
                     "the kick is off the beat as often as on it",
@@ -357,7 +365,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
                 ),
                 (
                     "the kick is late",
-                    heard.at(&heard.struck(&[36]), &[10.0]) > 0.3,
+                    heard.at(&heard.accented(&[36]), &[10.0]) > 0.3,
                 ),
                 ("there is an electric piano", heard.plays(I::ElectricPiano)),
             ]
@@ -381,7 +389,7 @@ fn traits(style: StyleId) -> Vec<(&'static str, bool)> {
             vec![
                 (
                     "the kick is on all four",
-                    heard.at(&heard.struck(&[36]), BEATS) > 0.95,
+                    heard.at(&heard.accented(&[36]), BEATS) > 0.95,
                 ),
                 (
                     "hats open off the beat",
@@ -553,4 +561,64 @@ fn every_style_is_itself() {
         );
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn drums_bass_and_chords_do_not_play_one_bar_eight_times() {
+    let (mut dull, mut dull_drums, mut others) = (Vec::new(), Vec::new(), 0);
+    let (analysis, chords) = song(Metre::FourFour, 100.0);
+    for style in StyleId::all() {
+        let mut brief = read_tags("", "");
+        brief.styles = vec![style];
+        let settings = Settings {
+            style_weight: 0.5,
+            audio_weight: 0.5,
+            singer: None,
+            take: 0,
+        };
+        let score = arrange(&analysis, &chords, &brief, &settings, 3);
+        // The chorus, without its first crash and its last fill.
+        let bar_s = 2.4;
+        let rhythm = |part: &Part, bar: usize| -> Vec<(u8, i64)> {
+            let from_s = bar as f64 * bar_s;
+            let mut strokes: Vec<(u8, i64)> = part
+                .notes
+                .iter()
+                .filter(|note| (from_s - 0.05..from_s + bar_s - 0.05).contains(&note.start_s))
+                .map(|note| {
+                    let slot = ((note.start_s - from_s) / bar_s * 16.0).round() as i64;
+                    let drum = matches!(part.role, Role::Drums | Role::Percussion);
+                    (if drum { note.midi } else { 0 }, slot)
+                })
+                .collect();
+            strokes.sort_unstable();
+            strokes.dedup();
+            strokes
+        };
+        for part in &score.parts {
+            let least = match part.role {
+                Role::Drums => 3,
+                Role::Bass | Role::Comp => 2,
+                _ => continue,
+            };
+            let bars: Vec<_> = (16..22).map(|bar| rhythm(part, bar)).collect();
+            if bars.iter().all(|bar| bar.is_empty()) {
+                continue;
+            }
+            let mut different = bars.clone();
+            different.sort_unstable();
+            different.dedup();
+            others += usize::from(part.role != Role::Drums);
+            if different.len() < least {
+                let text = format!("{style:?} {:?}: {}", part.instrument, different.len());
+                match part.role {
+                    Role::Drums => dull_drums.push(text),
+                    _ => dull.push(text),
+                }
+            }
+        }
+    }
+    // What is struck on every beat or as densely as can be stays so.
+    assert!(dull_drums.len() <= 3, "{dull_drums:#?}");
+    assert!(2 * dull.len() < others, "of {others}: {dull:#?}");
 }

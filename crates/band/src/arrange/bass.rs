@@ -4,6 +4,7 @@ use super::{
     Articulation, Instrument,
     bars::Place,
     lineup::Seat,
+    phrasing,
     score::ScoreNote,
     style::Pattern,
     voicing::{Range, nearest_note},
@@ -45,7 +46,8 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             continue;
         };
         let drop_from = bar.slots.len() / 2;
-        for event in sheet.events(pattern, number, true) {
+        let pattern = phrasing::bass(pattern, sheet.slots_in_bar, sheet.turn(part, number));
+        for event in sheet.events(&pattern, number, true) {
             if sheet.drops(number) && event.slot >= drop_from {
                 continue;
             }

@@ -4,6 +4,7 @@ use super::{
     Articulation, Instrument, Role, Traits,
     bars::{Bar, Place},
     lineup::Seat,
+    phrasing,
     score::ScoreNote,
     style::Pattern,
     voicing::{Range, comp_range, guitar_shape, nearest, ukulele_shape, voices_range},
@@ -117,12 +118,16 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
         match sheet.figure(seat, part, number) {
             Some(Pattern::Hold) => hold(sheet, &mut hand, bar, &mut notes, &mut chance),
             Some(Pattern::Chords(pattern)) => {
-                for event in sheet.events(pattern, number, true) {
+                let turn = sheet.turn(part, number);
+                let pattern = phrasing::comp(pattern, sheet.slots_in_bar, turn);
+                for event in sheet.events(&pattern, number, true) {
                     strike(sheet, &mut hand, bar, &event, &mut notes, &mut chance);
                 }
             }
             Some(Pattern::Strum(pattern)) => {
-                for event in sheet.events(pattern, number, true) {
+                let turn = sheet.turn(part, number);
+                let pattern = phrasing::strum(pattern, sheet.slots_in_bar, turn);
+                for event in sheet.events(&pattern, number, true) {
                     if is_strummed(seat.instrument) {
                         sweep(sheet, &mut hand, bar, &event, &mut notes, &mut chance);
                     } else if matches!(event.mark, 'D' | 'd') {

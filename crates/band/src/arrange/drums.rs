@@ -4,6 +4,7 @@ use super::{
     Articulation, Instrument, Role, Traits,
     bars::Place,
     lineup::Seat,
+    phrasing,
     score::ScoreNote,
     style::{Pattern, Piece},
     write::{Sheet, force},
@@ -125,11 +126,13 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
         let fill_from = fill.map_or(usize::MAX, |(slots, _)| {
             bar.slots.len().saturating_sub(slots)
         });
+        let turn = sheet.turn(part, number);
         for &(piece, pattern) in *lanes {
             if !allowed(piece) {
                 continue;
             }
-            for event in sheet.events(pattern, number, false) {
+            let pattern = phrasing::kit(piece, pattern, sheet.slots_in_bar, turn);
+            for event in sheet.events(&pattern, number, false) {
                 // A fill replaces everything but the bass drum.
                 if event.slot >= fill_from && piece != Piece::Kick
                     || drops && event.slot >= drop_from

@@ -11,6 +11,7 @@ mod drums;
 mod fills;
 mod instrument;
 mod lineup;
+mod phrasing;
 mod score;
 mod style;
 mod styles;
