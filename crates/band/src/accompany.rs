@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Analysis, Confidence, HarmonySettings},
-    arrange::{Instrument, Role, Score, Settings, StyleId, arrange, leaves_out_drums, style_of},
+    arrange::{Role, Score, Settings, arrange, leaves_out_drums, style_of},
+    catalogue::{Instrument, Singer, StyleId},
     chance::Chance,
     chord_names::{chord_name, key_name, metre_name},
     harmony::harmonise,
@@ -46,15 +47,6 @@ pub struct Request {
     pub seed: u64,
     /// Number of takes, 1..=[`MAX_TAKES`].
     pub takes: usize,
-}
-
-/// Who sings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Singer {
-    /// A low voice.
-    Male,
-    /// A high voice.
-    Female,
 }
 
 /// What the band made.

@@ -113,6 +113,17 @@ pub enum Metre {
     SixEight,
 }
 
+impl Metre {
+    /// Beats in a bar.
+    pub fn beats(self) -> u8 {
+        match self {
+            Self::TwoFour | Self::SixEight => 2,
+            Self::ThreeFour => 3,
+            Self::FourFour => 4,
+        }
+    }
+}
+
 /// Major or minor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {

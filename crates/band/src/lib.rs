@@ -22,6 +22,7 @@
 mod accompany;
 pub mod analysis;
 mod arrange;
+mod catalogue;
 mod chance;
 mod chord_names;
 mod harmony;
@@ -33,13 +34,11 @@ mod play;
 mod tags;
 
 pub use accompany::{
-    Accompaniment, BandError, ChordFact, Facts, MAX_TAKES, MAX_VOCAL_S, Request, Session, Singer,
-    Stem, Take, accompany,
+    Accompaniment, BandError, ChordFact, Facts, MAX_TAKES, MAX_VOCAL_S, Request, Session, Stem,
+    Take, accompany,
 };
-pub use arrange::{
-    Articulation, Finish, Instrument, Part, Role, Room, Score, ScoreNote, Settings, StyleId,
-    arrange,
-};
+pub use arrange::{Articulation, Finish, Part, Role, Room, Score, ScoreNote, Settings, arrange};
+pub use catalogue::{Instrument, Singer, StyleId};
 pub use chord_names::{chord_name, key_name, metre_name, pitch_name};
 pub use harmony::harmonise;
 pub use listen::{listen, listen_by_steps};

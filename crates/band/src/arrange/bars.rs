@@ -120,7 +120,7 @@ pub(super) fn bars(
     let per_bar = if metre == Metre::FourFour || metre == Metre::TwoFour {
         4
     } else {
-        usize::from(beats_per_bar(metre))
+        usize::from(metre.beats())
     };
     let per_beat = if metre == Metre::SixEight { 6 } else { 4 };
     let end_s = song_end_s(analysis);
@@ -154,8 +154,7 @@ fn song_end_s(analysis: &Analysis) -> f64 {
     let Some(last) = analysis.notes.last() else {
         return analysis.duration_s;
     };
-    let bar_s =
-        60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * f64::from(beats_per_bar(analysis.metre));
+    let bar_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * f64::from(analysis.metre.beats());
     if last.offset_s - last.onset_s > bar_s {
         last.onset_s
     } else {
@@ -163,17 +162,9 @@ fn song_end_s(analysis: &Analysis) -> f64 {
     }
 }
 
-fn beats_per_bar(metre: Metre) -> u8 {
-    match metre {
-        Metre::TwoFour | Metre::SixEight => 2,
-        Metre::ThreeFour => 3,
-        Metre::FourFour => 4,
-    }
-}
-
 /// The analysis's beats, eased, with enough added at the end for the final chord.
 fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
-    let beats_in_bar = usize::from(beats_per_bar(analysis.metre));
+    let beats_in_bar = usize::from(analysis.metre.beats());
     let tempo = if analysis.tempo_bpm.is_finite() {
         analysis.tempo_bpm.clamp(30.0, 300.0)
     } else {

@@ -6,9 +6,9 @@ use super::{
     lineup::Seat,
     phrasing,
     score::ScoreNote,
+    sheet::Sheet,
     style::Pattern,
     voicing::{Range, nearest_note},
-    write::Sheet,
 };
 use crate::{
     analysis::{Chord, Mode},

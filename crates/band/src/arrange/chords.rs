@@ -6,21 +6,14 @@ use super::{
     lineup::Seat,
     phrasing,
     score::ScoreNote,
-    style::Pattern,
+    sheet::{Event, Sheet, force},
+    style::{Pattern, is_strummed},
     voicing::{Range, comp_range, guitar_shape, nearest, ukulele_shape, voices_range},
-    write::{Event, Sheet, force},
 };
 use crate::{analysis::Chord, chance::Chance};
 
 /// Time between two strings of a strum in seconds.
 const STRUM_S: f64 = 0.011;
-
-/// Whether chords on it are strummed.
-pub(super) fn is_strummed(instrument: Instrument) -> bool {
-    instrument
-        .traits()
-        .meets(Traits::GUITAR.and(Traits::UKULELE))
-}
 
 /// How the player has the chords in hand.
 struct Hand {

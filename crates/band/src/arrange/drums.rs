@@ -1,13 +1,13 @@
 //! The kit and the percussion: strokes, fills at the end of sections, a cymbal at the start of full ones.
 
 use super::{
-    Articulation, Instrument, Role, Traits,
+    Articulation, Instrument, Role,
     bars::Place,
     lineup::Seat,
     phrasing,
     score::ScoreNote,
-    style::{Pattern, Piece},
-    write::{Sheet, force},
+    sheet::{Sheet, force},
+    style::{Pattern, Piece, piece_traits},
 };
 use crate::chance::Chance;
 
@@ -45,22 +45,6 @@ const MACHINE_FILLS: &[(usize, &[(Piece, &str)])] = &[
     (4, &[(Piece::Snare, "..ox")]),
     (4, &[(Piece::Clap, "x.xx")]),
 ];
-
-/// What forbids a stroke, by its General MIDI number; `None` for a number that is no piece of ours.
-pub(super) fn piece_traits(midi: u8) -> Option<Traits> {
-    Some(match midi {
-        36 => Traits::KICK,
-        37 | 38 | 27 => Traits::SNARE,
-        39 => Traits::CLAP,
-        42 | 44 | 46 => Traits::HATS,
-        49 | 51 => Traits::CYMBALS,
-        45 | 47 | 50 => Traits::TOMS,
-        70 => Traits::SHAKER,
-        63 | 64 => Traits::CONGAS,
-        54 => Traits::TAMBOURINE,
-        _ => return None,
-    })
-}
 
 /// Writes the part of a kit or of the percussion.
 pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {

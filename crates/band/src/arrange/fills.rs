@@ -6,8 +6,8 @@ use super::{
     bass::in_scale,
     lineup::Seat,
     score::ScoreNote,
+    sheet::Sheet,
     voicing::{Range, is_chord_tone},
-    write::Sheet,
 };
 use crate::{analysis::Chord, chance::Chance};
 

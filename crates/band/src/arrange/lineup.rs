@@ -1,8 +1,8 @@
 //! Who plays: the style's voices, with what the tags ask for and without what they forbid.
 
 use super::{
-    Instrument as I, Role, Traits,
-    style::{ANSWER, Figure, HOLD, Style, beat, comp, line, pick, strum},
+    Instrument, Instrument as I, Role, Score, Traits,
+    style::{ANSWER, Figure, HOLD, Style, beat, comp, line, pick, piece_traits, strum},
 };
 use crate::tags::Brief;
 
@@ -18,6 +18,22 @@ pub(super) struct Seat {
     pub(super) pan: f32,
     pub(super) from: f32,
     pub(super) figures: &'static [Figure],
+}
+
+impl Score {
+    /// The first instrument or piece of a kit in the score that `brief` does not allow: the guarantee is that there is none.
+    pub fn breach(&self, brief: &Brief) -> Option<Instrument> {
+        self.parts
+            .iter()
+            .find(|part| {
+                let piece_forbidden = part.instrument.is_percussion()
+                    && part.notes.iter().any(|note| {
+                        piece_traits(note.midi).is_some_and(|traits| brief.forbidden.meets(traits))
+                    });
+                !brief.admits(part.instrument) || piece_forbidden
+            })
+            .map(|part| part.instrument)
+    }
 }
 
 /// The players, in score order. Never an instrument that the brief does not admit; one chordal instrument at least if any is admitted.

@@ -2,9 +2,8 @@
 
 use super::{Instrument, StyleId};
 use crate::{
-    accompany::Singer,
     analysis::{Beat, Chord, Key, Metre, Span},
-    tags::Brief,
+    catalogue::Singer,
 };
 
 /// Everything that synthesis and mastering need to know.
@@ -141,20 +140,5 @@ impl Score {
             }
         }
         found
-    }
-
-    /// The first instrument or piece of a kit in the score that `brief` does not allow: the guarantee is that there is none.
-    pub fn breach(&self, brief: &Brief) -> Option<Instrument> {
-        self.parts
-            .iter()
-            .find(|part| {
-                let piece_forbidden = part.instrument.is_percussion()
-                    && part.notes.iter().any(|note| {
-                        super::drums::piece_traits(note.midi)
-                            .is_some_and(|traits| brief.forbidden.meets(traits))
-                    });
-                !brief.admits(part.instrument) || piece_forbidden
-            })
-            .map(|part| part.instrument)
     }
 }

@@ -9,45 +9,9 @@
 //! | bass | `1` `3` `5` `7` `8` degree of the chord, `4` the fifth below, `a` leads into the next chord, `-` held, `.` silent |
 //! | pick | `1`…`6` tone of the voicing from below, `-` or `.` let it ring |
 
-use serde::{Deserialize, Serialize};
-
-use super::{Instrument, Role};
+use super::{Instrument, Role, Traits};
 use crate::analysis::Vocabulary;
-
-/// The styles the band knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(
-    missing_docs,
-    reason = "the names say all there is; the tables say the rest"
-)]
-pub enum StyleId {
-    PopBallad,
-    PopRock,
-    IndieFolk,
-    Country,
-    Blues,
-    Soul,
-    Funk,
-    Disco,
-    JazzSwing,
-    BossaNova,
-    Reggae,
-    HipHop,
-    LoFi,
-    Trap,
-    House,
-    DrumAndBass,
-    Synthwave,
-    Ambient,
-    Cinematic,
-    Waltz,
-    Gospel,
-    Latin,
-    Metal,
-    ChamberStrings,
-    SingerSongwriter,
-}
+pub(crate) use crate::catalogue::StyleId;
 
 /// A style.
 pub(crate) struct Style {
@@ -206,6 +170,29 @@ impl Piece {
             Self::Sweep => 27,
         }
     }
+}
+
+/// What forbids a stroke, by its General MIDI number; `None` for a number that is no piece of ours.
+pub(super) fn piece_traits(midi: u8) -> Option<Traits> {
+    Some(match midi {
+        36 => Traits::KICK,
+        37 | 38 | 27 => Traits::SNARE,
+        39 => Traits::CLAP,
+        42 | 44 | 46 => Traits::HATS,
+        49 | 51 => Traits::CYMBALS,
+        45 | 47 | 50 => Traits::TOMS,
+        70 => Traits::SHAKER,
+        63 | 64 => Traits::CONGAS,
+        54 => Traits::TAMBOURINE,
+        _ => return None,
+    })
+}
+
+/// Whether chords on it are strummed.
+pub(super) fn is_strummed(instrument: Instrument) -> bool {
+    instrument
+        .traits()
+        .meets(Traits::GUITAR.and(Traits::UKULELE))
 }
 
 // Short constructors, so that a table reads like a table.

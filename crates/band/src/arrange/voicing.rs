@@ -1,8 +1,8 @@
 //! From chord symbols to notes: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
 
 use crate::{
-    accompany::Singer,
     analysis::{Analysis, Chord},
+    catalogue::Singer,
 };
 
 /// A range of MIDI notes, both ends included.

@@ -1,7 +1,7 @@
 //! The melody on the grid of beats, relative to the key signature.
 
 use super::windows::{Grid, Sung, rows};
-use crate::analysis::{Analysis, Chord, Metre, Mode};
+use crate::analysis::{Analysis, Chord, Mode};
 
 /// A melody that can be harmonised.
 pub(super) struct Melody {
@@ -42,11 +42,7 @@ impl Melody {
                 class: (note.midi + 12 - tonic) % 12,
             })
             .collect();
-        let in_bar = match analysis.metre {
-            Metre::TwoFour | Metre::SixEight => 2,
-            Metre::ThreeFour => 3,
-            Metre::FourFour => 4,
-        };
+        let in_bar = usize::from(analysis.metre.beats());
         let positions: Vec<u8> = analysis
             .beats
             .iter()

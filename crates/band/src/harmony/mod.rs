@@ -9,6 +9,8 @@ mod habits;
 mod melody;
 mod model;
 mod path;
+mod rest;
 mod windows;
 
 pub use choose::harmonise;
+pub(crate) use rest::{by_beat, tonic};

@@ -11,19 +11,10 @@ pub(super) const KEY: Key = Key {
     mode: Mode::Major,
 };
 
-/// Beats in a bar of `metre`.
-pub(super) fn beats_in_bar(metre: Metre) -> usize {
-    match metre {
-        Metre::TwoFour | Metre::SixEight => 2,
-        Metre::ThreeFour => 3,
-        Metre::FourFour => 4,
-    }
-}
-
 /// A steady grid over `duration_s` seconds, from a downbeat at `start_s`, covering everything before it as well.
 pub(super) fn steady(start_s: f64, duration_s: f64, tempo_bpm: f64, metre: Metre) -> Vec<Beat> {
     let beat_s = 60.0 / tempo_bpm;
-    let in_bar = beats_in_bar(metre) as i64;
+    let in_bar = i64::from(metre.beats());
     let first = -((start_s / beat_s).ceil() as i64);
     let last = ((duration_s - start_s) / beat_s).ceil() as i64;
     // Whole bars at both ends, so that the band may begin and end on one.

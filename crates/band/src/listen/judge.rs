@@ -9,7 +9,11 @@ use std::sync::OnceLock;
 
 use crate::learned::{Bytes, Layer};
 
-use super::{metre::COSTS, traits::TRAITS};
+use super::traits::TRAITS;
+
+/// What each hypothesis costs: timing, rhythm, chords, tempo, return, phrases, which of the four metres it is, and where in the
+/// bar the first note, the last and the first of each phrase stand.
+pub(super) const COSTS: usize = 13;
 
 const HIDDEN: usize = 16;
 /// Traits further than so many standard deviations from their mean say no more than at it.

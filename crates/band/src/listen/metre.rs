@@ -15,7 +15,7 @@ use crate::analysis::{Hints, Metre, Note};
 use super::{
     bars::{Bar, METRES, TICKS},
     chord_fit::{ChordModel, ScoreNote},
-    judge::judge,
+    judge::{COSTS, judge},
     key::ChordEvidence,
     pointer::{Walk, tempi, walk},
     traits::{TRAITS, traits},
@@ -31,10 +31,6 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
         _ => (100.0, 0.4),
     }
 }
-
-/// What each hypothesis costs: timing, rhythm, chords, tempo, return, phrases, which of the four metres it is, and where in the
-/// bar the first note, the last and the first of each phrase stand.
-pub(super) const COSTS: usize = 13;
 
 /// A rest this long opens a phrase.
 const PHRASE_GAP_S: f64 = 0.3;

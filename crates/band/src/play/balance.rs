@@ -5,7 +5,7 @@ use super::{
     lanes::{Cascade, Pass, Quad},
     meter::{StepMeter, gated},
     plucked,
-    stage::Stereo,
+    stereo::Stereo,
     wave::Filter,
 };
 use crate::arrange::{Instrument, Part, Role};

@@ -7,7 +7,7 @@ use std::{io::Cursor, sync::Arc};
 
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 
-use super::stage::{RATE_HZ, Stereo};
+use super::stereo::{RATE_HZ, Stereo};
 use crate::{
     arrange::Part,
     midi::{bend, key_of, program},

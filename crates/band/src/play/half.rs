@@ -2,7 +2,7 @@
 //!
 //! One half-band filter serves both ways; it is centred, so nothing is delayed.
 
-use super::stage::Stereo;
+use super::stereo::Stereo;
 
 /// Taps on each side of the middle.
 const REACH: usize = 14;

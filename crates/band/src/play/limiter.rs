@@ -5,9 +5,9 @@
 use backline_audio::{Audio, Loudness};
 
 use super::{
-    master::{CEILING_DBTP, Mastered, TARGET_LUFS},
     meter::{BLOCK, block_energies, energies_loudness, k_loudness},
-    stage::{RATE_HZ, Stereo},
+    stereo::{RATE_HZ, Stereo},
+    target::{CEILING_DBTP, Mastered, TARGET_LUFS},
 };
 
 /// The limiter's own ceiling: lower than the master's, for what its smoothing lets through between samples and for what an MP3

@@ -1,30 +1,16 @@
 //! Mastering: tone, glue, loudness, and a ceiling that no sample and nothing between two samples passes.
 
-use backline_audio::{Audio, Loudness};
+use backline_audio::Audio;
 
 use super::{
     lanes::Quad,
     limiter::to_target,
     meter::{StepMeter, gated, k_loudness},
-    stage::{RATE_HZ, Stereo},
+    stereo::{RATE_HZ, Stereo},
+    target::Mastered,
     wave::Filter,
 };
 use crate::arrange::Finish;
-
-/// Integrated loudness of every finished take, in LUFS.
-pub const TARGET_LUFS: f64 = -14.0;
-
-/// Highest true peak of every finished take, in dBTP.
-pub const CEILING_DBTP: f64 = -1.0;
-
-/// A finished recording and its measured loudness.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mastered {
-    /// Stereo at 44.1 kHz.
-    pub audio: Audio,
-    /// Measured on the audio as it is.
-    pub loudness: Loudness,
-}
 
 /// Where the programme stands while tone and glue work on it, in LUFS.
 const WORKING_LUFS: f64 = -16.0;

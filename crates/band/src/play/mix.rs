@@ -5,10 +5,11 @@ use backline_audio::Audio;
 use super::{
     half,
     limiter::to_target,
-    master::{Mastered, TARGET_LUFS},
     meter::k_loudness,
     room,
-    stage::{RATE_HZ, Stereo, room_seed},
+    stage::room_seed,
+    stereo::{RATE_HZ, Stereo},
+    target::{Mastered, TARGET_LUFS},
     wave::Filter,
 };
 use crate::arrange::{Room, Score};

@@ -20,14 +20,18 @@ mod plucked;
 mod room;
 mod sounding;
 mod stage;
+mod stereo;
 mod sung;
+mod target;
 mod wave;
 
 #[cfg(feature = "soundfont")]
 pub use font::{Font, FontError};
-pub use master::{CEILING_DBTP, Mastered, TARGET_LUFS, master};
+pub use master::master;
 pub(crate) use master::{Mastering, heard, master_heard};
 pub(crate) use mix::lay_over_heard;
 pub use mix::{Voicing, lay_over};
-pub use stage::{RATE_HZ, Sound, Stereo, play};
+pub use stage::{Sound, play};
 pub(crate) use stage::{side_by_side, solo};
+pub use stereo::{RATE_HZ, Stereo};
+pub use target::{CEILING_DBTP, Mastered, TARGET_LUFS};

@@ -7,7 +7,7 @@
 use rustfft::{FftPlannerScalar, num_complex::Complex};
 
 use super::{
-    stage::Stereo,
+    stereo::Stereo,
     wave::{Filter, decay_per_frame},
 };
 use crate::chance::{Chance, Noise};

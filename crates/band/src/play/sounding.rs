@@ -2,7 +2,7 @@
 
 use super::{
     bowed, drums, keys, plucked,
-    stage::Stereo,
+    stereo::Stereo,
     sung,
     wave::{Scratch, Strike},
 };

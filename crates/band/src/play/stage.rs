@@ -1,29 +1,10 @@
 //! Plays a score: every part by itself, brought to its level, placed, and summed with its share of the room.
 
-use super::{balance, half, room, sounding};
+use super::{
+    balance, half, room, sounding,
+    stereo::{RATE_HZ, Stereo},
+};
 use crate::arrange::{Instrument, Part, Role, Score};
-
-/// The rate at which the band plays, in frames per second.
-pub const RATE_HZ: u32 = 44_100;
-
-/// Two channels of equal length.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Stereo {
-    /// Left.
-    pub left: Vec<f32>,
-    /// Right.
-    pub right: Vec<f32>,
-}
-
-impl Stereo {
-    /// Silence of `frames` frames.
-    pub fn silent(frames: usize) -> Self {
-        Self {
-            left: vec![0.0; frames],
-            right: vec![0.0; frames],
-        }
-    }
-}
 
 /// Where the instruments' sounds come from.
 #[derive(Debug, Clone, Default)]

@@ -1,9 +1,8 @@
 //! What the tags say, in the band's own terms.
 
-use super::words::Effect;
 use crate::{
     analysis::{Hints, Key, Metre},
-    arrange::{Instrument, StyleId, Traits},
+    catalogue::{Instrument, StyleId, Traits},
 };
 
 /// What the tags ask for and the negative tags forbid.
@@ -71,6 +70,19 @@ pub(crate) struct Nudge {
     pub(crate) space: f32,
     /// How worn the sound is: tape, vinyl, saturation.
     pub(crate) grit: f32,
+}
+
+/// An effect that can be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Room around the sound.
+    Reverb,
+    /// Echo.
+    Delay,
+    /// Saturation.
+    Grit,
+    /// Uneven eighths or sixteenths.
+    Swing,
 }
 
 /// A set of effects.

@@ -4,12 +4,12 @@
 //! taken, word by word. "no", "without" and "-less" turn a phrase into a refusal. Refusals win over wishes wherever they stand.
 
 use super::{
-    brief::{Asked, Brief},
+    brief::{Asked, Brief, Effect},
     musical::{key_at, metre_of, tempo_at},
     near::is_only_near,
-    words::{Effect, Meaning, meaning_of, sounds_of},
+    words::{Meaning, meaning_of, sounds_of},
 };
-use crate::arrange::{Instrument, Traits};
+use crate::catalogue::{Instrument, Traits};
 
 /// Longest line that is read, in characters: four times what the service family takes, the rest is reported as not understood.
 const LINE_LIMIT_CHARS: usize = 4000;
@@ -331,7 +331,7 @@ fn words_of(piece: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::Metre, arrange::StyleId};
+    use crate::{analysis::Metre, catalogue::StyleId};
 
     fn check(tags: &str, negative: &str, forbidden: &[Instrument], allowed: &[Instrument]) {
         let brief = read_tags(tags, negative);

@@ -1,9 +1,9 @@
 //! The vocabulary of the tags.
 
-use super::brief::Nudge;
+use super::brief::{Effect, Nudge};
 use crate::{
     analysis::Metre,
-    arrange::{Instrument, StyleId, Traits},
+    catalogue::{Instrument, StyleId, Traits},
 };
 
 /// What a phrase means.
@@ -34,19 +34,6 @@ pub(super) enum Meaning {
     Effect(Effect, Nudge),
     /// Known, and nothing has to be done: filler words.
     Understood,
-}
-
-/// An effect that can be refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// Room around the sound.
-    Reverb,
-    /// Echo.
-    Delay,
-    /// Saturation.
-    Grit,
-    /// Uneven eighths or sixteenths.
-    Swing,
 }
 
 const fn feel(energy: f32, brightness: f32, space: f32, grit: f32) -> Meaning {

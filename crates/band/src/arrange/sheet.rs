@@ -1,0 +1,351 @@
+//! What all players read from: bars, chords, the patterns' strokes in time, how people sway.
+
+use super::{
+    Instrument,
+    bars::{Bar, Place},
+    lineup::Seat,
+    score::Role,
+    style::{Figure, Pattern, Style, is_strummed},
+    styles,
+    voicing::Range,
+};
+use crate::{
+    analysis::{Analysis, Beat, Chord, Metre, Span},
+    catalogue::Singer,
+    chance::{Chance, Noise},
+    harmony::tonic,
+    tags::Brief,
+};
+
+/// What the players read from.
+pub(super) struct Sheet<'a> {
+    pub(super) analysis: &'a Analysis,
+    pub(super) brief: &'a Brief,
+    pub(super) style: &'a Style,
+    pub(super) bars: Vec<Bar>,
+    /// The chord at each beat of the analysis.
+    pub(super) harmony: Vec<Chord>,
+    pub(super) sung: Range,
+    pub(super) singer: Option<Singer>,
+    pub(super) slots_in_bar: usize,
+    pub(super) length_s: f64,
+    pub(super) seed: u64,
+}
+
+/// One stroke of a pattern that has found its time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Event {
+    /// Number of the slot among the bar's.
+    pub(super) slot: usize,
+    /// What the pattern says.
+    pub(super) mark: char,
+    /// Where it ends, in seconds.
+    pub(super) end_s: f64,
+    /// Where it starts, in seconds.
+    pub(super) start_s: f64,
+    /// The chord under it.
+    pub(super) chord: Chord,
+}
+
+impl Sheet<'_> {
+    /// The chord at a slot of a bar; the final bar rests on the tonic.
+    pub(super) fn chord(&self, bar: &Bar, slot: usize) -> Chord {
+        if bar.kind == Place::Final {
+            return tonic(self.analysis.last_key(), self.style.vocabulary);
+        }
+        let beat = bar
+            .slots
+            .get(slot)
+            .or(bar.slots.last())
+            .map_or(0, |slot| slot.beat);
+        self.harmony[beat.min(self.harmony.len() - 1)]
+    }
+
+    /// The chord that follows the one at `slot` of bar `number`: the next different one within a bar, or the same.
+    pub(super) fn next_chord(&self, number: usize, slot: usize) -> Chord {
+        let bar = &self.bars[number];
+        let here = self.chord(bar, slot);
+        (slot + 1..bar.slots.len())
+            .map(|later| self.chord(bar, later))
+            .chain(self.bars.get(number + 1).map(|next| self.chord(next, 0)))
+            .find(|chord| *chord != here)
+            .unwrap_or(here)
+    }
+
+    /// Whether a seat plays in a bar.
+    pub(super) fn plays(&self, seat: &Seat, bar: &Bar) -> bool {
+        match bar.kind {
+            // Alone before the singer: the harmony, softly.
+            Place::LeadIn => {
+                matches!(seat.role, Role::Comp | Role::Pad | Role::Figure)
+                    && seat.from <= bar.energy
+            }
+            Place::Song => seat.from <= bar.energy,
+            Place::Final => true,
+        }
+    }
+
+    /// The figure that a seat plays in bar `number`: the fullest that the intensity allows, one variant through a section, now and
+    /// then another at the end of four bars.
+    pub(super) fn figure(
+        &self,
+        seat: &Seat,
+        part: usize,
+        number: usize,
+    ) -> Option<&'static Pattern> {
+        let bar = &self.bars[number];
+        let triple = matches!(self.analysis.metre, Metre::ThreeFour | Metre::SixEight);
+        let strummed = matches!(
+            seat.figures.last().map(|figure| &figure.pattern),
+            Some(Pattern::Strum(_) | Pattern::Pick(_))
+        ) && is_strummed(seat.instrument);
+        let figures: &'static [Figure] = if triple {
+            // What can be struck decides, not what the style calls it.
+            let role = match (seat.role, seat.instrument) {
+                (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
+                (
+                    Role::Percussion,
+                    Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit,
+                ) => Role::Drums,
+                (role, _) => role,
+            };
+            styles::triple_figures(self.style.feel, role, self.analysis.metre, strummed)
+        } else {
+            seat.figures
+        };
+        let level = figures
+            .iter()
+            .map(|figure| figure.level)
+            .filter(|&level| level <= bar.level())
+            .max()
+            .or_else(|| figures.iter().map(|figure| figure.level).min())?;
+        let variants: Vec<&'static Figure> = figures
+            .iter()
+            .filter(|figure| figure.level == level)
+            .collect();
+        let mut chance = Chance::new(
+            self.seed,
+            &[11, part as u64, bar.section as u64, u64::from(level)],
+        );
+        let mut choice = chance.below(variants.len());
+        let turns = bar.in_section % 4 == 3
+            && Chance::new(self.seed, &[12, part as u64, number as u64]).happens(0.3);
+        if turns && variants.len() > 1 {
+            choice = (choice + 1) % variants.len();
+        }
+        variants.get(choice).map(|figure| &figure.pattern)
+    }
+
+    /// The strokes of `pattern` in bar `number`: held ones are struck again where the chord changes if `renew` is set.
+    pub(super) fn events(&self, pattern: &str, number: usize, renew: bool) -> Vec<Event> {
+        let bar = &self.bars[number];
+        let marks: Vec<char> = pattern.chars().collect();
+        if marks.is_empty() {
+            return Vec::new();
+        }
+        let shift = if marks.len() > self.slots_in_bar {
+            (bar.in_section % 2) * self.slots_in_bar
+        } else {
+            0
+        };
+        let mark_at = |slot: usize| marks[(bar.slots[slot].index + shift) % marks.len()];
+        let mut events: Vec<Event> = Vec::new();
+        let mut sounding = false;
+        for slot in 0..bar.slots.len() {
+            let mark = mark_at(slot);
+            let chord = self.chord(bar, slot);
+            let start_s = bar.time(slot);
+            let end_s = bar.time(slot + 1);
+            match mark {
+                '.' => sounding = false,
+                '-' => {
+                    if let (true, Some(last)) = (sounding, events.last_mut()) {
+                        if renew && last.chord != chord {
+                            let mark = last.mark;
+                            events.push(Event {
+                                slot,
+                                mark,
+                                start_s,
+                                end_s,
+                                chord,
+                            });
+                        } else {
+                            last.end_s = end_s;
+                        }
+                    }
+                }
+                _ => {
+                    sounding = true;
+                    events.push(Event {
+                        slot,
+                        mark,
+                        start_s,
+                        end_s,
+                        chord,
+                    });
+                }
+            }
+        }
+        events
+    }
+
+    /// Whether the second half of bar `number` is a drop: machines hold their breath before a fuller section.
+    pub(super) fn drops(&self, number: usize) -> bool {
+        let bar = &self.bars[number];
+        self.style.loose_ms == 0.0
+            && bar.kind == Place::Song
+            && bar.last
+            && bar.slots.len() >= 12
+            && self
+                .bars
+                .get(number + 1)
+                .is_some_and(|next| next.kind == Place::Song && next.energy > bar.energy + 0.12)
+    }
+
+    /// Human timing for one stroke at `start_s`, in seconds: the band pulls and drags together, each player a little apart.
+    pub(super) fn looseness(&self, chance: &mut Chance, share: f32, start_s: f64) -> f64 {
+        /// Of the variance the part that all players have together.
+        const TOGETHER: f32 = 0.7;
+        let apart = chance.bell().clamp(-2.0, 2.0);
+        let sway = TOGETHER.sqrt() * drift(self.seed, start_s) + (1.0 - TOGETHER).sqrt() * apart;
+        f64::from(sway * self.style.loose_ms * share / 1000.0)
+    }
+
+    /// The beats as they are played: swing bends what lies between them, not them.
+    pub(super) fn beats(&self) -> Vec<Beat> {
+        let per_beat = if self.analysis.metre == Metre::SixEight {
+            6
+        } else {
+            4
+        };
+        self.bars
+            .iter()
+            .flat_map(|bar| &bar.slots)
+            .filter(|slot| slot.index % per_beat == 0)
+            .map(|slot| Beat {
+                time_s: slot.start_s,
+                position: (slot.index / per_beat) as u8,
+            })
+            .collect()
+    }
+
+    /// The chords as they are played, from bar to bar, neighbours that are equal joined.
+    pub(super) fn chords_as_played(&self) -> Vec<(Span, Chord)> {
+        let mut spans: Vec<(Span, Chord)> = Vec::new();
+        for bar in &self.bars {
+            for slot in 0..bar.slots.len() {
+                let chord = self.chord(bar, slot);
+                let end_s = if bar.kind == Place::Final {
+                    self.length_s
+                } else {
+                    bar.time(slot + 1)
+                };
+                match spans.last_mut() {
+                    Some((span, last)) if *last == chord => span.end_s = end_s,
+                    _ => spans.push((
+                        Span {
+                            start_s: bar.time(slot),
+                            end_s,
+                        },
+                        chord,
+                    )),
+                }
+            }
+        }
+        spans
+    }
+}
+
+/// How far people who play together are off a steady beat at a time, with standard deviation 1: what they are off now they are
+/// off in a while as well, on every scale (1/f noise; Hennig and others, "The nature and perception of fluctuations in human
+/// musical rhythms", 2011). A sum of numbers that are each drawn anew half as often as the one before.
+fn drift(seed: u64, time_s: f64) -> f32 {
+    const SCALES: u32 = 8;
+    const SHORTEST_S: f64 = 0.2;
+    let sum: f32 = (0..SCALES)
+        .map(|scale| {
+            let number = (time_s.max(0.0) / (SHORTEST_S * f64::from(1u32 << scale))) as u64;
+            let place = seed ^ u64::from(scale + 1) << 56 ^ number.wrapping_mul(0x9e37_79b9);
+            Noise::new(place).next()
+        })
+        .sum();
+    // An even number within ±1 has a variance of a third.
+    sum / (SCALES as f32 / 3.0).sqrt()
+}
+
+/// How hard a mark of a pattern is played, 0..1.
+pub(super) fn force(mark: char) -> f32 {
+    match mark {
+        'X' | 'D' => 0.92,
+        'U' => 0.76,
+        'x' | '^' => 0.72,
+        'd' => 0.62,
+        'o' | 'u' => 0.46,
+        _ => 0.7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exponent of detrended fluctuation analysis: .5 for white noise, 1 for 1/f.
+    fn alpha(series: &[f32]) -> f64 {
+        let mean = series.iter().sum::<f32>() / series.len() as f32;
+        let walk: Vec<f64> = series
+            .iter()
+            .scan(0.0f64, |sum, value| {
+                *sum += f64::from(value - mean);
+                Some(*sum)
+            })
+            .collect();
+        let fluctuation = |size: usize| {
+            let squares: Vec<f64> = walk
+                .chunks_exact(size)
+                .map(|window| {
+                    let middle = (size - 1) as f64 / 2.0;
+                    let average = window.iter().sum::<f64>() / size as f64;
+                    let (mut up, mut across) = (0.0, 0.0);
+                    for (at, value) in window.iter().enumerate() {
+                        up += (at as f64 - middle) * (value - average);
+                        across += (at as f64 - middle).powi(2);
+                    }
+                    let off = |(at, value): (usize, &f64)| {
+                        (value - average - up / across * (at as f64 - middle)).powi(2)
+                    };
+                    window.iter().enumerate().map(off).sum::<f64>() / size as f64
+                })
+                .collect();
+            (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
+        };
+        let sizes = [8usize, 16, 32, 64, 128];
+        let points: Vec<(f64, f64)> = sizes
+            .iter()
+            .map(|&size| ((size as f64).ln(), fluctuation(size).ln()))
+            .collect();
+        let mean = |side: fn(&(f64, f64)) -> f64| points.iter().map(side).sum::<f64>() / 5.0;
+        let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+        let rise: f64 = points
+            .iter()
+            .map(|point| (point.0 - x) * (point.1 - y))
+            .sum();
+        rise / points
+            .iter()
+            .map(|point| (point.0 - x).powi(2))
+            .sum::<f64>()
+    }
+
+    #[test]
+    fn players_sway_as_people_do() {
+        for seed in 0..6 {
+            let mut chance = Chance::new(seed, &[1]);
+            let series: Vec<f32> = (0..2048)
+                .map(|beat| 0.837 * drift(seed, f64::from(beat) * 0.5) + 0.548 * chance.bell())
+                .collect();
+            let found = alpha(&series);
+            assert!((0.6..=1.0).contains(&found), "seed {seed}: {found}");
+            let power = series.iter().map(|value| value * value).sum::<f32>() / 2048.0;
+            assert!((0.5..2.0).contains(&power), "seed {seed}: {power}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The chord of rest, and chords where none were found: the lead-in, the end, a voice without notes.
+
+use crate::analysis::{Analysis, Chord, ChordSpan, Key, Mode, Quality, Vocabulary};
+
+/// The chord at each beat. The lead-in, which harmony leaves open, takes the tonic; a song without any chord takes a plain cadence.
+pub(crate) fn by_beat(
+    analysis: &Analysis,
+    chords: &[ChordSpan],
+    vocabulary: Vocabulary,
+) -> Vec<Chord> {
+    let count = analysis.beats.len().max(1);
+    let mut found: Vec<Option<Chord>> = vec![None; count];
+    for span in chords {
+        let end = (span.first_beat + span.beats).min(count);
+        for slot in found
+            .get_mut(span.first_beat.min(count)..end)
+            .unwrap_or_default()
+        {
+            *slot = Some(span.chord);
+        }
+    }
+    let tonic = tonic(analysis.keys()[0].1, vocabulary);
+    if found.iter().all(Option::is_none) {
+        return plain_cadence(analysis, &tonic, count);
+    }
+    let mut current = tonic;
+    found
+        .into_iter()
+        .map(|chord| {
+            current = chord.unwrap_or(current);
+            current
+        })
+        .collect()
+}
+
+/// The chord of rest, in the style's words.
+pub(crate) fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
+    let root = key.tonic % 12;
+    let quality = match (key.mode, vocabulary) {
+        (_, Vocabulary::Power) => Quality::Power,
+        (Mode::Major, Vocabulary::Blues) => Quality::Seventh,
+        (Mode::Major, Vocabulary::Jazz | Vocabulary::Mellow) => Quality::MajorSeventh,
+        (Mode::Major, Vocabulary::Bossa) => Quality::SixthNinth,
+        (Mode::Minor, Vocabulary::Bossa) => Quality::MinorSixth,
+        (
+            Mode::Minor,
+            Vocabulary::Jazz | Vocabulary::Blues | Vocabulary::Mellow | Vocabulary::Gospel,
+        ) => Quality::MinorSeventh,
+        (
+            Mode::Major,
+            Vocabulary::Open | Vocabulary::Modal | Vocabulary::Film | Vocabulary::Gospel,
+        ) => Quality::AddNinth,
+        (Mode::Major, Vocabulary::Triads) => Quality::Major,
+        (Mode::Minor, _) => Quality::Minor,
+    };
+    Chord {
+        root,
+        quality,
+        bass: root,
+    }
+}
+
+/// I V vi IV, or i VI III VII, a bar each, for a vocal in which no chord was found.
+fn plain_cadence(analysis: &Analysis, tonic: &Chord, count: usize) -> Vec<Chord> {
+    let steps: [(u8, Quality); 4] = match analysis.key.mode {
+        Mode::Major => [
+            (0, tonic.quality),
+            (7, Quality::Major),
+            (9, Quality::Minor),
+            (5, Quality::Major),
+        ],
+        Mode::Minor => [
+            (0, tonic.quality),
+            (8, Quality::Major),
+            (3, Quality::Major),
+            (10, Quality::Major),
+        ],
+    };
+    let mut bar = 0;
+    (0..count)
+        .map(|beat| {
+            bar += usize::from(
+                beat > 0
+                    && analysis
+                        .beats
+                        .get(beat)
+                        .is_some_and(|beat| beat.position == 0),
+            );
+            let (step, quality) = steps[bar % 4];
+            let root = (tonic.root + step) % 12;
+            Chord {
+                root,
+                quality,
+                bass: root,
+            }
+        })
+        .collect()
+}
