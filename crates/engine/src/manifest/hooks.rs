@@ -6,12 +6,13 @@ use std::path::Path;
 
 use url::Url;
 
-use super::diagnostic::{Report, suggestion};
-use super::fields::{self, Fields, Text, wrong};
-use super::limits;
-use super::node::{Node, Value};
-use super::provider;
-use super::stems::Fixed;
+use super::provider::secret;
+use super::source::duration;
+use super::source::fields::{self, Fields, Text, wrong};
+use super::source::nearest::suggestion;
+use super::source::node::{Node, Value};
+use super::source::report::Report;
+use super::template::variables::RenderFixed;
 use crate::hooks::{HookPoint, HookSpec, Hooks, OnError, Order, Target, Way};
 
 /// What earlier versions had as hooks at `track_kept`: options of `output` now.
@@ -50,7 +51,7 @@ pub(crate) struct Around<'a> {
     /// The variable that holds the provider's key.
     pub(crate) key_env: &'a str,
     /// Renders a text that is the same for all jobs.
-    pub(crate) fixed: &'a Fixed<'a>,
+    pub(crate) fixed: &'a RenderFixed<'a>,
 }
 
 /// Reads `on`.
@@ -272,7 +273,7 @@ fn order(fields: &Fields<'_>, report: &mut Report) -> Order {
 
 fn time(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<u64> {
     let node = fields.get(key)?;
-    let ms = limits::duration(node, &format!("`{key}`"), report)?;
+    let ms = duration::duration(node, &format!("`{key}`"), report)?;
     if ms > MAX_TIMEOUT_MS {
         report.error_at(node.span, format!("`{key}` is too long"), "at most an hour");
         return None;
@@ -324,7 +325,7 @@ fn env(fields: &Fields<'_>, kind: &str, around: &Around<'_>, report: &mut Report
         let Some(name) = fields::text(item, "a name in `env`", report) else {
             continue;
         };
-        if !provider::is_env_name(&name, report) {
+        if !secret::is_env_name(&name, report) {
             continue;
         }
         if name.text == around.key_env {
@@ -391,11 +392,11 @@ fn script(node: &Node, around: &Around<'_>, report: &mut Report) -> Option<Way> 
 fn http(fields: &Fields<'_>, around: &Around<'_>, report: &mut Report) -> Option<Way> {
     let node = fields.get("http")?;
     let target = match &node.value {
-        Value::Map(_) => Target::Env(provider::secret(node, "`http`", report)?),
+        Value::Map(_) => Target::Env(secret::secret(node, "`http`", report)?),
         Value::Text(_) => {
             let text = fields::text(node, "`http`", report)?;
             let rendered = (around.fixed)(&text, report)?;
-            Target::Address(provider::url(&text, &rendered, "http", report)?)
+            Target::Address(secret::url(&text, &rendered, "http", report)?)
         }
         _ => {
             wrong(
@@ -408,7 +409,7 @@ fn http(fields: &Fields<'_>, around: &Around<'_>, report: &mut Report) -> Option
         }
     };
     let secret_env = match fields.get("secret") {
-        Some(node) => Some(provider::secret(node, "`secret`", report)?),
+        Some(node) => Some(secret::secret(node, "`secret`", report)?),
         None => None,
     };
     let allow_private = fields

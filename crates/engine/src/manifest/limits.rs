@@ -1,24 +1,28 @@
 //! `limits`, `retries`, `callbacks` and `reports`: what bounds a run and what it leaves behind.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use backline_api::Profile;
 
-use super::diagnostic::{Report, suggestion};
-use super::fields::{self, Fields, Text, wrong};
-use super::node::{Node, Value};
-use super::provider;
-use super::stems::Fixed;
+use super::provider::secret;
+use super::source::duration::{duration, duration_text, rate};
+use super::source::fields::{self, Fields, Text, wrong};
+use super::source::nearest::suggestion;
+use super::source::node::{Node, Value};
+use super::source::report::Report;
+use super::template::variables::RenderFixed;
 use crate::plan::{Callbacks, Limits, Rate, ReportKind, Retries};
 
 /// Tasks in flight unless the manifest says otherwise: plenty for one account, gentle on the vendor.
 const DEFAULT_CONCURRENCY: u32 = 8;
+
 /// Failures in a row after which a run stops buying: a provider that loses one response in five loses five in a row once in three
 /// thousand, and at most eight jobs are in doubt when it loses all.
 const DEFAULT_FAILURES: u32 = 5;
+
 /// Most that may be allowed: as good as no limit.
 const MAX_FAILURES: u64 = 1_000_000;
+
 /// Most purchases of one job whose task failed.
 const MAX_RETRIES: u64 = 10;
 
@@ -30,15 +34,6 @@ pub(crate) const LIMITS: [&str; 6] = [
     "ledger_credits",
     "failures_in_a_row",
     "deadline",
-];
-
-const UNITS_MS: &[(&str, u64)] = &[
-    ("ms", 1),
-    ("s", 1_000),
-    ("min", 60_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
 ];
 
 /// What bounds a run if the manifest says nothing.
@@ -108,103 +103,6 @@ pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -
     limits
 }
 
-/// Reads `20/10s`.
-pub(crate) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
-    let parsed = match &node.value {
-        Value::Text(text) => text.split_once('/').and_then(|(count, window)| {
-            let count = count
-                .trim()
-                .parse::<u32>()
-                .ok()
-                .filter(|count| *count > 0)?;
-            let window = window.trim();
-            let window_ms = if window.starts_with(|char: char| char.is_ascii_digit()) {
-                parse(window)?
-            } else {
-                parse(&format!("1{window}"))?
-            };
-            Some(Rate { count, window_ms })
-        }),
-        _ => None,
-    };
-    if parsed.is_none() {
-        let shown = node
-            .scalar_text()
-            .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-        report.error_at(
-            node.span,
-            format!("`rate` can't be {shown}"),
-            "expected a number in a time, like `20/10s`",
-        );
-    }
-    parsed
-}
-
-/// Reads `2h`, `90s`, `1h 30m`.
-pub(crate) fn duration(node: &Node, what: &str, report: &mut Report) -> Option<u64> {
-    let parsed = match &node.value {
-        Value::Text(text) => parse(text),
-        _ => None,
-    };
-    if parsed.is_none() {
-        let shown = node
-            .scalar_text()
-            .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-        report
-            .error_at(
-                node.span,
-                format!("{what} can't be {shown}"),
-                "expected a time, like `2h` or `1h 30m`",
-            )
-            .help("the units are ms, s, m, h and d");
-    }
-    parsed
-}
-
-/// Reads a time as a manifest writes it: `90s`, `10m`, `1h 30m`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    parse(text).map(Duration::from_millis)
-}
-
-fn parse(text: &str) -> Option<u64> {
-    let mut total = 0_u64;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|char: char| !char.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = rest[digits..].trim_start();
-        let letters = rest
-            .find(|char: char| !char.is_ascii_alphabetic())
-            .unwrap_or(rest.len());
-        let (_, unit_ms) = UNITS_MS
-            .iter()
-            .find(|(unit, _)| *unit == &rest[..letters])?;
-        total = total.checked_add(number.checked_mul(*unit_ms)?)?;
-        rest = rest[letters..].trim_start();
-    }
-    (total > 0).then_some(total)
-}
-
-/// A time in the largest unit that it is a whole number of.
-fn duration_text(ms: u64) -> String {
-    let units = [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-    ];
-    let found = units
-        .into_iter()
-        .find(|(_, unit_ms)| ms >= *unit_ms && ms.is_multiple_of(*unit_ms));
-    found.map_or_else(
-        || format!("{ms}ms"),
-        |(unit, unit_ms)| format!("{}{unit}", ms / unit_ms),
-    )
-}
-
 /// Reads `retries`.
 pub(crate) fn read_retries(node: Option<&Node>, report: &mut Report) -> Retries {
     let mut retries = Retries::default();
@@ -226,7 +124,7 @@ pub(crate) fn are_off(node: &Node) -> bool {
 /// Reads `callbacks`.
 pub(crate) fn read_callbacks(
     node: &Node,
-    fixed: &Fixed<'_>,
+    fixed: &RenderFixed<'_>,
     report: &mut Report,
 ) -> Option<Callbacks> {
     let fields = Fields::read(
@@ -258,11 +156,11 @@ pub(crate) fn read_callbacks(
             });
     let public_url = fields.text("public_url", report).and_then(|text: Text| {
         let rendered = fixed(&text, report)?;
-        provider::url(&text, &rendered, "public_url", report)
+        secret::url(&text, &rendered, "public_url", report)
     });
     let hmac_key_env = fields
         .get("hmac_key")
-        .and_then(|node| provider::secret(node, "`hmac_key`", report));
+        .and_then(|node| secret::secret(node, "`hmac_key`", report));
     Some(Callbacks {
         listen: listen?,
         public_url: public_url?,
@@ -308,32 +206,4 @@ pub(crate) fn read_reports(node: Option<&Node>, report: &mut Report) -> Vec<Repo
         }
     }
     kinds
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_and_written() {
-        #[track_caller]
-        fn check(text: &str, expected: Option<u64>) {
-            assert_eq!(parse(text), expected, "{text}");
-        }
-        check("2h", Some(7_200_000));
-        check("1h 30m", Some(5_400_000));
-        check("1h30min", Some(5_400_000));
-        check("250ms", Some(250));
-        check("1d", Some(86_400_000));
-        check("", None);
-        check("0s", None);
-        check("2", None);
-        check("h", None);
-        check("2 fortnights", None);
-        check("99999999999999999999h", None);
-        check("18446744073709551615d", None);
-        assert_eq!(duration_text(10_000), "10s");
-        assert_eq!(duration_text(5_400_000), "90m");
-        assert_eq!(duration_text(250), "250ms");
-    }
 }

@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::source::read_text;
+use super::settings::setting::NAMES;
+use super::source::files::read_text;
 use crate::folder::Folder;
 use crate::plan::{JobKey, Plan, Settings};
 use crate::scratch::{create, sweep};
 
 /// The version that is written.
 const VERSION: u32 = 1;
+
 /// Longest lock that is read: 100,000 jobs take about 40 MB.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -348,7 +350,7 @@ fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
                 .map_or_else(|| value.to_string(), str::to_owned)
         })
     };
-    super::settings::NAMES
+    NAMES
         .into_iter()
         .filter(|name| old.get(*name) != new.get(*name))
         .map(|name| Change {

@@ -4,44 +4,30 @@
 //! network, no clock, and no environment variable that the manifest does not list. The same files give the same plan on every
 //! machine. The program's commands call it; the driver carries its plan out.
 
-mod address;
-mod budget;
-mod catalogue;
-mod compile;
-mod diagnostic;
-mod examine;
-mod expand;
-mod fields;
-mod functions;
 mod hooks;
-mod key;
 mod layer;
 mod limits;
 mod load;
 pub mod lock;
 mod matrix;
-mod naming;
-mod node;
 mod output;
-mod pattern;
 mod provider;
-mod recordings;
 mod schema;
-mod selection;
 mod settings;
 mod source;
 mod stems;
 mod template;
-mod yaml;
 
-pub(crate) use address::unsigned;
-pub(crate) use compile::default_title;
-pub(crate) use diagnostic::nearest_of as nearest_name;
-pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
-pub(crate) use key::{Recording, Request, first_key, former_keys, job_key};
-pub use limits::parse_duration;
 pub use load::{DEFAULT_MAX_JOBS, LoadOptions, Loaded, load};
-pub use output::{Output, OutputError, TrackName};
+pub(crate) use matrix::compile::default_title;
+pub use matrix::selection::{Filter, NotAFilter, Selection};
+pub use output::tracks::{Output, OutputError, TrackName};
 pub use schema::SCHEMA;
-pub use selection::{Filter, NotAFilter, Selection};
-pub(crate) use settings::{NAMES as SETTING_NAMES, Setting, check as check_setting, trimmed};
+pub(crate) use settings::address::unsigned;
+pub(crate) use settings::key::{Recording, Request, first_key, former_keys, job_key};
+pub(crate) use settings::setting::{
+    NAMES as SETTING_NAMES, Setting, check as check_setting, trimmed,
+};
+pub use source::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub use source::duration::{parse_duration, parse_rate};
+pub(crate) use source::nearest::nearest_of as nearest_name;

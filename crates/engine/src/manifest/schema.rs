@@ -13,6 +13,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::manifest::SETTING_NAMES;
 
     fn schema() -> Value {
         serde_json::from_str(SCHEMA).unwrap()
@@ -96,22 +97,16 @@ mod tests {
             keys.sort();
             assert_eq!(names(&schema(), pointer), keys, "{pointer}");
         };
-        check("/properties", crate::manifest::load::KEYS);
+        check("/properties", crate::manifest::layer::open::KEYS);
         check(
             "/properties/limits/properties",
             &crate::manifest::limits::LIMITS,
         );
         check(
             "/properties/provider/oneOf/1/properties",
-            crate::manifest::provider::KEYS,
+            crate::manifest::provider::table::KEYS,
         );
-        check(
-            "/properties/defaults/properties",
-            &crate::manifest::settings::NAMES,
-        );
-        check(
-            "/properties/sweep/properties",
-            &crate::manifest::settings::NAMES,
-        );
+        check("/properties/defaults/properties", &SETTING_NAMES);
+        check("/properties/sweep/properties", &SETTING_NAMES);
     }
 }

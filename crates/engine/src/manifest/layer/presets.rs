@@ -1,0 +1,85 @@
+//! `presets` and `defaults` as a file gives them.
+
+use indexmap::IndexMap;
+
+use crate::manifest::settings::choice::Raw;
+use crate::manifest::settings::setting;
+use crate::manifest::source::fields::{Fields, Text};
+use crate::manifest::source::files::Span;
+use crate::manifest::source::ids::check_id;
+use crate::manifest::source::node::Node;
+use crate::manifest::source::report::Report;
+use crate::manifest::template::vars::{Var, read_vars};
+
+/// A preset as it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct PresetDecl {
+    pub(crate) span: Span,
+    pub(crate) extends: Option<Text>,
+    pub(crate) vars: IndexMap<String, Var>,
+    pub(crate) settings: Vec<Raw>,
+    /// Something of it is wrong and was said, so nothing is said of what it lacks.
+    pub(crate) is_broken: bool,
+}
+
+pub(crate) fn read_defaults(
+    node: Option<&Node>,
+    report: &mut Report,
+) -> IndexMap<&'static str, Raw> {
+    let Some(node) = node else {
+        return IndexMap::new();
+    };
+    let Some(fields) = Fields::read(node, "`defaults`", &setting::NAMES, report) else {
+        return IndexMap::new();
+    };
+    fields
+        .entries()
+        .filter_map(Raw::of)
+        .map(|raw| (raw.setting.name(), raw))
+        .collect()
+}
+
+pub(crate) fn read_presets(
+    node: Option<&Node>,
+    report: &mut Report,
+) -> IndexMap<String, PresetDecl> {
+    const KEYS: [&str; 12] = {
+        let mut keys = [""; 12];
+        let mut at = 0;
+        while at < 10 {
+            keys[at] = setting::NAMES[at];
+            at += 1;
+        }
+        keys[10] = "extends";
+        keys[11] = "vars";
+        keys
+    };
+    let Some(node) = node else {
+        return IndexMap::new();
+    };
+    let Some(fields) = Fields::open(node, "`presets`", report) else {
+        return IndexMap::new();
+    };
+    let mut presets = IndexMap::new();
+    for entry in fields.entries() {
+        let what = format!("preset `{}`", entry.key);
+        check_id(&entry.key, "a preset's name", entry.key_span, report);
+        let before = report.errors();
+        let mut preset = PresetDecl {
+            span: entry.key_span,
+            extends: None,
+            vars: IndexMap::new(),
+            settings: Vec::new(),
+            is_broken: false,
+        };
+        // One that can't be read is there all the same: what extends it or names it is right.
+        if let Some(fields) = Fields::read(&entry.node, &what, &KEYS, report) {
+            preset.extends = fields.text("extends", report);
+            preset.vars = read_vars(fields.get("vars"), &format!("`vars` of {what}"), report);
+            preset.settings = fields.entries().filter_map(Raw::of).collect();
+        }
+        preset.is_broken = report.errors() > before;
+        presets.insert(entry.key.to_string(), preset);
+    }
+    presets
+}

@@ -1,0 +1,191 @@
+//! Settings made ready for expansion: templates compiled once, layers folded, presets and sweeps typed.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use handlebars::Context;
+use serde_json::{Map, Value as Json};
+
+use super::axes::{Dimension, Preset};
+use crate::manifest::layer::extends::Inherited;
+use crate::manifest::layer::import::Layer;
+use crate::manifest::settings::choice::{Choice, Choices, Given, Raw};
+use crate::manifest::settings::setting::{Setting, Typed, typed};
+use crate::manifest::source::budget::json_bytes;
+use crate::manifest::source::files::Span;
+use crate::manifest::source::report::Report;
+use crate::manifest::template::render::Engine;
+use crate::manifest::template::scope::Scope;
+use crate::manifest::template::variables::Fixed;
+use crate::manifest::template::{compile, render};
+use crate::plan::Provider;
+
+/// A title for those who give none. It says how a job is called here, so it is no part of what the job is: see
+/// [`TitleIdentity`](crate::plan::TitleIdentity).
+pub(crate) const DEFAULT_TITLE: &str = "{{stem.id}} ({{preset.id}})";
+
+/// What [`DEFAULT_TITLE`] makes.
+pub(crate) fn default_title(stem: &str, preset: &str) -> String {
+    format!("{stem} ({preset})")
+}
+
+/// Compiles settings, and remembers which variables they read.
+pub(crate) struct Compiler<'c> {
+    pub(crate) scope: &'c Scope,
+    pub(crate) fixed: &'c Fixed,
+    /// The variables that are the same for all jobs.
+    pub(crate) context: &'c Context,
+    pub(crate) engine: &'c Engine,
+    pub(crate) used: &'c std::cell::RefCell<BTreeSet<String>>,
+    pub(crate) preset_vars: HashSet<String>,
+}
+
+impl Compiler<'_> {
+    pub(crate) fn raw(&mut self, raw: &Raw, report: &mut Report) -> Option<Arc<Choice>> {
+        let mut choice = raw.compile(self.scope, report)?;
+        if let Given::Template(template) = &choice.given {
+            self.used
+                .borrow_mut()
+                .extend(template.vars().map(str::to_owned));
+            self.preset_vars
+                .extend(template.preset_vars().map(str::to_owned));
+            if template.reads.nothing() {
+                choice = Arc::new(Choice {
+                    given: self.fold(raw.setting, template, report)?,
+                    span: choice.span,
+                });
+            }
+        }
+        Some(choice)
+    }
+
+    /// A template that is the same for all jobs becomes its value.
+    pub(crate) fn fold(
+        &self,
+        setting: Setting,
+        template: &render::Template,
+        report: &mut Report,
+    ) -> Option<Given> {
+        let mut text = String::new();
+        let rendered = self.engine.render(template, self.context, &mut text);
+        match rendered.map_err(|problem| problem.message).and_then(|()| {
+            typed(setting, &text).map_err(|problem| format!("`{}` {problem}", setting.name()))
+        }) {
+            Ok(value) => Some(Given::Fixed(value)),
+            Err(problem) => {
+                report.error_at(template.span, problem, "made by this template");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn presets(
+        &mut self,
+        layer: &Layer,
+        inherited: Vec<Option<Inherited>>,
+        provider: &Provider,
+        report: &mut Report,
+    ) -> Vec<Preset> {
+        let mut compiled: HashMap<Span, Option<Arc<Choice>>> = HashMap::new();
+        let mut presets = Vec::new();
+        let defaults: Vec<(usize, Option<Arc<Choice>>)> = layer
+            .defaults
+            .values()
+            .map(|raw| (raw.setting as usize, self.raw(raw, report)))
+            .collect();
+        // Written nowhere, so a problem with them is reported at the preset that relies on them.
+        for ((id, decl), inherited) in layer.presets.iter().zip(inherited) {
+            let Some(inherited) = inherited else { continue };
+            let mut choices: Choices = Default::default();
+            let before = report.errors();
+            let builtin = |text: &str| {
+                Some(Arc::new(Choice {
+                    given: Given::Fixed(Typed::Text(text.into())),
+                    span: decl.span,
+                }))
+            };
+            choices[Setting::Model as usize] = builtin(&provider.profile.default_model);
+            choices[Setting::NegativeTags as usize] = builtin("");
+            for (slot, choice) in &defaults {
+                choices[*slot].clone_from(choice);
+            }
+            let mut broken = defaults.iter().any(|(_, choice)| choice.is_none());
+            for raw in inherited.settings.values() {
+                let choice = match compiled.get(&raw.node.span) {
+                    Some(choice) => choice.clone(),
+                    None => {
+                        let choice = self.raw(raw, report);
+                        compiled.insert(raw.node.span, choice.clone());
+                        choice
+                    }
+                };
+                broken |= choice.is_none();
+                choices[raw.setting as usize] = choice;
+            }
+            if choices[Setting::Title as usize].is_none()
+                && let Some(title) = compile::compile(DEFAULT_TITLE, decl.span, self.scope, report)
+            {
+                let given = Given::Template(title);
+                choices[Setting::Title as usize] = Some(Arc::new(Choice {
+                    given,
+                    span: decl.span,
+                }));
+            }
+            let tags_given = inherited.settings.contains_key("tags")
+                || layer.defaults.contains_key("tags")
+                || self.scope.sweep.iter().any(|it| it == "tags")
+                || layer.is_partial;
+            if !tags_given && !broken && !decl.is_broken && !self.scope.partial.contains(&"sweep") {
+                report
+                    .error_at(
+                        decl.span,
+                        format!("preset `{id}` has no `tags`"),
+                        "says nothing of how it should sound",
+                    )
+                    .help("add them: `tags: \"calm piano\"`");
+            }
+            if report.errors() > before {
+                // Kept all the same: the rules that name it are right.
+                choices = Default::default();
+            }
+            let bytes = inherited.vars.values().map(|var| json_bytes(&var.value));
+            if !report.grow(bytes.sum(), decl.span) {
+                return Vec::new();
+            }
+            let vars: Map<String, Json> = inherited
+                .vars
+                .iter()
+                .map(|(name, var)| (name.clone(), (*var.value).clone()))
+                .collect();
+            presets.push(Preset {
+                id: id.as_str().into(),
+                vars: Arc::new(vars.into()),
+                choices,
+            });
+        }
+        presets
+    }
+
+    pub(crate) fn sweep(
+        &mut self,
+        raw: Vec<(Setting, Vec<Raw>)>,
+        report: &mut Report,
+    ) -> Vec<Dimension> {
+        raw.into_iter()
+            .map(|(setting, values)| {
+                let values = values
+                    .iter()
+                    .filter_map(|value| {
+                        let choice = self.raw(value, report)?;
+                        let written = match &choice.given {
+                            Given::Fixed(Typed::Text(text)) => text.to_string(),
+                            _ => value.node.scalar_text().unwrap_or("none").to_owned(),
+                        };
+                        Some((choice, written))
+                    })
+                    .collect();
+                Dimension { setting, values }
+            })
+            .collect()
+    }
+}

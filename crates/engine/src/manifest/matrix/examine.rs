@@ -1,0 +1,167 @@
+//! The recordings behind the stems that jobs use: opened, checked, and given their jobs' keys.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use super::axes::Matrix;
+use super::expand::{Draft, job_name};
+use crate::manifest::settings::key::{Request, job_key};
+use crate::manifest::source::report::Report;
+use crate::manifest::stems::recordings;
+use crate::manifest::stems::stem::{Source, StemDecl};
+use crate::plan::{JobKey, PlannedJob, Provider, Stem, StemFile, StemSource, TitleIdentity};
+
+/// A recording shorter than this gives limited results, by the vendors' documents.
+const SHORT_STEM_S: f64 = 10.0;
+
+/// Opens the stems that are used; also gives each stem's place in the plan.
+pub(crate) fn examine(
+    matrix: &Matrix,
+    jobs: &[Draft],
+    report: &mut Report,
+) -> (Vec<Stem>, Vec<usize>) {
+    let mut wanted = vec![false; matrix.stems.len()];
+    for job in jobs {
+        wanted[job.stem as usize] = true;
+    }
+    let used: Vec<&StemDecl> = matrix
+        .stems
+        .iter()
+        .zip(&wanted)
+        .filter(|(_, wanted)| **wanted)
+        .map(|(stem, _)| stem)
+        .collect();
+    let mut files: IndexMap<&Path, ()> = IndexMap::new();
+    for stem in &used {
+        if let Source::File(path) = &stem.source {
+            files.insert(path, ());
+        }
+    }
+    let paths: Vec<&Path> = files.keys().copied().collect();
+    let found: HashMap<&Path, Result<StemFile, String>> = paths
+        .iter()
+        .copied()
+        .zip(recordings::examine(&paths))
+        .collect();
+    let mut stems = Vec::with_capacity(used.len());
+    let mut contents: HashMap<[u8; 32], &StemDecl> = HashMap::new();
+    for stem in &used {
+        let source = match &stem.source {
+            Source::Url(url) => StemSource::Url(url.clone()),
+            Source::File(path) => match &found[path.as_path()] {
+                Ok(file) => {
+                    warn_of_file(stem, file, contents.insert(file.hash, stem), report);
+                    StemSource::File(file.clone())
+                }
+                Err(reason) => {
+                    let shown = report.sources.shown(path);
+                    report
+                        .error_at(
+                            stem.span,
+                            format!("can't use the stem `{}`: {reason}", stem.id),
+                            "named here",
+                        )
+                        .note(format!("the file is `{shown}`"));
+                    continue;
+                }
+            },
+        };
+        stems.push(Stem {
+            id: stem.id.clone(),
+            source,
+        });
+    }
+    let mut next = 0;
+    let places = wanted
+        .iter()
+        .map(|wanted| {
+            next += usize::from(*wanted);
+            next.saturating_sub(1)
+        })
+        .collect();
+    (stems, places)
+}
+
+pub(crate) fn warn_of_file(
+    stem: &StemDecl,
+    file: &StemFile,
+    twin: Option<&StemDecl>,
+    report: &mut Report,
+) {
+    if file.duration_s < SHORT_STEM_S {
+        let message = format!("the stem `{}` is {:.1} s long", stem.id, file.duration_s);
+        report.warning_at(stem.span, message, "results are limited below 10 s");
+    }
+    if file.silent {
+        let message = format!("there is nothing to hear in the stem `{}`", stem.id);
+        report
+            .warning_at(stem.span, message, "its loudest sample is below -60 dBFS")
+            .help("look whether it is the right export; it is bought all the same");
+    }
+    if let Some(twin) = twin {
+        let place = report.place(twin.span, Some("and this one".to_owned()));
+        let message = format!(
+            "the stems `{}` and `{}` are the same recording",
+            twin.id, stem.id
+        );
+        report
+            .warning_at(stem.span, message, "this one")
+            .also(place);
+    }
+}
+
+/// Gives every job its key; two jobs with one key are an error.
+pub(crate) fn identify(
+    drafts: Vec<Draft>,
+    matrix: &Matrix,
+    stems: &[Stem],
+    places: &[usize],
+    provider: &Provider,
+    report: &mut Report,
+) -> Vec<PlannedJob> {
+    let identity = provider.identity();
+    let mut seen: HashMap<JobKey, [u32; 4]> = HashMap::with_capacity(drafts.len());
+    let mut equals: HashMap<JobKey, u32> = HashMap::new();
+    let mut jobs = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let stem = places[draft.stem as usize];
+        let mut request = Request {
+            profile: &identity,
+            recording: stems[stem].source.recording(),
+            settings: &draft.settings,
+            title: TitleIdentity::Chosen,
+            take: draft.take,
+        };
+        if draft.default_title {
+            request.title = TitleIdentity::Default { nth: 1 };
+            // Jobs that only their names tell apart are told apart by their number.
+            let equals = equals.entry(job_key(&request)).or_insert(0_u32);
+            *equals += 1;
+            request.title = TitleIdentity::Default { nth: *equals };
+        }
+        let (key, title) = (job_key(&request), request.title);
+        let at = [draft.stem, draft.preset, draft.point, draft.take];
+        if let Some(first) = seen.insert(key, at) {
+            let (one, two) = (job_name(matrix, first), job_name(matrix, at));
+            report
+                .error(format!("`{one}` and `{two}` are one and the same request"))
+                .note("the recording and every setting are equal, the title too")
+                .help(
+                    "give them different titles, remove one, or use `takes` for more of the same",
+                );
+        }
+        jobs.push(PlannedJob {
+            key,
+            stem,
+            preset: matrix.presets[draft.preset as usize].id.clone(),
+            sweep: matrix.points[draft.point as usize].sweep.clone(),
+            take: draft.take,
+            title,
+            settings: draft.settings,
+            refusal: None,
+        });
+    }
+    jobs
+}

@@ -1,0 +1,295 @@
+//! `exclude` and `include`: the rules over the axes.
+
+use std::sync::Arc;
+
+use super::axes::{Matrix, Point};
+use super::wildcard::{fits, matches};
+use crate::manifest::settings::choice::{Choice, Raw};
+use crate::manifest::settings::setting::{NAMES, Setting};
+use crate::manifest::source::fields::{self, Fields, wrong};
+use crate::manifest::source::files::Span;
+use crate::manifest::source::nearest::suggestion;
+use crate::manifest::source::node::{Entry, Node, Value};
+use crate::manifest::source::report::Report;
+
+/// Most entries of `exclude`, and of `include`: each is held against every job.
+const MAX_RULES: usize = 10_000;
+
+/// What an entry of `exclude` or `include` speaks of: for each axis which of its values, or all.
+#[derive(Debug, Default)]
+pub(crate) struct Match {
+    stems: Option<Vec<bool>>,
+    presets: Option<Vec<bool>>,
+    dimensions: Vec<(usize, Vec<bool>)>,
+    takes: Option<Vec<bool>>,
+}
+
+impl Match {
+    /// Whether it speaks of jobs of this stem and preset.
+    pub(crate) fn pair(&self, stem: usize, preset: usize) -> bool {
+        self.stems.as_ref().is_none_or(|stems| stems[stem])
+            && self.presets.as_ref().is_none_or(|presets| presets[preset])
+    }
+
+    /// Whether it speaks of this point and take.
+    pub(crate) fn rest(&self, point: &Point, take: u32) -> bool {
+        self.dimensions
+            .iter()
+            .all(|(axis, values)| values[point.at[*axis]])
+            && self
+                .takes
+                .as_ref()
+                .is_none_or(|takes| takes[take as usize - 1])
+    }
+}
+
+/// A change to jobs, or jobs that an exclusion took and that are wanted all the same.
+#[derive(Debug)]
+pub(crate) struct Include {
+    pub(crate) jobs: Match,
+    pub(crate) set: Vec<(usize, Arc<Choice>)>,
+    /// It names a stem and a preset, so it may bring jobs back.
+    pub(crate) adds: bool,
+    pub(crate) span: Span,
+}
+
+/// `exclude` and `include`, resolved.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) excludes: Vec<Match>,
+    pub(crate) includes: Vec<Include>,
+}
+
+/// Reads `exclude` and `include`; `compile` checks what `set` gives.
+pub(crate) fn read_rules(
+    fields: &Fields<'_>,
+    matrix: &Matrix,
+    partial: &[&str],
+    compile: &mut dyn FnMut(&Raw, &mut Report) -> Option<Arc<Choice>>,
+    report: &mut Report,
+) -> Rules {
+    let mut rules = Rules::default();
+    for node in items(fields.get("exclude"), "`exclude`", report) {
+        let Some(entry) = Fields::open(node, "an entry of `exclude`", report) else {
+            continue;
+        };
+        if entry.entries().next().is_none() {
+            report
+                .error_at(
+                    node.span,
+                    "this entry of `exclude` would drop every job",
+                    "names nothing",
+                )
+                .help("name a stem, a preset or both");
+            continue;
+        }
+        rules
+            .excludes
+            .extend(read_match(&entry, &[], matrix, partial, report));
+    }
+    for node in items(fields.get("include"), "`include`", report) {
+        let Some(entry) = Fields::open(node, "an entry of `include`", report) else {
+            continue;
+        };
+        let mut set = Vec::new();
+        if let Some(node) = entry.get("set")
+            && let Some(given) = Fields::read(node, "`set`", &NAMES, report)
+        {
+            let raws = given.entries().filter_map(Raw::of);
+            set.extend(raws.filter_map(|raw| Some((raw.setting as usize, compile(&raw, report)?))));
+        }
+        let adds = entry.get("stem").is_some() && entry.get("preset").is_some();
+        if set.is_empty() && entry.get("set").is_none() && !adds {
+            report
+                .error_at(node.span, "this entry of `include` changes nothing", "neither `set` nor a stem and a preset")
+                .help("give `set: {…}` to change jobs, or `stem` and `preset` to bring excluded ones back");
+            continue;
+        }
+        if let Some(jobs) = read_match(&entry, &["set"], matrix, partial, report) {
+            rules.includes.push(Include {
+                jobs,
+                set,
+                adds,
+                span: node.span,
+            });
+        }
+    }
+    rules
+}
+
+pub(crate) fn items<'n>(node: Option<&'n Node>, what: &str, report: &mut Report) -> &'n [Node] {
+    let Some(node) = node else { return &[] };
+    let items = fields::list(node, what, report).unwrap_or_default();
+    if items.len() > MAX_RULES {
+        report
+            .error_at(
+                node.span,
+                format!(
+                    "{what} has {} entries, {MAX_RULES} are allowed",
+                    items.len()
+                ),
+                "too many",
+            )
+            .help("name several stems or presets in one entry: `{stem: [a, b], preset: x}`");
+        return &[];
+    }
+    items
+}
+
+fn read_match(
+    entry: &Fields<'_>,
+    more: &[&str],
+    matrix: &Matrix,
+    partial: &[&str],
+    report: &mut Report,
+) -> Option<Match> {
+    let mut found = Match::default();
+    let mut good = true;
+    for field in entry.entries() {
+        let key = &*field.key;
+        match key {
+            _ if more.contains(&key) => {}
+            "stem" => {
+                let names: Vec<&str> = matrix.stems.iter().map(|stem| stem.id.as_str()).collect();
+                found.stems = select(field, Axis::names("stem", &names, partial), report);
+                good &= found.stems.is_some();
+            }
+            "preset" => {
+                let names: Vec<&str> = matrix.presets.iter().map(|preset| &*preset.id).collect();
+                found.presets = select(field, Axis::names("preset", &names, partial), report);
+                good &= found.presets.is_some();
+            }
+            "take" => {
+                let names: Vec<String> = (1..=matrix.takes).map(|take| take.to_string()).collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                found.takes = select(field, Axis::values("take", &names), report);
+                good &= found.takes.is_some();
+            }
+            _ => {
+                good = false;
+                let axis = matrix
+                    .dimensions
+                    .iter()
+                    .position(|dimension| dimension.setting.name() == key);
+                let Some(axis) = axis else {
+                    let setting = Setting::named(key);
+                    if setting.is_some() && partial.contains(&"sweep") {
+                        continue;
+                    }
+                    let known = ["stem", "preset", "take"].into_iter();
+                    let known = known
+                        .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
+                        .chain(more.iter().copied());
+                    let known: Vec<&str> = known.collect();
+                    let message = match setting {
+                        Some(_) => format!("`{key}` is not swept, so jobs can't be chosen by it"),
+                        None => format!("jobs can't be chosen by `{key}`"),
+                    };
+                    report
+                        .error_at(field.key_span, message, "not a key here")
+                        .help_with(|| suggestion(key, known.iter().copied()));
+                    continue;
+                };
+                let names: Vec<&str> = matrix.dimensions[axis]
+                    .values
+                    .iter()
+                    .map(|(_, written)| written.as_str())
+                    .collect();
+                if let Some(values) = select(field, Axis::values(key, &names), report) {
+                    found.dimensions.push((axis, values));
+                    good = true;
+                }
+            }
+        }
+    }
+    good.then_some(found)
+}
+
+/// What an entry chooses from.
+struct Axis<'a> {
+    what: &'a str,
+    names: &'a [&'a str],
+    /// Two numbers are the same value if they are equal, however they are written; as names they are two.
+    numeric: bool,
+    /// There may be more names, which could not be read.
+    is_partial: bool,
+}
+
+impl<'a> Axis<'a> {
+    fn names(what: &'a str, names: &'a [&'a str], partial: &[&str]) -> Self {
+        Self {
+            what,
+            names,
+            numeric: false,
+            is_partial: partial.contains(&what),
+        }
+    }
+
+    fn values(what: &'a str, names: &'a [&'a str]) -> Self {
+        Self {
+            what,
+            names,
+            numeric: true,
+            is_partial: false,
+        }
+    }
+}
+
+/// Which of an axis's names a value, or a list of values, speaks of.
+fn select(field: &Entry, axis: Axis<'_>, report: &mut Report) -> Option<Vec<bool>> {
+    let Axis {
+        what,
+        names,
+        numeric,
+        is_partial,
+    } = axis;
+    let single = std::slice::from_ref(&field.node);
+    let wanted = match &field.node.value {
+        Value::List(items) => items.as_slice(),
+        _ => single,
+    };
+    if !report.grow(names.len(), field.key_span) {
+        return None;
+    }
+    let mut chosen = vec![false; names.len()];
+    let mut good = true;
+    for item in wanted {
+        let Some(text) = item.scalar_text() else {
+            wrong(
+                item,
+                &format!("`{what}` is a value or a list of values"),
+                "a value",
+                report,
+            );
+            good = false;
+            continue;
+        };
+        let mut hit = false;
+        if !numeric && !text.contains('*') {
+            if let Some(at) = names.iter().position(|name| *name == text) {
+                chosen[at] = true;
+                hit = true;
+            }
+        } else {
+            for (chosen, name) in chosen.iter_mut().zip(names) {
+                if (numeric && matches(text, name)) || (!numeric && fits(text, name)) {
+                    *chosen = true;
+                    hit = true;
+                }
+            }
+        }
+        if !hit {
+            good = false;
+            if !is_partial {
+                report
+                    .error_at(
+                        item.span,
+                        format!("no job has the {what} `{text}`"),
+                        "never occurs",
+                    )
+                    .help_with(|| suggestion(text, names.iter().copied()));
+            }
+        }
+    }
+    good.then_some(chosen)
+}

@@ -1,0 +1,113 @@
+//! File names that every common system accepts.
+
+/// Longest part of a path that every common file system takes, in bytes.
+const MAX_PART_BYTES: usize = 255;
+
+/// Room kept in it for `-mix`, the extension and the suffix of an unfinished file.
+const SUFFIX_BYTES: usize = 32;
+
+/// A value as it may stand in a file name: no separators, nothing that a system refuses, no dot at the ends.
+pub(crate) fn harmless(value: &str) -> String {
+    let last = value.chars().count().saturating_sub(1);
+    let safe = |(at, char): (usize, char)| match char {
+        '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '-',
+        char if char.is_control() => '-',
+        '.' if at == 0 || at == last => '-',
+        ' ' if at == last => '-',
+        char => char,
+    };
+    value.chars().enumerate().map(safe).collect()
+}
+
+/// Whether every common system takes this relative path.
+pub(crate) fn portable(path: &str) -> Result<(), String> {
+    for part in path.split('/') {
+        let device = part
+            .split('.')
+            .next()
+            .unwrap_or(part)
+            .trim_end()
+            .to_ascii_uppercase();
+        let numbered = |prefix: &str| {
+            device.strip_prefix(prefix).is_some_and(|rest| {
+                rest.len() == 1 && rest.bytes().all(|byte| byte.is_ascii_digit())
+            })
+        };
+        let problem = match part {
+            "" if path.is_empty() => "it is empty".to_owned(),
+            "" => "a part of it is empty".to_owned(),
+            "." | ".." => format!("it leads elsewhere with `{part}`"),
+            _ if part.len() > MAX_PART_BYTES - SUFFIX_BYTES => {
+                format!(
+                    "a part of it has {} bytes, {} are allowed",
+                    part.len(),
+                    MAX_PART_BYTES - SUFFIX_BYTES
+                )
+            }
+            _ if part.ends_with(['.', ' ']) || part.starts_with(' ') => {
+                format!(
+                    "`{part}` begins or ends with a space, or ends with a dot, which Windows drops"
+                )
+            }
+            _ if matches!(device.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+                || numbered("COM")
+                || numbered("LPT") =>
+            {
+                format!("`{part}` is a device on Windows")
+            }
+            _ => match part
+                .chars()
+                .find(|char| char.is_control() || "\\:*?\"<>|".contains(*char))
+            {
+                Some(char) => format!(
+                    "`{}` can't stand in a file name everywhere",
+                    char.escape_debug()
+                ),
+                None => continue,
+            },
+        };
+        return Err(problem);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_portable_or_refused() {
+        #[track_caller]
+        fn check(path: &str, good: bool) {
+            assert_eq!(portable(path).is_ok(), good, "{path}: {:?}", portable(path));
+        }
+        check("verse/piano-1-1", true);
+        check("Strophe ü/クラシック", true);
+        check(".hidden", true);
+        check("console/company", true);
+        check("", false);
+        check("/absolute", false);
+        check("a//b", false);
+        check("a/../b", false);
+        check("C:/x", false);
+        check("con", false);
+        check("nul.flac", false);
+        check("lpt1", false);
+        check("lpt10", true);
+        check("a./b", false);
+        check("a /b", false);
+        check("what?", false);
+        check(&"x".repeat(223), true);
+        check(&"x".repeat(224), false);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_leaves_its_part(value in any::<String>()) {
+            let made = harmless(&value);
+            prop_assert_eq!(made.chars().count(), value.chars().count());
+            prop_assert!(!made.contains(['/', '\\']) && made != "." && made != "..");
+        }
+    }
+}

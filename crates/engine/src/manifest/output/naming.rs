@@ -1,0 +1,210 @@
+//! Where tracks go: `output` read, and every name that a plan would give checked before anything is bought.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+use super::tracks::{Namer, Output, TrackName};
+use crate::manifest::hooks;
+use crate::manifest::matrix::axes::Matrix;
+use crate::manifest::matrix::compile::Compiler;
+use crate::manifest::matrix::expand::{Draft, job_name};
+use crate::manifest::settings::setting::Setting;
+use crate::manifest::source::fields::{self, Fields, Text};
+use crate::manifest::source::files::Span;
+use crate::manifest::source::report::Report;
+use crate::manifest::template::scope::{OUTPUT_ROOTS, Scope};
+use crate::manifest::template::{compile, variables};
+
+const KEYS: &[&str] = &["dir", "file", "loudness", "tags"];
+
+/// What `output` says.
+pub(crate) struct ReadOutput {
+    pub(crate) output: Output,
+    /// Whether the loudness of kept files is measured.
+    pub(crate) loudness: bool,
+    /// The place of the names' template.
+    pub(crate) file_span: Span,
+}
+
+pub(crate) fn read_output(
+    fields: &Fields<'_>,
+    folder: &Path,
+    matrix: &Matrix,
+    compiler: &mut Compiler<'_>,
+    render: &variables::RenderFixed<'_>,
+    report: &mut Report,
+) -> Option<ReadOutput> {
+    let section = fields.get("output");
+    let section = match section {
+        Some(node) => Some(Fields::read(node, "`output`", KEYS, report)?),
+        None => None,
+    };
+    let dir = section
+        .as_ref()
+        .and_then(|section| section.text("dir", report));
+    let dir = match dir {
+        Some(dir) => render(&dir, report)?,
+        None => format!("out/{}", compiler.fixed.name),
+    };
+    let file = section
+        .as_ref()
+        .and_then(|section| section.text("file", report));
+    let file = file.unwrap_or_else(|| Text {
+        text: default_file(matrix),
+        span: fields.span,
+    });
+    let section = section.as_ref();
+    let loudness = section.is_some_and(|section| option(section, "loudness", report));
+    let tags = section.is_some_and(|section| option(section, "tags", report));
+    if let Some(node) = section.and_then(|section| section.get("tags"))
+        && tags
+        && !cfg!(feature = "tags")
+    {
+        hooks::not_built("`output.tags`", "tags", node, report);
+    }
+    let scope = Scope {
+        roots: OUTPUT_ROOTS,
+        ..compiler.scope.clone()
+    };
+    let template = compile::compile(&file.text, file.span, &scope, report)?;
+    compiler
+        .used
+        .borrow_mut()
+        .extend(template.vars().map(str::to_owned));
+    compiler
+        .preset_vars
+        .extend(template.preset_vars().map(str::to_owned));
+    let stems = matrix
+        .stems
+        .iter()
+        .map(|stem| (stem.id.clone(), stem.vars.clone()))
+        .collect();
+    let presets = matrix
+        .presets
+        .iter()
+        .map(|preset| (preset.id.to_string(), preset.vars.clone()))
+        .collect();
+    Some(ReadOutput {
+        output: Output::new(
+            folder.join(dir),
+            tags,
+            template,
+            compiler.fixed.clone(),
+            stems,
+            presets,
+        ),
+        loudness,
+        file_span: file.span,
+    })
+}
+
+/// Whether an option is on.
+fn option(section: &Fields<'_>, name: &str, report: &mut Report) -> bool {
+    let node = section.get(name);
+    node.and_then(|node| fields::truth(node, &format!("`{name}`"), report))
+        .unwrap_or(false)
+}
+
+/// A name for each track that tells apart what the manifest varies.
+pub(crate) fn default_file(matrix: &Matrix) -> String {
+    let mut file = "{{stem.id}}/{{preset.id}}".to_owned();
+    for dimension in &matrix.dimensions {
+        let name = dimension.setting.name();
+        let text = matches!(
+            dimension.setting,
+            Setting::Title | Setting::Tags | Setting::NegativeTags | Setting::Lyrics
+        );
+        file.push_str(&if text {
+            format!("-{{{{slug sweep.{name}}}}}")
+        } else {
+            format!("-{{{{sweep.{name}}}}}")
+        });
+    }
+    if matrix.takes > 1 {
+        file.push_str("-{{take}}");
+    }
+    file.push_str("-{{track.index}}");
+    file
+}
+
+/// Names the first two tracks of every job: portable, and no name twice, whatever the case of its letters and however they are
+/// composed: `é` is one character or two, and some file systems take both for one name.
+pub(crate) fn check_names(
+    jobs: &[Draft],
+    matrix: &Matrix,
+    output: &Output,
+    span: Span,
+    report: &mut Report,
+) {
+    let mut namer = Namer::new(output);
+    let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
+    for (at, job) in jobs.iter().enumerate() {
+        let (stem, preset) = (
+            &matrix.stems[job.stem as usize].id,
+            &matrix.presets[job.preset as usize].id,
+        );
+        namer.place(
+            stem,
+            preset,
+            &matrix.points[job.point as usize].sweep,
+            job.take,
+        );
+        for index in 1..=2 {
+            // Ids are as long and as different as vendors' are.
+            let id = if index == 1 {
+                "11111111-2222-4333-8444-555555555555"
+            } else {
+                "66666666-2222-4333-8444-555555555555"
+            };
+            let track = TrackName {
+                run: "00000000-0000-7000-8000-000000000000",
+                index,
+                id,
+            };
+            let other = match namer.name(track) {
+                Ok(name) => {
+                    let hash = blake3::hash(one_name(name).as_bytes());
+                    let mut short = [0; 16];
+                    short.copy_from_slice(&hash.as_bytes()[..16]);
+                    match seen.insert(short, at) {
+                        Some(other) => Ok((name.to_owned(), other)),
+                        None => continue,
+                    }
+                }
+                Err(reason) => Err(reason),
+            };
+            let this = name_of(job, matrix);
+            match other {
+                Ok((name, other)) if other == at => report
+                    .error_at(span, format!("both tracks of `{this}` would be kept as `{name}`"), "gives one name twice")
+                    .help("put `{{track.index}}` into `output.file`"),
+                Ok((name, other)) => report
+                    .error_at(
+                        span,
+                        format!("`{}` and `{this}` would both be kept as `{name}`", name_of(&jobs[other], matrix)),
+                        "gives one name twice",
+                    )
+                    .help("put what differs into `output.file`: the stem, the preset, swept settings, the take"),
+                Err(reason) => report
+                    .error_at(span, format!("can't name the files of `{this}`: {reason}"), "made by this template")
+                    .help("change `output.file`, or wrap the variable: `{{slug stem.id}}`"),
+            };
+        }
+    }
+}
+
+/// What all names have in common that some file system takes for one.
+fn one_name(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    ComposingNormalizerBorrowed::new_nfc()
+        .normalize(&name.to_lowercase())
+        .into_owned()
+}
+
+pub(crate) fn name_of(job: &Draft, matrix: &Matrix) -> String {
+    job_name(matrix, [job.stem, job.preset, job.point, job.take])
+}

@@ -1,0 +1,165 @@
+//! The keys of a provider table that change a profile: price, limits, models, paths, response codes.
+
+use backline_api::{AnswerClass, ApiCall, CodeTable, Profile, RateLimit};
+
+use crate::manifest::source::fields::Fields;
+use crate::manifest::source::nearest::suggestion;
+use crate::manifest::source::node::Entry;
+use crate::manifest::source::report::Report;
+use crate::manifest::source::{duration, fields};
+
+const CLASSES: &[(&str, AnswerClass)] = &[
+    ("refused_job", AnswerClass::RefusedJob),
+    ("refused_run", AnswerClass::RefusedRun),
+    ("wait", AnswerClass::Wait),
+    ("wait_long", AnswerClass::WaitLong),
+    ("stop_for_credits", AnswerClass::StopForCredits),
+    ("in_doubt", AnswerClass::InDoubt),
+    ("task_failed", AnswerClass::TaskFailed),
+    ("refunded", AnswerClass::Refunded),
+    ("source_gone", AnswerClass::SourceGone),
+    ("unknown_task", AnswerClass::UnknownTask),
+];
+
+/// The simple differences from the profile.
+pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Report) {
+    if let Some(price) = fields
+        .get("price")
+        .and_then(|node| fields::amount(node, "`price`", report))
+    {
+        profile.price_credits = price;
+    }
+    if let Some(rate) = fields
+        .get("rate")
+        .and_then(|node| duration::rate(node, report))
+    {
+        profile.rate = RateLimit {
+            count: rate.count,
+            window_ms: rate.window_ms,
+        };
+    }
+    if let Some(most) = fields
+        .get("concurrency")
+        .and_then(|node| fields::whole(node, "`concurrency`", 1..=10_000, report))
+    {
+        profile.max_in_flight = most as u32;
+    }
+    let bounds = [
+        ("polls_at_once", &mut profile.polling.at_once),
+        ("downloads_at_once", &mut profile.downloads_at_once),
+    ];
+    for (key, bound) in bounds {
+        let named = format!("`{key}`");
+        if let Some(most) = fields
+            .get(key)
+            .and_then(|node| fields::whole(node, &named, 1..=4096, report))
+        {
+            *bound = most as u32;
+        }
+    }
+    if let Some(promise) = fields
+        .get("idempotency_key")
+        .and_then(|node| fields::truth(node, "`idempotency_key`", report))
+    {
+        profile.idempotency_key = promise;
+    }
+    if let Some(items) = fields
+        .get("models")
+        .and_then(|node| fields::list(node, "`models`", report))
+    {
+        let models: Vec<String> = items
+            .iter()
+            .filter_map(|item| fields::text(item, "a model", report))
+            .map(|model| model.text)
+            .collect();
+        if let Some(first) = models.first() {
+            profile.default_model.clone_from(first);
+        }
+        profile.models = models;
+    }
+    if let Some(model) = fields.text("default_model", report) {
+        profile.default_model = model.text;
+    }
+    let paths = [
+        ("submit_path", &mut profile.submit_path),
+        ("record_info_path", &mut profile.record_info_path),
+        ("credit_path", &mut profile.credit_path),
+    ];
+    for (key, path) in paths {
+        let Some(text) = fields.text(key, report) else {
+            continue;
+        };
+        if text.text.starts_with('/') {
+            *path = text.text;
+        } else {
+            report.error_at(
+                text.span,
+                format!("`{key}` is a path on the provider's host"),
+                "expected it to begin with `/`",
+            );
+        }
+    }
+    if let Some(codes) = fields
+        .get("codes")
+        .and_then(|node| Fields::open(node, "`codes`", report))
+    {
+        for entry in codes.entries() {
+            let call = ApiCall::ALL
+                .into_iter()
+                .find(|call| call.as_str() == &*entry.key);
+            match call {
+                Some(call) => {
+                    let what = format!("`codes.{}`", entry.key);
+                    if let Some(codes) = Fields::open(&entry.node, &what, report) {
+                        let table = profile.codes.of_mut(call);
+                        for entry in codes.entries() {
+                            override_code(table, call, entry, report);
+                        }
+                    }
+                }
+                // A code by itself means the submission.
+                None => {
+                    let call = ApiCall::Submit;
+                    override_code(profile.codes.of_mut(call), call, entry, report);
+                }
+            }
+        }
+    }
+}
+
+/// Reads one `code: class` of `codes`.
+fn override_code(table: &mut CodeTable, call: ApiCall, entry: &Entry, report: &mut Report) {
+    let Ok(code) = entry.key.parse::<i64>() else {
+        report
+            .error_at(
+                entry.key_span,
+                format!("`{}` is not a response code", entry.key),
+                "expected a number, or directly below `codes` one of submit, details, credits, upload and download",
+            )
+            .maybe_help(suggestion(&entry.key, ApiCall::ALL.map(ApiCall::as_str)));
+        return;
+    };
+    let Some(class) = fields::text(&entry.node, "an answer's class", report) else {
+        return;
+    };
+    let classes = CLASSES
+        .iter()
+        .filter(|(_, class)| *class != AnswerClass::UnknownTask || call == ApiCall::Details);
+    match classes.clone().find(|(name, _)| *name == class.text) {
+        Some((_, class)) => drop(table.codes.insert(code, *class)),
+        None => {
+            let help = suggestion(&class.text, classes.map(|(name, _)| *name));
+            report
+                .error_at(
+                    class.span,
+                    format!(
+                        "there is no class of answers `{}` for {}",
+                        class.text,
+                        call.as_str()
+                    ),
+                    "not a class",
+                )
+                .maybe_help(help);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! `provider`: a vendor's name, or a table that says how a reseller differs from one.
+//!
+//! A key never stands in a manifest; it names the environment variable that holds it. Nothing is contacted here.
+
+use std::path::Path;
+
+use backline_api::{PrivateAddresses, Profile, is_private_address};
+use url::{Host, Url};
+
+use super::amend::amend;
+use super::secret::{DEFAULT_KEY_ENV, secret, url};
+use super::sound::read_sound;
+use crate::manifest::source::fields::{self, Fields, Text, wrong};
+use crate::manifest::source::nearest::suggestion;
+use crate::manifest::source::node::{Node, Value};
+use crate::manifest::source::report::Report;
+use crate::manifest::template::variables::RenderFixed;
+use crate::plan::{Embedded, Provider};
+
+const NAMES: &[&str] = &["studio", "sunoapi", "kie"];
+
+const PROFILES: &[&str] = &["studio", "sunoapi", "kie", "custom"];
+
+pub(crate) const KEYS: &[&str] = &[
+    "profile",
+    "name",
+    "base_url",
+    "upload_url",
+    "allow_private",
+    "api_key",
+    "price",
+    "rate",
+    "concurrency",
+    "polls_at_once",
+    "downloads_at_once",
+    "models",
+    "default_model",
+    "codes",
+    "idempotency_key",
+    "submit_path",
+    "record_info_path",
+    "credit_path",
+    "audio",
+    "soundfont",
+];
+
+/// The studio that a run starts itself; its address is filled in when it listens.
+pub(crate) fn embedded() -> Provider {
+    Provider {
+        profile: Profile::studio(nowhere()),
+        embedded: Some(Embedded::default()),
+        api_key_env: DEFAULT_KEY_ENV.to_owned(),
+    }
+}
+
+/// A profile that allows any rate and any number of tasks: stands for a provider that could not be read.
+pub(crate) fn without_bounds() -> Profile {
+    let mut profile = Profile::studio(nowhere());
+    profile.rate.count = u32::MAX;
+    profile.max_in_flight = u32::MAX;
+    profile
+}
+
+fn nowhere() -> Url {
+    Url::parse("http://127.0.0.1/").expect("a constant address is valid")
+}
+
+/// Reads `provider`.
+pub(crate) fn read(
+    node: &Node,
+    folder: &Path,
+    fixed: &RenderFixed<'_>,
+    report: &mut Report,
+) -> Option<Provider> {
+    match &node.value {
+        Value::Text(name) => match &**name {
+            "studio" => Some(embedded()),
+            "sunoapi" => Some(of(Profile::sunoapi())),
+            "kie" => Some(of(Profile::kie())),
+            other => {
+                let help = suggestion(other, NAMES.iter().copied());
+                report
+                    .error_at(node.span, format!("there is no provider `{other}`"), "expected studio, sunoapi or kie")
+                    .maybe_help(help)
+                    .note("anything else that speaks the contract is a table: `provider: {profile: custom, base_url: …}`");
+                None
+            }
+        },
+        Value::Map(_) => table(node, folder, fixed, report),
+        _ => {
+            wrong(
+                node,
+                "`provider` is a name or a table",
+                "studio, sunoapi, kie, or `{profile: …}`",
+                report,
+            );
+            None
+        }
+    }
+}
+
+fn of(profile: Profile) -> Provider {
+    Provider {
+        profile,
+        embedded: None,
+        api_key_env: DEFAULT_KEY_ENV.to_owned(),
+    }
+}
+
+pub(crate) fn table(
+    node: &Node,
+    folder: &Path,
+    fixed: &RenderFixed<'_>,
+    report: &mut Report,
+) -> Option<Provider> {
+    let fields = Fields::read(node, "`provider`", KEYS, report)?;
+    let Some(kind) = fields.text("profile", report) else {
+        if fields.get("profile").is_none() {
+            report
+                .error_at(node.span, "`provider` names no `profile`", "add `profile: …`")
+                .help("the profiles are studio, sunoapi, kie and custom (sunoapi's contract at your address)");
+        }
+        return None;
+    };
+    let base_url = address(&fields, "base_url", fixed, report);
+    let upload_url = address(&fields, "upload_url", fixed, report);
+    let given_base = base_url.clone();
+    let mut provider = match (kind.text.as_str(), base_url) {
+        ("studio", None) if fields.get("base_url").is_none() => embedded(),
+        ("studio", base_url) => of(Profile::studio(base_url.unwrap_or_else(nowhere))),
+        ("sunoapi" | "kie", base_url) => {
+            let mut profile = if kind.text == "kie" {
+                Profile::kie()
+            } else {
+                Profile::sunoapi()
+            };
+            // The vendor's own upload host is no part of a provider elsewhere.
+            if let Some(url) = base_url {
+                profile.upload_url.clone_from(&url);
+                profile.base_url = url;
+            }
+            of(profile)
+        }
+        ("custom", base_url) => {
+            if fields.get("base_url").is_none() {
+                report.error_at(
+                    kind.span,
+                    "a custom provider needs a `base_url`",
+                    "which has no address of its own",
+                );
+            }
+            let base_url = base_url.unwrap_or_else(nowhere);
+            of(Profile {
+                name: "custom".to_owned(),
+                upload_url: base_url.clone(),
+                base_url,
+                ..Profile::sunoapi()
+            })
+        }
+        (other, _) => {
+            let help = suggestion(other, PROFILES.iter().copied());
+            report
+                .error_at(
+                    kind.span,
+                    format!("there is no profile `{other}`"),
+                    "expected studio, sunoapi, kie or custom",
+                )
+                .maybe_help(help);
+            return None;
+        }
+    };
+    let given = [("base_url", given_base), ("upload_url", upload_url.clone())];
+    if let Some(url) = upload_url {
+        provider.profile.upload_url = url;
+    }
+    if let Some(allowed) = fields.get("allow_private") {
+        provider.profile.allow_private = private_addresses(allowed, report);
+    }
+    refuse_private(&provider.profile, &fields, given, &kind, report);
+    if let Some(name) = fields.text("name", report) {
+        provider.profile.name = name.text;
+    }
+    if let Some(node) = fields.get("api_key")
+        && let Some(env) = secret(node, "`api_key`", report)
+    {
+        provider.api_key_env = env;
+    }
+    amend(&mut provider.profile, &fields, report);
+    let sound = read_sound(&fields, folder, fixed, report);
+    match &mut provider.embedded {
+        Some(studio) => *studio = sound,
+        None => {
+            for node in ["audio", "soundfont"]
+                .iter()
+                .filter_map(|key| fields.get(key))
+            {
+                report
+                    .error_at(
+                        node.span,
+                        "only the built-in studio can be told how to sound",
+                        "this provider is elsewhere",
+                    )
+                    .help("a studio of your own is told when it is started: `backline studio --audio … --soundfont …`");
+            }
+        }
+    }
+    Some(provider)
+}
+
+/// Refuses a vendor's profile at an address of a private network that nothing says is meant: what is bought there could not be
+/// fetched.
+fn refuse_private(
+    profile: &Profile,
+    fields: &Fields<'_>,
+    given: [(&str, Option<Url>); 2],
+    kind: &Text,
+    report: &mut Report,
+) {
+    if profile.loopback {
+        return;
+    }
+    for (key, url) in given {
+        let (Some(node), Some(url)) = (fields.get(key), url) else {
+            continue;
+        };
+        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        if !is_private_address(&url) || profile.allow_private.allows(name) {
+            continue;
+        }
+        report
+            .error_at(
+                node.span,
+                format!(
+                    "`{key}` lies in a private network, and the profile `{}` fetches nothing from there",
+                    kind.text
+                ),
+                "what is bought there could not be fetched",
+            )
+            .help(format!(
+                "if these addresses are meant, add `allow_private: [{name}]`, or `allow_private: true` for all; a backline studio is `profile: studio`"
+            ));
+    }
+}
+
+/// Reads `allow_private`: `true`, `false`, or hosts.
+fn private_addresses(node: &Node, report: &mut Report) -> PrivateAddresses {
+    let Value::List(items) = &node.value else {
+        return match fields::truth(
+            node,
+            "`allow_private`, where it is no list of hosts,",
+            report,
+        ) {
+            Some(true) => PrivateAddresses::Allowed,
+            _ => PrivateAddresses::Refused,
+        };
+    };
+    let mut hosts = Vec::new();
+    for item in items {
+        let Some(text) = fields::text(item, "a host", report) else {
+            continue;
+        };
+        let name = text.text.trim_matches(['[', ']']);
+        let host = match name.contains(':') {
+            true => Host::parse(&format!("[{name}]")),
+            false => Host::parse(name),
+        };
+        match host {
+            Ok(host) => hosts.push(host.to_string().trim_matches(['[', ']']).to_owned()),
+            Err(_) => drop(report.error_at(
+                text.span,
+                format!("`{}` is no host", text.text),
+                "expected a host's name or an IP address, without scheme and port",
+            )),
+        }
+    }
+    PrivateAddresses::Hosts(hosts)
+}
+
+fn address(
+    fields: &Fields<'_>,
+    key: &str,
+    fixed: &RenderFixed<'_>,
+    report: &mut Report,
+) -> Option<Url> {
+    let text = fields.text(key, report)?;
+    let rendered = fixed(&text, report)?;
+    url(&text, &rendered, key, report)
+}

@@ -1,0 +1,383 @@
+//! A job's identity: the hash of what would be sent and of the recording.
+//!
+//! Two things that are sent say nothing of what the job is, and are no part of it: the title that a job has when the manifest gives
+//! none, for it is made of names, and the signature of an address. The encoding of a job with a title of its own is the first one;
+//! one without has the second.
+//!
+//! Earlier programs took both into the key, and the line break at the end of a YAML block too. [`former_keys`] are the keys that they
+//! gave a job, by which [`recognize`](crate::recognize) finds what they bought.
+//!
+//! The encoding is frozen. A field is its length as eight little-endian bytes, then its bytes; an optional field is a 0, or a 1
+//! and the field. A change to it would buy everything again, so tests pin keys.
+
+use std::borrow::Cow;
+
+use backline_api::VocalGender;
+use url::Url;
+
+use super::address::unsigned;
+use crate::plan::{JobKey, Settings, TitleIdentity};
+
+/// First of all that is hashed of a job whose title is a part of what it is; a new encoding needs a new one.
+const WITH_TITLE: &str = "backline job key, version 1";
+
+/// The same of a job that has the title for those who give none.
+const WITHOUT_TITLE: &str = "backline job key, version 2";
+
+const OPERATION: &str = "add-instrumental";
+
+/// What a job does something to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Recording<'a> {
+    /// A file, by the BLAKE3 hash of its bytes.
+    Content(&'a [u8; 32]),
+    /// An address.
+    Address(&'a Url),
+}
+
+/// Everything that a job's key is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// What the provider is: see [`Provider::identity`](crate::plan::Provider::identity).
+    pub(crate) profile: &'a str,
+    pub(crate) recording: Recording<'a>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) title: TitleIdentity,
+    pub(crate) take: u32,
+}
+
+/// The key of a job.
+pub(crate) fn job_key(request: &Request<'_>) -> JobKey {
+    let address = match request.recording {
+        Recording::Address(url) => Some(unsigned(url)),
+        Recording::Content(_) => None,
+    };
+    let recording = match &address {
+        Some(url) => Recording::Address(url),
+        None => request.recording,
+    };
+    encode(&Request {
+        recording,
+        ..*request
+    })
+}
+
+/// The key that earlier programs gave to a job: all that is sent was a part of it.
+pub(crate) fn first_key(request: &Request<'_>) -> JobKey {
+    encode(&Request {
+        title: TitleIdentity::Chosen,
+        ..*request
+    })
+}
+
+/// Keys that this job may have been bought under, the likeliest first. `default_title` is what its title would be if it were given
+/// none.
+pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<JobKey> {
+    let own = job_key(request);
+    let mut keys = Vec::new();
+    let mut add = |key: JobKey| {
+        if key != own && !keys.contains(&key) {
+            keys.push(key);
+        }
+    };
+    let mut addresses = vec![request.recording];
+    let shorter;
+    if let Recording::Address(url) = request.recording
+        && let Cow::Owned(url) = unsigned(url)
+    {
+        shorter = url;
+        addresses.push(Recording::Address(&shorter));
+    }
+    for recording in addresses {
+        let as_first = Request {
+            recording,
+            title: TitleIdentity::Chosen,
+            ..*request
+        };
+        add(encode(&as_first));
+        // A block's line break at the end was sent, and so was a part of the key.
+        let settings = request.settings;
+        let breaks = |at: u8| [1, 2, 4].map(|bit| at & bit != 0);
+        for [title, tags, negative_tags] in (1..8).map(breaks) {
+            let with = |text: &str, broken: bool| match broken {
+                true => format!("{text}\n"),
+                false => text.to_owned(),
+            };
+            let settings = Settings {
+                title: with(&settings.title, title),
+                tags: with(&settings.tags, tags),
+                negative_tags: with(&settings.negative_tags, negative_tags),
+                ..settings.clone()
+            };
+            add(encode(&Request {
+                settings: &settings,
+                ..as_first
+            }));
+        }
+    }
+    if request.title == TitleIdentity::Chosen && request.settings.title == default_title {
+        // Its title was written out after it had been bought without one.
+        add(job_key(&Request {
+            title: TitleIdentity::Default { nth: 1 },
+            ..*request
+        }));
+    }
+    keys
+}
+
+fn encode(request: &Request<'_>) -> JobKey {
+    let settings = request.settings;
+    let mut hash = Encoder(blake3::Hasher::new());
+    let domain = match request.title {
+        TitleIdentity::Chosen => WITH_TITLE,
+        TitleIdentity::Default { .. } => WITHOUT_TITLE,
+    };
+    hash.field(domain.as_bytes());
+    hash.field(OPERATION.as_bytes());
+    hash.field(request.profile.as_bytes());
+    match request.recording {
+        Recording::Content(content) => {
+            hash.field(b"content");
+            hash.field(content);
+        }
+        Recording::Address(url) => {
+            hash.field(b"url");
+            hash.field(url.as_str().as_bytes());
+        }
+    }
+    if request.title == TitleIdentity::Chosen {
+        hash.field(settings.title.as_bytes());
+    }
+    hash.field(settings.tags.as_bytes());
+    hash.field(settings.negative_tags.as_bytes());
+    hash.field(settings.model.as_bytes());
+    let gender = settings.vocal_gender.map(|gender| match gender {
+        VocalGender::M => b"m",
+        VocalGender::F => b"f",
+    });
+    hash.optional(gender.map(|gender| &gender[..]));
+    for weight in [
+        settings.style_weight,
+        settings.weirdness_constraint,
+        settings.audio_weight,
+    ] {
+        hash.optional(
+            weight
+                .map(|weight| [weight.hundredths()])
+                .as_ref()
+                .map(|byte| &byte[..]),
+        );
+    }
+    hash.optional(settings.lyrics.as_deref().map(str::as_bytes));
+    hash.optional(
+        settings
+            .variety
+            .map(|variety| [variety])
+            .as_ref()
+            .map(|byte| &byte[..]),
+    );
+    hash.field(&request.take.to_le_bytes());
+    if let TitleIdentity::Default { nth } = request.title {
+        hash.field(&nth.to_le_bytes());
+    }
+    JobKey::from_bytes(*hash.0.finalize().as_bytes())
+}
+
+struct Encoder(blake3::Hasher);
+
+impl Encoder {
+    fn field(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn optional(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => {
+                self.0.update(&[1]);
+                self.field(bytes);
+            }
+            None => {
+                self.0.update(&[0]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backline_api::Weight;
+
+    fn settings() -> Settings {
+        Settings {
+            title: "Verse".into(),
+            tags: "calm piano".into(),
+            negative_tags: String::new(),
+            model: "V4_5PLUS".into(),
+            vocal_gender: None,
+            style_weight: Weight::from_hundredths(61),
+            weirdness_constraint: None,
+            audio_weight: None,
+            lyrics: None,
+            variety: None,
+        }
+    }
+
+    fn chosen<'a>(
+        profile: &'a str,
+        recording: Recording<'a>,
+        settings: &'a Settings,
+        take: u32,
+    ) -> Request<'a> {
+        Request {
+            profile,
+            recording,
+            settings,
+            title: TitleIdentity::Chosen,
+            take,
+        }
+    }
+
+    fn unnamed(settings: &Settings, nth: u32) -> Request<'_> {
+        Request {
+            title: TitleIdentity::Default { nth },
+            ..chosen("studio", Recording::Content(&[7; 32]), settings, 1)
+        }
+    }
+
+    /// If this fails, every ledger would be bought again: put the encoding back.
+    #[test]
+    fn keys_never_change() {
+        let full = Settings {
+            vocal_gender: Some(VocalGender::F),
+            weirdness_constraint: Weight::from_hundredths(0),
+            audio_weight: Weight::from_hundredths(100),
+            lyrics: Some("la".into()),
+            variety: Some(4),
+            ..settings()
+        };
+        let url = Url::parse("https://cdn.example.com/hook.mp3").unwrap();
+        let plain = settings();
+        let keys = [
+            chosen("studio", Recording::Content(&[7; 32]), &plain, 1),
+            chosen("sunoapi", Recording::Address(&url), &plain, 2),
+            chosen("kie", Recording::Content(&[0; 32]), &full, 1),
+            unnamed(&plain, 1),
+            unnamed(&plain, 2),
+        ];
+        let expected = [
+            "a9cee953a0d95fe4423bfc3a5a4184a58ae5335901cef9f133cef8460fea3c84",
+            "46874eed07c6e10ecbe295d5f51a3019ca65d386acc6115ae7e3936e95d9d560",
+            "cfc3c3b8f6b82653b7e22f3f3aa013ddfcb28e0946ddd316a1d79297b0ef96f9",
+            "454aff045f166914fc393aa7ec9c6605c680bb6ae818a3f58e7ec6e323ce1c48",
+            "646e26c203975a57bf99a3396bd65863f533ee7568dde732957010f6524da556",
+        ];
+        assert_eq!(keys.map(|request| job_key(&request).to_string()), expected);
+    }
+
+    #[test]
+    fn whatever_is_sent_changes_the_key() {
+        let plain = settings();
+        let base = job_key(&chosen("studio", Recording::Content(&[7; 32]), &plain, 1));
+        let changes: [fn(&mut Settings); 10] = [
+            |it| it.title.push('!'),
+            |it| it.tags.push('!'),
+            |it| it.negative_tags.push('!'),
+            |it| it.model.push('!'),
+            |it| it.vocal_gender = Some(VocalGender::M),
+            |it| it.style_weight = None,
+            |it| it.weirdness_constraint = Weight::from_hundredths(61),
+            |it| it.audio_weight = Weight::from_hundredths(61),
+            |it| it.lyrics = Some(String::new()),
+            |it| it.variety = Some(0),
+        ];
+        let mut seen = vec![
+            base,
+            job_key(&chosen("kie", Recording::Content(&[7; 32]), &plain, 1)),
+            job_key(&chosen("studio", Recording::Content(&[8; 32]), &plain, 1)),
+            job_key(&chosen("studio", Recording::Content(&[7; 32]), &plain, 2)),
+            job_key(&unnamed(&plain, 1)),
+            job_key(&unnamed(&plain, 2)),
+        ];
+        for (at, change) in changes.into_iter().enumerate() {
+            let mut changed = settings();
+            change(&mut changed);
+            let request = chosen("studio", Recording::Content(&[7; 32]), &changed, 1);
+            seen.push(job_key(&request));
+            if at > 0 {
+                seen.push(job_key(&unnamed(&changed, 1)));
+            }
+        }
+        let distinct: std::collections::HashSet<_> = seen.iter().collect();
+        assert_eq!(distinct.len(), seen.len());
+    }
+
+    #[test]
+    fn a_title_that_nobody_chose_and_a_signature_change_no_key() {
+        let renamed = Settings {
+            title: "Chorus".into(),
+            ..settings()
+        };
+        assert_eq!(
+            job_key(&unnamed(&settings(), 1)),
+            job_key(&unnamed(&renamed, 1))
+        );
+        let signed = |query: &str| {
+            let url = Url::parse(&format!("https://cdn.example.com/a.mp3{query}")).unwrap();
+            job_key(&chosen("kie", Recording::Address(&url), &settings(), 1))
+        };
+        assert_eq!(
+            signed("?X-Amz-Signature=1&X-Amz-Date=2"),
+            signed("?X-Amz-Signature=3&X-Amz-Date=4")
+        );
+        assert_eq!(signed("?X-Amz-Signature=1"), signed(""));
+        assert_ne!(signed("?version=1"), signed("?version=2"));
+    }
+
+    /// The encoding of earlier programs: everything that is sent, as it was sent.
+    #[test]
+    fn former_keys_are_those_of_earlier_programs() {
+        let plain = settings();
+        let first = |settings: &Settings, recording: Recording<'_>| {
+            encode(&chosen("studio", recording, settings, 1))
+        };
+        let content = Recording::Content(&[7; 32]);
+        let former = former_keys(&unnamed(&plain, 1), "Verse");
+        assert_eq!(former[0], first(&plain, content));
+        let broken = Settings {
+            tags: "calm piano\n".into(),
+            ..settings()
+        };
+        assert!(former.contains(&first(&broken, content)));
+
+        let url = Url::parse("https://cdn.example.com/a.mp3?Expires=1&Signature=s").unwrap();
+        let request = chosen("studio", Recording::Address(&url), &plain, 1);
+        let former = former_keys(&request, "other");
+        assert_eq!(former[0], first(&plain, Recording::Address(&url)));
+
+        // Written out after it was bought without a title.
+        let written = chosen("studio", content, &plain, 1);
+        let former = former_keys(&written, "Verse");
+        assert!(former.contains(&job_key(&unnamed(&plain, 1))));
+        assert!(!former_keys(&written, "other").contains(&job_key(&unnamed(&plain, 1))));
+    }
+
+    #[test]
+    fn text_does_not_move_between_fields() {
+        let left = Settings {
+            title: "ab".into(),
+            tags: "c".into(),
+            ..settings()
+        };
+        let right = Settings {
+            title: "a".into(),
+            tags: "bc".into(),
+            ..settings()
+        };
+        let key = |settings: &Settings| {
+            job_key(&chosen("studio", Recording::Content(&[7; 32]), settings, 1))
+        };
+        assert_ne!(key(&left), key(&right));
+    }
+}

@@ -1,0 +1,69 @@
+//! How much a manifest may become. A megabyte of YAML can mean gigabytes: a long text that a thousand presets inherit, a list that a
+//! thousand rows share, a sweep of long texts. Whatever multiplies is counted here before it is made.
+
+use serde_json::Value as Json;
+
+/// Most bytes that a manifest's values take once they are multiplied: 100,000 jobs with 2.5 KB of texts each.
+pub(crate) const MAX_PLAN_BYTES: usize = 256 << 20;
+
+/// What is left of [`MAX_PLAN_BYTES`].
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            left: MAX_PLAN_BYTES,
+        }
+    }
+}
+
+/// What taking from a [`Budget`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// There was enough.
+    Enough,
+    /// This was the first time that there was not.
+    Exceeded,
+    /// There was not enough before.
+    Empty,
+}
+
+impl Budget {
+    /// Takes so many bytes, if they are there.
+    pub(crate) fn take(&mut self, bytes: usize) -> Taken {
+        match self.left.checked_sub(bytes) {
+            Some(left) if self.left > 0 => {
+                self.left = left;
+                Taken::Enough
+            }
+            _ if self.left == 0 => Taken::Empty,
+            _ => {
+                self.left = 0;
+                Taken::Exceeded
+            }
+        }
+    }
+}
+
+/// About how many bytes a value takes in memory.
+pub(crate) fn json_bytes(value: &Json) -> usize {
+    /// Of a value itself, and of an entry of a mapping with its key.
+    const VALUE: usize = 32;
+    const ENTRY: usize = 96;
+    VALUE
+        + match value {
+            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+            Json::String(text) => text.len(),
+            Json::Array(items) => items.iter().map(json_bytes).sum(),
+            Json::Object(entries) => entries
+                .iter()
+                .map(|(name, value)| ENTRY + name.len() + json_bytes(value))
+                .sum(),
+        }
+}
+
+/// Longest text of any setting, in bytes: tags have no limit of their own, and no vendor takes a hundredth of this.
+pub(crate) const MAX_TEXT_BYTES: usize = 64 * 1024;

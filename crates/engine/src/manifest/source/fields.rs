@@ -1,0 +1,243 @@
+//! Reading a mapping key by key: what is unknown, doubled or of the wrong kind goes to the report, and reading goes on.
+
+use super::diagnostic::Diagnostic;
+use super::files::Span;
+use super::nearest::{nearest_of, suggestion};
+use super::node::{Entry, Node, Value};
+use super::report::Report;
+
+/// A mapping whose keys have been checked.
+pub(crate) struct Fields<'n> {
+    entries: &'n [Entry],
+    /// Known keys that an unknown one is a slip of.
+    misspelled: Vec<String>,
+    /// Where the mapping stands.
+    pub(crate) span: Span,
+}
+
+/// A text and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+impl<'n> Fields<'n> {
+    /// Takes a mapping of these keys; `what` names it ("a stem").
+    #[track_caller]
+    pub(crate) fn read(
+        node: &'n Node,
+        what: &str,
+        known: &[&str],
+        report: &mut Report,
+    ) -> Option<Self> {
+        let mut fields = Self::open(node, what, report)?;
+        for entry in fields.entries {
+            if !known.contains(&&*entry.key) {
+                let meant = nearest_of(&entry.key, known).map(str::to_owned);
+                fields.misspelled.extend(meant);
+                report
+                    .error_at(
+                        entry.key_span,
+                        format!("unknown key `{}` in {what}", entry.key),
+                        "not a key here",
+                    )
+                    .help_with(|| suggestion(&entry.key, known.iter().copied()));
+            }
+        }
+        Some(fields)
+    }
+
+    /// Takes a mapping whose keys are names that the user chose.
+    #[track_caller]
+    pub(crate) fn open(node: &'n Node, what: &str, report: &mut Report) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            wrong(node, &format!("{what} is a mapping"), "a mapping", report);
+            return None;
+        };
+        let mut seen = std::collections::HashMap::with_capacity(entries.len());
+        for entry in entries {
+            if let Some(first) = seen.insert(&*entry.key, entry.key_span) {
+                let first = report.place(first, Some("first given here".to_owned()));
+                report
+                    .error_at(
+                        entry.key_span,
+                        format!("`{}` is given twice in {what}", entry.key),
+                        "given again here",
+                    )
+                    .also(first)
+                    .help("keep one of the two");
+            }
+        }
+        Some(Self {
+            entries,
+            misspelled: Vec::new(),
+            span: node.span,
+        })
+    }
+
+    /// The key and the value, where it is given and says something.
+    pub(crate) fn entry(&self, key: &str) -> Option<&'n Entry> {
+        self.entries.iter().find(|entry| *entry.key == *key)
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// Whether a required key is to be reported as missing: it is not given, and no slip of it was reported.
+    pub(crate) fn lacks(&self, key: &str) -> bool {
+        self.entry(key).is_none() && !self.misspelled.iter().any(|it| it == key)
+    }
+
+    /// All entries, in written order, without the later ones of doubled keys.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &'n Entry> {
+        let mut seen = std::collections::HashSet::new();
+        self.entries
+            .iter()
+            .filter(move |entry| seen.insert(&*entry.key))
+    }
+
+    /// The text of a key, where there is one.
+    #[track_caller]
+    pub(crate) fn text(&self, key: &str, report: &mut Report) -> Option<Text> {
+        let entry = self.entry(key)?;
+        text(&entry.node, &format!("`{key}`"), report)
+    }
+}
+
+/// A text that is not empty; a number counts as the text it was written as.
+#[track_caller]
+pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<Text> {
+    match (&node.value, node.scalar_text()) {
+        (Value::Text(_) | Value::Number { .. }, Some("")) => {
+            report.error_at(node.span, format!("{what} is empty"), "expected a text");
+            None
+        }
+        (Value::Text(_) | Value::Number { .. }, Some(text)) => Some(Text {
+            text: text.to_owned(),
+            span: node.span,
+        }),
+        _ => {
+            wrong(node, &format!("{what} is a string"), "a string", report);
+            None
+        }
+    }
+}
+
+/// A whole number within bounds.
+#[track_caller]
+pub(crate) fn whole(
+    node: &Node,
+    what: &str,
+    range: std::ops::RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<u64> {
+    let found = match &node.value {
+        Value::Number { written, .. } => written.parse::<u64>().ok(),
+        _ => None,
+    };
+    if found.is_none_or(|number| !range.contains(&number)) {
+        let expected = format!(
+            "expected a whole number from {} to {}",
+            range.start(),
+            range.end()
+        );
+        not_a_number(node, what, "a whole number", expected, report);
+        return None;
+    }
+    found
+}
+
+/// A number of at least 0.
+#[track_caller]
+pub(crate) fn amount(node: &Node, what: &str, report: &mut Report) -> Option<f64> {
+    match &node.value {
+        Value::Number { value, .. } if value.is_finite() && *value >= 0.0 => Some(*value),
+        _ => {
+            let expected = "expected a number of at least 0".to_owned();
+            not_a_number(node, what, "a number", expected, report);
+            None
+        }
+    }
+}
+
+/// Reports a value that is not an allowed number. A number in quotes is a text.
+#[track_caller]
+pub(crate) fn not_a_number(
+    node: &Node,
+    what: &str,
+    number: &str,
+    expected: String,
+    report: &mut Report,
+) {
+    match &node.value {
+        Value::Text(text) if text.trim().parse::<f64>().is_ok() => {
+            report
+                .error_at(
+                    node.span,
+                    format!("{what} is {number}, not a string"),
+                    expected,
+                )
+                .help(format!("remove the quotes: `{}`", text.trim()));
+        }
+        _ => {
+            let shown = node
+                .scalar_text()
+                .map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
+            report.error_at(node.span, format!("{what} can't be {shown}"), expected);
+        }
+    }
+}
+
+/// `true` or `false`.
+#[track_caller]
+pub(crate) fn truth(node: &Node, what: &str, report: &mut Report) -> Option<bool> {
+    match &node.value {
+        Value::Bool(truth) => Some(*truth),
+        _ => {
+            wrong(
+                node,
+                &format!("{what} is true or false"),
+                "`true` or `false`",
+                report,
+            );
+            None
+        }
+    }
+}
+
+/// A list.
+#[track_caller]
+pub(crate) fn list<'n>(node: &'n Node, what: &str, report: &mut Report) -> Option<&'n [Node]> {
+    match &node.value {
+        Value::List(items) => Some(items),
+        _ => {
+            wrong(node, &format!("{what} is a list"), "a list", report);
+            None
+        }
+    }
+}
+
+/// Reports a node of the wrong kind, with the expected kind and the found one.
+#[track_caller]
+pub(crate) fn wrong<'r>(
+    node: &Node,
+    message: &str,
+    expected: &str,
+    report: &'r mut Report,
+) -> &'r mut Diagnostic {
+    let used_at = node
+        .used_at
+        .map(|span| report.place(span, Some("used here".to_owned())));
+    let diagnostic = report.error_at(
+        node.span,
+        format!("{message}, not {}", node.kind()),
+        format!("expected {expected}"),
+    );
+    if let Some(used_at) = used_at {
+        diagnostic.also(used_at);
+    }
+    diagnostic
+}

@@ -1,0 +1,55 @@
+//! "Did you mean": the known name that a wrong one is closest to.
+
+/// The candidate that a wrong name was most likely meant to be: at most a third of its letters away, or the same but for case.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let limit = (name.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .take(10_000)
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&name, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The one candidate that a name is the beginning of, as `weirdness` is of `weirdness_constraint`.
+fn begun<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Fewer letters begin too much.
+    const LEAST: usize = 3;
+    let name = name.to_lowercase();
+    if name.chars().count() < LEAST {
+        return None;
+    }
+    let mut longer = candidates
+        .into_iter()
+        .take(10_000)
+        .filter(|candidate| candidate.to_lowercase().starts_with(&name));
+    longer.next().filter(|_| longer.next().is_none())
+}
+
+/// The same, among names.
+pub(crate) fn nearest_of<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    nearest(name, candidates.iter().copied())
+}
+
+/// ``did you mean `x`?``, or the list of what there is when it is short.
+pub(crate) fn suggestion<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    let near = nearest(name, candidates.clone()).or_else(|| begun(name, candidates.clone()));
+    if let Some(near) = near {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    let all: Vec<&str> = candidates.into_iter().take(25).collect();
+    (!all.is_empty() && all.len() < 25).then(|| format!("known here: {}", all.join(", ")))
+}

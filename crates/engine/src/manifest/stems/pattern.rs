@@ -1,0 +1,202 @@
+//! Patterns: stems from the files that a glob matches.
+//!
+//! Files are sorted by the bytes of their relative path written with `/`, so that they come in the same order on every machine.
+//! Hidden files are skipped, links to folders are not followed. A folder that can't be read and a name that is no text are errors:
+//! without them jobs would be missing and nobody would know.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use walkdir::DirEntry;
+
+use super::stem::{Source, StemDecl, file_stem};
+use crate::manifest::source::fields::Text;
+use crate::manifest::source::ids::check_id;
+use crate::manifest::source::report::Report;
+use crate::manifest::template::variables::RenderFixed;
+
+/// Most files that one pattern looks at.
+const MAX_WALKED: usize = 200_000;
+
+/// Deepest folder below a pattern's fixed part.
+const MAX_WALK_DEPTH: usize = 32;
+
+/// Reads the stems that a pattern finds.
+pub(crate) fn read(
+    pattern: &Text,
+    folder: &Path,
+    vars: &Arc<Json>,
+    fixed: &RenderFixed<'_>,
+    stems: &mut Vec<StemDecl>,
+    report: &mut Report,
+) {
+    let Some(text) = fixed(pattern, report) else {
+        return;
+    };
+    let matcher = match globset::GlobBuilder::new(&text)
+        .literal_separator(true)
+        .build()
+    {
+        Ok(glob) => glob.compile_matcher(),
+        Err(error) => {
+            report.error_at(
+                pattern.span,
+                format!("this pattern can't be read: {}", error.kind()),
+                "expected a pattern",
+            );
+            return;
+        }
+    };
+    let before = report.errors();
+    let (prefix, depth) = reach(&text);
+    let root = folder.join(prefix);
+    let walk = walkdir::WalkDir::new(&root).max_depth(depth);
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for (seen, entry) in walk.into_iter().filter_entry(is_visible).enumerate() {
+        if seen > MAX_WALKED {
+            report
+                .error_at(
+                    pattern.span,
+                    format!("there are more than {MAX_WALKED} files below this pattern"),
+                    "",
+                )
+                .help("name a folder in it");
+            return;
+        }
+        let entry = match entry {
+            Ok(entry) => entry,
+            // Where there is nothing, nothing is found, which is said below.
+            Err(error) if is_missing(&error) => continue,
+            Err(error) => {
+                unreadable(pattern, &error, report);
+                continue;
+            }
+        };
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let (relative, is_text) = relative(&entry, &root, prefix);
+        if !matcher.is_match(&relative) {
+            continue;
+        }
+        if !is_text {
+            report
+                .error_at(
+                    pattern.span,
+                    format!("the name of `{relative}` is not UTF-8"),
+                    "matches it",
+                )
+                .note("bytes that are no text are shown as \u{fffd}")
+                .help("rename the file or its folder");
+            continue;
+        }
+        found.push((relative, entry.into_path()));
+    }
+    found.sort_by(|left, right| left.0.as_bytes().cmp(right.0.as_bytes()));
+    if found.is_empty() && report.errors() == before {
+        report
+            .error_at(pattern.span, "no file matches this pattern", "matches nothing")
+            .help("it is relative to the manifest's folder; `**` stands for any folders, and hidden files are skipped");
+    }
+    for (relative, path) in found {
+        let id = file_stem(Path::new(&relative));
+        check_id(&id, "a stem's id", pattern.span, report);
+        stems.push(StemDecl {
+            id,
+            source: Source::File(path),
+            vars: vars.clone(),
+            span: pattern.span,
+            row: None,
+        });
+    }
+}
+
+/// The folder that a walk begins at, the longest part of the pattern without a wildcard, and how deep the pattern reaches below it.
+fn reach(pattern: &str) -> (&str, usize) {
+    let has_wildcard = |part: &str| part.contains(['*', '?', '[', '{']);
+    let mut prefix = 0;
+    let mut rest = pattern;
+    while let Some((part, behind)) = rest.split_once('/') {
+        if has_wildcard(part) {
+            break;
+        }
+        prefix += part.len() + 1;
+        rest = behind;
+    }
+    // In braces there may be a whole path, and `**` is any.
+    let depth = if rest.contains("**") || rest.contains('{') {
+        MAX_WALK_DEPTH
+    } else {
+        rest.split('/').count()
+    };
+    let prefix = &pattern[..prefix];
+    let prefix = match prefix.strip_suffix('/') {
+        Some("") | None => prefix,
+        Some(folder) => folder,
+    };
+    (prefix, depth)
+}
+
+fn is_visible(entry: &DirEntry) -> bool {
+    entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+/// A file's path as the pattern is matched with it, and whether that is its true name.
+fn relative(entry: &DirEntry, root: &Path, prefix: &str) -> (String, bool) {
+    let below = entry.path().strip_prefix(root).unwrap_or(entry.path());
+    let mut relative = prefix.to_owned();
+    let mut is_text = true;
+    for part in below.components() {
+        if !relative.is_empty() && !relative.ends_with('/') {
+            relative.push('/');
+        }
+        is_text &= part.as_os_str().to_str().is_some();
+        relative.push_str(&part.as_os_str().to_string_lossy());
+    }
+    (relative, is_text)
+}
+
+fn is_missing(error: &walkdir::Error) -> bool {
+    error
+        .io_error()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn unreadable(pattern: &Text, error: &walkdir::Error, report: &mut Report) {
+    let place = error.path().map_or_else(
+        || "a folder".to_owned(),
+        |path| format!("`{}`", report.sources.shown(path)),
+    );
+    let reason = error
+        .io_error()
+        .map_or_else(|| error.to_string(), |error| error.to_string());
+    report
+        .error_at(
+            pattern.span,
+            format!("can't read {place} below this pattern: {reason}"),
+            "stems may be missing",
+        )
+        .help("make the folder readable, or name the folders to look in");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_goes_no_further_than_its_pattern() {
+        #[track_caller]
+        fn check(pattern: &str, expected: (&str, usize)) {
+            assert_eq!(reach(pattern), expected, "{pattern}");
+        }
+        check("*.wav", ("", 1));
+        check("vocals/*.wav", ("vocals", 1));
+        check("vocals/ep/*/take?.wav", ("vocals/ep", 2));
+        check("vocals/**/*.wav", ("vocals", MAX_WALK_DEPTH));
+        check("vocals/{a,b/c}.wav", ("vocals", MAX_WALK_DEPTH));
+        check("/music/*.wav", ("/music", 1));
+        check("/*.wav", ("/", 1));
+        check("verse.wav", ("", 1));
+    }
+}

@@ -1,0 +1,51 @@
+//! One recording as the manifest names it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use url::Url;
+
+use crate::manifest::source::files::Span;
+
+/// A recording as the manifest names it.
+#[derive(Debug, Clone)]
+pub(crate) struct StemDecl {
+    pub(crate) id: String,
+    pub(crate) source: Source,
+    pub(crate) vars: Arc<Json>,
+    /// The place that names it.
+    pub(crate) span: Span,
+    /// The row of a catalogue.
+    pub(crate) row: Option<u64>,
+}
+
+/// Where a recording comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    File(PathBuf),
+    Url(Url),
+}
+
+pub(crate) fn file_stem(path: &Path) -> String {
+    path.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// A public address of a recording.
+pub(crate) fn remote(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is not an address: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!(
+            "has the scheme `{}`, which a provider can't fetch",
+            url.scheme()
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "holds a user name or a password, which would be sent to the provider".to_owned(),
+        );
+    }
+    Ok(url)
+}

@@ -1,0 +1,241 @@
+//! The helpers that templates have: text in, text out, nothing else.
+
+use std::borrow::Cow;
+
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError,
+    RenderErrorReason, ScopedJson,
+};
+use serde_json::Value as Json;
+
+use crate::manifest::source::budget::MAX_TEXT_BYTES;
+
+/// What is said of a text that a template takes or makes and that no setting could hold.
+pub(crate) const TOO_LONG: &str = "the text is longer than 65536 bytes";
+
+/// The helpers' names, for "did you mean".
+pub(crate) const NAMES: &[&str] = &[
+    "default", "slug", "upper", "lower", "trim", "replace", "join", "pad", "round", "eq", "ne",
+];
+
+/// Longest text that a helper makes; a title has 100 characters.
+const MAX_PADDED: usize = 1_000;
+
+/// How a helper is called, if not with so many arguments.
+pub(crate) fn misused(name: &str, arguments: usize) -> Option<&'static str> {
+    let (range, usage) = match name {
+        "default" => (2..=9, "{{default stem.vars.mood 'calm'}}"),
+        "slug" => (1..=1, "{{slug stem.id}}"),
+        "upper" => (1..=1, "{{upper stem.id}}"),
+        "lower" => (1..=1, "{{lower stem.id}}"),
+        "trim" => (1..=1, "{{trim stem.vars.mood}}"),
+        "replace" => (3..=3, "{{replace stem.id '_' ' '}}"),
+        "join" => (2..=2, "{{join vars.instruments ', '}}"),
+        "pad" => (2..=3, "{{pad take 3}} or {{pad stem.id 8 '_'}}"),
+        "round" => (
+            1..=2,
+            "{{round stem.vars.bpm}} or {{round stem.vars.gain 1}}",
+        ),
+        "eq" => (2..=2, "(eq stem.vars.language 'fr')"),
+        _ => (2..=2, "(ne stem.vars.language 'fr')"),
+    };
+    (!range.contains(&arguments)).then_some(usage)
+}
+
+/// Gives an engine these helpers, `if` and `unless`, and no others.
+pub(crate) fn register(registry: &mut Handlebars<'static>) {
+    for unwanted in [
+        "each", "with", "lookup", "raw", "log", "gt", "gte", "lt", "lte", "and", "or", "not",
+        "len", "eq", "ne",
+    ] {
+        registry.unregister_helper(unwanted);
+    }
+    let helpers: [(&str, Function); 11] = [
+        ("default", default),
+        ("slug", |given| made(slug(&text(given, 0)?))),
+        ("upper", |given| made(text(given, 0)?.to_uppercase())),
+        ("lower", |given| made(text(given, 0)?.to_lowercase())),
+        ("trim", |given| made(text(given, 0)?.trim().to_owned())),
+        ("replace", replace),
+        ("join", join),
+        ("pad", pad),
+        ("round", round),
+        ("eq", |given| Ok(equal(given)?.into())),
+        ("ne", |given| Ok((!equal(given)?).into())),
+    ];
+    for (name, function) in helpers {
+        registry.register_helper(name, Box::new(Pure { name, function }));
+    }
+}
+
+/// What a rendering error says to a manifest's author.
+pub(crate) fn message(reason: &RenderErrorReason) -> String {
+    match reason {
+        RenderErrorReason::Other(message) => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+type Function = fn(&[Option<&Json>]) -> Result<Json, String>;
+
+/// A helper that is a function of its arguments; `None` is a variable that is not there.
+struct Pure {
+    name: &'static str,
+    function: Function,
+}
+
+impl HelperDef for Pure {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let mut given = Vec::with_capacity(helper.params().len());
+        for argument in helper.params() {
+            let there = !argument.is_value_missing() && !argument.value().is_null();
+            if !there && self.name != "default" {
+                let path = argument.relative_path().cloned();
+                return Err(RenderErrorReason::MissingVariable(path).into());
+            }
+            given.push(there.then(|| argument.value()));
+        }
+        let made = (self.function)(&given)
+            .map_err(|message| RenderErrorReason::Other(format!("`{}`: {message}", self.name)))?;
+        Ok(ScopedJson::Derived(made))
+    }
+}
+
+/// An argument as a text; empty where it is not given.
+fn text<'g>(given: &[Option<&'g Json>], at: usize) -> Result<Cow<'g, str>, String> {
+    match given.get(at).copied().flatten() {
+        Some(value) => text_of(value),
+        None => Ok(Cow::Borrowed("")),
+    }
+}
+
+/// A value as a text, if a setting could hold it. Nothing longer is built, nor handed on: so no chain of helpers can grow one.
+pub(crate) fn text_of(value: &Json) -> Result<Cow<'_, str>, String> {
+    if let Json::String(text) = value {
+        return if text.len() > MAX_TEXT_BYTES {
+            Err(TOO_LONG.to_owned())
+        } else {
+            Ok(Cow::Borrowed(text))
+        };
+    }
+    if crate::manifest::source::budget::json_bytes(value) > 16 * MAX_TEXT_BYTES {
+        return Err(TOO_LONG.to_owned());
+    }
+    let text = value.render();
+    checked(text.len())?;
+    Ok(Cow::Owned(text))
+}
+
+fn checked(bytes: usize) -> Result<(), String> {
+    if bytes > MAX_TEXT_BYTES {
+        return Err(TOO_LONG.to_owned());
+    }
+    Ok(())
+}
+
+fn made(text: String) -> Result<Json, String> {
+    checked(text.len())?;
+    Ok(text.into())
+}
+
+fn replace(given: &[Option<&Json>]) -> Result<Json, String> {
+    let (value, old, new) = (text(given, 0)?, text(given, 1)?, text(given, 2)?);
+    let found = value.matches(&*old).count();
+    let bytes = (value.len() - found * old.len()).saturating_add(found.saturating_mul(new.len()));
+    checked(bytes)?;
+    made(value.replace(&*old, &new))
+}
+
+fn default(given: &[Option<&Json>]) -> Result<Json, String> {
+    let says_something = |value: &&Json| !matches!(value, Json::String(text) if text.is_empty());
+    let last = given.last().copied().flatten();
+    let first = given.iter().flatten().copied().find(says_something);
+    let value = first.or(last);
+    let value = value.ok_or_else(|| "none of its arguments is set".to_owned())?;
+    text_of(value)?;
+    Ok(value.clone())
+}
+
+/// Lower case, with a single `-` for all that is neither letter nor digit, and none at the ends.
+pub(crate) fn slug(text: &str) -> String {
+    let mut made = String::with_capacity(text.len());
+    for char in text.chars().flat_map(char::to_lowercase) {
+        if char.is_alphanumeric() {
+            made.push(char);
+        } else if !made.is_empty() && !made.ends_with('-') {
+            made.push('-');
+        }
+    }
+    made.truncate(made.trim_end_matches('-').len());
+    made
+}
+
+fn join(given: &[Option<&Json>]) -> Result<Json, String> {
+    let Some(Json::Array(items)) = given[0] else {
+        return Err("its first argument is not a list".to_owned());
+    };
+    let separator = text(given, 1)?;
+    let mut joined = String::new();
+    for (at, item) in items.iter().enumerate() {
+        let item = text_of(item)?;
+        checked(joined.len() + separator.len() + item.len())?;
+        if at > 0 {
+            joined.push_str(&separator);
+        }
+        joined.push_str(&item);
+    }
+    Ok(joined.into())
+}
+
+fn pad(given: &[Option<&Json>]) -> Result<Json, String> {
+    let value = text(given, 0)?;
+    let width = text(given, 1)?
+        .parse::<usize>()
+        .ok()
+        .filter(|width| *width <= MAX_PADDED);
+    let width =
+        width.ok_or_else(|| format!("its second argument is a width of at most {MAX_PADDED}"))?;
+    let fill = match given.get(2) {
+        Some(_) => text(given, 2)?,
+        None => Cow::Borrowed("0"),
+    };
+    let mut chars = fill.chars();
+    let (Some(fill), None) = (chars.next(), chars.next()) else {
+        return Err("its third argument is one character".to_owned());
+    };
+    let missing = width.saturating_sub(value.chars().count());
+    made(
+        std::iter::repeat_n(fill, missing)
+            .chain(value.chars())
+            .collect(),
+    )
+}
+
+fn round(given: &[Option<&Json>]) -> Result<Json, String> {
+    let value = text(given, 0)?;
+    let number: f64 = value
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{value}` is not a number"))?;
+    let digits = if given.len() > 1 {
+        text(given, 1)?.parse::<usize>().ok()
+    } else {
+        Some(0)
+    };
+    let digits = digits
+        .filter(|digits| *digits <= 9)
+        .ok_or("its second argument is a number of digits, 0 to 9")?;
+    Ok(format!("{number:.digits$}").into())
+}
+
+fn equal(given: &[Option<&Json>]) -> Result<bool, String> {
+    let (left, right) = (text(given, 0)?, text(given, 1)?);
+    Ok(left == right
+        || matches!((left.parse::<f64>(), right.parse::<f64>()), (Ok(left), Ok(right)) if left == right))
+}
