@@ -40,6 +40,18 @@ pub enum Sign {
 }
 
 impl Sign {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Buy,
+        Self::InProgress,
+        Self::Kept,
+        Self::InDoubt,
+        Self::Failed,
+        Self::Vetoed,
+        Self::Partial,
+        Self::Expired,
+    ];
+
     /// The sign itself.
     pub fn symbol(self) -> char {
         match self {

@@ -213,3 +213,25 @@ pub fn sample(point: HookPoint) -> HookEvent {
         }),
     }
 }
+
+/// The sample of a point, about one job of a plan.
+pub fn sample_of(point: HookPoint, plan: &Plan, slot: usize) -> HookEvent {
+    let sample = sample(point);
+    let facts = Facts {
+        plan: Arc::new(plan.clone()),
+        run: RunSaid {
+            name: plan.name.clone(),
+            manifest: plan.manifest.display().to_string(),
+            provider: plan.provider.profile.name.clone(),
+            ..sample.run.clone()
+        },
+    };
+    HookEvent {
+        run: facts.run.clone(),
+        job: sample
+            .job
+            .as_ref()
+            .and_then(|_| facts.of_job(point, sample.at_ms, slot, None).job),
+        ..sample
+    }
+}

@@ -40,7 +40,7 @@ pub use error::HookError;
 pub(crate) use event::point_of;
 pub use event::{HOOK_EVENT_VERSION, HookEvent, JobSaid, PlanSaid, PresetSaid, RunSaid, StemSaid};
 pub(crate) use facts::Facts;
-pub use facts::sample;
+pub use facts::{sample, sample_of};
 #[cfg(feature = "lua")]
 pub use lua::check_script;
 pub use point::{HookPoint, OnError};

@@ -64,13 +64,13 @@ pub(crate) fn read_limits(node: &Node, profile: &Profile, report: &mut Report) -
         }
     }
     if let Some(node) = fields.get("rate")
-        && let Some(given) = rate(node, report)
+        && let Some(given) = rate(node, profile.loopback, report)
     {
         let allowed = profile.rate;
         // Tighter in both senses: no more at once, and no more over time.
         let faster = u128::from(given.count) * u128::from(allowed.window_ms)
             > u128::from(allowed.count) * u128::from(given.window_ms);
-        if given.count > allowed.count || faster {
+        if !profile.loopback && (given.count > allowed.count || faster) {
             report
                 .error_at(
                     node.span,
@@ -116,9 +116,13 @@ pub(crate) fn read_retries(node: Option<&Node>, report: &mut Report) -> Retries 
     retries
 }
 
-/// Whether `callbacks` is the word `off`.
+/// Whether `callbacks` is `off`, which some tools write as `false`.
 pub(crate) fn are_off(node: &Node) -> bool {
-    matches!(&node.value, Value::Text(text) if &**text == "off")
+    match &node.value {
+        Value::Text(text) => &**text == "off",
+        Value::Bool(truth) => !truth,
+        _ => false,
+    }
 }
 
 /// Reads `callbacks`.

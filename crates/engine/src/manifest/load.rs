@@ -11,10 +11,13 @@ mod checks;
 mod names;
 mod options;
 mod project;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
+use backline_api::RateLimit;
 use handlebars::no_escape;
 
 use self::checks::{count, refuse_missing_files, warn_of_twins, warn_of_unused};
@@ -40,11 +43,14 @@ use super::template::scope::{FIXED_ROOTS, Scope};
 use super::template::variables::{Variables, render_fixed};
 use super::{hooks, limits};
 use crate::hooks::Hooks;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedJob};
 
 pub use options::{DEFAULT_MAX_JOBS, LoadOptions};
 
-/// A manifest that was understood.
+/// The keys of a project file.
+pub(crate) const PROJECT_KEYS: &[&str] = &["version", "provider", "limits"];
+
+/// A manifest that is valid.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// What it means.
@@ -89,22 +95,20 @@ impl Loader<'_, '_> {
         }
         let mut keys = vec![secret::DEFAULT_KEY_ENV.to_owned()];
         keep_secrets(&keys, options, report);
-        let node = open::open(path, None, report)?;
+        let node = match &options.text {
+            Some(text) => open::parse(path, text.clone(), report)?,
+            None => open::open(path, None, report)?,
+        };
         let project = project_file.and_then(|file| open::open(&file, None, report));
         key_variables(&node, &mut keys);
         project
             .iter()
             .for_each(|node| key_variables(node, &mut keys));
         keep_secrets(&keys, options, report);
-        let fields = Fields::read(&node, "the manifest", KEYS, report)?;
+        let fields = Fields::read_top(&node, "the manifest", KEYS, report)?;
         open::read_version(&fields, true, report);
         let project = project.as_ref().and_then(|node| {
-            let fields = Fields::read(
-                node,
-                "the project file",
-                &["version", "provider", "limits"],
-                report,
-            )?;
+            let fields = Fields::read_top(node, "the project file", PROJECT_KEYS, report)?;
             open::read_version(&fields, false, report);
             Some(fields)
         });
@@ -138,13 +142,20 @@ impl Loader<'_, '_> {
             None => Some(table::embedded()),
         };
         let provider_read = provider.is_some();
-        let provider = provider.unwrap_or_else(table::embedded);
+        let mut provider = provider.unwrap_or_else(table::embedded);
         let limits = match given("limits") {
             Some(node) if provider_read => limits::read_limits(node, &provider.profile, report),
             // What an unknown provider allows is unknown; what is no limit at all is wrong with any.
             Some(node) => limits::read_limits(node, &table::without_bounds(), report),
             None => limits::default_limits(&provider.profile),
         };
+        if provider.profile.loopback {
+            // A studio on this machine is paced as the manifest says.
+            provider.profile.rate = RateLimit {
+                count: limits.rate.count,
+                window_ms: limits.rate.window_ms,
+            };
+        }
         let polls_only = fields.get("callbacks").is_some_and(limits::are_off);
         let callbacks = fields
             .get("callbacks")
@@ -198,6 +209,15 @@ impl Loader<'_, '_> {
                 .error_at(fields.span, message, "expected at least one")
                 .help("add one: `presets: {piano: {tags: \"calm piano\"}}`");
         }
+        if layer.concrete() == 0 && !layer.presets.is_empty() && !layer.is_partial {
+            report
+                .error_at(
+                    fields.span,
+                    "every preset is abstract, so there is no job",
+                    "expected one that is not",
+                )
+                .help("remove `abstract: true` from a preset, or the dot its name begins with");
+        }
         let before = report.errors();
         let raw_sweep = axes::read_sweep(fields.get("sweep"), report);
         let mut scope = job_scope(&names.scope, &stems, &inherited, &raw_sweep);
@@ -223,7 +243,7 @@ impl Loader<'_, '_> {
         // A count that is far too large must not be expanded, not even into points.
         if !count(
             &stems,
-            layer.presets.len(),
+            layer.concrete(),
             &dimensions,
             takes,
             options.max_jobs,
@@ -247,7 +267,7 @@ impl Loader<'_, '_> {
             dimensions,
             takes,
         };
-        let complete = matrix.presets.len() == layer.presets.len();
+        let complete = matrix.presets.len() == layer.concrete();
         let rules = if complete {
             rules::read_rules(
                 &fields,
@@ -266,7 +286,7 @@ impl Loader<'_, '_> {
             return None;
         }
 
-        let jobs = expand::expand(
+        let mut jobs = expand::expand(
             &matrix,
             &rules,
             &names.fixed,
@@ -290,21 +310,22 @@ impl Loader<'_, '_> {
         if report.errors() == 0 {
             check_names(&jobs, &matrix, &output, file_span, report);
         }
-        let jobs = options.selection.apply(jobs, &matrix, report);
-        if jobs.is_empty() && report.errors() == 0 {
-            report
-                .refuse("no job passes all of the filters")
-                .help("each filter is met by some job, but none by all together");
-        }
+        let selector = options.selection.resolve(&matrix, report);
         if report.errors() > 0 {
+            return None;
+        }
+        selector.by_manifest(&mut jobs, expand::Draft::at);
+        if jobs.is_empty() {
+            refuse_selection(report);
             return None;
         }
         let (stems, places) = examine(&matrix, &jobs, report);
         if report.errors() > 0 {
             return None;
         }
+        let at: Vec<[u32; 4]> = jobs.iter().map(expand::Draft::at).collect();
         let jobs = identify(jobs, &matrix, &stems, &places, &provider, report);
-        Some(Plan {
+        let mut plan = Plan {
             name: names.fixed.name,
             manifest: path.to_owned(),
             project_dir,
@@ -318,6 +339,41 @@ impl Loader<'_, '_> {
             reports,
             stems,
             jobs,
-        })
+        };
+        if selector.needs_states() && report.errors() == 0 {
+            let states = (options.states)(&plan)?;
+            let mut jobs: Vec<(PlannedJob, [u32; 4])> = plan.jobs.into_iter().zip(at).collect();
+            selector.by_state(&mut jobs, &states, |(_, at)| *at);
+            plan.jobs = jobs.into_iter().map(|(job, _)| job).collect();
+            drop_unused_stems(&mut plan);
+            if plan.jobs.is_empty() {
+                refuse_selection(report);
+            }
+        }
+        Some(plan)
+    }
+}
+
+fn refuse_selection(report: &mut Report) {
+    report
+        .refuse("no job passes all of the filters")
+        .help("each filter is met by some job, but none by all together");
+}
+
+/// Removes the stems that no job uses.
+fn drop_unused_stems(plan: &mut Plan) {
+    let mut places = vec![None; plan.stems.len()];
+    for job in &plan.jobs {
+        places[job.stem] = Some(0);
+    }
+    let mut next = 0;
+    for place in places.iter_mut().flatten() {
+        *place = next;
+        next += 1;
+    }
+    let mut used = places.iter().map(Option::is_some);
+    plan.stems.retain(|_| used.next().unwrap_or(false));
+    for job in &mut plan.jobs {
+        job.stem = places[job.stem].unwrap_or(0);
     }
 }

@@ -1,10 +1,49 @@
-//! The manifest's JSON Schema, for editors: it completes keys, shows what they mean and marks slips while one writes.
+//! The JSON Schemas of the manifest and of the project file, for editors: they complete keys, describe them and mark mistakes.
 //!
-//! What a schema can't say (whether a stem exists, whether a template's variables are defined) [`load`](super::load()) does; a
-//! manifest that the schema takes may still be refused, never the other way round.
+//! A schema can't say everything (whether a stem exists, whether a template's variables are defined). So a document that the schema
+//! accepts may still be refused by [`load`](super::load()), but never the other way round, and of whatever is wrong with the kind or
+//! the range of a single value both say the same. A test generates documents of both kinds.
 
-/// The schema, as `backline schema` prints it (JSON Schema, draft 2020-12).
+use serde_json::Value as Json;
+
+use super::load::PROJECT_KEYS;
+
+/// The manifest's schema, as `backline schema` prints it (JSON Schema, draft 2020-12).
 pub const SCHEMA: &str = include_str!("schema.json");
+
+/// The project file's schema: the manifest's, with the keys that a `backline.yaml` may have.
+pub fn project_schema() -> Json {
+    let mut schema: Json = serde_json::from_str(SCHEMA).expect("the embedded schema is JSON");
+    schema["title"] = "Backline project file".into();
+    schema["description"] =
+        "What the manifests of a project share: the provider and the limits, where a manifest sets none.".into();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.remove("required");
+        schema.remove("anyOf");
+    }
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        properties.retain(|key, _| PROJECT_KEYS.contains(&key.as_str()));
+    }
+    schema
+}
+
+/// A short recording of silence: a WAV file.
+#[cfg(test)]
+pub(crate) fn recording(seed: u8) -> Vec<u8> {
+    let samples = vec![seed; 200];
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + samples.len() as u32).to_le_bytes());
+    wav.extend(b"WAVEfmt ");
+    wav.extend(16_u32.to_le_bytes());
+    wav.extend([1, 0, 1, 0]);
+    wav.extend(8_000_u32.to_le_bytes());
+    wav.extend(8_000_u32.to_le_bytes());
+    wav.extend([1, 0, 8, 0]);
+    wav.extend(b"data");
+    wav.extend((samples.len() as u32).to_le_bytes());
+    wav.extend(samples);
+    wav
+}
 
 #[cfg(test)]
 mod tests {
@@ -13,7 +52,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::manifest::SETTING_NAMES;
+    use crate::manifest::{LoadOptions, SETTING_NAMES, load};
 
     fn schema() -> Value {
         serde_json::from_str(SCHEMA).unwrap()
@@ -66,6 +105,217 @@ mod tests {
         assert!(validator.is_valid(&yaml(&with("off"))));
         assert!(validator.is_valid(&yaml(&with("false"))));
         assert!(!validator.is_valid(&yaml(&with("on"))));
+    }
+
+    /// A manifest with every kind of key, as JSON, which is YAML.
+    fn complete() -> Value {
+        serde_json::json!({
+            "version": 1, "name": "x", "import": ["more.yaml"],
+            "provider": {"profile": "studio", "name": "s", "price": 2, "rate": "20/10s", "concurrency": 3, "models": ["m"],
+                "default_model": "m", "audio": "flac", "submit_path": "/a", "idempotency_key": true, "polls_at_once": 5},
+            "env": ["SEASON"], "vars": {"mood": "calm"},
+            "defaults": {"style_weight": 0.5, "variety": 2, "vocal_gender": "f", "lyrics": "la", "model": "m"},
+            "stems": ["a.wav", {"id": "b", "file": "b.wav", "vars": {"artist": "Ada"}}, {"id": "c", "url": "https://example.com/c.wav"}],
+            "presets": {"base": {"abstract": true, "tags": "calm"}, "p": {"extends": "base", "title": "{{stem.id}} {{vars.mood}} {{take}}"},
+                "q": {"tags": "x {{env.SEASON}}", "negative_tags": "drums", "audio_weight": 1}},
+            "sweep": {"weirdness_constraint": [0.2, 0.8]}, "takes": 2,
+            "exclude": [{"stem": "a", "preset": ["p", "q"], "take": 2}, {"stem.vars.artist": "Ada", "preset": "q"}],
+            "include": [{"preset": "p", "set": {"style_weight": 1}}],
+            "limits": {"concurrency": 2, "rate": "5/10s", "credits": 10, "ledger_credits": 20, "failures_in_a_row": 3, "deadline": "1h"},
+            "callbacks": {"listen": "127.0.0.1:8787", "public_url": "https://example.com/x", "hmac_key": {"env": "KEY_OF_CALLBACKS"}},
+            "retries": {"task_failed": 1}, "output": {"dir": "out/x", "file": "{{stem.id}}/{{preset.id}}-{{sweep.weirdness_constraint}}-{{take}}-{{track.index}}"},
+            "reports": ["csv", "html"], "x-shared": {"any": ["thing"]}
+        })
+    }
+
+    /// What is wrong with a manifest, or nothing.
+    fn wrong(folder: &Path, manifest: &Value) -> Option<String> {
+        let path = folder.join("m.yaml");
+        std::fs::write(&path, manifest.to_string()).unwrap();
+        let options = LoadOptions {
+            environment: &|name| (name == "SEASON").then(|| "summer".to_owned()),
+            shown_from: Some(folder.to_owned()),
+            ..LoadOptions::default()
+        };
+        load(&path, &options).err().map(|wrong| wrong.to_string())
+    }
+
+    /// Every place in a document, as a JSON pointer.
+    fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+        found.push(at.to_owned());
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    places(value, &format!("{at}/{}", key.replace('/', "~1")), found);
+                }
+            }
+            Value::Array(items) => {
+                for (nth, value) in items.iter().enumerate() {
+                    places(value, &format!("{at}/{nth}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_schema_and_the_loader_accept_and_refuse_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, seed) in [("a.wav", 100), ("b.wav", 200)] {
+            std::fs::write(folder.path().join(name), recording(seed)).unwrap();
+        }
+        std::fs::write(
+            folder.path().join("more.yaml"),
+            "presets: {r: {tags: soft}}",
+        )
+        .unwrap();
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let base = complete();
+        assert_eq!(wrong(folder.path(), &base), None);
+        let errors: Vec<String> = validator
+            .iter_errors(&base)
+            .map(|it| it.to_string())
+            .collect();
+        assert_eq!(errors, Vec::<String>::new());
+
+        let mut all = Vec::new();
+        places(&base, "", &mut all);
+        let replacements = [
+            Value::Null,
+            false.into(),
+            true.into(),
+            0.into(),
+            (-1).into(),
+            2.5.into(),
+            100_000.into(),
+            "".into(),
+            "{{".into(),
+            serde_json::json!([]),
+            serde_json::json!([null]),
+            serde_json::json!({}),
+            serde_json::json!({"nowhere": 1}),
+        ];
+        let (mut accepted, mut refused) = (0, 0);
+        let mut differing = Vec::new();
+        for place in all.iter().filter(|place| !place.starts_with("/x-shared/")) {
+            let whole = place.is_empty();
+            for replacement in &replacements {
+                let mut document = base.clone();
+                if whole {
+                    document = replacement.clone();
+                } else {
+                    *document.pointer_mut(place).unwrap() = replacement.clone();
+                }
+                let by_loader = wrong(folder.path(), &document);
+                match (validator.is_valid(&document), &by_loader) {
+                    (true, None) => accepted += 1,
+                    (false, Some(_)) => refused += 1,
+                    (false, None) => differing.push(format!(
+                        "{place} = {replacement}: only the schema refuses it"
+                    )),
+                    // What a schema can't know.
+                    (true, Some(why)) if only_the_loader_knows(place, why) => refused += 1,
+                    (true, Some(why)) => differing.push(format!(
+                        "{place} = {replacement}: only the loader refuses it: {why}"
+                    )),
+                }
+            }
+            // Without it.
+            if let Some((parent, key)) = place.rsplit_once('/') {
+                let mut document = base.clone();
+                if let Some(Value::Object(map)) = document.pointer_mut(parent) {
+                    map.remove(key);
+                    let by_loader = wrong(folder.path(), &document);
+                    match (validator.is_valid(&document), &by_loader) {
+                        (true, Some(why)) if !only_the_loader_knows(place, why) => {
+                            differing.push(format!(
+                                "without {place}: only the loader refuses it: {why}"
+                            ));
+                        }
+                        (false, None) => {
+                            differing.push(format!("without {place}: only the schema refuses it"))
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        assert!(
+            differing.is_empty(),
+            "{} differ:\n{}",
+            differing.len(),
+            differing.join("\n")
+        );
+        assert!(
+            accepted > 20 && refused > 400,
+            "{accepted} accepted, {refused} refused"
+        );
+    }
+
+    /// Whether the loader refuses a document for what it says together with something else: names that nothing has, templates, files.
+    fn only_the_loader_knows(place: &str, why: &str) -> bool {
+        let reasons = [
+            "there is no variable",
+            "never used",
+            "can't read",
+            "is not listed under",
+            "no job has",
+            "there is no such file",
+            "there is no preset",
+            "this template",
+            "have the id",
+            "would both be kept",
+            "both tracks of",
+            "is not set",
+            "multiple of 0.01",
+            "one and the same request",
+            "is not an address",
+            "matches no job",
+            "can't be chosen",
+            "the environment has no",
+            "above what",
+            "drops every one",
+            "every preset is abstract",
+            "has no `tags`",
+            "can't be `100000`",
+            "can't name the files",
+            "holds a template",
+            "is not swept",
+            "would drop every job",
+            "two stems",
+        ];
+        let _ = place;
+        reasons.iter().any(|reason| why.contains(reason))
+    }
+
+    #[test]
+    fn what_was_refused_by_one_alone_is_judged_alike() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        for good in [
+            "{version: 1, name: x, import: more.yaml, stems: [a.wav]}",
+            "{version: 1, name: x, import: [more.yaml], stems: [a.wav]}",
+            "{version: 1, name: x, stems: [a.wav], presets: {.base: {tags: x}, p: {extends: .base}}}",
+            "{version: 1, name: x, x-anchors: {a: 1}, stems: [a.wav], presets: {p: {tags: x}}, limits: {rate: 'off'}}",
+        ] {
+            assert!(validator.is_valid(&yaml(good)), "{good}");
+        }
+        for bad in [
+            "{version: 1, stems: [a.wav], presets: {p: {tags: x}}}",
+            "{version: 1, name: x, stems: [a.wav]}",
+            "{version: 1, name: x, stems: [{url: 'https://example.com/a.wav'}], presets: {p: {tags: x}}}",
+            "{version: 1, name: x, stems: [a.wav], presets: {p: {tags: null}}}",
+        ] {
+            assert!(!validator.is_valid(&yaml(bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_project_file_has_a_schema_of_its_own() {
+        let validator = jsonschema::validator_for(&project_schema()).unwrap();
+        assert!(validator.is_valid(&yaml("{provider: sunoapi, limits: {credits: 10}}")));
+        assert!(validator.is_valid(&yaml("{}")));
+        assert!(!validator.is_valid(&yaml("{stems: [a.wav]}")));
+        assert!(!validator.is_valid(&yaml("{provider: nobody}")));
     }
 
     #[test]

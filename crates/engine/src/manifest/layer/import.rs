@@ -122,7 +122,7 @@ fn import(
         return None;
     }
     let node = open(path, Some(named), report)?;
-    let fields = Fields::read(&node, "an imported file", IMPORTED_KEYS, report)?;
+    let fields = Fields::read_top(&node, "an imported file", IMPORTED_KEYS, report)?;
     read_version(&fields, false, report);
     chain.push(real);
     let layer = read_one(&fields, path, chain, done, report);
@@ -131,6 +131,12 @@ fn import(
 }
 
 impl Layer {
+    /// How many presets jobs are made of.
+    pub(crate) fn concrete(&self) -> usize {
+        let concrete = self.presets.values().filter(|it| !it.is_abstract);
+        concrete.count()
+    }
+
     /// Takes in another import; what both give is an error.
     fn join(&mut self, other: Layer, report: &mut Report) {
         fn twice(what: String, first: Span, second: Span, report: &mut Report) {

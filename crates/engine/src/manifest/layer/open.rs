@@ -1,8 +1,9 @@
 //! Opens a file of a manifest and checks its version.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::manifest::source::fields::{Fields, Text};
+use crate::manifest::source::fields::{Fields, Text, is_extension};
 use crate::manifest::source::files::MAX_FILE_BYTES;
 use crate::manifest::source::node::{Entry, Node, Value};
 use crate::manifest::source::report::Report;
@@ -34,19 +35,24 @@ pub(crate) const KEYS: &[&str] = &[
 ///
 /// The lines of a file are shown only when it looks like a manifest: a name in one may lead to any file.
 pub(crate) fn open(path: &Path, from: Option<&Text>, report: &mut Report) -> Option<Node> {
-    let shown = report.sources.shown(path);
-    let text = match report.sources.read_text(path, MAX_FILE_BYTES) {
-        Ok(text) => text,
+    match report.sources.read_text(path, MAX_FILE_BYTES) {
+        Ok(text) => parse(path, text, report),
         Err(problem) => {
+            let shown = report.sources.shown(path);
             let message = format!("can't read `{shown}`: {problem}");
             match from {
                 Some(from) => report.error_at(from.span, message, "named here"),
                 None => report.error(message),
             }
             .maybe_help(problem.help());
-            return None;
+            None
         }
-    };
+    }
+}
+
+/// Parses the text of a file, or a text that stands for the file at `path`.
+pub(crate) fn parse(path: &Path, text: Arc<str>, report: &mut Report) -> Option<Node> {
+    let shown = report.sources.shown(path);
     let source = report.sources.add(path, text.clone());
     match yaml::parse(&text, source) {
         Ok(Some(node)) => match &node.value {
@@ -110,7 +116,7 @@ fn looks_like_a_manifest(text: &str) -> bool {
 }
 
 fn is_key(name: &str) -> bool {
-    KEYS.contains(&name)
+    KEYS.contains(&name) || is_extension(name)
 }
 
 /// Checks `version`, the one thing that every later format keeps.

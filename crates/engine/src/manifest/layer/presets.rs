@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use crate::manifest::settings::choice::Raw;
 use crate::manifest::settings::setting;
-use crate::manifest::source::fields::{Fields, Text};
+use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::ids::check_id;
 use crate::manifest::source::node::Node;
@@ -18,6 +18,8 @@ pub(crate) struct PresetDecl {
     pub(crate) extends: Option<Text>,
     pub(crate) vars: IndexMap<String, Var>,
     pub(crate) settings: Vec<Raw>,
+    /// It is only there for others to extend: no job is made of it.
+    pub(crate) is_abstract: bool,
     /// Something of it is wrong and was said, so nothing is said of what it lacks.
     pub(crate) is_broken: bool,
 }
@@ -43,8 +45,8 @@ pub(crate) fn read_presets(
     node: Option<&Node>,
     report: &mut Report,
 ) -> IndexMap<String, PresetDecl> {
-    const KEYS: [&str; 12] = {
-        let mut keys = [""; 12];
+    const KEYS: [&str; 13] = {
+        let mut keys = [""; 13];
         let mut at = 0;
         while at < 10 {
             keys[at] = setting::NAMES[at];
@@ -52,6 +54,7 @@ pub(crate) fn read_presets(
         }
         keys[10] = "extends";
         keys[11] = "vars";
+        keys[12] = "abstract";
         keys
     };
     let Some(node) = node else {
@@ -70,11 +73,16 @@ pub(crate) fn read_presets(
             extends: None,
             vars: IndexMap::new(),
             settings: Vec::new(),
+            is_abstract: entry.key.starts_with('.'),
             is_broken: false,
         };
         // One that can't be read is there all the same: what extends it or names it is right.
         if let Some(fields) = Fields::read(&entry.node, &what, &KEYS, report) {
             preset.extends = fields.text("extends", report);
+            if let Some(node) = fields.get("abstract") {
+                let truth = fields::truth(node, "`abstract`", report);
+                preset.is_abstract |= truth == Some(true);
+            }
             preset.vars = read_vars(fields.get("vars"), &format!("`vars` of {what}"), report);
             preset.settings = fields.entries().filter_map(Raw::of).collect();
         }

@@ -135,6 +135,9 @@ impl Compiler<'_> {
                 || layer.defaults.contains_key("tags")
                 || self.scope.sweep.iter().any(|it| it == "tags")
                 || layer.is_partial;
+            if decl.is_abstract {
+                continue;
+            }
             if !tags_given && !broken && !decl.is_broken && !self.scope.partial.contains(&"sweep") {
                 report
                     .error_at(

@@ -30,6 +30,13 @@ pub(crate) struct Draft {
     pub(crate) settings: Settings,
 }
 
+impl Draft {
+    /// Its place: stem, preset, point and take.
+    pub(crate) fn at(&self) -> [u32; 4] {
+        [self.stem, self.preset, self.point, self.take]
+    }
+}
+
 /// Expands the axes under the rules.
 pub(crate) fn expand(
     matrix: &Matrix,

@@ -4,6 +4,7 @@ pub(crate) mod axes;
 pub(crate) mod compile;
 pub(crate) mod examine;
 pub(crate) mod expand;
+pub(crate) mod filter;
 pub(crate) mod rules;
 pub(crate) mod selection;
 pub(crate) mod wildcard;

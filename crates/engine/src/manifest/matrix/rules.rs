@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::axes::{Matrix, Point};
+use super::filter::{self, known_keys};
 use super::wildcard::{fits, matches};
 use crate::manifest::settings::choice::{Choice, Raw};
 use crate::manifest::settings::setting::{NAMES, Setting};
@@ -151,13 +152,17 @@ fn read_match(
             _ if more.contains(&key) => {}
             "stem" => {
                 let names: Vec<&str> = matrix.stems.iter().map(|stem| stem.id.as_str()).collect();
-                found.stems = select(field, Axis::names("stem", &names, partial), report);
-                good &= found.stems.is_some();
+                match select(field, Axis::names("stem", &names, partial), report) {
+                    Some(chosen) => both(&mut found.stems, chosen),
+                    None => good = false,
+                }
             }
             "preset" => {
                 let names: Vec<&str> = matrix.presets.iter().map(|preset| &*preset.id).collect();
-                found.presets = select(field, Axis::names("preset", &names, partial), report);
-                good &= found.presets.is_some();
+                match select(field, Axis::names("preset", &names, partial), report) {
+                    Some(chosen) => both(&mut found.presets, chosen),
+                    None => good = false,
+                }
             }
             "take" => {
                 let names: Vec<String> = (1..=matrix.takes).map(|take| take.to_string()).collect();
@@ -165,7 +170,15 @@ fn read_match(
                 found.takes = select(field, Axis::values("take", &names), report);
                 good &= found.takes.is_some();
             }
+            _ if key.starts_with("stem.vars.") || key.starts_with("preset.vars.") => {
+                match by_variable(field, matrix, partial, report) {
+                    Some((0, chosen)) => both(&mut found.stems, chosen),
+                    Some((_, chosen)) => both(&mut found.presets, chosen),
+                    None => good = false,
+                }
+            }
             _ => {
+                let was_good = good;
                 good = false;
                 let axis = matrix
                     .dimensions
@@ -180,14 +193,25 @@ fn read_match(
                     let known = known
                         .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
                         .chain(more.iter().copied());
-                    let known: Vec<&str> = known.collect();
+                    let mut known: Vec<&str> = known.collect();
+                    let variables = known_keys(matrix);
+                    let of_variables = variables.iter().map(String::as_str);
+                    known.extend(of_variables.filter(|key| key.contains(".vars.")));
                     let message = match setting {
+                        _ if key == "state" => {
+                            "`state` selects jobs of a run, not of the manifest".to_owned()
+                        }
                         Some(_) => format!("`{key}` is not swept, so jobs can't be chosen by it"),
                         None => format!("jobs can't be chosen by `{key}`"),
                     };
                     report
                         .error_at(field.key_span, message, "not a key here")
-                        .help_with(|| suggestion(key, known.iter().copied()));
+                        .help_with(|| match key {
+                            "state" => {
+                                Some("give it to the command: `--filter state=failed`".to_owned())
+                            }
+                            _ => suggestion(key, known.iter().copied()),
+                        });
                     continue;
                 };
                 let names: Vec<&str> = matrix.dimensions[axis]
@@ -197,12 +221,68 @@ fn read_match(
                     .collect();
                 if let Some(values) = select(field, Axis::values(key, &names), report) {
                     found.dimensions.push((axis, values));
-                    good = true;
+                    good = was_good;
                 }
             }
         }
     }
     good.then_some(found)
+}
+
+/// Keeps what both conditions on one axis choose.
+fn both(found: &mut Option<Vec<bool>>, chosen: Vec<bool>) {
+    match found {
+        None => *found = Some(chosen),
+        Some(found) => {
+            for (one, other) in found.iter_mut().zip(chosen) {
+                *one &= other;
+            }
+        }
+    }
+}
+
+/// Which stems or presets a condition on a variable chooses, `stem.vars.artist` for one, and the number of the axis.
+fn by_variable(
+    field: &Entry,
+    matrix: &Matrix,
+    partial: &[&str],
+    report: &mut Report,
+) -> Option<(usize, Vec<bool>)> {
+    let key = &*field.key;
+    let is_partial = key
+        .split_once('.')
+        .is_some_and(|(root, _)| partial.contains(&root));
+    let Some((axis, values)) = filter::values(key, matrix) else {
+        if !is_partial {
+            let known = known_keys(matrix);
+            report
+                .error_at(
+                    field.key_span,
+                    format!("jobs can't be chosen by `{key}`: nothing sets it"),
+                    "not a key here",
+                )
+                .help_with(|| suggestion(key, known.iter().map(String::as_str)));
+        }
+        return None;
+    };
+    let names: Vec<&str> = values.iter().flatten().map(String::as_str).collect();
+    let mut chosen_values = select(
+        field,
+        Axis {
+            is_partial,
+            ..Axis::values(key, &names)
+        },
+        report,
+    )?
+    .into_iter();
+    let chosen = values.iter().map(|texts| {
+        chosen_values
+            .by_ref()
+            .take(texts.len())
+            .fold(false, |any, it| any | it)
+    });
+    let chosen = chosen.collect();
+    Some((axis, chosen))
 }
 
 /// What an entry chooses from.

@@ -1,12 +1,15 @@
-//! A part of a plan: `--filter` and `--sample`. What is left keeps the plan's order and every job its key.
+//! A part of a plan: `--filter` and `--sample`. The selected jobs keep the plan's order and their keys.
+
+use std::collections::HashSet;
 
 use super::axes::Matrix;
-use super::expand::{Draft, job_name};
-use super::wildcard::{fits, matches};
-use crate::manifest::source::nearest::suggestion;
+use super::expand::job_name;
+pub use super::filter::{Filter, NotAFilter};
+use super::filter::{Resolved, Test};
+use crate::hold::Sign;
 use crate::manifest::source::report::Report;
 
-/// Which jobs of a manifest are wanted.
+/// Which jobs of a manifest to select.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Only jobs that pass all of these.
@@ -15,160 +18,86 @@ pub struct Selection {
     pub sample: Option<(u64, u64)>,
 }
 
-/// One `--filter`: `preset=lofi`, `stem!=demo-*`, `weirdness_constraint=0.5`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
-    key: String,
-    value: String,
-    negated: bool,
-}
-
-/// A text that is no filter.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a filter is `key=value` or `key!=value`, not `{0}`")]
-pub struct NotAFilter(String);
-
-impl std::str::FromStr for Filter {
-    type Err = NotAFilter;
-
-    fn from_str(text: &str) -> Result<Self, NotAFilter> {
-        let (key, value) = text
-            .split_once('=')
-            .ok_or_else(|| NotAFilter(text.to_owned()))?;
-        let negated = key.ends_with('!');
-        let key = key.trim_end_matches('!').trim();
-        if key.is_empty() {
-            return Err(NotAFilter(text.to_owned()));
-        }
-        Ok(Self {
-            key: key.to_owned(),
-            value: value.trim().to_owned(),
-            negated,
-        })
-    }
-}
-
-impl std::fmt::Display for Filter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}{}{}",
-            self.key,
-            if self.negated { "!=" } else { "=" },
-            self.value
-        )
-    }
+/// A selection against one manifest.
+pub(crate) struct Selector<'m> {
+    matrix: &'m Matrix,
+    filters: Vec<Resolved>,
+    sample: Option<(u64, u64)>,
 }
 
 impl Selection {
-    /// Keeps the wanted jobs.
-    pub(crate) fn apply(
-        &self,
-        mut jobs: Vec<Draft>,
-        matrix: &Matrix,
-        report: &mut Report,
-    ) -> Vec<Draft> {
-        for filter in &self.filters {
-            let values = match filter.key.as_str() {
-                "stem" => matrix
-                    .stems
-                    .iter()
-                    .map(|stem| stem.id.clone())
-                    .collect::<Vec<_>>(),
-                "preset" => matrix
-                    .presets
-                    .iter()
-                    .map(|preset| preset.id.to_string())
-                    .collect(),
-                "take" => (1..=matrix.takes).map(|take| take.to_string()).collect(),
-                key => match matrix
-                    .dimensions
-                    .iter()
-                    .find(|dimension| dimension.setting.name() == key)
-                {
-                    Some(dimension) => dimension
-                        .values
-                        .iter()
-                        .map(|(_, written)| written.clone())
-                        .collect(),
-                    None => {
-                        let known = ["stem", "preset", "take"].into_iter();
-                        let known: Vec<&str> = known
-                            .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
-                            .collect();
-                        report
-                            .refuse(format!(
-                                "--filter {filter}: jobs can't be chosen by `{key}`"
-                            ))
-                            .maybe_help(suggestion(key, known.iter().copied()));
-                        continue;
-                    }
-                },
-            };
-            // A name that looks like a number is a name.
-            let matches = match filter.key.as_str() {
-                "stem" | "preset" => fits,
-                _ => matches,
-            };
-            let wanted: Vec<bool> = values
-                .iter()
-                .map(|value| matches(&filter.value, value) != filter.negated)
-                .collect();
-            if !values.iter().any(|value| matches(&filter.value, value)) {
-                report
-                    .refuse(format!(
-                        "--filter {filter}: no job has the {} `{}`",
-                        filter.key, filter.value
-                    ))
-                    .maybe_help(suggestion(&filter.value, values.iter().map(String::as_str)));
-                continue;
-            }
-            let axis = matrix
-                .dimensions
-                .iter()
-                .position(|dimension| dimension.setting.name() == filter.key);
-            jobs.retain(|job| {
-                wanted[match (filter.key.as_str(), axis) {
-                    ("stem", _) => job.stem as usize,
-                    ("preset", _) => job.preset as usize,
-                    (_, Some(axis)) => matrix.points[job.point as usize].at[axis],
-                    _ => job.take as usize - 1,
-                }]
-            });
+    /// Resolves the filters; what no job can meet is reported.
+    pub(crate) fn resolve<'m>(&self, matrix: &'m Matrix, report: &mut Report) -> Selector<'m> {
+        let filters = self.filters.iter();
+        Selector {
+            matrix,
+            filters: filters
+                .filter_map(|filter| filter.resolve(matrix, report))
+                .collect(),
+            sample: self.sample,
         }
-        if let Some((count, seed)) = self.sample
-            && (jobs.len() as u64) > count
-        {
-            let mut ranked: Vec<(blake3::Hash, usize)> = jobs
-                .iter()
-                .enumerate()
-                .map(|(at, job)| (rank(job, matrix, seed), at))
-                .collect();
-            ranked.sort_by(|left, right| {
-                left.0
-                    .as_bytes()
-                    .cmp(right.0.as_bytes())
-                    .then(left.1.cmp(&right.1))
-            });
-            let chosen: std::collections::HashSet<usize> = ranked
-                .iter()
-                .take(count as usize)
-                .map(|(_, at)| *at)
-                .collect();
-            let mut at = 0;
-            jobs.retain(|_| {
-                at += 1;
-                chosen.contains(&(at - 1))
-            });
-        }
-        jobs
     }
 }
 
-/// A job's place in the lottery: by what it is called, not by where it stands.
-fn rank(job: &Draft, matrix: &Matrix, seed: u64) -> blake3::Hash {
-    let mut hash = blake3::Hasher::new();
-    hash.update(&seed.to_le_bytes());
-    hash.update(job_name(matrix, [job.stem, job.preset, job.point, job.take]).as_bytes());
-    hash.finalize()
+impl Selector<'_> {
+    /// Whether the jobs' states in the ledger decide.
+    pub(crate) fn needs_states(&self) -> bool {
+        let mut tests = self.filters.iter().flatten();
+        tests.any(|test| matches!(test, Test::State(_)))
+    }
+
+    /// Selects jobs by what the manifest says; `at` gives a job's place. With states the sample is taken later.
+    pub(crate) fn by_manifest<T>(&self, jobs: &mut Vec<T>, at: impl Fn(&T) -> [u32; 4]) {
+        jobs.retain(|job| self.passes(at(job), None));
+        if !self.needs_states() {
+            self.take_sample(jobs, at);
+        }
+    }
+
+    /// Selects jobs by their states too, then takes the sample.
+    pub(crate) fn by_state<T>(
+        &self,
+        jobs: &mut Vec<T>,
+        states: &[Sign],
+        at: impl Fn(&T) -> [u32; 4],
+    ) {
+        let mut states = states.iter();
+        jobs.retain(|job| self.passes(at(job), states.next().copied()));
+        self.take_sample(jobs, at);
+    }
+
+    fn passes(&self, at: [u32; 4], state: Option<Sign>) -> bool {
+        self.filters.iter().all(|filter| {
+            filter
+                .iter()
+                .any(|test| test.passes(at, self.matrix, state))
+        })
+    }
+
+    fn take_sample<T>(&self, jobs: &mut Vec<T>, at: impl Fn(&T) -> [u32; 4]) {
+        let Some((count, seed)) = self.sample else {
+            return;
+        };
+        let mut ranked: Vec<([u8; 32], usize)> = jobs
+            .iter()
+            .enumerate()
+            .map(|(nth, job)| (self.rank(at(job), seed), nth))
+            .collect();
+        ranked.sort_unstable();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let chosen: HashSet<usize> = ranked.into_iter().take(count).map(|(_, nth)| nth).collect();
+        let mut nth = 0;
+        jobs.retain(|_| {
+            nth += 1;
+            chosen.contains(&(nth - 1))
+        });
+    }
+
+    /// A job's place in the lottery: by its name, not by its position.
+    fn rank(&self, at: [u32; 4], seed: u64) -> [u8; 32] {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&seed.to_le_bytes());
+        hash.update(job_name(self.matrix, at).as_bytes());
+        *hash.finalize().as_bytes()
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
     }
     if let Some(rate) = fields
         .get("rate")
-        .and_then(|node| duration::rate(node, report))
+        .and_then(|node| duration::rate(node, profile.loopback, report))
     {
         profile.rate = RateLimit {
             count: rate.count,

@@ -108,8 +108,8 @@ impl Diagnostics {
             .count()
     }
 
-    /// Whether the manifest is right and only what was asked for is not.
-    pub fn are_about_the_question(&self) -> bool {
+    /// Whether the manifest is valid and only the selection of jobs is not.
+    pub fn are_about_the_selection(&self) -> bool {
         self.dropped == 0 && self.items.iter().all(|item| item.asked)
     }
 

@@ -15,12 +15,30 @@ const UNITS_MS: &[(&str, u64)] = &[
     ("d", 86_400_000),
 ];
 
-/// Reads `20/10s`.
-pub(crate) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
+/// No limit at all: more at once than anyone sends, in the shortest window.
+pub(crate) const UNLIMITED: Rate = Rate {
+    count: u32::MAX,
+    window_ms: 1,
+};
+
+/// Reads `20/10s`, or `off` where `may_be_off`: at a studio on this machine. `off` is a boolean to some editors.
+pub(crate) fn rate(node: &Node, may_be_off: bool, report: &mut Report) -> Option<Rate> {
     let parsed = match &node.value {
+        Value::Text(text) if &**text == "off" => Some(UNLIMITED),
+        Value::Bool(false) => Some(UNLIMITED),
         Value::Text(text) => parse_rate(text),
         _ => None,
     };
+    if parsed == Some(UNLIMITED) && !may_be_off {
+        report
+            .error_at(
+                node.span,
+                "`rate` can be `off` only for a studio on this machine",
+                "expected a number in a time, like `20/10s`",
+            )
+            .help("leave `rate` out to use the provider's own");
+        return None;
+    }
     if parsed.is_none() {
         let shown = node
             .scalar_text()

@@ -15,6 +15,14 @@ pub(crate) struct Fields<'n> {
     pub(crate) span: Span,
 }
 
+/// Whether a key is an extension's: `x-…`, ignored at the top of a file.
+pub(crate) fn is_extension(key: &str) -> bool {
+    key.len() > EXTENSION.len() && key.starts_with(EXTENSION)
+}
+
+/// How the keys begin that a manifest may have for its own anchors.
+const EXTENSION: &str = "x-";
+
 /// A text and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -31,9 +39,31 @@ impl<'n> Fields<'n> {
         known: &[&str],
         report: &mut Report,
     ) -> Option<Self> {
+        Self::read_with(node, what, known, |_| false, report)
+    }
+
+    /// Takes the top of a file: a mapping of these keys, and of keys `x-…`, which hold whatever anchors need.
+    #[track_caller]
+    pub(crate) fn read_top(
+        node: &'n Node,
+        what: &str,
+        known: &[&str],
+        report: &mut Report,
+    ) -> Option<Self> {
+        Self::read_with(node, what, known, is_extension, report)
+    }
+
+    #[track_caller]
+    fn read_with(
+        node: &'n Node,
+        what: &str,
+        known: &[&str],
+        also: fn(&str) -> bool,
+        report: &mut Report,
+    ) -> Option<Self> {
         let mut fields = Self::open(node, what, report)?;
         for entry in fields.entries {
-            if !known.contains(&&*entry.key) {
+            if !known.contains(&&*entry.key) && !also(&entry.key) {
                 let meant = nearest_of(&entry.key, known).map(str::to_owned);
                 fields.misspelled.extend(meant);
                 report
