@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::lab::{Lab, finish, root};
+use crate::lab::{BACKLINE, Lab, finish, root};
 
 #[test]
 fn the_steps_summary_is_appended_and_fails_no_run() {
@@ -124,7 +124,7 @@ fn the_workflow_keeps_the_ledger_whatever_becomes_of_the_run_and_never_starts_wi
     let runs = at(&|step| {
         step["run"]
             .as_str()
-            .is_some_and(|it| it.contains("-- run "))
+            .is_some_and(|it| it.starts_with("backline run "))
     });
     let restored = at(&|step| {
         step["uses"]
@@ -166,12 +166,12 @@ fn the_workflows_commands_are_understood() {
     lab.expect(0, &["plan", "songs.yaml", "--lock"]);
     let (text, _) = workflow();
     let mut tried = 0;
-    for line in text
-        .lines()
-        .filter(|line| line.contains("cargo run --release --locked -- "))
-    {
-        let (_, command) = line.split_once(" -- ").unwrap();
-        let command = command
+    for line in text.lines().filter_map(|line| {
+        line.trim()
+            .trim_start_matches("run: ")
+            .strip_prefix("backline ")
+    }) {
+        let command = line
             .split(" > ")
             .next()
             .unwrap()
@@ -181,6 +181,57 @@ fn the_workflows_commands_are_understood() {
         tried += 1;
     }
     assert_eq!(tried, 4);
+    assert_eq!(studio.bill().len(), 2);
+    // The workflow is copied to a repository that has a manifest and nothing of this project's source.
+    assert!(
+        !text.contains("cargo run"),
+        "the workflow builds a source tree"
+    );
+    let (_, workflow) = workflow();
+    for (name, job) in workflow["jobs"].as_object().unwrap() {
+        let steps = job["steps"].as_array().unwrap();
+        let first = |part: &str| {
+            let has = |step: &Value| step["run"].as_str().is_some_and(|it| it.contains(part));
+            steps.iter().position(has)
+        };
+        assert!(
+            first("cargo install").unwrap()
+                < first("backline plan").or(first("backline doctor")).unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_schedule_needs_the_program_and_a_folder_of_songs() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    let script = fs::read_to_string(root().join("workflows/ci/nightly.sh")).unwrap();
+    lab.write("nightly.sh", script);
+    let nightly = |reports: &str| {
+        let mut command = lab.program("sh");
+        let folder = std::path::Path::new(BACKLINE).parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        command
+            .args(["nightly.sh", "songs.yaml", reports])
+            .env("PATH", format!("{}:{path}", folder.display()));
+        finish(command)
+    };
+    // Nobody has approved the plan yet.
+    assert_eq!(nightly("first").code, Some(2));
+    assert_eq!(studio.bill().len(), 0);
+    lab.expect(0, &["plan", "songs.yaml", "--lock"]);
+    let ran = nightly("second");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for file in ["plan.json", "events.jsonl", "summary.csv", "summary.json"] {
+        assert!(lab.path(&format!("second/{file}")).exists(), "{file}");
+    }
+    assert_eq!(studio.bill().len(), 2);
+    // A run that can't end well says so: the lock differs.
+    let changed = lab.read("songs.yaml").replace("style 2", "style 3");
+    lab.write("songs.yaml", changed);
+    assert_eq!(nightly("third").code, Some(9));
     assert_eq!(studio.bill().len(), 2);
 }
 

@@ -44,7 +44,7 @@ fn each_effect_is_told_apart() {
             r#"echo '{"change": {"tags": "calm"}}'"#,
         ],
     );
-    assert_eq!(told["answer"], json!({"change": {"tags": "calm"}}));
+    assert_eq!(told["output"], json!({"change": {"tags": "calm"}}));
     assert_eq!(told["settings"]["tags"], "calm");
     assert_eq!(
         told["settings"]["title"],
@@ -104,7 +104,7 @@ two" >&2; echo '{"change": {"tags": "calm", "variety": 2}}'"#;
     let (event, lines) = lines.split_at(
         lines
             .iter()
-            .position(|it| it.starts_with("answer"))
+            .position(|it| it.starts_with("output"))
             .unwrap(),
     );
     assert_eq!(event[0], "event");
@@ -114,7 +114,7 @@ two" >&2; echo '{"change": {"tags": "calm", "variety": 2}}'"#;
     assert_eq!(
         &lines[..6],
         [
-            r#"answer  {"change":{"tags":"calm","variety":2}}"#,
+            r#"output  {"change":{"tags":"calm","variety":2}}"#,
             r#"        tags: "lo-fi hip hop, dusty drums" became "calm""#,
             "        variety: not set became 2",
             "effect  change: the job is planned with other settings",
@@ -136,7 +136,7 @@ fn scripts_and_services_are_tried_the_same_way() {
         "if stem.vars.language == 'fr' then veto 'not in French' end\n",
     );
     let told = trial(&lab, 0, &["before_submit", "--lua", "rule.lua"]);
-    assert_eq!(told["answer"]["veto"], "not in French");
+    assert_eq!(told["output"]["veto"], "not in French");
     lab.write("broken.lua", "if stem then\n");
     let ran = lab.expect(
         2,
@@ -156,7 +156,7 @@ fn scripts_and_services_are_tried_the_same_way() {
         0,
         &["before_submit", "--service", "--", "sh", "-c", service],
     );
-    assert_eq!(told["answer"]["veto"], "later");
+    assert_eq!(told["output"]["veto"], "later");
     assert_eq!(told["stderr"][0], "seen");
 }
 

@@ -21,6 +21,7 @@ mod hook_trials;
 mod hooks;
 mod house;
 mod lab;
+mod language;
 #[cfg(feature = "browser-tests")]
 mod live_page;
 mod main_job;
@@ -42,4 +43,5 @@ mod terminal;
 #[cfg(feature = "otlp-tests")]
 mod traces;
 mod tracks;
+mod ways_in;
 mod workflows;

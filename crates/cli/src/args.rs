@@ -1,9 +1,11 @@
-//! What the user said: the command line as clap reads it, with its help. What it means is settled in
-//! [`console`](crate::console), [`project`](crate::project) and the commands.
+//! The command line as clap parses it, with its help. [`console`](crate::console), [`project`](crate::project) and the commands
+//! decide what it means.
 //!
-//! Left out on purpose: short forms for anything but `-q` and `-v`, and a flag for whatever a manifest can say.
+//! Left out on purpose: short forms except `-q` and `-v`, and flags for what a manifest can set.
 
 mod ledger;
+mod sound;
+mod studio;
 mod workbench;
 
 use std::ffi::OsString;
@@ -11,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use backline_engine::manifest::{DEFAULT_MAX_JOBS, Filter};
-use backline_engine::plan::{Rate, ReportKind};
+use backline_engine::plan::ReportKind;
 use clap::{
     ArgAction, Args as ClapArgs, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand,
     ValueEnum,
@@ -20,21 +22,19 @@ use clap::{
 use crate::exit_codes;
 
 pub(crate) use ledger::{GcArgs, RunLedgerArgs, WaitArgs, duration_text};
+pub(crate) use sound::{AnalyseArgs, AudioFormat, Gender, PlayArgs, PlayPart, SoundArgs};
+pub(crate) use studio::{StudioArgs, StudioRate};
 pub(crate) use workbench::{
     DiffArgs, DoctorArgs, HelpArgs, HookTestArgs, HooksArgs, HooksCommand, ManArgs, SchemaArgs,
     SchemaOf, TapeArgs,
 };
-
-mod sound;
-
-pub(crate) use sound::{AnalyseArgs, AudioFormat, Gender, PlayArgs, PlayPart, SoundArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "backline",
     version,
-    about = "The band behind the singer: one YAML file names recordings and styles; every missing variant is made, once",
+    about = "Run the music-generation jobs of a YAML manifest, and pay for each job only once",
     after_help = exit_codes::HELP,
     after_long_help = exit_codes::HELP,
     disable_help_subcommand = true,
@@ -49,10 +49,10 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct GlobalArgs {
-    /// The ledger [default: .backline/ledger.sqlite3 at the project's root]
+    /// Use this ledger [default: .backline/ledger.sqlite3 in the project's root folder]
     #[arg(
         long,
         global = true,
@@ -60,7 +60,7 @@ pub(crate) struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub(crate) ledger: Option<PathBuf>,
-    /// Text for people or JSON for programs, on standard output
+    /// Print text for people or JSON for programs on standard output
     #[arg(
         long,
         global = true,
@@ -69,7 +69,7 @@ pub(crate) struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub(crate) format: Format,
-    /// Say only what went wrong
+    /// Print errors only
     #[arg(
         short,
         long,
@@ -78,10 +78,10 @@ pub(crate) struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub(crate) quiet: bool,
-    /// Say everything that happens; twice: the program's own log too
+    /// Print every event; -vv also prints the program's log
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub(crate) verbose: u8,
-    /// Colours
+    /// When to use colours
     #[arg(
         long,
         global = true,
@@ -91,12 +91,12 @@ pub(crate) struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub(crate) color: Colour,
-    /// Read imports, catalogues and scripts outside of the manifest's project too
+    /// Allow imports, catalogues and scripts outside the project's folder
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) allow_outside: bool,
 }
 
-/// What standard output is for.
+/// The format of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Format {
     #[default]
@@ -137,39 +137,51 @@ pub(crate) enum Command {
     Help(HelpArgs),
 }
 
-/// Write a commented manifest and a recording to start from
+/// Write a commented manifest and a sample recording
 ///
-/// Nothing that exists is overwritten.
+/// Existing files are never overwritten.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  backline init songs\n  backline run songs/backline-demo.yaml")]
+#[command(after_help = "\
+Examples:
+  backline init songs && backline run songs/backline-demo.yaml
+  backline init --from vocals    write a manifest for the recordings in vocals")]
 pub(crate) struct InitArgs {
-    /// The folder, made if it is missing
+    /// The folder, created if missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) dir: PathBuf,
+    /// Make stems of the recordings in this folder instead of writing a sample
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
 }
 
-/// Which manifest, and which of its jobs.
+/// A manifest and a selection of its jobs.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct ManifestArgs {
-    /// The manifest
+    /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: PathBuf,
-    /// Only jobs that match, as `preset=lofi` or `stem!=demo-*`; may be repeated, and all must match
+    /// Select jobs that match, as `preset=lofi,piano`, `stem!=demo-*`, `stem.vars.artist=Ada` or `state=failed or take=1`; may be
+    /// repeated, and all must match
     #[arg(long = "filter", value_name = "KEY=VALUE")]
     pub(crate) filters: Vec<Filter>,
-    /// Only this many jobs, chosen at random by --seed from those that match
+    /// Select this many jobs at random from those that match
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) sample: Option<u64>,
-    /// Chooses the sample; the same seed chooses the same jobs
+    /// The random seed of the sample; the same seed selects the same jobs
     #[arg(long, value_name = "S", default_value_t = 0, requires = "sample")]
     pub(crate) seed: u64,
-    /// Refuse a manifest that multiplies to more jobs than this, or names more stems, `exclude` not counted
+    /// Reject a manifest with more jobs or stems than this, counted before `exclude`
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_JOBS)]
     pub(crate) max_jobs: u64,
 }
 
 impl ManifestArgs {
-    /// All of a manifest.
+    /// Whether the manifest comes from standard input.
+    pub(crate) fn is_standard_input(&self) -> bool {
+        self.manifest == std::path::Path::new("-")
+    }
+
+    /// Every job of a manifest.
     pub(crate) fn whole(manifest: PathBuf) -> Self {
         Self {
             manifest,
@@ -181,9 +193,9 @@ impl ManifestArgs {
     }
 }
 
-/// Check a manifest and everything that it names
+/// Check a manifest and every file that it names
 ///
-/// Says all that is wrong at once, each with its place. Buys nothing and contacts nobody.
+/// Prints every mistake with its line. Buys nothing and makes no network request.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  backline validate workflows/quickstart.yaml")]
 pub(crate) struct ValidateArgs {
@@ -191,16 +203,16 @@ pub(crate) struct ValidateArgs {
     pub(crate) manifest: ManifestArgs,
 }
 
-/// Say what a run would do
+/// Show what a run would do
 ///
 /// Compares the manifest with the ledger. Each job has a sign: + to buy, ~ to buy in the place of another job that an earlier run
-/// bought, > in progress, = kept, ? in doubt, ! failed, x expired, v vetoed. Buys nothing and contacts nobody.
+/// bought, > in progress, = kept, ? in doubt, ! failed, x expired, v vetoed, p partial. Buys nothing and makes no network request.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline plan workflows/album.yaml --filter preset=lofi
-  backline plan workflows/album.yaml --lock      agree to what it means
-  backline plan workflows/album.yaml --locked    fail if it means something else (for CI)")]
+  backline plan workflows/album.yaml --lock      write the lock file
+  backline plan workflows/album.yaml --locked    fail if the plan differs from the lock file (for CI)")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
@@ -208,40 +220,40 @@ pub(crate) struct PlanArgs {
     pub(crate) lock: PlanLockArgs,
 }
 
-/// What to do with the lock file, or how to tell the plan.
+/// What to do with the lock file, or how to print the plan.
 #[derive(Debug, ClapArgs)]
 #[group(multiple = false)]
 pub(crate) struct PlanLockArgs {
-    /// Write what the manifest means to its lock file (MANIFEST with the extension .lock)
+    /// Write the plan to the lock file (MANIFEST with the extension .lock)
     #[arg(long, conflicts_with_all = ["filters", "sample"])]
     pub(crate) lock: bool,
-    /// Fail, with exit code 9, if the manifest means something other than its lock file
+    /// Fail with exit code 9 if the plan differs from the lock file
     #[arg(long)]
     pub(crate) locked: bool,
-    /// Say what differs from the lock file
+    /// Show the differences from the lock file
     #[arg(long)]
     pub(crate) diff: bool,
-    /// Write the plan as Markdown, for a pull request's comment
+    /// Print the plan as Markdown, for a comment on a pull request
     #[arg(long)]
     pub(crate) markdown: bool,
 }
 
-/// Buy what is missing, follow what is bought, keep every track
+/// Buy missing jobs, follow their tasks and download every track
 ///
-/// Running again buys nothing twice; a run that died is taken up by the same command. Ctrl-C ends what is under way and
-/// stops; a second one stops at once. Either way the ledger holds everything.
+/// The same command resumes an interrupted run and buys nothing twice. The first Ctrl-C submits nothing more and finishes the
+/// requests in progress; the second stops at once. The ledger is complete in both cases.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline run workflows/quickstart.yaml
-  backline run workflows/album.yaml --sample 3 --seed 1    try a few first
-  backline run workflows/album.yaml --format json          one event a line, for programs
-  backline run workflows/quickstart.yaml --record tape     keep the provider's answers …
-  backline run workflows/quickstart.yaml --replay tape     … and run against them, offline and free")]
+  backline run workflows/album.yaml --sample 3 --seed 1    try three jobs first
+  backline run workflows/album.yaml --format json          print one JSON event per line
+  backline run workflows/quickstart.yaml --record tape     record the provider's responses
+  backline run workflows/quickstart.yaml --replay tape     replay them, offline and free")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
-    /// Refuse to start, with exit code 9, if the manifest means something other than its lock file
+    /// Fail with exit code 9 before buying anything if the plan differs from the lock file
     #[arg(long)]
     pub(crate) locked: bool,
     #[command(flatten)]
@@ -252,23 +264,23 @@ pub(crate) struct RunArgs {
     pub(crate) watch: WatchArgs,
 }
 
-/// Who else may watch a run.
+/// How others can watch a run.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct WatchArgs {
-    /// Serve the run's page, live, and its metrics at this address, such as 127.0.0.1:7070; where a person looks on, until Ctrl-C
+    /// Serve a live page and metrics of the run at this address, such as 127.0.0.1:7070; on a terminal until Ctrl-C
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) serve: Option<SocketAddr>,
-    /// Let other machines listen, too: there is no key
+    /// Allow other machines to connect; there is no authentication
     #[arg(long, requires = "serve")]
     pub(crate) expose: bool,
-    /// Send traces of the run to this OpenTelemetry collector by HTTP, such as http://127.0.0.1:4318; headers for it stand in
+    /// Send traces to this OpenTelemetry collector over HTTP, such as http://127.0.0.1:4318; reads headers from
     /// $OTEL_EXPORTER_OTLP_HEADERS
     #[arg(long, value_name = "URL")]
-    // Not read as an address here: what is none would be told with the secrets that may stand in it.
+    // Not parsed here: clap's error message would print the value, which may contain secrets.
     pub(crate) otlp: Option<String>,
 }
 
-/// Bring what is bought and not kept, and buy nothing
+/// Download paid tracks that are not on disk; submit nothing
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  backline fetch workflows/quickstart.yaml")]
 pub(crate) struct FetchArgs {
@@ -280,10 +292,10 @@ pub(crate) struct FetchArgs {
     pub(crate) watch: WatchArgs,
 }
 
-/// Receive callbacks while no run is under way
+/// Receive callbacks while no run is active
 ///
-/// A callback proves a purchase whose answer was lost; the next run follows it. Listens where the manifest's `callbacks:`
-/// says. The first line on standard output is the address; lasts until Ctrl-C.
+/// A callback can name the task of a job whose response was lost; the next run checks it with the provider. Listens at the
+/// address in the manifest's `callbacks:` until Ctrl-C. The first line on standard output is that address.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  backline listen workflows/sunoapi.yaml")]
 pub(crate) struct ListenArgs {
@@ -293,29 +305,29 @@ pub(crate) struct ListenArgs {
     pub(crate) wait: WaitArgs,
 }
 
-/// Which run of the ledger.
+/// A run of the ledger.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ChosenRunArgs {
-    /// The manifest whose last run is meant; without it the last run of the nearest ledger at or above this folder
+    /// The manifest of the run [default: the last run in the nearest ledger at or above this folder]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
-    /// An older run, by its id or the beginning of it
+    /// An older run, by its id or the start of its id
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
 }
 
-/// Say how the last run's jobs stand
+/// Show the status of the last run
 ///
-/// And whether it goes on, has ended, or died. Reads the ledger alone: a run that goes on is not disturbed.
+/// Shows its jobs and whether the run is active, has ended, or died. Reads only the ledger and never disturbs an active run.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline status workflows/quickstart.yaml
-  backline status workflows/album.yaml --watch      from another terminal, while it runs")]
+  backline status workflows/album.yaml --watch      follow an active run from another terminal")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) chosen: ChosenRunArgs,
-    /// Show the run as it goes on, until it ends or dies
+    /// Update the display until the run ends
     #[arg(long)]
     pub(crate) watch: bool,
     /// List the ledger's runs instead
@@ -323,7 +335,7 @@ pub(crate) struct StatusArgs {
     pub(crate) runs: bool,
 }
 
-/// Write the reports anew from the ledger
+/// Write the reports of a run again from the ledger
 ///
 /// The same ledger gives the same bytes.
 #[derive(Debug, ClapArgs)]
@@ -334,10 +346,10 @@ Examples:
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) chosen: ChosenRunArgs,
-    /// Only these reports [default: those that the manifest names]
+    /// Write only these reports [default: those that the manifest names]
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = report_kind)]
     pub(crate) only: Vec<ReportKind>,
-    /// Where to write them [default: the manifest's output folder]
+    /// The folder for the reports [default: the manifest's output directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
@@ -351,11 +363,11 @@ fn report_kind(text: &str) -> Result<ReportKind, String> {
     })
 }
 
-/// Say what became of a job in doubt
+/// Settle a job in doubt
 ///
-/// A job is in doubt when the answer to its submission was lost: it may have been bought. Look into your account at the
-/// provider's, then say which it is. The next run acts on it. Where a response came that could not be read, `status` shows what
-/// it said and what in it may be the task's id; `--task` checks an id with the provider before it is recorded.
+/// A job is in doubt when the response to its submission was lost: it may have been bought. Check your account at the provider,
+/// then choose one of the options; the next run acts on it. If an unreadable response arrived, `status` shows its text and any
+/// task id found in it. `--task` checks an id with the provider before recording it.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -364,21 +376,21 @@ Examples:
   backline resolve --all --never-bought
   backline resolve --all --never-bought workflows/album.yaml --filter stem=chorus")]
 pub(crate) struct ResolveArgs {
-    /// The job's key, or the beginning of it, as `status` shows it; with --all the manifest
+    /// The job's key or the start of it, as `status` shows it; with --all, the manifest
     #[arg(value_name = "KEY", required_unless_present = "all")]
     pub(crate) key: Option<String>,
-    /// The manifest whose ledger is meant; without it the nearest ledger at or above this folder
+    /// The manifest whose ledger to use [default: the nearest ledger at or above this folder]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) word: WordArgs,
-    /// Settle every job of the ledger that is in doubt, except those for which a callback named a task
+    pub(crate) outcome: OutcomeArgs,
+    /// Settle every job in doubt, except those for which a callback named a task
     #[arg(long, requires = "never_bought", conflicts_with = "manifest")]
     pub(crate) all: bool,
-    /// Only jobs that this run put in doubt, by its id or the beginning of it
+    /// Settle only jobs that this run put in doubt, by its id or the start of its id
     #[arg(long, value_name = "ID", requires = "all")]
     pub(crate) run: Option<String>,
-    /// Only jobs of the manifest that match, as `preset=lofi` or `stem!=demo-*`; may be repeated, and all must match
+    /// Settle only jobs of the manifest that match, as `preset=lofi` or `stem!=demo-*`; may be repeated, and all must match
     #[arg(
         long = "filter",
         value_name = "KEY=VALUE",
@@ -390,73 +402,19 @@ pub(crate) struct ResolveArgs {
     pub(crate) wait: WaitArgs,
 }
 
-/// The user's word on a job in doubt.
+/// What happened to a job in doubt, according to the user.
 #[derive(Debug, ClapArgs)]
 #[group(required = true, multiple = false)]
-pub(crate) struct WordArgs {
-    /// It was bought, and this is the provider's task id
+pub(crate) struct OutcomeArgs {
+    /// The job was bought; this is its task id at the provider
     #[arg(long, value_name = "ID")]
     pub(crate) task: Option<String>,
-    /// It was not bought; the next run submits it
+    /// The job was not bought; the next run submits it
     #[arg(long)]
     pub(crate) never_bought: bool,
-    /// Buy it, even if that pays twice
+    /// Submit the job again, even if that pays twice
     #[arg(long)]
     pub(crate) buy_again: bool,
-}
-
-/// Serve the vendors' contract on this machine, with the band playing
-///
-/// The first line on standard output is the base URL; uploads go to the same address. Tasks survive a restart.
-#[derive(Debug, ClapArgs)]
-#[command(after_help = "\
-Examples:
-  BACKLINE_STUDIO_KEY=secret backline studio
-  backline studio --listen 127.0.0.1:0 --instant --rate off     for load tests")]
-pub(crate) struct StudioArgs {
-    /// The address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8790")]
-    pub(crate) listen: SocketAddr,
-    /// Allow an address that other machines can reach; needs a key
-    #[arg(long)]
-    pub(crate) expose: bool,
-    /// The only API key let in; without one any is. The variable keeps it out of the process list
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "BACKLINE_STUDIO_KEY",
-        hide_env_values = true
-    )]
-    pub(crate) key: Option<String>,
-    /// The credits that the account was ever given [default: they never run out]
-    #[arg(long, value_name = "N", value_parser = credits)]
-    pub(crate) credits: Option<f64>,
-    /// Where tasks and files are kept
-    #[arg(long, value_name = "DIR", default_value = ".backline/studio-service")]
-    pub(crate) data: PathBuf,
-    /// Finish every task at once with a stored recording instead of playing
-    #[arg(long)]
-    pub(crate) instant: bool,
-    /// New tasks for each key in a sliding window, as `20/10s`, or `off`
-    #[arg(long, value_name = "RATE", default_value = "20/10s", value_parser = rate)]
-    pub(crate) rate: StudioRate,
-    /// Go wrong on purpose, as this YAML plan says (docs/misbehave.md); for testing clients
-    #[arg(long, value_name = "PLAN")]
-    pub(crate) misbehave: Option<PathBuf>,
-    /// Fetch sources from private addresses too, not only from public ones
-    #[arg(long)]
-    pub(crate) allow_private: bool,
-    #[command(flatten)]
-    pub(crate) sound: SoundArgs,
-}
-
-/// The studio's window of new tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StudioRate {
-    /// None.
-    Off,
-    /// So many in so long.
-    Window(Rate),
 }
 
 /// A numeric address with a port; `localhost` is one that everybody knows.
@@ -470,37 +428,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "expected a numeric address and a port, as 127.0.0.1:7070".to_owned())
 }
 
-fn credits(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
-        _ => Err("expected a number of credits, 0 or more".to_owned()),
-    }
-}
-
-fn rate(text: &str) -> Result<StudioRate, String> {
-    let expected = || "expected `off` or a number in a time, as `20/10s` or `5/500ms`".to_owned();
-    if text == "off" {
-        return Ok(StudioRate::Off);
-    }
-    let (count, window) = text.split_once('/').ok_or_else(expected)?;
-    let count: u32 = count.parse().map_err(|_| expected())?;
-    let (number, unit_ms) = match window.strip_suffix("ms") {
-        Some(number) => (number, 1),
-        None => (window.strip_suffix('s').ok_or_else(expected)?, 1000),
-    };
-    let window_ms = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit_ms));
-    match window_ms {
-        Some(window_ms) if window_ms > 0 && count > 0 => {
-            Ok(StudioRate::Window(Rate { count, window_ms }))
-        }
-        _ => Err(expected()),
-    }
-}
-
-/// Write a shell's completions on standard output
+/// Print shell completions
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  backline completions bash > ~/.local/share/bash-completion/completions/backline"
@@ -511,10 +439,10 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Reads a command line.
+/// Parses a command line.
 ///
 /// # Errors
-/// What clap has to say: a mistake, or the help that was asked for.
+/// An invalid command line, or the requested help.
 pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
     let line: Vec<OsString> = line.into_iter().collect();
     let mut command = Args::command().color(spoken_colour(&line));
@@ -547,25 +475,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_rate_is_a_number_in_a_time() {
-        let window = |count, window_ms| Ok(StudioRate::Window(Rate { count, window_ms }));
-        assert_eq!(rate("20/10s"), window(20, 10_000));
-        assert_eq!(rate("5/500ms"), window(5, 500));
-        assert_eq!(rate("off"), Ok(StudioRate::Off));
-        for wrong in [
-            "",
-            "20",
-            "20/",
-            "0/10s",
-            "20/0s",
-            "20/10",
-            "-1/10s",
-            "20/99999999999999999999s",
-        ] {
-            assert!(rate(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -1,7 +1,6 @@
-//! Where the program speaks: standard output for data, standard error for everything else.
+//! The program's output: standard output for data, standard error for everything else.
 //!
-//! What the user said of colours, quiet and format is settled here once against what the two streams are. Nothing else asks
-//! whether something is a terminal.
+//! Combines the options for colours, quiet and format with what the two streams are. Nothing else checks for a terminal.
 
 use std::io::{IsTerminal, Write};
 
@@ -13,17 +12,17 @@ use terminal_size::{Width, terminal_size_of};
 use crate::args::{Colour, Format, GlobalArgs};
 use crate::failure::Failure;
 
-/// What went wrong.
+/// The style of errors.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What is well, and what to do.
+/// The style of hints and of checks that pass.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 
-/// How the program speaks.
+/// How the program prints.
 #[derive(Debug, Clone)]
 pub(crate) struct Console {
     /// Text for people or JSON for programs.
     pub(crate) format: Format,
-    /// How much is told.
+    /// How much is printed.
     pub(crate) level: Level,
     /// How often `-v` was given.
     pub(crate) verbosity: u8,
@@ -38,7 +37,7 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Settles what the user said.
+    /// Combines the options with the streams.
     pub(crate) fn new(args: &GlobalArgs) -> Self {
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         let colours = |auto: ColorChoice| match args.color {
@@ -62,7 +61,7 @@ impl Console {
         }
     }
 
-    /// Whether a person looks at standard error, on a terminal that a table can be drawn on again and again.
+    /// Whether standard error is a terminal that can redraw a table.
     pub(crate) fn draws_on_err(&self) -> bool {
         self.draws() && std::io::stderr().is_terminal()
     }
@@ -95,14 +94,14 @@ impl Console {
         std::io::BufWriter::with_capacity(1 << 16, AutoStream::new(locked, choice(self.colour_out)))
     }
 
-    /// Puts data on standard output.
+    /// Prints data to standard output.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut out = self.out();
         out.write_all(text.as_bytes())?;
         Ok(out.flush()?)
     }
 
-    /// Puts a JSON document on standard output.
+    /// Prints a JSON document to standard output.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let mut out = self.out();
         serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
@@ -110,14 +109,14 @@ impl Console {
         Ok(out.flush()?)
     }
 
-    /// Says something on standard error unless the user wants quiet. Where nobody can read it there is nobody to tell.
+    /// Prints to standard error unless --quiet is given. A closed standard error is ignored.
     pub(crate) fn say(&self, text: &str) {
         if self.level > Level::Quiet {
             self.insist(text);
         }
     }
 
-    /// Says something on standard error in any case.
+    /// Prints to standard error, with --quiet too.
     pub(crate) fn insist(&self, text: &str) {
         let mut err = AutoStream::new(std::io::stderr().lock(), choice(self.colour_err));
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());

@@ -1,9 +1,11 @@
-//! The studio that a command starts for itself when the manifest says `provider: studio`: on a free loopback port, with its
+//! The studio that a command starts when the manifest has `provider: studio`: on a free loopback port, with its
 //! data beside the ledger, for as long as the command lasts.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 
+use backline_api::RateLimit;
 use backline_engine::plan::{Provider, StudioAudio};
 use backline_studio::{Studio, StudioConfig};
 use tokio::net::TcpListener;
@@ -33,12 +35,15 @@ pub(crate) async fn start(
         soundfont: sound.soundfont.as_ref().map(|font| font.file.clone()),
     })?
     .into_config(&mut config);
+    // The manifest paces it: what it allows is what the run may send.
+    let RateLimit { count, window_ms } = provider.profile.rate;
+    config.rate = (count < u32::MAX).then(|| (count, Duration::from_millis(window_ms)));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .map_err(|error| {
             Failure::new(
                 Kind::Usage,
-                anyhow::Error::new(error).context("the studio can't listen on loopback"),
+                anyhow::Error::new(error).context("the studio cannot listen on loopback"),
             )
         })?;
     let studio = Studio::start(listener, config).await?;

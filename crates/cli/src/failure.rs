@@ -1,13 +1,13 @@
-//! What can go wrong in a command, in one place: kind → heading → exit code, and hints apart from the message.
+//! Failures of commands, in one place: kind → heading → exit code, with hints apart from the message.
 //!
 //! ```text
-//! could not use the ledger: the ledger .backline/ledger.sqlite3 is in use by another backline process (process 123)
+//! error: cannot use the ledger: the ledger .backline/ledger.sqlite3 is in use by another backline process (process 123)
 //!
-//! hint: --wait waits until that process has ended; `backline status --watch` shows its run
+//! hint: --wait waits for that process; `backline status --watch` shows its run
 //! ```
 //!
-//! A command that fails returns a [`Failure`]; only `main` prints one. A run that ended badly is no failure of its command: its
-//! closing text says what happened, and its [`Code`] is returned as any other.
+//! A command that fails returns a [`Failure`]; only `main` prints one. A run that ended badly is not a failure of its command: the
+//! closing text describes it, and its [`Code`] is returned.
 
 use std::fmt::Write as _;
 
@@ -19,61 +19,61 @@ use backline_studio::StudioError;
 
 use crate::exit_codes::{self, Code};
 
-/// What a command comes to.
+/// The result of a command.
 pub(crate) type CommandResult = Result<Code, Failure>;
 
-/// What kind of failure it is: what the user can do about it.
+/// The kind of a failure, by what the user can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nothing: the program is wrong.
+    /// Report it: the program has a bug.
     Bug,
-    /// Say it differently.
+    /// Correct the command line or the environment.
     Usage,
-    /// Put the manifest right.
+    /// Correct the manifest.
     Manifest,
     /// Run the same command again.
     Stopped,
-    /// Look what the provider wants, or wait until it can be reached.
+    /// Check the provider, or wait until it responds.
     Provider,
-    /// Make room, or wait for whoever holds the ledger.
+    /// Free disk space, or wait for the process that uses the ledger.
     Ledger,
-    /// Make room for an output, or write it elsewhere.
+    /// Free disk space, or write the output elsewhere.
     Output,
-    /// Agree to the new meaning, or take the change back.
+    /// Write the lock file again, or revert the change.
     LockDiffers,
-    /// Nobody reads any more, as behind `| head`: nothing to say and nothing is wrong.
+    /// Nothing: the reader of the output has closed it, as `| head` does.
     NobodyReads,
 }
 
 impl Kind {
-    /// What stands before the message, and the exit code.
+    /// Returns what comes between `error: ` and the message, and the exit code.
     fn heading_and_code(self) -> (&'static str, Code) {
         match self {
-            Self::Bug => ("internal error, please report it", exit_codes::BUG),
-            Self::Usage => ("error", exit_codes::USAGE),
-            Self::Manifest => ("invalid manifest", exit_codes::MANIFEST),
-            Self::Stopped => ("stopped", exit_codes::STOPPED),
-            Self::Provider => ("the provider can't be asked", exit_codes::REFUSED),
-            Self::Ledger => ("could not use the ledger", exit_codes::NOT_WRITTEN),
-            Self::Output => ("error", exit_codes::NOT_WRITTEN),
-            Self::LockDiffers => ("lock differs", exit_codes::LOCK_DIFFERS),
+            Self::Bug => ("internal error, please report it: ", exit_codes::BUG),
+            Self::Usage => ("", exit_codes::USAGE),
+            Self::Manifest => ("invalid manifest: ", exit_codes::MANIFEST),
+            Self::Stopped => ("stopped: ", exit_codes::STOPPED),
+            Self::Provider => ("the request to the provider failed: ", exit_codes::REFUSED),
+            Self::Ledger => ("cannot use the ledger: ", exit_codes::NOT_WRITTEN),
+            Self::Output => ("", exit_codes::NOT_WRITTEN),
+            Self::LockDiffers => ("", exit_codes::LOCK_DIFFERS),
             Self::NobodyReads => ("", exit_codes::DONE),
         }
     }
 }
 
-/// A command that could not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
-    /// What stands before the heading, already laid out: a manifest's diagnostics.
+    /// A manifest's diagnostics, printed before the message.
     preface: Option<Diagnostics>,
     error: anyhow::Error,
     hints: Vec<String>,
 }
 
 impl Failure {
-    /// A failure with nothing to advise.
+    /// A failure without hints.
     pub(crate) fn new(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
         Self {
             kind,
@@ -83,18 +83,18 @@ impl Failure {
         }
     }
 
-    /// A failure that is told in these words.
+    /// A failure with this message.
     pub(crate) fn said(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(kind, anyhow::Error::msg(message.into()))
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint: what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// What is wrong with a manifest, where that is the failure.
+    /// Returns the manifest's diagnostics, if the manifest is the failure.
     pub(crate) fn diagnostics(&self) -> Option<&Diagnostics> {
         self.preface.as_ref()
     }
@@ -104,7 +104,7 @@ impl Failure {
         self.chain()
     }
 
-    /// What to do about it.
+    /// Returns the hints.
     pub(crate) fn hints(&self) -> &[String] {
         &self.hints
     }
@@ -114,7 +114,7 @@ impl Failure {
         self.kind.heading_and_code().1
     }
 
-    /// The failure as text, with ANSI styles; empty when there is nothing to say.
+    /// Formats the failure with ANSI styles; empty when there is nothing to print.
     pub(crate) fn text(&self, colour: bool) -> String {
         if self.kind == Kind::NobodyReads {
             return String::new();
@@ -125,7 +125,7 @@ impl Failure {
             let _ = writeln!(text, "{}", diagnostics.render(colour));
         }
         let (heading, _) = self.kind.heading_and_code();
-        let _ = writeln!(text, "{bad}{heading}{bad:#}: {}", self.chain());
+        let _ = writeln!(text, "{bad}error{bad:#}: {heading}{}", self.chain());
         if !self.hints.is_empty() {
             text.push('\n');
         }
@@ -150,7 +150,7 @@ impl Failure {
     }
 }
 
-/// Output to a reader who has gone is no failure; any other is one of the output.
+/// A closed reader is not a failure; any other error is one of the output.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -158,7 +158,7 @@ impl From<std::io::Error> for Failure {
         } else {
             Self::new(
                 Kind::Output,
-                anyhow::Error::new(error).context("could not write the output"),
+                anyhow::Error::new(error).context("cannot write the output"),
             )
         }
     }
@@ -169,11 +169,11 @@ impl From<StoreError> for Failure {
         let (kind, hint) = match &error {
             StoreError::Owned { .. } => (
                 Kind::Ledger,
-                "--wait waits until that process has ended; `backline status --watch` shows its run",
+                "--wait waits for that process; `backline status --watch` shows its run",
             ),
             StoreError::TooNew { .. } => (
                 Kind::Ledger,
-                "update backline: this ledger says what is bought already",
+                "update backline; this ledger records what is already bought",
             ),
             StoreError::Missing { .. } => (
                 Kind::Usage,
@@ -181,11 +181,11 @@ impl From<StoreError> for Failure {
             ),
             StoreError::Damaged { .. } => (
                 Kind::Ledger,
-                "keep the file, it says what was bought, and bring back its newest copy; a run with a new ledger pays for everything again",
+                "keep the file and restore its newest backup: it records what was bought, and a run with a new ledger pays for everything again",
             ),
             StoreError::Failed { .. } => (
                 Kind::Ledger,
-                "look for a full disk, a missing permission, or a file that is no ledger; what was recorded until now holds",
+                "check for a full disk, a missing permission, or a file that is not a ledger; everything recorded so far is valid",
             ),
         };
         Self::new(kind, error).hint(hint)
@@ -208,14 +208,14 @@ impl From<RunError> for Failure {
         match error {
             RunError::Ledger { source, unsaved } if unsaved.is_empty() => source.into(),
             RunError::Ledger { .. } => Self::new(Kind::Ledger, error).hint(
-                "make room, then say so with the commands above: these tasks are paid, and only you know their ids",
+                "free disk space, then run the commands above: these tasks are paid, and their ids are recorded nowhere else",
             ),
             RunError::OtherAccount { .. } => Self::new(Kind::Usage, error)
-                .hint("run with the key and address that they were bought with")
-                .hint("if that key was replaced by a new one of the same account: --adopt-account"),
+                .hint("run with the key and address that bought them")
+                .hint("if the key was replaced by a new one of the same account, add --adopt-account"),
             RunError::NoTaskToProve { .. } | RunError::NotAdopted { .. } => {
                 Self::new(Kind::Usage, error).hint(
-                    "run with the key and address of then, or settle each job in doubt with `backline resolve` first",
+                    "run with the original key and address, or settle each job in doubt with `backline resolve` first",
                 )
             }
             RunError::AdoptionLookup { .. } => Self::new(Kind::Provider, error),
@@ -223,7 +223,7 @@ impl From<RunError> for Failure {
                 .hint("choose another address for `callbacks: {listen: …}`"),
             RunError::PrivateProvider { ref host } => {
                 let hint = format!(
-                    "if this host is meant, say so in the manifest: `provider: {{allow_private: [{host}]}}`"
+                    "if this host is intended, allow it in the manifest: `provider: {{allow_private: [{host}]}}`"
                 );
                 Self::new(Kind::Usage, error).hint(hint)
             }
@@ -244,7 +244,7 @@ impl From<LockError> for Failure {
             LockError::Read { .. } => Self::new(Kind::Usage, error)
                 .hint("write it with `backline plan --lock` and commit it beside the manifest"),
             LockError::Damaged { .. } | LockError::Version { .. } => {
-                Self::new(Kind::Usage, error).hint("write it anew with `backline plan --lock`")
+                Self::new(Kind::Usage, error).hint("write it again with `backline plan --lock`")
             }
             LockError::Write { .. } => Self::new(Kind::Output, error),
         }
@@ -264,7 +264,7 @@ impl From<StudioError> for Failure {
         };
         Self::new(
             kind,
-            anyhow::Error::new(error).context("the studio could not start"),
+            anyhow::Error::new(error).context("cannot start the studio"),
         )
     }
 }
@@ -275,9 +275,9 @@ impl From<OutputError> for Failure {
     }
 }
 
-/// Everything that is wrong with a manifest, then how much that is.
+/// The failure for a manifest's diagnostics.
 pub(crate) fn invalid(shown: &str, diagnostics: Diagnostics) -> Failure {
-    if diagnostics.are_about_the_question() {
+    if diagnostics.are_about_the_selection() {
         return Failure {
             preface: Some(diagnostics),
             ..Failure::said(Kind::Usage, format!("{shown} has no such jobs"))

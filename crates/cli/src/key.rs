@@ -1,15 +1,16 @@
-//! Secrets from the environment: the provider's key and the one that callbacks are signed with. Neither is ever shown.
+//! Secrets from the environment: the provider's API key and the key that signs callbacks. Neither is ever printed.
 
 use backline_api::ApiKey;
 use backline_engine::plan::{Callbacks, Provider};
 
+use crate::environment;
 use crate::failure::{Failure, Kind};
 
 /// The key of a studio that a run starts for itself. It is no secret: the studio listens on loopback, for this run only, and
 /// must know its tasks again in the next.
 const EMBEDDED: &str = "embedded";
 
-/// The provider's key.
+/// The provider's key, from the environment or the `.env` beside the manifest.
 pub(crate) fn api_key(provider: &Provider) -> Result<ApiKey, Failure> {
     if provider.embedded.is_some() {
         return ApiKey::new(EMBEDDED).map_err(|error| Failure::new(Kind::Bug, error));
@@ -17,7 +18,7 @@ pub(crate) fn api_key(provider: &Provider) -> Result<ApiKey, Failure> {
     let name = &provider.api_key_env;
     let text = read(name, "the provider's API key").map_err(|failure| {
         failure.hint(format!(
-            "put it there before the program starts: export {name}=…"
+            "set it before the program starts: export {name}=…; or write {name}=… to a file .env beside the manifest"
         ))
     })?;
     let checked = ApiKey::new(text).and_then(|key| match provider.profile.loopback {
@@ -27,7 +28,7 @@ pub(crate) fn api_key(provider: &Provider) -> Result<ApiKey, Failure> {
     checked.map_err(|error| {
         Failure::new(
             Kind::Usage,
-            anyhow::Error::new(error).context(format!("${name} holds no API key")),
+            anyhow::Error::new(error).context(format!("the value of ${name} is not an API key")),
         )
     })
 }
@@ -40,19 +41,19 @@ pub(crate) fn callback_key(callbacks: Option<&Callbacks>) -> Result<Option<Vec<u
 }
 
 fn read(name: &str, what: &str) -> Result<String, Failure> {
-    match std::env::var(name) {
+    match environment::get(name) {
         Ok(text) if !text.trim().is_empty() => Ok(text),
         Ok(_) => Err(Failure::said(
             Kind::Usage,
-            format!("${name}, which should hold {what}, is empty"),
+            format!("${name} is empty; it must contain {what}"),
         )),
         Err(std::env::VarError::NotPresent) => Err(Failure::said(
             Kind::Usage,
-            format!("${name}, which should hold {what}, is not set"),
+            format!("${name} is not set; it must contain {what}"),
         )),
         Err(std::env::VarError::NotUnicode(_)) => Err(Failure::said(
             Kind::Usage,
-            format!("${name}, which should hold {what}, is no text"),
+            format!("${name} is not UTF-8 text; it must contain {what}"),
         )),
     }
 }

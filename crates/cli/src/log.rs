@@ -1,4 +1,4 @@
-//! The program's own log, for whoever looks for a fault: on standard error, above the live table where there is one.
+//! The program's log, for finding faults: on standard error, above the live table if there is one.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::console::Console;
 
-/// Says which parts of the log are wanted, in tracing's own notation, whatever the flags say.
+/// Selects parts of the log in tracing's notation; overrides the flags.
 const VARIABLE: &str = "BACKLINE_LOG";
 
 /// Where notices and the log go. Clones go to the same place, which can be changed.

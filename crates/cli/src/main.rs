@@ -1,18 +1,18 @@
-//! `backline`: one YAML file names the recordings and the styles; this works out every variant that it means, buys exactly the
-//! ones that are missing, and keeps every track.
+//! `backline`: one YAML file names the recordings and the styles. The program expands every variant, buys exactly the missing ones,
+//! and keeps every track.
 //!
 //! ```text
-//!  words ─args─► what was said ─console, project─► what it means ─commands─► engine, reporter, studio
-//!                                                                    └─► exit_codes, or failure ─► standard error, exit code
+//!  arguments ─args─► Args ─console, project─► plan, ledger ─commands─► engine, reporter, studio
+//!                                                             └─► exit_codes, or failure ─► standard error, exit code
 //! ```
 //!
-//! Standard output is data; everything else goes to standard error. Decisions about jobs, money and reports are the other
-//! crates'; this one only asks them.
+//! Standard output is data; everything else goes to standard error. The other crates decide about jobs, money and reports.
 
 mod args;
 mod commands;
 mod console;
 mod embedded;
+mod environment;
 mod exit_codes;
 mod failure;
 mod key;
@@ -49,13 +49,13 @@ fn main() -> ExitCode {
             } else {
                 exit_codes::DONE
             };
-            // Where nobody can read it there is nobody to tell.
+            // A closed stream is ignored.
             let _ = error.print();
             return code.into();
         }
     };
     let console = Console::new(&args.global);
-    // The panic's own message is on standard error by now; what is left is the code that says whose fault it is.
+    // The panic's message is on standard error already; only the exit code is left.
     catch_unwind(AssertUnwindSafe(|| match dispatch(&args, &console) {
         Ok(code) => code.into(),
         Err(failure) => {
@@ -84,7 +84,7 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Gc(args) => commands::gc::run(args, global, console),
         Command::Diff(args) => commands::diff::run(args, global, console),
         Command::Doctor(args) => commands::doctor::run(args, global, console),
-        Command::Hooks(args) => commands::hooks::run(args, console),
+        Command::Hooks(args) => commands::hooks::run(args, global, console),
         Command::Schema(args) => commands::schema::run(args, console),
         Command::Help(args) => commands::help::run(args, console),
         Command::Man(args) => commands::man::run(args, console),

@@ -139,12 +139,11 @@ fn read(folder: &Folder, path: &Path) -> Result<Option<Marker>, Failure> {
 
 fn unusable(path: &Path, error: std::io::Error) -> Failure {
     let context = format!(
-        "the file {}, which names the ledger of this output directory, can't be used",
+        "cannot use the file {}, which names the ledger of this output directory",
         seen_from_here(path).display()
     );
     Failure::new(Kind::Output, anyhow::Error::new(error).context(context)).hint(
-        "mend its permissions; if it is damaged, make sure that this is the ledger that all runs for this directory used, then \
-         remove the file",
+        "correct its permissions; if it is damaged, check that all runs for this directory used this ledger, then remove the file",
     )
 }
 
@@ -158,12 +157,12 @@ fn foreign(project: &Project, marker: &Marker) -> Failure {
     );
     Failure::said(Kind::Ledger, message)
         .hint(format!(
-            "that run is recorded in {}: run with that ledger, or bring back its newest copy; a ledger that does not know a job pays \
-             for it again",
+            "that run is recorded in {}: run with that ledger, or restore its newest backup; a ledger that does not know a job pays for \
+             it again",
             marker.ledger.display()
         ))
         .hint(format!(
-            "if everything is to be bought again, name another directory with `output: {{dir: …}}`, or remove {}",
+            "to buy everything again, set another directory with `output: {{dir: …}}`, or remove {}",
             directory.join(NAME).display()
         ))
 }

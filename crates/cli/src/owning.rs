@@ -1,4 +1,4 @@
-//! Opening a ledger to write to it: one process at a time, and whoever comes second may wait.
+//! Opens a ledger for writing. One process at a time can; another may wait.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::args::{WaitArgs, duration_text};
 use crate::console::Console;
 use crate::failure::Failure;
 
-/// Owns the ledger at `path`, after waiting for another process if that is asked for.
+/// Opens the ledger at `path` for writing, after waiting for another process if `--wait` is given.
 pub(crate) fn own(path: &Path, args: &WaitArgs, console: &Console) -> Result<Ledger, Failure> {
     let Some(limit) = args.wait else {
         return Ok(Ledger::own(path)?);

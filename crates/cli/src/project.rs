@@ -1,12 +1,16 @@
-//! Which manifest, ledger and run are meant, and what they hold: the part that `validate`, `plan`, `run`, `status`, `report` and
-//! `resolve` share.
+//! Finds the manifest, the ledger and the run of a command: the part that `validate`, `plan`, `run`, `status`, `report` and `resolve`
+//! share.
 
+use std::cell::RefCell;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use backline_engine::driver::{PlanHooks, PlanningReport, look_at_kept_file, plan_jobs};
 use backline_engine::event::KeptFile;
 use backline_engine::folder::is_own;
+use backline_engine::hold::Sign;
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
 use backline_engine::opening::{Opening, open};
@@ -17,6 +21,7 @@ use backline_reporter::Standpoint;
 
 use crate::args::{ChosenRunArgs, GlobalArgs, ManifestArgs};
 use crate::console::Console;
+use crate::environment::Environment;
 use crate::failure::{Failure, Kind, invalid};
 
 /// Where a project keeps its ledger.
@@ -24,6 +29,12 @@ const LEDGER: &str = ".backline/ledger.sqlite3";
 
 /// What was measured of sound files, beside the ledger; may be deleted at any time.
 const SOUND: &str = "sound";
+
+/// The manifest that stands for standard input.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
+/// Longest manifest on standard input, as in a file.
+const MAX_STANDARD_INPUT_BYTES: u64 = 16 << 20;
 
 /// Most names offered where a manifest is not found.
 const MAX_OFFERED: usize = 5;
@@ -86,29 +97,37 @@ impl Project {
         console: &Console,
     ) -> Result<Self, Failure> {
         let shown = args.manifest.display().to_string();
-        let manifest = locate(&args.manifest)?;
+        let (manifest, text) = match args.is_standard_input() {
+            true => (here()?.join(STANDARD_INPUT), Some(standard_input()?)),
+            false => (locate(&args.manifest)?, None),
+        };
+        let environment = Environment::beside(&manifest)?;
+        let failed = RefCell::new(None);
+        let states = |plan: &Plan| {
+            let states = states_of(plan, &manifest, global);
+            states.map_err(|failure| failed.replace(Some(failure))).ok()
+        };
         let options = LoadOptions {
+            environment: &|name| environment.get(name).ok(),
             max_jobs: args.max_jobs,
             selection,
+            text,
+            states: &states,
             allow_outside: global.allow_outside,
             shown_from: std::env::current_dir()
                 .and_then(|here| here.canonicalize())
                 .ok(),
-            ..LoadOptions::default()
         };
-        let loaded = load(&manifest, &options).map_err(|wrong| invalid(&shown, wrong))?;
+        let loaded = load(&manifest, &options).map_err(|wrong| match failed.take() {
+            Some(failure) => failure,
+            None => invalid(&shown, wrong),
+        })?;
+        environment.adopt();
         if !loaded.warnings.is_empty() {
             console.say(&format!("{}\n", loaded.warnings.render(console.colour_err)));
         }
         let plan = loaded.plan;
-        let ledger = match &global.ledger {
-            Some(path) => absolute(path)?,
-            None => {
-                let ledger = plan.project_dir.join(LEDGER);
-                refuse_planted(&plan.project_dir, &ledger)?;
-                ledger
-            }
-        };
+        let ledger = ledger_of(&plan, global)?;
         let recorded = recorded(&plan.project_dir, &manifest);
         Ok(Self {
             plan,
@@ -141,11 +160,7 @@ impl Project {
     /// Plans the jobs with the hooks that are pure and with what earlier runs recorded of the others, and holds them against the
     /// ledger. Hooks that were not called are named.
     pub(crate) fn preview(&mut self, console: &Console) -> Result<Opening, Failure> {
-        let ledger = match Ledger::read(&self.ledger) {
-            Ok(ledger) => Some(ledger),
-            Err(StoreError::Missing { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let ledger = read_ledger(&self.ledger)?;
         let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
         let report = self.plan_jobs(PlanHooks::Recorded(store), None, console)?;
         say_what_is_left(&report, console);
@@ -154,10 +169,7 @@ impl Project {
 
     /// Holds the planned jobs against the ledger.
     pub(crate) fn open_ledger(&mut self, store: Option<&dyn Store>) -> Result<Opening, Failure> {
-        let now_ms = jiff::Timestamp::now().as_millisecond();
-        let project_dir = self.plan.project_dir.clone();
-        let look = |file: &KeptFile| look_at_kept_file(&project_dir, file);
-        Ok(open(&mut self.plan, store, &self.recorded, now_ms, &look)?)
+        open_plan(&mut self.plan, store, &self.recorded)
     }
 
     /// Where the reports of a run go, named from this folder where that is shorter.
@@ -183,6 +195,88 @@ pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
             names.join("; ")
         ));
     }
+}
+
+/// Where a plan's ledger is.
+fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
+    match &global.ledger {
+        Some(path) => absolute(path),
+        None => {
+            let ledger = plan.project_dir.join(LEDGER);
+            refuse_planted(&plan.project_dir, &ledger)?;
+            Ok(ledger)
+        }
+    }
+}
+
+/// The state of each job in the ledger, for filters by `state`: of the job that the manifest describes, before hooks change it.
+fn states_of(
+    plan: &Plan,
+    manifest: &Path,
+    global: &GlobalArgs,
+) -> Result<Vec<Sign>, Failure> {
+    let ledger = read_ledger(&ledger_of(plan, global)?)?;
+    let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
+    let mut plan = plan.clone();
+    let recorded = recorded(&plan.project_dir, manifest);
+    let opening = open_plan(&mut plan, store, &recorded)?;
+    Ok(opening.holding.rows.iter().map(|row| row.sign).collect())
+}
+
+/// A ledger, where there is one.
+fn read_ledger(path: &Path) -> Result<Option<Ledger>, Failure> {
+    match Ledger::read(path) {
+        Ok(ledger) => Ok(Some(ledger)),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Holds a plan's jobs against the ledger.
+fn open_plan(
+    plan: &mut Plan,
+    store: Option<&dyn Store>,
+    recorded: &str,
+) -> Result<Opening, Failure> {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let project_dir = plan.project_dir.clone();
+    let look = |file: &KeptFile| look_at_kept_file(&project_dir, file);
+    Ok(open(plan, store, recorded, now_ms, &look)?)
+}
+
+/// The manifest on standard input. It is read once, however often the command opens it.
+fn standard_input() -> Result<Arc<str>, Failure> {
+    static TEXT: OnceLock<Arc<str>> = OnceLock::new();
+    if let Some(text) = TEXT.get() {
+        return Ok(text.clone());
+    }
+    let failed = |error: anyhow::Error| {
+        let context = "cannot read the manifest from standard input";
+        Failure::new(Kind::Usage, error.context(context))
+    };
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(MAX_STANDARD_INPUT_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(error.into()))?;
+    if read as u64 > MAX_STANDARD_INPUT_BYTES {
+        let message = format!("it is longer than {} MB", MAX_STANDARD_INPUT_BYTES >> 20);
+        return Err(failed(anyhow::Error::msg(message)));
+    }
+    Ok(TEXT.get_or_init(|| Arc::from(text)).clone())
+}
+
+/// The working folder, without links.
+fn here() -> Result<PathBuf, Failure> {
+    std::env::current_dir()
+        .and_then(|here| here.canonicalize())
+        .map_err(|error| {
+            Failure::new(
+                Kind::Usage,
+                anyhow::Error::new(error).context("cannot read this folder"),
+            )
+        })
 }
 
 /// A ledger that is read, and the run of it that is meant.
@@ -216,12 +310,12 @@ impl ChosenRun {
                 return Err(Failure::said(
                     Kind::Usage,
                     format!(
-                        "the ledger {} knows no run of {}",
+                        "the ledger {} has no run of {}",
                         ledger.path().display(),
                         manifest.display()
                     ),
                 )
-                .hint("`backline status --runs` lists those it knows"));
+                .hint("`backline status --runs` lists its runs"));
             }
         }
         if let Some(id) = &args.run {
@@ -231,16 +325,17 @@ impl ChosenRun {
                     Kind::Usage,
                     format!("{} runs begin with `{id}`", runs.len()),
                 )
-                .hint("write more of it"));
+                .hint("give more of the id"));
             }
         }
         let Some(header) = runs.into_iter().next() else {
             let message = match &args.run {
-                Some(id) => format!("the ledger {} knows no run `{id}`", ledger.path().display()),
-                None => format!("the ledger {} knows no run yet", ledger.path().display()),
+                Some(id) => format!("the ledger {} has no run `{id}`", ledger.path().display()),
+                None => format!("the ledger {} has no run yet", ledger.path().display()),
             };
-            return Err(Failure::said(Kind::Usage, message)
-                .hint("`backline status --runs` lists those it knows"));
+            return Err(
+                Failure::said(Kind::Usage, message).hint("`backline status --runs` lists its runs")
+            );
         };
         let named = manifest.zip(args.manifest.as_ref());
         Ok(Self {
@@ -306,9 +401,9 @@ pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, F
         None => Err(Failure::said(
             Kind::Usage,
             format!(
-                "the ledger {} does not lie in its project, so {} can't be found",
-                ledger.path().display(),
-                run.manifest
+                "cannot find {}: the ledger {} is outside its project",
+                run.manifest,
+                ledger.path().display()
             ),
         )
         .hint("name the manifest")),
@@ -325,14 +420,7 @@ pub(crate) fn ledger_path(
     }
     let folder = match manifest.and_then(Path::parent) {
         Some(folder) => folder.to_owned(),
-        None => std::env::current_dir()
-            .and_then(|here| here.canonicalize())
-            .map_err(|error| {
-                Failure::new(
-                    Kind::Usage,
-                    anyhow::Error::new(error).context("this folder can't be read"),
-                )
-            })?,
+        None => here()?,
     };
     let nearest = folder
         .ancestors()
@@ -380,6 +468,11 @@ fn recorded(project_dir: &Path, manifest: &Path) -> String {
 
 /// A manifest's absolute path, without links or `..` in its folder: a project is looked for upwards from there.
 pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
+    if manifest == Path::new(STANDARD_INPUT) {
+        let message = "this command needs a manifest in a file";
+        return Err(Failure::said(Kind::Usage, message)
+            .hint("`validate`, `plan`, `run` and `fetch` read one from standard input"));
+    }
     let folder = match manifest.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -430,13 +523,13 @@ fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
     });
     found.truncate(MAX_OFFERED);
     if found.is_empty() {
-        return failure.hint("`backline init` writes one to start from");
+        return failure.hint("`backline init` writes one");
     }
     let names: Vec<String> = found
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    failure.hint(format!("there is {}", names.join(", ")))
+    failure.hint(format!("manifests there: {}", names.join(", ")))
 }
 
 /// Where a person in the working folder stands to what a project's ledger names. A folder that can't be read has nothing below it.
@@ -464,7 +557,7 @@ pub(crate) fn show_from_here(summary: &mut Summary, standpoint: &Standpoint, sho
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
-        let context = format!("the path {} can't be used", path.display());
+        let context = format!("cannot use the path {}", path.display());
         Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
     })
 }

@@ -21,7 +21,7 @@ pub(crate) struct Recording {
 /// Reads and decodes the file at `path`.
 pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
     let failed = |error: anyhow::Error| {
-        let context = format!("can't read the recording {}", path.display());
+        let context = format!("cannot read the recording {}", path.display());
         Failure::new(Kind::Usage, error.context(context))
     };
     let found = std::fs::metadata(path).map_err(|error| failed(error.into()))?;
@@ -29,15 +29,13 @@ pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
         return Err(failed(anyhow::Error::msg("it is not a file")));
     }
     if found.len() > FILE_BYTES {
-        let message = format!(
-            "it has {} bytes, at most {FILE_BYTES} are read",
-            found.len()
-        );
+        let message = format!("it has {} bytes, the limit is {FILE_BYTES}", found.len());
         return Err(failed(anyhow::Error::msg(message)));
     }
     let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
     let audio = decode_within(&bytes, MAX_VOCAL_S).map_err(|error| failed(error.into()))?;
     // What was decoded has a format.
-    let format = sniff(&bytes).ok_or_else(|| failed(anyhow::Error::msg("it is no recording")))?;
+    let format =
+        sniff(&bytes).ok_or_else(|| failed(anyhow::Error::msg("it is not a recording")))?;
     Ok(Recording { format, audio })
 }

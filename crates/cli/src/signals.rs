@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks to stop, the second does, whatever is still running.
+//! Ctrl-C and SIGTERM: the first requests a stop, the second stops at once.
 //!
 //! They are followed on a thread of their own: a program whose other threads are all at work still hears them.
 

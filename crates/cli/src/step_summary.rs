@@ -21,7 +21,7 @@ pub(crate) fn append(material: &Material<'_>, console: &Console) {
     if let Err(error) = write(material, &path) {
         let path = Path::new(&path).display();
         console.insist(&format!(
-            "warning: ${VARIABLE} ({path}) was not written: {error}\n"
+            "warning: cannot write ${VARIABLE} ({path}): {error}\n"
         ));
     }
 }

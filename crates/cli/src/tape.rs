@@ -1,11 +1,11 @@
-//! `run --record` and `run --replay`: a provider's answers kept, and a run that is given kept ones.
+//! `run --record` and `run --replay`: recording a provider's responses, and a run with recorded responses.
 //!
 //! ```text
 //!  --record tape   manifest ──run──► provider      the answers pass by and are kept
 //!  --replay tape   manifest ──run──► tape          no network, no key, no studio; a ledger and an output of its own
 //! ```
 //!
-//! Callbacks come from outside and are on no tape: both kinds of run ask for results instead. A replay leaves out the hooks whose
+//! Callbacks are not recorded: both kinds of run poll for results instead. A replay leaves out the hooks whose
 //! effects lie outside (those that observe, and those that post); what decides about jobs decides as it did.
 
 use std::path::{Path, PathBuf};
@@ -26,10 +26,10 @@ const REPLAY: &str = "replay";
 /// A replay's ledger, within its folder.
 const LEDGER: &str = ".backline/ledger.sqlite3";
 
-/// What a replay asks with; the tape does not look at it.
+/// The API key of a replay; the tape ignores it.
 const DUMMY_KEY: &str = "replay";
 
-/// As fast as a clock of milliseconds goes: nobody is asked who could mind.
+/// The shortest window: a replay calls no provider that could limit it.
 const AT_ONCE_MS: u64 = 1;
 
 /// A run's tape.
@@ -41,7 +41,7 @@ pub(crate) struct Reel {
 }
 
 impl Reel {
-    /// Makes or opens the tape that is asked for, and fits the project to it.
+    /// Creates or opens the tape that the arguments name, and adapts the project to it.
     pub(crate) fn thread(
         args: &TapeArgs,
         project: &mut Project,
@@ -76,7 +76,7 @@ impl Reel {
         self.tape.clone()
     }
 
-    /// Whether the answers come from it.
+    /// Whether responses come from it.
     pub(crate) fn replays(&self) -> bool {
         self.tape.replays()
     }
@@ -86,11 +86,11 @@ impl Reel {
         ApiKey::new(DUMMY_KEY).map_err(|error| Failure::new(Kind::Bug, error))
     }
 
-    /// The last words: where what was made lies, or why the recording is not whole.
+    /// Prints where the results are, or why the recording is incomplete.
     pub(crate) fn close(&self, console: &Console) -> Result<(), Failure> {
         if let Some(into) = &self.replays_into {
             console.say(&format!(
-                "Replayed from {}; its ledger, tracks and reports lie in {}\n",
+                "Replayed from {}; the ledger, tracks and reports are in {}\n",
                 self.folder.display(),
                 seen_from_here(into).display()
             ));
@@ -99,12 +99,11 @@ impl Reel {
         match self.tape.failure() {
             Some(why) => {
                 let message = format!(
-                    "the recording {} is not whole: {why}",
+                    "the recording {} is incomplete: {why}",
                     self.folder.display()
                 );
-                Err(Failure::said(Kind::Output, message).hint(
-                    "what was bought is in the ledger all the same; record again after making room",
-                ))
+                Err(Failure::said(Kind::Output, message)
+                    .hint("everything bought is in the ledger; free disk space and record again"))
             }
             None => {
                 console.say(&format!("Recorded in {}\n", self.folder.display()));
@@ -114,18 +113,18 @@ impl Reel {
     }
 }
 
-/// What is bought already is not asked for, and so is on no tape.
+/// Warns of jobs that are already bought: they are not requested, so they are not recorded.
 pub(crate) fn tell_what_is_missing(holding: &Holding, console: &Console) {
     let jobs = holding.rows.len() as u64;
     if holding.to_submit < jobs {
         console.insist(&format!(
-            "warning: {} of {jobs} jobs are in the ledger already: what is not requested is not recorded\n",
+            "warning: {} of {jobs} jobs are already in the ledger; their responses are not recorded\n",
             jobs - holding.to_submit
         ));
     }
 }
 
-/// Results are asked for, not waited for.
+/// Polls for results instead of waiting for callbacks.
 fn poll(project: &mut Project) {
     project.plan.callbacks = None;
     project.plan.polls_only = true;
@@ -134,7 +133,7 @@ fn poll(project: &mut Project) {
 /// The folder of a replay, empty.
 fn room(into: Option<&Path>, project: &Project) -> Result<PathBuf, Failure> {
     let failed = |folder: &Path, error: std::io::Error| {
-        let context = format!("the replay's folder {} can't be made", folder.display());
+        let context = format!("cannot create the replay's folder {}", folder.display());
         Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
     };
     let folder = match into {
@@ -156,7 +155,9 @@ fn room(into: Option<&Path>, project: &Project) -> Result<PathBuf, Failure> {
     let mut entries = std::fs::read_dir(&folder).map_err(|error| failed(&folder, error))?;
     if entries.next().is_some() {
         let message = format!("the replay's folder {} is not empty", folder.display());
-        return Err(Failure::said(Kind::Usage, message).hint("name an empty one with --into DIR"));
+        return Err(
+            Failure::said(Kind::Usage, message).hint("choose an empty folder with --into DIR")
+        );
     }
     folder
         .canonicalize()
@@ -189,7 +190,7 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
             "hooks are"
         };
         console.say(&format!(
-            "{left_out} {are} left out of the replay: they observe, or post\n"
+            "{left_out} {are} skipped in the replay: they only observe, or call other services\n"
         ));
     }
 }
@@ -207,13 +208,12 @@ impl From<TapeError> for Failure {
     fn from(error: TapeError) -> Self {
         match &error {
             TapeError::NotEmpty { .. } => {
-                Self::new(Kind::Usage, error).hint("name a folder that is new or empty")
+                Self::new(Kind::Usage, error).hint("choose a new or empty folder")
             }
             TapeError::Io {
                 operation: "read", ..
-            } => {
-                Self::new(Kind::Usage, error).hint("`backline run MANIFEST --record DIR` makes one")
-            }
+            } => Self::new(Kind::Usage, error)
+                .hint("`backline run MANIFEST --record DIR` creates one"),
             TapeError::Io { .. } => Self::new(Kind::Output, error),
             _ => Self::new(Kind::Usage, error).hint("record it again with this version"),
         }

@@ -436,19 +436,19 @@ fn time(unix_ms: i64) -> SystemTime {
 /// The collector's address for traces: as it is where it says so, else with the path that collectors use.
 fn endpoint(address: &str) -> Result<Url, Failure> {
     let url = Url::parse(address).map_err(|error| {
-        let context = "the collector's address can't be understood";
+        let context = "cannot parse the collector's address";
         Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
             .hint("as in --otlp http://127.0.0.1:4318")
     })?;
     if !url.username().is_empty() || url.password().is_some() {
-        let message = "a user name or a password stands in the collector's address";
+        let message = "the collector's address contains a user name or a password";
         return Err(Failure::said(Kind::Usage, message)
-            .hint("put an `authorization` header into $OTEL_EXPORTER_OTLP_HEADERS, which no process list shows"));
+            .hint("set an `authorization` header in $OTEL_EXPORTER_OTLP_HEADERS; no process list shows it"));
     }
     if !matches!(url.scheme(), "http" | "https") {
-        let message = format!("{} is no address of a collector", without_query(&url));
+        let message = format!("{} is not the address of a collector", without_query(&url));
         return Err(Failure::said(Kind::Usage, message)
-            .hint("traces are sent by HTTP: --otlp http://127.0.0.1:4318"));
+            .hint("traces are sent over HTTP: --otlp http://127.0.0.1:4318"));
     }
     let mut endpoint = url;
     let path = endpoint.path().trim_end_matches('/').to_owned();
@@ -535,7 +535,7 @@ impl Exporter for Careful {
             let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
             let why = why.clone().unwrap_or_else(|| error.to_string());
             self.aside.tell(&format!(
-                "warning: traces can't be sent to {endpoint}: {why}; the run goes on without\n"
+                "warning: cannot send traces to {endpoint}: {why}; the run continues without them\n"
             ));
         }
         sent

@@ -1,4 +1,4 @@
-//! `--otlp` in a program that was built without it: says so, and how to get it. Stands in place of `trace.rs`, and does nothing else.
+//! `--otlp` in a program that was built without it: fails with a hint. Replaces `trace.rs` in that build.
 
 use std::convert::Infallible;
 
@@ -14,9 +14,9 @@ pub(crate) struct Traces(Infallible);
 impl Traces {
     /// Refuses.
     pub(crate) fn start(_: &str, _: &Planned, _: &Aside) -> Result<Self, Failure> {
-        let message = "this backline was built without traces, which --otlp needs";
+        let message = "this backline was built without tracing, which --otlp requires";
         Err(Failure::said(Kind::Usage, message).hint(
-            "build it with them: cargo install --locked --path crates/cli --features otlp; nothing was bought",
+            "build it with tracing: cargo install --locked --path crates/cli --features otlp; nothing was bought",
         ))
     }
 

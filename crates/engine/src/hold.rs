@@ -41,8 +41,9 @@ pub enum Sign {
 
 impl Sign {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Buy,
+        Self::Changed,
         Self::InProgress,
         Self::Kept,
         Self::InDoubt,

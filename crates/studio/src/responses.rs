@@ -80,7 +80,7 @@ impl Refusal {
                 message
             }
             Refusal::Unauthorized => "Unauthorized",
-            Refusal::NoSuchPath => "Invalid method or path",
+            Refusal::NoSuchPath => NO_SUCH_PATH,
             Refusal::RateLimited(_) => "Rate limit exceeded",
             Refusal::TokenMisused => "This Idempotency-Key was used with another request before",
             Refusal::NoCredits => "Insufficient credits",
@@ -92,6 +92,11 @@ impl Refusal {
         }
     }
 }
+
+/// The text for a path that the studio does not serve: what it does serve.
+const NO_SUCH_PATH: &str = "Invalid method or path. This studio offers one operation, POST /api/v1/generate/add-instrumental, with \
+     GET /api/v1/generate/record-info, GET /api/v1/generate/credit, POST /api/v1/common/download-url and the file uploads; no \
+     covers, extensions, stems or lyrics";
 
 /// How long a client is told to wait when the queue is full: a render or two.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);

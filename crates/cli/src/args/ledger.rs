@@ -1,4 +1,4 @@
-//! How a command uses the ledger: whether it waits for it, what it takes over, what it prunes.
+//! The arguments about the ledger: waiting for it, adopting an account, removing old runs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use backline_engine::manifest::parse_duration;
 use clap::Args as ClapArgs;
 
-/// Whether to wait for a ledger that is in use.
+/// How long to wait for a ledger that another process uses.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct WaitArgs {
-    /// Wait until no other process uses the ledger, at most this long [default if given without a time: 10m]
+    /// Wait for another process to release the ledger, at most this long [default without a time: 10m]
     #[arg(
         long,
         value_name = "TIME",
@@ -26,30 +26,29 @@ pub(crate) struct WaitArgs {
 pub(crate) struct RunLedgerArgs {
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
-    /// After the API key was replaced: take over the jobs that were bought with the old key, if the provider shows one of their
-    /// tasks under the new one
+    /// Take over jobs that were bought with a replaced API key, if the provider shows one of their tasks under the new key
     #[arg(long)]
     pub(crate) adopt_account: bool,
 }
 
 /// Remove old runs from the ledger
 ///
-/// Without --yes it only shows what it would remove: runs that began before the given age, the plans that only they have, and
-/// records of expired uploads. Their reports can't be written any more. Jobs and their history are never removed, so nothing is
-/// bought twice; the last run of each manifest and of each job whose outcome is open stays as well.
+/// Without --yes it only shows what it would remove: runs older than the given age, their plans, and records of expired uploads.
+/// The reports of removed runs can't be written again. Jobs and their history are never removed, so nothing is bought twice. The
+/// last run of each manifest stays, and so does the last run of each job whose outcome is open.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  backline gc                          show what is older than 90 days
-  backline gc --older-than 30d --yes   remove what is older than 30 days")]
+  backline gc                          show runs older than 90 days
+  backline gc --older-than 30d --yes   remove runs older than 30 days")]
 pub(crate) struct GcArgs {
-    /// The manifest whose ledger is meant; without it the nearest ledger at or above this folder
+    /// The manifest whose ledger to use [default: the nearest ledger at or above this folder]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
-    /// The age from which on runs are removed
+    /// Remove runs older than this
     #[arg(long, value_name = "AGE", default_value = "90d", value_parser = duration)]
     pub(crate) older_than: Duration,
-    /// Remove it
+    /// Remove them instead of listing them
     #[arg(long)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -62,7 +61,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// A time in the largest unit that it is a whole number of.
+/// Formats a time in the largest unit that divides it.
 pub(crate) fn duration_text(time: Duration) -> String {
     let ms = time.as_millis();
     let units = [

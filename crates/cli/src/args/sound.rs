@@ -1,4 +1,4 @@
-//! What is said to the commands that hear and play: `analyse`, `play`, and how the band sounds in `run` and `studio`.
+//! The arguments of `analyse` and `play`, and the options of `studio` for the band's sound.
 
 use std::path::PathBuf;
 
@@ -19,17 +19,17 @@ pub(crate) enum AudioFormat {
 /// How the band sounds.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct SoundArgs {
-    /// The file format of what the band plays [default: mp3]
+    /// The file format of the tracks [default: mp3]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "The band")]
     pub(crate) audio: Option<AudioFormat>,
-    /// Play with the instruments of this SoundFont (.sf2) instead of the band's own
+    /// Play the instruments of this SoundFont (.sf2) instead of the built-in ones
     #[arg(long, value_name = "FILE", help_heading = "The band")]
     pub(crate) soundfont: Option<PathBuf>,
 }
 
-/// Say what is heard in a recording: notes, tempo, beats, metre, key, chords that fit, sections
+/// Show the notes, tempo, beats, metre, key, chords and sections of a recording
 ///
-/// This is what the band goes by. --format json gives all of it, the pitch track included, to programs.
+/// The band plays by these values. --format json prints all of them, with the pitch track.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -40,18 +40,18 @@ pub(crate) struct AnalyseArgs {
     /// The recording: WAV, AIFF, FLAC, MP3, AAC, ALAC or Vorbis
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Draw it too: pitch, notes, beats, sections and chords over time
+    /// Write a drawing of pitch, notes, beats, sections and chords over time
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
-    /// Write the drawing over a file that exists
+    /// Overwrite an existing drawing
     #[arg(long, requires = "svg")]
     pub(crate) force: bool,
-    /// Tags whose tempo and metre are believed, as 'waltz' or '92 bpm', and whose style chooses the kinds of chords
+    /// Use the tempo and metre of these tags, as 'waltz' or '92 bpm'; their style selects the kinds of chords
     #[arg(long, value_name = "TAGS", default_value = "")]
     pub(crate) tags: String,
 }
 
-/// What `play` writes of a take.
+/// A part of a take that `play` can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlayPart {
     /// The band alone
@@ -60,17 +60,16 @@ pub(crate) enum PlayPart {
     Mix,
     /// Each instrument by itself; together they are the instrumental
     Stems,
-    /// The notes, as a MIDI file
+    /// The notes as a MIDI file
     Midi,
-    /// Chords, key, tempo, loudness and the rest, as JSON
+    /// Chords, key, tempo, loudness and more as JSON
     Facts,
 }
 
-/// Play an accompaniment to one recording, here and now
+/// Play an accompaniment to one recording
 ///
-/// What the studio does for a task, without a manifest, a server or a ledger: for trying tags, and for the stems and the
-/// MIDI of what was played. The same recording, words and seed give the same bytes. Nothing that exists is overwritten
-/// without --force.
+/// Does what the studio does for a task, without a manifest, server or ledger: for trying tags, and for stems and MIDI. The same
+/// recording, tags and seed give the same bytes. Existing files are not overwritten without --force.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -80,28 +79,28 @@ pub(crate) struct PlayArgs {
     /// The recording: WAV, AIFF, FLAC, MP3, AAC, ALAC or Vorbis
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// What it should be like
+    /// How it should sound
     #[arg(long, value_name = "TAGS", default_value = "")]
     pub(crate) tags: String,
-    /// What must not be heard; wins over everything
+    /// What must not be heard; overrides all other options
     #[arg(long, value_name = "TAGS", default_value = "")]
     pub(crate) negative_tags: String,
-    /// How strongly the style's habits hold, 0 to 1
+    /// How closely to follow the style's conventions, 0 to 1
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight, allow_hyphen_values = true)]
     pub(crate) style_weight: f32,
-    /// From plain, 0, to adventurous harmony, 1
+    /// How adventurous the harmony is, 0 to 1
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight, allow_hyphen_values = true)]
     pub(crate) weirdness_constraint: f32,
     /// How closely time and dynamics follow the singer, 0 to 1
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = weight, allow_hyphen_values = true)]
     pub(crate) audio_weight: f32,
-    /// Who sings, where the voice itself does not tell: the register of backing voices
+    /// The register of backing voices, where the recording does not show it
     #[arg(long, value_enum, value_name = "WHO")]
     pub(crate) vocal_gender: Option<Gender>,
     /// Number of takes
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) takes: u8,
-    /// Another number gives other takes
+    /// The random seed; another seed gives other takes
     #[arg(
         long,
         value_name = "S",
@@ -109,7 +108,7 @@ pub(crate) struct PlayArgs {
         allow_hyphen_values = true
     )]
     pub(crate) seed: u64,
-    /// What to write of each take
+    /// The parts to write for each take
     #[arg(
         long,
         value_enum,
@@ -118,17 +117,17 @@ pub(crate) struct PlayArgs {
         default_values = ["instrumental", "mix"]
     )]
     pub(crate) parts: Vec<PlayPart>,
-    /// Where to write it; made if it is missing
+    /// The output folder, created if missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) to: PathBuf,
-    /// Write over files that exist
+    /// Overwrite existing files
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) sound: SoundArgs,
 }
 
-/// Who sings.
+/// The singer's register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Gender {
     /// A low voice

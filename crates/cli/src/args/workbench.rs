@@ -1,32 +1,33 @@
-//! The commands that one works with around a run: they buy nothing.
+//! The arguments of the commands around a run. None of them buys anything.
 
 use std::path::PathBuf;
 
 use backline_engine::hooks::{DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookPoint, OnError};
+use backline_engine::manifest::parse_duration;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 /// Longest time that a hook may be given, as in a manifest: an hour.
 const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
-/// Most letters that a word may be away from one that is known, to be taken for a slip.
+/// Greatest edit distance of a misspelled name that is still suggested.
 const MAX_SLIP: usize = 3;
 
-/// Whether a run keeps the provider's answers, or is given kept ones.
+/// Recording and replaying the provider's responses.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct TapeArgs {
-    /// Keep the provider's answers in this folder, without secrets; results are asked for, callbacks are off
+    /// Record the provider's responses in this folder, without secrets; polls for results, without callbacks
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
-    /// Take the answers from this recording: offline, free, with a ledger and an output folder of its own
+    /// Replay recorded responses instead of calling the provider: offline and free, with a separate ledger and output directory
     #[arg(long, value_name = "DIR", conflicts_with = "record")]
     pub(crate) replay: Option<PathBuf>,
-    /// Where a replay's ledger, tracks and reports go; an empty folder [default: .backline/replay at the project's root,
-    /// made anew each time]
+    /// The empty folder for a replay's ledger, tracks and reports [default: .backline/replay in the project's root folder, recreated
+    /// each time]
     #[arg(long, value_name = "DIR", requires = "replay")]
     pub(crate) into: Option<PathBuf>,
 }
 
-/// Try hooks out
+/// Test hooks
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  backline hooks test before_submit -- python3 hooks/guard.py",
@@ -37,27 +38,34 @@ pub(crate) struct HooksArgs {
     pub(crate) command: HooksCommand,
 }
 
-/// What is done with hooks.
+/// The commands about hooks.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HooksCommand {
     Test(HookTestArgs),
 }
 
-/// Feed a sample event to a hook and show what a run would do
+/// Send an event to a hook and show what a run would do
 ///
-/// Shows the event, the hook's answer, its standard error, how long it took and the effect. The hook runs in this folder,
-/// with the environment that a run would give it. Exit code 4 when the hook failed.
+/// Prints the event, the hook's output, its standard error, the time it took and the effect. The hook runs in this folder with the
+/// environment that a run would give it. Exit code 4 if the hook failed.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline hooks test before_submit -- python3 hooks/guard.py
   backline hooks test before_submit --lua hooks/mood.lua
+  backline hooks test before_submit --manifest songs.yaml --job 5b1c02d7 --lua hooks/mood.lua
   backline hooks test track_kept --service -- node hooks/service.js")]
 pub(crate) struct HookTestArgs {
-    /// The point of a job's or a run's life: plan_job, plan_expanded, before_upload, before_submit, submitted, stage, track_kept,
-    /// job_failed, job_in_doubt or run_finished
+    /// The hook point: plan_job, plan_expanded, before_upload, before_submit, submitted, stage, track_kept, job_failed, job_in_doubt
+    /// or run_finished
     #[arg(value_name = "EVENT", value_parser = hook_point)]
     pub(crate) event: HookPoint,
+    /// Use a job of this manifest instead of the sample
+    #[arg(long, value_name = "MANIFEST", requires = "job")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The job's key or the start of it, as `plan` shows it
+    #[arg(long, value_name = "KEY", requires = "manifest")]
+    pub(crate) job: Option<String>,
     /// The program and its arguments
     #[arg(
         last = true,
@@ -66,36 +74,36 @@ pub(crate) struct HookTestArgs {
         conflicts_with = "lua"
     )]
     pub(crate) argv: Vec<String>,
-    /// Try this Lua script instead of a program
+    /// Test this Lua script instead of a program
     #[arg(long, value_name = "FILE", conflicts_with = "service")]
     pub(crate) lua: Option<PathBuf>,
-    /// The program is a service: it stays and talks in JSON lines
+    /// The program is a service: it keeps running and exchanges JSON lines
     #[arg(long)]
     pub(crate) service: bool,
-    /// Longest time to answer, as `5s` or `500ms`
+    /// The time limit for the response, as `5s` or `500ms`
     #[arg(long, value_name = "TIME", value_parser = timeout_ms, default_value_t = Millis(DEFAULT_TIMEOUT_MS))]
     pub(crate) timeout: Millis,
-    /// Longest time for a service's greeting
+    /// The time limit for a service's first line
     #[arg(long, value_name = "TIME", value_parser = timeout_ms, requires = "service", default_value_t = Millis(DEFAULT_START_TIMEOUT_MS))]
     pub(crate) start_timeout: Millis,
-    /// What a failure does: fail, veto or ignore [default: as in a manifest, fail where jobs are asked about]
+    /// What a failure does: fail, veto or ignore [default: as in a manifest]
     #[arg(long, value_name = "EFFECT", value_parser = on_error)]
     pub(crate) on_error: Option<OnError>,
-    /// Give the hook this environment variable; may be repeated
+    /// Pass this environment variable to the hook; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Vec<String>,
 }
 
-/// Say what two runs, lock files or manifests mean differently, and by which setting
+/// Compare two runs, lock files or manifests, setting by setting
 ///
-/// A side is the id of a run, or the beginning of it; a lock file; or a manifest. A job is the same one where stem,
-/// preset, sweep point and take are; it has changed where its key has.
+/// Each side is a run's id or the start of it, a lock file, or a manifest. Jobs are matched by stem, preset, sweep point and take.
+/// A job has changed if its key has changed.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline diff 0193b8e2 0193c104
-  backline diff 0193b8e2 0193c104 workflows/album.yaml    runs of a ledger that lies there
-  backline diff songs.lock songs.yaml --exit-code    9 if anything differs, for scripts
+  backline diff 0193b8e2 0193c104 workflows/album.yaml    use the ledger of this manifest
+  backline diff songs.lock songs.yaml --exit-code    exit with code 9 if anything differs
   git show HEAD~1:songs.lock > /tmp/old.lock && backline diff /tmp/old.lock songs.lock")]
 pub(crate) struct DiffArgs {
     /// The older side
@@ -104,32 +112,33 @@ pub(crate) struct DiffArgs {
     /// The newer side
     #[arg(value_name = "B")]
     pub(crate) new: String,
-    /// The manifest whose ledger has the runs; without it the nearest ledger at or above this folder, then that of a side which is
-    /// a manifest
+    /// The manifest whose ledger has the runs [default: the nearest ledger at or above this folder, then that of a side that is a
+    /// manifest]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
-    /// End with exit code 9 if anything differs
+    /// Exit with code 9 if anything differs
     #[arg(long)]
     pub(crate) exit_code: bool,
 }
 
-/// Show the help of a command, or the reference of the manifest
+/// Show the help of a command, or the manifest reference
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline help run
-  backline help manifest    every key, with its type, default, example and error")]
+  backline help manifest    show every key with its type, default, example and error")]
 pub(crate) struct HelpArgs {
     /// A command, or `manifest`
     #[arg(value_name = "TOPIC")]
     pub(crate) topic: Vec<String>,
 }
 
-/// Print the manifest's JSON Schema, for editors, or that of hooks' events
+/// Print a JSON Schema: of the manifest, of backline.yaml, or of hook events
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline schema > backline.schema.json
+  backline schema project > backline.project.schema.json
   backline schema hook-event")]
 pub(crate) struct SchemaArgs {
     /// Which schema
@@ -137,40 +146,42 @@ pub(crate) struct SchemaArgs {
     pub(crate) what: SchemaOf,
 }
 
-/// What there is a schema of.
+/// A published schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum SchemaOf {
     /// The manifest
     #[default]
     Manifest,
-    /// What hooks are told
+    /// The project file, backline.yaml
+    Project,
+    /// The events that hooks receive
     HookEvent,
 }
 
-/// Look whether everything that a run needs is there
+/// Check that a run has everything it needs
 ///
-/// Looks at the key, the provider and the account's credits, the callback receiver, the disk, the ledger, the clock and
-/// the terminal, and says what to do about each that is not well. Buys nothing and shows no secret. Exit code 0 if
-/// nothing fails; else that of the first failure: 2 the environment, 3 the manifest, 6 the provider, 7 the disk or ledger.
+/// Checks the key, the provider, the account's credits, the callback receiver, the disk, the ledger, the clock and the terminal,
+/// and shows how to fix each problem. Buys nothing and prints no secret. Exit code 0 if no check fails, else the code of the first
+/// failure: 2 the environment, 3 the manifest, 6 the provider, 7 the disk or ledger.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline doctor
   backline doctor workflows/sunoapi.yaml --format json")]
 pub(crate) struct DoctorArgs {
-    /// The manifest whose provider and folders are looked at; without it, what this machine and folder can do
+    /// The manifest whose provider and folders to check [default: check this machine and folder only]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
 }
 
-/// Write the manual: one page on standard output, or a page a command into a folder
+/// Print the manual, or write one page for each command to a folder
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline man | man -l -
   backline man ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// The folder, made if it is missing; pages that are there are replaced
+    /// The folder, created if missing; existing pages are replaced
     #[arg(value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
@@ -190,15 +201,11 @@ impl std::fmt::Display for Millis {
 }
 
 fn timeout_ms(text: &str) -> Result<Millis, String> {
-    let (number, unit_ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(number), _) => (number, 1),
-        (None, Some(number)) => (number, 1000),
-        (None, None) => (text, 0),
-    };
-    match number.parse::<u64>().map(|it| it.checked_mul(unit_ms)) {
-        Ok(Some(ms)) if (1..=MAX_TIMEOUT_MS).contains(&ms) => Ok(Millis(ms)),
-        _ => Err("expected a time up to an hour, as `5s` or `500ms`".to_owned()),
-    }
+    parse_duration(text)
+        .and_then(|time| u64::try_from(time.as_millis()).ok())
+        .filter(|ms| *ms <= MAX_TIMEOUT_MS)
+        .map(Millis)
+        .ok_or_else(|| "expected a time up to an hour, as `5s` or `500ms`".to_owned())
 }
 
 fn hook_point(word: &str) -> Result<HookPoint, String> {
@@ -246,17 +253,9 @@ mod tests {
     fn a_time_has_a_unit_and_an_end() {
         assert_eq!(timeout_ms("5s"), Ok(Millis(5_000)));
         assert_eq!(timeout_ms("20ms"), Ok(Millis(20)));
+        assert_eq!(timeout_ms("5m"), Ok(Millis(300_000)));
         assert_eq!(timeout_ms("3600s"), Ok(Millis(3_600_000)));
-        for wrong in [
-            "",
-            "5",
-            "0s",
-            "-1s",
-            "3601s",
-            "5m",
-            "ms",
-            "99999999999999999999s",
-        ] {
+        for wrong in ["", "5", "0s", "-1s", "3601s", "ms", "99999999999999999999s"] {
             assert!(timeout_ms(wrong).is_err(), "{wrong}");
         }
     }

@@ -69,13 +69,13 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
 fn check_place(svg: &Path, args: &AnalyseArgs) -> Result<(), Failure> {
     if crate::place::is_same(svg, &args.file) {
         let message = format!("{} is the recording itself", svg.display());
-        return Err(Failure::said(Kind::Usage, message).hint("name another file for the drawing"));
+        return Err(Failure::said(Kind::Usage, message).hint("choose another file for the drawing"));
     }
     // What is no file, as a pipe, has nothing to lose.
     let is_there = svg.symlink_metadata().is_ok() && !svg.exists() || svg.is_file();
     if is_there && !args.force {
-        let message = format!("there already: {}", svg.display());
-        return Err(Failure::said(Kind::Usage, message).hint("--force writes over it"));
+        let message = format!("file exists: {}", svg.display());
+        return Err(Failure::said(Kind::Usage, message).hint("--force overwrites it"));
     }
     Ok(())
 }

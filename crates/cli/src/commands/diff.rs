@@ -1,4 +1,4 @@
-//! `backline diff`: what two sides mean differently, each a run of the ledger, a lock file or a manifest.
+//! `backline diff`: compares two sides, each a run of the ledger, a lock file or a manifest.
 
 use std::path::{Path, PathBuf};
 

@@ -62,14 +62,16 @@ fn text(args: &GcArgs, gone: &Prunable, ledger: &str, freed_bytes: u64) -> Strin
     let age = duration_text(args.older_than);
     let stays = match gone.kept_runs {
         0 => String::new(),
-        1 => "1 older run stays: a job's outcome is open, or it is the last of its manifest\n"
-            .to_owned(),
+        1 => {
+            "1 older run is kept: a job's outcome is open, or it is the last run of its manifest\n"
+                .to_owned()
+        }
         runs => format!(
-            "{runs} older runs stay: a job's outcome is open, or each is the last of its manifest\n"
+            "{runs} older runs are kept: a job's outcome is open, or each is the last run of its manifest\n"
         ),
     };
     if gone.is_empty() {
-        return format!("{ledger} has nothing to remove that is older than {age}\n{stays}");
+        return format!("{ledger} has no runs older than {age} to remove\n{stays}");
     }
     let what = format!(
         "{} older than {age}, {} of their plans, {} of their own, {}",
@@ -85,8 +87,8 @@ fn text(args: &GcArgs, gone: &Prunable, ledger: &str, freed_bytes: u64) -> Strin
         )
     } else {
         format!(
-            "would be removed from {ledger}: {what}\n{stays}nothing was removed: add --yes; the reports of these runs can't be written \
-             afterwards\n"
+            "would remove from {ledger}: {what}\n{stays}nothing was removed; --yes removes them, and their reports can't be written \
+             again\n"
         )
     }
 }

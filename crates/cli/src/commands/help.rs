@@ -22,7 +22,7 @@ pub(crate) fn run(args: &HelpArgs, console: &Console) -> CommandResult {
     for name in &args.topic {
         command = command.find_subcommand_mut(name).ok_or_else(|| {
             let message = format!(
-                "there is no help on `{}`: `backline help` lists the commands, and `manifest` is the other topic",
+                "there is no help on `{}`; `backline help` lists the commands, and `manifest` is the other topic",
                 args.topic.join(" ")
             );
             Failure::new(Kind::Usage, anyhow::anyhow!(message))

@@ -1,4 +1,4 @@
-//! `backline hooks test`: one hook, one sample event, no run and no ledger.
+//! `backline hooks test`: one hook and one event, a sample or a job's, without a run or a ledger.
 //!
 //! ```text
 //! event
@@ -7,9 +7,9 @@
 //!     "point": "before_submit",
 //!     …
 //!   }
-//! answer  {"veto":"the title is longer than 60 characters"}
+//! output  {"veto":"the title is longer than 60 characters"}
 //! effect  veto: the job is vetoed: the title is longer than 60 characters
-//! stderr  looked at 1 title
+//! stderr  checked 1 title
 //! took    23 ms
 //! ```
 
@@ -18,35 +18,40 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backline_engine::hooks::{
-    Answer, HookEvent, HookSpec, OnError, Order, Trial, Way, check_script, sample, try_out,
+    Answer, HookEvent, HookPoint, HookSpec, OnError, Order, Trial, Way, check_script, sample,
+    sample_of, try_out,
 };
 use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::args::{Format, HookTestArgs, HooksArgs, HooksCommand};
+use crate::args::{Format, GlobalArgs, HookTestArgs, HooksArgs, HooksCommand, ManifestArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
+use crate::project::Project;
 
 /// Longest script that is read, as in a manifest.
 const MAX_SCRIPT_BYTES: usize = 256 * 1024;
 
-/// Where what follows a word begins.
+/// The column after the labels.
 const COLUMN: usize = 8;
 
-/// A terminal that nobody has made wider.
+/// The width of a default terminal.
 const NARROW_COLUMNS: usize = 80;
 
-pub(crate) fn run(args: &HooksArgs, console: &Console) -> CommandResult {
+pub(crate) fn run(args: &HooksArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     match &args.command {
-        HooksCommand::Test(args) => test(args, console),
+        HooksCommand::Test(args) => test(args, global, console),
     }
 }
 
-fn test(args: &HookTestArgs, console: &Console) -> CommandResult {
+fn test(args: &HookTestArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let spec = spec(args)?;
-    let event = sample(args.event);
+    let event = match (&args.manifest, &args.job) {
+        (Some(manifest), Some(job)) => of_job(args.event, manifest, job, global, console)?,
+        _ => sample(args.event),
+    };
     let runtime = super::runtime()?;
     let trial = runtime.block_on(try_out(&spec, &event, Path::new(".")));
     runtime.shutdown_background();
@@ -60,7 +65,34 @@ fn test(args: &HookTestArgs, console: &Console) -> CommandResult {
     })
 }
 
-/// The variables that hold keys unless a manifest says otherwise.
+/// The event of a manifest's job: the sample's, with the job's own settings and variables.
+fn of_job(
+    point: HookPoint,
+    manifest: &Path,
+    key: &str,
+    global: &GlobalArgs,
+    console: &Console,
+) -> Result<HookEvent, Failure> {
+    let whole = ManifestArgs::whole(manifest.to_owned());
+    let plan = Project::open_whole(&whole, global, console)?.plan;
+    let mut slots =
+        (0..plan.jobs.len()).filter(|slot| plan.jobs[*slot].key.to_string().starts_with(key));
+    let (first, second) = (slots.next(), slots.next());
+    let usage = |message: String, hint: &str| Failure::said(Kind::Usage, message).hint(hint);
+    match (first, second) {
+        (Some(slot), None) => Ok(sample_of(point, &plan, slot)),
+        (None, _) => Err(usage(
+            format!("{} has no job `{key}`", manifest.display()),
+            "`backline plan` shows the keys",
+        )),
+        (Some(_), Some(_)) => Err(usage(
+            format!("several jobs of {} begin with `{key}`", manifest.display()),
+            "give more of the key",
+        )),
+    }
+}
+
+/// The variables that contain keys by default.
 const KEYS: [&str; 2] = ["BACKLINE_API_KEY", "BACKLINE_STUDIO_KEY"];
 
 fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
@@ -76,9 +108,9 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
         },
     };
     if let Some(name) = args.env.iter().find(|name| KEYS.contains(&name.as_str())) {
-        let message = format!("${name} holds a key, and a hook is given none");
+        let message = format!("${name} contains a key, and hooks receive no keys");
         return Err(Failure::said(Kind::Usage, message)
-            .hint("a hook never needs to call the provider; a run refuses this too"));
+            .hint("a hook never needs to call the provider; a run refuses this as well"));
     }
     let mut spec = HookSpec::new(args.event, 1, way);
     spec.timeout_ms = args.timeout.0;
@@ -87,7 +119,7 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
         if on_error == OnError::Veto && !args.event.decides() {
             let message = format!("at {} there is no job to veto", args.event);
             return Err(Failure::said(Kind::Usage, message)
-                .hint("`--on-error veto` goes with plan_job, before_upload and before_submit"));
+                .hint("`--on-error veto` works with plan_job, before_upload and before_submit"));
         }
         spec.on_error = on_error;
     }
@@ -97,26 +129,22 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
 fn script(file: &Path) -> Result<Way, Failure> {
     let name = file.display().to_string();
     let source = std::fs::read_to_string(file).map_err(|error| {
-        let context = format!("the script {name} can't be read");
+        let context = format!("cannot read the script {name}");
         Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
     })?;
     if source.len() > MAX_SCRIPT_BYTES {
         let message = format!("the script {name} is longer than {MAX_SCRIPT_BYTES} bytes");
         return Err(Failure::said(Kind::Usage, message));
     }
-    check_script(&name, &source).map_err(|why| {
-        Failure::said(
-            Kind::Usage,
-            format!("the script can't be understood: {why}"),
-        )
-    })?;
+    check_script(&name, &source)
+        .map_err(|why| Failure::said(Kind::Usage, format!("the script does not compile: {why}")))?;
     Ok(Way::Lua {
         name,
         source: Arc::from(source),
     })
 }
 
-/// What it comes to, in a word.
+/// The kind of effect.
 fn kind(trial: &Trial) -> &'static str {
     match &trial.answer {
         Ok(Answer::Nothing | Answer::Unknown(_)) => "nothing",
@@ -127,8 +155,8 @@ fn kind(trial: &Trial) -> &'static str {
     }
 }
 
-/// The answer as the protocol writes it; null where there is none.
-fn answer(trial: &Trial) -> Value {
+/// The hook's output as the protocol writes it; null where there is none.
+fn output(trial: &Trial) -> Value {
     trial.answer.as_ref().map_or(Value::Null, Answer::to_json)
 }
 
@@ -137,7 +165,7 @@ fn document(spec: &HookSpec, event: &HookEvent, trial: &Trial) -> Value {
         "version": 1,
         "hook": spec.name(),
         "event": event,
-        "answer": answer(trial),
+        "output": output(trial),
         "settings": trial.settings,
         "effect": { "kind": kind(trial), "text": trial.effect },
         "error": trial.answer.as_ref().err().map(ToString::to_string),
@@ -154,9 +182,9 @@ fn took_ms(trial: &Trial) -> f64 {
 fn text(event: &HookEvent, trial: &Trial) -> String {
     let mut text = laid_out("event", event);
     match &trial.answer {
-        Ok(Answer::Nothing | Answer::Unknown(_)) => text.push_str("answer  nothing\n"),
+        Ok(Answer::Nothing | Answer::Unknown(_)) => text.push_str("output  nothing\n"),
         Ok(_) => {
-            text.push_str(&laid_out("answer", &answer(trial)));
+            text.push_str(&laid_out("output", &output(trial)));
         }
         Err(error) => {
             let bad = crate::console::BAD;
@@ -181,9 +209,9 @@ fn text(event: &HookEvent, trial: &Trial) -> String {
     text
 }
 
-/// A word and JSON: on one line where that fits a narrow terminal, else a field a line.
+/// A label and JSON: on one line if that fits a narrow terminal, else one field per line.
 fn laid_out(word: &str, value: &impl Serialize) -> String {
-    const IS_JSON: &str = "an event and an answer are JSON";
+    const IS_JSON: &str = "an event and an output are JSON";
     let line = serde_json::to_string(value).expect(IS_JSON);
     if COLUMN + line.chars().count() <= NARROW_COLUMNS {
         return format!("{word:<COLUMN$}{line}\n");

@@ -1,4 +1,6 @@
-//! `backline init`: a manifest and a recording to start from. The recording is part of the program, so this needs nothing else.
+//! `backline init`: a manifest to start from, for the recordings of a folder or for a sample that is part of the program.
+
+mod stems;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,57 +13,120 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 
-/// What is written: name, content, and whether it may be there already and then stays as it is.
-const FILES: [(&str, &[u8], bool); 4] = [
-    (MANIFEST, include_bytes!("init/backline-demo.yaml"), false),
-    (
-        "vocals/twinkle.flac",
-        include_bytes!("../../../../workflows/vocals/twinkle.flac"),
-        false,
-    ),
-    (SCHEMA_FILE, SCHEMA.as_bytes(), true),
-    (".gitignore", b"/.backline/\n/out/\n", true),
-];
+/// The sample's manifest. Its first line names the schema beside it, so that editors find it on every machine with the project.
+const MANIFEST: &str = include_str!("init/backline-demo.yaml");
+const MANIFEST_NAME: &str = "backline-demo.yaml";
+/// The lines of [`MANIFEST`] that are filled in.
+const NAME_LINE: &str = "name: demo\n";
+const STEM_LINE: &str = "  - vocals/twinkle.flac\n";
 
-const MANIFEST: &str = "backline-demo.yaml";
+const SAMPLE: &[u8] = include_bytes!("../../../../workflows/vocals/twinkle.flac");
+const SAMPLE_NAME: &str = "vocals/twinkle.flac";
 
-/// Beside the manifest, whose first line names it: so editors find it with no network and on every machine that has the project.
-const SCHEMA_FILE: &str = "backline.schema.json";
+const SCHEMA_NAME: &str = "backline.schema.json";
+
+/// Nobody commits the ledger, the tracks, or keys.
+const GIT_IGNORED: &[u8] = b"/.backline/\n/out/\n/.env\n";
+
+/// A file to write.
+struct NewFile<'a> {
+    name: String,
+    content: &'a [u8],
+    /// Whether it may exist, and then stays as it is.
+    may_exist: bool,
+}
 
 pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
     let dir = &args.dir;
-    // All are looked for before any is written: half a start is worse than none.
-    for (name, _, may_exist) in FILES {
-        if !may_exist && dir.join(name).symlink_metadata().is_ok() {
-            let message = format!(
-                "{} exists, and nothing is overwritten",
-                dir.join(name).display()
-            );
-            return Err(
-                Failure::said(Kind::Usage, message).hint("name another folder: backline init DIR")
-            );
+    std::fs::create_dir_all(dir).map_err(|error| not_written(dir, error))?;
+    let name = project_name(dir);
+    let named = MANIFEST
+        .replace(NAME_LINE, &format!("name: {}\n", stems::scalar(&name)))
+        .replace("out/demo", &format!("out/{name}"));
+    let (manifest_name, manifest, sample) = match &args.from {
+        None => (MANIFEST_NAME.to_owned(), named, Some(SAMPLE)),
+        Some(from) => {
+            let manifest_name = format!("{name}.yaml");
+            let filled = named
+                .replace(STEM_LINE, &stems::lines(dir, from)?)
+                .replace(MANIFEST_NAME, &manifest_name);
+            (manifest_name, filled, None)
         }
+    };
+    let mut files = vec![NewFile {
+        name: manifest_name.clone(),
+        content: manifest.as_bytes(),
+        may_exist: false,
+    }];
+    files.extend(sample.map(|content| NewFile {
+        name: SAMPLE_NAME.to_owned(),
+        content,
+        may_exist: false,
+    }));
+    for (name, content) in [
+        (SCHEMA_NAME, SCHEMA.as_bytes()),
+        (".gitignore", GIT_IGNORED),
+    ] {
+        files.push(NewFile {
+            name: name.to_owned(),
+            content,
+            may_exist: true,
+        });
     }
-    for (name, content, may_exist) in FILES {
-        let path = dir.join(name);
-        match write_new(&path, content) {
-            Ok(()) => console.say(&format!("wrote {}\n", path.display())),
-            Err(error) if may_exist && error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                let context = format!("could not write {}", path.display());
-                return Err(Failure::new(
-                    Kind::Output,
-                    anyhow::Error::new(error).context(context),
-                ));
-            }
-        }
-    }
-    let manifest = dir.join(MANIFEST);
+    write_all(dir, &files, console)?;
+    let manifest = dir.join(manifest_name);
     console.say(&format!(
-        "\nNext: look at it with `backline plan {0}`, then `backline run {0}`\n",
+        "\nNext: check it with `backline plan {0}`, then `backline run {0}`\n",
         backline_reporter::shell_word(&manifest.display().to_string())
     ));
     Ok(exit_codes::DONE)
+}
+
+/// Writes the files, or none of them: half a start is worse than none.
+fn write_all(dir: &Path, files: &[NewFile<'_>], console: &Console) -> Result<(), Failure> {
+    for file in files.iter().filter(|file| !file.may_exist) {
+        let path = dir.join(&file.name);
+        if path.symlink_metadata().is_ok() {
+            let message = format!("{} exists, and nothing is overwritten", path.display());
+            return Err(Failure::said(Kind::Usage, message)
+                .hint("choose another folder: backline init DIR"));
+        }
+    }
+    for file in files {
+        let path = dir.join(&file.name);
+        match write_new(&path, file.content) {
+            Ok(()) => console.say(&format!("wrote {}\n", path.display())),
+            Err(error) if file.may_exist && error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(not_written(&path, error)),
+        }
+    }
+    Ok(())
+}
+
+/// The folder's name as a manifest's: letters, digits, `-`, `_` and `.`.
+fn project_name(dir: &Path) -> String {
+    let folder = dir.canonicalize().ok();
+    let name = folder
+        .as_deref()
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let safe = |letter: char| match letter {
+        '-' | '_' | '.' => letter,
+        letter if letter.is_alphanumeric() => letter,
+        _ => '-',
+    };
+    let name: String = name.chars().take(100).map(safe).collect();
+    let name = name.trim_matches(['-', '.']);
+    match name {
+        "" => "songs".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn not_written(path: &Path, error: std::io::Error) -> Failure {
+    let context = format!("cannot write {}", path.display());
+    Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
 }
 
 fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {

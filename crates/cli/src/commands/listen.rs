@@ -1,4 +1,4 @@
-//! `backline listen`: receives callbacks while no run is under way, so that none is lost.
+//! `backline listen`: receives callbacks while no run is active, so that none is lost.
 
 use backline_engine::driver::{self, Heard, Signals};
 use backline_engine::event::Record;
@@ -17,10 +17,7 @@ use crate::signals;
 pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let project = Project::open(&args.manifest, global, console)?;
     let Some(callbacks) = &project.plan.callbacks else {
-        let message = format!(
-            "{} does not say where callbacks are received",
-            project.shown
-        );
+        let message = format!("{} has no address for callbacks", project.shown);
         return Err(Failure::said(Kind::Usage, message)
             .hint("add `callbacks: {listen: \"127.0.0.1:8787\", public_url: \"https://…\"}`"));
     };
@@ -50,7 +47,7 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
         refused,
     } = heard?;
     console.say(&format!(
-        "{callbacks} callbacks received, {claims} new tasks named by them, {} refused\n",
+        "received {callbacks} callbacks, which named {claims} new tasks; refused {}\n",
         refused.total()
     ));
     Ok(exit_codes::DONE)

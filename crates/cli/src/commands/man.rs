@@ -1,4 +1,4 @@
-//! `backline man`: the manual as pages for `man`, made from the same words as the help.
+//! `backline man`: the manual as pages for `man`, generated from the help texts.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -64,6 +64,6 @@ fn ascii(page: &str) -> String {
 }
 
 fn not_written(path: &Path, error: std::io::Error) -> Failure {
-    let context = format!("could not write {}", path.display());
+    let context = format!("cannot write {}", path.display());
     Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
 }

@@ -23,7 +23,7 @@ pub(crate) mod validate;
 
 use crate::failure::{Failure, Kind};
 
-/// The runtime of the commands that have something to wait for.
+/// The async runtime of a command.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -31,7 +31,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| {
             Failure::new(
                 Kind::Usage,
-                anyhow::Error::new(error).context("the system gives no threads"),
+                anyhow::Error::new(error).context("cannot start threads"),
             )
         })
 }

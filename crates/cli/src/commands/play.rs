@@ -95,7 +95,7 @@ impl<'a> Shelf<'a> {
     fn new(args: &'a PlayArgs, choice: &'a Choice) -> Result<Self, Failure> {
         let name = args.file.file_stem().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| {
-            let message = format!("{} has no name that can be read", args.file.display());
+            let message = format!("the name of {} is not UTF-8", args.file.display());
             Failure::said(Kind::Usage, message)
         })?;
         let title = name.to_owned();
@@ -151,7 +151,7 @@ impl<'a> Shelf<'a> {
         let places = || (1..=takes).flat_map(|number| self.expected(number));
         if let Some(path) = places().find(|path| place::is_same(path, &self.args.file)) {
             let message = format!("{} is the recording itself", path.display());
-            return Err(Failure::said(Kind::Usage, message).hint("--to names another folder"));
+            return Err(Failure::said(Kind::Usage, message).hint("--to chooses another folder"));
         }
         if self.args.force {
             return Ok(());
@@ -163,9 +163,9 @@ impl<'a> Shelf<'a> {
         if taken.is_empty() {
             return Ok(());
         }
-        let message = format!("there already: {}", taken.join(", "));
+        let message = format!("file exists: {}", taken.join(", "));
         Err(Failure::said(Kind::Usage, message)
-            .hint("--force writes over them; --to names another folder"))
+            .hint("--force overwrites existing files; --to chooses another folder"))
     }
 
     /// Writes what is wanted of a take and answers the files.

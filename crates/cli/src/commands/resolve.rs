@@ -1,4 +1,4 @@
-//! `backline resolve`: the user's word on a job in doubt, recorded for the next run to act on.
+//! `backline resolve`: records how the user settles a job in doubt; the next run acts on it.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use backline_engine::plan::JobKey;
 use backline_engine::store::Store;
 use serde_json::json;
 
-use crate::args::{Format, GlobalArgs, ManifestArgs, ResolveArgs, WordArgs};
+use crate::args::{Format, GlobalArgs, ManifestArgs, OutcomeArgs, ResolveArgs};
 use crate::console::Console;
 use crate::embedded;
 use crate::exit_codes;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let response = last_response(&ledger, key)?;
     drop(ledger);
     let project = Project::open_whole(&ManifestArgs::whole(manifest), global, console)?;
-    let word = word(&args.word);
+    let word = word(&args.outcome);
     // Only a task is looked up at the provider's, and only that needs the key.
     let api_key = match word {
         Word::Task(_) => api_key(&project.plan.provider)?,
@@ -48,14 +48,14 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let record = runtime.block_on(take(project, &api_key, &mut ledger, key, word.clone()));
     runtime.shutdown_background();
     let record = record.map_err(|failure| match &response {
-        Some(response) => failure.hint(format!("the response to it was: {}", shown(response))),
+        Some(response) => failure.hint(format!("the provider's response was: {}", shown(response))),
         None => failure,
     })?;
     say(&record, key, &word, response.as_ref(), console)?;
     Ok(exit_codes::DONE)
 }
 
-fn word(args: &WordArgs) -> Word {
+fn word(args: &OutcomeArgs) -> Word {
     match &args.task {
         Some(task) => Word::Task(TaskId::from(task.trim())),
         None if args.buy_again => Word::BuyAgain,
@@ -98,7 +98,10 @@ fn say(
         }));
     }
     if let Some(response) = response {
-        console.say(&format!("the response to it was: {}\n", shown(response)));
+        console.say(&format!(
+            "the provider's response was: {}\n",
+            shown(response)
+        ));
     }
     let next = match word {
         Word::Task(task) => format!("was bought as task {task}; the next run follows it"),
@@ -109,7 +112,7 @@ fn say(
     Ok(())
 }
 
-/// What the last response to a submission of the job said, where it could not be read.
+/// The last unreadable response to a submission of the job.
 fn last_response(ledger: &Ledger, key: JobKey) -> Result<Option<Excerpt>, Failure> {
     let history = ledger.history_of(&key)?;
     let responses = history
@@ -140,7 +143,7 @@ fn planned_by(ledger: &Ledger, key: JobKey) -> Result<PathBuf, Failure> {
     }
     Err(Failure::said(
         Kind::Bug,
-        "the ledger knows a job that no run has planned",
+        "the ledger has a job that no run planned",
     ))
 }
 
@@ -150,8 +153,7 @@ impl From<ResolveError> for Failure {
             ResolveError::Run(error) => error.into(),
             ResolveError::Lookup { .. } => Self::new(Kind::Provider, error),
             ResolveError::UnknownJob { .. } | ResolveError::NotInDoubt { .. } => {
-                Self::new(Kind::Usage, error)
-                    .hint("`backline status` names the jobs that are in doubt")
+                Self::new(Kind::Usage, error).hint("`backline status` lists the jobs in doubt")
             }
             ResolveError::Ambiguous { .. }
             | ResolveError::TaskIsKnown { .. }

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let manifest = args.key.as_deref().map(Path::new);
     let located = manifest.map(locate).transpose()?;
     let path = ledger_path(located.as_deref(), global)?;
-    // Looked for before it is owned: owning makes a ledger where there is none.
+    // Read first: opening for writing would create a missing ledger.
     drop(Ledger::read(&path)?);
     let mut ledger = own(&path, &args.wait, console)?;
     let run = args

@@ -20,7 +20,7 @@ use backline_studio::Studio;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-use super::doctor::disk::too_little_room;
+use super::doctor::disk::too_little_space;
 use super::plan::lock;
 use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;
@@ -46,6 +46,7 @@ const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops a
 
 pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     if args.locked {
+        lock::require_file(&args.manifest)?;
         let whole = Project::open_agreed(&args.manifest, global, console)?;
         lock::require(&whole)?;
     }
@@ -197,7 +198,7 @@ fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
     let ledger = project.ledger.parent().unwrap_or(Path::new("."));
     for folder in [dir, ledger] {
-        if let Some(room) = too_little_room(folder) {
+        if let Some(room) = too_little_space(folder) {
             let message = format!("there is no room at {}: {room} are free", folder.display());
             return Err(Failure::said(Kind::Output, message)
                 .hint("make room, or move it to another disk with everything in it, and name its new place with `output: {dir: …}` or --ledger"));

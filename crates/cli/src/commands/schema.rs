@@ -1,19 +1,20 @@
 //! `backline schema`: the published formats, as the program itself knows them.
 
-use backline_engine::manifest::SCHEMA;
+use backline_engine::manifest::{SCHEMA, project_schema};
 
 use crate::args::{SchemaArgs, SchemaOf};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::CommandResult;
 
-/// What hooks are told.
+/// The events that hooks receive.
 const HOOK_EVENT: &str = include_str!("../../../../docs/hook-event.schema.json");
 
 pub(crate) fn run(args: &SchemaArgs, console: &Console) -> CommandResult {
-    console.data(match args.what {
-        SchemaOf::Manifest => SCHEMA,
-        SchemaOf::HookEvent => HOOK_EVENT,
-    })?;
+    match args.what {
+        SchemaOf::Manifest => console.data(SCHEMA)?,
+        SchemaOf::Project => console.json(&project_schema())?,
+        SchemaOf::HookEvent => console.data(HOOK_EVENT)?,
+    }
     Ok(exit_codes::DONE)
 }

@@ -39,11 +39,13 @@ fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
                 Kind::Usage,
                 format!("{} can be reached from other machines", args.listen),
             )
-            .hint("if that is meant, add --expose and a key"));
+            .hint("add --expose and a key to allow that"));
         }
         if key.is_none() {
-            return Err(Failure::said(Kind::Usage, "an exposed studio needs a key")
-                .hint("put it in $BACKLINE_STUDIO_KEY"));
+            return Err(
+                Failure::said(Kind::Usage, "an exposed studio requires a key")
+                    .hint("set $BACKLINE_STUDIO_KEY"),
+            );
         }
     }
     let mut config = StudioConfig::new(&args.data);
@@ -77,9 +79,9 @@ async fn serve(
     aside: Aside,
 ) -> Result<(), Failure> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-        let context = format!("can't listen on {}", args.listen);
+        let context = format!("cannot listen on {}", args.listen);
         Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
-            .hint("--listen 127.0.0.1:0 takes a free port")
+            .hint("--listen 127.0.0.1:0 picks a free port")
     })?;
     // Before the address is told: whoever reads it may send a signal at once.
     let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());

@@ -1,4 +1,4 @@
-//! `backline validate`: everything that is wrong with a manifest, or what it comes to.
+//! `backline validate`: prints every mistake of a manifest, or how many jobs it has.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
         Ok(mut project) => {
             let report = project.plan_jobs(PlanHooks::Pure, None, console)?;
             say_what_is_left(&report, console);
-            say_valid(&project, console)?;
+            print_valid(&project, console)?;
             Ok(exit_codes::DONE)
         }
         Err(failure) => {
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
     }
 }
 
-fn say_valid(project: &Project, console: &Console) -> Result<(), Failure> {
+fn print_valid(project: &Project, console: &Console) -> Result<(), Failure> {
     let plan = &project.plan;
     let presets = plan
         .jobs

@@ -17,7 +17,7 @@ pub(super) fn allow(address: SocketAddr, expose: bool) -> Result<(), Failure> {
     }
     let message = format!("{address} can be reached from other machines");
     Err(Failure::said(Kind::Usage, message)
-        .hint("if everyone there may listen to the tracks, add --expose"))
+        .hint("add --expose to allow everyone on that network to listen to the tracks"))
 }
 
 /// Whether a request that names this host is answered. `expose`: other machines may ask, by an address or by a name of their own network.

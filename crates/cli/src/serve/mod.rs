@@ -136,7 +136,7 @@ impl Server {
         if lasts && std::io::stderr().is_terminal() {
             let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
             let signals = signals::follow(stop.clone(), at_once, Aside::stderr(), "");
-            let words = "\nThe run is over; its page stays until Ctrl-C: http://";
+            let words = "\nThe run has ended; its page is served until Ctrl-C: http://";
             console.say(&format!("{words}{}/\n", self.address));
             stop.cancelled().await;
             signals.abort();

@@ -108,7 +108,7 @@ pub(super) fn router(shown: Shown, expose: bool) -> Router {
 async fn only_ours(expose: bool, request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
     if !guard::is_ours(host, expose) {
-        let words = "This server answers to its own address only.\n";
+        let words = "This server accepts requests for its own address only.\n";
         return (StatusCode::MISDIRECTED_REQUEST, words).into_response();
     }
     let mut response = next.run(request).await;
@@ -155,7 +155,7 @@ async fn events(
         return StatusCode::NO_CONTENT.into_response();
     }
     let Ok(place) = shown.places.clone().try_acquire_owned() else {
-        let words = "Too many listen already.\n";
+        let words = "Too many listeners.\n";
         return (StatusCode::SERVICE_UNAVAILABLE, words).into_response();
     };
     let last = headers.get("last-event-id");

@@ -1,4 +1,4 @@
-//! Room, permissions and the kind of file system, where the ledger and the tracks go.
+//! Free space, permissions and the kind of file system for the ledger and the tracks.
 
 use std::path::{Path, PathBuf};
 
@@ -12,27 +12,27 @@ const LEAST_BYTES: u64 = 16 * 1024 * 1024;
 const ENOUGH_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The ledger's folder and the output folder.
-pub(super) fn look(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
+pub(super) fn check(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
     let folder = ledger.parent().unwrap_or(Path::new(".")).to_owned();
     let mut checks = vec![one(
         "the ledger's folder",
         &folder,
         true,
-        "mend its permissions, or move the ledger elsewhere and name its new place with --ledger",
+        "correct its permissions, or move the ledger and name its new path with --ledger",
     )];
     if let Some(project) = project {
         checks.push(one(
-            "the output folder",
+            "the output directory",
             project.plan.output.dir(),
             false,
-            "mend its permissions, or name another with `output: {dir: …}`",
+            "correct its permissions, or set another with `output: {dir: …}`",
         ));
     }
     checks
 }
 
-/// How little room there is where a folder is or will be, if not even a small run fits.
-pub(crate) fn too_little_room(folder: &Path) -> Option<String> {
+/// The free space where a folder is or will be, if not even a small run fits.
+pub(crate) fn too_little_space(folder: &Path) -> Option<String> {
     match free_bytes(&nearest(folder))? {
         bytes @ ..LEAST_BYTES => Some(size(bytes)),
         _ => None,
@@ -43,28 +43,26 @@ fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
     let shown = seen_from_here(folder).display().to_string();
     let there = nearest(folder);
     if let Err(error) = tempfile::tempfile_in(&there) {
-        let found = format!("{what} {shown} can't be written to: {error}");
+        let found = format!("cannot write to {what} {shown}: {error}");
         return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, mend);
     }
-    let room = free_bytes(&there);
-    let told = room.map_or_else(String::new, |bytes| format!(", {} free", size(bytes)));
-    let found = format!("{what} {shown} can be written to{told}");
-    match room {
+    let free = free_bytes(&there);
+    let told = free.map_or_else(String::new, |bytes| format!(", {} free", size(bytes)));
+    let found = format!("{what} {shown} is writable{told}");
+    match free {
         Some(..LEAST_BYTES) => {
-            return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, "make room");
+            return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, "free disk space");
         }
         Some(..ENOUGH_BYTES) => {
-            return Check::doubtful("disk", found, "make room: tracks are large");
+            return Check::doubtful("disk", found, "free disk space: tracks are large");
         }
         _ => {}
     }
     match shared_file_system(&there) {
         Some(kind) if is_ledger => Check::doubtful(
             "disk",
-            format!(
-                "{found}; it lies on {kind}, where locks and a power cut may not do what the ledger needs"
-            ),
-            "move the ledger to a local disk, and name its new place with --ledger PATH",
+            format!("{found}; it is on {kind}, where locks and power loss may damage the ledger"),
+            "move the ledger to a local disk, and name its new path with --ledger PATH",
         ),
         _ => Check::fine("disk", found),
     }
@@ -136,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_told_in_the_largest_unit_that_fits() {
+    fn a_size_has_the_largest_unit_that_fits() {
         let told = [0, 1023, 1024, 1536, 5 << 20, 3 << 30, 7 << 40, u64::MAX].map(size);
         assert_eq!(
             told,
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_folder_above_is_looked_at() {
+    fn the_nearest_existing_folder_is_checked() {
         let scratch = tempfile::tempdir().unwrap();
         assert_eq!(nearest(&scratch.path().join("a/b/c")), scratch.path());
         assert_eq!(nearest(Path::new("nowhere/at/all")), Path::new("."));

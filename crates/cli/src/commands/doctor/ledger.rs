@@ -1,4 +1,4 @@
-//! The ledger: whether it opens, is whole, is of a format that is known, and who holds it.
+//! The ledger: whether it opens, is intact, has a known format, and which process uses it.
 
 use std::path::Path;
 
@@ -15,13 +15,13 @@ use crate::project::{Project, seen_from_here};
 /// Most keys that are named.
 const MAX_NAMED: usize = 5;
 
-pub(super) fn look(path: &Path) -> Check {
+pub(super) fn check(path: &Path) -> Check {
     let shown = seen_from_here(path).display().to_string();
     match examine(path, &shown) {
         Ok(check) => check,
         Err(StoreError::Missing { .. }) => Check::fine(
             "ledger",
-            format!("there is none at {shown} yet; the first run makes it"),
+            format!("none at {shown} yet; the first run creates it"),
         ),
         Err(error) => Check::failed("ledger", &Failure::from(error)),
     }
@@ -37,7 +37,7 @@ pub(super) fn of_output(project: &Project) -> Option<Check> {
 }
 
 fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
-    const KEEP: &str = "keep the file, it says what was bought, and bring back its newest copy; a run with a new ledger pays for everything again";
+    const KEEP: &str = "keep the file and restore its newest backup: it records what was bought, and a run with a new ledger pays for everything again";
     let ledger = Ledger::read(path)?;
     let broken = ledger.integrity()?;
     if let Some(first) = broken.first() {
@@ -53,7 +53,7 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
             .map(|key| key.short())
             .collect();
         let found = format!(
-            "{shown}: the events of {} jobs make something else of them than is kept ({})",
+            "{shown}: the stored state of {} jobs differs from their events ({})",
             differing.len(),
             keys.join(", ")
         );
@@ -61,7 +61,7 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
     }
     if let Some(last_ms) = ledger.ahead_of(jiff::Timestamp::now().as_millisecond())? {
         let found = format!(
-            "{shown} is whole; its last record is dated {}, in the future",
+            "{shown} is intact; its last record is dated {}, in the future",
             day(last_ms)
         );
         return Ok(Check::doubtful(
@@ -72,7 +72,7 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
     }
     let runs = ledger.runs()?.len();
     let found = format!(
-        "{shown} is whole: format {}, {runs} runs, {} jobs",
+        "{shown} is intact: format {}, {runs} runs, {} jobs",
         ledger.format()?,
         jobs.len()
     );
@@ -84,7 +84,7 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         return Ok(Check::doubtful(
             "ledger",
             found,
-            "let that process end first, or let the next one wait for it with --wait",
+            "wait until that process has ended, or use --wait",
         ));
     }
     let in_doubt = jobs
@@ -95,7 +95,7 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         return Ok(Check::doubtful(
             "ledger",
             format!("{found}; {in_doubt} in doubt"),
-            "`backline status` names them; say what became of each with `backline resolve`",
+            "`backline status` lists them; settle each with `backline resolve`",
         ));
     }
     Ok(Check::fine("ledger", found))

@@ -1,20 +1,20 @@
-//! `backline doctor`: whether everything that a run needs is there, and what to do about what is not.
+//! `backline doctor`: checks that a run has everything it needs, and shows how to fix what is missing.
 //!
 //! ```text
 //! ok    key        $SUNO_API_KEY is set
 //! warn  credits    the account has 40 credits and the plan costs 120
-//!                  → what they cover is bought; fill up the account for the rest
-//! fail  disk       the output folder out/songs can't be written to: permission denied
-//!                  → mend its permissions, or name another with `output: {dir: …}`
+//!                  → a run buys what they cover; add credits for the rest
+//! fail  disk       cannot write to the output directory out/songs: permission denied
+//!                  → correct its permissions, or set another with `output: {dir: …}`
 //! ```
 //!
-//! It looks and changes nothing: what it has to write to find out, it takes away again. It buys nothing and shows no secret.
+//! It changes nothing: files that it writes for a check are removed again. It buys nothing and prints no secret.
 
-mod around;
 pub(crate) mod disk;
 mod ledger;
 mod provider;
 mod receiver;
+mod surroundings;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -28,12 +28,15 @@ use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure};
 use crate::project::{Project, ledger_path};
 
-/// Where what was found begins.
+/// The column of the findings.
 const COLUMN: usize = 17;
 
-/// One thing that was looked at.
+/// The findings are never wrapped narrower than this.
+const LEAST_WIDTH: usize = 20;
+
+/// One check.
 struct Check {
-    /// What.
+    /// The subject.
     about: &'static str,
     state: State,
     /// What was found.
@@ -42,12 +45,12 @@ struct Check {
     advice: Option<String>,
 }
 
-/// How a thing is.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Well.
+    /// Passed.
     Fine,
-    /// A run may go on, but perhaps not as is wished.
+    /// A run works, but perhaps not as intended.
     Doubtful,
     /// A run would fail, with this code.
     Wrong(Code),
@@ -76,7 +79,7 @@ impl Check {
         Self::new(about, State::Wrong(code), found, Some(advice.to_owned()))
     }
 
-    /// What would stop a run of this failure.
+    /// A check that failed like a run would.
     fn failed(about: &'static str, failure: &Failure) -> Self {
         let advice = failure.hints().first().cloned();
         Self::new(
@@ -110,7 +113,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
             let whole = ManifestArgs::whole(manifest.clone());
             match Project::open_whole(&whole, global, console) {
                 Ok(project) => {
-                    checks.push(around::manifest(&project));
+                    checks.push(surroundings::manifest(&project));
                     Some(project)
                 }
                 Err(failure) => match failure.diagnostics() {
@@ -135,22 +138,22 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
         None => Ok(0.0),
     };
     let runtime = super::runtime()?;
-    // Of a manifest that is not understood nobody knows whom it asks.
+    // An invalid manifest has no provider to check.
     if project.is_some() || args.manifest.is_none() {
-        checks.extend(runtime.block_on(provider::look(project.as_ref(), &price)));
+        checks.extend(runtime.block_on(provider::check(project.as_ref(), &price)));
     }
     if let Some(project) = &project {
-        checks.push(runtime.block_on(receiver::look(&project.plan)));
-        checks.extend(around::hooks(&project.plan));
+        checks.push(runtime.block_on(receiver::check(&project.plan)));
+        checks.extend(surroundings::hooks(&project.plan));
     }
     runtime.shutdown_background();
-    checks.extend(disk::look(project.as_ref(), &ledger));
-    checks.push(ledger::look(&ledger));
+    checks.extend(disk::check(project.as_ref(), &ledger));
+    checks.push(ledger::check(&ledger));
     checks.extend(project.as_ref().and_then(ledger::of_output));
-    checks.push(around::terminal(console));
+    checks.push(surroundings::terminal(console));
     match console.format {
         Format::Json => console.json(&document(&checks))?,
-        Format::Text => console.data(&text(&checks))?,
+        Format::Text => console.data(&text(&checks, console.columns_out))?,
     }
     let wrong = checks.iter().find_map(|check| match check.state {
         State::Wrong(code) => Some(code),
@@ -176,32 +179,63 @@ fn document(checks: &[Check]) -> Value {
     })
 }
 
-fn text(checks: &[Check]) -> String {
+fn text(checks: &[Check], columns: Option<u16>) -> String {
     let mut text = String::new();
     for check in checks {
         let (word, style) = check.state.word_and_style();
         let _ = writeln!(
             text,
-            "{style}{word}{style:#}{:room$}{:<11}{}",
+            "{style}{word}{style:#}{:pad$}{:<11}{}",
             "",
             check.about,
-            lines(&check.found),
-            room = 6 - word.len(),
+            lines(&check.found, "", columns),
+            pad = 6 - word.len(),
         );
         if let Some(advice) = &check.advice {
-            let _ = writeln!(text, "{:COLUMN$}→ {}", "", lines(advice));
+            let _ = writeln!(text, "{:COLUMN$}{}", "", lines(advice, "→ ", columns));
         }
     }
     text
 }
 
-/// Several lines under each other, without what steers a terminal: others' words may be among them.
-fn lines(text: &str) -> String {
+/// Several lines in the findings' column, wrapped to the terminal, without control characters: providers' texts may be in them.
+fn lines(text: &str, mark: &str, columns: Option<u16>) -> String {
     let clean = |line: &str| -> String {
         line.chars()
             .map(|letter| if letter.is_control() { ' ' } else { letter })
             .collect()
     };
     let lines: Vec<String> = text.trim_end().lines().map(clean).collect();
-    lines.join(&format!("\n{:COLUMN$}", ""))
+    let text = format!("{mark}{}", lines.join("\n"));
+    let width = columns.map_or(usize::MAX, |columns| {
+        usize::from(columns).saturating_sub(COLUMN).max(LEAST_WIDTH)
+    });
+    let inner = " ".repeat(mark.chars().count());
+    let options = textwrap::Options::new(width)
+        .subsequent_indent(&inner)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::wrap(&text, options).join(&format!("\n{:COLUMN$}", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_wrap_in_their_column() {
+        let long = Check::doubtful(
+            "disk",
+            "one two three four five six seven",
+            "do this and then that",
+        );
+        let narrow = text(&[long], Some(40));
+        let plain = anstream::adapter::strip_str(&narrow).to_string();
+        assert_eq!(
+            plain,
+            "warn  disk       one two three four five\n                 six seven\n                 → do this and then that\n"
+        );
+        assert!(plain.lines().all(|line| line.chars().count() <= 40));
+    }
 }

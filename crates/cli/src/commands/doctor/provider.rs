@@ -14,22 +14,22 @@ use crate::failure::Failure;
 use crate::key::api_key;
 use crate::project::Project;
 
-/// Who calls.
+/// The program's User-Agent.
 const USER_AGENT: &str = concat!("backline/", env!("CARGO_PKG_VERSION"));
 
-/// Longest time for the question.
+/// Longest time for the request.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How far the clock may lie from the provider's, in seconds. Callbacks' signatures allow 300; half a minute is no accident.
 const SKEW_S: i64 = 30;
 
-/// What the manifest's provider says, or whether the studio starts where there is none.
+/// The manifest's provider, or whether the studio starts if there is none.
 ///
 /// `price` is what a run of it would spend.
-pub(super) async fn look(project: Option<&Project>, price: &Result<f64, Failure>) -> Vec<Check> {
+pub(super) async fn check(project: Option<&Project>, price: &Result<f64, Failure>) -> Vec<Check> {
     let Some(project) = project.filter(|it| it.plan.provider.embedded.is_none()) else {
         return vec![
-            Check::fine("key", "none is needed: the studio plays on this machine"),
+            Check::fine("key", "not required: the studio plays on this machine"),
             studio().await,
         ];
     };
@@ -37,10 +37,10 @@ pub(super) async fn look(project: Option<&Project>, price: &Result<f64, Failure>
     let key = match api_key(provider) {
         Ok(key) => key,
         Err(failure) => {
-            let unasked = format!("{} was not asked: that takes the key", base(provider));
+            let unasked = format!("{} was not checked: that requires the key", base(provider));
             return vec![
                 Check::failed("key", &failure),
-                Check::doubtful("provider", unasked, "set the key, then look again"),
+                Check::doubtful("provider", unasked, "set the key, then check again"),
             ];
         }
     };
@@ -48,7 +48,7 @@ pub(super) async fn look(project: Option<&Project>, price: &Result<f64, Failure>
         "key",
         format!("${} is set", provider.api_key_env),
     )];
-    checks.extend(ask(project, key, price).await);
+    checks.extend(request(project, key, price).await);
     checks
 }
 
@@ -69,8 +69,8 @@ async fn studio() -> Check {
         Err(error) => Check::wrong(
             "provider",
             exit_codes::USAGE,
-            format!("the studio can't start: {error:#}"),
-            "it needs a free port on loopback and a folder for temporary files",
+            format!("cannot start the studio: {error:#}"),
+            "it requires a free port on loopback and a folder for temporary files",
         ),
     }
 }
@@ -79,7 +79,7 @@ fn base(provider: &Provider) -> String {
     backline_api::redact_url(provider.profile.base_url.as_str())
 }
 
-async fn ask(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -> Vec<Check> {
+async fn request(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -> Vec<Check> {
     let provider = &project.plan.provider;
     let mut options = ClientOptions::new(USER_AGENT);
     options.call_timeout = PATIENCE;
@@ -99,7 +99,7 @@ async fn ask(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -> Ve
     let client = match Client::new(provider.profile.clone(), key, options) {
         Ok(client) => client,
         Err(error) => {
-            let found = format!("the HTTP client could not be set up: {error}");
+            let found = format!("cannot create the HTTP client: {error}");
             return vec![Check::wrong(
                 "provider",
                 exit_codes::BUG,
@@ -111,7 +111,7 @@ async fn ask(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -> Ve
     let visit = client.visit().await;
     let mut checks = match &visit.credits {
         Ok(balance) => vec![
-            Check::fine("provider", format!("{} answers", base(provider))),
+            Check::fine("provider", format!("{} responds", base(provider))),
             credits(project, *balance, price),
         ],
         Err(error) => vec![refused(provider, error)],
@@ -129,26 +129,31 @@ async fn reach(project: &Project, client: &Client, proxies: &Proxies) -> Vec<Che
     let mut checks = Vec::new();
     if let Some(host) = client.private_host().await {
         let found =
-            format!("{host} lies in a private network: what is bought there could not be fetched");
-        let advice = format!("if it is meant: `provider: {{allow_private: [{host}]}}`");
+            format!("{host} is in a private network: tracks bought there cannot be downloaded");
+        let advice = format!("if that is intended: `provider: {{allow_private: [{host}]}}`");
         checks.push(Check::wrong("network", exit_codes::USAGE, found, &advice));
     }
     let upload = backline_api::redact_url(profile.upload_url.as_str());
     let files = |source: &StemSource| matches!(source, StemSource::File(_));
     if project.plan.stems.iter().any(|stem| files(&stem.source)) {
-        // The same server has just been asked for the credits, and that check says how it is.
+        // The credits check has just reached the same server.
         let same = profile.upload_url.origin() == profile.base_url.origin();
         let reached = match same {
             true => Ok(()),
             false => client.reach_upload_host().await,
         };
         checks.push(match reached {
-            Ok(()) if same => Check::fine("uploads", format!("recordings go to {upload}")),
-            Ok(()) => Check::fine("uploads", format!("{upload} responds; recordings go there")),
+            Ok(()) if same => {
+                Check::fine("uploads", format!("recordings are uploaded to {upload}"))
+            }
+            Ok(()) => Check::fine(
+                "uploads",
+                format!("{upload} responds; recordings are uploaded there"),
+            ),
             Err(error) => Check::wrong(
                 "uploads",
                 exit_codes::REFUSED,
-                format!("{upload}, where recordings go: {error}"),
+                format!("cannot reach {upload}, where recordings are uploaded: {error}"),
                 "check `provider: {upload_url: …}`, the network and its proxy",
             ),
         });
@@ -156,7 +161,7 @@ async fn reach(project: &Project, client: &Client, proxies: &Proxies) -> Vec<Che
     if !proxies.is_empty() && !profile.loopback {
         let shown = proxies.shown().join(", ");
         checks.push(match client.reach_file_host(&profile.base_url).await {
-            Ok(()) => Check::fine("proxy", format!("{shown}; files are fetched through it")),
+            Ok(()) => Check::fine("proxy", format!("{shown}; files are downloaded through it")),
             Err(error) => Check::wrong(
                 "proxy",
                 exit_codes::REFUSED,
@@ -170,9 +175,9 @@ async fn reach(project: &Project, client: &Client, proxies: &Proxies) -> Vec<Che
 
 fn refused(provider: &Provider, error: &CallError) -> Check {
     let advice = if error.is_retryable() {
-        "look at the network, a proxy or a firewall, and at the provider's status page; try again"
+        "check the network, a proxy or a firewall, and the provider's status page; then try again"
     } else {
-        "look at the key, and at `provider:` in the manifest; the provider's words say more"
+        "check the key, and `provider:` in the manifest; the provider's message has the details"
     };
     let found = format!("{}: {error}", base(provider));
     Check::wrong("provider", exit_codes::REFUSED, found, advice)
@@ -190,7 +195,7 @@ fn credits(project: &Project, balance: f64, price: &Result<f64, Failure>) -> Che
         Check::doubtful(
             "credits",
             format!("{found} and the plan costs {wanted}"),
-            "what they cover is bought; fill up the account for the rest",
+            "a run buys what they cover; add credits for the rest",
         )
     } else {
         Check::fine("credits", format!("{found}; the plan costs {wanted}"))
@@ -199,10 +204,10 @@ fn credits(project: &Project, balance: f64, price: &Result<f64, Failure>) -> Che
 
 fn unheld(found: String, failure: &Failure) -> Check {
     let found = format!(
-        "{found}; what the plan costs is not known: {}",
+        "{found}; the cost of the plan is unknown: {}",
         failure.message()
     );
-    Check::doubtful("credits", found, "mend the ledger first")
+    Check::doubtful("credits", found, "repair the ledger first")
 }
 
 /// What a run spends at the most.

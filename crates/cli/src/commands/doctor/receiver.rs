@@ -1,7 +1,7 @@
-//! Whether callbacks can be received: the address is free, and the public one leads to it.
+//! Whether callbacks can be received: the address is free, and the public URL leads to it.
 //!
 //! ```text
-//!  doctor ──POST public_url/…──► the world ──► this machine's address ──► a receiver for this one question
+//!  doctor ──POST public_url/…──► the world ──► this machine's address ──► a receiver for this one request
 //! ```
 
 use std::net::SocketAddr;
@@ -27,12 +27,9 @@ const MAX_REQUEST_BYTES: u64 = 16 * 1024;
 const ABOUT: &str = "callbacks";
 
 /// The manifest's receiver.
-pub(super) async fn look(plan: &Plan) -> Check {
+pub(super) async fn check(plan: &Plan) -> Check {
     let Some(callbacks) = &plan.callbacks else {
-        return Check::fine(
-            ABOUT,
-            "none are received from outside; results are asked for",
-        );
+        return Check::fine(ABOUT, "not configured; results are polled");
     };
     if let Err(failure) = callback_key(Some(callbacks)) {
         return Check::failed(ABOUT, &failure);
@@ -44,14 +41,14 @@ pub(super) async fn look(plan: &Plan) -> Check {
             return Check::doubtful(
                 ABOUT,
                 format!("{address} is in use"),
-                "well if `backline listen` or a run is at work; else choose another for `callbacks: {listen: …}`",
+                "expected if `backline listen` or a run is active; else choose another for `callbacks: {listen: …}`",
             );
         }
         Err(error) => {
             return Check::wrong(
                 ABOUT,
                 exit_codes::USAGE,
-                format!("{address} can't be listened on: {error}"),
+                format!("cannot listen on {address}: {error}"),
                 "choose another for `callbacks: {listen: …}`",
             );
         }
@@ -62,46 +59,46 @@ pub(super) async fn look(plan: &Plan) -> Check {
 
 /// Posts to the public address and sees whether it arrives here.
 async fn round(address: SocketAddr, public: &Url, listener: TcpListener) -> Check {
-    // Nobody else knows it: whoever says it has got it from here.
-    let word = RunId::new().to_string();
-    let answering = tokio::spawn(answer(listener, word.clone()));
+    // A fresh secret: only a response from this receiver can contain it.
+    let nonce = RunId::new().to_string();
+    let responder = tokio::spawn(respond(listener, nonce.clone()));
     let mut url = public.clone();
-    url.set_path(&format!("{}/{word}", public.path().trim_end_matches('/')));
+    url.set_path(&format!("{}/{nonce}", public.path().trim_end_matches('/')));
     let posted = match Poster::new(concat!("backline/", env!("CARGO_PKG_VERSION")), true) {
         Ok(poster) => poster.post(&url, &[], b"{}".to_vec(), PATIENCE).await,
         Err(error) => Err(PostError::Unanswered(error.to_string())),
     };
-    answering.abort();
+    responder.abort();
     let shown = backline_api::redact_url(public.as_str());
     match posted {
-        Ok(posted) if String::from_utf8_lossy(&posted.body).contains(&word) => {
+        Ok(posted) if String::from_utf8_lossy(&posted.body).contains(&nonce) => {
             Check::fine(ABOUT, format!("{shown} leads to {address}"))
         }
         Ok(posted) => Check::doubtful(
             ABOUT,
             format!(
-                "{shown} is answered with {}, but not from {address}",
+                "{shown} responds with {}, but not from {address}",
                 posted.status
             ),
-            "point the tunnel or proxy at that address; without callbacks results are asked for",
+            "point the tunnel or proxy at that address; without callbacks results are polled",
         ),
         Err(error) => Check::doubtful(
             ABOUT,
-            format!("{address} can be listened on, but {shown} was not reached from here: {error}"),
-            "look at the tunnel, the name and the port; some routers don't let a machine reach its own public address",
+            format!("{address} is free, but {shown} cannot be reached from here: {error}"),
+            "check the tunnel, the name and the port; some routers block a machine from its own public address",
         ),
     }
 }
 
-/// Answers every request with `word`, if it names it.
-async fn answer(listener: TcpListener, word: String) {
+/// Responds to every request with `nonce`, if the request names it.
+async fn respond(listener: TcpListener, nonce: String) {
     while let Ok((stream, _)) = listener.accept().await {
         // One that breaks off is not the doctor's.
-        let _ = one(stream, &word).await;
+        let _ = one(stream, &nonce).await;
     }
 }
 
-async fn one(mut stream: TcpStream, word: &str) -> std::io::Result<()> {
+async fn one(mut stream: TcpStream, nonce: &str) -> std::io::Result<()> {
     let mut request = Vec::new();
     let mut limited = (&mut stream).take(MAX_REQUEST_BYTES);
     let mut chunk = [0; 1024];
@@ -111,16 +108,16 @@ async fn one(mut stream: TcpStream, word: &str) -> std::io::Result<()> {
             read => request.extend_from_slice(&chunk[..read]),
         }
     }
-    let named = String::from_utf8_lossy(&request).contains(word);
+    let named = String::from_utf8_lossy(&request).contains(nonce);
     let (status, body) = if named {
-        ("200 OK", word)
+        ("200 OK", nonce)
     } else {
         ("404 Not Found", "")
     };
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(answer.as_bytes()).await?;
+    stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await
 }

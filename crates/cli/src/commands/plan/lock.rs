@@ -1,4 +1,4 @@
-//! The lock file beside a manifest: what the manifest meant when someone last agreed to it.
+//! The lock file beside a manifest: the plan that was last approved.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use backline_engine::manifest::lock::{
 use backline_reporter::job_label;
 use serde_json::{Value, json};
 
+use crate::args::ManifestArgs;
 use crate::failure::{Failure, Kind};
 use crate::project::Project;
 
@@ -18,6 +19,15 @@ const MAX_TOLD: usize = 20;
 /// Where the manifest's lock lies.
 pub(crate) fn path(project: &Project) -> PathBuf {
     default_path(&project.plan.manifest)
+}
+
+/// Refuses a manifest from standard input, which has no place for a lock file.
+pub(crate) fn require_file(args: &ManifestArgs) -> Result<(), Failure> {
+    if args.is_standard_input() {
+        let message = "a manifest from standard input has no lock file";
+        return Err(Failure::said(Kind::Usage, message).hint("write the manifest to a file"));
+    }
+    Ok(())
 }
 
 /// What differs from the lock.
@@ -32,13 +42,13 @@ pub(crate) fn require(project: &Project) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!(
-        "{} means something other than its lock file\n{}",
+        "the plan of {} differs from its lock file\n{}",
         project.shown,
         text(&diff, MAX_TOLD)
     );
     Err(
         Failure::said(Kind::LockDiffers, message.trim_end()).hint(format!(
-            "if that is meant, agree to it with `backline plan {} --lock`",
+            "if that is intended, write the lock file again with `backline plan {} --lock`",
             project.shown
         )),
     )
@@ -60,12 +70,12 @@ pub(crate) fn text(diff: &LockDiff, most: usize) -> String {
     if all > most {
         let _ = writeln!(
             text,
-            "and {} more; `backline plan --diff` has them all",
+            "and {} more; `backline plan --diff` shows all of them",
             all - most
         );
     }
     if all == 0 {
-        text.push_str("nothing differs\n");
+        text.push_str("no differences\n");
     }
     text
 }

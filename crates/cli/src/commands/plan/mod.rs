@@ -17,6 +17,9 @@ use crate::project::Project;
 
 pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let asked = &args.lock;
+    if asked.lock || asked.locked || asked.diff {
+        lock::require_file(&args.manifest)?;
+    }
     if asked.diff {
         let whole = Project::open_agreed(&args.manifest, global, console)?;
         let diff = lock::diff(&whole)?;

@@ -180,12 +180,17 @@ impl Condition {
     }
 
     fn states(&self, filter: &Filter, report: &mut Report) -> Option<Vec<Sign>> {
-        let name = |sign: Sign| sign.meaning().replace(' ', "-");
+        let name = |sign: Sign| match sign {
+            Sign::Changed => "changed".to_owned(),
+            sign => sign.meaning().replace(' ', "-"),
+        };
         let names = Sign::ALL.map(name);
         let mut wanted = Vec::new();
         for text in self.value.split(',').map(str::trim) {
             let plain = text.to_lowercase().replace([' ', '_'], "-");
             match Sign::ALL.into_iter().find(|sign| name(*sign) == plain) {
+                // A job that is bought in another's place is bought.
+                Some(Sign::Buy) => wanted.extend([Sign::Buy, Sign::Changed]),
                 Some(sign) => wanted.push(sign),
                 None => {
                     report

@@ -1,4 +1,4 @@
-//! What stands around a run: the manifest, the hooks' programs, the terminal.
+//! Checks around a run: the manifest, the hooks' programs, the terminal.
 
 use std::path::Path;
 
@@ -10,23 +10,23 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::project::Project;
 
-/// The manifest, which was understood.
+/// The manifest, which is valid.
 pub(super) fn manifest(project: &Project) -> Check {
     let jobs = project.plan.jobs.len();
     let noun = if jobs == 1 { "job" } else { "jobs" };
-    let found = format!("{} means {jobs} {noun}", project.shown);
+    let found = format!("{} has {jobs} {noun}", project.shown);
     if project.warnings.is_empty() {
         Check::fine("manifest", found)
     } else {
         Check::doubtful(
             "manifest",
             format!("{found}, with warnings"),
-            "read them above",
+            "see the warnings above",
         )
     }
 }
 
-/// Whether the hooks' programs are there, and the variables that they ask for.
+/// The hooks' programs, and the variables that they require.
 pub(super) fn hooks(plan: &Plan) -> Option<Check> {
     let all = &plan.hooks.all;
     let folder = plan.manifest.parent().unwrap_or(Path::new("."));
@@ -49,18 +49,16 @@ pub(super) fn hooks(plan: &Plan) -> Option<Check> {
             .join("; ")
     };
     let lost: Vec<&HookSpec> = all.iter().filter(missing).collect();
-    let advice = "install the program, or mend the path; a path is seen from the manifest's folder";
+    let advice =
+        "install the program, or correct the path; paths are relative to the manifest's folder";
     Some(match (all.len(), lost.is_empty(), unset.is_empty()) {
         (0, ..) => return None,
         (number, true, true) => {
-            Check::fine("hooks", format!("{number}, and their programs are there"))
+            Check::fine("hooks", format!("{number}, and all their programs exist"))
         }
         (_, true, false) => Check::doubtful(
             "hooks",
-            format!(
-                "they ask for variables that are not set: {}",
-                unset.join(", ")
-            ),
+            format!("variables that are not set: {}", unset.join(", ")),
             "set them before the program starts",
         ),
         (_, false, _) if lost.iter().any(|spec| spec.on_error == OnError::Fail) => Check::wrong(
@@ -117,13 +115,13 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// What standard output can show.
+/// The terminal of standard output.
 pub(super) fn terminal(console: &Console) -> Check {
     if console.columns_out.is_some() && !is_utf8(|name| std::env::var(name).ok()) {
         return Check::doubtful(
             "terminal",
-            "its locale is not UTF-8: × and … may look odd",
-            "export LC_ALL=C.UTF-8, if the terminal itself takes UTF-8",
+            "the locale is not UTF-8; × and … may be garbled",
+            "export LC_ALL=C.UTF-8, if the terminal supports UTF-8",
         );
     }
     let colours = if console.colour_out {
@@ -135,7 +133,7 @@ pub(super) fn terminal(console: &Console) -> Check {
         "terminal",
         match console.columns_out {
             Some(columns) => format!("{columns} columns, {colours}"),
-            None => format!("standard output is none: plain text, {colours}"),
+            None => format!("standard output is not a terminal: plain text, {colours}"),
         },
     )
 }

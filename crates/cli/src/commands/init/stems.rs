@@ -1,0 +1,163 @@
+//! The `stems` of a new manifest: an entry for each recording of a folder.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Component, Path, PathBuf};
+
+use crate::failure::{Failure, Kind};
+
+/// How the names of recordings end.
+const EXTENSIONS: [&str; 10] = [
+    "wav", "flac", "mp3", "m4a", "aac", "aif", "aiff", "ogg", "oga", "mp4",
+];
+
+/// Most recordings that are listed one by one; more are a pattern.
+const MAX_LISTED: usize = 200;
+/// Most files and folders that are looked through.
+const MAX_WALKED: usize = 100_000;
+/// Deepest folder below the one that is named.
+const MAX_DEPTH: usize = 16;
+
+/// The lines below `stems:` for the recordings in `from`, as the manifest in `dir` names them.
+pub(super) fn lines(dir: &Path, from: &Path) -> Result<String, Failure> {
+    let unreadable = |path: &Path, error: std::io::Error| {
+        let context = format!("cannot read {}", path.display());
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+    };
+    let root = from
+        .canonicalize()
+        .map_err(|error| unreadable(from, error))?;
+    let dir = dir.canonicalize().map_err(|error| unreadable(dir, error))?;
+    let mut found = Vec::new();
+    let mut walked = 0;
+    walk(&root, 0, &mut walked, &mut found).map_err(|error| unreadable(from, error))?;
+    found.sort();
+    if found.is_empty() {
+        let message = format!("there are no recordings in {}", from.display());
+        return Err(Failure::said(Kind::Usage, message)
+            .hint(format!("recordings end with .{}", EXTENSIONS.join(", ."))));
+    }
+    let text = |path: &Path| {
+        let relative = relative(&dir, path);
+        let text = relative.to_str().map(|text| text.replace('\\', "/"));
+        text.ok_or_else(|| {
+            let message = format!("the name of {} is not UTF-8", path.display());
+            Failure::said(Kind::Usage, message).hint("rename the file or its folder")
+        })
+    };
+    if found.len() > MAX_LISTED {
+        let folder = text(&root)?;
+        let mut present: Vec<String> = found.iter().filter_map(|path| extension(path)).collect();
+        present.sort();
+        present.dedup();
+        let below = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
+        let pattern = format!("{below}**/*.{{{}}}", present.join(","));
+        return Ok(format!("  - {{glob: {}}}\n", quoted(&pattern)));
+    }
+    let mut ids: HashMap<String, usize> = HashMap::new();
+    let mut lines = String::new();
+    for path in &found {
+        let name = text(path)?;
+        let id = path.file_stem().unwrap_or_default().to_string_lossy();
+        let seen = ids.entry(id.to_string()).or_default();
+        *seen += 1;
+        let _ = match *seen {
+            1 => writeln!(lines, "  - {}", scalar(&name)),
+            nth => writeln!(
+                lines,
+                "  - {{id: {}, file: {}}}",
+                quoted(&format!("{id}-{nth}")),
+                quoted(&name)
+            ),
+        };
+    }
+    Ok(lines)
+}
+
+/// Collects the recordings below a folder. Hidden files are skipped, links to folders are not followed.
+fn walk(
+    folder: &Path,
+    depth: usize,
+    walked: &mut usize,
+    found: &mut Vec<PathBuf>,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        *walked += 1;
+        if *walked > MAX_WALKED || entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            if depth < MAX_DEPTH {
+                walk(&path, depth + 1, walked, found)?;
+            }
+        } else if extension(&path).is_some_and(|it| EXTENSIONS.contains(&it.as_str())) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn extension(path: &Path) -> Option<String> {
+    let extension = path.extension()?.to_str()?;
+    Some(extension.to_ascii_lowercase())
+}
+
+/// A path as it is named from a folder, both absolute.
+fn relative(folder: &Path, path: &Path) -> PathBuf {
+    let ours: Vec<Component<'_>> = folder.components().collect();
+    let theirs: Vec<Component<'_>> = path.components().collect();
+    let shared = ours
+        .iter()
+        .zip(&theirs)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = ours[shared..].iter().map(|_| Component::ParentDir);
+    up.chain(theirs[shared..].iter().copied()).collect()
+}
+
+/// A text as a YAML value: plain where that means the same, else in quotes.
+pub(super) fn scalar(text: &str) -> String {
+    let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    let plain = text.starts_with(|it: char| it.is_alphabetic())
+        && text
+            .chars()
+            .all(|it| it.is_alphanumeric() || matches!(it, '/' | '.' | '_' | '-'))
+        && !words.contains(&text.to_lowercase().as_str());
+    match plain {
+        true => text.to_owned(),
+        false => quoted(text),
+    }
+}
+
+/// A text in double quotes: what JSON writes is YAML too.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_from_the_manifest() {
+        let named = |path: &str| relative(Path::new("/a/b"), Path::new(path));
+        assert_eq!(named("/a/b/c/d.wav"), Path::new("c/d.wav"));
+        assert_eq!(named("/a/x.wav"), Path::new("../x.wav"));
+        assert_eq!(named("/c/x.wav"), Path::new("../../c/x.wav"));
+        assert_eq!(named("/a/b"), Path::new(""));
+    }
+
+    #[test]
+    fn only_a_plain_text_goes_without_quotes() {
+        assert_eq!(scalar("vocals/a-1.wav"), "vocals/a-1.wav");
+        assert_eq!(scalar("on"), "\"on\"");
+        assert_eq!(scalar("2024"), "\"2024\"");
+        assert_eq!(scalar("a b: #1"), "\"a b: #1\"");
+    }
+}

@@ -1,0 +1,146 @@
+//! Environment variables, and those of a file `.env` beside the manifest: keys that should not be in a shell's history.
+//!
+//! A variable of the process overrides the file. The file gives the keys and the variables that the manifest lists under `env`;
+//! hooks and other programs receive nothing of it. A message about the file names a line and never shows it.
+//!
+//! The parser is our own because it must do less than the libraries do: they expand `$NAME`, which changes a key with a dollar in
+//! it, and print the line that they can't read.
+
+use std::collections::HashMap;
+use std::env::VarError;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::failure::{Failure, Kind};
+
+/// The file's name.
+const NAME: &str = ".env";
+
+/// Longest file that is read: a few keys.
+const LIMIT_BYTES: u64 = 64 * 1024;
+
+/// The variables of the `.env` beside the manifest that was read last.
+static ADOPTED: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// The variables of one `.env`.
+#[derive(Debug, Default)]
+pub(crate) struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// Reads the `.env` in a manifest's folder; empty where there is none.
+    pub(crate) fn beside(manifest: &Path) -> Result<Self, Failure> {
+        let path = manifest.with_file_name(NAME);
+        let failed = |error: std::io::Error| {
+            let context = format!("cannot read {}", path.display());
+            Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+        };
+        match path.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Ok(found) if found.is_file() => {}
+            // A folder of that name, as some tools make it, has no variables.
+            Ok(_) => return Ok(Self::default()),
+            Err(error) => return Err(failed(error)),
+        }
+        let mut text = String::new();
+        let file = std::fs::File::open(&path).map_err(failed)?;
+        file.take(LIMIT_BYTES)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+        parse(&text).map(Self).map_err(|line| {
+            let message = format!("{}, line {line}, is not NAME=value", path.display());
+            Failure::said(Kind::Usage, message)
+                .hint("write one variable per line; # begins a comment, and quotes around a value are removed")
+        })
+    }
+
+    /// Returns a variable of the process, else of the file.
+    pub(crate) fn get(&self, name: &str) -> Result<String, VarError> {
+        match std::env::var(name) {
+            Err(VarError::NotPresent) => self.0.get(name).cloned().ok_or(VarError::NotPresent),
+            found => found,
+        }
+    }
+
+    /// Makes this the environment of [`get`].
+    pub(crate) fn adopt(self) {
+        *ADOPTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
+    }
+}
+
+/// Returns a variable of the process, else of the `.env` beside the manifest that was read last.
+pub(crate) fn get(name: &str) -> Result<String, VarError> {
+    let adopted = ADOPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*adopted {
+        Some(environment) => environment.get(name),
+        None => std::env::var(name),
+    }
+}
+
+/// The variables of a file, or the number of the first line that is none.
+fn parse(text: &str) -> Result<HashMap<String, String>, usize> {
+    let mut variables = HashMap::new();
+    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let (name, value) = line.split_once('=').ok_or(at + 1)?;
+        let name = name.trim();
+        let is_name = !name.is_empty()
+            && name
+                .chars()
+                .all(|it| it.is_ascii_alphanumeric() || it == '_')
+            && !name.starts_with(|it: char| it.is_ascii_digit());
+        if !is_name {
+            return Err(at + 1);
+        }
+        variables.insert(name.to_owned(), unquoted(value.trim()).ok_or(at + 1)?);
+    }
+    Ok(variables)
+}
+
+/// A value without its quotes, or without the comment after it.
+fn unquoted(value: &str) -> Option<String> {
+    for quote in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(quote) {
+            let (inside, behind) = rest.split_once(quote)?;
+            let behind = behind.trim();
+            let closed = behind.is_empty() || behind.starts_with('#');
+            return closed.then(|| inside.to_owned());
+        }
+    }
+    let end = value.find(" #").unwrap_or(value.len());
+    Some(value[..end].trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_variable_per_line() {
+        let text =
+            "# keys\n\nexport A=1\nB = two words # why\nC=\"a#b $A\" # quoted\nD='x=y'\nE=\n";
+        let found = parse(text).unwrap_or_default();
+        let get = |name: &str| found.get(name).map(String::as_str);
+        assert_eq!(get("A"), Some("1"));
+        assert_eq!(get("B"), Some("two words"));
+        assert_eq!(get("C"), Some("a#b $A"));
+        assert_eq!(get("D"), Some("x=y"));
+        assert_eq!(get("E"), Some(""));
+        assert_eq!(found.len(), 5);
+        for (wrong, line) in [
+            ("A=1\nB", 2),
+            ("1A=x", 1),
+            ("A=\"open", 1),
+            ("A='x' y", 1),
+            ("=x", 1),
+        ] {
+            assert_eq!(parse(wrong), Err(line), "{wrong}");
+        }
+    }
+}

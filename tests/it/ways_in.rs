@@ -1,0 +1,227 @@
+//! The ways into the program: a first manifest, keys, standard input, filters by state, a hook tried with a real job.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::lab::{KEY, Lab, finish};
+
+#[test]
+fn a_new_manifest_has_the_folders_name_and_a_page() {
+    let lab = Lab::new();
+    lab.expect(0, &["init", "Summer EP"]);
+    let manifest = lab.read("Summer EP/backline-demo.yaml");
+    assert!(manifest.contains("name: Summer-EP\n"), "{manifest}");
+    assert!(
+        manifest.contains("reports: [csv, json, html]"),
+        "{manifest}"
+    );
+    assert!(lab.read("Summer EP/.gitignore").contains("/.env\n"));
+    let checked = lab.json(&["validate", "Summer EP/backline-demo.yaml"]);
+    assert_eq!(checked["name"], "Summer-EP");
+}
+
+#[test]
+fn stems_are_made_of_what_lies_in_a_folder() {
+    let lab = Lab::new();
+    lab.recording("songs/vocals/verse.wav", 1);
+    lab.recording("songs/vocals/more/verse.wav", 2);
+    lab.recording("songs/vocals/on.wav", 3);
+    lab.write("songs/vocals/notes.txt", "no recording");
+    lab.write("songs/vocals/.hidden.wav", "hidden");
+    lab.expect(0, &["init", "songs", "--from", "songs/vocals"]);
+    let manifest = lab.read("songs/songs.yaml");
+    for line in [
+        "  - {id: \"verse-2\", file: \"vocals/verse.wav\"}\n",
+        "  - vocals/more/verse.wav\n",
+        "  - vocals/on.wav\n",
+    ] {
+        assert!(manifest.contains(line), "{line}\n{manifest}");
+    }
+    let checked = lab.json(&["validate", "songs/songs.yaml"]);
+    assert_eq!(
+        (&checked["stems"], &checked["name"]),
+        (&3.into(), &"songs".into())
+    );
+    assert!(!lab.path("songs/backline-demo.yaml").exists());
+    let none = lab.expect(2, &["init", "other", "--from", "songs/vocals/none"]);
+    assert!(
+        none.err.starts_with("error: cannot read songs/vocals/none"),
+        "{}",
+        none.err
+    );
+    fs::create_dir_all(lab.path("empty")).unwrap();
+    let empty = lab.expect(2, &["init", "other", "--from", "empty"]);
+    assert!(
+        empty.err.contains("there are no recordings in empty"),
+        "{}",
+        empty.err
+    );
+}
+
+#[test]
+fn a_key_may_come_from_a_file_beside_the_manifest() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest(
+        "songs/songs.yaml",
+        &studio.url,
+        1,
+        1,
+        "env: [SEASON]\nvars: {season: 1}\n",
+    );
+    let text = lab
+        .read("songs/songs.yaml")
+        .replace("style 1", "{{env.SEASON}} {{vars.season}}");
+    lab.write("songs/songs.yaml", text);
+    let run = |args: &[&str]| {
+        let mut command = lab.backline(args);
+        command.env_remove("LAB_KEY");
+        finish(command)
+    };
+    let refused = run(&["validate", "songs/songs.yaml"]);
+    assert_eq!(refused.code, Some(3), "{}", refused.err);
+    lab.write(
+        "songs/.env",
+        format!("# keys\nLAB_KEY='{KEY}'\nexport SEASON=summer\n"),
+    );
+    let ran = run(&["run", "songs/songs.yaml"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(studio.bill().len(), 1);
+    // A variable of the process overrides the file.
+    lab.write(
+        "songs/.env",
+        "LAB_KEY=wrong-key-0123456789\nSEASON=winter\n",
+    );
+    let mut command = lab.backline(&["run", "songs/songs.yaml"]);
+    command.env("SEASON", "autumn");
+    assert_eq!(finish(command).code, Some(0));
+    // A mistake in it is named by its line, which is not shown.
+    lab.write("songs/.env", format!("SEASON=winter\nLAB_KEY {KEY}\n"));
+    let broken = run(&["validate", "songs/songs.yaml"]);
+    assert_eq!(broken.code, Some(2), "{}", broken.err);
+    assert!(
+        broken.err.contains("line 2, is not NAME=value") && !broken.err.contains(KEY),
+        "{}",
+        broken.err
+    );
+}
+
+#[test]
+fn a_manifest_may_come_from_standard_input() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    let text = lab.read("songs.yaml");
+    fs::remove_file(lab.path("songs.yaml")).unwrap();
+    let piped = |args: &[&str], text: &str| {
+        let mut command = lab.backline(args);
+        let file = tempfile::NamedTempFile::new_in(lab.work()).unwrap();
+        file.as_file().write_all(text.as_bytes()).unwrap();
+        command.stdin(Stdio::from(fs::File::open(file.path()).unwrap()));
+        finish(command)
+    };
+    let checked = piped(&["validate", "-"], &text);
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+    let ran = piped(&["run", "-"], &text);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let planned = piped(&["plan", "-"], &text);
+    assert!(planned.out.contains("2 kept"), "{}", planned.out);
+    let wrong = piped(&["validate", "-"], "{version: 1, nam: x}");
+    assert!(wrong.err.contains("--> -:1"), "{}", wrong.err);
+    let locked = piped(&["plan", "-", "--lock"], &text);
+    assert_eq!(locked.code, Some(2));
+    assert!(locked.err.contains("has no lock file"), "{}", locked.err);
+    assert_eq!(studio.bill().len(), 2);
+}
+
+#[test]
+fn jobs_are_selected_by_their_state() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 2, "");
+    lab.expect(0, &["run", "songs.yaml", "--filter", "stem=s1"]);
+    let jobs = |filter: &str| {
+        let plan = lab.json(&["plan", "songs.yaml", "--filter", filter]);
+        plan["jobs"].as_array().unwrap().len()
+    };
+    assert_eq!(jobs("state=kept"), 2);
+    assert_eq!(jobs("state=to-buy or preset=p1"), 3);
+    let none = lab.expect(2, &["plan", "songs.yaml", "--filter", "state=failed"]);
+    assert!(
+        none.err.contains("no job passes all of the filters"),
+        "{}",
+        none.err
+    );
+}
+
+#[test]
+fn a_hook_is_tried_with_a_job_of_a_manifest() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    lab.write(
+        "guard.lua",
+        "return { veto = event.job.preset.id .. ' ' .. event.job.settings.tags }",
+    );
+    let plan = lab.json(&["plan", "songs.yaml"]);
+    let job = &plan["jobs"][1];
+    let key = &job["key"].as_str().unwrap()[..10];
+    let args = [
+        "hooks",
+        "test",
+        "before_submit",
+        "--lua",
+        "guard.lua",
+        "--manifest",
+        "songs.yaml",
+        "--job",
+        key,
+    ];
+    let tried = lab.json(&args);
+    assert_eq!(tried["event"]["job"]["key"], job["key"]);
+    assert_eq!(tried["effect"]["kind"], "veto");
+    assert!(
+        tried["effect"]["text"].as_str().unwrap().contains("p2 "),
+        "{tried}"
+    );
+    let none = lab.expect(
+        2,
+        &[
+            "hooks",
+            "test",
+            "before_submit",
+            "--lua",
+            "guard.lua",
+            "--manifest",
+            "songs.yaml",
+            "--job",
+            "zz",
+        ],
+    );
+    assert!(none.err.contains("has no job `zz`"), "{}", none.err);
+}
+
+#[test]
+fn every_failure_begins_with_error() {
+    let lab = Lab::new();
+    lab.write(
+        ".backline/ledger.sqlite3",
+        "this is no ledger, and much too short to be one",
+    );
+    let ledger = lab.expect(7, &["status"]);
+    assert!(
+        ledger.err.starts_with("error: cannot use the ledger: "),
+        "{}",
+        ledger.err
+    );
+    lab.write("bad.yaml", "{version: 1}");
+    let manifest = lab.expect(3, &["validate", "bad.yaml"]);
+    assert!(
+        manifest
+            .err
+            .contains("\nerror: invalid manifest: bad.yaml has "),
+        "{}",
+        manifest.err
+    );
+}
