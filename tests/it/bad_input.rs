@@ -173,7 +173,7 @@ fn no_key() {
     for (value, expected) in [
         (None, "is not set"),
         (Some(" "), "is empty"),
-        (Some("two words"), "holds no API key"),
+        (Some("two words"), "is not an API key"),
     ] {
         let ran = run(value);
         assert_eq!(ran.code, Some(2), "{}", ran.err);
@@ -313,7 +313,7 @@ fn a_second_run_on_the_same_ledger() {
     );
     assert!(
         ran.err
-            .contains("hint: --wait waits until that process has ended"),
+            .contains("hint: --wait waits for that process"),
         "{}",
         ran.err
     );
@@ -349,7 +349,7 @@ fn the_disk_is_full_for_the_ledger() {
         let ran = run_on_a_full_disk(&lab, blocks);
         assert_eq!(ran.code, Some(7), "{blocks} blocks\n{}", ran.err);
         assert!(
-            ran.err.contains("could not use the ledger: could not"),
+            ran.err.contains("error: cannot use the ledger: could not"),
             "{}",
             ran.err
         );

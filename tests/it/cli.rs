@@ -107,8 +107,9 @@ fn a_manifest_that_is_not_there_brings_the_nearest() {
     lab.write("songs/second.yaml", "x");
     let ran = lab.expect(2, &["run", "songs/secnod.yaml"]);
     assert!(
-        ran.err
-            .contains("there is no manifest songs/secnod.yaml\n\nhint: there is songs/second.yaml"),
+        ran.err.contains(
+            "there is no manifest songs/secnod.yaml\n\nhint: manifests there: songs/second.yaml"
+        ),
         "{}",
         ran.err
     );
@@ -191,7 +192,7 @@ fn a_lock_is_written_held_to_and_compared() {
     );
     assert_eq!(
         lab.expect(0, &["plan", "songs.yaml", "--diff"]).out,
-        "nothing differs\n"
+        "no differences\n"
     );
 
     let changed = lab.read("songs.yaml").replace("style 2", "style two") + "  p3: {tags: new}\n";
@@ -205,13 +206,13 @@ fn a_lock_is_written_held_to_and_compared() {
         let ran = lab.expect(9, &[command, "songs.yaml", "--locked"]);
         assert!(
             ran.err
-                .contains("lock differs: songs.yaml means something other than its lock file"),
+                .contains("error: the plan of songs.yaml differs from its lock file"),
             "{}",
             ran.err
         );
         assert!(
             ran.err.contains(
-                "hint: if that is meant, agree to it with `backline plan songs.yaml --lock`"
+                "hint: if that is intended, write the lock file again with `backline plan songs.yaml --lock`"
             ),
             "{}",
             ran.err
@@ -272,7 +273,7 @@ fn status_says_how_the_last_run_stands() {
     assert_eq!(runs.lines().count(), 1);
     assert!(runs.ends_with("  songs/songs.yaml\n"), "{runs}");
     let ran = lab.expect(2, &["status", "songs/songs.yaml", "--run", "zzz"]);
-    assert!(ran.err.contains("knows no run `zzz`"), "{}", ran.err);
+    assert!(ran.err.contains("has no run `zzz`"), "{}", ran.err);
 }
 
 #[test]
@@ -304,14 +305,14 @@ fn old_runs_are_removed_on_request_and_nothing_is_bought_again() {
     let runs = || lab.expect(0, &["status", "--runs"]).out.lines().count();
     let none = lab.expect(0, &["gc"]).out;
     assert!(
-        none.ends_with("has nothing to remove that is older than 90 days\n"),
+        none.ends_with("has no runs older than 90 days to remove\n"),
         "{none}"
     );
     let shown = lab.expect(0, &["gc", "--older-than", "1ms"]).out;
     assert!(
         shown.starts_with(
-            "would be removed from .backline/ledger.sqlite3: 2 runs older than 1 ms, 0 rows of their plans"
-        ) && shown.contains("nothing was removed: add --yes"),
+            "would remove from .backline/ledger.sqlite3: 2 runs older than 1 ms, 0 rows of their plans"
+        ) && shown.contains("nothing was removed; --yes removes them"),
         "{shown}"
     );
     assert_eq!(runs(), 3);
@@ -326,7 +327,7 @@ fn old_runs_are_removed_on_request_and_nothing_is_bought_again() {
     assert_eq!(studio.bill().len(), 2);
     let ledger = lab.json(&["doctor", "songs.yaml"]);
     assert!(
-        ledger.to_string().contains("is whole: format 4"),
+        ledger.to_string().contains("is intact: format 4"),
         "{ledger}"
     );
 }
@@ -382,7 +383,7 @@ fn listening_says_where_and_ends_by_a_signal() {
     let ran = lab.expect(2, &["listen", "songs.yaml"]);
     assert!(
         ran.err
-            .contains("does not say where callbacks are received"),
+            .contains("has no address for callbacks"),
         "{}",
         ran.err
     );
@@ -394,7 +395,7 @@ fn listening_says_where_and_ends_by_a_signal() {
     running.signal("TERM");
     let ran = running.end();
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.err.contains("0 callbacks received"), "{}", ran.err);
+    assert!(ran.err.contains("received 0 callbacks"), "{}", ran.err);
 }
 
 #[test]

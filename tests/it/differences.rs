@@ -115,7 +115,7 @@ fn what_is_not_there_is_said_with_what_is() {
     let run = ran(&lab);
     let told = lab.expect(2, &["diff", "zzz", &run]);
     assert!(
-        told.err.contains("knows no run `zzz`")
+        told.err.contains("has no run `zzz`")
             && told.err.contains(&format!("the last runs are {run}")),
         "{}",
         told.err

@@ -33,7 +33,7 @@ fn a_fresh_machine_is_fit_for_the_studio() {
     let ran = lab.expect(0, &["doctor"]);
     assert!(
         ran.out
-            .starts_with("ok    key        none is needed: the studio plays on this machine\n"),
+            .starts_with("ok    key        not required: the studio plays on this machine\n"),
         "{}",
         ran.out
     );
@@ -61,7 +61,7 @@ fn a_provider_is_asked_for_the_credits_and_nothing_is_bought() {
     let studio = lab.studio(&["--instant", "--credits", "30"]);
     lab.manifest("songs.yaml", &studio.url, 1, 3, "");
     let well = told(&lab, 0, &["songs.yaml"]);
-    assert_eq!(found(&well, "manifest").1, "songs.yaml means 3 jobs");
+    assert_eq!(found(&well, "manifest").1, "songs.yaml has 3 jobs");
     assert_eq!(found(&well, "key"), ("ok", "$LAB_KEY is set"));
     assert_eq!(found(&well, "provider").0, "ok");
     assert_eq!(
@@ -90,10 +90,10 @@ fn what_is_wrong_with_the_key_or_the_provider_is_its_exit_code() {
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert!(
         ran.out.contains(
-            "fail  key        $LAB_KEY, which should hold the provider's API key, is not set\n"
+            "fail  key        $LAB_KEY is not set; it must contain the provider's API key\n"
         ) && ran
             .out
-            .contains("→ put it there before the program starts: export LAB_KEY=…"),
+            .contains("→ set it before the program starts: export LAB_KEY=…"),
         "{}",
         ran.out
     );
@@ -103,7 +103,7 @@ fn what_is_wrong_with_the_key_or_the_provider_is_its_exit_code() {
     let ran = finish(wrong);
     assert_eq!(ran.code, Some(6), "{}", ran.out);
     assert!(
-        ran.out.contains("→ look at the key") && !ran.out.contains("9876543210"),
+        ran.out.contains("→ check the key") && !ran.out.contains("9876543210"),
         "{}",
         ran.out
     );
@@ -209,7 +209,7 @@ fn a_ledger_is_examined_and_its_owner_named() {
         found(&whole, "ledger"),
         (
             "ok",
-            ".backline/ledger.sqlite3 is whole: format 4, 1 runs, 2 jobs"
+            ".backline/ledger.sqlite3 is intact: format 4, 1 runs, 2 jobs"
         )
     );
     // Without a manifest the nearest ledger is meant.
@@ -260,7 +260,7 @@ fn a_folder_that_can_not_be_written_to_is_exit_code_7() {
             it["found"]
                 .as_str()
                 .unwrap()
-                .starts_with("the output folder")
+                .contains("the output directory")
         })
         .unwrap();
     assert_eq!(output["state"], "fail", "{output}");
@@ -275,7 +275,7 @@ fn a_hook_whose_program_is_missing_is_found_before_it_costs_a_job() {
     let told_env = told(&lab, 0, &["songs.yaml"]);
     assert_eq!(
         found(&told_env, "hooks"),
-        ("warn", "they ask for variables that are not set: LAB_KEYS")
+        ("warn", "variables that are not set: LAB_KEYS")
     );
     with("on: {before_submit: [{run: [python-9000, guard.py]}]}\n");
     let missing = told(&lab, 2, &["songs.yaml"]);

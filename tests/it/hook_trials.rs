@@ -145,7 +145,7 @@ fn scripts_and_services_are_tried_the_same_way() {
     assert!(ran.err.contains("broken.lua"), "{}", ran.err);
     let ran = lab.expect(2, &["hooks", "test", "before_submit", "--lua", "none.lua"]);
     assert!(
-        ran.err.contains("the script none.lua can't be read"),
+        ran.err.contains("cannot read the script none.lua"),
         "{}",
         ran.err
     );
@@ -243,6 +243,6 @@ fn no_hook_is_given_a_key() {
     command.env("BACKLINE_API_KEY", "sekret-0123456789");
     let ran = crate::lab::finish(command);
     assert_eq!(ran.code, Some(2), "{}", ran.out);
-    assert!(ran.err.contains("a hook is given none"), "{}", ran.err);
+    assert!(ran.err.contains("hooks receive no keys"), "{}", ran.err);
     assert!(!format!("{}{}", ran.out, ran.err).contains("sekret"));
 }

@@ -219,7 +219,7 @@ fn a_replay_asks_the_hooks_that_decide_and_tells_no_others() {
     drop(studio);
     let ran = lab.expect(10, &["run", "songs.yaml", "--replay", "tape"]);
     assert!(
-        ran.err.contains("1 hook is left out of the replay"),
+        ran.err.contains("1 hook is skipped in the replay"),
         "{}",
         ran.err
     );
@@ -259,7 +259,7 @@ fn a_tape_is_never_written_over_and_what_is_no_tape_is_refused() {
     let ran = lab.expect(0, &["run", "songs.yaml", "--record", "late"]);
     assert!(
         ran.err
-            .contains("warning: 1 of 1 jobs are in the ledger already"),
+            .contains("warning: 1 of 1 jobs are already in the ledger"),
         "{}",
         ran.err
     );

@@ -376,7 +376,7 @@ fn a_served_page_outlives_its_run_where_a_person_looks_on_and_holds_no_ledger() 
     let studio = songs(&lab, 2);
     let args = ["run", "songs.yaml", "--serve", "127.0.0.1:0"];
     let mut terminal = Terminal::start(&lab, 100, 30, &args, "xterm");
-    let stays = "The run is over; its page stays until Ctrl-C: http://";
+    let stays = "The run has ended; its page is served until Ctrl-C: http://";
     let screen = terminal.until(|screen| screen.contains(stays) && screen.ends_with('/'));
     assert!(screen.contains("All wanted tracks are kept."), "{screen}");
     let address = screen

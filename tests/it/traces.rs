@@ -237,7 +237,7 @@ fn a_collector_that_is_dead_or_hangs_costs_one_warning_and_no_track() {
             .collect();
         assert_eq!(warnings.len(), 1, "{}", ran.err);
         assert!(
-            warnings[0].contains(&format!("traces can't be sent to {url}/v1/traces: "))
+            warnings[0].contains(&format!("cannot send traces to {url}/v1/traces: "))
                 && warnings[0].contains(why),
             "{warnings:?}"
         );

@@ -5,17 +5,11 @@
 use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
 use backline_reporter::{ConsoleOptions, Level, Standpoint};
 use terminal_size::{Width, terminal_size_of};
 
 use crate::args::{Colour, Format, GlobalArgs};
 use crate::failure::Failure;
-
-/// The style of errors.
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// The style of hints and of checks that pass.
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 
 /// How the program prints.
 #[derive(Debug, Clone)]

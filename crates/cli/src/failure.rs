@@ -18,6 +18,7 @@ use backline_engine::store::StoreError;
 use backline_studio::StudioError;
 
 use crate::exit_codes::{self, Code};
+use crate::style::{BAD, GOOD};
 
 /// The result of a command.
 pub(crate) type CommandResult = Result<Code, Failure>;
@@ -119,7 +120,7 @@ impl Failure {
         if self.kind == Kind::NobodyReads {
             return String::new();
         }
-        let (bad, good) = (crate::console::BAD, crate::console::GOOD);
+        let (bad, good) = (BAD, GOOD);
         let mut text = String::new();
         if let Some(diagnostics) = &self.preface {
             let _ = writeln!(text, "{}", diagnostics.render(colour));

@@ -22,10 +22,12 @@ mod owning;
 mod place;
 mod project;
 mod recording;
+mod runtime;
 mod serve;
 mod signals;
 mod sound;
 mod step_summary;
+mod style;
 mod tape;
 #[cfg_attr(not(feature = "otlp"), path = "untraced.rs")]
 mod trace;

@@ -154,7 +154,7 @@ impl Project {
             }
         };
         let planning = plan_jobs(&mut self.plan, hooks, key, now_ms, &mut progress);
-        Ok(crate::commands::runtime()?.block_on(planning)?)
+        Ok(crate::runtime::runtime()?.block_on(planning)?)
     }
 
     /// Plans the jobs with the hooks that are pure and with what earlier runs recorded of the others, and holds them against the

@@ -30,7 +30,7 @@ use crate::project::{ChosenRun, Project};
 /// How often another process's ledger is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Looks without news after which the ledger's owner is asked for again: a process that was killed says nothing.
+/// Polls without a new event after which the ledger's owner is checked again: a killed process leaves no event.
 const LOOKS_BEFORE_OWNER: u32 = 4;
 
 /// A terminal that does not tell its size is taken for one of these.

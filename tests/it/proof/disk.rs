@@ -86,7 +86,7 @@ fn ledger_told(name: &str, ran: &Ran) {
     }
     assert_eq!(ran.code, Some(7), "{name}: {}", ran.err);
     assert!(
-        ran.err.contains("could not use the ledger"),
+        ran.err.contains("cannot use the ledger"),
         "{name}: {}",
         ran.err
     );

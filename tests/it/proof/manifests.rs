@@ -175,7 +175,10 @@ fn a_key_is_no_variable() {
     let rest = "provider: {profile: sunoapi, api_key: {env: SUNO_KEY}}\nenv: [SUNO_KEY]\n\
                 stems: [verse.wav]\npresets: {p: {tags: \"{{env.SUNO_KEY}}\"}}\n";
     manifest(&lab, rest);
-    refused(&lab, "`SUNO_KEY` holds a key, which no template is given");
+    refused(
+        &lab,
+        "`SUNO_KEY` contains a key, which templates never receive",
+    );
 }
 
 /// A word of a command is handed over as it is: there is no shell, and templates are not rendered in it.

@@ -138,7 +138,9 @@ fn a_run_says_where_recordings_go_and_refuses_a_key_that_is_none() {
     project.edit("profile: studio", "profile: kie, allow_private: true");
     let doctor = finish(project.command(&["doctor", "songs.yaml"]));
     assert!(
-        doctor.out.contains("recordings go to http://127.0.0.1"),
+        doctor
+            .out
+            .contains("recordings are uploaded to http://127.0.0.1"),
         "{}",
         doctor.out
     );

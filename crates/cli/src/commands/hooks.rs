@@ -187,7 +187,7 @@ fn text(event: &HookEvent, trial: &Trial) -> String {
             text.push_str(&laid_out("output", &output(trial)));
         }
         Err(error) => {
-            let bad = crate::console::BAD;
+            let bad = crate::style::BAD;
             let _ = writeln!(text, "{bad}failed{bad:#}  {error}");
         }
     }

@@ -21,17 +21,4 @@ pub(crate) mod status;
 pub(crate) mod studio;
 pub(crate) mod validate;
 
-use crate::failure::{Failure, Kind};
-
-/// The async runtime of a command.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::new(
-                Kind::Usage,
-                anyhow::Error::new(error).context("cannot start threads"),
-            )
-        })
-}
+use crate::runtime::runtime;

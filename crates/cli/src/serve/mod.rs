@@ -114,14 +114,14 @@ impl Server {
         }))
     }
 
-    /// Says where the page is.
+    /// Prints the page's address.
     pub(crate) fn tell(&self, console: &Console, aside: &Aside) {
         if console.level > Level::Quiet {
             aside.tell(&format!("Page: http://{}/\n", self.address));
         }
     }
 
-    /// Takes a record in. Never waits.
+    /// Records an event. Never waits.
     pub(crate) fn record(&self, record: &Record) {
         // A thread that panicked while it counted leaves at worst one figure too low.
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);

@@ -256,7 +256,7 @@ pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settin
 }
 
 fn change_one(settings: &mut Settings, name: &str, value: &Json) -> Result<(), String> {
-    let text = check_setting(name, value)?;
+    let text = check_setting(name, value).map_err(|error| error.to_string())?;
     let weight = |text: Option<String>| {
         text.and_then(|text| text.trim().parse::<f64>().ok())
             .and_then(|number| Weight::try_from(number).ok())

@@ -55,7 +55,7 @@ pub(crate) const PROJECT_KEYS: &[&str] = &["version", "provider", "limits"];
 pub struct Loaded {
     /// What it means.
     pub plan: Plan,
-    /// What looks wrong and is not.
+    /// Suspicious places that are not errors.
     pub warnings: Diagnostics,
 }
 
@@ -296,7 +296,7 @@ impl Loader<'_, '_> {
         );
         if jobs.is_empty() && report.errors() == 0 {
             report
-                .error("the manifest means no job at all: `exclude` drops every one")
+                .error("the manifest has no jobs: `exclude` drops every one")
                 .help("remove an entry of `exclude`");
         }
         let ReadOutput {
@@ -366,10 +366,8 @@ fn drop_unused_stems(plan: &mut Plan) {
     for job in &plan.jobs {
         places[job.stem] = Some(0);
     }
-    let mut next = 0;
-    for place in places.iter_mut().flatten() {
+    for (next, place) in places.iter_mut().flatten().enumerate() {
         *place = next;
-        next += 1;
     }
     let mut used = places.iter().map(Option::is_some);
     plan.stems.retain(|_| used.next().unwrap_or(false));

@@ -122,7 +122,7 @@ pub enum LockError {
         /// Why.
         reason: String,
     },
-    /// The file holds something else.
+    /// The file is not a lock.
     #[error("`{path}`, line {line}, is not a lock: {reason}")]
     Damaged {
         /// The file.

@@ -58,7 +58,7 @@ mod tests {
         serde_json::from_str(SCHEMA).unwrap()
     }
 
-    /// Read as the manifest is, where `no` is a word.
+    /// Read as the manifest is, where `no` is text.
     fn yaml(text: &str) -> Value {
         let options = serde_yaml::options! { strict_booleans: true };
         serde_yaml::from_str_with_options(text, options).unwrap()
@@ -279,7 +279,7 @@ mod tests {
             "has no `tags`",
             "can't be `100000`",
             "can't name the files",
-            "holds a template",
+            "contains a template",
             "is not swept",
             "would drop every job",
             "two stems",

@@ -23,10 +23,11 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use crate::args::{DoctorArgs, Format, GlobalArgs, ManifestArgs};
-use crate::console::{BAD, Console, GOOD};
+use crate::console::Console;
 use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure};
 use crate::project::{Project, ledger_path};
+use crate::style::{BAD, GOOD};
 
 /// The column of the findings.
 const COLUMN: usize = 17;

@@ -9,7 +9,7 @@ use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::vars::Var;
 
-/// Longest chain of presets that extend each other. Nobody follows a longer one, and each preset holds what its chain gives.
+/// Longest chain of presets that extend each other. Nobody follows a longer one, and each preset contains what its chain gives.
 const MAX_EXTENDS: usize = 32;
 
 /// A preset with all that it inherits.
@@ -41,7 +41,7 @@ fn inherit_one(
     let mut chain = vec![(name, preset)];
     while let Some(extends) = &chain[chain.len() - 1].1.extends {
         let Some((parent_name, parent)) = presets.get_key_value(&extends.text) else {
-            // Said once, by the preset that names it; and not at all where it may stand in a file that could not be read.
+            // Said once, by the preset that names it; and not at all where it may be in a file that could not be read.
             if chain.len() == 1 && !layer.is_partial {
                 report
                     .error_at(

@@ -78,7 +78,7 @@ fn read_one(
         presets: read_presets(fields.get("presets"), report),
         is_partial: false,
     };
-    // Imported things stand first, so that a plan's order is that of reading; what the file gives itself replaces them.
+    // Imported things come first, so that a plan's order is that of reading; what the file gives itself replaces them.
     imported.vars.extend(own.vars);
     imported.defaults.extend(own.defaults);
     for (name, preset) in own.presets {

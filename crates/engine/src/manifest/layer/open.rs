@@ -50,7 +50,7 @@ pub(crate) fn open(path: &Path, from: Option<&Text>, report: &mut Report) -> Opt
     }
 }
 
-/// Parses the text of a file, or a text that stands for the file at `path`.
+/// Parses the text of a file, or a text in place of the file at `path`.
 pub(crate) fn parse(path: &Path, text: Arc<str>, report: &mut Report) -> Option<Node> {
     let shown = report.sources.shown(path);
     let source = report.sources.add(path, text.clone());

@@ -36,7 +36,7 @@ pub(crate) fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
                 format!("{row}can't use the stem `{}`: {problem}", stem.id),
                 "named here",
             )
-            .note(format!("looked for `{shown}`"))
+            .note(format!("the path is `{shown}`"))
             .help_with(|| near_file(path).map(|near| format!("did you mean `{near}`?")));
     }
 }
@@ -167,7 +167,7 @@ pub(crate) fn warn_of_twins(layer: &Layer, matrix: &Matrix, report: &mut Report)
                 .warning_at(
                     two.span,
                     format!(
-                        "the presets `{}` and `{}` ask for the same music",
+                        "the presets `{}` and `{}` make the same music",
                         ids[0], ids[1]
                     ),
                     "and this one",

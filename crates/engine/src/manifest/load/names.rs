@@ -22,7 +22,7 @@ pub(crate) struct Names {
     pub(crate) scope: Scope,
 }
 
-/// The environment variables that hold keys: `{env: NAME}`, wherever it stands.
+/// The environment variables with keys: every `{env: NAME}`.
 pub(crate) fn key_variables(node: &Node, found: &mut Vec<String>) {
     match &node.value {
         Value::Map(entries) => {
@@ -54,13 +54,11 @@ pub(crate) fn read_names(
 ) -> Names {
     let name = match fields.text("name", report) {
         Some(name) => {
-            if let Err(problem) = portable(&name.text).and_then(|()| {
-                if name.text.contains('/') {
-                    Err("it has a `/`".to_owned())
-                } else {
-                    Ok(())
-                }
-            }) {
+            let problem = match portable(&name.text) {
+                Err(problem) => Some(problem.to_string()),
+                Ok(()) => name.text.contains('/').then(|| "it has a `/`".to_owned()),
+            };
+            if let Some(problem) = problem {
                 report
                     .error_at(
                         name.span,
@@ -102,7 +100,7 @@ pub(crate) fn read_names(
                 .error_at(
                     variable.span,
                     format!(
-                        "`{}` holds a key, which no template is given",
+                        "`{}` contains a key, which templates never receive",
                         variable.text
                     ),
                     "what templates make is sent, shown and written down",

@@ -12,7 +12,7 @@ pub const DEFAULT_MAX_JOBS: u64 = 100_000;
 
 /// How a manifest is read.
 pub struct LoadOptions<'a> {
-    /// Looks up the variables that a manifest lists under `env`.
+    /// Returns the value of a variable that a manifest lists under `env`.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     /// Most jobs that a plan may have.
     pub max_jobs: u64,

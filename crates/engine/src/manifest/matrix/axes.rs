@@ -65,7 +65,7 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// How many jobs the axes make, and how that comes about; `None` when no integer holds it.
+    /// How many jobs the axes make, and how that comes about; `None` when no integer is large enough.
     pub(crate) fn count(
         stems: usize,
         presets: usize,

@@ -68,9 +68,11 @@ impl Compiler<'_> {
     ) -> Option<Given> {
         let mut text = String::new();
         let rendered = self.engine.render(template, self.context, &mut text);
-        match rendered.map_err(|problem| problem.message).and_then(|()| {
-            typed(setting, &text).map_err(|problem| format!("`{}` {problem}", setting.name()))
-        }) {
+        match rendered
+            .map_err(|problem| problem.to_string())
+            .and_then(|()| {
+                typed(setting, &text).map_err(|problem| format!("`{}` {problem}", setting.name()))
+            }) {
             Ok(value) => Some(Given::Fixed(value)),
             Err(problem) => {
                 report.error_at(template.span, problem, "made by this template");

@@ -9,7 +9,7 @@ use super::axes::Matrix;
 use super::expand::{Draft, job_name};
 use crate::manifest::settings::key::{Request, job_key};
 use crate::manifest::source::report::Report;
-use crate::manifest::stems::recordings;
+use crate::manifest::stems::recordings::{self, RecordingProblem};
 use crate::manifest::stems::stem::{Source, StemDecl};
 use crate::plan::{JobKey, PlannedJob, Provider, Stem, StemFile, StemSource, TitleIdentity};
 
@@ -40,7 +40,7 @@ pub(crate) fn examine(
         }
     }
     let paths: Vec<&Path> = files.keys().copied().collect();
-    let found: HashMap<&Path, Result<StemFile, String>> = paths
+    let found: HashMap<&Path, Result<StemFile, RecordingProblem>> = paths
         .iter()
         .copied()
         .zip(recordings::examine(&paths))
@@ -98,7 +98,7 @@ pub(crate) fn warn_of_file(
         let message = format!("there is nothing to hear in the stem `{}`", stem.id);
         report
             .warning_at(stem.span, message, "its loudest sample is below -60 dBFS")
-            .help("look whether it is the right export; it is bought all the same");
+            .help("check that it is the right export; a run buys it in any case");
     }
     if let Some(twin) = twin {
         let place = report.place(twin.span, Some("and this one".to_owned()));
@@ -136,7 +136,7 @@ pub(crate) fn identify(
         };
         if draft.default_title {
             request.title = TitleIdentity::Default { nth: 1 };
-            // Jobs that only their names tell apart are told apart by their number.
+            // Jobs that differ only in their names differ in their number.
             let equals = equals.entry(job_key(&request)).or_insert(0_u32);
             *equals += 1;
             request.title = TitleIdentity::Default { nth: *equals };

@@ -72,7 +72,7 @@ pub(crate) fn expand(
                     renderer.variables.sweep(&point.sweep);
                 }
                 for take in 1..=matrix.takes {
-                    let dropped = dropped.holds(stem, preset_at, point_at, take);
+                    let dropped = dropped.contains(stem, preset_at, point_at, take);
                     let wanted = |(rule, back): &&(&Include, bool)| {
                         rule.jobs.rest(point, take) && (!dropped || *back)
                     };
@@ -168,14 +168,14 @@ impl<'m> Dropped<'m> {
         dropped
     }
 
-    fn holds(&self, stem: usize, preset: usize, point: usize, take: u32) -> bool {
+    fn contains(&self, stem: usize, preset: usize, point: usize, take: u32) -> bool {
         let pair = stem * self.matrix.presets.len() + preset;
         let at = (pair * self.matrix.points.len() + point) * self.matrix.takes as usize;
         self.jobs.get(at + take as usize - 1).is_some_and(|it| *it)
     }
 }
 
-/// For each `include`, whether it brings back excluded jobs: it does when it names a stem and a preset and finds no job left.
+/// For each `include`, whether it restores excluded jobs: it does when it names a stem and a preset and finds no job left.
 fn brought_back(
     matrix: &Matrix,
     rules: &Rules,
@@ -192,7 +192,8 @@ fn brought_back(
                 }
                 for (at, point) in matrix.points.iter().enumerate() {
                     for take in 1..=matrix.takes {
-                        if include.jobs.rest(point, take) && !dropped.holds(stem, preset, at, take)
+                        if include.jobs.rest(point, take)
+                            && !dropped.contains(stem, preset, at, take)
                         {
                             finds = true;
                             break 'search;
@@ -208,7 +209,7 @@ fn brought_back(
                     "this entry of `include` matches no job",
                     "all that it names is excluded",
                 )
-                .help("name a stem and a preset to bring an excluded job back");
+                .help("name a stem and a preset to restore an excluded job");
         }
         back.push(!finds && include.adds);
     }

@@ -13,7 +13,7 @@ use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Entry, Node, Value};
 use crate::manifest::source::report::Report;
 
-/// Most entries of `exclude`, and of `include`: each is held against every job.
+/// Most entries of `exclude`, and of `include`: each is compared with every job.
 const MAX_RULES: usize = 10_000;
 
 /// What an entry of `exclude` or `include` speaks of: for each axis which of its values, or all.
@@ -49,7 +49,7 @@ impl Match {
 pub(crate) struct Include {
     pub(crate) jobs: Match,
     pub(crate) set: Vec<(usize, Arc<Choice>)>,
-    /// It names a stem and a preset, so it may bring jobs back.
+    /// It names a stem and a preset, so it may restore jobs.
     pub(crate) adds: bool,
     pub(crate) span: Span,
 }
@@ -103,7 +103,7 @@ pub(crate) fn read_rules(
         if set.is_empty() && entry.get("set").is_none() && !adds {
             report
                 .error_at(node.span, "this entry of `include` changes nothing", "neither `set` nor a stem and a preset")
-                .help("give `set: {…}` to change jobs, or `stem` and `preset` to bring excluded ones back");
+                .help("give `set: {…}` to change jobs, or `stem` and `preset` to restore excluded ones");
             continue;
         }
         if let Some(jobs) = read_match(&entry, &["set"], matrix, partial, report) {

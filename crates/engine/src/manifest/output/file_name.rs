@@ -6,7 +6,7 @@ const MAX_PART_BYTES: usize = 255;
 /// Room kept in it for `-mix`, the extension and the suffix of an unfinished file.
 const SUFFIX_BYTES: usize = 32;
 
-/// A value as it may stand in a file name: no separators, nothing that a system refuses, no dot at the ends.
+/// A value made safe for a file name: no separators, nothing that a system refuses, no dot at the ends.
 pub(crate) fn harmless(value: &str) -> String {
     let last = value.chars().count().saturating_sub(1);
     let safe = |(at, char): (usize, char)| match char {
@@ -19,8 +19,27 @@ pub(crate) fn harmless(value: &str) -> String {
     value.chars().enumerate().map(safe).collect()
 }
 
+/// Why some system refuses a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NameProblem {
+    #[error("it is empty")]
+    Empty,
+    #[error("a part of it is empty")]
+    EmptyPart,
+    #[error("it leads elsewhere with `{0}`")]
+    Elsewhere(String),
+    #[error("a part of it has {0} bytes, {most} are allowed", most = MAX_PART_BYTES - SUFFIX_BYTES)]
+    TooLong(usize),
+    #[error("`{0}` begins or ends with a space, or ends with a dot, which Windows drops")]
+    Trimmed(String),
+    #[error("`{0}` is a device on Windows")]
+    Device(String),
+    #[error("`{}` is not allowed in file names on every system", .0.escape_debug())]
+    Character(char),
+}
+
 /// Whether every common system takes this relative path.
-pub(crate) fn portable(path: &str) -> Result<(), String> {
+pub(crate) fn portable(path: &str) -> Result<(), NameProblem> {
     for part in path.split('/') {
         let device = part
             .split('.')
@@ -34,35 +53,24 @@ pub(crate) fn portable(path: &str) -> Result<(), String> {
             })
         };
         let problem = match part {
-            "" if path.is_empty() => "it is empty".to_owned(),
-            "" => "a part of it is empty".to_owned(),
-            "." | ".." => format!("it leads elsewhere with `{part}`"),
-            _ if part.len() > MAX_PART_BYTES - SUFFIX_BYTES => {
-                format!(
-                    "a part of it has {} bytes, {} are allowed",
-                    part.len(),
-                    MAX_PART_BYTES - SUFFIX_BYTES
-                )
-            }
+            "" if path.is_empty() => NameProblem::Empty,
+            "" => NameProblem::EmptyPart,
+            "." | ".." => NameProblem::Elsewhere(part.to_owned()),
+            _ if part.len() > MAX_PART_BYTES - SUFFIX_BYTES => NameProblem::TooLong(part.len()),
             _ if part.ends_with(['.', ' ']) || part.starts_with(' ') => {
-                format!(
-                    "`{part}` begins or ends with a space, or ends with a dot, which Windows drops"
-                )
+                NameProblem::Trimmed(part.to_owned())
             }
             _ if matches!(device.as_str(), "CON" | "PRN" | "AUX" | "NUL")
                 || numbered("COM")
                 || numbered("LPT") =>
             {
-                format!("`{part}` is a device on Windows")
+                NameProblem::Device(part.to_owned())
             }
             _ => match part
                 .chars()
                 .find(|char| char.is_control() || "\\:*?\"<>|".contains(*char))
             {
-                Some(char) => format!(
-                    "`{}` can't stand in a file name everywhere",
-                    char.escape_debug()
-                ),
+                Some(char) => NameProblem::Character(char),
                 None => continue,
             },
         };

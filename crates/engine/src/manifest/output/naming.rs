@@ -107,7 +107,7 @@ fn option(section: &Fields<'_>, name: &str, report: &mut Report) -> bool {
         .unwrap_or(false)
 }
 
-/// A name for each track that tells apart what the manifest varies.
+/// A name for each track that differs in whatever the manifest varies.
 pub(crate) fn default_file(matrix: &Matrix) -> String {
     let mut file = "{{stem.id}}/{{preset.id}}".to_owned();
     for dimension in &matrix.dimensions {

@@ -1,8 +1,8 @@
 //! `output`: where tracks are kept and what their files are called.
 //!
 //! A name is a template, rendered when a track is kept; every name is also rendered when the plan is made, so that names that
-//! collide, or that some system refuses, are found before anything is bought. No value can leave the folder: what a variable
-//! holds is made harmless before it is put in, whoever chose it.
+//! collide, or that some system refuses, are found before anything is bought. No value can leave the folder: a
+//! variable's value is made safe before it is inserted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
-use super::file_name::{harmless, portable};
-use crate::manifest::template::render::{Engine, Template};
+use super::file_name::{NameProblem, harmless, portable};
+use crate::manifest::template::render::{Engine, RenderProblem, Template};
 use crate::manifest::template::variables::{Fixed, Variables};
 use crate::plan::{Plan, PlannedJob};
 
@@ -51,7 +51,7 @@ pub struct TrackName<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("can't name the file of track {index} of `{job}`: {reason}")]
 pub struct OutputError {
-    /// The job, in a person's words.
+    /// The job's name.
     pub job: String,
     /// The track's place among its task's tracks, from 1.
     pub index: u32,
@@ -141,7 +141,7 @@ impl Output {
             Err(reason) => Err(OutputError {
                 job: format!("{stem} / {}", job.preset),
                 index: track.index,
-                reason,
+                reason: reason.to_string(),
             }),
         }
     }
@@ -152,6 +152,15 @@ fn vars_of(all: &HashMap<String, Arc<Json>>, id: &str) -> Json {
         Some(vars) if vars.is_object() => (**vars).clone(),
         _ => Json::Object(serde_json::Map::new()),
     }
+}
+
+/// Why a template gives no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NamingError {
+    #[error(transparent)]
+    Template(#[from] RenderProblem),
+    #[error(transparent)]
+    Name(#[from] NameProblem),
 }
 
 /// Names the tracks of many jobs, one after the other.
@@ -197,7 +206,7 @@ impl<'o> Namer<'o> {
     }
 
     /// The name of one of its tracks, relative to the folder, with `/`.
-    pub(crate) fn name(&mut self, track: TrackName<'_>) -> Result<&str, String> {
+    pub(crate) fn name(&mut self, track: TrackName<'_>) -> Result<&str, NamingError> {
         if self.names.file.reads.output {
             let id: String = track.id.chars().take(MAX_ID_CHARS).collect();
             self.variables.set("run", track.run.into());
@@ -207,8 +216,7 @@ impl<'o> Namer<'o> {
         self.text.clear();
         self.names
             .engine
-            .render(&self.names.file, &self.variables.context, &mut self.text)
-            .map_err(|problem| problem.message)?;
+            .render(&self.names.file, &self.variables.context, &mut self.text)?;
         portable(&self.text)?;
         Ok(&self.text)
     }

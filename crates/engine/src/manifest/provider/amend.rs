@@ -139,7 +139,7 @@ fn override_code(table: &mut CodeTable, call: ApiCall, entry: &Entry, report: &m
             .maybe_help(suggestion(&entry.key, ApiCall::ALL.map(ApiCall::as_str)));
         return;
     };
-    let Some(class) = fields::text(&entry.node, "an answer's class", report) else {
+    let Some(class) = fields::text(&entry.node, "a response class", report) else {
         return;
     };
     let classes = CLASSES
@@ -153,7 +153,7 @@ fn override_code(table: &mut CodeTable, call: ApiCall, entry: &Entry, report: &m
                 .error_at(
                     class.span,
                     format!(
-                        "there is no class of answers `{}` for {}",
+                        "there is no response class `{}` for {}",
                         class.text,
                         call.as_str()
                     ),

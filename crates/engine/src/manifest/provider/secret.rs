@@ -1,4 +1,4 @@
-//! Addresses and the environment variables that hold keys.
+//! Addresses, and the names of the environment variables with keys.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use crate::manifest::source::fields::{Fields, Text};
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 
-/// The environment variable that holds the key unless the manifest names another.
+/// The environment variable with the key unless the manifest names another.
 pub(crate) const DEFAULT_KEY_ENV: &str = "BACKLINE_API_KEY";
 
 /// An `http` or `https` address without credentials in it.
@@ -16,7 +16,7 @@ pub(crate) fn url(text: &Text, rendered: &str, key: &str, report: &mut Report) -
             format!("has the scheme `{}`", url.scheme())
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "holds a user name or a password".to_owned()
+            "contains a user name or a password".to_owned()
         }
         Ok(url) if !url.has_host() => "names no host".to_owned(),
         Ok(url) => return Some(url),
@@ -34,7 +34,7 @@ pub(crate) fn url(text: &Text, rendered: &str, key: &str, report: &mut Report) -
 pub(crate) fn secret(node: &Node, what: &str, report: &mut Report) -> Option<String> {
     if let Value::Text(_) | Value::Number { .. } = &node.value {
         let name = what.trim_matches('`');
-        report.secret_at(node.span, format!("a key never stands in a manifest, and {what} holds one")).help(format!(
+        report.secret_at(node.span, format!("a manifest never contains a key, but {what} does")).help(format!(
             "put it into an environment variable and write `{name}: {{env: NAME}}`; if this file was shared, change the key"
         ));
         return None;

@@ -17,21 +17,21 @@ pub(crate) fn read_sound(
     report: &mut Report,
 ) -> Embedded {
     let mut sound = Embedded::default();
-    if let Some(word) = fields.text("audio", report) {
+    if let Some(named) = fields.text("audio", report) {
         let found = StudioAudio::ALL
             .into_iter()
-            .find(|audio| audio.word() == word.text);
+            .find(|audio| audio.word() == named.text);
         match found {
             Some(audio) => sound.audio = audio,
             None => {
-                let words = StudioAudio::ALL.map(StudioAudio::word);
+                let known = StudioAudio::ALL.map(StudioAudio::word);
                 report
                     .error_at(
-                        word.span,
-                        format!("the studio writes no `{}`", word.text),
+                        named.span,
+                        format!("the studio writes no `{}`", named.text),
                         "expected mp3, flac or wav",
                     )
-                    .maybe_help(suggestion(&word.text, words));
+                    .maybe_help(suggestion(&named.text, known));
             }
         }
     }

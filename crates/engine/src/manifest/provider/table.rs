@@ -1,6 +1,6 @@
 //! `provider`: a vendor's name, or a table that says how a reseller differs from one.
 //!
-//! A key never stands in a manifest; it names the environment variable that holds it. Nothing is contacted here.
+//! A manifest never contains a key, only the name of its environment variable. Nothing is contacted here.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ pub(crate) fn embedded() -> Provider {
     }
 }
 
-/// A profile that allows any rate and any number of tasks: stands for a provider that could not be read.
+/// A profile that allows any rate and any number of tasks: for a provider that could not be read.
 pub(crate) fn without_bounds() -> Profile {
     let mut profile = Profile::studio(nowhere());
     profile.rate.count = u32::MAX;
@@ -197,10 +197,10 @@ pub(crate) fn table(
                 report
                     .error_at(
                         node.span,
-                        "only the built-in studio can be told how to sound",
+                        "only the built-in studio has a sound setting",
                         "this provider is elsewhere",
                     )
-                    .help("a studio of your own is told when it is started: `backline studio --audio … --soundfont …`");
+                    .help("set the sound of your own studio when you start it: `backline studio --audio … --soundfont …`");
             }
         }
     }

@@ -96,9 +96,9 @@ pub(crate) enum Typed {
 
 /// Checks a value that a hook gives for the setting `name`, by the same rules as a manifest's; `None` is "not sent". The error
 /// is a sentence.
-pub(crate) fn check(name: &str, value: &serde_json::Value) -> Result<Option<String>, String> {
+pub(crate) fn check(name: &str, value: &serde_json::Value) -> Result<Option<String>, SettingError> {
     use serde_json::Value as Json;
-    let setting = Setting::named(name).ok_or_else(|| format!("there is no setting `{name}`"))?;
+    let setting = Setting::named(name).ok_or_else(|| SettingError::Unknown(name.to_owned()))?;
     let numeric = matches!(
         setting,
         Setting::StyleWeight
@@ -108,10 +108,8 @@ pub(crate) fn check(name: &str, value: &serde_json::Value) -> Result<Option<Stri
     );
     let text = match value {
         Json::Null if setting.optional() => return Ok(None),
-        Json::Null => return Err(format!("`{name}` has no value")),
-        Json::String(_) if numeric => {
-            return Err(format!("`{name}` is {}, not a string", expected(setting)));
-        }
+        Json::Null => return Err(SettingError::NoValue(setting.name())),
+        Json::String(_) if numeric => return Err(SettingError::Text(setting)),
         Json::String(text) => text.clone(),
         // A script's numbers may be floats throughout: 3.0 is 3.
         Json::Number(number) if setting == Setting::Variety => match number.as_f64() {
@@ -120,14 +118,46 @@ pub(crate) fn check(name: &str, value: &serde_json::Value) -> Result<Option<Stri
         },
         Json::Number(number) => number.to_string(),
         Json::Bool(_) | Json::Array(_) | Json::Object(_) => {
-            return Err(format!("`{name}` is {}", expected(setting)));
+            return Err(SettingError::Kind(setting));
         }
     };
     match typed(setting, &text) {
         Ok(Typed::Text(text)) => Ok(Some(text.as_ref().to_owned())),
         Ok(_) => Ok(Some(text)),
-        Err(problem) => Err(format!("`{name}` {problem}")),
+        Err(problem) => Err(SettingError::Value(setting.name(), problem)),
     }
+}
+
+/// Why a text is not a setting's value; the message follows the setting's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettingProblem {
+    #[error("is empty")]
+    Empty,
+    #[error("has {0} bytes, {MAX_TEXT_BYTES} are allowed")]
+    TooManyBytes(usize),
+    #[error("has {0} characters, {MAX_TITLE} are allowed")]
+    LongTitle(usize),
+    #[error("have {0} characters, {MAX_LYRICS} are allowed")]
+    LongLyrics(usize),
+    #[error("has the control character U+{:04X} as its character {at}", u32::from(*.char))]
+    Control { char: char, at: usize },
+    #[error("can't be `{0}`")]
+    Value(String),
+}
+
+/// Why a hook can't give a setting a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettingError {
+    #[error("there is no setting `{0}`")]
+    Unknown(String),
+    #[error("`{0}` has no value")]
+    NoValue(&'static str),
+    #[error("`{}` is {}, not a string", .0.name(), expected(*.0))]
+    Text(Setting),
+    #[error("`{}` is {}", .0.name(), expected(*.0))]
+    Kind(Setting),
+    #[error("`{0}` {1}")]
+    Value(&'static str, SettingProblem),
 }
 
 /// What a setting is.
@@ -166,39 +196,30 @@ fn forbidden(setting: Setting, text: &str) -> Option<(usize, char)> {
 }
 
 /// Checks a text as a setting's value; the error goes after the setting's name.
-pub(crate) fn typed(setting: Setting, text: &str) -> Result<Typed, String> {
+pub(crate) fn typed(setting: Setting, text: &str) -> Result<Typed, SettingProblem> {
     let text = trimmed(setting, text);
     if text.len() > MAX_TEXT_BYTES {
-        let (length, most) = (text.len(), MAX_TEXT_BYTES);
-        return Err(format!("has {length} bytes, {most} are allowed"));
+        return Err(SettingProblem::TooManyBytes(text.len()));
     }
     if let Some((at, char)) = forbidden(setting, text) {
-        return Err(format!(
-            "has the control character U+{:04X} as its character {at}",
-            u32::from(char)
-        ));
+        return Err(SettingProblem::Control { char, at });
     }
     match setting {
         Setting::Title => match text.chars().count() {
-            0 => Err("is empty".to_owned()),
-            length if length > MAX_TITLE => {
-                Err(format!("has {length} characters, {MAX_TITLE} are allowed"))
-            }
+            0 => Err(SettingProblem::Empty),
+            length if length > MAX_TITLE => Err(SettingProblem::LongTitle(length)),
             _ => Ok(Typed::Text(text.into())),
         },
-        Setting::Tags if text.trim().is_empty() => Err("is empty".to_owned()),
-        Setting::Model if text.trim().is_empty() => Err("is empty".to_owned()),
+        Setting::Tags | Setting::Model if text.trim().is_empty() => Err(SettingProblem::Empty),
         Setting::Tags | Setting::NegativeTags | Setting::Model => Ok(Typed::Text(text.into())),
         Setting::Lyrics => match text.chars().count() {
-            length if length > MAX_LYRICS => Err(format!(
-                "have {length} characters, {MAX_LYRICS} are allowed"
-            )),
+            length if length > MAX_LYRICS => Err(SettingProblem::LongLyrics(length)),
             _ => Ok(Typed::Text(text.into())),
         },
         Setting::VocalGender => match text {
             "m" => Ok(Typed::Gender(VocalGender::M)),
             "f" => Ok(Typed::Gender(VocalGender::F)),
-            other => Err(format!("can't be `{other}`")),
+            other => Err(SettingProblem::Value(other.to_owned())),
         },
         Setting::StyleWeight | Setting::WeirdnessConstraint | Setting::AudioWeight => {
             let weight = text
@@ -208,11 +229,11 @@ pub(crate) fn typed(setting: Setting, text: &str) -> Result<Typed, String> {
                 .and_then(|number| Weight::try_from(number).ok());
             weight
                 .map(Typed::Weight)
-                .ok_or_else(|| format!("can't be `{text}`"))
+                .ok_or_else(|| SettingProblem::Value(text.to_owned()))
         }
         Setting::Variety => match text.trim().parse::<u8>() {
             Ok(variety @ 0..=4) => Ok(Typed::Variety(variety)),
-            _ => Err(format!("can't be `{text}`")),
+            _ => Err(SettingProblem::Value(text.to_owned())),
         },
     }
 }

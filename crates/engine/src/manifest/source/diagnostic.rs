@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Longest message, note or label, in characters: it may quote a value of the manifest, and those may be megabytes long.
 const MAX_MESSAGE_CHARS: usize = 1_000;
 
-/// Shortest value of an environment variable that is taken for a secret: a shorter one would be found inside other words.
+/// Shortest value of an environment variable that is taken for a secret: a shorter one would be found inside other text.
 pub(crate) const MIN_SECRET_BYTES: usize = 8;
 
 /// What is shown in a secret's place.
@@ -50,7 +50,7 @@ pub struct Place {
     pub(crate) end: usize,
 }
 
-/// One thing that is wrong, or looks wrong.
+/// One mistake, or one suspicious place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// How bad it is.
@@ -69,9 +69,9 @@ pub struct Diagnostic {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Whether it is about what was asked for, and not about the manifest.
+    /// Whether it is about the selection of jobs, not about the manifest.
     #[serde(skip)]
-    pub(crate) asked: bool,
+    pub(crate) about_selection: bool,
     /// Whether it will be shown, or is one of those that are only counted.
     #[serde(skip)]
     pub(crate) kept: bool,
@@ -110,7 +110,7 @@ impl Diagnostics {
 
     /// Whether the manifest is valid and only the selection of jobs is not.
     pub fn are_about_the_selection(&self) -> bool {
-        self.dropped == 0 && self.items.iter().all(|item| item.asked)
+        self.dropped == 0 && self.items.iter().all(|item| item.about_selection)
     }
 
     /// As text for a person, with colours or without; ends in a line break unless empty.
@@ -204,7 +204,7 @@ fn cleaned(text: &mut String, secrets: &[String]) {
     }
 }
 
-/// A text of which no more is held than may be needed for a message: [`cleaned`] cuts it to its final length.
+/// A text without what no message needs: [`cleaned`] cuts it to its final length.
 pub(crate) fn shortened(mut text: String) -> String {
     const MAX_HELD_BYTES: usize = 64 * 1024;
     if text.len() > MAX_HELD_BYTES {
@@ -223,18 +223,18 @@ impl Diagnostic {
             related: Vec::new(),
             notes: Vec::new(),
             help: None,
-            asked: false,
+            about_selection: false,
             kept: true,
         }
     }
 
-    /// Says what to do.
+    /// Adds what to do.
     pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(shortened(help.into()));
         self
     }
 
-    /// Says what to do, if something is known.
+    /// Adds what to do, if something is known.
     pub(crate) fn maybe_help(&mut self, help: Option<String>) -> &mut Self {
         if let Some(help) = help {
             self.help(help);
@@ -250,7 +250,7 @@ impl Diagnostic {
         self
     }
 
-    /// Says more.
+    /// Adds a note.
     pub(crate) fn note(&mut self, note: impl Into<String>) -> &mut Self {
         self.notes.push(shortened(note.into()));
         self

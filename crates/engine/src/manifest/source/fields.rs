@@ -11,7 +11,7 @@ pub(crate) struct Fields<'n> {
     entries: &'n [Entry],
     /// Known keys that an unknown one is a slip of.
     misspelled: Vec<String>,
-    /// Where the mapping stands.
+    /// The place of the mapping.
     pub(crate) span: Span,
 }
 
@@ -42,7 +42,7 @@ impl<'n> Fields<'n> {
         Self::read_with(node, what, known, |_| false, report)
     }
 
-    /// Takes the top of a file: a mapping of these keys, and of keys `x-…`, which hold whatever anchors need.
+    /// Takes the top of a file: a mapping of these keys, and of keys `x-…`, which contain whatever anchors need.
     #[track_caller]
     pub(crate) fn read_top(
         node: &'n Node,

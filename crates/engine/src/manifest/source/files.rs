@@ -31,7 +31,7 @@ pub(crate) struct Source {
     pub(crate) shown: String,
     /// All of it.
     pub(crate) text: Arc<str>,
-    /// Where its lines begin; found when the first place in it is asked for.
+    /// Where its lines begin; found when the first place in it is needed.
     lines: OnceCell<Vec<u32>>,
 }
 
@@ -145,7 +145,7 @@ impl Sources {
     }
 }
 
-/// Opens a file for reading if it is a regular one. A pipe without a writer does not hold this up.
+/// Opens a file for reading if it is a regular one. A pipe without a writer does not block this.
 pub(crate) fn open_regular(path: &Path) -> Result<File, ReadProblem> {
     let regular = |facts: &std::fs::Metadata| match kind_of(facts) {
         None => Ok(()),
@@ -230,7 +230,7 @@ impl ReadProblem {
                     .to_owned(),
             ),
             Self::Utf16 | Self::NotUtf8 { .. } => Some("save it as UTF-8".to_owned()),
-            Self::NotRegular(_) => Some("copy what it holds into a file".to_owned()),
+            Self::NotRegular(_) => Some("copy its content into a file".to_owned()),
             Self::Io(_) | Self::TooLong(_) => None,
         }
     }

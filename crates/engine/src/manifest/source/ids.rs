@@ -16,7 +16,7 @@ fn shown_id(id: &str) -> String {
     shown
 }
 
-/// Refuses ids that could not stand in a filter, a file name or a line of a report.
+/// Refuses ids that a filter, a file name or a line of a report could not contain.
 #[track_caller]
 pub(crate) fn check_id(id: &str, what: &str, span: Span, report: &mut Report) {
     let bad = id.is_empty()

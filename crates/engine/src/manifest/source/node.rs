@@ -15,7 +15,7 @@ pub(crate) struct Node {
     pub(crate) used_at: Option<Span>,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     /// Nothing, `~` or `null`.

@@ -136,7 +136,7 @@ impl Report {
         }
     }
 
-    /// Never shows this text: the value of an environment variable that holds a key.
+    /// Never shows this text: the value of an environment variable with a key.
     pub(crate) fn keep_secret(&mut self, value: String) {
         let value = value.trim();
         if value.len() >= MIN_SECRET_BYTES && !self.secrets.iter().any(|it| it == value) {
@@ -155,11 +155,11 @@ impl Report {
         self.report(Severity::Error, None, message, "")
     }
 
-    /// An error of what was asked for, as a filter that no job meets.
+    /// An error of the selection, as a filter that no job meets.
     #[track_caller]
     pub(crate) fn refuse(&mut self, message: impl Into<String>) -> &mut Diagnostic {
         let diagnostic = self.report(Severity::Error, None, message, "");
-        diagnostic.asked = true;
+        diagnostic.about_selection = true;
         diagnostic
     }
 
@@ -221,7 +221,7 @@ impl Report {
         &mut items[last]
     }
 
-    /// Says more about the error that was reported last.
+    /// Adds a note to the error that was reported last.
     pub(crate) fn last_note(&mut self, note: String) {
         if let Some(last) = self.errors.items.last_mut() {
             last.note(note);

@@ -1,7 +1,7 @@
 //! Text to [`Node`] tree: the only module that knows which YAML library there is.
 //!
 //! YAML 1.2: `true` and `false` are the only booleans, a leading zero or an underscore makes a string, not a number. Anchors,
-//! aliases and merge keys are followed, within a budget that no sensible manifest meets; a file holds one document.
+//! aliases and merge keys are followed, within a budget that no sensible manifest meets; a file contains one document.
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,7 +18,7 @@ use super::node::{Entry, Node, Value};
 const MAX_NODES: usize = 2_000_000;
 /// Most events that aliases may replay: what an alias bomb runs into.
 const MAX_REPLAYED_EVENTS: usize = 200_000;
-/// Most text that the values of one document hold, aliases followed: a long text behind an anchor can be repeated often.
+/// Most text in the values of one document, aliases followed: a long text behind an anchor can be repeated often.
 const MAX_TEXT_BYTES: usize = 64 << 20;
 /// Deepest nesting; a manifest needs about seven.
 const MAX_DEPTH: usize = 32;
@@ -76,7 +76,7 @@ pub(crate) fn parse(text: &str, source: u32) -> Result<Option<Node>, YamlProblem
     }
 }
 
-/// Gives every span its file and every number the text that it was written with, which visitors are not told.
+/// Gives every span its file and every number the text that it was written with, which visitors do not see.
 fn settle(node: &mut Node, text: &str, source: u32) {
     node.span.source = source;
     if let Some(used_at) = &mut node.used_at {
@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for Value {
 struct ValueVisitor;
 
 thread_local! {
-    /// Text of the document that is being read on this thread. A visitor is made anew for each value and is told nothing.
+    /// Text of the document that is being read on this thread. A visitor is created for each value and has no state.
     static TEXT_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -151,7 +151,7 @@ fn text<E: serde::de::Error>(text: &str) -> Result<Value, E> {
     if bytes > MAX_TEXT_BYTES {
         let most = MAX_TEXT_BYTES >> 20;
         return Err(E::custom(format!(
-            "the values of this file hold more than {most} MB of text, aliases followed"
+            "the values of this file contain more than {most} MB of text, aliases followed"
         )));
     }
     Ok(Value::Text(text.into()))
@@ -225,7 +225,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// Puts the library's error into a manifest author's words.
+/// Explains the library's error to a manifest's author.
 fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
     let mut inner = error;
     while let Error::AliasError { error, .. } | Error::WithSnippet { error, .. } = inner {
@@ -247,7 +247,7 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
         .unwrap_or("");
     let (message, label, help) = match inner {
         Error::MultipleDocuments { .. } => (
-            "a file holds one YAML document".to_owned(),
+            "a file contains one YAML document".to_owned(),
             "a second one begins here",
             Some("put it into a file of its own, or remove the `---`"),
         ),
@@ -261,7 +261,7 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. } => (
-            format!("the aliases stand for more than {MAX_REPLAYED_EVENTS} values"),
+            format!("the aliases expand to more than {MAX_REPLAYED_EVENTS} values"),
             "the limit is reached here",
             Some("write fewer aliases of aliases"),
         ),
@@ -320,7 +320,7 @@ fn too_much(breach: &BudgetBreach) -> String {
     match breach {
         BudgetBreach::Depth { .. } => format!("this is nested deeper than {MAX_DEPTH} levels"),
         BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
-            format!("the file holds more than {MAX_NODES} values")
+            format!("the file contains more than {MAX_NODES} values")
         }
         BudgetBreach::Aliases { .. }
         | BudgetBreach::Anchors { .. }

@@ -1,7 +1,7 @@
 //! Catalogues: stems from a CSV file, as spreadsheets and people write it.
 //!
 //! Cells are separated by commas, semicolons or tabs: what a first line `sep=;` says, else what makes the header name the columns
-//! that a catalogue has. Rows and columns that hold nothing are passed over. A cell in quotes that is not closed would swallow the
+//! that a catalogue has. Empty rows and columns are skipped. A cell in quotes that is not closed would swallow the
 //! rows behind it, so it is an error where it opens.
 
 use std::path::Path;
@@ -64,7 +64,7 @@ pub(crate) fn read(
         report.error_at(
             catalogue.span,
             format!("the catalogue `{name}` has no rows"),
-            "brings no stem",
+            "no stem here",
         );
     }
 }
@@ -420,7 +420,7 @@ fn blank_bytes(text: &str) -> usize {
 /// A quote that does not do what it is there for.
 #[derive(Debug, PartialEq)]
 struct Quoting {
-    /// Where it stands.
+    /// Where it is.
     opened: usize,
     kind: Fault,
 }

@@ -116,7 +116,7 @@ fn entry(
         report
             .error_at(
                 id.key_span,
-                format!("`id` names one stem, `{source}` brings many"),
+                format!("`id` names one stem, but `{source}` has many"),
                 "remove it",
             )
             .help(if source == "csv" {

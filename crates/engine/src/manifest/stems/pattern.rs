@@ -16,7 +16,7 @@ use crate::manifest::source::ids::check_id;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::variables::RenderFixed;
 
-/// Most files that one pattern looks at.
+/// Most files that one pattern visits.
 const MAX_WALKED: usize = 200_000;
 
 /// Deepest folder below a pattern's fixed part.
@@ -177,7 +177,7 @@ fn unreadable(pattern: &Text, error: &walkdir::Error, report: &mut Report) {
             format!("can't read {place} below this pattern: {reason}"),
             "stems may be missing",
         )
-        .help("make the folder readable, or name the folders to look in");
+        .help("make the folder readable, or name the folders to search");
 }
 
 #[cfg(test)]

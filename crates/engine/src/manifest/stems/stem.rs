@@ -33,19 +33,25 @@ pub(crate) fn file_stem(path: &Path) -> String {
         .unwrap_or_default()
 }
 
+/// Why a text is not a recording's public address; the message follows the name of what has it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AddressProblem {
+    #[error("is not an address: {0}")]
+    Malformed(#[from] url::ParseError),
+    #[error("has the scheme `{0}`, which a provider can't fetch")]
+    Scheme(String),
+    #[error("contains a user name or a password, which would be sent to the provider")]
+    Credentials,
+}
+
 /// A public address of a recording.
-pub(crate) fn remote(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is not an address: {error}"))?;
+pub(crate) fn remote(text: &str) -> Result<Url, AddressProblem> {
+    let url = Url::parse(text)?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!(
-            "has the scheme `{}`, which a provider can't fetch",
-            url.scheme()
-        ));
+        return Err(AddressProblem::Scheme(url.scheme().to_owned()));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "holds a user name or a password, which would be sent to the provider".to_owned(),
-        );
+        return Err(AddressProblem::Credentials);
     }
     Ok(url)
 }

@@ -42,7 +42,7 @@ fn nesting(text: &str) -> usize {
     deepest
 }
 
-/// What is wrong with a template, in the user's words: the parser's own names are of no use to them.
+/// Explains what is wrong with a template without the parser's own names.
 fn unread(error: &handlebars::TemplateError) -> String {
     use handlebars::TemplateErrorReason as Reason;
     match error.reason() {
@@ -296,7 +296,7 @@ impl Reader<'_> {
                 _ => self.refuse(
                     "(",
                     "this is not a helper".to_owned(),
-                    "in parentheses stands a helper: `(lower stem.id)`",
+                    "parentheses contain a helper: `(lower stem.id)`",
                 ),
             },
             other => self.refuse(

@@ -10,8 +10,24 @@ use serde_json::Value as Json;
 
 use crate::manifest::source::budget::MAX_TEXT_BYTES;
 
-/// What is said of a text that a template takes or makes and that no setting could hold.
-pub(crate) const TOO_LONG: &str = "the text is longer than 65536 bytes";
+/// Why a helper makes no text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HelperProblem {
+    #[error("the text is longer than {MAX_TEXT_BYTES} bytes")]
+    TooLong,
+    #[error("none of its arguments is set")]
+    NothingSet,
+    #[error("its first argument is not a list")]
+    NotAList,
+    #[error("its second argument is a width of at most {MAX_PADDED}")]
+    Width,
+    #[error("its third argument is one character")]
+    Fill,
+    #[error("`{0}` is not a number")]
+    NotANumber(String),
+    #[error("its second argument is a number of digits, 0 to 9")]
+    Digits,
+}
 
 /// The helpers' names, for "did you mean".
 pub(crate) const NAMES: &[&str] = &[
@@ -76,7 +92,7 @@ pub(crate) fn message(reason: &RenderErrorReason) -> String {
     }
 }
 
-type Function = fn(&[Option<&Json>]) -> Result<Json, String>;
+type Function = fn(&[Option<&Json>]) -> Result<Json, HelperProblem>;
 
 /// A helper that is a function of its arguments; `None` is a variable that is not there.
 struct Pure {
@@ -108,43 +124,43 @@ impl HelperDef for Pure {
 }
 
 /// An argument as a text; empty where it is not given.
-fn text<'g>(given: &[Option<&'g Json>], at: usize) -> Result<Cow<'g, str>, String> {
+fn text<'g>(given: &[Option<&'g Json>], at: usize) -> Result<Cow<'g, str>, HelperProblem> {
     match given.get(at).copied().flatten() {
         Some(value) => text_of(value),
         None => Ok(Cow::Borrowed("")),
     }
 }
 
-/// A value as a text, if a setting could hold it. Nothing longer is built, nor handed on: so no chain of helpers can grow one.
-pub(crate) fn text_of(value: &Json) -> Result<Cow<'_, str>, String> {
+/// A value as a text, unless it is too long for a setting. Nothing longer is built, nor handed on: so no chain of helpers can grow one.
+pub(crate) fn text_of(value: &Json) -> Result<Cow<'_, str>, HelperProblem> {
     if let Json::String(text) = value {
         return if text.len() > MAX_TEXT_BYTES {
-            Err(TOO_LONG.to_owned())
+            Err(HelperProblem::TooLong)
         } else {
             Ok(Cow::Borrowed(text))
         };
     }
     if crate::manifest::source::budget::json_bytes(value) > 16 * MAX_TEXT_BYTES {
-        return Err(TOO_LONG.to_owned());
+        return Err(HelperProblem::TooLong);
     }
     let text = value.render();
     checked(text.len())?;
     Ok(Cow::Owned(text))
 }
 
-fn checked(bytes: usize) -> Result<(), String> {
+fn checked(bytes: usize) -> Result<(), HelperProblem> {
     if bytes > MAX_TEXT_BYTES {
-        return Err(TOO_LONG.to_owned());
+        return Err(HelperProblem::TooLong);
     }
     Ok(())
 }
 
-fn made(text: String) -> Result<Json, String> {
+fn made(text: String) -> Result<Json, HelperProblem> {
     checked(text.len())?;
     Ok(text.into())
 }
 
-fn replace(given: &[Option<&Json>]) -> Result<Json, String> {
+fn replace(given: &[Option<&Json>]) -> Result<Json, HelperProblem> {
     let (value, old, new) = (text(given, 0)?, text(given, 1)?, text(given, 2)?);
     let found = value.matches(&*old).count();
     let bytes = (value.len() - found * old.len()).saturating_add(found.saturating_mul(new.len()));
@@ -152,12 +168,12 @@ fn replace(given: &[Option<&Json>]) -> Result<Json, String> {
     made(value.replace(&*old, &new))
 }
 
-fn default(given: &[Option<&Json>]) -> Result<Json, String> {
+fn default(given: &[Option<&Json>]) -> Result<Json, HelperProblem> {
     let says_something = |value: &&Json| !matches!(value, Json::String(text) if text.is_empty());
     let last = given.last().copied().flatten();
     let first = given.iter().flatten().copied().find(says_something);
     let value = first.or(last);
-    let value = value.ok_or_else(|| "none of its arguments is set".to_owned())?;
+    let value = value.ok_or(HelperProblem::NothingSet)?;
     text_of(value)?;
     Ok(value.clone())
 }
@@ -176,9 +192,9 @@ pub(crate) fn slug(text: &str) -> String {
     made
 }
 
-fn join(given: &[Option<&Json>]) -> Result<Json, String> {
+fn join(given: &[Option<&Json>]) -> Result<Json, HelperProblem> {
     let Some(Json::Array(items)) = given[0] else {
-        return Err("its first argument is not a list".to_owned());
+        return Err(HelperProblem::NotAList);
     };
     let separator = text(given, 1)?;
     let mut joined = String::new();
@@ -193,21 +209,20 @@ fn join(given: &[Option<&Json>]) -> Result<Json, String> {
     Ok(joined.into())
 }
 
-fn pad(given: &[Option<&Json>]) -> Result<Json, String> {
+fn pad(given: &[Option<&Json>]) -> Result<Json, HelperProblem> {
     let value = text(given, 0)?;
     let width = text(given, 1)?
         .parse::<usize>()
         .ok()
         .filter(|width| *width <= MAX_PADDED);
-    let width =
-        width.ok_or_else(|| format!("its second argument is a width of at most {MAX_PADDED}"))?;
+    let width = width.ok_or(HelperProblem::Width)?;
     let fill = match given.get(2) {
         Some(_) => text(given, 2)?,
         None => Cow::Borrowed("0"),
     };
     let mut chars = fill.chars();
     let (Some(fill), None) = (chars.next(), chars.next()) else {
-        return Err("its third argument is one character".to_owned());
+        return Err(HelperProblem::Fill);
     };
     let missing = width.saturating_sub(value.chars().count());
     made(
@@ -217,12 +232,12 @@ fn pad(given: &[Option<&Json>]) -> Result<Json, String> {
     )
 }
 
-fn round(given: &[Option<&Json>]) -> Result<Json, String> {
+fn round(given: &[Option<&Json>]) -> Result<Json, HelperProblem> {
     let value = text(given, 0)?;
     let number: f64 = value
         .trim()
         .parse()
-        .map_err(|_| format!("`{value}` is not a number"))?;
+        .map_err(|_| HelperProblem::NotANumber(value.to_string()))?;
     let digits = if given.len() > 1 {
         text(given, 1)?.parse::<usize>().ok()
     } else {
@@ -230,11 +245,11 @@ fn round(given: &[Option<&Json>]) -> Result<Json, String> {
     };
     let digits = digits
         .filter(|digits| *digits <= 9)
-        .ok_or("its second argument is a number of digits, 0 to 9")?;
+        .ok_or(HelperProblem::Digits)?;
     Ok(format!("{number:.digits$}").into())
 }
 
-fn equal(given: &[Option<&Json>]) -> Result<bool, String> {
+fn equal(given: &[Option<&Json>]) -> Result<bool, HelperProblem> {
     let (left, right) = (text(given, 0)?, text(given, 1)?);
     Ok(left == right
         || matches!((left.parse::<f64>(), right.parse::<f64>()), (Ok(left), Ok(right)) if left == right))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use handlebars::{Context, Handlebars, Output, RenderContext, RenderErrorReason, Renderable};
 use serde_json::Value as Json;
 
-use super::functions;
+use super::functions::{self, HelperProblem};
 use crate::manifest::source::budget::MAX_TEXT_BYTES;
 use crate::manifest::source::files::Span;
 
@@ -46,7 +46,7 @@ pub(crate) struct Reference {
     pub(crate) raw: String,
     /// It may be missing: an argument of `default`, or the condition of an `if`.
     pub(crate) optional: bool,
-    /// It stands in a branch that may not be rendered: only its name is checked beforehand.
+    /// It is in a branch that may not be rendered: only its name is checked beforehand.
     pub(crate) guarded: bool,
     /// It is put into the text as it is, so it must be one value.
     pub(crate) direct: bool,
@@ -71,7 +71,8 @@ impl Reads {
 }
 
 /// Why a rendering failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub(crate) struct RenderProblem {
     /// The variable that it is about, where it is about one.
     pub(crate) variable: Option<String>,
@@ -121,9 +122,9 @@ impl Engine {
                         Part::Variable(at) => {
                             let value = template.references[*at].value(context.data())?;
                             let text =
-                                functions::text_of(value).map_err(|message| RenderProblem {
+                                functions::text_of(value).map_err(|problem| RenderProblem {
                                     variable: None,
-                                    message,
+                                    message: problem.to_string(),
                                 })?;
                             output.push(&(self.escape)(&text))?;
                         }
@@ -191,7 +192,7 @@ impl RenderProblem {
     fn too_long() -> Self {
         Self {
             variable: None,
-            message: functions::TOO_LONG.to_owned(),
+            message: HelperProblem::TooLong.to_string(),
         }
     }
 

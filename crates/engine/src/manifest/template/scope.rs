@@ -34,7 +34,7 @@ pub(crate) const OUTPUT_ROOTS: &[&str] = &[
     "name", "vars", "env", "stem", "preset", "sweep", "take", "run", "track",
 ];
 
-/// The part of a template's place where a text stands in it, or all of it.
+/// The part of a template's place with a text, or all of it.
 pub(crate) fn narrowed(span: Span, text: &str, report: &Report) -> Span {
     let slice = report.sources.slice(span);
     let inside = slice.find("{{").unwrap_or(0);
@@ -96,7 +96,7 @@ pub(crate) fn check(reference: &Reference, span: Span, scope: &Scope, report: &m
     if scope.partial.contains(&path[0]) {
         return false;
     }
-    // The name that is wrong is the first one that is not a fixed word of the path.
+    // The wrong name is the first that is not a fixed part of the path.
     let depth = if path.get(1) == Some(&"vars") { 2 } else { 1 };
     let prefix = path
         .iter()

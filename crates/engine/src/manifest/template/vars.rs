@@ -39,7 +39,7 @@ pub(crate) fn read_vars(
             report
                 .error_at(
                     entry.node.span,
-                    format!("the variable `{}` holds a template", entry.key),
+                    format!("the variable `{}` contains a template", entry.key),
                     "not expanded here",
                 )
                 .help(
