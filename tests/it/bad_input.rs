@@ -312,8 +312,7 @@ fn a_second_run_on_the_same_ledger() {
         ran.err
     );
     assert!(
-        ran.err
-            .contains("hint: --wait waits for that process"),
+        ran.err.contains("hint: --wait waits for that process"),
         "{}",
         ran.err
     );

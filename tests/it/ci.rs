@@ -44,7 +44,8 @@ fn the_steps_summary_is_appended_and_fails_no_run() {
     let ran = run("run", "no/such/folder/step.md");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(
-        ran.err.contains("warning: cannot write $GITHUB_STEP_SUMMARY ("),
+        ran.err
+            .contains("warning: cannot write $GITHUB_STEP_SUMMARY ("),
         "{}",
         ran.err
     );

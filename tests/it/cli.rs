@@ -382,8 +382,7 @@ fn listening_says_where_and_ends_by_a_signal() {
     lab.manifest("songs.yaml", "http://127.0.0.1:9/", 1, 1, "");
     let ran = lab.expect(2, &["listen", "songs.yaml"]);
     assert!(
-        ran.err
-            .contains("has no address for callbacks"),
+        ran.err.contains("has no address for callbacks"),
         "{}",
         ran.err
     );

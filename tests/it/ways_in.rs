@@ -160,10 +160,7 @@ fn a_hook_is_tried_with_a_job_of_a_manifest() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant"]);
     lab.manifest("songs.yaml", &studio.url, 1, 2, "");
-    lab.write(
-        "guard.lua",
-        "return { veto = event.job.preset.id .. ' ' .. event.job.settings.tags }",
-    );
+    lab.write("guard.lua", "veto(preset.id .. ' ' .. tags)");
     let plan = lab.json(&["plan", "songs.yaml"]);
     let job = &plan["jobs"][1];
     let key = &job["key"].as_str().unwrap()[..10];

@@ -210,11 +210,7 @@ fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
 }
 
 /// The state of each job in the ledger, for filters by `state`: of the job that the manifest describes, before hooks change it.
-fn states_of(
-    plan: &Plan,
-    manifest: &Path,
-    global: &GlobalArgs,
-) -> Result<Vec<Sign>, Failure> {
+fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Sign>, Failure> {
     let ledger = read_ledger(&ledger_of(plan, global)?)?;
     let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     let mut plan = plan.clone();

@@ -231,7 +231,7 @@ pub fn sample_of(point: HookPoint, plan: &Plan, slot: usize) -> HookEvent {
         job: sample
             .job
             .as_ref()
-            .and_then(|_| facts.of_job(point, sample.at_ms, slot, None).job),
+            .and_then(|_| facts.of_job(point, sample.at_ms, slot).job),
         ..sample
     }
 }
