@@ -136,7 +136,7 @@ fn one_changed_preset_sends_its_jobs_only() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|job| job["sign"] == "buy");
+        .filter(|job| job["sign"] == "changed");
     assert_eq!(
         to_buy
             .map(|job| job["preset"].as_str().unwrap())

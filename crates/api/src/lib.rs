@@ -58,8 +58,8 @@ pub use class::AnswerClass;
 #[cfg(feature = "client")]
 pub use client::{
     CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, LeastRate, Partial,
-    PostError, Posted, Poster, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource,
-    Visit, is_private_address, lacks_descriptor,
+    PostError, Posted, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource, Visit,
+    WebhookClient, is_private_address, lacks_descriptor,
 };
 pub use codes::{ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;

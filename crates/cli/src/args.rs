@@ -355,10 +355,10 @@ pub(crate) struct ReportArgs {
 }
 
 fn report_kind(text: &str) -> Result<ReportKind, String> {
-    ReportKind::of_word(text).ok_or_else(|| {
+    ReportKind::from_name(text).ok_or_else(|| {
         format!(
             "the reports are {}",
-            ReportKind::ALL.map(ReportKind::word).join(", ")
+            ReportKind::ALL.map(ReportKind::as_str).join(", ")
         )
     })
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use backline_engine::driver::{PlanHooks, PlanningReport, look_at_kept_file, plan_jobs};
 use backline_engine::event::KeptFile;
 use backline_engine::folder::is_own;
-use backline_engine::hold::Sign;
+use backline_engine::forecast::Sign;
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
 use backline_engine::opening::{Opening, open};
@@ -216,7 +216,7 @@ fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Si
     let mut plan = plan.clone();
     let recorded = recorded(&plan.project_dir, manifest);
     let opening = open_plan(&mut plan, store, &recorded)?;
-    Ok(opening.holding.rows.iter().map(|row| row.sign).collect())
+    Ok(opening.forecast.rows.iter().map(|row| row.sign).collect())
 }
 
 /// A ledger, where there is one.

@@ -11,8 +11,8 @@
 use std::path::{Path, PathBuf};
 
 use backline_api::{ApiKey, PrivateAddresses, Tape, TapeError};
-use backline_engine::hold::Holding;
-use backline_engine::hooks::{HookSpec, Way};
+use backline_engine::forecast::Forecast;
+use backline_engine::hooks::{HookKind, HookSpec};
 use backline_engine::plan::Rate;
 
 use crate::args::TapeArgs;
@@ -33,16 +33,16 @@ const DUMMY_KEY: &str = "replay";
 const AT_ONCE_MS: u64 = 1;
 
 /// A run's tape.
-pub(crate) struct Reel {
+pub(crate) struct Recording {
     tape: Tape,
     folder: PathBuf,
     /// Where a replay keeps what it makes.
     replays_into: Option<PathBuf>,
 }
 
-impl Reel {
+impl Recording {
     /// Creates or opens the tape that the arguments name, and adapts the project to it.
-    pub(crate) fn thread(
+    pub(crate) fn open(
         args: &TapeArgs,
         project: &mut Project,
         console: &Console,
@@ -114,12 +114,12 @@ impl Reel {
 }
 
 /// Warns of jobs that are already bought: they are not requested, so they are not recorded.
-pub(crate) fn tell_what_is_missing(holding: &Holding, console: &Console) {
-    let jobs = holding.rows.len() as u64;
-    if holding.to_submit < jobs {
+pub(crate) fn tell_what_is_missing(forecast: &Forecast, console: &Console) {
+    let jobs = forecast.rows.len() as u64;
+    if forecast.to_submit < jobs {
         console.insist(&format!(
             "warning: {} of {jobs} jobs are already in the ledger; their responses are not recorded\n",
-            jobs - holding.to_submit
+            jobs - forecast.to_submit
         ));
     }
 }
@@ -197,10 +197,12 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
 
 /// Whether a hook decides, or measures what is kept; others have effects elsewhere.
 fn stays_inside(hook: &HookSpec) -> bool {
-    match hook.way {
-        Way::Http { .. } | Way::Store { .. } => false,
-        Way::Loudness => true,
-        Way::Run { .. } | Way::Service { .. } | Way::Lua { .. } => hook.point.decides(),
+    match hook.kind {
+        HookKind::Http { .. } | HookKind::Store { .. } => false,
+        HookKind::Loudness => true,
+        HookKind::Run { .. } | HookKind::Service { .. } | HookKind::Lua { .. } => {
+            hook.point.decides()
+        }
     }
 }
 

@@ -360,13 +360,13 @@ impl Followed {
             return;
         };
         let (span, status) = (context.span(), self.status());
-        span.set_attribute(KeyValue::new("backline.outcome", status.word()));
+        span.set_attribute(KeyValue::new("backline.outcome", status.as_str()));
         span.set_attribute(KeyValue::new(
             "backline.credits",
             self.job.credits - self.credits_before,
         ));
         if let JobStatus::Failed | JobStatus::InDoubt = status {
-            span.set_status(Status::error(status.word()));
+            span.set_status(Status::error(status.as_str()));
         }
         span.end_with_timestamp(at);
     }

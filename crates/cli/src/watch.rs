@@ -64,7 +64,7 @@ impl Planned {
         key: &ApiKey,
         buys: bool,
     ) -> Result<Self, Failure> {
-        let holding = &opening.holding;
+        let forecast = &opening.forecast;
         let plan = &project.plan;
         let bounds = RunBounds::from(&plan.limits);
         let account = driver::account(plan, key);
@@ -74,10 +74,10 @@ impl Planned {
             provider: plan.provider.profile.name.clone(),
             rows: driver::planned_rows(plan, &plan.project_dir),
             known: opening.known.clone(),
-            to_submit: if buys { holding.to_submit } else { 0 },
-            may_buy: buys && holding.may_buy(plan),
-            credits: if buys { holding.credits } else { 0.0 },
-            least_ms: if buys { holding.least_ms } else { 0 },
+            to_submit: if buys { forecast.to_submit } else { 0 },
+            may_buy: buys && forecast.may_buy(plan),
+            credits: if buys { forecast.credits } else { 0.0 },
+            least_ms: if buys { forecast.least_ms } else { 0 },
             bounds: Some(bounds),
             sent_before_ms: sent_before(ledger, &account, bounds, now_ms)?,
         })

@@ -11,7 +11,7 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use backline_engine::hooks::{Bench, HookPoint, HookSpec, Order, Way, sample};
+use backline_engine::hooks::{Bench, HookKind, HookPoint, HookSpec, Order, sample};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const PYTHON: &str = "\
@@ -27,8 +27,8 @@ fn argv(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-fn service(words: &[&str]) -> Way {
-    Way::Service {
+fn service(words: &[&str]) -> HookKind {
+    HookKind::Service {
         argv: argv(words),
         order: Order::Ordered,
         start_timeout_ms: 10_000,
@@ -42,7 +42,7 @@ fn hooks(criterion: &mut Criterion) {
     let ways = [
         (
             "lua (limit 10 µs)",
-            Way::Lua {
+            HookKind::Lua {
                 name: "inline".to_owned(),
                 source: lua.into(),
             },
@@ -51,7 +51,7 @@ fn hooks(criterion: &mut Criterion) {
         ("service, python", service(&["python3", "-c", PYTHON])),
         (
             "run, true",
-            Way::Run {
+            HookKind::Run {
                 argv: argv(&["true"]),
             },
         ),

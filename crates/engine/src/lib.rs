@@ -1,7 +1,7 @@
 //! Manifest to plan to bought and kept tracks.
 //!
 //! ```text
-//!  YAML ─manifest─► Plan ─hold─► what a run would do
+//!  YAML ─manifest─► Plan ─plan_job hooks─► Plan ─opening─► what a run would do
 //!                    │
 //!                    ▼
 //!  answers, callbacks, timers ─► conductor + machine ─► records (durable first) ─► effects ─► driver
@@ -25,8 +25,8 @@ mod conductor;
 pub mod driver;
 pub mod event;
 pub mod folder;
+pub mod forecast;
 mod gate;
-pub mod hold;
 pub mod hooks;
 mod index;
 pub mod ledger;

@@ -1,11 +1,11 @@
-//! A plan as a run begins with it: under the keys that its jobs were bought under, held against the ledger.
+//! A plan as a run begins with it: under the keys that its jobs were bought under, compared with the ledger.
 //!
 //! Computed once, by whoever shows a plan or starts a run, and handed on: see [`Run`](crate::driver::Run).
 
 use std::collections::{HashMap, HashSet};
 
 use crate::event::KeptFile;
-use crate::hold::{Holding, OnDisk, Sign, hold};
+use crate::forecast::{Forecast, OnDisk, Sign, forecast};
 use crate::manifest::lock::changed_settings;
 use crate::plan::{JobKey, Plan, PlannedJob};
 use crate::recognize::{Recognized, recognize};
@@ -22,10 +22,10 @@ pub struct Opening {
     /// Jobs that were found under former keys, for the run to record.
     pub recognized: Vec<Recognized>,
     /// What a run would do with each job.
-    pub holding: Holding,
+    pub forecast: Forecast,
 }
 
-/// Holds a plan against the ledger, if there is one. `manifest` is the manifest's name there; `look` gives what became of a kept
+/// Compares a plan with the ledger, if there is one. `manifest` is the manifest's name there; `look` gives what became of a kept
 /// file.
 ///
 /// # Errors
@@ -42,7 +42,7 @@ pub fn open(
         opening.known = store.jobs()?;
         opening.recognized = recognize(plan, &mut opening.known, store)?;
     }
-    opening.holding = hold(plan, &opening.known, now_ms, look);
+    opening.forecast = forecast(plan, &opening.known, now_ms, look);
     if let Some(store) = store {
         mark_changed(plan, &mut opening, store, manifest)?;
     }
@@ -74,10 +74,12 @@ fn mark_changed(
     store: &dyn Store,
     manifest: &str,
 ) -> Result<(), StoreError> {
-    let Opening { known, holding, .. } = opening;
+    let Opening {
+        known, forecast, ..
+    } = opening;
     let mut open: HashMap<Place, usize> = HashMap::new();
     for (slot, job) in plan.jobs.iter().enumerate() {
-        if holding.rows[slot].sign == Sign::Buy {
+        if forecast.rows[slot].sign == Sign::Buy {
             open.insert(place_of(plan, job), slot);
         }
     }
@@ -100,9 +102,9 @@ fn mark_changed(
             }
             if let Some(slot) = open.remove(&place_of_row(&row)) {
                 let differing = changed_settings(&row.settings, &plan.jobs[slot].settings);
-                let held = &mut holding.rows[slot];
-                held.sign = Sign::Changed;
-                held.note = match differing.as_slice() {
+                let forecast = &mut forecast.rows[slot];
+                forecast.sign = Sign::Changed;
+                forecast.note = match differing.as_slice() {
                     [] => "an earlier run bought it for another recording".to_owned(),
                     names => format!("an earlier run bought it with other {}", names.join(", ")),
                 };
@@ -206,7 +208,7 @@ mod tests {
     fn signs(plan: &mut Plan, ledger: &Ledger) -> Vec<(Sign, bool)> {
         let look = |_: &KeptFile| OnDisk::AsKept;
         let opening = open(plan, Some(ledger), "songs.yaml", NOW_MS, &look).unwrap();
-        let rows = opening.holding.rows.iter();
+        let rows = opening.forecast.rows.iter();
         rows.map(|row| (row.sign, row.submits)).collect()
     }
 

@@ -1,7 +1,7 @@
 //! What a manifest means: the ordered jobs, each with the identity that it has in every run and on every machine.
 //!
 //! A [`Plan`] is built by [`manifest::load`](crate::manifest::load) and never changes afterwards. It knows nothing of time,
-//! network or ledger; [`hold`](crate::hold) lays it against the ledger, the driver carries it out.
+//! network or ledger; [`forecast`](crate::forecast) compares it with the ledger, the driver carries it out.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -348,7 +348,7 @@ impl Provider {
         };
         if studio.audio != StudioAudio::default() {
             identity.push('+');
-            identity.push_str(studio.audio.word());
+            identity.push_str(studio.audio.as_str());
         }
         if let Some(font) = &studio.soundfont {
             identity.push('+');
@@ -383,8 +383,8 @@ impl StudioAudio {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Mp3, Self::Flac, Self::Wav];
 
-    /// As a manifest has it.
-    pub fn word(self) -> &'static str {
+    /// Its name in manifests.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Mp3 => "mp3",
             Self::Flac => "flac",
@@ -475,8 +475,8 @@ impl ReportKind {
         Self::Jsonl,
     ];
 
-    /// The word that manifests and arguments use.
-    pub fn word(self) -> &'static str {
+    /// Its name in manifests and arguments.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Json => "json",
@@ -487,8 +487,8 @@ impl ReportKind {
         }
     }
 
-    /// The report of that word.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    /// The report of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }

@@ -255,7 +255,7 @@ mod tests {
 
     use super::*;
     use crate::event::RunId;
-    use crate::hold::{OnDisk, Sign, hold};
+    use crate::forecast::{OnDisk, Sign, forecast};
     use crate::ledger::Ledger;
     use crate::machine::Job;
     use crate::manifest::{LoadOptions, load};
@@ -302,12 +302,12 @@ mod tests {
         let ledger = Ledger::read(&folder.join("ledger")).unwrap();
         let mut known = ledger.jobs().unwrap();
         let recognized = recognize(&mut plan, &mut known, &ledger).unwrap();
-        let holding = hold(&plan, &known, NOW_MS, &|_| OnDisk::AsKept);
+        let forecast = forecast(&plan, &known, NOW_MS, &|_| OnDisk::AsKept);
         assert_eq!(
-            holding.count(Sign::Kept) as u64 + holding.to_submit,
+            forecast.count(Sign::Kept) as u64 + forecast.to_submit,
             plan.jobs.len() as u64
         );
-        (recognized, holding.to_submit)
+        (recognized, forecast.to_submit)
     }
 
     /// Records what was recognised, as a run does.

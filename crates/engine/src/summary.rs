@@ -181,8 +181,8 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
-    /// The word that reports use.
-    pub fn word(self) -> &'static str {
+    /// Its name in reports.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Planned => "planned",
             Self::Submitting => "submitting",

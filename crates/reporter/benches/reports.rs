@@ -29,7 +29,7 @@ fn reports(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("10,000 jobs");
     group.sample_size(10);
     for kind in ReportKind::ALL {
-        group.bench_function(kind.word(), |bench| {
+        group.bench_function(kind.as_str(), |bench| {
             bench.iter(|| black_box(render(&material, kind, Path::new("/nowhere/out"))));
         });
     }

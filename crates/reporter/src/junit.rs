@@ -174,7 +174,7 @@ fn test_case(body: &mut String, name: &str, case: &Case<'_>) {
         let kind = if element == "skipped" {
             String::new()
         } else {
-            format!(r#" type="{}""#, verdict.word())
+            format!(r#" type="{}""#, verdict.as_str())
         };
         let _ = writeln!(body, r#"      <{element} message="{}"{kind}/>"#, xml(&why));
     }

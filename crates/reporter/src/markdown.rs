@@ -177,7 +177,7 @@ fn attention(text: &mut String, summary: &Summary) {
             text,
             "| `{}` {} | {} | {} | {} |",
             verdict.sign(),
-            verdict.word(),
+            verdict.as_str(),
             code_cell(&label, 2 * NAME_COLUMNS),
             code_cell(&verdict.why(job).unwrap_or_default(), WORDS_COLUMNS),
             code_cell(job.task_id.as_deref().unwrap_or_default(), NAME_COLUMNS),

@@ -39,7 +39,7 @@ pub enum Life {
 
 impl Life {
     /// The word for it in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::GoesOn { .. } => "goes_on",

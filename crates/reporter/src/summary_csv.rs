@@ -111,7 +111,7 @@ fn job_cells(summary: &Summary, job: &JobSummary, sweep: &[&str]) -> Vec<String>
     }));
     cells.extend([
         job.take.to_string(),
-        text(job.state.word()),
+        text(job.state.as_str()),
         text(job.task_id.as_deref().unwrap_or_default()),
         job.attempts.to_string(),
         figure(job.credits),

@@ -166,7 +166,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
                 .map(|(name, value)| (name.as_str(), value.as_str()))
                 .collect(),
             take: job.take,
-            state: job.state.word(),
+            state: job.state.as_str(),
             task_id: job.task_id.as_deref(),
             attempts: job.attempts,
             credits: job.credits,

@@ -56,7 +56,7 @@ impl Verdict {
     }
 
     /// The word for it.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Kept => "kept",
             Self::InProgress => "in progress",

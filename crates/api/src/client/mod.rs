@@ -40,7 +40,7 @@ use url::{Host, Url};
 pub use self::answer::lacks_descriptor;
 pub use self::download::{Download, Partial};
 pub use self::error::{CallError, CallErrorKind, ClientError};
-pub use self::post::{PostError, Posted, Poster};
+pub use self::post::{PostError, Posted, WebhookClient};
 pub use self::proxy::Proxies;
 pub use self::submit::SubmitOutcome;
 use self::tape::SendError;

@@ -11,7 +11,7 @@ use super::{ClientError, IDLE, Proxies, answer, guard};
 
 /// Posts JSON to public addresses. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Poster {
+pub struct WebhookClient {
     client: reqwest::Client,
     guard: guard::Guard,
 }
@@ -41,7 +41,7 @@ pub enum PostError {
     TooLong,
 }
 
-impl Poster {
+impl WebhookClient {
     /// A poster; `allow_private` opens addresses of private networks. The process must have installed a rustls crypto provider.
     pub fn new(user_agent: &str, allow_private: bool) -> Result<Self, ClientError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {

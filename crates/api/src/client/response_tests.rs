@@ -181,7 +181,7 @@ async fn a_bomb_goes_off_on_no_path() {
                 "{error}"
             ),
         }
-        let poster = Poster::new("backline-test/1", true).unwrap();
+        let poster = WebhookClient::new("backline-test/1", true).unwrap();
         let posted = poster
             .post(&base, &[], Vec::new(), std::time::Duration::from_secs(20))
             .await;

@@ -209,12 +209,13 @@ fn timeout_ms(text: &str) -> Result<Millis, String> {
 }
 
 fn hook_point(word: &str) -> Result<HookPoint, String> {
-    let words = HookPoint::ALL.map(HookPoint::word);
-    HookPoint::of_word(word).ok_or_else(|| one_of("events", word, &words))
+    let words = HookPoint::ALL.map(HookPoint::as_str);
+    word.parse().map_err(|_| one_of("events", word, &words))
 }
 
 fn on_error(word: &str) -> Result<OnError, String> {
-    OnError::of_word(word).ok_or_else(|| one_of("effects", word, &OnError::WORDS))
+    word.parse()
+        .map_err(|_| one_of("effects", word, &OnError::NAMES))
 }
 
 /// What there is, and which of it was probably meant.

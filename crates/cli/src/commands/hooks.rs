@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backline_engine::hooks::{
-    Answer, HookEvent, HookPoint, HookSpec, OnError, Order, Trial, Way, check_script, sample,
+    Answer, HookEvent, HookKind, HookPoint, HookSpec, OnError, Order, Trial, check_script, sample,
     sample_of, try_out,
 };
 use indexmap::IndexSet;
@@ -98,12 +98,12 @@ const KEYS: [&str; 2] = ["BACKLINE_API_KEY", "BACKLINE_STUDIO_KEY"];
 fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     let way = match &args.lua {
         Some(file) => script(file)?,
-        None if args.service => Way::Service {
+        None if args.service => HookKind::Service {
             argv: args.argv.clone(),
             order: Order::Ordered,
             start_timeout_ms: args.start_timeout.0,
         },
-        None => Way::Run {
+        None => HookKind::Run {
             argv: args.argv.clone(),
         },
     };
@@ -126,7 +126,7 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     Ok(spec)
 }
 
-fn script(file: &Path) -> Result<Way, Failure> {
+fn script(file: &Path) -> Result<HookKind, Failure> {
     let name = file.display().to_string();
     let source = std::fs::read_to_string(file).map_err(|error| {
         let context = format!("cannot read the script {name}");
@@ -138,7 +138,7 @@ fn script(file: &Path) -> Result<Way, Failure> {
     }
     check_script(&name, &source)
         .map_err(|why| Failure::said(Kind::Usage, format!("the script does not compile: {why}")))?;
-    Ok(Way::Lua {
+    Ok(HookKind::Lua {
         name,
         source: Arc::from(source),
     })

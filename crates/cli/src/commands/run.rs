@@ -35,7 +35,7 @@ use crate::project::{Project, say_what_is_left, show_from_here, sound_cache, sta
 use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
-use crate::tape::{Reel, tell_what_is_missing};
+use crate::tape::{Recording, tell_what_is_missing};
 use crate::trace::Traces;
 use crate::watch::{self, Planned};
 
@@ -51,10 +51,10 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
         lock::require(&whole)?;
     }
     let mut project = Project::open(&args.manifest, global, console)?;
-    let reel = Reel::thread(&args.tape, &mut project, console)?;
+    let recording = Recording::open(&args.tape, &mut project, console)?;
     let asked = (&args.ledger, &args.watch);
-    let code = go(&mut project, true, asked, reel.as_ref(), console)?;
-    match reel.map_or(Ok(()), |reel| reel.close(console)) {
+    let code = go(&mut project, true, asked, recording.as_ref(), console)?;
+    match recording.map_or(Ok(()), |recording| recording.close(console)) {
         Err(failure) if code != exit_codes::DONE => {
             console.insist(&failure.text(console.colour_err));
             Ok(code)
@@ -79,12 +79,12 @@ fn go(
     project: &mut Project,
     buys: bool,
     (using, watch): (&RunLedgerArgs, &WatchArgs),
-    reel: Option<&Reel>,
+    recording: Option<&Recording>,
     console: &Console,
 ) -> CommandResult {
-    let replays = reel.is_some_and(Reel::replays);
+    let replays = recording.is_some_and(Recording::replays);
     let key = if replays {
-        Reel::dummy_key()?
+        Recording::dummy_key()?
     } else {
         api_key(&project.plan.provider)?
     };
@@ -107,8 +107,8 @@ fn go(
         say_what_is_left(&planning, console);
     }
     let opening = project.open_ledger(Some(&ledger))?;
-    if reel.is_some() && !replays {
-        tell_what_is_missing(&opening.holding, console);
+    if recording.is_some() && !replays {
+        tell_what_is_missing(&opening.forecast, console);
     }
     let project = &*project;
     let planned = Planned::of(project, &opening, &ledger, &key, buys)?;
@@ -136,7 +136,7 @@ fn go(
         adopts_account: using.adopt_account,
         buys,
         credits: planned.credits,
-        tape: reel.map(Reel::tape),
+        tape: recording.map(Recording::tape),
         replays,
     };
     let mut tell = |record: &Record| {

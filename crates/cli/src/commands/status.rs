@@ -38,7 +38,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
                 Life::Ended | Life::Dead => None,
             };
             console.json(&json!({
-                "version": summary.version, "run": summary.run, "life": life.word(), "process": process,
+                "version": summary.version, "run": summary.run, "life": life.as_str(), "process": process,
                 "totals": summary.totals, "jobs": summary.jobs,
             }))?;
         }

@@ -6,9 +6,9 @@ use backline_api::Excerpt;
 use crate::event::Via;
 
 /// Attempts that one run makes for one job that comes back without having been bought: a third party can't make it buy for ever.
-const BOUNCES: u32 = 5;
+const MAX_RETRIES: u32 = 5;
 
-/// How many times [`Pace::patience_ms`] the account may be refused without a break, for its pace or for maintenance.
+/// How many times [`Timing::patience_ms`] the account may be refused without a break, for its pace or for maintenance.
 const REFUSED_PATIENCE: i64 = 12;
 
 /// Tries to bring one stem to the vendor's.
@@ -42,7 +42,7 @@ impl Conductor {
             .stems()
             .filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
         let near = self.ready.len() + self.unasked_submit.len();
-        let enough = near > self.terms.concurrency || !self.is_affordable();
+        let enough = near > self.config.concurrency || !self.is_affordable();
         let fresh = self
             .waiting
             .keys()
@@ -55,7 +55,7 @@ impl Conductor {
         &mut self,
         stem: usize,
         now_ms: i64,
-        result: Result<Prepared, Trouble>,
+        result: Result<Prepared, EffectError>,
         decision: &mut Decision,
     ) {
         self.preparing -= 1;
@@ -85,7 +85,7 @@ impl Conductor {
         &mut self,
         stem: usize,
         now_ms: i64,
-        trouble: Trouble,
+        trouble: EffectError,
         decision: &mut Decision,
     ) {
         self.stems[stem].failures += 1;
@@ -100,7 +100,7 @@ impl Conductor {
                 self.out_of_reach(now_ms, now_ms, &message, decision);
                 true
             }
-            _ => trouble.passing && failures < PREPARATIONS,
+            _ => trouble.retryable && failures < PREPARATIONS,
         };
         let event = Event::UploadFailed {
             stem: id,
@@ -109,8 +109,8 @@ impl Conductor {
         };
         if retried {
             let wait = self
-                .terms
-                .pace
+                .config
+                .timing
                 .backoff_ms(failures, stem as u64)
                 .max(millis(trouble.retry_after_ms));
             self.stems[stem].state = StemState::Idle {
@@ -120,7 +120,7 @@ impl Conductor {
         } else {
             self.stems[stem].state = StemState::Failed;
             for at in self.waiting.remove(&stem).unwrap_or_default() {
-                self.happened(at, now_ms, event.clone(), decision);
+                self.apply(at, now_ms, event.clone(), decision);
             }
         }
     }
@@ -147,9 +147,9 @@ impl Conductor {
             let event = Event::Intent {
                 attempt,
                 token: token.clone(),
-                credits: self.terms.price,
+                credits: self.config.price,
             };
-            if self.happened(at, now_ms, event, decision) {
+            if self.apply(at, now_ms, event, decision) {
                 self.submitting += 1;
                 self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
@@ -170,7 +170,7 @@ impl Conductor {
         else {
             return false;
         };
-        if now_ms - uploaded < self.terms.upload_ttl_ms {
+        if now_ms - uploaded < self.config.upload_ttl_ms {
             return false;
         }
         self.await_upload(stem, now_ms);
@@ -226,12 +226,12 @@ impl Conductor {
                     code,
                     message: message.clone(),
                 };
-                if self.happened(at, now_ms, event, decision) {
-                    let trouble = Trouble {
+                if self.apply(at, now_ms, event, decision) {
+                    let trouble = EffectError {
                         class,
                         code,
                         message,
-                        passing: false,
+                        retryable: false,
                         retry_after_ms,
                         no_descriptor: false,
                     };
@@ -241,7 +241,7 @@ impl Conductor {
             SubmitOutcome::NotSent { reason } => {
                 let message = reason.clone();
                 let event = Event::NotSent { attempt, message };
-                if self.happened(at, now_ms, event, decision) {
+                if self.apply(at, now_ms, event, decision) {
                     self.look_at_claims(at, now_ms);
                     self.free(at, now_ms);
                     self.out_of_reach(now_ms, self.slots[at].sent_ms, &reason, decision);
@@ -267,12 +267,12 @@ impl Conductor {
             message,
             response,
         };
-        if self.happened(at, now_ms, event, decision) {
+        if self.apply(at, now_ms, event, decision) {
             self.failed(at, now_ms, Link::Response, decision);
             self.look_at_claims(at, now_ms);
-            if self.bounce(at) {
-                let failures = self.slots[at].bounced;
-                let wait = self.terms.pace.backoff_ms(failures, at as u64);
+            if self.count_retry(at) {
+                let failures = self.slots[at].retries;
+                let wait = self.config.timing.backoff_ms(failures, at as u64);
                 self.ask_again_later(at, now_ms + wait);
             }
         }
@@ -281,7 +281,9 @@ impl Conductor {
     /// Counts a lost response or a failed task, and stops the buying when there are too many in a row.
     pub(super) fn failed(&mut self, at: usize, now_ms: i64, link: Link, decision: &mut Decision) {
         let sent_ms = self.slots[at].sent_ms;
-        let braking = self.brake.failed(link, sent_ms, now_ms, &self.terms.pace);
+        let braking = self
+            .brake
+            .failed(link, sent_ms, now_ms, &self.config.timing);
         match braking {
             Braking::No => {}
             Braking::Until(until_ms) => {
@@ -321,19 +323,19 @@ impl Conductor {
             task_id,
             via,
         };
-        if self.happened(at, now_ms, event, decision)
+        if self.apply(at, now_ms, event, decision)
             && self.slots[at]
                 .job
                 .task()
                 .is_some_and(|followed| followed.id == task)
         {
             self.again.remove(at);
-            self.unwant(at);
-            self.follow(at, now_ms, now_ms + self.terms.pace.first_view_ms);
+            self.dequeue(at);
+            self.follow(at, now_ms, now_ms + self.config.timing.first_view_ms);
         }
     }
 
-    fn refused(&mut self, at: usize, now_ms: i64, trouble: &Trouble, decision: &mut Decision) {
+    fn refused(&mut self, at: usize, now_ms: i64, trouble: &EffectError, decision: &mut Decision) {
         self.look_at_claims(at, now_ms);
         match trouble.class {
             AnswerClass::Wait => {
@@ -344,14 +346,14 @@ impl Conductor {
                     trouble.message
                 );
                 self.pause(at, now_ms, trouble, message, decision, |step, _| {
-                    pace::spread(wait, u64::from(step))
+                    timing::spread(wait, u64::from(step))
                 });
                 self.free(at, now_ms);
             }
             AnswerClass::WaitLong => {
                 let message = trouble.message.clone();
-                self.pause(at, now_ms, trouble, message, decision, |step, pace| {
-                    pace.maintenance_backoff_ms(step, at as u64)
+                self.pause(at, now_ms, trouble, message, decision, |step, timing| {
+                    timing.maintenance_backoff_ms(step, at as u64)
                 });
                 self.free(at, now_ms);
             }
@@ -361,7 +363,7 @@ impl Conductor {
             }
             // The vendor says that nothing was bought: once more is safe, for ever is not.
             AnswerClass::Refunded | AnswerClass::NotSent | AnswerClass::SourceGone => {
-                if self.bounce(at) {
+                if self.count_retry(at) {
                     self.free(at, now_ms);
                 }
             }
@@ -378,18 +380,18 @@ impl Conductor {
         &mut self,
         at: usize,
         now_ms: i64,
-        trouble: &Trouble,
+        trouble: &EffectError,
         message: String,
         decision: &mut Decision,
-        wait_ms: impl FnOnce(u32, &Pace) -> i64,
+        wait_ms: impl FnOnce(u32, &Timing) -> i64,
     ) {
         let since = *self.refused_since_ms.get_or_insert(now_ms);
-        if now_ms - since > self.terms.pace.patience_ms * REFUSED_PATIENCE {
+        if now_ms - since > self.config.timing.patience_ms * REFUSED_PATIENCE {
             self.close(refusal(trouble));
             return;
         }
         let step = self.outage.failed(self.slots[at].sent_ms);
-        let wait = step.map_or(0, |step| wait_ms(step, &self.terms.pace));
+        let wait = step.map_or(0, |step| wait_ms(step, &self.config.timing));
         let until_ms = now_ms + wait.max(millis(trouble.retry_after_ms));
         self.wait_until(now_ms, until_ms, trouble.code, message, decision);
     }
@@ -423,14 +425,14 @@ impl Conductor {
         decision: &mut Decision,
     ) {
         let since = *self.unreachable_since_ms.get_or_insert(now_ms);
-        if now_ms - since >= self.terms.pace.patience_ms {
+        if now_ms - since >= self.config.timing.patience_ms {
             self.drain(Outcome::Stopped {
                 reason: StopReason::Unreachable,
             });
             return;
         }
         if let Some(step) = self.outage.failed(sent_ms) {
-            let until_ms = now_ms + self.terms.pace.backoff_ms(step, 0);
+            let until_ms = now_ms + self.config.timing.backoff_ms(step, 0);
             self.wait_until(now_ms, until_ms, None, message.to_owned(), decision);
         }
     }
@@ -441,14 +443,14 @@ impl Conductor {
     }
 
     /// Counts a job that came back without having been bought; whether it may be submitted once more in this run.
-    pub(super) fn bounce(&mut self, at: usize) -> bool {
-        self.slots[at].bounced += 1;
-        self.slots[at].bounced < BOUNCES
+    pub(super) fn count_retry(&mut self, at: usize) -> bool {
+        self.slots[at].retries += 1;
+        self.slots[at].retries < MAX_RETRIES
     }
 
     /// Notes that a job in doubt is to be asked about again, where the provider allows it.
     pub(super) fn ask_again_later(&mut self, at: usize, not_before_ms: i64) {
-        if self.terms.asks_again && self.terms.buys {
+        if self.config.asks_again && self.config.buys {
             self.again.insert(at, self.slots[at].stem, not_before_ms);
         }
     }
@@ -488,7 +490,7 @@ impl Conductor {
                 break;
             }
             self.again.remove(at);
-            if self.happened(at, now_ms, Event::AskedAgain { attempt }, decision) {
+            if self.apply(at, now_ms, Event::AskedAgain { attempt }, decision) {
                 self.submitting += 1;
                 self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
@@ -503,7 +505,7 @@ impl Conductor {
 
     /// When the first lost answer that a callback may still settle is given up; none when no callback is waited for.
     pub(super) fn doubts_end(&self, now_ms: i64) -> Option<i64> {
-        if !self.terms.hears_callbacks {
+        if !self.config.hears_callbacks {
             return None;
         }
         self.doubts.first_after(now_ms)
@@ -519,7 +521,7 @@ impl Conductor {
                 } else {
                     since_ms
                 };
-                Some(since_ms + self.terms.pace.doubt_ms)
+                Some(since_ms + self.config.timing.doubt_ms)
             }
             _ => None,
         };
@@ -527,7 +529,7 @@ impl Conductor {
     }
 }
 
-fn refusal(trouble: &Trouble) -> Outcome {
+fn refusal(trouble: &EffectError) -> Outcome {
     Outcome::Refused {
         code: trouble.code,
         class: trouble.class,

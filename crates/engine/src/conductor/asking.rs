@@ -13,8 +13,8 @@ impl Conductor {
     pub(super) fn is_unasked(&self, at: usize, point: HookPoint) -> bool {
         let slot = &self.slots[at];
         let (decides, after) = match point {
-            HookPoint::BeforeUpload => (self.terms.asks_before_upload, Asked::Upload),
-            _ => (self.terms.asks_before_submit, Asked::All),
+            HookPoint::BeforeUpload => (self.config.asks_before_upload, Asked::Upload),
+            _ => (self.config.asks_before_submit, Asked::All),
         };
         decides && slot.job.attempts == 0 && slot.asked < after
     }
@@ -26,10 +26,10 @@ impl Conductor {
         {
             self.delayed.pop_first();
             if self.slots[at].job.is_undecided() {
-                self.want(at);
+                self.enqueue(at);
             }
         }
-        let ahead = self.terms.concurrency + ASKING_AT_ONCE;
+        let ahead = self.config.concurrency + ASKING_AT_ONCE;
         while self.asking < ASKING_AT_ONCE && self.is_affordable() {
             let near = self.ready.len() + self.asking;
             let (at, point) = if near < ahead && !self.unasked_submit.is_empty() {
@@ -87,16 +87,16 @@ impl Conductor {
                 }
             }
         };
-        let last = point == HookPoint::BeforeSubmit || !self.terms.asks_before_submit;
+        let last = point == HookPoint::BeforeSubmit || !self.config.asks_before_submit;
         self.slots[at].asked = if last { Asked::All } else { Asked::Upload };
         let passes = verdict == Verdict::Pass;
         let event = Event::Decided { point, verdict };
-        if !self.happened(at, now_ms, event.clone(), decision) {
+        if !self.apply(at, now_ms, event.clone(), decision) {
             // Nothing changed, but that it was decided is to be known.
             self.record(Some(self.slots[at].key), now_ms, event, decision);
         }
         if passes {
-            self.want(at);
+            self.enqueue(at);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! would be paid for every job. After `limits.failures_in_a_row` failures nothing is submitted for a while, then one job at a time
 //! is tried. A success releases the brake; when [`PROBES`] tries have failed the run ends.
 
-use super::Pace;
+use super::Timing;
 
 /// Jobs that are tried one at a time before the run gives up.
 pub(crate) const PROBES: u32 = 3;
@@ -84,7 +84,13 @@ impl Brake {
     }
 
     /// A response was lost or a task failed, of a request that was sent at `sent_ms`.
-    pub(super) fn failed(&mut self, link: Link, sent_ms: i64, now_ms: i64, pace: &Pace) -> Braking {
+    pub(super) fn failed(
+        &mut self,
+        link: Link,
+        sent_ms: i64,
+        now_ms: i64,
+        timing: &Timing,
+    ) -> Braking {
         let count = match link {
             Link::Response => &mut self.responses,
             Link::Task => &mut self.tasks,
@@ -99,7 +105,7 @@ impl Brake {
         if probes >= PROBES {
             return Braking::GivesUp;
         }
-        let until_ms = now_ms + pace.brake_ms.saturating_mul(1 << probes);
+        let until_ms = now_ms + timing.brake_ms.saturating_mul(1 << probes);
         let tries_from_ms = self.on.map_or(until_ms, |on| on.tries_from_ms);
         self.on = Some(On {
             tries_from_ms,
@@ -127,24 +133,24 @@ mod tests {
 
     #[test]
     fn a_brake_comes_on_tries_one_at_a_time_and_is_released_by_a_success() {
-        let pace = Pace::remote(30_000);
+        let timing = Timing::remote(30_000);
         let mut brake = Brake::new(3);
         assert!(brake.allows(2, 8));
         assert!(!brake.allows(3, 8));
         for _ in 0..2 {
-            assert_eq!(brake.failed(Link::Response, 0, 10, &pace), Braking::No);
+            assert_eq!(brake.failed(Link::Response, 0, 10, &timing), Braking::No);
         }
         assert!(brake.allows(0, 8));
         assert!(!brake.allows(1, 8));
-        let until = Braking::Until(10 + pace.brake_ms);
-        assert_eq!(brake.failed(Link::Response, 0, 10, &pace), until);
-        assert_eq!(brake.opens_at(20), 10 + pace.brake_ms);
+        let until = Braking::Until(10 + timing.brake_ms);
+        assert_eq!(brake.failed(Link::Response, 0, 10, &timing), until);
+        assert_eq!(brake.opens_at(20), 10 + timing.brake_ms);
         // What was sent before is no try.
-        assert_eq!(brake.failed(Link::Response, 5, 30, &pace), Braking::No);
-        let sent_ms = 10 + pace.brake_ms;
+        assert_eq!(brake.failed(Link::Response, 5, 30, &timing), Braking::No);
+        let sent_ms = 10 + timing.brake_ms;
         let now_ms = sent_ms + 5;
-        let until = Braking::Until(now_ms + 2 * pace.brake_ms);
-        let braking = brake.failed(Link::Response, sent_ms, now_ms, &pace);
+        let until = Braking::Until(now_ms + 2 * timing.brake_ms);
+        let braking = brake.failed(Link::Response, sent_ms, now_ms, &timing);
         assert_eq!(braking, until);
         brake.succeeded(Link::Response);
         assert_eq!(brake.opens_at(now_ms), now_ms);
@@ -153,18 +159,18 @@ mod tests {
 
     #[test]
     fn tasks_that_fail_are_not_excused_by_responses_that_come() {
-        let pace = Pace::remote(30_000);
+        let timing = Timing::remote(30_000);
         let mut brake = Brake::new(2);
-        brake.failed(Link::Task, 0, 1, &pace);
+        brake.failed(Link::Task, 0, 1, &timing);
         brake.succeeded(Link::Response);
-        assert_ne!(brake.failed(Link::Task, 0, 1, &pace), Braking::No);
+        assert_ne!(brake.failed(Link::Task, 0, 1, &timing), Braking::No);
         assert!(!brake.allows(0, 1), "a task is still at work");
         for now_ms in [100_000, 300_000] {
             brake.succeeded(Link::Response);
-            let braking = brake.failed(Link::Task, now_ms, now_ms, &pace);
+            let braking = brake.failed(Link::Task, now_ms, now_ms, &timing);
             assert!(matches!(braking, Braking::Until(_)));
         }
-        let last = brake.failed(Link::Task, 600_000, 600_000, &pace);
+        let last = brake.failed(Link::Task, 600_000, 600_000, &timing);
         assert_eq!(last, Braking::GivesUp);
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::event::Via;
 use crate::index::{Heard, claim, heard};
 
-/// Polls of a claimed task that the provider does not know. Together with [`Pace::view_ms`] between them they last longer than the
+/// Polls of a claimed task that the provider does not know. Together with [`Timing::view_ms`] between them they last longer than the
 /// minute that a task can take to become known.
 const CLAIM_LOOKS: u32 = 5;
 
@@ -40,7 +40,7 @@ impl Conductor {
         let Some(known) = known else {
             return Ok(Heard::Unknown);
         };
-        let (run, batch) = (&self.terms.run, &mut decision.batch);
+        let (run, batch) = (&self.config.run, &mut decision.batch);
         Ok(self
             .index
             .claim(now_ms, run, (key, attempt), task, known, batch))
@@ -61,7 +61,7 @@ impl Conductor {
             self.warn_of_claim(at, now_ms, event, decision);
             return Heard::Known;
         }
-        if !self.happened(at, now_ms, event, decision) {
+        if !self.apply(at, now_ms, event, decision) {
             let slot = &self.slots[at];
             let is_followed = slot.job.task().is_some_and(|known| known.id == *task);
             if is_followed && slot.view_at.is_some() {
@@ -70,7 +70,7 @@ impl Conductor {
             return heard(&self.slots[at].job, task);
         }
         if matches!(self.slots[at].job.phase, Phase::InDoubt { .. }) {
-            self.unwant(at);
+            self.dequeue(at);
         }
         self.look_at_claims(at, now_ms);
         Heard::Known
@@ -121,7 +121,7 @@ impl Conductor {
         at: usize,
         now_ms: i64,
         task: &TaskId,
-        result: Result<TaskView, Trouble>,
+        result: Result<TaskView, EffectError>,
         decision: &mut Decision,
     ) {
         self.viewing -= 1;
@@ -146,7 +146,7 @@ impl Conductor {
                 if trouble.class == AnswerClass::NotSent {
                     self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
                 }
-                let settles = !trouble.passing;
+                let settles = !trouble.retryable;
                 (
                     trouble.message,
                     answers::millis(trouble.retry_after_ms),
@@ -157,7 +157,7 @@ impl Conductor {
         let slot = &mut self.slots[at];
         slot.claim_tries += 1;
         if slot.claim_tries < CLAIM_LOOKS {
-            let wait_ms = self.terms.pace.view_ms.max(wait_ms);
+            let wait_ms = self.config.timing.view_ms.max(wait_ms);
             self.look_at_claims(at, now_ms + wait_ms);
         } else if settles {
             self.reject(at, now_ms, claim, message, decision);
@@ -176,8 +176,8 @@ impl Conductor {
             return;
         }
         match &self.slots[at].job.phase {
-            Phase::Planned => self.want(at),
-            Phase::Failed(_) if self.may_be_bought(at) => self.want(at),
+            Phase::Planned => self.enqueue(at),
+            Phase::Failed(_) if self.may_be_bought(at) => self.enqueue(at),
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
             _ => {}
         }
@@ -209,7 +209,7 @@ impl Conductor {
             task_id: claim.task_id,
             message,
         };
-        self.happened(at, now_ms, event, decision);
+        self.apply(at, now_ms, event, decision);
         self.next_claim(at, now_ms);
     }
 

@@ -7,7 +7,7 @@ impl Conductor {
     /// last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
     pub(crate) fn wake_at(&self, now_ms: i64) -> Option<i64> {
         let deadline = match self.mode {
-            Mode::Running | Mode::Closing(_) => self.terms.deadline_ms,
+            Mode::Running | Mode::Closing(_) => self.config.deadline_ms,
             Mode::Draining(_) => None,
         };
         self.next_step(now_ms).into_iter().chain(deadline).min()
@@ -45,7 +45,7 @@ impl Conductor {
                 steps.extend(self.views.first().map(|(at, _)| *at));
                 steps.extend(self.claim_looks.first().map(|(at, _)| *at));
             }
-            if self.fetching < self.terms.downloads_at_once.max(1) {
+            if self.fetching < self.config.downloads_at_once.max(1) {
                 steps.extend(self.fetches.first().map(|(at, _)| *at));
             }
         }
@@ -88,7 +88,7 @@ impl Conductor {
                 reason: StopReason::Overdue,
             }
         } else if any(|phase| matches!(phase, Phase::Finished(_)))
-            || (self.terms.buys
+            || (self.config.buys
                 && any(|phase| {
                     !matches!(
                         phase,
@@ -99,7 +99,7 @@ impl Conductor {
             Outcome::Failed
         } else if any(|phase| matches!(phase, Phase::Partial(_))) {
             Outcome::Partial
-        } else if self.terms.buys && any(|phase| matches!(phase, Phase::Vetoed { .. })) {
+        } else if self.config.buys && any(|phase| matches!(phase, Phase::Vetoed { .. })) {
             Outcome::Vetoed
         } else {
             Outcome::Complete

@@ -1,10 +1,10 @@
-//! What the driver and the conductor say to each other: the terms of a run, what happened, what is to be recorded and done.
+//! The types between the driver and the conductor: the configuration of a run, its inputs, and the records and effects of a decision.
 
 use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
 
-use super::Pace;
+use super::Timing;
 use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
-use crate::hold::Missing;
+use crate::forecast::Missing;
 use crate::hooks::{self, HookPoint, Verdict};
 use crate::machine::Job;
 use crate::plan::{JobKey, Rate};
@@ -12,7 +12,7 @@ use crate::store::Batch;
 
 /// What bounds and identifies a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Terms {
+pub(crate) struct RunConfig {
     pub(crate) run: RunId,
     pub(crate) account: String,
     pub(crate) rate: Rate,
@@ -48,7 +48,7 @@ pub(crate) struct Terms {
     pub(crate) downloads_at_once: usize,
     /// Codes by which the provider says that it can't fetch a recording.
     pub(crate) source_gone: Vec<i64>,
-    pub(crate) pace: Pace,
+    pub(crate) timing: Timing,
 }
 
 /// What happened, as the driver tells it.
@@ -57,7 +57,7 @@ pub(crate) enum Input {
     /// A stem has an address at the vendor's, or not.
     Prepared {
         stem: usize,
-        result: Result<Prepared, Trouble>,
+        result: Result<Prepared, EffectError>,
     },
     /// A submission was answered, or its answer was lost.
     Answered {
@@ -69,14 +69,14 @@ pub(crate) enum Input {
     Viewed {
         slot: usize,
         task: TaskId,
-        result: Result<TaskView, Trouble>,
+        result: Result<TaskView, EffectError>,
     },
     /// A file was fetched, or not.
     Fetched {
         slot: usize,
         index: u32,
         part: Part,
-        result: Result<KeptFile, Trouble>,
+        result: Result<KeptFile, EffectError>,
     },
     /// Hooks have decided on a job.
     Decided {
@@ -125,12 +125,12 @@ pub(crate) struct Prepared {
 
 /// Why an effect other than a submission failed.
 #[derive(Debug, Clone)]
-pub(crate) struct Trouble {
+pub(crate) struct EffectError {
     pub(crate) class: AnswerClass,
     pub(crate) code: Option<i64>,
     pub(crate) message: String,
-    /// Whether trying again may help.
-    pub(crate) passing: bool,
+    /// Whether a retry may help.
+    pub(crate) retryable: bool,
     pub(crate) retry_after_ms: Option<u64>,
     /// Whether this process had no file descriptor left: it waits for one, and nobody is to blame.
     pub(crate) no_descriptor: bool,
@@ -171,9 +171,9 @@ pub(crate) struct Decision {
     pub(crate) effects: Vec<Effect>,
 }
 
-/// A job of the plan, as the conductor is given it.
+/// A job of the plan with its state in the ledger, from which the run resumes it.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct ResumedJob {
     pub(crate) key: JobKey,
     /// What hooks decided when it was planned, where it is not to be bought.
     pub(crate) refusal: Option<Verdict>,

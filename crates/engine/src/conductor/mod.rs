@@ -26,11 +26,11 @@ mod doubts;
 mod ending;
 mod exchange;
 mod illegal;
-mod pace;
 mod places;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod tracks;
 
 use backline_api::{AnswerClass, Stage, SubmitOutcome, TaskId, TaskView};
@@ -46,10 +46,12 @@ use crate::store::{KnownJob, NewRecord};
 
 use brake::{Brake, Braking, Link};
 use doubts::{Repeats, Waits};
-pub(crate) use exchange::{Decision, Effect, Input, Left, Prepared, Terms, Trouble, Wanted};
+pub(crate) use exchange::{
+    Decision, Effect, EffectError, Input, Left, Prepared, ResumedJob, RunConfig,
+};
 pub use illegal::IllegalStep;
-use pace::Outage;
-pub(crate) use pace::Pace;
+use timing::Outage;
+pub(crate) use timing::Timing;
 use tracks::Following;
 
 /// Stems that are prepared at the same time: enough to keep the gate busy, few enough not to crowd the line.
@@ -76,7 +78,7 @@ struct Slot {
     /// What polls have shown of it beyond what is recorded.
     following: Following,
     /// Refusals that were followed by another attempt in this run.
-    bounced: u32,
+    retries: u32,
     /// When its last request was sent.
     sent_ms: i64,
     /// The next look at what callbacks claimed.
@@ -135,7 +137,7 @@ enum Mode {
 /// Decides what to do next.
 #[derive(Debug)]
 pub(crate) struct Conductor {
-    terms: Terms,
+    config: RunConfig,
     /// When the run began.
     started_ms: i64,
     slots: Vec<Slot>,
@@ -194,17 +196,17 @@ impl Conductor {
     /// A conductor for a plan's jobs. `index` holds the tokens of all of the ledger's jobs, `earlier_ms` are the account's
     /// submissions of the last window.
     pub(crate) fn new(
-        terms: Terms,
+        config: RunConfig,
         stems: Vec<String>,
-        wanted: Vec<Wanted>,
+        wanted: Vec<ResumedJob>,
         index: Index,
         earlier_ms: Vec<i64>,
         now_ms: i64,
     ) -> (Self, Decision) {
         let mut decision = Decision::default();
         let mut conductor = Self {
-            gate: Gate::new(terms.rate, earlier_ms),
-            brake: Brake::new(terms.failures_in_a_row),
+            gate: Gate::new(config.rate, earlier_ms),
+            brake: Brake::new(config.failures_in_a_row),
             stems: stems
                 .into_iter()
                 .map(|id| Stem {
@@ -245,7 +247,7 @@ impl Conductor {
             dirty: BTreeSet::new(),
             illegal: None,
             started_ms: now_ms,
-            terms,
+            config,
         };
         for (at, wanted) in wanted.into_iter().enumerate() {
             conductor.slot_of.insert(wanted.key, at);
@@ -263,7 +265,7 @@ impl Conductor {
                 view_at: None,
                 followed_since_ms: now_ms,
                 following: Following::default(),
-                bounced: 0,
+                retries: 0,
                 sent_ms: now_ms,
                 claim_look_at: None,
                 claim_under_look: None,
@@ -281,44 +283,44 @@ impl Conductor {
                     part: missing.part,
                     changed: missing.changed,
                 };
-                conductor.happened(at, now_ms, event, &mut decision);
+                conductor.apply(at, now_ms, event, &mut decision);
             }
             let slot = &conductor.slots[at];
             if let Some(verdict) = wanted.refusal
-                && conductor.terms.buys
+                && conductor.config.buys
                 && slot.job.is_undecided()
             {
                 let point = HookPoint::PlanJob;
-                conductor.happened(at, now_ms, Event::Decided { point, verdict }, &mut decision);
+                conductor.apply(at, now_ms, Event::Decided { point, verdict }, &mut decision);
                 continue;
             }
-            conductor.take_up(at, now_ms, &mut decision);
+            conductor.resume(at, now_ms, &mut decision);
         }
-        conductor.settle(&mut decision);
+        conductor.flush_dirty(&mut decision);
         (conductor, decision)
     }
 
     /// Finds a job's place from an earlier run's state.
-    fn take_up(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+    fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         match self.slots[at].job.phase.clone() {
-            Phase::Planned => self.want(at),
+            Phase::Planned => self.enqueue(at),
             Phase::Vetoed { .. } => {
-                let decides = self.terms.asks_before_upload || self.terms.asks_before_submit;
-                if self.terms.buys && !decides {
+                let decides = self.config.asks_before_upload || self.config.asks_before_submit;
+                if self.config.buys && !decides {
                     // Nobody objects any more.
                     let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
-                    self.happened(at, now_ms, Event::Decided { point, verdict }, decision);
+                    self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
                 }
-                self.want(at);
+                self.enqueue(at);
             }
             Phase::Failed(_) => {
                 if self.may_be_bought(at) {
-                    self.want(at);
+                    self.enqueue(at);
                 }
             }
             Phase::Submitting { attempt, .. } => {
                 let message = "the program ended before the answer came".to_owned();
-                self.happened(
+                self.apply(
                     at,
                     now_ms,
                     Event::Lost {
@@ -340,13 +342,13 @@ impl Conductor {
     }
 
     fn may_be_bought(&self, at: usize) -> bool {
-        self.slots[at].job.may_be_bought(self.terms.retries)
+        self.slots[at].job.may_be_bought(self.config.retries)
     }
 
     /// Puts a job among those to submit.
-    fn want(&mut self, at: usize) {
+    fn enqueue(&mut self, at: usize) {
         // What a callback claims is looked at first: it may be bought already.
-        if !self.terms.buys || self.slots[at].claim().is_some() {
+        if !self.config.buys || self.slots[at].claim().is_some() {
             return;
         }
         if self.is_unasked(at, HookPoint::BeforeUpload) {
@@ -380,7 +382,7 @@ impl Conductor {
     }
 
     /// Takes a job off those to submit.
-    fn unwant(&mut self, at: usize) {
+    fn dequeue(&mut self, at: usize) {
         self.ready.remove(&at);
         self.unasked_upload.remove(&at);
         self.unasked_submit.remove(&at);
@@ -398,7 +400,7 @@ impl Conductor {
         match self.slots[at].job.phase {
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
             _ if self.slots[at].job.task().is_some() => self.look(at, now_ms),
-            _ => self.want(at),
+            _ => self.enqueue(at),
         }
     }
 
@@ -436,7 +438,7 @@ impl Conductor {
             } => {
                 if let Some(at) = self.slot_of(&key).filter(|at| self.has_track(*at, index)) {
                     let event = Event::TrackNoted { index, part, note };
-                    self.happened(at, now_ms, event, decision);
+                    self.apply(at, now_ms, event, decision);
                 }
             }
             Input::HookStops => self.close(Outcome::Failed),
@@ -474,7 +476,7 @@ impl Conductor {
         decision: &mut Decision,
     ) {
         if self
-            .terms
+            .config
             .deadline_ms
             .is_some_and(|deadline| now_ms >= deadline)
         {
@@ -493,12 +495,7 @@ impl Conductor {
             self.view_claims(now_ms, decision);
             self.fetch(now_ms, decision);
         }
-        self.settle(decision);
-    }
-
-    /// Closes a decision after which nothing begins any more.
-    pub(crate) fn close_batch(&mut self, decision: &mut Decision) {
-        self.settle(decision);
+        self.flush_dirty(decision);
     }
 
     /// The clock has jumped ahead by `jump_ms`.
@@ -544,7 +541,7 @@ impl Conductor {
 
     /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded. Places and
     /// credits are kept in step here and nowhere else.
-    fn happened(&mut self, at: usize, now_ms: i64, event: Event, decision: &mut Decision) -> bool {
+    fn apply(&mut self, at: usize, now_ms: i64, event: Event, decision: &mut Decision) -> bool {
         match self.slots[at].job.step(now_ms, &event) {
             Step::Changed(job) => {
                 let slot = &mut self.slots[at];
@@ -592,7 +589,7 @@ impl Conductor {
     }
 
     fn record(&self, job: Option<JobKey>, at_ms: i64, event: Event, decision: &mut Decision) {
-        let (run, account) = (self.terms.run.clone(), self.terms.account.clone());
+        let (run, account) = (self.config.run.clone(), self.config.account.clone());
         decision.batch.events.push(NewRecord {
             at_ms,
             run,
@@ -602,13 +599,13 @@ impl Conductor {
         });
     }
 
-    /// Hands the changed jobs over with the decision.
-    fn settle(&mut self, decision: &mut Decision) {
+    /// Adds the changed jobs to the decision.
+    pub(crate) fn flush_dirty(&mut self, decision: &mut Decision) {
         for at in std::mem::take(&mut self.dirty) {
             let slot = &self.slots[at];
             let known = KnownJob {
                 job: slot.job.clone(),
-                account: self.terms.account.clone(),
+                account: self.config.account.clone(),
             };
             decision.batch.jobs.insert(slot.key, known);
         }
@@ -636,7 +633,7 @@ impl Conductor {
 
     /// Whether one more task may be in flight.
     fn has_place(&self) -> bool {
-        self.in_flight < self.terms.concurrency
+        self.in_flight < self.config.concurrency
             && self.brake.allows(self.submitting, self.in_flight)
     }
 
@@ -647,12 +644,12 @@ impl Conductor {
 
     /// Whether the run's credits and the ledger's allow one more job. What is reserved counts as spent.
     fn is_affordable(&self) -> bool {
-        let committed = self.spent + self.reserved + self.terms.price;
+        let committed = self.spent + self.reserved + self.config.price;
         let within = |limit: Option<f64>, before: f64| {
             limit.is_none_or(|limit| before + committed <= limit + CREDIT_TOLERANCE)
         };
-        within(self.terms.credits, 0.0)
-            && within(self.terms.ledger_credits, self.terms.spent_before)
+        within(self.config.credits, 0.0)
+            && within(self.config.ledger_credits, self.config.spent_before)
     }
 }
 

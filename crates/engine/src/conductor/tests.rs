@@ -154,8 +154,8 @@ impl World {
     }
 
     /// `all` are the jobs of the largest plan.
-    fn terms(&self, all: usize) -> Terms {
-        Terms {
+    fn config(&self, all: usize) -> RunConfig {
+        RunConfig {
             run: RunId::from_text(format!("run-{}", self.runs)),
             account: "model".to_owned(),
             rate: Rate {
@@ -182,7 +182,7 @@ impl World {
             polls_at_once: 64,
             downloads_at_once: 3,
             source_gone: vec![451],
-            pace: Pace::remote(5_000),
+            timing: Timing::remote(5_000),
         }
     }
 
@@ -277,7 +277,7 @@ impl World {
             Effect::Prepare { stem } => {
                 let result = if self.troubles.dead_stems[stem] {
                     let mut dead = trouble(AnswerClass::RefusedJob);
-                    dead.passing = false;
+                    dead.retryable = false;
                     Err(dead)
                 } else if self.chance(2) {
                     Err(trouble(AnswerClass::Wait))
@@ -388,7 +388,7 @@ impl World {
         let mut wanted = Vec::with_capacity(jobs);
         for n in self.planned.clone() {
             let known = self.jobs.get(&key(n)).map(|known| known.job.clone());
-            wanted.push(Wanted {
+            wanted.push(ResumedJob {
                 key: key(n),
                 refusal: self.refusal(mortal),
                 stem: n % 2,
@@ -406,7 +406,7 @@ impl World {
         let earlier = earlier.map(|record| record.at_ms).collect();
         let stems = vec!["a".to_owned(), "b".to_owned()];
         let (mut conductor, mut decision) = Conductor::new(
-            self.terms(all),
+            self.config(all),
             stems,
             wanted,
             Index::new(&self.jobs),
@@ -617,12 +617,12 @@ fn task_id(text: &str) -> TaskId {
     TaskId(text.to_owned())
 }
 
-fn trouble(class: AnswerClass) -> Trouble {
-    Trouble {
+fn trouble(class: AnswerClass) -> EffectError {
+    EffectError {
         class,
         code: None,
         message: "trouble".into(),
-        passing: true,
+        retryable: true,
         retry_after_ms: None,
         no_descriptor: false,
     }

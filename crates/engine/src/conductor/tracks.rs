@@ -6,7 +6,7 @@
 //!
 //! What the vendor says of the end is believed only when it says so for some time. A failure is final when two polls in a row
 //! agree; where tracks have been shown, or the vendor only reports that its callback failed or that a "finished" task lacks an
-//! address, it is polled for [`Pace::grace_ms`] more, and that begins anew with each track that appears. Then the task has failed
+//! address, it is polled for [`Timing::grace_ms`] more, and that begins anew with each track that appears. Then the task has failed
 //! if no track has an address, and ended as partial if one has.
 //!
 //! A response that tells nothing of the task (an error page, `data: null`, another task's details) ends and fails nothing: the task
@@ -24,7 +24,7 @@ const ROUNDS: u32 = 5;
 /// Polls in a row that must agree before a failure is final.
 const AGREEING_POLLS: u32 = 2;
 
-/// Polls in a row that must tell nothing before it is recorded, and how many [`Pace::view_ms`] they must span: one bad minute of a
+/// Polls in a row that must tell nothing before it is recorded, and how many [`Timing::view_ms`] they must span: one bad minute of a
 /// vendor is not worth a line for each of a thousand tasks.
 const SILENT_POLLS: u32 = 3;
 const SILENT_INTERVALS: i64 = 2;
@@ -112,11 +112,11 @@ impl Conductor {
     /// to the provider's bound.
     pub(super) fn polls_at_once(&self) -> usize {
         let followed = self.views.len() + self.viewing;
-        let half_ms = usize::try_from(self.terms.pace.view_ms / 2).unwrap_or(0);
+        let half_ms = usize::try_from(self.config.timing.view_ms / 2).unwrap_or(0);
         let needed = (followed * POLL_LATENCY_MS).div_ceil(half_ms.max(1));
         needed
             .max(FEWEST_POLLS_AT_ONCE)
-            .min(self.terms.polls_at_once)
+            .min(self.config.polls_at_once)
             .max(1)
     }
 
@@ -147,7 +147,7 @@ impl Conductor {
         at: usize,
         now_ms: i64,
         task: &TaskId,
-        result: Result<TaskView, Trouble>,
+        result: Result<TaskView, EffectError>,
         decision: &mut Decision,
     ) {
         self.viewing -= 1;
@@ -204,7 +204,7 @@ impl Conductor {
         wait_ms: i64,
         decision: &mut Decision,
     ) {
-        let view_ms = self.terms.pace.view_ms;
+        let view_ms = self.config.timing.view_ms;
         let silence = self.slots[at].following.silence.get_or_insert(Silence {
             since_ms: now_ms,
             polls: 0,
@@ -216,12 +216,12 @@ impl Conductor {
             polls >= SILENT_POLLS && now_ms - silence.since_ms >= SILENT_INTERVALS * view_ms;
         if lasts && !silence.recorded {
             silence.recorded = true;
-            self.happened(at, now_ms, Event::DetailsUnavailable { message }, decision);
+            self.apply(at, now_ms, Event::DetailsUnavailable { message }, decision);
         }
         if matches!(self.slots[at].job.phase, Phase::Partial(_)) {
             return; // it was looked at once more, and nothing has changed
         }
-        let wait = self.terms.pace.backoff_ms(polls, at as u64);
+        let wait = self.config.timing.backoff_ms(polls, at as u64);
         let wait = wait.max(view_ms.min(5_000)).max(wait_ms);
         self.look_unless_overdue(at, now_ms, now_ms + wait, decision);
     }
@@ -248,10 +248,10 @@ impl Conductor {
             self.ending(at, now_ms, end, appeared, decision);
         } else {
             self.slots[at].following.ending = None;
-            let next_ms = now_ms + self.terms.pace.view_ms;
+            let next_ms = now_ms + self.config.timing.view_ms;
             self.look_unless_overdue(at, now_ms, next_ms, decision);
         }
-        self.go_on_fetching(at, now_ms, now_ms + self.terms.pace.view_ms, decision);
+        self.go_on_fetching(at, now_ms, now_ms + self.config.timing.view_ms, decision);
     }
 
     /// What failed while the vendor was at work does not count against a task that is over.
@@ -292,7 +292,7 @@ impl Conductor {
             tracks,
             placed: true,
         };
-        self.happened(at, now_ms, event, decision);
+        self.apply(at, now_ms, event, decision);
         for (track, place) in view.tracks.iter().zip(places) {
             let (Place::Known(place) | Place::New(place)) = place else {
                 continue;
@@ -391,7 +391,7 @@ impl Conductor {
         }
         ending.polls += 1;
         let grace_ms = if end.may_come {
-            self.terms.pace.grace_ms
+            self.config.timing.grace_ms
         } else {
             0
         };
@@ -399,7 +399,7 @@ impl Conductor {
         if is_final {
             self.ended(at, now_ms, end, decision);
         } else {
-            self.look(at, now_ms + self.terms.pace.view_ms);
+            self.look(at, now_ms + self.config.timing.view_ms);
         }
     }
 
@@ -411,7 +411,7 @@ impl Conductor {
             refunded,
             ..
         } = end;
-        if code.is_some_and(|code| self.terms.source_gone.contains(&code)) {
+        if code.is_some_and(|code| self.config.source_gone.contains(&code)) {
             self.forget_source_of(at, now_ms, decision);
         }
         if self.available(at) > 0 {
@@ -420,7 +420,7 @@ impl Conductor {
                 message,
                 refunded,
             };
-            self.happened(at, now_ms, event, decision);
+            self.apply(at, now_ms, event, decision);
             self.forget_failed_rounds(at);
             self.go_on_fetching(at, now_ms, now_ms, decision);
             return;
@@ -430,7 +430,7 @@ impl Conductor {
             message,
             refunded,
         };
-        if self.happened(at, now_ms, event, decision) {
+        if self.apply(at, now_ms, event, decision) {
             self.after_failed_task(at, now_ms);
         }
     }
@@ -440,8 +440,8 @@ impl Conductor {
         self.slots[at].following = Following::default();
         if self.slots[at].job.task().is_some() {
             self.follow(at, now_ms, now_ms);
-        } else if self.may_be_bought(at) && self.bounce(at) {
-            self.want(at);
+        } else if self.may_be_bought(at) && self.count_retry(at) {
+            self.enqueue(at);
         }
     }
 
@@ -449,7 +449,7 @@ impl Conductor {
     /// been shown, and otherwise its id is kept for the next run. One whose results have expired at the vendor's is polled once.
     fn look_unless_overdue(&mut self, at: usize, now_ms: i64, at_ms: i64, decision: &mut Decision) {
         let slot = &self.slots[at];
-        let overdue = now_ms - slot.followed_since_ms >= self.terms.pace.follow_ms;
+        let overdue = now_ms - slot.followed_since_ms >= self.config.timing.follow_ms;
         let running = matches!(slot.job.phase, Phase::Running(_));
         // A silent vendor has said nothing of an end.
         let silent = slot.following.silence.is_some();
@@ -489,7 +489,7 @@ impl Conductor {
 
     /// Begins the fetches that are due.
     pub(super) fn fetch(&mut self, now_ms: i64, decision: &mut Decision) {
-        while self.fetching < self.terms.downloads_at_once.max(1) {
+        while self.fetching < self.config.downloads_at_once.max(1) {
             let Some(&(due, at)) = self.fetches.first() else {
                 return;
             };
@@ -541,7 +541,7 @@ impl Conductor {
         now_ms: i64,
         index: u32,
         part: Part,
-        result: Result<KeptFile, Trouble>,
+        result: Result<KeptFile, EffectError>,
         decision: &mut Decision,
     ) {
         self.fetching -= 1;
@@ -549,7 +549,7 @@ impl Conductor {
             Ok(file) => {
                 self.reached();
                 self.slots[at].following.fetches.remove(&(index, part));
-                self.happened(at, now_ms, Event::TrackKept { index, part, file }, decision);
+                self.apply(at, now_ms, Event::TrackKept { index, part, file }, decision);
             }
             Err(trouble) => {
                 let retried =
@@ -560,7 +560,7 @@ impl Conductor {
                     message: trouble.message,
                     retried,
                 };
-                self.happened(at, now_ms, event, decision);
+                self.apply(at, now_ms, event, decision);
             }
         }
         self.go_on_fetching(at, now_ms, now_ms, decision);
@@ -572,7 +572,7 @@ impl Conductor {
         at: usize,
         now_ms: i64,
         file: (u32, Part),
-        trouble: &Trouble,
+        trouble: &EffectError,
     ) -> bool {
         let slot = &mut self.slots[at];
         let running = matches!(slot.job.phase, Phase::Running(_));
@@ -588,9 +588,9 @@ impl Conductor {
         // The addresses may have successors: poll before the next round.
         (fetch.addresses, fetch.next) = (Vec::new(), 0);
         fetch.rounds += 1;
-        let wait = self.terms.pace.backoff_ms(fetch.rounds, at as u64);
+        let wait = self.config.timing.backoff_ms(fetch.rounds, at as u64);
         fetch.not_before_ms = now_ms + wait.max(millis(trouble.retry_after_ms));
-        let retried = running || (trouble.passing && fetch.rounds < ROUNDS && !expired);
+        let retried = running || (trouble.retryable && fetch.rounds < ROUNDS && !expired);
         fetch.given_up = !retried;
         retried
     }

@@ -49,13 +49,13 @@ const TOKEN_CHARS: usize = 32;
 /// A running receiver.
 pub(super) struct Receiver {
     public_url: Url,
-    desk: Arc<Desk>,
+    state: Arc<ReceiverState>,
     shutdown: CancellationToken,
     server: tokio::task::JoinHandle<()>,
 }
 
 /// Where a receiver listens, and what it believes.
-pub(super) struct Post {
+pub(super) struct ListenConfig {
     /// The address to bind.
     pub(super) address: SocketAddr,
     /// What the vendor is told; the bound address where there is none.
@@ -72,13 +72,13 @@ pub(super) struct Call {
     pub(super) done: oneshot::Sender<bool>,
 }
 
-struct Desk {
+struct ReceiverState {
     calls: mpsc::Sender<Call>,
     key: Option<Vec<u8>>,
     refused: Mutex<RefusedCallbacks>,
 }
 
-impl Post {
+impl ListenConfig {
     /// Where the plan says, or a free loopback port for a provider on this machine; none where neither is asked for.
     pub(super) fn of(plan: &Plan, key: Option<Vec<u8>>, local: bool) -> Option<Self> {
         match &plan.callbacks {
@@ -99,27 +99,30 @@ impl Post {
 
 impl Receiver {
     /// Listens; what is heard goes to `calls`.
-    pub(super) async fn start(post: Post, calls: mpsc::Sender<Call>) -> Result<Self, RunError> {
+    pub(super) async fn start(
+        config: ListenConfig,
+        calls: mpsc::Sender<Call>,
+    ) -> Result<Self, RunError> {
         let listen = |source| RunError::Listen {
-            address: post.address.to_string(),
+            address: config.address.to_string(),
             source,
         };
-        let listener = TcpListener::bind(post.address).await.map_err(listen)?;
+        let listener = TcpListener::bind(config.address).await.map_err(listen)?;
         let bound = listener.local_addr().map_err(listen)?;
-        let public_url = match post.public_url {
+        let public_url = match config.public_url {
             Some(url) => url,
             None => Url::parse(&format!("http://{bound}/callbacks"))
                 .map_err(|error| listen(std::io::Error::other(error)))?,
         };
-        let desk = Arc::new(Desk {
+        let state = Arc::new(ReceiverState {
             calls,
-            key: post.key,
+            key: config.key,
             refused: Mutex::default(),
         });
         // The public address may have a path of its own in front, and a proxy may or may not take it away.
         let routes = Router::new()
             .route("/{*path}", routing::post(hear))
-            .with_state(desk.clone());
+            .with_state(state.clone());
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(backline_serve::serve(
             listener,
@@ -130,7 +133,7 @@ impl Receiver {
         ));
         Ok(Self {
             public_url,
-            desk,
+            state,
             shutdown,
             server,
         })
@@ -143,7 +146,7 @@ impl Receiver {
 
     /// What was refused so far.
     pub(super) fn refused(&self) -> RefusedCallbacks {
-        *self.desk.counts()
+        *self.state.counts()
     }
 
     /// Ends it. Callbacks that come later are refused by the closed port, and the vendor tries again.
@@ -154,40 +157,40 @@ impl Receiver {
     }
 }
 
-impl Desk {
+impl ReceiverState {
     fn counts(&self) -> MutexGuard<'_, RefusedCallbacks> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 async fn hear(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<ReceiverState>>,
     Path(path): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
     // Nothing of a body is read for whoever can't have a token, or a signature where one is needed.
     let Some(token) = token(&path) else {
-        desk.counts().unknown += 1;
+        state.counts().unknown += 1;
         return StatusCode::NOT_FOUND;
     };
     let signature = signature(&headers);
-    if desk.key.is_some() && signature.is_none() {
-        desk.counts().unsigned += 1;
+    if state.key.is_some() && signature.is_none() {
+        state.counts().unsigned += 1;
         return StatusCode::UNAUTHORIZED;
     }
     let body = to_bytes(body, CALLBACK_LIMIT_BYTES).await.ok();
     let body = body.and_then(|body| unpacked(&headers, body));
     let callback = body.and_then(|body| read_callback(&body).ok());
     let Some(callback) = callback else {
-        desk.counts().unreadable += 1;
+        state.counts().unreadable += 1;
         return StatusCode::BAD_REQUEST;
     };
     let task = callback.view.task_id;
-    if let (Some(key), Some(signature)) = (&desk.key, signature)
+    if let (Some(key), Some(signature)) = (&state.key, signature)
         && let Err(error) = check_signature(key, task.as_str(), signature)
     {
-        let mut counts = desk.counts();
+        let mut counts = state.counts();
         match error {
             SignatureError::OutsideWindow { .. } => counts.outside_window += 1,
             _ => counts.wrong_signature += 1,
@@ -195,14 +198,14 @@ async fn hear(
         return StatusCode::UNAUTHORIZED;
     }
     let (done, known) = oneshot::channel();
-    if desk.calls.try_send(Call { token, task, done }).is_err() {
-        desk.counts().turned_away += 1;
+    if state.calls.try_send(Call { token, task, done }).is_err() {
+        state.counts().turned_away += 1;
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     match known.await {
         Ok(true) => StatusCode::OK,
         Ok(false) => {
-            desk.counts().unknown += 1;
+            state.counts().unknown += 1;
             StatusCode::NOT_FOUND
         }
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,

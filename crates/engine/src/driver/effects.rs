@@ -11,10 +11,10 @@ use backline_api::{
 };
 use url::Url;
 
-use super::keep::{Keeper, Want};
+use super::keep::{FetchRequest, Keeper};
 use super::shell::Message;
 use super::{Clock, Run};
-use crate::conductor::{Input, Prepared, Trouble};
+use crate::conductor::{EffectError, Input, Prepared};
 use crate::event::{Moment, Part, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError};
 use crate::plan::{Plan, StemFile, StemSource};
@@ -191,7 +191,7 @@ impl Effects {
             let result = client
                 .record_info(&task)
                 .await
-                .map_err(|error| trouble(&error));
+                .map_err(|error| effect_error(&error));
             Message::Input(Input::Viewed { slot, task, result })
         }
     }
@@ -200,13 +200,13 @@ impl Effects {
     pub(super) fn fetch(
         &self,
         (slot, index, part): (usize, u32, Part),
-        want: Option<Want>,
+        want: Option<FetchRequest>,
     ) -> impl Future<Output = Message> + Send + use<> {
         let (keeper, plan) = (self.keeper.clone(), self.plan.clone());
         async move {
             let result = match want {
                 Some(want) => keeper.keep(&want).await,
-                None => Err(Trouble::ours("the job has no task".to_owned(), false)),
+                None => Err(EffectError::ours("the job has no task".to_owned(), false)),
             };
             let (result, problem) = match result {
                 Ok((file, problem)) => (Ok(file), problem),
@@ -221,7 +221,7 @@ impl Effects {
             match problem {
                 Some(problem) => Message::Hooked {
                     about: plan.jobs[slot].key,
-                    troubles: vec![HookFailure {
+                    failures: vec![HookFailure {
                         point: HookPoint::TrackKept,
                         hook: "output.tags".to_owned(),
                         message: problem.to_string(),
@@ -254,7 +254,7 @@ async fn upload(
     client: &Client,
     file: &StemFile,
     clock: &Clock,
-) -> Result<(String, Prepared), Trouble> {
+) -> Result<(String, Prepared), EffectError> {
     let hash = hash_text(file);
     let path: PathBuf = file.path.clone();
     let planned = file.hash;
@@ -265,7 +265,8 @@ async fn upload(
         std::io::copy(&mut recording, &mut hasher)?;
         std::io::Result::Ok(*hasher.finalize().as_bytes() == planned)
     });
-    let trouble_with = |what: String| Trouble::ours(format!("{} {what}", path.display()), false);
+    let trouble_with =
+        |what: String| EffectError::ours(format!("{} {what}", path.display()), false);
     match unchanged.await {
         Ok(Ok(true)) => {}
         Ok(Ok(false)) => {
@@ -282,7 +283,7 @@ async fn upload(
     let uploaded = client
         .upload_stream(source, &name, file.format.mime())
         .await
-        .map_err(|error| trouble(&error))?;
+        .map_err(|error| effect_error(&error))?;
     Ok((
         uploaded.download_url,
         Prepared {
@@ -293,14 +294,18 @@ async fn upload(
 }
 
 /// Makes sure that a public address serves sound before anything is paid for: vendors take a dead one and fail later.
-async fn check_source(client: &Client, url: &Url) -> Result<(), Trouble> {
+async fn check_source(client: &Client, url: &Url) -> Result<(), EffectError> {
     let mut download = client
         .download(url.as_str(), None, u64::MAX)
         .await
-        .map_err(|error| trouble(&error))?;
+        .map_err(|error| effect_error(&error))?;
     let mut head = Vec::new();
     while head.len() < SNIFFED_BYTES {
-        match download.chunk().await.map_err(|error| trouble(&error))? {
+        match download
+            .chunk()
+            .await
+            .map_err(|error| effect_error(&error))?
+        {
             Some(chunk) => head.extend_from_slice(&chunk),
             None => break,
         }
@@ -311,7 +316,7 @@ async fn check_source(client: &Client, url: &Url) -> Result<(), Trouble> {
     let what = download
         .content_type
         .unwrap_or_else(|| "no type".to_owned());
-    Err(Trouble::ours(
+    Err(EffectError::ours(
         format!(
             "{} serves no recording but {what}",
             backline_api::redact_url(url.as_str())
@@ -329,8 +334,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// A failed call in the conductor's words.
-pub(super) fn trouble(error: &CallError) -> Trouble {
-    Trouble {
+pub(super) fn effect_error(error: &CallError) -> EffectError {
+    EffectError {
         class: error.class(),
         code: match error.kind() {
             CallErrorKind::Refused(refusal) => refusal.code,
@@ -338,13 +343,13 @@ pub(super) fn trouble(error: &CallError) -> Trouble {
         },
         message: error.to_string(),
         // A file's host may answer 404 to a link that is a second too young.
-        passing: error.is_retryable() || error.http_status().is_some(),
+        retryable: error.is_retryable() || error.http_status().is_some(),
         retry_after_ms: error.retry_after_ms(),
         no_descriptor: false,
     }
 }
 
-impl Trouble {
+impl EffectError {
     /// A file of ours that could not be worked on.
     pub(super) fn of_file(message: String, error: &std::io::Error) -> Self {
         Self {
@@ -354,12 +359,12 @@ impl Trouble {
     }
 
     /// A trouble on this side: with a file, or with what was fetched.
-    pub(super) fn ours(message: String, passing: bool) -> Self {
+    pub(super) fn ours(message: String, retryable: bool) -> Self {
         Self {
             class: AnswerClass::RefusedJob,
             code: None,
             message,
-            passing,
+            retryable,
             retry_after_ms: None,
             no_descriptor: false,
         }

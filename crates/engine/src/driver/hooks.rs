@@ -1,8 +1,8 @@
-//! The run's hooks: asked on the conductor's behalf, told of what was recorded, their failures and findings brought back.
+//! The hooks of a run: called for the conductor's decisions, sent what was recorded; their failures and findings come back.
 //!
 //! ```text
-//!  Effect::Ask ──► desk ──► decision ──► Input::Decided
-//!  record ──► one bounded queue a hook ──► desk ──► told ──► failures and notes for the ledger
+//!  Effect::Ask ──► runner ──► decision ──► Input::Decided
+//!  record ──► one bounded queue a hook ──► runner ──► reports ──► failures and notes for the ledger
 //! ```
 //!
 //! Observers take their events one after the other, in the order in which things happened, each hook for itself: a slow one holds
@@ -21,10 +21,10 @@ use super::shell::Message;
 use super::{Clock, Run};
 use crate::conductor::{Conductor, Input};
 use crate::event::{Event, Part, Record, TrackNote};
-use crate::hold::{Holding, Missing};
+use crate::forecast::{Forecast, Missing};
 use crate::hooks::{
-    Desk, Facts, HookError, HookEvent, HookFailure, HookPoint, PlanSaid, RunSaid, Seat,
-    Surroundings, Way, point_of,
+    BoundHook, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind, HookPoint,
+    HookRunner, PlanInfo, RunInfo, point_of,
 };
 use crate::machine::Phase;
 use crate::plan::{JobKey, Plan};
@@ -38,7 +38,7 @@ const BACKLOG: usize = 10_000;
 const PATIENCE: u32 = 3;
 
 /// What an observer made of an event.
-pub(super) struct Told {
+pub(super) struct HookReport {
     /// The job that the event was about.
     pub(super) about: Option<JobKey>,
     pub(super) result: Result<Option<Noted>, HookFailure>,
@@ -53,25 +53,25 @@ pub(super) struct Noted {
 }
 
 /// An event on its way to an observer.
-struct Errand {
+struct QueuedEvent {
     event: HookEvent,
     /// The key that the job is bought under.
     key: Option<JobKey>,
 }
 
 /// An event of an earlier run, made when its turn has come: any number of them may wait.
-type Late = Box<dyn FnOnce() -> Errand + Send>;
+type Late = Box<dyn FnOnce() -> QueuedEvent + Send>;
 
 /// One observer, and what it is still to be told.
 struct Lane {
-    seat: Arc<Seat>,
-    now: mpsc::Sender<Errand>,
+    hook: Arc<BoundHook>,
+    now: mpsc::Sender<QueuedEvent>,
     late: mpsc::UnboundedSender<Late>,
 }
 
 /// The hooks of one run.
-pub(super) struct HookDesk {
-    desk: Arc<Desk>,
+pub(super) struct RunHooks {
+    runner: Arc<HookRunner>,
     facts: Arc<Facts>,
     clock: Clock,
     project_dir: PathBuf,
@@ -79,42 +79,42 @@ pub(super) struct HookDesk {
     /// Cancelled when what an earlier run left is left to the next one.
     leaves_late: CancellationToken,
     workers: JoinSet<()>,
-    told: mpsc::Receiver<Told>,
+    told: mpsc::Receiver<HookReport>,
 }
 
-impl HookDesk {
+impl RunHooks {
     pub(super) fn new(run: &Run, header: &RunHeader, clock: Clock) -> Self {
         let plan = run.plan.clone();
-        let surroundings = Surroundings {
+        let context = HookContext {
             folder: folder_of(&plan),
             output: plan.output.dir().to_owned(),
             environment: Arc::new(|name| std::env::var(name).ok()),
             key: Some(run.key.expose().to_owned()),
             listener: None,
         };
-        let desk = Arc::new(Desk::new(&plan.hooks, &surroundings));
+        let runner = Arc::new(HookRunner::new(&plan.hooks, &context));
         let (results, told) = mpsc::channel(BACKLOG);
         let mut workers = JoinSet::new();
         let leaves_late = CancellationToken::new();
-        let lanes = desk
+        let lanes = runner
             .observers()
-            .filter(|seat| !at_the_edge(seat))
-            .map(|seat| {
-                let (now, errands) = mpsc::channel(BACKLOG);
+            .filter(|hook| !at_the_edge(hook))
+            .map(|hook| {
+                let (now, queue) = mpsc::channel(BACKLOG);
                 let (late, lates) = mpsc::unbounded_channel();
-                let errands = Errands {
-                    now: errands,
+                let queue = EventQueue {
+                    now: queue,
                     late: lates,
                     leaves_late: leaves_late.clone(),
                 };
-                workers.spawn(serve(seat.clone(), errands, results.clone()));
-                let seat = seat.clone();
-                Lane { seat, now, late }
+                workers.spawn(serve(hook.clone(), queue, results.clone()));
+                let hook = hook.clone();
+                Lane { hook, now, late }
             })
             .collect();
         Self {
             facts: Arc::new(Facts {
-                run: RunSaid {
+                run: RunInfo {
                     id: header.id.to_string(),
                     name: header.name.clone(),
                     manifest: header.manifest.clone(),
@@ -122,7 +122,7 @@ impl HookDesk {
                 },
                 plan,
             }),
-            desk,
+            runner,
             clock,
             project_dir: run.project_dir.clone(),
             lanes,
@@ -138,14 +138,14 @@ impl HookDesk {
         slot: usize,
         point: HookPoint,
     ) -> impl Future<Output = Message> + Send + use<> {
-        let desk = self.desk.clone();
+        let runner = self.runner.clone();
         let event = self.facts.of_job(point, self.clock.now_ms(), slot);
         let about = self.facts.plan.jobs[slot].key;
         async move {
-            let (decided, troubles) = desk.decide(&event, false).await;
+            let (decided, failures) = runner.decide(&event, false).await;
             Message::Hooked {
                 about,
-                troubles,
+                failures,
                 input: Input::Decided {
                     slot,
                     point,
@@ -156,11 +156,11 @@ impl HookDesk {
     }
 
     /// Tells observers what was recorded. Gives the failures of those that have no room.
-    pub(super) fn tell(&self, record: &Record, conductor: &Conductor) -> Vec<Told> {
+    pub(super) fn tell(&self, record: &Record, conductor: &Conductor) -> Vec<HookReport> {
         let (Some(point), Some(key)) = (point_of(&record.event), record.job) else {
             return Vec::new();
         };
-        if !self.lanes.iter().any(|lane| lane.seat.spec.point == point) {
+        if !self.lanes.iter().any(|lane| lane.hook.spec.point == point) {
             return Vec::new();
         }
         let Some(slot) = conductor.slot_of(&key) else {
@@ -178,8 +178,8 @@ impl HookDesk {
     }
 
     /// Has what is built in catch up with tracks that were kept by a run that ended before it; what is recorded now goes first.
-    pub(super) fn catch_up(&self, holding: &Holding) {
-        for (slot, row) in holding.rows.iter().enumerate() {
+    pub(super) fn catch_up(&self, forecast: &Forecast) {
+        for (slot, row) in forecast.rows.iter().enumerate() {
             let Some(task) = row.job.task() else { continue };
             let key = self.facts.plan.jobs[slot].key;
             for (index, track) in (1..).zip(&task.tracks) {
@@ -194,19 +194,19 @@ impl HookDesk {
                         continue;
                     }
                     let happened = Event::TrackKept { index, part, file };
-                    let lacks = |seat: &Seat| match &seat.spec.way {
-                        Way::Loudness => loudness.is_none(),
-                        Way::Store { .. } => !is_copied(&track.copies, &happened),
+                    let lacks = |hook: &BoundHook| match &hook.spec.kind {
+                        HookKind::Loudness => loudness.is_none(),
+                        HookKind::Store { .. } => !is_copied(&track.copies, &happened),
                         _ => false,
                     };
                     for lane in &self.lanes {
-                        if lane.seat.spec.point != HookPoint::TrackKept || !lacks(&lane.seat) {
+                        if lane.hook.spec.point != HookPoint::TrackKept || !lacks(&lane.hook) {
                             continue;
                         }
                         let (facts, clock) = (self.facts.clone(), self.clock.clone());
                         let happened = happened.clone();
                         let project_dir = self.project_dir.clone();
-                        let late = move || Errand {
+                        let late = move || QueuedEvent {
                             event: facts.of_record(
                                 HookPoint::TrackKept,
                                 clock.now_ms(),
@@ -224,20 +224,20 @@ impl HookDesk {
         }
     }
 
-    fn send(&self, event: &HookEvent, key: Option<JobKey>) -> Vec<Told> {
+    fn send(&self, event: &HookEvent, key: Option<JobKey>) -> Vec<HookReport> {
         let mut refused = Vec::new();
-        let at_point = |lane: &&Lane| lane.seat.spec.point == event.point;
-        for Lane { seat, now, .. } in self.lanes.iter().filter(at_point) {
-            let errand = Errand {
+        let at_point = |lane: &&Lane| lane.hook.spec.point == event.point;
+        for Lane { hook, now, .. } in self.lanes.iter().filter(at_point) {
+            let queued = QueuedEvent {
                 event: event.clone(),
                 key,
             };
-            match now.try_send(errand) {
+            match now.try_send(queued) {
                 Ok(()) => {}
-                Err(TrySendError::Full(errand) | TrySendError::Closed(errand)) => {
-                    refused.push(Told {
-                        about: errand.event.job.map(|job| job.key),
-                        result: Err(seat.trouble(&HookError::Backlog(BACKLOG))),
+                Err(TrySendError::Full(queued) | TrySendError::Closed(queued)) => {
+                    refused.push(HookReport {
+                        about: queued.event.job.map(|job| job.key),
+                        result: Err(hook.failure(&HookError::Backlog(BACKLOG))),
                     });
                 }
             }
@@ -246,16 +246,16 @@ impl HookDesk {
     }
 
     /// Tells those who want to know it what the run is about to do, and waits for them.
-    pub(super) async fn plan_expanded(&self, holding: PlanSaid) -> Vec<Told> {
+    pub(super) async fn plan_expanded(&self, forecast: PlanInfo) -> Vec<HookReport> {
         let mut event = self
             .facts
             .of_run(HookPoint::PlanExpanded, self.clock.now_ms());
-        event.plan = Some(holding);
+        event.plan = Some(forecast);
         self.tell_now(&event).await
     }
 
     /// Tells those who want to know it how the run ended, and waits for them.
-    pub(super) async fn run_finished(&self, happened: Event, totals: Totals) -> Vec<Told> {
+    pub(super) async fn run_finished(&self, happened: Event, totals: Totals) -> Vec<HookReport> {
         let mut event = self
             .facts
             .of_run(HookPoint::RunFinished, self.clock.now_ms());
@@ -264,13 +264,13 @@ impl HookDesk {
         self.tell_now(&event).await
     }
 
-    async fn tell_now(&self, event: &HookEvent) -> Vec<Told> {
+    async fn tell_now(&self, event: &HookEvent) -> Vec<HookReport> {
         let mut told = Vec::new();
-        for seat in self.desk.at(event.point) {
-            if let Err(error) = seat.put(event).await {
-                told.push(Told {
+        for hook in self.runner.at(event.point) {
+            if let Err(error) = hook.put(event).await {
+                told.push(HookReport {
                     about: None,
-                    result: Err(seat.trouble(&error)),
+                    result: Err(hook.failure(&error)),
                 });
             }
         }
@@ -279,11 +279,11 @@ impl HookDesk {
 
     /// Whether a point has hooks.
     pub(super) fn has(&self, point: HookPoint) -> bool {
-        self.desk.at(point).next().is_some()
+        self.runner.at(point).next().is_some()
     }
 
     /// The next word of an observer; for ever where there are none.
-    pub(super) async fn next_told(&mut self) -> Told {
+    pub(super) async fn next_told(&mut self) -> HookReport {
         match self.told.recv().await {
             Some(told) => told,
             None => std::future::pending().await,
@@ -291,7 +291,7 @@ impl HookDesk {
     }
 
     /// Waits for the observers' last words: on what was recorded, and where the run was not stopped on what was left by an earlier one.
-    pub(super) async fn last_told(&mut self, is_stopped: bool) -> Vec<Told> {
+    pub(super) async fn last_told(&mut self, is_stopped: bool) -> Vec<HookReport> {
         self.lanes.clear();
         if is_stopped {
             self.leaves_late.cancel();
@@ -306,9 +306,9 @@ impl HookDesk {
 }
 
 /// Whether a hook is called at the run's beginning or end, where everybody waits for it.
-fn at_the_edge(seat: &Seat) -> bool {
+fn at_the_edge(hook: &BoundHook) -> bool {
     matches!(
-        seat.spec.point,
+        hook.spec.point,
         HookPoint::PlanExpanded | HookPoint::RunFinished
     )
 }
@@ -338,15 +338,15 @@ fn is_copied(copies: &[String], happened: &Event) -> bool {
 }
 
 /// What one observer is to be told.
-struct Errands {
-    now: mpsc::Receiver<Errand>,
+struct EventQueue {
+    now: mpsc::Receiver<QueuedEvent>,
     late: mpsc::UnboundedReceiver<Late>,
     leaves_late: CancellationToken,
 }
 
-impl Errands {
+impl EventQueue {
     /// The next event: one of this run if there is one. None when there will be no more.
-    async fn next(&mut self) -> Option<Errand> {
+    async fn next(&mut self) -> Option<QueuedEvent> {
         let late = async {
             tokio::select! {
                 biased;
@@ -356,7 +356,7 @@ impl Errands {
         };
         tokio::select! {
             biased;
-            Some(errand) = self.now.recv() => Some(errand),
+            Some(queued) = self.now.recv() => Some(queued),
             late = late => match late {
                 Some(late) => Some(late()),
                 None => self.now.recv().await,
@@ -366,12 +366,12 @@ impl Errands {
 }
 
 /// Takes one observer's events to it, one after the other.
-async fn serve(seat: Arc<Seat>, mut errands: Errands, results: mpsc::Sender<Told>) {
+async fn serve(hook: Arc<BoundHook>, mut queue: EventQueue, results: mpsc::Sender<HookReport>) {
     let mut timed_out = 0;
-    while let Some(Errand { event, key }) = errands.next().await {
+    while let Some(QueuedEvent { event, key }) = queue.next().await {
         let about = event.job.as_ref().map(|job| job.key);
         let said = if timed_out < PATIENCE {
-            seat.put(&event).await
+            hook.put(&event).await
         } else {
             let why = format!("it did not answer {PATIENCE} times in a row and is left alone");
             Err(HookError::Gone(why))
@@ -383,12 +383,12 @@ async fn serve(seat: Arc<Seat>, mut errands: Errands, results: mpsc::Sender<Told
         }
         let result = match said {
             Ok(said) => Ok(note_of(&event, key, said.note)),
-            Err(error) => Err(seat.trouble(&error)),
+            Err(error) => Err(hook.failure(&error)),
         };
         if matches!(result, Ok(None)) {
             continue;
         }
-        if results.send(Told { about, result }).await.is_err() {
+        if results.send(HookReport { about, result }).await.is_err() {
             return;
         }
     }
@@ -416,16 +416,16 @@ mod tests {
 
     /// An observer that fails at once, for its file is missing; and what came of `now` and `late` events, by their track's index.
     async fn told(now: u32, late: usize, is_stopped: bool) -> usize {
-        let surroundings = Surroundings {
+        let context = HookContext {
             folder: PathBuf::new(),
             output: PathBuf::new(),
             environment: Arc::new(|_| None),
             key: None,
             listener: None,
         };
-        let spec = HookSpec::new(HookPoint::TrackKept, 1, Way::Loudness);
-        let seat = Seat::alone(&spec, &surroundings);
-        let errand = || Errand {
+        let spec = HookSpec::new(HookPoint::TrackKept, 1, HookKind::Loudness);
+        let hook = BoundHook::alone(&spec, &context);
+        let queued = || QueuedEvent {
             event: HookEvent {
                 file: Some("/nothing/is/here.mp3".to_owned()),
                 ..sample(HookPoint::TrackKept)
@@ -435,23 +435,23 @@ mod tests {
         let (now_in, now_out) = mpsc::channel(BACKLOG);
         let (late_in, late_out) = mpsc::unbounded_channel::<Late>();
         for _ in 0..late {
-            assert!(late_in.send(Box::new(errand)).is_ok());
+            assert!(late_in.send(Box::new(queued)).is_ok());
         }
         for _ in 0..now {
-            assert!(now_in.try_send(errand()).is_ok());
+            assert!(now_in.try_send(queued()).is_ok());
         }
         drop((now_in, late_in));
         let leaves_late = CancellationToken::new();
         if is_stopped {
             leaves_late.cancel();
         }
-        let errands = Errands {
+        let queue = EventQueue {
             now: now_out,
             late: late_out,
             leaves_late,
         };
         let (results, mut told) = mpsc::channel(BACKLOG);
-        let worker = tokio::spawn(serve(seat, errands, results));
+        let worker = tokio::spawn(serve(hook, queue, results));
         let mut count = 0;
         while told.recv().await.is_some() {
             count += 1;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::callbacks::{Call, Post, Receiver};
+use super::callbacks::{Call, ListenConfig, Receiver};
 use super::clock::Clock;
 use super::{CALLBACK_BACKLOG, RunError, Signals};
 use crate::event::{Record, RefusedCallbacks, RunId};
@@ -37,9 +37,9 @@ pub async fn listen(
     observe: &mut (dyn FnMut(&Record) + Send),
 ) -> Result<Heard, RunError> {
     let clock = Clock::new();
-    let mut desk = Ears::new(store)?;
+    let mut tokens = TokenIndex::new(store)?;
     let (calls_in, mut calls) = mpsc::channel(CALLBACK_BACKLOG);
-    let post = Post {
+    let post = ListenConfig {
         address,
         public_url: None,
         key,
@@ -56,7 +56,7 @@ pub async fn listen(
         };
         let Some(call) = call else { break Ok(()) };
         let told = tokio::task::block_in_place(|| {
-            let (known, batch) = desk.hear(store, &call, clock.now_ms())?;
+            let (known, batch) = tokens.hear(store, &call, clock.now_ms())?;
             let records = if batch.is_empty() {
                 Vec::new()
             } else {
@@ -87,12 +87,12 @@ pub async fn listen(
 }
 
 /// Takes callbacks in for all jobs of a ledger.
-struct Ears {
+struct TokenIndex {
     index: Index,
     run: RunId,
 }
 
-impl Ears {
+impl TokenIndex {
     fn new(store: &dyn Store) -> Result<Self, StoreError> {
         let run = store.runs()?.into_iter().next().map(|run| run.id);
         Ok(Self {
@@ -186,8 +186,8 @@ mod tests {
         (ledger, key)
     }
 
-    fn hear(ears: &mut Ears, ledger: &mut Ledger, call: &Call) -> (Known, usize) {
-        let (known, batch) = ears.hear(ledger, call, 9).unwrap();
+    fn hear(tokens: &mut TokenIndex, ledger: &mut Ledger, call: &Call) -> (Known, usize) {
+        let (known, batch) = tokens.hear(ledger, call, 9).unwrap();
         ledger.append(&batch).unwrap();
         assert_eq!(ledger.check().unwrap(), []);
         (known, batch.events.len())
@@ -197,18 +197,18 @@ mod tests {
     fn a_callback_is_recorded_once_and_a_stranger_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, key) = ledger(folder.path());
-        let mut ears = Ears::new(&ledger).unwrap();
+        let mut tokens = TokenIndex::new(&ledger).unwrap();
         let guess = call("guess", "task1");
-        assert_eq!(hear(&mut ears, &mut ledger, &guess), (Known::Unknown, 0));
+        assert_eq!(hear(&mut tokens, &mut ledger, &guess), (Known::Unknown, 0));
 
         let first = call("secret", "task1");
-        assert_eq!(hear(&mut ears, &mut ledger, &first), (Known::Known, 1));
+        assert_eq!(hear(&mut tokens, &mut ledger, &first), (Known::Known, 1));
         let job = ledger.job(&key).unwrap().unwrap().job;
         assert!(matches!(job.phase, Phase::InDoubt { .. }));
         assert_eq!(job.claims[0].task_id.as_str(), "task1");
 
-        assert_eq!(hear(&mut ears, &mut ledger, &first), (Known::Known, 0));
-        let mut fresh = Ears::new(&ledger).unwrap();
+        assert_eq!(hear(&mut tokens, &mut ledger, &first), (Known::Known, 0));
+        let mut fresh = TokenIndex::new(&ledger).unwrap();
         assert_eq!(hear(&mut fresh, &mut ledger, &first), (Known::Known, 0));
     }
 
@@ -216,14 +216,14 @@ mod tests {
     fn what_cannot_be_recorded_is_not_acknowledged() {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, _) = ledger(folder.path());
-        let mut ears = Ears::new(&ledger).unwrap();
+        let mut tokens = TokenIndex::new(&ledger).unwrap();
         for n in 0..crate::machine::CLAIMS {
             let named = call("secret", &format!("task{n}"));
-            assert_eq!(hear(&mut ears, &mut ledger, &named), (Known::Known, 1));
+            assert_eq!(hear(&mut tokens, &mut ledger, &named), (Known::Known, 1));
         }
         let more = call("secret", "task9");
-        assert_eq!(hear(&mut ears, &mut ledger, &more), (Known::Full, 0));
+        assert_eq!(hear(&mut tokens, &mut ledger, &more), (Known::Full, 0));
         let again = call("secret", "task0");
-        assert_eq!(hear(&mut ears, &mut ledger, &again), (Known::Known, 0));
+        assert_eq!(hear(&mut tokens, &mut ledger, &again), (Known::Known, 0));
     }
 }

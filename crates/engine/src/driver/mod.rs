@@ -29,10 +29,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::{Conductor, Pace, Terms, Wanted};
+use crate::conductor::{Conductor, ResumedJob, RunConfig, Timing};
 use crate::event::{Event, Outcome, Record, RunId};
-use crate::hold::{Holding, Sign, is_expired};
-use crate::hooks::{HookPoint, PlanSaid, Verdict};
+use crate::forecast::{Forecast, Sign, is_expired};
+use crate::hooks::{HookPoint, PlanInfo, Verdict};
 use crate::index::Index;
 use crate::opening::Opening;
 use crate::plan::{JobKey, Plan, StemSource};
@@ -40,11 +40,11 @@ use crate::store::{
     KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store, StoreError,
 };
 
-use callbacks::{Post, Receiver};
+use callbacks::{ListenConfig, Receiver};
 use client::{client, refuse_private_provider, upload_host};
 use clock::Clock;
 use effects::Effects;
-use hooks::HookDesk;
+use hooks::RunHooks;
 use shell::Shell;
 
 pub use crate::conductor::IllegalStep;
@@ -63,7 +63,7 @@ const USER_AGENT: &str = concat!("backline/", env!("CARGO_PKG_VERSION"));
 /// What a run is given.
 #[derive(Debug)]
 pub struct Run {
-    /// The plan, its jobs [planned](plan_jobs) and [held against the ledger](crate::opening::open); its provider has its final
+    /// The plan, its jobs [planned](plan_jobs) and [compared with the ledger](crate::opening::open); its provider has its final
     /// address.
     pub plan: Arc<Plan>,
     /// What is known of it.
@@ -245,7 +245,7 @@ pub async fn run(
     let Opening {
         mut known,
         recognized,
-        holding,
+        forecast,
     } = std::mem::take(&mut run.opening);
     let bought: HashSet<JobKey> = run.plan.jobs.iter().map(|job| job.key).collect();
     let others = adopt::other_accounts(&bought, &known, &account);
@@ -286,9 +286,9 @@ pub async fn run(
     }
 
     let (calls_in, calls) = mpsc::channel(CALLBACK_BACKLOG);
-    let post = Post::of(&run.plan, run.callback_key.clone(), run.local_callbacks);
-    let receiver = match post {
-        Some(post) => Some(Receiver::start(post, calls_in).await?),
+    let listen_config = ListenConfig::of(&run.plan, run.callback_key.clone(), run.local_callbacks);
+    let receiver = match listen_config {
+        Some(listen_config) => Some(Receiver::start(listen_config, calls_in).await?),
         None => None,
     };
     store.begin_run(&header, &planned_rows(&run.plan, &run.project_dir))?;
@@ -302,7 +302,7 @@ pub async fn run(
     }
 
     let spent_before = spent_before(&bought, &known);
-    let terms = terms(&run, &header, spent_before, now_ms, receiver.is_some());
+    let config = config(&run, &header, spent_before, now_ms, receiver.is_some());
     let window_ms = i64::try_from(run.plan.limits.rate.window_ms).unwrap_or(i64::MAX / 4);
     let mut earlier =
         store.intents_since(&account, now_ms.saturating_sub(window_ms.saturating_mul(2)))?;
@@ -312,14 +312,14 @@ pub async fn run(
         .for_each(|sent_ms| *sent_ms = now_ms.min(*sent_ms));
     let stems = run.plan.stems.iter().map(|stem| stem.id.clone()).collect();
     let (conductor, mut decision) = Conductor::new(
-        terms,
+        config,
         stems,
-        wanted(&run.plan, &holding, now_ms),
+        wanted(&run.plan, &forecast, now_ms),
         Index::new(&known),
         earlier,
         now_ms,
     );
-    let to_submit = if run.buys { holding.to_submit } else { 0 };
+    let to_submit = if run.buys { forecast.to_submit } else { 0 };
     let started = Event::RunStarted {
         name: header.name.clone(),
         provider: header.provider.clone(),
@@ -365,18 +365,18 @@ pub async fn run(
         clock.clone(),
     );
     let signals = run.signals.clone();
-    let desk = HookDesk::new(&run, &header, clock.clone());
-    let about_to = PlanSaid {
+    let hooks = RunHooks::new(&run, &header, clock.clone());
+    let about_to = PlanInfo {
         jobs: run.plan.jobs.len() as u64,
         to_submit,
-        credits: if run.buys { holding.credits } else { 0.0 },
-        least_ms: if run.buys { holding.least_ms } else { 0 },
+        credits: if run.buys { forecast.credits } else { 0.0 },
+        least_ms: if run.buys { forecast.least_ms } else { 0 },
     };
     // A vetoed job may be bought after all.
     // A studio of this process has no account whose balance would mean anything.
     let asks_balance = run.buys
         && run.plan.provider.embedded.is_none()
-        && (to_submit > 0 || holding.count(Sign::Vetoed) > 0);
+        && (to_submit > 0 || forecast.count(Sign::Vetoed) > 0);
     let mut shell = Shell {
         store,
         observe,
@@ -387,12 +387,12 @@ pub async fn run(
         calls,
         receiver,
         header: &header,
-        desk,
+        hooks,
         over: CancellationToken::new(),
         over_at: None,
     };
     let outcome = match shell
-        .begin_hooks(about_to, &holding, &signals, &mut decision)
+        .begin_hooks(about_to, &forecast, &signals, &mut decision)
         .await
     {
         Ok(()) => shell.go(decision, &signals, asks_balance).await,
@@ -446,40 +446,41 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
     plan.jobs.iter().map(row).collect()
 }
 
-fn wanted(plan: &Plan, holding: &Holding, now_ms: i64) -> Vec<Wanted> {
+fn wanted(plan: &Plan, forecast: &Forecast, now_ms: i64) -> Vec<ResumedJob> {
     let retention_days = plan.provider.profile.retention_days;
-    let wanted = |(job, held): (&crate::plan::PlannedJob, &crate::hold::Held)| Wanted {
-        key: job.key,
-        refusal: job.refusal.as_ref().map(Verdict::from),
-        stem: job.stem,
-        job: held.job.clone(),
-        missing: held.missing.clone(),
-        expired: is_expired(&held.job, now_ms, retention_days),
-    };
-    plan.jobs.iter().zip(&holding.rows).map(wanted).collect()
+    let wanted =
+        |(job, forecast): (&crate::plan::PlannedJob, &crate::forecast::JobForecast)| ResumedJob {
+            key: job.key,
+            refusal: job.refusal.as_ref().map(Verdict::from),
+            stem: job.stem,
+            job: forecast.job.clone(),
+            missing: forecast.missing.clone(),
+            expired: is_expired(&forecast.job, now_ms, retention_days),
+        };
+    plan.jobs.iter().zip(&forecast.rows).map(wanted).collect()
 }
 
-fn terms(
+fn config(
     run: &Run,
     header: &RunHeader,
     spent_before: f64,
     now_ms: i64,
     hears_callbacks: bool,
-) -> Terms {
+) -> RunConfig {
     let profile = &run.plan.provider.profile;
     let view_ms = i64::try_from(profile.polling.interval_ms).unwrap_or(30_000);
-    let mut pace = if profile.loopback {
-        Pace::local(view_ms)
+    let mut timing = if profile.loopback {
+        Timing::local(view_ms)
     } else {
-        Pace::remote(view_ms)
+        Timing::remote(view_ms)
     };
-    pace.first_view_ms = i64::try_from(profile.polling.first_ms).unwrap_or(view_ms);
-    pace.follow_ms = i64::try_from(profile.polling.give_up_ms).unwrap_or(pace.follow_ms);
+    timing.first_view_ms = i64::try_from(profile.polling.first_ms).unwrap_or(view_ms);
+    timing.follow_ms = i64::try_from(profile.polling.give_up_ms).unwrap_or(timing.follow_ms);
     if run.tape.as_ref().is_some_and(Tape::replays) {
-        pace = Pace::replayed();
+        timing = Timing::replayed();
     }
     let limits = &run.plan.limits;
-    Terms {
+    RunConfig {
         run: header.id.clone(),
         account: header.account.clone(),
         rate: limits.rate,
@@ -502,7 +503,7 @@ fn terms(
         polls_at_once: profile.polling.at_once as usize,
         downloads_at_once: profile.downloads_at_once as usize,
         source_gone: profile.codes.source_gone(),
-        pace,
+        timing,
     }
 }
 

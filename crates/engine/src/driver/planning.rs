@@ -19,8 +19,8 @@ use futures::StreamExt;
 
 use super::hooks::folder_of;
 use crate::hooks::{
-    Answer, Decision, Desk, Facts, HookError, HookEvent, HookFailure, HookPoint, HookSpec, RunSaid,
-    Seat, Surroundings, Target, Verdict, Way, changed,
+    Answer, BoundHook, Decision, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind,
+    HookPoint, HookRunner, HookSpec, RunInfo, Target, Verdict, changed,
 };
 use crate::plan::{JobKey, Plan, Refusal, Settings};
 use crate::store::{HookResult, Store, StoreError};
@@ -73,14 +73,14 @@ pub enum PlanningError {
 struct Planned {
     settings: Option<Settings>,
     refusal: Option<Refusal>,
-    troubles: Vec<HookFailure>,
+    failures: Vec<HookFailure>,
     left: Vec<String>,
     results: Vec<HookResult>,
 }
 
 /// A hook of `plan_job`, and what identifies its answers.
 struct PlanHook {
-    seat: Arc<Seat>,
+    bound: Arc<BoundHook>,
     identity: blake3::Hash,
 }
 
@@ -101,33 +101,33 @@ pub async fn plan_jobs(
     if !plan.hooks.has(HookPoint::PlanJob) && !foresees {
         return Ok(report);
     }
-    let surroundings = Surroundings {
+    let context = HookContext {
         folder: folder_of(plan),
         output: plan.output.dir().to_owned(),
         environment: Arc::new(|name| std::env::var(name).ok()),
         key: key.map(str::to_owned),
         listener: None,
     };
-    let desk = Desk::new(&plan.hooks, &surroundings);
+    let runner = HookRunner::new(&plan.hooks, &context);
     let facts = Facts {
         plan: Arc::new(plan.clone()),
-        run: RunSaid {
+        run: RunInfo {
             id: String::new(),
             name: plan.name.clone(),
             manifest: plan.manifest.display().to_string(),
             provider: plan.provider.profile.name.clone(),
         },
     };
-    let chain = desk.at(HookPoint::PlanJob).map(|seat| PlanHook {
-        seat: seat.clone(),
-        identity: identity(&seat.spec, &surroundings.folder, &plan.project_dir),
+    let chain = runner.at(HookPoint::PlanJob).map(|bound| PlanHook {
+        bound: bound.clone(),
+        identity: identity(&bound.spec, &context.folder, &plan.project_dir),
     });
     let chain: Vec<PlanHook> = chain.collect();
     let store = RefCell::new(hooks);
     let (all, mut done) = (plan.jobs.len(), 0);
     let planner = Planner {
         chain: &chain,
-        desk: &desk,
+        runner: &runner,
         facts: &facts,
         store: &store,
         previews,
@@ -147,8 +147,8 @@ pub async fn plan_jobs(
         }
         let key = plan.jobs[slot].key;
         plan.jobs[slot].refusal = job.refusal;
-        let troubles = job.troubles.into_iter();
-        report.failures.extend(troubles.map(|it| (key, it)));
+        let failures = job.failures.into_iter();
+        report.failures.extend(failures.map(|it| (key, it)));
         report.left.extend(job.left);
         results.extend(job.results);
         if results.len() >= RECORDED_TOGETHER || done == all {
@@ -184,7 +184,7 @@ fn refuse_equals(plan: &Plan) -> Result<(), PlanningError> {
 
 struct Planner<'a, 's> {
     chain: &'a [PlanHook],
-    desk: &'a Desk,
+    runner: &'a HookRunner,
     facts: &'a Facts,
     store: &'a RefCell<PlanHooks<'s>>,
     previews: bool,
@@ -197,7 +197,7 @@ impl Planner<'_, '_> {
         let mut planned = Planned {
             settings: None,
             refusal: None,
-            troubles: Vec::new(),
+            failures: Vec::new(),
             left: Vec::new(),
             results: Vec::new(),
         };
@@ -207,11 +207,11 @@ impl Planner<'_, '_> {
             let recorded = self.recorded(&question)?;
             let answer = match recorded {
                 Some(answer) => Ok(answer),
-                None if self.previews && !hook.seat.spec.pure => {
-                    planned.left.push(hook.seat.spec.name());
+                None if self.previews && !hook.bound.spec.pure => {
+                    planned.left.push(hook.bound.spec.name());
                     continue;
                 }
-                None => hook.seat.put(&event).await.map(|said| said.answer),
+                None => hook.bound.put(&event).await.map(|said| said.answer),
             };
             match self.apply(answer, &mut event, &mut planned) {
                 Ok(answer) => planned.results.extend(answer.map(|answer| HookResult {
@@ -219,8 +219,8 @@ impl Planner<'_, '_> {
                     answer: answer.to_json().to_string(),
                 })),
                 Err(error) => {
-                    let (trouble, decision) = hook.seat.failed(&error);
-                    planned.troubles.push(trouble);
+                    let (trouble, decision) = hook.bound.failed(&error);
+                    planned.failures.push(trouble);
                     planned.refusal = decision.and_then(refusal);
                 }
             }
@@ -276,7 +276,7 @@ impl Planner<'_, '_> {
             if let (Some(job), Some(settings)) = (&mut event.job, &planned.settings) {
                 job.settings = settings.clone();
             }
-            let (decision, _) = self.desk.decide(&event, true).await;
+            let (decision, _) = self.runner.decide(&event, true).await;
             planned.refusal = refusal(decision);
             if planned.refusal.is_some() {
                 return;
@@ -325,8 +325,8 @@ fn identity(spec: &HookSpec, folder: &Path, project_dir: &Path) -> blake3::Hash 
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    match &spec.way {
-        Way::Run { argv } | Way::Service { argv, .. } => {
+    match &spec.kind {
+        HookKind::Run { argv } | HookKind::Service { argv, .. } => {
             for word in argv {
                 field(word.as_bytes());
                 if let Some(content) = content(&folder.join(word), project_dir) {
@@ -334,12 +334,12 @@ fn identity(spec: &HookSpec, folder: &Path, project_dir: &Path) -> blake3::Hash 
                 }
             }
         }
-        Way::Lua { source, .. } => field(source.as_bytes()),
-        Way::Http { target, .. } => match target {
+        HookKind::Lua { source, .. } => field(source.as_bytes()),
+        HookKind::Http { target, .. } => match target {
             Target::Address(url) => field(url.as_str().as_bytes()),
             Target::Env(name) => field(name.as_bytes()),
         },
-        Way::Loudness | Way::Store { .. } => {}
+        HookKind::Loudness | HookKind::Store { .. } => {}
     }
     for name in &spec.env {
         field(name.as_bytes());

@@ -10,13 +10,13 @@ use std::time::Duration;
 use super::callbacks::{Call, Receiver};
 use super::clock::{Clock, until};
 use super::effects::Effects;
-use super::hooks::{HookDesk, Told};
-use super::keep::Want;
+use super::hooks::{HookReport, RunHooks};
+use super::keep::FetchRequest;
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input, Left};
 use crate::event::{Event, Moment, Outcome, Part, Record, Token};
-use crate::hold::Holding;
-use crate::hooks::{HookFailure, HookPoint, OnError, PlanSaid};
+use crate::forecast::Forecast;
+use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::Heard;
 use crate::plan::JobKey;
 use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError};
@@ -35,7 +35,7 @@ pub(super) enum Message {
     /// An input, and how hooks failed on the way to it.
     Hooked {
         about: JobKey,
-        troubles: Vec<HookFailure>,
+        failures: Vec<HookFailure>,
         input: Input,
     },
     /// Nothing to decide on.
@@ -52,7 +52,7 @@ pub(super) struct Shell<'a> {
     pub(super) calls: mpsc::Receiver<Call>,
     pub(super) receiver: Option<Receiver>,
     pub(super) header: &'a RunHeader,
-    pub(super) desk: HookDesk,
+    pub(super) hooks: RunHooks,
     /// Cancelled when what is under way is no longer waited for.
     pub(super) over: CancellationToken,
     /// When that will be, once the run ends.
@@ -64,20 +64,20 @@ impl Shell<'_> {
     /// before it began.
     pub(super) async fn begin_hooks(
         &mut self,
-        about_to: PlanSaid,
-        holding: &Holding,
+        about_to: PlanInfo,
+        forecast: &Forecast,
         signals: &Signals,
         decision: &mut Decision,
     ) -> Result<(), RunError> {
-        if self.desk.has(HookPoint::PlanExpanded) {
+        if self.hooks.has(HookPoint::PlanExpanded) {
             let told = tokio::select! {
                 biased;
                 () = signals.stop.cancelled() => return Err(RunError::Interrupted),
-                told = self.desk.plan_expanded(about_to) => told,
+                told = self.hooks.plan_expanded(about_to) => told,
             };
             told.into_iter().for_each(|told| self.note(told, decision));
         }
-        self.desk.catch_up(holding);
+        self.hooks.catch_up(forecast);
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Shell<'_> {
                 }
                 Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
                 Some(call) = self.calls.recv() => answered.extend(self.hear(call, &mut decision)),
-                told = self.desk.next_told() => self.note(told, &mut decision),
+                told = self.hooks.next_told() => self.note(told, &mut decision),
                 () = until(over_at) => self.over.cancel(),
                 () = until(wake) => {}
             }
@@ -166,12 +166,12 @@ impl Shell<'_> {
             }
             Ok(Message::Hooked {
                 about,
-                troubles,
+                failures,
                 input,
             }) => {
-                for trouble in troubles {
-                    let stops = trouble.effect == OnError::Fail && !trouble.point.decides();
-                    self.record_trouble(Some(about), trouble, decision);
+                for failure in failures {
+                    let stops = failure.effect == OnError::Fail && !failure.point.decides();
+                    self.record_failure(Some(about), failure, decision);
                     if stops {
                         self.conductor
                             .handle(self.clock.now_ms(), Input::HookStops, decision);
@@ -187,7 +187,7 @@ impl Shell<'_> {
     }
 
     /// Takes in what an observer made of an event.
-    fn note(&mut self, told: Told, decision: &mut Decision) {
+    fn note(&mut self, told: HookReport, decision: &mut Decision) {
         match told.result {
             Ok(None) => {}
             Ok(Some(noted)) => {
@@ -199,9 +199,9 @@ impl Shell<'_> {
                 };
                 self.conductor.handle(self.clock.now_ms(), input, decision);
             }
-            Err(trouble) => {
-                let stops = trouble.effect == OnError::Fail;
-                self.record_trouble(told.about, trouble, decision);
+            Err(failure) => {
+                let stops = failure.effect == OnError::Fail;
+                self.record_failure(told.about, failure, decision);
                 if stops {
                     self.conductor
                         .handle(self.clock.now_ms(), Input::HookStops, decision);
@@ -210,11 +210,11 @@ impl Shell<'_> {
         }
     }
 
-    fn record_trouble(&self, about: Option<JobKey>, trouble: HookFailure, decision: &mut Decision) {
+    fn record_failure(&self, about: Option<JobKey>, failure: HookFailure, decision: &mut Decision) {
         decision
             .batch
             .events
-            .push(self.of_the_run(trouble.event(about)));
+            .push(self.of_the_run(failure.event(about)));
     }
 
     /// Takes a callback in; who is to be told of it, and whether its token is known. One for a job of another plan in the same
@@ -256,7 +256,7 @@ impl Shell<'_> {
         refused
             .into_iter()
             .for_each(|told| self.note(told, &mut more));
-        self.conductor.close_batch(&mut more);
+        self.conductor.flush_dirty(&mut more);
         Ok(more)
     }
 
@@ -269,12 +269,12 @@ impl Shell<'_> {
     }
 
     /// Makes a batch durable and tells of it. Gives what observers had no room for.
-    fn write(&mut self, batch: &Batch) -> Result<Vec<Told>, StoreError> {
+    fn write(&mut self, batch: &Batch) -> Result<Vec<HookReport>, StoreError> {
         let mut refused = Vec::new();
         if !batch.is_empty() {
             for record in self.store.append(batch)? {
                 (self.observe)(&record);
-                refused.extend(self.desk.tell(&record, &self.conductor));
+                refused.extend(self.hooks.tell(&record, &self.conductor));
             }
         }
         Ok(refused)
@@ -312,7 +312,7 @@ impl Shell<'_> {
                 }
             }
             Effect::Ask { slot, point } => {
-                let decided = self.desk.ask(slot, point);
+                let decided = self.hooks.ask(slot, point);
                 self.spawn_or(Message::Input(Input::Left(Left::Ask)), decided);
             }
             Effect::Submit {
@@ -337,7 +337,7 @@ impl Shell<'_> {
             } => {
                 let task = self.conductor.job(slot).task();
                 let track = task.and_then(|task| task.tracks.get(index as usize - 1));
-                let want = task.map(|task| Want {
+                let want = task.map(|task| FetchRequest {
                     slot,
                     run: self.header.id.clone(),
                     task: task.id.clone(),
@@ -390,13 +390,13 @@ impl Shell<'_> {
         let told = tokio::select! {
             biased;
             () = signals.stop.cancelled() => return Err(RunError::Interrupted),
-            told = self.desk.last_told(is_stopped) => told,
+            told = self.hooks.last_told(is_stopped) => told,
         };
-        outcome = with_troubles(outcome, &told);
+        outcome = with_failures(outcome, &told);
         told.into_iter()
             .for_each(|told| self.note(told, &mut decision));
         // What was found out has changed jobs.
-        self.conductor.close_batch(&mut decision);
+        self.conductor.flush_dirty(&mut decision);
         if asks_balance {
             let balance = tokio::select! {
                 balance = self.effects.balance(Moment::After) => balance,
@@ -419,16 +419,16 @@ impl Shell<'_> {
         };
         decision.batch.events.push(self.of_the_run(ended.clone()));
         self.commit_all(decision).await?;
-        if !self.desk.has(HookPoint::RunFinished) {
+        if !self.hooks.has(HookPoint::RunFinished) {
             return Ok(outcome);
         }
         let totals = tokio::task::block_in_place(|| summarise(self.store, self.header))?.totals;
         let told = tokio::select! {
             biased;
             () = signals.stop.cancelled() => Vec::new(),
-            told = self.desk.run_finished(ended, totals) => told,
+            told = self.hooks.run_finished(ended, totals) => told,
         };
-        let last = with_troubles(outcome.clone(), &told);
+        let last = with_failures(outcome.clone(), &told);
         let mut decision = Decision::default();
         told.into_iter()
             .for_each(|told| self.note(told, &mut decision));
@@ -455,9 +455,9 @@ impl Shell<'_> {
 }
 
 /// A run that all went well with, but that a hook was to fail, has failed.
-fn with_troubles(outcome: Outcome, told: &[Told]) -> Outcome {
+fn with_failures(outcome: Outcome, told: &[HookReport]) -> Outcome {
     let fails =
-        |told: &Told| matches!(&told.result, Err(trouble) if trouble.effect == OnError::Fail);
+        |told: &HookReport| matches!(&told.result, Err(failure) if failure.effect == OnError::Fail);
     match outcome {
         Outcome::Complete | Outcome::Vetoed | Outcome::Partial if told.iter().any(fails) => {
             Outcome::Failed

@@ -24,10 +24,10 @@ pub struct HookEvent {
     /// Unix time in milliseconds; of the record, where there is one.
     pub at_ms: i64,
     /// The run.
-    pub run: RunSaid,
+    pub run: RunInfo,
     /// The job; none for what happens to the run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub job: Option<JobSaid>,
+    pub job: Option<JobInfo>,
     /// What was recorded: the very event that sinks read. None before something is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub happened: Option<Event>,
@@ -36,7 +36,7 @@ pub struct HookEvent {
     pub file: Option<String>,
     /// What the run is about to do; at `plan_expanded` only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub plan: Option<PlanSaid>,
+    pub plan: Option<PlanInfo>,
     /// What the run came to; at `run_finished` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totals: Option<Totals>,
@@ -44,7 +44,7 @@ pub struct HookEvent {
 
 /// The run, as hooks are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunSaid {
+pub struct RunInfo {
     /// Its id; empty at `plan_job`, when no run has begun.
     pub id: String,
     /// The manifest's name.
@@ -57,13 +57,13 @@ pub struct RunSaid {
 
 /// A job, as hooks are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct JobSaid {
+pub struct JobInfo {
     /// Its key; at `plan_job` the one that it has unless a hook changes it.
     pub key: JobKey,
     /// The stem.
-    pub stem: StemSaid,
+    pub stem: StemInfo,
     /// The preset.
-    pub preset: PresetSaid,
+    pub preset: PresetInfo,
     /// The sweep point.
     pub sweep: IndexMap<String, String>,
     /// The take, from 1.
@@ -76,7 +76,7 @@ pub struct JobSaid {
 
 /// A stem, as hooks are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StemSaid {
+pub struct StemInfo {
     /// Its id.
     pub id: String,
     /// Its variables.
@@ -94,7 +94,7 @@ pub struct StemSaid {
 
 /// A preset, as hooks are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PresetSaid {
+pub struct PresetInfo {
     /// Its name.
     pub id: String,
     /// Its variables.
@@ -103,7 +103,7 @@ pub struct PresetSaid {
 
 /// What a run is about to do.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct PlanSaid {
+pub struct PlanInfo {
     /// Jobs of the plan.
     pub jobs: u64,
     /// Jobs that are to be submitted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backline_api::Excerpt;
 
 use super::{
-    HOOK_EVENT_VERSION, HookEvent, HookPoint, JobSaid, PlanSaid, PresetSaid, RunSaid, StemSaid,
+    HOOK_EVENT_VERSION, HookEvent, HookPoint, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo,
 };
 use crate::event::Event;
 use crate::plan::{Plan, Settings, StemSource};
@@ -15,7 +15,7 @@ use crate::plan::{Plan, Settings, StemSource};
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) plan: Arc<Plan>,
-    pub(crate) run: RunSaid,
+    pub(crate) run: RunInfo,
 }
 
 impl Facts {
@@ -42,16 +42,16 @@ impl Facts {
             StemSource::File(file) => (Some(absolute(&file.path)), Some(file.duration_s), None),
             StemSource::Url(url) => (None, None, Some(backline_api::redact_url(url.as_str()))),
         };
-        let said = JobSaid {
+        let said = JobInfo {
             key: job.key,
-            stem: StemSaid {
+            stem: StemInfo {
                 id: stem.id.clone(),
                 vars: self.plan.output.stem_vars(&stem.id),
                 file,
                 duration_s,
                 url,
             },
-            preset: PresetSaid {
+            preset: PresetInfo {
                 id: job.preset.to_string(),
                 vars: self.plan.output.preset_vars(&job.preset),
             },
@@ -111,16 +111,16 @@ pub fn sample(point: HookPoint) -> HookEvent {
         lyrics: None,
         variety: None,
     };
-    let job = JobSaid {
+    let job = JobInfo {
         key: crate::plan::JobKey::from_bytes([0x5a; 32]),
-        stem: StemSaid {
+        stem: StemInfo {
             id: "verse".to_owned(),
             vars: json!({"language": "fr", "mood": "calm", "key": "A minor", "tempo": 92}),
             file: Some("/music/vocals/verse.flac".to_owned()),
             duration_s: Some(42.5),
             url: None,
         },
-        preset: PresetSaid {
+        preset: PresetInfo {
             id: "lofi".to_owned(),
             vars: json!({}),
         },
@@ -188,7 +188,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
         version: HOOK_EVENT_VERSION,
         point,
         at_ms: 1_800_000_100_000,
-        run: RunSaid {
+        run: RunInfo {
             id: "0193a5f0-7c1e-7d3b-9a52-3f1d2c4b5a69".to_owned(),
             name: "album".to_owned(),
             manifest: "workflows/album.yaml".to_owned(),
@@ -198,7 +198,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
         happened,
         file: (point == HookPoint::TrackKept)
             .then(|| "/music/out/album/verse/lofi-1.mp3".to_owned()),
-        plan: (point == HookPoint::PlanExpanded).then_some(PlanSaid {
+        plan: (point == HookPoint::PlanExpanded).then_some(PlanInfo {
             jobs: 12,
             to_submit: 10,
             credits: 120.0,
@@ -219,7 +219,7 @@ pub fn sample_of(point: HookPoint, plan: &Plan, slot: usize) -> HookEvent {
     let sample = sample(point);
     let facts = Facts {
         plan: Arc::new(plan.clone()),
-        run: RunSaid {
+        run: RunInfo {
             name: plan.name.clone(),
             manifest: plan.manifest.display().to_string(),
             provider: plan.provider.profile.name.clone(),

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use backline_api::{PostError, Poster};
+use backline_api::{PostError, WebhookClient};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,7 +13,7 @@ use sha2::Sha256;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::process::Surroundings;
+use super::process::HookContext;
 use super::{Answer, HookError, HookSpec, Target};
 
 /// Times that one event is posted.
@@ -24,21 +24,21 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// An address, ready to be posted to.
 #[derive(Debug)]
-pub(crate) struct Post {
-    poster: Poster,
+pub(crate) struct Webhook {
+    poster: WebhookClient,
     url: Url,
     secret: Option<Vec<u8>>,
 }
 
-impl Post {
+impl Webhook {
     pub(crate) fn new(
         target: &Target,
         secret_env: Option<&str>,
         allow_private: bool,
-        surroundings: &Surroundings,
+        context: &HookContext,
     ) -> Result<Self, HookError> {
         let variable = |name: &str| {
-            surroundings
+            context
                 .variable(name)
                 .filter(|value| !value.is_empty())
                 .ok_or_else(|| HookError::Environment(format!("the environment has no `{name}`")))
@@ -57,7 +57,7 @@ impl Post {
             })?),
             None => None,
         };
-        let poster = Poster::new(
+        let poster = WebhookClient::new(
             concat!("backline/", env!("CARGO_PKG_VERSION")),
             allow_private,
         )

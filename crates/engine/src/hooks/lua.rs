@@ -6,7 +6,7 @@
 //! same result.
 //!
 //! ```text
-//!  desk ─event─► thread of the script ─result─► desk
+//!  runner ─event─► thread of the script ─result─► runner
 //!    └─ the hook's timeout: cancel, forget the thread, which ends at its next check
 //! ```
 //!

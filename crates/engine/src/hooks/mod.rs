@@ -1,9 +1,9 @@
 //! Hooks: the user's own code at the points of a job's and a run's life.
 //!
 //! ```text
-//!  manifest's job ──plan_job──► desk ──event──► program, service, script, address ──answer──► the planned job
-//!  conductor ──Ask──► desk ──event──► … ──answer──► decision ──Decided──► ledger
-//!  ledger ──record──► desk ──event──► observers ──► failures, notes ──► ledger
+//!  manifest's job ──plan_job──► runner ──event──► program, service, script, address ──answer──► the planned job
+//!  conductor ──Ask──► runner ──event──► … ──answer──► decision ──Decided──► ledger
+//!  ledger ──record──► runner ──event──► observers ──► failures, notes ──► ledger
 //! ```
 //!
 //! When a job is planned hooks may change or veto it, and before its first submission veto or delay it; everywhere else they
@@ -11,7 +11,6 @@
 //! provider's key, and whatever it does has a declared effect.
 
 mod answer;
-mod desk;
 mod error;
 mod event;
 mod facts;
@@ -23,6 +22,7 @@ mod lua;
 mod point;
 mod process;
 mod program;
+mod runner;
 mod service;
 mod spec;
 #[cfg(feature = "store")]
@@ -34,17 +34,19 @@ mod trial;
 pub use answer::{
     ANSWER_LIMIT_BYTES, Answer, AnswerError, Decision, MAX_DELAY_MS, Verdict, changed,
 };
-pub use desk::HookFailure;
-pub(crate) use desk::{Desk, Seat};
 pub use error::HookError;
 pub(crate) use event::point_of;
-pub use event::{HOOK_EVENT_VERSION, HookEvent, JobSaid, PlanSaid, PresetSaid, RunSaid, StemSaid};
+pub use event::{HOOK_EVENT_VERSION, HookEvent, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo};
 pub(crate) use facts::Facts;
 pub use facts::{sample, sample_of};
 #[cfg(feature = "lua")]
 pub use lua::check_script;
-pub use point::{HookPoint, OnError};
-pub(crate) use process::Surroundings;
+pub use point::{HookPoint, OnError, UnknownName};
+pub(crate) use process::HookContext;
+pub use runner::HookFailure;
+pub(crate) use runner::{BoundHook, HookRunner};
 pub use service::PROTOCOL;
-pub use spec::{DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookSpec, Hooks, Order, Target, Way};
+pub use spec::{
+    DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookKind, HookSpec, Hooks, Order, Target,
+};
 pub use trial::{Bench, Trial, try_out};

@@ -1,8 +1,14 @@
 //! The points of a job's and a run's life at which hooks are called, and what a hook's failure does there.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+/// A name that is none of those that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an unknown name")]
+pub struct UnknownName;
 
 /// Where in a job's or a run's life a hook is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,8 +51,8 @@ impl HookPoint {
         Self::RunFinished,
     ];
 
-    /// The word that manifests, events and arguments use.
-    pub const fn word(self) -> &'static str {
+    /// Its name in manifests, events and arguments.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::PlanJob => "plan_job",
             Self::PlanExpanded => "plan_expanded",
@@ -59,11 +65,6 @@ impl HookPoint {
             Self::JobInDoubt => "job_in_doubt",
             Self::RunFinished => "run_finished",
         }
-    }
-
-    /// The point of that word.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|point| point.word() == word)
     }
 
     /// Whether a hook decides on a job here; at the other points it observes.
@@ -85,9 +86,18 @@ impl HookPoint {
     }
 }
 
+impl FromStr for HookPoint {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let point = Self::ALL.into_iter().find(|point| point.as_str() == name);
+        point.ok_or(UnknownName)
+    }
+}
+
 impl fmt::Display for HookPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
@@ -105,16 +115,19 @@ pub enum OnError {
 }
 
 impl OnError {
-    /// The words.
-    pub const WORDS: [&'static str; 3] = ["fail", "veto", "ignore"];
+    /// The names of all of them.
+    pub const NAMES: [&'static str; 3] = ["fail", "veto", "ignore"];
+}
 
-    /// The effect of that word.
-    pub fn of_word(word: &str) -> Option<Self> {
-        match word {
-            "fail" => Some(Self::Fail),
-            "veto" => Some(Self::Veto),
-            "ignore" => Some(Self::Ignore),
-            _ => None,
+impl FromStr for OnError {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
+            "fail" => Ok(Self::Fail),
+            "veto" => Ok(Self::Veto),
+            "ignore" => Ok(Self::Ignore),
+            _ => Err(UnknownName),
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What all of a plan's hooks share: where they run, what they may see, what they must not.
 #[derive(Clone)]
-pub(crate) struct Surroundings {
+pub(crate) struct HookContext {
     /// The manifest's folder, in which programs run.
     pub(crate) folder: PathBuf,
     /// The folder that tracks are kept in.
@@ -59,15 +59,15 @@ pub(crate) struct Surroundings {
     pub(crate) listener: Option<UnboundedSender<String>>,
 }
 
-impl std::fmt::Debug for Surroundings {
+impl std::fmt::Debug for HookContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings")
+        f.debug_struct("HookContext")
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }
 }
 
-impl Surroundings {
+impl HookContext {
     /// A variable's value, unless it holds the key.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         (self.environment)(name).filter(|value| !self.holds_key(value))
@@ -208,7 +208,7 @@ impl Drop for Group {
 }
 
 /// Copies a program's standard error to the log, line by line.
-async fn log(name: String, stderr: impl AsyncRead + Unpin, surroundings: Surroundings) {
+async fn log(name: String, stderr: impl AsyncRead + Unpin, context: HookContext) {
     let mut reader = BufReader::new(stderr);
     let mut lines = (&mut reader).take(LOGGED_BYTES);
     let mut line = Vec::new();
@@ -219,9 +219,9 @@ async fn log(name: String, stderr: impl AsyncRead + Unpin, surroundings: Surroun
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end();
         if !text.is_empty() {
-            let text = surroundings.clean(text);
+            let text = context.clean(text);
             tracing::info!(hook = %name, "{text}");
-            if let Some(listener) = &surroundings.listener {
+            if let Some(listener) = &context.listener {
                 // Whoever listened may have heard enough.
                 let _ = listener.send(text);
             }

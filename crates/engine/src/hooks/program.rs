@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::process::Surroundings;
+use super::process::HookContext;
 use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookSpec};
 
 /// How long what a program wrote is still read after its end, when something that escaped its group keeps the pipe open.
@@ -18,9 +18,9 @@ pub(crate) async fn run(
     spec: &HookSpec,
     argv: &[String],
     event: &[u8],
-    surroundings: &Surroundings,
+    context: &HookContext,
 ) -> Result<Answer, HookError> {
-    let mut started = surroundings.start(&spec.name(), argv, &spec.env)?;
+    let mut started = context.start(&spec.name(), argv, &spec.env)?;
     let (stdin, stdout) = (started.child.stdin.take(), started.child.stdout.take());
     let write = async {
         if let Some(mut stdin) = stdin {

@@ -20,7 +20,7 @@ use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::process::{Group, Surroundings};
+use super::process::{Group, HookContext};
 use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookPoint, Order};
 
 /// The version of the protocol that this program speaks.
@@ -78,9 +78,9 @@ struct Written {
 
 impl Service {
     /// A service that is not started yet.
-    pub(crate) fn new(spec: ServiceSpec, surroundings: Surroundings) -> Self {
+    pub(crate) fn new(spec: ServiceSpec, context: HookContext) -> Self {
         let (asks, inbox) = mpsc::channel(BACKLOG);
-        tokio::spawn(own(spec, surroundings, inbox));
+        tokio::spawn(own(spec, context, inbox));
         Self { asks }
     }
 
@@ -118,7 +118,7 @@ struct Up {
 }
 
 /// Owns the program: starts it, writes events, hands answers out, until nobody asks any more.
-async fn own(spec: ServiceSpec, surroundings: Surroundings, mut inbox: mpsc::Receiver<Ask>) {
+async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<Ask>) {
     let mut failures = 0_u32;
     let mut not_before = Instant::now();
     while let Some(ask) = inbox.recv().await {
@@ -128,8 +128,8 @@ async fn own(spec: ServiceSpec, surroundings: Surroundings, mut inbox: mpsc::Rec
             continue;
         }
         sleep_until(not_before).await;
-        let answered = match start(&spec, &surroundings).await {
-            Ok(up) => talk(&spec, &surroundings, up, ask, &mut inbox).await,
+        let answered = match start(&spec, &context).await {
+            Ok(up) => talk(&spec, &context, up, ask, &mut inbox).await,
             Err(error) => {
                 tracing::warn!(hook = %spec.name, %error, "the service did not come up");
                 let _ = ask.answer.send(Err(error));
@@ -143,8 +143,8 @@ async fn own(spec: ServiceSpec, surroundings: Surroundings, mut inbox: mpsc::Rec
 }
 
 /// Starts the program and exchanges greetings.
-async fn start(spec: &ServiceSpec, surroundings: &Surroundings) -> Result<Up, HookError> {
-    let mut started = surroundings.start(&spec.name, &spec.argv, &spec.env)?;
+async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookError> {
+    let mut started = context.start(&spec.name, &spec.argv, &spec.env)?;
     let (Some(mut stdin), Some(stdout)) = (started.child.stdin.take(), started.child.stdout.take())
     else {
         return Err(HookError::Start("it has no pipes".to_owned()));
@@ -174,7 +174,7 @@ async fn start(spec: &ServiceSpec, surroundings: &Surroundings) -> Result<Up, Ho
             "it ended at its start, with {how}"
         )));
     };
-    let wants = greeting(line, surroundings)?;
+    let wants = greeting(line, context)?;
     let super::process::Started { child, group } = started;
     Ok(Up {
         child,
@@ -187,13 +187,10 @@ async fn start(spec: &ServiceSpec, surroundings: &Surroundings) -> Result<Up, Ho
 }
 
 /// What a greeting says: the points that the service wants, if it chooses.
-fn greeting(
-    line: &[u8],
-    surroundings: &Surroundings,
-) -> Result<Option<HashSet<HookPoint>>, HookError> {
+fn greeting(line: &[u8], context: &HookContext) -> Result<Option<HashSet<HookPoint>>, HookError> {
     let garbage = || {
         let text = String::from_utf8_lossy(line);
-        HookError::Garbage(surroundings.clean(&format!(
+        HookError::Garbage(context.clean(&format!(
             "a service's first line is `{{\"hello\": {{\"protocol\": {PROTOCOL}}}}}`, not: {text}"
         )))
     };
@@ -207,7 +204,7 @@ fn greeting(
     // What it lists and this program does not know is of a later version.
     let wants = hello.get("points").and_then(Json::as_array).map(|points| {
         let words = points.iter().filter_map(Json::as_str);
-        words.filter_map(HookPoint::of_word).collect()
+        words.filter_map(|name| name.parse().ok()).collect()
     });
     Ok(wants)
 }
@@ -215,7 +212,7 @@ fn greeting(
 /// Talks with a program that has greeted, until it or the asking ends; whether it answered anything.
 async fn talk(
     spec: &ServiceSpec,
-    surroundings: &Surroundings,
+    context: &HookContext,
     mut up: Up,
     first: Ask,
     inbox: &mut mpsc::Receiver<Ask>,
@@ -242,7 +239,7 @@ async fn talk(
             line = up.lines.next() => match line {
                 Ok(Some(line)) => {
                     last_heard = Instant::now();
-                    match hand_out(line, spec.order, &mut pending, surroundings) {
+                    match hand_out(line, spec.order, &mut pending, context) {
                         Ok(()) => answered = true,
                         Err(error) => break error,
                     }
@@ -310,9 +307,9 @@ fn hand_out(
     line: &[u8],
     order: Order,
     pending: &mut VecDeque<Written>,
-    surroundings: &Surroundings,
+    context: &HookContext,
 ) -> Result<(), HookError> {
-    let garbage = |why: String| HookError::Garbage(surroundings.clean(&why));
+    let garbage = |why: String| HookError::Garbage(context.clean(&why));
     let json: Json = serde_json::from_slice(line)
         .map_err(|error| garbage(format!("{error}: {}", String::from_utf8_lossy(line))))?;
     let id = json.get("id").and_then(Json::as_u64);

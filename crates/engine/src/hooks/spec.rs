@@ -32,7 +32,7 @@ impl Hooks {
 
     /// Adds the measuring of kept files' loudness.
     pub(crate) fn measure_loudness(&mut self) {
-        let spec = HookSpec::new(HookPoint::TrackKept, 0, Way::Loudness);
+        let spec = HookSpec::new(HookPoint::TrackKept, 0, HookKind::Loudness);
         self.all.push(spec);
     }
 
@@ -50,7 +50,7 @@ pub struct HookSpec {
     /// Its place at that point, from 1.
     pub nth: u32,
     /// How it is called.
-    pub way: Way,
+    pub kind: HookKind,
     /// Longest time for one event, in milliseconds.
     pub timeout_ms: u64,
     /// What its failure does.
@@ -63,11 +63,11 @@ pub struct HookSpec {
 
 impl HookSpec {
     /// A hook with the defaults of its point; `nth` is its place there.
-    pub fn new(point: HookPoint, nth: u32, way: Way) -> Self {
+    pub fn new(point: HookPoint, nth: u32, kind: HookKind) -> Self {
         Self {
             point,
             nth,
-            way,
+            kind,
             timeout_ms: DEFAULT_TIMEOUT_MS,
             on_error: point.default_on_error(),
             env: Vec::new(),
@@ -77,21 +77,21 @@ impl HookSpec {
 
     /// What reports call it.
     pub fn name(&self) -> String {
-        let what = match &self.way {
-            Way::Run { argv } => format!("run {}", argv.join(" ")),
-            Way::Service { argv, .. } => format!("service {}", argv.join(" ")),
-            Way::Lua { name, .. } => format!("lua {name}"),
+        let what = match &self.kind {
+            HookKind::Run { argv } => format!("run {}", argv.join(" ")),
+            HookKind::Service { argv, .. } => format!("service {}", argv.join(" ")),
+            HookKind::Lua { name, .. } => format!("lua {name}"),
             // The paths of chats' addresses are secrets too.
-            Way::Http {
+            HookKind::Http {
                 target: Target::Address(url),
                 ..
             } => format!("http {}", url.host_str().unwrap_or_default()),
-            Way::Http {
+            HookKind::Http {
                 target: Target::Env(name),
                 ..
             } => format!("http ${name}"),
-            Way::Loudness => return "output.loudness".to_owned(),
-            Way::Store { url } => format!("store {}", backline_api::redact_url(url.as_str())),
+            HookKind::Loudness => return "output.loudness".to_owned(),
+            HookKind::Store { url } => format!("store {}", backline_api::redact_url(url.as_str())),
         };
         let mut name = format!("{} {}: {what}", self.point, self.nth);
         if name.chars().count() > MAX_NAME_CHARS {
@@ -106,7 +106,7 @@ const MAX_NAME_CHARS: usize = 120;
 
 /// How a hook is called.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Way {
+pub enum HookKind {
     /// A program per event: JSON on its standard input, an answer on its standard output.
     Run {
         /// Program and arguments.

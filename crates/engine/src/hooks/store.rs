@@ -15,7 +15,7 @@ use object_store::path::Path as Place;
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use super::process::Surroundings;
+use super::process::HookContext;
 use super::{HookError, HookEvent, HookSpec};
 use crate::event::{Event, TrackNote};
 use crate::folder::read_file;
@@ -25,7 +25,7 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// A place to copy to.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct ObjectTarget {
     store: Arc<dyn ObjectStore>,
     base: Place,
     url: Url,
@@ -33,14 +33,10 @@ pub(crate) struct Shelf {
     output: PathBuf,
 }
 
-impl Shelf {
-    pub(crate) fn new(
-        url: &Url,
-        env: &[String],
-        surroundings: &Surroundings,
-    ) -> Result<Self, HookError> {
+impl ObjectTarget {
+    pub(crate) fn new(url: &Url, env: &[String], context: &HookContext) -> Result<Self, HookError> {
         let options = env.iter().filter_map(|name| {
-            let value = surroundings.variable(name)?;
+            let value = context.variable(name)?;
             Some((name.to_lowercase(), value))
         });
         if url.scheme() == "file" {
@@ -50,12 +46,12 @@ impl Shelf {
             })?;
         }
         let (store, base) = object_store::parse_url_opts(url, options)
-            .map_err(|error| HookError::Environment(surroundings.clean(&error.to_string())))?;
+            .map_err(|error| HookError::Environment(context.clean(&error.to_string())))?;
         Ok(Self {
             store: Arc::from(store),
             base,
             url: url.clone(),
-            output: surroundings.output.clone(),
+            output: context.output.clone(),
         })
     }
 

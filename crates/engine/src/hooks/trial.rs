@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use super::{Answer, HookError, HookEvent, HookSpec, OnError, Seat, Surroundings, changed};
+use super::{Answer, BoundHook, HookContext, HookError, HookEvent, HookSpec, OnError, changed};
 use crate::plan::Settings;
 
 /// How long a program's standard error is still listened to after its answer: a service may take a moment to end.
@@ -30,12 +30,12 @@ pub struct Trial {
 
 /// A hook that is called again and again.
 #[derive(Debug)]
-pub struct Bench(Arc<Seat>);
+pub struct Bench(Arc<BoundHook>);
 
 impl Bench {
     /// Seats a hook; call it within a tokio runtime.
     pub fn new(spec: &HookSpec, folder: &Path) -> Self {
-        Self(Seat::alone(spec, &surroundings(folder, None)))
+        Self(BoundHook::alone(spec, &context(folder, None)))
     }
 
     /// Has it take an event.
@@ -50,12 +50,12 @@ impl Bench {
 /// Feeds one event to one hook, started in `folder`, and says what a run would make of it.
 pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial {
     let (listener, mut lines) = unbounded_channel();
-    let seat = Seat::alone(spec, &surroundings(folder, Some(listener)));
+    let hook = BoundHook::alone(spec, &context(folder, Some(listener)));
     let began = Instant::now();
-    let answer = seat.put(event).await.map(|said| said.answer);
+    let answer = hook.put(event).await.map(|said| said.answer);
     let took = began.elapsed();
-    // Without its seat a service ends, and nobody is left who could say more.
-    drop(seat);
+    // A service ends when its hook is dropped, and writes nothing more.
+    drop(hook);
     let mut stderr = Vec::new();
     let all = async {
         while let Some(line) = lines.recv().await {
@@ -113,8 +113,8 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
     }
 }
 
-fn surroundings(folder: &Path, listener: Option<UnboundedSender<String>>) -> Surroundings {
-    Surroundings {
+fn context(folder: &Path, listener: Option<UnboundedSender<String>>) -> HookContext {
+    HookContext {
         folder: folder.to_owned(),
         output: folder.to_owned(),
         environment: Arc::new(|name| std::env::var(name).ok()),

@@ -13,12 +13,12 @@ use super::source::nearest::suggestion;
 use super::source::node::{Node, Value};
 use super::source::report::Report;
 use super::template::variables::RenderFixed;
-use crate::hooks::{HookPoint, HookSpec, Hooks, OnError, Order, Target, Way};
+use crate::hooks::{HookKind, HookPoint, HookSpec, Hooks, OnError, Order, Target};
 
 /// What earlier versions had as hooks at `track_kept`: options of `output` now.
 const OPTIONS: &[&str] = &["loudness", "tags"];
 /// The keys that say what a hook is.
-const WAYS: &[&str] = &["run", "service", "lua", "http", "store"];
+const KINDS: &[&str] = &["run", "service", "lua", "http", "store"];
 const KEYS: &[&str] = &[
     "run",
     "service",
@@ -45,7 +45,7 @@ const STORE_TIMEOUT_MS: u64 = 300_000;
 const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
 /// What hooks are read with.
-pub(crate) struct Around<'a> {
+pub(crate) struct ReadContext<'a> {
     /// The manifest's folder.
     pub(crate) folder: &'a Path,
     /// The variable that holds the provider's key.
@@ -55,14 +55,14 @@ pub(crate) struct Around<'a> {
 }
 
 /// Reads `on`.
-pub(crate) fn read(node: &Node, around: &Around<'_>, report: &mut Report) -> Hooks {
+pub(crate) fn read(node: &Node, context: &ReadContext<'_>, report: &mut Report) -> Hooks {
     let mut hooks = Hooks::default();
-    let words = HookPoint::ALL.map(HookPoint::word);
+    let words = HookPoint::ALL.map(HookPoint::as_str);
     let Some(fields) = Fields::read(node, "`on`", &words, report) else {
         return hooks;
     };
     for point in HookPoint::ALL {
-        let Some(node) = fields.get(point.word()) else {
+        let Some(node) = fields.get(point.as_str()) else {
             continue;
         };
         let what = format!("`{point}`");
@@ -76,7 +76,7 @@ pub(crate) fn read(node: &Node, around: &Around<'_>, report: &mut Report) -> Hoo
             continue;
         }
         for (nth, item) in (1..).zip(items) {
-            hooks.all.extend(one(item, point, nth, around, report));
+            hooks.all.extend(one(item, point, nth, context, report));
         }
     }
     hooks
@@ -86,7 +86,7 @@ fn one(
     node: &Node,
     point: HookPoint,
     nth: u32,
-    around: &Around<'_>,
+    context: &ReadContext<'_>,
     report: &mut Report,
 ) -> Option<HookSpec> {
     if let Value::Text(name) = &node.value {
@@ -94,7 +94,7 @@ fn one(
         return None;
     }
     let fields = Fields::read(node, "a hook", KEYS, report)?;
-    let given: Vec<&str> = WAYS
+    let given: Vec<&str> = KINDS
         .iter()
         .copied()
         .filter(|way| fields.get(way).is_some())
@@ -116,18 +116,18 @@ fn one(
     };
     let before = report.errors();
     let way = match *kind {
-        "run" => Way::Run {
+        "run" => HookKind::Run {
             argv: argv(fields.get("run")?, "`run`", report)?,
         },
-        "service" => Way::Service {
+        "service" => HookKind::Service {
             argv: argv(fields.get("service")?, "`service`", report)?,
             order: order(&fields, report),
             start_timeout_ms: time(&fields, "start_timeout", report)
                 .unwrap_or(crate::hooks::DEFAULT_START_TIMEOUT_MS),
         },
-        "lua" => script(fields.get("lua")?, around, report)?,
-        "http" => http(&fields, around, report)?,
-        _ => store(&fields, point, around, report)?,
+        "lua" => script(fields.get("lua")?, context, report)?,
+        "http" => http(&fields, context, report)?,
+        _ => store(&fields, point, context, report)?,
     };
     let only = |key: &str, of: &str, report: &mut Report| {
         if let Some(entry) = fields.entry(key).filter(|_| *kind != of) {
@@ -152,7 +152,7 @@ fn one(
     if let Some(effect) = on_error(&fields, point, report) {
         spec.on_error = effect;
     }
-    spec.env = env(&fields, kind, around, report);
+    spec.env = env(&fields, kind, context, report);
     if let Some(entry) = fields.entry("pure")
         && let Some(pure) = fields::truth(&entry.node, "`pure`", report)
     {
@@ -283,8 +283,8 @@ fn time(fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<u64> {
 
 fn on_error(fields: &Fields<'_>, point: HookPoint, report: &mut Report) -> Option<OnError> {
     let text = fields.text("on_error", report)?;
-    match OnError::of_word(&text.text) {
-        Some(OnError::Veto) if !point.decides() => {
+    match text.text.parse::<OnError>() {
+        Ok(OnError::Veto) if !point.decides() => {
             report
                 .error_at(
                     text.span,
@@ -294,21 +294,26 @@ fn on_error(fields: &Fields<'_>, point: HookPoint, report: &mut Report) -> Optio
                 .help("a hook can veto at `plan_job`, `before_upload` and `before_submit`");
             None
         }
-        Some(effect) => Some(effect),
-        None => {
+        Ok(effect) => Some(effect),
+        Err(_) => {
             report
                 .error_at(
                     text.span,
                     format!("`on_error` can't be `{}`", text.text),
                     "expected fail, veto or ignore",
                 )
-                .maybe_help(suggestion(&text.text, OnError::WORDS));
+                .maybe_help(suggestion(&text.text, OnError::NAMES));
             None
         }
     }
 }
 
-fn env(fields: &Fields<'_>, kind: &str, around: &Around<'_>, report: &mut Report) -> Vec<String> {
+fn env(
+    fields: &Fields<'_>,
+    kind: &str,
+    context: &ReadContext<'_>,
+    report: &mut Report,
+) -> Vec<String> {
     let Some(node) = fields.get("env") else {
         return Vec::new();
     };
@@ -328,7 +333,7 @@ fn env(fields: &Fields<'_>, kind: &str, around: &Around<'_>, report: &mut Report
         if !secret::is_env_name(&name, report) {
             continue;
         }
-        if name.text == around.key_env {
+        if name.text == context.key_env {
             report
                 .error_at(
                     name.span,
@@ -347,11 +352,11 @@ fn env(fields: &Fields<'_>, kind: &str, around: &Around<'_>, report: &mut Report
 }
 
 /// A script: its file, or itself.
-fn script(node: &Node, around: &Around<'_>, report: &mut Report) -> Option<Way> {
+fn script(node: &Node, context: &ReadContext<'_>, report: &mut Report) -> Option<HookKind> {
     let text = fields::text(node, "`lua`", report)?;
     let is_file = text.text.ends_with(".lua") && !text.text.contains(char::is_whitespace);
     let (name, source) = if is_file {
-        let file = around.folder.join(&text.text);
+        let file = context.folder.join(&text.text);
         match report.sources.read_text(&file, MAX_SCRIPT_BYTES) {
             Ok(source) => (text.text.clone(), source.to_string()),
             Err(problem) => {
@@ -383,19 +388,19 @@ fn script(node: &Node, around: &Around<'_>, report: &mut Report) -> Option<Way> 
         return None;
     }
     #[cfg(feature = "lua")]
-    Some(Way::Lua {
+    Some(HookKind::Lua {
         name,
         source: source.into(),
     })
 }
 
-fn http(fields: &Fields<'_>, around: &Around<'_>, report: &mut Report) -> Option<Way> {
+fn http(fields: &Fields<'_>, context: &ReadContext<'_>, report: &mut Report) -> Option<HookKind> {
     let node = fields.get("http")?;
     let target = match &node.value {
         Value::Map(_) => Target::Env(secret::secret(node, "`http`", report)?),
         Value::Text(_) => {
             let text = fields::text(node, "`http`", report)?;
-            let rendered = (around.fixed)(&text, report)?;
+            let rendered = (context.fixed)(&text, report)?;
             Target::Address(secret::url(&text, &rendered, "http", report)?)
         }
         _ => {
@@ -416,7 +421,7 @@ fn http(fields: &Fields<'_>, around: &Around<'_>, report: &mut Report) -> Option
         .get("allow_private")
         .and_then(|node| fields::truth(node, "`allow_private`", report))
         .unwrap_or(false);
-    Some(Way::Http {
+    Some(HookKind::Http {
         target,
         secret_env,
         allow_private,
@@ -427,9 +432,9 @@ fn http(fields: &Fields<'_>, around: &Around<'_>, report: &mut Report) -> Option
 fn store(
     fields: &Fields<'_>,
     point: HookPoint,
-    around: &Around<'_>,
+    context: &ReadContext<'_>,
     report: &mut Report,
-) -> Option<Way> {
+) -> Option<HookKind> {
     let node = fields.get("store")?;
     at_track_kept("`store`", node, point, report)?;
     if !cfg!(feature = "store") {
@@ -437,13 +442,13 @@ fn store(
         return None;
     }
     let text = fields::text(node, "`store`", report)?;
-    let rendered = (around.fixed)(&text, report)?;
+    let rendered = (context.fixed)(&text, report)?;
     let known = ["s3", "gs", "az", "file"];
     let url = if rendered.contains("://") {
         Url::parse(&rendered).map_err(|error| error.to_string())
     } else {
         // A folder, as seen from the manifest.
-        let folder = std::path::absolute(around.folder.join(&rendered));
+        let folder = std::path::absolute(context.folder.join(&rendered));
         folder
             .map_err(|error| error.to_string())
             .and_then(|folder| {
@@ -452,7 +457,7 @@ fn store(
     };
     let expected = "expected `s3://bucket/path`, `gs://…`, `az://…` or a folder";
     match url {
-        Ok(url) if known.contains(&url.scheme()) => Some(Way::Store { url }),
+        Ok(url) if known.contains(&url.scheme()) => Some(HookKind::Store { url }),
         Ok(url) => {
             report
                 .error_at(

@@ -177,7 +177,7 @@ pub(crate) fn read_reports(node: Option<&Node>, report: &mut Report) -> Vec<Repo
     let Some(node) = node else {
         return vec![ReportKind::Csv, ReportKind::Json];
     };
-    let names = ReportKind::ALL.map(ReportKind::word);
+    let names = ReportKind::ALL.map(ReportKind::as_str);
     let mut kinds = Vec::new();
     for item in fields::list(node, "`reports`", report).unwrap_or_default() {
         let Value::Text(name) = &item.value else {
@@ -189,7 +189,7 @@ pub(crate) fn read_reports(node: Option<&Node>, report: &mut Report) -> Vec<Repo
             );
             continue;
         };
-        let Some(kind) = ReportKind::of_word(name) else {
+        let Some(kind) = ReportKind::from_name(name) else {
             report
                 .error_at(
                     item.span,

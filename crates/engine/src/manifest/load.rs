@@ -161,13 +161,13 @@ impl Loader<'_, '_> {
             .get("callbacks")
             .filter(|_| !polls_only)
             .and_then(|node| limits::read_callbacks(node, &render, report));
-        let around = hooks::Around {
+        let reading = hooks::ReadContext {
             folder: &folder,
             key_env: &provider.api_key_env,
             fixed: &render,
         };
         let mut hooks = match fields.get("on") {
-            Some(node) => hooks::read(node, &around, report),
+            Some(node) => hooks::read(node, &reading, report),
             None => Hooks::default(),
         };
         let retries = limits::read_retries(fields.get("retries"), report);

@@ -259,7 +259,7 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
         } => again(*retried, "not uploaded", message).about(clean(stem)),
         Event::Intent { attempt, .. } => Line::detail("sending", format!("attempt {attempt}")),
         Event::Decided { point, verdict } => match verdict {
-            Verdict::Pass => Line::detail("passed", point.word()),
+            Verdict::Pass => Line::detail("passed", point.as_str()),
             Verdict::Change { key, .. } => {
                 Line::plain("changed", format!("bought as job {}", key.short()))
             }

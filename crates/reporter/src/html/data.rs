@@ -144,7 +144,7 @@ impl PageData {
                 preset: presets.insert_full(&job.preset).0,
                 sweep: pairs(&job.sweep),
                 take: job.take,
-                state: Verdict::of(job, &summary.run).word(),
+                state: Verdict::of(job, &summary.run).as_str(),
                 sign: Verdict::of(job, &summary.run).sign(),
                 why: Verdict::of(job, &summary.run).why(job),
                 settings: settings(&job.settings),

@@ -181,7 +181,7 @@ impl Metrics {
         }
         page.family("jobs", "gauge", "Jobs of the plan by state.");
         for state in STATES {
-            page.sample("jobs", &[("state", state.word())], board.count(state));
+            page.sample("jobs", &[("state", state.as_str())], board.count(state));
         }
         page.counter(
             "submissions_total",

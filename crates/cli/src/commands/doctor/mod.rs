@@ -135,7 +135,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
     let price = match &mut project {
         Some(project) => project
             .preview(console)
-            .map(|opening| opening.holding.credits),
+            .map(|opening| opening.forecast.credits),
         None => Ok(0.0),
     };
     let runtime = super::runtime()?;

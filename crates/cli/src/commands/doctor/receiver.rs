@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use backline_api::{PostError, Poster};
+use backline_api::{PostError, WebhookClient};
 use backline_engine::event::RunId;
 use backline_engine::plan::Plan;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,7 +64,7 @@ async fn round(address: SocketAddr, public: &Url, listener: TcpListener) -> Chec
     let responder = tokio::spawn(respond(listener, nonce.clone()));
     let mut url = public.clone();
     url.set_path(&format!("{}/{nonce}", public.path().trim_end_matches('/')));
-    let posted = match Poster::new(concat!("backline/", env!("CARGO_PKG_VERSION")), true) {
+    let posted = match WebhookClient::new(concat!("backline/", env!("CARGO_PKG_VERSION")), true) {
         Ok(poster) => poster.post(&url, &[], b"{}".to_vec(), PATIENCE).await,
         Err(error) => Err(PostError::Unanswered(error.to_string())),
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use backline_engine::hooks::{HookSpec, OnError, Target, Way};
+use backline_engine::hooks::{HookKind, HookSpec, OnError, Target};
 use backline_engine::plan::Plan;
 
 use super::Check;
@@ -30,8 +30,8 @@ pub(super) fn manifest(project: &Project) -> Check {
 pub(super) fn hooks(plan: &Plan) -> Option<Check> {
     let all = &plan.hooks.all;
     let folder = plan.manifest.parent().unwrap_or(Path::new("."));
-    let missing = |spec: &&HookSpec| match &spec.way {
-        Way::Run { argv } | Way::Service { argv, .. } => argv
+    let missing = |spec: &&HookSpec| match &spec.kind {
+        HookKind::Run { argv } | HookKind::Service { argv, .. } => argv
             .first()
             .is_some_and(|program| !is_there(program, folder)),
         _ => false,
@@ -76,8 +76,8 @@ pub(super) fn hooks(plan: &Plan) -> Option<Check> {
 }
 
 fn variables(spec: &HookSpec) -> impl Iterator<Item = &str> {
-    let of_way = match &spec.way {
-        Way::Http {
+    let of_way = match &spec.kind {
+        HookKind::Http {
             target, secret_env, ..
         } => {
             let address = match target {

@@ -6,7 +6,7 @@
 //! ```
 
 use backline_engine::event::Part;
-use backline_engine::hold::{Held, Holding, Sign};
+use backline_engine::forecast::{Forecast, JobForecast, Sign};
 use backline_engine::plan::{JobKey, PlannedJob, Settings};
 use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -16,22 +16,22 @@ use crate::project::Project;
 /// The document's version.
 const VERSION: u32 = 1;
 
-/// A plan held against its ledger.
+/// A plan, and what a run would do with each job.
 pub(crate) struct Document<'a> {
     pub(crate) project: &'a Project,
-    pub(crate) holding: &'a Holding,
+    pub(crate) forecast: &'a Forecast,
 }
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (plan, holding) = (&self.project.plan, self.holding);
+        let (plan, forecast) = (&self.project.plan, self.forecast);
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", &VERSION)?;
         map.serialize_entry("name", &plan.name)?;
         map.serialize_entry("manifest", &self.project.shown)?;
         map.serialize_entry("provider", &plan.provider.profile.name)?;
         map.serialize_entry("ledger", &self.project.ledger.display().to_string())?;
-        map.serialize_entry("totals", &Totals::of(holding))?;
+        map.serialize_entry("totals", &Totals::of(forecast))?;
         map.serialize_entry("jobs", &Rows(self))?;
         map.end()
     }
@@ -55,21 +55,21 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(holding: &Holding) -> Self {
+    fn of(forecast: &Forecast) -> Self {
         Self {
-            jobs: holding.rows.len(),
-            to_buy: holding.count(Sign::Buy) + holding.count(Sign::Changed),
-            changed: holding.count(Sign::Changed),
-            in_progress: holding.count(Sign::InProgress),
-            kept: holding.count(Sign::Kept),
-            in_doubt: holding.count(Sign::InDoubt),
-            failed: holding.count(Sign::Failed),
-            vetoed: holding.count(Sign::Vetoed),
-            partial: holding.count(Sign::Partial),
-            expired: holding.count(Sign::Expired),
-            to_submit: holding.to_submit,
-            credits: holding.credits,
-            least_ms: holding.least_ms,
+            jobs: forecast.rows.len(),
+            to_buy: forecast.count(Sign::Buy) + forecast.count(Sign::Changed),
+            changed: forecast.count(Sign::Changed),
+            in_progress: forecast.count(Sign::InProgress),
+            kept: forecast.count(Sign::Kept),
+            in_doubt: forecast.count(Sign::InDoubt),
+            failed: forecast.count(Sign::Failed),
+            vetoed: forecast.count(Sign::Vetoed),
+            partial: forecast.count(Sign::Partial),
+            expired: forecast.count(Sign::Expired),
+            to_submit: forecast.to_submit,
+            credits: forecast.credits,
+            least_ms: forecast.least_ms,
         }
     }
 }
@@ -78,10 +78,10 @@ struct Rows<'a>(&'a Document<'a>);
 
 impl Serialize for Rows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Document { project, holding } = self.0;
+        let Document { project, forecast } = self.0;
         let mut rows = serializer.serialize_seq(Some(project.plan.jobs.len()))?;
-        for (job, held) in project.plan.jobs.iter().zip(&holding.rows) {
-            rows.serialize_element(&Row::of(job, held, &project.plan.stems[job.stem].id))?;
+        for (job, forecast) in project.plan.jobs.iter().zip(&forecast.rows) {
+            rows.serialize_element(&Row::of(job, forecast, &project.plan.stems[job.stem].id))?;
         }
         rows.end()
     }
@@ -110,17 +110,17 @@ struct Missing {
 }
 
 impl<'a> Row<'a> {
-    fn of(job: &'a PlannedJob, held: &'a Held, stem: &'a str) -> Self {
+    fn of(job: &'a PlannedJob, forecast: &'a JobForecast, stem: &'a str) -> Self {
         Self {
-            sign: held.sign,
+            sign: forecast.sign,
             key: &job.key,
             stem,
             preset: &job.preset,
             sweep: &job.sweep,
             take: job.take,
-            submits: held.submits,
-            note: &held.note,
-            missing: held
+            submits: forecast.submits,
+            note: &forecast.note,
+            missing: forecast
                 .missing
                 .iter()
                 .map(|it| Missing {

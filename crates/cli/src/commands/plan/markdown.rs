@@ -17,7 +17,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use backline_engine::hold::Holding;
+use backline_engine::forecast::Forecast;
 use backline_engine::manifest::lock::LockDiff;
 use backline_engine::plan::Plan;
 use backline_reporter::{code_block, code_cell, code_span};
@@ -40,8 +40,8 @@ const MAX_DIFFERENCES: usize = 100;
 const MAX_DIFF_CHARS: usize = 20_000;
 
 /// The comment. `diff` is what differs from the lock file, where there is one.
-pub(super) fn text(plan: &Plan, holding: &Holding, diff: Option<&LockDiff>) -> String {
-    let buys = match holding.to_submit {
+pub(super) fn text(plan: &Plan, forecast: &Forecast, diff: Option<&LockDiff>) -> String {
+    let buys = match forecast.to_submit {
         0 => "nothing to buy".to_owned(),
         number => format!("{} to buy", table::jobs(number)),
     };
@@ -51,11 +51,11 @@ pub(super) fn text(plan: &Plan, holding: &Holding, diff: Option<&LockDiff>) -> S
     );
     let told = format!(
         "{}\n{}",
-        table::counts(holding),
-        table::consequences(plan, holding)
+        table::counts(forecast),
+        table::consequences(plan, forecast)
     );
     let _ = writeln!(text, "{}", anstream::adapter::strip_str(&told));
-    grid(&mut text, plan, holding);
+    grid(&mut text, plan, forecast);
     if let Some(diff) = diff {
         agreed(&mut text, diff);
     }
@@ -63,17 +63,17 @@ pub(super) fn text(plan: &Plan, holding: &Holding, diff: Option<&LockDiff>) -> S
 }
 
 /// Stems × presets, a sign a job.
-fn grid(text: &mut String, plan: &Plan, holding: &Holding) {
+fn grid(text: &mut String, plan: &Plan, forecast: &Forecast) {
     let mut cells: HashMap<(&str, &str), String> = HashMap::new();
     let mut stems = IndexSet::new();
     let mut presets = IndexSet::new();
-    for (job, held) in plan.jobs.iter().zip(&holding.rows) {
+    for (job, forecast) in plan.jobs.iter().zip(&forecast.rows) {
         let (stem, preset) = (plan.stems[job.stem].id.as_str(), &*job.preset);
         stems.insert(stem);
         presets.insert(preset);
         let cell = cells.entry((stem, preset)).or_default();
         match cell.chars().count() {
-            ..MAX_SIGNS => cell.push(held.sign.symbol()),
+            ..MAX_SIGNS => cell.push(forecast.sign.symbol()),
             MAX_SIGNS => cell.push('…'),
             _ => {}
         }

@@ -42,26 +42,26 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         console.say(&format!("wrote {}\n", shown.display()));
         return Ok(exit_codes::DONE);
     }
-    let holding = project.preview(console)?.holding;
+    let forecast = project.preview(console)?.forecast;
     if let Some(conflict) = output_owner::conflict(&project)? {
         console.insist(&format!("warning: {}\n", conflict.message()));
     }
     if asked.markdown {
         let diff = agreed(args, &project, global, console)?;
-        console.data(&markdown::text(&project.plan, &holding, diff.as_ref()))?;
+        console.data(&markdown::text(&project.plan, &forecast, diff.as_ref()))?;
         return Ok(exit_codes::DONE);
     }
     match console.format {
         Format::Json => console.json(&document::Document {
             project: &project,
-            holding: &holding,
+            forecast: &forecast,
         })?,
         Format::Text => {
             let look = table::Look {
                 columns: console.columns_out,
                 colour: console.colour_out,
             };
-            table::write(&project.plan, &holding, look, &mut console.out())?;
+            table::write(&project.plan, &forecast, look, &mut console.out())?;
         }
     }
     Ok(exit_codes::DONE)

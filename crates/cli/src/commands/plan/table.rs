@@ -12,7 +12,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use backline_engine::hold::{Held, Holding, Sign};
+use backline_engine::forecast::{Forecast, JobForecast, Sign};
 use backline_engine::plan::{Plan, PlannedJob};
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
@@ -55,15 +55,15 @@ struct Columns {
 /// Writes the table and what it comes to.
 pub(crate) fn write(
     plan: &Plan,
-    holding: &Holding,
+    forecast: &Forecast,
     look: Look,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let shown = || plan.jobs.iter().zip(&holding.rows).take(MAX_SHOWN);
+    let shown = || plan.jobs.iter().zip(&forecast.rows).take(MAX_SHOWN);
     let columns = Columns {
         sweep: shown().any(|(job, _)| !job.sweep.is_empty()),
         take: shown().any(|(job, _)| job.take > 1),
-        note: shown().any(|(_, held)| !held.note.is_empty()),
+        note: shown().any(|(_, forecast)| !forecast.note.is_empty()),
     };
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -79,7 +79,7 @@ pub(crate) fn write(
         table.force_no_tty();
     }
     table.set_header(header(&columns));
-    table.add_rows(shown().map(|(job, held)| row(plan, job, held, &columns)));
+    table.add_rows(shown().map(|(job, forecast)| row(plan, job, forecast, &columns)));
     // A sign or a key that is broken can't be read or copied; the rest gives way.
     for at in [0, 1] {
         if let Some(column) = table.column_mut(at) {
@@ -96,8 +96,8 @@ pub(crate) fn write(
             plan.jobs.len() - MAX_SHOWN
         )?;
     }
-    writeln!(out, "\n{}", counts(holding))?;
-    out.write_all(consequences(plan, holding).as_bytes())?;
+    writeln!(out, "\n{}", counts(forecast))?;
+    out.write_all(consequences(plan, forecast).as_bytes())?;
     out.flush()
 }
 
@@ -120,11 +120,11 @@ fn header(columns: &Columns) -> Row {
     row
 }
 
-fn row(plan: &Plan, job: &PlannedJob, held: &Held, columns: &Columns) -> Row {
+fn row(plan: &Plan, job: &PlannedJob, forecast: &JobForecast, columns: &Columns) -> Row {
     let mut row = Row::new();
     row.add_cell(
-        Cell::new(held.sign.symbol())
-            .fg(table_colour(held.sign))
+        Cell::new(forecast.sign.symbol())
+            .fg(table_colour(forecast.sign))
             .add_attribute(Attribute::Bold),
     )
     .add_cell(Cell::new(job.key.short()).add_attribute(Attribute::Dim))
@@ -142,7 +142,7 @@ fn row(plan: &Plan, job: &PlannedJob, held: &Held, columns: &Columns) -> Row {
         row.add_cell(Cell::new(job.take).set_alignment(CellAlignment::Right));
     }
     if columns.note {
-        row.add_cell(Cell::new(clean(&held.note)));
+        row.add_cell(Cell::new(clean(&forecast.note)));
     }
     row
 }
@@ -171,10 +171,10 @@ fn colour(sign: Sign) -> Style {
 }
 
 /// `3 jobs: 2 to buy (+), 1 kept (=)`.
-pub(super) fn counts(holding: &Holding) -> String {
+pub(super) fn counts(forecast: &Forecast) -> String {
     let present: Vec<String> = SIGNS
         .into_iter()
-        .map(|sign| (sign, holding.count(sign)))
+        .map(|sign| (sign, forecast.count(sign)))
         .filter(|(_, number)| *number > 0)
         .map(|(sign, number)| {
             let style = colour(sign);
@@ -187,17 +187,17 @@ pub(super) fn counts(holding: &Holding) -> String {
         .collect();
     format!(
         "{}: {}",
-        jobs(holding.rows.len() as u64),
+        jobs(forecast.rows.len() as u64),
         present.join(", ")
     )
 }
 
 /// What a run would do, and what bounds it.
-pub(super) fn consequences(plan: &Plan, holding: &Holding) -> String {
-    let mut text = if holding.to_submit == 0 {
+pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
+    let mut text = if forecast.to_submit == 0 {
         "A run buys nothing.\n".to_owned()
     } else {
-        let least = match holding.least_ms {
+        let least = match forecast.least_ms {
             0 => String::new(),
             least_ms => format!(
                 "; the rate limit lets them through in {} at the least",
@@ -206,19 +206,19 @@ pub(super) fn consequences(plan: &Plan, holding: &Holding) -> String {
         };
         format!(
             "A run buys {} for {} credits{least}.\n",
-            jobs(holding.to_submit),
-            holding.credits
+            jobs(forecast.to_submit),
+            forecast.credits
         )
     };
-    if holding.expiring() > 0 {
+    if forecast.expiring() > 0 {
         text.push_str(&format!(
             "The provider soon throws away what is bought for {}: bring it with `backline fetch`.\n",
-            jobs(holding.expiring() as u64)
+            jobs(forecast.expiring() as u64)
         ));
     }
     let price = plan.provider.profile.price_credits;
     if let Some(limit) = plan.limits.credits
-        && holding.credits > limit
+        && forecast.credits > limit
         && price > 0.0
     {
         let covered = (limit / price).floor();

@@ -1,13 +1,13 @@
 //! Uploads that the provider says are gone.
 
-use super::steps::{NOW_MS, answer, terms, wanted};
+use super::steps::{NOW_MS, answer, config, wanted};
 use super::*;
 
 const LATER_MS: i64 = NOW_MS + 2_000;
 
 fn begun(uploaded_ms: Option<i64>, jobs: usize) -> (Conductor, Vec<(usize, u32)>) {
     let (mut conductor, mut decision) = Conductor::new(
-        terms(),
+        config(),
         vec!["a".to_owned()],
         wanted(jobs),
         Index::default(),

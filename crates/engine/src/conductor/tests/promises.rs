@@ -36,17 +36,17 @@ impl World {
             .values()
             .filter(|task| task.fails != Some(true));
         let cost = bought.count() as f64 * PRICE;
-        let terms = self.terms(all);
+        let config = self.config(all);
         // Where the user was wrong to say that nothing was bought, the sum is the user's.
         let misled = self.said_again.values().sum::<usize>() as f64 * PRICE;
-        if let Some(limit) = terms.ledger_credits {
+        if let Some(limit) = config.ledger_credits {
             assert!(
                 cost <= limit + misled,
                 "seed {}: over the ledger's budget",
                 self.seed
             );
         }
-        if let Some(limit) = terms.credits {
+        if let Some(limit) = config.credits {
             assert!(
                 self.runs > 1 || cost <= limit,
                 "seed {}: over the run's budget",
@@ -135,7 +135,7 @@ impl World {
     /// No submission leaves while as many tasks are in flight as may be: by the run's own count and by the vendor's. A job in
     /// doubt holds no place, nor does one that the user gave up on.
     pub(super) fn check_places(&self, conductor: &Conductor) {
-        let most = conductor.terms.concurrency;
+        let most = conductor.config.concurrency;
         assert!(
             conductor.in_flight <= most,
             "seed {}: {} in flight",
@@ -168,11 +168,11 @@ impl World {
     /// A provider that loses every response is sent no more than the limit and the tries after it; one whose every task fails is
     /// paid for no more than that and what was in flight.
     fn check_brake(&self, conductor: &Conductor) {
-        let terms = &conductor.terms;
-        let limit = (terms.failures_in_a_row + brake::PROBES) as usize;
+        let config = &conductor.config;
+        let limit = (config.failures_in_a_row + brake::PROBES) as usize;
         let of_this_run = || {
             let records = self.records.iter();
-            records.filter(|record| record.run == terms.run)
+            records.filter(|record| record.run == config.run)
         };
         let count = |test: fn(&Event) -> bool| of_this_run().filter(|it| test(&it.event)).count();
         let intents = count(|event| matches!(event, Event::Intent { .. }));
@@ -198,7 +198,7 @@ impl World {
                 )
             });
             assert!(
-                succeeded > 0 || failed <= limit + terms.concurrency,
+                succeeded > 0 || failed <= limit + config.concurrency,
                 "seed {}: {failed} tasks of {accepted} failed one after the other",
                 self.seed
             );

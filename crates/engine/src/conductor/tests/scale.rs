@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::steps::{NOW_MS, advance, answer, terms, wanted};
+use super::steps::{NOW_MS, advance, answer, config, wanted};
 use super::*;
 
 const JOBS: usize = 20_000;
@@ -42,14 +42,14 @@ fn ready(conductor: &mut Conductor, decision: &mut Decision) -> Vec<(usize, u32)
 
 #[test]
 fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
-    let terms = Terms {
+    let config = RunConfig {
         asks_again: true,
         hears_callbacks: true,
         rate: Rate {
             count: 1_000_000,
             window_ms: 10_000,
         },
-        ..terms()
+        ..config()
     };
     let mut jobs = wanted(JOBS);
     for (n, wanted) in jobs.iter_mut().enumerate() {
@@ -57,7 +57,7 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     }
     let stems = vec!["a".to_owned()];
     let (mut conductor, mut decision) =
-        Conductor::new(terms, stems, jobs, Index::default(), Vec::new(), NOW_MS);
+        Conductor::new(config, stems, jobs, Index::default(), Vec::new(), NOW_MS);
     let mut sent = ready(&mut conductor, &mut decision);
     let (mut repeated, mut now_ms) = (0, NOW_MS);
     // Each is lost again, and the next one takes its place.
@@ -80,13 +80,13 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
 
 #[test]
 fn many_vetoes_are_taken_one_by_one() {
-    let terms = Terms {
+    let config = RunConfig {
         asks_before_submit: true,
-        ..terms()
+        ..config()
     };
     let stems = vec!["a".to_owned()];
     let (mut conductor, mut decision) = Conductor::new(
-        terms,
+        config,
         stems,
         wanted(JOBS),
         Index::default(),

@@ -4,8 +4,8 @@ use super::*;
 
 pub(super) const NOW_MS: i64 = 1_800_000_000_000;
 
-pub(super) fn terms() -> Terms {
-    Terms {
+pub(super) fn config() -> RunConfig {
+    RunConfig {
         run: RunId::from_text("run"),
         account: "model".to_owned(),
         rate: Rate {
@@ -29,12 +29,12 @@ pub(super) fn terms() -> Terms {
         polls_at_once: 64,
         downloads_at_once: 8,
         source_gone: vec![451],
-        pace: Pace::remote(30_000),
+        timing: Timing::remote(30_000),
     }
 }
 
-pub(super) fn wanted(jobs: usize) -> Vec<Wanted> {
-    let wanted = |n| Wanted {
+pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
+    let wanted = |n| ResumedJob {
         key: key(n),
         refusal: None,
         stem: 0,
@@ -46,10 +46,10 @@ pub(super) fn wanted(jobs: usize) -> Vec<Wanted> {
 }
 
 /// A run whose one stem is at the vendor's, and what it submits at once.
-fn submitting(terms: Terms, jobs: usize) -> (Conductor, Vec<(usize, u32)>) {
+fn submitting(config: RunConfig, jobs: usize) -> (Conductor, Vec<(usize, u32)>) {
     let stems = vec!["a".to_owned()];
     let (mut conductor, mut decision) = Conductor::new(
-        terms,
+        config,
         stems,
         wanted(jobs),
         Index::default(),
@@ -130,7 +130,7 @@ fn maintenance(retry_after_ms: Option<u64>) -> SubmitOutcome {
 
 #[test]
 fn submissions_that_are_refused_together_are_one_step_of_waiting() {
-    let (mut conductor, sent) = submitting(terms(), 8);
+    let (mut conductor, sent) = submitting(config(), 8);
     let together = sent.len();
     assert!(together > 1);
     let mut decision = answer(&mut conductor, NOW_MS + 500, &sent, &maintenance(None));
@@ -152,7 +152,7 @@ fn submissions_that_are_refused_together_are_one_step_of_waiting() {
 
 #[test]
 fn the_longest_retry_after_of_an_outage_counts() {
-    let (mut conductor, sent) = submitting(terms(), 2);
+    let (mut conductor, sent) = submitting(config(), 2);
     answer(&mut conductor, NOW_MS + 500, &sent[..1], &maintenance(None));
     let longer = maintenance(Some(600_000));
     let decision = answer(&mut conductor, NOW_MS + 600, &sent[1..], &longer);
@@ -161,7 +161,7 @@ fn the_longest_retry_after_of_an_outage_counts() {
 
 #[test]
 fn a_look_waits_as_long_as_the_provider_says() {
-    let (mut conductor, sent) = submitting(terms(), 1);
+    let (mut conductor, sent) = submitting(config(), 1);
     let accepted = SubmitOutcome::Accepted(task_id("task1"));
     let mut decision = answer(&mut conductor, NOW_MS, &sent, &accepted);
     let due_ms = NOW_MS + 30_000;
@@ -179,14 +179,14 @@ fn a_look_waits_as_long_as_the_provider_says() {
 
 #[test]
 fn an_illegal_step_drains_the_run_and_names_its_job() {
-    let (mut conductor, _) = submitting(terms(), 1);
+    let (mut conductor, _) = submitting(config(), 1);
     let mut decision = Decision::default();
     let event = Event::TrackMissing {
         index: 1,
         part: Part::Track,
         changed: false,
     };
-    assert!(!conductor.happened(0, NOW_MS, event, &mut decision));
+    assert!(!conductor.apply(0, NOW_MS, event, &mut decision));
     let step = conductor.illegal_step().unwrap();
     assert_eq!((step.job, step.phase.as_str()), (key(0), "submitting"));
     assert!(step.to_string().contains("track_missing"), "{step}");
@@ -222,7 +222,7 @@ fn two_callbacks_in_one_turn_for_a_job_of_another_plan_are_both_kept() {
     let stems = vec!["a".to_owned()];
     let index = Index::new(&known);
     let (mut conductor, mut decision) =
-        Conductor::new(terms(), stems, wanted(1), index, Vec::new(), NOW_MS);
+        Conductor::new(config(), stems, wanted(1), index, Vec::new(), NOW_MS);
     for task in ["task1", "task2"] {
         let read = |_: &JobKey| Ok::<_, ()>(Some(row.clone()));
         let heard = conductor.hear(NOW_MS, &token, &task_id(task), read, &mut decision);
@@ -264,7 +264,7 @@ fn looked_at(decision: &mut Decision) -> Vec<String> {
 
 #[test]
 fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
-    let (mut conductor, sent) = submitting(terms(), 1);
+    let (mut conductor, sent) = submitting(config(), 1);
     let (slot, _) = sent[0];
     let Phase::Submitting { token, .. } = conductor.job(slot).phase.clone() else {
         panic!("nothing is submitted");
@@ -303,7 +303,7 @@ fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
 
 #[test]
 fn one_task_is_not_given_to_two_jobs() {
-    let (mut conductor, sent) = submitting(terms(), 2);
+    let (mut conductor, sent) = submitting(config(), 2);
     let accepted = SubmitOutcome::Accepted(task_id("task1"));
     let decision = answer(&mut conductor, NOW_MS, &sent, &accepted);
     assert_eq!(conductor.job(0).task().unwrap().id, task_id("task1"));

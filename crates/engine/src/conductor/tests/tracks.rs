@@ -9,7 +9,7 @@ use crate::event::{TaskStage, TrackFacts, Via};
 
 /// What the vendor answers to polls, the last one for ever, and which addresses serve a recording.
 struct Script<'a> {
-    polls: Vec<Result<TaskView, Trouble>>,
+    polls: Vec<Result<TaskView, EffectError>>,
     serves: &'a dyn Fn(&str) -> bool,
     retries: u32,
 }
@@ -66,14 +66,14 @@ fn follow(script: &Script<'_>) -> Came {
     let mut world = World::new(1);
     (world.hooks, world.callbacks) = ((false, false), false);
     let begun_ms = world.now;
-    let terms = Terms {
+    let config = RunConfig {
         retries: script.retries,
         credits: None,
         ledger_credits: None,
-        pace: Pace::remote(30_000),
-        ..world.terms(1)
+        timing: Timing::remote(30_000),
+        ..world.config(1)
     };
-    let wanted = Wanted {
+    let wanted = ResumedJob {
         key: key(0),
         refusal: None,
         stem: 0,
@@ -83,7 +83,7 @@ fn follow(script: &Script<'_>) -> Came {
     };
     let stems = vec!["a".to_owned()];
     let (mut conductor, mut decision) = Conductor::new(
-        terms,
+        config,
         stems,
         vec![wanted],
         Index::default(),
@@ -177,7 +177,7 @@ fn follow(script: &Script<'_>) -> Came {
 }
 
 /// A view with tracks `(id, audio address, source address)`; an empty text is none.
-fn view(stage: Stage, tracks: &[(&str, &str, &str)]) -> Result<TaskView, Trouble> {
+fn view(stage: Stage, tracks: &[(&str, &str, &str)]) -> Result<TaskView, EffectError> {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let track = |(id, audio, source): &(&str, &str, &str)| Track {
         id: (*id).to_owned(),
@@ -214,13 +214,13 @@ const SOURCE_A: &str = "https://cdn.example.com/src/a.mp3";
 const SOURCE_B: &str = "https://cdn.example.com/src/b.mp3";
 
 #[track_caller]
-fn check(polls: Vec<Result<TaskView, Trouble>>, outcome: &Outcome, kept: &[&str]) -> Came {
+fn check(polls: Vec<Result<TaskView, EffectError>>, outcome: &Outcome, kept: &[&str]) -> Came {
     check_served(polls, &|_| true, outcome, kept)
 }
 
 #[track_caller]
 fn check_served(
-    polls: Vec<Result<TaskView, Trouble>>,
+    polls: Vec<Result<TaskView, EffectError>>,
     serves: &dyn Fn(&str) -> bool,
     outcome: &Outcome,
     kept: &[&str],
@@ -381,7 +381,7 @@ fn a_partial_task_is_polled_once_by_a_later_run() {
             panic!("{event:?}")
         };
         job = next;
-        phases.push(crate::summary::JobStatus::from(&job.phase).word());
+        phases.push(crate::summary::JobStatus::from(&job.phase).as_str());
     }
     assert_eq!(
         phases,
@@ -445,8 +445,8 @@ fn ids_that_are_missing_equal_or_changing_make_no_tracks() {
 
 #[test]
 fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
-    let nothing: [Result<TaskView, Trouble>; 4] = [
-        Err(Trouble {
+    let nothing: [Result<TaskView, EffectError>; 4] = [
+        Err(EffectError {
             code: Some(404),
             ..trouble(AnswerClass::RefusedRun)
         }),
@@ -484,7 +484,7 @@ fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
 #[test]
 fn only_a_lasting_401_ends_a_run() {
     let unauthorized = || {
-        Err(Trouble {
+        Err(EffectError {
             code: Some(401),
             ..trouble(AnswerClass::RefusedRun)
         })
@@ -521,14 +521,14 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     let mut world = World::new(1);
     (world.hooks, world.callbacks) = ((false, false), true);
     let begun_ms = world.now;
-    let terms = Terms {
+    let config = RunConfig {
         polls_at_once: backline_api::Profile::sunoapi().polling.at_once as usize,
-        pace: Pace::remote(INTERVAL_MS),
+        timing: Timing::remote(INTERVAL_MS),
         credits: None,
         ledger_credits: None,
-        ..world.terms(0)
+        ..world.config(0)
     };
-    let wanted = (0..TASKS).map(|n| Wanted {
+    let wanted = (0..TASKS).map(|n| ResumedJob {
         key: key(n),
         refusal: None,
         stem: 0,
@@ -537,7 +537,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
         expired: false,
     });
     let (mut conductor, mut decision) = Conductor::new(
-        terms,
+        config,
         vec!["a".to_owned()],
         wanted.collect(),
         Index::default(),

@@ -244,7 +244,7 @@ impl World {
         };
         // Shorter than the grace, which is counted from the first poll that reports it.
         let early = if dice.chance(odd) {
-            dice.below(Pace::remote(5_000).grace_ms as u64 - 10_000)
+            dice.below(Timing::remote(5_000).grace_ms as u64 - 10_000)
         } else {
             0
         };
@@ -281,10 +281,10 @@ impl World {
     }
 
     /// The vendor's side of a poll.
-    pub(super) fn look(&mut self, id: &TaskId) -> Result<TaskView, Trouble> {
+    pub(super) fn look(&mut self, id: &TaskId) -> Result<TaskView, EffectError> {
         if self.chance(1) {
             return Err(match self.dice.below(4) {
-                0 => Trouble {
+                0 => EffectError {
                     code: Some(404),
                     ..trouble(AnswerClass::RefusedRun)
                 },

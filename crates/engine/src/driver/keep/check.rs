@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use backline_audio::{DecodeError, Format};
 use sha2::{Digest, Sha256};
 
-use crate::conductor::Trouble;
+use crate::conductor::EffectError;
 use crate::event::KeptFile;
 
 /// How far a decoded length may lie from the vendor's, which counts in its own way: a share and a floor.
@@ -31,14 +31,14 @@ pub(super) struct Checked {
 }
 
 /// Whether this is a whole recording, and what it is. Fails where it is no recording at all.
-pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked, Trouble> {
+pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked, EffectError> {
     let unread =
         |error: &dyn std::fmt::Display| format!("could not read what was fetched: {error}");
     let (sha256, length_bytes, head) =
-        digest(&mut file).map_err(|error| Trouble::ours(unread(&error), false))?;
+        digest(&mut file).map_err(|error| EffectError::ours(unread(&error), false))?;
     if length_bytes == 0 {
         let message = "the provider sent an empty file".to_owned();
-        return Err(Trouble::ours(message, true));
+        return Err(EffectError::ours(message, true));
     }
     let (duration_s, extension, unverified) = match backline_audio::probe_from(file) {
         Ok(probe) => {
@@ -46,7 +46,7 @@ pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked,
                 promised_s.and_then(|promised_s| length_doubt(probe.duration_s, promised_s));
             (probe.duration_s, probe.format.extension(), doubt)
         }
-        Err(DecodeError::Io(error)) => return Err(Trouble::ours(unread(&error), false)),
+        Err(DecodeError::Io(error)) => return Err(EffectError::ours(unread(&error), false)),
         Err(
             error @ (DecodeError::EmptyFile
             | DecodeError::NotAudio {
@@ -55,7 +55,7 @@ pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked,
             }),
         ) => {
             let message = format!("what the provider sent is no sound that can be played: {error}");
-            return Err(Trouble::ours(message, true));
+            return Err(EffectError::ours(message, true));
         }
         Err(error) => (0.0, extension_of(&head), Some(error.to_string())),
     };
@@ -145,7 +145,7 @@ mod tests {
         encode(&audio, Encoding::Wav16).unwrap()
     }
 
-    fn checked(bytes: &[u8], promised_s: Option<f64>) -> Result<Checked, Trouble> {
+    fn checked(bytes: &[u8], promised_s: Option<f64>) -> Result<Checked, EffectError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         check(&file, promised_s)
@@ -182,10 +182,10 @@ mod tests {
         doubtful(&opus, None, "Opus", "opus");
 
         let refused = |bytes: &[u8], why: &str| {
-            let Trouble {
-                passing, message, ..
+            let EffectError {
+                retryable, message, ..
             } = checked(bytes, None).unwrap_err();
-            assert!(passing && message.contains(why), "{passing} {message}");
+            assert!(retryable && message.contains(why), "{retryable} {message}");
         };
         refused(b"", "an empty file");
         refused(b"<html>502 Bad Gateway</html>", "no sound");

@@ -23,12 +23,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::effects::trouble;
+use super::effects::effect_error;
 use super::shown_path;
-use crate::conductor::Trouble;
+use crate::conductor::EffectError;
 use crate::event::{KeptFile, Part, RunId};
 use crate::folder::Folder;
-use crate::hold::OnDisk;
+use crate::forecast::OnDisk;
 use crate::hooks::HookError;
 use crate::manifest::TrackName;
 use crate::plan::Plan;
@@ -59,7 +59,7 @@ pub(super) struct Keeper {
 
 /// A file that is wanted.
 #[derive(Debug)]
-pub(super) struct Want {
+pub(super) struct FetchRequest {
     pub(super) slot: usize,
     pub(super) run: RunId,
     pub(super) task: TaskId,
@@ -89,7 +89,7 @@ impl Keeper {
     }
 
     /// Fetches, checks and names a file. It may be given up at any point: what is here is gone on with later.
-    pub(super) async fn keep(&self, want: &Want) -> Result<Kept, Trouble> {
+    pub(super) async fn keep(&self, want: &FetchRequest) -> Result<Kept, EffectError> {
         loop {
             match self.keep_once(want).await {
                 Err(trouble) if trouble.no_descriptor => sleep(DESCRIPTOR_WAIT).await,
@@ -98,7 +98,7 @@ impl Keeper {
         }
     }
 
-    async fn keep_once(&self, want: &Want) -> Result<Kept, Trouble> {
+    async fn keep_once(&self, want: &FetchRequest) -> Result<Kept, EffectError> {
         let place = self.place(want)?;
         let (dir, inside) = (self.plan.output.dir().to_owned(), place.clone());
         let hash = hash(want);
@@ -124,7 +124,7 @@ impl Keeper {
     }
 
     /// Where a track goes, without its extension.
-    fn place(&self, want: &Want) -> Result<PathBuf, Trouble> {
+    fn place(&self, want: &FetchRequest) -> Result<PathBuf, EffectError> {
         let track = TrackName {
             run: want.run.as_str(),
             index: want.index,
@@ -135,7 +135,7 @@ impl Keeper {
             .output
             .track_file(&self.plan, &self.plan.jobs[want.slot], track);
         place.map_err(|error| {
-            Trouble::ours(format!("the file's name can't be made: {error}"), false)
+            EffectError::ours(format!("the file's name can't be made: {error}"), false)
         })
     }
 
@@ -164,7 +164,7 @@ impl Keeper {
     }
 
     /// Fetches a file, going on where an earlier fetch stopped; gives its handle.
-    async fn fetch(&self, want: &Want, part: &Arc<Fetched>) -> Result<File, Trouble> {
+    async fn fetch(&self, want: &FetchRequest, part: &Arc<Fetched>) -> Result<File, EffectError> {
         let shown = redact_url(&want.url);
         let (of, url) = (part.clone(), shown.clone());
         let (file, here) = blocking(move || Ok(of.found(&url))).await?.unzip();
@@ -180,7 +180,7 @@ impl Keeper {
                 // A part that can't be taken away is found to be too large again.
                 let _ = part.discard();
             }
-            trouble(&error)
+            effect_error(&error)
         };
         let mut download = self
             .open(&want.url, here.as_ref(), limit_bytes)
@@ -188,7 +188,7 @@ impl Keeper {
             .map_err(refused)?;
         let local = |error: std::io::Error| {
             let path = part.folder.path().join(&part.name);
-            Trouble::of_file(
+            EffectError::of_file(
                 format!("could not write {}: {error}", path.display()),
                 &error,
             )
@@ -221,7 +221,7 @@ fn limit_bytes(duration_s: Option<f64>) -> u64 {
 }
 
 /// What tells a file from all others that are fetched, in this run and every other.
-fn hash(want: &Want) -> String {
+fn hash(want: &FetchRequest) -> String {
     let part = match want.part {
         Part::Track => "track",
         Part::Mix => "mix",
@@ -240,7 +240,7 @@ fn stem(place: &Path, part: Part) -> String {
 }
 
 /// Opens the folder of a place below `dir`, which is made if it is missing.
-fn open(dir: &Path, place: &Path, hash: &str) -> Result<Fetched, Trouble> {
+fn open(dir: &Path, place: &Path, hash: &str) -> Result<Fetched, EffectError> {
     let folder = place.parent().unwrap_or(dir);
     let inside = folder.strip_prefix(dir).unwrap_or(Path::new(""));
     let opened = Folder::create(dir).and_then(|dir| dir.below(inside));
@@ -250,7 +250,7 @@ fn open(dir: &Path, place: &Path, hash: &str) -> Result<Fetched, Trouble> {
             true => format!("{shown} leads out of the output folder"),
             false => format!("could not open {shown}: {error}"),
         };
-        Trouble::of_file(message, &error)
+        EffectError::of_file(message, &error)
     })?;
     Ok(Fetched::new(opened, hash))
 }
@@ -265,11 +265,11 @@ fn leads_out(folder: &Path, dir: &Path) -> bool {
 
 /// Does what waits for the disk, where that holds nobody up.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
-) -> Result<T, Trouble> {
+    work: impl FnOnce() -> Result<T, EffectError> + Send + 'static,
+) -> Result<T, EffectError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Trouble::ours(
+        Err(error) => Err(EffectError::ours(
             format!("the file could not be checked: {error}"),
             false,
         )),
@@ -289,19 +289,19 @@ struct Keeping {
 
 impl Keeping {
     /// Checks and names what was fetched.
-    fn keep(&self, file: &File) -> Result<Kept, Trouble> {
+    fn keep(&self, file: &File) -> Result<Kept, EffectError> {
         let part = &self.part;
         let local = |operation: &'static str| {
             move |error: std::io::Error| {
                 let path = part.folder.path().join(&part.name);
                 let message = format!("could not {operation} {}: {error}", path.display());
-                Trouble::of_file(message, &error)
+                EffectError::of_file(message, &error)
             }
         };
         let checked = match check(file, self.promised_s) {
             Ok(checked) => checked,
             Err(trouble) => {
-                if trouble.passing {
+                if trouble.retryable {
                     // What is no sound is not gone on with; what can't be taken away is found to be none again.
                     let _ = part.discard();
                 }
@@ -314,7 +314,7 @@ impl Keeping {
             }
             let message = format!("what the provider sent can't be verified: {why}");
             part.put_aside().map_err(local("put aside"))?;
-            return Err(Trouble::ours(message, true));
+            return Err(EffectError::ours(message, true));
         }
         match self.tagger.tag(part, file, self.promised_s) {
             Ok(Some(tagged)) => {
@@ -329,8 +329,8 @@ impl Keeping {
     }
 
     /// Where nothing better will come, keeps what could not be verified before.
-    fn fall_back(&self, trouble: Trouble) -> Result<Kept, Trouble> {
-        if !self.is_last_try && trouble.passing {
+    fn fall_back(&self, trouble: EffectError) -> Result<Kept, EffectError> {
+        if !self.is_last_try && trouble.retryable {
             return Err(trouble);
         }
         let aside = self.part.aside();
@@ -344,7 +344,7 @@ impl Keeping {
     }
 
     /// Gives a checked file, which has the name `from`, its own, and takes away what was for it alone.
-    fn name(&self, file: &File, from: &str, checked: Checked) -> Result<KeptFile, Trouble> {
+    fn name(&self, file: &File, from: &str, checked: Checked) -> Result<KeptFile, EffectError> {
         let folder = &self.part.folder;
         let shown = |name: &str| shown_path(&self.project_dir, &folder.path().join(name));
         let before = self.replaces.as_deref().and_then(|path| {
@@ -368,7 +368,7 @@ impl Keeping {
         let named = named.map_err(|error| {
             let place = folder.path().join(&stem);
             let message = format!("could not give {} its name: {error}", place.display());
-            Trouble::of_file(message, &error)
+            EffectError::of_file(message, &error)
         })?;
         Ok(KeptFile {
             path: shown(&named),
@@ -392,7 +392,7 @@ struct Tagger {
 
 impl Tagger {
     #[cfg(feature = "tags")]
-    fn of(plan: &Plan, want: &Want) -> Self {
+    fn of(plan: &Plan, want: &FetchRequest) -> Self {
         let job = &plan.jobs[want.slot];
         let words = || {
             tags::Words {
@@ -409,7 +409,7 @@ impl Tagger {
     }
 
     #[cfg(not(feature = "tags"))]
-    fn of(_: &Plan, _: &Want) -> Self {
+    fn of(_: &Plan, _: &FetchRequest) -> Self {
         Self {}
     }
 
@@ -436,7 +436,7 @@ impl Tagger {
         let made = made().map_err(|error: std::io::Error| HookError::File(error.to_string()));
         let tagged = made.and_then(|mut tagged| {
             tags::write(&mut tagged, words)?;
-            let failed = |trouble: Trouble| HookError::File(trouble.message);
+            let failed = |trouble: EffectError| HookError::File(trouble.message);
             let checked = check(&tagged, promised_s).map_err(failed)?;
             match &checked.file.unverified {
                 Some(why) => Err(HookError::File(why.clone())),

@@ -38,7 +38,7 @@ async fn server(answers: Vec<(StatusCode, &'static str)>) -> (Url, Heard) {
 }
 
 fn spec(url: Url, point: HookPoint, allow_private: bool) -> HookSpec {
-    let way = Way::Http {
+    let way = HookKind::Http {
         target: Target::Address(url),
         secret_env: Some("SECRET".to_owned()),
         allow_private,

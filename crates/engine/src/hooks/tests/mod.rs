@@ -18,8 +18,8 @@ use super::*;
 /// The provider's key in these tests: it must be seen nowhere.
 const KEY: &str = "sk-the-providers-own-key";
 
-fn surroundings(folder: &Path) -> Surroundings {
-    Surroundings {
+fn context(folder: &Path) -> HookContext {
+    HookContext {
         folder: folder.to_owned(),
         output: folder.join("out"),
         environment: Arc::new(|name| match name {
@@ -38,14 +38,14 @@ fn argv(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-fn sh(script: &str) -> Way {
-    Way::Run {
+fn sh(script: &str) -> HookKind {
+    HookKind::Run {
         argv: argv(&["sh", "-c", script]),
     }
 }
 
 /// A hook before the submission, with ten seconds.
-fn hook(way: Way) -> HookSpec {
+fn hook(way: HookKind) -> HookSpec {
     HookSpec::new(HookPoint::BeforeSubmit, 1, way)
 }
 
@@ -55,6 +55,6 @@ async fn put(spec: &HookSpec) -> Result<Answer, HookError> {
 }
 
 async fn put_in(spec: &HookSpec, folder: &Path) -> Result<Answer, HookError> {
-    let seat = Seat::alone(spec, &surroundings(folder));
-    seat.put(&sample(spec.point)).await.map(|said| said.answer)
+    let bound = BoundHook::alone(spec, &context(folder));
+    bound.put(&sample(spec.point)).await.map(|said| said.answer)
 }

@@ -46,7 +46,7 @@ async fn a_program_that_fails_is_told_apart() {
         matches!(&garbage, HookError::Garbage(why) if why.contains("hello")),
         "{garbage:?}"
     );
-    let missing = put(&hook(Way::Run {
+    let missing = put(&hook(HookKind::Run {
         argv: argv(&["./nothing-here"]),
     }))
     .await
@@ -59,7 +59,7 @@ async fn a_program_that_hangs_is_ended_in_its_time() {
     let mut spec = hook(sh("sleep 1000"));
     spec.timeout_ms = 200;
     assert_eq!(put(&spec).await, Err(HookError::TimedOut(200)));
-    spec.way = sh("echo '{}'; exec >&-; sleep 1000");
+    spec.kind = sh("echo '{}'; exec >&-; sleep 1000");
     assert_eq!(put(&spec).await, Err(HookError::TimedOut(200)));
 }
 
@@ -118,12 +118,12 @@ async fn a_program_sees_what_it_is_given_and_never_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let mut spec = hook(sh("env > env; cat > event"));
     spec.env = argv(&["GIVEN", "HAS_KEY"]);
-    let seat = Seat::alone(&spec, &surroundings(folder.path()));
+    let bound = BoundHook::alone(&spec, &context(folder.path()));
     let mut event = sample(HookPoint::BeforeSubmit);
     if let Some(job) = &mut event.job {
         job.stem.vars = serde_json::json!({"pasted": KEY});
     }
-    assert_eq!(seat.put(&event).await.unwrap().answer, Answer::Nothing);
+    assert_eq!(bound.put(&event).await.unwrap().answer, Answer::Nothing);
     let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
     let (env, said) = (read("env"), read("event"));
     assert!(

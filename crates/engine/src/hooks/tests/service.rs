@@ -9,7 +9,7 @@ fn python(body: &str, order: Order) -> HookSpec {
          def say(**what): print(json.dumps(what), flush=True)\n\
          first = json.loads(sys.stdin.readline())\n{body}"
     );
-    hook(Way::Service {
+    hook(HookKind::Service {
         argv: argv(&["python3", "-c", &script]),
         order,
         start_timeout_ms: 20_000,
@@ -21,13 +21,13 @@ fn veto(why: &str) -> Result<Answer, HookError> {
 }
 
 /// Puts events that differ by their job's take, all at once.
-async fn put_all(seat: &Arc<Seat>, takes: u32) -> Vec<Result<Answer, HookError>> {
+async fn put_all(bound: &Arc<BoundHook>, takes: u32) -> Vec<Result<Answer, HookError>> {
     let asked = (1..=takes).map(|take| {
-        let (seat, mut event) = (seat.clone(), sample(HookPoint::BeforeSubmit));
+        let (bound, mut event) = (bound.clone(), sample(HookPoint::BeforeSubmit));
         if let Some(job) = &mut event.job {
             job.take = take;
         }
-        async move { seat.put(&event).await.map(|said| said.answer) }
+        async move { bound.put(&event).await.map(|said| said.answer) }
     });
     futures::future::join_all(asked).await
 }
@@ -40,8 +40,8 @@ async fn a_service_answers_in_order_and_is_told_what_it_is_for() {
          for line in sys.stdin: say(veto=str(json.loads(line)['event']['job']['take']))",
         Order::Ordered,
     );
-    let seat = Seat::alone(&spec, &surroundings(Path::new(".")));
-    for (take, said) in (1..).zip(put_all(&seat, 300).await) {
+    let bound = BoundHook::alone(&spec, &context(Path::new(".")));
+    for (take, said) in (1..).zip(put_all(&bound, 300).await) {
         assert_eq!(said, veto(&format!("{take}")));
     }
 }
@@ -55,8 +55,8 @@ async fn a_concurrent_service_answers_by_id() {
          sys.stdin.read()",
         Order::Concurrent,
     );
-    let seat = Seat::alone(&spec, &surroundings(Path::new(".")));
-    for (take, said) in (1..).zip(put_all(&seat, 5).await) {
+    let bound = BoundHook::alone(&spec, &context(Path::new(".")));
+    for (take, said) in (1..).zip(put_all(&bound, 5).await) {
         assert_eq!(said, veto(&format!("{take}")));
     }
 }
@@ -72,12 +72,12 @@ async fn a_service_that_crashes_is_started_again() {
          sys.stdin.read()",
         Order::Ordered,
     );
-    let seat = Seat::alone(&spec, &surroundings(folder.path()));
+    let bound = BoundHook::alone(&spec, &context(folder.path()));
     let event = sample(HookPoint::BeforeSubmit);
-    let gone = seat.put(&event).await.unwrap_err();
+    let gone = bound.put(&event).await.unwrap_err();
     assert_eq!(gone, HookError::Gone("it ended with exit status: 7".into()));
     assert_eq!(
-        seat.put(&event).await.map(|said| said.answer),
+        bound.put(&event).await.map(|said| said.answer),
         veto("up again")
     );
 }
@@ -141,7 +141,7 @@ async fn a_service_that_says_nonsense_or_nothing_is_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_never_greets_is_ended_in_its_time() {
-    let spec = hook(Way::Service {
+    let spec = hook(HookKind::Service {
         argv: argv(&["sleep", "1000"]),
         order: Order::Ordered,
         start_timeout_ms: 200,

@@ -20,7 +20,7 @@ fn spec(url: &str) -> HookSpec {
     let mut spec = HookSpec::new(
         HookPoint::TrackKept,
         1,
-        Way::Store {
+        HookKind::Store {
             url: url.parse().unwrap(),
         },
     );
@@ -37,7 +37,7 @@ fn spec(url: &str) -> HookSpec {
 /// Copies with this secret to a server whose secret is `right`.
 async fn copy(endpoint: &str, secret: &'static str, folder: &Path) -> Result<String, HookError> {
     let endpoint = endpoint.to_owned();
-    let surroundings = Surroundings {
+    let context = HookContext {
         environment: Arc::new(move |name| match name {
             "AWS_ACCESS_KEY_ID" => Some("user".to_owned()),
             "AWS_SECRET_ACCESS_KEY" => Some(secret.to_owned()),
@@ -46,10 +46,10 @@ async fn copy(endpoint: &str, secret: &'static str, folder: &Path) -> Result<Str
             "AWS_REGION" => Some("us-east-1".to_owned()),
             _ => None,
         }),
-        ..surroundings(folder)
+        ..context(folder)
     };
-    let seat = Seat::alone(&spec("s3://music/kept"), &surroundings);
-    let said = seat.put(&kept(folder)).await?;
+    let bound = BoundHook::alone(&spec("s3://music/kept"), &context);
+    let said = bound.put(&kept(folder)).await?;
     match said.note {
         Some(crate::event::TrackNote::Copied { to }) => Ok(to),
         other => panic!("{other:?}"),
@@ -60,10 +60,10 @@ async fn copy(endpoint: &str, secret: &'static str, folder: &Path) -> Result<Str
 async fn a_track_is_copied_to_s3_and_a_wrong_secret_is_refused() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
-    let shelf = tempfile::tempdir().unwrap();
-    std::fs::create_dir(shelf.path().join("music")).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    std::fs::create_dir(target.path().join("music")).unwrap();
     let service = {
-        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(shelf.path()).unwrap());
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(target.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single("user", "right"));
         builder.build()
     };
@@ -81,7 +81,7 @@ async fn a_track_is_copied_to_s3_and_a_wrong_secret_is_refused() {
     });
     let to = copy(&endpoint, "right", folder.path()).await.unwrap();
     assert_eq!(to, "s3://music/kept/out/album/verse/lofi-1.mp3");
-    let copied = shelf.path().join("music/kept/out/album/verse/lofi-1.mp3");
+    let copied = target.path().join("music/kept/out/album/verse/lofi-1.mp3");
     assert_eq!(std::fs::read(&copied).unwrap(), b"sound");
     std::fs::remove_file(&copied).unwrap();
     let refused = copy(&endpoint, "wrong", folder.path()).await.unwrap_err();
@@ -92,12 +92,12 @@ async fn a_track_is_copied_to_s3_and_a_wrong_secret_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_track_is_copied_to_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = folder.path().join("shelf");
-    let url = format!("file://{}", shelf.display());
-    let seat = Seat::alone(&spec(&url), &surroundings(folder.path()));
-    seat.put(&kept(folder.path())).await.unwrap();
+    let target = folder.path().join("target");
+    let url = format!("file://{}", target.display());
+    let bound = BoundHook::alone(&spec(&url), &context(folder.path()));
+    bound.put(&kept(folder.path())).await.unwrap();
     assert_eq!(
-        std::fs::read(shelf.join("out/album/verse/lofi-1.mp3")).unwrap(),
+        std::fs::read(target.join("out/album/verse/lofi-1.mp3")).unwrap(),
         b"sound"
     );
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn desk(hooks: Vec<(Way, OnError)>) -> Desk {
-    let spec = |(nth, (way, on_error)): (u32, (Way, OnError))| HookSpec {
+fn runner(hooks: Vec<(HookKind, OnError)>) -> HookRunner {
+    let spec = |(nth, (way, on_error)): (u32, (HookKind, OnError))| HookSpec {
         on_error,
         timeout_ms: 3_000,
         ..HookSpec::new(HookPoint::BeforeSubmit, nth, way)
@@ -11,16 +11,16 @@ fn desk(hooks: Vec<(Way, OnError)>) -> Desk {
     let hooks = Hooks {
         all: (1..).zip(hooks).map(spec).collect(),
     };
-    Desk::new(&hooks, &surroundings(Path::new(".")))
+    HookRunner::new(&hooks, &context(Path::new(".")))
 }
 
-fn says(answer: &str) -> Way {
+fn says(answer: &str) -> HookKind {
     sh(&format!("cat >/dev/null; echo '{answer}'"))
 }
 
-async fn decide(hooks: Vec<(Way, OnError)>) -> (Decision, Vec<HookFailure>) {
+async fn decide(hooks: Vec<(HookKind, OnError)>) -> (Decision, Vec<HookFailure>) {
     let event = sample(HookPoint::BeforeSubmit);
-    desk(hooks).decide(&event, false).await
+    runner(hooks).decide(&event, false).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn a_trial_says_what_a_run_would_do() {
 async fn a_trial_hears_all_that_a_program_says_aside() {
     let event = sample(HookPoint::BeforeSubmit);
     let argv = ["sh", "-c", "seq 1 500 >&2"].map(str::to_owned).to_vec();
-    let trial = try_out(&hook(Way::Run { argv }), &event, Path::new(".")).await;
+    let trial = try_out(&hook(HookKind::Run { argv }), &event, Path::new(".")).await;
     assert_eq!(trial.answer, Ok(Answer::Nothing));
     assert_eq!(trial.stderr.len(), 500);
     assert_eq!(trial.stderr[499], "500");

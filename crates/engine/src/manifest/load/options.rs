@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::hold::Sign;
+use crate::forecast::Sign;
 use crate::manifest::matrix::selection::Selection;
 use crate::plan::Plan;
 

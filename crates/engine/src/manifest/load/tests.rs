@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{LoadOptions, load};
-use crate::hold::Sign;
+use crate::forecast::Sign;
 use crate::manifest::Selection;
 use crate::plan::Plan;
 

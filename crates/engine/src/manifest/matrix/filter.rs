@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::axes::Matrix;
 use super::wildcard::{fits, matches};
-use crate::hold::Sign;
+use crate::forecast::Sign;
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::functions::text_of;

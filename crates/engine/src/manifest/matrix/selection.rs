@@ -6,7 +6,7 @@ use super::axes::Matrix;
 use super::expand::job_name;
 pub use super::filter::{Filter, NotAFilter};
 use super::filter::{Resolved, Test};
-use crate::hold::Sign;
+use crate::forecast::Sign;
 use crate::manifest::source::report::Report;
 
 /// Which jobs of a manifest to select.

@@ -20,11 +20,11 @@ pub(crate) fn read_sound(
     if let Some(named) = fields.text("audio", report) {
         let found = StudioAudio::ALL
             .into_iter()
-            .find(|audio| audio.word() == named.text);
+            .find(|audio| audio.as_str() == named.text);
         match found {
             Some(audio) => sound.audio = audio,
             None => {
-                let known = StudioAudio::ALL.map(StudioAudio::word);
+                let known = StudioAudio::ALL.map(StudioAudio::as_str);
                 report
                     .error_at(
                         named.span,

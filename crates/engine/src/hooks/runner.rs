@@ -7,48 +7,48 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::http::Post;
+use super::http::Webhook;
 #[cfg(feature = "lua")]
 use super::lua::Script;
-use super::process::Surroundings;
+use super::process::HookContext;
 use super::service::{Service, ServiceSpec};
 use super::{
-    Answer, Decision, HookError, HookEvent, HookPoint, HookSpec, Hooks, OnError, Way, program,
+    Answer, Decision, HookError, HookEvent, HookKind, HookPoint, HookSpec, Hooks, OnError, program,
 };
 use crate::event::{Event, TrackNote};
 use crate::plan::JobKey;
 
 /// A plan's hooks, ready to be called.
 #[derive(Debug)]
-pub(crate) struct Desk {
-    seats: Vec<Arc<Seat>>,
+pub(crate) struct HookRunner {
+    hooks: Vec<Arc<BoundHook>>,
 }
 
 /// One hook and what calling it takes.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct BoundHook {
     pub(crate) spec: HookSpec,
-    live: Live,
-    surroundings: Surroundings,
+    live: HookImpl,
+    context: HookContext,
 }
 
 #[derive(Debug)]
-enum Live {
+enum HookImpl {
     Program(Vec<String>),
     Service(Arc<Service>),
     #[cfg(feature = "lua")]
     Lua(Arc<Script>),
-    Http(Box<Result<Post, HookError>>),
+    Http(Box<Result<Webhook, HookError>>),
     Loudness,
     #[cfg(feature = "store")]
-    Store(Box<Result<super::store::Shelf, HookError>>),
+    Store(Box<Result<super::store::ObjectTarget, HookError>>),
     /// This build can't do it.
     Missing(HookError),
 }
 
 /// What a hook said, and what it found out.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Said {
+pub(crate) struct HookOutput {
     pub(crate) answer: Answer,
     pub(crate) note: Option<TrackNote>,
 }
@@ -79,20 +79,20 @@ impl HookFailure {
     }
 }
 
-impl Desk {
+impl HookRunner {
     /// Seats the hooks; services that are named at several points are one program.
-    pub(crate) fn new(hooks: &Hooks, surroundings: &Surroundings) -> Self {
+    pub(crate) fn new(hooks: &Hooks, context: &HookContext) -> Self {
         let mut services: HashMap<(Vec<String>, Vec<String>), Arc<Service>> = HashMap::new();
-        let seat = |spec: &HookSpec| {
-            let live = match &spec.way {
-                Way::Run { argv } => Live::Program(argv.clone()),
-                Way::Service {
+        let bind = |spec: &HookSpec| {
+            let live = match &spec.kind {
+                HookKind::Run { argv } => HookImpl::Program(argv.clone()),
+                HookKind::Service {
                     argv,
                     order,
                     start_timeout_ms,
                 } => {
                     let same = |other: &&HookSpec| {
-                        matches!(&other.way, Way::Service { argv: named, .. } if named == argv)
+                        matches!(&other.kind, HookKind::Service { argv: named, .. } if named == argv)
                             && other.env == spec.env
                     };
                     let points = hooks.all.iter().filter(same).map(|other| other.point);
@@ -107,54 +107,54 @@ impl Desk {
                     let at = (argv.clone(), spec.env.clone());
                     let service = services
                         .entry(at)
-                        .or_insert_with(|| Arc::new(Service::new(service, surroundings.clone())));
-                    Live::Service(service.clone())
+                        .or_insert_with(|| Arc::new(Service::new(service, context.clone())));
+                    HookImpl::Service(service.clone())
                 }
                 #[cfg(feature = "lua")]
-                Way::Lua { name, source } => Live::Lua(Arc::new(Script::new(name, source.clone()))),
+                HookKind::Lua { name, source } => {
+                    HookImpl::Lua(Arc::new(Script::new(name, source.clone())))
+                }
                 #[cfg(not(feature = "lua"))]
-                Way::Lua { .. } => Live::Missing(HookError::NotBuilt("lua", "lua")),
-                Way::Http {
+                HookKind::Lua { .. } => HookImpl::Missing(HookError::NotBuilt("lua", "lua")),
+                HookKind::Http {
                     target,
                     secret_env,
                     allow_private,
-                } => Live::Http(Box::new(Post::new(
+                } => HookImpl::Http(Box::new(Webhook::new(
                     target,
                     secret_env.as_deref(),
                     *allow_private,
-                    surroundings,
+                    context,
                 ))),
-                Way::Loudness => Live::Loudness,
+                HookKind::Loudness => HookImpl::Loudness,
                 #[cfg(feature = "store")]
-                Way::Store { url } => Live::Store(Box::new(super::store::Shelf::new(
-                    url,
-                    &spec.env,
-                    surroundings,
-                ))),
+                HookKind::Store { url } => HookImpl::Store(Box::new(
+                    super::store::ObjectTarget::new(url, &spec.env, context),
+                )),
                 #[cfg(not(feature = "store"))]
-                Way::Store { .. } => Live::Missing(HookError::NotBuilt("store", "store")),
+                HookKind::Store { .. } => HookImpl::Missing(HookError::NotBuilt("store", "store")),
             };
-            Arc::new(Seat {
+            Arc::new(BoundHook {
                 spec: spec.clone(),
                 live,
-                surroundings: surroundings.clone(),
+                context: context.clone(),
             })
         };
         Self {
-            seats: hooks.all.iter().map(seat).collect(),
+            hooks: hooks.all.iter().map(bind).collect(),
         }
     }
 
     /// The hooks of a point, in order.
-    pub(crate) fn at(&self, point: HookPoint) -> impl Iterator<Item = &Arc<Seat>> {
-        self.seats
+    pub(crate) fn at(&self, point: HookPoint) -> impl Iterator<Item = &Arc<BoundHook>> {
+        self.hooks
             .iter()
-            .filter(move |seat| seat.spec.point == point)
+            .filter(move |hook| hook.spec.point == point)
     }
 
     /// All that only observe.
-    pub(crate) fn observers(&self) -> impl Iterator<Item = &Arc<Seat>> {
-        self.seats.iter().filter(|seat| !seat.spec.point.decides())
+    pub(crate) fn observers(&self) -> impl Iterator<Item = &Arc<BoundHook>> {
+        self.hooks.iter().filter(|hook| !hook.spec.point.decides())
     }
 
     /// Calls the hooks of the event's point, one after the other, until one does not let its job pass.
@@ -163,70 +163,70 @@ impl Desk {
         event: &HookEvent,
         only_pure: bool,
     ) -> (Decision, Vec<HookFailure>) {
-        let mut troubles = Vec::new();
-        let seats = self.at(event.point);
-        for seat in seats.filter(|seat| seat.spec.pure || !only_pure) {
-            let error = match seat.put(event).await.map(|said| said.answer) {
+        let mut failures = Vec::new();
+        let hooks = self.at(event.point);
+        for hook in hooks.filter(|hook| hook.spec.pure || !only_pure) {
+            let error = match hook.put(event).await.map(|said| said.answer) {
                 Ok(Answer::Nothing | Answer::Unknown(_) | Answer::Change(_)) => continue,
                 Ok(Answer::Veto(why)) => {
-                    return (Decision::Veto(seat.clean(&why)), troubles);
+                    return (Decision::Veto(hook.clean(&why)), failures);
                 }
-                Ok(Answer::Delay(wait_ms)) => return (Decision::Delay(wait_ms), troubles),
+                Ok(Answer::Delay(wait_ms)) => return (Decision::Delay(wait_ms), failures),
                 Err(error) => error,
             };
-            let (trouble, decision) = seat.failed(&error);
-            troubles.push(trouble);
+            let (trouble, decision) = hook.failed(&error);
+            failures.push(trouble);
             if let Some(decision) = decision {
-                return (decision, troubles);
+                return (decision, failures);
             }
         }
-        (Decision::Pass, troubles)
+        (Decision::Pass, failures)
     }
 }
 
-impl Seat {
+impl BoundHook {
     /// A hook on its own, as `hooks test` calls it.
-    pub(crate) fn alone(spec: &HookSpec, surroundings: &Surroundings) -> Arc<Self> {
+    pub(crate) fn alone(spec: &HookSpec, context: &HookContext) -> Arc<Self> {
         let hooks = Hooks {
             all: vec![spec.clone()],
         };
-        Desk::new(&hooks, surroundings).seats.remove(0)
+        HookRunner::new(&hooks, context).hooks.remove(0)
     }
 
     /// Has the hook take an event, in its time.
-    pub(crate) async fn put(&self, event: &HookEvent) -> Result<Said, HookError> {
+    pub(crate) async fn put(&self, event: &HookEvent) -> Result<HookOutput, HookError> {
         let said = |answer: Answer| {
             let answer = answer.allowed_at(event.point)?;
-            Ok(Said { answer, note: None })
+            Ok(HookOutput { answer, note: None })
         };
         match &self.live {
-            Live::Program(argv) => {
+            HookImpl::Program(argv) => {
                 let json = self.encode(event);
-                said(program::run(&self.spec, argv, &json, &self.surroundings).await?)
+                said(program::run(&self.spec, argv, &json, &self.context).await?)
             }
-            Live::Service(service) => {
+            HookImpl::Service(service) => {
                 let json = self.encode(event);
                 said(service.ask(event.point, json, self.spec.timeout_ms).await?)
             }
             #[cfg(feature = "lua")]
-            Live::Lua(script) => said(script.run(event, self.spec.timeout_ms).await?),
-            Live::Http(post) => match &**post {
+            HookImpl::Lua(script) => said(script.run(event, self.spec.timeout_ms).await?),
+            HookImpl::Http(post) => match &**post {
                 Ok(post) => said(post.put(&self.spec, &self.encode(event)).await?),
                 Err(error) => Err(error.clone()),
             },
-            Live::Loudness => Ok(Said {
+            HookImpl::Loudness => Ok(HookOutput {
                 answer: Answer::Nothing,
                 note: measure(event).await?,
             }),
             #[cfg(feature = "store")]
-            Live::Store(shelf) => match &**shelf {
-                Ok(shelf) => Ok(Said {
+            HookImpl::Store(target) => match &**target {
+                Ok(target) => Ok(HookOutput {
                     answer: Answer::Nothing,
-                    note: shelf.put(&self.spec, event).await?,
+                    note: target.put(&self.spec, event).await?,
                 }),
                 Err(error) => Err(error.clone()),
             },
-            Live::Missing(error) => Err(error.clone()),
+            HookImpl::Missing(error) => Err(error.clone()),
         }
     }
 
@@ -234,7 +234,7 @@ impl Seat {
     fn encode(&self, event: &HookEvent) -> Vec<u8> {
         let json =
             serde_json::to_string(event).expect("events have string keys and finite numbers");
-        match &self.surroundings.key {
+        match &self.context.key {
             Some(key) if json.contains(key.as_str()) => json.replace(key.as_str(), "[key]"),
             _ => json,
         }
@@ -243,7 +243,7 @@ impl Seat {
 
     /// A failure of this hook where it decides, and what it does to the job; none where it is ignored.
     pub(crate) fn failed(&self, error: &HookError) -> (HookFailure, Option<Decision>) {
-        let mut trouble = self.trouble(error);
+        let mut trouble = self.failure(error);
         if matches!(error, HookError::ChangesPlanned(_)) {
             trouble.effect = OnError::Fail;
         }
@@ -258,15 +258,15 @@ impl Seat {
 
     /// A text fit for the ledger: without the key and addresses' secrets.
     pub(crate) fn clean(&self, text: &str) -> String {
-        self.surroundings.clean(text)
+        self.context.clean(text)
     }
 
     /// A failure of this hook, as it is recorded.
-    pub(crate) fn trouble(&self, error: &HookError) -> HookFailure {
+    pub(crate) fn failure(&self, error: &HookError) -> HookFailure {
         HookFailure {
             point: self.spec.point,
             hook: self.spec.name(),
-            message: self.surroundings.clean(&error.to_string()),
+            message: self.context.clean(&error.to_string()),
             effect: self.spec.on_error,
         }
     }

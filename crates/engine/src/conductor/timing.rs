@@ -2,7 +2,7 @@
 
 /// The waits of a provider, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Pace {
+pub(crate) struct Timing {
     /// From the acceptance to the first look.
     pub(crate) first_view_ms: i64,
     /// Between looks.
@@ -23,7 +23,7 @@ pub(crate) struct Pace {
     pub(crate) brake_ms: i64,
 }
 
-impl Pace {
+impl Timing {
     /// For vendors on the internet: a look every 30 s as they advise, half an hour for a task that takes up to ten minutes. A task
     /// that is over is polled for five minutes more: late tracks have been seen to come within two or three.
     pub(crate) fn remote(view_ms: i64) -> Self {

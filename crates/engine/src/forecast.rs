@@ -1,4 +1,4 @@
-//! A plan held against the ledger: what a run would do with each job, and what it would cost.
+//! What a run would do with each job of a plan, by what the ledger has of it, and what that would cost.
 
 use std::collections::HashMap;
 
@@ -27,11 +27,11 @@ pub enum Sign {
     InProgress,
     /// `=`: all its tracks are kept.
     Kept,
-    /// `?`: it may be bought; only a callback, the provider or the user's word can tell.
+    /// `?`: it may be bought; a callback, the provider or the user settles it.
     InDoubt,
     /// `!`: it failed.
     Failed,
-    /// `v`: a hook vetoed it; a run asks again.
+    /// `v`: a hook vetoed it; the next run calls the hook again.
     Vetoed,
     /// `p`: its task ended with fewer tracks than it showed; those are kept, and it is never bought again by itself.
     Partial,
@@ -84,14 +84,14 @@ impl Sign {
     }
 }
 
-/// One job of the plan, held against the ledger.
+/// What a run would do with one job.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct JobForecast {
     /// Its sign.
     pub sign: Sign,
     /// Whether a run would submit it.
     pub submits: bool,
-    /// What a person wants to know beside the sign; empty where the sign says it all.
+    /// Details beside the sign; empty where the sign is enough.
     pub note: String,
     /// Its state in the ledger.
     pub job: Job,
@@ -123,11 +123,11 @@ pub enum OnDisk {
     Gone,
 }
 
-/// A plan held against the ledger.
+/// What a run would do with a plan.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Holding {
+pub struct Forecast {
     /// A row a job, in plan order.
-    pub rows: Vec<Held>,
+    pub rows: Vec<JobForecast>,
     /// Jobs that a run would submit.
     pub to_submit: u64,
     /// What those cost.
@@ -136,7 +136,7 @@ pub struct Holding {
     pub least_ms: u64,
 }
 
-impl Holding {
+impl Forecast {
     /// Jobs that are bought, not kept, and soon thrown away by the vendor.
     pub fn expiring(&self) -> usize {
         self.rows
@@ -157,15 +157,15 @@ impl Holding {
     }
 }
 
-/// Holds a plan against what the ledger knows. `look` says what became of a kept file.
-pub fn hold(
+/// Compares a plan with what the ledger has. `look` gives what became of a kept file.
+pub fn forecast(
     plan: &Plan,
     known: &HashMap<JobKey, KnownJob>,
     now_ms: i64,
     look: &dyn Fn(&KeptFile) -> OnDisk,
-) -> Holding {
+) -> Forecast {
     let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
-    let hold_one = |planned: &PlannedJob| {
+    let forecast_one = |planned: &PlannedJob| {
         let job = known.get(&planned.key).map(|known| known.job.clone());
         let job = job.unwrap_or_default();
         let missing = job
@@ -189,7 +189,7 @@ pub fn hold(
             let hours = (expires - now_ms) / (60 * 60 * 1000);
             note.push_str(&format!("; the provider keeps it {} more", span(hours)));
         }
-        Held {
+        JobForecast {
             sign,
             submits,
             note,
@@ -198,9 +198,9 @@ pub fn hold(
             expires_ms,
         }
     };
-    let rows: Vec<Held> = plan.jobs.iter().map(hold_one).collect();
+    let rows: Vec<JobForecast> = plan.jobs.iter().map(forecast_one).collect();
     let to_submit = rows.iter().filter(|row| row.submits).count() as u64;
-    Holding {
+    Forecast {
         to_submit,
         credits: to_submit as f64 * plan.provider.profile.price_credits,
         least_ms: Gate::least_ms(plan.limits.rate, to_submit),
