@@ -288,6 +288,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_another_user_put_there_is_not_ours() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("backline.yaml");
+        fs::write(&file, "version: 1").unwrap();
+        assert!(is_own(&file, scratch.path()));
+        assert!(is_own(&scratch.path().join("none"), scratch.path()));
+        const NOBODY: u32 = 65_534;
+        if std::os::unix::fs::chown(&file, Some(NOBODY), None).is_ok() {
+            assert!(!is_own(&file, scratch.path()));
+            // The owner of the project and of the file is one.
+            std::os::unix::fs::chown(scratch.path(), Some(NOBODY), None).unwrap();
+            assert!(is_own(&file, scratch.path()));
+        } else {
+            // Only root may give files away; its own are there for everybody else.
+            assert!(!is_own(Path::new("/"), scratch.path()));
+        }
+    }
+
+    #[test]
     fn nothing_leads_out_and_no_link_is_followed() {
         let scratch = tempfile::tempdir().unwrap();
         let path = |name: &str| scratch.path().join(name);

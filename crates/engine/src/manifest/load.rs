@@ -89,11 +89,19 @@ impl Loader<'_, '_> {
             .filter(|it| !it.as_os_str().is_empty())
             .unwrap_or(Path::new("."))
             .to_owned();
-        let (project_dir, project_file) = find_project(path, &folder);
+        let (project_dir, project_file) = match find_project(path, &folder) {
+            Ok(found) => found,
+            Err(file) => {
+                report
+                    .error(format!("the project file {} belongs to another user", file.display()))
+                    .help("move the manifest out of that folder, or take the file over: it may name where your key is sent");
+                return None;
+            }
+        };
         if !options.allow_outside {
             report.sources.confine_to(&project_dir);
         }
-        let mut keys = vec![secret::DEFAULT_KEY_ENV.to_owned()];
+        let mut keys: Vec<String> = secret::KEY_VARIABLES.map(str::to_owned).to_vec();
         keep_secrets(&keys, options, report);
         let node = match &options.text {
             Some(text) => open::parse(path, text.clone(), report)?,

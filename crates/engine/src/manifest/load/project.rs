@@ -2,11 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::folder::is_own;
+
 /// The file that marks a project's root.
 const PROJECT_FILE: &str = "backline.yaml";
 
-/// The nearest folder upwards with a project file, and that file unless it is the manifest itself.
-pub(crate) fn find_project(path: &Path, folder: &Path) -> (PathBuf, Option<PathBuf>) {
+/// Finds the nearest folder upwards with a project file, and that file unless it is the manifest itself.
+///
+/// # Errors
+/// The project file above the manifest's folder, if it belongs to neither this user nor the owner of that folder: it would name the
+/// provider that the key is sent to.
+pub(crate) fn find_project(
+    path: &Path,
+    folder: &Path,
+) -> Result<(PathBuf, Option<PathBuf>), PathBuf> {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let itself = std::fs::canonicalize(path).ok();
     for above in absolute.ancestors() {
@@ -14,8 +23,11 @@ pub(crate) fn find_project(path: &Path, folder: &Path) -> (PathBuf, Option<PathB
         if !file.is_file() {
             continue;
         }
+        if above != absolute && !is_own(&file, &absolute) {
+            return Err(file);
+        }
         let is_itself = std::fs::canonicalize(&file).ok() == itself;
-        return (above.to_owned(), (!is_itself).then_some(file));
+        return Ok((above.to_owned(), (!is_itself).then_some(file)));
     }
-    (folder.to_owned(), None)
+    Ok((folder.to_owned(), None))
 }
