@@ -10,6 +10,7 @@ use terminal_size::{Width, terminal_size_of};
 
 use crate::args::{Colour, Format, GlobalArgs};
 use crate::failure::Failure;
+use crate::printable::printable;
 
 /// How the program prints.
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ impl Console {
     }
 
     /// Standard output, buffered; whoever writes flushes.
-    pub(crate) fn out(&self) -> impl Write {
+    fn out(&self) -> impl Write {
         let locked = std::io::stdout().lock();
         std::io::BufWriter::with_capacity(1 << 16, AutoStream::new(locked, choice(self.colour_out)))
     }
@@ -91,7 +92,7 @@ impl Console {
     /// Prints data to standard output.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut out = self.out();
-        out.write_all(text.as_bytes())?;
+        out.write_all(printable(text).as_bytes())?;
         Ok(out.flush()?)
     }
 
@@ -113,7 +114,9 @@ impl Console {
     /// Prints to standard error, with --quiet too.
     pub(crate) fn insist(&self, text: &str) {
         let mut err = AutoStream::new(std::io::stderr().lock(), choice(self.colour_err));
-        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        let _ = err
+            .write_all(printable(text).as_bytes())
+            .and_then(|()| err.flush());
     }
 }
 

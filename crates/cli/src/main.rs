@@ -20,6 +20,7 @@ mod log;
 mod output_owner;
 mod owning;
 mod place;
+mod printable;
 mod project;
 mod recording;
 mod runtime;

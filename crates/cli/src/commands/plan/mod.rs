@@ -61,7 +61,9 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
                 columns: console.columns_out,
                 colour: console.colour_out,
             };
-            table::write(&project.plan, &forecast, look, &mut console.out())?;
+            let mut text = Vec::new();
+            table::write(&project.plan, &forecast, look, &mut text)?;
+            console.data(&String::from_utf8_lossy(&text))?;
         }
     }
     Ok(exit_codes::DONE)

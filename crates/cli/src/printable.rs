@@ -1,0 +1,91 @@
+//! Text for a terminal, without what a stranger's text could make it do.
+//!
+//! Names, titles and messages come from manifests, catalogues, ledgers and vendors. Colours stay, for they are the program's own; every
+//! other control character, and those that turn the direction of writing, are spelled out.
+
+use std::borrow::Cow;
+
+/// Spells out control characters but for line feeds, tabs, carriage returns and colours.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = rest.find(is_unsafe) {
+        let (before, found) = rest.split_at(at);
+        safe.push_str(before);
+        let length = colour(found).unwrap_or_else(|| {
+            let char = found.chars().next().unwrap_or_default();
+            safe.extend(char.escape_unicode());
+            rest = &found[char.len_utf8()..];
+            0
+        });
+        if length > 0 {
+            safe.push_str(&found[..length]);
+            rest = &found[length..];
+        }
+    }
+    safe.push_str(rest);
+    Cow::Owned(safe)
+}
+
+fn is_unsafe(char: char) -> bool {
+    match char {
+        '\n' | '\t' | '\r' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        char => char.is_control(),
+    }
+}
+
+/// The length of a colour sequence at the start of a text: `ESC [ numbers m`, but for those that hide text or change its background.
+fn colour(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix("\u{1b}[")?;
+    let end = numbers.find(|char: char| !char.is_ascii_digit() && char != ';')?;
+    let numbers = numbers[end..].starts_with('m').then(|| &numbers[..end])?;
+    let shows = |number: &str| {
+        !matches!(
+            number,
+            "5" | "6"
+                | "7"
+                | "8"
+                | "30"
+                | "40"
+                | "41"
+                | "42"
+                | "43"
+                | "44"
+                | "45"
+                | "46"
+                | "47"
+                | "48"
+        )
+    };
+    numbers
+        .split(';')
+        .all(shows)
+        .then_some("\u{1b}[".len() + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_stay_and_commands_to_the_terminal_are_spelled_out() {
+        for (text, safe) in [
+            ("plain\n\ttext\r\n", "plain\n\ttext\r\n"),
+            (
+                "\u{1b}[1m\u{1b}[91merror\u{1b}[0m",
+                "\u{1b}[1m\u{1b}[91merror\u{1b}[0m",
+            ),
+            ("a\u{1b}]0;owned\u{7}b", "a\\u{1b}]0;owned\\u{7}b"),
+            ("\u{1b}[8mhidden", "\\u{1b}[8mhidden"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("\u{9b}5m\u{202e}x", "\\u{9b}5m\\u{202e}x"),
+            ("\u{1b}", "\\u{1b}"),
+        ] {
+            assert_eq!(printable(text), safe);
+        }
+    }
+}
