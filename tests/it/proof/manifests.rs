@@ -474,3 +474,76 @@ fn a_name_that_is_no_text_is_an_error() {
     fs::copy(lab.path("verse.wav"), lab.work().join(name)).unwrap();
     refused(&lab, "the name of `caf\u{fffd}.wav` is not UTF-8");
 }
+
+#[test]
+fn no_other_variable_shows_a_key() {
+    let lab = Lab::new();
+    for name in ["BACKLINE_STUDIO_KEY", "OTEL_EXPORTER_OTLP_HEADERS", "COPY"] {
+        manifest(
+            &lab,
+            &format!(
+                "env: [{name}]\nstems: [verse.wav]\npresets: {{p: {{tags: \"{{{{env.{name}}}}}\"}}}}\n"
+            ),
+        );
+        let mut command = lab.backline(&["plan", "songs.yaml", "--format", "json"]);
+        command.env("BACKLINE_API_KEY", SECRET);
+        let ran = finish({
+            command.env(name, format!("Bearer {SECRET}"));
+            command
+        });
+        assert_eq!(ran.code, Some(3), "{name}: {}", ran.err);
+        let said = format!("{}{}", ran.out, ran.err);
+        assert!(
+            said.contains("contains a key") && !said.contains(SECRET),
+            "{name}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_catalogue_that_is_named_often_is_read_a_few_times() {
+    let lab = Lab::new();
+    lab.write(
+        "large.csv",
+        format!("id,file\na,verse.wav\n{}", "\n".repeat(15_900_000)),
+    );
+    let named = "{csv: large.csv},".repeat(400);
+    manifest(
+        &lab,
+        &format!("stems: [{named}]\npresets: {{p: {{tags: x}}}}\n"),
+    );
+    refused(&lab, "more than 64 MB together");
+}
+
+#[test]
+fn a_catalogue_of_a_million_columns_and_a_pattern_of_nested_braces_are_read_at_once() {
+    let lab = Lab::new();
+    let mut header = "id,file".to_owned();
+    (0..1_000_000).for_each(|at| write!(header, ",c{at}").unwrap());
+    lab.write("wide.csv", format!("{header}\na,missing.wav\n"));
+    manifest(&lab, "stems: [{csv: wide.csv}]\npresets: {p: {tags: x}}\n");
+    refused(&lab, "missing.wav");
+    let pattern = format!("{}a{}", "{a".repeat(300), "}".repeat(300));
+    manifest(
+        &lab,
+        &format!("stems: [{{glob: \"{pattern}\"}}]\npresets: {{p: {{tags: x}}}}\n"),
+    );
+    refused(&lab, "braces are nested more than 16 deep");
+}
+
+#[test]
+fn names_and_messages_command_no_terminal() {
+    let lab = Lab::new();
+    manifest(
+        &lab,
+        "stems: [{id: a, file: \"v\\e[31m\\e]0;owned\\a\\u009b5m\\u202e.wav\"}]\npresets: {p: {tags: x}}\nimport: [\"\\u009b2J.yaml\"]\n",
+    );
+    for command in ["validate", "plan", "doctor"] {
+        let ran = lab.run(&[command, "songs.yaml", "--color", "always"]);
+        let said = format!("{}{}", ran.out, ran.err);
+        assert!(
+            !said.contains("\u{1b}]") && !said.contains(['\u{9b}', '\u{202e}', '\u{7}']),
+            "{said:?}"
+        );
+    }
+}

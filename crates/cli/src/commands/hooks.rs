@@ -21,6 +21,7 @@ use backline_engine::hooks::{
     Answer, HookEvent, HookKind, HookPoint, HookSpec, OnError, Order, Trial, check_script, sample,
     sample_of, try_out,
 };
+use backline_engine::manifest::KEY_VARIABLES;
 use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -92,9 +93,6 @@ fn of_job(
     }
 }
 
-/// The variables that contain keys by default.
-const KEYS: [&str; 2] = ["BACKLINE_API_KEY", "BACKLINE_STUDIO_KEY"];
-
 fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     let way = match &args.lua {
         Some(file) => script(file)?,
@@ -107,7 +105,11 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
             argv: args.argv.clone(),
         },
     };
-    if let Some(name) = args.env.iter().find(|name| KEYS.contains(&name.as_str())) {
+    if let Some(name) = args
+        .env
+        .iter()
+        .find(|name| KEY_VARIABLES.contains(&name.as_str()))
+    {
         let message = format!("${name} contains a key, and hooks receive no keys");
         return Err(Failure::said(Kind::Usage, message)
             .hint("a hook never needs to call the provider; a run refuses this as well"));

@@ -22,6 +22,7 @@ pub use load::{DEFAULT_MAX_JOBS, LoadOptions, Loaded, load};
 pub(crate) use matrix::compile::default_title;
 pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use output::tracks::{Output, OutputError, TrackName};
+pub use provider::secret::KEY_VARIABLES;
 pub use schema::{SCHEMA, project_schema};
 pub(crate) use settings::address::unsigned;
 pub(crate) use settings::key::{Recording, Request, first_key, former_keys, job_key};

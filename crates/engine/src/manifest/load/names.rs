@@ -45,6 +45,12 @@ pub(crate) fn keep_secrets(variables: &[String], options: &LoadOptions<'_>, repo
     values.for_each(|value| report.keep_secret(value));
 }
 
+/// Whether a value contains a key; a shorter text than any vendor's key is part of too much.
+fn is_part(key: &str, value: &str) -> bool {
+    const SHORTEST_KEY_BYTES: usize = 8;
+    key.len() >= SHORTEST_KEY_BYTES && value.contains(key)
+}
+
 pub(crate) fn read_names(
     fields: &Fields<'_>,
     layer: &Layer,
@@ -95,7 +101,13 @@ pub(crate) fn read_names(
         if !secret::is_env_name(&variable, report) {
             continue;
         }
-        if keys.contains(&variable.text) {
+        let value = (options.environment)(&variable.text);
+        let is_key = keys.contains(&variable.text)
+            || value.as_ref().is_some_and(|value| {
+                let mut known = keys.iter().filter_map(|name| (options.environment)(name));
+                known.any(|key| is_part(&key, value))
+            });
+        if is_key {
             report
                 .error_at(
                     variable.span,
@@ -109,7 +121,7 @@ pub(crate) fn read_names(
             refused.push(variable.text);
             continue;
         }
-        match (options.environment)(&variable.text) {
+        match value {
             Some(value) => {
                 env.insert(variable.text.clone(), value.into());
                 listed.push(variable.text);

@@ -9,6 +9,13 @@ use crate::manifest::source::report::Report;
 /// The environment variable with the key unless the manifest names another.
 pub(crate) const DEFAULT_KEY_ENV: &str = "BACKLINE_API_KEY";
 
+/// Environment variables that contain keys, whatever a manifest says: the provider's, a studio's, a trace collector's.
+pub const KEY_VARIABLES: [&str; 3] = [
+    DEFAULT_KEY_ENV,
+    "BACKLINE_STUDIO_KEY",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+];
+
 /// An `http` or `https` address without credentials in it.
 pub(crate) fn url(text: &Text, rendered: &str, key: &str, report: &mut Report) -> Option<Url> {
     let problem = match Url::parse(rendered) {

@@ -7,7 +7,7 @@
 //! So what is read as text lies in the project's folder, links followed, unless the user's command line allows more; and whatever
 //! is opened is a regular file: a device or a pipe would never end.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 /// Longest manifest that is read. The largest sensible one, a catalogue of 100,000 stems written out, is about 10 MB.
 pub(crate) const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Most bytes that are read as text for one manifest, a file that is named twice counting twice.
+pub(crate) const MAX_ALL_BYTES: u64 = 64 << 20;
 
 /// A place in one of the [`Sources`]: byte offsets, end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +59,8 @@ pub(crate) struct Sources {
     shown_from: Option<PathBuf>,
     /// The folder that texts must lie in, without links; none where they may lie anywhere.
     boundary: Option<PathBuf>,
+    /// What was read so far.
+    read_bytes: Cell<u64>,
 }
 
 /// Why a file could not be read as text.
@@ -69,6 +74,8 @@ pub(crate) enum ReadProblem {
     Outside(String),
     /// Longer than so many bytes.
     TooLong(u64),
+    /// All texts together are longer than [`MAX_ALL_BYTES`].
+    TooMuch,
     /// UTF-16, as some spreadsheets save it.
     Utf16,
     /// Not UTF-8: the line and the value of the first byte that is not.
@@ -82,6 +89,7 @@ impl Sources {
             files: Vec::new(),
             shown_from,
             boundary: None,
+            read_bytes: Cell::new(0),
         }
     }
 
@@ -103,7 +111,13 @@ impl Sources {
         {
             return Err(ReadProblem::Outside(self.shown(boundary)));
         }
-        read_text(&real, max_bytes)
+        let text = read_text(&real, max_bytes)?;
+        let all = self.read_bytes.get() + text.len() as u64;
+        self.read_bytes.set(all);
+        if all > MAX_ALL_BYTES {
+            return Err(ReadProblem::TooMuch);
+        }
+        Ok(text)
     }
 
     /// Takes in a file whose text is known.
@@ -231,7 +245,7 @@ impl ReadProblem {
             ),
             Self::Utf16 | Self::NotUtf8 { .. } => Some("save it as UTF-8".to_owned()),
             Self::NotRegular(_) => Some("copy its content into a file".to_owned()),
-            Self::Io(_) | Self::TooLong(_) => None,
+            Self::Io(_) | Self::TooLong(_) | Self::TooMuch => None,
         }
     }
 }
@@ -252,6 +266,11 @@ impl std::fmt::Display for ReadProblem {
                 write!(f, "it is longer than {} MB, the limit", most >> 20)
             }
             Self::TooLong(most) => write!(f, "it is longer than {} KB, the limit", most >> 10),
+            Self::TooMuch => write!(
+                f,
+                "with it the manifest's files have more than {} MB together, the limit",
+                MAX_ALL_BYTES >> 20
+            ),
             Self::Utf16 => f.write_str("it is not UTF-8 text but UTF-16"),
             Self::NotUtf8 { line, byte } => write!(
                 f,

@@ -4,6 +4,7 @@
 //! that a catalogue has. Empty rows and columns are skipped. A cell in quotes that is not closed would swallow the
 //! rows behind it, so it is an error where it opens.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -203,11 +204,12 @@ impl Reader<'_> {
     }
 
     fn check_columns(&self, columns: &Columns, header: Span, report: &mut Report) -> bool {
+        let mut seen = HashSet::new();
         for (at, name) in columns.names.iter().enumerate() {
             let usable = name
                 .chars()
                 .all(|char| char.is_alphanumeric() || "_-".contains(char));
-            let twice = !name.is_empty() && columns.names.iter().take(at).any(|it| it == name);
+            let twice = !name.is_empty() && !seen.insert(name);
             if !usable || twice {
                 report
                     .error_at(

@@ -22,6 +22,22 @@ const MAX_WALKED: usize = 200_000;
 /// Deepest folder below a pattern's fixed part.
 const MAX_WALK_DEPTH: usize = 32;
 
+/// Deepest nesting of `{a,b}`: the pattern becomes a regular expression, whose nesting is bounded too.
+const MAX_BRACE_DEPTH: usize = 16;
+
+fn brace_depth(pattern: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for char in pattern.chars() {
+        match char {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// Reads the stems that a pattern finds.
 pub(crate) fn read(
     pattern: &Text,
@@ -34,6 +50,14 @@ pub(crate) fn read(
     let Some(text) = fixed(pattern, report) else {
         return;
     };
+    if brace_depth(&text) > MAX_BRACE_DEPTH {
+        report.error_at(
+            pattern.span,
+            format!("braces are nested more than {MAX_BRACE_DEPTH} deep in this pattern"),
+            "",
+        );
+        return;
+    }
     let matcher = match globset::GlobBuilder::new(&text)
         .literal_separator(true)
         .build()
