@@ -22,7 +22,7 @@ use super::{
 };
 
 /// Bands of quarter notes a minute that are walked apart, so that double and half tempo both get a hearing.
-const BANDS_BPM: [(f64, f64); 3] = [(54.0, 84.0), (80.0, 124.0), (118.0, 198.0)];
+const BANDS_BPM: [(f64, f64); 4] = [(40.0, 58.0), (54.0, 84.0), (80.0, 124.0), (118.0, 198.0)];
 
 /// The middle of the tempi people sing at, in beats a minute, and its spread in octaves.
 fn usual_bpm(metre: Metre) -> (f64, f64) {
@@ -31,6 +31,10 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
         _ => (100.0, 0.4),
     }
 }
+
+/// Slow songs are commoner than fast ones as far from the middle: the spread below it, as a factor. Of 14 songs generated at 45 to 74
+/// beats a minute 12 are heard in their tempo, 10 without this; of 16 at 72 to 150, 13 and 14.
+const SLOWER: f64 = 1.5;
 
 /// A rest this long opens a phrase.
 const PHRASE_GAP_S: f64 = 0.3;
@@ -279,7 +283,13 @@ pub(super) fn chord_evidence(
 /// What a tempo costs by habit, in nats.
 fn habit(quarter_s: f64, bar: &Bar) -> f32 {
     let (middle, spread) = usual_bpm(bar.metre);
-    (0.5 * ((bpm(quarter_s, bar) / middle).log2() / spread).powi(2)) as f32
+    let octaves = (bpm(quarter_s, bar) / middle).log2();
+    let spread = if octaves < 0.0 {
+        spread * SLOWER
+    } else {
+        spread
+    };
+    (0.5 * (octaves / spread).powi(2)) as f32
 }
 
 /// Beats a minute.
