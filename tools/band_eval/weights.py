@@ -24,7 +24,7 @@ METRES = [[2, 4], [3, 4], [4, 4], [6, 8]]
 SHARES = {(2, 4): 0.08, (3, 4): 0.20, (4, 4): 0.58, (6, 8): 0.14}
 WORTH = np.array([0.8, 1.0, 1.2, 1.0]) / 4
 SOURCES = {"sheet": 1.0, "tune": 0.6}
-# The judge of metre: its units, the furthest that a trait counts in standard deviations, and how it is taught.
+# The classifier of metre: its units, the furthest that a trait counts in standard deviations, and how it is taught.
 HIDDEN, FURTHEST = 16, 4.0
 EPOCHS, BATCH, RATE, DECAY, DROPPED = 60, 128, 4e-3, 3e-3, 0.25
 # A little of the likelihood of the best hypotheses beside the mean worth: the worth alone is flat where all is wrong.
@@ -166,7 +166,7 @@ def shares(parts, starts, song):
 
 
 def file_of(weights):
-    """`metre.bin`, as `listen/judge.rs` reads it: floats, and the hidden layer with one signed byte a weight."""
+    """`metre.bin`, as `listen/classifier.rs` reads it: floats, and the hidden layer with one signed byte a weight."""
     floats = lambda values: struct.pack(f"<{len(values)}f", *values)
     file = b"".join(floats(weights[name]) for name in ("costs", "means", "scales", "traits"))
     for unit in weights["hidden"].T:

@@ -1,11 +1,11 @@
 //! The whole of harmony, step by step.
 
 use super::{
-    bold::venture,
-    colour::{Stretch, dress},
+    extensions::{Stretch, extend},
     habits::Habits,
     melody::Melody,
     path::{Wish, path},
+    reharmonise::reharmonise,
 };
 use crate::analysis::{
     Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, Span, Vocabulary,
@@ -119,7 +119,7 @@ fn in_one_key(
     let mut stretches = joined(melody.first, &classes);
     // Power chords have no third to borrow, and a pedal is left alone.
     if !matches!(settings.vocabulary, Vocabulary::Power) {
-        stretches = venture(
+        stretches = reharmonise(
             &melody,
             &stretches,
             settings.vocabulary,
@@ -127,7 +127,7 @@ fn in_one_key(
             seed,
         );
     }
-    let chords = dress(
+    let chords = extend(
         &melody,
         &stretches,
         settings.vocabulary,

@@ -1,14 +1,14 @@
 //! Chooses the chords under the melody: a learned model sees each beat, the best path is taken through what it sees, the
-//! style dresses the chords, and as much adventure is added as was asked for and as the melody bears.
+//! style extends the chords, and as much adventure is added as was asked for and as the melody bears.
 
-mod bold;
 mod choose;
-mod colour;
 mod context;
+mod extensions;
 mod habits;
 mod melody;
 mod model;
 mod path;
+mod reharmonise;
 mod rest;
 mod windows;
 

@@ -7,7 +7,7 @@
 //!   (`chord_fit`), how common the metre and the tempo are, and a few more;
 //! - traits: where its notes start, last, leap, return and end (`traits`).
 //!
-//! What was learned of both (`judge`) and what the tags ask for decide among them. 2/4 can't be told from 4/4 well enough by
+//! What was learned of both (`classifier`) and what the tags ask for decide among them. 2/4 can't be told from 4/4 well enough by
 //! any of it: it is usually reported as 4/4 with the same beat.
 
 use crate::analysis::{Hints, Metre, Note};
@@ -15,7 +15,7 @@ use crate::analysis::{Hints, Metre, Note};
 use super::{
     bars::{Bar, METRES, TICKS},
     chord_fit::{ChordModel, ScoreNote},
-    judge::{COSTS, judge},
+    classifier::{COSTS, log_odds},
     key::ChordEvidence,
     pointer::{Walk, tempi, walk},
     traits::{TRAITS, traits},
@@ -92,7 +92,7 @@ pub(super) struct Hypothesis {
 impl Hypothesis {
     /// What speaks against it in all, in nats: the least is believed.
     pub(super) fn cost(&self) -> f32 {
-        self.against - judge(&self.costs, &self.traits)
+        self.against - log_odds(&self.costs, &self.traits)
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod bars;
 mod chord_fit;
+mod classifier;
 mod fallback;
 mod grid;
 mod hear;
-mod judge;
 mod key;
 mod local_keys;
 mod metre;

@@ -1,6 +1,6 @@
 //! What tells a good hearing of the bars from a bad one besides its costs: where notes start, last, leap, return and end.
 //!
-//! [`traits`] describes one hypothesis as numbers of about the same size, whatever the song's length; `judge` weighs them.
+//! [`traits`] describes one hypothesis as numbers of about the same size, whatever the song's length; `classifier` weighs them.
 //! Shares are 0..1, lengths natural logarithms of beats, leaps and heights semitones.
 
 use crate::analysis::Note;

@@ -19,7 +19,7 @@ const RINGS_STEPS: usize = 3;
 /// Colours a part that was played at `rate`, and gives the gain that it is to be mixed with.
 ///
 /// The balance is set by ear's measure, so that it holds for any density of notes.
-pub(super) fn colour(part: &Part, stem: &mut Stereo, rate: f32) -> f32 {
+pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, rate: f32) -> f32 {
     if part.instrument == Instrument::DistortedGuitar {
         drive(stem, rate);
     }

@@ -99,7 +99,7 @@ impl Quad {
     }
 
     /// Drops what is far below hearing: numbers that small cost a hundred times as much.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn flush_denormals(&mut self) {
         for state in self.first.iter_mut().chain(&mut self.second) {
             if state.abs() < 1e-20 {
                 *state = 0.0;

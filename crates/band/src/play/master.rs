@@ -1,4 +1,4 @@
-//! Mastering: tone, glue, loudness, and a ceiling that no sample and nothing between two samples passes.
+//! Mastering: tone, bus compression, loudness, and a ceiling that no sample and nothing between two samples passes.
 
 use backline_audio::Audio;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::arrange::Finish;
 
-/// Where the programme stands while tone and glue work on it, in LUFS.
+/// Where the programme stands while tone and bus compression work on it, in LUFS.
 const WORKING_LUFS: f64 = -16.0;
 
 /// Loudness of a sum; `None` for silence.
@@ -20,7 +20,7 @@ pub(crate) fn heard(sum: &Stereo) -> Option<f64> {
     k_loudness(&sum.left, &sum.right, RATE_HZ)
 }
 
-/// Finishes a sum: no DC, the style's tone, glue, −14 LUFS, true peak at most −1 dBTP. Silence stays silence.
+/// Finishes a sum: no DC, the style's tone, bus compression, −14 LUFS, true peak at most −1 dBTP. Silence stays silence.
 pub fn master(sum: Stereo, finish: &Finish) -> Mastered {
     let lufs = heard(&sum);
     master_heard(sum, lufs, finish)
@@ -30,7 +30,7 @@ pub fn master(sum: Stereo, finish: &Finish) -> Mastered {
 pub(crate) fn master_heard(mut sum: Stereo, lufs: Option<f64>, finish: &Finish) -> Mastered {
     let lufs = tone(&mut sum, lufs, finish);
     if let Some(lufs) = lufs {
-        glue(&mut sum, lufs);
+        compress_bus(&mut sum, lufs);
     }
     fade_out(&mut sum);
     to_target(sum)
@@ -42,8 +42,8 @@ fn tone(sum: &mut Stereo, lufs: Option<f64>, finish: &Finish) -> Option<f64> {
     let mut steps: Vec<f64> = Vec::new();
     tilt(sum, lufs?, finish, meter.step(), |left, right| {
         if finish.grit > 0.0 {
-            wear(left, finish.grit);
-            wear(right, finish.grit);
+            saturate(left, finish.grit);
+            saturate(right, finish.grit);
         }
         steps.push(meter.power(left, right));
     });
@@ -91,8 +91,8 @@ fn tilt(
             }
             (*left, *right) = (low[2], low[3]);
         }
-        ends.settle();
-        middle.settle();
+        ends.flush_denormals();
+        middle.flush_denormals();
         after(left, right);
     }
 }
@@ -119,7 +119,7 @@ impl Mastering {
         /// Below this a sample says nothing of its gain: the one before goes on.
         const LEAST: f32 = 1e-6;
         if let Some(lufs) = lufs {
-            tilt(&mut sum, lufs, finish, GLUE_FRAMES, |_, _| ());
+            tilt(&mut sum, lufs, finish, BUS_FRAMES, |_, _| ());
             let sides = [&mut sum.left, &mut sum.right];
             for (side, finished) in sides.into_iter().zip(&finished.channels) {
                 let mut gain = 1.0;
@@ -143,7 +143,7 @@ impl Mastering {
         let Some(lufs) = self.lufs else {
             return;
         };
-        tilt(part, lufs, &self.finish, GLUE_FRAMES, |_, _| ());
+        tilt(part, lufs, &self.finish, BUS_FRAMES, |_, _| ());
         for (side, gains) in [
             (&mut part.left, &self.gains.left),
             (&mut part.right, &self.gains.right),
@@ -156,7 +156,7 @@ impl Mastering {
 }
 
 /// Saturation: the more, the rounder.
-fn wear(samples: &mut [f32], grit: f32) {
+fn saturate(samples: &mut [f32], grit: f32) {
     let drive = 1.0 + 2.0 * grit;
     let share = grit.min(0.8);
     for sample in samples {
@@ -167,11 +167,11 @@ fn wear(samples: &mut [f32], grit: f32) {
 }
 
 /// Frames between two looks of the bus compressor.
-const GLUE_FRAMES: usize = 16;
+const BUS_FRAMES: usize = 16;
 
-/// Slow bus compression, 2:1 from 3.5 dB above the programme's own level so that the arc of a song is left, and a soft shoulder over the highest peaks.
-fn glue(sum: &mut Stereo, lufs: f64) {
-    let looks = RATE_HZ as f32 / GLUE_FRAMES as f32;
+/// Slow bus compression, 2:1 from 3.5 dB above the programme's own level so that the arc of a song is left, and a soft clipper over the highest peaks.
+fn compress_bus(sum: &mut Stereo, lufs: f64) {
+    let looks = RATE_HZ as f32 / BUS_FRAMES as f32;
     let level = 10f32.powf(((WORKING_LUFS - lufs) / 20.0) as f32);
     let threshold = 10f32.powf(-12.5 / 10.0);
     let (attack, release) = (
@@ -181,8 +181,8 @@ fn glue(sum: &mut Stereo, lufs: f64) {
     let (mut power, mut gain) = (0.0f32, level);
     let blocks = sum
         .left
-        .chunks_mut(GLUE_FRAMES)
-        .zip(sum.right.chunks_mut(GLUE_FRAMES));
+        .chunks_mut(BUS_FRAMES)
+        .zip(sum.right.chunks_mut(BUS_FRAMES));
     for (left, right) in blocks {
         let squares = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
         let now = (squares(left) + squares(right)) * (level * level * 0.5 / left.len() as f32);
@@ -194,10 +194,10 @@ fn glue(sum: &mut Stereo, lufs: f64) {
             } else {
                 1.0
             };
-        let slope = (target - gain) / GLUE_FRAMES as f32;
+        let slope = (target - gain) / BUS_FRAMES as f32;
         for channel in [left, right] {
             for (frame, sample) in channel.iter_mut().enumerate() {
-                *sample = shoulder(*sample * (gain + slope * (frame as f32 + 1.0)));
+                *sample = soft_clip(*sample * (gain + slope * (frame as f32 + 1.0)));
             }
         }
         gain = target;
@@ -205,7 +205,7 @@ fn glue(sum: &mut Stereo, lufs: f64) {
 }
 
 /// Straight up to −6 dB, then bent so that +6 dB comes out at about −1: peaks are rounded before the limiter sees them.
-fn shoulder(sample: f32) -> f32 {
+fn soft_clip(sample: f32) -> f32 {
     let size = sample.abs();
     let over = (size - 0.5).max(0.0);
     (size - over + over / (1.0 + over * 1.1)).copysign(sample)

@@ -92,7 +92,7 @@ fn without_rumble(voice: &mut [f32]) {
         for sample in block {
             *sample = rumble.high(*sample);
         }
-        rumble.settle();
+        rumble.flush_denormals();
     }
     // A recording that starts off the middle, or in the middle of a word, must not start with a click.
     let fade = ((0.004 * rate) as usize).min(voice.len());
@@ -153,7 +153,7 @@ fn soften_hiss(voice: &mut [f32]) {
         for (high, sample) in high.iter_mut().zip(block.iter()) {
             *high = split.high(*sample);
         }
-        split.settle();
+        split.flush_denormals();
         let (hiss, whole) = (mean_square(&high[..block.len()]), mean_square(block));
         let share = (hiss / whole.max(1e-12)).sqrt();
         let target = (SHARE / share.max(1e-6)).clamp(LEAST, 1.0);
@@ -213,9 +213,9 @@ fn make_way(band: &mut Stereo, voice: &[f32]) {
                 *middle = filter.band(*sample);
                 played += 0.5 * middle.powi(2);
             }
-            filter.settle();
+            filter.flush_denormals();
         }
-        ear.settle();
+        ear.flush_denormals();
         // As far as it is needed: nothing where the voice stands 9 dB above what is played there, all where they are alike.
         let above_db = 10.0 * ((sung + 1e-9) / (played + 1e-9)).log10();
         let target = if sung / (key.len().max(1) as f32) < 1e-6 {

@@ -62,7 +62,7 @@ pub(super) fn reverb(
         };
         if frame.is_multiple_of(256) {
             for filter in low_cut.iter_mut().chain(&mut high_cut) {
-                filter.settle();
+                filter.flush_denormals();
             }
         }
         let [left, right] =
@@ -192,7 +192,7 @@ pub(super) fn echo(send: &[f32], time_s: f32, level: f32, rate: f32, out: &mut S
         at = if at + 1 == frames { 0 } else { at + 1 };
         if frame.is_multiple_of(256) {
             for filter in dark.iter_mut().chain(&mut thin) {
-                filter.settle();
+                filter.flush_denormals();
             }
         }
     }

@@ -209,7 +209,7 @@ fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) 
         half::raise(&sound, &mut full);
         (sound, half) = (full, false);
     }
-    let gain = balance::colour(part, &mut sound, if half { rate / 2.0 } else { rate });
+    let gain = balance::channel_strip(part, &mut sound, if half { rate / 2.0 } else { rate });
     Stem { sound, half, gain }
 }
 

@@ -185,7 +185,7 @@ impl Filter {
 
     /// Drops what is far below hearing: numbers that small cost a hundred times as much. To be called now and then where silence
     /// may follow sound.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn flush_denormals(&mut self) {
         for state in [&mut self.first, &mut self.second] {
             if state.abs() < 1e-20 {
                 *state = 0.0;

@@ -4,8 +4,8 @@
 mod bars;
 #[path = "../../../src/listen/chord_fit.rs"]
 mod chord_fit;
-#[path = "../../../src/listen/judge.rs"]
-mod judge;
+#[path = "../../../src/listen/classifier.rs"]
+mod classifier;
 #[path = "../../../src/listen/key.rs"]
 mod key;
 #[path = "../../../src/listen/metre.rs"]

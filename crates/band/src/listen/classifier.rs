@@ -19,7 +19,7 @@ const HIDDEN: usize = 16;
 /// Traits further than so many standard deviations from their mean say no more than at it.
 const FURTHEST: f32 = 4.0;
 
-struct Judge {
+struct Classifier {
     costs: [f32; COSTS],
     means: [f32; TRAITS],
     /// One over the standard deviations.
@@ -29,11 +29,11 @@ struct Judge {
     units: [f32; HIDDEN],
 }
 
-fn weights() -> &'static Judge {
-    static JUDGE: OnceLock<Judge> = OnceLock::new();
-    JUDGE.get_or_init(|| {
+fn weights() -> &'static Classifier {
+    static WEIGHTS: OnceLock<Classifier> = OnceLock::new();
+    WEIGHTS.get_or_init(|| {
         let mut bytes = Bytes(include_bytes!("metre.bin"));
-        Judge {
+        Classifier {
             costs: bytes.floats(),
             means: bytes.floats(),
             scales: bytes.floats(),
@@ -45,14 +45,16 @@ fn weights() -> &'static Judge {
 }
 
 /// What speaks for a hypothesis, in nats: among hypotheses of one song the softmax of it is how likely each is.
-pub(super) fn judge(costs: &[f32; COSTS], traits: &[f32; TRAITS]) -> f32 {
-    let judge = weights();
+pub(super) fn log_odds(costs: &[f32; COSTS], traits: &[f32; TRAITS]) -> f32 {
+    let learned = weights();
     let seen: [f32; TRAITS] = std::array::from_fn(|at| {
-        ((traits[at] - judge.means[at]) * judge.scales[at]).clamp(-FURTHEST, FURTHEST)
+        ((traits[at] - learned.means[at]) * learned.scales[at]).clamp(-FURTHEST, FURTHEST)
     });
     let product = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    let units: [f32; HIDDEN] = std::array::from_fn(|unit| judge.hidden.sum(unit, &seen).tanh());
-    product(&judge.costs, costs) + product(&judge.traits, &seen) + product(&judge.units, &units)
+    let units: [f32; HIDDEN] = std::array::from_fn(|unit| learned.hidden.sum(unit, &seen).tanh());
+    product(&learned.costs, costs)
+        + product(&learned.traits, &seen)
+        + product(&learned.units, &units)
 }
 
 #[cfg(test)]
@@ -70,7 +72,7 @@ mod tests {
 
     #[test]
     fn no_trait_that_is_far_off_says_more_than_the_furthest_that_counts() {
-        let far = |by: f32| judge(&[0.0; COSTS], &[by; TRAITS]);
+        let far = |by: f32| log_odds(&[0.0; COSTS], &[by; TRAITS]);
         assert!(far(1e6).is_finite());
         assert_eq!(far(1e6).to_bits(), far(1e9).to_bits());
     }

@@ -23,7 +23,7 @@ pub(super) struct Stretch {
 const PLAIN_DOUBT: f32 = 0.8;
 
 /// The chords of some stretches.
-pub(super) fn dress(
+pub(super) fn extend(
     melody: &Melody,
     stretches: &[Stretch],
     vocabulary: Vocabulary,

@@ -3,7 +3,7 @@
 //! Which stretches may change is drawn once for a seed and compared with the weirdness, so that more weirdness changes the
 //! same places and more; a repeated melody is changed alike.
 
-use super::{colour::Stretch, melody::Melody};
+use super::{extensions::Stretch, melody::Melody};
 use crate::{
     analysis::{Chord, Quality, Vocabulary},
     chance::Chance,
@@ -26,7 +26,7 @@ struct Daring {
 }
 
 /// The stretches, made as adventurous as `weirdness` (0..1) says. The first and the last keep their class.
-pub(super) fn venture(
+pub(super) fn reharmonise(
     melody: &Melody,
     stretches: &[Stretch],
     vocabulary: Vocabulary,
