@@ -367,14 +367,16 @@ fn report_kind(text: &str) -> Result<ReportKind, String> {
 ///
 /// A job is in doubt when the response to its submission was lost: it may have been bought. Check your account at the provider,
 /// then choose one of the options; the next run acts on it. If an unreadable response arrived, `status` shows its text and any
-/// task id found in it. `--task` checks an id with the provider before recording it.
+/// task id found in it. `--task` checks an id with the provider before recording it, and refuses a task that was made with another title or
+/// other tags than the job's.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline resolve 5b1c02d7a9e4 --task 8f14e45fceea167a5a36dedd4bea2543
   backline resolve 5b1c02d7a9e4 --never-bought
   backline resolve --all --never-bought
-  backline resolve --all --never-bought workflows/album.yaml --filter stem=chorus")]
+  backline resolve --all --never-bought workflows/album.yaml --filter stem=chorus
+  backline resolve --all --buy-again --run 0193b8e2")]
 pub(crate) struct ResolveArgs {
     /// The job's key or the start of it, as `status` shows it; with --all, the manifest
     #[arg(value_name = "KEY", required_unless_present = "all")]
@@ -384,8 +386,12 @@ pub(crate) struct ResolveArgs {
     pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) outcome: OutcomeArgs,
-    /// Settle every job in doubt, except those for which a callback named a task
-    #[arg(long, requires = "never_bought", conflicts_with = "manifest")]
+    /// Record the task even if the provider shows another title or other tags for it than the job has
+    #[arg(long, conflicts_with_all = ["never_bought", "buy_again", "all"])]
+    pub(crate) force: bool,
+    /// Settle every job in doubt, except those for which a callback named a task: with --never-bought none of them was bought, with
+    /// --buy-again each is bought once more and its first attempt counts as paid
+    #[arg(long, conflicts_with_all = ["manifest", "task"])]
     pub(crate) all: bool,
     /// Settle only jobs that this run put in doubt, by its id or the start of its id
     #[arg(long, value_name = "ID", requires = "all")]

@@ -92,6 +92,32 @@ fn a_task_that_is_nobodys_is_not_taken_for_a_purchase() {
 }
 
 #[test]
+fn a_task_of_another_job_is_not_taken_for_this_ones() {
+    let lab = Lab::new();
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let project = Project::new(&lab, &studio.url, "mixed", 2, MUTE_VENDOR);
+    assert_eq!(project.run().code, Some(8));
+    let status = project.status();
+    let key = status["jobs"][0]["key"].as_str().unwrap();
+    let ours = status["jobs"][0]["settings"]["title"].as_str().unwrap();
+    let other = project
+        .bill()
+        .into_iter()
+        .find(|it| it.title != ours)
+        .unwrap();
+    let resolve = ["resolve", key, "songs.yaml", "--task", &other.task_id];
+    let ran = finish(project.command(&resolve));
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    for shown in [ours, &other.title, "--force"] {
+        assert!(ran.err.contains(shown), "{shown}: {}", ran.err);
+    }
+    let forced = finish(project.command(&[&resolve[..], &["--force"]].concat()));
+    assert_eq!(forced.code, Some(0), "{}", forced.err);
+    let no_task = ["resolve", key, "songs.yaml", "--never-bought", "--force"];
+    assert_eq!(finish(project.command(&no_task)).code, Some(2));
+}
+
+#[test]
 fn a_deleted_track_a_renamed_stem_and_a_moved_preset_buy_nothing() {
     let lab = Lab::new();
     let studio = studio(&lab);

@@ -76,3 +76,36 @@ fn a_provider_whose_every_task_fails_is_paid_for_a_few() {
     let bought = project.bill().len();
     assert!((5..=12).contains(&bought), "{bought} were bought");
 }
+
+/// A job that is bought again was perhaps paid once before; a task belongs to one job.
+#[test]
+fn settling_all_doubts_forgets_no_charge() {
+    let lab = Lab::new();
+    let studio = studio(&lab, "rules: [{do: [{answer: bad_gateway}]}]");
+    let project = Project::new(&lab, &studio.url, "all", 3, MUTE_VENDOR);
+    project.edit("{concurrency: 16}", "{concurrency: 16, ledger_credits: 36}");
+    assert_eq!(project.run().code, Some(8));
+    assert_eq!((project.bill().len(), in_doubt(&project)), (3, 3));
+
+    let task = &project.bill()[0].task_id;
+    let refused = finish(project.command(&["resolve", "--all", "--task", task, "songs.yaml"]));
+    assert_eq!(refused.code, Some(2), "{}{}", refused.out, refused.err);
+    assert_eq!(in_doubt(&project), 3);
+
+    let again = [
+        "resolve",
+        "--all",
+        "--buy-again",
+        "songs.yaml",
+        "--format",
+        "json",
+    ];
+    let settled = finish(project.command(&again));
+    assert_eq!(settled.code, Some(0), "{}", settled.err);
+    let told: serde_json::Value = serde_json::from_str(&settled.out).unwrap();
+    assert_eq!(list(&told["buy_again"]).len(), 3, "{told}");
+    // What may have been paid counts, so the limit leaves nothing to buy.
+    let ran = project.run();
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert_eq!(project.bill().len(), 3);
+}

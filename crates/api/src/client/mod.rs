@@ -47,7 +47,7 @@ use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};
 pub use self::upload::{UploadName, UploadSource};
 use crate::redact::hide_secret;
-use crate::{ApiCall, ApiKey, Profile, Refusal, TaskId, TaskView, read_credits};
+use crate::{ApiCall, ApiKey, Profile, RecordInfo, Refusal, TaskId, TaskView, read_credits};
 
 /// How a client behaves. Build it with [`ClientOptions::new`] and change the fields that should differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,13 +201,37 @@ impl Client {
             operation: "read the details of task",
             subject: task.to_string(),
         };
-        let mut url = endpoint(&self.profile.base_url, &self.profile.record_info_path);
-        url.query_pairs_mut().append_pair("taskId", task.as_str());
-        let response = self.ask(&call, self.api.get(url)).await?;
+        let response = self
+            .ask(&call, self.api.get(self.details_url(task)))
+            .await?;
         self.understand(&call, response, |status, body| {
             self.profile.read_record_info(status, body, task)
         })
         .await
+    }
+
+    /// Returns the request that made a task, as JSON text; none where the task or its request is unknown.
+    pub async fn request_of(&self, task: &TaskId) -> Result<Option<String>, CallError> {
+        let call = Call {
+            operation: "read the request of task",
+            subject: task.to_string(),
+        };
+        let response = self
+            .ask(&call, self.api.get(self.details_url(task)))
+            .await?;
+        let data = self
+            .understand(&call, response, |status, body| {
+                self.profile.read_answer(ApiCall::Details, status, body)
+            })
+            .await?;
+        let param = RecordInfo::read(&data).map(|details| details.param);
+        Ok(param.filter(|text| !text.is_empty()))
+    }
+
+    fn details_url(&self, task: &TaskId) -> Url {
+        let mut url = endpoint(&self.profile.base_url, &self.profile.record_info_path);
+        url.query_pairs_mut().append_pair("taskId", task.as_str());
+        url
     }
 
     /// The account's balance.

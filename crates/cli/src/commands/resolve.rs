@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backline_api::{ApiKey, Excerpt, TaskId};
-use backline_engine::driver::{ResolveError, Word, find_job, resolve};
+use backline_engine::driver::{ResolveError, Settlement, Word, find_job, resolve};
 use backline_engine::event::{Event, Record};
 use backline_engine::ledger::Ledger;
 use backline_engine::plan::JobKey;
@@ -36,10 +36,10 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let response = last_response(&ledger, key)?;
     drop(ledger);
     let project = Project::open_whole(&ManifestArgs::whole(manifest), global, console)?;
-    let word = word(&args.outcome);
+    let word = word(args);
     // Only a task is looked up at the provider's, and only that needs the key.
     let api_key = match word {
-        Word::Task(_) => api_key(&project.plan.provider)?,
+        Word::Task { .. } => api_key(&project.plan.provider)?,
         _ => ApiKey::new("unused").map_err(|error| Failure::new(Kind::Bug, error))?,
     };
     let mut ledger = own(&path, &args.wait, console)?;
@@ -55,11 +55,21 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     Ok(exit_codes::DONE)
 }
 
-fn word(args: &OutcomeArgs) -> Word {
-    match &args.task {
-        Some(task) => Word::Task(TaskId::from(task.trim())),
-        None if args.buy_again => Word::BuyAgain,
-        None => Word::NeverBought,
+fn word(args: &ResolveArgs) -> Word {
+    match &args.outcome.task {
+        Some(task) => Word::Task {
+            id: TaskId::from(task.trim()),
+            force: args.force,
+        },
+        None => Word::Settled(settlement(&args.outcome)),
+    }
+}
+
+pub(super) fn settlement(args: &OutcomeArgs) -> Settlement {
+    if args.buy_again {
+        Settlement::BuyAgain
+    } else {
+        Settlement::NeverBought
     }
 }
 
@@ -71,7 +81,7 @@ async fn take(
     word: Word,
 ) -> Result<Record, Failure> {
     let studio = match word {
-        Word::Task(_) => embedded::start(&mut project.plan.provider, &project.ledger).await?,
+        Word::Task { .. } => embedded::start(&mut project.plan.provider, &project.ledger).await?,
         _ => None,
     };
     let record = resolve(&project.plan, api_key, ledger, key, word).await;
@@ -104,9 +114,11 @@ fn say(
         ));
     }
     let next = match word {
-        Word::Task(task) => format!("was bought as task {task}; the next run follows it"),
-        Word::NeverBought => "was not bought; the next run submits it".to_owned(),
-        Word::BuyAgain => "is bought again by the next run".to_owned(),
+        Word::Task { id, .. } => format!("was bought as task {id}; the next run follows it"),
+        Word::Settled(Settlement::NeverBought) => {
+            "was not bought; the next run submits it".to_owned()
+        }
+        Word::Settled(Settlement::BuyAgain) => "is bought again by the next run".to_owned(),
     };
     console.say(&format!("job {} {next}\n", key.short()));
     Ok(())
@@ -155,6 +167,10 @@ impl From<ResolveError> for Failure {
             ResolveError::UnknownJob { .. } | ResolveError::NotInDoubt { .. } => {
                 Self::new(Kind::Usage, error).hint("`backline status` lists the jobs in doubt")
             }
+            ResolveError::OtherRequest { .. } => Self::new(Kind::Usage, error).hint(
+                "the id may be that of another job: compare the titles in your account at the provider's; to record it all the same, \
+                 add --force",
+            ),
             ResolveError::Ambiguous { .. }
             | ResolveError::TaskIsKnown { .. }
             | ResolveError::NoSuchTask { .. }

@@ -1,15 +1,16 @@
-//! `backline resolve --all --never-bought`: settles many jobs in doubt in one write.
+//! `backline resolve --all`: settles many jobs in doubt in one write, with `--never-bought` or `--buy-again`.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use backline_engine::driver::{Doubt, PlanHooks, doubts, never_bought};
+use backline_engine::driver::{Doubt, PlanHooks, Settlement, doubts, settle};
 use backline_engine::event::RunId;
 use backline_engine::ledger::Ledger;
 use backline_engine::plan::JobKey;
 use backline_engine::store::Store;
 use serde_json::json;
 
+use super::resolve::settlement;
 use crate::args::{Format, GlobalArgs, ManifestArgs, ResolveArgs};
 use crate::console::Console;
 use crate::exit_codes;
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     // Read first: opening for writing would create a missing ledger.
     drop(Ledger::read(&path)?);
     let mut ledger = own(&path, &args.wait, console)?;
+    let settlement = settlement(&args.outcome);
     let run = args
         .run
         .as_deref()
@@ -46,9 +48,9 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
         meant.into_iter().partition(|doubt| doubt.is_claimed);
     let open: Vec<JobKey> = open.into_iter().map(|doubt| doubt.key).collect();
     if !open.is_empty() {
-        never_bought(&mut ledger, &open)?;
+        settle(&mut ledger, &open, settlement)?;
     }
-    say(&open, &claimed, console)?;
+    say(&open, settlement, &claimed, console)?;
     Ok(exit_codes::DONE)
 }
 
@@ -88,17 +90,26 @@ fn find_run(ledger: &Ledger, text: &str) -> Result<RunId, Failure> {
     }
 }
 
-fn say(settled: &[JobKey], claimed: &[Doubt], console: &Console) -> Result<(), Failure> {
+fn say(
+    settled: &[JobKey],
+    settlement: Settlement,
+    claimed: &[Doubt],
+    console: &Console,
+) -> Result<(), Failure> {
+    let (name, became) = match settlement {
+        Settlement::NeverBought => ("never_bought", "was not bought"),
+        Settlement::BuyAgain => ("buy_again", "is bought again by the next run"),
+    };
     if console.format == Format::Json {
         let left: Vec<JobKey> = claimed.iter().map(|doubt| doubt.key).collect();
         return console.json(&json!({
             "version": 1,
-            "never_bought": settled,
+            (name): settled,
             "left_in_doubt": left,
         }));
     }
     for key in settled {
-        console.say(&format!("job {} was not bought\n", key.short()));
+        console.say(&format!("job {} {became}\n", key.short()));
     }
     for doubt in claimed {
         console.say(&format!(

@@ -52,7 +52,7 @@ pub use crate::hooks::HookFailure;
 pub use keep::look_at_kept_file;
 pub use listen::{Heard, listen};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
-pub use resolve::{Doubt, ResolveError, Word, doubts, find_job, never_bought, resolve};
+pub use resolve::{Doubt, ResolveError, Settlement, Word, doubts, find_job, resolve, settle};
 
 /// Callbacks that wait to be decided on; the vendor tries again when there is no room.
 const CALLBACK_BACKLOG: usize = 256;

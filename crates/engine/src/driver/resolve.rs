@@ -1,16 +1,17 @@
 //! The user's word on a job in doubt.
 //!
 //! Only three things take a job out of doubt: a callback, the provider's promise about tokens, and this. A task id that the
-//! user gives is looked up at the provider's, and one that the ledger knows already is refused: a slip of the finger must
-//! neither lose a purchase nor buy one twice.
+//! user gives is looked up at the provider's; one that the ledger knows already, and one whose request was another job's, are
+//! refused: a slip of the finger must neither lose a purchase nor buy one twice.
 
-use backline_api::{ApiKey, CallError, Stage, TaskId};
+use backline_api::{ApiKey, CallError, Client, Stage, TaskId};
+use serde_json::Value;
 
 use super::clock::Clock;
 use super::{RunError, account, client};
 use crate::event::{Event, Record, RunId, Via};
 use crate::machine::{Phase, Step};
-use crate::plan::{JobKey, Plan};
+use crate::plan::{JobKey, Plan, Settings};
 use crate::store::{Batch, KnownJob, NewRecord, Store, StoreError};
 
 /// Fewest digits by which a job may be named.
@@ -19,12 +20,33 @@ const SHORTEST_PREFIX: usize = 4;
 /// What the user says of a job in doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
-    /// This is the task that was bought.
-    Task(TaskId),
+    /// This is the task that was bought. The provider's details must show the job's title and tags, unless that is forced.
+    Task {
+        /// The task.
+        id: TaskId,
+        /// Whether details of another request are accepted.
+        force: bool,
+    },
+    /// There is no task to follow.
+    Settled(Settlement),
+}
+
+/// How jobs in doubt are settled without a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
     /// Nothing was bought: submit it as if it had never been.
     NeverBought,
-    /// Buy it once more, even if it was bought.
+    /// Buy it once more, even if it was bought: the first attempt counts as paid.
     BuyAgain,
+}
+
+impl Settlement {
+    fn event(self, attempt: u32) -> Event {
+        match self {
+            Self::NeverBought => Event::NeverBought { attempt },
+            Self::BuyAgain => Event::BuyAgain { attempt },
+        }
+    }
 }
 
 /// Why a word was not taken; nothing has changed.
@@ -67,6 +89,22 @@ pub enum ResolveError {
     NoSuchTask {
         /// The task.
         task: TaskId,
+    },
+    /// The task was made by another request.
+    #[error(
+        "task {task} was made by another request than that of job {key}: its {name} is {theirs:?}, the job's is {ours:?}"
+    )]
+    OtherRequest {
+        /// The task.
+        task: TaskId,
+        /// The job.
+        key: JobKey,
+        /// The setting that differs.
+        name: &'static str,
+        /// Its value in the task's request.
+        theirs: String,
+        /// Its value in the job.
+        ours: String,
     },
     /// The job was sent under another account.
     #[error(
@@ -136,9 +174,8 @@ pub async fn resolve(
         return Err(ResolveError::NotInDoubt { key, state });
     };
     let event = match word {
-        Word::NeverBought => Event::NeverBought { attempt },
-        Word::BuyAgain => Event::BuyAgain { attempt },
-        Word::Task(task) => {
+        Word::Settled(settlement) => settlement.event(attempt),
+        Word::Task { id: task, force } => {
             if known.account != account(plan, api_key) {
                 let account = known.account.clone();
                 return Err(ResolveError::OtherAccount { key, account });
@@ -146,7 +183,11 @@ pub async fn resolve(
             if let Some(owner) = store.job_of_task(task.as_str())? {
                 return Err(ResolveError::TaskIsKnown { task, owner });
             }
-            look_up(plan, api_key, &task).await?;
+            let client = client(plan, api_key)?;
+            look_up(&client, &task).await?;
+            if !force && let Some(settings) = settings_of(plan, store, key)? {
+                compare(&client, &task, key, &settings).await?;
+            }
             Event::Accepted {
                 attempt,
                 task_id: task,
@@ -208,8 +249,12 @@ pub fn doubts(store: &dyn Store) -> Result<Vec<Doubt>, StoreError> {
     Ok(doubts)
 }
 
-/// Records that none of these jobs was bought, all of them or none.
-pub fn never_bought(store: &mut dyn Store, keys: &[JobKey]) -> Result<Vec<Record>, ResolveError> {
+/// Settles all of these jobs or none.
+pub fn settle(
+    store: &mut dyn Store,
+    keys: &[JobKey],
+    settlement: Settlement,
+) -> Result<Vec<Record>, ResolveError> {
     let at_ms = Clock::new().now_ms();
     let run = store.runs()?.into_iter().next().map(|run| run.id);
     let run = run.unwrap_or_default();
@@ -218,7 +263,7 @@ pub fn never_bought(store: &mut dyn Store, keys: &[JobKey]) -> Result<Vec<Record
         let known = store.job(&key)?.ok_or_else(|| ResolveError::UnknownJob {
             text: key.to_string(),
         })?;
-        let event = open_attempt(&known.job.phase).map(|attempt| Event::NeverBought { attempt });
+        let event = open_attempt(&known.job.phase).map(|attempt| settlement.event(attempt));
         let step = event.map(|event| (known.job.step(at_ms, &event), event));
         let Some((Step::Changed(job), event)) = step else {
             let state = state(&known.job.phase);
@@ -244,17 +289,70 @@ fn open_attempt(phase: &Phase) -> Option<u32> {
     }
 }
 
-async fn look_up(plan: &Plan, api_key: &ApiKey, task: &TaskId) -> Result<(), ResolveError> {
-    let view = client(plan, api_key)?.record_info(task).await;
-    match view {
+/// The settings that a job was submitted with.
+fn settings_of(
+    plan: &Plan,
+    store: &dyn Store,
+    key: JobKey,
+) -> Result<Option<Settings>, StoreError> {
+    if let Some(job) = plan.jobs.iter().find(|job| job.key == key) {
+        return Ok(Some(job.settings.clone()));
+    }
+    for run in store.runs()? {
+        if let Some(row) = store
+            .plan_of(&run.id)?
+            .into_iter()
+            .find(|row| row.key == key)
+        {
+            return Ok(Some(row.settings));
+        }
+    }
+    Ok(None)
+}
+
+/// Compares the request that made a task with the job's settings, as far as the provider shows it.
+async fn compare(
+    client: &Client,
+    task: &TaskId,
+    key: JobKey,
+    settings: &Settings,
+) -> Result<(), ResolveError> {
+    let request = client.request_of(task).await;
+    let request = request.map_err(|source| lookup_failed(task, source))?;
+    let request: Option<Value> = request.and_then(|text| serde_json::from_str(&text).ok());
+    let Some(request) = request else {
+        return Ok(());
+    };
+    for (name, ours) in [("title", &settings.title), ("tags", &settings.tags)] {
+        if let Some(theirs) = request.get(name).and_then(Value::as_str)
+            && theirs.trim() != ours.trim()
+        {
+            return Err(ResolveError::OtherRequest {
+                task: task.clone(),
+                key,
+                name,
+                theirs: theirs.to_owned(),
+                ours: ours.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn lookup_failed(task: &TaskId, source: CallError) -> ResolveError {
+    ResolveError::Lookup {
+        task: task.clone(),
+        source: Box::new(source),
+    }
+}
+
+async fn look_up(client: &Client, task: &TaskId) -> Result<(), ResolveError> {
+    match client.record_info(task).await {
         Ok(view) if view.stage == Stage::Unknown => {
             Err(ResolveError::NoSuchTask { task: task.clone() })
         }
         Ok(_) => Ok(()),
-        Err(source) => Err(ResolveError::Lookup {
-            task: task.clone(),
-            source: Box::new(source),
-        }),
+        Err(source) => Err(lookup_failed(task, source)),
     }
 }
 
