@@ -180,6 +180,10 @@ impl From<StoreError> for Failure {
                 Kind::Usage,
                 "run a manifest first, name the manifest, or name the ledger with --ledger",
             ),
+            StoreError::Replaced { .. } => (
+                Kind::Ledger,
+                "a run with a new or an older ledger pays for everything again",
+            ),
             StoreError::Damaged { .. } => (
                 Kind::Ledger,
                 "keep the file and restore its newest backup: it records what was bought, and a run with a new ledger pays for everything again",
@@ -208,6 +212,11 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Ledger { source, unsaved } if unsaved.is_empty() => source.into(),
+            RunError::Ledger {
+                source: StoreError::Replaced { .. },
+                ..
+            } => Self::new(Kind::Ledger, error)
+                .hint("put the ledger back in its place, then run the commands above: these tasks are paid"),
             RunError::Ledger { .. } => Self::new(Kind::Ledger, error).hint(
                 "free disk space, then run the commands above: these tasks are paid, and their ids are recorded nowhere else",
             ),

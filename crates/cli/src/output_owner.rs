@@ -1,9 +1,11 @@
-//! Which ledger's runs buy for an output directory: a small file in it names the last run and its ledger.
+//! Which ledger's runs fill an output directory: a small file in it names the last run and its ledger.
 //!
 //! Two ledgers know nothing of each other's purchases, so a run with the wrong one, a new one or an old copy of the right one buys
 //! everything again. What was bought lies in the output directory, and so does the file that says by whom: a run whose ledger does
-//! not know that run buys nothing there. The directory is locked while a run buys, so that two ledgers can't begin at the same time;
-//! the file is replaced whole, so that a run that is killed at any point leaves one that can be read.
+//! not know that run buys nothing there and writes no report: `summary.csv` and `summary.json` may be the last record of the task
+//! ids. Every run claims its output directory, whether or not it buys. The directory is locked while a run lasts, so that two
+//! ledgers can't begin at the same time; the file is replaced whole, so that a run that is killed at any point leaves one that can be
+//! read. What the built-in studio makes costs nothing: its runs claim no directory, but they respect the claims of others.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
@@ -32,7 +34,7 @@ const LIMIT_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 struct Marker {
     version: u32,
-    /// The last run that bought for the directory.
+    /// The last run for the directory.
     run: RunId,
     /// The ledger that recorded it.
     ledger: PathBuf,
@@ -48,10 +50,13 @@ pub(crate) struct OutputOwner {
 }
 
 impl OutputOwner {
-    /// Takes a project's output directory for a run with this ledger. Fails if a run that the ledger does not know bought for it,
-    /// or if a run with another ledger is buying for it now.
-    pub(crate) fn take(project: &Project, ledger: &Ledger) -> Result<Self, Failure> {
-        let path = path(project);
+    /// Takes a project's output directory for a run with this ledger; none where the run is not to claim it. Fails if a run that
+    /// the ledger does not know claimed it, or if a run with another ledger uses it now.
+    pub(crate) fn take(project: &Project, ledger: &Ledger) -> Result<Option<Self>, Failure> {
+        if project.plan.provider.embedded.is_some() {
+            return guard(project.plan.output.dir(), ledger).map(|()| None);
+        }
+        let path = path(project.plan.output.dir());
         let opened = Folder::create(project.plan.output.dir());
         let folder = opened.map_err(|error| unusable(&path, error))?;
         let lock = folder.handle().map_err(|error| unusable(&path, error))?;
@@ -64,17 +69,17 @@ impl OutputOwner {
         if let Some(marker) = &marker
             && !ledger.knows_run(&marker.run)?
         {
-            return Err(foreign(project, marker));
+            return Err(foreign(project.plan.output.dir(), ledger.path(), marker));
         }
-        Ok(Self {
+        Ok(Some(Self {
             folder,
             _lock: lock,
             path,
             ledger: ledger.path().to_owned(),
-        })
+        }))
     }
 
-    /// Writes down that a run, which the ledger has recorded, buys for the directory from now on.
+    /// Writes down that a run, which the ledger has recorded, claims the directory from now on.
     pub(crate) fn record(&mut self, run: &RunId) -> Result<(), Failure> {
         let marker = Marker {
             version: 1,
@@ -95,16 +100,10 @@ impl OutputOwner {
     }
 }
 
-/// What a run would be refused for, if it were to buy; none where the output directory is this ledger's or nobody's.
+/// What a run would be refused for; none where the output directory is this ledger's or nobody's.
 pub(crate) fn conflict(project: &Project) -> Result<Option<Failure>, Failure> {
-    if project.plan.provider.embedded.is_some() {
-        return Ok(None);
-    }
-    let path = path(project);
-    let Ok(folder) = Folder::open(project.plan.output.dir()) else {
-        return Ok(None);
-    };
-    let Some(marker) = read(&folder, &path)? else {
+    let directory = project.plan.output.dir();
+    let Some(marker) = marker(directory)? else {
         return Ok(None);
     };
     let known = match Ledger::read(&project.ledger) {
@@ -112,11 +111,29 @@ pub(crate) fn conflict(project: &Project) -> Result<Option<Failure>, Failure> {
         Err(StoreError::Missing { .. }) => false,
         Err(error) => return Err(error.into()),
     };
-    Ok((!known).then(|| foreign(project, &marker)))
+    Ok((!known).then(|| foreign(directory, &project.ledger, &marker)))
 }
 
-fn path(project: &Project) -> PathBuf {
-    project.plan.output.dir().join(NAME)
+/// Fails if a run that the ledger does not know claimed the directory: its reports are not to be overwritten.
+pub(crate) fn guard(directory: &Path, ledger: &Ledger) -> Result<(), Failure> {
+    match marker(directory)? {
+        Some(marker) if !ledger.knows_run(&marker.run)? => {
+            Err(foreign(directory, ledger.path(), &marker))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who claimed the directory; none where nobody did, or where there is no such directory.
+fn marker(directory: &Path) -> Result<Option<Marker>, Failure> {
+    match Folder::open(directory) {
+        Ok(folder) => read(&folder, &path(directory)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn path(directory: &Path) -> PathBuf {
+    directory.join(NAME)
 }
 
 /// What the file says; none where there is none, or an empty one.
@@ -147,20 +164,24 @@ fn unusable(path: &Path, error: std::io::Error) -> Failure {
     )
 }
 
-fn foreign(project: &Project, marker: &Marker) -> Failure {
-    let directory = seen_from_here(project.plan.output.dir());
+fn foreign(directory: &Path, ledger: &Path, marker: &Marker) -> Failure {
+    let directory = seen_from_here(directory);
     let message = format!(
-        "the output directory {} belongs to another ledger: {} does not know the run {} that last bought for it",
+        "the output directory {} belongs to another ledger: {} does not know the run {}, the last one for it",
         directory.display(),
-        seen_from_here(&project.ledger).display(),
+        seen_from_here(ledger).display(),
         marker.run
     );
-    Failure::said(Kind::Ledger, message)
-        .hint(format!(
-            "that run is recorded in {}: run with that ledger, or restore its newest backup; a ledger that does not know a job pays for \
-             it again",
+    let found = if marker.ledger == ledger {
+        "that run was recorded in this file, which was deleted or replaced since: restore its newest backup".to_owned()
+    } else {
+        format!(
+            "that run is recorded in {}: use that ledger, or restore its newest backup",
             marker.ledger.display()
-        ))
+        )
+    };
+    Failure::said(Kind::Ledger, message)
+        .hint(format!("{found}; a ledger that does not know a job pays for it again"))
         .hint(format!(
             "to buy everything again, set another directory with `output: {{dir: …}}`, or remove {}",
             directory.join(NAME).display()
@@ -170,7 +191,7 @@ fn foreign(project: &Project, marker: &Marker) -> Failure {
 fn in_use(project: &Project, marker: Option<&Marker>) -> Failure {
     let directory = seen_from_here(project.plan.output.dir());
     let message = format!(
-        "another backline process is buying for the output directory {}, with another ledger than {}",
+        "another backline process uses the output directory {}, with another ledger than {}",
         directory.display(),
         seen_from_here(&project.ledger).display()
     );

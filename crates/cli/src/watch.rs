@@ -46,8 +46,6 @@ pub(crate) struct Planned {
     rows: Vec<PlannedRow>,
     known: HashMap<JobKey, KnownJob>,
     to_submit: u64,
-    /// Whether the run may buy anything, late in it at least.
-    pub(crate) may_buy: bool,
     /// What is to be bought costs this.
     pub(crate) credits: f64,
     least_ms: u64,
@@ -75,7 +73,6 @@ impl Planned {
             rows: driver::planned_rows(plan, &plan.project_dir),
             known: opening.known.clone(),
             to_submit: if buys { forecast.to_submit } else { 0 },
-            may_buy: buys && forecast.may_buy(plan),
             credits: if buys { forecast.credits } else { 0.0 },
             least_ms: if buys { forecast.least_ms } else { 0 },
             bounds: Some(bounds),
@@ -101,7 +98,6 @@ impl Planned {
             known: as_before(ledger, &rows, first)?,
             rows,
             to_submit: 0,
-            may_buy: false,
             credits: 0.0,
             least_ms: 0,
             bounds: header.bounds,

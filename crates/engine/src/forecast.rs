@@ -145,12 +145,6 @@ impl Forecast {
             .count()
     }
 
-    /// Whether a run may buy anything: at once, after a hook's consent, or after a task that is at work has failed.
-    pub fn may_buy(&self, plan: &Plan) -> bool {
-        let buys_again = plan.retries.task_failed > 0 && self.count(Sign::InProgress) > 0;
-        self.to_submit > 0 || self.count(Sign::Vetoed) > 0 || buys_again
-    }
-
     /// How many jobs have this sign.
     pub fn count(&self, sign: Sign) -> usize {
         self.rows.iter().filter(|row| row.sign == sign).count()

@@ -10,6 +10,7 @@
 
 mod open;
 mod owner;
+mod place;
 mod prune;
 
 use std::collections::HashMap;
@@ -23,9 +24,12 @@ use tempfile::TempDir;
 use crate::event::{Event, Record, RunId};
 use crate::machine::Job;
 use crate::plan::JobKey;
-use crate::store::{Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload};
+use crate::store::{
+    Batch, HookResult, KnownJob, NewRecord, PlannedRow, RunHeader, Store, StoreError, Upload,
+};
 
 use owner::lock_path;
+use place::FileId;
 
 pub use owner::{Owner, Patience};
 pub use prune::Prunable;
@@ -43,6 +47,8 @@ pub struct Ledger {
     path: PathBuf,
     /// Held while this process owns the ledger.
     owner: Option<File>,
+    /// The file that is open, where this process owns the ledger.
+    file: Option<FileId>,
     /// The format of the file: an older program may have written one that is only read.
     format: i64,
     /// The directory of the copy that is read, where the ledger itself can't be opened.
@@ -312,13 +318,18 @@ impl Store for Ledger {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {
+        let is_intent =
+            |new: &NewRecord| matches!(new.event, Event::Intent { .. } | Event::AskedAgain { .. });
+        if batch.events.iter().any(is_intent) {
+            self.check_place()?;
+        }
         self.write("write to", |transaction| {
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO events (at_ms, run, account, job, intent, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?;
             let mut records = Vec::with_capacity(batch.events.len());
             for new in &batch.events {
-                let intent = matches!(new.event, Event::Intent { .. } | Event::AskedAgain { .. });
+                let intent = is_intent(new);
                 let job = new.job.map(|key| key.to_bytes());
                 insert.execute(params![new.at_ms, new.run.as_str(), new.account, job, intent, json(&new.event)])?;
                 records.push(Record {

@@ -77,6 +77,14 @@ pub enum StoreError {
         /// Where it was expected.
         path: String,
     },
+    /// Its file was deleted, or another one was put in its place, while it was open.
+    #[error(
+        "the ledger {path} was deleted or replaced during the run; nothing is bought without it"
+    )]
+    Replaced {
+        /// Where it was opened.
+        path: String,
+    },
     /// It holds something that this program never writes.
     #[error("the ledger {path} is damaged: {what}")]
     Damaged {

@@ -1,9 +1,13 @@
 //! What a second ledger, an old copy of the right one or a new API key costs: nothing.
 
 use std::fs;
+use std::path::Path;
 
-use super::project::{Project, STUDIO};
-use crate::lab::{KEY, Lab, Running, StudioProcess, finish};
+use backline_engine::ledger::Ledger;
+
+use super::project::{MUTE_VENDOR, Project, STUDIO};
+use super::vendor::{Vendor, send_range};
+use crate::lab::{KEY, Lab, Running, StudioProcess, finish, tone};
 
 fn studio(lab: &Lab) -> StudioProcess {
     lab.studio(&["--instant", "--rate", "off"])
@@ -80,6 +84,110 @@ fn a_lost_ledger_and_an_old_copy_of_it_buy_nothing() {
     assert_eq!(project.bill().len(), 4);
 }
 
+/// The reports name the task ids, perhaps as the only file that still does.
+#[test]
+fn a_lost_ledger_and_an_old_copy_of_it_overwrite_no_report() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "reports", 2, STUDIO);
+    let first = ["run", "songs.yaml", "--filter", "preset=p1"];
+    assert_eq!(finish(project.command(&first)).code, Some(0));
+    let ledger = project.path(".backline/ledger.sqlite3");
+    fs::copy(&ledger, project.path("copy.sqlite3")).unwrap();
+    assert_eq!(project.run().code, Some(0));
+    let reports = ["out/summary.csv", "out/summary.json"].map(|name| project.path(name));
+    let before = reports.each_ref().map(|path| fs::read(path).unwrap());
+    let refused = |args: &[&str]| {
+        let ran = finish(project.command(args));
+        assert_eq!(ran.code, Some(7), "{args:?}: {}", ran.err);
+        assert!(
+            ran.err.contains("belongs to another ledger"),
+            "{args:?}: {}",
+            ran.err
+        );
+        let after = reports.each_ref().map(|path| fs::read(path).unwrap());
+        assert!(before == after, "{args:?} has overwritten a report");
+        ran
+    };
+    refused(&["fetch", "songs.yaml", "--ledger", "copy.sqlite3"]);
+    refused(&["fetch", "songs.yaml", "--ledger", "none.sqlite3"]);
+    refused(&["report", "songs.yaml", "--ledger", "copy.sqlite3"]);
+    refused(&[
+        "report",
+        "songs.yaml",
+        "--ledger",
+        "copy.sqlite3",
+        "--dir",
+        "out",
+    ]);
+    fs::remove_dir_all(project.path(".backline")).unwrap();
+    let ran = refused(&["fetch", "songs.yaml"]);
+    assert!(ran.err.contains("deleted or replaced"), "{}", ran.err);
+    assert!(!ran.err.contains("use that ledger"), "{}", ran.err);
+}
+
+#[test]
+fn an_output_directory_that_was_moved_is_claimed_although_nothing_is_bought() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "claim", 2, STUDIO);
+    assert_eq!(project.run().code, Some(0));
+    project.edit("output: {dir: out}", "output: {dir: elsewhere}");
+    assert_eq!(project.run().code, Some(0));
+    assert_eq!(project.bill().len(), 2);
+    assert!(project.path("elsewhere/.backline-ledger").exists());
+    fs::remove_dir_all(project.path(".backline")).unwrap();
+    for command in ["run", "fetch"] {
+        let ran = finish(project.command(&[command, "songs.yaml"]));
+        assert_eq!(ran.code, Some(7), "{command}: {}", ran.err);
+    }
+    assert_eq!(project.bill().len(), 2);
+}
+
+/// Takes the ledger away, or puts another in its place, when the first job is bought: the second must not be.
+fn lose_the_ledger_meanwhile(name: &str, lose: impl Fn(&Path) + Send + Sync + 'static) {
+    let lab = Lab::new();
+    let folder = lab.path(name);
+    let vendor = Vendor::saying(
+        |fetch, stream| send_range(stream, fetch, "\"x\"", true, &tone(1)),
+        move |request, bought| {
+            if request.path().ends_with("add-instrumental") && bought == 1 {
+                lose(&folder.join(".backline"));
+            }
+            None
+        },
+    );
+    let project = Project::new(&lab, &vendor.url, name, 3, MUTE_VENDOR);
+    project.edit("{concurrency: 16}", "{concurrency: 1}");
+    let ran = project.run();
+    assert_eq!(ran.code, Some(7), "{name}: {}", ran.err);
+    assert!(
+        ran.err.contains("was deleted or replaced"),
+        "{name}: {}",
+        ran.err
+    );
+    assert_eq!(vendor.bought(), 1, "{name}");
+    // What was recorded is not lost, and the next run goes on from there.
+    let saved = project.path(".backline/ledger.sqlite3.saved-1");
+    fs::rename(saved, project.path(".backline/ledger.sqlite3")).unwrap();
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{name}: {}", ran.err);
+    assert_eq!(vendor.bought(), 3, "{name}");
+}
+
+#[test]
+fn a_ledger_that_is_deleted_or_replaced_during_a_run_stops_the_buying() {
+    lose_the_ledger_meanwhile("deleted", |folder| {
+        fs::remove_dir_all(folder).unwrap();
+    });
+    lose_the_ledger_meanwhile("replaced", |folder| {
+        let ledger = folder.join("ledger.sqlite3");
+        fs::rename(&ledger, folder.join("old.sqlite3")).unwrap();
+        drop(Ledger::own(&folder.join("other.sqlite3")).unwrap());
+        fs::rename(folder.join("other.sqlite3"), &ledger).unwrap();
+    });
+}
+
 #[test]
 fn two_ledgers_that_begin_at_the_same_time_do_not_both_buy() {
     let lab = Lab::new();
@@ -100,7 +208,7 @@ fn two_ledgers_that_begin_at_the_same_time_do_not_both_buy() {
     let ran = finish(project.command(&other));
     assert_eq!(ran.code, Some(7), "{}", ran.err);
     assert!(
-        ran.err.contains("is buying for the output directory out"),
+        ran.err.contains("uses the output directory out"),
         "{}",
         ran.err
     );

@@ -30,6 +30,10 @@ impl Fetch {
     }
 }
 
+/// What it responds to a request instead of its usual response, where it has something else to say: the whole body. The number
+/// is how many jobs it took, this one included.
+type Says = dyn Fn(&Request, usize) -> Option<Value> + Send + Sync;
+
 type Files = dyn Fn(&Fetch, &mut TcpStream) -> std::io::Result<()> + Send + Sync;
 
 /// What a vendor says of its tracks.
@@ -57,6 +61,14 @@ impl Vendor {
     pub(super) fn new(
         files: impl Fn(&Fetch, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
+        Self::saying(files, |_, _| None)
+    }
+
+    /// The same, but it responds as `says` has it, where that has anything.
+    pub(super) fn saying(
+        files: impl Fn(&Fetch, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+        says: impl Fn(&Request, usize) -> Option<Value> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let tracks = Tracks {
@@ -69,13 +81,14 @@ impl Vendor {
             log: Arc::default(),
         };
         let (tracks, log, files) = (vendor.tracks.clone(), vendor.log.clone(), Arc::new(files));
+        let says: Arc<Says> = Arc::new(says);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (url, tracks) = (url.clone(), tracks.clone());
-                let (log, files) = (log.clone(), files.clone());
+                let (log, files, says) = (log.clone(), files.clone(), says.clone());
                 std::thread::spawn(move || {
                     // A client that hangs up is none of this vendor's business.
-                    let _ = serve(stream, &url, &tracks, &log, &*files);
+                    let _ = serve(stream, &url, &tracks, &log, (&*files, &*says));
                 });
             }
         });
@@ -103,10 +116,18 @@ fn serve(
     url: &str,
     tracks: &Mutex<Tracks>,
     log: &Mutex<Log>,
-    files: &Files,
+    (files, says): (&Files, &Says),
 ) -> std::io::Result<()> {
     let request = Request::read(&stream)?;
     let path = request.path();
+    let bought = {
+        let mut log = log.lock().unwrap();
+        log.bought += usize::from(path.ends_with("add-instrumental"));
+        log.bought
+    };
+    if let Some(body) = says(&request, bought) {
+        return send_json(&mut stream, &body);
+    }
     if let Some(file) = path.strip_prefix("/files/") {
         let fetch = {
             let mut log = log.lock().unwrap();
@@ -124,18 +145,21 @@ fn serve(
     let data = if path.ends_with("upload") {
         json!({"downloadUrl": format!("{url}/voice.wav")})
     } else if path.ends_with("add-instrumental") {
-        let mut log = log.lock().unwrap();
-        log.bought += 1;
-        json!({"taskId": format!("{:032x}", log.bought)})
+        json!({"taskId": format!("{bought:032x}")})
     } else if path.ends_with("record-info") {
         let task = request.target.split("taskId=").nth(1).unwrap_or_default();
         details(url, task, &tracks.lock().unwrap())
     } else {
         json!(100)
     };
-    let body = json!({"success": true, "code": 200, "msg": "success", "data": data}).to_string();
+    let body = json!({"success": true, "code": 200, "msg": "success", "data": data});
+    send_json(&mut stream, &body)
+}
+
+fn send_json(stream: &mut TcpStream, body: &Value) -> std::io::Result<()> {
+    let body = body.to_string();
     send(
-        &mut stream,
+        stream,
         "200 OK",
         "Content-Type: application/json\r\n",
         body.as_bytes(),

@@ -12,6 +12,7 @@ use crate::args::{Format, GlobalArgs, ReportArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind, invalid};
+use crate::output_owner;
 use crate::project::{ChosenRun, locate, manifest_of, project_of, seen_from_here, sound_cache};
 use crate::step_summary;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         kinds,
         project_dir,
     } = place(args, &chosen, global)?;
+    output_owner::guard(&dir, &chosen.ledger)?;
     let summary = summarise(&chosen.ledger, &chosen.header)?;
     let records = chosen.ledger.records_of(&chosen.header.id)?;
     let sound_cache = sound_cache(chosen.ledger.path());

@@ -31,7 +31,9 @@ use crate::key::{api_key, callback_key};
 use crate::log::{self, Aside};
 use crate::output_owner::OutputOwner;
 use crate::owning::own;
-use crate::project::{Project, say_what_is_left, show_from_here, sound_cache, standpoint};
+use crate::project::{
+    Project, say_what_is_left, seen_from_here, show_from_here, sound_cache, standpoint,
+};
 use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
@@ -112,10 +114,9 @@ fn go(
     }
     let project = &*project;
     let planned = Planned::of(project, &opening, &ledger, &key, buys)?;
-    let mut output = if planned.may_buy && !replays && project.plan.provider.embedded.is_none() {
-        Some(OutputOwner::take(project, &ledger)?)
-    } else {
-        None
+    let mut output = match replays {
+        true => None,
+        false => OutputOwner::take(project, &ledger)?,
     };
     sink.plan(&planned.facts());
 
@@ -160,6 +161,7 @@ fn go(
     let lasts = ended.as_ref().is_ok_and(|ended| !was_interrupted(ended));
     let closed =
         ended.and_then(|ended| close(ended, project, &ledger, sink.as_mut(), replays, console));
+    let closed = save_displaced(closed, &ledger);
     // The page needs it no more than to read; the next run may begin.
     drop(ledger);
     if let Some(traces) = traces {
@@ -171,6 +173,36 @@ fn go(
     // Whatever still runs there is nobody's any more: the ledger has its last word.
     runtime.shutdown_background();
     closed
+}
+
+/// Saves a ledger that was deleted or replaced during the run: nothing else holds what was bought.
+fn save_displaced(closed: CommandResult, ledger: &Ledger) -> CommandResult {
+    let Err(displaced) = ledger.check_place() else {
+        return closed;
+    };
+    let failure = closed.err().unwrap_or_else(|| displaced.into());
+    let place = shell_word(&seen_from_here(ledger.path()).display().to_string());
+    match ledger.save_beside() {
+        Ok(saved) => {
+            let saved = shell_word(&seen_from_here(&saved).display().to_string());
+            Err(failure.hint(format!(
+                "everything up to the end of the run is saved in {saved}; put it back with `mv {saved} {place}`, then run the same \
+                 command again"
+            )))
+        }
+        Err(error) => {
+            let jobs = ledger.jobs()?;
+            let tasks = jobs.iter().flat_map(|(key, known)| {
+                let ids = known.job.task_ids();
+                ids.map(|id| format!("\n  job {}: task {id}", key.short()))
+            });
+            let tasks: String = tasks.collect();
+            let why = Failure::from(error).message();
+            Err(failure.hint(format!(
+                "it could not be saved: {why}; write down what was bought:{tasks}"
+            )))
+        }
+    }
 }
 
 /// Times of the future come from a clock that was ahead. They count as now, wherever they matter.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tempfile::TempDir;
 
 use super::owner::{Patience, lock};
+use super::place::FileId;
 use super::{Ledger, failed, json};
 use crate::store::StoreError;
 
@@ -90,6 +91,7 @@ impl Ledger {
             connection,
             path: path.to_owned(),
             owner: Some(owner),
+            file: Some(FileId::of(path).map_err(failed)?),
             format: FORMAT,
             copy: None,
         };
@@ -146,6 +148,7 @@ impl Ledger {
             connection,
             path: path.to_owned(),
             owner: None,
+            file: None,
             format: FORMAT,
             copy,
         };
