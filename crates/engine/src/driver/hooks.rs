@@ -21,7 +21,6 @@ use super::shell::Message;
 use super::{Clock, Run};
 use crate::conductor::{Conductor, Input};
 use crate::event::{Event, Part, Record, TrackNote};
-use crate::forecast::{Forecast, Missing};
 use crate::hooks::{
     BoundHook, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind, HookPoint,
     HookRunner, PlanInfo, RunInfo, point_of,
@@ -178,10 +177,12 @@ impl RunHooks {
     }
 
     /// Has what is built in catch up with tracks that were kept by a run that ended before it; what is recorded now goes first.
-    pub(super) fn catch_up(&self, forecast: &Forecast) {
-        for (slot, row) in forecast.rows.iter().enumerate() {
-            let Some(task) = row.job.task() else { continue };
-            let key = self.facts.plan.jobs[slot].key;
+    pub(super) fn catch_up(&self, conductor: &Conductor) {
+        for (slot, job) in self.facts.plan.jobs.iter().enumerate() {
+            let Some(task) = conductor.job(slot).task() else {
+                continue;
+            };
+            let key = job.key;
             for (index, track) in (1..).zip(&task.tracks) {
                 let files = [
                     (Part::Track, &track.kept, track.loudness),
@@ -189,10 +190,6 @@ impl RunHooks {
                 ];
                 for (part, file, loudness) in files {
                     let Some(file) = file.clone() else { continue };
-                    let is_it = |it: &Missing| (it.index, it.part) == (index, part);
-                    if row.missing.iter().any(is_it) {
-                        continue;
-                    }
                     let happened = Event::TrackKept { index, part, file };
                     let lacks = |hook: &BoundHook| match &hook.spec.kind {
                         HookKind::Loudness => loudness.is_none(),

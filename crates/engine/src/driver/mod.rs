@@ -311,15 +311,33 @@ pub async fn run(
         .iter_mut()
         .for_each(|sent_ms| *sent_ms = now_ms.min(*sent_ms));
     let stems = run.plan.stems.iter().map(|stem| stem.id.clone()).collect();
+    let index = Index::new(&known);
+    let linked: Vec<(JobKey, KnownJob)> = recognized
+        .iter()
+        .filter_map(|it| Some((it.key, known.get(&it.key)?.clone())))
+        .collect();
+    // The conductor's jobs are the only ones that stay in memory.
+    drop(known);
+    let to_submit = if run.buys { forecast.to_submit } else { 0 };
+    let about_to = PlanInfo {
+        jobs: run.plan.jobs.len() as u64,
+        to_submit,
+        credits: if run.buys { forecast.credits } else { 0.0 },
+        least_ms: if run.buys { forecast.least_ms } else { 0 },
+    };
+    // A vetoed job may be bought after all.
+    // A studio of this process has no account whose balance would mean anything.
+    let asks_balance = run.buys
+        && run.plan.provider.embedded.is_none()
+        && (to_submit > 0 || forecast.count(Sign::Vetoed) > 0);
     let (conductor, mut decision) = Conductor::new(
         config,
         stems,
-        wanted(&run.plan, &forecast, now_ms),
-        Index::new(&known),
+        resumed(&run.plan, forecast, now_ms),
+        index,
         earlier,
         now_ms,
     );
-    let to_submit = if run.buys { forecast.to_submit } else { 0 };
     let started = Event::RunStarted {
         name: header.name.clone(),
         provider: header.provider.clone(),
@@ -336,6 +354,7 @@ pub async fn run(
             job: None,
             event,
         });
+    decision.batch.jobs.extend(linked);
     let linked = recognized.into_iter().map(|it| NewRecord {
         at_ms: now_ms,
         run: header.id.clone(),
@@ -343,10 +362,6 @@ pub async fn run(
         job: Some(it.key),
         event: it.event,
     });
-    let linked: Vec<NewRecord> = linked.collect();
-    let states = linked.iter().filter_map(|record| record.job);
-    let states = states.filter_map(|key| Some((key, known.get(&key)?.clone())));
-    decision.batch.jobs.extend(states);
     let failed = std::mem::take(&mut run.hook_failures).into_iter();
     let failed = failed.map(|(about, failure)| NewRecord {
         at_ms: now_ms,
@@ -366,17 +381,6 @@ pub async fn run(
     );
     let signals = run.signals.clone();
     let hooks = RunHooks::new(&run, &header, clock.clone());
-    let about_to = PlanInfo {
-        jobs: run.plan.jobs.len() as u64,
-        to_submit,
-        credits: if run.buys { forecast.credits } else { 0.0 },
-        least_ms: if run.buys { forecast.least_ms } else { 0 },
-    };
-    // A vetoed job may be bought after all.
-    // A studio of this process has no account whose balance would mean anything.
-    let asks_balance = run.buys
-        && run.plan.provider.embedded.is_none()
-        && (to_submit > 0 || forecast.count(Sign::Vetoed) > 0);
     let mut shell = Shell {
         store,
         observe,
@@ -391,10 +395,7 @@ pub async fn run(
         over: CancellationToken::new(),
         over_at: None,
     };
-    let outcome = match shell
-        .begin_hooks(about_to, &forecast, &signals, &mut decision)
-        .await
-    {
+    let outcome = match shell.begin_hooks(about_to, &signals, &mut decision).await {
         Ok(()) => shell.go(decision, &signals, asks_balance).await,
         Err(error) => Err(error),
     };
@@ -446,18 +447,18 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
     plan.jobs.iter().map(row).collect()
 }
 
-fn wanted(plan: &Plan, forecast: &Forecast, now_ms: i64) -> Vec<ResumedJob> {
+fn resumed(plan: &Plan, forecast: Forecast, now_ms: i64) -> Vec<ResumedJob> {
     let retention_days = plan.provider.profile.retention_days;
-    let wanted =
-        |(job, forecast): (&crate::plan::PlannedJob, &crate::forecast::JobForecast)| ResumedJob {
+    let resumed =
+        |(job, row): (&crate::plan::PlannedJob, crate::forecast::JobForecast)| ResumedJob {
             key: job.key,
             refusal: job.refusal.as_ref().map(Verdict::from),
             stem: job.stem,
-            job: forecast.job.clone(),
-            missing: forecast.missing.clone(),
-            expired: is_expired(&forecast.job, now_ms, retention_days),
+            expired: is_expired(&row.job, now_ms, retention_days),
+            job: row.job,
+            missing: row.missing,
         };
-    plan.jobs.iter().zip(&forecast.rows).map(wanted).collect()
+    plan.jobs.iter().zip(forecast.rows).map(resumed).collect()
 }
 
 fn config(

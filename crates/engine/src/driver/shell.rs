@@ -15,7 +15,6 @@ use super::keep::FetchRequest;
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input, Left};
 use crate::event::{Event, Moment, Outcome, Part, Record, Token};
-use crate::forecast::Forecast;
 use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::Heard;
 use crate::plan::JobKey;
@@ -65,7 +64,6 @@ impl Shell<'_> {
     pub(super) async fn begin_hooks(
         &mut self,
         about_to: PlanInfo,
-        forecast: &Forecast,
         signals: &Signals,
         decision: &mut Decision,
     ) -> Result<(), RunError> {
@@ -77,7 +75,7 @@ impl Shell<'_> {
             };
             told.into_iter().for_each(|told| self.note(told, decision));
         }
-        self.hooks.catch_up(forecast);
+        self.hooks.catch_up(&self.conductor);
         Ok(())
     }
 
