@@ -10,11 +10,6 @@ use crate::walk::{MAX_DURATION_S, walk};
 /// 7.1 at 192 kHz can be probed, not decoded.
 pub const MAX_SAMPLES: usize = 400_000_000;
 
-/// Samples that any file may hold (64 MB), and how many more for each of its bytes: a file of a few kilobytes that unfolds to gigabytes
-/// is no recording. Nothing that sounds comes near: 8 kbit/s make some fifty samples of a byte.
-const LEAST_SAMPLES: usize = 16_000_000;
-const SAMPLES_PER_BYTE: usize = 2_000;
-
 /// Decodes a file. Every sample is finite: NaN and infinities become silence.
 ///
 /// # Errors
@@ -30,17 +25,13 @@ pub fn decode(bytes: &[u8]) -> Result<Audio, DecodeError> {
 /// As [`decode`], and when the file is longer: as soon as it says so, or that shows.
 pub fn decode_within(bytes: &[u8], max_duration_s: f64) -> Result<Audio, DecodeError> {
     let mut channels: Vec<Vec<f32>> = Vec::new();
-    let most = MAX_SAMPLES.min(LEAST_SAMPLES + SAMPLES_PER_BYTE.saturating_mul(bytes.len()));
     let walked = walk(Cursor::new(bytes), max_duration_s, |format, _, planes| {
         if channels.is_empty() {
             channels.resize_with(planes.len(), Vec::new);
         }
         let samples = planes.iter().chain(&channels).map(Vec::len).sum::<usize>();
-        if samples > most {
-            let limit = format!(
-                "{most} samples over all channels of a file of {} bytes",
-                bytes.len()
-            );
+        if samples > MAX_SAMPLES {
+            let limit = format!("{MAX_SAMPLES} samples over all channels");
             return Err(DecodeError::OverLimit {
                 format,
                 subject: "the size in memory",

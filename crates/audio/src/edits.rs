@@ -49,6 +49,9 @@ impl Edit {
 /// Most of a box that is read at once: no edit list and no note of iTunes is longer.
 const BOX_BYTES: usize = 64 * 1024;
 
+/// Most notes that are searched for the one of iTunes.
+const MOST_NOTES: usize = 1_000;
+
 /// The edit of the first track of sound of an MP4 file.
 pub(crate) fn first_edit<S: Read + Seek>(source: &mut Source<S>) -> io::Result<Option<Edit>> {
     let whole = (0, source.length());
@@ -187,7 +190,10 @@ fn noted<S: Read + Seek>(source: &mut Source<S>, movie: Range) -> io::Result<Opt
         return Ok(None);
     };
     let mut next = list.0;
-    while let Some(own) = find(source, (next, list.1), b"----")? {
+    for _ in 0..MOST_NOTES {
+        let Some(own) = find(source, (next, list.1), b"----")? else {
+            break;
+        };
         next = own.1;
         let content = bytes(source, own)?;
         if let Some(note) = content.windows(8).position(|name| name == b"iTunSMPB") {

@@ -11,31 +11,6 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// More than the longest Ogg page (65,307 bytes) and what may lie behind the last one.
 const TAIL_BYTES: u64 = 256 * 1024;
 
-/// Programs that write WAV into a pipe don't know the length in advance and leave a maximal one; it then means "to the end". The
-/// source is patched to say so.
-pub(crate) fn with_known_length<S: Read + Seek>(source: &mut Source<S>) -> io::Result<()> {
-    /// sox writes 0x7ffff000 and up, ffmpeg 0xffffffff; no honest file that is within the limits comes near.
-    const UNKNOWN: u32 = 0x7fff_f000;
-    let mut at = 12;
-    while let Some([a, b, c, d, length @ ..]) = source.header_at::<8>(at)? {
-        let length = u32::from_le_bytes(length);
-        if [a, b, c, d] == *b"data" {
-            if length >= UNKNOWN {
-                let rest = |from: u64| {
-                    let rest = u32::try_from(source.length().saturating_sub(from));
-                    rest.unwrap_or(u32::MAX).to_le_bytes()
-                };
-                let (data, whole) = (rest(at + 8), rest(8));
-                source.patch(at + 4, data);
-                source.patch(4, whole);
-            }
-            return Ok(());
-        }
-        at += 8 + u64::from(length) + u64::from(length & 1);
-    }
-    Ok(())
-}
-
 /// Whether the first MPEG frame is a tag that declares the number of frames; without one, symphonia only estimates.
 pub(crate) fn has_mpeg_length<S: Read + Seek>(source: &mut Source<S>) -> io::Result<bool> {
     let body_at = leading_tags_end(source)?;

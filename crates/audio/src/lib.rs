@@ -11,12 +11,15 @@
 //! same bytes give the same samples, and the same samples the same bytes, on every machine.
 
 mod audio;
+mod boxes;
 mod decode;
 mod edits;
 mod encode;
 mod ending;
 mod error;
 mod format;
+#[cfg(test)]
+mod hostile;
 mod label;
 mod loudness;
 mod measure;
@@ -24,6 +27,7 @@ mod peaks;
 mod probe;
 mod resample;
 mod source;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -1,18 +1,48 @@
 //! A file's bytes wherever they are, read in pieces: what probing and decoding need to know of head and end is looked up by seeking.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use symphonia::core::io::MediaSource;
 
 /// Bytes that are read at once while headers are followed through a file.
 const WINDOW_BYTES: usize = 64 * 1024;
 
+/// How many bytes may be read until more are allowed.
+#[derive(Debug, Default)]
+pub(crate) struct Allowance(AtomicU64);
+
+impl Allowance {
+    /// Allows so many bytes from here on.
+    pub(crate) fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is left of it.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes so many bytes of it. Fails when they are more than what is left.
+    fn take(&self, bytes: u64) -> io::Result<()> {
+        let left = self.0.load(Ordering::Relaxed);
+        self.set(left.saturating_sub(bytes));
+        match bytes <= left {
+            true => Ok(()),
+            false => Err(io::Error::other("more is read than is allowed")),
+        }
+    }
+}
+
 /// A file's bytes, four of them replaced here and there.
 pub(crate) struct Source<S> {
     inner: S,
     length: u64,
     at: u64,
-    patches: Vec<(u64, [u8; 4])>,
+    patches: BTreeMap<u64, [u8; 4]>,
+    allowance: Option<Arc<Allowance>>,
     window: Vec<u8>,
     window_at: u64,
 }
@@ -25,7 +55,8 @@ impl<S: Read + Seek> Source<S> {
             inner,
             length,
             at: 0,
-            patches: Vec::new(),
+            patches: BTreeMap::new(),
+            allowance: None,
             window: Vec::new(),
             window_at: 0,
         })
@@ -63,14 +94,23 @@ impl<S: Read + Seek> Source<S> {
 
     /// Replaces four bytes for everybody who reads from here on.
     pub(crate) fn patch(&mut self, at: u64, bytes: [u8; 4]) {
-        self.patches.push((at, bytes));
+        self.patches.insert(at, bytes);
+    }
+
+    /// Lets whoever reads from here on read no more than is allowed.
+    pub(crate) fn limit(&mut self, allowance: Arc<Allowance>) {
+        self.allowance = Some(allowance);
     }
 }
 
 impl<S: Read + Seek> Read for Source<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        for (at, bytes) in &self.patches {
+        if let Some(allowance) = &self.allowance {
+            allowance.take(count as u64)?;
+        }
+        let reached = self.at.saturating_sub(3)..self.at + count as u64;
+        for (at, bytes) in self.patches.range(reached) {
             for (place, byte) in (*at..).zip(bytes) {
                 if let Some(offset) = place.checked_sub(self.at)
                     && let Some(target) = buffer[..count].get_mut(offset as usize)

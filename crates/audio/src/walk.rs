@@ -3,26 +3,30 @@
 //! This is the only module that knows symphonia. It enforces the limits while it goes, never hands out a sample that is not
 //! finite, and refuses a file that is not whole. It keeps nothing: what it hands out is the caller's.
 
-use std::io::{ErrorKind, Read, Seek};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::probe::{Hint, Probe};
 use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
-use symphonia::default::{get_codecs, get_probe};
-
-use crate::edits::{Trim, first_edit};
-use crate::ending::{
-    contains, has_mpeg_length, mpeg_tail_missing, ogg_tail_missing, with_known_length,
+use symphonia::default::formats::{
+    AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader,
 };
+use symphonia::default::get_codecs;
+
+use crate::boxes::check_boxes;
+use crate::edits::{Trim, first_edit};
+use crate::ending::{contains, has_mpeg_length, mpeg_tail_missing, ogg_tail_missing};
 use crate::error::{DecodeError, looks_like};
 use crate::format::{Format, leading_tags_end, sniff_body};
-use crate::source::Source;
+use crate::source::{Allowance, Source};
+use crate::strip::{strip_aiff, strip_flac, strip_wav};
 
 /// Longest audio that is read, in seconds: the longest track that the vendors make is a few minutes; an hour leaves room for
 /// whole recordings of a session and bounds the work.
@@ -33,6 +37,18 @@ pub const MAX_CHANNELS: usize = 8;
 pub const MIN_RATE_HZ: u32 = 8_000;
 /// Highest sample rate that is read.
 pub const MAX_RATE_HZ: u32 = 192_000;
+
+/// Samples over all channels that any file may hold (64 MB), and how many more for each of its bytes: a file of a few kilobytes
+/// that unfolds to gigabytes is no recording. Nothing that sounds comes near: 8 kbit/s make some fifty samples of a byte.
+const LEAST_SAMPLES: u64 = 16_000_000;
+const SAMPLES_PER_BYTE: u64 = 2_000;
+
+/// Packets in a row that may hold no sound.
+const MAX_EMPTY_PACKETS: u64 = 10_000;
+
+/// Bytes of an Ogg that are read until its first packet of sound, and for each packet: a page has 64 KiB at most, and nearly all
+/// before the sound are comments, which can't be hidden because each page has a checksum.
+const MAX_OGG_BYTES: u64 = 1 << 20;
 
 /// As much of a file, tags skipped, as tells what kind it is.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -77,7 +93,7 @@ pub(crate) fn walk<S: Read + Seek + Send + Sync>(
     // Files come from strangers, and symphonia's arithmetic on absurd headers can panic; nothing outlives the pass that a
     // panic could leave half done.
     catch_unwind(AssertUnwindSafe(|| {
-        walk_packets(format, source, &head, max_duration_s, keep)
+        walk_packets(format, source, body_at, &head, max_duration_s, keep)
     }))
     .unwrap_or_else(|_| {
         Err(DecodeError::Damaged {
@@ -90,12 +106,17 @@ pub(crate) fn walk<S: Read + Seek + Send + Sync>(
 fn walk_packets<S: Read + Seek + Send + Sync>(
     format: Format,
     mut source: Source<S>,
+    body_at: u64,
     head: &[u8],
     max_duration_s: f64,
     mut keep: impl FnMut(Format, u32, &[Vec<f32>]) -> Result<(), DecodeError>,
 ) -> Result<Walked, DecodeError> {
-    if format == Format::Wav {
-        with_known_length(&mut source)?;
+    match format {
+        Format::Wav => strip_wav(&mut source)?,
+        Format::Aiff => strip_aiff(&mut source)?,
+        Format::Flac => strip_flac(&mut source, body_at)?,
+        Format::M4a => check_boxes(&mut source)?,
+        Format::Mp3 | Format::Aac | Format::Ogg => {}
     }
     let tail_missing = match format {
         Format::Mp3 => mpeg_tail_missing(&mut source)?,
@@ -108,17 +129,29 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
     };
     let has_length = format != Format::Mp3 || has_mpeg_length(&mut source)?;
 
-    let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
-    let mut hint = Hint::new();
-    hint.with_extension(format.extension());
-    let mut reader = get_probe()
+    let length = source.length();
+    let most_samples = LEAST_SAMPLES.saturating_add(SAMPLES_PER_BYTE.saturating_mul(length));
+    let allowance = Arc::new(Allowance::default());
+    let most_bytes = match format {
+        Format::Ogg => MAX_OGG_BYTES,
+        _ => u64::MAX,
+    };
+    allowance.set(most_bytes);
+    source.limit(allowance.clone());
+    let mut stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
+    // Behind the leading tags, which nobody reads.
+    stream.seek(SeekFrom::Start(body_at))?;
+    let mut reader = probe_for(format)
         .probe(
-            &hint,
+            &Hint::new(),
             stream,
             FormatOptions::default(),
             MetadataOptions::default(),
         )
-        .map_err(|error| opening_failed(format, head, error))?;
+        .map_err(|error| match allowance.is_spent() {
+            true => long_header(format),
+            false => opening_failed(format, head, error),
+        })?;
     let track = reader
         .default_track(TrackType::Audio)
         .ok_or_else(|| DecodeError::Unsupported {
@@ -147,6 +180,8 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
             declared_frames.unwrap_or(0),
             max_duration_s,
         )?;
+        let declared = declared_frames.unwrap_or(0);
+        check_samples(format, declared, channels.count(), most_samples, length)?;
     }
     let mut decoder = get_codecs()
         .make_audio_decoder(&parameters, &AudioDecoderOptions::default().verify(true))
@@ -158,8 +193,9 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
     let mut shape: Option<(u32, usize)> = None;
     let (mut frames, mut packets, mut bad_packets, mut replaced_samples) = (0u64, 0u64, 0u64, 0u64);
     let mut planes: Vec<Vec<f32>> = Vec::new();
-    let mut kept = 0u64;
+    let (mut kept, mut empty_packets) = (0u64, 0u64);
     loop {
+        allowance.set(most_bytes);
         let packet = match reader.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break,
@@ -173,6 +209,7 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
                     what: "a stream whose properties change midway".to_owned(),
                 });
             }
+            Err(_) if allowance.is_spent() => return Err(long_header(format)),
             Err(error) => {
                 return Err(DecodeError::Damaged {
                     format,
@@ -184,6 +221,13 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
             continue;
         }
         packets += 1;
+        empty_packets += 1;
+        if empty_packets > MAX_EMPTY_PACKETS {
+            return Err(DecodeError::Damaged {
+                format,
+                reason: format!("{MAX_EMPTY_PACKETS} packets in a row hold no sound"),
+            });
+        }
         match decoder.decode(&packet) {
             Ok(decoded) => {
                 let found = (decoded.spec().rate(), decoded.spec().channels().count());
@@ -215,7 +259,11 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
             replaced_samples += clean(plane);
         }
         let before = frames;
-        frames += planes.first().map_or(0, |plane| plane.len() as u64);
+        let found = planes.first().map_or(0, |plane| plane.len() as u64);
+        if found > 0 {
+            empty_packets = 0;
+        }
+        frames += found;
         let rate_hz = shape.map_or(MIN_RATE_HZ, |(rate_hz, _)| rate_hz);
         if let Some(edit) = &edit {
             within(&edit.trim(rate_hz), before, &mut planes);
@@ -274,6 +322,49 @@ fn within(trim: &Trim, start: u64, planes: &mut [Vec<f32>]) {
         plane.truncate(to);
         plane.drain(..from.min(to));
     }
+}
+
+/// The reader of one format, and none of metadata.
+fn probe_for(format: Format) -> Probe {
+    let mut probe = Probe::default();
+    match format {
+        Format::Wav => probe.register_format::<WavReader<'_>>(),
+        Format::Aiff => probe.register_format::<AiffReader<'_>>(),
+        Format::Flac => probe.register_format::<FlacReader<'_>>(),
+        Format::Mp3 => probe.register_format::<MpaReader<'_>>(),
+        Format::Aac => probe.register_format::<AdtsReader<'_>>(),
+        Format::M4a => probe.register_format::<IsoMp4Reader<'_>>(),
+        Format::Ogg => probe.register_format::<OggReader<'_>>(),
+    }
+    probe
+}
+
+fn long_header(format: Format) -> DecodeError {
+    DecodeError::OverLimit {
+        format,
+        subject: "what precedes its sound (comments, a cover)",
+        found: "longer".to_owned(),
+        limit: format!("{MAX_OGG_BYTES} bytes"),
+    }
+}
+
+fn check_samples(
+    format: Format,
+    frames: u64,
+    channels: usize,
+    most: u64,
+    length: u64,
+) -> Result<(), DecodeError> {
+    if frames.saturating_mul(channels as u64) > most {
+        let limit = format!("{most} samples over all channels of a file of {length} bytes");
+        return Err(DecodeError::OverLimit {
+            format,
+            subject: "the number of samples",
+            found: "larger".to_owned(),
+            limit,
+        });
+    }
+    Ok(())
 }
 
 /// How far the declared length may lie beyond the decoded one in an intact file: MP3 writers disagree on whether the tag's own

@@ -35,6 +35,7 @@ mod never_panics;
 mod planted;
 mod proxy;
 mod read_only;
+mod recordings;
 mod responses;
 mod secrets;
 mod strangers;

@@ -77,7 +77,7 @@ pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Resu
         ("char", read),
         ("find", pattern),
         ("format", read),
-        ("gmatch", pattern),
+        ("gmatch", patterns),
         ("gsub", pattern),
         ("lower", read),
         ("match", pattern),
@@ -185,10 +185,23 @@ fn elements(values: &MultiValue) -> mlua::Result<u64> {
     Ok(CALL + count)
 }
 
-/// As many comparisons as a sort takes, and some for those that fall badly.
+/// As many comparisons as a sort takes, and some for those that fall badly. Each reads no more than the shorter of two texts.
 fn sorting(values: &MultiValue) -> mlua::Result<u64> {
     let count = elements(values)?;
-    Ok(count.saturating_mul(4 * u64::from(count.ilog2() + 1)))
+    let comparisons = count.saturating_mul(4 * u64::from(count.ilog2() + 1));
+    // Without a function of the script's own the texts themselves are compared.
+    let (Some(Value::Table(table)), true) = (values.front(), comparisons <= WORK) else {
+        return Ok(comparisons);
+    };
+    let (mut longest, mut second) = (0, 0);
+    for at in 1..=table.raw_len() {
+        if let Value::String(text) = table.raw_get::<Value>(at)? {
+            let length = text.as_bytes().len() as u64;
+            second = second.max(length.min(longest));
+            longest = longest.max(length);
+        }
+    }
+    Ok(comparisons.saturating_mul(1 + second))
 }
 
 /// The bytes that `string.rep` is to write.
@@ -211,13 +224,25 @@ fn repetition(values: &MultiValue) -> mlua::Result<u64> {
     Ok(CALL.saturating_add(times.saturating_mul(1 + length(0) + length(2))))
 }
 
-/// The steps of a pattern at worst.
+/// The steps of a pattern at worst, where a `^` at its beginning holds it to the beginning of the text.
 fn pattern(values: &MultiValue) -> mlua::Result<u64> {
-    let text = |at: usize| match values.get(at) {
-        Some(Value::String(text)) => text.as_bytes().to_vec(),
-        _ => Vec::new(),
+    matching(values, true)
+}
+
+/// The same where `^` is a letter like others.
+fn patterns(values: &MultiValue) -> mlua::Result<u64> {
+    matching(values, false)
+}
+
+fn matching(values: &MultiValue, anchors: bool) -> mlua::Result<u64> {
+    let length = match values.front() {
+        Some(Value::String(text)) => text.as_bytes().len(),
+        _ => 0,
     };
-    let steps = steps(text(0).len(), &text(1));
+    let steps = match values.get(1) {
+        Some(Value::String(pattern)) => steps(length, &pattern.as_bytes(), anchors),
+        _ => length as f64,
+    };
     if steps > WORK as f64 {
         return Err(mlua::Error::runtime(
             "this pattern may take too long on this text",
@@ -226,21 +251,58 @@ fn pattern(values: &MultiValue) -> mlua::Result<u64> {
     Ok(read(values)? + steps as u64)
 }
 
-/// The most steps that matching `pattern` against a text of this length takes: each repetition may try every length.
-fn steps(length: usize, pattern: &[u8]) -> f64 {
-    let (mut repetitions, mut at) = (i32::from(pattern.first() != Some(&b'^')), 0);
-    let mut in_set = false;
+/// The most steps that matching `pattern` against a text of this length takes: each repetition may try every length, and each try
+/// goes through what is not repeated.
+fn steps(length: usize, pattern: &[u8], anchors: bool) -> f64 {
+    let anchored = anchors && pattern.first() == Some(&b'^');
+    let mut repetitions = u32::from(!anchored);
+    let mut at = usize::from(anchored);
+    let mut once = 0.0;
     while at < pattern.len() {
-        match pattern[at] {
-            b'%' => at += 1,
-            b'[' if !in_set => in_set = true,
-            b']' if in_set => in_set = false,
-            b'*' | b'+' | b'-' | b'?' if !in_set => repetitions += 1,
-            _ => {}
+        let item = match (pattern[at], pattern.get(at + 1)) {
+            // A balance and a repeated capture may each read the whole text.
+            (b'%', Some(b'b')) => {
+                once += length as f64;
+                at += 4;
+                continue;
+            }
+            (b'%', Some(b'0'..=b'9')) => {
+                once += length as f64;
+                at += 2;
+                continue;
+            }
+            (b'%', _) => 2,
+            (b'[', _) => set_length(&pattern[at..]),
+            _ => 1,
+        };
+        at += item;
+        if matches!(pattern.get(at), Some(b'*' | b'+' | b'-' | b'?')) {
+            repetitions += 1;
+            at += 1;
+            if item > 2 {
+                once += item as f64;
+            }
+        } else {
+            once += item as f64;
         }
-        at += 1;
     }
-    // n nested repetitions over a text of length l end within l^n / n! steps.
-    let factorial: f64 = (1..=repetitions).map(f64::from).product();
-    (length as f64 + 1.0).powi(repetitions) / factorial
+    // So many ways there are to share a text out among the repetitions.
+    let ways = (1..=repetitions).map(f64::from);
+    let ways: f64 = ways.map(|nth| (length as f64 + nth) / nth).product();
+    ways * once.max(1.0)
+}
+
+/// The bytes of the set that begins a pattern.
+fn set_length(pattern: &[u8]) -> usize {
+    let mut at = if pattern.get(1) == Some(&b'^') { 2 } else { 1 };
+    // The first byte belongs to the set even if it is the one that ends others.
+    loop {
+        at += if pattern.get(at) == Some(&b'%') { 2 } else { 1 };
+        if at >= pattern.len() {
+            return pattern.len();
+        }
+        if pattern[at] == b']' {
+            return at + 1;
+        }
+    }
 }

@@ -191,6 +191,38 @@ fn library_calls_are_charged_for_their_work() {
     assert_eq!(run(plain), Ok(Answer::Nothing));
 }
 
+/// Each is one call that would have taken hours, and no hook's timeout ends a call.
+#[test]
+fn one_call_of_the_library_is_bounded() {
+    #[track_caller]
+    fn check(source: &str, expected: &str) {
+        let error = run(source).unwrap_err().to_string();
+        assert!(error.contains(expected), "{source}: {error}");
+    }
+    let pattern = |source: &str| check(source, "this pattern may take too long");
+    // A balance and a repeated capture read the text anew at each place.
+    pattern("local s = ('x'):rep(5000000) s:find('%bxy')");
+    pattern("local s = ('x'):rep(5000000) s:find('^(.-)%1y')");
+    pattern("local s = ('x'):rep(5000000) s:gsub('()%1y', '')");
+    // So does what is not repeated, and a long set for each letter.
+    pattern("local s = ('x'):rep(3000000) s:find(('x'):rep(1000000) .. 'y')");
+    pattern("local s = ('x'):rep(3000000) s:find(('x'):rep(1000000) .. 'y', 1, true)");
+    pattern("local s = ('x'):rep(3000000) s:find('[' .. ('a'):rep(1000000) .. ']')");
+    pattern("local s = ('x'):rep(3000000) s:find('^[' .. ('a'):rep(1000000) .. 'x]*y')");
+    // More repetitions than letters: 10^22 ways.
+    pattern("('a'):rep(20):find('^' .. ('a-'):rep(120) .. 'b')");
+    // There `^` is a letter, and each place is tried.
+    pattern("('^'):rep(100000):gmatch('^.-b')");
+    let texts = "local a = ('x'):rep(5000000) local b = a .. 'y' local t = {}
+        for i = 1, 2000 do t[i] = (i % 2 == 0) and a or b end table.sort(t)";
+    check(texts, "steps of work");
+    // What scripts are for is not refused.
+    let plain = "local t = {} for word in (tags .. (' pop'):rep(100)):gmatch('[%a-]+') do t[#t + 1] = word end
+        table.sort(t) local s = table.concat(t, ', '):gsub('%b()', ''):match('^%s*(.-)%s*$')
+        if s:find('[Aa]mbient', 1) then veto(s) end";
+    assert_eq!(run(plain), Ok(Answer::Nothing));
+}
+
 #[test]
 fn a_script_that_is_not_done_in_time_fails_and_its_thread_ends() {
     // Each instruction copies megabytes, which no count sees.
