@@ -75,6 +75,9 @@ fn a_changed_job_is_planned_and_bought_under_its_own_key() {
     let planned = lab.expect(0, &["plan", "songs.yaml"]);
     assert!(!planned.err.contains(left), "{}", planned.err);
     assert!(planned.out.contains("2 kept (=)"), "{}", planned.out);
+    // A filter by state means the jobs as they are planned.
+    let plan = lab.json(&["plan", "songs.yaml", "--filter", "state=kept"]);
+    assert_eq!(plan["jobs"].as_array().unwrap().len(), 2, "{plan}");
     // Written into the manifest by hand it is the same job, and bought already.
     lab.manifest("songs.yaml", &studio.url, 1, 2, "defaults: {variety: 3}\n");
     let plan = lab.json(&["plan", "songs.yaml"]);

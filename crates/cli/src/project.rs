@@ -215,6 +215,11 @@ fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Si
     let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     let mut plan = plan.clone();
     let recorded = recorded(&plan.project_dir, manifest);
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let hooks = PlanHooks::Recorded(store);
+    let mut no_progress = |_: usize, _: usize| {};
+    let planning = plan_jobs(&mut plan, hooks, None, now_ms, &mut no_progress);
+    crate::runtime::runtime()?.block_on(planning)?;
     let opening = open_plan(&mut plan, store, &recorded)?;
     Ok(opening.forecast.rows.iter().map(|row| row.sign).collect())
 }
