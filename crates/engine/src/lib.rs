@@ -24,6 +24,7 @@
 mod conductor;
 pub mod driver;
 pub mod event;
+pub mod evidence;
 pub mod folder;
 pub mod forecast;
 mod gate;

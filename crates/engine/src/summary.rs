@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks, StopReason};
+use crate::evidence::{Evidence, evidence};
 use crate::hooks::{HookPoint, OnError};
 use crate::machine::{Job, Phase, TrackLoudness};
 use crate::plan::Settings;
@@ -31,6 +32,9 @@ pub struct Summary {
     pub totals: Totals,
     /// The jobs, in plan order.
     pub jobs: Vec<JobSummary>,
+    /// What the balances show about those in doubt.
+    #[serde(skip)]
+    pub evidence: Evidence,
 }
 
 /// The run itself.
@@ -362,17 +366,10 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
     Ok(Summary {
         version: SUMMARY_VERSION,
         run: facts,
+        evidence: evidence(store, &jobs, &counted)?,
         totals,
         jobs: rows,
     })
-}
-
-impl RunFacts {
-    /// Credits that the account lost while the run lasted beyond those the run knows of: evidence on jobs in doubt, unless
-    /// somebody else used the account at that time. None where a balance could not be read.
-    pub fn unexplained_credits(&self) -> Option<f64> {
-        Some(self.balance_before? - self.balance_after? - self.credits?)
-    }
 }
 
 impl Totals {

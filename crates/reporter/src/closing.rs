@@ -21,6 +21,7 @@ use backline_engine::event::{Outcome, StopReason};
 use backline_engine::summary::{JobStatus, JobSummary, Summary, Totals, TrackSummary};
 
 use crate::console::{BAD, CARE, Ending, GOOD, Level, PLAIN, common_folder, said};
+use crate::evidence::evidence_text;
 use crate::label::{fit_label, job_label};
 use crate::text::{clean, count, figure, shell_word, words};
 use crate::verdict::kept_of_shown;
@@ -374,7 +375,7 @@ fn doubts(summary: &Summary) -> String {
         text.push_str(&response_lines(job));
     }
     left_out(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
-    text.push_str(&evidence(summary));
+    text.push_str(&evidence_text(&summary.evidence));
     text.push_str("Look into your account at the provider's, then say of each key:\n");
     text.push_str(&resolving(summary));
     text
@@ -399,21 +400,6 @@ pub(crate) fn response_lines(job: &JobSummary) -> String {
         );
     }
     text
-}
-
-/// What the balances say about the jobs in doubt.
-fn evidence(summary: &Summary) -> String {
-    match summary.run.unexplained_credits() {
-        Some(credits) if credits >= 0.5 => format!(
-            "While the run lasted the balance fell by {} credits more than is accounted for: some of these were bought, unless \
-             the account is in use elsewhere.\n",
-            figure(credits)
-        ),
-        Some(credits) if credits > -0.5 => {
-            "The balance fell by no more than is accounted for: nothing speaks for these having been bought.\n".to_owned()
-        }
-        _ => String::new(),
-    }
 }
 
 /// What resolves a doubt, to be typed as it stands but for the key and the id.

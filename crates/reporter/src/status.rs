@@ -20,6 +20,7 @@ use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
 use crate::closing::{gains, label, left_out, resolving, response_lines, short, unverified};
 use crate::console::{BAD, CARE, GOOD, PLAIN, said};
+use crate::evidence::evidence_text;
 use crate::text::{clean, pad, rfc3339, words};
 use crate::verdict::kept_of_shown;
 
@@ -101,7 +102,8 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
     if totals.in_doubt > 0 {
         let _ = write!(
             text,
-            "\nA job in doubt is resolved by one of\n{}",
+            "\n{}A job in doubt is resolved by one of\n{}",
+            evidence_text(&summary.evidence),
             resolving(summary)
         );
     }

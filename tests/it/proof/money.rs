@@ -1,7 +1,12 @@
 //! Providers that would have a job bought twice, or every job bought for nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+
 use super::project::{MUTE_VENDOR, Project, STUDIO, list};
-use crate::lab::{Lab, StudioProcess, finish};
+use super::vendor::{Vendor, send_range};
+use crate::lab::{Lab, StudioProcess, finish, tone};
 
 fn studio(lab: &Lab, rules: &str) -> StudioProcess {
     lab.misbehaving(format!("version: 1\n{rules}\n"))
@@ -108,4 +113,74 @@ fn settling_all_doubts_forgets_no_charge() {
     let ran = project.run();
     assert_eq!(ran.code, Some(5), "{}", ran.err);
     assert_eq!(project.bill().len(), 3);
+}
+
+/// A vendor that loses its first response, and whose balance is what `balance` makes of the number of jobs that it took. It gives no
+/// upload before its balance was read, so that nothing is submitted before.
+fn forgetful(balance: impl Fn(usize) -> f64 + Send + Sync + 'static) -> Vendor {
+    let was_asked = AtomicBool::new(false);
+    Vendor::saying(
+        |fetch, stream| send_range(stream, fetch, "\"x\"", true, &tone(1)),
+        move |request, bought| {
+            let path = request.path();
+            if path.ends_with("credit") {
+                was_asked.store(true, Ordering::Release);
+                return Some(json!({"code": 200, "msg": "success", "data": balance(bought)}));
+            }
+            while path.ends_with("upload") && !was_asked.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            let is_lost = path.ends_with("add-instrumental") && bought == 1;
+            is_lost.then(|| json!({"code": 200, "msg": "success", "data": {}}))
+        },
+    )
+}
+
+const NO_SIGN: &str = "no sign that";
+const MORE: &str = "12 credits more than";
+
+/// The balances of a later run say nothing about an earlier charge; those of the earlier run still do.
+#[test]
+fn a_charge_of_an_earlier_run_is_not_forgotten() {
+    let lab = Lab::new();
+    let vendor = forgetful(|bought| 1000.0 - 12.0 * bought as f64);
+    let project = Project::new(&lab, &vendor.url, "earlier", 2, MUTE_VENDOR);
+    let first = finish(project.command(&["run", "songs.yaml", "--filter", "preset=p1"]));
+    assert_eq!(first.code, Some(8), "{}", first.err);
+    assert!(first.err.contains(MORE), "{}", first.err);
+    let second = project.run();
+    assert_eq!(
+        (second.code, vendor.bought()),
+        (Some(8), 2),
+        "{}",
+        second.err
+    );
+    assert!(!second.err.contains(NO_SIGN), "{}", second.err);
+    assert!(second.err.contains(MORE), "{}", second.err);
+    let status = finish(project.command(&["status", "songs.yaml"]));
+    assert!(status.out.contains(MORE), "{}", status.out);
+    let all = ["resolve", "--all", "--never-bought", "songs.yaml"];
+    let settled = finish(project.command(&all));
+    assert!(settled.err.contains(MORE), "{}{}", settled.out, settled.err);
+}
+
+/// A balance that never moves shows nothing; one that moves by what is known to be bought does.
+#[test]
+fn only_a_balance_that_moves_speaks_for_a_job_in_doubt() {
+    let lab = Lab::new();
+    let fixed = forgetful(|_| 100.0);
+    let project = Project::new(&lab, &fixed.url, "fixed", 1, MUTE_VENDOR);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(8), "{}", ran.err);
+    assert!(
+        !ran.err.contains(NO_SIGN) && !ran.err.contains("credits more"),
+        "{}",
+        ran.err
+    );
+
+    let moving = forgetful(|bought| 1000.0 - 12.0 * bought.saturating_sub(1) as f64);
+    let project = Project::new(&lab, &moving.url, "moving", 2, MUTE_VENDOR);
+    let ran = project.run();
+    assert_eq!((ran.code, moving.bought()), (Some(8), 2), "{}", ran.err);
+    assert!(ran.err.contains(NO_SIGN), "{}", ran.err);
 }

@@ -43,6 +43,9 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
         _ => ApiKey::new("unused").map_err(|error| Failure::new(Kind::Bug, error))?,
     };
     let mut ledger = own(&path, &args.wait, console)?;
+    if word == Word::Settled(Settlement::NeverBought) {
+        super::resolve_all::warn_of_charges(&ledger, &[key], console)?;
+    }
     log::begin(console, &Aside::stderr());
     let runtime = super::runtime()?;
     let record = runtime.block_on(take(project, &api_key, &mut ledger, key, word.clone()));

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use backline_engine::driver::{Doubt, PlanHooks, Settlement, doubts, settle};
 use backline_engine::event::RunId;
+use backline_engine::evidence::evidence;
 use backline_engine::ledger::Ledger;
 use backline_engine::plan::JobKey;
 use backline_engine::store::Store;
+use backline_reporter::evidence_text;
 use serde_json::json;
 
 use super::resolve::settlement;
@@ -47,11 +49,27 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let (claimed, open): (Vec<Doubt>, Vec<Doubt>) =
         meant.into_iter().partition(|doubt| doubt.is_claimed);
     let open: Vec<JobKey> = open.into_iter().map(|doubt| doubt.key).collect();
+    if settlement == Settlement::NeverBought {
+        warn_of_charges(&ledger, &open, console)?;
+    }
     if !open.is_empty() {
         settle(&mut ledger, &open, settlement)?;
     }
     say(&open, settlement, &claimed, console)?;
     Ok(exit_codes::DONE)
+}
+
+/// Says what the balances show against jobs that are about to be settled as never bought.
+pub(super) fn warn_of_charges(
+    ledger: &Ledger,
+    keys: &[JobKey],
+    console: &Console,
+) -> Result<(), Failure> {
+    let found = evidence(ledger, &ledger.jobs()?, keys)?;
+    if !found.charged.is_empty() {
+        console.insist(&format!("warning: {}", evidence_text(&found)));
+    }
+    Ok(())
 }
 
 /// The keys under which the manifest's jobs are bought, as far as the filters go.
