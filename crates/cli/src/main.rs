@@ -8,6 +8,7 @@
 //!
 //! Standard output is data; everything else goes to standard error. The other crates decide about jobs, money and reports.
 
+mod abandoned;
 mod args;
 mod commands;
 mod console;

@@ -54,6 +54,8 @@ pub(crate) struct Project {
     pub(crate) recorded: String,
     /// What looks wrong and is not; said already.
     pub(crate) warnings: Diagnostics,
+    /// Whether only some of the manifest's jobs were selected.
+    pub(crate) is_part: bool,
 }
 
 impl Project {
@@ -107,6 +109,7 @@ impl Project {
             let states = states_of(plan, &manifest, global);
             states.map_err(|failure| failed.replace(Some(failure))).ok()
         };
+        let is_part = !selection.filters.is_empty() || selection.sample.is_some();
         let options = LoadOptions {
             environment: &|name| environment.get(name).ok(),
             max_jobs: args.max_jobs,
@@ -135,6 +138,7 @@ impl Project {
             shown,
             recorded,
             warnings: loaded.warnings,
+            is_part,
         })
     }
 
@@ -225,7 +229,7 @@ fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Si
 }
 
 /// A ledger, where there is one.
-fn read_ledger(path: &Path) -> Result<Option<Ledger>, Failure> {
+pub(crate) fn read_ledger(path: &Path) -> Result<Option<Ledger>, Failure> {
     match Ledger::read(path) {
         Ok(ledger) => Ok(Some(ledger)),
         Err(StoreError::Missing { .. }) => Ok(None),
@@ -423,13 +427,18 @@ pub(crate) fn ledger_path(
         Some(folder) => folder.to_owned(),
         None => here()?,
     };
+    let ledger = nearest_ledger(&folder);
+    refuse_planted(&folder, &ledger)?;
+    Ok(ledger)
+}
+
+/// The nearest ledger at or above a folder, else the one that a first run would make in it.
+fn nearest_ledger(folder: &Path) -> PathBuf {
     let nearest = folder
         .ancestors()
         .map(|above| above.join(LEDGER))
         .find(|ledger| ledger.exists());
-    let ledger = nearest.unwrap_or_else(|| folder.join(LEDGER));
-    refuse_planted(&folder, &ledger)?;
-    Ok(ledger)
+    nearest.unwrap_or_else(|| folder.join(LEDGER))
 }
 
 /// Refuses a project's state that leads elsewhere or that somebody else put above the manifest: what is written there would be
@@ -547,8 +556,18 @@ pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
     standpoint(Path::new("")).see(path).to_owned()
 }
 
-/// Names a summary's files, and its manifest `shown` so, as they are seen from this folder.
-pub(crate) fn show_from_here(summary: &mut Summary, standpoint: &Standpoint, shown: String) {
+/// Names a summary's files, its manifest `shown` so, and its ledger, as they are seen from this folder.
+pub(crate) fn show_from_here(
+    summary: &mut Summary,
+    standpoint: &Standpoint,
+    shown: String,
+    ledger: &Ledger,
+) {
+    let folder = locate(Path::new(&shown)).ok();
+    let folder = folder.as_deref().and_then(Path::parent);
+    if folder.map(nearest_ledger).as_deref() != Some(ledger.path()) {
+        summary.run.ledger = Some(seen_from_here(ledger.path()).display().to_string());
+    }
     summary.run.manifest = shown;
     let tracks = summary.jobs.iter_mut().flat_map(|job| &mut job.tracks);
     for file in tracks.flat_map(|track| [&mut track.file, &mut track.mix].into_iter().flatten()) {

@@ -518,6 +518,8 @@ pub enum StopReason {
     Deadline,
     /// `limits.credits`.
     CreditLimit,
+    /// `limits.ledger_credits`.
+    LedgerCreditLimit,
     /// The provider could not be reached, or did not answer, for too long.
     Unreachable,
     /// A task took longer than one run follows it; its id is kept.

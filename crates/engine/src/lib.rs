@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod abandoned;
 mod conductor;
 pub mod driver;
 pub mod event;

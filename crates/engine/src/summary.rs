@@ -46,6 +46,9 @@ pub struct RunFacts {
     pub name: String,
     /// The manifest's file.
     pub manifest: String,
+    /// The ledger, where commands about the run have to name it.
+    #[serde(skip)]
+    pub ledger: Option<String>,
     /// The provider profile's name.
     pub provider: String,
     /// When it began, Unix time in milliseconds.
@@ -269,6 +272,7 @@ pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreErr
         id: run.id.to_string(),
         name: run.name.clone(),
         manifest: run.manifest.clone(),
+        ledger: None,
         provider: run.provider.clone(),
         started_ms: run.started_ms,
         ended_ms: None,

@@ -20,10 +20,11 @@ use std::fmt::Write as _;
 use backline_engine::event::{Outcome, StopReason};
 use backline_engine::summary::{JobStatus, JobSummary, Summary, Totals, TrackSummary};
 
+use crate::command::operand;
 use crate::console::{BAD, CARE, Ending, GOOD, Level, PLAIN, common_folder, said};
 use crate::evidence::evidence_text;
 use crate::label::{fit_label, job_label};
-use crate::text::{clean, count, figure, shell_word, words};
+use crate::text::{clean, count, figure, words};
 use crate::verdict::kept_of_shown;
 
 /// Most different failures that are told: with more than these the manifest or the provider is to blame, not a job.
@@ -96,6 +97,9 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
 fn verdict(summary: &Summary) -> String {
     let (style, verdict) = match &summary.run.outcome {
         None => (PLAIN, "The run has not ended.".to_owned()),
+        Some(Outcome::Complete) if summary.totals.planned + summary.totals.failed > 0 => {
+            (CARE, "All tracks that were bought are kept.".to_owned())
+        }
         Some(Outcome::Complete) => (GOOD, "All wanted tracks are kept.".to_owned()),
         Some(Outcome::Vetoed) => (CARE, "Only vetoed jobs are missing.".to_owned()),
         Some(Outcome::Partial) => (CARE, "Some jobs are partial.".to_owned()),
@@ -121,6 +125,7 @@ fn stopped(reason: StopReason) -> &'static str {
         StopReason::Signal => "you asked for it",
         StopReason::Deadline => "limits.deadline is over",
         StopReason::CreditLimit => "limits.credits is spent",
+        StopReason::LedgerCreditLimit => "limits.ledger_credits is spent",
         StopReason::Unreachable => "the provider could not be reached for too long",
         StopReason::FailuresInARow => {
             "responses were lost or tasks failed one after the other (limits.failures_in_a_row)"
@@ -344,7 +349,7 @@ pub(crate) fn unverified(summary: &Summary) -> String {
         lines.len().saturating_sub(MAX_LISTED),
         "more track",
     );
-    let manifest = shell_word(&summary.run.manifest);
+    let manifest = operand(&summary.run);
     let _ = writeln!(
         text,
         "hint: listen to them (`.unverified` is in their names); to download one again, delete its file and run `backline fetch {manifest}`"
@@ -404,15 +409,12 @@ pub(crate) fn response_lines(job: &JobSummary) -> String {
 
 /// What resolves a doubt, to be typed as it stands but for the key and the id.
 pub(crate) fn resolving(summary: &Summary) -> String {
-    let resolve = format!(
-        "  backline resolve KEY {}",
-        shell_word(&summary.run.manifest)
-    );
+    let resolve = format!("  backline resolve KEY {}", operand(&summary.run));
     let all = match summary.totals.in_doubt {
         0 | 1 => String::new(),
         _ => format!(
             "  backline resolve --all --never-bought {}   none of them was bought\n",
-            shell_word(&summary.run.manifest)
+            operand(&summary.run)
         ),
     };
     format!(
@@ -428,11 +430,18 @@ pub(crate) fn short(key: &str) -> &str {
 }
 
 fn next(summary: &Summary) -> String {
-    let again = format!("backline run {}", shell_word(&summary.run.manifest));
+    let again = format!("backline run {}", operand(&summary.run));
     let totals = &summary.totals;
     let mut text = match &summary.run.outcome {
         Some(Outcome::Refused { .. }) => {
             format!("Next: put right what the provider refuses, then resume with `{again}`.\n")
+        }
+        Some(Outcome::Stopped {
+            reason: StopReason::LedgerCreditLimit,
+        }) => {
+            format!(
+                "Next: raise `limits.ledger_credits`, then resume with `{again}`; nothing is bought twice.\n"
+            )
         }
         _ if totals.planned + totals.in_progress > 0 => {
             format!("Next: resume with `{again}`; nothing is bought twice.\n")

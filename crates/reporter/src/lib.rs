@@ -28,6 +28,7 @@
 
 mod closing;
 mod code;
+mod command;
 mod console;
 mod diff;
 mod event_line;

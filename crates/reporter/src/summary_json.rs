@@ -122,6 +122,7 @@ impl<'a> From<&'a Summary> for SummaryFile<'a> {
             run,
             totals,
             jobs,
+            evidence: _,
         } = summary;
         Self {
             version: *version,

@@ -3,7 +3,7 @@
 use std::process::{Child, Stdio};
 
 use super::fault::once;
-use super::project::{MUTE_VENDOR, Project, STUDIO};
+use super::project::{MUTE_VENDOR, Project, STUDIO, list};
 use crate::lab::{Lab, StudioProcess, finish};
 
 fn studio(lab: &Lab) -> StudioProcess {
@@ -155,4 +155,97 @@ fn a_renamed_stem_and_preset_without_a_title_buy_nothing() {
     assert_eq!(plan["totals"]["to_submit"], 0, "{plan}");
     lab.expect(0, &["run", "songs.yaml"]);
     assert_eq!(studio.bill().len(), 2);
+}
+
+#[test]
+fn what_was_bought_for_a_job_that_left_the_manifest_is_named() {
+    let lab = Lab::new();
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let project = Project::new(&lab, &studio.url, "left", 2, MUTE_VENDOR);
+    assert_eq!(project.run().code, Some(8));
+    let status = project.status();
+    let job = |preset: &str| {
+        let mut jobs = list(&status["jobs"]).iter();
+        let job = jobs.find(|job| job["preset"] == preset).unwrap();
+        (
+            job["key"].as_str().unwrap(),
+            job["settings"]["title"].as_str().unwrap(),
+        )
+    };
+    // One is known to be bought, of the other nobody knows.
+    let ((bought, title), (doubt, _)) = (job("p1"), job("p2"));
+    let entry = project
+        .bill()
+        .into_iter()
+        .find(|it| it.title == title)
+        .unwrap();
+    let resolve = ["resolve", bought, "songs.yaml", "--task", &entry.task_id];
+    assert_eq!(finish(project.command(&resolve)).code, Some(0));
+    for preset in ["p1", "p2"] {
+        project.edit(
+            &format!("  {preset}: {{"),
+            &format!("  {preset}: {{model: V4_5, "),
+        );
+    }
+    for command in ["plan", "fetch"] {
+        let ran = finish(project.command(&[command, "songs.yaml"]));
+        let task = format!(
+            "1 paid task of this ledger belongs to no job of this manifest: {}",
+            entry.task_id
+        );
+        assert!(ran.err.contains(&task), "{command}: {}", ran.err);
+        let key = format!(
+            "1 job in doubt of this ledger is no job of this manifest: {}",
+            &doubt[..12]
+        );
+        assert!(ran.err.contains(&key), "{command}: {}", ran.err);
+        // What a filter leaves out is still a job of the manifest.
+        let some = [command, "songs.yaml", "--filter", "preset=p1"];
+        let ran = finish(project.command(&some));
+        assert!(
+            !ran.err.contains("no job of this manifest"),
+            "{command}: {}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn equal_values_of_a_sweep_are_warned_of() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "equal", 1, STUDIO);
+    project.edit(
+        "presets:",
+        "sweep: {style_weight: [0.2, 0.20, 0.8]}\npresets:",
+    );
+    let ran = finish(project.command(&["validate", "songs.yaml"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("two values of the sweep of `style_weight` are equal"),
+        "{}",
+        ran.err
+    );
+}
+
+/// The commands that a closing offers work as they stand: they name the ledger that the run was given.
+#[test]
+fn offered_commands_name_the_ledger_of_the_run() {
+    let lab = Lab::new();
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let project = Project::new(&lab, &studio.url, "named", 1, MUTE_VENDOR);
+    let ran = finish(project.command(&["run", "songs.yaml", "--ledger", "my.sqlite3"]));
+    assert_eq!(ran.code, Some(8), "{}", ran.err);
+    let offered = "backline resolve KEY songs.yaml --ledger my.sqlite3 --task";
+    assert!(ran.err.contains(offered), "{}", ran.err);
+    let status = finish(project.command(&["status", "songs.yaml", "--ledger", "my.sqlite3"]));
+    assert!(status.out.contains(offered), "{}", status.out);
+    let project = Project::new(&lab, &studio.url, "usual", 1, MUTE_VENDOR);
+    let ran = project.run();
+    assert!(
+        ran.err.contains("resolve KEY songs.yaml --task"),
+        "{}",
+        ran.err
+    );
 }

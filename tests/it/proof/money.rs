@@ -112,7 +112,18 @@ fn settling_all_doubts_forgets_no_charge() {
     // What may have been paid counts, so the limit leaves nothing to buy.
     let ran = project.run();
     assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert!(
+        ran.err.contains("limits.ledger_credits is spent"),
+        "{}",
+        ran.err
+    );
     assert_eq!(project.bill().len(), 3);
+    let fetched = finish(project.command(&["fetch", "songs.yaml"]));
+    assert!(
+        !fetched.err.contains("All wanted tracks"),
+        "{}",
+        fetched.err
+    );
 }
 
 /// A vendor that loses its first response, and whose balance is what `balance` makes of the number of jobs that it took. It gives no
@@ -183,4 +194,22 @@ fn only_a_balance_that_moves_speaks_for_a_job_in_doubt() {
     let ran = project.run();
     assert_eq!((ran.code, moving.bought()), (Some(8), 2), "{}", ran.err);
     assert!(ran.err.contains(NO_SIGN), "{}", ran.err);
+}
+
+/// Each of these requests may have been charged: only the balance shows whether the refund came.
+#[test]
+fn a_request_that_was_refunded_is_repeated_once() {
+    let lab = Lab::new();
+    let vendor = Vendor::saying(
+        |fetch, stream| send_range(stream, fetch, "\"x\"", true, &tone(1)),
+        |request, _| {
+            let is_purchase = request.path().ends_with("add-instrumental");
+            is_purchase
+                .then(|| json!({"code": 531, "msg": "failed, credits refunded", "data": null}))
+        },
+    );
+    let project = Project::new(&lab, &vendor.url, "refunded", 1, MUTE_VENDOR);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert_eq!(vendor.bought(), 2, "{}", ran.err);
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     Ok(exit_codes::DONE)
 }
 
-/// Says what the balances show against jobs that are about to be settled as never bought.
+/// Warns of what the balances show against jobs that are about to be settled as never bought.
 pub(super) fn warn_of_charges(
     ledger: &Ledger,
     keys: &[JobKey],

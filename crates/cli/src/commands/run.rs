@@ -22,6 +22,7 @@ use url::{Host, Url};
 
 use super::doctor::disk::too_little_space;
 use super::plan::lock;
+use crate::abandoned::warn_of_abandoned;
 use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;
 use crate::embedded;
@@ -109,6 +110,9 @@ fn go(
         say_what_is_left(&planning, console);
     }
     let opening = project.open_ledger(Some(&ledger))?;
+    if !replays {
+        warn_of_abandoned(project, &ledger, console)?;
+    }
     if recording.is_some() && !replays {
         tell_what_is_missing(&opening.forecast, console);
     }
@@ -407,7 +411,7 @@ fn close(
     if console.format == Format::Text {
         // What is to be typed next is typed from here, not from the project's folder, and so are paths.
         let standpoint = standpoint(&project.plan.project_dir);
-        show_from_here(&mut summary, &standpoint, project.shown.clone());
+        show_from_here(&mut summary, &standpoint, project.shown.clone(), ledger);
     }
     let told = sink.finish(&Ending {
         summary: &summary,

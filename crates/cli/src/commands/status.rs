@@ -43,7 +43,12 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
             }))?;
         }
         Format::Text => {
-            show_from_here(&mut summary, &chosen.standpoint(), chosen.shown());
+            show_from_here(
+                &mut summary,
+                &chosen.standpoint(),
+                chosen.shown(),
+                &chosen.ledger,
+            );
             console.data(&backline_reporter::status_text(&summary, life))?;
         }
     }

@@ -362,8 +362,16 @@ impl Conductor {
                 self.close(refusal(trouble));
             }
             // The vendor says that nothing was bought: once more is safe, for ever is not.
-            AnswerClass::Refunded | AnswerClass::NotSent | AnswerClass::SourceGone => {
+            AnswerClass::NotSent | AnswerClass::SourceGone => {
                 if self.count_retry(at) {
+                    self.free(at, now_ms);
+                }
+            }
+            // A charge came before the refund, and only the balance shows whether the refund did: one repeat risks two charges.
+            AnswerClass::Refunded => {
+                if !std::mem::replace(&mut self.slots[at].was_refunded, true)
+                    && self.count_retry(at)
+                {
                     self.free(at, now_ms);
                 }
             }

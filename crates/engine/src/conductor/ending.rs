@@ -61,12 +61,10 @@ impl Conductor {
             Mode::Draining(outcome) => Some(outcome.clone()),
             _ if self.next_step(now_ms).is_some() => None,
             Mode::Closing(outcome) => Some(outcome.clone()),
-            Mode::Running if !self.has_nothing_to_buy() && !self.is_affordable() => {
-                Some(Outcome::Stopped {
-                    reason: StopReason::CreditLimit,
-                })
-            }
-            Mode::Running => Some(self.verdict()),
+            Mode::Running => match self.spent_limit() {
+                Some(reason) if !self.has_nothing_to_buy() => Some(Outcome::Stopped { reason }),
+                _ => Some(self.verdict()),
+            },
         }
     }
 

@@ -79,6 +79,8 @@ struct Slot {
     following: Following,
     /// Refusals that were followed by another attempt in this run.
     retries: u32,
+    /// Whether the provider said in this run that it gave the credits back.
+    was_refunded: bool,
     /// When its last request was sent.
     sent_ms: i64,
     /// The next look at what callbacks claimed.
@@ -266,6 +268,7 @@ impl Conductor {
                 followed_since_ms: now_ms,
                 following: Following::default(),
                 retries: 0,
+                was_refunded: false,
                 sent_ms: now_ms,
                 claim_look_at: None,
                 claim_under_look: None,
@@ -642,14 +645,24 @@ impl Conductor {
         self.gate.opens_at(now_ms).max(self.brake.opens_at(now_ms))
     }
 
-    /// Whether the run's credits and the ledger's allow one more job. What is reserved counts as spent.
+    /// Whether the run's credits and the ledger's allow one more job.
     fn is_affordable(&self) -> bool {
+        self.spent_limit().is_none()
+    }
+
+    /// The limit that does not allow one more job. What is reserved counts as spent.
+    fn spent_limit(&self) -> Option<StopReason> {
         let committed = self.spent + self.reserved + self.config.price;
-        let within = |limit: Option<f64>, before: f64| {
-            limit.is_none_or(|limit| before + committed <= limit + CREDIT_TOLERANCE)
+        let exceeds = |limit: Option<f64>, before: f64| {
+            limit.is_some_and(|limit| before + committed > limit + CREDIT_TOLERANCE)
         };
-        within(self.config.credits, 0.0)
-            && within(self.config.ledger_credits, self.config.spent_before)
+        if exceeds(self.config.ledger_credits, self.config.spent_before) {
+            Some(StopReason::LedgerCreditLimit)
+        } else if exceeds(self.config.credits, 0.0) {
+            Some(StopReason::CreditLimit)
+        } else {
+            None
+        }
     }
 }
 

@@ -8,12 +8,13 @@ mod table;
 use backline_engine::driver::PlanHooks;
 use backline_engine::manifest::lock::{Lock, LockDiff};
 
+use crate::abandoned::warn_of_abandoned;
 use crate::args::{Format, GlobalArgs, PlanArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
 use crate::output_owner;
-use crate::project::Project;
+use crate::project::{Project, read_ledger};
 
 pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let asked = &args.lock;
@@ -45,6 +46,9 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     let forecast = project.preview(console)?.forecast;
     if let Some(conflict) = output_owner::conflict(&project)? {
         console.insist(&format!("warning: {}\n", conflict.message()));
+    }
+    if let Some(ledger) = read_ledger(&project.ledger)? {
+        warn_of_abandoned(&project, &ledger, console)?;
     }
     if asked.markdown {
         let diff = agreed(args, &project, global, console)?;

@@ -178,10 +178,12 @@ impl Compiler<'_> {
     ) -> Vec<Dimension> {
         raw.into_iter()
             .map(|(setting, values)| {
+                let mut seen = HashMap::new();
                 let values = values
                     .iter()
                     .filter_map(|value| {
                         let choice = self.raw(value, report)?;
+                        warn_of_equal_values(setting, &choice, &mut seen, report);
                         let written = match &choice.given {
                             Given::Fixed(Typed::Text(text)) => text.to_string(),
                             _ => value.node.scalar_text().unwrap_or("none").to_owned(),
@@ -192,5 +194,27 @@ impl Compiler<'_> {
                 Dimension { setting, values }
             })
             .collect()
+    }
+}
+
+/// Two values of a sweep that are the same setting, as `0.2` and `0.20`, buy the same music twice, if that was not meant.
+fn warn_of_equal_values(
+    setting: Setting,
+    choice: &Choice,
+    seen: &mut HashMap<String, Span>,
+    report: &mut Report,
+) {
+    if let Given::Fixed(value) = &choice.given
+        && let Some(first) = seen.insert(format!("{value:?}"), choice.span)
+    {
+        let first = report.place(first, Some("this one".to_owned()));
+        report
+            .warning_at(
+                choice.span,
+                format!("two values of the sweep of `{}` are equal", setting.name()),
+                "and this one",
+            )
+            .also(first)
+            .help("for more of the same use `takes`");
     }
 }

@@ -1,0 +1,67 @@
+//! The warning about purchases whose job left the manifest.
+
+use backline_engine::abandoned::{Abandoned, abandoned};
+use backline_engine::ledger::Ledger;
+use backline_engine::plan::JobKey;
+use backline_engine::store::StoreError;
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// Most names in a warning.
+const MAX_NAMED: usize = 20;
+
+/// Warns of them where the whole manifest is planned: what a filter leaves out has not left the manifest.
+pub(crate) fn warn_of_abandoned(
+    project: &Project,
+    ledger: &Ledger,
+    console: &Console,
+) -> Result<(), Failure> {
+    if !project.is_part {
+        let planned = project.plan.jobs.iter().map(|job| job.key);
+        console.insist(&warning(ledger, &project.recorded, planned)?);
+    }
+    Ok(())
+}
+
+/// The warning about a manifest's jobs in the ledger; empty where there is nothing to warn of.
+fn warning(
+    ledger: &Ledger,
+    manifest: &str,
+    planned: impl IntoIterator<Item = JobKey>,
+) -> Result<String, StoreError> {
+    let Abandoned { tasks, doubts } = abandoned(ledger, manifest, planned)?;
+    let line = |names: Vec<String>, one: &str, many: &str| {
+        let which = match names.len() {
+            0 => return String::new(),
+            1 => format!("1 {one}"),
+            number => format!("{number} {many}"),
+        };
+        let rest = match names.len().saturating_sub(MAX_NAMED) {
+            0 => String::new(),
+            rest => format!(" and {rest} more"),
+        };
+        let named = names.into_iter().take(MAX_NAMED).collect::<Vec<_>>();
+        format!(
+            "warning: {which} no job of this manifest: {}{rest}\n",
+            named.join(", ")
+        )
+    };
+    let tasks = tasks.iter().map(ToString::to_string).collect();
+    let doubts = doubts.iter().map(|key| key.short()).collect();
+    let mut text = line(
+        tasks,
+        "paid task of this ledger belongs to",
+        "paid tasks of this ledger belong to",
+    );
+    text.push_str(&line(
+        doubts,
+        "job in doubt of this ledger is",
+        "jobs in doubt of this ledger are",
+    ));
+    if !text.is_empty() {
+        text.push_str("hint: restore the jobs in the manifest, then `backline fetch` downloads their tracks\n");
+    }
+    Ok(text)
+}
