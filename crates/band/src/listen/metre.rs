@@ -253,7 +253,7 @@ fn mean_tick_s(walk: &Walk, onsets: &[f64]) -> f64 {
         .iter()
         .zip(onsets)
         .filter_map(|(tick, at)| Some(((*tick)?, *at)));
-    match (placed.next(), placed.last()) {
+    match (placed.next(), placed.next_back()) {
         (Some(first), Some(last)) if last.0 > first.0 => {
             (last.1 - first.1) / (last.0 - first.0) as f64
         }
