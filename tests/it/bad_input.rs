@@ -199,7 +199,7 @@ fn check_refused(ran: &Ran, code: &str) {
     );
     assert!(
         ran.err
-            .contains("Next: put right what the provider refuses, then resume"),
+            .contains("Next: correct what the provider refuses, then resume"),
         "{}",
         ran.err
     );

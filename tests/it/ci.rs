@@ -27,13 +27,10 @@ fn the_steps_summary_is_appended_and_fails_no_run() {
         assert_eq!(run(command, "step.md").code, Some(0), "{command}");
         let shown = lab.read("step.md");
         assert!(
-            shown.starts_with("# Before\n## All wanted tracks are kept\n"),
+            shown.starts_with("# Before\n## All tracks are kept\n"),
             "{shown}"
         );
-        assert_eq!(
-            shown.matches("## All wanted tracks are kept").count(),
-            times
-        );
+        assert_eq!(shown.matches("## All tracks are kept").count(), times);
     }
     // The last of them is the report itself.
     assert!(

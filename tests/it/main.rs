@@ -8,6 +8,7 @@
     reason = "a test that unwraps says where it failed"
 )]
 
+mod album;
 mod bad_input;
 mod ci;
 mod cli;

@@ -22,7 +22,7 @@ fn check_once(signal: &str) {
     let ran = run.end();
     assert_eq!(ran.code, Some(5), "{}", ran.err);
     assert!(
-        ran.err.contains("Stopping: what is under way is ended."),
+        ran.err.contains("Stopping: no more jobs are submitted"),
         "{}",
         ran.err
     );

@@ -176,7 +176,7 @@ fn a_run_on_a_terminal_is_a_table_that_gives_way_to_its_closing() {
         assert!(first.contains(beside) && !first.contains(below), "{first}");
         let (code, screen) = terminal.end();
         assert_eq!(code, Some(0), "{screen}");
-        assert!(screen.contains("All wanted tracks are kept."), "{screen}");
+        assert!(screen.contains("All tracks are kept."), "{screen}");
         assert!(!screen.contains("/5 kept"), "{screen}");
     }
 }
@@ -207,10 +207,10 @@ fn the_table_follows_the_terminal_and_fits_small_ones() {
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(5), "{screen}");
     assert!(
-        screen.contains("Stopping: what is under way is ended."),
+        screen.contains("Stopping: no more jobs are submitted"),
         "{screen}"
     );
-    assert!(screen.contains("Stopped: you asked for it."), "{screen}");
+    assert!(screen.contains("Stopped: interrupted."), "{screen}");
     assert!(!screen.contains("/14 kept"), "{screen}");
     let left = terminal.parser.screen();
     assert!(!left.hide_cursor() && !left.alternate_screen());
@@ -228,7 +228,7 @@ fn a_run_that_is_killed_leaves_a_terminal_that_works_and_is_told_from_one_that_g
     assert_eq!(status["process"], run.child.id());
     let text = lab.expect(0, &["status", "songs.yaml"]).out;
     assert!(
-        text.contains(&format!("goes on in process {}", run.child.id())),
+        text.contains(&format!("is running in process {}", run.child.id())),
         "{text}"
     );
 
@@ -378,7 +378,7 @@ fn a_served_page_outlives_its_run_where_a_person_looks_on_and_holds_no_ledger() 
     let mut terminal = Terminal::start(&lab, 100, 30, &args, "xterm");
     let stays = "The run has ended; its page is served until Ctrl-C: http://";
     let screen = terminal.until(|screen| screen.contains(stays) && screen.ends_with('/'));
-    assert!(screen.contains("All wanted tracks are kept."), "{screen}");
+    assert!(screen.contains("All tracks are kept."), "{screen}");
     let address = screen
         .split(stays)
         .nth(1)

@@ -41,7 +41,7 @@ fn each_can_be_planned_without_an_account() {
         let manifest = format!("workflows/{name}");
         let ran = lab.expect(0, &["validate", &manifest]);
         assert_eq!(ran.err, "", "{name} has warnings");
-        let ran = lab.expect(0, &["plan", &manifest]);
+        let ran = lab.expect(0, &["plan", &manifest, "--jobs"]);
         insta::assert_snapshot!(
             format!("plan_{}", name.replace('.', "_")),
             lab.plain(&ran.out)

@@ -38,6 +38,7 @@ mod golden;
 mod json;
 mod key;
 mod lenient;
+mod music;
 mod profile;
 mod record_info;
 mod redact;
@@ -66,6 +67,7 @@ pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};
 pub use excerpt::Excerpt;
 pub use key::{ApiKey, InvalidKey};
+pub use music::{Chord, Confidence, Music};
 pub use profile::{Polling, PrivateAddresses, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};
 #[cfg(feature = "client")]

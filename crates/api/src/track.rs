@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::lenient::{as_integer, number, text};
+use crate::music::Music;
 
 /// The vendors' way to write a time. The zone is undocumented; it is taken as UTC.
 const CREATED: &str = "%Y-%m-%d %H:%M:%S";
@@ -47,6 +48,8 @@ pub struct Track {
     pub duration_s: Option<f64>,
     /// The studio's own extra: where the mix with the vocal lies.
     pub mix_audio_url: Option<String>,
+    /// The studio's own extra: what the track sounds like. It is read and never written here.
+    pub music: Option<Box<Music>>,
 }
 
 impl Track {
@@ -73,6 +76,7 @@ impl Track {
                 .find_map(|key| read_created(value.get(key)?)),
             duration_s: number(value, &["duration"]).filter(|&seconds| seconds > 0.0),
             mix_audio_url: text(value, &["mixAudioUrl", "mix_audio_url"]),
+            music: Music::read(value).map(Box::new),
         })
     }
 

@@ -18,7 +18,7 @@ pub(crate) fn warn_of_abandoned(
     ledger: &Ledger,
     console: &Console,
 ) -> Result<(), Failure> {
-    if !project.is_part {
+    if project.selection.is_none() {
         let planned = project.plan.jobs.iter().map(|job| job.key);
         console.insist(&warning(ledger, &project.recorded, planned)?);
     }

@@ -4,6 +4,7 @@
 //! Left out on purpose: short forms except `-q` and `-v`, and flags for what a manifest can set.
 
 mod ledger;
+mod listening;
 mod sound;
 mod studio;
 mod workbench;
@@ -22,6 +23,7 @@ use clap::{
 use crate::exit_codes;
 
 pub(crate) use ledger::{GcArgs, RunLedgerArgs, WaitArgs, duration_text};
+pub(crate) use listening::{PickArgs, PickPart};
 pub(crate) use sound::{AnalyseArgs, AudioFormat, Gender, PlayArgs, PlayPart, SoundArgs};
 pub(crate) use studio::{StudioArgs, StudioRate};
 pub(crate) use workbench::{
@@ -123,6 +125,7 @@ pub(crate) enum Command {
     Listen(ListenArgs),
     Status(StatusArgs),
     Report(ReportArgs),
+    Pick(PickArgs),
     Resolve(ResolveArgs),
     Analyse(AnalyseArgs),
     Play(PlayArgs),
@@ -205,8 +208,9 @@ pub(crate) struct ValidateArgs {
 
 /// Show what a run would do
 ///
-/// Compares the manifest with the ledger. Each job has a sign: + to buy, ~ to buy in the place of another job that an earlier run
-/// bought, > in progress, = kept, ? in doubt, ! failed, x expired, v vetoed, p partial. Buys nothing and makes no network request.
+/// Compares the manifest with the ledger and shows a grid of stems and presets, with a sign for each job: + to buy, ~ to buy in the
+/// place of another job that an earlier run bought, > in progress, f to fetch, = kept, ? in doubt, ! failed, x expired, v vetoed,
+/// p partial. Buys nothing and makes no network request.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -218,6 +222,9 @@ pub(crate) struct PlanArgs {
     pub(crate) manifest: ManifestArgs,
     #[command(flatten)]
     pub(crate) lock: PlanLockArgs,
+    /// List every job with its key and settings instead of the grid
+    #[arg(long)]
+    pub(crate) jobs: bool,
 }
 
 /// What to do with the lock file, or how to print the plan.
@@ -314,11 +321,15 @@ pub(crate) struct ChosenRunArgs {
     /// An older run, by its id or the start of its id
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
+    /// Include jobs that earlier runs of the manifest bought and that it does not have any more
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
-/// Show the status of the last run
+/// Show the status of a manifest's jobs
 ///
-/// Shows its jobs and whether the run is active, has ended, or died. Reads only the ledger and never disturbs an active run.
+/// Shows every job of the manifest as its last run recorded it, what that run did, and whether it is running, has ended, or died.
+/// Reads the ledger only: a run in progress is not disturbed.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -330,19 +341,20 @@ pub(crate) struct StatusArgs {
     /// Update the display until the run ends
     #[arg(long)]
     pub(crate) watch: bool,
-    /// List the ledger's runs instead
+    /// List the ledger's runs with their outcome, counts and filters
     #[arg(long, conflicts_with_all = ["run", "watch"])]
     pub(crate) runs: bool,
 }
 
-/// Write the reports of a run again from the ledger
+/// Write the reports again from the ledger
 ///
 /// The same ledger gives the same bytes.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline report workflows/quickstart.yaml
-  backline report --run 0193b8e2 --only csv --dir /tmp/reports")]
+  backline report --run 0193b8e2 --only csv --dir /tmp/reports
+  backline report songs.yaml --ratings stars.csv --ratings songs-blind.csv")]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) chosen: ChosenRunArgs,
@@ -352,6 +364,9 @@ pub(crate) struct ReportArgs {
     /// The folder for the reports [default: the manifest's output directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+    /// Join the ratings of this table, which the listening page exports: stars and notes, or blind results; may be repeated
+    #[arg(long, value_name = "CSV")]
+    pub(crate) ratings: Vec<PathBuf>,
 }
 
 fn report_kind(text: &str) -> Result<ReportKind, String> {

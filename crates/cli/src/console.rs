@@ -5,8 +5,8 @@
 use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
-use backline_reporter::{ConsoleOptions, Level, Standpoint};
-use terminal_size::{Width, terminal_size_of};
+use backline_reporter::{ConsoleOptions, Level, Size, Standpoint};
+use terminal_size::{Height, Width, terminal_size_of};
 
 use crate::args::{Colour, Format, GlobalArgs};
 use crate::failure::Failure;
@@ -81,6 +81,20 @@ impl Console {
             standpoint,
             ..ConsoleOptions::default()
         }
+    }
+
+    /// The same, but only what must be printed is.
+    pub(crate) fn quiet(&self) -> Self {
+        Self {
+            level: Level::Quiet,
+            ..self.clone()
+        }
+    }
+
+    /// The size of the terminal that standard output is; none for anything else.
+    pub(crate) fn size_out(&self) -> Option<Size> {
+        let (Width(columns), Height(rows)) = terminal_size_of(std::io::stdout())?;
+        (columns > 0 && rows > 0).then_some(Size { columns, rows })
     }
 
     /// Standard output, buffered; whoever writes flushes.

@@ -80,6 +80,7 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Fetch(args) => commands::run::fetch(args, global, console),
         Command::Listen(args) => commands::listen::run(args, global, console),
         Command::Status(args) => commands::status::run(args, global, console),
+        Command::Pick(args) => commands::pick::run(args, global, console),
         Command::Report(args) => commands::report::run(args, global, console),
         Command::Resolve(args) => commands::resolve::run(args, global, console),
         Command::Analyse(args) => commands::analyse::run(args, console),

@@ -2,12 +2,15 @@
 //! share.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use backline_engine::driver::{PlanHooks, PlanningReport, look_at_kept_file, plan_jobs};
+use backline_engine::driver::{
+    self, Album, PlanHooks, PlanningReport, look_at_kept_file, plan_jobs,
+};
 use backline_engine::event::KeptFile;
 use backline_engine::folder::is_own;
 use backline_engine::forecast::Sign;
@@ -15,9 +18,9 @@ use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
 use backline_engine::opening::{Opening, open};
 use backline_engine::plan::Plan;
-use backline_engine::store::{RunHeader, Store, StoreError};
-use backline_engine::summary::Summary;
-use backline_reporter::Standpoint;
+use backline_engine::store::{PlannedRow, RunHeader, Store, StoreError};
+use backline_engine::summary::{Summary, summarise, summarise_with_former};
+use backline_reporter::{Standpoint, shell_word};
 
 use crate::args::{ChosenRunArgs, GlobalArgs, ManifestArgs};
 use crate::console::Console;
@@ -52,10 +55,10 @@ pub(crate) struct Project {
     pub(crate) shown: String,
     /// The manifest as the ledger names it: relative to the project's folder where it lies inside.
     pub(crate) recorded: String,
-    /// What looks wrong and is not; said already.
+    /// What looks wrong and is not; printed already.
     pub(crate) warnings: Diagnostics,
-    /// Whether only some of the manifest's jobs were selected.
-    pub(crate) is_part: bool,
+    /// The options that selected some of the manifest's jobs, as `--filter preset=lofi`; none without such.
+    pub(crate) selection: Option<String>,
 }
 
 impl Project {
@@ -69,7 +72,12 @@ impl Project {
             filters: args.filters.clone(),
             sample: args.sample.map(|number| (number, args.seed)),
         };
-        Self::select(args, selection, global, console)
+        let options = selection_options(args);
+        let project = Self::select(args, selection, global, console)?;
+        Ok(Self {
+            selection: options,
+            ..project
+        })
     }
 
     /// The same, with every job of the manifest, planned as a lock has it: the same on every machine, whatever the ledger says.
@@ -109,7 +117,6 @@ impl Project {
             let states = states_of(plan, &manifest, global);
             states.map_err(|failure| failed.replace(Some(failure))).ok()
         };
-        let is_part = !selection.filters.is_empty() || selection.sample.is_some();
         let options = LoadOptions {
             environment: &|name| environment.get(name).ok(),
             max_jobs: args.max_jobs,
@@ -138,8 +145,52 @@ impl Project {
             shown,
             recorded,
             warnings: loaded.warnings,
-            is_part,
+            selection: None,
         })
+    }
+
+    /// The whole manifest, where the plan has only a part of its jobs: what reports are about.
+    ///
+    /// Where the rest of the manifest is invalid, its jobs are those that the last run of the manifest recorded.
+    pub(crate) fn album(
+        &self,
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+        ledger: &Ledger,
+    ) -> Result<Option<Album>, Failure> {
+        let Some(selection) = self.selection.clone() else {
+            return Ok(None);
+        };
+        // What is wrong and what hooks fail in was shown for the selected jobs.
+        let quiet = console.quiet();
+        let whole = Self::select(args, Selection::default(), global, &quiet);
+        let rows = match whole {
+            Ok(mut whole) => {
+                whole.plan_jobs(PlanHooks::Recorded(Some(ledger)), None, &quiet)?;
+                whole.open_ledger(Some(ledger))?;
+                driver::planned_rows(&whole.plan, &whole.plan.project_dir)
+            }
+            Err(_) => {
+                console.insist(&format!(
+                    "warning: {} is invalid outside of the selected jobs; reports have the other jobs as the last run recorded them\n",
+                    self.shown,
+                ));
+                self.last_album(ledger)?
+            }
+        };
+        let selected = driver::planned_rows(&self.plan, &self.plan.project_dir);
+        Ok(Some(Album {
+            selection,
+            rows: merged(rows, selected),
+        }))
+    }
+
+    /// The jobs of the manifest as its last run recorded them.
+    fn last_album(&self, ledger: &Ledger) -> Result<Vec<PlannedRow>, Failure> {
+        let runs = ledger.runs()?;
+        let last = runs.iter().find(|run| run.manifest == self.recorded);
+        Ok(last.map_or(Ok(Vec::new()), |run| ledger.album_of(run))?)
     }
 
     /// Runs the hooks of `plan_job`: once for a project that was opened, for each changes the jobs. What they fail in is shown.
@@ -284,6 +335,37 @@ fn here() -> Result<PathBuf, Failure> {
         })
 }
 
+/// The options of a command line that select some of a manifest's jobs.
+fn selection_options(args: &ManifestArgs) -> Option<String> {
+    let filters = args.filters.iter();
+    let filters = filters.map(|it| format!("--filter {}", shell_word(&it.to_string())));
+    let sample = args
+        .sample
+        .map(|number| format!("--sample {number} --seed {}", args.seed));
+    let options: Vec<String> = filters.chain(sample).collect();
+    (!options.is_empty()).then(|| options.join(" "))
+}
+
+/// `rows` with the selected ones in their places; those that are not among them come last.
+fn merged(mut rows: Vec<PlannedRow>, selected: Vec<PlannedRow>) -> Vec<PlannedRow> {
+    fn name(row: &PlannedRow) -> (String, String, Vec<(String, String)>, u32) {
+        let sweep = row.sweep.clone().into_iter().collect();
+        (row.stem.clone(), row.preset.clone(), sweep, row.take)
+    }
+    let places: HashMap<_, usize> = rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| (name(row), at))
+        .collect();
+    for row in selected {
+        match places.get(&name(&row)) {
+            Some(at) => rows[*at] = row,
+            None => rows.push(row),
+        }
+    }
+    rows
+}
+
 /// A ledger that is read, and the run of it that is meant.
 pub(crate) struct ChosenRun {
     /// The ledger.
@@ -292,6 +374,8 @@ pub(crate) struct ChosenRun {
     pub(crate) header: RunHeader,
     /// The manifest, where the user named it.
     manifest: Option<Named>,
+    /// Whether jobs that the manifest does not have any more are meant as well.
+    all: bool,
 }
 
 /// A manifest that the user named.
@@ -346,10 +430,33 @@ impl ChosenRun {
         Ok(Self {
             ledger,
             header,
+            all: args.all,
             manifest: named.map(|(place, shown)| Named {
                 place,
                 shown: shown.display().to_string(),
             }),
+        })
+    }
+
+    /// The state of its manifest's jobs.
+    pub(crate) fn summary(&self) -> Result<Summary, StoreError> {
+        if self.all {
+            summarise_with_former(&self.ledger, &self.header)
+        } else {
+            summarise(&self.ledger, &self.header)
+        }
+    }
+
+    /// The folder that its kept files are named relative to.
+    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
+        let manifest = self.manifest.as_ref().map(|named| named.place.as_path());
+        let folder = project_dir(&self.ledger, manifest, &self.header);
+        folder.map(Path::to_owned).ok_or_else(|| {
+            let message = format!(
+                "the ledger {} does not lie in its project, so its files can't be found",
+                self.ledger.path().display()
+            );
+            Failure::said(Kind::Usage, message).hint("name the manifest")
         })
     }
 

@@ -16,7 +16,6 @@ use backline_engine::machine::{Job, Step};
 use backline_engine::opening::Opening;
 use backline_engine::plan::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
-use backline_engine::summary::summarise;
 use backline_reporter::{
     ConsoleOptions, Ending, JsonEvents, Life, Lines, LiveTable, PlanFacts, Sink, Size, Standpoint,
 };
@@ -233,7 +232,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
         sink.leave();
         return Ok(());
     }
-    let summary = summarise(&chosen.ledger, &chosen.header)?;
+    let summary = chosen.summary()?;
     Ok(sink.finish(&Ending {
         summary: &summary,
         reports: &[],

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-pub use backline_api::Excerpt;
 use backline_api::{AnswerClass, TaskId};
+pub use backline_api::{Chord, Confidence, Excerpt, Music};
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::{HookPoint, OnError, Verdict};
@@ -442,6 +442,9 @@ pub struct TrackFacts {
     /// When the vendor made it, Unix time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_ms: Option<i64>,
+    /// What it sounds like, where the provider reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub music: Option<Box<Music>>,
 }
 
 /// A file that is kept.
@@ -470,6 +473,13 @@ pub enum TrackNote {
         integrated_lufs: Option<f64>,
         /// Highest level between the samples, in dBTP.
         true_peak_dbtp: f64,
+    },
+    /// It was renamed: a superseded track gave up its name, or one that is current again got it back.
+    Renamed {
+        /// Where it was, written as a [kept file's](KeptFile::path) place.
+        from: String,
+        /// Where it is now.
+        to: String,
     },
     /// It was copied.
     Copied {

@@ -23,8 +23,10 @@ pub enum Sign {
     Buy,
     /// `~`: it will be bought, and an earlier run of the manifest had another job in its place.
     Changed,
-    /// `>`: it is bought and not all of it is kept; a run follows and fetches it, and buys nothing.
+    /// `>`: it is bought and the vendor is at work; a run follows it and buys nothing.
     InProgress,
+    /// `f`: it is made and not all of it is on disk; a run downloads it and buys nothing.
+    Fetch,
     /// `=`: all its tracks are kept.
     Kept,
     /// `?`: it may be bought; a callback, the provider or the user settles it.
@@ -59,6 +61,7 @@ impl Sign {
             Self::Buy => '+',
             Self::Changed => '~',
             Self::InProgress => '>',
+            Self::Fetch => 'f',
             Self::Kept => '=',
             Self::InDoubt => '?',
             Self::Failed => '!',
@@ -74,6 +77,7 @@ impl Sign {
             Self::Buy => "to buy",
             Self::Changed => "to buy, changed",
             Self::InProgress => "in progress",
+            Self::Fetch => "to fetch",
             Self::Kept => "kept",
             Self::InDoubt => "in doubt",
             Self::Failed => "failed",
@@ -174,7 +178,9 @@ pub fn forecast(
             None => sign(&job, &missing, submits, now_ms, retention_ms),
         };
         let expires_ms = match (sign, job.task()) {
-            (Sign::InProgress, Some(task)) => Some(made_ms(task, retention_ms) + retention_ms),
+            (Sign::InProgress | Sign::Fetch, Some(task)) => {
+                Some(made_ms(task, retention_ms) + retention_ms)
+            }
             _ => None,
         };
         let expires_ms =
@@ -254,7 +260,7 @@ fn sign(
                 (true, false) if matches!(job.phase, Phase::Running(_)) => {
                     (Sign::InProgress, running_note(task))
                 }
-                (true, false) => (Sign::InProgress, unkept_note(task, missing)),
+                (true, false) => (Sign::Fetch, unkept_note(task, missing)),
             }
         }
     }

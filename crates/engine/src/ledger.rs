@@ -136,11 +136,6 @@ impl Ledger {
         Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
 
-    /// Everything that a run recorded, its jobs' events included, in the order in which it happened.
-    pub fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
-        self.records(RECORDS_OF, (run.as_str(),))
-    }
-
     /// Replays every job's events and names the jobs whose kept state is not what the events make of them.
     pub fn check(&self) -> Result<Vec<JobKey>, StoreError> {
         self.check_against(&self.jobs()?)
@@ -225,6 +220,19 @@ impl Ledger {
             .collect()
     }
 
+    /// The rows of a plan: those whose `column` is `plan`, an expression of the parameter `name`.
+    fn rows_of(&self, column: &str, plan: &str, name: &str) -> Result<Vec<PlannedRow>, StoreError> {
+        let rows = self.run("read", |connection| {
+            connection
+                .prepare(&format!(
+                    "SELECT row FROM plans WHERE {column} = {plan} ORDER BY position"
+                ))?
+                .query_map([name], |row| row.get::<_, String>(0))?
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        rows.iter().map(|text| self.parse(text)).collect()
+    }
+
     fn parse<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, StoreError> {
         serde_json::from_str(text).map_err(|error| self.damaged(&error.to_string()))
     }
@@ -271,20 +279,7 @@ impl Store for Ledger {
                 "INSERT INTO runs (id, started_ms, header, plan) VALUES (?1, ?2, ?3, ?4)",
                 params![run.id.as_str(), run.started_ms, json(run), name],
             )?;
-            let is_stored: bool = transaction.query_row(
-                "SELECT EXISTS (SELECT 1 FROM plans WHERE plan = ?1)",
-                [&name],
-                |row| row.get(0),
-            )?;
-            if is_stored {
-                return Ok(());
-            }
-            let mut insert = transaction
-                .prepare("INSERT INTO plans (plan, position, row) VALUES (?1, ?2, ?3)")?;
-            for (position, row) in (0_i64..).zip(plan) {
-                insert.execute(params![name, position, json(row)])?;
-            }
-            Ok(())
+            store_plan(transaction, &name, plan)
         })?;
         if let Some(owner) = &mut self.owner {
             Owner::of_run(&run.id).write(owner);
@@ -463,15 +458,39 @@ impl Store for Ledger {
 
     fn plan_of(&self, run: &RunId) -> Result<Vec<PlannedRow>, StoreError> {
         let (column, plan) = self.plan_column();
+        self.rows_of(column, plan, run.as_str())
+    }
+
+    fn store_album(&mut self, album: &[PlannedRow]) -> Result<String, StoreError> {
+        let name = plan_name(album);
+        self.write("write to", |transaction| {
+            store_plan(transaction, &name, album)
+        })?;
+        Ok(name)
+    }
+
+    fn album_of(&self, run: &RunHeader) -> Result<Vec<PlannedRow>, StoreError> {
+        match &run.album {
+            Some(album) => self.rows_of("plan", "?1", album),
+            None => self.plan_of(&run.id),
+        }
+    }
+
+    fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        self.records(RECORDS_OF, (run.as_str(),))
+    }
+
+    fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError> {
         let rows = self.run("read", |connection| {
             connection
-                .prepare(&format!(
-                    "SELECT row FROM plans WHERE {column} = {plan} ORDER BY position"
-                ))?
-                .query_map([run.as_str()], |row| row.get::<_, String>(0))?
-                .collect::<Result<Vec<_>, _>>()
+                .prepare_cached(
+                    "SELECT job, run FROM events WHERE intent = 1 AND job IS NOT NULL ORDER BY seq",
+                )?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<Vec<([u8; 32], String)>, _>>()
         })?;
-        rows.iter().map(|text| self.parse(text)).collect()
+        let buyer = |(job, run)| (JobKey::from_bytes(job), RunId::from_text(run));
+        Ok(rows.into_iter().map(buyer).collect())
     }
 
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
@@ -507,6 +526,28 @@ impl Store for Ledger {
             (job.to_bytes(),),
         )
     }
+}
+
+/// Writes a plan's rows, unless they are there.
+fn store_plan(
+    transaction: &rusqlite::Transaction<'_>,
+    name: &str,
+    plan: &[PlannedRow],
+) -> rusqlite::Result<()> {
+    let is_stored: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM plans WHERE plan = ?1)",
+        [name],
+        |row| row.get(0),
+    )?;
+    if is_stored {
+        return Ok(());
+    }
+    let mut insert =
+        transaction.prepare("INSERT INTO plans (plan, position, row) VALUES (?1, ?2, ?3)")?;
+    for (position, row) in (0_i64..).zip(plan) {
+        insert.execute(params![name, position, json(row)])?;
+    }
+    Ok(())
 }
 
 /// A plan's name in the ledger: runs with equal plans share it.

@@ -40,8 +40,17 @@ pub trait Store: Send {
     fn runs(&self) -> Result<Vec<RunHeader>, StoreError>;
     /// A run's plan, in plan order.
     fn plan_of(&self, run: &RunId) -> Result<Vec<PlannedRow>, StoreError>;
+    /// Stores the jobs of a whole manifest for a run that is about to begin with some of them. Returns what
+    /// [`RunHeader::album`] is set to.
+    fn store_album(&mut self, album: &[PlannedRow]) -> Result<String, StoreError>;
+    /// The jobs of the manifest that a run was started with, in plan order: its plan, unless only some of them were selected.
+    fn album_of(&self, run: &RunHeader) -> Result<Vec<PlannedRow>, StoreError>;
     /// A run's own events, in the order in which they happened.
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// Everything that a run recorded, its jobs' events included, in the order in which it happened.
+    fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// The run that submitted each job last.
+    fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError>;
     /// The job that a task is, or ever was, a task of: one that failed and was bought again is in its job's history only.
     fn job_of_task(&self, task: &str) -> Result<Option<JobKey>, StoreError>;
     /// A job's events over all runs, in the order in which they happened.
@@ -131,6 +140,12 @@ pub struct RunHeader {
     /// What bounded it; none in ledgers of programs that did not write it down.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bounds: Option<RunBounds>,
+    /// The options that selected a part of the manifest's jobs, as `--filter preset=lofi`; none if all of them were meant.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub selection: Option<String>,
+    /// Names the jobs of the whole manifest, where its plan has only some of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub album: Option<String>,
     /// Whether its jobs' keys tell a title that was given from one that was not; those of earlier programs don't.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub knows_titles: bool,
@@ -170,6 +185,9 @@ pub struct PlannedRow {
     pub stem: String,
     /// The preset's name.
     pub preset: String,
+    /// The stem's variables: a catalogue's columns.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub vars: IndexMap<String, String>,
     /// The sweep point.
     #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
     pub sweep: IndexMap<String, String>,

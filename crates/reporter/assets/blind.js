@@ -109,7 +109,7 @@ const blind = {
       el("div", { class: "sides" }, ...this.sides),
       this.place,
       el("div", { class: "answers" }, ...this.answerButtons),
-      el("p", { class: "soft" }, "Hear both before you answer. Space pauses, arrows seek."));
+      el("p", { class: "soft" }, "Hear both before you answer.", el("span", { class: "keyboard" }, " Space pauses, arrows seek.")));
     this.sides[0].focus();
     transport.pause();
     transport.rest = 0;
@@ -170,30 +170,13 @@ const blind = {
   /** Tells who was who. */
   end() {
     this.leave();
-    const tally = new Map();
-    const of = (variant) => {
-      const preset = presetOf(variant.job);
-      if (!tally.has(preset)) tally.set(preset, { won: 0, lost: 0, same: 0 });
-      return tally.get(preset);
-    };
-    this.trials.forEach(({ a, b }, at) => {
-      const answer = this.answers[at][11];
-      for (const [variant, side] of [[a, "a"], [b, "b"]]) {
-        of(variant)[answer === "same" ? "same" : answer === side ? "won" : "lost"] += 1;
-      }
-    });
-    const share = ({ won, lost, same }) => (won + same / 2) / (won + lost + same);
-    const rows = [...tally].sort(([, one], [, other]) => share(other) - share(one));
-    const head = ["Preset", "won", "lost", "no difference", "share"];
-    const table = el("table", { class: "tally" },
-      el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, ...rows.map(([preset, it]) => el("tr", {},
-        el("th", { scope: "row" }, preset),
-        ...[it.won, it.lost, it.same, `${Math.round(share(it) * 100)} %`].map((value) => el("td", {}, String(value)))))));
+    const answered = this.trials.map(({ a, b }, at) => ({ a: a.job, b: b.job, answer: this.answers[at][11] }));
+    const tables = [["Preset", presetOf], ...sweptSettings().map((name) => [name, (job) => valueOf(job, name.toLowerCase())])]
+      .map(([name, of]) => tallyTable(name, tallyBy(answered, of))).filter(Boolean);
     $("blind").replaceChildren(
       dialogHead("blind-title", "What you preferred"),
-      el("p", { class: "soft" }, `${counted(this.answers.length, "answer")}, seed ${this.seed}. A share is what was won, half of what made no difference included.`),
-      el("div", { class: "scrolls" }, table),
+      el("p", { class: "soft" }, `${counted(this.answers.length, "answer")}, seed ${this.seed}. A share is what was won, half of what made no difference included, with its 95 % interval (Wilson). Pairs of the same value are left out.`),
+      ...tables.map((table) => el("div", { class: "scrolls" }, table)),
       el("div", { class: "actions" },
         button({ id: "blind-save", onclick: () => download(`${safeName}-blind.csv`, "text/csv", this.resultsCsv()) }, "Save all results as CSV"),
         button({ class: "primary", onclick: () => $("blind").close() }, "Done")));

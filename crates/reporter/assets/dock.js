@@ -6,7 +6,9 @@ const STEP_S = 5;
 const dock = {
   build() {
     this.title = el("p", { class: "dock-title" }, "Choose a variant");
-    this.facts = el("p", { class: "dock-facts soft" }, "Space plays, arrows seek and switch, ? tells the rest.");
+    this.label = el("span", { class: "dock-label" });
+    this.facts = el("p", { class: "dock-facts soft" }, el("span", { class: "keyboard" }, "Space plays, arrows seek and switch, ? shows all keys."));
+    this.tags = el("p", { class: "dock-tags" });
     this.play = button({ class: "round", "aria-label": "Play", onclick: () => playOrPause() }, icon("play"));
     this.wave = el("canvas", {
       class: "dock-wave", role: "slider", tabindex: 0, "aria-label": "Position", "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0,
@@ -23,14 +25,15 @@ const dock = {
           button({ class: "round small", "aria-label": "Previous variant", onclick: () => step(-1) }, icon("previous")),
           this.play,
           button({ class: "round small", "aria-label": "Next variant", onclick: () => step(1) }, icon("next"))),
-        el("div", { class: "dock-names" }, this.title, this.facts),
+        el("div", { class: "dock-names" }, this.title, this.tags, this.facts),
         this.star),
       el("div", { class: "dock-line" }, this.wave, this.time),
       el("div", { class: "dock-more" },
         el("div", { class: "segments", role: "group", "aria-label": "What is heard" }, ...this.sources),
-        this.matched, this.note));
+        this.matched, this.note, details.button()));
     this.wave.addEventListener("pointerdown", (event) => this.drag(event));
     this.wave.addEventListener("pointermove", (event) => event.buttons && this.drag(event));
+    this.note.addEventListener("keydown", (event) => event.key === "Enter" && this.note.blur());
     this.note.addEventListener("change", () => transport.variant && marks.set(transport.variant, { note: this.note.value.trim() }));
   },
 
@@ -46,14 +49,12 @@ const dock = {
     const { variant } = transport;
     if (!variant || blind.running) return;
     const { job } = variant;
-    this.title.textContent = `${stemOf(job)} × ${presetOf(job)}`;
-    const lufs = transport.file.lufs;
-    this.facts.textContent = [
-      job.point, `take ${job.take}`, `track ${variant.index}`, variant.title,
-      variant.unverified && `not verified: ${variant.unverified}`, lufs != null && `${lufs} LUFS`,
-      ...job.settings.filter(([name]) => name !== "lyrics").map(([name, value]) => `${name}: ${value}`),
-    ].filter(Boolean).join(" · ");
-    this.facts.title = this.facts.textContent;
+    this.title.replaceChildren(mark(job.preset), `${stemOf(job)} × ${presetOf(job)}`, this.label);
+    this.label.textContent = `take ${job.take}, track ${variant.index}`;
+    this.tags.textContent = valueOf(job, "tags") ?? "";
+    this.tags.title = this.tags.textContent;
+    this.facts.textContent = [...musicFacts(variant.music), loudnessOf(transport.file), job.point].filter(Boolean).join(" · ");
+    details.show(variant);
     for (const pressed of this.sources) {
       const { source } = pressed.dataset;
       pressed.disabled = !variant.files[source];

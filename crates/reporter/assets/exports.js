@@ -81,7 +81,7 @@ function mushraYaml() {
 }
 
 const EXPORTS = [
-  ["Stars and notes", "A table for a spreadsheet", () => download(`${safeName}-stars.csv`, "text/csv", marksCsv())],
+  ["Stars and notes", "stars.csv, for `backline pick stars.csv --to keepers/` and `backline report --ratings stars.csv`", () => download("stars.csv", "text/csv", marksCsv())],
   ["webMUSHRA test", "The shown variants, to be rated by others", () => download(`${safeName}-webmushra.yaml`, "text/yaml", mushraYaml())],
   ["Blind results", "Every answer given in this browser", () => download(`${safeName}-blind.csv`, "text/csv", blind.resultsCsv())],
 ];

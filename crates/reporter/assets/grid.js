@@ -13,10 +13,16 @@ const grid = {
     this.rows.clear();
     this.sight.disconnect();
     $("nothing").hidden = stems.length > 0;
-    if (!stems.length) return $("grid").replaceChildren();
+    if (!stems.length) {
+      $("nothing").replaceChildren(...nothing());
+      return $("grid").replaceChildren();
+    }
+    // Few variants have room for larger waveforms.
+    this.large = all.length <= 48 && presets.length <= 4;
+    $("grid").dataset.size = this.large ? "large" : "";
     const head = el("tr", { role: "row" },
       el("th", { scope: "col", role: "columnheader", class: "corner" }, counted(stems.length, "stem")),
-      ...presets.map((preset) => el("th", { scope: "col", role: "columnheader" }, data.presets[preset])));
+      ...presets.map((preset) => el("th", { scope: "col", role: "columnheader", title: data.presets[preset] }, mark(preset), data.presets[preset])));
     const body = el("tbody", { role: "rowgroup" });
     for (const stem of stems) {
       const row = el("tr", { role: "row", data: { stem } });
@@ -36,7 +42,7 @@ const grid = {
   /** About how high a row will be, in pixels. */
   height(stem) {
     const cellHeight = (entries) =>
-      entries.reduce((sum, entry) => sum + (entry.job.point ? 20 : 0) + (entry.why ? 34 : 0) + entry.variants.length * 36, 18);
+      entries.reduce((sum, entry) => sum + (entry.job.point ? 20 : 0) + (entry.why != null ? 34 : 0) + entry.variants.length * (this.large ? 58 : 36), 18);
     const heights = arranged.presets.map((preset) => cellHeight(arranged.cell(stem, preset)));
     return narrow.matches ? heights.reduce((sum, height) => sum + height + 26, 44) : Math.max(...heights);
   },
@@ -88,7 +94,10 @@ const grid = {
     const { name, vocal } = data.stems[stem];
     const listen = vocal && button(
       { class: "quiet", data: { vocal: stem }, tabindex: -1, "aria-label": `Play the vocal of ${name}` }, icon("play"), "vocal");
-    return el("th", { scope: "row", role: "rowheader" }, el("span", { class: "stem-name" }, name), listen);
+    const vars = varsOf(stem).filter(([, value]) => value).map(([column, value]) =>
+      button({ class: "var", tabindex: -1, data: { column, value }, title: `${column}: ${value}` }, value));
+    return el("th", { scope: "row", role: "rowheader" },
+      el("div", { class: "stem" }, el("span", { class: "stem-name" }, name), vars.length > 0 && el("p", { class: "vars" }, ...vars)), listen);
   },
 
   fill(row) {
@@ -99,18 +108,18 @@ const grid = {
       const cell = el("td", { role: "cell", data: { preset: data.presets[preset] } });
       const entries = arranged.cell(stem, preset);
       if (!entries.length) cell.classList.add("bare");
-      let [place, point] = [0, ""];
+      paint(cell, preset);
+      let point = "";
       for (const { job, variants: shown, why } of entries) {
         if (job.point !== point) cell.append(el("p", { class: "point", title: job.point }, job.point));
         point = job.point;
         for (const variant of shown) {
-          place += 1;
-          const element = this.variant(variant, place);
+          const element = this.variant(variant);
           // A little room tells takes apart.
           element.classList.toggle("first", variant === shown[0]);
           cell.append(element);
         }
-        if (why) cell.append(untold(job, why));
+        if (why != null) cell.append(untold(job, why));
       }
       row.append(cell);
     }
@@ -118,22 +127,22 @@ const grid = {
     this.mark(transport.variant);
   },
 
-  variant(variant, place) {
+  variant(variant) {
     const same = this.before.get(variant.id);
-    const looks = JSON.stringify([place, variant.title, variant.files.track]);
+    const looks = JSON.stringify([variant.title, variant.files.track, this.large]);
     if (same?.looks === looks) return same;
-    const made = this.makeVariant(variant, place);
+    const made = this.makeVariant(variant);
     made.looks = looks;
     return made;
   },
 
-  makeVariant(variant, place) {
+  makeVariant(variant) {
     const { star, note } = marks.of(variant);
     const { seconds, lufs, wave } = variant.files.track;
     const facts = [variantName(variant), seconds && clock(seconds), lufs != null && `${lufs} LUFS`, variant.unverified && "not verified"];
     return el("div", { class: "variant", data: { id: variant.id, noted: note ? "yes" : "" } },
       button({ class: "play", tabindex: variant === this.entry ? 0 : -1, "aria-label": facts.filter(Boolean).join(", "), title: variant.unverified ? `${variant.title} (not verified: ${variant.unverified})` : variant.title },
-        el("span", { class: "place" }, variant.unverified ? `${place}?` : String(place)), waveform(wave ?? ""), el("span", { class: "length" }, clock(seconds))),
+        el("span", { class: "place" }, `${variantLabel(variant)}${variant.unverified ? "?" : ""}`), waveform(wave ?? ""), el("span", { class: "length" }, clock(seconds))),
       button({ class: "star", tabindex: -1, "aria-pressed": String(!!star), "aria-label": "Star" }, icon("star")));
   },
 
@@ -188,12 +197,39 @@ grid.sight = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "300px" });
 
+/** The shape and colour of a preset. */
+function mark(preset) {
+  const made = el("span", { class: "mark", "aria-hidden": "true", data: { shape: preset % SHAPES } });
+  paint(made, preset);
+  return made;
+}
+
+/** Gives an element the colour of a preset: hues far from each other follow one another. */
+function paint(element, preset) {
+  element.style.setProperty("--hue", String(Math.round(200 + preset * 137.5) % 360));
+}
+
+const SHAPES = 4;
+
+/** Why nothing is shown, and what helps. */
+function nothing() {
+  const clear = button({ class: "primary", onclick: () => setFilter("") }, "Clear the filter");
+  const everything = button({ class: "primary", onclick: () => setShow("all") }, "Show everything");
+  const say = (text, ...more) => [el("p", {}, text), ...more];
+  if (!data.jobs.length) return say("The manifest has no jobs.");
+  if (view.filter) return say(`Nothing matches “${view.filter}”.`, clear);
+  if (view.show === "starred") return say("No variant has a star yet. Press the star beside a variant.", everything);
+  if (view.show === "noted") return say("No variant has a note yet. Write one in the player's field.", everything);
+  if (view.show === "none") return say("Every job has all of its tracks.", everything);
+  return say("No track is on disk yet. Run the manifest, then open this page again.", everything);
+}
+
 /** A job without all tracks, and why. */
 function untold(job, why) {
   return el("details", { class: "untold", data: { sign: job.sign, job: job.key } },
-    el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), job.state,
-      el("span", { class: "why-short" }, why)),
-    el("p", {}, why),
+    el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), `take ${job.take} ${job.state}`,
+      why && el("span", { class: "why-short" }, why)),
+    el("p", {}, `take ${job.take}: ${why || job.state}`),
     job.task && el("p", { class: "soft" }, `task ${job.task}`));
 }
 
@@ -202,6 +238,10 @@ const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 $("grid").addEventListener("click", (event) => {
   const pressed = event.target.closest("button");
   if (!pressed) return;
+  if (pressed.dataset.column) {
+    const { column, value } = pressed.dataset;
+    return setFilter(`${column}=${/\s/.test(value) ? `"${value}"` : value}`);
+  }
   if (pressed.dataset.vocal) {
     const variant = arranged.ofStem(Number(pressed.dataset.vocal))[0]
       ?? variants.find((it) => it.job.stem === Number(pressed.dataset.vocal));

@@ -7,11 +7,12 @@ const KEYS = [
   ["Space", "play or pause", () => playOrPause()],
   ["← →", `back or forward by ${STEP_S} seconds`, null],
   ["↑ ↓", "previous or next variant of the stem, at the same moment", null],
-  ["1 – 9", "variant with this number in the cell", null],
+  ["1 – 9", "first to ninth variant of the cell", null],
   ["n p", "next or previous variant of all", null],
   ["v", "track, mix with the vocal, vocal", () => hearNext()],
   ["s", "star", () => transport.variant && marks.toggleStar(transport.variant)],
-  ["e", "write a note", () => transport.variant && dock.note.focus()],
+  ["i", "details of the variant", () => details.open()],
+  ["e", "write a note; Enter leaves it", () => transport.variant && dock.note.focus()],
   ["l", "loudness matched or as it is", () => transport.setMatched(!transport.matched)],
   ["/", "filter", () => $("filter").focus()],
   ["b", "blind test", () => blind.open()],
@@ -56,9 +57,11 @@ addEventListener("click", (event) => {
 
 function buildHelp() {
   $("help").append(
-    dialogHead("help-title", "Keys"),
+    dialogHead("help-title", "Help"),
     el("dl", { class: "keys" }, ...KEYS.flatMap(([key, what]) => [
       el("dt", {}, ...key.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, what)])),
+    el("p", {}, "A cell names each variant by its take and its track: 2.1 is track 1 of take 2. ",
+      "A word in the filter is searched everywhere; artist=Ada searches one column, sweep setting or setting."),
     el("p", { class: "soft" }, "Stars and notes stay in this browser until you export them. Sound files lie beside this page: move them together. ",
       "Where a device lets no page set its volume, loudness is as it is."));
 }
@@ -82,6 +85,27 @@ function buildTheme() {
   });
   show();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
+}
+
+/** Puts a text into the filter, and shows what it leaves. */
+function setFilter(text) {
+  $("filter").value = text;
+  view.filter = text;
+  refresh();
+  say(counted(arranged.all.length, "variant"));
+}
+
+function setShow(show) {
+  $("show").value = show;
+  view.show = show;
+  refresh();
+}
+
+/** The catalogue's columns: in the list of orders, and offered by the filter. */
+function buildColumns() {
+  if (!columns.length) return;
+  $("sort").append(el("optgroup", { label: "by column" }, ...columns.map((name) => el("option", { value: `column:${name}` }, name))));
+  $("columns").append(...columns.map((name) => el("option", { value: `${name}=` })));
 }
 
 /** Works out and shows the view. */
@@ -111,6 +135,8 @@ function buildView() {
 }
 
 dock.build();
+details.build();
+buildColumns();
 buildExports();
 buildHelp();
 buildView();

@@ -17,6 +17,7 @@ function makeVariants(job) {
       index: track.index,
       title: track.title,
       unverified: track.unverified,
+      music: track.music ?? {},
       files: { track: track.file, mix: track.mix, vocal: data.stems[job.stem].vocal },
     });
     variantById.set(id, variant);
@@ -50,10 +51,23 @@ const jobName = (job) =>
 
 const variantName = (variant) => `${jobName(variant.job)}, track ${variant.index}`;
 
+/** What a cell calls a variant, whatever is filtered or sorted: its take and its track. */
+const variantLabel = (variant) => `${variant.job.take}.${variant.index}`;
+
+/** The columns of a stem's catalogue: `[["artist", "Ada"], …]`. */
+const varsOf = (stem) => data.stems[stem].vars ?? [];
+const columns = [...new Set(data.stems.flatMap((_, stem) => varsOf(stem).map(([name]) => name)))];
+
+/** The value of a job's column, sweep setting or setting. */
+function valueOf(job, name) {
+  const named = ([it]) => it.toLowerCase() === name;
+  return [varsOf(job.stem), job.sweep ?? [], job.settings].map((pairs) => pairs.find(named)?.[1]).find((value) => value != null);
+}
+
 /** What a search looks through; made once, when a job is first looked for. */
 function words(job) {
   job.words ??= [
-    jobName(job), job.key, job.task, job.why, job.state,
+    jobName(job), job.key, job.task, job.why, job.state, ...varsOf(job.stem).flat(),
     ...job.settings.flat(), ...job.tracks.map((track) => track.title),
   ].join("\n").toLowerCase();
   return job.words;
@@ -65,16 +79,27 @@ const ORDERS = {
   stars: (variant) => (marks.of(variant).star ? 1 : 0),
   length: (variant) => variant.files.track.seconds ?? 0,
   loudness: (variant) => variant.files.track.lufs ?? -100,
+  tempo: (variant) => -(variant.music.tempo ?? 1000),
 };
+
+/** A filter's words; `"two words"` stay together, and so does `artist="Ada L"`. */
+const wordsOf = (text) => (text.toLowerCase().match(/[^\s"]*"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ""));
+
+/** Whether a job, or a note on one of its variants, has a word; `artist=ada` looks in that column alone. */
+function hasWord(job, variant, word) {
+  const [name, value] = word.split(/=(.*)/s);
+  const column = value == null ? null : valueOf(job, name);
+  if (column != null) return column.toLowerCase().includes(value);
+  return words(job).includes(word) || !!(variant && marks.of(variant).note?.toLowerCase().includes(word));
+}
 
 /** What is shown: `filter` text, `show` which kind, `sort` order. */
 const view = { filter: "", show: "all", sort: "plan" };
 
 /** Works the view out: rows and columns in order, each cell's jobs with the variants that fit, and all of these in reading order. */
 function arrange() {
-  const wanted = view.filter.toLowerCase().split(/\s+/).filter(Boolean);
-  const hasWords = (job, variant) =>
-    wanted.every((word) => words(job).includes(word) || (variant && marks.of(variant).note?.toLowerCase().includes(word)));
+  const wanted = wordsOf(view.filter);
+  const hasWords = (job, variant) => wanted.every((word) => hasWord(job, variant, word));
   const fits = (variant) => {
     if (view.show === "starred" && !marks.of(variant).star) return false;
     if (view.show === "noted" && !marks.of(variant).note) return false;
@@ -90,8 +115,8 @@ function arrange() {
       for (const job of sorted(jobs, best)) {
         const kept = view.show === "none" ? [] : sorted(job.variants.filter(fits), worth);
         const untold = view.show !== "tracks" && view.show !== "starred" && view.show !== "noted";
-        const why = untold && job.why && hasWords(job) ? job.why : null;
-        if (kept.length || why) entries.push({ job, variants: kept, why });
+        const why = untold && job.why != null && hasWords(job) ? job.why : null;
+        if (kept.length || why != null) entries.push({ job, variants: kept, why });
       }
       return entries;
     }));
@@ -106,6 +131,11 @@ function arrange() {
     return all;
   };
   const stems = axis(data.stems.map((stem) => stem.name), (at) => shown[at]);
+  if (view.sort.startsWith("column:")) {
+    const column = view.sort.slice("column:".length);
+    const value = (stem) => varsOf(stem).find(([name]) => name === column)?.[1] ?? "";
+    stems.sort((one, other) => byName(value(one), value(other)));
+  }
   const presets = axis(data.presets, (at) => shown.map((row) => row[at]));
   const cell = (stem, preset) => shown[stem][preset];
   const ofStem = (stem) => presets.flatMap((preset) => cell(stem, preset).flatMap((entry) => entry.variants));

@@ -1,4 +1,4 @@
-//! What two runs, or a run and a lock file, mean differently: which jobs came, went or changed, and by which setting.
+//! The differences between two runs, or a run and a lock file: which jobs came, went or changed, and by which setting.
 //!
 //! ```text
 //! 1 changed, 1 dropped, 2 added, 21 the same
@@ -17,10 +17,14 @@ use std::fmt::Write as _;
 use backline_engine::manifest::lock::{Change, Lock, LockDiff, LockedJob};
 use backline_engine::plan::NotAKey;
 use backline_engine::summary::Summary;
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use crate::label::job_label;
 use crate::text::{clean, fit};
+
+/// Most jobs that are named for one difference.
+const MAX_NAMED: usize = 3;
 
 /// Widest value that a text shows; JSON has all of it.
 const VALUE_COLUMNS: usize = 100;
@@ -52,35 +56,69 @@ pub fn as_lock(summary: &Summary) -> Result<Lock, NotAKey> {
     })
 }
 
-/// The differences for people, at most `most` jobs. `same` is how many jobs of the new side differ in nothing.
+/// The differences for people, at most `most` of them. `same` is how many jobs of the new side differ in nothing.
 pub fn diff_text(diff: &LockDiff, same: usize, most: usize) -> String {
-    let mut text = format!(
-        "{} changed, {} dropped, {} added, {same} the same\n",
+    let lines = diff_lines(diff, most);
+    format!(
+        "{} changed, {} dropped, {} added, {same} the same\n{}{lines}",
         diff.changed.len(),
         diff.dropped.len(),
         diff.added.len(),
-    );
-    let changed = diff.changed.iter().map(|changed| {
-        let mut lines = format!("~ {}\n", label(&changed.job));
-        for change in &changed.changes {
-            let _ = writeln!(lines, "    {}", in_words(change));
-        }
-        if changed.changes.is_empty() {
-            lines.push_str("    what is sent for it; the older side did not record more\n");
-        }
-        lines
-    });
-    let dropped = diff.dropped.iter().map(|job| format!("- {}\n", label(job)));
-    let added = diff.added.iter().map(|job| format!("+ {}\n", label(job)));
-    let lines: Vec<String> = changed.chain(dropped).chain(added).collect();
-    if !lines.is_empty() {
-        text.push('\n');
-        text.extend(lines.iter().take(most).map(String::as_str));
+        if lines.is_empty() { "" } else { "\n" }
+    )
+}
+
+/// The differences alone: one entry for all the jobs that changed in the same way, and for those of a preset that came or went.
+pub fn diff_lines(diff: &LockDiff, most: usize) -> String {
+    let mut changed: IndexMap<Vec<String>, Vec<&LockedJob>> = IndexMap::new();
+    for it in &diff.changed {
+        let causes = it.changes.iter().map(in_words).collect();
+        changed.entry(causes).or_default().push(&it.job);
     }
-    if lines.len() > most {
-        let _ = writeln!(text, "and {} more", lines.len() - most);
+    let changed = changed.into_iter().map(|(mut causes, jobs)| {
+        if causes.is_empty() {
+            causes.push("what is sent for it; the older side did not record more".to_owned());
+        }
+        let causes = causes.iter().map(|cause| format!("    {cause}\n"));
+        format!("{}{}", named('~', &jobs), causes.collect::<String>())
+    });
+    let entries: Vec<String> = changed
+        .chain(by_preset('-', &diff.dropped))
+        .chain(by_preset('+', &diff.added))
+        .collect();
+    let mut text: String = entries.iter().take(most).map(String::as_str).collect();
+    if entries.len() > most {
+        let _ = writeln!(text, "and {} more", entries.len() - most);
     }
     text
+}
+
+/// Jobs that came or went: each by itself, or those of a preset together where they are many.
+fn by_preset(sign: char, jobs: &[LockedJob]) -> Vec<String> {
+    let mut presets: IndexMap<&str, Vec<&LockedJob>> = IndexMap::new();
+    for job in jobs {
+        presets.entry(&job.preset).or_default().push(job);
+    }
+    let entries = presets.into_values().flat_map(|jobs| match jobs.len() {
+        ..=MAX_NAMED => jobs
+            .iter()
+            .map(|job| format!("{sign} {}\n", label(job)))
+            .collect(),
+        _ => vec![named(sign, &jobs)],
+    });
+    entries.collect()
+}
+
+/// A line that names jobs: one, or the first of many after their number.
+fn named(sign: char, jobs: &[&LockedJob]) -> String {
+    if let [job] = jobs {
+        return format!("{sign} {}\n", label(job));
+    }
+    let mut names: Vec<String> = jobs.iter().take(MAX_NAMED).map(|job| label(job)).collect();
+    if jobs.len() > MAX_NAMED {
+        names.push(format!("and {} more", jobs.len() - MAX_NAMED));
+    }
+    format!("{sign} {} jobs: {}\n", jobs.len(), names.join(", "))
 }
 
 /// The differences for programs.
@@ -112,6 +150,7 @@ fn in_words(change: &Change) -> String {
 #[cfg(test)]
 mod tests {
     use backline_engine::manifest::lock::compare;
+    use backline_engine::summary::JobSummary;
     use proptest::prelude::*;
 
     use super::*;
@@ -144,6 +183,43 @@ mod tests {
         let (diff, same) = check(&example::summary(), &changed_side());
         insta::assert_snapshot!(diff_text(&diff, same, usize::MAX));
         insta::assert_yaml_snapshot!(diff_json(&diff, same));
+    }
+
+    #[test]
+    fn one_change_of_forty_jobs_is_one_entry() {
+        let mut before = example::summary();
+        let model = before.jobs[0].clone();
+        before.jobs = (0..40_u32)
+            .map(|at| JobSummary {
+                key: format!("{at:064x}"),
+                take: at + 1,
+                ..model.clone()
+            })
+            .collect();
+        let mut after = before.clone();
+        for job in &mut after.jobs {
+            job.key.replace_range(..1, "f");
+            job.settings.tags = "rhodes".to_owned();
+        }
+        let (diff, same) = check(&before, &after);
+        let text = diff_text(&diff, same, usize::MAX);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(
+            text.contains("~ 40 jobs: chorus × lofi [model=V5] take 1, "),
+            "{text}"
+        );
+        assert!(
+            text.contains("and 37 more\n    tags: \"lofi\" became \"rhodes\""),
+            "{text}"
+        );
+        let (diff, same) = check(
+            &before,
+            &Summary {
+                jobs: Vec::new(),
+                ..before.clone()
+            },
+        );
+        assert_eq!(diff_text(&diff, same, usize::MAX).lines().count(), 3);
     }
 
     #[test]

@@ -16,8 +16,8 @@ use serde_json::json;
 
 use crate::event_line::{STREAM_VERSION, event_line};
 use crate::label::job_label;
+use crate::material::Material;
 use crate::summary_json::RunFile;
-use crate::write::Material;
 
 /// The report's bytes.
 pub(crate) fn render(material: &Material<'_>) -> io::Result<Vec<u8>> {

@@ -7,17 +7,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use backline_engine::event::{KeptFile, Record, RunId};
+use backline_engine::event::{Event, KeptFile, Record, RunId};
 use backline_engine::machine::{Job, Step};
 use backline_engine::plan::JobKey;
 use backline_engine::store::{
     Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,
 };
-use backline_engine::summary::{Summary, Totals, summarise};
+use backline_engine::summary::{Summary, ThisRun, Totals, summarise};
 use serde_json::{Value, json};
 
-use crate::console::{Ending, PlanFacts, Sink};
-use crate::write::{Material, ReportError};
+use crate::material::{Material, ReportError};
+use crate::sink::{Ending, PlanFacts, Sink};
 
 /// The secret that stands in the records and must stand nowhere else.
 pub const TOKEN: &str = "s3cr3t";
@@ -63,6 +63,7 @@ pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summar
             }
         }
     }
+    summary.this_run = ThisRun::default();
     summary.totals = Totals {
         jobs: summary.jobs.len() as u64,
         kept: summary.jobs.len() as u64,
@@ -100,7 +101,7 @@ impl Story {
         ];
         let rows = jobs.into_iter().enumerate().map(|(at, (stem, preset, sweep, take))| {
             let settings = json!({"title": format!("{stem} ({preset})"), "tags": preset, "negative_tags": "", "model": "V5"});
-            let row = json!({"key": key(at), "stem": stem, "preset": preset, "sweep": sweep, "take": take, "settings": settings,
+            let row = json!({"key": key(at), "stem": stem, "preset": preset, "vars": {"artist": format!("Ada & {stem}")}, "sweep": sweep, "take": take, "settings": settings,
                 "recording": {"fingerprint": "0123456789abcdef", "file": format!("stems/{stem}.flac")}});
             serde_json::from_value(row).unwrap()
         });
@@ -285,6 +286,11 @@ fn stage(stage: &str, name: &str) -> Value {
         if stage == "complete" || at == 1 {
             facts["audio_url"] = format!("https://cdn.example.com/{name}-{at}.mp3?…").into();
             facts["duration_s"] = 198.44.into();
+            facts["music"] = json!({
+                "style": "lofi", "key": "G major", "tempo_bpm": 84.2, "metre": "4/4", "confidence": {"key": 0.91, "tempo": 0.8, "metre": 0.7},
+                "chords": [{"start_s": 0.0, "name": "G"}, {"start_s": 2.8, "name": "Em7"}, {"start_s": 5.7, "name": "C"}],
+                "instruments": ["Rhodes", "drums", "bass"], "not_understood": ["wobblecore"], "remarks": ["the metre is uncertain"],
+            });
         }
         facts
     };
@@ -360,8 +366,30 @@ impl Store for Story {
         Ok(self.rows.clone())
     }
 
-    fn events_of(&self, _: &RunId) -> Result<Vec<Record>, StoreError> {
+    fn store_album(&mut self, _: &[PlannedRow]) -> Result<String, StoreError> {
+        Err(read_only())
+    }
+
+    fn album_of(&self, run: &RunHeader) -> Result<Vec<PlannedRow>, StoreError> {
+        self.plan_of(&run.id)
+    }
+
+    fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        let mut records = self.records_of(run)?;
+        records.retain(|record| record.job.is_none());
+        Ok(records)
+    }
+
+    fn records_of(&self, _: &RunId) -> Result<Vec<Record>, StoreError> {
         Ok(self.records())
+    }
+
+    fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError> {
+        let is_intent = |record: &&Record| matches!(record.event, Event::Intent { .. });
+        let of_this = self.records.iter().filter(is_intent);
+        let of_this = of_this.filter_map(|record| Some((record.job?, record.run.clone())));
+        let earlier = (self.rows[1].key, RunId::from_text("0192-run"));
+        Ok(std::iter::once(earlier).chain(of_this).collect())
     }
 
     fn job_of_task(&self, _: &str) -> Result<Option<JobKey>, StoreError> {

@@ -27,9 +27,10 @@ use backline_engine::summary::{JobSummary, RunFacts};
 use indexmap::IndexMap;
 
 use crate::label::job_label;
+use crate::material::Material;
+use crate::music::remarks;
 use crate::text::{clean, figure};
 use crate::verdict::Verdict;
-use crate::write::Material;
 
 /// A suite's or the document's numbers.
 #[derive(Default)]
@@ -66,7 +67,7 @@ fn element(verdict: Verdict) -> Option<&'static str> {
     match verdict {
         Verdict::Kept => None,
         Verdict::Failed | Verdict::Partial | Verdict::Expired => Some("failure"),
-        Verdict::InDoubt | Verdict::InProgress => Some("error"),
+        Verdict::InDoubt | Verdict::InProgress | Verdict::ToFetch => Some("error"),
         Verdict::Planned | Verdict::Vetoed => Some("skipped"),
     }
 }
@@ -84,6 +85,7 @@ pub(crate) fn render(material: &Material<'_>) -> Vec<u8> {
             took_ms: took_ms.get(&job.key).copied().unwrap_or_default(),
         });
     }
+    let this_run = crate::counts::this_run(&summary.this_run, &summary.totals);
     let mut all = Numbers::default();
     let mut body = String::new();
     for (preset, cases) in &suites {
@@ -102,7 +104,7 @@ pub(crate) fn render(material: &Material<'_>) -> Vec<u8> {
             numbers.failures,
             seconds(numbers.took_ms),
         );
-        properties(&mut body, &summary.run, cases);
+        properties(&mut body, &summary.run, &this_run, cases);
         for case in cases {
             test_case(&mut body, &summary.run.name, case);
         }
@@ -134,7 +136,7 @@ fn times(material: &Material<'_>) -> HashMap<String, i64> {
         .collect()
 }
 
-fn properties(body: &mut String, run: &RunFacts, cases: &[Case<'_>]) {
+fn properties(body: &mut String, run: &RunFacts, this_run: &str, cases: &[Case<'_>]) {
     body.push_str("    <properties>\n");
     let mut property = |name: &str, value: &str| {
         let (name, value) = (xml(name), xml(value));
@@ -142,6 +144,7 @@ fn properties(body: &mut String, run: &RunFacts, cases: &[Case<'_>]) {
     };
     let credits: f64 = cases.iter().map(|case| case.job.credits).sum();
     property("run", &run.id);
+    property("this run", this_run);
     property("manifest", &run.manifest);
     property("provider", &run.provider);
     property("credits", &figure(credits));
@@ -176,7 +179,16 @@ fn test_case(body: &mut String, name: &str, case: &Case<'_>) {
         } else {
             format!(r#" type="{}""#, verdict.as_str())
         };
-        let _ = writeln!(body, r#"      <{element} message="{}"{kind}/>"#, xml(&why));
+        let message = if why.is_empty() {
+            verdict.as_str()
+        } else {
+            &why
+        };
+        let _ = writeln!(
+            body,
+            r#"      <{element} message="{}"{kind}/>"#,
+            xml(message)
+        );
     }
     body.push_str("      <system-out>");
     for (name, value) in facts(job) {
@@ -193,7 +205,13 @@ fn facts(job: &JobSummary) -> Vec<(&'static str, String)> {
     }
     facts.push(("credits", figure(job.credits)));
     facts.push(("attempts", job.attempts.to_string()));
+    if let Some(run) = &job.run {
+        facts.push(("bought by run", run.clone()));
+    }
     for track in &job.tracks {
+        if let Some(music) = &track.music {
+            facts.extend(remarks(music).map(|remark| ("remark", remark)));
+        }
         if let Some(file) = &track.file {
             facts.push(("track", file.path.clone()));
         }

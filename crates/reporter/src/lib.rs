@@ -30,6 +30,7 @@ mod closing;
 mod code;
 mod command;
 mod console;
+mod counts;
 mod diff;
 mod event_line;
 mod events_jsonl;
@@ -39,9 +40,15 @@ mod junit;
 mod label;
 mod live;
 mod markdown;
+mod material;
+mod music;
+mod ratings;
+mod replace;
+mod sink;
 mod sound;
 mod standpoint;
 mod status;
+mod style;
 mod summary_csv;
 mod summary_json;
 mod tally;
@@ -51,16 +58,20 @@ mod write;
 
 pub use closing::closing_text;
 pub use code::{code_block, code_cell, code_span};
-pub use console::{ConsoleOptions, Ending, JsonEvents, Level, Lines, PlanFacts, Sink};
-pub use diff::{as_lock, diff_json, diff_text};
+pub use console::{JsonEvents, Lines};
+pub use diff::{as_lock, diff_json, diff_lines, diff_text};
 pub use evidence::evidence_text;
 pub use html::{LiveFile, LivePage};
 pub use label::job_label;
 pub use live::{LiveTable, LogWriter, Metrics, Size, Stopper};
+pub use material::{Material, ReportError};
+pub use ratings::{Ratings, RatingsError};
+pub use sink::{ConsoleOptions, Ending, Level, PlanFacts, Sink};
 pub use standpoint::Standpoint;
-pub use status::{Life, status_text};
+pub use status::{Life, fitted, status_text};
+pub use summary_csv::text as csv_text;
 pub use text::shell_word;
-pub use write::{Material, ReportError, file_name, render, write_reports};
+pub use write::{file_name, render, write_reports};
 
 #[cfg(any(test, feature = "example"))]
 #[doc(hidden)]

@@ -1,18 +1,20 @@
-//! `summary.md`: what a run came to, for `$GITHUB_STEP_SUMMARY` and pull requests.
+//! `summary.md`: the state of a manifest's jobs after a run, for `$GITHUB_STEP_SUMMARY` and pull requests.
 //!
 //! ```markdown
 //! ## Some jobs are in doubt
 //!
-//! | jobs | kept | in progress | not bought | failed | partial | in doubt | tracks | credits |
-//! |---:|---:|---:|---:|---:|---:|---:|---:|
-//! | 24 | 18 | 0 | 0 | 3 | 3 | 36 | 264 |
+//! | jobs | kept | in progress | to fetch | not bought | failed | partial | in doubt | tracks | credits |
+//! |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+//! | 24 | 18 | 0 | 0 | 0 | 3 | 0 | 3 | 36 | 264 |
+//!
+//! This run: 6 of 24 jobs submitted, 10 tracks downloaded; credits: …
 //!
 //! | | `lofi` | `jazz` |
 //! |---|:---:|:---:|
 //! | `chorus` | `==` | `=?` |
 //! ```
 //!
-//! A cell has a sign for each job, as a plan's table does: `=` kept, `>` in progress, `+` not bought, `?` in doubt, `!` failed, `x` expired.
+//! A cell has a sign for each job, as a plan's table does: `=` kept, `>` in progress, `f` to fetch, `+` not bought, …
 //! Whatever others wrote stands in a code span, where nothing is markup, a link, a mention or an image. GitHub takes 1 MiB of a step: the
 //! tables are cut with a count of what was left out, well below that.
 
@@ -21,12 +23,13 @@ use std::fmt::Write as _;
 
 use backline_engine::event::Outcome;
 use backline_engine::summary::{JobSummary, Summary};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::code::{code_cell, code_span};
-use crate::console::said;
 use crate::label::job_label;
-use crate::text::{count, figure, rfc3339};
+use crate::music::remarks;
+use crate::ratings::tallies;
+use crate::text::{count, figure, rfc3339, said};
 use crate::verdict::Verdict;
 
 /// Most stems and most presets that the table shows: what a person looks through.
@@ -48,22 +51,25 @@ pub(crate) fn render(summary: &Summary) -> Vec<u8> {
     let mut text = head(summary);
     grid(&mut text, summary);
     attention(&mut text, summary);
+    music(&mut text, summary);
+    ratings(&mut text, summary);
     text.into_bytes()
 }
 
 fn head(summary: &Summary) -> String {
     let (run, totals) = (&summary.run, &summary.totals);
-    let mut text = format!("## {}\n\n", came_to(summary));
+    let mut text = format!("## {}\n\n", outcome(summary));
     text.push_str(
-        "| jobs | kept | in progress | not bought | failed | in doubt | tracks | credits |\n",
+        "| jobs | kept | in progress | to fetch | not bought | failed | partial | in doubt | tracks | credits |\n",
     );
-    text.push_str("|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+    text.push_str("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         totals.jobs,
         totals.kept,
         totals.in_progress,
+        totals.to_fetch,
         totals.planned,
         totals.failed,
         totals.partial,
@@ -84,18 +90,25 @@ fn head(summary: &Summary) -> String {
         let _ = write!(text, " to {}", time(ended_ms));
     }
     let _ = writeln!(text, ", run {}\n", code_span(&run.id, NAME_COLUMNS));
+    let this_run = crate::counts::this_run(&summary.this_run, totals);
+    let _ = writeln!(
+        text,
+        "This run: {}; {}\n",
+        code_span(&this_run, WORDS_COLUMNS),
+        crate::counts::credits(summary)
+    );
     text
 }
 
-fn came_to(summary: &Summary) -> String {
+fn outcome(summary: &Summary) -> String {
     match &summary.run.outcome {
         None => "The run has not ended".to_owned(),
-        Some(Outcome::Complete) => "All wanted tracks are kept".to_owned(),
+        Some(Outcome::Complete) => "All tracks are kept".to_owned(),
         Some(Outcome::Vetoed) => "Only vetoed jobs are missing".to_owned(),
         Some(Outcome::Partial) => "Some jobs are partial".to_owned(),
         Some(Outcome::Failed) => "Some jobs failed".to_owned(),
         Some(Outcome::InDoubt) => "Some jobs are in doubt".to_owned(),
-        Some(Outcome::Stopped { .. }) => "Stopped; the same command goes on".to_owned(),
+        Some(Outcome::Stopped { .. }) => "Stopped; the same command resumes".to_owned(),
         Some(Outcome::Refused {
             code: vendor,
             message,
@@ -144,7 +157,7 @@ fn grid(text: &mut String, summary: &Summary) {
         text.push_str(" |\n");
     }
     text.push_str(
-        "\n`=` kept · `>` in progress · `+` not bought · `?` in doubt · `!` failed · `x` expired\n",
+        "\n`=` kept · `>` in progress · `f` to fetch · `+` not bought · `?` in doubt · `!` failed · `p` partial · `v` vetoed · `x` expired\n",
     );
     let rest = [
         (stems.len().saturating_sub(MAX_ROWS), "more stem"),
@@ -155,6 +168,70 @@ fn grid(text: &mut String, summary: &Summary) {
             text,
             "\nand {}; the other reports have them",
             count(number as u64, noun)
+        );
+    }
+}
+
+/// What listeners said, by preset and by the values of each swept setting.
+fn ratings(text: &mut String, summary: &Summary) {
+    let tallies = tallies(summary);
+    if tallies.is_empty() {
+        return;
+    }
+    text.push_str("\n### Ratings\n\n| | | tracks | stars | won | lost | no difference | share | 95 % interval |\n|---|---|---:|---:|---:|---:|---:|---:|---|\n");
+    for ((name, value), tally) in tallies.iter().take(MAX_LISTED) {
+        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        let (share, interval) =
+            tally
+                .share()
+                .map_or_else(Default::default, |(share, low, high)| {
+                    (
+                        percent(share),
+                        format!("{} – {}", percent(low), percent(high)),
+                    )
+                });
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {share} | {interval} |",
+            code_cell(name, NAME_COLUMNS),
+            code_cell(value, NAME_COLUMNS),
+            tally.tracks,
+            tally.stars,
+            tally.won,
+            tally.lost,
+            tally.same,
+        );
+    }
+}
+
+/// The remarks on the music, each once a preset with the number of its tracks.
+fn music(text: &mut String, summary: &Summary) {
+    let mut lines: IndexMap<(&str, String), u64> = IndexMap::new();
+    for job in &summary.jobs {
+        for music in job.tracks.iter().filter_map(|track| track.music.as_deref()) {
+            for remark in remarks(music) {
+                *lines.entry((&job.preset, remark)).or_default() += 1;
+            }
+        }
+    }
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str("\n### Remarks on the music\n\n| preset | remark | tracks |\n|---|---|---:|\n");
+    for ((preset, remark), number) in lines.iter().take(MAX_LISTED) {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {number} |",
+            code_cell(preset, NAME_COLUMNS),
+            code_cell(remark, WORDS_COLUMNS)
+        );
+    }
+    if lines.len() > MAX_LISTED {
+        let rest = (lines.len() - MAX_LISTED) as u64;
+        let _ = writeln!(
+            text,
+            "\nand {}; the other reports have them",
+            count(rest, "more remark")
         );
     }
 }
@@ -213,7 +290,7 @@ mod tests {
     fn a_run_without_jobs_is_a_head() {
         let mut summary = example::summary();
         summary.jobs.clear();
-        assert_eq!(text(&summary).lines().count(), 8, "{}", text(&summary));
+        assert_eq!(text(&summary).lines().count(), 10, "{}", text(&summary));
     }
 
     #[test]

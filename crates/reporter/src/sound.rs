@@ -16,7 +16,7 @@ use backline_engine::folder::read_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::write::{Readers, replace};
+use crate::replace::{Readers, replace};
 
 /// Raised whenever the same file would be measured differently: what older versions kept is then made anew.
 const VERSION: u32 = 1;

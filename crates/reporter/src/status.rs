@@ -1,8 +1,10 @@
-//! What `backline status` shows: how many jobs are in which state, and the jobs that need a person.
+//! What `backline status` shows: how many jobs of the manifest are in which state, what its last run did, and the jobs that need
+//! a person.
 //!
 //! ```text
 //! songs.yaml with studio, run 0193…
 //! started 2026-01-05T12:00:00Z, ended 2026-01-05T12:06:30Z
+//! this run: 6 of 24 jobs submitted, 10 tracks downloaded
 //!
 //!   kept          18
 //!   in progress    2
@@ -11,17 +13,19 @@
 //!   in doubt       1
 //!   jobs          24
 //!
-//! 36 tracks are kept in tracks, 264 credits spent
+//! 36 tracks kept in tracks; credits: 72 spent by this run, 264 by all runs
 //! ```
 
 use std::fmt::Write as _;
 
 use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
-use crate::closing::{gains, label, left_out, resolving, response_lines, short, unverified};
-use crate::console::{BAD, CARE, GOOD, PLAIN, said};
+use crate::closing::{label, left_out, resolving, response_lines, short, unverified};
+use crate::counts;
 use crate::evidence::evidence_text;
-use crate::text::{clean, pad, rfc3339, words};
+use crate::live::Size;
+use crate::style::{BAD, CARE, GOOD, PLAIN};
+use crate::text::{clean, fit, pad, rfc3339, said, words};
 use crate::verdict::kept_of_shown;
 
 /// Whether a run goes on.
@@ -49,7 +53,7 @@ impl Life {
     }
 }
 
-/// Most jobs that are listed: what a person goes through one by one. The reports have all.
+/// Most jobs of a list: what a person goes through one by one.
 const MAX_LISTED: usize = 50;
 
 /// A run's state, for people: a table of counts, then the jobs that failed, are in doubt, or have tracks that could not be
@@ -60,6 +64,7 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
     let rows = [
         ("kept", totals.kept, GOOD),
         ("in progress", totals.in_progress, PLAIN),
+        ("to fetch", totals.to_fetch, PLAIN),
         ("not bought", totals.planned, PLAIN),
         ("failed", totals.failed, BAD),
         ("partial", totals.partial, CARE),
@@ -69,14 +74,15 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
     ];
     let wide = totals.jobs.to_string().len().max(4);
     for (word, number, style) in rows {
-        // Most runs have no hooks that could veto, and no task that ended early.
-        if matches!(word, "vetoed" | "partial") && number == 0 {
+        // Rare states are shown where there are any.
+        if matches!(word, "vetoed" | "partial" | "to fetch") && number == 0 {
             continue;
         }
         let style = if number > 0 { style } else { PLAIN };
         let _ = writeln!(text, "  {} {style}{number:>wide$}{style:#}", pad(word, 12));
     }
-    let _ = writeln!(text, "\n{}", gains(summary));
+    let (tracks, credits) = (counts::tracks(summary), counts::credits(summary));
+    let _ = writeln!(text, "\n{tracks}; {credits}");
 
     let attention: Vec<String> = summary.jobs.iter().filter_map(attention).collect();
     if !attention.is_empty() {
@@ -102,7 +108,7 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
     if totals.in_doubt > 0 {
         let _ = write!(
             text,
-            "\n{}A job in doubt is resolved by one of\n{}",
+            "\n{}Resolve a job in doubt by one of\n{}",
             evidence_text(&summary.evidence),
             resolving(summary)
         );
@@ -110,7 +116,39 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
     text
 }
 
-/// A job that nothing was paid for, and why if anybody said so.
+/// A status that fits a window: lines are cut to its columns, and the lists at the end to its rows.
+pub fn fitted(text: &str, size: Size) -> String {
+    let plain = anstream::adapter::strip_str(text).to_string();
+    let rows = usize::from(size.rows).saturating_sub(2).max(1);
+    let columns = usize::from(size.columns).max(1);
+    let all = plain.lines().count();
+    let shown = if all > rows {
+        rows.saturating_sub(1)
+    } else {
+        all
+    };
+    let mut fitted: String = plain
+        .lines()
+        .take(shown)
+        .map(|line| format!("{}\n", fit(line, columns)))
+        .collect();
+    if all > shown {
+        let _ = writeln!(
+            fitted,
+            "{}",
+            fit(
+                &format!(
+                    "and {} more lines; run the command without --watch",
+                    all - shown
+                ),
+                columns
+            )
+        );
+    }
+    fitted
+}
+
+/// A job that is not bought, and why, where that is known.
 fn unbought(job: &JobSummary) -> Option<String> {
     if job.state != JobStatus::Planned {
         return None;
@@ -127,22 +165,23 @@ fn head(summary: &Summary, life: Life) -> String {
     let time = |unix_ms| rfc3339(unix_ms).unwrap_or_else(|| "at an unknown time".to_owned());
     let end = match (life, run.ended_ms) {
         (_, Some(ended_ms)) => format!("ended {}", time(ended_ms)),
-        (Life::GoesOn { process: None }, None) => "goes on".to_owned(),
-        (Life::GoesOn { process: Some(it) }, None) => format!("goes on in process {it}"),
+        (Life::GoesOn { process: None }, None) => "is running".to_owned(),
+        (Life::GoesOn { process: Some(it) }, None) => format!("is running in process {it}"),
         (Life::Ended | Life::Dead, None) => {
-            format!("{CARE}died before its end{CARE:#}: run it again to go on")
+            format!("{CARE}died before its end{CARE:#}: the same command resumes it")
         }
     };
     format!(
-        "{} with {}, run {}\nstarted {}, {end}\n\n",
+        "{} with {}, run {}\nstarted {}, {end}\nthis run: {}\n\n",
         clean(&run.manifest),
         clean(&run.provider),
         clean(&run.id),
         time(run.started_ms),
+        counts::this_run(&summary.this_run, &summary.totals),
     )
 }
 
-/// What a person has to know of a job; none when all is well with it.
+/// What needs a person's attention about a job; none when all is well with it.
 fn attention(job: &JobSummary) -> Option<String> {
     let state = match job.state {
         JobStatus::Failed => format!("{BAD}failed{BAD:#}  "),
@@ -231,11 +270,14 @@ mod tests {
         let mut summary = example::summary();
         summary.run.ended_ms = None;
         for (life, said) in [
-            (Life::Dead, "died before its end: run it again to go on\n"),
-            (Life::GoesOn { process: None }, ", goes on\n"),
+            (
+                Life::Dead,
+                "died before its end: the same command resumes it\n",
+            ),
+            (Life::GoesOn { process: None }, ", is running\n"),
             (
                 Life::GoesOn { process: Some(17) },
-                ", goes on in process 17\n",
+                ", is running in process 17\n",
             ),
         ] {
             let text = anstream::adapter::strip_str(&status_text(&summary, life)).to_string();
@@ -263,6 +305,29 @@ mod tests {
         assert!(
             lines[1].ends_with("chorus × lofi [model=V5] take 2  405: Rate limit"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_status_fits_its_window() {
+        let mut summary = example::summary();
+        summary.jobs = vec![summary.jobs[2].clone(); 40];
+        let text = status_text(&summary, Life::Ended);
+        for (columns, rows) in [(80, 24), (40, 10), (20, 4)] {
+            let fitted = fitted(&text, Size { columns, rows });
+            assert!(fitted.lines().count() < usize::from(rows), "{fitted}");
+            let widest = fitted.lines().map(crate::text::columns).max().unwrap();
+            assert!(widest <= usize::from(columns), "{fitted}");
+        }
+        assert!(
+            fitted(
+                &text,
+                Size {
+                    columns: 80,
+                    rows: 24
+                }
+            )
+            .contains("more lines")
         );
     }
 

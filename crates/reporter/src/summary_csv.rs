@@ -7,11 +7,14 @@
 //! 0193…,9f00…,verse,lofi,V5,1,failed,,1,0,400,'=the vendor's words,,,,,…
 //! ```
 //!
-//! UTF-8, RFC 4180 with `\n` line ends; a header line, then the jobs in plan order and their tracks in the vendor's. The columns
-//! are [`COLUMNS_BEFORE_SWEEP`], one `sweep.NAME` for each setting of the sweep (in the order of the first job that has it), and
-//! [`COLUMNS_AFTER_SWEEP`]. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
+//! UTF-8, RFC 4180 with `\n` line ends; a header line, then every job of the manifest in plan order and its tracks in the vendor's.
+//! The columns are [`COLUMNS_BEFORE_SWEEP`], one `stem.vars.NAME` for each variable of the stems (a catalogue's columns), one
+//! `sweep.NAME` for each setting of the sweep (both in the order of the first job that has it), and [`COLUMNS_AFTER_SWEEP`]. `run`
+//! is the run that submitted the job last, `in_manifest` is `no` for a job that the manifest does not have any more. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
 //! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
-//! seconds, `lufs` and `true_peak_dbtp` the loudness that a hook measured, `unverified` why a kept file could not be told to be whole; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
+//! seconds, `lufs` and `true_peak_dbtp` the loudness that a hook measured, `key`, `tempo_bpm`, `metre`
+//! (each with the provider's confidence from 0 to 1), `instruments`, `chords` and `remarks` what the provider reports about the
+//! music; `star`, `note` and the `blind_…` counts are the ratings that `--ratings` joins; `unverified` why a kept file could not be told to be whole; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
 //!
 //! Each text stands on one line: line breaks and tabs are spaces, and what would steer a terminal (control characters, marks that reorder
 //! or hide text) is `�`. `summary.json` has the texts as they were sent.
@@ -24,15 +27,17 @@
 use std::io;
 
 use backline_engine::event::KeptFile;
-use backline_engine::summary::{JobSummary, Summary, TrackSummary};
+use backline_engine::summary::{JobSummary, Rating, Summary, TrackSummary};
+use indexmap::{IndexMap, IndexSet};
 
+use crate::music;
 use crate::text::{clean, figure, rfc3339};
 
-/// The columns left of the sweep's.
+/// The columns left of the stem's variables and the sweep's.
 pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];
 
 /// The columns right of the sweep's: the job's, then its track's.
-pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 25] = [
+pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 40] = [
     "take",
     "state",
     "task_id",
@@ -56,29 +61,48 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 25] = [
     "expires",
     "lufs",
     "true_peak_dbtp",
+    "key_signature",
+    "key_confidence",
+    "tempo_bpm",
+    "tempo_confidence",
+    "metre",
+    "metre_confidence",
+    "instruments",
+    "chords",
+    "remarks",
     "problem",
     "unverified",
+    "star",
+    "note",
+    "blind_won",
+    "blind_lost",
+    "blind_same",
+    "in_manifest",
 ];
 
 /// The report's bytes.
 pub(crate) fn render(summary: &Summary) -> io::Result<Vec<u8>> {
-    let sweep = sweep_names(summary);
+    let vars = names(summary, |job| &job.vars);
+    let sweep = names(summary, |job| &job.sweep);
     let mut table = csv::WriterBuilder::new()
         .terminator(csv::Terminator::Any(b'\n'))
         .from_writer(Vec::new());
+    let of_stem = vars.iter().map(|name| format!("stem.vars.{name}"));
     let swept = sweep.iter().map(|name| format!("sweep.{name}"));
     let header = COLUMNS_BEFORE_SWEEP
         .into_iter()
         .map(str::to_owned)
+        .chain(of_stem)
         .chain(swept);
     table.write_record(header.chain(COLUMNS_AFTER_SWEEP.into_iter().map(str::to_owned)))?;
     for job in &summary.jobs {
-        let of_job = job_cells(summary, job, &sweep);
+        let of_job = job_cells(job, &vars, &sweep);
+        let last = [if job.in_manifest { "yes" } else { "no" }.to_owned()];
         if job.tracks.is_empty() {
-            table.write_record(of_job.iter().chain(&track_cells(None)))?;
+            table.write_record(of_job.iter().chain(&track_cells(None)).chain(&last))?;
         }
         for track in &job.tracks {
-            table.write_record(of_job.iter().chain(&track_cells(Some(track))))?;
+            table.write_record(of_job.iter().chain(&track_cells(Some(track))).chain(&last))?;
         }
     }
     table
@@ -86,29 +110,32 @@ pub(crate) fn render(summary: &Summary) -> io::Result<Vec<u8>> {
         .map_err(|failed| io::Error::other(failed.to_string()))
 }
 
-/// The sweep's settings: those of the first job in its order, then what only later jobs have.
-fn sweep_names(summary: &Summary) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in summary.jobs.iter().flat_map(|job| job.sweep.keys()) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names
+/// The names of a table's columns: those of the first job in its order, then what only later jobs have.
+fn names<'a>(
+    summary: &'a Summary,
+    of: impl Fn(&'a JobSummary) -> &'a IndexMap<String, String>,
+) -> Vec<&'a str> {
+    let names: IndexSet<&str> = summary
+        .jobs
+        .iter()
+        .flat_map(|job| of(job).keys())
+        .map(String::as_str)
+        .collect();
+    names.into_iter().collect()
 }
 
-fn job_cells(summary: &Summary, job: &JobSummary, sweep: &[&str]) -> Vec<String> {
+fn job_cells(job: &JobSummary, vars: &[&str], sweep: &[&str]) -> Vec<String> {
+    let cell = |map: &IndexMap<String, String>, name: &str| {
+        map.get(name).map_or_else(String::new, |value| text(value))
+    };
     let mut cells = vec![
-        text(&summary.run.id),
+        text(job.run.as_deref().unwrap_or_default()),
         text(&job.key),
         text(&job.stem),
         text(&job.preset),
     ];
-    cells.extend(sweep.iter().map(|name| {
-        job.sweep
-            .get(*name)
-            .map_or_else(String::new, |value| text(value))
-    }));
+    cells.extend(vars.iter().map(|name| cell(&job.vars, name)));
+    cells.extend(sweep.iter().map(|name| cell(&job.sweep, name)));
     cells.extend([
         job.take.to_string(),
         text(job.state.as_str()),
@@ -124,7 +151,7 @@ fn job_cells(summary: &Summary, job: &JobSummary, sweep: &[&str]) -> Vec<String>
 }
 
 /// The columns from `track` on; all empty for a job without tracks.
-fn track_cells(track: Option<&TrackSummary>) -> [String; 18] {
+fn track_cells(track: Option<&TrackSummary>) -> [String; 32] {
     let Some(track) = track else {
         return Default::default();
     };
@@ -134,6 +161,9 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 18] {
         file.as_ref().map(cell).unwrap_or_default()
     };
     let loudness = track.loudness;
+    let music = track.music.as_deref().cloned().unwrap_or_default();
+    let rated = |cell: fn(&Rating) -> String| track.rating.as_ref().map(cell).unwrap_or_default();
+    let number = |value: Option<f64>| value.map(figure).unwrap_or_default();
     [
         track.index.to_string(),
         text(&track.id),
@@ -156,13 +186,27 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 18] {
         loudness
             .map(|it| figure(it.true_peak_dbtp))
             .unwrap_or_default(),
+        optional(&music.key),
+        number(music.confidence.key),
+        number(music.tempo_bpm),
+        number(music.confidence.tempo),
+        optional(&music.metre),
+        number(music.confidence.metre),
+        text(&music.instruments.join(", ")),
+        text(&music::chord_names(&music).join(" ")),
+        text(&music::remarks(&music).collect::<Vec<_>>().join("; ")),
         optional(&track.problem),
         track.unverified().map(text).unwrap_or_default(),
+        rated(|rating| u8::from(rating.star).to_string()),
+        rated(|rating| text(rating.note.as_deref().unwrap_or_default())),
+        rated(|rating| rating.won.to_string()),
+        rated(|rating| rating.lost.to_string()),
+        rated(|rating| rating.same.to_string()),
     ]
 }
 
 /// A text cell: one that a spreadsheet would read as a formula gets an apostrophe in front.
-fn text(value: &str) -> String {
+pub fn text(value: &str) -> String {
     let value = clean(value);
     if runs(&value) {
         format!("'{value}")

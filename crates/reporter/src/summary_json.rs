@@ -1,24 +1,25 @@
-//! `summary.json`: everything that a summary says, for programs.
+//! `summary.json`: everything of a summary, for programs.
 //!
 //! ```json
 //! {
-//!   "version": 1,
+//!   "version": 2,
 //!   "run": {
 //!     "id": "0193…", "name": "songs", "manifest": "songs.yaml", "provider": "studio",
 //!     "started": "2026-01-05T12:00:00Z", "ended": "2026-01-05T12:06:30Z",
-//!     "outcome": { "how": "complete" }, "balance_before": 1000.0, "balance_after": 988.0, "credits": 12.0,
+//!     "outcome": { "how": "complete" }, "balance_before": 1000.0, "balance_after": 988.0, "credits": 12.0, "price_credits": 12.0,
 //!     "callbacks_refused": { "unknown": 0, "unsigned": 0, "wrong_signature": 0, "outside_window": 0, "unreadable": 0, "turned_away": 0 }, "backline": "0.1.0"
 //!   },
-//!   "totals": { "jobs": 1, "kept": 1, "in_progress": 0, "planned": 0, "failed": 0, "in_doubt": 0, "tracks": 2, "credits": 12.0 },
+//!   "this_run": { "selection": "--filter preset=lofi", "totals": { "jobs": 1, … }, "submitted": 1, "downloaded": 2, "credits": 12.0 },
+//!   "totals": { "jobs": 1, "kept": 1, "in_progress": 0, "to_fetch": 0, "planned": 0, "failed": 0, "in_doubt": 0, "tracks": 2, "credits": 12.0 },
 //!   "jobs": [
-//!     { "key": "5b1c…", "stem": "chorus", "preset": "lofi", "sweep": { "model": "V5" }, "take": 1, "state": "kept",
+//!     { "key": "5b1c…", "run": "0193…", "in_manifest": true, "selected": true, "stem": "chorus", "preset": "lofi", "vars": {}, "sweep": { "model": "V5" }, "take": 1, "state": "kept",
 //!       "task_id": "0123abcd", "attempts": 1, "credits": 12.0, "error_code": null, "error": null,
 //!       "settings": { "title": "Chorus (lofi)", "tags": "lofi, piano", "negative_tags": "", "model": "V5" },
 //!       "other_tasks": [],
 //!       "tracks": [ { "index": 1, "id": "1111…", "title": "Chorus (lofi)", "audio_url": "https://cdn.example.com/a.mp3",
 //!         "stream_url": null, "image_url": null, "created": "2026-01-05T12:03:00Z", "expires": "2026-01-19T12:03:00Z",
 //!         "file": { "path": "tracks/chorus-1.mp3", "sha256": "ab12…", "length_bytes": 3145728, "duration_s": 198.44 },
-//!         "mix": null, "problem": null } ] }
+//!         "mix": null, "music": { "key": "G major", "tempo_bpm": 92.0, "metre": "3/4", … }, "problem": null } ] }
 //!   ]
 //! }
 //! ```
@@ -29,11 +30,14 @@
 
 use std::io;
 
-use backline_engine::event::{Excerpt, KeptFile, Outcome, RefusedCallbacks};
+use backline_engine::event::{Excerpt, KeptFile, Music, Outcome, RefusedCallbacks};
 use backline_engine::machine::TrackLoudness;
 use backline_engine::plan::Settings;
 use backline_engine::store::Recording;
-use backline_engine::summary::{HookFailure, JobSummary, RunFacts, Summary, Totals, TrackSummary};
+use backline_engine::summary::{
+    HookFailure, JobSummary, Rating, RunFacts, Summary, ThisRun, Totals, TrackSummary,
+};
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -43,6 +47,7 @@ use crate::text::rfc3339;
 struct SummaryFile<'a> {
     version: u32,
     run: RunFile<'a>,
+    this_run: &'a ThisRun,
     totals: &'a Totals,
     jobs: Vec<JobFile<'a>>,
 }
@@ -60,6 +65,7 @@ pub(crate) struct RunFile<'a> {
     balance_before: Option<f64>,
     balance_after: Option<f64>,
     credits: Option<f64>,
+    price_credits: Option<f64>,
     callbacks_refused: RefusedCallbacks,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<&'a str>,
@@ -71,8 +77,12 @@ pub(crate) struct RunFile<'a> {
 #[derive(Serialize)]
 struct JobFile<'a> {
     key: &'a str,
+    run: Option<&'a str>,
+    in_manifest: bool,
+    selected: bool,
     stem: &'a str,
     preset: &'a str,
+    vars: &'a IndexMap<String, String>,
     #[serde(serialize_with = "in_order")]
     sweep: Vec<(&'a str, &'a str)>,
     take: u32,
@@ -104,8 +114,10 @@ struct TrackFile<'a> {
     mix: Option<&'a KeptFile>,
     loudness: Option<TrackLoudness>,
     mix_loudness: Option<TrackLoudness>,
+    music: Option<&'a Music>,
     copies: &'a [String],
     problem: Option<&'a str>,
+    rating: Option<&'a Rating>,
 }
 
 /// The report's bytes, with a line end after the last brace.
@@ -120,6 +132,7 @@ impl<'a> From<&'a Summary> for SummaryFile<'a> {
         let Summary {
             version,
             run,
+            this_run,
             totals,
             jobs,
             evidence: _,
@@ -127,6 +140,7 @@ impl<'a> From<&'a Summary> for SummaryFile<'a> {
         Self {
             version: *version,
             run: run.into(),
+            this_run,
             totals,
             jobs: jobs.iter().map(JobFile::from).collect(),
         }
@@ -146,6 +160,7 @@ impl<'a> From<&'a RunFacts> for RunFile<'a> {
             balance_before: run.balance_before,
             balance_after: run.balance_after,
             credits: run.credits,
+            price_credits: run.price_credits,
             callbacks_refused: run.callbacks_refused,
             trouble: run.trouble.as_deref(),
             hooks_failed: run.hooks_failed,
@@ -159,8 +174,12 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
     fn from(job: &'a JobSummary) -> Self {
         Self {
             key: &job.key,
+            run: job.run.as_deref(),
+            in_manifest: job.in_manifest,
+            selected: job.selected,
             stem: &job.stem,
             preset: &job.preset,
+            vars: &job.vars,
             sweep: job
                 .sweep
                 .iter()
@@ -197,8 +216,10 @@ impl<'a> From<&'a TrackSummary> for TrackFile<'a> {
             mix: track.mix.as_ref(),
             loudness: track.loudness,
             mix_loudness: track.mix_loudness,
+            music: track.music.as_deref(),
             copies: &track.copies,
             problem: track.problem.as_deref(),
+            rating: track.rating.as_ref(),
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The state of a run's jobs as its records come in, made by the engine's own machine: what a bar counts and lines refer to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use backline_engine::event::Record;
+use backline_engine::event::{Record, TrackFacts};
 use backline_engine::machine::Job;
 use backline_engine::plan::JobKey;
 use backline_engine::summary::JobStatus;
 
-use crate::console::PlanFacts;
 use crate::label::job_label;
+use crate::music::remarks;
+use crate::sink::PlanFacts;
 
 /// The jobs of a plan, and how many of them are in which state.
 #[derive(Default)]
@@ -17,12 +18,15 @@ pub(crate) struct Tally {
     in_state: HashMap<JobStatus, u64>,
     /// Credits that this run has spent.
     pub(crate) spent: f64,
-    /// The last trouble that was told in full: while it lasts it is not told again.
+    /// The last problem that was printed in full: while it lasts it is not printed again.
     pub(crate) trouble: Option<String>,
+    /// The remarks on the music that were printed, by preset.
+    remarked: HashSet<(String, String)>,
 }
 
 struct Row {
     label: String,
+    preset: String,
     job: Job,
 }
 
@@ -53,9 +57,27 @@ impl Tally {
                 .entry(JobStatus::from(&job.phase))
                 .or_default() += 1;
             let label = job_label(&row.stem, &row.preset, &row.sweep, row.take);
-            tally.rows.insert(row.key, Row { label, job });
+            let preset = row.preset.clone();
+            tally.rows.insert(row.key, Row { label, preset, job });
         }
         tally
+    }
+
+    /// The remarks on the tracks of a job that were not printed for its preset before.
+    pub(crate) fn new_remarks(
+        &mut self,
+        job: Option<&JobKey>,
+        tracks: &[TrackFacts],
+    ) -> Vec<String> {
+        let row = job.and_then(|key| self.rows.get(key));
+        let Some(preset) = row.map(|row| row.preset.clone()) else {
+            return Vec::new();
+        };
+        let music = tracks.iter().filter_map(|track| track.music.as_deref());
+        music
+            .flat_map(remarks)
+            .filter(|remark| self.remarked.insert((preset.clone(), remark.clone())))
+            .collect()
     }
 
     /// Takes a record in. Gives what it did to its job; none for a record of the run, or of a job that the plan doesn't have, or

@@ -32,6 +32,16 @@ pub(crate) fn words(text: &str) -> String {
     fit(&clean(text), MAX_WORDS_COLUMNS)
 }
 
+/// A vendor's words behind its code.
+pub(crate) fn said(code: Option<i64>, message: &str) -> String {
+    match (code, words(message)) {
+        (Some(code), message) if message.is_empty() => format!("code {code}, without a message"),
+        (Some(code), message) => format!("{code}: {message}"),
+        (None, message) if message.is_empty() => "without a message".to_owned(),
+        (None, message) => message,
+    }
+}
+
 /// How many columns a clean text takes.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
@@ -125,6 +135,30 @@ pub(crate) fn figure(value: f64) -> String {
     )
 }
 
+/// The deepest folder that all of `paths` lie in; none when there is no path or the folder has no name.
+pub(crate) fn common_folder<'a>(mut paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let folder = |path: &'a str| path.rfind('/').map_or("", |at| &path[..at]);
+    let mut common = folder(paths.next()?);
+    for path in paths {
+        while !(path.starts_with(common)
+            && (common.is_empty() || path[common.len()..].starts_with('/')))
+        {
+            common = folder(common);
+        }
+    }
+    (!common.is_empty()).then_some(common)
+}
+
+/// Wilson's 95 % interval of a share that was found in `number` trials.
+pub(crate) fn wilson(share: f64, number: f64) -> (f64, f64) {
+    const Z: f64 = 1.959_964;
+    let scale = 1.0 + Z * Z / number;
+    let middle = (share + Z * Z / (2.0 * number)) / scale;
+    let half =
+        Z / scale * (share * (1.0 - share) / number + Z * Z / (4.0 * number * number)).sqrt();
+    ((middle - half).max(0.0), (middle + half).min(1.0))
+}
+
 /// `1 job`, `2 jobs`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -134,7 +168,8 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 pub fn shell_word(text: &str) -> String {
     let text = clean(text);
     let plain = |c: char| {
-        c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | ':' | ',' | '@' | '%')
+        c.is_alphanumeric()
+            || matches!(c, '/' | '.' | '-' | '_' | '+' | ':' | ',' | '@' | '%' | '=')
     };
     if !text.is_empty() && text.chars().all(plain) {
         text
@@ -198,6 +233,30 @@ mod tests {
             (count(1, "job"), count(0, "job")),
             ("1 job".to_owned(), "0 jobs".to_owned())
         );
+    }
+
+    #[test]
+    fn the_common_folder_of_files() {
+        let check = |paths: &[&'static str]| common_folder(paths.iter().copied());
+        assert_eq!(check(&[]), None);
+        assert_eq!(check(&["a.mp3"]), None);
+        assert_eq!(check(&["out/a.mp3", "out/b.mp3"]), Some("out"));
+        assert_eq!(check(&["out/x/a.mp3", "out/xy/b.mp3"]), Some("out"));
+        assert_eq!(check(&["out/x/a.mp3", "in/b.mp3"]), None);
+        assert_eq!(
+            check(&["/music/a.mp3", "/music/deep/b.mp3"]),
+            Some("/music")
+        );
+    }
+
+    #[test]
+    fn a_share_has_the_interval_of_wilson() {
+        let (low, high) = wilson(0.5, 10.0);
+        assert!(
+            (low - 0.2366).abs() < 1e-4 && (high - 0.7634).abs() < 1e-4,
+            "{low} {high}"
+        );
+        assert!(wilson(1.0, 3.0).0 > 0.43 && wilson(1.0, 3.0).1 == 1.0);
     }
 
     #[test]

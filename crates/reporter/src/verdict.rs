@@ -1,28 +1,29 @@
-//! What a job came to, in the words that the page, JUnit and Markdown share.
+//! The outcome of a job, in the words that the page, JUnit and Markdown share.
 
 use backline_engine::summary::{JobStatus, JobSummary, RunFacts};
 
-use crate::console::said;
-use crate::text::words;
+use crate::text::{said, words};
 
-/// What a job came to.
+/// The outcome of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Verdict {
     /// All tracks are kept.
     Kept,
-    /// Bought, and not all tracks are kept yet.
+    /// Bought, and the provider is at work.
     InProgress,
+    /// Made, and not all tracks are on disk.
+    ToFetch,
     /// Nothing is bought.
     Planned,
     /// The task ended with fewer tracks than it showed; those are kept.
     Partial,
-    /// Perhaps bought.
+    /// Possibly bought.
     InDoubt,
     /// Ended without tracks.
     Failed,
-    /// A hook said no: nothing is bought.
+    /// Vetoed by a hook: nothing is bought.
     Vetoed,
-    /// Bought, and thrown away by the vendor before all tracks were kept.
+    /// Bought, and deleted by the vendor before all tracks were kept.
     Expired,
 }
 
@@ -37,7 +38,8 @@ impl Verdict {
             JobStatus::Failed => Self::Failed,
             JobStatus::Vetoed => Self::Vetoed,
             JobStatus::Finished if has_expired(job, run) => Self::Expired,
-            JobStatus::Submitting | JobStatus::Running | JobStatus::Finished => Self::InProgress,
+            JobStatus::Finished => Self::ToFetch,
+            JobStatus::Submitting | JobStatus::Running => Self::InProgress,
         }
     }
 
@@ -46,6 +48,7 @@ impl Verdict {
         match self {
             Self::Kept => '=',
             Self::InProgress => '>',
+            Self::ToFetch => 'f',
             Self::Planned => '+',
             Self::InDoubt => '?',
             Self::Failed => '!',
@@ -60,6 +63,7 @@ impl Verdict {
         match self {
             Self::Kept => "kept",
             Self::InProgress => "in progress",
+            Self::ToFetch => "to fetch",
             Self::Planned => "not bought",
             Self::InDoubt => "in doubt",
             Self::Failed => "failed",
@@ -69,28 +73,26 @@ impl Verdict {
         }
     }
 
-    /// Why there are not all tracks, clean and on one line; none when there are.
+    /// Why not all tracks are there, clean and on one line; empty where the [word](Self::word) says it all, none when they are
+    /// there.
     pub(crate) fn why(self, job: &JobSummary) -> Option<String> {
-        let vendor = || said(job.error_code, job.error.as_deref().unwrap_or_default());
+        let reason = || match (job.error_code, job.error.as_deref()) {
+            (None, None) => String::new(),
+            (code, message) => said(code, message.unwrap_or_default()),
+        };
         let problem = job.tracks.iter().find_map(|track| track.problem.as_deref());
         Some(match self {
             Self::Kept => return None,
-            Self::Planned if job.error.is_some() => vendor(),
-            Self::Planned => "nothing is bought".to_owned(),
-            Self::InDoubt => format!("perhaps bought: {}", vendor()),
-            Self::Failed => vendor(),
-            Self::Partial => format!("{}: {}", kept_of_shown(job), vendor()),
-            Self::Vetoed => format!(
-                "vetoed: {}",
-                words(job.error.as_deref().unwrap_or_default())
-            ),
-            Self::Expired => "the provider has thrown the tracks away".to_owned(),
-            Self::InProgress => match (job.state, problem) {
+            Self::Planned | Self::Failed | Self::Vetoed => reason(),
+            Self::InDoubt => format!("may have been bought: {}", reason()),
+            Self::Partial => format!("{}: {}", kept_of_shown(job), reason()),
+            Self::Expired => "the provider has deleted the tracks".to_owned(),
+            Self::InProgress | Self::ToFetch => match (job.state, problem) {
                 (_, Some(problem)) => words(problem),
-                (JobStatus::Submitting, None) => "sent, and not answered yet".to_owned(),
-                (_, None) if job.error.is_some() => vendor(),
-                (JobStatus::Running, None) => "bought; the provider is at work".to_owned(),
-                (_, None) => "made; not all tracks are kept yet".to_owned(),
+                (JobStatus::Submitting, None) => "sent, no response so far".to_owned(),
+                (_, None) if job.error.is_some() => reason(),
+                (JobStatus::Running, None) => "the provider is at work".to_owned(),
+                (_, None) => "the next run downloads what is missing".to_owned(),
             },
         })
     }
@@ -102,7 +104,7 @@ pub(crate) fn kept_of_shown(job: &JobSummary) -> String {
     format!("{} of {} tracks", kept.count(), job.tracks.len())
 }
 
-/// Whether the provider had thrown every track away that the run did not keep.
+/// Whether the provider had deleted every track that the run did not keep.
 fn has_expired(job: &JobSummary, run: &RunFacts) -> bool {
     let Some(ended_ms) = run.ended_ms else {
         return false;
@@ -127,9 +129,9 @@ mod tests {
         let run = summary.run.clone();
         let job = &mut summary.jobs[0];
         job.state = JobStatus::Finished;
-        assert_eq!(Verdict::of(job, &run), Verdict::InProgress);
+        assert_eq!(Verdict::of(job, &run), Verdict::ToFetch);
         job.tracks[1].file = None;
-        assert_eq!(Verdict::of(job, &run), Verdict::InProgress);
+        assert_eq!(Verdict::of(job, &run), Verdict::ToFetch);
         job.tracks[1].expires_ms = run.ended_ms;
         let verdict = Verdict::of(job, &run);
         assert_eq!((verdict, verdict.sign()), (Verdict::Expired, 'x'));
@@ -137,11 +139,11 @@ mod tests {
             ended_ms: None,
             ..run
         };
-        assert_eq!(Verdict::of(job, &goes_on), Verdict::InProgress);
+        assert_eq!(Verdict::of(job, &goes_on), Verdict::ToFetch);
     }
 
     #[test]
-    fn whoever_has_no_tracks_is_told_why() {
+    fn a_job_without_tracks_has_a_reason() {
         let mut summary = example::summary();
         let run = summary.run.clone();
         let mut check = |state: JobStatus, expected: &str| {
@@ -151,15 +153,15 @@ mod tests {
             assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
         };
         check(JobStatus::Kept, "");
-        check(JobStatus::Failed, "code 500, without a word");
+        check(JobStatus::Failed, "code 500, without a message");
         check(
             JobStatus::InDoubt,
-            "perhaps bought: code 500, without a word",
+            "may have been bought: code 500, without a message",
         );
-        check(JobStatus::Running, "code 500, without a word");
+        check(JobStatus::Running, "code 500, without a message");
         check(
             JobStatus::Partial,
-            "0 of 0 tracks: code 500, without a word",
+            "0 of 0 tracks: code 500, without a message",
         );
         let job = &mut summary.jobs[4];
         (job.error_code, job.error) = (None, None);
@@ -169,8 +171,13 @@ mod tests {
             let found = Verdict::of(job, &run).why(job);
             assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
         };
-        check(JobStatus::Submitting, "sent, and not answered yet");
-        check(JobStatus::Running, "bought; the provider is at work");
-        check(JobStatus::Finished, "made; not all tracks are kept yet");
+        check(JobStatus::Submitting, "sent, no response so far");
+        check(JobStatus::Running, "the provider is at work");
+        check(
+            JobStatus::Finished,
+            "the next run downloads what is missing",
+        );
+        // The word says it already.
+        check(JobStatus::Planned, "");
     }
 }

@@ -1,57 +1,16 @@
 //! Puts reports on disk: each written beside its place, synced, then renamed over it, so that a reader sees the old report or
 //! the new one and never a half.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use backline_engine::event::Record;
 use backline_engine::folder::Folder;
 use backline_engine::plan::ReportKind;
-use backline_engine::scratch::{create, sweep};
-use backline_engine::summary::Summary;
+use backline_engine::scratch::sweep;
 
+use crate::material::{Material, ReportError};
+use crate::replace::{Readers, TEMPORARY, replace};
 use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
-
-/// How the names of files begin that are not in their place yet.
-const TEMPORARY: &str = ".summary-";
-
-/// What reports are made of: all that they say comes from here.
-#[derive(Debug, Clone, Copy)]
-pub struct Material<'a> {
-    /// What the run came to.
-    pub summary: &'a Summary,
-    /// The run's own events, in the order in which they happened.
-    pub records: &'a [Record],
-    /// The folder that kept files' paths are relative to. The page listens to them there.
-    pub project_dir: &'a Path,
-    /// Where what was measured of sound files is kept, so that it is measured once; nowhere if none.
-    pub sound_cache: Option<&'a Path>,
-}
-
-/// Why a report could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The disk, the folder or a permission stands in the way: put it right and write the reports again from the ledger.
-    #[error("could not {operation} the report {}", path.display())]
-    File {
-        /// What was tried: `create the folder of`, `create`, `write`, `sync`, `put in place`, `sync the folder of`.
-        operation: &'static str,
-        /// The report's place.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-    /// The summary could not be put into the report's format: a bug.
-    #[error("could not lay out the report {}", path.display())]
-    Layout {
-        /// The report's place.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// Writes a report of each kind into `dir`, which is made if it is missing. Gives an answer for each of `kinds`, in their order: one
 /// that fails stops none of the others.
@@ -108,15 +67,6 @@ pub fn render(material: &Material<'_>, kind: ReportKind, dir: &Path) -> io::Resu
     }
 }
 
-/// Who may read a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readers {
-    /// Whoever may read any new file.
-    All,
-    /// Its owner.
-    Owner,
-}
-
 /// Events hold what the others leave out, down to the addresses of paid files.
 fn readers(kind: ReportKind) -> Readers {
     match kind {
@@ -131,39 +81,6 @@ fn put(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), ReportError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Puts `bytes` where `path` says, whole or not at all; makes the folder. An error says what was tried.
-pub(crate) fn replace(
-    path: &Path,
-    bytes: &[u8],
-    readers: Readers,
-) -> Result<(), (&'static str, io::Error)> {
-    let dir = path.parent().unwrap_or(Path::new(""));
-    let failed = |operation| move |source| (operation, source);
-    let folder = Folder::create(dir).map_err(failed("create the folder of"))?;
-    let mut scratch = create(&folder, TEMPORARY).map_err(failed("create"))?;
-    let file = scratch.file();
-    if readers == Readers::Owner {
-        only_for_owner(file).map_err(failed("close to others"))?;
-    }
-    file.write_all(bytes).map_err(failed("write"))?;
-    file.sync_all().map_err(failed("sync"))?;
-    scratch
-        .replace(path.file_name().unwrap_or_default())
-        .map_err(failed("put in place"))?;
-    folder.sync().map_err(failed("sync the folder of"))
-}
-
-#[cfg(unix)]
-fn only_for_owner(file: &std::fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn only_for_owner(_: &std::fs::File) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

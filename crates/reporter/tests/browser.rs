@@ -60,11 +60,11 @@ async fn a_switch_goes_on_at_the_same_moment_and_loudness() {
         println!("a switch is off by {drift:.3} s");
         assert!(drift < SAME_MOMENT_S, "{drift} s");
         let named = browser.text("document.querySelector('.variant.chosen .place').textContent").await;
-        assert_eq!(named, "2");
+        assert_eq!(named, "1.2");
 
         // Four levels were written, 3 to 14 dB apart: what is heard is matched to the quietest.
         browser.keys("3").await;
-        browser.until("document.querySelector('.variant.chosen .place').textContent === '3'").await;
+        browser.until("document.querySelector('.variant.chosen .place').textContent === '2.1'").await;
         browser.until(&format!("{HEARD}.length === 1 && {HEARD}[0].volume < 0.7")).await;
         browser.keys("l").await;
         browser.until(&format!("{HEARD}[0].volume === 1")).await;
@@ -115,7 +115,7 @@ async fn stars_and_notes_last_and_leave_as_csv() {
         browser.click("#open-exports").await;
         browser.click("#exports li:first-child button").await;
         let (name, csv) = browser.caught().await;
-        assert_eq!(name, "songs-stars.csv");
+        assert_eq!(name, "stars.csv");
         let mut table = csv::Reader::from_reader(csv.as_bytes());
         let head = table.headers().unwrap().clone();
         assert_eq!(&head[0], "stem");
@@ -160,7 +160,7 @@ async fn the_filter_and_the_order_say_what_is_shown_and_walked_through() {
         browser.keys_into("#filter", "\u{e00c}").await;
         browser.keys("n").await;
         let chosen = browser.text("document.querySelector('.dock-title').textContent").await;
-        assert_eq!(chosen, "verse × bossa nova");
+        assert!(chosen.starts_with("verse × bossa nova"), "{chosen}");
 
         browser.run("document.querySelector('#filter').value = ''; document.querySelector('#filter').dispatchEvent(new Event('input'))").await;
         browser.until("document.querySelectorAll('tbody tr').length === 3").await;
@@ -176,6 +176,91 @@ async fn the_filter_and_the_order_say_what_is_shown_and_walked_through() {
         browser.until("document.querySelector('tbody th .stem-name').textContent.startsWith('bridge')").await;
         let presets = browser.text("[...document.querySelectorAll('thead th')].slice(1).map((it) => it.textContent).join()").await;
         assert_eq!(presets, "80s synth,bossa nova,chamber strings,lofi");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_variant_keeps_its_label_and_the_panel_tells_what_is_playing() {
+    small(async |browser| {
+        let labels = async || browser.text("[...document.querySelector('tbody td').querySelectorAll('.place')].map((it) => it.textContent).join()").await;
+        assert_eq!(labels().await, "1.1,1.2,2.1,2.2,1.1,1.2,2.1,2.2");
+        // The second take alone, by its star: it is still the second take.
+        browser.click("tbody td .variant:nth-of-type(3) .star").await;
+        browser.choose("#show", "starred").await;
+        browser.until("document.querySelectorAll('.variant').length === 1").await;
+        assert_eq!(labels().await, "2.1");
+        browser.choose("#show", "all").await;
+        browser.choose("#sort", "loudness").await;
+        browser.until("document.querySelectorAll('.variant').length > 1").await;
+
+        browser.click(".variant .play").await;
+        browser.until("document.querySelector('#details dl')").await;
+        let panel = browser.text("document.querySelector('#details').textContent").await;
+        for fact in ["brushed drums", "Clara", "G major (91 % sure)", "84.2 bpm", "4/4", "Rhodes", "G Em7 C", "tags not understood: wobblecore", "LUFS"] {
+            assert!(panel.contains(fact), "{fact} in {panel}");
+        }
+        // At every width what is playing can be read: beside the grid, or one press away.
+        for width in [1600, 900, 390] {
+            browser.resize(width, 900).await;
+            let there = "getComputedStyle(document.querySelector('#details')).display !== 'none'";
+            if !browser.is(there).await {
+                browser.click(".details-open").await;
+            }
+            browser.until(there).await;
+            let cut = browser.number("[...document.querySelectorAll('.dock-title, #details dd, #details .remark')].filter((it) => it.scrollWidth > it.clientWidth + 1).length").await;
+            assert_eq!(cut, 0.0, "at {width} px");
+            if browser.is("getComputedStyle(document.querySelector('.details-close')).display !== 'none'").await {
+                browser.click(".details-close").await;
+                browser.until(&format!("!({there})")).await;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_catalogue_is_shown_filtered_and_sorted_by_its_columns() {
+    small(async |browser| {
+        let stems = async || browser.text("[...document.querySelectorAll('tbody .stem-name')].map((it) => it.textContent).join()").await;
+        browser.choose("#sort", "column:artist").await;
+        browser.until("document.querySelector('tbody .stem-name').textContent.startsWith('bridge')").await;
+        assert_eq!(stems().await, "bridge in a rather long name,verse,chorus");
+        browser.click("tbody tr:nth-child(2) .var").await;
+        browser.until("document.querySelectorAll('tbody tr').length === 1").await;
+        assert_eq!(stems().await, "verse");
+        assert_eq!(browser.text("document.querySelector('#filter').value").await, "artist=\"Billie H.\"");
+        // An empty grid says why, and helps.
+        browser.run("const it = document.querySelector('#filter'); it.value = 'artist=nobody'; it.dispatchEvent(new Event('input'))").await;
+        browser.until("!document.querySelector('#nothing').hidden").await;
+        let why = browser.text("document.querySelector('#nothing').textContent").await;
+        assert!(why.contains("Nothing matches “artist=nobody”."), "{why}");
+        browser.click("#nothing button").await;
+        browser.until("document.querySelectorAll('tbody tr').length === 3").await;
+        browser.choose("#show", "starred").await;
+        browser.until("document.querySelector('#nothing').textContent.includes('No variant has a star yet')").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn enter_leaves_a_note_and_no_state_is_said_twice() {
+    small(async |browser| {
+        browser.keys("n").await;
+        browser.keys("e").await;
+        browser.keys_into(".note", "warm\u{e007}").await;
+        assert!(browser.is("document.activeElement !== document.querySelector('.note')").await);
+        // The next key is a shortcut again.
+        browser.keys("s").await;
+        browser.until("document.querySelector('.variant.chosen .star').ariaPressed === 'true'").await;
+        assert_eq!(browser.text("document.querySelector('.note').value").await, "warm");
+        let told = browser.text("[...document.querySelectorAll('.untold summary')].map((it) => it.textContent).join('|')").await;
+        assert!(!told.contains("vetoed: ") && !told.contains("nothing is bought"), "{told}");
+        // A phone has no keys.
+        browser.resize(390, 844).await;
+        browser.keys("?").await;
+        let shown = "[...document.querySelectorAll('.keyboard, .keys')].filter((it) => it.offsetParent).length";
+        assert_eq!(browser.number(shown).await, 0.0);
     })
     .await;
 }
@@ -199,6 +284,8 @@ async fn a_blind_test_hides_names_and_tells_its_results() {
             browser.keys(answer).await;
         }
         browser.until("document.querySelector('.tally')").await;
+        let head = browser.text("[...document.querySelectorAll('.tally thead th')].slice(0, 7).map((it) => it.textContent).join()").await;
+        assert_eq!(head, "Preset,answers,won,lost,no difference,share,95 % interval");
         browser.click("#blind-save").await;
         let (name, csv) = browser.caught().await;
         assert_eq!(name, "songs-blind.csv");

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::lock::{self, Lock};
 use backline_engine::store::Store;
-use backline_engine::summary::summarise;
 use backline_reporter::{as_lock, diff_json, diff_text};
 
 use crate::args::{ChosenRunArgs, DiffArgs, Format, GlobalArgs, ManifestArgs};
@@ -80,9 +79,10 @@ fn of_run(id: &str, global: &GlobalArgs) -> Result<Lock, Failure> {
     let asked = ChosenRunArgs {
         manifest: None,
         run: Some(id.to_owned()),
+        all: false,
     };
     let chosen = ChosenRun::find(&asked, global).map_err(|failure| not_found(failure, global))?;
-    let summary = summarise(&chosen.ledger, &chosen.header)?;
+    let summary = chosen.summary()?;
     as_lock(&summary).map_err(|error| Failure::new(Kind::Bug, error))
 }
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use backline_engine::manifest::{LoadOptions, load};
 use backline_engine::plan::{Plan, ReportKind};
-use backline_engine::summary::summarise;
-use backline_reporter::{Material, write_reports};
+use backline_engine::store::Store;
+use backline_engine::summary::Summary;
+use backline_reporter::{Material, Ratings, write_reports};
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, ReportArgs};
@@ -24,7 +25,8 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         project_dir,
     } = place(args, &chosen, global)?;
     output_owner::guard(&dir, &chosen.ledger)?;
-    let summary = summarise(&chosen.ledger, &chosen.header)?;
+    let mut summary = chosen.summary()?;
+    join(&args.ratings, &mut summary, console)?;
     let records = chosen.ledger.records_of(&chosen.header.id)?;
     let sound_cache = sound_cache(chosen.ledger.path());
     let material = Material {
@@ -57,6 +59,27 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         )?,
     }
     Ok(code)
+}
+
+/// Joins the tables of ratings to a summary.
+fn join(tables: &[PathBuf], summary: &mut Summary, console: &Console) -> Result<(), Failure> {
+    let mut ratings = Ratings::default();
+    for table in tables {
+        let failed = |error: anyhow::Error| {
+            let context = format!("cannot read the ratings {}", table.display());
+            Failure::new(Kind::Usage, error.context(context))
+                .hint("export them with the button Export of the listening page")
+        };
+        let file = std::fs::File::open(table).map_err(|error| failed(error.into()))?;
+        ratings.read(file).map_err(|error| failed(error.into()))?;
+    }
+    let unknown = ratings.join(summary);
+    if unknown > 0 {
+        console.insist(&format!(
+            "warning: {unknown} of the ratings are of tracks that the manifest does not have; --all includes jobs that left it\n"
+        ));
+    }
+    Ok(())
 }
 
 /// Where the reports go, which they are, and where the tracks lie that they speak of.

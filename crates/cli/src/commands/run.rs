@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use backline_api::Tape;
-use backline_engine::driver::{self, Ended, HookFailure, PlanHooks, Run, Signals};
+use backline_engine::driver::{self, Album, Ended, HookFailure, PlanHooks, Run, Signals};
 use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
 use backline_engine::folder::Folder;
 use backline_engine::ledger::Ledger;
@@ -15,7 +16,9 @@ use backline_engine::plan::JobKey;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
-use backline_reporter::{Ending, JsonEvents, Lines, Material, Sink, shell_word, write_reports};
+use backline_reporter::{
+    ConsoleOptions, Ending, JsonEvents, Lines, Material, Sink, shell_word, write_reports,
+};
 use backline_studio::Studio;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
@@ -23,7 +26,7 @@ use url::{Host, Url};
 use super::doctor::disk::too_little_space;
 use super::plan::lock;
 use crate::abandoned::warn_of_abandoned;
-use crate::args::{FetchArgs, Format, GlobalArgs, RunArgs, RunLedgerArgs, WatchArgs};
+use crate::args::{FetchArgs, Format, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;
 use crate::embedded;
 use crate::exit_codes::{self, Code};
@@ -45,7 +48,9 @@ use crate::watch::{self, Planned};
 /// How the name of the file begins that a run tries the output folder with.
 const TRIAL: &str = ".backline-trial-";
 
-const NOTICE: &str = "Stopping: what is under way is ended. Ctrl-C again stops at once; the same command goes on later.\n";
+const NOTICE: &str = "\
+Stopping: no more jobs are submitted, downloads that have begun are finished. Tasks at the provider go on; the same command\n\
+resumes them. Press Ctrl-C again to stop at once.\n";
 
 pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     if args.locked {
@@ -56,7 +61,14 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
     let mut project = Project::open(&args.manifest, global, console)?;
     let recording = Recording::open(&args.tape, &mut project, console)?;
     let asked = (&args.ledger, &args.watch);
-    let code = go(&mut project, true, asked, recording.as_ref(), console)?;
+    let code = go(
+        &mut project,
+        (&args.manifest, global),
+        true,
+        asked,
+        recording.as_ref(),
+        console,
+    )?;
     match recording.map_or(Ok(()), |recording| recording.close(console)) {
         Err(failure) if code != exit_codes::DONE => {
             console.insist(&failure.text(console.colour_err));
@@ -69,10 +81,12 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
 /// `backline fetch`: the same, but nothing is bought.
 pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let mut project = Project::open(&args.manifest, global, console)?;
+    let asked = (&args.ledger, &args.watch);
     go(
         &mut project,
+        (&args.manifest, global),
         false,
-        (&args.ledger, &args.watch),
+        asked,
         None,
         console,
     )
@@ -80,6 +94,7 @@ pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) ->
 
 fn go(
     project: &mut Project,
+    (manifest, global): (&ManifestArgs, &GlobalArgs),
     buys: bool,
     (using, watch): (&RunLedgerArgs, &WatchArgs),
     recording: Option<&Recording>,
@@ -98,7 +113,8 @@ fn go(
     warn_of_clock(&ledger, console)?;
 
     let aside = Aside::stderr();
-    let mut sink = sink(project, console, &aside);
+    let stopping = Arc::new(AtomicBool::new(false));
+    let mut sink = sink(project, console, &aside, stopping.clone());
     log::begin(console, &aside);
     let hooks = match buys {
         true => PlanHooks::All(&mut ledger),
@@ -117,6 +133,7 @@ fn go(
         tell_what_is_missing(&opening.forecast, console);
     }
     let project = &*project;
+    let part_of = project.album(manifest, global, console, &ledger)?;
     let planned = Planned::of(project, &opening, &ledger, &key, buys)?;
     let mut output = match replays {
         true => None,
@@ -139,6 +156,8 @@ fn go(
         hook_failures: planning.failures,
         callback_key,
         adopts_account: using.adopt_account,
+        part_of,
+        stopping,
         buys,
         credits: planned.credits,
         tape: recording.map(Recording::tape),
@@ -259,6 +278,10 @@ struct Asked {
     hook_failures: Vec<(JobKey, HookFailure)>,
     callback_key: Option<Vec<u8>>,
     adopts_account: bool,
+    /// Set once a person asks the run to stop.
+    stopping: Arc<AtomicBool>,
+    /// The whole manifest, where only some of its jobs were selected.
+    part_of: Option<Album>,
     buys: bool,
     /// What the plan costs.
     credits: f64,
@@ -285,6 +308,11 @@ async fn carry_out(
         aside.clone(),
         NOTICE,
     );
+    let (drain, stopping) = (stops.drain.clone(), asked.stopping.clone());
+    let watching = tokio::spawn(async move {
+        drain.cancelled().await;
+        stopping.store(true, Ordering::Relaxed);
+    });
     let mut plan = project.plan.clone();
     let studio = if asked.replays {
         None
@@ -299,6 +327,7 @@ async fn carry_out(
         hook_failures: asked.hook_failures,
         key: asked.key,
         manifest: project.recorded.clone(),
+        part_of: asked.part_of,
         callback_key: asked.callback_key,
         adopts_account: asked.adopts_account,
         buys: asked.buys,
@@ -323,6 +352,7 @@ async fn carry_out(
         }
     }
     following.abort();
+    watching.abort();
     match broken {
         Some(why) => {
             let message = format!("the studio can't go on with its tasks: {why}");
@@ -375,8 +405,16 @@ fn short_of_credits(record: &Record, wanted: f64) -> Option<String> {
     }
 }
 
-fn sink(project: &Project, console: &Console, aside: &Aside) -> Box<dyn Sink> {
-    let options = console.reporter_options(standpoint(&project.plan.project_dir));
+fn sink(
+    project: &Project,
+    console: &Console,
+    aside: &Aside,
+    stopping: Arc<AtomicBool>,
+) -> Box<dyn Sink> {
+    let options = ConsoleOptions {
+        stopping,
+        ..console.reporter_options(standpoint(&project.plan.project_dir))
+    };
     match console.format {
         Format::Json => Box::new(JsonEvents::new(Box::new(std::io::stdout()))),
         Format::Text if console.draws_on_err() => {

@@ -1,12 +1,13 @@
-//! `backline status`: how the jobs of a run stand now, how they go on, or which runs there were.
+//! `backline status`: the state of a manifest's jobs, a run that is followed, or the list of runs.
 
 use std::path::Path;
 
+use backline_engine::event::{Event, Outcome};
 use backline_engine::ledger::Ledger;
-use backline_engine::store::Store;
-use backline_engine::summary::summarise;
+use backline_engine::store::{RunHeader, Store};
 use backline_reporter::{Life, Standpoint};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::args::{Format, GlobalArgs, StatusArgs};
 use crate::console::Console;
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
             return Ok(exit_codes::DONE);
         }
     }
-    let mut summary = summarise(&chosen.ledger, &chosen.header)?;
+    let mut summary = chosen.summary()?;
     let life = watch::life(&chosen, summary.run.ended_ms)?;
     match console.format {
         Format::Json => {
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
             };
             console.json(&json!({
                 "version": summary.version, "run": summary.run, "life": life.as_str(), "process": process,
-                "totals": summary.totals, "jobs": summary.jobs,
+                "this_run": summary.this_run, "totals": summary.totals, "jobs": summary.jobs,
             }))?;
         }
         Format::Text => {
@@ -49,7 +50,13 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
                 chosen.shown(),
                 &chosen.ledger,
             );
-            console.data(&backline_reporter::status_text(&summary, life))?;
+            let text = backline_reporter::status_text(&summary, life);
+            match console.size_out() {
+                Some(size) if args.watch => {
+                    console.data(&backline_reporter::fitted(&text, size))?
+                }
+                _ => console.data(&text)?,
+            }
         }
     }
     Ok(exit_codes::DONE)
@@ -58,22 +65,104 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
 /// The runs, newest first.
 fn list(ledger: &Ledger, manifest: Option<&Path>, console: &Console) -> Result<(), Failure> {
     let runs = ledger.runs()?;
+    let facts: Vec<RunLine> = runs
+        .iter()
+        .map(|run| RunLine::of(ledger, run))
+        .collect::<Result<_, _>>()?;
     if console.format == Format::Json {
-        return console.json(&json!({ "version": 1, "runs": runs }));
+        let runs = runs.iter().zip(&facts).map(|(run, facts)| {
+            let mut run = json!(run);
+            if let (Some(run), Value::Object(facts)) = (run.as_object_mut(), json!(facts)) {
+                run.extend(facts);
+            }
+            run
+        });
+        return console.json(&json!({ "version": 1, "runs": runs.collect::<Vec<_>>() }));
     }
     let mut text = String::new();
-    for run in &runs {
+    for (run, facts) in runs.iter().zip(&facts) {
         let folder = project_dir(ledger, manifest, run);
         let standpoint = folder.map_or_else(Standpoint::default, standpoint);
         let started =
             jiff::Timestamp::from_millisecond(run.started_ms).map(|at| format!("{at:.0}"));
+        let selection = run.selection.as_ref().map(|it| format!("  {it}"));
         text.push_str(&format!(
-            "{}  {}  {}  {}\n",
+            "{}  {}  {:<9}  {}  {}{}\n",
             run.id,
             started.unwrap_or_default(),
-            run.provider,
-            standpoint.name(&run.manifest)
+            facts.outcome,
+            facts.counts(&run.provider),
+            standpoint.name(&run.manifest),
+            selection.unwrap_or_default(),
         ));
     }
     console.data(&text)
+}
+
+/// What a list shows of a run.
+#[derive(Serialize)]
+struct RunLine {
+    outcome: &'static str,
+    /// Jobs that the run was about.
+    jobs: Option<u64>,
+    /// Jobs that it was going to submit.
+    to_submit: Option<u64>,
+    /// Credits that it spent, once it has ended.
+    credits: Option<f64>,
+}
+
+impl RunLine {
+    fn of(ledger: &Ledger, run: &RunHeader) -> Result<Self, Failure> {
+        let mut line = Self {
+            outcome: "",
+            jobs: None,
+            to_submit: None,
+            credits: None,
+        };
+        for record in ledger.events_of(&run.id)? {
+            match record.event {
+                Event::RunStarted {
+                    jobs, to_submit, ..
+                } => (line.jobs, line.to_submit) = (Some(jobs), Some(to_submit)),
+                Event::RunEnded { outcome, credits } => {
+                    (line.outcome, line.credits) = (outcome_name(&outcome), Some(credits));
+                }
+                _ => {}
+            }
+        }
+        if line.outcome.is_empty() {
+            let owner = ledger.owner()?;
+            let runs_now = owner.is_some_and(|owner| owner.run.as_ref() == Some(&run.id));
+            line.outcome = if runs_now { "running" } else { "died" };
+        }
+        Ok(line)
+    }
+
+    /// `12 jobs, 4 to submit, 48 credits with sunoapi`.
+    fn counts(&self, provider: &str) -> String {
+        let number = |number: Option<u64>| number.map_or("?".to_owned(), |it| it.to_string());
+        let credits = match self.credits {
+            Some(credits) if credits != 0.0 => format!(", {credits} credits"),
+            _ => String::new(),
+        };
+        format!(
+            "{} {}, {} to submit{credits} with {provider}",
+            number(self.jobs),
+            if self.jobs == Some(1) { "job" } else { "jobs" },
+            number(self.to_submit)
+        )
+    }
+}
+
+/// An outcome in a word.
+fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "complete",
+        Outcome::Vetoed => "vetoed",
+        Outcome::Partial => "partial",
+        Outcome::Failed => "failed",
+        Outcome::InDoubt => "in doubt",
+        Outcome::Stopped { .. } => "stopped",
+        Outcome::Refused { .. } => "refused",
+    }
 }

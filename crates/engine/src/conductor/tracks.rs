@@ -658,5 +658,6 @@ fn facts(track: &backline_api::Track) -> TrackFacts {
         title: track.title.clone().unwrap_or_default(),
         duration_s: track.duration_s,
         created_ms: track.created_ms,
+        music: track.music.clone(),
     }
 }

@@ -19,6 +19,7 @@ mod listen;
 mod planning;
 mod resolve;
 mod shell;
+mod superseded;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use crate::event::{Event, Outcome, Record, RunId};
 use crate::forecast::{Forecast, Sign, is_expired};
 use crate::hooks::{HookPoint, PlanInfo, Verdict};
 use crate::index::Index;
+use crate::machine::Step;
 use crate::opening::Opening;
 use crate::plan::{JobKey, Plan, StemSource};
 use crate::store::{
@@ -46,6 +48,7 @@ use clock::Clock;
 use effects::Effects;
 use hooks::RunHooks;
 use shell::Shell;
+use superseded::{Renamed, make_way};
 
 pub use crate::conductor::IllegalStep;
 pub use crate::hooks::HookFailure;
@@ -76,6 +79,8 @@ pub struct Run {
     pub project_dir: PathBuf,
     /// The name of the manifest's file in the ledger.
     pub manifest: String,
+    /// The rest of the manifest, where the plan has only a part of its jobs.
+    pub part_of: Option<Album>,
     /// The key that callbacks are signed with, where they are.
     pub callback_key: Option<Vec<u8>>,
     /// Listen for callbacks on a free loopback port: for a provider on this machine.
@@ -88,6 +93,15 @@ pub struct Run {
     pub tape: Option<Tape>,
     /// How a user stops it.
     pub signals: Signals,
+}
+
+/// The manifest of which a run carries out a part.
+#[derive(Debug, Clone)]
+pub struct Album {
+    /// The options that selected the part, as `--filter preset=lofi`.
+    pub selection: String,
+    /// Every job of the manifest, in plan order.
+    pub rows: Vec<PlannedRow>,
 }
 
 /// How a user stops a run.
@@ -257,7 +271,7 @@ pub async fn run(
             account: other.clone(),
         });
     }
-    let header = RunHeader {
+    let mut header = RunHeader {
         id: RunId::new(),
         started_ms: now_ms,
         name: run.plan.name.clone(),
@@ -268,6 +282,8 @@ pub async fn run(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         price_credits: Some(run.plan.provider.profile.price_credits),
         bounds: Some(RunBounds::from(&run.plan.limits)),
+        selection: run.part_of.as_ref().map(|album| album.selection.clone()),
+        album: None,
         knows_titles: true,
         changes_in_plan: true,
     };
@@ -291,7 +307,22 @@ pub async fn run(
         Some(listen_config) => Some(Receiver::start(listen_config, calls_in).await?),
         None => None,
     };
+    if let Some(album) = &run.part_of {
+        header.album = Some(store.store_album(&album.rows)?);
+    }
     store.begin_run(&header, &planned_rows(&run.plan, &run.project_dir))?;
+    let album = match &run.part_of {
+        Some(album) => album.rows.iter().map(|row| row.key).collect(),
+        None => run.plan.jobs.iter().map(|job| job.key).collect(),
+    };
+    let renamed = make_way(&run.plan, &run.project_dir, &header, &album, &known, store)?;
+    for Renamed { key, event } in &renamed {
+        if let Some(known) = known.get_mut(key)
+            && let Step::Changed(next) = known.job.step(now_ms, event)
+        {
+            known.job = next;
+        }
+    }
 
     for event in &adopted {
         if let Event::AccountAdopted { from, .. } = event {
@@ -312,9 +343,10 @@ pub async fn run(
         .for_each(|sent_ms| *sent_ms = now_ms.min(*sent_ms));
     let stems = run.plan.stems.iter().map(|stem| stem.id.clone()).collect();
     let index = Index::new(&known);
-    let linked: Vec<(JobKey, KnownJob)> = recognized
-        .iter()
-        .filter_map(|it| Some((it.key, known.get(&it.key)?.clone())))
+    let keys = recognized.iter().map(|it| it.key);
+    let linked: Vec<(JobKey, KnownJob)> = keys
+        .chain(renamed.iter().map(|it| it.key))
+        .filter_map(|key| Some((key, known.get(&key)?.clone())))
         .collect();
     // The conductor's jobs are the only ones that stay in memory.
     drop(known);
@@ -362,6 +394,13 @@ pub async fn run(
         job: Some(it.key),
         event: it.event,
     });
+    let renamed = renamed.into_iter().map(|it| NewRecord {
+        at_ms: now_ms,
+        run: header.id.clone(),
+        account: account.clone(),
+        job: Some(it.key),
+        event: it.event,
+    });
     let failed = std::mem::take(&mut run.hook_failures).into_iter();
     let failed = failed.map(|(about, failure)| NewRecord {
         at_ms: now_ms,
@@ -370,7 +409,7 @@ pub async fn run(
         job: None,
         event: failure.event(Some(about)),
     });
-    let first: Vec<NewRecord> = opening.chain(linked).chain(failed).collect();
+    let first: Vec<NewRecord> = opening.chain(linked).chain(renamed).chain(failed).collect();
     decision.batch.events.splice(0..0, first);
 
     let effects = Effects::new(
@@ -435,6 +474,7 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
             key: job.key,
             stem: stem.id.clone(),
             preset: job.preset.to_string(),
+            vars: plan.output.stem_columns(&stem.id),
             sweep: job.sweep.as_ref().clone(),
             take: job.take,
             settings: job.settings.clone(),

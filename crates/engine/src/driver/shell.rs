@@ -420,7 +420,9 @@ impl Shell<'_> {
         if !self.hooks.has(HookPoint::RunFinished) {
             return Ok(outcome);
         }
-        let totals = tokio::task::block_in_place(|| summarise(self.store, self.header))?.totals;
+        let totals = tokio::task::block_in_place(|| summarise(self.store, self.header))?
+            .this_run
+            .totals;
         let told = tokio::select! {
             biased;
             () = signals.stop.cancelled() => Vec::new(),

@@ -58,24 +58,27 @@ impl Ledger {
                 gone.runs.push(run);
             } else {
                 gone.kept_runs += u64::from(is_old);
-                stays.push(run.id);
+                stays.push(run);
             }
         }
-        let shared: HashSet<String> = stays
+        let mut stored: HashSet<String> = stays
             .iter()
-            .map(|run| self.plan_named(run))
-            .collect::<Result<_, _>>()?;
-        let mut counted = HashSet::new();
+            .map(|run| self.plans_named(run))
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect();
         let (column, _) = self.plan_column();
         for run in &gone.runs {
             gone.events += self.count(
                 "SELECT count(*) FROM events WHERE run = ?1 AND job IS NULL",
                 run.id.as_str(),
             )?;
-            let plan = self.plan_named(&run.id)?;
-            if !shared.contains(&plan) && counted.insert(plan.clone()) {
-                let sql = format!("SELECT count(*) FROM plans WHERE {column} = ?1");
-                gone.plan_rows += self.count(&sql, &plan)?;
+            for plan in self.plans_named(run)? {
+                if stored.insert(plan.clone()) {
+                    let sql = format!("SELECT count(*) FROM plans WHERE {column} = ?1");
+                    gone.plan_rows += self.count(&sql, &plan)?;
+                }
             }
         }
         gone.uploads = self.count("SELECT count(*) FROM uploads WHERE at_ms < ?1", before_ms)?;
@@ -92,7 +95,8 @@ impl Ledger {
                 transaction.execute("DELETE FROM runs WHERE id = ?1", [id])?;
             }
             transaction.execute(
-                "DELETE FROM plans WHERE plan NOT IN (SELECT plan FROM runs WHERE plan IS NOT NULL)",
+                "DELETE FROM plans WHERE plan NOT IN (SELECT plan FROM runs WHERE plan IS NOT NULL
+                 UNION SELECT json_extract(header, '$.album') FROM runs WHERE json_extract(header, '$.album') IS NOT NULL)",
                 [],
             )?;
             transaction.execute("DELETE FROM uploads WHERE at_ms < ?1", params![gone.before_ms])?;
@@ -131,13 +135,14 @@ impl Ledger {
         Ok(open.len() < before)
     }
 
-    /// The name of a run's plan.
-    fn plan_named(&self, run: &RunId) -> Result<String, StoreError> {
+    /// The names of a run's plan and of its manifest's.
+    fn plans_named(&self, run: &RunHeader) -> Result<Vec<String>, StoreError> {
         let (_, plan) = self.plan_column();
         let sql = format!("SELECT coalesce({plan}, '')");
-        self.run("read", |connection| {
-            connection.query_row(&sql, [run.as_str()], |row| row.get(0))
-        })
+        let plan = self.run("read", |connection| {
+            connection.query_row(&sql, [run.id.as_str()], |row| row.get(0))
+        })?;
+        Ok(std::iter::once(plan).chain(run.album.clone()).collect())
     }
 
     fn count(&self, sql: &str, of: impl rusqlite::ToSql) -> Result<u64, StoreError> {

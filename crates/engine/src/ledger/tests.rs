@@ -54,6 +54,8 @@ fn header(started_ms: i64) -> RunHeader {
         version: "0".to_owned(),
         price_credits: None,
         bounds: None,
+        selection: None,
+        album: None,
         knows_titles: true,
         changes_in_plan: true,
     }
@@ -64,6 +66,7 @@ fn rows(keys: &[u8]) -> Vec<PlannedRow> {
         key: JobKey::from_bytes([*key; 32]),
         stem: "voice".to_owned(),
         preset: "p".to_owned(),
+        vars: IndexMap::new(),
         sweep: IndexMap::new(),
         take: 1,
         settings: serde_json::from_value(json!({

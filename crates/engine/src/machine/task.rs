@@ -180,6 +180,15 @@ impl Track {
                     Part::Mix => self.mix_loudness = loudness,
                 }
             }
+            (TrackNote::Renamed { from, to }, part) => {
+                let kept = match part {
+                    Part::Track => &mut self.kept,
+                    Part::Mix => &mut self.mix,
+                };
+                if let Some(file) = kept.as_mut().filter(|file| file.path == *from) {
+                    file.path.clone_from(to);
+                }
+            }
             (TrackNote::Copied { to }, _) => {
                 if !self.copies.contains(to) {
                     self.copies.push(to.clone());
@@ -225,5 +234,6 @@ impl TrackFacts {
         newest(&mut self.mix_url, &newer.mix_url);
         newest(&mut self.duration_s, &newer.duration_s);
         newest(&mut self.created_ms, &newer.created_ms);
+        newest(&mut self.music, &newer.music);
     }
 }

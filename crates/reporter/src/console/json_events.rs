@@ -14,8 +14,9 @@ use std::io::{self, Write};
 use backline_engine::event::Record;
 use serde_json::json;
 
-use super::{Ending, Out, PlanFacts, Sink};
+use super::Out;
 use crate::event_line::{STREAM_VERSION, event_line};
+use crate::sink::{Ending, PlanFacts, Sink};
 use crate::summary_json::RunFile;
 use crate::tally::Tally;
 

@@ -6,7 +6,7 @@
 //! 12:06:10 kept         chorus × lofi take 1  2 tracks in tracks/chorus
 //! ```
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use backline_engine::event::{
     Event, KeptFile, Moment, Outcome, Part, Record, TaskStage, TrackNote, Via,
 };
@@ -15,11 +15,14 @@ use backline_engine::machine::Job;
 use backline_engine::summary::JobStatus;
 use jiff::tz::TimeZone;
 
-use super::{ConsoleOptions, Level};
 use crate::label::fit_label;
+use crate::sink::{ConsoleOptions, Level};
 use crate::standpoint::Standpoint;
+use crate::style::{BAD, CARE, DIM, GOOD, PLAIN};
 use crate::tally::Tally;
-use crate::text::{clean, columns, count, figure, fit, pad, span, time_of_day, words};
+use crate::text::{
+    clean, columns, common_folder, count, figure, fit, pad, said, span, time_of_day, words,
+};
 
 /// Widest label when the output has no width.
 const LABEL_COLUMNS: usize = 120;
@@ -29,12 +32,6 @@ const NARROW_COLUMNS: usize = 60;
 
 /// Width of the column with the word that says what happened.
 const WORD_COLUMNS: usize = 12;
-
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-pub(crate) const CARE: Style = AnsiColor::Yellow.on_default();
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const PLAIN: Style = Style::new();
-pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// What a record says to people.
 #[derive(Debug, Clone, PartialEq)]
@@ -201,7 +198,14 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
     } else {
         None
     };
+    let remarks = match &record.event {
+        Event::Stage { tracks, .. } => tally.new_remarks(record.job.as_ref(), tracks),
+        _ => Vec::new(),
+    };
     let line = match &record.event {
+        Event::Stage { .. } if !remarks.is_empty() => {
+            Line::care("remark", words(&remarks.join("; ")))
+        }
         Event::RunStarted {
             name,
             provider,
@@ -282,6 +286,13 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
                 None => line,
             }
         }
+        Event::TrackNoted {
+            note: TrackNote::Renamed { from: old, to },
+            ..
+        } => Line::plain(
+            "renamed",
+            format!("{} to {}", clean(&from.name(old)), clean(&from.name(to))),
+        ),
         Event::TrackNoted { index, part, note } => {
             let said = match note {
                 TrackNote::Loudness {
@@ -289,7 +300,9 @@ fn whole(record: &Record, tally: &mut Tally, zone: &TimeZone, from: &Standpoint)
                     true_peak_dbtp,
                 } => format!("{lufs:.1} LUFS, true peak {true_peak_dbtp:.1} dBTP"),
                 TrackNote::Loudness { .. } => "silent".to_owned(),
-                TrackNote::Copied { to } => format!("copied to {}", clean(to)),
+                TrackNote::Copied { to } | TrackNote::Renamed { to, .. } => {
+                    format!("copied to {}", clean(to))
+                }
             };
             Line::detail("noted", format!("{}  {said}", track(*index, *part)))
         }
@@ -467,16 +480,6 @@ pub(crate) fn paced(least_ms: u64) -> Line {
     )
 }
 
-/// A vendor's words behind its code.
-pub(crate) fn said(code: Option<i64>, message: &str) -> String {
-    match (code, words(message)) {
-        (Some(code), message) if message.is_empty() => format!("code {code}, without a word"),
-        (Some(code), message) => format!("{code}: {message}"),
-        (None, message) if message.is_empty() => "without a word".to_owned(),
-        (None, message) => message,
-    }
-}
-
 /// A run's end in a few words.
 fn ended(outcome: &Outcome) -> &'static str {
     match outcome {
@@ -522,37 +525,9 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
     format!("{}{place}", count(tracks.len() as u64, "track"))
 }
 
-/// The deepest folder that all of `paths` lie in; none when there is no path or the folder has no name.
-pub(crate) fn common_folder<'a>(mut paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let folder = |path: &'a str| path.rfind('/').map_or("", |at| &path[..at]);
-    let mut common = folder(paths.next()?);
-    for path in paths {
-        while !(path.starts_with(common)
-            && (common.is_empty() || path[common.len()..].starts_with('/')))
-        {
-            common = folder(common);
-        }
-    }
-    (!common.is_empty()).then_some(common)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_common_folder_of_files() {
-        let check = |paths: &[&'static str]| common_folder(paths.iter().copied());
-        assert_eq!(check(&[]), None);
-        assert_eq!(check(&["a.mp3"]), None);
-        assert_eq!(check(&["out/a.mp3", "out/b.mp3"]), Some("out"));
-        assert_eq!(check(&["out/x/a.mp3", "out/xy/b.mp3"]), Some("out"));
-        assert_eq!(check(&["out/x/a.mp3", "in/b.mp3"]), None);
-        assert_eq!(
-            check(&["/music/a.mp3", "/music/deep/b.mp3"]),
-            Some("/music")
-        );
-    }
 
     #[test]
     fn a_line_fits_a_terminal_and_keeps_the_take() {

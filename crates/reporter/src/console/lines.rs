@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use backline_engine::event::{Event, Record};
 
+use super::Out;
 use super::line::{self, Line};
-use super::{ConsoleOptions, Ending, Out, PlanFacts, Sink};
 use crate::closing::closing_text;
+use crate::sink::{ConsoleOptions, Ending, PlanFacts, Sink};
 use crate::tally::Tally;
 
 /// One line for each important event, and the closing paragraph.
@@ -66,8 +67,8 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::console::Level;
     use crate::example;
+    use crate::sink::Level;
 
     fn told(level: Level, colour: bool) -> String {
         let shared = example::Shared::default();

@@ -1,12 +1,12 @@
-//! What a page knows, as JSON: the summary, put so that a page of thousands of tracks stays small and opens at once.
+//! The data of a page as JSON: the summary in a form that keeps a page of thousands of tracks small and quick to open.
 //!
 //! ```json
 //! { "version": 1, "name": "songs", "run": "0193…",
-//!   "stems": [{ "name": "chorus", "vocal": { "at": "../stems/chorus.flac", "seconds": 24.1, "lufs": -18.2, "wave": "AAcx…" } }],
+//!   "stems": [{ "name": "chorus", "vars": [["artist", "Ada"]], "vocal": { "at": "../stems/chorus.flac", "seconds": 24.1, "lufs": -18.2, "wave": "AAcx…" } }],
 //!   "presets": ["lofi", "jazz"],
 //!   "jobs": [{ "key": "5b1c…", "stem": 0, "preset": 0, "sweep": [["model", "V5"]], "take": 1, "state": "kept", "sign": "=", "why": null,
 //!     "settings": [["tags", "lofi, piano"]], "task": "0123abcd", "credits": 12,
-//!     "tracks": [{ "index": 1, "title": "Chorus", "file": { "at": "./chorus-1.mp3", … }, "mix": null, "problem": null }] }] }
+//!     "tracks": [{ "index": 1, "title": "Chorus", "file": { "at": "./chorus-1.mp3", … }, "mix": null, "music": { "key": "G major", … } }] }] }
 //! ```
 //!
 //! Stems and presets are named by their places in their lists. `at` is an address relative to the page, `seconds` a length, `lufs` a measured
@@ -15,17 +15,18 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use backline_engine::event::KeptFile;
+use backline_engine::event::{Confidence, KeptFile, Music};
 use backline_engine::machine::TrackLoudness;
 use backline_engine::plan::Settings;
 use backline_engine::summary::{JobSummary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
+use crate::material::Material;
+use crate::music::{chord_names, remarks};
 use crate::sound::{Sounds, Wanted, tenth};
 use crate::text::{clean, rfc3339};
 use crate::verdict::Verdict;
-use crate::write::Material;
 
 /// The JSON's version; the page's scripts are of the same.
 const DATA_VERSION: u32 = 1;
@@ -46,6 +47,8 @@ pub(super) struct PageData {
 #[derive(Serialize)]
 struct StemData {
     name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vars: Vec<(String, String)>,
     vocal: Option<FileData>,
 }
 
@@ -65,6 +68,8 @@ pub(super) struct JobData {
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<String>,
     credits: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
     tracks: Vec<TrackData>,
 }
 
@@ -79,9 +84,47 @@ struct TrackData {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    music: Option<MusicData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unverified: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
+}
+
+/// What a provider reports about the music of a track.
+#[derive(Serialize)]
+struct MusicData {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    style: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tempo: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metre: Option<String>,
+    confidence: Confidence,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instruments: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    chords: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
+}
+
+impl MusicData {
+    fn of(music: &Music) -> Self {
+        let text = |text: &Option<String>| text.as_deref().map(clean);
+        Self {
+            style: text(&music.style),
+            key: text(&music.key),
+            tempo: music.tempo_bpm.map(tenth),
+            metre: text(&music.metre),
+            confidence: music.confidence,
+            instruments: music.instruments.iter().map(|it| clean(it)).collect(),
+            chords: clean(&chord_names(music).join(" ")),
+            remarks: remarks(music).map(|it| clean(&it)).collect(),
+        }
+    }
 }
 
 /// A sound file.
@@ -132,12 +175,12 @@ impl PageData {
             sounds,
             address,
         };
-        let mut stems: IndexMap<&str, Option<&str>> = IndexMap::new();
+        let mut stems: IndexMap<&str, &JobSummary> = IndexMap::new();
         let mut presets: IndexSet<&str> = IndexSet::new();
         let jobs = summary.jobs.iter().map(|job| {
             let stem = stems.entry(&job.stem);
             let stem_at = stem.index();
-            stem.or_insert(vocal_of(job));
+            stem.or_insert(job);
             JobData {
                 key: job.key.clone(),
                 stem: stem_at,
@@ -150,13 +193,15 @@ impl PageData {
                 settings: settings(&job.settings),
                 task: job.task_id.as_deref().map(clean),
                 credits: job.credits,
+                run: job.run.as_deref().map(clean),
                 tracks: job.tracks.iter().map(|track| files.track(track)).collect(),
             }
         });
         let jobs = jobs.collect();
-        let stems = stems.into_iter().map(|(name, vocal)| StemData {
+        let stems = stems.into_iter().map(|(name, job)| StemData {
             name: clean(name),
-            vocal: vocal.map(|path| files.file(path, None)),
+            vars: pairs(&job.vars),
+            vocal: vocal_of(job).map(|path| files.file(path, None)),
         });
         Self {
             version: DATA_VERSION,
@@ -191,6 +236,7 @@ impl Files<'_> {
             file: track.file.as_ref().map(|file| kept(file, track.loudness)),
             mix: track.mix.as_ref().map(|mix| kept(mix, track.mix_loudness)),
             problem: track.problem.as_deref().map(clean),
+            music: track.music.as_deref().map(MusicData::of),
             unverified: track.unverified().map(clean),
             expires: track
                 .expires_ms

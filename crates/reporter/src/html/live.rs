@@ -10,8 +10,8 @@ use backline_engine::summary::Summary;
 use serde_json::json;
 
 use super::{data, gains, href, lay_out, policy};
+use crate::material::Material;
 use crate::sound::{Sounds, measure};
-use crate::write::Material;
 
 /// Makes the page of one run. What was measured of sound files is remembered, so that each is measured once.
 pub struct LivePage {
@@ -64,8 +64,8 @@ impl LivePage {
 
     /// The head's figures as JSON.
     pub fn head(summary: &Summary) -> String {
-        let counts = crate::closing::counts(&summary.totals);
-        let text = format!("{counts} · {}", gains(&summary.totals));
+        let counts = crate::counts::counts(&summary.totals);
+        let text = format!("{counts} · {}", gains(summary));
         json!({ "counts": text, "ended": summary.run.ended_ms.is_some() }).to_string()
     }
 
@@ -149,7 +149,8 @@ mod tests {
         assert!(LivePage::head(&summary).ends_with("\"ended\":true}"));
         summary.run.ended_ms = None;
         let head: serde_json::Value = serde_json::from_str(&LivePage::head(&summary)).unwrap();
-        let counts = "5 jobs: 2 kept, 2 failed, 1 in doubt · 4 tracks kept, 36 credits spent";
+        let counts = "5 jobs: 2 kept, 2 failed, 1 in doubt · 4 tracks; this run: 4 of 5 jobs submitted, 2 tracks downloaded; \
+             credits: 36 spent by this run, 36 by all runs; balance 976, before 1000";
         assert_eq!(
             (&head["counts"], &head["ended"]),
             (&counts.into(), &false.into())

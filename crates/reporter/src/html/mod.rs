@@ -20,16 +20,17 @@ pub use live::{LiveFile, LivePage};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use backline_engine::summary::{Summary, Totals};
+use backline_engine::summary::Summary;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use handlebars::Handlebars;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::counts;
+use crate::material::Material;
 use crate::sound::measure;
-use crate::text::{clean, count, figure, rfc3339};
-use crate::write::Material;
+use crate::text::{clean, count, rfc3339};
 
 const PAGE: &str = include_str!("../../assets/page.hbs");
 const STYLE: &str = concat!(
@@ -45,7 +46,9 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/marks.js"),
     include_str!("../../assets/waves.js"),
     include_str!("../../assets/transport.js"),
+    include_str!("../../assets/tally.js"),
     include_str!("../../assets/grid.js"),
+    include_str!("../../assets/details.js"),
     include_str!("../../assets/dock.js"),
     include_str!("../../assets/exports.js"),
     include_str!("../../assets/blind.js"),
@@ -86,7 +89,7 @@ pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>>
 
 /// The page around its data.
 fn lay_out(summary: &Summary, data: &data::PageData, policy: String) -> io::Result<Vec<u8>> {
-    let (run, totals) = (&summary.run, &summary.totals);
+    let run = &summary.run;
     let page = Page {
         name: clean(&run.name),
         manifest: clean(&run.manifest),
@@ -94,8 +97,8 @@ fn lay_out(summary: &Summary, data: &data::PageData, policy: String) -> io::Resu
         run: clean(&run.id),
         started_short: rfc3339(run.started_ms).map(|time| minute(&time)),
         started: rfc3339(run.started_ms),
-        counts: crate::closing::counts(totals),
-        gains: gains(totals),
+        counts: counts::counts(&summary.totals),
+        gains: gains(summary),
         policy,
         style: STYLE,
         early_script: EARLY_SCRIPT,
@@ -110,10 +113,14 @@ fn lay_out(summary: &Summary, data: &data::PageData, policy: String) -> io::Resu
         .map_err(io::Error::other)
 }
 
-/// `36 tracks kept, 264 credits spent`.
-fn gains(totals: &Totals) -> String {
-    let (tracks, credits) = (count(totals.tracks, "track"), figure(totals.credits));
-    format!("{tracks} kept, {credits} credits spent")
+/// `36 tracks; this run: 6 of 24 jobs submitted, 10 tracks downloaded; credits: …`.
+fn gains(summary: &Summary) -> String {
+    format!(
+        "{}; this run: {}; {}",
+        count(summary.totals.tracks, "track"),
+        counts::this_run(&summary.this_run, &summary.totals),
+        counts::credits(summary)
+    )
 }
 
 /// `2026-01-05 12:00 UTC` for a time of RFC 3339 in UTC.

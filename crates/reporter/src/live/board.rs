@@ -10,9 +10,10 @@ use backline_engine::plan::JobKey;
 use backline_engine::store::RunBounds;
 use backline_engine::summary::JobStatus;
 
-use crate::console::{ConsoleOptions, Level, Line, PlanFacts, said, tell};
+use crate::console::{Line, tell};
+use crate::sink::{ConsoleOptions, Level, PlanFacts};
 use crate::tally::Tally;
-use crate::text::clean;
+use crate::text::{clean, said};
 
 /// Events that are remembered: more than the highest screen shows.
 const REMEMBERED: usize = 64;
@@ -29,6 +30,8 @@ pub(crate) struct Board {
     pub(crate) provider: String,
     /// The jobs.
     pub(crate) tally: Tally,
+    /// Whether the run was asked to stop.
+    pub(crate) stopping: bool,
     /// When the run began, once it has.
     pub(crate) started_ms: Option<i64>,
     /// What bounds it, where that is known.

@@ -24,7 +24,8 @@ use jiff::tz::TimeZone;
 
 use super::board::Board;
 use super::screen::Size;
-use crate::console::{BAD, CARE, DIM, GOOD, Level, PLAIN};
+use crate::sink::Level;
+use crate::style::{BAD, CARE, DIM, GOOD, PLAIN};
 use crate::text::{about, columns, elapsed, figure, fit, pad, span};
 
 /// Most events that are shown, however high the screen is.
@@ -111,9 +112,16 @@ fn head(board: &Board, now_ms: i64, wide: usize, high: usize) -> Vec<String> {
 fn title(board: &Board, now_ms: i64, wide: usize) -> String {
     let mut times = Vec::new();
     times.extend(board.started_ms.map(|from_ms| elapsed(now_ms - from_ms)));
+    if board.stopping {
+        times.push("stopping".to_owned());
+    }
+    let estimate = if board.stopping {
+        None
+    } else {
+        board.left_ms(now_ms)
+    };
     times.extend(
-        board
-            .left_ms(now_ms)
+        estimate
             .filter(|left_ms| *left_ms > 0)
             .map(|left_ms| format!("about {} left", about(left_ms))),
     );
@@ -206,6 +214,8 @@ fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
 fn credits(board: &Board, wide: usize) -> Option<String> {
     let left = match board.credits_left() {
         Some(left) => format!(", {} left", figure(left.max(0.0))),
+        // Of a provider that costs nothing there is nothing to show.
+        None if board.tally.spent == 0.0 => return None,
         None => String::new(),
     };
     let text = format!("  credits  {} spent{left}", figure(board.tally.spent));

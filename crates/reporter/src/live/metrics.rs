@@ -18,7 +18,7 @@ use backline_engine::summary::JobStatus;
 use jiff::tz::TimeZone;
 
 use super::board::Board;
-use crate::console::{ConsoleOptions, PlanFacts};
+use crate::sink::{ConsoleOptions, PlanFacts};
 
 /// Upper bounds of the durations' buckets, in seconds: a vendor's task takes one to ten minutes, the studio's a few seconds.
 const BUCKETS_S: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 180, 300, 600, 1_800];

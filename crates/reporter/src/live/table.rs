@@ -14,7 +14,7 @@ use super::board::Board;
 use super::frame::frame;
 use super::screen::{Screen, Size};
 use crate::closing::closing_text;
-use crate::console::{ConsoleOptions, Ending, Level, PlanFacts, Sink};
+use crate::sink::{ConsoleOptions, Ending, Level, PlanFacts, Sink};
 
 /// How often the terminal's size is looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -158,6 +158,7 @@ impl Inner {
 
     fn lines(&mut self, size: Size) -> Vec<String> {
         let now_ms = now_ms();
+        self.board.stopping = self.options.stopping.load(Ordering::Relaxed);
         self.board.forget(now_ms);
         frame(&self.board, now_ms, size, self.within(), &self.options.zone)
     }

@@ -83,6 +83,12 @@ pub(crate) fn write_small(dir: &Path) -> PathBuf {
                 let mut job = model.clone();
                 job.key = format!("{:064x}", summary.jobs.len() + 1);
                 job.stem = stem.to_owned();
+                let artist = match stem {
+                    "chorus" => "Clara",
+                    "verse" => "Billie H.",
+                    _ => "Ada",
+                };
+                job.vars.insert("artist".to_owned(), artist.to_owned());
                 job.preset = preset.to_owned();
                 job.take = take;
                 job.sweep.clear();

@@ -1,12 +1,9 @@
 //! The lock file beside a manifest: the plan that was last approved.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use backline_engine::manifest::lock::{
-    Change, Lock, LockDiff, LockedJob, compare, default_path, read,
-};
-use backline_reporter::job_label;
+use backline_engine::manifest::lock::{Lock, LockDiff, compare, default_path, read};
+use backline_reporter::diff_lines;
 use serde_json::{Value, json};
 
 use crate::args::ManifestArgs;
@@ -56,53 +53,13 @@ pub(crate) fn require(project: &Project) -> Result<(), Failure> {
 
 /// The differences for people, `most` at most.
 pub(crate) fn text(diff: &LockDiff, most: usize) -> String {
-    let added = diff.added.iter().map(|job| format!("+ {}\n", label(job)));
-    let dropped = diff.dropped.iter().map(|job| format!("- {}\n", label(job)));
-    let changed = diff.changed.iter().map(|changed| {
-        let mut text = format!("~ {}\n", label(&changed.job));
-        for change in &changed.changes {
-            let _ = writeln!(text, "    {}", in_words(change));
-        }
-        text
-    });
-    let all = diff.added.len() + diff.dropped.len() + diff.changed.len();
-    let mut text: String = changed.chain(dropped).chain(added).take(most).collect();
-    if all > most {
-        let _ = writeln!(
-            text,
-            "and {} more; `backline plan --diff` shows all of them",
-            all - most
-        );
+    match diff_lines(diff, most) {
+        none if none.is_empty() => "no differences\n".to_owned(),
+        lines => lines,
     }
-    if all == 0 {
-        text.push_str("no differences\n");
-    }
-    text
 }
 
 /// The differences for programs.
 pub(crate) fn document(diff: &LockDiff) -> Value {
     json!({ "version": 1, "same": diff.is_empty(), "added": diff.added, "dropped": diff.dropped, "changed": diff.changed })
-}
-
-fn label(job: &LockedJob) -> String {
-    format!(
-        "{}  {}",
-        job.key.short(),
-        job_label(&job.stem, &job.preset, &job.sweep, job.take)
-    )
-}
-
-fn in_words(change: &Change) -> String {
-    let value = |value: &Option<String>| {
-        value
-            .as_ref()
-            .map_or_else(|| "not set".to_owned(), |text| format!("{text:?}"))
-    };
-    format!(
-        "{}: {} became {}",
-        change.what,
-        value(&change.old),
-        value(&change.new)
-    )
 }

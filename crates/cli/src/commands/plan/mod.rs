@@ -1,7 +1,9 @@
-//! `backline plan`: what a run would do, and what a manifest means against its lock file.
+//! `backline plan`: what a run would do, and how a manifest differs from its lock file.
 
 mod document;
+mod grid;
 pub(crate) mod lock;
+mod look;
 mod markdown;
 mod table;
 
@@ -61,9 +63,10 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
             forecast: &forecast,
         })?,
         Format::Text => {
-            let look = table::Look {
+            let look = look::Look {
                 columns: console.columns_out,
                 colour: console.colour_out,
+                lists: args.jobs,
             };
             let mut text = Vec::new();
             table::write(&project.plan, &forecast, look, &mut text)?;

@@ -1,4 +1,5 @@
-//! A plan as a table for people, fitted to the terminal.
+//! A plan for people, fitted to the terminal: a [grid](super::grid) where it fits, with the jobs that need attention below it; else,
+//! and with `--jobs`, a line a job.
 //!
 //! ```text
 //!     job           stem   preset  take
@@ -11,23 +12,29 @@
 
 use std::io::{self, Write};
 
-use anstyle::{AnsiColor, Style};
 use backline_engine::forecast::{Forecast, JobForecast, Sign};
 use backline_engine::plan::{Plan, PlannedJob};
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
 };
 
+use super::grid;
+use super::look::{Look, clean, colour};
+
 /// Most jobs that are shown one by one. Past it nobody reads on; `--format json` has them all.
 const MAX_SHOWN: usize = 1_000;
+
+/// Most jobs that are listed below a grid.
+const MAX_NOTED: usize = 20;
 
 /// Narrowest table that is tried; a terminal of fewer columns breaks the lines by itself.
 const MIN_COLUMNS: u16 = 24;
 
-const SIGNS: [Sign; 9] = [
+const SIGNS: [Sign; 10] = [
     Sign::Buy,
     Sign::Changed,
     Sign::InProgress,
+    Sign::Fetch,
     Sign::Kept,
     Sign::InDoubt,
     Sign::Failed,
@@ -36,15 +43,6 @@ const SIGNS: [Sign; 9] = [
     Sign::Expired,
 ];
 
-/// How the table looks.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
-    /// How wide the output is; none when it has no width, such as a file.
-    pub(crate) columns: Option<u16>,
-    /// Whether it takes colours.
-    pub(crate) colour: bool,
-}
-
 /// Which columns say anything.
 struct Columns {
     sweep: bool,
@@ -52,14 +50,44 @@ struct Columns {
     note: bool,
 }
 
-/// Writes the table and what it comes to.
+/// Writes the plan and its consequences.
 pub(crate) fn write(
     plan: &Plan,
     forecast: &Forecast,
     look: Look,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let shown = || plan.jobs.iter().zip(&forecast.rows).take(MAX_SHOWN);
+    let all = || plan.jobs.iter().zip(&forecast.rows);
+    let grid = if look.lists {
+        None
+    } else {
+        grid::grid(plan, forecast, look)
+    };
+    match grid {
+        Some(grid) => {
+            out.write_all(grid.as_bytes())?;
+            let noted: Vec<_> = all().filter(|(_, held)| !held.note.is_empty()).collect();
+            if !noted.is_empty() {
+                writeln!(out)?;
+                list(plan, &noted, look, MAX_NOTED, out)?;
+            }
+        }
+        None => list(plan, &all().collect::<Vec<_>>(), look, MAX_SHOWN, out)?,
+    }
+    writeln!(out, "\n{}", counts(forecast))?;
+    out.write_all(consequences(plan, forecast).as_bytes())?;
+    out.flush()
+}
+
+/// Writes a line a job, `most` at most.
+fn list(
+    plan: &Plan,
+    jobs: &[(&PlannedJob, &JobForecast)],
+    look: Look,
+    most: usize,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let shown = || jobs.iter().take(most);
     let columns = Columns {
         sweep: shown().any(|(job, _)| !job.sweep.is_empty()),
         take: shown().any(|(job, _)| job.take > 1),
@@ -79,8 +107,8 @@ pub(crate) fn write(
         table.force_no_tty();
     }
     table.set_header(header(&columns));
-    table.add_rows(shown().map(|(job, forecast)| row(plan, job, forecast, &columns)));
-    // A sign or a key that is broken can't be read or copied; the rest gives way.
+    table.add_rows(shown().map(|(job, held)| row(plan, job, held, &columns)));
+    // A sign or a key that is broken can't be read or copied; the other columns are wrapped.
     for at in [0, 1] {
         if let Some(column) = table.column_mut(at) {
             column.set_constraint(ColumnConstraint::ContentWidth);
@@ -89,16 +117,14 @@ pub(crate) fn write(
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }
-    if plan.jobs.len() > MAX_SHOWN {
+    if jobs.len() > most {
         writeln!(
             out,
-            "and {} more; --format json has them all, --filter chooses",
-            plan.jobs.len() - MAX_SHOWN
+            "and {} more; --format json has them all, --filter selects",
+            jobs.len() - most
         )?;
     }
-    writeln!(out, "\n{}", counts(forecast))?;
-    out.write_all(consequences(plan, forecast).as_bytes())?;
-    out.flush()
+    Ok(())
 }
 
 fn header(columns: &Columns) -> Row {
@@ -150,24 +176,11 @@ fn row(plan: &Plan, job: &PlannedJob, forecast: &JobForecast, columns: &Columns)
 fn table_colour(sign: Sign) -> Color {
     match sign {
         Sign::Buy | Sign::Changed => Color::Green,
-        Sign::InProgress => Color::Cyan,
+        Sign::InProgress | Sign::Fetch => Color::Cyan,
         Sign::Kept => Color::Reset,
         Sign::InDoubt | Sign::Vetoed | Sign::Partial | Sign::Expired => Color::Yellow,
         Sign::Failed => Color::Red,
     }
-}
-
-fn colour(sign: Sign) -> Style {
-    match sign {
-        Sign::Buy | Sign::Changed => AnsiColor::Green.on_default(),
-        Sign::InProgress => AnsiColor::Cyan.on_default(),
-        Sign::Kept => Style::new(),
-        Sign::InDoubt | Sign::Vetoed | Sign::Partial | Sign::Expired => {
-            AnsiColor::Yellow.on_default()
-        }
-        Sign::Failed => AnsiColor::Red.on_default(),
-    }
-    .bold()
 }
 
 /// `3 jobs: 2 to buy (+), 1 kept (=)`.
@@ -204,11 +217,13 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
                 duration(least_ms)
             ),
         };
-        format!(
-            "A run buys {} for {} credits{least}.\n",
-            jobs(forecast.to_submit),
-            forecast.credits
-        )
+        let costs = match plan.provider.profile.price_credits {
+            0.0 if plan.provider.embedded.is_some() => {
+                "; the embedded studio costs nothing".to_owned()
+            }
+            _ => format!(" for {} credits", forecast.credits),
+        };
+        format!("A run buys {}{costs}{least}.\n", jobs(forecast.to_submit))
     };
     if forecast.expiring() > 0 {
         text.push_str(&format!(
@@ -246,13 +261,6 @@ fn duration(ms: u64) -> String {
         (_, ..3600) => format!("{} min {} s", s / 60, s % 60),
         _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
     }
-}
-
-/// A text that can't steer a terminal: a vendor's words may stand in a note.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect()
 }
 
 #[cfg(test)]

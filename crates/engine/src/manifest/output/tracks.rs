@@ -118,6 +118,20 @@ impl Output {
         vars_of(&self.names.stems, id)
     }
 
+    /// A stem's variables as texts, for reports: a catalogue's columns.
+    pub(crate) fn stem_columns(&self, id: &str) -> IndexMap<String, String> {
+        let vars = self.names.stems.get(id).and_then(|vars| vars.as_object());
+        let text = |value: &Json| match value {
+            Json::String(text) => text.clone(),
+            Json::Null => String::new(),
+            value => value.to_string(),
+        };
+        vars.into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect()
+    }
+
     /// A preset's variables, for hooks.
     pub(crate) fn preset_vars(&self, id: &str) -> Json {
         vars_of(&self.names.presets, id)

@@ -44,10 +44,12 @@ pub(crate) const KEYS: &[&str] = &[
     "soundfont",
 ];
 
-/// The studio that a run starts itself; its address is filled in when it listens.
+/// The studio that a run starts itself: it costs nothing, and its address is filled in when it listens.
 pub(crate) fn embedded() -> Provider {
+    let mut profile = Profile::studio(nowhere());
+    profile.price_credits = 0.0;
     Provider {
-        profile: Profile::studio(nowhere()),
+        profile,
         embedded: Some(Embedded::default()),
         api_key_env: DEFAULT_KEY_ENV.to_owned(),
     }

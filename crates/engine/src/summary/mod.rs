@@ -1,40 +1,60 @@
-//! What a run came to: a pure function of the ledger, from which every report is written.
+//! The state of a manifest's jobs after a run: a pure function of the ledger, from which every report is written.
 //!
-//! The same ledger gives the same summary: jobs stand in plan order, times are those that were recorded, and nothing is asked of
-//! the clock, the disk or the network.
+//! A summary always has every job of the manifest, also where the run was about a few of them (`--filter`, `--sample`) or bought
+//! nothing; [`ThisRun`] has what the run itself did. The same ledger gives the same summary: the jobs are in plan order, times are
+//! those that were recorded, and neither the clock, the disk nor the network is read.
 
-use std::collections::HashSet;
+mod build;
 
 use backline_api::Excerpt;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::event::{Event, KeptFile, Moment, Outcome, RefusedCallbacks, StopReason};
-use crate::evidence::{Evidence, evidence};
+use crate::event::{KeptFile, Music, Outcome, RefusedCallbacks};
+use crate::evidence::Evidence;
 use crate::hooks::{HookPoint, OnError};
-use crate::machine::{Job, Phase, TrackLoudness};
+use crate::machine::{Phase, TrackLoudness};
 use crate::plan::Settings;
-use crate::store::{Recording, RunHeader, Store, StoreError, bought_in_place_of};
+use crate::store::Recording;
+
+pub use build::{summarise, summarise_with_former};
 
 /// The format's version, written into every JSON summary.
-pub const SUMMARY_VERSION: u32 = 1;
+///
+/// 2: the jobs are those of the whole manifest, `totals` counts them, and `run` of a CSV line is the run that bought the job.
+pub const SUMMARY_VERSION: u32 = 2;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// What a run came to.
+/// The state of a manifest's jobs after a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// [`SUMMARY_VERSION`].
     pub version: u32,
     /// The run.
     pub run: RunFacts,
-    /// How many jobs are in which state, and what they cost.
+    /// What this run did.
+    pub this_run: ThisRun,
+    /// How many jobs of the manifest are in which state, and what they have cost in all runs.
     pub totals: Totals,
-    /// The jobs, in plan order.
+    /// The jobs of the manifest, in plan order; after them, where they were asked for, jobs that the manifest had before.
     pub jobs: Vec<JobSummary>,
     /// What the balances show about those in doubt.
     #[serde(skip)]
     pub evidence: Evidence,
+}
+
+/// What one run did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct ThisRun {
+    /// The options that selected its jobs, as `--filter preset=lofi`; none if it was about every job of the manifest.
+    pub selection: Option<String>,
+    /// Its jobs as they are now.
+    pub totals: Totals,
+    /// Jobs that it submitted.
+    pub submitted: u64,
+    /// Tracks that it downloaded.
+    pub downloaded: u64,
+    /// Credits that it spent, as far as is known.
+    pub credits: f64,
 }
 
 /// The run itself.
@@ -63,6 +83,8 @@ pub struct RunFacts {
     pub balance_after: Option<f64>,
     /// Credits that the run is known to have spent; none for a run that goes on or was killed.
     pub credits: Option<f64>,
+    /// What a job costs, where that is known; 0 with the embedded studio.
+    pub price_credits: Option<f64>,
     /// Callbacks that it refused.
     pub callbacks_refused: RefusedCallbacks,
     /// Why it waited last, where that is what stopped it: the provider could not be reached.
@@ -91,25 +113,24 @@ pub struct HookFailure {
     pub effect: OnError,
 }
 
-/// Failures of hooks that a summary names; the rest is counted.
-const SHOWN_FAILURES: usize = 20;
-
-/// How many jobs are in which state, and what they cost.
+/// How many jobs are in which state, and what they have cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Totals {
     /// All jobs.
     pub jobs: u64,
     /// All tracks kept.
     pub kept: u64,
-    /// Bought, and not all tracks kept yet.
+    /// Bought, and the vendor is at work.
     pub in_progress: u64,
+    /// Made, and not all tracks are on disk: they are downloaded, not bought again.
+    pub to_fetch: u64,
     /// Not bought.
     pub planned: u64,
     /// Ended without tracks.
     pub failed: u64,
     /// Ended with fewer tracks than the task showed.
     pub partial: u64,
-    /// Perhaps bought.
+    /// Possibly bought.
     pub in_doubt: u64,
     /// Vetoed by hooks.
     pub vetoed: u64,
@@ -117,7 +138,7 @@ pub struct Totals {
     pub credits_saved: f64,
     /// Kept tracks.
     pub tracks: u64,
-    /// Those of them whose file, or whose mix, could not be told to be the whole recording that was bought.
+    /// Those of them whose file, or whose mix, could not be verified to be the whole recording that was bought.
     #[serde(skip_serializing_if = "is_none")]
     pub unverified: u64,
     /// Credits spent.
@@ -129,10 +150,18 @@ pub struct Totals {
 pub struct JobSummary {
     /// Its key.
     pub key: String,
+    /// The run that submitted it last; none if it was never submitted.
+    pub run: Option<String>,
+    /// Whether the manifest has it; false for a job that an earlier run of the manifest bought and that was taken out since.
+    pub in_manifest: bool,
+    /// Whether this run was about it.
+    pub selected: bool,
     /// The stem's id.
     pub stem: String,
     /// The preset's name.
     pub preset: String,
+    /// The stem's variables: a catalogue's columns.
+    pub vars: IndexMap<String, String>,
     /// The sweep point.
     pub sweep: IndexMap<String, String>,
     /// The take, from 1.
@@ -163,15 +192,15 @@ pub struct JobSummary {
     pub tracks: Vec<TrackSummary>,
 }
 
-/// Where a job is in its life, in a report's words.
+/// The state of a job, as reports name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
     /// Nothing is bought.
     Planned,
-    /// Sent, not answered yet.
+    /// Sent, without a response so far.
     Submitting,
-    /// Perhaps bought: the answer was lost.
+    /// Possibly bought: the response was lost.
     InDoubt,
     /// Bought; the vendor is at work.
     Running,
@@ -247,10 +276,29 @@ pub struct TrackSummary {
     pub loudness: Option<TrackLoudness>,
     /// The mix's loudness, where a hook measured it.
     pub mix_loudness: Option<TrackLoudness>,
+    /// What it sounds like, where the provider reports it.
+    pub music: Option<Box<Music>>,
     /// Where a hook copied its files to.
     pub copies: Vec<String>,
-    /// Why it could not be fetched the last time.
+    /// Why it could not be downloaded the last time.
     pub problem: Option<String>,
+    /// What listeners said of it, where their ratings were joined.
+    pub rating: Option<Rating>,
+}
+
+/// What listeners said of a track.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Rating {
+    /// Whether it was starred.
+    pub star: bool,
+    /// A note.
+    pub note: Option<String>,
+    /// Blind comparisons that it won.
+    pub won: u32,
+    /// Blind comparisons that it lost.
+    pub lost: u32,
+    /// Blind comparisons without a difference.
+    pub same: u32,
 }
 
 fn is_none(number: &u64) -> bool {
@@ -265,126 +313,14 @@ impl TrackSummary {
     }
 }
 
-/// Sums a run up from a ledger.
-pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreError> {
-    let jobs = store.jobs()?;
-    let mut facts = RunFacts {
-        id: run.id.to_string(),
-        name: run.name.clone(),
-        manifest: run.manifest.clone(),
-        ledger: None,
-        provider: run.provider.clone(),
-        started_ms: run.started_ms,
-        ended_ms: None,
-        outcome: None,
-        balance_before: None,
-        balance_after: None,
-        credits: None,
-        callbacks_refused: RefusedCallbacks::default(),
-        trouble: None,
-        hooks_failed: 0,
-        hook_failures: Vec::new(),
-        backline: run.version.clone(),
-    };
-    for record in store.events_of(&run.id)? {
-        match record.event {
-            Event::RunEnded { outcome, credits } => {
-                (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome));
-                facts.credits = Some(credits);
-            }
-            Event::HookFailed {
-                point,
-                hook,
-                about,
-                message,
-                effect,
-            } => {
-                facts.hooks_failed += 1;
-                if facts.hook_failures.len() < SHOWN_FAILURES {
-                    facts.hook_failures.push(HookFailure {
-                        point,
-                        hook,
-                        job: about.map(|key| key.to_string()),
-                        message,
-                        effect,
-                    });
-                }
-            }
-            Event::Paused { message, .. } => facts.trouble = Some(message),
-            Event::CallbacksRefused(refused) => facts.callbacks_refused = refused,
-            Event::Credits {
-                balance,
-                moment: Moment::Before,
-            } => facts.balance_before = Some(balance),
-            Event::Credits {
-                balance,
-                moment: Moment::After,
-            } => facts.balance_after = Some(balance),
-            _ => {}
-        }
-    }
-    let unreachable = Outcome::Stopped {
-        reason: StopReason::Unreachable,
-    };
-    if facts.outcome != Some(unreachable) {
-        facts.trouble = None;
-    }
-    let mut totals = Totals::default();
-    let mut counted = HashSet::new();
-    let mut rows = Vec::new();
-    let untouched = Job::default();
-    for row in store.plan_of(&run.id)? {
-        let replaced = match run.changes_in_plan {
-            true => None,
-            false => bought_in_place_of(&jobs, row.key),
-        };
-        let (key, settings, job) = match replaced {
-            Some((link, job)) => (link.key, link.settings.clone(), job),
-            None => {
-                let job = jobs.get(&row.key).map(|known| &known.job);
-                (row.key, row.settings, job.unwrap_or(&untouched))
-            }
-        };
-        let is_first = counted.insert(key);
-        let summary = JobSummary {
-            key: key.to_string(),
-            stem: row.stem,
-            preset: row.preset,
-            sweep: row.sweep,
-            take: row.take,
-            state: JobStatus::from(&job.phase),
-            task_id: task_id(job),
-            attempts: job.attempts,
-            credits: if is_first { job.credits } else { 0.0 },
-            error_code: error(job).and_then(|(code, _)| code),
-            error: error(job).map(|(_, message)| message),
-            response: response(job),
-            settings,
-            recording: row.recording,
-            other_tasks: job.others.iter().map(|task| task.id.to_string()).collect(),
-            tracks: tracks(job, run.retention_days),
-        };
-        totals.add(&summary, run.price_credits.unwrap_or(0.0), is_first);
-        rows.push(summary);
-    }
-    Ok(Summary {
-        version: SUMMARY_VERSION,
-        run: facts,
-        evidence: evidence(store, &jobs, &counted)?,
-        totals,
-        jobs: rows,
-    })
-}
-
 impl Totals {
     /// Adds a job; the tracks of one that is bought as an earlier job are counted there.
     fn add(&mut self, job: &JobSummary, price: f64, is_first: bool) {
         self.jobs += 1;
         match job.state {
             JobStatus::Planned => self.planned += 1,
-            JobStatus::Submitting | JobStatus::Running | JobStatus::Finished => {
-                self.in_progress += 1
-            }
+            JobStatus::Submitting | JobStatus::Running => self.in_progress += 1,
+            JobStatus::Finished => self.to_fetch += 1,
             JobStatus::InDoubt => self.in_doubt += 1,
             JobStatus::Kept => self.kept += 1,
             JobStatus::Partial => self.partial += 1,
@@ -401,63 +337,4 @@ impl Totals {
         }
         self.credits += job.credits;
     }
-}
-
-fn task_id(job: &Job) -> Option<String> {
-    match &job.phase {
-        Phase::Failed(failure) => failure.task_id.as_ref().map(ToString::to_string),
-        _ => job.task().map(|task| task.id.to_string()),
-    }
-}
-
-fn error(job: &Job) -> Option<(Option<i64>, String)> {
-    match &job.phase {
-        Phase::Failed(failure) => Some((failure.code, failure.message.clone())),
-        Phase::InDoubt { message, .. } => Some((None, message.clone())),
-        Phase::Vetoed { why } => Some((None, why.clone())),
-        _ => {
-            let task = job.task()?;
-            let unavailable = task.unavailable.as_ref();
-            let unavailable = unavailable
-                .filter(|_| !matches!(job.phase, Phase::Kept(_)))
-                .map(|it| (None, format!("details unavailable: {}", it.message)));
-            let shortfall = task.shortfall.as_ref();
-            shortfall
-                .map(|it| (it.code, it.message.clone()))
-                .or(unavailable)
-        }
-    }
-}
-
-fn response(job: &Job) -> Option<Excerpt> {
-    match &job.phase {
-        Phase::InDoubt { response, .. } => response.clone(),
-        _ => None,
-    }
-}
-
-fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
-    let Some(task) = job.task() else {
-        return Vec::new();
-    };
-    let retention_ms = i64::from(retention_days) * DAY_MS;
-    (1..)
-        .zip(&task.tracks)
-        .map(|(index, track)| TrackSummary {
-            index,
-            id: track.facts.id.clone(),
-            title: track.facts.title.clone(),
-            audio_url: track.facts.audio_url.clone(),
-            stream_url: track.facts.stream_url.clone(),
-            image_url: track.facts.image_url.clone(),
-            created_ms: track.facts.created_ms,
-            expires_ms: Some(task.made_ms(&track.facts, retention_ms) + retention_ms),
-            file: track.kept.clone(),
-            mix: track.mix.clone(),
-            loudness: track.loudness,
-            mix_loudness: track.mix_loudness,
-            copies: track.copies.clone(),
-            problem: track.problem.clone(),
-        })
-        .collect()
 }

@@ -1,0 +1,36 @@
+//! How a plan looks: its width, its colours, texts made safe for a terminal.
+
+use anstyle::{AnsiColor, Style};
+use backline_engine::forecast::Sign;
+
+/// How the table looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// How wide the output is; none when it has no width, such as a file.
+    pub(crate) columns: Option<u16>,
+    /// Whether it takes colours.
+    pub(crate) colour: bool,
+    /// Whether every job is listed, even where a grid fits.
+    pub(crate) lists: bool,
+}
+
+/// The colour of a sign.
+pub(super) fn colour(sign: Sign) -> Style {
+    match sign {
+        Sign::Buy | Sign::Changed => AnsiColor::Green.on_default(),
+        Sign::InProgress | Sign::Fetch => AnsiColor::Cyan.on_default(),
+        Sign::Kept => Style::new(),
+        Sign::InDoubt | Sign::Vetoed | Sign::Partial | Sign::Expired => {
+            AnsiColor::Yellow.on_default()
+        }
+        Sign::Failed => AnsiColor::Red.on_default(),
+    }
+    .bold()
+}
+
+/// A text that can't steer a terminal: a vendor's words may stand in a note.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
+}

@@ -1,0 +1,289 @@
+//! Superseded tracks: those of jobs that the manifest had before. They give up the file names that its current jobs need, and get a
+//! name with the run that bought them; a job that the manifest has again gets its name back. No file is removed or replaced.
+//!
+//! A file is renamed first and recorded afterwards. A program that dies in between leaves a renamed file, which the next run finds by
+//! its name and records.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use super::{look_at_kept_file, shown_path};
+use crate::event::{Event, KeptFile, Part, RunId, TrackNote};
+use crate::folder::{Folder, Found};
+use crate::forecast::OnDisk;
+use crate::machine::Job;
+use crate::manifest::TrackName;
+use crate::plan::{JobKey, Plan};
+use crate::store::{KnownJob, RunHeader, Store, StoreError};
+
+/// Tracks of a task that has not shown any yet.
+const USUAL_TRACKS: u32 = 2;
+
+/// Digits of a run's id in a name: all of its time.
+const RUN_CHARS: usize = 13;
+
+/// What a run records of a file that was renamed.
+#[derive(Debug)]
+pub(crate) struct Renamed {
+    /// The job whose file it is.
+    pub(crate) key: JobKey,
+    /// The record.
+    pub(crate) event: Event,
+}
+
+/// A kept file of a job.
+struct Kept<'a> {
+    key: JobKey,
+    index: u32,
+    part: Part,
+    file: &'a KeptFile,
+}
+
+/// Renames the files that are in the way of the plan's jobs. `album` are the keys of all jobs of the manifest.
+///
+/// # Errors
+/// When the store can't be read. A file that can't be renamed stays where it is.
+pub(crate) fn make_way(
+    plan: &Plan,
+    project_dir: &Path,
+    run: &RunHeader,
+    album: &HashSet<JobKey>,
+    known: &HashMap<JobKey, KnownJob>,
+    store: &dyn Store,
+) -> Result<Vec<Renamed>, StoreError> {
+    let wanted = wanted(plan, project_dir, run, known);
+    let mut in_the_way: Vec<Kept<'_>> = known
+        .iter()
+        .filter(|(key, _)| !album.contains(*key))
+        .flat_map(|(key, known)| kept(*key, &known.job))
+        .filter(|kept| wanted.contains(&stem(&kept.file.path)))
+        .collect();
+    in_the_way.sort_by(|one, other| one.file.path.cmp(&other.file.path));
+    let current = plan
+        .jobs
+        .iter()
+        .filter_map(|job| Some((job.key, &known.get(&job.key)?.job)))
+        .flat_map(|(key, job)| kept(key, job));
+    let buyers = store.buyers()?;
+    let moved: Vec<(Kept<'_>, String)> = current
+        .filter_map(|kept| {
+            let plain = without_run(&kept.file.path, buyers.get(&kept.key)?)?;
+            wanted.contains(&stem(&plain)).then_some((kept, plain))
+        })
+        .collect();
+    let mut renamed = Vec::new();
+    if !in_the_way.is_empty() {
+        let superseded = superseded(run, &in_the_way, store)?;
+        for kept in in_the_way.iter().filter(|it| superseded.contains(&it.key)) {
+            let Some(buyer) = buyers.get(&kept.key) else {
+                continue;
+            };
+            let to = with_run(&kept.file.path, buyer);
+            renamed.extend(rename(project_dir, kept, &to));
+        }
+    }
+    for (kept, plain) in &moved {
+        renamed.extend(rename(project_dir, kept, plain));
+    }
+    Ok(renamed)
+}
+
+/// The names, without their extensions, that the plan's jobs have or will have.
+fn wanted(
+    plan: &Plan,
+    project_dir: &Path,
+    run: &RunHeader,
+    known: &HashMap<JobKey, KnownJob>,
+) -> HashSet<String> {
+    let mut wanted = HashSet::new();
+    for job in &plan.jobs {
+        let state = known.get(&job.key).map(|known| &known.job);
+        let task = state.and_then(Job::task);
+        let tracks = task.map_or(0, |task| task.tracks.len());
+        let number = u32::try_from(tracks).unwrap_or(0).max(USUAL_TRACKS);
+        for index in 1..=number {
+            let track = TrackName {
+                run: run.id.as_str(),
+                index,
+                id: "",
+            };
+            if let Ok(place) = plan.output.track_file(plan, job, track) {
+                let name = shown_path(project_dir, &place);
+                wanted.insert(format!("{name}-mix"));
+                wanted.insert(name);
+            }
+        }
+    }
+    wanted
+}
+
+/// Those of the jobs that an earlier run of the manifest planned and that no other manifest of the ledger has.
+fn superseded(
+    run: &RunHeader,
+    files: &[Kept<'_>],
+    store: &dyn Store,
+) -> Result<HashSet<JobKey>, StoreError> {
+    let candidates: HashSet<JobKey> = files.iter().map(|kept| kept.key).collect();
+    let mut found = HashSet::new();
+    let mut elsewhere = HashSet::new();
+    let mut manifests = HashSet::new();
+    for other in store.runs()?.into_iter().filter(|it| it.id != run.id) {
+        if other.manifest == run.manifest {
+            if found.len() < candidates.len() {
+                let keys = store.plan_of(&other.id)?.into_iter().map(|row| row.key);
+                found.extend(keys.filter(|key| candidates.contains(key)));
+            }
+        } else if manifests.insert(other.manifest.clone()) {
+            elsewhere.extend(store.album_of(&other)?.into_iter().map(|row| row.key));
+        }
+    }
+    found.retain(|key| !elsewhere.contains(key));
+    Ok(found)
+}
+
+fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
+    let Some(task) = job.task() else {
+        return Vec::new();
+    };
+    let parts = (1..).zip(&task.tracks).flat_map(move |(index, track)| {
+        let of = move |part, file| Kept {
+            key,
+            index,
+            part,
+            file,
+        };
+        let file = track.kept.iter().map(move |file| of(Part::Track, file));
+        file.chain(track.mix.iter().map(move |file| of(Part::Mix, file)))
+    });
+    parts.collect()
+}
+
+/// Renames a kept file to a name in the same folder that is free.
+fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
+    let changed = match look_at_kept_file(project_dir, kept.file) {
+        OnDisk::AsKept => false,
+        OnDisk::Changed => true,
+        OnDisk::Gone => false,
+    };
+    let to = if changed {
+        with_suffix(to, "~changed")
+    } else {
+        to.to_owned()
+    };
+    let moved = move_within(
+        &project_dir.join(&kept.file.path),
+        &project_dir.join(&to),
+        kept.file.length_bytes,
+    );
+    match moved {
+        Ok(true) if changed => Some(Event::TrackMissing {
+            index: kept.index,
+            part: kept.part,
+            changed: true,
+        }),
+        Ok(true) => Some(Event::TrackNoted {
+            index: kept.index,
+            part: kept.part,
+            note: TrackNote::Renamed {
+                from: kept.file.path.clone(),
+                to,
+            },
+        }),
+        Ok(false) => None,
+        Err(error) => {
+            tracing::warn!("{} keeps its name: {error}", kept.file.path);
+            None
+        }
+    }
+    .map(|event| Renamed {
+        key: kept.key,
+        event,
+    })
+}
+
+/// Whether the file has the name `to` now: it was renamed, or an earlier run that died had renamed it.
+fn move_within(from: &Path, to: &Path, length_bytes: u64) -> io::Result<bool> {
+    let (Some(dir), Some(old), Some(new)) = (from.parent(), from.file_name(), to.file_name())
+    else {
+        return Ok(false);
+    };
+    let folder = Folder::open(dir)?;
+    match (folder.find(old)?, folder.find(new)?) {
+        (_, Some(Found::File(length))) => Ok(length == length_bytes),
+        (Some(Found::File(_)), None) => {
+            let file = folder.read_file(old)?;
+            folder.rename_new(&file, old, new)?;
+            folder.sync()?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// A path without its extension.
+fn stem(path: &str) -> String {
+    split(path).0.to_owned()
+}
+
+fn split(path: &str) -> (&str, &str) {
+    let name = path.rfind('/').map_or(0, |at| at + 1);
+    match path[name..].rfind('.') {
+        Some(dot) => path.split_at(name + dot),
+        None => (path, ""),
+    }
+}
+
+fn with_suffix(path: &str, suffix: &str) -> String {
+    let (stem, extension) = split(path);
+    format!("{stem}{suffix}{extension}")
+}
+
+fn run_suffix(run: &RunId) -> String {
+    let id = run.as_str();
+    format!("~{}", id.get(..RUN_CHARS).unwrap_or(id))
+}
+
+/// `lofi-1~0193b8e2-7abc.mp3` for `lofi-1.mp3`.
+fn with_run(path: &str, run: &RunId) -> String {
+    with_suffix(path, &run_suffix(run))
+}
+
+/// The other way round; none for a name without the run.
+fn without_run(path: &str, run: &RunId) -> Option<String> {
+    let (stem, extension) = split(path);
+    let plain = stem.strip_suffix(&run_suffix(run))?;
+    Some(format!("{plain}{extension}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_its_run_and_back() {
+        let run = RunId::from_text("0193b8e2-7abc-7def-8000-000000000000");
+        let with = with_run("out/v1.2/lofi-1.mp3", &run);
+        assert_eq!(with, "out/v1.2/lofi-1~0193b8e2-7abc.mp3");
+        assert_eq!(
+            without_run(&with, &run).as_deref(),
+            Some("out/v1.2/lofi-1.mp3")
+        );
+        assert_eq!(without_run("out/v1.2/lofi", &run), None);
+        assert_eq!(stem("out/v1.2/lofi"), "out/v1.2/lofi");
+    }
+
+    #[test]
+    fn a_file_is_renamed_once_and_nothing_is_replaced() {
+        let scratch = tempfile::tempdir().unwrap();
+        let at = |name: &str| scratch.path().join(name);
+        std::fs::write(at("a.mp3"), "old").unwrap();
+        assert!(move_within(&at("a.mp3"), &at("a~1.mp3"), 3).unwrap());
+        assert!(!at("a.mp3").exists());
+        // A run that died after the renaming: the next one finds it.
+        assert!(move_within(&at("a.mp3"), &at("a~1.mp3"), 3).unwrap());
+        std::fs::write(at("a.mp3"), "newer").unwrap();
+        assert!(!move_within(&at("a.mp3"), &at("a~1.mp3"), 5).unwrap());
+        assert_eq!(std::fs::read(at("a~1.mp3")).unwrap(), b"old");
+    }
+}

@@ -1,0 +1,272 @@
+//! The lists of a closing: failures by reason, tracks that are not on disk, jobs in doubt. Each is cut with a count.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use backline_engine::summary::{JobStatus, JobSummary, Summary, TrackSummary};
+
+use crate::command::operand;
+use crate::evidence::evidence_text;
+use crate::label::{fit_label, job_label};
+use crate::style::{BAD, CARE};
+use crate::text::{clean, count, said, words};
+use crate::verdict::kept_of_shown;
+
+/// Most different reasons that are listed: with more than these the manifest or the provider is to blame, not a job.
+const MAX_GROUPS: usize = 10;
+
+/// Most jobs that are named for one reason.
+const MAX_NAMED: usize = 3;
+
+/// Most jobs in doubt, and most tracks that could not be downloaded, that are listed one by one.
+const MAX_LISTED: usize = 10;
+
+/// Widest label in these lists.
+const LABEL_COLUMNS: usize = 80;
+
+/// Where a list that is cut can be read in full.
+pub(crate) const ALL_OF_THEM: &str = "`backline status --format json` lists them all";
+
+/// The failed jobs that have the same reason.
+struct Group<'a> {
+    code: Option<i64>,
+    message: &'a str,
+    jobs: Vec<&'a JobSummary>,
+}
+
+pub(super) fn failures(summary: &Summary) -> String {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut known = HashMap::new();
+    for job in selected(summary).filter(|job| job.state == JobStatus::Failed) {
+        let (code, message) = (job.error_code, job.error.as_deref().unwrap_or_default());
+        let at = *known.entry((code, message)).or_insert_with(|| {
+            groups.push(Group {
+                code,
+                message,
+                jobs: Vec::new(),
+            });
+            groups.len() - 1
+        });
+        groups[at].jobs.push(job);
+    }
+    if groups.is_empty() {
+        return String::new();
+    }
+    // Stable: of two that are as frequent, the one whose job comes first in the plan comes first.
+    groups.sort_by_key(|group| std::cmp::Reverse(group.jobs.len()));
+    let mut text = format!("{BAD}Failed{BAD:#}:\n");
+    for group in groups.iter().take(MAX_GROUPS) {
+        let _ = writeln!(
+            text,
+            "  {} × {}",
+            group.jobs.len(),
+            said(group.code, group.message)
+        );
+        let _ = writeln!(text, "      {}", named(&group.jobs));
+    }
+    left_out(
+        &mut text,
+        groups.len().saturating_sub(MAX_GROUPS),
+        "more reason",
+    );
+    text
+}
+
+/// The jobs whose tasks ended with fewer tracks than they showed.
+pub(super) fn partial(summary: &Summary) -> String {
+    let jobs = listed(summary, |job| job.state == JobStatus::Partial);
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{CARE}Partial{CARE:#}: the tracks that came are kept; these jobs are not bought again:\n"
+    );
+    list(&mut text, &jobs, |job| {
+        format!("{}: {}", kept_of_shown(job), said_of(job))
+    });
+    text
+}
+
+/// The jobs that are bought and whose details can't be read.
+pub(super) fn unavailable(summary: &Summary) -> String {
+    let jobs = listed(summary, |job| {
+        let in_progress = matches!(job.state, JobStatus::Running | JobStatus::Finished);
+        in_progress && job.error.is_some()
+    });
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{CARE}Bought; the provider does not report their details{CARE:#}:\n");
+    list(&mut text, &jobs, |job| {
+        let task = job.task_id.as_deref().unwrap_or_default();
+        format!("task {}: {}", clean(task), said_of(job))
+    });
+    text
+}
+
+/// The jobs of the run that pass a test.
+fn listed(summary: &Summary, test: impl Fn(&JobSummary) -> bool) -> Vec<&JobSummary> {
+    selected(summary).filter(|job| test(job)).collect()
+}
+
+/// The jobs that the run was about.
+fn selected(summary: &Summary) -> impl Iterator<Item = &JobSummary> {
+    summary.jobs.iter().filter(|job| job.selected)
+}
+
+fn list(text: &mut String, jobs: &[&JobSummary], what: impl Fn(&JobSummary) -> String) {
+    for job in jobs.iter().take(MAX_LISTED) {
+        let _ = writeln!(text, "  {}  {}", label(job), what(job));
+    }
+    left_out(text, jobs.len().saturating_sub(MAX_LISTED), "more job");
+}
+
+fn said_of(job: &JobSummary) -> String {
+    said(job.error_code, job.error.as_deref().unwrap_or_default())
+}
+
+fn named(jobs: &[&JobSummary]) -> String {
+    let mut names: Vec<String> = jobs.iter().take(MAX_NAMED).map(|job| label(job)).collect();
+    if jobs.len() > MAX_NAMED {
+        names.push(format!("and {} more", jobs.len() - MAX_NAMED));
+    }
+    names.join(", ")
+}
+
+/// A job's name, short enough for a list.
+pub(crate) fn label(job: &JobSummary) -> String {
+    fit_label(
+        &job_label(&job.stem, &job.preset, &job.sweep, job.take),
+        LABEL_COLUMNS,
+    )
+}
+
+pub(super) fn unfetched(summary: &Summary) -> String {
+    let problems: Vec<String> = selected(summary)
+        .flat_map(|job| job.tracks.iter().map(move |track| (job, track)))
+        .filter_map(|(job, track)| {
+            let problem = track.problem.as_deref()?;
+            Some(format!(
+                "  {} track {}: {}\n",
+                label(job),
+                track.index,
+                words(problem)
+            ))
+        })
+        .collect();
+    if problems.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{CARE}Bought and not downloaded yet{CARE:#}:\n");
+    text.extend(problems.iter().take(MAX_LISTED).map(String::as_str));
+    left_out(
+        &mut text,
+        problems.len().saturating_sub(MAX_LISTED),
+        "more track",
+    );
+    text
+}
+
+/// The tracks that are kept without having been verified, and what to do about them; empty where there are none.
+pub(crate) fn unverified(summary: &Summary) -> String {
+    let line = |(job, track): (&JobSummary, &TrackSummary)| -> Option<String> {
+        let why = words(track.unverified()?);
+        Some(format!("  {} track {}: {why}\n", label(job), track.index))
+    };
+    let tracks = summary
+        .jobs
+        .iter()
+        .flat_map(|job| job.tracks.iter().map(move |track| (job, track)));
+    let lines: Vec<String> = tracks.filter_map(line).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{CARE}Kept, but not verified{CARE:#}:\n");
+    text.extend(lines.iter().take(MAX_LISTED).map(String::as_str));
+    left_out(
+        &mut text,
+        lines.len().saturating_sub(MAX_LISTED),
+        "more track",
+    );
+    let manifest = operand(&summary.run);
+    let _ = writeln!(
+        text,
+        "hint: listen to them (`.unverified` is in their names); to download one again, delete its file and run `backline fetch {manifest}`"
+    );
+    text
+}
+
+pub(super) fn doubts(summary: &Summary) -> String {
+    let jobs = listed(summary, |job| job.state == JobStatus::InDoubt);
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{CARE}In doubt{CARE:#}: the response was lost, so these jobs may have been bought. They are not submitted again until you resolve them:\n"
+    );
+    for job in jobs.iter().take(MAX_LISTED) {
+        let _ = writeln!(
+            text,
+            "  {}  {}: {}",
+            short(&job.key),
+            label(job),
+            words(job.error.as_deref().unwrap_or_default())
+        );
+        text.push_str(&response_lines(job));
+    }
+    left_out(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
+    text.push_str(&evidence_text(&summary.evidence));
+    text.push_str("Check your account with the provider, then resolve each key by one of\n");
+    text.push_str(&resolving(summary));
+    text
+}
+
+/// The unreadable response to a submission in doubt: it may hold the only copy of the task's id.
+pub(crate) fn response_lines(job: &JobSummary) -> String {
+    let Some(response) = &job.response else {
+        return String::new();
+    };
+    let mut text = format!("      response: {}\n", words(&response.text));
+    let ids: Vec<String> = response
+        .task_ids
+        .iter()
+        .map(|id| clean(id.as_str()))
+        .collect();
+    if !ids.is_empty() {
+        let _ = writeln!(
+            text,
+            "      possible task id, check it with --task: {}",
+            ids.join(", ")
+        );
+    }
+    text
+}
+
+/// The commands that resolve a job in doubt, ready to be pasted but for the key and the id.
+pub(crate) fn resolving(summary: &Summary) -> String {
+    let resolve = format!("  backline resolve KEY {}", operand(&summary.run));
+    let all = match summary.totals.in_doubt {
+        0 | 1 => String::new(),
+        _ => format!(
+            "  backline resolve --all --never-bought {}   none of them was bought\n",
+            operand(&summary.run)
+        ),
+    };
+    format!(
+        "{resolve} --task ID        it was bought, and this is its task\n\
+         {resolve} --never-bought   it was not bought\n\
+         {resolve} --buy-again      buy it, even if that pays twice\n{all}"
+    )
+}
+
+/// The first digits of a key: enough to name a job.
+pub(crate) fn short(key: &str) -> &str {
+    key.get(..12).unwrap_or(key)
+}
+
+/// Adds how many were left out.
+pub(crate) fn left_out(text: &mut String, number: usize, noun: &str) {
+    if number > 0 {
+        let _ = writeln!(text, "  and {}; {ALL_OF_THEM}", count(number as u64, noun));
+    }
+}

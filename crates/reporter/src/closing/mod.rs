@@ -1,0 +1,199 @@
+//! The paragraph that closes a run.
+//!
+//! ```text
+//! Some jobs are in doubt.
+//! This run: 6 of 24 jobs submitted, 10 tracks downloaded
+//! 24 jobs: 18 kept, 3 failed, 3 in doubt
+//! 36 tracks kept in tracks; credits: 72 spent by this run, 264 by all runs; balance 736, before 808
+//!
+//! Failed:
+//!   2 × 400: The tags name an artist
+//!       chorus × lofi take 1, verse × lofi take 1
+//! …
+//! ```
+//!
+//! Its length is bounded whatever the run's: failures are grouped by their reason, and lists are cut with a count of what was left
+//! out. The lists are about the jobs that the run was about; the figures are those of the whole manifest.
+
+mod lists;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use backline_engine::event::{Outcome, StopReason};
+use backline_engine::summary::{JobStatus, JobSummary, Summary};
+
+use crate::command::operand;
+use crate::counts;
+use crate::sink::{Ending, Level};
+use crate::style::{BAD, CARE, GOOD, PLAIN};
+use crate::text::{clean, count, said, words};
+
+pub(crate) use lists::{label, left_out, resolving, response_lines, short, unverified};
+
+/// The outcome of a run and what to do next, for people. Ends in a line break; empty for a quiet run that kept everything.
+pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
+    let Ending {
+        summary,
+        reports,
+        replayed,
+    } = ending;
+    let mut text = String::new();
+    let is_complete = summary.run.outcome == Some(Outcome::Complete);
+    if level > Level::Quiet || !is_complete {
+        text.push_str(&outcome(summary));
+        let this_run = counts::this_run(&summary.this_run, &summary.totals);
+        let _ = writeln!(text, "This run: {this_run}");
+        let _ = writeln!(text, "{}", counts::counts(&summary.totals));
+        let (tracks, credits) = (counts::tracks(summary), counts::credits(summary));
+        let _ = writeln!(text, "{tracks}; {credits}");
+    }
+    let lists = [
+        lists::failures(summary),
+        lists::partial(summary),
+        lists::unavailable(summary),
+        lists::unfetched(summary),
+        unverified(summary),
+    ];
+    let advice = if *replayed {
+        Vec::new()
+    } else {
+        vec![lists::doubts(summary), next(summary)]
+    };
+    for list in lists
+        .into_iter()
+        .chain(advice)
+        .filter(|list| !list.is_empty())
+    {
+        let _ = write!(text, "\n{list}");
+    }
+    let written: Vec<String> = reports
+        .iter()
+        .flatten()
+        .map(|path| clean(&path.display().to_string()))
+        .collect();
+    if level > Level::Quiet && !written.is_empty() {
+        let _ = writeln!(text, "\nReports: {}", written.join(", "));
+    }
+    for error in reports.iter().filter_map(|report| report.as_ref().err()) {
+        let why = std::error::Error::source(error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{BAD}error{BAD:#}: {}",
+            clean(&format!("{error}{why}"))
+        );
+    }
+    text
+}
+
+fn outcome(summary: &Summary) -> String {
+    let which = match summary.this_run.selection {
+        Some(_) => "selected ",
+        None => "",
+    };
+    let (style, text) = match &summary.run.outcome {
+        None => (PLAIN, "The run has not ended.".to_owned()),
+        Some(Outcome::Complete)
+            if summary.this_run.totals.planned + summary.this_run.totals.failed > 0 =>
+        {
+            (CARE, "All tracks that were bought are kept.".to_owned())
+        }
+        Some(Outcome::Complete) => (GOOD, format!("All {which}tracks are kept.")),
+        Some(Outcome::Vetoed) => (CARE, "Only vetoed jobs are missing.".to_owned()),
+        Some(Outcome::Partial) => (CARE, "Some jobs are partial.".to_owned()),
+        Some(Outcome::Failed) => (BAD, "Some jobs failed.".to_owned()),
+        Some(Outcome::InDoubt) => (CARE, "Some jobs are in doubt.".to_owned()),
+        Some(Outcome::Stopped { reason }) => (
+            CARE,
+            match &summary.run.trouble {
+                Some(trouble) => format!("Stopped: {}: {}", stopped(*reason), words(trouble)),
+                None => format!("Stopped: {}.", stopped(*reason)),
+            },
+        ),
+        Some(Outcome::Refused { code, message, .. }) => (
+            BAD,
+            format!("The provider refuses to go on: {}", said(*code, message)),
+        ),
+    };
+    format!("{style}{text}{style:#}\n")
+}
+
+fn stopped(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Signal => "interrupted",
+        StopReason::Deadline => "limits.deadline is over",
+        StopReason::CreditLimit => "limits.credits is spent",
+        StopReason::LedgerCreditLimit => "limits.ledger_credits is spent",
+        StopReason::Unreachable => "the provider could not be reached for too long",
+        StopReason::FailuresInARow => {
+            "responses were lost or tasks failed one after the other (limits.failures_in_a_row)"
+        }
+        StopReason::Overdue => "the provider's tasks take longer than they should",
+    }
+}
+
+/// What to do next.
+fn next(summary: &Summary) -> String {
+    let manifest = operand(&summary.run);
+    let (this, all) = (&summary.this_run.totals, &summary.totals);
+    let again = match &summary.this_run.selection {
+        Some(options) => format!("backline run {manifest} {options}"),
+        None => format!("backline run {manifest}"),
+    };
+    let mut text = String::new();
+    // An embedded studio ends with the run, and finishes its tasks in the next one.
+    if this.in_progress > 0 && summary.run.price_credits != Some(0.0) {
+        let (tasks, go) = match this.in_progress {
+            1 => ("1 task goes on".to_owned(), "downloads it"),
+            number => (format!("{number} tasks go on"), "downloads them"),
+        };
+        let _ = writeln!(text, "{tasks} at the provider; the next run {go}.");
+    }
+    match &summary.run.outcome {
+        Some(Outcome::Refused { .. }) => {
+            let _ = writeln!(
+                text,
+                "Next: correct what the provider refuses, then resume with `{again}`."
+            );
+        }
+        Some(Outcome::Stopped {
+            reason: StopReason::LedgerCreditLimit,
+        }) => {
+            let _ = writeln!(
+                text,
+                "Next: raise `limits.ledger_credits`, then resume with `{again}`; nothing is bought twice."
+            );
+        }
+        _ if this.planned + this.in_progress + this.to_fetch > 0 => {
+            let _ = writeln!(
+                text,
+                "Next: resume with `{again}`; nothing is bought twice."
+            );
+        }
+        _ if this.failed > 0 => {
+            let _ = writeln!(
+                text,
+                "Next: correct what failed, then run `{again}`; kept jobs stay as they are."
+            );
+        }
+        _ if all.planned > this.planned => {
+            let _ = writeln!(
+                text,
+                "Next: buy the other {} of the manifest with `backline run {manifest}`.",
+                count(all.planned - this.planned, "job")
+            );
+        }
+        _ => {}
+    }
+    let paid =
+        |job: &JobSummary| job.selected && job.state == JobStatus::Failed && job.credits > 0.0;
+    if summary.jobs.iter().any(paid) {
+        text.push_str(
+            "A job that was paid and failed is bought again only as `retries:` in the manifest allows.\n",
+        );
+    }
+    text
+}

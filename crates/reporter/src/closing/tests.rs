@@ -1,0 +1,142 @@
+//! What a run says at its end.
+
+use std::path::PathBuf;
+
+use backline_engine::summary::Totals;
+
+use super::*;
+use crate::example;
+use crate::material::ReportError;
+
+fn check(summary: &Summary, reports: &[Result<PathBuf, ReportError>], level: Level) -> String {
+    let ending = Ending {
+        summary,
+        reports,
+        replayed: false,
+    };
+    anstream::adapter::strip_str(&closing_text(&ending, level)).to_string()
+}
+
+#[test]
+fn a_quiet_run_says_why_the_provider_was_out_of_reach() {
+    let mut summary = example::summary();
+    summary.run.outcome = Some(Outcome::Stopped {
+        reason: StopReason::Unreachable,
+    });
+    summary.run.trouble = Some(
+        "stem voice: can't upload a.wav: not reached: files.example.com: invalid peer certificate: UnknownIssuer"
+            .to_owned(),
+    );
+    let ending = Ending {
+        summary: &summary,
+        reports: &[],
+        replayed: false,
+    };
+    let text = closing_text(&ending, Level::Quiet);
+    for found in ["stem voice", "files.example.com", "UnknownIssuer"] {
+        assert!(text.contains(found), "{found}: {text}");
+    }
+}
+
+#[test]
+fn a_replay_gives_no_advice() {
+    let summary = example::summary();
+    let told = |replayed| {
+        let ending = Ending {
+            summary: &summary,
+            reports: &[],
+            replayed,
+        };
+        closing_text(&ending, Level::Normal)
+    };
+    assert!(told(false).contains("Next: ") && told(false).contains("backline resolve"));
+    assert!(!told(true).contains("Next: ") && !told(true).contains("backline resolve"));
+    assert!(told(true).contains("in doubt"), "what it came to is told");
+}
+
+#[test]
+fn a_run_with_failures_and_doubts() {
+    let reports = [
+        Ok(PathBuf::from("summary.csv")),
+        Err(ReportError::File {
+            operation: "put in place",
+            path: PathBuf::from("summary.json"),
+            source: std::io::Error::other("no space left on device"),
+        }),
+    ];
+    insta::assert_snapshot!(check(&example::summary(), &reports, Level::Normal));
+}
+
+#[test]
+fn a_run_that_kept_everything() {
+    let mut summary = example::summary();
+    summary.jobs.truncate(2);
+    summary.totals = Totals {
+        jobs: 2,
+        kept: 2,
+        tracks: 4,
+        credits: 24.0,
+        ..Totals::default()
+    };
+    summary.this_run.totals = summary.totals;
+    summary.this_run.submitted = 1;
+    summary.run.outcome = Some(Outcome::Complete);
+    let reports = [Ok(PathBuf::from("summary.csv"))];
+    insta::assert_snapshot!(check(&summary, &reports, Level::Normal));
+    assert_eq!(check(&summary, &reports, Level::Quiet), "");
+}
+
+#[test]
+fn a_stopped_run_says_how_to_resume() {
+    let mut summary = example::summary();
+    summary.jobs.clear();
+    summary.totals = Totals {
+        jobs: 9,
+        planned: 9,
+        ..Totals::default()
+    };
+    summary.this_run.totals = summary.totals;
+    summary.run.manifest = "my songs.yaml".to_owned();
+    summary.run.outcome = Some(Outcome::Stopped {
+        reason: StopReason::Deadline,
+    });
+    insta::assert_snapshot!(check(&summary, &[], Level::Normal));
+}
+
+#[test]
+fn five_hundred_failures_fit_on_a_screen() {
+    let mut summary = example::summary();
+    let failed = summary.jobs[2].clone();
+    summary.jobs = (0..500)
+        .map(|at| JobSummary {
+            error: Some(format!("reason {}", at % 40)),
+            ..failed.clone()
+        })
+        .chain((0..500).map(|_| JobSummary {
+            state: JobStatus::InDoubt,
+            ..failed.clone()
+        }))
+        .collect();
+    let text = check(&summary, &[], Level::Verbose);
+    assert!(text.lines().count() < 50, "{text}");
+    assert!(
+        text.contains("and 30 more reasons") && text.contains("and 490 more jobs"),
+        "{text}"
+    );
+}
+
+#[test]
+fn no_word_of_a_vendor_steers_the_terminal() {
+    let mut summary = example::summary();
+    for job in &mut summary.jobs {
+        job.error = Some("\u{1b}]0;owned\u{7}\u{202e}".to_owned());
+        job.stem = "\u{1b}[2J".to_owned();
+    }
+    let text = check(&summary, &[], Level::Verbose);
+    assert!(
+        !text
+            .chars()
+            .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'),
+        "{text:?}"
+    );
+}

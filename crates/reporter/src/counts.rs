@@ -1,0 +1,128 @@
+//! The figures that the closing, the status, the page and Markdown share: jobs by state, tracks, credits, what this run did.
+
+use backline_engine::summary::{Summary, ThisRun, Totals};
+
+use crate::text::{clean, common_folder, count, figure};
+
+/// `24 jobs: 18 kept, 3 failed, 3 in doubt`.
+pub(crate) fn counts(totals: &Totals) -> String {
+    let states = [
+        (totals.kept, "kept"),
+        (totals.in_progress, "in progress"),
+        (totals.to_fetch, "to fetch"),
+        (totals.planned, "not bought"),
+        (totals.failed, "failed"),
+        (totals.partial, "partial"),
+        (totals.vetoed, "vetoed"),
+        (totals.in_doubt, "in doubt"),
+    ];
+    let present: Vec<String> = states
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    let colon = if present.is_empty() { "" } else { ": " };
+    format!("{}{colon}{}", count(totals.jobs, "job"), present.join(", "))
+}
+
+/// `2 of 252 jobs submitted, 4 tracks downloaded`; after the selection, where there was one.
+pub(crate) fn this_run(this_run: &ThisRun, totals: &Totals) -> String {
+    let ThisRun {
+        selection,
+        totals: selected,
+        submitted,
+        downloaded,
+        ..
+    } = this_run;
+    let of = count(totals.jobs, "job");
+    let jobs = match selection {
+        Some(options) => format!(
+            "{} of {of} selected by {}, {submitted} submitted",
+            selected.jobs,
+            clean(options)
+        ),
+        None => format!("{submitted} of {of} submitted"),
+    };
+    format!("{jobs}, {} downloaded", count(*downloaded, "track"))
+}
+
+/// `36 tracks in out/songs (2 unverified)`.
+pub(crate) fn tracks(summary: &Summary) -> String {
+    let files = summary
+        .jobs
+        .iter()
+        .filter(|job| job.in_manifest)
+        .flat_map(|job| &job.tracks)
+        .filter_map(|track| track.file.as_ref());
+    let place = common_folder(files.map(|file| file.path.as_str()))
+        .map(|folder| format!(" in {}", clean(folder)));
+    let unverified = match summary.totals.unverified {
+        0 => String::new(),
+        number => format!(" ({number} unverified)"),
+    };
+    format!(
+        "{} kept{}{unverified}",
+        count(summary.totals.tracks, "track"),
+        place.unwrap_or_default()
+    )
+}
+
+/// `credits: 24 spent by this run, 264 by all runs; balance 736`. The embedded studio costs nothing.
+pub(crate) fn credits(summary: &Summary) -> String {
+    let (run, totals, this) = (&summary.run, &summary.totals, &summary.this_run);
+    if run.price_credits == Some(0.0) && totals.credits == 0.0 {
+        return FREE.to_owned();
+    }
+    let balance = match (run.balance_before, run.balance_after) {
+        (Some(before), Some(after)) => {
+            format!("; balance {}, before {}", figure(after), figure(before))
+        }
+        (Some(balance), None) => format!("; balance before this run {}", figure(balance)),
+        (None, Some(balance)) => format!("; balance {}", figure(balance)),
+        (None, None) => String::new(),
+    };
+    format!(
+        "credits: {} spent by this run, {} by all runs{balance}",
+        figure(this.credits),
+        figure(totals.credits)
+    )
+}
+
+/// What stands in place of credits.
+pub(crate) const FREE: &str = "the embedded studio costs nothing";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn a_run_of_a_part_is_told_apart_from_the_album() {
+        let mut summary = example::summary();
+        summary.totals.jobs = 252;
+        summary.this_run.selection = Some("--filter preset=lofi".to_owned());
+        summary.this_run.totals.jobs = 2;
+        (summary.this_run.submitted, summary.this_run.downloaded) = (2, 4);
+        assert_eq!(
+            this_run(&summary.this_run, &summary.totals),
+            "2 of 252 jobs selected by --filter preset=lofi, 2 submitted, 4 tracks downloaded"
+        );
+        summary.this_run.selection = None;
+        assert_eq!(
+            this_run(&summary.this_run, &summary.totals),
+            "2 of 252 jobs submitted, 4 tracks downloaded"
+        );
+    }
+
+    #[test]
+    fn credits_are_those_of_the_run_and_of_the_album_and_the_embedded_studio_costs_nothing() {
+        let mut summary = example::summary();
+        assert_eq!(
+            credits(&summary),
+            "credits: 36 spent by this run, 36 by all runs; balance 976, before 1000"
+        );
+        summary.run.price_credits = Some(0.0);
+        summary.totals.credits = 0.0;
+        assert_eq!(credits(&summary), FREE);
+    }
+}

@@ -1,0 +1,45 @@
+//! What reports are made of, and why one could not be written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use backline_engine::event::Record;
+use backline_engine::summary::Summary;
+
+/// What reports are made of: all that they say comes from here.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// What the run came to.
+    pub summary: &'a Summary,
+    /// The run's own events, in the order in which they happened.
+    pub records: &'a [Record],
+    /// The folder that kept files' paths are relative to. The page listens to them there.
+    pub project_dir: &'a Path,
+    /// Where what was measured of sound files is kept, so that it is measured once; nowhere if none.
+    pub sound_cache: Option<&'a Path>,
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The disk, the folder or a permission stands in the way: put it right and write the reports again from the ledger.
+    #[error("could not {operation} the report {}", path.display())]
+    File {
+        /// What was tried: `create the folder of`, `create`, `write`, `sync`, `put in place`, `sync the folder of`.
+        operation: &'static str,
+        /// The report's place.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The summary could not be put into the report's format: a bug.
+    #[error("could not lay out the report {}", path.display())]
+    Layout {
+        /// The report's place.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}

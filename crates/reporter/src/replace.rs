@@ -1,0 +1,52 @@
+//! Puts a file on disk: written beside its place, synced, then renamed over it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use backline_engine::folder::Folder;
+use backline_engine::scratch::create;
+
+/// How the names of files begin that are not in their place yet.
+pub(crate) const TEMPORARY: &str = ".summary-";
+
+/// Who may read a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever may read any new file.
+    All,
+    /// Its owner.
+    Owner,
+}
+
+/// Puts `bytes` where `path` says, whole or not at all; makes the folder. An error says what was tried.
+pub(crate) fn replace(
+    path: &Path,
+    bytes: &[u8],
+    readers: Readers,
+) -> Result<(), (&'static str, io::Error)> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let failed = |operation| move |source| (operation, source);
+    let folder = Folder::create(dir).map_err(failed("create the folder of"))?;
+    let mut scratch = create(&folder, TEMPORARY).map_err(failed("create"))?;
+    let file = scratch.file();
+    if readers == Readers::Owner {
+        only_for_owner(file).map_err(failed("close to others"))?;
+    }
+    file.write_all(bytes).map_err(failed("write"))?;
+    file.sync_all().map_err(failed("sync"))?;
+    scratch
+        .replace(path.file_name().unwrap_or_default())
+        .map_err(failed("put in place"))?;
+    folder.sync().map_err(failed("sync the folder of"))
+}
+
+#[cfg(unix)]
+fn only_for_owner(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn only_for_owner(_: &std::fs::File) -> io::Result<()> {
+    Ok(())
+}

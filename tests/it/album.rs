@@ -1,0 +1,417 @@
+//! The unit of every report is the manifest: a run of a part of it, or one that buys nothing, shows all of its jobs.
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+const REPORTS: &str = "reports: [csv, json, html, markdown, junit]\n";
+
+/// The lines of `summary.csv`, by the names of the columns.
+fn csv_rows(lab: &Lab) -> Vec<std::collections::HashMap<String, String>> {
+    let text = lab.read("out/songs/summary.csv");
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    table.deserialize().map(Result::unwrap).collect()
+}
+
+fn json(lab: &Lab) -> Value {
+    serde_json::from_str(&lab.read("out/songs/summary.json")).unwrap()
+}
+
+/// The data of the page.
+fn page(lab: &Lab) -> Value {
+    let page = lab.read("out/songs/index.html");
+    let start = r#"<script id="data" type="application/json">"#;
+    let from = page.find(start).unwrap() + start.len();
+    let to = page[from..].find("</script>").unwrap();
+    serde_json::from_str(&page[from..from + to]).unwrap()
+}
+
+#[test]
+fn a_run_of_a_part_does_not_shrink_a_report() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 2, REPORTS);
+    lab.expect(0, &["run", "songs.yaml"]);
+    let first = json(&lab);
+    let first_run = first["run"]["id"].as_str().unwrap();
+    assert_eq!(csv_rows(&lab).len(), 8);
+
+    // One preset changes; a run of one of its jobs.
+    let text = lab.read("songs.yaml").replace("style 2", "style two");
+    lab.write("songs.yaml", text);
+    let ran = lab.expect(
+        0,
+        &[
+            "run",
+            "songs.yaml",
+            "--filter",
+            "preset=p2",
+            "--filter",
+            "stem=s1",
+        ],
+    );
+    let said = "This run: 1 of 4 jobs selected by --filter preset=p2 --filter stem=s1, 1 submitted, 2 tracks downloaded";
+    assert!(ran.err.contains(said), "{}", ran.err);
+    assert!(
+        ran.err.contains("4 jobs: 3 kept, 1 not bought"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("buy the other 1 job of the manifest"),
+        "{}",
+        ran.err
+    );
+
+    let check = |what: &str| {
+        let rows = csv_rows(&lab);
+        assert_eq!(rows.len(), 7, "{what}: {rows:?}");
+        let second = json(&lab);
+        let second_run = second["run"]["id"].as_str().unwrap();
+        let runs: Vec<&str> = rows.iter().map(|row| row["run"].as_str()).collect();
+        let expected = [
+            first_run, first_run, second_run, second_run, first_run, first_run, "",
+        ];
+        assert_eq!(runs, expected, "{what}");
+        assert_eq!(second["totals"]["jobs"], 4, "{what}");
+        assert_eq!(second["this_run"]["totals"]["jobs"], 1, "{what}");
+        assert_eq!(second["this_run"]["submitted"], 1, "{what}");
+        assert_eq!(second["this_run"]["downloaded"], 2, "{what}");
+        assert_eq!(second["this_run"]["credits"], 12.0, "{what}");
+        // What the jobs of the manifest have cost.
+        assert_eq!(second["totals"]["credits"], 36.0, "{what}");
+        assert_eq!(page(&lab)["jobs"].as_array().unwrap().len(), 4, "{what}");
+        let markdown = lab.read("out/songs/summary.md");
+        assert!(
+            markdown.contains("| `s2` | `=` | `+` |"),
+            "{what}: {markdown}"
+        );
+        assert!(
+            markdown.contains("1 of 4 jobs selected"),
+            "{what}: {markdown}"
+        );
+        let junit = lab.read("out/songs/junit.xml");
+        assert!(junit.contains("tests=\"4\""), "{what}: {junit}");
+    };
+    check("the run");
+    lab.expect(0, &["report", "songs.yaml"]);
+    check("report");
+    let status = lab.json(&["status", "songs.yaml"]);
+    assert_eq!(status["jobs"].as_array().unwrap().len(), 4);
+    let text = lab.expect(0, &["status", "songs.yaml"]).out;
+    assert!(text.contains("this run: 1 of 4 jobs selected"), "{text}");
+
+    // A run that buys nothing.
+    lab.expect(0, &["fetch", "songs.yaml", "--sample", "1"]);
+    assert_eq!(csv_rows(&lab).len(), 7);
+    let second = json(&lab)["run"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        lab.expect(0, &["diff", &second, "songs.yaml"]).out,
+        "0 changed, 0 dropped, 0 added, 4 the same\n"
+    );
+}
+
+#[test]
+fn jobs_that_left_the_manifest_are_shown_on_request() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, REPORTS);
+    lab.expect(0, &["run", "songs.yaml"]);
+    let text = lab
+        .read("songs.yaml")
+        .replace("  p2: {tags: \"style 2\"}\n", "");
+    lab.write("songs.yaml", text);
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(csv_rows(&lab).len(), 2);
+
+    lab.expect(0, &["report", "songs.yaml", "--all"]);
+    let rows = csv_rows(&lab);
+    let told: Vec<(&str, &str)> = rows
+        .iter()
+        .map(|row| (row["preset"].as_str(), row["in_manifest"].as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [("p1", "yes"), ("p1", "yes"), ("p2", "no"), ("p2", "no")]
+    );
+    assert_eq!(json(&lab)["totals"]["jobs"], 1);
+    let jobs = lab.json(&["status", "songs.yaml", "--all"])["jobs"].clone();
+    assert_eq!(jobs[1]["in_manifest"], false);
+}
+
+#[test]
+fn a_catalogue_keeps_its_columns_in_the_reports() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.recording("vocals/a.wav", 1);
+    lab.write(
+        "catalogue.csv",
+        "id,file,artist,mood\na,vocals/a.wav,Ada,calm\n",
+    );
+    lab.write("songs.yaml", format!("version: 1\nname: songs\nprovider: {{profile: studio, base_url: \"{}\", api_key: {{env: LAB_KEY}}}}\nstems: [{{csv: catalogue.csv}}]\npresets: {{p: {{tags: \"calm {{{{stem.vars.mood}}}}\"}}}}\n{REPORTS}", studio.url));
+    lab.expect(0, &["run", "songs.yaml"]);
+    let rows = csv_rows(&lab);
+    assert_eq!(
+        (
+            rows[0]["stem.vars.artist"].as_str(),
+            rows[0]["stem.vars.mood"].as_str()
+        ),
+        ("Ada", "calm")
+    );
+    assert_eq!(json(&lab)["jobs"][0]["vars"]["artist"], "Ada");
+}
+
+#[test]
+fn a_selected_run_keeps_the_rest_of_a_manifest_that_has_become_invalid() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 1, REPORTS);
+    lab.expect(0, &["run", "songs.yaml"]);
+    lab.write("vocals/s2.wav", "no music");
+    let ran = lab.run(&["run", "songs.yaml", "--filter", "stem=s1"]);
+    if ran.code == Some(0) {
+        assert!(
+            ran.err.contains("outside of the selected jobs"),
+            "{}",
+            ran.err
+        );
+    }
+    assert_eq!(csv_rows(&lab).len(), 4);
+}
+
+#[test]
+fn the_embedded_studio_costs_nothing_and_says_so() {
+    let lab = Lab::new();
+    lab.recording("vocals/a.wav", 1);
+    lab.write("songs.yaml", format!("version: 1\nname: songs\nstems: [vocals/a.wav]\npresets: {{p: {{tags: calm piano}}}}\n{REPORTS}"));
+    let free = "the embedded studio costs nothing";
+    let plan = lab.expect(0, &["plan", "songs.yaml"]).out;
+    assert!(plan.contains(free), "{plan}");
+    let ran = lab.expect(0, &["run", "songs.yaml"]);
+    assert!(ran.err.contains(free), "{}", ran.err);
+    assert!(!ran.err.contains("credits"), "{}", ran.err);
+    let status = lab.expect(0, &["status", "songs.yaml"]).out;
+    assert!(status.contains(free), "{status}");
+    for report in ["summary.md", "index.html"] {
+        let text = lab.read(&format!("out/songs/{report}"));
+        assert!(text.contains(free), "{report}");
+    }
+    let summary = json(&lab);
+    assert_eq!(
+        (
+            &summary["totals"]["credits"],
+            &summary["run"]["price_credits"]
+        ),
+        (&0.0.into(), &0.0.into())
+    );
+    // What the band reports about the music.
+    let music = &summary["jobs"][0]["tracks"][0]["music"];
+    assert!(
+        music["key"].is_string() && music["tempo_bpm"].is_number(),
+        "{music}"
+    );
+    let row = &csv_rows(&lab)[0];
+    assert!(
+        !row["key_signature"].is_empty() && !row["chords"].is_empty(),
+        "{row:?}"
+    );
+}
+
+#[test]
+fn a_current_track_has_the_plain_name_and_a_superseded_one_that_of_its_run() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 1, "");
+    lab.expect(0, &["run", "songs.yaml"]);
+    let first = lab.json(&["status", "songs.yaml"]);
+    let run = first["run"]["id"].as_str().unwrap()[..13].to_owned();
+    let file = |job: &Value| {
+        job["tracks"][0]["file"]["path"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let plain = file(&first["jobs"][0]);
+    let old = std::fs::read(lab.path(&plain)).unwrap();
+    let original = lab.read("songs.yaml");
+
+    lab.write("songs.yaml", original.replace("style 1", "waltz, strings"));
+    let ran = lab.expect(0, &["run", "songs.yaml"]);
+    let second = lab.json(&["status", "songs.yaml", "--all"]);
+    assert_eq!(file(&second["jobs"][0]), plain);
+    let aside = file(&second["jobs"][1]);
+    assert_eq!(aside, plain.replace("-1.", &format!("-1~{run}.")));
+    assert_eq!(std::fs::read(lab.path(&aside)).unwrap(), old);
+    assert_ne!(std::fs::read(lab.path(&plain)).unwrap(), old);
+    assert!(
+        ran.err.contains("renamed") && ran.err.contains(&format!("{plain} to {aside}")),
+        "{}",
+        ran.err
+    );
+
+    // Back again: nothing is bought, and the first track has its name again.
+    lab.write("songs.yaml", original);
+    let bill = studio.bill().len();
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), bill);
+    let third = lab.json(&["status", "songs.yaml", "--all"]);
+    assert_eq!(file(&third["jobs"][0]), plain);
+    assert_eq!(std::fs::read(lab.path(&plain)).unwrap(), old);
+    assert_eq!(
+        std::fs::read_dir(lab.path(&plain).parent().unwrap())
+            .unwrap()
+            .count(),
+        4 + 4
+    );
+    let plan = lab.expect(0, &["plan", "songs.yaml"]).out;
+    assert!(plan.contains("1 kept (=)"), "{plan}");
+}
+
+#[test]
+fn starred_tracks_are_copied_with_a_list_of_what_they_are_and_ratings_come_back() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest(
+        "songs.yaml",
+        &studio.url,
+        2,
+        1,
+        "reports: [csv, json, markdown]\n",
+    );
+    lab.expect(0, &["run", "songs.yaml"]);
+    let status = lab.json(&["status", "songs.yaml"]);
+    let job = &status["jobs"][1];
+    let key = job["key"].as_str().unwrap();
+    let other = status["jobs"][0]["key"].as_str().unwrap();
+    lab.write(
+        "stars.csv",
+        format!("stem,track,star,note,key\ns2,2,1,warm,{key}\ns1,1,0,thin,{other}\n"),
+    );
+    let picked = lab
+        .expect(0, &["pick", "stars.csv", "songs.yaml", "--to", "keepers"])
+        .out;
+    assert!(
+        picked.starts_with("keepers/01 s2 - p1, take 1 track 2."),
+        "{picked}"
+    );
+    let list: Value = serde_json::from_str(&lab.read("keepers/picks.json")).unwrap();
+    let pick = &list["picks"][0];
+    assert_eq!(
+        (&pick["key"], &pick["note"], &pick["task_id"]),
+        (&job["key"], &"warm".into(), &job["task_id"])
+    );
+    assert_eq!(pick["sha256"], job["tracks"][1]["file"]["sha256"]);
+    assert_eq!(pick["settings"]["tags"], "style 1");
+    let name = pick["file"].as_str().unwrap();
+    let kept = job["tracks"][1]["file"]["path"].as_str().unwrap();
+    assert_eq!(
+        std::fs::read(lab.path("keepers").join(name)).unwrap(),
+        std::fs::read(lab.path(kept)).unwrap()
+    );
+    assert!(lab.read("keepers/picks.m3u8").contains(name));
+    assert!(lab.read("keepers/picks.csv").contains(key));
+    // The same call again changes nothing; a changed source is called changed and not copied.
+    assert_eq!(
+        lab.expect(0, &["pick", "stars.csv", "songs.yaml", "--to", "keepers"])
+            .out,
+        picked
+    );
+    lab.write("out/songs/changed", "x");
+    std::fs::write(lab.path(kept), "another file").unwrap();
+    let ran = lab.expect(7, &["pick", "stars.csv", "songs.yaml", "--to", "elsewhere"]);
+    assert!(ran.err.contains("was changed on disk"), "{}", ran.err);
+    lab.write("none.csv", "key,track,star\n");
+    let ran = lab.expect(2, &["pick", "none.csv", "songs.yaml", "--to", "keepers"]);
+    assert!(ran.err.contains("has no star"), "{}", ran.err);
+
+    lab.write(
+        "songs-blind.csv",
+        format!("a_variant,b_variant,answer\n{key}:1,{other}:1,a\n"),
+    );
+    lab.expect(
+        0,
+        &[
+            "report",
+            "songs.yaml",
+            "--ratings",
+            "stars.csv",
+            "--ratings",
+            "songs-blind.csv",
+        ],
+    );
+    let rows = csv_rows(&lab);
+    let cells = |row: usize| {
+        (
+            rows[row]["star"].as_str(),
+            rows[row]["note"].as_str(),
+            rows[row]["blind_won"].as_str(),
+        )
+    };
+    assert_eq!(cells(3), ("1", "warm", "0"));
+    assert_eq!(cells(2), ("0", "", "1"));
+    assert_eq!(json(&lab)["jobs"][0]["tracks"][0]["rating"]["lost"], 1);
+    assert!(
+        lab.read("out/songs/summary.md")
+            .contains("| `preset` | `p1` | 3 | 1 | 1 | 1 | 0 | 50 % |"),
+        "{}",
+        lab.read("out/songs/summary.md")
+    );
+    lab.write("odd.csv", "a,b\n1,2\n");
+    let ran = lab.expect(2, &["report", "songs.yaml", "--ratings", "odd.csv"]);
+    assert!(
+        ran.err.contains("cannot read the ratings odd.csv"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn the_runs_are_listed_with_outcome_counts_and_filter() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    lab.expect(0, &["run", "songs.yaml", "--filter", "preset=p1"]);
+    let runs = lab.expect(0, &["status", "songs.yaml", "--runs"]).out;
+    for found in [
+        "complete",
+        "1 job, 1 to submit, 12 credits with studio",
+        "--filter preset=p1",
+    ] {
+        assert!(runs.contains(found), "{found}: {runs}");
+    }
+    let run = lab.json(&["status", "songs.yaml", "--runs"])["runs"][0].clone();
+    assert_eq!(
+        (&run["outcome"], &run["jobs"], &run["selection"]),
+        (&"complete".into(), &1.into(), &"--filter preset=p1".into())
+    );
+}
+
+#[test]
+fn a_plan_is_a_grid_and_a_list_on_request() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 2, "takes: 2\n");
+    lab.expect(
+        0,
+        &[
+            "run",
+            "songs.yaml",
+            "--filter",
+            "stem=s1",
+            "--filter",
+            "preset=p2",
+        ],
+    );
+    let plan = lab.expect(0, &["plan", "songs.yaml"]).out;
+    assert!(
+        plan.starts_with("    p1  p2\ns1  ++  ==\ns2  ++  ++\n\n8 jobs: "),
+        "{plan}"
+    );
+    let list = lab.expect(0, &["plan", "songs.yaml", "--jobs"]).out;
+    assert_eq!(
+        list.lines()
+            .filter(|line| line.starts_with(" + ") || line.starts_with(" = "))
+            .count(),
+        8
+    );
+}
