@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::lab::{Lab, root};
 
 /// How a command's help may begin.
-const VERBS: [&str; 17] = [
-    "Analyse", "Buy", "Check", "Compare", "Download", "List", "Play", "Print", "Receive", "Remove",
-    "Run", "Send", "Serve", "Settle", "Show", "Test", "Write",
+const VERBS: [&str; 18] = [
+    "Analyse", "Buy", "Check", "Compare", "Copy", "Download", "List", "Play", "Print", "Receive",
+    "Remove", "Run", "Send", "Serve", "Settle", "Show", "Test", "Write",
 ];
 
 /// Words that had a meaning of the project's own. The field says response, request, check, status, details, space, contain.

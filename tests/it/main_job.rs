@@ -72,7 +72,7 @@ fn a_real_band_plays_a_real_vocal() {
     let lab = Lab::new();
     lab.expect(0, &["init", "."]);
     lab.expect(0, &["run", "backline-demo.yaml", "--filter", "preset=lofi"]);
-    let summary: Value = serde_json::from_str(&lab.read("out/demo/summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&lab.read("out/work/summary.json")).unwrap();
     let jobs = summary["jobs"].as_array().unwrap().clone();
     assert_eq!(summary["this_run"]["totals"]["jobs"], 1);
     let made: Vec<&Value> = jobs.iter().filter(|job| job["selected"] == true).collect();

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use syn::meta::ParseNestedMeta;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree};
 
@@ -247,12 +248,26 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a condition is `test`, or needs it among others: `all(test, …)`.
+fn names_test(meta: &ParseNestedMeta<'_>) -> syn::Result<bool> {
+    let mut is = meta.path.is_ident("test");
+    if meta.path.is_ident("all") {
+        meta.parse_nested_meta(|inner| {
+            is |= names_test(&inner)?;
+            Ok(())
+        })?;
+    } else if meta.input.peek(syn::Token![=]) {
+        meta.value()?.parse::<syn::Lit>()?;
+    }
+    Ok(is)
+}
+
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let mut is = false;
         if attribute.path().is_ident("cfg") {
             let _ = attribute.parse_nested_meta(|meta| {
-                is |= meta.path.is_ident("test");
+                is |= names_test(&meta)?;
                 Ok(())
             });
         }

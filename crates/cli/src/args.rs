@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use backline_engine::driver::Settlement;
 use backline_engine::manifest::{DEFAULT_MAX_JOBS, Filter};
 use backline_engine::plan::ReportKind;
 use clap::{
@@ -436,6 +437,17 @@ pub(crate) struct OutcomeArgs {
     /// Submit the job again, even if that pays twice
     #[arg(long)]
     pub(crate) buy_again: bool,
+}
+
+impl OutcomeArgs {
+    /// How a job without a task is settled.
+    pub(crate) fn settlement(&self) -> Settlement {
+        if self.buy_again {
+            Settlement::BuyAgain
+        } else {
+            Settlement::NeverBought
+        }
+    }
 }
 
 /// A numeric address with a port; `localhost` is one that everybody knows.

@@ -219,6 +219,7 @@ fn equal_values_of_a_sweep_are_warned_of() {
         "presets:",
         "sweep: {style_weight: [0.2, 0.20, 0.8]}\npresets:",
     );
+    project.edit("equal: 1\"", "equal: {{sweep.style_weight}}\"");
     let ran = finish(project.command(&["validate", "songs.yaml"]));
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(

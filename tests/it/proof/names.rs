@@ -38,7 +38,7 @@ fn names_that_are_data_stay_inside_whatever_they_hold() {
     let project = Project::new(&lab, &studio.url, "names", 1, STUDIO);
     // The vendor gives the title back.
     project.edit("names: 1\"", "names: ../../../../title\"");
-    project.edit("  p1:", "  \"../../p1\":");
+    project.edit("  p1:", "  \"a/../../../p1\":");
     project.edit("id: voice", "id: \"../voice\"");
     let ran = project.run();
     assert_eq!(ran.code, Some(0), "{}", ran.err);

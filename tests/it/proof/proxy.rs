@@ -111,7 +111,7 @@ fn what_is_bought_behind_a_mandatory_proxy_is_fetched() {
     for found in [
         "uploads",
         "http://files.vendor.invalid/ responds",
-        "files are fetched through it",
+        "files are downloaded through it",
     ] {
         assert!(doctor.out.contains(found), "{found}: {}", doctor.out);
     }

@@ -10,7 +10,7 @@ use backline_engine::plan::JobKey;
 use backline_engine::store::Store;
 use serde_json::json;
 
-use crate::args::{Format, GlobalArgs, ManifestArgs, OutcomeArgs, ResolveArgs};
+use crate::args::{Format, GlobalArgs, ManifestArgs, ResolveArgs};
 use crate::console::Console;
 use crate::embedded;
 use crate::exit_codes;
@@ -64,15 +64,7 @@ fn word(args: &ResolveArgs) -> Word {
             id: TaskId::from(task.trim()),
             force: args.force,
         },
-        None => Word::Settled(settlement(&args.outcome)),
-    }
-}
-
-pub(super) fn settlement(args: &OutcomeArgs) -> Settlement {
-    if args.buy_again {
-        Settlement::BuyAgain
-    } else {
-        Settlement::NeverBought
+        None => Word::Settled(args.outcome.settlement()),
     }
 }
 

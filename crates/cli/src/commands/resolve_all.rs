@@ -12,7 +12,6 @@ use backline_engine::store::Store;
 use backline_reporter::evidence_text;
 use serde_json::json;
 
-use super::resolve::settlement;
 use crate::args::{Format, GlobalArgs, ManifestArgs, ResolveArgs};
 use crate::console::Console;
 use crate::exit_codes;
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     // Read first: opening for writing would create a missing ledger.
     drop(Ledger::read(&path)?);
     let mut ledger = own(&path, &args.wait, console)?;
-    let settlement = settlement(&args.outcome);
+    let settlement = args.outcome.settlement();
     let run = args
         .run
         .as_deref()
