@@ -508,7 +508,7 @@ fn an_option_that_was_not_built_in_says_so_before_anything_is_bought() {
     let ran = lab.expect(2, &["run", "songs.yaml", "--otlp", "http://127.0.0.1:4318"]);
     assert!(
         ran.err
-            .contains("this backline was built without traces, which --otlp needs"),
+            .contains("this backline was built without tracing, which --otlp requires"),
         "{}",
         ran.err
     );

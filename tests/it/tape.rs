@@ -12,6 +12,7 @@ fn essence(summary: &Value) -> Vec<(String, String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let jobs = summary["jobs"].as_array().unwrap();
     jobs.iter()
+        .filter(|job| job["selected"] == true)
         .map(|job| {
             let tracks = job["tracks"].as_array().unwrap();
             let hashes = tracks

@@ -185,8 +185,9 @@ fn go(
     let closed =
         ended.and_then(|ended| close(ended, project, &ledger, sink.as_mut(), replays, console));
     let closed = save_displaced(closed, &ledger);
-    // The page needs it no more than to read; the next run may begin.
+    // The page only reads them; the next run may begin.
     drop(ledger);
+    drop(output);
     if let Some(traces) = traces {
         traces.end();
     }

@@ -559,7 +559,7 @@ mod tests {
         );
         check(
             "  run_finished: [{http: https://x/, secret: whsec_abc}]",
-            &["a key never stands in a manifest"],
+            &["a manifest never contains a key"],
         );
         check(
             "  track_kept: [loudness]",
