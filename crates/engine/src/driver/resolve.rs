@@ -4,7 +4,7 @@
 //! user gives is looked up at the provider's; one that the ledger knows already, and one whose request was another job's, are
 //! refused: a slip of the finger must neither lose a purchase nor buy one twice.
 
-use backline_api::{ApiKey, CallError, Client, Stage, TaskId};
+use backline_api::{AnswerClass, ApiKey, CallError, Client, Stage, TaskId};
 use serde_json::Value;
 
 use super::clock::Clock;
@@ -317,8 +317,18 @@ async fn compare(
     key: JobKey,
     settings: &Settings,
 ) -> Result<(), ResolveError> {
-    let request = client.request_of(task).await;
-    let request = request.map_err(|source| lookup_failed(task, source))?;
+    let request = match client.request_of(task).await {
+        // The task is this account's, and failed: the provider says that in place of its details.
+        Err(error)
+            if matches!(
+                error.class(),
+                AnswerClass::TaskFailed | AnswerClass::Refunded
+            ) =>
+        {
+            return Ok(());
+        }
+        request => request.map_err(|source| lookup_failed(task, source))?,
+    };
     let request: Option<Value> = request.and_then(|text| serde_json::from_str(&text).ok());
     let Some(request) = request else {
         return Ok(());
