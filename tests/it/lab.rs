@@ -122,6 +122,14 @@ impl Lab {
         ran
     }
 
+    /// Runs it and expects this exit code, and this text among its errors.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: i32, args: &[&str], text: &str) -> Ran {
+        let ran = self.expect(code, args);
+        assert!(ran.err.contains(text), "`{text}` is not in {}", ran.err);
+        ran
+    }
+
     /// Standard output of a command that succeeds, as JSON.
     #[track_caller]
     pub(crate) fn json(&self, args: &[&str]) -> Value {

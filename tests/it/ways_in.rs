@@ -44,18 +44,16 @@ fn stems_are_made_of_what_lies_in_a_folder() {
         (&3.into(), &"songs".into())
     );
     assert!(!lab.path("songs/backline-demo.yaml").exists());
-    let none = lab.expect(2, &["init", "other", "--from", "songs/vocals/none"]);
-    assert!(
-        none.err.starts_with("error: cannot read songs/vocals/none"),
-        "{}",
-        none.err
+    lab.fails(
+        2,
+        &["init", "other", "--from", "songs/vocals/none"],
+        "error: cannot read songs/vocals/none",
     );
     fs::create_dir_all(lab.path("empty")).unwrap();
-    let empty = lab.expect(2, &["init", "other", "--from", "empty"]);
-    assert!(
-        empty.err.contains("there are no recordings in empty"),
-        "{}",
-        empty.err
+    lab.fails(
+        2,
+        &["init", "other", "--from", "empty"],
+        "there are no recordings in empty",
     );
 }
 
@@ -147,11 +145,10 @@ fn jobs_are_selected_by_their_state() {
     };
     assert_eq!(jobs("state=kept"), 2);
     assert_eq!(jobs("state=to-buy or preset=p1"), 3);
-    let none = lab.expect(2, &["plan", "songs.yaml", "--filter", "state=failed"]);
-    assert!(
-        none.err.contains("no job passes all of the filters"),
-        "{}",
-        none.err
+    lab.fails(
+        2,
+        &["plan", "songs.yaml", "--filter", "state=failed"],
+        "no job passes all of the filters",
     );
 }
 
@@ -206,12 +203,8 @@ fn every_failure_begins_with_error() {
         ".backline/ledger.sqlite3",
         "this is no ledger, and much too short to be one",
     );
-    let ledger = lab.expect(7, &["status"]);
-    assert!(
-        ledger.err.starts_with("error: cannot use the ledger: "),
-        "{}",
-        ledger.err
-    );
+    let ledger = lab.fails(7, &["status"], "cannot use the ledger: ");
+    assert!(ledger.err.starts_with("error: "), "{}", ledger.err);
     lab.write("bad.yaml", "{version: 1}");
     let manifest = lab.expect(3, &["validate", "bad.yaml"]);
     assert!(

@@ -103,7 +103,7 @@ fn push_control(char: char, out: &mut String) {
     out.push_str(&format!("\\u{:04x}", u32::from(char)));
 }
 
-/// The four digits of `\uXXXX`; what is no digit is left in place.
+/// Reads four hexadecimal digits after `\u`; the first character that is no digit is not consumed.
 fn unit(rest: &mut Peekable<Chars<'_>>) -> Option<u32> {
     let mut unit = 0;
     for _ in 0..4 {

@@ -68,7 +68,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// Tells the format from the first bytes, leading ID3 tags skipped; `None` when they are no audio that is known here.
+/// Recognises the format by the first bytes, leading ID3 tags skipped; `None` when they are no audio that is known here.
 ///
 /// The first 4 KiB after any tag are enough; a cover picture in the tag makes the tag longer, so give what you have.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {

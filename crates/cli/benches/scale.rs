@@ -98,7 +98,7 @@ fn peak_kib(process: u32) -> f64 {
         .unwrap()
 }
 
-/// Brings every job of the manifest into the state that `events` leave it in.
+/// Records `events` of every job of the manifest.
 fn fill(manifest: &Path, ledger: &Path, events: Events) {
     let plan = load(manifest, &LoadOptions::default()).unwrap().plan;
     assert_eq!(plan.jobs.len(), JOBS);

@@ -258,7 +258,7 @@ impl Story {
         }
     }
 
-    /// Tells all of it to a sink.
+    /// Sends all of it to a sink.
     pub fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
         sink.plan(&self.plan());
         for record in &self.records {

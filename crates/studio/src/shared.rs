@@ -81,7 +81,7 @@ impl Shared {
             .then_some(&call.reply)
     }
 
-    /// Tells everybody who waits that a task has moved.
+    /// Notifies everybody who waits that a task has moved.
     pub(crate) fn task_moved(&self) {
         self.progress.send_replace(());
         self.callback_waits.notify_one();

@@ -290,7 +290,7 @@ fn no_source(message: String) -> Failure {
     }
 }
 
-/// Brings the source to this machine: it is fetched unless it is the studio's own file.
+/// Returns the source's bytes: it is fetched unless it is the studio's own file.
 async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Source, Failure> {
     if let Some(path) = &work.upload {
         let file = shared.folder.files().join(path);

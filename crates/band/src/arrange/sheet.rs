@@ -156,19 +156,20 @@ impl Sheet<'_> {
             let chord = self.chord(bar, slot);
             let start_s = bar.time(slot);
             let end_s = bar.time(slot + 1);
+            let event = |mark| Event {
+                slot,
+                mark,
+                start_s,
+                end_s,
+                chord,
+            };
             match mark {
                 '.' => sounding = false,
                 '-' => {
                     if let (true, Some(last)) = (sounding, events.last_mut()) {
                         if renew && last.chord != chord {
                             let mark = last.mark;
-                            events.push(Event {
-                                slot,
-                                mark,
-                                start_s,
-                                end_s,
-                                chord,
-                            });
+                            events.push(event(mark));
                         } else {
                             last.end_s = end_s;
                         }
@@ -176,13 +177,7 @@ impl Sheet<'_> {
                 }
                 _ => {
                     sounding = true;
-                    events.push(Event {
-                        slot,
-                        mark,
-                        start_s,
-                        end_s,
-                        chord,
-                    });
+                    events.push(event(mark));
                 }
             }
         }

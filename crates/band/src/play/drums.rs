@@ -75,7 +75,7 @@ impl Kit {
     }
 }
 
-/// Brings the last hundredth of a second to nothing.
+/// Fades out the last hundredth of a second.
 fn ease_out(samples: &mut [f32], rate: f32) {
     let fade = ((0.012 * rate) as usize).min(samples.len());
     let from = samples.len() - fade;

@@ -280,7 +280,7 @@ fn wish(meaning: Meaning, phrase: &str, brief: &mut Brief, sounding: &mut Vec<In
     }
 }
 
-/// Looks a phrase up as written, without its plural, and with "-less" cut off (the flag is then true).
+/// Finds a phrase as written, without its plural, and with "-less" cut off (the flag is then true).
 fn look_up(phrase: &str) -> Option<(Meaning, bool)> {
     if let Some(meaning) = meaning_of(phrase) {
         return Some((meaning, false));

@@ -139,7 +139,7 @@ pub(crate) struct EffectError {
 /// What the driver is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
-    /// Bring a stem to the vendor's, or check that its public address serves audio.
+    /// Upload a stem, or check that its public address serves audio.
     Prepare { stem: usize },
     /// Remember no upload of this stem: the provider can't fetch it any more.
     ForgetUpload { stem: usize },

@@ -107,7 +107,7 @@ impl Effects {
         })
     }
 
-    /// Brings a stem to the vendor's, or makes sure that its public address serves audio.
+    /// Uploads a stem, or checks that its public address serves audio.
     pub(super) fn prepare(
         &self,
         stem: usize,

@@ -154,7 +154,7 @@ impl RunHooks {
         }
     }
 
-    /// Tells observers what was recorded. Gives the failures of those that have no room.
+    /// Sends observers what was recorded. Returns the failures of those whose queue is full.
     pub(super) fn tell(&self, record: &Record, conductor: &Conductor) -> Vec<HookReport> {
         let (Some(point), Some(key)) = (point_of(&record.event), record.job) else {
             return Vec::new();
@@ -242,7 +242,7 @@ impl RunHooks {
         refused
     }
 
-    /// Tells those who want to know it what the run is about to do, and waits for them.
+    /// Sends what the run is about to do to the hooks of that point, and waits for them.
     pub(super) async fn plan_expanded(&self, forecast: PlanInfo) -> Vec<HookReport> {
         let mut event = self
             .facts
@@ -251,7 +251,7 @@ impl RunHooks {
         self.tell_now(&event).await
     }
 
-    /// Tells those who want to know it how the run ended, and waits for them.
+    /// Sends how the run ended to the hooks of that point, and waits for them.
     pub(super) async fn run_finished(&self, happened: Event, totals: Totals) -> Vec<HookReport> {
         let mut event = self
             .facts

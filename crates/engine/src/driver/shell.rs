@@ -59,7 +59,7 @@ pub(super) struct Shell<'a> {
 }
 
 impl Shell<'_> {
-    /// Tells hooks what the run is about to do, and has what is built in catch up. A hook that fails there may end the buying
+    /// Sends hooks what the run is about to do, and lets the built-in ones catch up. A hook that fails there may end the buying
     /// before it began.
     pub(super) async fn begin_hooks(
         &mut self,

@@ -37,7 +37,7 @@ const BASICS: &[&str] = &[
 /// Most bytes of a program's standard error that go to the log, for each start; the rest is read and thrown away.
 const LOGGED_BYTES: u64 = 64 * 1024;
 
-/// Looks environment variables up.
+/// Reads environment variables.
 pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What all of a plan's hooks share: where they run, what they may see, what they must not.
@@ -51,7 +51,7 @@ pub(crate) struct HookContext {
         expect(dead_code, reason = "only copies are named by it")
     )]
     pub(crate) output: PathBuf,
-    /// Looks variables up.
+    /// Reads variables.
     pub(crate) environment: Environment,
     /// The provider's key: never shown to a hook, cut out of what hooks say.
     pub(crate) key: Option<String>,

@@ -25,15 +25,15 @@ pub(crate) enum Fault {
     Fail(Fail),
     /// The task stays at `PENDING`, `TEXT_SUCCESS` and `FIRST_SUCCESS` for this many looks each.
     Stages(u32),
-    /// Looks at the task get this instead of its details.
+    /// Polls of the task get this instead of its details.
     Look(Look),
-    /// Looks get `data: null`, as for a task that nobody knows.
+    /// Polls get `data: null`, as for a task that nobody knows.
     Unknown(Times),
-    /// Looks get `response: null`.
+    /// Polls get `response: null`.
     NullResponse(Times),
-    /// Looks get `SUCCESS` with `audioUrl: null` and a stream of zero bytes.
+    /// Polls get `SUCCESS` with `audioUrl: null` and a stream of zero bytes.
     NullUrls(Times),
-    /// Looks get this status word, with whatever tracks there are.
+    /// Polls get this status word, with whatever tracks there are.
     Status(Status),
     /// What the polls of the task's details show, step after step; the truth once the steps are over.
     Details(Vec<DetailsStep>),

@@ -126,7 +126,7 @@ impl Store {
             .expect("the store holds the sender, and nobody takes a reason back")
     }
 
-    /// Looks something up on a reading connection.
+    /// Reads on a connection of its own.
     pub(crate) async fn read<T, F>(
         self: &Arc<Self>,
         operation: &'static str,
