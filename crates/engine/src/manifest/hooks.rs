@@ -156,12 +156,15 @@ fn one(
     if let Some(entry) = fields.entry("pure")
         && let Some(pure) = fields::truth(&entry.node, "`pure`", report)
     {
-        if pure && (!point.decides() || matches!(*kind, "http" | "store")) {
-            report.error_at(
-                entry.key_span,
-                "only a program or script that decides on jobs can be `pure`: at plan_job, before_upload or before_submit",
-                "`plan` does not run this one",
-            );
+        // Whoever plans a stranger's manifest runs none of its programs; a script is bounded and reaches nothing.
+        if pure && (!point.decides() || *kind != "lua") {
+            report
+                .error_at(
+                    entry.key_span,
+                    "only a script that decides on jobs can be `pure`: at plan_job, before_upload or before_submit",
+                    "`plan` does not run this one",
+                )
+                .help("remove `pure`: `plan` uses the responses that `run` has recorded of programs; or write the hook in Lua");
         }
         spec.pure = pure;
     }
@@ -541,6 +544,14 @@ mod tests {
             &["there is nothing to veto"],
         );
         check("  track_kept: [{run: [x], pure: true}]", &["can be `pure`"]);
+        check(
+            "  plan_job: [{run: [x], pure: true}]",
+            &["only a script", "has recorded of programs"],
+        );
+        check(
+            "  before_submit: [{service: [x], pure: true}]",
+            &["only a script"],
+        );
         check(
             "  before_submit: [{run: [x], order: ordered}]",
             &["`order` says nothing to a `run` hook"],
