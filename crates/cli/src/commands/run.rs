@@ -49,8 +49,8 @@ use crate::watch::{self, Planned};
 const TRIAL: &str = ".backline-trial-";
 
 const NOTICE: &str = "\
-Stopping: no more jobs are submitted, downloads that have begun are finished. Tasks at the provider go on; the same command\n\
-resumes them. Press Ctrl-C again to stop at once.\n";
+Stopping: no more jobs are submitted, downloads that have begun are finished. The same command resumes the rest.\n\
+Press Ctrl-C again to stop at once.\n";
 
 pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     if args.locked {
@@ -255,9 +255,9 @@ fn try_output(project: &Project) -> Result<(), Failure> {
     let ledger = project.ledger.parent().unwrap_or(Path::new("."));
     for folder in [dir, ledger] {
         if let Some(room) = too_little_space(folder) {
-            let message = format!("there is no room at {}: {room} are free", folder.display());
+            let message = format!("too little space at {}: {room} free", folder.display());
             return Err(Failure::said(Kind::Output, message)
-                .hint("make room, or move it to another disk with everything in it, and name its new place with `output: {dir: …}` or --ledger"));
+                .hint("free some space, or move it to another disk with everything in it and name its new place with `output: {dir: …}` or --ledger"));
         }
     }
     let tried = Folder::create(dir).and_then(|folder| {
@@ -267,8 +267,9 @@ fn try_output(project: &Project) -> Result<(), Failure> {
     });
     tried.map_err(|error| {
         let context = format!("the output folder {} can't be written to", dir.display());
-        Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
-            .hint("make room or mend its permissions, or name another with `output: {dir: …}`")
+        Failure::new(Kind::Output, anyhow::Error::new(error).context(context)).hint(
+            "free some space or correct its permissions, or name another with `output: {dir: …}`",
+        )
     })
 }
 
