@@ -240,6 +240,23 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Settings for tests.
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
+            title: "Verse".into(),
+            tags: "calm piano".into(),
+            negative_tags: String::new(),
+            model: "V4_5PLUS".into(),
+            vocal_gender: None,
+            style_weight: None,
+            weirdness_constraint: None,
+            audio_weight: None,
+            lyrics: None,
+            variety: None,
+        }
+    }
+
     /// The request that these settings become once the stem has an address and the attempt a callback.
     pub fn request(&self, upload_url: String, call_back_url: String) -> SubmitRequest {
         SubmitRequest {

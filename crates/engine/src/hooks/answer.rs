@@ -286,21 +286,6 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn settings() -> Settings {
-        Settings {
-            title: "Verse".into(),
-            tags: "calm piano".into(),
-            negative_tags: String::new(),
-            model: "V4_5PLUS".into(),
-            vocal_gender: None,
-            style_weight: None,
-            weirdness_constraint: None,
-            audio_weight: None,
-            lyrics: None,
-            variety: None,
-        }
-    }
-
     #[test]
     fn answers_are_read_with_what_may_come_later() {
         #[track_caller]
@@ -383,10 +368,10 @@ mod tests {
             let Json::Object(fields) = &change else {
                 panic!("an object");
             };
-            let found = changed(&settings(), fields).map_err(|error| error.to_string());
+            let found = changed(&Settings::sample(), fields).map_err(|error| error.to_string());
             match (found, expected) {
                 (Ok(found), Ok(expected)) => {
-                    let mut wanted = settings();
+                    let mut wanted = Settings::sample();
                     expected(&mut wanted);
                     assert_eq!(found, wanted, "{change}");
                 }

@@ -211,16 +211,8 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
-            title: "Verse".into(),
-            tags: "calm piano".into(),
-            negative_tags: String::new(),
-            model: "V4_5PLUS".into(),
-            vocal_gender: None,
             style_weight: Weight::from_hundredths(61),
-            weirdness_constraint: None,
-            audio_weight: None,
-            lyrics: None,
-            variety: None,
+            ..Settings::sample()
         }
     }
 
