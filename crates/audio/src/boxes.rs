@@ -45,8 +45,9 @@ struct Within {
     in_runs: u64,
 }
 
-/// Follows all boxes of a file, bounds them, and hides metadata.
-pub(crate) fn check_boxes<S: Read + Seek>(source: &mut Source<S>) -> Result<(), DecodeError> {
+/// Follows all boxes of a file, bounds them, and hides metadata. Returns the number of entries that are passed while the packets are
+/// looked up in the tables.
+pub(crate) fn check_boxes<S: Read + Seek>(source: &mut Source<S>) -> Result<u64, DecodeError> {
     let length = source.length();
     let mut boxes = Boxes {
         source,
@@ -67,7 +68,8 @@ pub(crate) fn check_boxes<S: Read + Seek>(source: &mut Source<S>) -> Result<(), 
             .steps
             .saturating_add(boxes.packets.saturating_mul(passed));
     }
-    boxes.bounded()
+    boxes.bounded()?;
+    Ok(boxes.steps)
 }
 
 impl<S: Read + Seek> Boxes<'_, S> {

@@ -25,25 +25,31 @@ pub fn decode(bytes: &[u8]) -> Result<Audio, DecodeError> {
 /// As [`decode`], and when the file is longer: as soon as it says so, or that shows.
 pub fn decode_within(bytes: &[u8], max_duration_s: f64) -> Result<Audio, DecodeError> {
     let mut channels: Vec<Vec<f32>> = Vec::new();
-    let walked = walk(Cursor::new(bytes), max_duration_s, |format, _, planes| {
-        if channels.is_empty() {
-            channels.resize_with(planes.len(), Vec::new);
-        }
-        let samples = planes.iter().chain(&channels).map(Vec::len).sum::<usize>();
-        if samples > MAX_SAMPLES {
-            let limit = format!("{MAX_SAMPLES} samples over all channels");
-            return Err(DecodeError::OverLimit {
-                format,
-                subject: "the size in memory",
-                found: "larger".to_owned(),
-                limit,
-            });
-        }
-        for (channel, plane) in channels.iter_mut().zip(planes) {
-            channel.extend_from_slice(plane);
-        }
-        Ok(())
-    })?;
+    let source = Cursor::new(bytes);
+    let walked = walk(
+        source,
+        max_duration_s,
+        &mut |_| true,
+        |format, _, planes| {
+            if channels.is_empty() {
+                channels.resize_with(planes.len(), Vec::new);
+            }
+            let samples = planes.iter().chain(&channels).map(Vec::len).sum::<usize>();
+            if samples > MAX_SAMPLES {
+                let limit = format!("{MAX_SAMPLES} samples over all channels");
+                return Err(DecodeError::OverLimit {
+                    format,
+                    subject: "the size in memory",
+                    found: "larger".to_owned(),
+                    limit,
+                });
+            }
+            for (channel, plane) in channels.iter_mut().zip(planes) {
+                channel.extend_from_slice(plane);
+            }
+            Ok(())
+        },
+    )?;
     Ok(Audio {
         rate_hz: walked.rate_hz,
         channels,

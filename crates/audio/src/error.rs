@@ -42,6 +42,9 @@ pub enum DecodeError {
         /// How much the file says it holds, in seconds; `None` when it only shows that its end is missing.
         declared_s: Option<f64>,
     },
+    /// The caller ended the pass before the end of the file.
+    #[error("decoding was stopped")]
+    Stopped,
     /// The file is damaged.
     #[error("decode {format}: the file is damaged: {reason}")]
     Damaged {

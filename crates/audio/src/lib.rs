@@ -41,6 +41,6 @@ pub use label::{Label, label};
 pub use loudness::{Loudness, integrated_lufs, loudness};
 pub use measure::{Measured, loudness_from, measure};
 pub use peaks::peaks;
-pub use probe::{Probe, probe, probe_from};
+pub use probe::{Probe, probe, probe_charged, probe_from};
 pub use resample::{ResampleError, resample};
 pub use walk::{MAX_CHANNELS, MAX_DURATION_S, MAX_RATE_HZ, MIN_RATE_HZ};

@@ -36,7 +36,7 @@ pub fn measure<S: Read + Seek + Send + Sync + Clone>(
     let mut meter = Meter::new(probe.channels, probe.rate_hz, Mode::I);
     let mut peaks = vec![(f32::INFINITY, f32::NEG_INFINITY); buckets];
     let (mut at, mut bucket) = (0, 0);
-    walk(source, MAX_DURATION_S, |_, _, planes| {
+    walk(source, MAX_DURATION_S, &mut |_| true, |_, _, planes| {
         meter.add(planes);
         let count = planes.iter().map(Vec::len).min().unwrap_or(0);
         let mut frame = 0;
@@ -66,12 +66,17 @@ pub fn measure<S: Read + Seek + Send + Sync + Clone>(
 /// As [`probe_from`].
 pub fn loudness_from(source: impl Read + Seek + Send + Sync) -> Result<Loudness, DecodeError> {
     let mut meter: Option<Meter> = None;
-    walk(source, MAX_DURATION_S, |_, rate_hz, planes| {
-        let both = Mode::I | Mode::TRUE_PEAK;
-        let meter = meter.get_or_insert_with(|| Meter::new(planes.len(), rate_hz, both));
-        meter.add(planes);
-        Ok(())
-    })?;
+    walk(
+        source,
+        MAX_DURATION_S,
+        &mut |_| true,
+        |_, rate_hz, planes| {
+            let both = Mode::I | Mode::TRUE_PEAK;
+            let meter = meter.get_or_insert_with(|| Meter::new(planes.len(), rate_hz, both));
+            meter.add(planes);
+            Ok(())
+        },
+    )?;
     Ok(meter.map_or_else(Loudness::silence, |meter| meter.loudness()))
 }
 

@@ -39,8 +39,20 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
 /// # Errors
 /// As [`probe`], and when the source can't be read.
 pub fn probe_from(source: impl Read + Seek + Send + Sync) -> Result<Probe, DecodeError> {
+    probe_charged(source, &mut |_| true)
+}
+
+/// The same, charged for its work: `charge` receives it as it is done, in samples over all channels, and returns whether there is
+/// an allowance for it. A packet costs some samples even where it holds none.
+///
+/// # Errors
+/// As [`probe_from`], and [`DecodeError::Stopped`] where `charge` returned false.
+pub fn probe_charged(
+    source: impl Read + Seek + Send + Sync,
+    charge: &mut dyn FnMut(u64) -> bool,
+) -> Result<Probe, DecodeError> {
     let mut peak = 0.0f32;
-    let walked = walk(source, MAX_DURATION_S, |_, _, channels| {
+    let walked = walk(source, MAX_DURATION_S, charge, |_, _, channels| {
         let samples = channels.iter().flatten();
         peak = samples.fold(peak, |peak, sample| peak.max(sample.abs()));
         Ok(())

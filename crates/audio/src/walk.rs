@@ -43,6 +43,12 @@ pub const MAX_RATE_HZ: u32 = 192_000;
 const LEAST_SAMPLES: u64 = 16_000_000;
 const SAMPLES_PER_BYTE: u64 = 2_000;
 
+/// What a packet costs at least, in samples: finding and reading one takes time even where it holds next to nothing.
+const PACKET_COST: u64 = 64;
+
+/// Entries of an M4A's tables that are passed in the time of one sample.
+const STEPS_PER_SAMPLE: u64 = 8;
+
 /// Packets in a row that may hold no sound.
 const MAX_EMPTY_PACKETS: u64 = 10_000;
 
@@ -67,13 +73,15 @@ pub(crate) struct Walked {
 }
 
 /// Decodes every packet and hands its rate and planes to `keep`, which may refuse to go on. What lasts, or says that it lasts, longer
-/// than `max_duration_s` is refused as soon as that shows.
+/// than `max_duration_s` is refused as soon as that shows. `charge` receives the work as it is done, in samples; the pass ends where
+/// it returns false.
 ///
 /// Damaged packets become silence of their length, so that what follows stays in time; more than one packet in a hundred, or
 /// any that breaks the checksum of a FLAC, is an error.
 pub(crate) fn walk<S: Read + Seek + Send + Sync>(
     bytes: S,
     max_duration_s: f64,
+    charge: &mut dyn FnMut(u64) -> bool,
     keep: impl FnMut(Format, u32, &[Vec<f32>]) -> Result<(), DecodeError>,
 ) -> Result<Walked, DecodeError> {
     let mut source = Source::new(bytes)?;
@@ -93,7 +101,7 @@ pub(crate) fn walk<S: Read + Seek + Send + Sync>(
     // Files come from strangers, and symphonia's arithmetic on absurd headers can panic; nothing outlives the pass that a
     // panic could leave half done.
     catch_unwind(AssertUnwindSafe(|| {
-        walk_packets(format, source, body_at, &head, max_duration_s, keep)
+        walk_packets(format, source, body_at, &head, max_duration_s, charge, keep)
     }))
     .unwrap_or_else(|_| {
         Err(DecodeError::Damaged {
@@ -109,13 +117,18 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
     body_at: u64,
     head: &[u8],
     max_duration_s: f64,
+    charge: &mut dyn FnMut(u64) -> bool,
     mut keep: impl FnMut(Format, u32, &[Vec<f32>]) -> Result<(), DecodeError>,
 ) -> Result<Walked, DecodeError> {
+    let mut charge = |samples| match charge(samples) {
+        true => Ok(()),
+        false => Err(DecodeError::Stopped),
+    };
     match format {
         Format::Wav => strip_wav(&mut source)?,
         Format::Aiff => strip_aiff(&mut source)?,
         Format::Flac => strip_flac(&mut source, body_at)?,
-        Format::M4a => check_boxes(&mut source)?,
+        Format::M4a => charge(check_boxes(&mut source)? / STEPS_PER_SAMPLE)?,
         Format::Mp3 | Format::Aac | Format::Ogg => {}
     }
     let tail_missing = match format {
@@ -217,6 +230,7 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
                 });
             }
         };
+        charge(PACKET_COST)?;
         if packet.track_id != track_id {
             continue;
         }
@@ -255,6 +269,8 @@ fn walk_packets<S: Read + Seek + Send + Sync>(
                 });
             }
         }
+        let samples: usize = planes.iter().map(Vec::len).sum();
+        charge((samples as u64).saturating_sub(PACKET_COST))?;
         for plane in &mut planes {
             replaced_samples += clean(plane);
         }

@@ -12,9 +12,10 @@ mod workbench;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use backline_engine::driver::Settlement;
-use backline_engine::manifest::{DEFAULT_MAX_JOBS, Filter};
+use backline_engine::manifest::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, Filter};
 use backline_engine::plan::ReportKind;
 use clap::{
     ArgAction, Args as ClapArgs, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -23,6 +24,7 @@ use clap::{
 
 use crate::exit_codes;
 
+use ledger::duration;
 pub(crate) use ledger::{GcArgs, RunLedgerArgs, WaitArgs, duration_text};
 pub(crate) use listening::{PickArgs, PickPart};
 pub(crate) use sound::{AnalyseArgs, AudioFormat, Gender, PlayArgs, PlayPart, SoundArgs};
@@ -97,6 +99,16 @@ pub(crate) struct GlobalArgs {
     /// Allow imports, catalogues and scripts outside the project's folder
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) allow_outside: bool,
+    /// Reject a manifest whose recordings have more sound together than this, counted in stereo at 48 kHz [default: 24h]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration, help_heading = "Global options")]
+    pub(crate) max_sound: Option<Duration>,
+}
+
+impl GlobalArgs {
+    /// The most sound that a manifest's recordings may have together.
+    pub(crate) fn max_sound(&self) -> Duration {
+        self.max_sound.unwrap_or(DEFAULT_MAX_SOUND)
+    }
 }
 
 /// The format of standard output.

@@ -15,7 +15,7 @@ use backline_engine::event::KeptFile;
 use backline_engine::folder::is_own;
 use backline_engine::forecast::Sign;
 use backline_engine::ledger::Ledger;
-use backline_engine::manifest::{Diagnostics, LoadOptions, Selection, load};
+use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, load};
 use backline_engine::opening::{Opening, open};
 use backline_engine::plan::Plan;
 use backline_engine::store::{PlannedRow, RunHeader, Store, StoreError};
@@ -57,6 +57,8 @@ pub(crate) struct Project {
     pub(crate) recorded: String,
     /// What looks wrong and is not; printed already.
     pub(crate) warnings: Diagnostics,
+    /// The work that its recordings took.
+    pub(crate) work: DecodingWork,
     /// The options that selected some of the manifest's jobs, as `--filter preset=lofi`; none without such.
     pub(crate) selection: Option<String>,
 }
@@ -124,6 +126,7 @@ impl Project {
             text,
             states: &states,
             allow_outside: global.allow_outside,
+            max_sound: global.max_sound(),
             shown_from: std::env::current_dir()
                 .and_then(|here| here.canonicalize())
                 .ok(),
@@ -145,6 +148,7 @@ impl Project {
             shown,
             recorded,
             warnings: loaded.warnings,
+            work: loaded.work,
             selection: None,
         })
     }

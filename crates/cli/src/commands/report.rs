@@ -141,6 +141,7 @@ fn read_plan(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs) -> Resu
     let options = LoadOptions {
         max_jobs: u64::MAX,
         allow_outside: global.allow_outside,
+        max_sound: global.max_sound(),
         ..LoadOptions::default()
     };
     let loaded = load(&manifest, &options)

@@ -52,6 +52,11 @@ fn print_valid(project: &Project, console: &Console) -> Result<(), Failure> {
             "stems": plan.stems.len(),
             "presets": presets,
             "jobs": plan.jobs.len(),
+            "recordings": {
+                "files": project.work.files,
+                "decoded": project.work.decoded,
+                "samples": project.work.samples,
+            },
             "diagnostics": project.warnings.items,
             "dropped": project.warnings.dropped,
         })),

@@ -27,7 +27,7 @@ use super::layer::open::KEYS;
 use super::layer::{extends, import, open};
 use super::matrix::axes::Matrix;
 use super::matrix::compile::Compiler;
-use super::matrix::examine::{examine, identify};
+use super::matrix::examine::{Recordings, examine, identify};
 use super::matrix::rules::Rules;
 use super::matrix::{axes, expand, rules};
 use super::output::naming::{ReadOutput, check_names, read_output};
@@ -45,7 +45,8 @@ use super::{hooks, limits};
 use crate::hooks::Hooks;
 use crate::plan::{Plan, PlannedJob};
 
-pub use options::{DEFAULT_MAX_JOBS, LoadOptions};
+pub use super::stems::recordings::DecodingWork;
+pub use options::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, LoadOptions};
 
 /// The keys of a project file.
 pub(crate) const PROJECT_KEYS: &[&str] = &["version", "provider", "limits"];
@@ -57,6 +58,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// Suspicious places that are not errors.
     pub warnings: Diagnostics,
+    /// The work that its recordings took.
+    pub work: DecodingWork,
 }
 
 /// Reads a manifest, all that it names, and says what it means.
@@ -72,8 +75,12 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, Diagnostic
     .load(path);
     let warnings = report.finish()?;
     // Without an error there is a plan; if that were ever untrue, saying so beats a wrong plan.
-    plan.map(|plan| Loaded { plan, warnings })
-        .ok_or_else(Diagnostics::default)
+    plan.map(|(plan, work)| Loaded {
+        plan,
+        warnings,
+        work,
+    })
+    .ok_or_else(Diagnostics::default)
 }
 
 struct Loader<'a, 'o> {
@@ -82,7 +89,7 @@ struct Loader<'a, 'o> {
 }
 
 impl Loader<'_, '_> {
-    fn load(self, path: &Path) -> Option<Plan> {
+    fn load(self, path: &Path) -> Option<(Plan, DecodingWork)> {
         let Self { options, report } = self;
         let folder = path
             .parent()
@@ -327,7 +334,12 @@ impl Loader<'_, '_> {
             refuse_selection(report);
             return None;
         }
-        let (stems, places) = examine(&matrix, &jobs, report);
+        let span = fields.entry("stems").map_or(fields.span, |it| it.key_span);
+        let Recordings {
+            stems,
+            places,
+            work,
+        } = examine(&matrix, &jobs, options.max_sound, span, report);
         if report.errors() > 0 {
             return None;
         }
@@ -358,7 +370,7 @@ impl Loader<'_, '_> {
                 refuse_selection(report);
             }
         }
-        Some(plan)
+        Some((plan, work))
     }
 }
 

@@ -18,7 +18,7 @@ mod source;
 mod stems;
 mod template;
 
-pub use load::{DEFAULT_MAX_JOBS, LoadOptions, Loaded, load};
+pub use load::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, Loaded, load};
 pub(crate) use matrix::compile::default_title;
 pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use output::tracks::{Output, OutputError, TrackName};

@@ -1,10 +1,12 @@
 //! What others send: forged callbacks, addresses into our own network, bodies that swell, and who may connect at all.
 
 mod bombs;
+mod decoding;
 mod holding;
 mod memory;
 mod private;
 mod scripts;
+mod unfolding;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::forecast::Sign;
 use crate::manifest::matrix::selection::Selection;
@@ -10,12 +11,18 @@ use crate::plan::Plan;
 /// Most jobs of one plan unless the user allows more.
 pub const DEFAULT_MAX_JOBS: u64 = 100_000;
 
+/// Most sound of one plan's recordings together unless the user allows more, counted in stereo at 48 kHz: 360 songs of four minutes.
+/// Decoding that much takes a processor some minutes at worst.
+pub const DEFAULT_MAX_SOUND: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How a manifest is read.
 pub struct LoadOptions<'a> {
     /// Returns the value of a variable that a manifest lists under `env`.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     /// Most jobs that a plan may have.
     pub max_jobs: u64,
+    /// Most sound that its recordings may have together, counted in stereo at 48 kHz.
+    pub max_sound: Duration,
     /// Which of them are wanted.
     pub selection: Selection,
     /// Diagnostics show paths relative to this folder.
@@ -35,6 +42,7 @@ impl Default for LoadOptions<'_> {
         Self {
             environment: &|name| std::env::var(name).ok(),
             max_jobs: DEFAULT_MAX_JOBS,
+            max_sound: DEFAULT_MAX_SOUND,
             selection: Selection::default(),
             text: None,
             states: &|plan| Some(vec![Sign::Buy; plan.jobs.len()]),

@@ -2,26 +2,40 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::axes::Matrix;
 use super::expand::{Draft, job_name};
 use crate::manifest::settings::key::{Request, job_key};
+use crate::manifest::source::duration::duration_text;
+use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
-use crate::manifest::stems::recordings::{self, RecordingProblem};
+use crate::manifest::stems::recordings::{self, DecodingWork, RecordingProblem};
 use crate::manifest::stems::stem::{Source, StemDecl};
 use crate::plan::{JobKey, PlannedJob, Provider, Stem, StemFile, StemSource, TitleIdentity};
 
 /// A recording shorter than this gives limited results, by the vendors' documents.
 const SHORT_STEM_S: f64 = 10.0;
 
-/// Opens the stems that are used; also gives each stem's place in the plan.
+/// The recordings of the stems that jobs use.
+pub(crate) struct Recordings {
+    pub(crate) stems: Vec<Stem>,
+    /// Each stem's place in the plan, in the order of the manifest.
+    pub(crate) places: Vec<usize>,
+    pub(crate) work: DecodingWork,
+}
+
+/// Opens the stems that are used. `span` is where a manifest with more sound than `max_sound` is marked.
 pub(crate) fn examine(
     matrix: &Matrix,
     jobs: &[Draft],
+    max_sound: Duration,
+    span: Span,
     report: &mut Report,
-) -> (Vec<Stem>, Vec<usize>) {
+) -> Recordings {
     let mut wanted = vec![false; matrix.stems.len()];
     for job in jobs {
         wanted[job.stem as usize] = true;
@@ -40,11 +54,12 @@ pub(crate) fn examine(
         }
     }
     let paths: Vec<&Path> = files.keys().copied().collect();
-    let found: HashMap<&Path, Result<StemFile, RecordingProblem>> = paths
-        .iter()
-        .copied()
-        .zip(recordings::examine(&paths))
-        .collect();
+    let examined = recordings::examine(&paths, max_sound);
+    if examined.is_over_bound {
+        refuse_too_much_sound(max_sound, &examined.work, paths.len(), span, report);
+    }
+    let found: HashMap<&Path, Result<StemFile, Arc<RecordingProblem>>> =
+        paths.iter().copied().zip(examined.files).collect();
     let mut stems = Vec::with_capacity(used.len());
     let mut contents: HashMap<[u8; 32], &StemDecl> = HashMap::new();
     for stem in &used {
@@ -55,6 +70,7 @@ pub(crate) fn examine(
                     warn_of_file(stem, file, contents.insert(file.hash, stem), report);
                     StemSource::File(file.clone())
                 }
+                Err(reason) if matches!(**reason, RecordingProblem::OverBound) => continue,
                 Err(reason) => {
                     let shown = report.sources.shown(path);
                     report
@@ -81,7 +97,33 @@ pub(crate) fn examine(
             next.saturating_sub(1)
         })
         .collect();
-    (stems, places)
+    Recordings {
+        stems,
+        places,
+        work: examined.work,
+    }
+}
+
+fn refuse_too_much_sound(
+    max_sound: Duration,
+    work: &DecodingWork,
+    named: usize,
+    span: Span,
+    report: &mut Report,
+) {
+    let max_ms = u64::try_from(max_sound.as_millis()).unwrap_or(u64::MAX);
+    let most = duration_text(max_ms);
+    report
+        .error_at(
+            span,
+            format!("the recordings of this manifest have more sound together than {most}, the limit"),
+            "named here",
+        )
+        .note(format!(
+            "the limit counts hours in stereo at 48 kHz; it was passed after {} of {named} recordings",
+            work.decoded,
+        ))
+        .help("select stems with `--filter`, split the manifest, or allow more with `--max-sound`");
 }
 
 pub(crate) fn warn_of_file(
