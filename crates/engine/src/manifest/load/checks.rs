@@ -27,6 +27,9 @@ pub(crate) fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
             Err(error) => error.to_string(),
         };
         let shown = report.sources.shown(path);
+        // Names of other places are not shown to whoever reads the messages.
+        let folder = path.parent().map(|folder| report.sources.inside(folder));
+        let folder = folder.and_then(Result::ok);
         let row = stem
             .row
             .map_or_else(String::new, |row| format!("row {row}, column `file`: "));
@@ -37,14 +40,16 @@ pub(crate) fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
                 "named here",
             )
             .note(format!("the path is `{shown}`"))
-            .help_with(|| near_file(path).map(|near| format!("did you mean `{near}`?")));
+            .help_with(|| {
+                near_file(path, folder.as_deref()?).map(|near| format!("did you mean `{near}`?"))
+            });
     }
 }
 
 /// A file of the same folder with nearly the same name.
-fn near_file(path: &Path) -> Option<String> {
+fn near_file(path: &Path, folder: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_string_lossy().into_owned();
-    let names: Vec<String> = std::fs::read_dir(path.parent()?)
+    let names: Vec<String> = std::fs::read_dir(folder)
         .ok()?
         .flatten()
         .take(2_000)

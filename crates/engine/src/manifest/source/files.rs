@@ -4,8 +4,8 @@
 //! This module reads files and refuses what can't be text; it knows nothing of YAML.
 //!
 //! A manifest may come from a stranger, as in a pull request, and its mistakes are printed with lines of the files that it names.
-//! So what is read as text lies in the project's folder, links followed, unless the user's command line allows more; and whatever
-//! is opened is a regular file: a device or a pipe would never end.
+//! So what is read as text lies in the project's folder, links followed, unless the user's command line allows more; folders are
+//! listed only there; and whatever is opened is a regular file: a device or a pipe would never end.
 
 use std::cell::{Cell, OnceCell};
 use std::fs::File;
@@ -103,14 +103,20 @@ impl Sources {
         self.boundary = Some(std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
     }
 
+    /// A path without links, if it lies inside the boundary.
+    pub(crate) fn inside(&self, path: &Path) -> Result<PathBuf, ReadProblem> {
+        let real = std::fs::canonicalize(path).map_err(ReadProblem::Io)?;
+        match &self.boundary {
+            Some(boundary) if !real.starts_with(boundary) => {
+                Err(ReadProblem::Outside(self.shown(boundary)))
+            }
+            _ => Ok(real),
+        }
+    }
+
     /// Reads a regular file inside the boundary that must be UTF-8 text of at most `max_bytes`.
     pub(crate) fn read_text(&self, path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadProblem> {
-        let real = std::fs::canonicalize(path).map_err(ReadProblem::Io)?;
-        if let Some(boundary) = &self.boundary
-            && !real.starts_with(boundary)
-        {
-            return Err(ReadProblem::Outside(self.shown(boundary)));
-        }
+        let real = self.inside(path)?;
         let text = read_text(&real, max_bytes)?;
         let all = self.read_bytes.get() + text.len() as u64;
         self.read_bytes.set(all);

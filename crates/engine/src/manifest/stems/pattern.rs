@@ -1,7 +1,7 @@
 //! Patterns: stems from the files that a glob matches.
 //!
 //! Files are sorted by the bytes of their relative path written with `/`, so that they come in the same order on every machine.
-//! Hidden files are skipped, links to folders are not followed. A folder that can't be read and a name that is no text are errors:
+//! Hidden files are skipped, links to folders are not followed, and only folders of the project are listed. A folder that can't be read and a name that is no text are errors:
 //! without them jobs would be missing and nobody would know.
 
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use walkdir::DirEntry;
 
 use super::stem::{Source, StemDecl, file_stem};
 use crate::manifest::source::fields::Text;
+use crate::manifest::source::files::ReadProblem;
 use crate::manifest::source::ids::check_id;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::variables::RenderFixed;
@@ -75,6 +76,20 @@ pub(crate) fn read(
     let before = report.errors();
     let (prefix, depth) = reach(&text);
     let root = folder.join(prefix);
+    // The names of files are printed, so a folder is listed only inside the project.
+    if let Err(problem @ ReadProblem::Outside(_)) = report.sources.inside(&root) {
+        let shown = report.sources.shown(&root);
+        let help = problem.help();
+        let diagnostic = report.error_at(
+            pattern.span,
+            format!("can't list the folder `{shown}` for this pattern: {problem}"),
+            "leads outside",
+        );
+        if let Some(help) = help {
+            diagnostic.help(help);
+        }
+        return;
+    }
     let walk = walkdir::WalkDir::new(&root).max_depth(depth);
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for (seen, entry) in walk.into_iter().filter_entry(is_visible).enumerate() {
