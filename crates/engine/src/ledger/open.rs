@@ -1,13 +1,15 @@
 //! Opening a ledger: to own it, with its format brought up to date, or to read it, wherever it lies.
 //!
-//! A ledger is read without writing a byte. SQLite alone can't do that for a database with a write-ahead log in a place that
-//! can't be written to: it needs files beside it. So a ledger without a log is read as the unchanging file that it is there, and
-//! one with a log is read as a copy of both.
+//! Reading a ledger changes neither its file nor its log. SQLite alone does that only where it can make files beside a database, and
+//! it rolls a left rollback journal back. So a ledger with such a journal is read as a copy of all its files, and so is one with a
+//! log in a place that can't be written to; one without a log is read there as the unchanging file that it is.
 
 use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tempfile::TempDir;
 
@@ -82,6 +84,7 @@ impl Ledger {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         refuse_links(path).map_err(failed)?;
+        refuse_foreign_journal(path).map_err(failed)?;
         let owner = lock(path, patience)?;
         // Before SQLite makes files beside it, which get the same permissions.
         only_for_its_owner(path).map_err(failed)?;
@@ -107,6 +110,10 @@ impl Ledger {
                 path: path.display().to_string(),
             });
         }
+        refuse_foreign_journal(path).map_err(|source| failed(path, "open", source))?;
+        if holds_bytes(&beside(path, "-journal")) {
+            return Self::read_copy(path);
+        }
         match Self::open_to_read(path, Source::InPlace) {
             Err(error) if needs_files_beside(&error) => Self::read_what_is_there(path),
             opened => opened,
@@ -115,16 +122,24 @@ impl Ledger {
 
     /// Reads a ledger beside which nothing can be written.
     pub(super) fn read_what_is_there(path: &Path) -> Result<Self, StoreError> {
-        let log = beside(path, "-wal");
-        let has_log = log.metadata().is_ok_and(|log| log.len() > 0);
-        if !has_log {
-            return Self::open_to_read(path, Source::Unchanging);
+        if holds_bytes(&beside(path, "-wal")) {
+            return Self::read_copy(path);
         }
+        Self::open_to_read(path, Source::Unchanging)
+    }
+
+    /// Reads a copy of a ledger and of what lies beside it.
+    fn read_copy(path: &Path) -> Result<Self, StoreError> {
         let copied = |source: std::io::Error| failed(path, "copy, to read it,", source);
         let folder = TempDir::with_prefix("backline-ledger-").map_err(copied)?;
         let copy = folder.path().join("ledger.sqlite3");
         std::fs::copy(path, &copy).map_err(copied)?;
-        std::fs::copy(&log, beside(&copy, "-wal")).map_err(copied)?;
+        for suffix in ["-wal", "-journal"] {
+            let file = beside(path, suffix);
+            if holds_bytes(&file) {
+                std::fs::copy(&file, beside(&copy, suffix)).map_err(copied)?;
+            }
+        }
         Self::open_to_read(path, Source::Copy { folder, copy })
     }
 
@@ -154,6 +169,8 @@ impl Ledger {
         };
         ledger.run("open", |connection| {
             connection.busy_timeout(BUSY)?;
+            // Whoever owns the ledger moves its log into it.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.pragma_update(None, "query_only", true)
         })?;
         ledger.format = ledger.check_format()?;
@@ -290,6 +307,35 @@ fn refuse_links(path: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses a ledger whose rollback journal names a further journal. No ledger has one, and SQLite would remove the named file, wherever
+/// it lies, once it has rolled the journal back.
+fn refuse_foreign_journal(path: &Path) -> std::io::Result<()> {
+    /// Ends a journal that names another.
+    const NAMES_ANOTHER: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let journal = beside(path, "-journal");
+    let mut file = match std::fs::File::open(&journal) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut end = [0; 8];
+    if file.seek(SeekFrom::End(-8)).is_err() {
+        return Ok(());
+    }
+    file.read_exact(&mut end)?;
+    if end == NAMES_ANOTHER {
+        return Err(std::io::Error::other(format!(
+            "{} names a file of another program, which no ledger's journal does; remove it",
+            journal.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a file is there and not empty.
+fn holds_bytes(path: &Path) -> bool {
+    path.metadata().is_ok_and(|facts| facts.len() > 0)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 mod bombs;
 mod decoding;
 mod holding;
+mod journal;
 mod listing;
 mod memory;
 mod private;
