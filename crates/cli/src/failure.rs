@@ -201,6 +201,9 @@ impl From<PlanningError> for Failure {
     fn from(error: PlanningError) -> Self {
         match error {
             PlanningError::Store(error) => error.into(),
+            PlanningError::ScriptsTooSlow { .. } => Self::new(Kind::Manifest, error).hint(
+                "make them faster, select jobs with `--filter`, or remove `pure: true`: then only `backline run` calls them",
+            ),
             PlanningError::SameRequest { .. } => Self::new(Kind::Manifest, error).hint(
                 "let the hook give them different titles or settings, or veto one of them; use `takes` for more of the same",
             ),

@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 
@@ -30,6 +31,21 @@ const AT_ONCE: usize = 16;
 
 /// Answers that are recorded together: what a run that is stopped while it plans loses is less.
 const RECORDED_TOGETHER: usize = 200;
+
+/// Most time of all scripts together while a plan is only shown, and of a call: whoever plans a stranger's manifest runs them.
+const PREVIEW: PreviewBounds = PreviewBounds {
+    scripts: Duration::from_secs(5 * 60),
+    call_ms: 60_000,
+};
+
+/// Bounds of the scripts that run while a plan is only shown.
+#[derive(Debug, Clone, Copy)]
+struct PreviewBounds {
+    /// Most time of all calls together.
+    scripts: Duration,
+    /// Most time of one call, where the hook's own timeout is longer.
+    call_ms: u64,
+}
 
 /// Longest file of a hook that is read to tell whether the hook has changed.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -59,6 +75,18 @@ pub enum PlanningError {
     /// The ledger could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Scripts took too long, all jobs together.
+    #[error(
+        "the scripts that are `pure` took more than {} s for {planned} of {all} jobs", limit.as_secs()
+    )]
+    ScriptsTooSlow {
+        /// The most time that they may take.
+        limit: Duration,
+        /// Jobs that were planned by then.
+        planned: usize,
+        /// All jobs.
+        all: usize,
+    },
     /// Hooks make two jobs one request, which would be bought once.
     #[error("hooks of `plan_job` make `{one}` and `{two}` one and the same request")]
     SameRequest {
@@ -87,13 +115,25 @@ struct PlanHook {
 /// Applies the hooks of `plan_job` to a plan's jobs. `progress` is given the jobs done and all.
 ///
 /// # Errors
-/// When the ledger can't be read or written, and when hooks make two jobs one request.
+/// When the ledger can't be read or written, when hooks make two jobs one request, and when scripts of a plan that is only shown take
+/// too long.
 pub async fn plan_jobs(
     plan: &mut Plan,
     hooks: PlanHooks<'_>,
     key: Option<&str>,
     now_ms: i64,
     progress: &mut dyn FnMut(usize, usize),
+) -> Result<PlanningReport, PlanningError> {
+    plan_within(plan, hooks, key, now_ms, progress, PREVIEW).await
+}
+
+async fn plan_within(
+    plan: &mut Plan,
+    hooks: PlanHooks<'_>,
+    key: Option<&str>,
+    now_ms: i64,
+    progress: &mut dyn FnMut(usize, usize),
+    bounds: PreviewBounds,
 ) -> Result<PlanningReport, PlanningError> {
     let mut report = PlanningReport::default();
     let previews = !matches!(hooks, PlanHooks::All(_));
@@ -108,7 +148,13 @@ pub async fn plan_jobs(
         key: key.map(str::to_owned),
         listener: None,
     };
-    let runner = HookRunner::new(&plan.hooks, &context);
+    let mut specs = plan.hooks.clone();
+    if previews {
+        for spec in &mut specs.all {
+            spec.timeout_ms = spec.timeout_ms.min(bounds.call_ms);
+        }
+    }
+    let runner = HookRunner::new(&specs, &context);
     let facts = Facts {
         plan: Arc::new(plan.clone()),
         run: RunInfo {
@@ -140,6 +186,13 @@ pub async fn plan_jobs(
     let mut results = Vec::new();
     while let Some(job) = planned.next().await {
         let job = job?;
+        if previews && runner.scripts_took() > bounds.scripts {
+            return Err(PlanningError::ScriptsTooSlow {
+                limit: bounds.scripts,
+                planned: done,
+                all,
+            });
+        }
         let slot = done;
         done += 1;
         if let Some(settings) = job.settings {
@@ -356,4 +409,56 @@ fn content(path: &Path, project_dir: &Path) -> Option<blake3::Hash> {
         return None;
     }
     std::fs::read(&path).ok().map(|bytes| blake3::hash(&bytes))
+}
+
+#[cfg(all(test, feature = "lua"))]
+mod tests {
+    use super::*;
+    use crate::manifest::{LoadOptions, load};
+
+    /// Plans ten jobs with a script that is pure.
+    fn plan(hooks: PlanHooks<'_>, bounds: PreviewBounds) -> Result<PlanningReport, PlanningError> {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = folder.path().join("songs.yaml");
+        let text = "version: 1\nname: songs\nstems: [{id: a, url: \"https://cdn.example.com/a.mp3\"}]\n\
+            presets: {p: {tags: x}}\ntakes: 10\non: {plan_job: [{lua: \"change{title = stem.id .. take}\", pure: true}]}\n";
+        std::fs::write(&manifest, text).unwrap();
+        let mut plan = load(&manifest, &LoadOptions::default()).unwrap().plan;
+        let mut no_progress = |_: usize, _: usize| {};
+        let planning = plan_within(&mut plan, hooks, None, 0, &mut no_progress, bounds);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(planning)
+    }
+
+    #[test]
+    fn scripts_of_a_plan_that_is_only_shown_have_a_bound_together() {
+        assert!(plan(PlanHooks::Pure, PREVIEW).unwrap().failures.is_empty());
+        let none = PreviewBounds {
+            scripts: Duration::ZERO,
+            ..PREVIEW
+        };
+        let error = plan(PlanHooks::Pure, none).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                PlanningError::ScriptsTooSlow {
+                    planned: 0,
+                    all: 10,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        // A call has no more time than the bound, whatever the hook's own timeout is.
+        let short = PreviewBounds {
+            call_ms: 0,
+            ..PREVIEW
+        };
+        let failures = plan(PlanHooks::Recorded(None), short).unwrap().failures;
+        assert!(!failures.is_empty());
+        assert!(failures[0].1.message.contains("0 ms"), "{failures:?}");
+    }
 }

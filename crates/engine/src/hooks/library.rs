@@ -105,11 +105,14 @@ pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Resu
     math.raw_set("random", Value::Nil)?;
     math.raw_set("randomseed", Value::Nil)?;
     for name in ["veto", "delay"] {
-        let answer = answer.clone();
-        let say = lua.create_function(move |_, text: String| answer.raw_set(name, text))?;
+        let (answer, work) = (answer.clone(), work.clone());
+        let say = lua.create_function(move |_, text: mlua::LuaString| {
+            work.charge(CALL + text.as_bytes().len() as u64)?;
+            answer.raw_set(name, text)
+        })?;
         library.raw_set(name, say)?;
     }
-    let answer = answer.clone();
+    let (answer, work) = (answer.clone(), work.clone());
     let change = lua.create_function(move |lua, changes: Table| {
         let all = match answer.raw_get::<Option<Table>>("change")? {
             Some(all) => all,
@@ -121,6 +124,7 @@ pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Resu
         };
         for pair in changes.pairs::<Value, Value>() {
             let (name, value) = pair?;
+            work.charge(CALL)?;
             all.raw_set(name, value)?;
         }
         Ok(())

@@ -17,9 +17,9 @@
 //! if #title > 60 then veto 'the title is too long' end
 //! ```
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, Table, Value, VmState};
 use serde_json::Value as Json;
@@ -50,6 +50,8 @@ pub(crate) struct Script {
     source: Arc<str>,
     /// One event at a time; none after a failure, which may have left anything behind.
     worker: Mutex<Option<Worker>>,
+    /// The time of all events so far, in microseconds.
+    took_us: AtomicU64,
 }
 
 /// A thread with a compiled script. It ends soon after this is dropped, whatever the script does.
@@ -96,7 +98,13 @@ impl Script {
             name: name.to_owned(),
             source,
             worker: Mutex::new(None),
+            took_us: AtomicU64::new(0),
         }
+    }
+
+    /// The time of all events so far.
+    pub(crate) fn took(&self) -> Duration {
+        Duration::from_micros(self.took_us.load(Ordering::Relaxed))
     }
 
     /// Runs the script for an event, in its time.
@@ -118,7 +126,10 @@ impl Script {
             .send(Job { event, said })
             .map_err(|_| broken())?;
         let limit = Duration::from_millis(timeout_ms);
+        let began = Instant::now();
         let heard = timeout(limit, hear).await;
+        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.took_us.fetch_add(took_us, Ordering::Relaxed);
         let answer = heard
             .map_err(|_| HookError::TimedOut(timeout_ms))?
             .map_err(|_| broken())??;

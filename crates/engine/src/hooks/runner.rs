@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::http::Webhook;
 #[cfg(feature = "lua")]
@@ -143,6 +144,16 @@ impl HookRunner {
         Self {
             hooks: hooks.all.iter().map(bind).collect(),
         }
+    }
+
+    /// The time that scripts took so far.
+    pub(crate) fn scripts_took(&self) -> Duration {
+        let took = self.hooks.iter().map(|hook| match &hook.live {
+            #[cfg(feature = "lua")]
+            HookImpl::Lua(script) => script.took(),
+            _ => Duration::ZERO,
+        });
+        took.sum()
     }
 
     /// The hooks of a point, in order.

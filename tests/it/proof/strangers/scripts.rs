@@ -10,10 +10,11 @@ use crate::proof::project::{Project, STUDIO};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each took minutes or for ever, and nothing but SIGKILL ended the run.
-const ENDLESS: [&str; 3] = [
+const ENDLESS: [&str; 4] = [
     "local s=('a'):rep(14000) for i=1,100000 do local t=s:find('a-b') end",
     "local s=('a'):rep(3000000) for i=1,300000 do local t=s:upper() end",
     "local s=('a'):rep(3000000) for i=1,200000 do local t=s..i end",
+    "local t={} for i=1,120000 do t['k'..i]=i end for k in pairs(t) do t[k]=nil end for i=1,600000 do next(t) end",
 ];
 
 #[test]

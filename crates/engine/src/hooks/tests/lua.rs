@@ -185,6 +185,9 @@ fn library_calls_are_charged_for_their_work() {
     check(
         "local t = {} for i = 1, 100000 do t[i] = 'x' end for i = 1, 300000 do table.concat(t) end",
     );
+    check("local t = {} for i = 1, 100000 do t[i] = i end for i = 1, 300000 do change(t) end");
+    check("local s = ('a'):rep(1000000) for i = 1, 300000 do veto(s) end");
+    check("local s = ('a'):rep(1000000) for i = 1, 300000 do delay(s) end");
     // What scripts are for costs next to nothing of it.
     let plain =
         "for i = 1, 200 do local t = tags:lower():gsub('%s+', ' '):match('^%s*(.-)%s*$') end";
@@ -242,6 +245,36 @@ fn a_script_that_is_not_done_in_time_fails_and_its_thread_ends() {
         put(&script, &event, PATIENCE_MS),
         Ok(Answer::Veto("fine".into()))
     );
+}
+
+/// What no count sees: one instruction of the interpreter goes through a table's empty places, or through keys that collide.
+#[test]
+fn what_no_count_sees_is_ended_by_the_timeout() {
+    let emptied = "local t = {} for i = 1, 120000 do t['k' .. i] = i end
+        for k in pairs(t) do t[k] = nil end";
+    for slow in [
+        format!("{emptied} for i = 1, 600000 do next(t) end"),
+        format!("{emptied} for i = 1, 600000 do for k in pairs(t) do end end"),
+        "local s = ('a'):rep(5000000) local a, b = s .. 'x', s .. 'y'
+            for i = 1, 600000 do local c = a < b end"
+            .to_owned(),
+    ] {
+        let script = Script::new(
+            "test",
+            format!("if take == 1 then {slow} end veto 'fine'").into(),
+        );
+        let mut event = sample(HookPoint::BeforeSubmit);
+        assert_eq!(
+            put(&script, &event, 1_000),
+            Err(HookError::TimedOut(1_000)),
+            "{slow}"
+        );
+        event.job.as_mut().unwrap().take = 2;
+        assert_eq!(
+            put(&script, &event, PATIENCE_MS),
+            Ok(Answer::Veto("fine".into()))
+        );
+    }
 }
 
 #[test]
