@@ -369,6 +369,21 @@ fn a_strangers_page_is_not_answered_and_other_machines_are_let_in_on_purpose_onl
         ask_as(&address, &format!("localhost:{port}"), "GET /metrics", "").status,
         200
     );
+    // A page of another origin that sends its request here.
+    for headers in [
+        "Origin: https://evil.example\r\n",
+        "Origin: http://127.0.0.1:1\r\n",
+        "Origin: null\r\n",
+        "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n",
+    ] {
+        for path in ["/", "/events", "/metrics", "/audio/vocals/s1.wav"] {
+            let answer = ask_as(&address, &address, &format!("GET {path}"), headers);
+            assert_eq!(answer.status, 403, "{path} with {headers}");
+            assert!(!answer.text().contains("songs"), "{}", answer.text());
+        }
+    }
+    let own = format!("Origin: http://{address}\r\nSec-Fetch-Site: same-origin\r\n");
+    assert_eq!(ask_as(&address, &address, "GET /metrics", &own).status, 200);
     assert_eq!(run.end().code, Some(0));
 
     let refused = lab.expect(2, &["run", "songs.yaml", "--serve", "0.0.0.0:0"]);

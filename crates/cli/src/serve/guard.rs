@@ -3,10 +3,15 @@
 //! A browser sends the name that its user, or a page of a stranger's, asked for. A stranger may let a name of his point at this machine
 //! (DNS rebinding), and his page would then read ours as its own; but the name in `Host` is still his. So only names that no stranger can
 //! own are answered.
+//!
+//! A page of a stranger's may also send its requests to this machine's own address. Browsers then name the page in `Origin`, or say in
+//! `Sec-Fetch-Site` that it is another one. Such requests are refused, but for a link to the page that the user follows.
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName};
 
 use crate::failure::{Failure, Kind};
 
@@ -36,6 +41,24 @@ pub(super) fn is_ours(host: Option<&str>, expose: bool) -> bool {
     }
 }
 
+/// Whether a request was made by the page of this very host, by no page, or by a user who follows a link.
+pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str());
+    if let Some(origin) = text(ORIGIN) {
+        let named = origin.ok().and_then(|origin| {
+            let rest = origin.strip_prefix("http://");
+            rest.or_else(|| origin.strip_prefix("https://"))
+        });
+        return match (named, text(HOST)) {
+            (Some(named), Some(Ok(host))) => named.eq_ignore_ascii_case(host),
+            _ => false,
+        };
+    }
+    let site = text(HeaderName::from_static("sec-fetch-site"));
+    let mode = text(HeaderName::from_static("sec-fetch-mode"));
+    matches!(site, None | Some(Ok("same-origin" | "none"))) || matches!(mode, Some(Ok("navigate")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +75,39 @@ mod tests {
         ] {
             let found = allow(address.parse().expect("an address"), expose).is_ok();
             assert_eq!(found, allowed, "{address} {expose}");
+        }
+    }
+
+    #[test]
+    fn a_strangers_page_is_not_ours() {
+        let check = |headers: &[(&'static str, &'static str)], expected: bool| {
+            let mut map = HeaderMap::new();
+            map.insert(HOST, "127.0.0.1:7070".parse().expect("a host"));
+            for (name, value) in headers {
+                map.insert(*name, value.parse().expect("a value"));
+            }
+            assert_eq!(is_same_origin(&map), expected, "{headers:?}");
+        };
+        check(&[], true);
+        check(&[("origin", "http://127.0.0.1:7070")], true);
+        check(&[("origin", "HTTPS://127.0.0.1:7070")], false);
+        check(&[("origin", "https://127.0.0.1:7070")], true);
+        check(&[("origin", "http://127.0.0.1:8080")], false);
+        check(&[("origin", "http://127.0.0.1")], false);
+        check(&[("origin", "https://evil.example")], false);
+        check(&[("origin", "null")], false);
+        check(&[("sec-fetch-site", "same-origin")], true);
+        check(&[("sec-fetch-site", "none")], true);
+        for site in ["cross-site", "same-site"] {
+            check(&[("sec-fetch-site", site)], false);
+            check(
+                &[("sec-fetch-site", site), ("sec-fetch-mode", "no-cors")],
+                false,
+            );
+            check(
+                &[("sec-fetch-site", site), ("sec-fetch-mode", "navigate")],
+                true,
+            );
         }
     }
 

@@ -111,6 +111,10 @@ async fn only_ours(expose: bool, request: Request, next: Next) -> Response {
         let words = "This server accepts requests for its own address only.\n";
         return (StatusCode::MISDIRECTED_REQUEST, words).into_response();
     }
+    if !guard::is_same_origin(request.headers()) {
+        let words = "This server accepts no requests from pages of other origins.\n";
+        return (StatusCode::FORBIDDEN, words).into_response();
+    }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(SAME_ORIGIN, HeaderValue::from_static("same-origin"));
