@@ -267,6 +267,138 @@ fn a_current_track_has_the_plain_name_and_a_superseded_one_that_of_its_run() {
     assert!(plan.contains("1 kept (=)"), "{plan}");
 }
 
+/// A run of a part of the manifest plans the other jobs as a whole run does: hooks that change them are applied from what was recorded.
+#[test]
+fn a_run_of_a_part_keeps_the_jobs_that_hooks_change() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    let hook = "#!/bin/sh\nread event\ncase $event in *'\"id\":\"p2\"'*) echo '{\"change\": {\"title\": \"by a program\"}}';; esac\n";
+    lab.write("hook.sh", hook);
+    let hooks = "on:\n  plan_job:\n    - {run: [sh, hook.sh]}\n    \
+        - {lua: \"if stem.id == 's2' and preset.id == 'p1' then veto 'no' else change{tags = tags .. ', warm'} end\", pure: true}\n";
+    lab.manifest(
+        "songs.yaml",
+        &studio.url,
+        2,
+        2,
+        &format!("{REPORTS}{hooks}"),
+    );
+    lab.expect(10, &["run", "songs.yaml"]);
+    let whole = json(&lab);
+    let rows = csv_rows(&lab);
+    assert_eq!((rows.len(), studio.bill().len()), (7, 3));
+    let jobs = |summary: &Value| -> Vec<(Value, Value, Value, Value)> {
+        let jobs = summary["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| {
+            let settings = &job["settings"];
+            (
+                job["key"].clone(),
+                job["state"].clone(),
+                settings["tags"].clone(),
+                settings["title"].clone(),
+            )
+        })
+        .collect()
+    };
+    let expected = jobs(&whole);
+    assert_eq!(expected[1].2, "style 2, warm");
+    assert_eq!(expected[1].3, "by a program");
+
+    // The job of the part is fetched again; the others are as they were.
+    let file = whole["jobs"][3]["tracks"][0]["file"]["path"]
+        .as_str()
+        .unwrap();
+    std::fs::remove_file(lab.path(file)).unwrap();
+    let part = ["--filter", "stem=s2", "--filter", "preset=p2"];
+    for command in ["run", "fetch"] {
+        let ran = lab.expect(0, &[&[command, "songs.yaml"], &part[..]].concat());
+        assert!(
+            ran.err.contains("1 of 4 jobs selected"),
+            "{command}: {}",
+            ran.err
+        );
+        let again = json(&lab);
+        assert_eq!(jobs(&again), expected, "{command}");
+        assert_eq!(csv_rows(&lab).len(), rows.len(), "{command}");
+        assert_eq!(page(&lab)["jobs"].as_array().unwrap().len(), 4, "{command}");
+        assert_eq!(again["this_run"]["totals"]["jobs"], 1, "{command}");
+    }
+    assert_eq!(studio.bill().len(), 3);
+}
+
+#[test]
+fn chosen_tracks_become_a_listening_test_for_webmushra() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 2, "reports: [json]\n");
+    lab.expect(0, &["run", "songs.yaml"]);
+    let status = lab.json(&["status", "songs.yaml"]);
+    let mut stars = "key,track,star\n".to_owned();
+    for job in [0, 1, 2] {
+        let key = status["jobs"][job]["key"].as_str().unwrap();
+        stars.push_str(&format!("{key},1,1\n{key},2,{}\n", u8::from(job == 0)));
+    }
+    lab.write("stars.csv", stars);
+    let args = ["pick", "stars.csv", "songs.yaml", "--webmushra", "test"];
+    let ran = lab.expect(0, &args);
+    assert_eq!(ran.out, "test/configs/backline-songs.yaml\n");
+    assert!(
+        ran.err.contains("?config=backline-songs.yaml"),
+        "{}",
+        ran.err
+    );
+
+    let text = lab.read("test/configs/backline-songs.yaml");
+    let config: Value = serde_yaml::from_str(&text).unwrap();
+    for (name, value) in [
+        ("testname", Value::from("backline-songs")),
+        ("bufferSize", 2048.into()),
+        ("stopOnErrors", true.into()),
+        ("remoteService", "service/write.php".into()),
+    ] {
+        assert_eq!(config[name], value, "{name}");
+    }
+    assert!(config["testId"].as_str().unwrap().starts_with("backline-"));
+    // A page a stem in random order, then the end.
+    let pages = config["pages"][0].as_array().unwrap();
+    assert_eq!((&pages[0], pages.len()), (&"random".into(), 3));
+    assert_eq!(config["pages"][1]["type"], "finish");
+    let list = lab.read("test/configs/resources/backline-songs/stimuli.csv");
+    let mut list = csv::Reader::from_reader(list.as_bytes());
+    let mut rows: Vec<std::collections::HashMap<String, String>> =
+        list.deserialize().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 4);
+    for (page, (stem, count)) in pages[1..].iter().zip([("s1", 3), ("s2", 1)]) {
+        assert_eq!(page["type"], "likert_multi_stimulus");
+        assert_eq!(page["name"], stem);
+        assert_eq!(page["response"].as_array().unwrap().len(), 5);
+        let stimuli = page["stimuli"].as_object().unwrap();
+        assert_eq!(stimuli.len(), count);
+        let mut levels = Vec::new();
+        for (name, file) in stimuli {
+            // The names tell a listener nothing; the list does.
+            let at = rows.iter().position(|row| row["stimulus"] == *name);
+            let row = rows.remove(at.unwrap());
+            assert_eq!(row["stem"], stem);
+            assert!(row["key"].starts_with(&name[..12]));
+            let bytes = std::fs::read(lab.path("test").join(file.as_str().unwrap())).unwrap();
+            let sound = backline_audio::decode(&bytes).unwrap();
+            assert_eq!((sound.rate_hz, sound.channels.len()), (48_000, 2));
+            levels.push(backline_audio::integrated_lufs(&sound).unwrap());
+        }
+        levels.sort_by(f64::total_cmp);
+        assert!(levels[count - 1] - levels[0] < 0.2, "{levels:?}");
+    }
+    // Again, with copies too.
+    let both = [&args[..], &["--to", "keepers", "--format", "json"]].concat();
+    let again: Value = serde_json::from_str(&lab.expect(0, &both).out).unwrap();
+    assert_eq!(again["picks"].as_array().unwrap().len(), 4);
+    assert_eq!(again["webmushra"]["stimuli"].as_array().unwrap().len(), 4);
+    assert_eq!(lab.read("test/configs/backline-songs.yaml"), text);
+    let ran = lab.expect(2, &["pick", "stars.csv", "songs.yaml"]);
+    assert!(ran.err.contains("--to"), "{}", ran.err);
+}
+
 #[test]
 fn starred_tracks_are_copied_with_a_list_of_what_they_are_and_ratings_come_back() {
     let lab = Lab::new();

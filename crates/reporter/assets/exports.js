@@ -42,7 +42,8 @@ function mushraYaml() {
   const wav = (variant) => `${variant.job.key.slice(0, 12)}-${variant.index}.wav`;
   const lines = [
     "# A listening test for webMUSHRA: put this file into its configs folder.",
-    "# webMUSHRA plays WAV only, all of one rate: convert each file as the line says.",
+    "# webMUSHRA plays WAV only, all of one rate: `backline pick stars.csv --webmushra DIR` writes such a test with its files.",
+    "# To use this one, convert each file as the line says.",
     ...arranged.all.map((variant) => `#   ${text(place(variant.files.track))} -> ${folder}/${wav(variant)}`),
     `testname: ${text(data.name)}`,
     `testId: ${text(`backline-${data.run}`)}`,

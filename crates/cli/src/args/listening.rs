@@ -4,16 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-/// Copy the starred tracks to a folder
+/// Copy the starred tracks to a folder, or make a listening test of them
 ///
-/// Reads the stars and notes that the listening page exports, copies the tracks with names that sort, checks each copy against the
-/// hash of the kept file, and writes picks.json (settings, task, key, hash), picks.csv and the playlist picks.m3u8 beside them.
-/// Nothing that exists is overwritten.
+/// Reads the stars and notes that the listening page exports. --to copies the tracks with names that sort, checks each copy against the
+/// hash of the kept file, and writes picks.json (settings, task, key, hash), picks.csv and the playlist picks.m3u8 beside them; an
+/// existing track is never overwritten. --webmushra writes a listening test for webMUSHRA: the tracks as WAV, equally loud, a
+/// configuration with a page for each stem, and stimuli.csv, which lists what each stimulus is.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   backline pick stars.csv --to keepers/
-  backline pick stars.csv songs.yaml --to keepers/ --part both")]
+  backline pick stars.csv songs.yaml --to keepers/ --part both
+  backline pick stars.csv --webmushra test/    write test/configs/backline-NAME.yaml and its WAV files")]
 pub(crate) struct PickArgs {
     /// The table of stars and notes, as the page's Export saves it
     #[arg(value_name = "CSV")]
@@ -21,10 +23,13 @@ pub(crate) struct PickArgs {
     /// The manifest whose tracks are meant; without it the last run of the nearest ledger at or above this folder
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
-    /// The folder, created if it is missing
+    /// Copy the tracks to this folder, created if it is missing
+    #[arg(long, value_name = "DIR", required_unless_present = "webmushra")]
+    pub(crate) to: Option<PathBuf>,
+    /// Write a listening test for webMUSHRA to this folder, which may be webMUSHRA's own
     #[arg(long, value_name = "DIR")]
-    pub(crate) to: PathBuf,
-    /// The files of a track to copy
+    pub(crate) webmushra: Option<PathBuf>,
+    /// The files of a track to use
     #[arg(long, value_enum, value_name = "PART", default_value_t)]
     pub(crate) part: PickPart,
 }

@@ -1,9 +1,12 @@
-//! `backline pick`: copies the tracks that a listener chose to a folder, with a list of what they are.
+//! `backline pick`: copies the tracks that a listener chose to a folder, with a list of what they are, or makes a listening test of
+//! them.
+
+mod webmushra;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backline_engine::event::KeptFile;
 use backline_engine::folder::{Folder, Found, read_file};
@@ -18,6 +21,8 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::project::ChosenRun;
+
+use webmushra::ListeningTest;
 
 /// How the names of files begin that are not in their place yet.
 const TEMPORARY: &str = ".backline-pick-";
@@ -67,36 +72,157 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
         return Err(Failure::said(Kind::Usage, message)
             .hint("star tracks on the listening page, then export stars and notes again"));
     }
-    let folder = Folder::create(&args.to).map_err(|error| not_written(&args.to, error))?;
-    let mut picks = Picks {
-        folder,
-        to: &args.to,
-        project_dir: &project_dir,
-        names: HashSet::new(),
-        entries: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut chosen_files = Vec::new();
+    let mut problems = Vec::new();
     for (nth, (job, track)) in starred.iter().enumerate() {
         let note = ratings
             .get(&job.key, track.index)
             .and_then(|rating| rating.note.clone());
-        for (part, file, suffix) in [
-            (PickPart::Track, &track.file, ""),
-            (PickPart::Mix, &track.mix, " (mix)"),
-        ] {
+        for (part, file) in [(PickPart::Track, &track.file), (PickPart::Mix, &track.mix)] {
             if args.part != PickPart::Both && args.part != part {
                 continue;
             }
-            let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
             match file {
-                Some(file) => picks.copy(nth, job, track, file, suffix, note.as_deref())?,
-                None => picks
-                    .problems
-                    .push(format!("{label} track {}: it is not on disk", track.index)),
+                Some(file) => chosen_files.push(Chosen {
+                    nth,
+                    job,
+                    track,
+                    part,
+                    file,
+                    note: note.clone(),
+                }),
+                None => {
+                    let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+                    problems.push(format!("{label} track {}: it is not on disk", track.index));
+                }
             }
         }
     }
-    picks.finish(args, console)
+    let copies = match &args.to {
+        Some(to) => Some(copy_all(to, &project_dir, &chosen_files, &mut problems)?),
+        None => None,
+    };
+    let test = match &args.webmushra {
+        Some(dir) => {
+            let (name, id) = (&summary.run.name, format!("backline-{}", summary.run.id));
+            let test = webmushra::write(dir, name, &id, &project_dir, &chosen_files)?;
+            problems.extend(test.problems.iter().cloned());
+            Some(test)
+        }
+        None => None,
+    };
+    report(args, copies.as_deref(), test.as_ref(), &problems, console)?;
+    Ok(if problems.is_empty() {
+        exit_codes::DONE
+    } else {
+        exit_codes::NOT_WRITTEN
+    })
+}
+
+/// A file that was chosen.
+struct Chosen<'a> {
+    /// The number of its track among the chosen ones.
+    nth: usize,
+    job: &'a JobSummary,
+    track: &'a TrackSummary,
+    /// The track or the mix.
+    part: PickPart,
+    file: &'a KeptFile,
+    note: Option<String>,
+}
+
+impl Chosen<'_> {
+    /// What messages call it.
+    fn label(&self) -> String {
+        let job = self.job;
+        let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+        format!("{label} track {}", self.track.index)
+    }
+
+    fn part_name(&self) -> &'static str {
+        match self.part {
+            PickPart::Mix => "mix",
+            PickPart::Track | PickPart::Both => "track",
+        }
+    }
+}
+
+/// The bytes of a chosen file, checked against its hash.
+fn read_kept(project_dir: &Path, chosen: &Chosen<'_>) -> Result<Vec<u8>, String> {
+    let from = project_dir.join(&chosen.file.path);
+    let unread = |error: io::Error| format!("cannot read {}: {error}", from.display());
+    let mut bytes = Vec::new();
+    let hash = copied(&mut read_file(&from).map_err(unread)?, &mut bytes).map_err(unread)?;
+    match hash == chosen.file.sha256 {
+        true => Ok(bytes),
+        false => Err(changed_on_disk(&from)),
+    }
+}
+
+fn changed_on_disk(file: &Path) -> String {
+    format!("{} was changed on disk since it was kept", file.display())
+}
+
+/// Copies the chosen files to a folder and writes the lists beside them. Returns an entry for each copy.
+fn copy_all(
+    to: &Path,
+    project_dir: &Path,
+    chosen: &[Chosen<'_>],
+    problems: &mut Vec<String>,
+) -> Result<Vec<Value>, Failure> {
+    let folder = Folder::create(to).map_err(|error| not_written(to, error))?;
+    let mut picks = Picks {
+        folder,
+        to,
+        project_dir,
+        names: HashSet::new(),
+        entries: Vec::new(),
+        problems,
+    };
+    for chosen in chosen {
+        picks.copy(chosen)?;
+    }
+    picks.finish()
+}
+
+/// Prints what was written, and what was not.
+fn report(
+    args: &PickArgs,
+    copies: Option<&[Value]>,
+    test: Option<&ListeningTest>,
+    problems: &[String],
+    console: &Console,
+) -> Result<(), Failure> {
+    match console.format {
+        Format::Json => console.json(&json!({
+            "version": VERSION,
+            "to": args.to,
+            "picks": copies.unwrap_or_default(),
+            "webmushra": test.map(|test| json!({"config": test.config, "stimuli": test.stimuli})),
+            "problems": problems,
+        }))?,
+        Format::Text => {
+            let to = args.to.clone().unwrap_or_default();
+            let copies = copies.unwrap_or_default().iter();
+            let names = copies.filter_map(|entry| entry["file"].as_str());
+            let mut lines: Vec<PathBuf> = names.map(|name| to.join(name)).collect();
+            lines.extend(test.map(|test| test.config.clone()));
+            let lines = lines.iter().map(|path| format!("{}\n", path.display()));
+            console.data(&lines.collect::<String>())?;
+        }
+    }
+    if let (Some(test), Some(dir)) = (test, &args.webmushra) {
+        let config = test.config.file_name().unwrap_or_default().display();
+        console.say(&format!(
+            "Listening test of {} tracks: copy the content of {} into the folder of webMUSHRA, then open its page with ?config={config}\n",
+            test.stimuli.len(),
+            dir.display(),
+        ));
+    }
+    for problem in problems {
+        console.insist(&format!("error: not copied: {problem}\n"));
+    }
+    Ok(())
 }
 
 /// The copies that were made.
@@ -106,27 +232,19 @@ struct Picks<'a> {
     project_dir: &'a Path,
     names: HashSet<String>,
     entries: Vec<Value>,
-    problems: Vec<String>,
+    problems: &'a mut Vec<String>,
 }
 
 impl Picks<'_> {
     /// Copies a file, checked against its hash on the way.
-    fn copy(
-        &mut self,
-        nth: usize,
-        job: &JobSummary,
-        track: &TrackSummary,
-        file: &KeptFile,
-        suffix: &str,
-        note: Option<&str>,
-    ) -> Result<(), Failure> {
+    fn copy(&mut self, chosen: &Chosen<'_>) -> Result<(), Failure> {
+        let Chosen {
+            job, track, file, ..
+        } = chosen;
         let from = self.project_dir.join(&file.path);
-        let name = self.name(nth, job, track, file, suffix);
-        let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
-        let mut problem = |why: String| {
-            self.problems
-                .push(format!("{label} track {}: {why}", track.index));
-        };
+        let name = self.name(chosen);
+        let label = chosen.label();
+        let mut problem = |why: String| self.problems.push(format!("{label}: {why}"));
         let mut source = match read_file(&from) {
             Ok(source) => source,
             Err(error) => {
@@ -139,10 +257,7 @@ impl Picks<'_> {
         let hash =
             copied(&mut source, scratch.file()).map_err(|error| not_written(self.to, error))?;
         if hash != file.sha256 {
-            problem(format!(
-                "{} was changed on disk since it was kept",
-                from.display()
-            ));
+            problem(changed_on_disk(&from));
             return Ok(());
         }
         // A copy of an earlier call stays as it is.
@@ -167,9 +282,9 @@ impl Picks<'_> {
                 .map_err(|error| not_written(self.to, error))?;
         }
         self.entries.push(json!({
-            "file": name, "part": if suffix.is_empty() { "track" } else { "mix" },
+            "file": name, "part": chosen.part_name(),
             "stem": job.stem, "preset": job.preset, "sweep": job.sweep, "take": job.take, "track": track.index,
-            "title": track.title, "note": note, "vars": job.vars, "settings": job.settings,
+            "title": track.title, "note": chosen.note, "vars": job.vars, "settings": job.settings,
             "key": job.key, "task_id": job.task_id, "run": job.run, "in_manifest": job.in_manifest,
             "source": file.path, "sha256": file.sha256, "length_bytes": file.length_bytes, "duration_s": file.duration_s,
             "music": track.music,
@@ -178,14 +293,18 @@ impl Picks<'_> {
     }
 
     /// `01 chorus - lofi, model V5, take 2 track 1.mp3`: sorts in plan order, and no name comes twice.
-    fn name(
-        &mut self,
-        nth: usize,
-        job: &JobSummary,
-        track: &TrackSummary,
-        file: &KeptFile,
-        suffix: &str,
-    ) -> String {
+    fn name(&mut self, chosen: &Chosen<'_>) -> String {
+        let Chosen {
+            nth,
+            job,
+            track,
+            file,
+            ..
+        } = chosen;
+        let suffix = match chosen.part {
+            PickPart::Mix => " (mix)",
+            PickPart::Track | PickPart::Both => "",
+        };
         let extension = Path::new(&file.path).extension();
         let extension = extension.map_or_else(String::new, |it| format!(".{}", it.display()));
         let sweep = job.sweep.iter();
@@ -210,50 +329,22 @@ impl Picks<'_> {
         unique
     }
 
-    /// Writes the lists beside the copies, and reports.
-    fn finish(self, args: &PickArgs, console: &Console) -> CommandResult {
-        let put = |name: &str, text: String| -> Result<(), Failure> {
-            let mut scratch =
-                create(&self.folder, TEMPORARY).map_err(|error| not_written(self.to, error))?;
-            let written = scratch.file().write_all(text.as_bytes());
-            written
-                .and_then(|()| scratch.file().sync_all())
-                .and_then(|()| scratch.replace(name))
-                .map_err(|error| not_written(self.to, error))
+    /// Writes the lists beside the copies.
+    fn finish(self) -> Result<Vec<Value>, Failure> {
+        let failed = |error: io::Error| not_written(self.to, error);
+        let put = |name: &str, text: String| -> io::Result<()> {
+            let mut scratch = create(&self.folder, TEMPORARY)?;
+            scratch.file().write_all(text.as_bytes())?;
+            scratch.file().sync_all()?;
+            scratch.replace(name)
         };
         let list = json!({ "version": VERSION, "picks": self.entries });
-        put("picks.json", format!("{list:#}\n"))?;
-        put(
-            "picks.csv",
-            table(&self.entries).map_err(|error| not_written(self.to, error))?,
-        )?;
-        put("picks.m3u8", playlist(&self.entries))?;
-        self.folder
-            .sync()
-            .map_err(|error| not_written(self.to, error))?;
-        match console.format {
-            Format::Json => console.json(&json!({
-                "version": VERSION, "to": args.to, "picks": self.entries, "problems": self.problems,
-            }))?,
-            Format::Text => console.data(
-                &self
-                    .entries
-                    .iter()
-                    .map(|entry| {
-                        let name = entry["file"].as_str().unwrap_or_default();
-                        format!("{}\n", args.to.join(name).display())
-                    })
-                    .collect::<String>(),
-            )?,
-        }
-        for problem in &self.problems {
-            console.insist(&format!("error: not copied: {problem}\n"));
-        }
-        Ok(if self.problems.is_empty() {
-            exit_codes::DONE
-        } else {
-            exit_codes::NOT_WRITTEN
-        })
+        put("picks.json", format!("{list:#}\n")).map_err(failed)?;
+        let rows = table(&COLUMNS, &self.entries).map_err(failed)?;
+        put("picks.csv", rows).map_err(failed)?;
+        put("picks.m3u8", playlist(&self.entries)).map_err(failed)?;
+        self.folder.sync().map_err(failed)?;
+        Ok(self.entries)
     }
 }
 
@@ -284,32 +375,34 @@ fn plain(text: &str) -> String {
     text.trim().trim_matches('.').to_owned()
 }
 
-/// The picks as a table.
-fn table(entries: &[Value]) -> io::Result<String> {
-    const COLUMNS: [&str; 13] = [
-        "file",
-        "part",
-        "stem",
-        "preset",
-        "take",
-        "track",
-        "title",
-        "note",
-        "duration_s",
-        "key",
-        "task_id",
-        "run",
-        "sha256",
-    ];
+/// The columns of `picks.csv`.
+const COLUMNS: [&str; 13] = [
+    "file",
+    "part",
+    "stem",
+    "preset",
+    "take",
+    "track",
+    "title",
+    "note",
+    "duration_s",
+    "key",
+    "task_id",
+    "run",
+    "sha256",
+];
+
+/// Entries as a table.
+fn table(columns: &[&str], entries: &[Value]) -> io::Result<String> {
     let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS)?;
+    table.write_record(columns)?;
     for entry in entries {
         let cell = |name: &&str| match &entry[*name] {
             Value::String(text) => backline_reporter::csv_text(text),
             Value::Null => String::new(),
             value => value.to_string(),
         };
-        table.write_record(COLUMNS.iter().map(cell))?;
+        table.write_record(columns.iter().map(cell))?;
     }
     let bytes = table
         .into_inner()

@@ -1,0 +1,194 @@
+//! `backline pick --webmushra`: a listening test of the chosen tracks, as webMUSHRA reads it.
+//!
+//! ```text
+//! DIR/configs/backline-NAME.yaml                     a page a stem, on which each track is rated from bad to excellent
+//! DIR/configs/resources/backline-NAME/KEY-TRACK.wav  the tracks of a page, equally loud
+//! DIR/configs/resources/backline-NAME/stimuli.csv    what each is: the names above do not show it
+//! ```
+//!
+//! webMUSHRA plays WAV only, and names files relative to its own folder. Tracks have no reference, so they are rated on a scale of
+//! their own rather than against one.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use backline_audio::{Audio, Encoding, decode, encode, integrated_lufs, resample};
+use backline_engine::folder::Folder;
+use backline_engine::scratch::create;
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use super::{Chosen, TEMPORARY, not_written, read_kept, table};
+use crate::args::PickPart;
+use crate::failure::Failure;
+
+/// The rate of all files, as webMUSHRA needs one.
+const RATE_HZ: u32 = 48_000;
+
+/// Where webMUSHRA looks for experiments.
+const CONFIGS: &str = "configs";
+
+/// The scale, worst first.
+const SCALE: [&str; 5] = ["bad", "poor", "fair", "good", "excellent"];
+
+/// A listening test that was written.
+pub(super) struct ListeningTest {
+    /// Its configuration.
+    pub(super) config: PathBuf,
+    /// Its stimuli.
+    pub(super) stimuli: Vec<Value>,
+    /// Tracks that are not part of it, and why.
+    pub(super) problems: Vec<String>,
+}
+
+/// Writes a listening test of the chosen tracks into `dir`. Files of an earlier one of this name are replaced.
+pub(super) fn write(
+    dir: &Path,
+    name: &str,
+    test_id: &str,
+    project_dir: &Path,
+    chosen: &[Chosen<'_>],
+) -> Result<ListeningTest, Failure> {
+    let name = format!("backline-{}", file_name(name));
+    let resources = format!("{CONFIGS}/resources/{name}");
+    let failed = |error: io::Error| not_written(dir, error);
+    let sounds = Folder::create(&dir.join(&resources)).map_err(failed)?;
+    let mut pages: IndexMap<&str, Vec<&Chosen<'_>>> = IndexMap::new();
+    for chosen in chosen {
+        pages.entry(&chosen.job.stem).or_default().push(chosen);
+    }
+    let (mut problems, mut stimuli) = (Vec::new(), Vec::new());
+    let mut config = format!(
+        "# A listening test for webMUSHRA: copy this folder into webMUSHRA's, then open ?config={name}.yaml\n\
+         testname: {}\ntestId: {}\nbufferSize: 2048\nstopOnErrors: true\nshowButtonPreviousPage: true\n\
+         remoteService: \"service/write.php\"\npages:\n  -\n    - \"random\"\n",
+        text(&name),
+        text(test_id),
+    );
+    for (number, (stem, page)) in pages.iter().enumerate() {
+        let mut heard = Vec::new();
+        for chosen in page {
+            match read_kept(project_dir, chosen).and_then(|bytes| loudness(&bytes)) {
+                Ok(lufs) => heard.push((*chosen, lufs)),
+                Err(why) => problems.push(format!("{}: {why}", chosen.label())),
+            }
+        }
+        // The quietest track sets the level: the others are turned down, so none is clipped.
+        let level = heard.iter().filter_map(|(_, lufs)| *lufs).reduce(f64::min);
+        let mut lines = String::new();
+        for (chosen, lufs) in heard {
+            let gain_db = level.zip(lufs).map_or(0.0, |(level, lufs)| level - lufs);
+            let bytes = match read_kept(project_dir, chosen).and_then(|it| stimulus(&it, gain_db)) {
+                Ok(bytes) => bytes,
+                Err(why) => {
+                    problems.push(format!("{}: {why}", chosen.label()));
+                    continue;
+                }
+            };
+            let id = id(chosen);
+            put(&sounds, &format!("{id}.wav"), &bytes).map_err(failed)?;
+            lines.push_str(&format!(
+                "        {}: {}\n",
+                text(&id),
+                text(&format!("{resources}/{id}.wav"))
+            ));
+            let (job, track) = (chosen.job, chosen.track);
+            stimuli.push(json!({
+                "stimulus": id, "part": chosen.part_name(), "stem": job.stem, "preset": job.preset, "take": job.take,
+                "track": track.index, "title": track.title, "gain_db": (gain_db * 100.0).round() / 100.0, "key": job.key,
+                "task_id": job.task_id, "source": chosen.file.path,
+            }));
+        }
+        if lines.is_empty() {
+            continue;
+        }
+        config.push_str(&format!(
+            "    - type: likert_multi_stimulus\n      id: {}\n      name: {}\n      \
+             content: \"How good is each accompaniment?\"\n      mustRate: true\n      \
+             mustPlayback: \"processUpdate\"\n      stimuli:\n{lines}      response:\n",
+            text(&format!("stem-{}", number + 1)),
+            text(stem),
+        ));
+        for (value, label) in (1..).zip(SCALE) {
+            config.push_str(&format!("        - {{value: {value}, label: {label}}}\n"));
+        }
+    }
+    config.push_str(
+        "  - type: finish\n    name: \"Thank you\"\n    content: \"Your ratings are sent when you press the button.\"\n    \
+         showResults: true\n    writeResults: true\n",
+    );
+    let list = table(&COLUMNS, &stimuli).map_err(failed)?;
+    put(&sounds, "stimuli.csv", list.as_bytes()).map_err(failed)?;
+    sounds.sync().map_err(failed)?;
+    let configs = Folder::create(&dir.join(CONFIGS)).map_err(failed)?;
+    put(&configs, &format!("{name}.yaml"), config.as_bytes()).map_err(failed)?;
+    configs.sync().map_err(failed)?;
+    Ok(ListeningTest {
+        config: dir.join(CONFIGS).join(format!("{name}.yaml")),
+        stimuli,
+        problems,
+    })
+}
+
+const COLUMNS: [&str; 11] = [
+    "stimulus", "part", "stem", "preset", "take", "track", "title", "gain_db", "key", "task_id",
+    "source",
+];
+
+/// A stimulus's name, which tells a listener nothing.
+fn id(chosen: &Chosen<'_>) -> String {
+    let key: String = chosen.job.key.chars().take(12).collect();
+    let suffix = match chosen.part {
+        PickPart::Mix => "-mix",
+        _ => "",
+    };
+    format!("{key}-{}{suffix}", chosen.track.index)
+}
+
+fn loudness(bytes: &[u8]) -> Result<Option<f64>, String> {
+    let audio = decode(bytes).map_err(|error| error.to_string())?;
+    Ok(integrated_lufs(&audio))
+}
+
+/// A track as webMUSHRA plays it: WAV in stereo.
+fn stimulus(bytes: &[u8], gain_db: f64) -> Result<Vec<u8>, String> {
+    let audio = decode(bytes).map_err(|error| error.to_string())?;
+    let mut channels = match audio.channels.len() {
+        2 => audio.channels,
+        _ => vec![audio.to_mono(); 2],
+    };
+    let gain = 10_f64.powf(gain_db / 20.0) as f32;
+    let samples = channels.iter_mut().flatten();
+    samples.for_each(|sample| *sample *= gain);
+    let audio = Audio {
+        rate_hz: audio.rate_hz,
+        channels,
+    };
+    let audio = match audio.rate_hz {
+        RATE_HZ => audio,
+        _ => resample(&audio, RATE_HZ).map_err(|error| error.to_string())?,
+    };
+    encode(&audio, Encoding::Wav16).map_err(|error| error.to_string())
+}
+
+/// Puts a file in its place, over an earlier one.
+fn put(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut scratch = create(folder, TEMPORARY)?;
+    scratch.file().write_all(bytes)?;
+    scratch.file().sync_all()?;
+    scratch.replace(name)
+}
+
+/// A text as a scalar of YAML, which JSON's are.
+fn text(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A name without what addresses and shells take for something else.
+fn file_name(name: &str) -> String {
+    let harmless = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => c,
+        _ => '-',
+    };
+    name.chars().map(harmless).collect()
+}
