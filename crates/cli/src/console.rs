@@ -3,6 +3,8 @@
 //! Combines the options for colours, quiet and format with what the two streams are. Nothing else checks for a terminal.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use backline_reporter::{ConsoleOptions, Level, Size, Standpoint};
@@ -11,6 +13,9 @@ use terminal_size::{Height, Width, terminal_size_of};
 use crate::args::{Colour, Format, GlobalArgs};
 use crate::failure::Failure;
 use crate::printable::printable;
+
+/// How often the progress of planning and of reports is shown.
+pub(crate) const PROGRESS: Duration = Duration::from_secs(2);
 
 /// How the program prints.
 #[derive(Debug, Clone)]
@@ -131,6 +136,20 @@ impl Console {
         let _ = err
             .write_all(printable(text).as_bytes())
             .and_then(|()| err.flush());
+    }
+}
+
+/// Shows from time to time how many tracks are measured for the listening page.
+pub(crate) fn measuring(console: &Console) -> impl Fn(usize, usize) + Sync {
+    let shown = Mutex::new(Instant::now());
+    move |done, all| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if done < all && shown.elapsed() >= PROGRESS {
+            *shown = Instant::now();
+            console.say(&format!(
+                "measuring tracks for the listening page: {done} of {all}\n"
+            ));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use backline_engine::driver::{
     self, Album, PlanHooks, PlanningReport, look_at_kept_file, plan_jobs,
@@ -23,7 +23,7 @@ use backline_engine::summary::{Summary, summarise, summarise_with_former};
 use backline_reporter::{Standpoint, shell_word};
 
 use crate::args::{ChosenRunArgs, GlobalArgs, ManifestArgs};
-use crate::console::Console;
+use crate::console::{Console, PROGRESS};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, invalid};
 
@@ -41,9 +41,6 @@ const MAX_STANDARD_INPUT_BYTES: u64 = 16 << 20;
 
 /// Most names offered where a manifest is not found.
 const MAX_OFFERED: usize = 5;
-
-/// How often the progress of planning is shown.
-const PROGRESS: Duration = Duration::from_secs(2);
 
 /// A manifest that was understood, and where things lie.
 pub(crate) struct Project {

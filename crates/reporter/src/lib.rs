@@ -67,6 +67,7 @@ pub use live::{LiveTable, LogWriter, Metrics, Size, Stopper};
 pub use material::{Material, ReportError};
 pub use ratings::{Ratings, RatingsError};
 pub use sink::{ConsoleOptions, Ending, Level, PlanFacts, Sink};
+pub use sound::Progress;
 pub use standpoint::Standpoint;
 pub use status::{Life, fitted, status_text};
 pub use summary_csv::text as csv_text;

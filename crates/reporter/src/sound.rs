@@ -49,6 +49,9 @@ pub(crate) struct Sound {
     pub(crate) outline: String,
 }
 
+/// Receives the number of files that are done and that of all.
+pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
 /// The sounds of a report, by path.
 pub(crate) type Sounds = HashMap<PathBuf, Sound>;
 
@@ -80,8 +83,10 @@ impl Wanted {
 
 /// Measures all files on all cores. Files that are gone, unreadable or no audio are left out: what is wrong with them is not a report's
 /// to find out.
-pub(crate) fn measure(wanted: &[Wanted], cache: Option<&Path>) -> Sounds {
-    let next = AtomicUsize::new(0);
+///
+/// `progress` receives the number of files that are done and that of all, from any thread.
+pub(crate) fn measure(wanted: &[Wanted], cache: Option<&Path>, progress: &Progress<'_>) -> Sounds {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let found = Mutex::new(Sounds::with_capacity(wanted.len()));
     let workers = std::thread::available_parallelism()
         .map_or(1, NonZero::get)
@@ -90,7 +95,9 @@ pub(crate) fn measure(wanted: &[Wanted], cache: Option<&Path>) -> Sounds {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(file) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let Some(sound) = one(file, cache) else {
+                    let sound = one(file, cache);
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len());
+                    let Some(sound) = sound else {
                         continue;
                     };
                     if let Ok(mut found) = found.lock() {
@@ -234,7 +241,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let (file, cache) = (scratch.path().join("a.wav"), scratch.path().join("cache"));
         fs::write(&file, swell(1.0)).unwrap();
-        let first = measure(&wanted(&file), Some(&cache));
+        let first = measure(&wanted(&file), Some(&cache), &|_, _| {});
         let kept: Vec<PathBuf> = fs::read_dir(&cache)
             .unwrap()
             .map(|it| it.unwrap().path())
@@ -246,7 +253,10 @@ mod tests {
             ..first[&file].clone()
         };
         fs::write(&kept[0], serde_json::to_vec(&other).unwrap()).unwrap();
-        assert_eq!(measure(&wanted(&file), Some(&cache))[&file], other);
+        assert_eq!(
+            measure(&wanted(&file), Some(&cache), &|_, _| {})[&file],
+            other
+        );
         // … unless it is damaged, of another version, or would draw what no outline does.
         for damage in [
             "{".to_owned(),
@@ -262,7 +272,7 @@ mod tests {
             .unwrap(),
         ] {
             fs::write(&kept[0], damage).unwrap();
-            assert_eq!(measure(&wanted(&file), Some(&cache)), first);
+            assert_eq!(measure(&wanted(&file), Some(&cache), &|_, _| {}), first);
         }
     }
 
@@ -274,8 +284,23 @@ mod tests {
         let mut all = wanted(&text);
         all.extend(wanted(&scratch.path().join("gone.mp3")));
         all.extend(wanted(scratch.path()));
-        assert!(measure(&all, None).is_empty());
-        assert!(measure(&[], None).is_empty());
+        assert!(measure(&all, None, &|_, _| {}).is_empty());
+        assert!(measure(&[], None, &|_, _| {}).is_empty());
+    }
+
+    #[test]
+    fn every_file_counts_once_whatever_becomes_of_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("a.wav");
+        fs::write(&file, swell(0.1)).unwrap();
+        let mut all: Vec<Wanted> = (0..20).flat_map(|_| wanted(&file)).collect();
+        all.extend(wanted(&scratch.path().join("gone.mp3")));
+        let calls = Mutex::new(Vec::new());
+        let progress = |done, of| calls.lock().unwrap().push((done, of));
+        measure(&all, None, &progress);
+        let mut calls = calls.into_inner().unwrap();
+        calls.sort_unstable();
+        assert_eq!(calls, (1..=21).map(|done| (done, 21)).collect::<Vec<_>>());
     }
 
     #[test]

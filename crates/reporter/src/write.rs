@@ -10,10 +10,13 @@ use backline_engine::scratch::sweep;
 
 use crate::material::{Material, ReportError};
 use crate::replace::{Readers, TEMPORARY, replace};
+use crate::sound::Progress;
 use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
 
 /// Writes a report of each kind into `dir`, which is made if it is missing. Gives an answer for each of `kinds`, in their order: one
 /// that fails stops none of the others.
+///
+/// `progress` receives how many sound files are measured for the page, and how many there are, from any thread.
 ///
 /// What a killed program left of its own in `dir` is taken away. A report that is there is replaced; if writing the new one fails, the old one stays as it is. On Unix a report gets the
 /// permissions that any new file would get (0666 less the umask).
@@ -21,6 +24,7 @@ pub fn write_reports(
     material: &Material<'_>,
     kinds: &[ReportKind],
     dir: &Path,
+    progress: &Progress<'_>,
 ) -> Vec<Result<PathBuf, ReportError>> {
     for dir in [Some(dir), material.sound_cache].into_iter().flatten() {
         // One that is not there holds nothing; one that can't be opened is said to be by the first report.
@@ -32,7 +36,7 @@ pub fn write_reports(
         .iter()
         .map(|kind| {
             let path = dir.join(file_name(*kind));
-            match render(material, *kind, dir) {
+            match lay_out(material, *kind, dir, progress) {
                 Ok(bytes) => put(&path, &bytes, readers(*kind)).map(|()| path),
                 Err(source) => Err(ReportError::Layout { path, source }),
             }
@@ -57,10 +61,19 @@ pub fn file_name(kind: ReportKind) -> &'static str {
 /// # Errors
 /// Only by a bug: a summary can always be laid out.
 pub fn render(material: &Material<'_>, kind: ReportKind, dir: &Path) -> io::Result<Vec<u8>> {
+    lay_out(material, kind, dir, &|_, _| {})
+}
+
+fn lay_out(
+    material: &Material<'_>,
+    kind: ReportKind,
+    dir: &Path,
+    progress: &Progress<'_>,
+) -> io::Result<Vec<u8>> {
     match kind {
         ReportKind::Csv => summary_csv::render(material.summary),
         ReportKind::Json => summary_json::render(material.summary),
-        ReportKind::Html => html::render(material, dir),
+        ReportKind::Html => html::render(material, dir, progress),
         ReportKind::Junit => Ok(junit::render(material)),
         ReportKind::Markdown => Ok(markdown::render(material.summary)),
         ReportKind::Jsonl => events_jsonl::render(material),
@@ -95,7 +108,7 @@ mod tests {
 
     fn write(kinds: &[ReportKind], dir: &Path) -> Vec<Result<PathBuf, ReportError>> {
         let story = example::Story::new();
-        story.material(|material| write_reports(material, kinds, dir))
+        story.material(|material| write_reports(material, kinds, dir, &|_, _| {}))
     }
 
     fn names(dir: &Path) -> Vec<String> {

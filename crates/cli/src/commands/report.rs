@@ -10,7 +10,7 @@ use backline_reporter::{Material, Ratings, write_reports};
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, ReportArgs};
-use crate::console::Console;
+use crate::console::{Console, measuring};
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind, invalid};
 use crate::output_owner;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
     step_summary::append(&material, console);
     let mut written = Vec::new();
     let mut code = exit_codes::DONE;
-    for report in write_reports(&material, &kinds, &dir) {
+    for report in write_reports(&material, &kinds, &dir, &measuring(console)) {
         match report {
             Ok(path) => written.push(path.display().to_string()),
             Err(error) => {

@@ -27,7 +27,7 @@ use super::doctor::disk::too_little_space;
 use super::plan::lock;
 use crate::abandoned::warn_of_abandoned;
 use crate::args::{FetchArgs, Format, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
-use crate::console::Console;
+use crate::console::{Console, measuring};
 use crate::embedded;
 use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure, Kind};
@@ -447,7 +447,12 @@ fn close(
         sound_cache: sound_cache.as_deref(),
     };
     step_summary::append(&material, console);
-    let reports = write_reports(&material, &project.plan.reports, &project.report_dir());
+    let reports = write_reports(
+        &material,
+        &project.plan.reports,
+        &project.report_dir(),
+        &measuring(console),
+    );
     if console.format == Format::Text {
         // What is to be typed next is typed from here, not from the project's folder, and so are paths.
         let standpoint = standpoint(&project.plan.project_dir);

@@ -98,7 +98,7 @@ impl LivePage {
         };
         let mut wanted = data::wanted(&material);
         wanted.retain(|wanted| !self.sounds.contains_key(&wanted.path));
-        let measured = measure(&wanted, self.sound_cache.as_deref());
+        let measured = measure(&wanted, self.sound_cache.as_deref(), &|_, _| {});
         self.sounds.extend(measured);
         data::PageData::new(&material, &self.sounds, &href::served)
     }

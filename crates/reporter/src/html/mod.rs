@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::counts;
 use crate::material::Material;
-use crate::sound::measure;
+use crate::sound::{Progress, measure};
 use crate::text::{clean, count, rfc3339};
 
 const PAGE: &str = include_str!("../../assets/page.hbs");
@@ -79,8 +79,12 @@ struct Page<'a> {
 }
 
 /// The report's bytes, for a page that lies in `dir`.
-pub(crate) fn render(material: &Material<'_>, dir: &Path) -> io::Result<Vec<u8>> {
-    let sounds = measure(&data::wanted(material), material.sound_cache);
+pub(crate) fn render(
+    material: &Material<'_>,
+    dir: &Path,
+    progress: &Progress<'_>,
+) -> io::Result<Vec<u8>> {
+    let sounds = measure(&data::wanted(material), material.sound_cache, progress);
     let (folder, project_dir) = (absolute(dir), absolute(material.project_dir));
     let address = |path: &str| href::href(&folder, &project_dir.join(path));
     let data = data::PageData::new(material, &sounds, &address);
@@ -176,7 +180,7 @@ mod tests {
     use crate::example;
 
     fn page(story: &example::Story) -> String {
-        let bytes = story.material(|material| render(material, Path::new("out")));
+        let bytes = story.material(|material| render(material, Path::new("out"), &|_, _| {}));
         String::from_utf8(bytes.unwrap()).unwrap()
     }
 
@@ -245,7 +249,7 @@ mod tests {
             summary.run.name.clone_from(&words);
             let story = example::Story::new();
             let before = page(&story);
-            let bytes = story.material(|material| render(&Material { summary: &summary, ..*material }, Path::new("out")));
+            let bytes = story.material(|material| render(&Material { summary: &summary, ..*material }, Path::new("out"), &|_, _| {}));
             let after = String::from_utf8(bytes.unwrap()).unwrap();
             for tag in ["<script", "</script", "<!--", "<style"] {
                 prop_assert_eq!(after.matches(tag).count(), before.matches(tag).count(), "{}", tag);

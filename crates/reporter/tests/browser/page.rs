@@ -59,7 +59,7 @@ fn write(dir: &Path, summary: &Summary) -> PathBuf {
         project_dir: dir,
         sound_cache: Some(&cache),
     };
-    let mut written = write_reports(&material, &[ReportKind::Html], &dir.join("out"));
+    let mut written = write_reports(&material, &[ReportKind::Html], &dir.join("out"), &|_, _| {});
     written.remove(0).unwrap()
 }
 
