@@ -83,6 +83,7 @@ fn the_workflow_is_one_and_names_only_what_there_is() {
     let contexts = [
         "github.",
         "env.",
+        "vars.",
         "runner.",
         "steps.",
         "secrets.",
@@ -111,6 +112,52 @@ fn the_workflow_is_one_and_names_only_what_there_is() {
                 "{step}"
             );
         }
+    }
+}
+
+/// Whoever copies the workflow edits no placeholder, and reads what is missing.
+#[test]
+fn the_workflow_says_where_backline_comes_from_or_what_to_set() {
+    let (text, workflow) = workflow();
+    assert!(!text.contains("OWNER"));
+    for job in ["plan", "run"] {
+        let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
+        let install = steps.iter().find(|it| it["name"] == "Install backline");
+        let script = install.unwrap()["run"].as_str().unwrap();
+        let lab = Lab::new();
+        // A program in the place of cargo, which shows what it is called with.
+        lab.write("bin/cargo", "#!/bin/sh\necho \"cargo $*\"\n");
+        let run = |source: &str| {
+            let mut command = lab.program("bash");
+            let path = std::env::var("PATH").unwrap();
+            command
+                .args(["-e", "-c", script])
+                .env("PATH", format!("{}:{path}", lab.path("bin").display()))
+                .env("GITHUB_PATH", lab.path("path"))
+                .env("BACKLINE_VERSION", "v0.1.0")
+                .env("BACKLINE_SOURCE", source);
+            finish(command)
+        };
+        let chmod = lab.program("chmod").args(["+x", "bin/cargo"]).status();
+        assert!(chmod.unwrap().success());
+        let missing = run("");
+        assert_eq!(missing.code, Some(2), "{}{}", missing.out, missing.err);
+        assert!(
+            missing
+                .out
+                .starts_with("::error::The variable BACKLINE_SOURCE is not set."),
+            "{}",
+            missing.out
+        );
+        let given = run("https://git.example/backline");
+        assert_eq!(given.code, Some(0), "{}{}", given.out, given.err);
+        assert!(
+            given
+                .out
+                .contains("--git https://git.example/backline --tag v0.1.0"),
+            "{}",
+            given.out
+        );
     }
 }
 
