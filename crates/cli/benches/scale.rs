@@ -102,8 +102,8 @@ fn peak_kib(process: u32) -> f64 {
 fn fill(manifest: &Path, ledger: &Path, events: Events) {
     let plan = load(manifest, &LoadOptions::default()).unwrap().plan;
     assert_eq!(plan.jobs.len(), JOBS);
-    let account = account(&plan, &ApiKey::new(KEY).unwrap());
     let mut ledger = Ledger::own(ledger).unwrap();
+    let account = account(&plan, &ApiKey::new(KEY).unwrap(), &ledger).unwrap();
     let run = RunId::new();
     for (chunk, jobs) in plan.jobs.chunks(10_000).enumerate() {
         let mut batch = Batch::default();

@@ -4,6 +4,7 @@ use backline_engine::abandoned::{Abandoned, abandoned};
 use backline_engine::ledger::Ledger;
 use backline_engine::plan::JobKey;
 use backline_engine::store::StoreError;
+use backline_engine::summary::Summary;
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -22,6 +23,18 @@ pub(crate) fn warn_of_abandoned(
         let planned = project.plan.jobs.iter().map(|job| job.key);
         console.insist(&warning(ledger, &project.recorded, planned)?);
     }
+    Ok(())
+}
+
+/// Warns of them by what the last run of a manifest was planned from.
+pub(crate) fn warn_of_abandoned_since(
+    summary: &Summary,
+    ledger: &Ledger,
+    console: &Console,
+) -> Result<(), Failure> {
+    let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
+    let planned = jobs.filter_map(|job| job.key.parse().ok());
+    console.insist(&warning(ledger, &summary.run.manifest, planned)?);
     Ok(())
 }
 

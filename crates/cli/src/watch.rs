@@ -64,7 +64,7 @@ impl Planned {
         let forecast = &opening.forecast;
         let plan = &project.plan;
         let bounds = RunBounds::from(&plan.limits);
-        let account = driver::account(plan, key);
+        let account = driver::account(plan, key, ledger)?;
         let now_ms = jiff::Timestamp::now().as_millisecond();
         Ok(Self {
             name: plan.name.clone(),

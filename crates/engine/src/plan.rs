@@ -197,6 +197,15 @@ impl Plan {
         former_keys(&self.request(job, &self.provider.identity()), &default)
     }
 
+    /// Keys that one of its jobs has where the provider has another name, the likeliest first.
+    pub(crate) fn keys_as(&self, job: &PlannedJob, provider: &str) -> Vec<JobKey> {
+        let default = default_title(&self.stems[job.stem].id, &job.preset);
+        let profile = self.provider.identity_as(provider);
+        let request = self.request(job, &profile);
+        let own = std::iter::once(job_key(&request));
+        own.chain(former_keys(&request, &default)).collect()
+    }
+
     fn request<'a>(&'a self, job: &'a PlannedJob, profile: &'a str) -> Request<'a> {
         Request {
             profile,
@@ -355,11 +364,34 @@ pub struct Provider {
     pub api_key_env: String,
 }
 
+/// Twelve hexadecimal digits that tell texts apart and reveal nothing of them.
+pub(crate) fn fingerprint(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..12].to_owned()
+}
+
 impl Provider {
+    /// The address that requests go to. An embedded studio has none of its own: its port changes with each run.
+    pub(crate) fn address(&self) -> &str {
+        match self.embedded {
+            Some(_) => "embedded",
+            None => self.profile.base_url.as_str(),
+        }
+    }
+
+    /// Tells the provider's address from others, and reveals nothing of it.
+    pub(crate) fn address_fingerprint(&self) -> String {
+        fingerprint(self.address())
+    }
+
     /// What the provider is in a job's key: its name, and of an embedded studio whatever makes it sound other than it does by
     /// itself, since its tracks are other tracks then.
     pub fn identity(&self) -> String {
-        let mut identity = self.profile.name.clone();
+        self.identity_as(&self.profile.name)
+    }
+
+    /// The same, under another name of the provider.
+    pub(crate) fn identity_as(&self, name: &str) -> String {
+        let mut identity = name.to_owned();
         let Some(studio) = &self.embedded else {
             return identity;
         };

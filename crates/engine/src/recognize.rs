@@ -2,8 +2,9 @@
 //!
 //! What makes a job's key has changed once: the title that a job has when its manifest gives none was a part of it, so that renaming a
 //! stem bought everything again, and so was the signature of an address. A ledger keeps the keys that it was written with. So where a
-//! plan is held against a ledger, each job that the ledger does not know is looked for under the keys that it had before, then by what
-//! earlier runs recorded of their plans, which also finds a job whose stem was renamed since.
+//! plan is compared with a ledger, each job that the ledger does not know is looked for under the keys that it had before, then by what
+//! earlier runs recorded of their plans, which also finds a job whose stem was renamed since. The provider's name is a part of the key
+//! too: where earlier runs used the same address under another name, a job is looked for under that name.
 //!
 //! A job that is found that way is planned under the key that it was bought under, and nothing after that knows of two keys. The link
 //! is an event of its own, recorded by the next run: from then on the job is found without a search, even when earlier runs are
@@ -15,7 +16,7 @@ use crate::event::Event;
 use crate::machine::Step;
 use crate::manifest::{Request, Setting, default_title, first_key, job_key, trimmed};
 use crate::plan::{JobKey, Plan, PlannedJob, Settings, TitleIdentity};
-use crate::store::{KnownJob, PlannedRow, Store, StoreError, bought_in_place_of};
+use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
 
 /// A planned job that was bought under another key.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,9 @@ pub fn recognize(
     let mut search = Search::new(plan, known);
     if !search.is_over() {
         search.by_former_keys();
+    }
+    if !search.is_over() {
+        search.by_former_providers(&store.runs()?);
     }
     if !search.is_over() {
         search.by_former_plans(store)?;
@@ -151,6 +155,26 @@ impl<'a> Search<'a> {
             let former = self.plan.former_keys(&self.plan.jobs[slot]);
             if !former.iter().any(|key| self.claim(slot, key)) {
                 self.missing.push(slot);
+            }
+        }
+    }
+
+    /// Searches under the names that the provider had in earlier runs.
+    fn by_former_providers(&mut self, runs: &[RunHeader]) {
+        let provider = &self.plan.provider;
+        let address = Some(provider.address_fingerprint());
+        let mut names: Vec<&str> = Vec::new();
+        for run in runs.iter().filter(|run| run.address == address) {
+            if run.provider != provider.profile.name && !names.contains(&run.provider.as_str()) {
+                names.push(&run.provider);
+            }
+        }
+        for name in names {
+            for slot in std::mem::take(&mut self.missing) {
+                let keys = self.plan.keys_as(&self.plan.jobs[slot], name);
+                if !keys.iter().any(|key| self.claim(slot, key)) {
+                    self.missing.push(slot);
+                }
             }
         }
     }

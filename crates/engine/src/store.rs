@@ -128,6 +128,9 @@ pub struct RunHeader {
     pub manifest: String,
     /// The provider profile's name.
     pub provider: String,
+    /// A fingerprint of the provider's address; none in ledgers of programs that did not write it down.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
     /// A fingerprint of provider, address and key; tells accounts apart and reveals none of them.
     pub account: String,
     /// How long the vendor keeps results, in days.

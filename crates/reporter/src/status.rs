@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 
 use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
-use crate::closing::{label, left_out, resolving, response_lines, short, unverified};
+use crate::closing::{bought_again, label, left_out, resolving, response_lines, short, unverified};
 use crate::counts;
 use crate::evidence::evidence_text;
 use crate::live::Size;
@@ -94,9 +94,10 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
             "more job",
         );
     }
-    let unverified = unverified(summary);
-    if !unverified.is_empty() {
-        let _ = write!(text, "\n{unverified}");
+    for list in [unverified(summary), bought_again(summary)] {
+        if !list.is_empty() {
+            let _ = write!(text, "\n{list}");
+        }
     }
     let unbought: Vec<String> = summary.jobs.iter().filter_map(unbought).collect();
     if !unbought.is_empty() {

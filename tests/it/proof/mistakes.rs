@@ -157,6 +157,28 @@ fn a_renamed_stem_and_preset_without_a_title_buy_nothing() {
     assert_eq!(studio.bill().len(), 2);
 }
 
+/// The provider's name is part of a job's key, and so of what a ledger knows a purchase by.
+#[test]
+fn a_renamed_provider_buys_nothing_and_keeps_its_doubts() {
+    let lab = Lab::new();
+    let studio = lab.misbehaving("version: 1\nrules: [{when: {nth: [2]}, do: [{answer: drop}]}]\n");
+    let project = Project::new(&lab, &studio.url, "named", 2, MUTE_VENDOR);
+    assert_eq!(project.run().code, Some(8));
+    project.edit("profile: studio,", "profile: studio, name: in-house,");
+    let planned = finish(project.command(&["plan", "songs.yaml"]));
+    assert!(
+        planned.out.contains("A run buys nothing"),
+        "{}",
+        planned.out
+    );
+    let ran = project.run();
+    assert_eq!(ran.code, Some(8), "{}", ran.err);
+    assert_eq!(project.bill().len(), 2);
+    project.resolve_doubts();
+    assert_eq!(project.run().code, Some(0));
+    project.assert_bought_once_and_kept("under the new name");
+}
+
 #[test]
 fn what_was_bought_for_a_job_that_left_the_manifest_is_named() {
     let lab = Lab::new();
@@ -208,6 +230,10 @@ fn what_was_bought_for_a_job_that_left_the_manifest_is_named() {
             ran.err
         );
     }
+    assert_eq!(project.run().code, Some(8));
+    let shown = finish(project.command(&["status"]));
+    assert!(shown.err.contains(&entry.task_id), "{}", shown.err);
+    assert!(shown.err.contains(&doubt[..12]), "{}", shown.err);
 }
 
 #[test]

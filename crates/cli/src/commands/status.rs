@@ -9,6 +9,7 @@ use backline_reporter::{Life, Standpoint};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::abandoned::warn_of_abandoned_since;
 use crate::args::{Format, GlobalArgs, StatusArgs};
 use crate::console::Console;
 use crate::exit_codes;
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
     }
     let mut summary = chosen.summary()?;
     let life = watch::life(&chosen, summary.run.ended_ms)?;
+    warn_of_abandoned_since(&summary, &chosen.ledger, console)?;
     match console.format {
         Format::Json => {
             let process = match life {

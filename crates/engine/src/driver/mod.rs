@@ -37,7 +37,7 @@ use crate::hooks::{HookPoint, PlanInfo, Verdict};
 use crate::index::Index;
 use crate::machine::Step;
 use crate::opening::Opening;
-use crate::plan::{JobKey, Plan, StemSource};
+use crate::plan::{JobKey, Plan, StemSource, fingerprint};
 use crate::store::{
     KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store, StoreError,
 };
@@ -232,18 +232,26 @@ fn jobs_are(jobs: usize) -> String {
     }
 }
 
-/// A fingerprint of provider, address and key. An embedded studio has no address of its own: its port changes with each run.
-pub fn account(plan: &Plan, key: &ApiKey) -> String {
-    let address = if plan.provider.embedded.is_some() {
-        "embedded"
-    } else {
-        plan.provider.profile.base_url.as_str()
+/// The account that a key is for: the provider's name and a fingerprint of its address and the key. An account that the ledger
+/// knows keeps the name that it has there, so that a provider that was renamed has the same account, rate limit and tasks.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub fn account(plan: &Plan, key: &ApiKey, store: &dyn Store) -> Result<String, StoreError> {
+    let provider = &plan.provider;
+    let identity = format!("{}\n{}", provider.address(), key.fingerprint());
+    let fingerprint = fingerprint(&identity);
+    let is_same = |account: &str| {
+        account
+            .rsplit_once(':')
+            .is_some_and(|(_, theirs)| theirs == fingerprint)
     };
-    format!(
-        "{}:{}",
-        plan.provider.profile.name,
-        &blake3::hash(format!("{address}\n{}", key.fingerprint()).as_bytes()).to_hex()[..12]
-    )
+    let mut runs = store.runs()?.into_iter();
+    let known = runs.find(|run| is_same(&run.account));
+    Ok(match known {
+        Some(run) => run.account,
+        None => format!("{}:{fingerprint}", provider.profile.name),
+    })
 }
 
 /// Carries a plan out: submits what is not bought, follows what is, keeps every track. `observe` is told every record after it
@@ -255,7 +263,7 @@ pub async fn run(
 ) -> Result<Ended, RunError> {
     let clock = Clock::new();
     let now_ms = clock.now_ms();
-    let account = account(&run.plan, &run.key);
+    let account = account(&run.plan, &run.key, store)?;
     let Opening {
         mut known,
         recognized,
@@ -277,6 +285,7 @@ pub async fn run(
         name: run.plan.name.clone(),
         manifest: run.manifest.clone(),
         provider: run.plan.provider.profile.name.clone(),
+        address: Some(run.plan.provider.address_fingerprint()),
         account: account.clone(),
         retention_days: run.plan.provider.profile.retention_days,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -176,7 +176,7 @@ pub async fn resolve(
     let event = match word {
         Word::Settled(settlement) => settlement.event(attempt),
         Word::Task { id: task, force } => {
-            if known.account != account(plan, api_key) {
+            if known.account != account(plan, api_key, store)? {
                 let account = known.account.clone();
                 return Err(ResolveError::OtherAccount { key, account });
             }

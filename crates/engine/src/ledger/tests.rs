@@ -49,6 +49,7 @@ fn header(started_ms: i64) -> RunHeader {
         name: "songs".to_owned(),
         manifest: "songs.yaml".to_owned(),
         provider: "studio".to_owned(),
+        address: None,
         account: "a".to_owned(),
         retention_days: 14,
         version: "0".to_owned(),

@@ -196,6 +196,23 @@ pub(crate) fn unverified(summary: &Summary) -> String {
     text
 }
 
+/// The jobs that more than one task was bought for, which came to light late or on purpose; empty where there are none.
+pub(crate) fn bought_again(summary: &Summary) -> String {
+    let jobs = listed(summary, |job| !job.other_tasks.is_empty());
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{CARE}Bought more than once{CARE:#}: the tracks of the other tasks are not downloaded; get them from your account with the provider:\n"
+    );
+    list(&mut text, &jobs, |job| {
+        let others: Vec<String> = job.other_tasks.iter().map(|id| clean(id)).collect();
+        let own = job.task_id.as_deref().map(clean).unwrap_or_default();
+        format!("task {own}; other tasks: {}", others.join(", "))
+    });
+    text
+}
+
 pub(super) fn doubts(summary: &Summary) -> String {
     let jobs = listed(summary, |job| job.state == JobStatus::InDoubt);
     if jobs.is_empty() {

@@ -30,7 +30,9 @@ use crate::sink::{Ending, Level};
 use crate::style::{BAD, CARE, GOOD, PLAIN};
 use crate::text::{clean, count, said, words};
 
-pub(crate) use lists::{label, left_out, resolving, response_lines, short, unverified};
+pub(crate) use lists::{
+    bought_again, label, left_out, resolving, response_lines, short, unverified,
+};
 
 /// The outcome of a run and what to do next, for people. Ends in a line break; empty for a quiet run that kept everything.
 pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
@@ -55,6 +57,7 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
         lists::unavailable(summary),
         lists::unfetched(summary),
         unverified(summary),
+        bought_again(summary),
     ];
     let advice = if *replayed {
         Vec::new()

@@ -39,6 +39,28 @@ fn a_quiet_run_says_why_the_provider_was_out_of_reach() {
 }
 
 #[test]
+fn tasks_beside_the_one_that_is_followed_are_named() {
+    let mut summary = example::summary();
+    assert!(!check(&summary, &[], Level::Quiet).contains("more than once"));
+    summary.jobs[0].other_tasks = vec!["second-task".to_owned()];
+    let closing = check(&summary, &[], Level::Quiet);
+    let status = crate::status::status_text(&summary, crate::status::Life::Ended);
+    for text in [closing, status] {
+        let lines = text
+            .lines()
+            .skip_while(|line| !line.contains("more than once"));
+        let line = lines
+            .skip(1)
+            .find(|line| line.contains("second-task"))
+            .unwrap();
+        assert!(
+            line.contains(summary.jobs[0].task_id.as_deref().unwrap()),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn a_replay_gives_no_advice() {
     let summary = example::summary();
     let told = |replayed| {
