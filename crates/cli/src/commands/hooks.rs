@@ -76,12 +76,14 @@ fn of_job(
 ) -> Result<HookEvent, Failure> {
     let whole = ManifestArgs::whole(manifest.to_owned());
     let plan = Project::open_whole(&whole, global, console)?.plan;
-    let mut slots =
-        (0..plan.jobs.len()).filter(|slot| plan.jobs[*slot].key.to_string().starts_with(key));
-    let (first, second) = (slots.next(), slots.next());
+    let mut jobs = plan
+        .jobs
+        .iter()
+        .filter(|job| job.key.to_string().starts_with(key));
+    let (first, second) = (jobs.next(), jobs.next());
     let usage = |message: String, hint: &str| Failure::said(Kind::Usage, message).hint(hint);
     match (first, second) {
-        (Some(slot), None) => Ok(sample_of(point, &plan, slot)),
+        (Some(job), None) => Ok(sample_of(point, &plan, job)),
         (None, _) => Err(usage(
             format!("{} has no job `{key}`", manifest.display()),
             "`backline plan` shows the keys",

@@ -25,11 +25,12 @@ impl Conductor {
             {
                 self.stems[stem].state = StemState::Preparing;
                 self.preparing += 1;
+                let id = self.stems[stem].id.clone();
                 let event = Event::UploadStarted {
-                    stem: self.stems[stem].id.clone(),
+                    stem: id.to_string(),
                 };
                 self.record(None, now_ms, event, decision);
-                decision.effects.push(Effect::Prepare { stem });
+                decision.effects.push(Effect::Prepare { stem: id });
             }
         }
     }
@@ -63,6 +64,7 @@ impl Conductor {
             Ok(prepared) => {
                 self.reached();
                 self.stems[stem].state = StemState::Ready {
+                    url: prepared.url,
                     uploaded_ms: prepared.uploaded_ms,
                 };
                 self.stems[stem].failures = 0;
@@ -71,7 +73,7 @@ impl Conductor {
                 }
                 if let Some(hash) = prepared.hash {
                     let event = Event::Uploaded {
-                        stem: self.stems[stem].id.clone(),
+                        stem: self.stems[stem].id.to_string(),
                         hash,
                     };
                     self.record(None, now_ms, event, decision);
@@ -103,7 +105,7 @@ impl Conductor {
             _ => trouble.retryable && failures < PREPARATIONS,
         };
         let event = Event::UploadFailed {
-            stem: id,
+            stem: id.to_string(),
             message: trouble.message,
             retried,
         };
@@ -136,9 +138,9 @@ impl Conductor {
             let Some(at) = self.ready.first().copied() else {
                 return;
             };
-            if self.grown_old(self.slots[at].stem, now_ms) {
+            let Some(recording) = self.recording_of(at, now_ms) else {
                 continue;
-            }
+            };
             if self.sends_at(now_ms) > now_ms || self.gate.take(now_ms).is_err() {
                 return;
             }
@@ -153,28 +155,26 @@ impl Conductor {
                 self.submitting += 1;
                 self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
-                    slot: at,
-                    stem: self.slots[at].stem,
+                    job: self.slots[at].key,
                     attempt,
                     token,
+                    recording,
                 });
             }
         }
     }
 
-    /// Whether a stem's upload is too old to be used; if so its jobs wait for a new one.
-    fn grown_old(&mut self, stem: usize, now_ms: i64) -> bool {
-        let StemState::Ready {
-            uploaded_ms: Some(uploaded),
-        } = self.stems[stem].state
-        else {
-            return false;
-        };
-        if now_ms - uploaded < self.config.upload_ttl_ms {
-            return false;
+    /// The address of the recording of a job that is ready; none where its upload is too old to be used, and its jobs wait for a
+    /// new one.
+    fn recording_of(&mut self, at: usize, now_ms: i64) -> Option<Arc<str>> {
+        let stem = self.slots[at].stem;
+        if let StemState::Ready { url, uploaded_ms } = &self.stems[stem].state
+            && uploaded_ms.is_none_or(|at_ms| now_ms - at_ms < self.config.upload_ttl_ms)
+        {
+            return Some(url.clone());
         }
         self.await_upload(stem, now_ms);
-        true
+        None
     }
 
     /// What a submission's answer means for its job, the account and the run.
@@ -491,9 +491,10 @@ impl Conductor {
                 self.again.remove(at);
                 continue;
             };
-            if !self.is_stem_ready(at) {
+            let StemState::Ready { url, .. } = &self.stems[self.slots[at].stem].state else {
                 continue;
-            }
+            };
+            let recording = url.clone();
             if self.gate.take(now_ms).is_err() {
                 break;
             }
@@ -502,10 +503,10 @@ impl Conductor {
                 self.submitting += 1;
                 self.slots[at].sent_ms = now_ms;
                 decision.effects.push(Effect::Submit {
-                    slot: at,
-                    stem: self.slots[at].stem,
+                    job: self.slots[at].key,
                     attempt,
                     token,
+                    recording,
                 });
             }
         }

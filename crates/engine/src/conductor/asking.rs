@@ -41,7 +41,10 @@ impl Conductor {
             };
             let Some(at) = at else { return };
             self.asking += 1;
-            decision.effects.push(Effect::Ask { slot: at, point });
+            decision.effects.push(Effect::Ask {
+                job: self.slots[at].key,
+                point,
+            });
         }
     }
 

@@ -28,7 +28,7 @@ impl Conductor {
         let Some((key, attempt)) = self.index.attempt(token) else {
             return Ok(Heard::Unknown);
         };
-        let slot = self.slot_of(&key);
+        let slot = self.slot_of.get(&key).copied();
         if let Some(at) = slot {
             return Ok(self.called(at, now_ms, attempt, task, decision));
         }
@@ -105,7 +105,10 @@ impl Conductor {
             if let Some(task) = slot.claim().map(|claim| claim.task_id.clone()) {
                 slot.claim_under_look = Some(task.clone());
                 self.viewing += 1;
-                decision.effects.push(Effect::View { slot: at, task });
+                decision.effects.push(Effect::View {
+                    job: slot.key,
+                    task,
+                });
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The types between the driver and the conductor: the configuration of a run, its inputs, and the records and effects of a decision.
 
+use std::sync::Arc;
+
 use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
 
 use super::Timing;
@@ -9,6 +11,9 @@ use crate::hooks::{self, HookPoint, Verdict};
 use crate::machine::Job;
 use crate::plan::{JobKey, Rate};
 use crate::store::Batch;
+
+/// A stem's id, as its manifest has it.
+pub(crate) type StemId = Arc<str>;
 
 /// What bounds and identifies a run.
 #[derive(Debug, Clone)]
@@ -56,37 +61,37 @@ pub(crate) struct RunConfig {
 pub(crate) enum Input {
     /// A stem has an address at the vendor's, or not.
     Prepared {
-        stem: usize,
+        stem: StemId,
         result: Result<Prepared, EffectError>,
     },
     /// A submission was answered, or its answer was lost.
     Answered {
-        slot: usize,
+        job: JobKey,
         attempt: u32,
         outcome: SubmitOutcome,
     },
     /// A poll was answered.
     Viewed {
-        slot: usize,
+        job: JobKey,
         task: TaskId,
         result: Result<TaskView, EffectError>,
     },
     /// A file was fetched, or not.
     Fetched {
-        slot: usize,
+        job: JobKey,
         index: u32,
         part: Part,
         result: Result<KeptFile, EffectError>,
     },
     /// Hooks have decided on a job.
     Decided {
-        slot: usize,
+        job: JobKey,
         point: HookPoint,
         decided: hooks::Decision,
     },
     /// Something was found out about a kept file, or done with it.
     Noted {
-        key: JobKey,
+        job: JobKey,
         index: u32,
         part: Part,
         note: TrackNote,
@@ -115,11 +120,13 @@ pub(crate) enum Left {
 }
 
 /// A stem that can be submitted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prepared {
+    /// The address that the provider fetches it from.
+    pub(crate) url: Arc<str>,
     /// When it was uploaded; a public address never grows old.
     pub(crate) uploaded_ms: Option<i64>,
-    /// The event's hash; none for a stem that was not uploaded now.
+    /// The hash of what was uploaded; none for a stem that was not uploaded now.
     pub(crate) hash: Option<String>,
 }
 
@@ -136,32 +143,46 @@ pub(crate) struct EffectError {
     pub(crate) no_descriptor: bool,
 }
 
-/// What the driver is to do.
+/// What the driver is to do. An effect says all of it: the driver asks for nothing but the plan's settings of the job that it names.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     /// Upload a stem, or check that its public address serves audio.
-    Prepare { stem: usize },
+    Prepare { stem: StemId },
     /// Remember no upload of this stem: the provider can't fetch it any more.
-    ForgetUpload { stem: usize },
-    /// Ask the hooks of a point about a job.
-    Ask { slot: usize, point: HookPoint },
+    ForgetUpload { stem: StemId },
+    /// Call the hooks of a point for a job.
+    Ask { job: JobKey, point: HookPoint },
     /// Write the request of an attempt whose intent is durable.
     Submit {
-        slot: usize,
-        stem: usize,
+        job: JobKey,
         attempt: u32,
         token: Token,
+        /// The address that the provider fetches the recording from.
+        recording: Arc<str>,
     },
-    /// Ask for a task's state.
-    View { slot: usize, task: TaskId },
+    /// Request a task's details.
+    View { job: JobKey, task: TaskId },
     /// Fetch one file of a track.
-    Fetch {
-        slot: usize,
-        index: u32,
-        part: Part,
-        url: String,
-        duration_s: Option<f64>,
-    },
+    Fetch(Box<FetchRequest>),
+}
+
+/// A file of a track to fetch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FetchRequest {
+    pub(crate) job: JobKey,
+    pub(crate) task: TaskId,
+    /// The track, from 1.
+    pub(crate) index: u32,
+    pub(crate) part: Part,
+    pub(crate) url: String,
+    /// How long the provider says that it lasts.
+    pub(crate) duration_s: Option<f64>,
+    /// The provider's id of the track; empty where it gives none.
+    pub(crate) track_id: String,
+    /// The file that was kept for it and has been changed since.
+    pub(crate) replaces: Option<String>,
+    /// Whether there will be no other try in this run: then what can't be verified is kept as such.
+    pub(crate) is_last_try: bool,
 }
 
 /// What is to be recorded and then done.
@@ -177,7 +198,7 @@ pub(crate) struct ResumedJob {
     pub(crate) key: JobKey,
     /// What hooks decided when it was planned, where it is not to be bought.
     pub(crate) refusal: Option<Verdict>,
-    pub(crate) stem: usize,
+    pub(crate) stem: StemId,
     pub(crate) job: Job,
     /// Kept files that are no longer there.
     pub(crate) missing: Vec<Missing>,

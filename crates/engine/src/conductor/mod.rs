@@ -35,6 +35,7 @@ mod tracks;
 
 use backline_api::{AnswerClass, Stage, SubmitOutcome, TaskId, TaskView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::gate::Gate;
@@ -47,7 +48,8 @@ use crate::store::{KnownJob, NewRecord};
 use brake::{Brake, Braking, Link};
 use doubts::{Repeats, Waits};
 pub(crate) use exchange::{
-    Decision, Effect, EffectError, Input, Left, Prepared, ResumedJob, RunConfig,
+    Decision, Effect, EffectError, FetchRequest, Input, Left, Prepared, ResumedJob, RunConfig,
+    StemId,
 };
 pub use illegal::IllegalStep;
 use timing::Outage;
@@ -109,7 +111,7 @@ enum Asked {
 /// A stem and how near it is to the vendor.
 #[derive(Debug)]
 struct Stem {
-    id: String,
+    id: StemId,
     state: StemState,
     /// Preparations that failed since the last that did not.
     failures: u32,
@@ -117,11 +119,18 @@ struct Stem {
     renewed: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum StemState {
-    Idle { not_before_ms: i64 },
+    Idle {
+        not_before_ms: i64,
+    },
     Preparing,
-    Ready { uploaded_ms: Option<i64> },
+    Ready {
+        /// The address that the provider fetches it from.
+        url: Arc<str>,
+        /// When it was uploaded; a public address never grows old.
+        uploaded_ms: Option<i64>,
+    },
     Failed,
 }
 
@@ -147,6 +156,7 @@ pub(crate) struct Conductor {
     /// Every token and task of the ledger, with its job.
     index: Index,
     stems: Vec<Stem>,
+    stem_of: HashMap<StemId, usize>,
     /// Jobs to submit, by stem, waiting for its preparation.
     waiting: BTreeMap<usize, BTreeSet<usize>>,
     /// Jobs to submit whose stem is ready, in plan order.
@@ -199,7 +209,6 @@ impl Conductor {
     /// submissions of the last window.
     pub(crate) fn new(
         config: RunConfig,
-        stems: Vec<String>,
         wanted: Vec<ResumedJob>,
         index: Index,
         earlier_ms: Vec<i64>,
@@ -209,17 +218,8 @@ impl Conductor {
         let mut conductor = Self {
             gate: Gate::new(config.rate, earlier_ms),
             brake: Brake::new(config.failures_in_a_row),
-            stems: stems
-                .into_iter()
-                .map(|id| Stem {
-                    id,
-                    state: StemState::Idle {
-                        not_before_ms: i64::MIN,
-                    },
-                    failures: 0,
-                    renewed: false,
-                })
-                .collect(),
+            stems: Vec::new(),
+            stem_of: HashMap::new(),
             slots: Vec::with_capacity(wanted.len()),
             slot_of: HashMap::with_capacity(wanted.len()),
             index,
@@ -253,6 +253,7 @@ impl Conductor {
         };
         for (at, wanted) in wanted.into_iter().enumerate() {
             conductor.slot_of.insert(wanted.key, at);
+            let stem = conductor.intern(wanted.stem);
             conductor.slots.push(Slot {
                 key: wanted.key,
                 asked: if wanted.job.attempts > 0 {
@@ -261,7 +262,7 @@ impl Conductor {
                     Asked::Nothing
                 },
                 delays: 0,
-                stem: wanted.stem,
+                stem,
                 job: wanted.job,
                 expired: wanted.expired,
                 view_at: None,
@@ -301,6 +302,23 @@ impl Conductor {
         }
         conductor.flush_dirty(&mut decision);
         (conductor, decision)
+    }
+
+    /// The place of a stem among those of this run's jobs.
+    fn intern(&mut self, id: StemId) -> usize {
+        let next = self.stems.len();
+        let at = *self.stem_of.entry(id.clone()).or_insert(next);
+        if at == next {
+            self.stems.push(Stem {
+                id,
+                state: StemState::Idle {
+                    not_before_ms: i64::MIN,
+                },
+                failures: 0,
+                renewed: false,
+            });
+        }
+        at
     }
 
     /// Finds a job's place from an earlier run's state.
@@ -410,36 +428,41 @@ impl Conductor {
     /// Takes in what happened. Call [`Conductor::advance`] after the last input of a batch.
     pub(crate) fn handle(&mut self, now_ms: i64, input: Input, decision: &mut Decision) {
         match input {
-            Input::Prepared { stem, result } => self.prepared(stem, now_ms, result, decision),
+            Input::Prepared { stem, result } => {
+                self.prepared(self.stem_of[&stem], now_ms, result, decision)
+            }
             Input::Answered {
-                slot,
+                job,
                 attempt,
                 outcome,
-            } => self.answered(slot, now_ms, attempt, outcome, decision),
-            Input::Viewed { slot, task, result } if self.is_claim_look(slot, &task) => {
-                self.claim_viewed(slot, now_ms, &task, result, decision)
-            }
-            Input::Viewed { slot, task, result } => {
-                self.viewed(slot, now_ms, &task, result, decision)
+            } => self.answered(self.slot_of[&job], now_ms, attempt, outcome, decision),
+            Input::Viewed { job, task, result } => {
+                let at = self.slot_of[&job];
+                if self.is_claim_look(at, &task) {
+                    self.claim_viewed(at, now_ms, &task, result, decision);
+                } else {
+                    self.viewed(at, now_ms, &task, result, decision);
+                }
             }
             Input::Fetched {
-                slot,
+                job,
                 index,
                 part,
                 result,
-            } => self.fetched(slot, now_ms, index, part, result, decision),
+            } => self.fetched(self.slot_of[&job], now_ms, index, part, result, decision),
             Input::Decided {
-                slot,
+                job,
                 point,
                 decided,
-            } => self.decided(slot, now_ms, point, decided, decision),
+            } => self.decided(self.slot_of[&job], now_ms, point, decided, decision),
             Input::Noted {
-                key,
+                job,
                 index,
                 part,
                 note,
             } => {
-                if let Some(at) = self.slot_of(&key).filter(|at| self.has_track(*at, index)) {
+                let at = self.slot_of.get(&job).copied();
+                if let Some(at) = at.filter(|at| self.has_track(*at, index)) {
                     let event = Event::TrackNoted { index, part, note };
                     self.apply(at, now_ms, event, decision);
                 }
@@ -526,20 +549,9 @@ impl Conductor {
         task.is_some_and(|task| (1..=task.tracks.len()).contains(&(index as usize)))
     }
 
-    /// The state of a job, for tests and for the driver's checks.
-    pub(crate) fn job(&self, slot: usize) -> &Job {
-        &self.slots[slot].job
-    }
-
-    /// The key that a job is bought under.
-    #[cfg(test)]
-    pub(crate) fn key(&self, slot: usize) -> JobKey {
-        self.slots[slot].key
-    }
-
-    /// The slot of a job of this plan.
-    pub(crate) fn slot_of(&self, key: &JobKey) -> Option<usize> {
-        self.slot_of.get(key).copied()
+    /// The jobs of this run, in plan order.
+    pub(crate) fn jobs(&self) -> impl ExactSizeIterator<Item = (&JobKey, &Job)> {
+        self.slots.iter().map(|slot| (&slot.key, &slot.job))
     }
 
     /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded. Places and

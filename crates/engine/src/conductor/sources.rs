@@ -15,16 +15,21 @@ impl Conductor {
         match self.stems[stem].state {
             StemState::Ready {
                 uploaded_ms: Some(uploaded_ms),
+                ..
             } if self.stems[stem].renewed => sent_ms < uploaded_ms,
             StemState::Ready {
                 uploaded_ms: Some(_),
+                ..
             } => {
                 self.renew(stem, now_ms, decision);
                 true
             }
             StemState::Idle { .. } | StemState::Preparing => self.stems[stem].renewed,
             // A public address can't be made anew.
-            StemState::Ready { uploaded_ms: None } | StemState::Failed => false,
+            StemState::Ready {
+                uploaded_ms: None, ..
+            }
+            | StemState::Failed => false,
         }
     }
 
@@ -36,19 +41,26 @@ impl Conductor {
         match self.stems[stem].state {
             StemState::Ready {
                 uploaded_ms: Some(uploaded_ms),
+                ..
             } if self.stems[stem].renewed && uploaded_ms > accepted_ms => {}
             StemState::Ready {
                 uploaded_ms: Some(_),
+                ..
             } => self.renew(stem, now_ms, decision),
-            StemState::Idle { .. } => decision.effects.push(Effect::ForgetUpload { stem }),
+            StemState::Idle { .. } => self.forget_upload(stem, decision),
             _ => {}
         }
     }
 
     fn renew(&mut self, stem: usize, now_ms: i64, decision: &mut Decision) {
         self.stems[stem].renewed = true;
-        decision.effects.push(Effect::ForgetUpload { stem });
+        self.forget_upload(stem, decision);
         self.await_upload(stem, now_ms);
+    }
+
+    fn forget_upload(&self, stem: usize, decision: &mut Decision) {
+        let stem = self.stems[stem].id.clone();
+        decision.effects.push(Effect::ForgetUpload { stem });
     }
 
     /// Has the jobs of a stem wait for a new upload.

@@ -48,7 +48,7 @@ struct World {
     ledger: Option<(tempfile::TempDir, Ledger)>,
     /// The model's durable ledger.
     jobs: HashMap<JobKey, KnownJob>,
-    /// The jobs of the plan of this life, by slot: hooks of `plan_job` choose among more jobs than a plan has.
+    /// The jobs of the plan of this life, in its order: hooks of `plan_job` choose among more jobs than a plan has.
     planned: Vec<usize>,
     records: Vec<NewRecord>,
     /// What the process was told and has not made durable yet: a task, and the secret where it was told by a callback.
@@ -119,6 +119,26 @@ fn key(n: usize) -> JobKey {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
     JobKey::from_bytes(bytes)
+}
+
+/// The id of a stem.
+fn stem(n: usize) -> StemId {
+    ["a", "b"][n].into()
+}
+
+/// A stem that was brought to the vendor's.
+fn at_vendor(uploaded_ms: Option<i64>) -> Prepared {
+    Prepared {
+        url: "https://files.example.com/stem.wav".into(),
+        uploaded_ms,
+        hash: None,
+    }
+}
+
+impl Conductor {
+    fn job(&self, key: &JobKey) -> &Job {
+        &self.slots[self.slot_of[key]].job
+    }
 }
 
 impl World {
@@ -262,12 +282,12 @@ impl World {
     fn begin(&mut self, effect: Effect) {
         let wait = 5 + self.dice.below(400);
         match effect {
-            Effect::Ask { slot, point } => {
+            Effect::Ask { job, point } => {
                 let decided = self.decide();
                 self.later(
                     wait,
                     Input::Decided {
-                        slot,
+                        job,
                         point,
                         decided,
                     },
@@ -275,52 +295,50 @@ impl World {
             }
             Effect::ForgetUpload { .. } => {}
             Effect::Prepare { stem } => {
-                let result = if self.troubles.dead_stems[stem] {
+                let result = if self.troubles.dead_stems[usize::from(&*stem == "b")] {
                     let mut dead = trouble(AnswerClass::RefusedJob);
                     dead.retryable = false;
                     Err(dead)
                 } else if self.chance(2) {
                     Err(trouble(AnswerClass::Wait))
                 } else {
-                    Ok(Prepared {
-                        uploaded_ms: Some(self.now),
-                        hash: None,
-                    })
+                    Ok(at_vendor(Some(self.now)))
                 };
                 self.later(wait, Input::Prepared { stem, result });
             }
             Effect::Submit {
-                slot,
+                job,
                 attempt,
                 token,
                 ..
             } => {
-                let outcome = self.post(key(self.planned[slot]), &token);
+                let outcome = self.post(job, &token);
                 self.later(
                     wait,
                     Input::Answered {
-                        slot,
+                        job,
                         attempt,
                         outcome,
                     },
                 );
             }
-            Effect::View { slot, task } => {
+            Effect::View { job, task } => {
                 let result = self.look(&task);
-                self.later(wait, Input::Viewed { slot, task, result });
+                self.later(wait, Input::Viewed { job, task, result });
             }
-            Effect::Fetch {
-                slot,
-                index,
-                part,
-                url,
-                ..
-            } => {
+            Effect::Fetch(request) => {
+                let FetchRequest {
+                    job,
+                    index,
+                    part,
+                    url,
+                    ..
+                } = *request;
                 let content = vendor::content_at(&url);
                 let result = if content.is_none() || self.chance(2) {
                     Err(trouble(AnswerClass::InDoubt))
                 } else {
-                    let path = format!("{slot}-{index}.mp3");
+                    let path = format!("{}-{index}.mp3", job.short());
                     Ok(KeptFile {
                         path,
                         sha256: content.unwrap_or_default(),
@@ -332,7 +350,7 @@ impl World {
                 self.later(
                     wait,
                     Input::Fetched {
-                        slot,
+                        job,
                         index,
                         part,
                         result,
@@ -391,7 +409,7 @@ impl World {
             wanted.push(ResumedJob {
                 key: key(n),
                 refusal: self.refusal(mortal),
-                stem: n % 2,
+                stem: stem(n % 2),
                 job: known.unwrap_or_default(),
                 missing: Vec::new(),
                 expired: false,
@@ -404,10 +422,8 @@ impl World {
             )
         });
         let earlier = earlier.map(|record| record.at_ms).collect();
-        let stems = vec!["a".to_owned(), "b".to_owned()];
         let (mut conductor, mut decision) = Conductor::new(
             self.config(all),
-            stems,
             wanted,
             Index::new(&self.jobs),
             earlier,

@@ -134,7 +134,7 @@ impl Conductor {
             self.slots[at].view_at = None;
             if let Some(task) = self.slots[at].job.task() {
                 decision.effects.push(Effect::View {
-                    slot: at,
+                    job: self.slots[at].key,
                     task: task.id.clone(),
                 });
                 self.viewing += 1;
@@ -507,25 +507,35 @@ impl Conductor {
         let slot = &mut self.slots[at];
         let mut fetches = slot.following.fetches.iter_mut();
         let due = fetches.find(|(_, fetch)| fetch.is_ready() && fetch.not_before_ms <= now_ms);
-        let Some((&(index, part), fetch)) = due else {
+        let (Some((&(index, part), fetch)), Some(task)) = (due, slot.job.task()) else {
             return;
         };
         let url = fetch.addresses[fetch.next].clone();
         fetch.under_way = true;
-        let task = slot.job.task();
-        let track = task.and_then(|task| task.tracks.get(index as usize - 1));
         self.fetching += 1;
-        decision.effects.push(Effect::Fetch {
-            slot: at,
+        let track = task.tracks.get(index as usize - 1);
+        let replaces = track.and_then(|track| match part {
+            Part::Track => track.changed.clone(),
+            Part::Mix => track.mix_changed.clone(),
+        });
+        let request = FetchRequest {
+            job: slot.key,
+            task: task.id.clone(),
             index,
             part,
             url,
             duration_s: track.and_then(|track| track.facts.duration_s),
-        });
+            track_id: track
+                .map(|track| track.facts.id.clone())
+                .unwrap_or_default(),
+            replaces,
+            is_last_try: self.is_last_fetch(at, (index, part)),
+        };
+        decision.effects.push(Effect::Fetch(Box::new(request)));
     }
 
     /// Whether this run will not try again to fetch this file if it can't be fetched now.
-    pub(crate) fn is_last_fetch(&self, at: usize, file: (u32, Part)) -> bool {
+    fn is_last_fetch(&self, at: usize, file: (u32, Part)) -> bool {
         let slot = &self.slots[at];
         let Some(fetch) = slot.following.fetches.get(&file) else {
             return true;

@@ -1,23 +1,23 @@
 //! What the conductor wants done, as futures: each ends in one input and never panics.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use backline_api::{
-    AnswerClass, CallError, CallErrorKind, Client, SubmitOutcome, TaskId, UploadName, UploadSource,
+    AnswerClass, CallError, CallErrorKind, Client, TaskId, UploadName, UploadSource,
     lacks_descriptor,
 };
 use url::Url;
 
-use super::keep::{FetchRequest, Keeper};
-use super::shell::Message;
+use super::keep::Keeper;
+use super::message::Message;
+use super::plan_index::PlanIndex;
 use super::{Clock, Run};
-use crate::conductor::{EffectError, Input, Prepared};
-use crate::event::{Moment, Part, Token};
+use crate::conductor::{EffectError, FetchRequest, Input, Prepared, StemId};
+use crate::event::{Moment, RunId, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError};
-use crate::plan::{Plan, StemFile, StemSource};
+use crate::plan::{JobKey, StemFile, StemSource};
 use crate::store::{Store, Upload};
 
 /// The address that a vendor without a way back is given: callbacks to it go nowhere and harm nobody.
@@ -31,42 +31,48 @@ const SNIFFED_BYTES: usize = 4096;
 
 pub(super) struct Effects {
     client: Arc<Client>,
-    plan: Arc<Plan>,
+    plan: Arc<PlanIndex>,
     keeper: Arc<Keeper>,
     clock: Clock,
     callbacks: Option<Url>,
-    /// Stem → its address at the vendor's, in this run.
-    addresses: Arc<Mutex<HashMap<usize, String>>>,
 }
 
 impl Effects {
-    pub(super) fn new(run: &Run, client: Client, callbacks: Option<Url>, clock: Clock) -> Self {
+    pub(super) fn new(
+        run: &Run,
+        run_id: &RunId,
+        plan: Arc<PlanIndex>,
+        client: Client,
+        callbacks: Option<Url>,
+        clock: Clock,
+    ) -> Self {
         let client = Arc::new(client);
+        let project_dir = run.project_dir.clone();
         Self {
             keeper: Arc::new(Keeper::new(
                 client.clone(),
-                run.plan.clone(),
-                run.project_dir.clone(),
+                plan.clone(),
+                run_id.clone(),
+                project_dir,
             )),
             client,
-            plan: run.plan.clone(),
+            plan,
             clock,
             callbacks,
-            addresses: Arc::default(),
         }
     }
 
     /// An upload of an earlier run that is young enough to be used. A provider on this machine may have begun anew since.
     pub(super) fn kept_upload(
         &self,
-        stem: usize,
+        stem: &StemId,
         store: &dyn Store,
         account: &str,
     ) -> Option<Upload> {
-        let StemSource::File(file) = &self.plan.stems[stem].source else {
+        let StemSource::File(file) = self.plan.source(stem) else {
             return None;
         };
-        let profile = &self.plan.provider.profile;
+        let profile = &self.plan.plan().provider.profile;
         if profile.loopback {
             return None;
         }
@@ -82,91 +88,56 @@ impl Effects {
     }
 
     /// What a stem's upload is remembered by; nothing for one with an address of its own.
-    pub(super) fn upload_hash(&self, stem: usize) -> Option<String> {
-        match &self.plan.stems[stem].source {
+    pub(super) fn upload_hash(&self, stem: &StemId) -> Option<String> {
+        match self.plan.source(stem) {
             StemSource::File(file) => Some(hash_text(file)),
             StemSource::Url(_) => None,
         }
     }
 
-    /// What is to be remembered of an upload; an address that carries a signature is for this run only.
-    pub(super) fn upload_to_keep(
-        &self,
-        stem: usize,
-        prepared: &Prepared,
-        account: &str,
-    ) -> Option<Upload> {
-        let url = lock(&self.addresses).get(&stem).cloned()?;
-        let plain = Url::parse(&url).is_ok_and(|url| url.query().is_none());
-        let (hash, at_ms) = (prepared.hash.clone()?, prepared.uploaded_ms?);
-        plain.then(|| Upload {
-            hash,
-            account: account.to_owned(),
-            url,
-            at_ms,
-        })
-    }
-
     /// Uploads a stem, or checks that its public address serves audio.
     pub(super) fn prepare(
         &self,
-        stem: usize,
+        stem: StemId,
         kept: Option<Upload>,
     ) -> impl Future<Output = Message> + Send + use<> {
         let (client, plan, clock) = (self.client.clone(), self.plan.clone(), self.clock.clone());
-        let addresses = self.addresses.clone();
         async move {
-            let result = match (&plan.stems[stem].source, kept) {
-                (_, Some(upload)) => Ok((
-                    upload.url,
-                    Prepared {
-                        uploaded_ms: Some(upload.at_ms),
+            let result = match (plan.source(&stem), kept) {
+                (_, Some(upload)) => Ok(Prepared {
+                    url: upload.url.into(),
+                    uploaded_ms: Some(upload.at_ms),
+                    hash: None,
+                }),
+                (StemSource::Url(url), None) => {
+                    check_source(&client, url).await.map(|()| Prepared {
+                        url: url.as_str().into(),
+                        uploaded_ms: None,
                         hash: None,
-                    },
-                )),
-                (StemSource::Url(url), None) => match check_source(&client, url).await {
-                    Ok(()) => Ok((
-                        url.to_string(),
-                        Prepared {
-                            uploaded_ms: None,
-                            hash: None,
-                        },
-                    )),
-                    Err(trouble) => Err(trouble),
-                },
+                    })
+                }
                 (StemSource::File(file), None) => upload(&client, file, &clock).await,
             };
-            let result = result.map(|(url, prepared)| {
-                lock(&addresses).insert(stem, url);
-                prepared
-            });
             Message::Input(Input::Prepared { stem, result })
         }
     }
 
-    /// Writes the request of an attempt. It is written once: nothing here tries again.
+    /// Writes the request of an attempt to generate from the recording at an address. It is written once: nothing here tries again.
     pub(super) fn submit(
         &self,
-        slot: usize,
-        stem: usize,
+        job: JobKey,
         attempt: u32,
         token: Token,
+        recording: &str,
     ) -> impl Future<Output = Message> + Send + use<> {
-        let (client, plan) = (self.client.clone(), self.plan.clone());
-        let address = lock(&self.addresses).get(&stem).cloned();
+        let client = self.client.clone();
         let callback = self.callback_url(&token);
+        let settings = &self.plan.job(&job).settings;
+        let request = settings.request(recording.to_owned(), callback);
         async move {
-            let outcome = match address {
-                Some(address) => {
-                    let request = plan.jobs[slot].settings.request(address, callback);
-                    client.submit(&request, token.expose()).await
-                }
-                None => SubmitOutcome::NotSent {
-                    reason: "the stem has no address yet".to_owned(),
-                },
-            };
+            let outcome = client.submit(&request, token.expose()).await;
             Message::Input(Input::Answered {
-                slot,
+                job,
                 attempt,
                 outcome,
             })
@@ -183,44 +154,36 @@ impl Effects {
     /// Asks for a task's state.
     pub(super) fn view(
         &self,
-        slot: usize,
+        job: JobKey,
         task: TaskId,
     ) -> impl Future<Output = Message> + Send + use<> {
         let client = self.client.clone();
         async move {
-            let result = client
-                .record_info(&task)
-                .await
-                .map_err(|error| effect_error(&error));
-            Message::Input(Input::Viewed { slot, task, result })
+            let result = client.record_info(&task).await.map_err(EffectError::from);
+            Message::Input(Input::Viewed { job, task, result })
         }
     }
 
     /// Fetches one file of a track and keeps it.
     pub(super) fn fetch(
         &self,
-        (slot, index, part): (usize, u32, Part),
-        want: Option<FetchRequest>,
+        request: FetchRequest,
     ) -> impl Future<Output = Message> + Send + use<> {
-        let (keeper, plan) = (self.keeper.clone(), self.plan.clone());
+        let keeper = self.keeper.clone();
         async move {
-            let result = match want {
-                Some(want) => keeper.keep(&want).await,
-                None => Err(EffectError::ours("the job has no task".to_owned(), false)),
-            };
-            let (result, problem) = match result {
+            let (result, problem) = match keeper.keep(&request).await {
                 Ok((file, problem)) => (Ok(file), problem),
-                Err(trouble) => (Err(trouble), None),
+                Err(error) => (Err(error), None),
             };
             let input = Input::Fetched {
-                slot,
-                index,
-                part,
+                job: request.job,
+                index: request.index,
+                part: request.part,
                 result,
             };
             match problem {
                 Some(problem) => Message::Hooked {
-                    about: plan.jobs[slot].key,
+                    about: request.job,
                     failures: vec![HookFailure {
                         point: HookPoint::TrackKept,
                         hook: "output.tags".to_owned(),
@@ -249,12 +212,20 @@ impl Effects {
     }
 }
 
+/// What is to be remembered of an upload; an address that carries a signature is for this run only.
+pub(super) fn upload_to_keep(prepared: &Prepared, account: &str) -> Option<Upload> {
+    let plain = Url::parse(&prepared.url).is_ok_and(|url| url.query().is_none());
+    let (hash, at_ms) = (prepared.hash.clone()?, prepared.uploaded_ms?);
+    plain.then(|| Upload {
+        hash,
+        account: account.to_owned(),
+        url: prepared.url.to_string(),
+        at_ms,
+    })
+}
+
 /// Uploads a stem's file under a name that its content decides: the same name never means another content.
-async fn upload(
-    client: &Client,
-    file: &StemFile,
-    clock: &Clock,
-) -> Result<(String, Prepared), EffectError> {
+async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepared, EffectError> {
     let hash = hash_text(file);
     let path: PathBuf = file.path.clone();
     let planned = file.hash;
@@ -282,30 +253,20 @@ async fn upload(
     let source = UploadSource::File(path);
     let uploaded = client
         .upload_stream(source, &name, file.format.mime())
-        .await
-        .map_err(|error| effect_error(&error))?;
-    Ok((
-        uploaded.download_url,
-        Prepared {
-            uploaded_ms: Some(clock.now_ms()),
-            hash: Some(hash),
-        },
-    ))
+        .await?;
+    Ok(Prepared {
+        url: uploaded.download_url.into(),
+        uploaded_ms: Some(clock.now_ms()),
+        hash: Some(hash),
+    })
 }
 
 /// Makes sure that a public address serves sound before anything is paid for: vendors take a dead one and fail later.
 async fn check_source(client: &Client, url: &Url) -> Result<(), EffectError> {
-    let mut download = client
-        .download(url.as_str(), None, u64::MAX)
-        .await
-        .map_err(|error| effect_error(&error))?;
+    let mut download = client.download(url.as_str(), None, u64::MAX).await?;
     let mut head = Vec::new();
     while head.len() < SNIFFED_BYTES {
-        match download
-            .chunk()
-            .await
-            .map_err(|error| effect_error(&error))?
-        {
+        match download.chunk().await? {
             Some(chunk) => head.extend_from_slice(&chunk),
             None => break,
         }
@@ -329,23 +290,20 @@ fn hash_text(file: &StemFile) -> String {
     file.hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A failed call in the conductor's words.
-pub(super) fn effect_error(error: &CallError) -> EffectError {
-    EffectError {
-        class: error.class(),
-        code: match error.kind() {
-            CallErrorKind::Refused(refusal) => refusal.code,
-            _ => error.http_status().map(i64::from),
-        },
-        message: error.to_string(),
-        // A file's host may answer 404 to a link that is a second too young.
-        retryable: error.is_retryable() || error.http_status().is_some(),
-        retry_after_ms: error.retry_after_ms(),
-        no_descriptor: false,
+impl From<CallError> for EffectError {
+    fn from(error: CallError) -> Self {
+        Self {
+            class: error.class(),
+            code: match error.kind() {
+                CallErrorKind::Refused(refusal) => refusal.code,
+                _ => error.http_status().map(i64::from),
+            },
+            message: error.to_string(),
+            // A file's host may answer 404 to a link that is a second too young.
+            retryable: error.is_retryable() || error.http_status().is_some(),
+            retry_after_ms: error.retry_after_ms(),
+            no_descriptor: false,
+        }
     }
 }
 

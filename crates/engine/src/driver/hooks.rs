@@ -17,17 +17,18 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::shell::Message;
+use super::message::Message;
+use super::plan_index::PlanIndex;
 use super::{Clock, Run};
-use crate::conductor::{Conductor, Input};
+use crate::conductor::Input;
 use crate::event::{Event, Part, Record, TrackNote};
 use crate::hooks::{
     BoundHook, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind, HookPoint,
     HookRunner, PlanInfo, RunInfo, point_of,
 };
-use crate::machine::Phase;
+use crate::machine::{Job, Phase};
 use crate::plan::{JobKey, Plan};
-use crate::store::RunHeader;
+use crate::store::{KnownJob, RunHeader};
 use crate::summary::Totals;
 
 /// Events of this run that wait for one observer; what comes on top is dropped, and said to be.
@@ -45,7 +46,7 @@ pub(super) struct HookReport {
 
 /// What was found out about a kept file.
 pub(super) struct Noted {
-    pub(super) key: JobKey,
+    pub(super) job: JobKey,
     pub(super) index: u32,
     pub(super) part: Part,
     pub(super) note: TrackNote,
@@ -72,17 +73,18 @@ struct Lane {
 pub(super) struct RunHooks {
     runner: Arc<HookRunner>,
     facts: Arc<Facts>,
+    index: Arc<PlanIndex>,
     clock: Clock,
     project_dir: PathBuf,
     lanes: Vec<Lane>,
     /// Cancelled when what an earlier run left is left to the next one.
     leaves_late: CancellationToken,
     workers: JoinSet<()>,
-    told: mpsc::Receiver<HookReport>,
+    reports: mpsc::Receiver<HookReport>,
 }
 
 impl RunHooks {
-    pub(super) fn new(run: &Run, header: &RunHeader, clock: Clock) -> Self {
+    pub(super) fn new(run: &Run, index: Arc<PlanIndex>, header: &RunHeader, clock: Clock) -> Self {
         let plan = run.plan.clone();
         let context = HookContext {
             folder: folder_of(&plan),
@@ -92,7 +94,7 @@ impl RunHooks {
             listener: None,
         };
         let runner = Arc::new(HookRunner::new(&plan.hooks, &context));
-        let (results, told) = mpsc::channel(BACKLOG);
+        let (results, reports) = mpsc::channel(BACKLOG);
         let mut workers = JoinSet::new();
         let leaves_late = CancellationToken::new();
         let lanes = runner
@@ -122,31 +124,33 @@ impl RunHooks {
                 plan,
             }),
             runner,
+            index,
             clock,
             project_dir: run.project_dir.clone(),
             lanes,
             leaves_late,
             workers,
-            told,
+            reports,
         }
     }
 
-    /// Has hooks decide on a job.
-    pub(super) fn ask(
+    /// Has the hooks of a point decide on a job.
+    pub(super) fn decide(
         &self,
-        slot: usize,
+        key: &JobKey,
         point: HookPoint,
     ) -> impl Future<Output = Message> + Send + use<> {
         let runner = self.runner.clone();
-        let event = self.facts.of_job(point, self.clock.now_ms(), slot);
-        let about = self.facts.plan.jobs[slot].key;
+        let job = self.index.job(key);
+        let event = self.facts.of_job(point, self.clock.now_ms(), job);
+        let key = job.key;
         async move {
             let (decided, failures) = runner.decide(&event, false).await;
             Message::Hooked {
-                about,
+                about: key,
                 failures,
                 input: Input::Decided {
-                    slot,
+                    job: key,
                     point,
                     decided,
                 },
@@ -154,35 +158,35 @@ impl RunHooks {
         }
     }
 
-    /// Sends observers what was recorded. Returns the failures of those whose queue is full.
-    pub(super) fn tell(&self, record: &Record, conductor: &Conductor) -> Vec<HookReport> {
+    /// Sends observers what was recorded, and made the job what it is now. Returns the failures of those whose queue is full.
+    pub(super) fn send_record(&self, record: &Record, now: Option<&KnownJob>) -> Vec<HookReport> {
         let (Some(point), Some(key)) = (point_of(&record.event), record.job) else {
             return Vec::new();
         };
         if !self.lanes.iter().any(|lane| lane.hook.spec.point == point) {
             return Vec::new();
         }
-        let Some(slot) = conductor.slot_of(&key) else {
+        let Some(job) = self.index.find(&key) else {
             return Vec::new();
         };
-        // The refusal of a repeat leaves its job in doubt, of which hooks have been told.
-        let is_refusal = matches!(record.event, Event::Refused { .. });
-        if is_refusal && matches!(conductor.job(slot).phase, Phase::InDoubt { .. }) {
+        // The refusal of a repeat leaves its job in doubt, of which hooks know already.
+        let in_doubt = now.is_some_and(|now| matches!(now.job.phase, Phase::InDoubt { .. }));
+        if in_doubt && matches!(record.event, Event::Refused { .. }) {
             return Vec::new();
         }
         let event =
             self.facts
-                .of_record(point, record.at_ms, slot, &record.event, &self.project_dir);
+                .of_record(point, record.at_ms, job, &record.event, &self.project_dir);
         self.send(&event, Some(key))
     }
 
     /// Has what is built in catch up with tracks that were kept by a run that ended before it; what is recorded now goes first.
-    pub(super) fn catch_up(&self, conductor: &Conductor) {
-        for (slot, job) in self.facts.plan.jobs.iter().enumerate() {
-            let Some(task) = conductor.job(slot).task() else {
+    pub(super) fn catch_up<'a>(&self, jobs: impl Iterator<Item = (&'a JobKey, &'a Job)>) {
+        for (key, job) in jobs {
+            let Some(task) = job.task() else {
                 continue;
             };
-            let key = job.key;
+            let key = *key;
             for (index, track) in (1..).zip(&task.tracks) {
                 let files = [
                     (Part::Track, &track.kept, track.loudness),
@@ -201,13 +205,14 @@ impl RunHooks {
                             continue;
                         }
                         let (facts, clock) = (self.facts.clone(), self.clock.clone());
+                        let index = self.index.clone();
                         let happened = happened.clone();
                         let project_dir = self.project_dir.clone();
                         let late = move || QueuedEvent {
                             event: facts.of_record(
                                 HookPoint::TrackKept,
                                 clock.now_ms(),
-                                slot,
+                                index.job(&key),
                                 &happened,
                                 &project_dir,
                             ),
@@ -248,7 +253,7 @@ impl RunHooks {
             .facts
             .of_run(HookPoint::PlanExpanded, self.clock.now_ms());
         event.plan = Some(forecast);
-        self.tell_now(&event).await
+        self.send_and_wait(&event).await
     }
 
     /// Sends how the run ended to the hooks of that point, and waits for them.
@@ -258,20 +263,20 @@ impl RunHooks {
             .of_run(HookPoint::RunFinished, self.clock.now_ms());
         event.happened = Some(happened);
         event.totals = Some(totals);
-        self.tell_now(&event).await
+        self.send_and_wait(&event).await
     }
 
-    async fn tell_now(&self, event: &HookEvent) -> Vec<HookReport> {
-        let mut told = Vec::new();
+    async fn send_and_wait(&self, event: &HookEvent) -> Vec<HookReport> {
+        let mut reports = Vec::new();
         for hook in self.runner.at(event.point) {
             if let Err(error) = hook.put(event).await {
-                told.push(HookReport {
+                reports.push(HookReport {
                     about: None,
                     result: Err(hook.failure(&error)),
                 });
             }
         }
-        told
+        reports
     }
 
     /// Whether a point has hooks.
@@ -279,23 +284,23 @@ impl RunHooks {
         self.runner.at(point).next().is_some()
     }
 
-    /// The next word of an observer; for ever where there are none.
-    pub(super) async fn next_told(&mut self) -> HookReport {
-        match self.told.recv().await {
-            Some(told) => told,
+    /// The next report of an observer; pending for ever where there are none.
+    pub(super) async fn next_report(&mut self) -> HookReport {
+        match self.reports.recv().await {
+            Some(report) => report,
             None => std::future::pending().await,
         }
     }
 
-    /// Waits for the observers' last words: on what was recorded, and where the run was not stopped on what was left by an earlier one.
-    pub(super) async fn last_told(&mut self, is_stopped: bool) -> Vec<HookReport> {
+    /// Waits for the observers' last reports: on what was recorded and, where the run was not stopped, on what an earlier one left.
+    pub(super) async fn last_reports(&mut self, is_stopped: bool) -> Vec<HookReport> {
         self.lanes.clear();
         if is_stopped {
             self.leaves_late.cancel();
         }
         let mut last = Vec::new();
-        while let Some(told) = self.told.recv().await {
-            last.push(told);
+        while let Some(report) = self.reports.recv().await {
+            last.push(report);
         }
         self.workers.shutdown().await;
         last
@@ -394,7 +399,7 @@ async fn serve(hook: Arc<BoundHook>, mut queue: EventQueue, results: mpsc::Sende
 fn note_of(event: &HookEvent, key: Option<JobKey>, note: Option<TrackNote>) -> Option<Noted> {
     match &event.happened {
         Some(Event::TrackKept { index, part, .. }) => Some(Noted {
-            key: key?,
+            job: key?,
             index: *index,
             part: *part,
             note: note?,

@@ -16,6 +16,8 @@ mod effects;
 mod hooks;
 mod keep;
 mod listen;
+mod message;
+mod plan_index;
 mod planning;
 mod resolve;
 mod shell;
@@ -30,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::{Conductor, ResumedJob, RunConfig, Timing};
+use crate::conductor::{Conductor, ResumedJob, RunConfig, StemId, Timing};
 use crate::event::{Event, Outcome, Record, RunId};
 use crate::forecast::{Forecast, Sign, is_expired};
 use crate::hooks::{HookPoint, PlanInfo, Verdict};
@@ -47,6 +49,7 @@ use client::{client, refuse_private_provider, upload_host};
 use clock::Clock;
 use effects::Effects;
 use hooks::RunHooks;
+use plan_index::PlanIndex;
 use shell::Shell;
 use superseded::{Renamed, make_way};
 
@@ -350,7 +353,6 @@ pub async fn run(
     earlier
         .iter_mut()
         .for_each(|sent_ms| *sent_ms = now_ms.min(*sent_ms));
-    let stems = run.plan.stems.iter().map(|stem| stem.id.clone()).collect();
     let index = Index::new(&known);
     let keys = recognized.iter().map(|it| it.key);
     let linked: Vec<(JobKey, KnownJob)> = keys
@@ -373,7 +375,6 @@ pub async fn run(
         && (to_submit > 0 || forecast.count(Sign::Vetoed) > 0);
     let (conductor, mut decision) = Conductor::new(
         config,
-        stems,
         resumed(&run.plan, forecast, now_ms),
         index,
         earlier,
@@ -421,14 +422,17 @@ pub async fn run(
     let first: Vec<NewRecord> = opening.chain(linked).chain(renamed).chain(failed).collect();
     decision.batch.events.splice(0..0, first);
 
+    let plan_index = Arc::new(PlanIndex::new(run.plan.clone()));
     let effects = Effects::new(
         &run,
+        &header.id,
+        plan_index.clone(),
         client,
         receiver.as_ref().map(Receiver::public_url),
         clock.clone(),
     );
     let signals = run.signals.clone();
-    let hooks = RunHooks::new(&run, &header, clock.clone());
+    let hooks = RunHooks::new(&run, plan_index, &header, clock.clone());
     let mut shell = Shell {
         store,
         observe,
@@ -498,11 +502,13 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
 
 fn resumed(plan: &Plan, forecast: Forecast, now_ms: i64) -> Vec<ResumedJob> {
     let retention_days = plan.provider.profile.retention_days;
+    let stems = plan.stems.iter().map(|stem| StemId::from(stem.id.as_str()));
+    let stems: Vec<StemId> = stems.collect();
     let resumed =
         |(job, row): (&crate::plan::PlannedJob, crate::forecast::JobForecast)| ResumedJob {
             key: job.key,
             refusal: job.refusal.as_ref().map(Verdict::from),
-            stem: job.stem,
+            stem: stems[job.stem].clone(),
             expired: is_expired(&row.job, now_ms, retention_days),
             job: row.job,
             missing: row.missing,

@@ -23,7 +23,7 @@ use crate::hooks::{
     Answer, BoundHook, Decision, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind,
     HookPoint, HookRunner, HookSpec, RunInfo, Target, Verdict, changed,
 };
-use crate::plan::{JobKey, Plan, Refusal, Settings};
+use crate::plan::{JobKey, Plan, PlannedJob, Refusal, Settings};
 use crate::store::{HookResult, Store, StoreError};
 
 /// Jobs whose hooks are called at the same time.
@@ -180,8 +180,8 @@ async fn plan_within(
         now_ms,
     };
     let planner = &planner;
-    let mut planned = futures::stream::iter(0..all)
-        .map(|slot| planner.job(slot))
+    let mut planned = futures::stream::iter(&facts.plan.jobs)
+        .map(|job| planner.job(job))
         .buffered(AT_ONCE);
     let mut results = Vec::new();
     while let Some(job) = planned.next().await {
@@ -246,7 +246,7 @@ struct Planner<'a, 's> {
 
 impl Planner<'_, '_> {
     /// Plans one job.
-    async fn job(&self, slot: usize) -> Result<Planned, StoreError> {
+    async fn job(&self, job: &PlannedJob) -> Result<Planned, StoreError> {
         let mut planned = Planned {
             settings: None,
             refusal: None,
@@ -254,7 +254,7 @@ impl Planner<'_, '_> {
             left: Vec::new(),
             results: Vec::new(),
         };
-        let mut event = self.facts.of_job(HookPoint::PlanJob, self.now_ms, slot);
+        let mut event = self.facts.of_job(HookPoint::PlanJob, self.now_ms, job);
         for hook in self.chain {
             let question = question(hook, &event);
             let recorded = self.recorded(&question)?;
@@ -282,7 +282,7 @@ impl Planner<'_, '_> {
             }
         }
         if self.previews {
-            self.foresee(slot, &mut planned).await;
+            self.foresee(job, &mut planned).await;
         }
         Ok(planned)
     }
@@ -323,9 +323,9 @@ impl Planner<'_, '_> {
     }
 
     /// Adds what the pure hooks of later points will say to the job.
-    async fn foresee(&self, slot: usize, planned: &mut Planned) {
+    async fn foresee(&self, job: &PlannedJob, planned: &mut Planned) {
         for point in [HookPoint::BeforeUpload, HookPoint::BeforeSubmit] {
-            let mut event = self.facts.of_job(point, self.now_ms, slot);
+            let mut event = self.facts.of_job(point, self.now_ms, job);
             if let (Some(job), Some(settings)) = (&mut event.job, &planned.settings) {
                 job.settings = settings.clone();
             }

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use super::callbacks::{Call, Receiver};
 use super::clock::{Clock, until};
-use super::effects::Effects;
+use super::effects::{Effects, upload_to_keep};
 use super::hooks::{HookReport, RunHooks};
-use super::keep::FetchRequest;
+use super::message::{Message, Wakeup};
 use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input, Left};
-use crate::event::{Event, Moment, Outcome, Part, Record, Token};
+use crate::event::{Event, Moment, Outcome, Record, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::Heard;
 use crate::plan::JobKey;
@@ -28,17 +28,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(60);
 /// track take seconds, and a supervisor that sent SIGTERM kills after ten of them at the earliest.
 const LAST_MOMENTS: Duration = Duration::from_secs(5);
 
-/// What comes back from a task.
-pub(super) enum Message {
-    Input(Input),
-    /// An input, and how hooks failed on the way to it.
-    Hooked {
-        about: JobKey,
-        failures: Vec<HookFailure>,
-        input: Input,
-    },
-    /// Nothing to decide on.
-    Nothing,
+/// What one turn of the loop decides on together.
+struct Turn {
+    decision: Decision,
+    /// The callbacks that came in, and whether their tokens are known; answered once the decision is durable.
+    acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
 }
 
 pub(super) struct Shell<'a> {
@@ -68,14 +62,16 @@ impl Shell<'_> {
         decision: &mut Decision,
     ) -> Result<(), RunError> {
         if self.hooks.has(HookPoint::PlanExpanded) {
-            let told = tokio::select! {
+            let reports = tokio::select! {
                 biased;
                 () = signals.stop.cancelled() => return Err(RunError::Interrupted),
-                told = self.hooks.plan_expanded(about_to) => told,
+                reports = self.hooks.plan_expanded(about_to) => reports,
             };
-            told.into_iter().for_each(|told| self.note(told, decision));
+            reports
+                .into_iter()
+                .for_each(|report| self.note(report, decision));
         }
-        self.hooks.catch_up(&self.conductor);
+        self.hooks.catch_up(self.conductor.jobs());
         Ok(())
     }
 
@@ -91,9 +87,11 @@ impl Shell<'_> {
             let balance = self.effects.balance(Moment::Before);
             self.spawn_or(Message::Nothing, balance);
         }
-        let mut decision = opening;
+        let mut turn = Turn {
+            decision: opening,
+            acknowledgements: Vec::new(),
+        };
         let mut draining = false;
-        let mut answered: Vec<(oneshot::Sender<bool>, bool)> = Vec::new();
         loop {
             let now_ms = self.clock.now_ms();
             let jump_ms = self.clock.take_jump_ms();
@@ -101,13 +99,13 @@ impl Shell<'_> {
                 self.conductor.clock_jumped(now_ms, jump_ms);
             }
             self.conductor
-                .advance(now_ms, &mut new_token, &mut decision);
-            decision = self.commit(std::mem::take(&mut decision)).await?;
-            for (done, known) in answered.drain(..) {
-                // The vendor may have hung up; what it said is durable all the same.
+                .advance(now_ms, &mut new_token, &mut turn.decision);
+            turn.decision = self.commit(std::mem::take(&mut turn.decision)).await?;
+            for (done, known) in turn.acknowledgements.drain(..) {
+                // The vendor may have hung up; what it sent is durable all the same.
                 let _ = done.send(known);
             }
-            if !decision.batch.is_empty() {
+            if !turn.decision.batch.is_empty() {
                 continue;
             }
             if let Some(outcome) = self.conductor.outcome(now_ms)
@@ -126,25 +124,48 @@ impl Shell<'_> {
                 .conductor
                 .wake_at(now_ms)
                 .map(|at_ms| self.clock.instant(at_ms));
-            tokio::select! {
+            let wakeup = tokio::select! {
                 biased;
                 () = signals.stop.cancelled() => return Err(RunError::Interrupted),
-                () = signals.drain.cancelled(), if !draining => {
-                    draining = true;
-                    self.conductor.handle(self.clock.now_ms(), Input::Drain, &mut decision);
-                }
-                Some(joined) = self.tasks.join_next() => self.take(joined, &mut decision),
-                Some(call) = self.calls.recv() => answered.extend(self.hear(call, &mut decision)),
-                told = self.hooks.next_told() => self.note(told, &mut decision),
-                () = until(over_at) => self.over.cancel(),
-                () = until(wake) => {}
+                () = signals.drain.cancelled(), if !draining => Wakeup::Drain,
+                Some(joined) = self.tasks.join_next() => Wakeup::Ended(joined),
+                Some(call) = self.calls.recv() => Wakeup::Called(call),
+                report = self.hooks.next_report() => Wakeup::Reported(report),
+                () = until(over_at) => Wakeup::Over,
+                () = until(wake) => Wakeup::Due,
+            };
+            draining |= matches!(wakeup, Wakeup::Drain);
+            self.handle(wakeup, &mut turn);
+            while let Some(wakeup) = self.ready() {
+                self.handle(wakeup, &mut turn);
             }
-            while let Some(joined) = self.tasks.try_join_next() {
-                self.take(joined, &mut decision);
+        }
+    }
+
+    /// What else has come in by now: it is decided on together.
+    fn ready(&mut self) -> Option<Wakeup> {
+        if let Some(joined) = self.tasks.try_join_next() {
+            return Some(Wakeup::Ended(joined));
+        }
+        self.calls.try_recv().ok().map(Wakeup::Called)
+    }
+
+    /// Has the conductor decide on what came in.
+    fn handle(&mut self, wakeup: Wakeup, turn: &mut Turn) {
+        let decision = &mut turn.decision;
+        match wakeup {
+            Wakeup::Drain => {
+                let now_ms = self.clock.now_ms();
+                self.conductor.handle(now_ms, Input::Drain, decision);
             }
-            while let Ok(call) = self.calls.try_recv() {
-                answered.extend(self.hear(call, &mut decision));
+            Wakeup::Ended(joined) => self.take(joined, decision),
+            Wakeup::Called(call) => {
+                let acknowledgement = self.hear(call, decision);
+                turn.acknowledgements.extend(acknowledgement);
             }
+            Wakeup::Reported(report) => self.note(report, decision),
+            Wakeup::Over => self.over.cancel(),
+            Wakeup::Due => {}
         }
     }
 
@@ -152,12 +173,11 @@ impl Shell<'_> {
         match joined {
             Ok(Message::Input(input)) => {
                 if let Input::Prepared {
-                    stem,
                     result: Ok(prepared),
+                    ..
                 } = &input
                 {
-                    let account = &self.header.account;
-                    let upload = self.effects.upload_to_keep(*stem, prepared, account);
+                    let upload = upload_to_keep(prepared, &self.header.account);
                     decision.batch.uploads.extend(upload);
                 }
                 self.conductor.handle(self.clock.now_ms(), input, decision);
@@ -185,12 +205,12 @@ impl Shell<'_> {
     }
 
     /// Takes in what an observer made of an event.
-    fn note(&mut self, told: HookReport, decision: &mut Decision) {
-        match told.result {
+    fn note(&mut self, report: HookReport, decision: &mut Decision) {
+        match report.result {
             Ok(None) => {}
             Ok(Some(noted)) => {
                 let input = Input::Noted {
-                    key: noted.key,
+                    job: noted.job,
                     index: noted.index,
                     part: noted.part,
                     note: noted.note,
@@ -199,7 +219,7 @@ impl Shell<'_> {
             }
             Err(failure) => {
                 let stops = failure.effect == OnError::Fail;
-                self.record_failure(told.about, failure, decision);
+                self.record_failure(report.about, failure, decision);
                 if stops {
                     self.conductor
                         .handle(self.clock.now_ms(), Input::HookStops, decision);
@@ -239,8 +259,8 @@ impl Shell<'_> {
         }
     }
 
-    /// Makes a decision's records durable in one write, tells them, then begins its effects. Gives what observers had no room
-    /// for, to be recorded with the next decision.
+    /// Makes a decision's records durable in one write, sends them to observers, then begins its effects. Returns what observers had
+    /// no room for, to be recorded with the next decision.
     async fn commit(&mut self, decision: Decision) -> Result<Decision, RunError> {
         let Decision { batch, effects } = decision;
         let refused = match tokio::task::block_in_place(|| self.write(&batch)) {
@@ -253,7 +273,7 @@ impl Shell<'_> {
         let mut more = Decision::default();
         refused
             .into_iter()
-            .for_each(|told| self.note(told, &mut more));
+            .for_each(|report| self.note(report, &mut more));
         self.conductor.flush_dirty(&mut more);
         Ok(more)
     }
@@ -266,13 +286,14 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Makes a batch durable and tells of it. Gives what observers had no room for.
+    /// Makes a batch durable and sends it to observers. Returns what they had no room for.
     fn write(&mut self, batch: &Batch) -> Result<Vec<HookReport>, StoreError> {
         let mut refused = Vec::new();
         if !batch.is_empty() {
             for record in self.store.append(batch)? {
                 (self.observe)(&record);
-                refused.extend(self.hooks.tell(&record, &self.conductor));
+                let job = record.job.and_then(|key| batch.jobs.get(&key));
+                refused.extend(self.hooks.send_record(&record, job));
             }
         }
         Ok(refused)
@@ -296,12 +317,12 @@ impl Shell<'_> {
             Effect::Prepare { stem } => {
                 let kept = self
                     .effects
-                    .kept_upload(stem, self.store, &self.header.account);
+                    .kept_upload(&stem, self.store, &self.header.account);
                 let prepared = self.effects.prepare(stem, kept);
                 self.spawn_or(Message::Input(Input::Left(Left::Prepare)), prepared);
             }
             Effect::ForgetUpload { stem } => {
-                let Some(hash) = self.effects.upload_hash(stem) else {
+                let Some(hash) = self.effects.upload_hash(&stem) else {
                     return;
                 };
                 // A ledger that can't be written fails at the next append; here it only means a refusal more.
@@ -309,50 +330,25 @@ impl Shell<'_> {
                     tracing::debug!(%error, "the upload could not be forgotten");
                 }
             }
-            Effect::Ask { slot, point } => {
-                let decided = self.hooks.ask(slot, point);
+            Effect::Ask { job, point } => {
+                let decided = self.hooks.decide(&job, point);
                 self.spawn_or(Message::Input(Input::Left(Left::Ask)), decided);
             }
             Effect::Submit {
-                slot,
-                stem,
+                job,
                 attempt,
                 token,
+                recording,
             } => {
-                self.tasks
-                    .spawn(self.effects.submit(slot, stem, attempt, token));
+                let submitted = self.effects.submit(job, attempt, token, &recording);
+                self.tasks.spawn(submitted);
             }
-            Effect::View { slot, task } => {
-                let viewed = self.effects.view(slot, task);
+            Effect::View { job, task } => {
+                let viewed = self.effects.view(job, task);
                 self.spawn_or(Message::Input(Input::Left(Left::View)), viewed);
             }
-            Effect::Fetch {
-                slot,
-                index,
-                part,
-                url,
-                duration_s,
-            } => {
-                let task = self.conductor.job(slot).task();
-                let track = task.and_then(|task| task.tracks.get(index as usize - 1));
-                let want = task.map(|task| FetchRequest {
-                    slot,
-                    run: self.header.id.clone(),
-                    task: task.id.clone(),
-                    index,
-                    part,
-                    url,
-                    duration_s,
-                    track_id: track
-                        .map(|track| track.facts.id.clone())
-                        .unwrap_or_default(),
-                    replaces: track.and_then(|track| match part {
-                        Part::Track => track.changed.clone(),
-                        Part::Mix => track.mix_changed.clone(),
-                    }),
-                    is_last_try: self.conductor.is_last_fetch(slot, (index, part)),
-                });
-                let fetched = self.effects.fetch((slot, index, part), want);
+            Effect::Fetch(request) => {
+                let fetched = self.effects.fetch(*request);
                 self.spawn_or(Message::Input(Input::Left(Left::Fetch)), fetched);
             }
         }
@@ -385,14 +381,15 @@ impl Shell<'_> {
     ) -> Result<Outcome, RunError> {
         let mut decision = Decision::default();
         let is_stopped = matches!(outcome, Outcome::Stopped { .. });
-        let told = tokio::select! {
+        let reports = tokio::select! {
             biased;
             () = signals.stop.cancelled() => return Err(RunError::Interrupted),
-            told = self.hooks.last_told(is_stopped) => told,
+            reports = self.hooks.last_reports(is_stopped) => reports,
         };
-        outcome = with_failures(outcome, &told);
-        told.into_iter()
-            .for_each(|told| self.note(told, &mut decision));
+        outcome = with_failures(outcome, &reports);
+        reports
+            .into_iter()
+            .for_each(|report| self.note(report, &mut decision));
         // What was found out has changed jobs.
         self.conductor.flush_dirty(&mut decision);
         if asks_balance {
@@ -423,15 +420,16 @@ impl Shell<'_> {
         let totals = tokio::task::block_in_place(|| summarise(self.store, self.header))?
             .this_run
             .totals;
-        let told = tokio::select! {
+        let reports = tokio::select! {
             biased;
             () = signals.stop.cancelled() => Vec::new(),
-            told = self.hooks.run_finished(ended, totals) => told,
+            reports = self.hooks.run_finished(ended, totals) => reports,
         };
-        let last = with_failures(outcome.clone(), &told);
+        let last = with_failures(outcome.clone(), &reports);
         let mut decision = Decision::default();
-        told.into_iter()
-            .for_each(|told| self.note(told, &mut decision));
+        reports
+            .into_iter()
+            .for_each(|report| self.note(report, &mut decision));
         if last != outcome {
             let ended = Event::RunEnded {
                 outcome: last.clone(),
@@ -455,11 +453,10 @@ impl Shell<'_> {
 }
 
 /// A run that all went well with, but that a hook was to fail, has failed.
-fn with_failures(outcome: Outcome, told: &[HookReport]) -> Outcome {
-    let fails =
-        |told: &HookReport| matches!(&told.result, Err(failure) if failure.effect == OnError::Fail);
+fn with_failures(outcome: Outcome, reports: &[HookReport]) -> Outcome {
+    let fails = |report: &HookReport| matches!(&report.result, Err(failure) if failure.effect == OnError::Fail);
     match outcome {
-        Outcome::Complete | Outcome::Vetoed | Outcome::Partial if told.iter().any(fails) => {
+        Outcome::Complete | Outcome::Vetoed | Outcome::Partial if reports.iter().any(fails) => {
             Outcome::Failed
         }
         outcome => outcome,

@@ -9,7 +9,7 @@ use super::{
     HOOK_EVENT_VERSION, HookEvent, HookPoint, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo,
 };
 use crate::event::Event;
-use crate::plan::{Plan, Settings, StemSource};
+use crate::plan::{Plan, PlannedJob, Settings, StemSource};
 
 /// Makes events of one plan's run.
 #[derive(Debug, Clone)]
@@ -34,9 +34,8 @@ impl Facts {
         }
     }
 
-    /// An event of a job.
-    pub(crate) fn of_job(&self, point: HookPoint, at_ms: i64, slot: usize) -> HookEvent {
-        let job = &self.plan.jobs[slot];
+    /// An event of a job of the plan.
+    pub(crate) fn of_job(&self, point: HookPoint, at_ms: i64, job: &PlannedJob) -> HookEvent {
         let stem = &self.plan.stems[job.stem];
         let (file, duration_s, url) = match &stem.source {
             StemSource::File(file) => (Some(absolute(&file.path)), Some(file.duration_s), None),
@@ -71,7 +70,7 @@ impl Facts {
         &self,
         point: HookPoint,
         at_ms: i64,
-        slot: usize,
+        job: &PlannedJob,
         happened: &Event,
         project_dir: &Path,
     ) -> HookEvent {
@@ -82,7 +81,7 @@ impl Facts {
         HookEvent {
             happened: Some(happened.clone()),
             file,
-            ..self.of_job(point, at_ms, slot)
+            ..self.of_job(point, at_ms, job)
         }
     }
 }
@@ -215,7 +214,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
 }
 
 /// The sample of a point, about one job of a plan.
-pub fn sample_of(point: HookPoint, plan: &Plan, slot: usize) -> HookEvent {
+pub fn sample_of(point: HookPoint, plan: &Plan, job: &PlannedJob) -> HookEvent {
     let sample = sample(point);
     let facts = Facts {
         plan: Arc::new(plan.clone()),
@@ -231,7 +230,7 @@ pub fn sample_of(point: HookPoint, plan: &Plan, slot: usize) -> HookEvent {
         job: sample
             .job
             .as_ref()
-            .and_then(|_| facts.of_job(point, sample.at_ms, slot).job),
+            .and_then(|_| facts.of_job(point, sample.at_ms, job).job),
         ..sample
     }
 }

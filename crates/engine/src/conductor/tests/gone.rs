@@ -5,15 +5,9 @@ use super::*;
 
 const LATER_MS: i64 = NOW_MS + 2_000;
 
-fn begun(uploaded_ms: Option<i64>, jobs: usize) -> (Conductor, Vec<(usize, u32)>) {
-    let (mut conductor, mut decision) = Conductor::new(
-        config(),
-        vec!["a".to_owned()],
-        wanted(jobs),
-        Index::default(),
-        Vec::new(),
-        NOW_MS,
-    );
+fn begun(uploaded_ms: Option<i64>, jobs: usize) -> (Conductor, Vec<(JobKey, u32)>) {
+    let (mut conductor, mut decision) =
+        Conductor::new(config(), wanted(jobs), Index::default(), Vec::new(), NOW_MS);
     effects(&mut conductor, NOW_MS, &mut decision);
     let sent = prepared(&mut conductor, NOW_MS, uploaded_ms, &mut decision);
     (conductor, submissions(&sent))
@@ -35,17 +29,21 @@ fn prepared(
     uploaded_ms: Option<i64>,
     decision: &mut Decision,
 ) -> Vec<Effect> {
-    let result = Ok(Prepared {
-        uploaded_ms,
-        hash: None,
-    });
-    conductor.handle(now_ms, Input::Prepared { stem: 0, result }, decision);
+    let result = Ok(at_vendor(uploaded_ms));
+    conductor.handle(
+        now_ms,
+        Input::Prepared {
+            stem: stem(0),
+            result,
+        },
+        decision,
+    );
     effects(conductor, now_ms, decision)
 }
 
-fn submissions(effects: &[Effect]) -> Vec<(usize, u32)> {
+fn submissions(effects: &[Effect]) -> Vec<(JobKey, u32)> {
     let submissions = effects.iter().filter_map(|effect| match effect {
-        Effect::Submit { slot, attempt, .. } => Some((*slot, *attempt)),
+        Effect::Submit { job, attempt, .. } => Some((*job, *attempt)),
         _ => None,
     });
     submissions.collect()
@@ -84,8 +82,8 @@ fn an_upload_that_is_gone_is_made_again_once() {
     assert_eq!(
         next,
         [
-            Effect::ForgetUpload { stem: 0 },
-            Effect::Prepare { stem: 0 }
+            Effect::ForgetUpload { stem: stem(0) },
+            Effect::Prepare { stem: stem(0) }
         ]
     );
     let next = prepared(
@@ -133,7 +131,7 @@ fn a_task_that_failed_for_want_of_its_recording_has_the_upload_forgotten() {
             .any(|effect| matches!(effect, Effect::View { .. }))
         {
             let viewed = Input::Viewed {
-                slot: 0,
+                job: key(0),
                 task: task.clone(),
                 result: Ok(view.clone()),
             };
@@ -143,6 +141,6 @@ fn a_task_that_failed_for_want_of_its_recording_has_the_upload_forgotten() {
     }
     let forgotten = done
         .iter()
-        .filter(|effect| **effect == Effect::ForgetUpload { stem: 0 });
+        .filter(|effect| **effect == Effect::ForgetUpload { stem: stem(0) });
     assert_eq!(forgotten.count(), 1, "{done:?}");
 }

@@ -60,21 +60,20 @@ impl World {
             );
         }
         let mut keys = BTreeSet::new();
-        for n in 0..self.planned.len() {
-            let key = conductor.key(n);
+        assert_eq!(conductor.jobs().len(), self.planned.len());
+        for (key, job) in conductor.jobs() {
             assert!(
-                keys.insert(key),
+                keys.insert(*key),
                 "seed {}: two slots have {key:?}",
                 self.seed
             );
             let durable = self
                 .jobs
-                .get(&key)
+                .get(key)
                 .map(|known| known.job.clone())
                 .unwrap_or_default();
             assert_eq!(
-                *conductor.job(n),
-                durable,
+                *job, durable,
                 "seed {}: the ledger differs from the live job",
                 self.seed
             );

@@ -29,14 +29,18 @@ fn in_doubt(n: usize) -> Job {
     })
 }
 
-fn ready(conductor: &mut Conductor, decision: &mut Decision) -> Vec<(usize, u32)> {
+fn ready(conductor: &mut Conductor, decision: &mut Decision) -> Vec<(JobKey, u32)> {
     advance(conductor, NOW_MS, decision);
-    let prepared = Prepared {
-        uploaded_ms: None,
-        hash: None,
-    };
+    let prepared = at_vendor(None);
     let result = Ok(prepared);
-    conductor.handle(NOW_MS, Input::Prepared { stem: 0, result }, decision);
+    conductor.handle(
+        NOW_MS,
+        Input::Prepared {
+            stem: stem(0),
+            result,
+        },
+        decision,
+    );
     advance(conductor, NOW_MS, decision)
 }
 
@@ -55,9 +59,8 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     for (n, wanted) in jobs.iter_mut().enumerate() {
         wanted.job = in_doubt(n);
     }
-    let stems = vec!["a".to_owned()];
     let (mut conductor, mut decision) =
-        Conductor::new(config, stems, jobs, Index::default(), Vec::new(), NOW_MS);
+        Conductor::new(config, jobs, Index::default(), Vec::new(), NOW_MS);
     let mut sent = ready(&mut conductor, &mut decision);
     let (mut repeated, mut now_ms) = (0, NOW_MS);
     // Each is lost again, and the next one takes its place.
@@ -84,38 +87,35 @@ fn many_vetoes_are_taken_one_by_one() {
         asks_before_submit: true,
         ..config()
     };
-    let stems = vec!["a".to_owned()];
-    let (mut conductor, mut decision) = Conductor::new(
-        config,
-        stems,
-        wanted(JOBS),
-        Index::default(),
-        Vec::new(),
-        NOW_MS,
-    );
+    let (mut conductor, mut decision) =
+        Conductor::new(config, wanted(JOBS), Index::default(), Vec::new(), NOW_MS);
     let mut serial = || Token::from_text("unused");
     conductor.advance(NOW_MS, &mut serial, &mut decision);
-    let prepared = Prepared {
-        uploaded_ms: None,
-        hash: None,
-    };
+    let prepared = at_vendor(None);
     let result = Ok(prepared);
-    conductor.handle(NOW_MS, Input::Prepared { stem: 0, result }, &mut decision);
+    conductor.handle(
+        NOW_MS,
+        Input::Prepared {
+            stem: stem(0),
+            result,
+        },
+        &mut decision,
+    );
     let (mut vetoed, mut asked) = (0, VecDeque::new());
     loop {
         conductor.advance(NOW_MS, &mut serial, &mut decision);
         for effect in std::mem::take(&mut decision).effects {
-            if let Effect::Ask { slot, point, .. } = effect {
-                asked.push_back((slot, point));
+            if let Effect::Ask { job, point } = effect {
+                asked.push_back((job, point));
             }
         }
-        let Some((slot, point)) = asked.pop_front() else {
+        let Some((job, point)) = asked.pop_front() else {
             break;
         };
         vetoed += 1;
         let decided = hooks::Decision::Veto("no".to_owned());
         let input = Input::Decided {
-            slot,
+            job,
             point,
             decided,
         };

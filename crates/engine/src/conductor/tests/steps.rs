@@ -37,7 +37,7 @@ pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
     let wanted = |n| ResumedJob {
         key: key(n),
         refusal: None,
-        stem: 0,
+        stem: stem(0),
         job: Job::default(),
         missing: Vec::new(),
         expired: false,
@@ -46,23 +46,20 @@ pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
 }
 
 /// A run whose one stem is at the vendor's, and what it submits at once.
-fn submitting(config: RunConfig, jobs: usize) -> (Conductor, Vec<(usize, u32)>) {
-    let stems = vec!["a".to_owned()];
-    let (mut conductor, mut decision) = Conductor::new(
-        config,
-        stems,
-        wanted(jobs),
-        Index::default(),
-        Vec::new(),
-        NOW_MS,
-    );
+fn submitting(config: RunConfig, jobs: usize) -> (Conductor, Vec<(JobKey, u32)>) {
+    let (mut conductor, mut decision) =
+        Conductor::new(config, wanted(jobs), Index::default(), Vec::new(), NOW_MS);
     advance(&mut conductor, NOW_MS, &mut decision);
-    let prepared = Prepared {
-        uploaded_ms: None,
-        hash: None,
-    };
+    let prepared = at_vendor(None);
     let result = Ok(prepared);
-    conductor.handle(NOW_MS, Input::Prepared { stem: 0, result }, &mut decision);
+    conductor.handle(
+        NOW_MS,
+        Input::Prepared {
+            stem: stem(0),
+            result,
+        },
+        &mut decision,
+    );
     let sent = advance(&mut conductor, NOW_MS, &mut decision);
     (conductor, sent)
 }
@@ -72,7 +69,7 @@ pub(super) fn advance(
     conductor: &mut Conductor,
     now_ms: i64,
     decision: &mut Decision,
-) -> Vec<(usize, u32)> {
+) -> Vec<(JobKey, u32)> {
     let mut serial = 0;
     let mut token = || {
         serial += 1;
@@ -83,7 +80,7 @@ pub(super) fn advance(
         .effects
         .drain(..)
         .filter_map(|effect| match effect {
-            Effect::Submit { slot, attempt, .. } => Some((slot, attempt)),
+            Effect::Submit { job, attempt, .. } => Some((job, attempt)),
             _ => None,
         });
     submissions.collect()
@@ -92,13 +89,13 @@ pub(super) fn advance(
 pub(super) fn answer(
     conductor: &mut Conductor,
     now_ms: i64,
-    sent: &[(usize, u32)],
+    sent: &[(JobKey, u32)],
     outcome: &SubmitOutcome,
 ) -> Decision {
     let mut decision = Decision::default();
-    for (slot, attempt) in sent {
+    for (job, attempt) in sent {
         let input = Input::Answered {
-            slot: *slot,
+            job: *job,
             attempt: *attempt,
             outcome: outcome.clone(),
         };
@@ -169,7 +166,7 @@ fn a_look_waits_as_long_as_the_provider_says() {
     let mut slow = trouble(AnswerClass::Wait);
     slow.retry_after_ms = Some(300_000);
     let input = Input::Viewed {
-        slot: sent[0].0,
+        job: sent[0].0,
         task: task_id("task1"),
         result: Err(slow),
     };
@@ -219,10 +216,9 @@ fn foreign() -> (JobKey, KnownJob, Token) {
 fn two_callbacks_in_one_turn_for_a_job_of_another_plan_are_both_kept() {
     let (foreign_key, row, token) = foreign();
     let known = HashMap::from([(foreign_key, row.clone())]);
-    let stems = vec!["a".to_owned()];
     let index = Index::new(&known);
     let (mut conductor, mut decision) =
-        Conductor::new(config(), stems, wanted(1), index, Vec::new(), NOW_MS);
+        Conductor::new(config(), wanted(1), index, Vec::new(), NOW_MS);
     for task in ["task1", "task2"] {
         let read = |_: &JobKey| Ok::<_, ()>(Some(row.clone()));
         let heard = conductor.hear(NOW_MS, &token, &task_id(task), read, &mut decision);
@@ -237,14 +233,14 @@ fn two_callbacks_in_one_turn_for_a_job_of_another_plan_are_both_kept() {
     assert_eq!(named, ["task1", "task2"]);
 }
 
-fn view(conductor: &mut Conductor, slot: usize, task: &str, stage: Stage, decision: &mut Decision) {
+fn view(conductor: &mut Conductor, job: JobKey, task: &str, stage: Stage, decision: &mut Decision) {
     let view = TaskView {
         task_id: task_id(task),
         stage,
         tracks: Vec::new(),
     };
     let input = Input::Viewed {
-        slot,
+        job,
         task: task_id(task),
         result: Ok(view),
     };
@@ -265,8 +261,8 @@ fn looked_at(decision: &mut Decision) -> Vec<String> {
 #[test]
 fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
     let (mut conductor, sent) = submitting(config(), 1);
-    let (slot, _) = sent[0];
-    let Phase::Submitting { token, .. } = conductor.job(slot).phase.clone() else {
+    let (job, _) = sent[0];
+    let Phase::Submitting { token, .. } = conductor.job(&job).phase.clone() else {
         panic!("nothing is submitted");
     };
     let lost = SubmitOutcome::InDoubt {
@@ -282,23 +278,23 @@ fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
     }
     let mut now_ms = NOW_MS;
     let mut looks = Vec::new();
-    while conductor.job(slot).task().is_none() {
+    while conductor.job(&job).task().is_none() {
         conductor.advance(now_ms, &mut no_token, &mut decision);
         for task in looked_at(&mut decision) {
             let stage = match task.as_str() {
                 "ghost" => Stage::Unknown,
                 _ => Stage::Pending,
             };
-            view(&mut conductor, slot, &task, stage, &mut decision);
+            view(&mut conductor, job, &task, stage, &mut decision);
             looks.push(task);
         }
         now_ms = conductor.wake_at(now_ms).unwrap().max(now_ms);
     }
-    assert_eq!(conductor.job(slot).task().unwrap().id, task_id("task1"));
+    assert_eq!(conductor.job(&job).task().unwrap().id, task_id("task1"));
     assert_eq!(looks.last().map(String::as_str), Some("task1"));
     let rejected = |record: &NewRecord| matches!(&record.event, Event::ClaimRejected { task_id, .. } if task_id.as_str() == "ghost");
     assert!(decision.batch.events.iter().any(rejected));
-    assert_eq!(conductor.job(slot).credits, PRICE);
+    assert_eq!(conductor.job(&job).credits, PRICE);
 }
 
 #[test]
@@ -306,9 +302,9 @@ fn one_task_is_not_given_to_two_jobs() {
     let (mut conductor, sent) = submitting(config(), 2);
     let accepted = SubmitOutcome::Accepted(task_id("task1"));
     let decision = answer(&mut conductor, NOW_MS, &sent, &accepted);
-    assert_eq!(conductor.job(0).task().unwrap().id, task_id("task1"));
-    let Phase::InDoubt { message, .. } = &conductor.job(1).phase else {
-        panic!("{:?}", conductor.job(1).phase);
+    assert_eq!(conductor.job(&key(0)).task().unwrap().id, task_id("task1"));
+    let Phase::InDoubt { message, .. } = &conductor.job(&key(1)).phase else {
+        panic!("{:?}", conductor.job(&key(1)).phase);
     };
     assert!(message.contains("belongs to job"), "{message}");
     let last = decision.batch.events.last().unwrap();

@@ -76,20 +76,13 @@ fn follow(script: &Script<'_>) -> Came {
     let wanted = ResumedJob {
         key: key(0),
         refusal: None,
-        stem: 0,
+        stem: stem(0),
         job: running(begun_ms),
         missing: Vec::new(),
         expired: false,
     };
-    let stems = vec!["a".to_owned()];
-    let (mut conductor, mut decision) = Conductor::new(
-        config,
-        stems,
-        vec![wanted],
-        Index::default(),
-        Vec::new(),
-        begun_ms,
-    );
+    let (mut conductor, mut decision) =
+        Conductor::new(config, vec![wanted], Index::default(), Vec::new(), begun_ms);
     let mut now_ms = begun_ms;
     let (mut events, mut fetched, mut polls, mut submitted) = (Vec::new(), Vec::new(), 0, 0);
     let mut token = || Token::from_text("another");
@@ -99,18 +92,19 @@ fn follow(script: &Script<'_>) -> Came {
         events.extend(done.batch.events.into_iter().map(|record| record.event));
         for effect in done.effects {
             let input = match effect {
-                Effect::View { slot, task } => {
+                Effect::View { job, task } => {
                     let result = script.polls[polls.min(script.polls.len() - 1)].clone();
                     polls += 1;
-                    Input::Viewed { slot, task, result }
+                    Input::Viewed { job, task, result }
                 }
-                Effect::Fetch {
-                    slot,
-                    index,
-                    part,
-                    url,
-                    ..
-                } => {
+                Effect::Fetch(request) => {
+                    let FetchRequest {
+                        job,
+                        index,
+                        part,
+                        url,
+                        ..
+                    } = *request;
                     fetched.push((url.clone(), polls));
                     let result = if (script.serves)(&url) {
                         Ok(KeptFile {
@@ -124,20 +118,17 @@ fn follow(script: &Script<'_>) -> Came {
                         Err(trouble(AnswerClass::RefusedJob))
                     };
                     Input::Fetched {
-                        slot,
+                        job,
                         index,
                         part,
                         result,
                     }
                 }
                 Effect::Prepare { stem } => {
-                    let result = Ok(Prepared {
-                        uploaded_ms: None,
-                        hash: None,
-                    });
+                    let result = Ok(at_vendor(None));
                     Input::Prepared { stem, result }
                 }
-                Effect::Submit { slot, attempt, .. } => {
+                Effect::Submit { job, attempt, .. } => {
                     submitted += 1;
                     let outcome = SubmitOutcome::Refused {
                         class: AnswerClass::RefusedJob,
@@ -146,7 +137,7 @@ fn follow(script: &Script<'_>) -> Came {
                         retry_after_ms: None,
                     };
                     Input::Answered {
-                        slot,
+                        job,
                         attempt,
                         outcome,
                     }
@@ -161,7 +152,7 @@ fn follow(script: &Script<'_>) -> Came {
         {
             return Came {
                 outcome,
-                job: conductor.job(0).clone(),
+                job: conductor.job(&key(0)).clone(),
                 events,
                 fetched,
                 polls,
@@ -531,14 +522,13 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     let wanted = (0..TASKS).map(|n| ResumedJob {
         key: key(n),
         refusal: None,
-        stem: 0,
+        stem: stem(0),
         job: running(begun_ms),
         missing: Vec::new(),
         expired: false,
     });
     let (mut conductor, mut decision) = Conductor::new(
         config,
-        vec!["a".to_owned()],
         wanted.collect(),
         Index::default(),
         Vec::new(),
@@ -546,28 +536,28 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     );
     let mut token = || Token::from_text("none");
     let mut now_ms = begun_ms;
-    let mut last = vec![begun_ms; TASKS];
+    let mut last: HashMap<JobKey, i64> = (0..TASKS).map(|n| (key(n), begun_ms)).collect();
     let (mut longest, mut most, mut polls) = (0, 0, 0);
-    let mut answers: std::collections::VecDeque<(i64, usize)> = std::collections::VecDeque::new();
+    let mut answers: std::collections::VecDeque<(i64, JobKey)> = std::collections::VecDeque::new();
     while now_ms < begun_ms + 4 * INTERVAL_MS {
         conductor.advance(now_ms, &mut token, &mut decision);
         for effect in std::mem::take(&mut decision).effects {
-            let Effect::View { slot, .. } = effect else {
+            let Effect::View { job, .. } = effect else {
                 panic!("{effect:?}")
             };
-            longest = longest.max(now_ms - last[slot]);
-            last[slot] = now_ms;
+            let before_ms = last.insert(job, now_ms).unwrap();
+            longest = longest.max(now_ms - before_ms);
             polls += 1;
-            answers.push_back((now_ms + LATENCY_MS, slot));
+            answers.push_back((now_ms + LATENCY_MS, job));
         }
         most = most.max(answers.len());
         let wake = conductor.wake_at(now_ms).unwrap_or(i64::MAX);
         now_ms = answers.front().map_or(wake, |(at, _)| wake.min(*at));
         while answers.front().is_some_and(|(at, _)| *at <= now_ms) {
-            let (_, slot) = answers.pop_front().unwrap();
+            let (_, job) = answers.pop_front().unwrap();
             let result = view(Stage::Pending, &[]);
             let input = Input::Viewed {
-                slot,
+                job,
                 task: task_id("task"),
                 result,
             };

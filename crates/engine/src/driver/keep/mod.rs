@@ -18,20 +18,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use backline_api::{CallError, CallErrorKind, Client, Download, Partial, TaskId, redact_url};
+use backline_api::{CallError, CallErrorKind, Client, Download, Partial, redact_url};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::effects::effect_error;
+use super::plan_index::PlanIndex;
 use super::shown_path;
-use crate::conductor::EffectError;
+use crate::conductor::{EffectError, FetchRequest};
 use crate::event::{KeptFile, Part, RunId};
 use crate::folder::Folder;
 use crate::forecast::OnDisk;
 use crate::hooks::HookError;
 use crate::manifest::TrackName;
-use crate::plan::Plan;
 
 use check::{Checked, check};
 use name::{Wish, name};
@@ -52,67 +51,57 @@ const LEAST_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 /// Fetches tracks into their places.
 pub(super) struct Keeper {
     client: Arc<Client>,
-    plan: Arc<Plan>,
+    plan: Arc<PlanIndex>,
+    run: RunId,
     project_dir: PathBuf,
     checks: Arc<Semaphore>,
-}
-
-/// A file that is wanted.
-#[derive(Debug)]
-pub(super) struct FetchRequest {
-    pub(super) slot: usize,
-    pub(super) run: RunId,
-    pub(super) task: TaskId,
-    pub(super) index: u32,
-    pub(super) part: Part,
-    pub(super) url: String,
-    pub(super) duration_s: Option<f64>,
-    pub(super) track_id: String,
-    /// The file that was kept for it and has been changed since.
-    pub(super) replaces: Option<String>,
-    /// Whether there will be no other try in this run: then what can't be verified is kept as such.
-    pub(super) is_last_try: bool,
 }
 
 /// A file that is kept, and why it has no tags if it was to have some.
 pub(super) type Kept = (KeptFile, Option<HookError>);
 
 impl Keeper {
-    pub(super) fn new(client: Arc<Client>, plan: Arc<Plan>, project_dir: PathBuf) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        plan: Arc<PlanIndex>,
+        run: RunId,
+        project_dir: PathBuf,
+    ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         Self {
             client,
             plan,
+            run,
             project_dir,
             checks: Arc::new(Semaphore::new(cores.min(CHECKS_AT_ONCE))),
         }
     }
 
     /// Fetches, checks and names a file. It may be given up at any point: what is here is gone on with later.
-    pub(super) async fn keep(&self, want: &FetchRequest) -> Result<Kept, EffectError> {
+    pub(super) async fn keep(&self, request: &FetchRequest) -> Result<Kept, EffectError> {
         loop {
-            match self.keep_once(want).await {
+            match self.keep_once(request).await {
                 Err(trouble) if trouble.no_descriptor => sleep(DESCRIPTOR_WAIT).await,
                 result => return result,
             }
         }
     }
 
-    async fn keep_once(&self, want: &FetchRequest) -> Result<Kept, EffectError> {
-        let place = self.place(want)?;
-        let (dir, inside) = (self.plan.output.dir().to_owned(), place.clone());
-        let hash = hash(want);
+    async fn keep_once(&self, request: &FetchRequest) -> Result<Kept, EffectError> {
+        let place = self.place(request)?;
+        let (dir, inside) = (self.plan.plan().output.dir().to_owned(), place.clone());
+        let hash = hash(request);
         let part = blocking(move || open(&dir, &inside, &hash)).await?;
         let part = Arc::new(part);
-        let fetched = self.fetch(want, &part).await;
+        let fetched = self.fetch(request, &part).await;
         let keeping = Keeping {
             part,
-            stem: stem(&place, want.part),
-            replaces: want.replaces.clone(),
+            stem: stem(&place, request.part),
+            replaces: request.replaces.clone(),
             project_dir: self.project_dir.clone(),
-            promised_s: want.duration_s,
-            is_last_try: want.is_last_try,
-            tagger: Tagger::of(&self.plan, want),
+            promised_s: request.duration_s,
+            is_last_try: request.is_last_try,
+            tagger: Tagger::of(&self.plan, request),
         };
         // The semaphore is never closed.
         let _turn = self.checks.clone().acquire_owned().await;
@@ -124,16 +113,14 @@ impl Keeper {
     }
 
     /// Where a track goes, without its extension.
-    fn place(&self, want: &FetchRequest) -> Result<PathBuf, EffectError> {
+    fn place(&self, request: &FetchRequest) -> Result<PathBuf, EffectError> {
         let track = TrackName {
-            run: want.run.as_str(),
-            index: want.index,
-            id: &want.track_id,
+            run: self.run.as_str(),
+            index: request.index,
+            id: &request.track_id,
         };
-        let place = self
-            .plan
-            .output
-            .track_file(&self.plan, &self.plan.jobs[want.slot], track);
+        let (plan, job) = (self.plan.plan(), self.plan.job(&request.job));
+        let place = plan.output.track_file(plan, job, track);
         place.map_err(|error| {
             EffectError::ours(format!("the file's name can't be made: {error}"), false)
         })
@@ -164,8 +151,12 @@ impl Keeper {
     }
 
     /// Fetches a file, going on where an earlier fetch stopped; gives its handle.
-    async fn fetch(&self, want: &FetchRequest, part: &Arc<Fetched>) -> Result<File, EffectError> {
-        let shown = redact_url(&want.url);
+    async fn fetch(
+        &self,
+        request: &FetchRequest,
+        part: &Arc<Fetched>,
+    ) -> Result<File, EffectError> {
+        let shown = redact_url(&request.url);
         let (of, url) = (part.clone(), shown.clone());
         let (file, here) = blocking(move || Ok(of.found(&url))).await?.unzip();
         let whole = |here: &Partial| here.total_len == Some(here.length_bytes);
@@ -174,16 +165,16 @@ impl Keeper {
         {
             return Ok(file);
         }
-        let limit_bytes = limit_bytes(want.duration_s);
+        let limit_bytes = limit_bytes(request.duration_s);
         let refused = |error: CallError| {
             if matches!(error.kind(), CallErrorKind::TooLarge { .. }) {
                 // A part that can't be taken away is found to be too large again.
                 let _ = part.discard();
             }
-            effect_error(&error)
+            EffectError::from(error)
         };
         let mut download = self
-            .open(&want.url, here.as_ref(), limit_bytes)
+            .open(&request.url, here.as_ref(), limit_bytes)
             .await
             .map_err(refused)?;
         let local = |error: std::io::Error| {
@@ -221,12 +212,12 @@ fn limit_bytes(duration_s: Option<f64>) -> u64 {
 }
 
 /// What tells a file from all others that are fetched, in this run and every other.
-fn hash(want: &FetchRequest) -> String {
-    let part = match want.part {
+fn hash(request: &FetchRequest) -> String {
+    let part = match request.part {
         Part::Track => "track",
         Part::Mix => "mix",
     };
-    let text = format!("{}\n{}\n{part}", want.task, want.index);
+    let text = format!("{}\n{}\n{part}", request.task, request.index);
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
@@ -392,13 +383,13 @@ struct Tagger {
 
 impl Tagger {
     #[cfg(feature = "tags")]
-    fn of(plan: &Plan, want: &FetchRequest) -> Self {
-        let job = &plan.jobs[want.slot];
+    fn of(index: &PlanIndex, request: &FetchRequest) -> Self {
+        let (plan, job) = (index.plan(), index.job(&request.job));
         let words = || {
             tags::Words {
                 title: job.settings.title.clone(),
                 style: job.settings.tags.clone(),
-                task: want.task.to_string(),
+                task: request.task.to_string(),
                 ..Default::default()
             }
             .with_vars(&plan.output.stem_vars(&plan.stems[job.stem].id))
@@ -409,7 +400,7 @@ impl Tagger {
     }
 
     #[cfg(not(feature = "tags"))]
-    fn of(_: &Plan, _: &FetchRequest) -> Self {
+    fn of(_: &PlanIndex, _: &FetchRequest) -> Self {
         Self {}
     }
 

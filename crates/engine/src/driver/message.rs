@@ -1,0 +1,38 @@
+//! What comes in to a run's loop.
+
+use tokio::task::JoinError;
+
+use super::callbacks::Call;
+use super::hooks::HookReport;
+use crate::conductor::Input;
+use crate::hooks::HookFailure;
+use crate::plan::JobKey;
+
+/// What wakes a run's loop.
+pub(super) enum Wakeup {
+    /// The user wants to stop.
+    Drain,
+    /// An effect has come to its end.
+    Ended(Result<Message, JoinError>),
+    /// A callback came in.
+    Called(Call),
+    /// An observing hook failed, or found something out.
+    Reported(HookReport),
+    /// What is under way is no longer waited for.
+    Over,
+    /// The conductor wants to go on.
+    Due,
+}
+
+/// What an effect comes to.
+pub(super) enum Message {
+    Input(Input),
+    /// An input, and how hooks failed on the way to it.
+    Hooked {
+        about: JobKey,
+        failures: Vec<HookFailure>,
+        input: Input,
+    },
+    /// Nothing to decide on.
+    Nothing,
+}
