@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
-use backline_engine::machine::{Job, Step};
+use backline_engine::job::{Job, Step};
 use backline_engine::plan::JobKey;
 use backline_engine::store::PlannedRow;
 use backline_engine::summary::JobStatus;

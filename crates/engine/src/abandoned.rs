@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use backline_api::TaskId;
 
-use crate::machine::Phase;
+use crate::job::Phase;
 use crate::plan::JobKey;
 use crate::store::{Store, StoreError};
 

@@ -1,7 +1,7 @@
 //! Everything that can happen, as it is recorded: the one contract between the engine, the ledger and the sinks.
 //!
-//! An event is written to the ledger before anything that depends on it is done. State is what the [`machine`](crate::machine)
-//! makes of the events; reports are what [`summary`](crate::summary) makes of them. Secrets never stand in an event: addresses
+//! An event is written to the ledger before anything that depends on it is done. State is what [`job`](crate::job) makes
+//! of the events; reports are what [`summary`](crate::summary) makes of them. Secrets never stand in an event: addresses
 //! are redacted before they get here.
 
 use std::fmt;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::event::{Event, Moment, RunId};
-use crate::machine::Phase;
+use crate::job::Phase;
 use crate::plan::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 

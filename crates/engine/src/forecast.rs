@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
-use crate::machine::{Cause, Job, Phase, Task};
+use crate::job::{Cause, Job, Phase, Task};
 use crate::plan::{JobKey, Plan, PlannedJob, Refusal};
 use crate::store::KnownJob;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use backline_api::TaskId;
 
 use crate::event::{Event, RunId, Token};
-use crate::machine::{CLAIMS, Job, Step};
+use crate::job::{CLAIMS, Job, Step};
 use crate::plan::JobKey;
 use crate::store::{Batch, KnownJob, NewRecord};
 

@@ -22,7 +22,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tempfile::TempDir;
 
 use crate::event::{Event, Record, RunId};
-use crate::machine::Job;
+use crate::job::Job;
 use crate::plan::JobKey;
 use crate::store::{
     Batch, HookResult, KnownJob, NewRecord, PlannedRow, RunHeader, Store, StoreError, Upload,

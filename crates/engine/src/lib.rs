@@ -10,7 +10,7 @@
 //!                                                     ledger ─► summary, sinks
 //! ```
 //!
-//! `manifest`, `plan`, `machine`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
+//! `manifest`, `plan`, `job`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
 //! is told of). Only `driver`, the ways in `hooks` that it calls, `folder` and `scratch` have effects.
 
 #![cfg_attr(
@@ -31,8 +31,8 @@ pub mod forecast;
 mod gate;
 pub mod hooks;
 mod index;
+pub mod job;
 pub mod ledger;
-pub mod machine;
 pub mod manifest;
 pub mod opening;
 pub mod plan;

@@ -122,8 +122,8 @@ mod tests {
     use crate::driver::{PlanHooks, plan_jobs, planned_rows};
     use crate::event::{Event, RunId, Token, Via};
     use crate::hooks::{HookPoint, Verdict};
+    use crate::job::Job;
     use crate::ledger::Ledger;
-    use crate::machine::Job;
     use crate::manifest::{LoadOptions, load};
     use crate::store::{Batch, NewRecord, RunHeader};
     use crate::summary::{JobStatus, summarise};

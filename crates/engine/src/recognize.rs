@@ -13,7 +13,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::event::Event;
-use crate::machine::Step;
+use crate::job::Step;
 use crate::manifest::{Request, Setting, default_title, first_key, job_key, trimmed};
 use crate::plan::{JobKey, Plan, PlannedJob, Settings, TitleIdentity};
 use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
@@ -280,8 +280,8 @@ mod tests {
     use super::*;
     use crate::event::RunId;
     use crate::forecast::{OnDisk, Sign, forecast};
+    use crate::job::Job;
     use crate::ledger::Ledger;
-    use crate::machine::Job;
     use crate::manifest::{LoadOptions, load};
     use crate::store::{Batch, NewRecord};
 

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Record, RunId};
-use crate::machine::{Job, Link, Phase};
+use crate::job::{Job, Link, Phase};
 use crate::plan::{JobKey, Limits, Rate, Settings};
 
 /// What the driver needs of a store. [`Ledger`](crate::ledger::Ledger) is the one for a single process.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use backline_engine::event::{Event, KeptFile, Record, RunId};
-use backline_engine::machine::{Job, Step};
+use backline_engine::job::{Job, Step};
 use backline_engine::plan::JobKey;
 use backline_engine::store::{
     Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,

@@ -31,7 +31,7 @@
 use std::io;
 
 use backline_engine::event::{Excerpt, KeptFile, Music, Outcome, RefusedCallbacks};
-use backline_engine::machine::TrackLoudness;
+use backline_engine::job::TrackLoudness;
 use backline_engine::plan::Settings;
 use backline_engine::store::Recording;
 use backline_engine::summary::{

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use backline_engine::event::{Record, TrackFacts};
-use backline_engine::machine::Job;
+use backline_engine::job::Job;
 use backline_engine::plan::JobKey;
 use backline_engine::summary::JobStatus;
 
@@ -85,8 +85,7 @@ impl Tally {
     pub(crate) fn take_in(&mut self, record: &Record) -> Option<Change<'_>> {
         let key = *record.job.as_ref()?;
         let row = self.rows.get_mut(&key)?;
-        let backline_engine::machine::Step::Changed(next) =
-            row.job.step(record.at_ms, &record.event)
+        let backline_engine::job::Step::Changed(next) = row.job.step(record.at_ms, &record.event)
         else {
             return None;
         };

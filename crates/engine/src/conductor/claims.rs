@@ -152,7 +152,7 @@ impl Conductor {
                 let settles = !trouble.retryable;
                 (
                     trouble.message,
-                    answers::millis(trouble.retry_after_ms),
+                    responses::millis(trouble.retry_after_ms),
                     settles,
                 )
             }

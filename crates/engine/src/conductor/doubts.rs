@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
 
+use super::Conductor;
+use crate::job::Phase;
+
 /// Requests to repeat, each at the earliest at a time of its own.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
@@ -79,6 +82,33 @@ impl Waits {
     pub(super) fn first_after(&self, now_ms: i64) -> Option<i64> {
         let later = (Excluded((now_ms, usize::MAX)), Unbounded);
         self.ends.range(later).next().map(|(end_ms, _)| *end_ms)
+    }
+}
+
+impl Conductor {
+    /// When the first lost answer that a callback may still settle is given up; none when no callback is waited for.
+    pub(super) fn doubts_end(&self, now_ms: i64) -> Option<i64> {
+        if !self.config.hears_callbacks {
+            return None;
+        }
+        self.doubts.first_after(now_ms)
+    }
+
+    /// Notes until when a callback is waited for, if a job is in doubt.
+    pub(super) fn note_doubt(&mut self, at: usize, now_ms: i64) {
+        let end_ms = match self.slots[at].job.phase {
+            Phase::InDoubt { since_ms, .. } => {
+                // Doubts from the future come from a clock that was ahead: they began before this run.
+                let since_ms = if since_ms > now_ms {
+                    self.started_ms
+                } else {
+                    since_ms
+                };
+                Some(since_ms + self.config.timing.doubt_ms)
+            }
+            _ => None,
+        };
+        self.doubts.set(at, end_ms);
     }
 }
 

@@ -8,7 +8,7 @@ use super::Timing;
 use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
 use crate::forecast::Missing;
 use crate::hooks::{self, HookPoint, Verdict};
-use crate::machine::Job;
+use crate::job::Job;
 use crate::plan::{JobKey, Rate};
 use crate::store::Batch;
 

@@ -1,7 +1,7 @@
 //! An illegal step: what ends a run at once, because it is a bug or a ledger that something else has changed.
 
 use crate::event::Event;
-use crate::machine::Phase;
+use crate::job::Phase;
 use crate::plan::JobKey;
 
 /// An event that can't happen to its job: a bug, or a ledger that was changed by something else.

@@ -18,20 +18,27 @@
 //!   keeps `Idempotency-Key` promises.
 //! - A track's address is taken from a view of the task in this run, never from a callback or an old record.
 
-mod answers;
+mod admission;
+mod apply;
 mod asking;
 mod brake;
 mod claims;
 mod doubts;
 mod ending;
+mod endings;
 mod exchange;
+mod fetches;
+mod following;
 mod illegal;
 mod places;
-mod sources;
+mod polls;
+mod responses;
+mod start;
+mod stems;
+mod submitting;
 #[cfg(test)]
 mod tests;
 mod timing;
-mod tracks;
 
 use backline_api::{AnswerClass, Stage, SubmitOutcome, TaskId, TaskView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -41,7 +48,7 @@ use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::gate::Gate;
 use crate::hooks::{self, HookPoint, Verdict};
 use crate::index::Index;
-use crate::machine::{Claim, Job, Phase, Step};
+use crate::job::{Claim, Job, Phase, Step};
 use crate::plan::JobKey;
 use crate::store::{KnownJob, NewRecord};
 
@@ -51,10 +58,10 @@ pub(crate) use exchange::{
     Decision, Effect, EffectError, FetchRequest, Input, Left, Prepared, ResumedJob, RunConfig,
     StemId,
 };
+use following::Following;
 pub use illegal::IllegalStep;
 use timing::Outage;
 pub(crate) use timing::Timing;
-use tracks::Following;
 
 /// Stems that are prepared at the same time: enough to keep the gate busy, few enough not to crowd the line.
 const PREPARING_AT_ONCE: usize = 4;
@@ -205,226 +212,6 @@ pub(crate) struct Conductor {
 }
 
 impl Conductor {
-    /// A conductor for a plan's jobs. `index` holds the tokens of all of the ledger's jobs, `earlier_ms` are the account's
-    /// submissions of the last window.
-    pub(crate) fn new(
-        config: RunConfig,
-        wanted: Vec<ResumedJob>,
-        index: Index,
-        earlier_ms: Vec<i64>,
-        now_ms: i64,
-    ) -> (Self, Decision) {
-        let mut decision = Decision::default();
-        let mut conductor = Self {
-            gate: Gate::new(config.rate, earlier_ms),
-            brake: Brake::new(config.failures_in_a_row),
-            stems: Vec::new(),
-            stem_of: HashMap::new(),
-            slots: Vec::with_capacity(wanted.len()),
-            slot_of: HashMap::with_capacity(wanted.len()),
-            index,
-            waiting: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            unasked_upload: BTreeSet::new(),
-            unasked_submit: BTreeSet::new(),
-            delayed: BTreeSet::new(),
-            asking: 0,
-            again: Repeats::default(),
-            doubts: Waits::default(),
-            views: BTreeSet::new(),
-            claim_looks: BTreeSet::new(),
-            fetches: BTreeSet::new(),
-            mode: Mode::Running,
-            submitting: 0,
-            in_flight: 0,
-            viewing: 0,
-            fetching: 0,
-            preparing: 0,
-            spent: 0.0,
-            reserved: 0.0,
-            unauthorized: 0,
-            unreachable_since_ms: None,
-            outage: Outage::default(),
-            refused_since_ms: None,
-            dirty: BTreeSet::new(),
-            illegal: None,
-            started_ms: now_ms,
-            config,
-        };
-        for (at, wanted) in wanted.into_iter().enumerate() {
-            conductor.slot_of.insert(wanted.key, at);
-            let stem = conductor.intern(wanted.stem);
-            conductor.slots.push(Slot {
-                key: wanted.key,
-                asked: if wanted.job.attempts > 0 {
-                    Asked::All
-                } else {
-                    Asked::Nothing
-                },
-                delays: 0,
-                stem,
-                job: wanted.job,
-                expired: wanted.expired,
-                view_at: None,
-                followed_since_ms: now_ms,
-                following: Following::default(),
-                retries: 0,
-                was_refunded: false,
-                sent_ms: now_ms,
-                claim_look_at: None,
-                claim_under_look: None,
-                claim_tries: 0,
-                claims_left: 0,
-                rejections_recorded: 0,
-                given_up: false,
-            });
-            conductor.reserved += conductor.slots[at].job.reserved;
-            conductor.in_flight += usize::from(conductor.slots[at].holds_place());
-            conductor.note_doubt(at, now_ms);
-            for missing in wanted.missing {
-                let event = Event::TrackMissing {
-                    index: missing.index,
-                    part: missing.part,
-                    changed: missing.changed,
-                };
-                conductor.apply(at, now_ms, event, &mut decision);
-            }
-            let slot = &conductor.slots[at];
-            if let Some(verdict) = wanted.refusal
-                && conductor.config.buys
-                && slot.job.is_undecided()
-            {
-                let point = HookPoint::PlanJob;
-                conductor.apply(at, now_ms, Event::Decided { point, verdict }, &mut decision);
-                continue;
-            }
-            conductor.resume(at, now_ms, &mut decision);
-        }
-        conductor.flush_dirty(&mut decision);
-        (conductor, decision)
-    }
-
-    /// The place of a stem among those of this run's jobs.
-    fn intern(&mut self, id: StemId) -> usize {
-        let next = self.stems.len();
-        let at = *self.stem_of.entry(id.clone()).or_insert(next);
-        if at == next {
-            self.stems.push(Stem {
-                id,
-                state: StemState::Idle {
-                    not_before_ms: i64::MIN,
-                },
-                failures: 0,
-                renewed: false,
-            });
-        }
-        at
-    }
-
-    /// Finds a job's place from an earlier run's state.
-    fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
-        match self.slots[at].job.phase.clone() {
-            Phase::Planned => self.enqueue(at),
-            Phase::Vetoed { .. } => {
-                let decides = self.config.asks_before_upload || self.config.asks_before_submit;
-                if self.config.buys && !decides {
-                    // Nobody objects any more.
-                    let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
-                    self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
-                }
-                self.enqueue(at);
-            }
-            Phase::Failed(_) => {
-                if self.may_be_bought(at) {
-                    self.enqueue(at);
-                }
-            }
-            Phase::Submitting { attempt, .. } => {
-                let message = "the program ended before the answer came".to_owned();
-                self.apply(
-                    at,
-                    now_ms,
-                    Event::Lost {
-                        attempt,
-                        message,
-                        response: None,
-                    },
-                    decision,
-                );
-                self.ask_again_later(at, now_ms);
-            }
-            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
-            Phase::Running(_) | Phase::Finished(_) => self.look(at, now_ms),
-            // What was missing may have come since, for as long as the vendor keeps it: one poll.
-            Phase::Partial(_) if !self.slots[at].expired => self.look(at, now_ms),
-            Phase::Partial(_) | Phase::Kept(_) => {}
-        }
-        self.look_at_claims(at, now_ms);
-    }
-
-    fn may_be_bought(&self, at: usize) -> bool {
-        self.slots[at].job.may_be_bought(self.config.retries)
-    }
-
-    /// Puts a job among those to submit.
-    fn enqueue(&mut self, at: usize) {
-        // What a callback claims is looked at first: it may be bought already.
-        if !self.config.buys || self.slots[at].claim().is_some() {
-            return;
-        }
-        if self.is_unasked(at, HookPoint::BeforeUpload) {
-            self.unasked_upload.insert(at);
-        } else {
-            self.line_up(at);
-        }
-    }
-
-    /// Puts a job behind its recording or, where that is at the vendor's, among those to submit.
-    fn line_up(&mut self, at: usize) {
-        let stem = self.slots[at].stem;
-        let unasked = self.is_unasked(at, HookPoint::BeforeSubmit);
-        match &mut self.stems[stem].state {
-            StemState::Ready { .. } if unasked => {
-                self.unasked_submit.insert(at);
-            }
-            StemState::Ready { .. } => {
-                self.ready.insert(at);
-            }
-            state => {
-                if *state == StemState::Failed {
-                    // It was at the vendor's once in this run: worth one more try.
-                    *state = StemState::Idle {
-                        not_before_ms: i64::MIN,
-                    };
-                }
-                self.waiting.entry(stem).or_default().insert(at);
-            }
-        }
-    }
-
-    /// Takes a job off those to submit.
-    fn dequeue(&mut self, at: usize) {
-        self.ready.remove(&at);
-        self.unasked_upload.remove(&at);
-        self.unasked_submit.remove(&at);
-        if let Some(waiting) = self.waiting.get_mut(&self.slots[at].stem) {
-            waiting.remove(&at);
-            if waiting.is_empty() {
-                self.waiting.remove(&self.slots[at].stem);
-            }
-        }
-    }
-
-    /// Goes on with a job whose attempt came back: it is submitted anew where nothing was bought, asked about again where an
-    /// earlier request is still in doubt, and followed where another task was bought for it.
-    fn free(&mut self, at: usize, now_ms: i64) {
-        match self.slots[at].job.phase {
-            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
-            _ if self.slots[at].job.task().is_some() => self.look(at, now_ms),
-            _ => self.enqueue(at),
-        }
-    }
-
     /// Takes in what happened. Call [`Conductor::advance`] after the last input of a batch.
     pub(crate) fn handle(&mut self, now_ms: i64, input: Input, decision: &mut Decision) {
         match input {
@@ -554,78 +341,6 @@ impl Conductor {
         self.slots.iter().map(|slot| (&slot.key, &slot.job))
     }
 
-    /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded. Places and
-    /// credits are kept in step here and nowhere else.
-    fn apply(&mut self, at: usize, now_ms: i64, event: Event, decision: &mut Decision) -> bool {
-        match self.slots[at].job.step(now_ms, &event) {
-            Step::Changed(job) => {
-                let slot = &mut self.slots[at];
-                let held = slot.holds_place();
-                self.spent += job.credits - slot.job.credits;
-                self.reserved += job.reserved - slot.job.reserved;
-                slot.job = job;
-                if matches!(event, Event::Intent { .. } | Event::Accepted { .. }) {
-                    self.index.take_in(slot.key, &slot.job);
-                }
-                self.in_flight =
-                    self.in_flight + usize::from(slot.holds_place()) - usize::from(held);
-                self.dirty.insert(at);
-                let task_failed = matches!(event, Event::TaskFailed { .. });
-                let finished = matches!(
-                    slot.job.phase,
-                    Phase::Finished(_) | Phase::Partial(_) | Phase::Kept(_)
-                );
-                self.note_doubt(at, now_ms);
-                self.record(Some(self.slots[at].key), now_ms, event, decision);
-                if task_failed {
-                    self.failed(at, now_ms, Link::Task, decision);
-                } else if finished {
-                    self.brake.succeeded(Link::Task);
-                }
-                true
-            }
-            Step::Unchanged => false,
-            Step::Illegal => {
-                let slot = &self.slots[at];
-                let step = IllegalStep::new(slot.key, &slot.job.phase, &event);
-                tracing::error!(%step, "illegal step");
-                self.illegal.get_or_insert(step);
-                self.drain(Outcome::Failed);
-                false
-            }
-        }
-    }
-
-    /// Follows a job no longer in this run: what is bought is in the ledger for the next.
-    fn give_up(&mut self, at: usize) {
-        let held = self.slots[at].holds_place();
-        self.slots[at].given_up = true;
-        self.in_flight -= usize::from(held);
-    }
-
-    fn record(&self, job: Option<JobKey>, at_ms: i64, event: Event, decision: &mut Decision) {
-        let (run, account) = (self.config.run.clone(), self.config.account.clone());
-        decision.batch.events.push(NewRecord {
-            at_ms,
-            run,
-            account,
-            job,
-            event,
-        });
-    }
-
-    /// Adds the changed jobs to the decision.
-    pub(crate) fn flush_dirty(&mut self, decision: &mut Decision) {
-        for at in std::mem::take(&mut self.dirty) {
-            let slot = &self.slots[at];
-            let known = KnownJob {
-                job: slot.job.clone(),
-                account: self.config.account.clone(),
-            };
-            decision.batch.jobs.insert(slot.key, known);
-        }
-    }
-
     fn drain(&mut self, outcome: Outcome) {
         match self.mode {
             Mode::Draining(_) => {}
@@ -638,42 +353,6 @@ impl Conductor {
     fn close(&mut self, outcome: Outcome) {
         if matches!(self.mode, Mode::Running) {
             self.mode = Mode::Closing(outcome);
-        }
-    }
-
-    /// Whether one more job may be bought: a place is free and the credits allow it.
-    fn has_room(&self) -> bool {
-        self.has_place() && self.is_affordable()
-    }
-
-    /// Whether one more task may be in flight.
-    fn has_place(&self) -> bool {
-        self.in_flight < self.config.concurrency
-            && self.brake.allows(self.submitting, self.in_flight)
-    }
-
-    /// When the next request may be sent: `now_ms` if one may.
-    fn sends_at(&self, now_ms: i64) -> i64 {
-        self.gate.opens_at(now_ms).max(self.brake.opens_at(now_ms))
-    }
-
-    /// Whether the run's credits and the ledger's allow one more job.
-    fn is_affordable(&self) -> bool {
-        self.spent_limit().is_none()
-    }
-
-    /// The limit that does not allow one more job. What is reserved counts as spent.
-    fn spent_limit(&self) -> Option<StopReason> {
-        let committed = self.spent + self.reserved + self.config.price;
-        let exceeds = |limit: Option<f64>, before: f64| {
-            limit.is_some_and(|limit| before + committed > limit + CREDIT_TOLERANCE)
-        };
-        if exceeds(self.config.ledger_credits, self.config.spent_before) {
-            Some(StopReason::LedgerCreditLimit)
-        } else if exceeds(self.config.credits, 0.0) {
-            Some(StopReason::CreditLimit)
-        } else {
-            None
         }
     }
 }

@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 
 use crate::event::TrackFacts;
-use crate::machine::Track;
+use crate::job::Track;
 
 /// Where a shown track belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -743,7 +743,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         }
         for key in &followed {
             let task = world.jobs.get(key).and_then(|known| known.job.task());
-            let is_its_own = |task: &crate::machine::Task| {
+            let is_its_own = |task: &crate::job::Task| {
                 let real = world.vendor.tasks.get(task.id.as_str());
                 real.is_some_and(|real| real.job == *key)
             };

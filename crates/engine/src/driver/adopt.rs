@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use backline_api::{Client, Stage, TaskId};
 
 use super::RunError;
-use crate::machine::{Phase, Task};
+use crate::job::{Phase, Task};
 use crate::plan::JobKey;
 use crate::store::KnownJob;
 

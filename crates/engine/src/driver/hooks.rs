@@ -26,7 +26,7 @@ use crate::hooks::{
     BoundHook, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind, HookPoint,
     HookRunner, PlanInfo, RunInfo, point_of,
 };
-use crate::machine::{Job, Phase};
+use crate::job::{Job, Phase};
 use crate::plan::{JobKey, Plan};
 use crate::store::{KnownJob, RunHeader};
 use crate::summary::Totals;

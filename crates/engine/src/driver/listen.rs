@@ -134,8 +134,8 @@ mod tests {
 
     use super::*;
     use crate::event::{Event, Token};
+    use crate::job::{Job, Phase, Step};
     use crate::ledger::Ledger;
-    use crate::machine::{Job, Phase, Step};
     use crate::plan::JobKey;
     use crate::store::{KnownJob, NewRecord};
 
@@ -217,7 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, _) = ledger(folder.path());
         let mut tokens = TokenIndex::new(&ledger).unwrap();
-        for n in 0..crate::machine::CLAIMS {
+        for n in 0..crate::job::CLAIMS {
             let named = call("secret", &format!("task{n}"));
             assert_eq!(hear(&mut tokens, &mut ledger, &named), (Known::Known, 1));
         }

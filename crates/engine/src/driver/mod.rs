@@ -37,7 +37,7 @@ use crate::event::{Event, Outcome, Record, RunId};
 use crate::forecast::{Forecast, Sign, is_expired};
 use crate::hooks::{HookPoint, PlanInfo, Verdict};
 use crate::index::Index;
-use crate::machine::Step;
+use crate::job::Step;
 use crate::opening::Opening;
 use crate::plan::{JobKey, Plan, StemSource, fingerprint};
 use crate::store::{

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::clock::Clock;
 use super::{RunError, account, client};
 use crate::event::{Event, Record, RunId, Via};
-use crate::machine::{Phase, Step};
+use crate::job::{Phase, Step};
 use crate::plan::{JobKey, Plan, Settings};
 use crate::store::{Batch, KnownJob, NewRecord, Store, StoreError};
 

@@ -12,7 +12,7 @@ use super::{look_at_kept_file, shown_path};
 use crate::event::{Event, KeptFile, Part, RunId, TrackNote};
 use crate::folder::{Folder, Found};
 use crate::forecast::OnDisk;
-use crate::machine::Job;
+use crate::job::Job;
 use crate::manifest::TrackName;
 use crate::plan::{JobKey, Plan};
 use crate::store::{KnownJob, RunHeader, Store, StoreError};

@@ -10,7 +10,7 @@ use rusqlite::params;
 
 use super::Ledger;
 use crate::event::RunId;
-use crate::machine::{Job, Phase};
+use crate::job::{Job, Phase};
 use crate::plan::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError, bought_in_place_of};
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::event::Token;
-use crate::machine::Step;
+use crate::job::Step;
 use crate::store::NewRecord;
 
 #[test]
@@ -351,7 +351,7 @@ fn a_planted_link_leads_no_ledger_to_another_file() {
 
 #[test]
 fn an_older_ledger_is_brought_up_to_date_from_its_events() {
-    use crate::machine::{Phase, Unproven};
+    use crate::job::{Phase, Unproven};
     use backline_api::AnswerClass;
 
     let scratch = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::event::{Event, Moment, Outcome, Part, Record, RefusedCallbacks, RunId, StopReason};
 use crate::evidence::evidence;
-use crate::machine::{Job, Phase};
+use crate::job::{Job, Phase};
 use crate::plan::JobKey;
 use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
 

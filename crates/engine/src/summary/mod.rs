@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::event::{KeptFile, Music, Outcome, RefusedCallbacks};
 use crate::evidence::Evidence;
 use crate::hooks::{HookPoint, OnError};
-use crate::machine::{Phase, TrackLoudness};
+use crate::job::{Phase, TrackLoudness};
 use crate::plan::Settings;
 use crate::store::Recording;
 

@@ -11,7 +11,7 @@ use backline_engine::event::{
     Event, KeptFile, Moment, Outcome, Part, Record, TaskStage, TrackNote, Via,
 };
 use backline_engine::hooks::Verdict;
-use backline_engine::machine::Job;
+use backline_engine::job::Job;
 use backline_engine::summary::JobStatus;
 use jiff::tz::TimeZone;
 

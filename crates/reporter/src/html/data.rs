@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use backline_engine::event::{Confidence, KeptFile, Music};
-use backline_engine::machine::TrackLoudness;
+use backline_engine::job::TrackLoudness;
 use backline_engine::plan::Settings;
 use backline_engine::summary::{JobSummary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};

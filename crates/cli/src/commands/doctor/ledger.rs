@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use backline_engine::job::Phase;
 use backline_engine::ledger::Ledger;
-use backline_engine::machine::Phase;
 use backline_engine::store::{Store, StoreError};
 
 use super::Check;

@@ -1,11 +1,13 @@
 //! The whole machine as a table: what every event makes of a job in every phase. Read the snapshot as code is read.
 
-use super::attempts::REFUSED_ATTEMPTS;
+use super::purchase::REFUSED_ATTEMPTS;
 use super::*;
 use crate::event::{
-    KeptFile, Moment, Outcome, RefusedCallbacks, TaskStage, TrackFacts, TrackNote, Via,
+    KeptFile, Moment, Outcome, Part, RefusedCallbacks, TaskStage, TrackFacts, TrackNote, Via,
 };
 use crate::hooks::HookPoint;
+use crate::hooks::Verdict;
+use backline_api::AnswerClass;
 
 const AT_MS: i64 = 1_000;
 

@@ -1,8 +1,8 @@
-//! What becomes of a job's attempts: accepted, claimed by a callback, in doubt, or ended without a task.
+//! A job's purchase: its attempts are intended, repeated, accepted, claimed by a callback, in doubt, or ended without a task.
 
-use backline_api::{Excerpt, TaskId};
+use backline_api::{AnswerClass, Excerpt, TaskId};
 
-use super::{CLAIMS, Claim, Job, Phase, Step, Task, Unproven};
+use super::{CLAIMS, Cause, Claim, Failure, Job, Phase, Step, Task, Unproven};
 use crate::event::{Event, TaskStage, Token, Via};
 
 /// Refused attempts that a job remembers: the provider said that they bought nothing, so the oldest are forgotten first. What may
@@ -11,7 +11,7 @@ pub(super) const REFUSED_ATTEMPTS: usize = 8;
 
 /// Why an attempt ended without a task.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+enum Why {
     Refused,
     NeverBought,
     BuyAgain,
@@ -19,19 +19,153 @@ pub(super) enum Why {
 
 impl Job {
     /// The attempt whose outcome is open.
-    pub(super) fn open_attempt(&self) -> Option<u32> {
+    fn open_attempt(&self) -> Option<u32> {
         match &self.phase {
             Phase::Submitting { attempt, .. } | Phase::InDoubt { attempt, .. } => Some(*attempt),
             _ => None,
         }
     }
 
-    pub(super) fn is_submitting(&self, attempt: u32) -> bool {
+    fn is_submitting(&self, attempt: u32) -> bool {
         matches!(&self.phase, Phase::Submitting { attempt: now, .. } if *now == attempt)
     }
 
+    /// Records an attempt before its request is sent.
+    pub(super) fn intended(
+        &self,
+        mut next: Job,
+        attempt: u32,
+        token: &Token,
+        credits: f64,
+    ) -> Step {
+        match &self.phase {
+            Phase::Planned | Phase::Failed(_) if attempt == self.attempts + 1 => {
+                next.attempts = attempt;
+                next.linked = None;
+                next.reserved = credits;
+                next.phase = Phase::Submitting {
+                    attempt,
+                    token: token.clone(),
+                    doubt_since_ms: None,
+                    doubt_response: None,
+                };
+                Step::Changed(next)
+            }
+            _ => Step::Illegal,
+        }
+    }
+
+    /// Records that the request of an attempt in doubt is repeated.
+    pub(super) fn repeated(&self, mut next: Job, attempt: u32) -> Step {
+        match &self.phase {
+            Phase::InDoubt {
+                attempt: now,
+                token,
+                since_ms,
+                response,
+                ..
+            } if *now == attempt => {
+                next.phase = Phase::Submitting {
+                    attempt,
+                    token: token.clone(),
+                    doubt_since_ms: Some(*since_ms),
+                    doubt_response: response.clone(),
+                };
+                Step::Changed(next)
+            }
+            _ => Step::Illegal,
+        }
+    }
+
+    /// Ends a job whose recording could not be uploaded.
+    pub(super) fn not_uploaded(&self, mut next: Job, message: &str) -> Step {
+        match &self.phase {
+            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. } => {
+                next.phase = Phase::Failed(Failure {
+                    cause: Cause::Upload,
+                    code: None,
+                    message: message.to_owned(),
+                    task_id: None,
+                });
+                Step::Changed(next)
+            }
+            _ => Step::Illegal,
+        }
+    }
+
+    /// Ends an attempt without a task: refused, not sent, lost, or settled by the user. A callback may have proved the acceptance
+    /// before: then it changes nothing.
+    pub(super) fn attempt_ended(
+        &self,
+        mut next: Job,
+        at_ms: i64,
+        attempt: u32,
+        event: &Event,
+    ) -> Step {
+        match event {
+            Event::Refused {
+                class,
+                code,
+                message,
+                ..
+            } if self.is_submitting(attempt) => {
+                if next.doubt_again(&refused_repeat(*code, message), None) {
+                    return Step::Changed(next);
+                }
+                if self.claims.iter().any(|claim| claim.attempt == attempt) {
+                    next.doubt(at_ms, &contradicted(*code, message), None);
+                    return Step::Changed(next);
+                }
+                next.leave_unproven(Why::Refused);
+                next.without_task(match class {
+                    AnswerClass::RefusedJob => Phase::Failed(Failure {
+                        cause: Cause::Refused,
+                        code: *code,
+                        message: message.clone(),
+                        task_id: None,
+                    }),
+                    _ => Phase::Planned,
+                });
+                Step::Changed(next)
+            }
+            Event::NotSent { message, .. } if self.is_submitting(attempt) => {
+                if !next.doubt_again(message, None) {
+                    next.reserved = 0.0;
+                    next.without_task(Phase::Planned);
+                }
+                Step::Changed(next)
+            }
+            Event::Lost {
+                message, response, ..
+            } if self.is_submitting(attempt) => {
+                if !next.doubt_again(message, response.as_ref()) {
+                    next.doubt(at_ms, message, response.as_ref());
+                }
+                Step::Changed(next)
+            }
+            Event::NeverBought { .. } | Event::BuyAgain { .. }
+                if self.open_attempt() == Some(attempt) =>
+            {
+                next.leave_unproven(match event {
+                    Event::BuyAgain { .. } => Why::BuyAgain,
+                    _ => Why::NeverBought,
+                });
+                next.without_task(Phase::Planned);
+                Step::Changed(next)
+            }
+            _ if attempt <= self.attempts => Step::Unchanged,
+            _ => Step::Illegal,
+        }
+    }
+
+    /// Forgets a claim that the provider's details did not confirm.
+    pub(super) fn claim_rejected(&self, mut next: Job, task_id: &TaskId) -> Step {
+        next.claims.retain(|claim| claim.task_id != *task_id);
+        self.step_to(next)
+    }
+
     /// Puts the attempt that is being submitted in doubt since `since_ms`.
-    pub(super) fn doubt(&mut self, since_ms: i64, message: &str, response: Option<&Excerpt>) {
+    fn doubt(&mut self, since_ms: i64, message: &str, response: Option<&Excerpt>) {
         if let Phase::Submitting {
             attempt,
             token,
@@ -58,7 +192,7 @@ impl Job {
     }
 
     /// Puts the attempt back in doubt where its request repeats an unanswered one, whatever became of the repeat.
-    pub(super) fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>) -> bool {
+    fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>) -> bool {
         let Phase::Submitting {
             doubt_since_ms: Some(since_ms),
             ..
@@ -153,7 +287,7 @@ impl Job {
     }
 
     /// Remembers the open attempt among those without a task.
-    pub(super) fn leave_unproven(&mut self, why: Why) {
+    fn leave_unproven(&mut self, why: Why) {
         let credits = std::mem::take(&mut self.reserved);
         let (Phase::Submitting { attempt, token, .. } | Phase::InDoubt { attempt, token, .. }) =
             &self.phase
@@ -268,13 +402,13 @@ impl Job {
 }
 
 /// Why a job that was refused is in doubt where a callback named a task for it.
-pub(super) fn contradicted(code: Option<i64>, message: &str) -> String {
+fn contradicted(code: Option<i64>, message: &str) -> String {
     let code = code.map_or_else(String::new, |code| format!("{code} "));
     format!("the request was refused ({code}{message}), but a callback named a task for it")
 }
 
 /// Why a job whose repeated request was refused is still in doubt.
-pub(super) fn refused_repeat(code: Option<i64>, message: &str) -> String {
+fn refused_repeat(code: Option<i64>, message: &str) -> String {
     let code = code.map_or_else(String::new, |code| format!("{code} "));
     format!(
         "the repeated request was refused ({code}{message}), which says nothing about the first one"

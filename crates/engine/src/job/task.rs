@@ -129,7 +129,7 @@ impl Task {
         }
     }
 
-    /// The phase that a bought job is in by what is known of its task: see the table in the doc of [`machine`](super).
+    /// The phase that a bought job is in by what is known of its task: see the table in the doc of [`job`](super).
     pub(super) fn phase(mut self) -> Phase {
         let complete = self.stage == TaskStage::Complete
             && !self.tracks.is_empty()

@@ -1,4 +1,4 @@
-//! Buying: preparing stems, passing the gate, and what a submission's answer means.
+//! What the response to a submission means for its job, the account and the run.
 
 use super::*;
 use backline_api::Excerpt;
@@ -11,172 +11,7 @@ const MAX_RETRIES: u32 = 5;
 /// How many times [`Timing::patience_ms`] the account may be refused without a break, for its pace or for maintenance.
 const REFUSED_PATIENCE: i64 = 12;
 
-/// Tries to bring one stem to the vendor's.
-const PREPARATIONS: u32 = 5;
-
 impl Conductor {
-    /// Begins the preparation of stems that jobs wait for, no more than the gate will need soon.
-    pub(super) fn prepare(&mut self, now_ms: i64, decision: &mut Decision) {
-        for stem in self.wanted_stems() {
-            if self.preparing >= PREPARING_AT_ONCE {
-                return;
-            }
-            if matches!(self.stems[stem].state, StemState::Idle { not_before_ms } if not_before_ms <= now_ms)
-            {
-                self.stems[stem].state = StemState::Preparing;
-                self.preparing += 1;
-                let id = self.stems[stem].id.clone();
-                let event = Event::UploadStarted {
-                    stem: id.to_string(),
-                };
-                self.record(None, now_ms, event, decision);
-                decision.effects.push(Effect::Prepare { stem: id });
-            }
-        }
-    }
-
-    /// The stems that are needed soon and are not at the vendor's: for jobs that are to be asked about again, and for new ones
-    /// unless enough are ready or no more can be paid for.
-    pub(super) fn wanted_stems(&self) -> BTreeSet<usize> {
-        let again = self
-            .again
-            .stems()
-            .filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
-        let near = self.ready.len() + self.unasked_submit.len();
-        let enough = near > self.config.concurrency || !self.is_affordable();
-        let fresh = self
-            .waiting
-            .keys()
-            .copied()
-            .take(if enough { 0 } else { PREPARING_AT_ONCE });
-        again.chain(fresh).collect()
-    }
-
-    pub(super) fn prepared(
-        &mut self,
-        stem: usize,
-        now_ms: i64,
-        result: Result<Prepared, EffectError>,
-        decision: &mut Decision,
-    ) {
-        self.preparing -= 1;
-        match result {
-            Ok(prepared) => {
-                self.reached();
-                self.stems[stem].state = StemState::Ready {
-                    url: prepared.url,
-                    uploaded_ms: prepared.uploaded_ms,
-                };
-                self.stems[stem].failures = 0;
-                for at in self.waiting.remove(&stem).unwrap_or_default() {
-                    self.line_up(at);
-                }
-                if let Some(hash) = prepared.hash {
-                    let event = Event::Uploaded {
-                        stem: self.stems[stem].id.to_string(),
-                        hash,
-                    };
-                    self.record(None, now_ms, event, decision);
-                }
-            }
-            Err(trouble) => self.not_prepared(stem, now_ms, trouble, decision),
-        }
-    }
-
-    fn not_prepared(
-        &mut self,
-        stem: usize,
-        now_ms: i64,
-        trouble: EffectError,
-        decision: &mut Decision,
-    ) {
-        self.stems[stem].failures += 1;
-        let (id, failures) = (self.stems[stem].id.clone(), self.stems[stem].failures);
-        let retried = match trouble.class {
-            AnswerClass::RefusedRun | AnswerClass::StopForCredits => {
-                self.close(refusal(&trouble));
-                true
-            }
-            AnswerClass::NotSent => {
-                let message = format!("stem {id}: {}", trouble.message);
-                self.out_of_reach(now_ms, now_ms, &message, decision);
-                true
-            }
-            _ => trouble.retryable && failures < PREPARATIONS,
-        };
-        let event = Event::UploadFailed {
-            stem: id.to_string(),
-            message: trouble.message,
-            retried,
-        };
-        if retried {
-            let wait = self
-                .config
-                .timing
-                .backoff_ms(failures, stem as u64)
-                .max(millis(trouble.retry_after_ms));
-            self.stems[stem].state = StemState::Idle {
-                not_before_ms: now_ms + wait,
-            };
-            self.record(None, now_ms, event, decision);
-        } else {
-            self.stems[stem].state = StemState::Failed;
-            for at in self.waiting.remove(&stem).unwrap_or_default() {
-                self.apply(at, now_ms, event.clone(), decision);
-            }
-        }
-    }
-
-    /// Submits as many jobs as the places, the credits and the gate allow.
-    pub(super) fn submit(
-        &mut self,
-        now_ms: i64,
-        token: &mut dyn FnMut() -> Token,
-        decision: &mut Decision,
-    ) {
-        while self.has_room() {
-            let Some(at) = self.ready.first().copied() else {
-                return;
-            };
-            let Some(recording) = self.recording_of(at, now_ms) else {
-                continue;
-            };
-            if self.sends_at(now_ms) > now_ms || self.gate.take(now_ms).is_err() {
-                return;
-            }
-            self.ready.remove(&at);
-            let (attempt, token) = (self.slots[at].job.attempts + 1, token());
-            let event = Event::Intent {
-                attempt,
-                token: token.clone(),
-                credits: self.config.price,
-            };
-            if self.apply(at, now_ms, event, decision) {
-                self.submitting += 1;
-                self.slots[at].sent_ms = now_ms;
-                decision.effects.push(Effect::Submit {
-                    job: self.slots[at].key,
-                    attempt,
-                    token,
-                    recording,
-                });
-            }
-        }
-    }
-
-    /// The address of the recording of a job that is ready; none where its upload is too old to be used, and its jobs wait for a
-    /// new one.
-    fn recording_of(&mut self, at: usize, now_ms: i64) -> Option<Arc<str>> {
-        let stem = self.slots[at].stem;
-        if let StemState::Ready { url, uploaded_ms } = &self.stems[stem].state
-            && uploaded_ms.is_none_or(|at_ms| now_ms - at_ms < self.config.upload_ttl_ms)
-        {
-            return Some(url.clone());
-        }
-        self.await_upload(stem, now_ms);
-        None
-    }
-
     /// What a submission's answer means for its job, the account and the run.
     pub(super) fn answered(
         &mut self,
@@ -254,7 +89,7 @@ impl Conductor {
     }
 
     /// Nobody knows whether the request was carried out.
-    fn lost(
+    pub(super) fn lost(
         &mut self,
         at: usize,
         now_ms: i64,
@@ -335,7 +170,13 @@ impl Conductor {
         }
     }
 
-    fn refused(&mut self, at: usize, now_ms: i64, trouble: &EffectError, decision: &mut Decision) {
+    pub(super) fn refused(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        trouble: &EffectError,
+        decision: &mut Decision,
+    ) {
         self.look_at_claims(at, now_ms);
         match trouble.class {
             AnswerClass::Wait => {
@@ -384,7 +225,7 @@ impl Conductor {
 
     /// Lets nobody submit for a while: one refusal speaks for the whole account, and those that come with it say nothing new.
     /// When it has gone on for too long the run ends.
-    fn pause(
+    pub(super) fn pause(
         &mut self,
         at: usize,
         now_ms: i64,
@@ -405,7 +246,7 @@ impl Conductor {
     }
 
     /// Closes the gate until `until_ms`, and records that unless it is closed for as long already.
-    fn wait_until(
+    pub(super) fn wait_until(
         &mut self,
         now_ms: i64,
         until_ms: i64,
@@ -455,90 +296,9 @@ impl Conductor {
         self.slots[at].retries += 1;
         self.slots[at].retries < MAX_RETRIES
     }
-
-    /// Notes that a job in doubt is to be asked about again, where the provider allows it.
-    pub(super) fn ask_again_later(&mut self, at: usize, not_before_ms: i64) {
-        if self.config.asks_again && self.config.buys {
-            self.again.insert(at, self.slots[at].stem, not_before_ms);
-        }
-    }
-
-    /// Whether the stem of a job is at the vendor's.
-    fn is_stem_ready(&self, at: usize) -> bool {
-        matches!(
-            self.stems[self.slots[at].stem].state,
-            StemState::Ready { .. }
-        )
-    }
-
-    /// The earliest time at which a request is repeated whose stem is ready.
-    pub(super) fn first_repeat(&self) -> Option<i64> {
-        let mut repeats = self.again.in_order();
-        let ready = repeats.find(|(_, at)| self.is_stem_ready(*at));
-        ready.map(|(not_before_ms, _)| not_before_ms)
-    }
-
-    /// Asks about jobs in doubt again, with their own tokens: not a new purchase, but a new submission to the gate that holds a
-    /// place among the tasks in flight.
-    pub(super) fn ask_again(&mut self, now_ms: i64, decision: &mut Decision) {
-        let mut last = None;
-        while self.has_place()
-            && let Some((not_before_ms, at)) = self.again.next(last)
-            && not_before_ms.max(self.sends_at(now_ms)) <= now_ms
-        {
-            last = Some((not_before_ms, at));
-            let Phase::InDoubt { attempt, token, .. } = self.slots[at].job.phase.clone() else {
-                self.again.remove(at);
-                continue;
-            };
-            let StemState::Ready { url, .. } = &self.stems[self.slots[at].stem].state else {
-                continue;
-            };
-            let recording = url.clone();
-            if self.gate.take(now_ms).is_err() {
-                break;
-            }
-            self.again.remove(at);
-            if self.apply(at, now_ms, Event::AskedAgain { attempt }, decision) {
-                self.submitting += 1;
-                self.slots[at].sent_ms = now_ms;
-                decision.effects.push(Effect::Submit {
-                    job: self.slots[at].key,
-                    attempt,
-                    token,
-                    recording,
-                });
-            }
-        }
-    }
-
-    /// When the first lost answer that a callback may still settle is given up; none when no callback is waited for.
-    pub(super) fn doubts_end(&self, now_ms: i64) -> Option<i64> {
-        if !self.config.hears_callbacks {
-            return None;
-        }
-        self.doubts.first_after(now_ms)
-    }
-
-    /// Notes until when a callback is waited for, if a job is in doubt.
-    pub(super) fn note_doubt(&mut self, at: usize, now_ms: i64) {
-        let end_ms = match self.slots[at].job.phase {
-            Phase::InDoubt { since_ms, .. } => {
-                // Doubts from the future come from a clock that was ahead: they began before this run.
-                let since_ms = if since_ms > now_ms {
-                    self.started_ms
-                } else {
-                    since_ms
-                };
-                Some(since_ms + self.config.timing.doubt_ms)
-            }
-            _ => None,
-        };
-        self.doubts.set(at, end_ms);
-    }
 }
 
-fn refusal(trouble: &EffectError) -> Outcome {
+pub(super) fn refusal(trouble: &EffectError) -> Outcome {
     Outcome::Refused {
         code: trouble.code,
         class: trouble.class,

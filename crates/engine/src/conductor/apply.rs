@@ -1,0 +1,89 @@
+//! Events applied to jobs: the one place where a job changes, and places and credits with it.
+
+use super::*;
+
+impl Conductor {
+    /// Lets an event happen to a job: the machine says what it makes of it, and what changes something is recorded. Places and
+    /// credits are kept in step here and nowhere else.
+    pub(super) fn apply(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        event: Event,
+        decision: &mut Decision,
+    ) -> bool {
+        match self.slots[at].job.step(now_ms, &event) {
+            Step::Changed(job) => {
+                let slot = &mut self.slots[at];
+                let held = slot.holds_place();
+                self.spent += job.credits - slot.job.credits;
+                self.reserved += job.reserved - slot.job.reserved;
+                slot.job = job;
+                if matches!(event, Event::Intent { .. } | Event::Accepted { .. }) {
+                    self.index.take_in(slot.key, &slot.job);
+                }
+                self.in_flight =
+                    self.in_flight + usize::from(slot.holds_place()) - usize::from(held);
+                self.dirty.insert(at);
+                let task_failed = matches!(event, Event::TaskFailed { .. });
+                let finished = matches!(
+                    slot.job.phase,
+                    Phase::Finished(_) | Phase::Partial(_) | Phase::Kept(_)
+                );
+                self.note_doubt(at, now_ms);
+                self.record(Some(self.slots[at].key), now_ms, event, decision);
+                if task_failed {
+                    self.failed(at, now_ms, Link::Task, decision);
+                } else if finished {
+                    self.brake.succeeded(Link::Task);
+                }
+                true
+            }
+            Step::Unchanged => false,
+            Step::Illegal => {
+                let slot = &self.slots[at];
+                let step = IllegalStep::new(slot.key, &slot.job.phase, &event);
+                tracing::error!(%step, "illegal step");
+                self.illegal.get_or_insert(step);
+                self.drain(Outcome::Failed);
+                false
+            }
+        }
+    }
+
+    /// Follows a job no longer in this run: what is bought is in the ledger for the next.
+    pub(super) fn give_up(&mut self, at: usize) {
+        let held = self.slots[at].holds_place();
+        self.slots[at].given_up = true;
+        self.in_flight -= usize::from(held);
+    }
+
+    pub(super) fn record(
+        &self,
+        job: Option<JobKey>,
+        at_ms: i64,
+        event: Event,
+        decision: &mut Decision,
+    ) {
+        let (run, account) = (self.config.run.clone(), self.config.account.clone());
+        decision.batch.events.push(NewRecord {
+            at_ms,
+            run,
+            account,
+            job,
+            event,
+        });
+    }
+
+    /// Adds the changed jobs to the decision.
+    pub(crate) fn flush_dirty(&mut self, decision: &mut Decision) {
+        for at in std::mem::take(&mut self.dirty) {
+            let slot = &self.slots[at];
+            let known = KnownJob {
+                job: slot.job.clone(),
+                account: self.config.account.clone(),
+            };
+            decision.batch.jobs.insert(slot.key, known);
+        }
+    }
+}

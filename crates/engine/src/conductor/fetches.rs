@@ -1,0 +1,181 @@
+//! Downloads: which file is due and from which address, and what a download came to.
+
+use super::responses::millis;
+use super::*;
+
+/// Times that one run fetches a file of a finished task from all of its addresses, each after a new poll.
+const ROUNDS: u32 = 5;
+
+impl Conductor {
+    /// Plans the next fetch of a job's files, at the earliest moment that one may begin.
+    pub(super) fn plan_fetch(&mut self, at: usize, now_ms: i64) {
+        let following = &self.slots[at].following;
+        let ready = following.fetches.values().filter(|fetch| fetch.is_ready());
+        let next = ready.map(|fetch| fetch.not_before_ms.max(now_ms)).min();
+        let old = std::mem::replace(&mut self.slots[at].following.fetch_at, next);
+        if let Some(old) = old {
+            self.fetches.remove(&(old, at));
+        }
+        if let Some(next) = next {
+            self.fetches.insert((next, at));
+        }
+    }
+
+    /// Begins the fetches that are due.
+    pub(super) fn fetch(&mut self, now_ms: i64, decision: &mut Decision) {
+        while self.fetching < self.config.downloads_at_once.max(1) {
+            let Some(&(due, at)) = self.fetches.first() else {
+                return;
+            };
+            if due > now_ms {
+                return;
+            }
+            self.fetches.pop_first();
+            self.slots[at].following.fetch_at = None;
+            self.begin_fetch(at, now_ms, decision);
+            self.plan_fetch(at, now_ms);
+        }
+    }
+
+    pub(super) fn begin_fetch(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+        let slot = &mut self.slots[at];
+        let mut fetches = slot.following.fetches.iter_mut();
+        let due = fetches.find(|(_, fetch)| fetch.is_ready() && fetch.not_before_ms <= now_ms);
+        let (Some((&(index, part), fetch)), Some(task)) = (due, slot.job.task()) else {
+            return;
+        };
+        let url = fetch.addresses[fetch.next].clone();
+        fetch.under_way = true;
+        self.fetching += 1;
+        let track = task.tracks.get(index as usize - 1);
+        let replaces = track.and_then(|track| match part {
+            Part::Track => track.changed.clone(),
+            Part::Mix => track.mix_changed.clone(),
+        });
+        let request = FetchRequest {
+            job: slot.key,
+            task: task.id.clone(),
+            index,
+            part,
+            url,
+            duration_s: track.and_then(|track| track.facts.duration_s),
+            track_id: track
+                .map(|track| track.facts.id.clone())
+                .unwrap_or_default(),
+            replaces,
+            is_last_try: self.is_last_fetch(at, (index, part)),
+        };
+        decision.effects.push(Effect::Fetch(Box::new(request)));
+    }
+
+    /// Whether this run will not try again to fetch this file if it can't be fetched now.
+    pub(super) fn is_last_fetch(&self, at: usize, file: (u32, Part)) -> bool {
+        let slot = &self.slots[at];
+        let Some(fetch) = slot.following.fetches.get(&file) else {
+            return true;
+        };
+        let is_last_address = fetch.next + 1 >= fetch.addresses.len();
+        let is_last_round = fetch.rounds + 1 >= ROUNDS || slot.expired;
+        is_last_address && is_last_round && !matches!(slot.job.phase, Phase::Running(_))
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        index: u32,
+        part: Part,
+        result: Result<KeptFile, EffectError>,
+        decision: &mut Decision,
+    ) {
+        self.fetching -= 1;
+        match result {
+            Ok(file) => {
+                self.reached();
+                self.slots[at].following.fetches.remove(&(index, part));
+                self.apply(at, now_ms, Event::TrackKept { index, part, file }, decision);
+            }
+            Err(trouble) => {
+                let retried =
+                    self.not_fetched(at, now_ms, (index, part), &trouble) && !self.is_draining();
+                let event = Event::TrackFailed {
+                    index,
+                    part,
+                    message: trouble.message,
+                    retried,
+                };
+                self.apply(at, now_ms, event, decision);
+            }
+        }
+        self.go_on_fetching(at, now_ms, now_ms, decision);
+    }
+
+    /// Decides what follows from a failed fetch; whether the file is tried again in this run.
+    pub(super) fn not_fetched(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        file: (u32, Part),
+        trouble: &EffectError,
+    ) -> bool {
+        let slot = &mut self.slots[at];
+        let running = matches!(slot.job.phase, Phase::Running(_));
+        let expired = slot.expired;
+        let Some(fetch) = slot.following.fetches.get_mut(&file) else {
+            return false;
+        };
+        fetch.under_way = false;
+        fetch.next += 1;
+        if fetch.next < fetch.addresses.len() {
+            return true;
+        }
+        // The addresses may have successors: poll before the next round.
+        (fetch.addresses, fetch.next) = (Vec::new(), 0);
+        fetch.rounds += 1;
+        let wait = self.config.timing.backoff_ms(fetch.rounds, at as u64);
+        fetch.not_before_ms = now_ms + wait.max(millis(trouble.retry_after_ms));
+        let retried = running || (trouble.retryable && fetch.rounds < ROUNDS && !expired);
+        fetch.given_up = !retried;
+        retried
+    }
+
+    /// Goes on with the files of a task: begins what can begin and, where the task is not running any more and no poll comes by
+    /// itself, plans one that shows the addresses that are missing, at `poll_ms` at the earliest.
+    pub(super) fn go_on_fetching(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        poll_ms: i64,
+        decision: &mut Decision,
+    ) {
+        self.plan_fetch(at, now_ms);
+        let slot = &self.slots[at];
+        let Phase::Finished(task) = &slot.job.phase else {
+            return;
+        };
+        let files = (1..).zip(&task.tracks).flat_map(|(index, track)| {
+            let parts = track.is_available().then(|| track.wanted());
+            parts.into_iter().flatten().map(move |part| (index, part))
+        });
+        let fetches = &slot.following.fetches;
+        let mut next_poll_ms = None;
+        for file in files {
+            match fetches.get(&file) {
+                Some(fetch) if fetch.under_way || fetch.is_ready() => return,
+                Some(fetch) if fetch.given_up => {}
+                other => {
+                    let not_before_ms = other.map_or(now_ms, |fetch| fetch.not_before_ms);
+                    let next_ms = next_poll_ms.unwrap_or(i64::MAX).min(not_before_ms);
+                    next_poll_ms = Some(next_ms);
+                }
+            }
+        }
+        match next_poll_ms {
+            Some(at_ms) if slot.view_at.is_none() => {
+                self.look_unless_overdue(at, now_ms, at_ms.max(poll_ms), decision);
+            }
+            Some(_) => {}
+            None => self.give_up(at),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Polls: which tasks are due, and what a response says of a task and its tracks.
+
+use backline_api::redact_url;
+
+use super::following::Silence;
+use super::places::{Place, placed, places};
+use super::responses::millis;
+use super::*;
+use crate::event::{TaskStage, TrackFacts};
+
+/// Polls in a row that must tell nothing before it is recorded, and how many [`Timing::view_ms`] they must span: one bad minute of a
+/// vendor is not worth a line for each of a thousand tasks.
+const SILENT_POLLS: u32 = 3;
+
+const SILENT_INTERVALS: i64 = 2;
+
+/// Polls in a row, of whichever tasks, that must be answered with 401 before the key is taken to be invalid.
+const UNAUTHORIZED_POLLS: u32 = 3;
+
+/// Fewest polls at once that a provider's bound and the number of tasks are scaled to: as many as the smallest runs profit from.
+const FEWEST_POLLS_AT_ONCE: usize = 16;
+
+/// The time that half of a poll's interval is divided by: a vendor that responds within it is polled in time however many tasks
+/// there are, as long as the provider's bound allows it.
+const POLL_LATENCY_MS: usize = 250;
+
+impl Conductor {
+    /// Polls that may be under way at the same time: as many as bring each followed task to its turn within half an interval, up
+    /// to the provider's bound.
+    pub(super) fn polls_at_once(&self) -> usize {
+        let followed = self.views.len() + self.viewing;
+        let half_ms = usize::try_from(self.config.timing.view_ms / 2).unwrap_or(0);
+        let needed = (followed * POLL_LATENCY_MS).div_ceil(half_ms.max(1));
+        needed
+            .max(FEWEST_POLLS_AT_ONCE)
+            .min(self.config.polls_at_once)
+            .max(1)
+    }
+
+    /// Begins the polls that are due.
+    pub(super) fn view(&mut self, now_ms: i64, decision: &mut Decision) {
+        let at_once = self.polls_at_once();
+        while self.viewing < at_once {
+            let Some(&(due, at)) = self.views.first() else {
+                return;
+            };
+            if due > now_ms {
+                return;
+            }
+            self.views.pop_first();
+            self.slots[at].view_at = None;
+            if let Some(task) = self.slots[at].job.task() {
+                decision.effects.push(Effect::View {
+                    job: self.slots[at].key,
+                    task: task.id.clone(),
+                });
+                self.viewing += 1;
+            }
+        }
+    }
+
+    pub(super) fn viewed(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        task: &TaskId,
+        result: Result<TaskView, EffectError>,
+        decision: &mut Decision,
+    ) {
+        self.viewing -= 1;
+        if result.is_ok() {
+            self.reached();
+            self.unauthorized = 0;
+        }
+        if self.slots[at]
+            .job
+            .task()
+            .is_none_or(|known| known.id != *task)
+        {
+            return;
+        }
+        match result {
+            Ok(view) if view.stage == Stage::Unknown => {
+                let message = format!("the provider knows no task {task}");
+                self.silent(at, now_ms, message, 0, decision);
+            }
+            Ok(view) => {
+                self.slots[at].following.silence = None;
+                self.seen(at, now_ms, view, decision);
+            }
+            Err(trouble) => {
+                match (trouble.class, trouble.code) {
+                    // The one response that speaks of the account. Any other code speaks of this task, or of nothing.
+                    (AnswerClass::RefusedRun, Some(401)) => {
+                        self.unauthorized += 1;
+                        if self.unauthorized >= UNAUTHORIZED_POLLS {
+                            self.drain(Outcome::Refused {
+                                code: trouble.code,
+                                class: trouble.class,
+                                message: trouble.message.clone(),
+                            });
+                        }
+                    }
+                    (AnswerClass::NotSent, _) => {
+                        self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
+                    }
+                    _ => {}
+                }
+                let wait = millis(trouble.retry_after_ms);
+                self.silent(at, now_ms, trouble.message, wait, decision);
+            }
+        }
+    }
+
+    /// Takes in that a poll told nothing of its task.
+    pub(super) fn silent(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        message: String,
+        wait_ms: i64,
+        decision: &mut Decision,
+    ) {
+        let view_ms = self.config.timing.view_ms;
+        let silence = self.slots[at].following.silence.get_or_insert(Silence {
+            since_ms: now_ms,
+            polls: 0,
+            recorded: false,
+        });
+        silence.polls += 1;
+        let polls = silence.polls;
+        let lasts =
+            polls >= SILENT_POLLS && now_ms - silence.since_ms >= SILENT_INTERVALS * view_ms;
+        if lasts && !silence.recorded {
+            silence.recorded = true;
+            self.apply(at, now_ms, Event::DetailsUnavailable { message }, decision);
+        }
+        if matches!(self.slots[at].job.phase, Phase::Partial(_)) {
+            return; // it was looked at once more, and nothing has changed
+        }
+        let wait = self.config.timing.backoff_ms(polls, at as u64);
+        let wait = wait.max(view_ms.min(5_000)).max(wait_ms);
+        self.look_unless_overdue(at, now_ms, now_ms + wait, decision);
+    }
+
+    /// What a poll has shown.
+    pub(super) fn seen(&mut self, at: usize, now_ms: i64, view: TaskView, decision: &mut Decision) {
+        let was_running = matches!(self.slots[at].job.phase, Phase::Running(_));
+        let before = self.available(at);
+        let stage = match &view.stage {
+            Stage::Unknown | Stage::Pending => TaskStage::Pending,
+            Stage::Text => TaskStage::Text,
+            Stage::First => TaskStage::First,
+            Stage::Complete => TaskStage::Complete,
+            Stage::Incomplete { .. } | Stage::Failed { .. } => reached_by(&view.tracks),
+        };
+        self.take_in(at, now_ms, stage, &view, decision);
+        if !matches!(self.slots[at].job.phase, Phase::Running(_)) {
+            self.slots[at].following.ending = None;
+            if was_running {
+                self.forget_failed_rounds(at);
+            }
+        } else if let Some(end) = self.end_of(at, view.stage) {
+            let appeared = self.available(at) > before;
+            self.ending(at, now_ms, end, appeared, decision);
+        } else {
+            self.slots[at].following.ending = None;
+            let next_ms = now_ms + self.config.timing.view_ms;
+            self.look_unless_overdue(at, now_ms, next_ms, decision);
+        }
+        self.go_on_fetching(at, now_ms, now_ms + self.config.timing.view_ms, decision);
+    }
+
+    /// Records what a poll shows of the tracks, and notes where their files are.
+    pub(super) fn take_in(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        stage: TaskStage,
+        view: &TaskView,
+        decision: &mut Decision,
+    ) {
+        let shown: Vec<TrackFacts> = view.tracks.iter().map(facts).collect();
+        let slot = &self.slots[at];
+        let known = slot.job.task().map_or(&[][..], |task| &task.tracks);
+        let is_settled = |place: usize| {
+            let fetching = |part| {
+                let file = (place as u32 + 1, part);
+                let fetch = slot.following.fetches.get(&file);
+                fetch.is_some_and(|fetch| fetch.under_way)
+            };
+            let track = &known[place];
+            track.kept.is_some()
+                || track.mix.is_some()
+                || fetching(Part::Track)
+                || fetching(Part::Mix)
+        };
+        let places = places(known, &shown, &is_settled);
+        let tracks = placed(known, &shown, &places, &is_settled);
+        let event = Event::Stage {
+            stage,
+            tracks,
+            placed: true,
+        };
+        self.apply(at, now_ms, event, decision);
+        for (track, place) in view.tracks.iter().zip(places) {
+            let (Place::Known(place) | Place::New(place)) = place else {
+                continue;
+            };
+            let index = place as u32 + 1;
+            let urls = track.audio_urls().map(str::to_owned).collect();
+            self.note_addresses(at, (index, Part::Track), urls);
+            let mix = track.mix_audio_url.iter().cloned().collect();
+            self.note_addresses(at, (index, Part::Mix), mix);
+        }
+    }
+
+    pub(super) fn note_addresses(&mut self, at: usize, file: (u32, Part), addresses: Vec<String>) {
+        let slot = &mut self.slots[at];
+        let task = slot.job.task();
+        let track = task.and_then(|task| task.tracks.get(file.0 as usize - 1));
+        if !track.is_some_and(|track| track.wanted().any(|part| part == file.1)) {
+            slot.following.fetches.remove(&file);
+            return;
+        }
+        let fetch = slot.following.fetches.entry(file).or_default();
+        if !fetch.under_way {
+            fetch.next = 0;
+        }
+        fetch.addresses = addresses;
+    }
+}
+
+/// How far a task is by its tracks alone, where the vendor's status says only that it is over.
+fn reached_by(tracks: &[backline_api::Track]) -> TaskStage {
+    if tracks.iter().any(backline_api::Track::is_available) {
+        TaskStage::First
+    } else if tracks.is_empty() {
+        TaskStage::Pending
+    } else {
+        TaskStage::Text
+    }
+}
+
+fn facts(track: &backline_api::Track) -> TrackFacts {
+    let shown = |url: Option<&str>| url.map(redact_url);
+    TrackFacts {
+        id: track.id.clone(),
+        audio_url: shown(track.audio_urls().next()),
+        stream_url: shown(track.stream_audio_url.as_deref()),
+        image_url: shown(track.image_url.as_deref()),
+        mix_url: shown(track.mix_audio_url.as_deref()),
+        title: track.title.clone().unwrap_or_default(),
+        duration_s: track.duration_s,
+        created_ms: track.created_ms,
+        music: track.music.clone(),
+    }
+}

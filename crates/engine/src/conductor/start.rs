@@ -1,0 +1,162 @@
+//! The start of a run: each job's place among those to submit, follow or fetch, from the state that earlier runs left.
+
+use super::*;
+
+impl Conductor {
+    /// A conductor for a plan's jobs. `index` holds the tokens of all of the ledger's jobs, `earlier_ms` are the account's
+    /// submissions of the last window.
+    pub(crate) fn new(
+        config: RunConfig,
+        wanted: Vec<ResumedJob>,
+        index: Index,
+        earlier_ms: Vec<i64>,
+        now_ms: i64,
+    ) -> (Self, Decision) {
+        let mut decision = Decision::default();
+        let mut conductor = Self {
+            gate: Gate::new(config.rate, earlier_ms),
+            brake: Brake::new(config.failures_in_a_row),
+            stems: Vec::new(),
+            stem_of: HashMap::new(),
+            slots: Vec::with_capacity(wanted.len()),
+            slot_of: HashMap::with_capacity(wanted.len()),
+            index,
+            waiting: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            unasked_upload: BTreeSet::new(),
+            unasked_submit: BTreeSet::new(),
+            delayed: BTreeSet::new(),
+            asking: 0,
+            again: Repeats::default(),
+            doubts: Waits::default(),
+            views: BTreeSet::new(),
+            claim_looks: BTreeSet::new(),
+            fetches: BTreeSet::new(),
+            mode: Mode::Running,
+            submitting: 0,
+            in_flight: 0,
+            viewing: 0,
+            fetching: 0,
+            preparing: 0,
+            spent: 0.0,
+            reserved: 0.0,
+            unauthorized: 0,
+            unreachable_since_ms: None,
+            outage: Outage::default(),
+            refused_since_ms: None,
+            dirty: BTreeSet::new(),
+            illegal: None,
+            started_ms: now_ms,
+            config,
+        };
+        for (at, wanted) in wanted.into_iter().enumerate() {
+            conductor.slot_of.insert(wanted.key, at);
+            let stem = conductor.intern(wanted.stem);
+            conductor.slots.push(Slot {
+                key: wanted.key,
+                asked: if wanted.job.attempts > 0 {
+                    Asked::All
+                } else {
+                    Asked::Nothing
+                },
+                delays: 0,
+                stem,
+                job: wanted.job,
+                expired: wanted.expired,
+                view_at: None,
+                followed_since_ms: now_ms,
+                following: Following::default(),
+                retries: 0,
+                was_refunded: false,
+                sent_ms: now_ms,
+                claim_look_at: None,
+                claim_under_look: None,
+                claim_tries: 0,
+                claims_left: 0,
+                rejections_recorded: 0,
+                given_up: false,
+            });
+            conductor.reserved += conductor.slots[at].job.reserved;
+            conductor.in_flight += usize::from(conductor.slots[at].holds_place());
+            conductor.note_doubt(at, now_ms);
+            for missing in wanted.missing {
+                let event = Event::TrackMissing {
+                    index: missing.index,
+                    part: missing.part,
+                    changed: missing.changed,
+                };
+                conductor.apply(at, now_ms, event, &mut decision);
+            }
+            let slot = &conductor.slots[at];
+            if let Some(verdict) = wanted.refusal
+                && conductor.config.buys
+                && slot.job.is_undecided()
+            {
+                let point = HookPoint::PlanJob;
+                conductor.apply(at, now_ms, Event::Decided { point, verdict }, &mut decision);
+                continue;
+            }
+            conductor.resume(at, now_ms, &mut decision);
+        }
+        conductor.flush_dirty(&mut decision);
+        (conductor, decision)
+    }
+
+    /// The place of a stem among those of this run's jobs.
+    pub(super) fn intern(&mut self, id: StemId) -> usize {
+        let next = self.stems.len();
+        let at = *self.stem_of.entry(id.clone()).or_insert(next);
+        if at == next {
+            self.stems.push(Stem {
+                id,
+                state: StemState::Idle {
+                    not_before_ms: i64::MIN,
+                },
+                failures: 0,
+                renewed: false,
+            });
+        }
+        at
+    }
+
+    /// Finds a job's place from an earlier run's state.
+    pub(super) fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+        match self.slots[at].job.phase.clone() {
+            Phase::Planned => self.enqueue(at),
+            Phase::Vetoed { .. } => {
+                let decides = self.config.asks_before_upload || self.config.asks_before_submit;
+                if self.config.buys && !decides {
+                    // Nobody objects any more.
+                    let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
+                    self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
+                }
+                self.enqueue(at);
+            }
+            Phase::Failed(_) => {
+                if self.may_be_bought(at) {
+                    self.enqueue(at);
+                }
+            }
+            Phase::Submitting { attempt, .. } => {
+                let message = "the program ended before the answer came".to_owned();
+                self.apply(
+                    at,
+                    now_ms,
+                    Event::Lost {
+                        attempt,
+                        message,
+                        response: None,
+                    },
+                    decision,
+                );
+                self.ask_again_later(at, now_ms);
+            }
+            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
+            Phase::Running(_) | Phase::Finished(_) => self.look(at, now_ms),
+            // What was missing may have come since, for as long as the vendor keeps it: one poll.
+            Phase::Partial(_) if !self.slots[at].expired => self.look(at, now_ms),
+            Phase::Partial(_) | Phase::Kept(_) => {}
+        }
+        self.look_at_claims(at, now_ms);
+    }
+}

@@ -1,0 +1,210 @@
+//! Recordings on their way to the provider: prepared for the jobs that need them, and uploaded anew where an upload is old or gone.
+
+use super::responses::{millis, refusal};
+use super::*;
+
+/// Tries to bring one stem to the vendor's.
+const PREPARATIONS: u32 = 5;
+
+impl Conductor {
+    /// Begins the preparation of stems that jobs wait for, no more than the gate will need soon.
+    pub(super) fn prepare(&mut self, now_ms: i64, decision: &mut Decision) {
+        for stem in self.wanted_stems() {
+            if self.preparing >= PREPARING_AT_ONCE {
+                return;
+            }
+            if matches!(self.stems[stem].state, StemState::Idle { not_before_ms } if not_before_ms <= now_ms)
+            {
+                self.stems[stem].state = StemState::Preparing;
+                self.preparing += 1;
+                let id = self.stems[stem].id.clone();
+                let event = Event::UploadStarted {
+                    stem: id.to_string(),
+                };
+                self.record(None, now_ms, event, decision);
+                decision.effects.push(Effect::Prepare { stem: id });
+            }
+        }
+    }
+
+    /// The stems that are needed soon and are not at the vendor's: for jobs that are to be asked about again, and for new ones
+    /// unless enough are ready or no more can be paid for.
+    pub(super) fn wanted_stems(&self) -> BTreeSet<usize> {
+        let again = self
+            .again
+            .stems()
+            .filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
+        let near = self.ready.len() + self.unasked_submit.len();
+        let enough = near > self.config.concurrency || !self.is_affordable();
+        let fresh = self
+            .waiting
+            .keys()
+            .copied()
+            .take(if enough { 0 } else { PREPARING_AT_ONCE });
+        again.chain(fresh).collect()
+    }
+
+    pub(super) fn prepared(
+        &mut self,
+        stem: usize,
+        now_ms: i64,
+        result: Result<Prepared, EffectError>,
+        decision: &mut Decision,
+    ) {
+        self.preparing -= 1;
+        match result {
+            Ok(prepared) => {
+                self.reached();
+                self.stems[stem].state = StemState::Ready {
+                    url: prepared.url,
+                    uploaded_ms: prepared.uploaded_ms,
+                };
+                self.stems[stem].failures = 0;
+                for at in self.waiting.remove(&stem).unwrap_or_default() {
+                    self.line_up(at);
+                }
+                if let Some(hash) = prepared.hash {
+                    let event = Event::Uploaded {
+                        stem: self.stems[stem].id.to_string(),
+                        hash,
+                    };
+                    self.record(None, now_ms, event, decision);
+                }
+            }
+            Err(trouble) => self.not_prepared(stem, now_ms, trouble, decision),
+        }
+    }
+
+    pub(super) fn not_prepared(
+        &mut self,
+        stem: usize,
+        now_ms: i64,
+        trouble: EffectError,
+        decision: &mut Decision,
+    ) {
+        self.stems[stem].failures += 1;
+        let (id, failures) = (self.stems[stem].id.clone(), self.stems[stem].failures);
+        let retried = match trouble.class {
+            AnswerClass::RefusedRun | AnswerClass::StopForCredits => {
+                self.close(refusal(&trouble));
+                true
+            }
+            AnswerClass::NotSent => {
+                let message = format!("stem {id}: {}", trouble.message);
+                self.out_of_reach(now_ms, now_ms, &message, decision);
+                true
+            }
+            _ => trouble.retryable && failures < PREPARATIONS,
+        };
+        let event = Event::UploadFailed {
+            stem: id.to_string(),
+            message: trouble.message,
+            retried,
+        };
+        if retried {
+            let wait = self
+                .config
+                .timing
+                .backoff_ms(failures, stem as u64)
+                .max(millis(trouble.retry_after_ms));
+            self.stems[stem].state = StemState::Idle {
+                not_before_ms: now_ms + wait,
+            };
+            self.record(None, now_ms, event, decision);
+        } else {
+            self.stems[stem].state = StemState::Failed;
+            for at in self.waiting.remove(&stem).unwrap_or_default() {
+                self.apply(at, now_ms, event.clone(), decision);
+            }
+        }
+    }
+
+    /// The address of the recording of a job that is ready; none where its upload is too old to be used, and its jobs wait for a
+    /// new one.
+    pub(super) fn recording_of(&mut self, at: usize, now_ms: i64) -> Option<Arc<str>> {
+        let stem = self.slots[at].stem;
+        if let StemState::Ready { url, uploaded_ms } = &self.stems[stem].state
+            && uploaded_ms.is_none_or(|at_ms| now_ms - at_ms < self.config.upload_ttl_ms)
+        {
+            return Some(url.clone());
+        }
+        self.await_upload(stem, now_ms);
+        None
+    }
+
+    /// Whether a job that was refused because its recording was gone may be submitted again: with an upload that is newer than the
+    /// one it was refused for. Begins that upload where there has been none in this run; a second one would be gone as well.
+    pub(super) fn has_newer_upload(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        decision: &mut Decision,
+    ) -> bool {
+        let (stem, sent_ms) = (self.slots[at].stem, self.slots[at].sent_ms);
+        match self.stems[stem].state {
+            StemState::Ready {
+                uploaded_ms: Some(uploaded_ms),
+                ..
+            } if self.stems[stem].renewed => sent_ms < uploaded_ms,
+            StemState::Ready {
+                uploaded_ms: Some(_),
+                ..
+            } => {
+                self.renew(stem, now_ms, decision);
+                true
+            }
+            StemState::Idle { .. } | StemState::Preparing => self.stems[stem].renewed,
+            // A public address can't be made anew.
+            StemState::Ready {
+                uploaded_ms: None, ..
+            }
+            | StemState::Failed => false,
+        }
+    }
+
+    /// Forgets the upload of a job's recording after its task has failed for want of it, so that whatever is bought next is bought
+    /// with a new one.
+    pub(super) fn forget_source_of(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+        let stem = self.slots[at].stem;
+        let accepted_ms = self.slots[at].sent_ms;
+        match self.stems[stem].state {
+            StemState::Ready {
+                uploaded_ms: Some(uploaded_ms),
+                ..
+            } if self.stems[stem].renewed && uploaded_ms > accepted_ms => {}
+            StemState::Ready {
+                uploaded_ms: Some(_),
+                ..
+            } => self.renew(stem, now_ms, decision),
+            StemState::Idle { .. } => self.forget_upload(stem, decision),
+            _ => {}
+        }
+    }
+
+    pub(super) fn renew(&mut self, stem: usize, now_ms: i64, decision: &mut Decision) {
+        self.stems[stem].renewed = true;
+        self.forget_upload(stem, decision);
+        self.await_upload(stem, now_ms);
+    }
+
+    pub(super) fn forget_upload(&self, stem: usize, decision: &mut Decision) {
+        let stem = self.stems[stem].id.clone();
+        decision.effects.push(Effect::ForgetUpload { stem });
+    }
+
+    /// Has the jobs of a stem wait for a new upload.
+    pub(super) fn await_upload(&mut self, stem: usize, now_ms: i64) {
+        self.stems[stem].state = StemState::Idle {
+            not_before_ms: now_ms,
+        };
+        let (of_stem, others) = self
+            .ready
+            .iter()
+            .partition(|at| self.slots[**at].stem == stem);
+        self.ready = others;
+        self.waiting
+            .entry(stem)
+            .or_default()
+            .extend::<BTreeSet<usize>>(of_stem);
+    }
+}

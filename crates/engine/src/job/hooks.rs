@@ -1,0 +1,66 @@
+//! What hooks and earlier versions decide of a job that was never submitted.
+
+use super::{Cause, Failure, Job, Link, Phase, Step};
+use crate::hooks::Verdict;
+use crate::plan::{JobKey, Settings};
+
+impl Job {
+    /// Whether it was never submitted, so that hooks may decide on it.
+    pub(crate) fn is_undecided(&self) -> bool {
+        let phase = matches!(
+            self.phase,
+            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
+        );
+        phase && self.attempts == 0
+    }
+
+    /// Takes in what hooks decided.
+    pub(super) fn decided(&self, mut next: Job, verdict: &Verdict) -> Step {
+        if !self.is_undecided() {
+            return Step::Illegal;
+        }
+        match verdict {
+            Verdict::Pass => {
+                if matches!(self.phase, Phase::Vetoed { .. }) {
+                    next.phase = Phase::Planned;
+                }
+            }
+            Verdict::Change { key, settings } => {
+                next.phase = Phase::Planned;
+                next.linked = Some(Box::new(Link {
+                    key: *key,
+                    settings: (**settings).clone(),
+                    is_same: false,
+                }));
+            }
+            Verdict::Veto { why } => {
+                next.phase = Phase::Vetoed { why: why.clone() };
+                next.linked = None;
+            }
+            Verdict::Fail { message } => {
+                next.phase = Phase::Failed(Failure {
+                    cause: Cause::Hook,
+                    code: None,
+                    message: message.clone(),
+                    task_id: None,
+                });
+                next.linked = None;
+            }
+        }
+        self.step_to(next)
+    }
+
+    /// Links the job to the key that it was bought under.
+    pub(super) fn recognized(&self, mut next: Job, key: &JobKey, settings: &Settings) -> Step {
+        if !self.is_undecided() {
+            return Step::Illegal;
+        }
+        next.phase = Phase::Planned;
+        next.linked = Some(Box::new(Link {
+            key: *key,
+            settings: settings.clone(),
+            is_same: true,
+        }));
+        self.step_to(next)
+    }
+}
