@@ -9,13 +9,15 @@
     reason = "a test that unwraps says where it failed; what was measured is printed"
 )]
 
+use std::path::Path;
+
 mod browser {
     pub(crate) mod driver;
     pub(crate) mod page;
 }
 
 use browser::driver::{Browser, in_browser};
-use browser::page::{write_large, write_small};
+use browser::page::{write_album, write_large, write_small};
 
 /// What is heard: address, place and volume of each audio element that plays.
 const HEARD: &str =
@@ -215,6 +217,74 @@ async fn a_variant_keeps_its_label_and_the_panel_tells_what_is_playing() {
                 browser.until(&format!("!({there})")).await;
             }
         }
+    })
+    .await;
+}
+
+/// Pictures of the page are left in the target's folder for whoever wants to see it at each width, light and dark.
+#[tokio::test]
+async fn nothing_is_cut_off_at_any_width_in_light_or_dark() {
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    std::fs::create_dir_all(&pictures).unwrap();
+    small(async |browser| {
+        browser.click(".variant .star").await;
+        browser.click(".variant .play").await;
+        browser.until("document.querySelector('#details dl')").await;
+        browser.until(&format!("{HEARD}.some((it) => it.currentTime > 2)")).await;
+        browser.keys(" ").await;
+        for theme in ["light", "dark"] {
+            browser.run(&format!("localStorage.setItem('backline:theme', '{theme}'); document.documentElement.dataset.theme = '{theme}'; scrollTo(0, 0)")).await;
+            for (wide, high) in [(1600, 1000), (900, 1000), (390, 844)] {
+                browser.resize(wide, high).await;
+                std::fs::write(pictures.join(format!("{wide}-{theme}.png")), browser.picture().await).unwrap();
+                let (found, screen) = (browser.number("document.documentElement.scrollWidth").await, browser.number("innerWidth").await);
+                assert!(found <= screen, "{found} on {screen}");
+                let outside = "[...document.querySelectorAll('header *, .dock button, .dock input, #details *')].filter((it) => it.offsetParent && it.getBoundingClientRect().right > innerWidth + 1).length";
+                assert_eq!(browser.number(outside).await, 0.0, "at {wide} px");
+            }
+        }
+    })
+    .await;
+}
+
+/// The picture of the README: made anew with `BACKLINE_PICTURES=write`, and at other times held against what a new one would be.
+#[tokio::test]
+async fn the_readme_shows_the_page() {
+    const MOST_BYTES: usize = 150_000;
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/listening-page.png");
+    let folder = tempfile::tempdir().unwrap();
+    let page = write_album(folder.path());
+    in_browser(async |browser| {
+        browser.open(&page).await;
+        browser.resize(1180, 720).await;
+        browser
+            .run("document.documentElement.dataset.theme = 'light'")
+            .await;
+        browser
+            .click("tbody tr:first-child td:nth-of-type(2) .variant .star")
+            .await;
+        browser
+            .click("tbody tr:first-child td:nth-of-type(2) .variant .play")
+            .await;
+        browser.until("document.querySelector('#details dl')").await;
+        browser
+            .until(&format!("{HEARD}.some((it) => it.currentTime > 4)"))
+            .await;
+        browser.keys(" ").await;
+        browser.until(&format!("{HEARD}.length === 0")).await;
+        browser.run("document.activeElement.blur()").await;
+        let picture = browser.picture().await;
+        if std::env::var_os("BACKLINE_PICTURES").is_some_and(|it| it == "write") {
+            std::fs::write(&place, &picture).unwrap();
+        }
+        let kept = std::fs::read(&place).unwrap();
+        assert!(kept.len() < MOST_BYTES, "{} bytes", kept.len());
+        // Width and height; letters are drawn differently by each machine.
+        assert_eq!(
+            kept[..24],
+            picture[..24],
+            "make it anew with BACKLINE_PICTURES=write"
+        );
     })
     .await;
 }

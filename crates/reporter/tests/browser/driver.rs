@@ -113,6 +113,12 @@ impl Browser {
         self.0.set_window_size(wide, high).await.unwrap();
     }
 
+    /// What is seen once nothing moves, as PNG.
+    pub(crate) async fn picture(&self) -> Vec<u8> {
+        self.until("!document.getAnimations().length").await;
+        self.0.screenshot().await.unwrap()
+    }
+
     /// What went wrong on the page since it was opened.
     pub(crate) async fn complaints(&self) -> Vec<Value> {
         self.value("window.complaints ?? []")

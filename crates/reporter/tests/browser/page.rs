@@ -137,6 +137,54 @@ pub(crate) fn write_small(dir: &Path) -> PathBuf {
     write(dir, &summary)
 }
 
+/// Two songs by three presets, all kept: what the README shows.
+pub(crate) fn write_album(dir: &Path) -> PathBuf {
+    let mut summary = example::summary();
+    let model = summary.jobs[0].clone();
+    summary.run.name = "summer-ep".to_owned();
+    summary.run.manifest = "summer-ep.yaml".to_owned();
+    summary.jobs.clear();
+    let mut number = 0;
+    for (stem, artist) in [("first light", "Clara"), ("harbour", "Ada")] {
+        keep(dir, &format!("stems/{stem}.wav"), 3);
+        for (preset, tags) in [
+            ("piano", "relaxing piano, calm"),
+            ("lofi", "lo-fi hip hop, dusty drums"),
+            ("bossa", "bossa nova, nylon guitar"),
+        ] {
+            let mut job = model.clone();
+            job.key = format!("{:064x}", summary.jobs.len() + 1);
+            job.stem = stem.to_owned();
+            job.preset = preset.to_owned();
+            job.take = 1;
+            job.sweep.clear();
+            job.vars = [("artist".to_owned(), artist.to_owned())].into();
+            job.settings.tags = tags.to_owned();
+            job.settings.title = format!("{stem} ({preset})");
+            job.recording.as_mut().unwrap().file = Some(format!("stems/{stem}.wav"));
+            for track in &mut job.tracks {
+                number += 1;
+                track.title = format!("{stem} ({preset})");
+                let place = format!("out/{stem}/{preset}-{}", track.index);
+                track.file = Some(keep(dir, &format!("{place}.wav"), number));
+                track.mix = Some(keep(dir, &format!("{place} mix.wav"), number + 5));
+            }
+            summary.jobs.push(job);
+        }
+    }
+    summary.totals = Default::default();
+    summary.totals.jobs = summary.jobs.len() as u64;
+    summary.totals.kept = summary.totals.jobs;
+    summary.totals.tracks = number as u64;
+    summary.totals.credits = 72.0;
+    summary.this_run.totals = summary.totals;
+    summary.this_run.credits = 72.0;
+    summary.this_run.selection = None;
+    summary.this_run.submitted = summary.totals.jobs;
+    summary.this_run.downloaded = summary.totals.tracks;
+    write(dir, &summary)
+}
+
 /// A run of thousands of tracks, all of them one of a few files.
 pub(crate) fn write_large(dir: &Path, stems: u32, presets: u32, takes: u32) -> PathBuf {
     let files: Vec<KeptFile> = (0..24)
