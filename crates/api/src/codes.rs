@@ -74,13 +74,9 @@ impl CodeTable {
     }
 }
 
-/// One table for each call.
+/// The tables of the calls that every operation makes alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeTables {
-    /// See [`ApiCall::Submit`].
-    pub submit: CodeTable,
-    /// See [`ApiCall::Details`].
-    pub details: CodeTable,
     /// See [`ApiCall::Credits`].
     pub credits: CodeTable,
     /// See [`ApiCall::Upload`].
@@ -90,57 +86,9 @@ pub struct CodeTables {
 }
 
 impl CodeTables {
-    /// The table of `call`.
-    pub fn of(&self, call: ApiCall) -> &CodeTable {
-        match call {
-            ApiCall::Submit => &self.submit,
-            ApiCall::Details => &self.details,
-            ApiCall::Credits => &self.credits,
-            ApiCall::Upload => &self.upload,
-            ApiCall::Download => &self.download,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn of_mut(&mut self, call: ApiCall) -> &mut CodeTable {
-        match call {
-            ApiCall::Submit => &mut self.submit,
-            ApiCall::Details => &mut self.details,
-            ApiCall::Credits => &mut self.credits,
-            ApiCall::Upload => &mut self.upload,
-            ApiCall::Download => &mut self.download,
-        }
-    }
-
-    /// The codes by which the provider says that it can't fetch a recording.
-    pub fn source_gone(&self) -> Vec<i64> {
-        let codes = self.submit.codes.iter();
-        codes
-            .filter(|(_, class)| **class == AnswerClass::SourceGone)
-            .map(|(code, _)| *code)
-            .collect()
-    }
-
-    /// `sunoapi.org`: 405 in a body is its rate limit, 429 to a submission its "insufficient credits" (both documented).
-    pub(crate) fn sunoapi() -> Self {
-        let mut tables = Self::shared();
-        for call in ApiCall::ALL {
-            tables.of_mut(call).codes.insert(405, AnswerClass::Wait);
-        }
-        let submit = &mut tables.submit.codes;
-        submit.insert(429, AnswerClass::StopForCredits);
-        tables
-    }
-
-    /// `kie.ai`: 429 is its rate limit at every call (documented).
-    pub(crate) fn kie() -> Self {
-        Self::shared()
-    }
-
-    fn shared() -> Self {
+    /// The tables that vendors share.
+    pub(crate) fn shared() -> Self {
         Self {
-            submit: submit(),
-            details: details(),
             credits: credits(),
             upload: upload(),
             download: download(),
@@ -204,7 +152,7 @@ fn common_statuses() -> BTreeMap<u16, AnswerClass> {
     ])
 }
 
-fn submit() -> CodeTable {
+pub(crate) fn submit() -> CodeTable {
     use AnswerClass::{InDoubt, Refunded, RefusedJob, RefusedRun, SourceGone, TaskFailed};
     let mut codes = common_codes();
     codes.extend([
@@ -227,7 +175,7 @@ fn submit() -> CodeTable {
 
 /// One task's failure may stand in the envelope (501, 531, 451, 413), and one task may be forgotten (404) or belong to another key
 /// (403): none of that says anything about the run. A details request costs nothing, so 402 and 505 only mean "not now".
-fn details() -> CodeTable {
+pub(crate) fn details() -> CodeTable {
     use AnswerClass::{InDoubt, Refunded, TaskFailed, UnknownTask, WaitLong};
     let mut codes = common_codes();
     codes.extend([
@@ -299,6 +247,7 @@ fn download() -> CodeTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Profile;
 
     #[test]
     fn a_code_means_what_its_call_makes_of_it() {
@@ -309,8 +258,8 @@ mod tests {
             code: Option<i64>,
             [submit, details, credits, upload, download]: [AnswerClass; 5],
         ) {
-            let tables = CodeTables::sunoapi();
-            let found = ApiCall::ALL.map(|call| tables.of(call).class(http_status, code));
+            let profile = Profile::sunoapi();
+            let found = ApiCall::ALL.map(|call| profile.codes(call).class(http_status, code));
             let expected = [submit, details, credits, upload, download];
             assert_eq!(found, expected, "HTTP {http_status}, code {code:?}");
         }
@@ -359,6 +308,9 @@ mod tests {
         );
         // Credits are missing for purchases alone.
         check(200, Some(429), [StopForCredits, Wait, Wait, Wait, Wait]);
-        assert_eq!(CodeTables::kie().submit.class(200, Some(429)), Wait);
+        assert_eq!(
+            Profile::kie().codes(ApiCall::Submit).class(200, Some(429)),
+            Wait
+        );
     }
 }

@@ -113,7 +113,7 @@ impl Profile {
     /// What an answer with another code than success means: by the body's code, else by the HTTP status.
     pub(crate) fn refusal(&self, call: ApiCall, http_status: u16, answer: &Answer) -> Refusal {
         Refusal {
-            class: self.codes.of(call).class(http_status, answer.code),
+            class: self.codes(call).class(http_status, answer.code),
             code: answer.code.or(Some(i64::from(http_status))),
             message: answer
                 .message
@@ -125,7 +125,7 @@ impl Profile {
     /// What an answer without a JSON body means.
     pub(crate) fn bare_refusal(&self, call: ApiCall, http_status: u16) -> Refusal {
         Refusal {
-            class: self.codes.of(call).class(http_status, None),
+            class: self.codes(call).class(http_status, None),
             code: Some(i64::from(http_status)),
             message: format!("HTTP {http_status} without a JSON body"),
         }

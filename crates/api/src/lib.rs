@@ -39,6 +39,7 @@ mod json;
 mod key;
 mod lenient;
 mod music;
+mod operation;
 mod profile;
 mod record_info;
 mod redact;
@@ -51,6 +52,7 @@ mod unpack;
 mod upload;
 #[cfg(feature = "webhook")]
 mod webhook;
+mod weight;
 
 pub use callback::{
     CALLBACK_LIMIT_BYTES, Callback, CallbackBody, CallbackError, CallbackKind, read_callback,
@@ -68,15 +70,20 @@ pub use envelope::{Envelope, Refusal};
 pub use excerpt::Excerpt;
 pub use key::{ApiKey, InvalidKey};
 pub use music::{Chord, Confidence, Music};
+pub use operation::{Input, Operation, SubmitRequest};
 pub use profile::{Polling, PrivateAddresses, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};
 #[cfg(feature = "client")]
 pub(crate) use redact::redact_addresses;
 pub use redact::{redact_text, redact_url};
-pub use settings::{VocalGender, Weight, WeightError};
-pub use submit::{SubmitAnswer, SubmitRequest, Submitted};
+pub use settings::{
+    SETTING_LIMIT_BYTES, SETTINGS, Setting, SettingDefault, SettingError, SettingKind,
+    SettingProblem, SettingRow, SettingValue, Settings,
+};
+pub use submit::{SubmitAnswer, Submitted};
 pub use task::{Stage, TaskId, TaskView};
 pub use track::Track;
 pub use upload::{UploadAnswer, Uploaded};
 #[cfg(feature = "webhook")]
 pub use webhook::{SignatureError, verify_signature};
+pub use weight::{Weight, WeightError};

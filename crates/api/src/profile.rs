@@ -4,7 +4,7 @@
 
 use url::Url;
 
-use crate::CodeTables;
+use crate::{AnswerClass, ApiCall, CodeTable, CodeTables, Operation, Setting};
 
 /// Most requests in a sliding window; what goes over is refused, not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +69,8 @@ pub struct Profile {
     pub base_url: Url,
     /// Where files are uploaded, with the same key.
     pub upload_url: Url,
-    /// Path of the submission.
-    pub submit_path: String,
-    /// Path of the task details.
-    pub record_info_path: String,
+    /// What is bought.
+    pub operation: Operation,
     /// Path of the balance.
     pub credit_path: String,
     /// Path that turns a result's address into a short-lived link, where there is one.
@@ -81,23 +79,11 @@ pub struct Profile {
     pub default_model: String,
     /// The models known when this was written; another name is worth a warning, never a refusal.
     pub models: Vec<String>,
-    /// Most characters of a title.
-    pub title_limit: usize,
-    /// Characters of a title above which older pages of the documents refuse it: worth a warning.
-    pub title_advice: usize,
-    /// Characters of the tags above which sibling operations refuse them: worth a warning.
-    pub tags_advice: usize,
-    /// Characters of the negative tags above which the documents refuse them: worth a warning.
-    pub negative_tags_advice: usize,
-    /// Whether the documents know the fields `lyrics` and `variety`; what they don't know may be ignored: worth a warning.
-    pub knows_lyrics_and_variety: bool,
     /// New tasks per account.
     pub rate: RateLimit,
     /// Most tasks at work at once per account.
     pub max_in_flight: u32,
-    /// What one accepted submission costs.
-    pub price_credits: f64,
-    /// What response codes mean, call by call.
+    /// What response codes mean where the operation has no table of its own.
     pub codes: CodeTables,
     /// How callbacks are signed.
     pub signature: SignatureScheme,
@@ -129,12 +115,11 @@ const DOWNLOADS_AT_ONCE: u32 = 8;
 impl Profile {
     /// `sunoapi.org`, the reference.
     pub fn sunoapi() -> Self {
-        Self {
+        let mut profile = Self {
             name: "sunoapi".to_owned(),
             base_url: constant("https://api.sunoapi.org/"),
             upload_url: constant("https://sunoapiorg.redpandaai.co/"),
-            submit_path: "/api/v1/generate/add-instrumental".to_owned(),
-            record_info_path: "/api/v1/generate/record-info".to_owned(),
+            operation: Operation::add_instrumental(),
             credit_path: "/api/v1/generate/credit".to_owned(),
             download_link_path: None,
             // The vendor's own default is V6 by now. It is part of a job's key, so another one here would buy every job anew whose
@@ -143,19 +128,12 @@ impl Profile {
             models: names(&[
                 "V4_5PLUS", "V5", "V5_5", "V6", "V6_WILD", "V6_MINI", "V4_5ALL", "V4_5", "V4",
             ]),
-            title_limit: 100,
-            title_advice: 80,
-            tags_advice: 1000,
-            // Not documented; the limit of tags is the nearest there is.
-            negative_tags_advice: 1000,
-            knows_lyrics_and_variety: true,
             rate: RateLimit {
                 count: 20,
                 window_ms: 10_000,
             },
             max_in_flight: 100,
-            price_credits: 12.0,
-            codes: CodeTables::sunoapi(),
+            codes: CodeTables::shared(),
             signature: SignatureScheme::None,
             idempotency_key: false,
             loopback: false,
@@ -169,7 +147,14 @@ impl Profile {
                 at_once: LOOKS_AT_ONCE,
             },
             downloads_at_once: DOWNLOADS_AT_ONCE,
+        };
+        // In a body 405 is the rate limit, and 429 to a submission means "insufficient credits" (both documented).
+        for call in ApiCall::ALL {
+            profile.codes_mut(call).codes.insert(405, AnswerClass::Wait);
         }
+        let submit = profile.codes_mut(ApiCall::Submit);
+        submit.codes.insert(429, AnswerClass::StopForCredits);
+        profile
     }
 
     /// `kie.ai`.
@@ -182,11 +167,22 @@ impl Profile {
             download_link_path: Some("/api/v1/common/download-url".to_owned()),
             // V6 and its kin are refused with 422 on this route (observed).
             models: names(&["V4_5PLUS", "V5", "V5_5"]),
-            // Documented.
-            negative_tags_advice: 200,
-            // Not on the vendor's pages.
-            knows_lyrics_and_variety: false,
-            codes: CodeTables::kie(),
+            // 429 is the rate limit at every call (documented).
+            codes: CodeTables::shared(),
+            operation: Operation {
+                advised_chars: vec![
+                    (Setting::TITLE, 80),
+                    (Setting::TAGS, 1000),
+                    // Documented.
+                    (Setting::NEGATIVE_TAGS, 200),
+                ],
+                // Not on the vendor's pages.
+                undocumented: vec![
+                    const { Setting::of("lyrics") },
+                    const { Setting::of("variety") },
+                ],
+                ..Operation::add_instrumental()
+            },
             signature: SignatureScheme::HmacSha256,
             ..Self::sunoapi()
         }
@@ -208,6 +204,37 @@ impl Profile {
             },
             ..Self::sunoapi()
         }
+    }
+
+    /// The table of `call`.
+    pub fn codes(&self, call: ApiCall) -> &CodeTable {
+        match call {
+            ApiCall::Submit => &self.operation.submit_codes,
+            ApiCall::Details => &self.operation.details_codes,
+            ApiCall::Credits => &self.codes.credits,
+            ApiCall::Upload => &self.codes.upload,
+            ApiCall::Download => &self.codes.download,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn codes_mut(&mut self, call: ApiCall) -> &mut CodeTable {
+        match call {
+            ApiCall::Submit => &mut self.operation.submit_codes,
+            ApiCall::Details => &mut self.operation.details_codes,
+            ApiCall::Credits => &mut self.codes.credits,
+            ApiCall::Upload => &mut self.codes.upload,
+            ApiCall::Download => &mut self.codes.download,
+        }
+    }
+
+    /// The codes by which the provider reports that it can't fetch a recording.
+    pub fn source_gone(&self) -> Vec<i64> {
+        let codes = self.operation.submit_codes.codes.iter();
+        codes
+            .filter(|(_, class)| **class == AnswerClass::SourceGone)
+            .map(|(code, _)| *code)
+            .collect()
     }
 
     /// Whether `model` was known when this was written.

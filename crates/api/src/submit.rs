@@ -1,4 +1,4 @@
-//! The request that buys, and what the answer to it means.
+//! What the answer to a submission means.
 //!
 //! There is no way to ask later whether a submission was taken. So every answer is exactly one of: accepted, refused (nothing
 //! was bought), or in doubt (it may have been bought). When in doubt, it is in doubt.
@@ -7,44 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::{Answer, OK};
 use crate::lenient::text;
-use crate::{AnswerClass, ApiCall, Profile, Refusal, TaskId, VocalGender, Weight};
-
-/// The body of a submission. `negativeTags` and `callBackUrl` are always written, even when empty: vendors require them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SubmitRequest {
-    /// Where the source recording can be fetched from the public internet.
-    pub upload_url: String,
-    /// Title, at most 100 characters.
-    pub title: String,
-    /// What the accompaniment should be like.
-    pub tags: String,
-    /// What it must not be like.
-    pub negative_tags: String,
-    /// Where callbacks go; a placeholder when results are polled.
-    pub call_back_url: String,
-    /// Model name; vendors' defaults move, so it is best sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Register of backing voices.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocal_gender: Option<VocalGender>,
-    /// How much the style counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub style_weight: Option<Weight>,
-    /// How adventurous the result may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weirdness_constraint: Option<Weight>,
-    /// How closely the recording is followed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audio_weight: Option<Weight>,
-    /// Lyrics, at most 5000 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lyrics: Option<String>,
-    /// Variety, 0 to 4.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variety: Option<u8>,
-}
+use crate::{AnswerClass, ApiCall, Profile, Refusal, TaskId};
 
 /// The `data` of an accepted submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

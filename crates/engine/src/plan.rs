@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use backline_api::{Profile, SubmitRequest, VocalGender, Weight};
+use backline_api::Profile;
+pub use backline_api::{Setting, Settings};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -169,7 +170,7 @@ impl Plan {
     /// Gives a job other settings, and the key that it has with them.
     pub(crate) fn change(&mut self, slot: usize, settings: Settings) {
         let job = &mut self.jobs[slot];
-        if settings.title != job.settings.title {
+        if settings.text(Setting::TITLE) != job.settings.text(Setting::TITLE) {
             // A title that a hook gives is chosen.
             job.title = TitleIdentity::Chosen;
         }
@@ -206,8 +207,10 @@ impl Plan {
         own.chain(former_keys(&request, &default)).collect()
     }
 
-    fn request<'a>(&'a self, job: &'a PlannedJob, profile: &'a str) -> Request<'a> {
+    /// What a job's key is made of.
+    pub(crate) fn request<'a>(&'a self, job: &'a PlannedJob, profile: &'a str) -> Request<'a> {
         Request {
+            operation: self.provider.profile.operation.name,
             profile,
             recording: self.stems[job.stem].source.recording(),
             settings: &job.settings,
@@ -217,72 +220,14 @@ impl Plan {
     }
 }
 
-/// Everything that a job sends but its two URLs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Title, at most 100 characters.
-    pub title: String,
-    /// Tags that the accompaniment should follow.
-    pub tags: String,
-    /// Tags that it must not follow; sent even when empty.
-    pub negative_tags: String,
-    /// Model name; always sent, for vendors' defaults move.
-    pub model: String,
-    /// Register of backing voices.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub vocal_gender: Option<VocalGender>,
-    /// How much the style counts.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub style_weight: Option<Weight>,
-    /// How adventurous the result may be.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub weirdness_constraint: Option<Weight>,
-    /// How closely the recording is followed.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub audio_weight: Option<Weight>,
-    /// Lyrics, at most 5000 characters.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub lyrics: Option<String>,
-    /// Variety, 0..=4.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub variety: Option<u8>,
-}
-
-impl Settings {
-    /// Settings for tests.
-    #[cfg(test)]
-    pub(crate) fn sample() -> Self {
-        Self {
-            title: "Verse".into(),
-            tags: "calm piano".into(),
-            negative_tags: String::new(),
-            model: "V4_5PLUS".into(),
-            vocal_gender: None,
-            style_weight: None,
-            weirdness_constraint: None,
-            audio_weight: None,
-            lyrics: None,
-            variety: None,
-        }
-    }
-
-    /// The request that these settings become once the stem has an address and the attempt a callback.
-    pub fn request(&self, upload_url: String, call_back_url: String) -> SubmitRequest {
-        SubmitRequest {
-            upload_url,
-            title: self.title.clone(),
-            tags: self.tags.clone(),
-            negative_tags: self.negative_tags.clone(),
-            call_back_url,
-            model: Some(self.model.clone()),
-            vocal_gender: self.vocal_gender,
-            style_weight: self.style_weight,
-            weirdness_constraint: self.weirdness_constraint,
-            audio_weight: self.audio_weight,
-            lyrics: self.lyrics.clone(),
-            variety: self.variety,
-        }
-    }
+/// Settings for tests.
+#[cfg(test)]
+pub(crate) fn sample_settings() -> Settings {
+    Settings::default()
+        .with(Setting::TITLE, "Verse")
+        .with(Setting::TAGS, "calm piano")
+        .with(Setting::NEGATIVE_TAGS, "")
+        .with(Setting::MODEL, "V4_5PLUS")
 }
 
 /// A source recording.

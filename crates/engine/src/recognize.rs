@@ -12,10 +12,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use backline_api::Setting;
+
 use crate::event::Event;
 use crate::job::Step;
-use crate::manifest::{Request, Setting, default_title, first_key, job_key, trimmed};
-use crate::plan::{JobKey, Plan, PlannedJob, Settings, TitleIdentity};
+use crate::manifest::{Request, default_title, first_key, job_key};
+use crate::plan::{JobKey, Plan, PlannedJob, TitleIdentity};
 use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
 
 /// A planned job that was bought under another key.
@@ -185,11 +187,8 @@ impl<'a> Search<'a> {
         let unnamed = |job: &PlannedJob| matches!(job.title, TitleIdentity::Default { .. });
         let without_name = |job: &PlannedJob| {
             job_key(&Request {
-                profile: &profile,
-                recording: plan.stems[job.stem].source.recording(),
-                settings: &job.settings,
                 title: TitleIdentity::Default { nth: 1 },
-                take: job.take,
+                ..plan.request(job, &profile)
             })
         };
         // Jobs that are equal but for their names, in plan order.
@@ -217,7 +216,7 @@ impl<'a> Search<'a> {
                 if let Some((link, _)) = bought_in_place_of(self.known, row.key) {
                     (row.key, row.settings) = (link.key, link.settings.clone());
                 }
-                if row.settings.title != default_title(&row.stem, &row.preset)
+                if row.settings.text(Setting::TITLE) != default_title(&row.stem, &row.preset)
                     || !seen.insert(row.key)
                 {
                     continue;
@@ -251,6 +250,7 @@ fn unnamed_key(
     let fingerprint = &row.recording.as_ref()?.fingerprint;
     let stem = &plan.stems[*stems.get(fingerprint)?];
     let request = Request {
+        operation: plan.provider.profile.operation.name,
         profile,
         recording: stem.source.recording(),
         settings: &row.settings,
@@ -260,13 +260,11 @@ fn unnamed_key(
     if first_key(&request) != row.key {
         return None;
     }
-    let text = |setting, text: &str| trimmed(setting, text).to_owned();
-    let settings = Settings {
-        tags: text(Setting::Tags, &row.settings.tags),
-        negative_tags: text(Setting::NegativeTags, &row.settings.negative_tags),
-        model: text(Setting::Model, &row.settings.model),
-        ..row.settings.clone()
-    };
+    let mut settings = row.settings.clone();
+    for setting in [Setting::TAGS, Setting::NEGATIVE_TAGS, Setting::MODEL] {
+        let text = setting.trim(row.settings.text(setting));
+        settings.set(setting, Some(text.into()));
+    }
     Some(job_key(&Request {
         settings: &settings,
         ..request

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use backline_engine::event::KeptFile;
 use backline_engine::manifest::lock::compare;
-use backline_engine::plan::ReportKind;
+use backline_engine::plan::{ReportKind, Setting};
 use backline_reporter::{Material, as_lock, diff_text, example, render};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -36,7 +36,8 @@ fn reports(criterion: &mut Criterion) {
     let mut other = summary.clone();
     for job in other.jobs.iter_mut().step_by(2) {
         job.key.replace_range(..1, "f");
-        job.settings.tags.push_str(", strings");
+        let tags = format!("{}, strings", job.settings.text(Setting::TAGS));
+        job.settings.set(Setting::TAGS, Some(tags.as_str().into()));
     }
     group.bench_function("diff", |bench| {
         bench.iter(|| {

@@ -150,6 +150,7 @@ fn in_words(change: &Change) -> String {
 #[cfg(test)]
 mod tests {
     use backline_engine::manifest::lock::compare;
+    use backline_engine::plan::Setting;
     use backline_engine::summary::JobSummary;
     use proptest::prelude::*;
 
@@ -161,8 +162,10 @@ mod tests {
         after.jobs.remove(3);
         let job = &mut after.jobs[0];
         job.key = "5b".repeat(32);
-        job.settings.tags = "lofi, \u{1b}[31mrhodes".to_owned();
-        job.settings.lyrics = Some("la\nla".to_owned());
+        let [tags, lyrics] = ["tags", "lyrics"].map(Setting::of);
+        job.settings
+            .set(tags, Some("lofi, \u{1b}[31mrhodes".into()));
+        job.settings.set(lyrics, Some("la\nla".into()));
         job.recording.as_mut().unwrap().fingerprint = "ffff000011112222".to_owned();
         after.jobs[1].key = "6b".repeat(32);
         let mut new = after.jobs[2].clone();
@@ -199,7 +202,7 @@ mod tests {
         let mut after = before.clone();
         for job in &mut after.jobs {
             job.key.replace_range(..1, "f");
-            job.settings.tags = "rhodes".to_owned();
+            job.settings.set(Setting::TAGS, Some("rhodes".into()));
         }
         let (diff, same) = check(&before, &after);
         let text = diff_text(&diff, same, usize::MAX);

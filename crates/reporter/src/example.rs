@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use backline_engine::event::{Event, KeptFile, Record, RunId};
 use backline_engine::job::{Job, Step};
-use backline_engine::plan::JobKey;
+use backline_engine::plan::{JobKey, Setting};
 use backline_engine::store::{
     Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,
 };
@@ -53,7 +53,8 @@ pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summar
                 job.stem = format!("song-{stem:02}");
                 job.preset = format!("style-{preset:02}");
                 job.take = take;
-                job.settings.tags = format!("style {preset}, warm, acoustic guitar, brushed drums");
+                let tags = format!("style {preset}, warm, acoustic guitar, brushed drums");
+                job.settings.set(Setting::TAGS, Some(tags.as_str().into()));
                 for track in &mut job.tracks {
                     track.title = format!("Song {stem}");
                     track.file = turn.next().cloned();

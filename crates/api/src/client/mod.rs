@@ -229,7 +229,7 @@ impl Client {
     }
 
     fn details_url(&self, task: &TaskId) -> Url {
-        let mut url = endpoint(&self.profile.base_url, &self.profile.record_info_path);
+        let mut url = endpoint(&self.profile.base_url, &self.profile.operation.details_path);
         url.query_pairs_mut().append_pair("taskId", task.as_str());
         url
     }
@@ -457,7 +457,7 @@ impl Call {
     /// What it means that a file's host answered with `status`.
     fn status(&self, profile: &Profile, status: u16) -> CallError {
         CallError {
-            status_class: Some(profile.codes.download.class(status, None)),
+            status_class: Some(profile.codes(ApiCall::Download).class(status, None)),
             ..self.error(CallErrorKind::Status(status))
         }
     }

@@ -7,7 +7,7 @@ use super::{Call, Client, answer, endpoint};
 use sha2::{Digest, Sha256};
 
 use crate::redact::hide_secret;
-use crate::{AnswerClass, Excerpt, SubmitAnswer, SubmitRequest, TaskId};
+use crate::{AnswerClass, Excerpt, Operation, SubmitAnswer, SubmitRequest, TaskId};
 
 /// What became of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,8 @@ pub enum SubmitOutcome {
 impl Client {
     /// Submits `request`, once. `token` travels as `Idempotency-Key`: vendors without such a promise ignore it.
     pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
-        let url = endpoint(&self.profile.base_url, &self.profile.submit_path);
+        let operation = &self.profile.operation;
+        let url = endpoint(&self.profile.base_url, &operation.submit_path);
         if let Some(tape) = &self.tape {
             tape.hide(token);
         }
@@ -50,9 +51,9 @@ impl Client {
             .api
             .post(url)
             .header("Idempotency-Key", token)
-            .json(request)
+            .json(&operation.body(request))
             .timeout(self.options.call_timeout);
-        let response = match self.send(request.name(), sent).await {
+        let response = match self.send(call_of(operation, request), sent).await {
             Ok(response) => response,
             Err(SendError::NotOnTape) => {
                 return SubmitOutcome::Refused {
@@ -123,21 +124,19 @@ impl Client {
     }
 }
 
-impl SubmitRequest {
-    /// What a tape finds the answer by: everything that is asked for, without the addresses, which differ each time.
-    fn name(&self) -> String {
-        let bare = Self {
-            upload_url: String::new(),
-            call_back_url: String::new(),
-            ..self.clone()
-        };
-        let body = serde_json::to_vec(&bare).unwrap_or_default();
-        let hash: String = Sha256::digest(&body)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("{SUBMISSION}{hash}")
-    }
+/// What a recording finds the response by: everything that is sent but the addresses, which differ each time.
+fn call_of(operation: &Operation, request: &SubmitRequest) -> String {
+    let bare = SubmitRequest {
+        upload_url: String::new(),
+        call_back_url: String::new(),
+        settings: request.settings.clone(),
+    };
+    let body = serde_json::to_vec(&operation.body(&bare)).unwrap_or_default();
+    let hash: String = Sha256::digest(&body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{SUBMISSION}{hash}")
 }
 
 impl Call {

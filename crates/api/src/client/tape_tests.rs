@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{AnswerClass, Stage, SubmitRequest};
+use crate::{AnswerClass, Setting, Settings, Stage, SubmitRequest};
 
 const KEY: &str = "s3cret-key-0123456789";
 const TOKEN: &str = "t0ken-abcdef";
@@ -26,17 +26,11 @@ fn client(base: &Url, tape: Tape) -> Client {
 fn request(tags: &str, address: &str) -> SubmitRequest {
     SubmitRequest {
         upload_url: format!("https://files.example.com/{address}"),
-        title: "Example".to_owned(),
-        tags: tags.to_owned(),
-        negative_tags: String::new(),
         call_back_url: format!("https://hooks.example.com/{TOKEN}{address}"),
-        model: None,
-        vocal_gender: None,
-        style_weight: None,
-        weirdness_constraint: None,
-        audio_weight: None,
-        lyrics: None,
-        variety: None,
+        settings: Settings::default()
+            .with(Setting::TITLE, "Example")
+            .with(Setting::TAGS, tags)
+            .with(Setting::NEGATIVE_TAGS, ""),
     }
 }
 

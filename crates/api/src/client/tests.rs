@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use super::*;
-use crate::{AnswerClass, Stage, SubmitRequest};
+use crate::{AnswerClass, Setting, Settings, Stage, SubmitRequest};
 
 pub(super) const KEY: &str = "s3cret-key-0123456789";
 pub(super) const TOKEN: &str = "t0ken-abcdef";
@@ -60,17 +60,12 @@ pub(super) async fn answering(status: u16, headers: &[(&'static str, &str)], bod
 pub(super) fn request() -> SubmitRequest {
     SubmitRequest {
         upload_url: "https://files.example.com/a.mp3?X-Signature=s3cret".to_owned(),
-        title: "Example".to_owned(),
-        tags: "piano".to_owned(),
-        negative_tags: String::new(),
         call_back_url: format!("https://hooks.example.com/{TOKEN}"),
-        model: Some("V5".to_owned()),
-        vocal_gender: None,
-        style_weight: None,
-        weirdness_constraint: None,
-        audio_weight: None,
-        lyrics: None,
-        variety: None,
+        settings: Settings::default()
+            .with(Setting::TITLE, "Example")
+            .with(Setting::TAGS, "piano")
+            .with(Setting::NEGATIVE_TAGS, "")
+            .with(Setting::MODEL, "V5"),
     }
 }
 
@@ -134,8 +129,8 @@ async fn a_submission_is_sent_once_with_all_that_vendors_want() {
     assert_eq!(headers[header::CONTENT_TYPE], "application/json");
     assert_eq!(headers["idempotency-key"], TOKEN);
     assert_eq!(
-        serde_json::from_slice::<SubmitRequest>(body).unwrap(),
-        request()
+        serde_json::from_slice::<serde_json::Value>(body).unwrap(),
+        serde_json::json!(Profile::sunoapi().operation.body(&request()))
     );
 }
 

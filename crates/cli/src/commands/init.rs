@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use backline_engine::manifest::SCHEMA;
+use backline_engine::manifest::schema;
 
 use crate::args::InitArgs;
 use crate::console::Console;
@@ -63,8 +63,9 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
         content,
         may_exist: false,
     }));
+    let schema = format!("{:#}\n", schema());
     for (name, content) in [
-        (SCHEMA_NAME, SCHEMA.as_bytes()),
+        (SCHEMA_NAME, schema.as_bytes()),
         (".gitignore", GIT_IGNORED),
     ] {
         files.push(NewFile {

@@ -1,6 +1,6 @@
 //! `backline schema`: the published formats, as the program itself knows them.
 
-use backline_engine::manifest::{SCHEMA, project_schema};
+use backline_engine::manifest::{project_schema, schema};
 
 use crate::args::{SchemaArgs, SchemaOf};
 use crate::console::Console;
@@ -12,7 +12,7 @@ const HOOK_EVENT: &str = include_str!("../../../../docs/hook-event.schema.json")
 
 pub(crate) fn run(args: &SchemaArgs, console: &Console) -> CommandResult {
     match args.what {
-        SchemaOf::Manifest => console.data(SCHEMA)?,
+        SchemaOf::Manifest => console.json(&schema())?,
         SchemaOf::Project => console.json(&project_schema())?,
         SchemaOf::HookEvent => console.data(HOOK_EVENT)?,
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backline_api::{
-    AnswerClass, CallError, CallErrorKind, Client, TaskId, UploadName, UploadSource,
+    AnswerClass, CallError, CallErrorKind, Client, SubmitRequest, TaskId, UploadName, UploadSource,
     lacks_descriptor,
 };
 use url::Url;
@@ -131,9 +131,11 @@ impl Effects {
         recording: &str,
     ) -> impl Future<Output = Message> + Send + use<> {
         let client = self.client.clone();
-        let callback = self.callback_url(&token);
-        let settings = &self.plan.job(&job).settings;
-        let request = settings.request(recording.to_owned(), callback);
+        let request = SubmitRequest {
+            upload_url: recording.to_owned(),
+            call_back_url: self.callback_url(&token),
+            settings: self.plan.job(&job).settings.clone(),
+        };
         async move {
             let outcome = client.submit(&request, token.expose()).await;
             Message::Input(Input::Answered {

@@ -292,7 +292,7 @@ pub async fn run(
         account: account.clone(),
         retention_days: run.plan.provider.profile.retention_days,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        price_credits: Some(run.plan.provider.profile.price_credits),
+        price_credits: Some(run.plan.provider.profile.operation.price_credits),
         bounds: Some(RunBounds::from(&run.plan.limits)),
         selection: run.part_of.as_ref().map(|album| album.selection.clone()),
         album: None,
@@ -547,7 +547,7 @@ fn config(
         credits: limits.credits,
         ledger_credits: limits.ledger_credits,
         spent_before,
-        price: profile.price_credits,
+        price: profile.operation.price_credits,
         deadline_ms: limits
             .deadline_ms
             .map(|limit| now_ms.saturating_add_unsigned(limit)),
@@ -558,7 +558,7 @@ fn config(
         upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
         polls_at_once: profile.polling.at_once as usize,
         downloads_at_once: profile.downloads_at_once as usize,
-        source_gone: profile.codes.source_gone(),
+        source_gone: profile.source_gone(),
         timing,
     }
 }

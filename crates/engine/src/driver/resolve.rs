@@ -4,7 +4,7 @@
 //! user gives is looked up at the provider's; one that the ledger knows already, and one whose request was another job's, are
 //! refused: a slip of the finger must neither lose a purchase nor buy one twice.
 
-use backline_api::{AnswerClass, ApiKey, CallError, Client, Stage, TaskId};
+use backline_api::{AnswerClass, ApiKey, CallError, Client, Setting, Stage, TaskId};
 use serde_json::Value;
 
 use super::clock::Clock;
@@ -333,16 +333,17 @@ async fn compare(
     let Some(request) = request else {
         return Ok(());
     };
-    for (name, ours) in [("title", &settings.title), ("tags", &settings.tags)] {
-        if let Some(theirs) = request.get(name).and_then(Value::as_str)
+    for setting in [Setting::TITLE, Setting::TAGS] {
+        let ours = settings.text(setting);
+        if let Some(theirs) = request.get(setting.field).and_then(Value::as_str)
             && theirs.trim() != ours.trim()
         {
             return Err(ResolveError::OtherRequest {
                 task: task.clone(),
                 key,
-                name,
+                name: setting.name,
                 theirs: theirs.to_owned(),
-                ours: ours.clone(),
+                ours: ours.to_owned(),
             });
         }
     }

@@ -3,12 +3,12 @@
 //! Reading is liberal where the protocol may grow (unknown fields are ignored) and strict where money depends on it: a change
 //! names settings only, and each value is checked as a manifest's is. A job is changed when it is planned and at no other time.
 
-use backline_api::{VocalGender, Weight};
+use backline_api::Setting;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::HookPoint;
-use crate::manifest::{SETTING_NAMES, check_setting, nearest_name, parse_duration};
+use crate::manifest::{nearest_name, parse_duration};
 use crate::plan::{JobKey, Settings};
 
 /// Longest answer, and longest line of a service.
@@ -243,42 +243,18 @@ fn excerpt(text: &str) -> String {
 pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settings, AnswerError> {
     let mut changed = settings.clone();
     for (name, value) in change {
-        if !SETTING_NAMES.contains(&name.as_str()) {
-            let near = nearest_name(name, &SETTING_NAMES);
+        let setting = Setting::named(name).ok_or_else(|| {
+            let near = nearest_name(name, &Setting::NAMES);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            return Err(AnswerError::BadChange(format!(
-                "`{name}` is no setting that can be changed{near}"
-            )));
-        }
-        change_one(&mut changed, name, value).map_err(AnswerError::BadChange)?;
+            AnswerError::BadChange(format!("`{name}` is no setting that can be changed{near}"))
+        })?;
+        let value = setting.read(value);
+        changed.set(
+            setting,
+            value.map_err(|error| AnswerError::BadChange(error.to_string()))?,
+        );
     }
     Ok(changed)
-}
-
-fn change_one(settings: &mut Settings, name: &str, value: &Json) -> Result<(), String> {
-    let text = check_setting(name, value).map_err(|error| error.to_string())?;
-    let weight = |text: Option<String>| {
-        text.and_then(|text| text.trim().parse::<f64>().ok())
-            .and_then(|number| Weight::try_from(number).ok())
-    };
-    match name {
-        "title" => settings.title = text.unwrap_or_default(),
-        "tags" => settings.tags = text.unwrap_or_default(),
-        "negative_tags" => settings.negative_tags = text.unwrap_or_default(),
-        "model" => settings.model = text.unwrap_or_default(),
-        "vocal_gender" => {
-            settings.vocal_gender = text.map(|text| match text.as_str() {
-                "m" => VocalGender::M,
-                _ => VocalGender::F,
-            });
-        }
-        "style_weight" => settings.style_weight = weight(text),
-        "weirdness_constraint" => settings.weirdness_constraint = weight(text),
-        "audio_weight" => settings.audio_weight = weight(text),
-        "lyrics" => settings.lyrics = text,
-        _ => settings.variety = text.and_then(|text| text.trim().parse().ok()),
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -364,16 +340,19 @@ mod tests {
     #[test]
     fn a_change_is_checked_as_a_manifest_value_is() {
         #[track_caller]
-        fn check(change: Json, expected: Result<fn(&mut Settings), &str>) {
+        fn check(change: Json, expected: Result<(), &str>) {
             let Json::Object(fields) = &change else {
                 panic!("an object");
             };
-            let found = changed(&Settings::sample(), fields).map_err(|error| error.to_string());
+            let before = crate::plan::sample_settings();
+            let found = changed(&before, fields).map_err(|error| error.to_string());
             match (found, expected) {
-                (Ok(found), Ok(expected)) => {
-                    let mut wanted = Settings::sample();
-                    expected(&mut wanted);
-                    assert_eq!(found, wanted, "{change}");
+                (Ok(found), Ok(())) => {
+                    let mut wanted = serde_json::to_value(&before).unwrap();
+                    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+                        wanted[name] = value.clone();
+                    }
+                    assert_eq!(serde_json::to_value(&found).unwrap(), wanted, "{change}");
                 }
                 (Err(found), Err(expected)) => {
                     assert!(found.contains(expected), "{change}: {found}")
@@ -381,19 +360,10 @@ mod tests {
                 (found, _) => panic!("{change}: {found:?}"),
             }
         }
-        check(json!({"tags": "x"}), Ok(|it| it.tags = "x".into()));
-        check(
-            json!({"style_weight": 0.61}),
-            Ok(|it| it.style_weight = Weight::from_hundredths(61)),
-        );
-        check(
-            json!({"vocal_gender": "f", "variety": 3}),
-            Ok(|it| {
-                it.vocal_gender = Some(VocalGender::F);
-                it.variety = Some(3);
-            }),
-        );
-        check(json!({"lyrics": null}), Ok(|_| {}));
+        check(json!({"tags": "x"}), Ok(()));
+        check(json!({"style_weight": 0.61}), Ok(()));
+        check(json!({"vocal_gender": "f", "variety": 3}), Ok(()));
+        check(json!({"lyrics": null}), Ok(()));
         check(
             json!({"title": "x".repeat(101)}),
             Err("101 characters, 100 are allowed"),

@@ -9,7 +9,7 @@ use super::{
     HOOK_EVENT_VERSION, HookEvent, HookPoint, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo,
 };
 use crate::event::Event;
-use crate::plan::{Plan, PlannedJob, Settings, StemSource};
+use crate::plan::{Plan, PlannedJob, StemSource};
 
 /// Makes events of one plan's run.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Facts {
             },
             sweep: job.sweep.as_ref().clone(),
             take: job.take,
-            credits: self.plan.provider.profile.price_credits,
+            credits: self.plan.provider.profile.operation.price_credits,
             settings: job.settings.clone(),
         };
         HookEvent {
@@ -98,18 +98,11 @@ pub fn sample(point: HookPoint) -> HookEvent {
     use backline_api::{AnswerClass, TaskId};
     use serde_json::json;
 
-    let settings = Settings {
-        title: "Verse, lofi".to_owned(),
-        tags: "lo-fi hip hop, dusty drums".to_owned(),
-        negative_tags: "distortion".to_owned(),
-        model: "V4_5PLUS".to_owned(),
-        vocal_gender: None,
-        style_weight: backline_api::Weight::from_hundredths(61),
-        weirdness_constraint: backline_api::Weight::from_hundredths(20),
-        audio_weight: backline_api::Weight::from_hundredths(65),
-        lyrics: None,
-        variety: None,
-    };
+    let settings = json!({
+        "title": "Verse, lofi", "tags": "lo-fi hip hop, dusty drums", "negative_tags": "distortion", "model": "V4_5PLUS",
+        "style_weight": 0.61, "weirdness_constraint": 0.2, "audio_weight": 0.65,
+    });
+    let settings = serde_json::from_value(settings).expect("they are what the settings table has");
     let job = JobInfo {
         key: crate::plan::JobKey::from_bytes([0x5a; 32]),
         stem: StemInfo {

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use backline_api::SettingValue;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, Table, Value, VmState};
 use serde_json::Value as Json;
 use tokio::sync::{Mutex, oneshot};
@@ -266,33 +267,12 @@ impl Machine {
     }
 
     fn set_settings(&self, scope: &Table, settings: &Settings) -> mlua::Result<()> {
-        let texts = [
-            ("title", Some(&settings.title)),
-            ("tags", Some(&settings.tags)),
-            ("negative_tags", Some(&settings.negative_tags)),
-            ("model", Some(&settings.model)),
-            ("lyrics", settings.lyrics.as_ref()),
-        ];
-        for (name, text) in texts {
-            if let Some(text) = text.filter(|_| self.reads(name)) {
-                scope.raw_set(name, text.as_str())?;
+        for (row, value) in settings.iter().filter(|(row, _)| self.reads(row.name)) {
+            match value {
+                SettingValue::Text(text) => scope.raw_set(row.name, &**text)?,
+                SettingValue::Weight(weight) => scope.raw_set(row.name, weight.value())?,
+                SettingValue::Whole(whole) => scope.raw_set(row.name, *whole)?,
             }
-        }
-        let weights = [
-            ("style_weight", settings.style_weight),
-            ("weirdness_constraint", settings.weirdness_constraint),
-            ("audio_weight", settings.audio_weight),
-        ];
-        for (name, weight) in weights {
-            if let Some(weight) = weight.filter(|_| self.reads(name)) {
-                scope.raw_set(name, f64::from(weight))?;
-            }
-        }
-        if let Some(gender) = settings.vocal_gender.filter(|_| self.reads("vocal_gender")) {
-            scope.raw_set("vocal_gender", self.lua.to_value(&gender)?)?;
-        }
-        if let Some(variety) = settings.variety {
-            scope.raw_set("variety", variety)?;
         }
         Ok(())
     }

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use backline_api::Setting;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::settings::setting::NAMES;
 use super::source::files::read_text;
 use crate::folder::Folder;
 use crate::plan::{JobKey, Plan, Settings};
@@ -350,7 +350,7 @@ fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
                 .map_or_else(|| value.to_string(), str::to_owned)
         })
     };
-    NAMES
+    Setting::NAMES
         .into_iter()
         .filter(|name| old.get(*name) != new.get(*name))
         .map(|name| Change {

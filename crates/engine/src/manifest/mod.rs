@@ -23,12 +23,9 @@ pub(crate) use matrix::compile::default_title;
 pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use output::tracks::{Output, OutputError, TrackName};
 pub use provider::secret::KEY_VARIABLES;
-pub use schema::{SCHEMA, project_schema};
+pub use schema::{project_schema, schema};
 pub(crate) use settings::address::unsigned;
 pub(crate) use settings::key::{Recording, Request, first_key, former_keys, job_key};
-pub(crate) use settings::setting::{
-    NAMES as SETTING_NAMES, Setting, check as check_setting, trimmed,
-};
 pub use source::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use source::duration::{parse_duration, parse_rate};
 pub(crate) use source::nearest::nearest_of as nearest_name;

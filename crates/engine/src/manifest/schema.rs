@@ -4,16 +4,110 @@
 //! accepts may still be refused by [`load`](super::load()), but never the other way round, and of whatever is wrong with the kind or
 //! the range of a single value both say the same. A test generates documents of both kinds.
 
-use serde_json::Value as Json;
+use backline_api::{SETTINGS, SettingDefault, SettingKind, SettingRow};
+use serde_json::{Value as Json, json};
 
 use super::load::PROJECT_KEYS;
+use super::matrix::compile::DEFAULT_TITLE;
 
-/// The manifest's schema, as `backline schema` prints it (JSON Schema, draft 2020-12).
-pub const SCHEMA: &str = include_str!("schema.json");
+/// Everything but the settings.
+const FRAME: &str = include_str!("schema.json");
+
+/// Where a manifest gives settings, with what it gives for each.
+const PLACES: [(&str, fn(Json) -> Json); 4] = [
+    ("/properties/defaults/properties", |value| value),
+    (
+        "/properties/presets/additionalProperties/properties",
+        |value| value,
+    ),
+    (
+        "/properties/sweep/properties",
+        |value| json!({"type": "array", "minItems": 1, "maxItems": 10000, "uniqueItems": true, "items": value}),
+    ),
+    (
+        "/properties/include/items/properties/set/properties",
+        |value| value,
+    ),
+];
+
+/// Returns the manifest's schema, as `backline schema` prints it (JSON Schema, draft 2020-12).
+pub fn schema() -> Json {
+    let mut schema: Json = serde_json::from_str(FRAME).expect("the embedded schema is JSON");
+    let mut extend = |place: &str, name: String, value: Json| {
+        let object = schema.pointer_mut(place).and_then(Json::as_object_mut);
+        let object = object.expect("the embedded schema has the places of settings");
+        object.insert(name, value);
+    };
+    for row in &SETTINGS {
+        let definition = format!("setting_{}", row.name);
+        for (place, given) in PLACES {
+            let reference = json!({ "$ref": format!("#/$defs/{definition}") });
+            extend(place, row.name.to_owned(), given(reference));
+        }
+        extend("/$defs", definition, definition_of(row));
+    }
+    schema
+}
+
+/// What a manifest may give for a setting: a value, or a template that becomes one.
+fn definition_of(row: &SettingRow) -> Json {
+    let text = || match row.is_optional() {
+        true => json!({"type": ["string", "number", "null"]}),
+        false => json!({"type": ["string", "number"]}),
+    };
+    let or_template = |value: Json| {
+        let mut forms = vec![value, json!({"type": "string", "pattern": r"\{\{"})];
+        forms.extend(row.is_optional().then(|| json!({"type": "null"})));
+        json!({ "anyOf": forms })
+    };
+    let mut definition = match row.kind {
+        SettingKind::Line { .. } => {
+            let mut line = text();
+            line["minLength"] = 1.into();
+            line
+        }
+        SettingKind::Tags {
+            may_be_empty: false,
+        }
+        | SettingKind::Name => {
+            let mut name = text();
+            name["pattern"] = r"\S".into();
+            name
+        }
+        SettingKind::Tags { .. } | SettingKind::Lines { .. } => text(),
+        SettingKind::Choice(choices) => or_template(json!({ "enum": choices })),
+        SettingKind::Weight => or_template(json!({"type": "number", "minimum": 0, "maximum": 1})),
+        SettingKind::Whole { max } => {
+            or_template(json!({"type": "integer", "minimum": 0, "maximum": max}))
+        }
+    };
+    definition["description"] = match definition.get("anyOf") {
+        Some(_) => format!(
+            "{} Expected: {}, or a template.",
+            row.description,
+            row.kind.expected()
+        )
+        .into(),
+        None => row.description.into(),
+    };
+    match row.default {
+        SettingDefault::Names => definition["default"] = DEFAULT_TITLE.into(),
+        SettingDefault::Empty => definition["default"] = "".into(),
+        SettingDefault::Unset | SettingDefault::Model | SettingDefault::MustBeGiven => {}
+    }
+    if !row.examples.is_empty() {
+        let example = |text: &&str| match row.kind.is_number() {
+            true => serde_json::from_str(text).expect("an example of a number is one"),
+            false => Json::from(*text),
+        };
+        definition["examples"] = row.examples.iter().map(example).collect();
+    }
+    definition
+}
 
 /// The project file's schema: the manifest's, with the keys that a `backline.yaml` may have.
 pub fn project_schema() -> Json {
-    let mut schema: Json = serde_json::from_str(SCHEMA).expect("the embedded schema is JSON");
+    let mut schema = schema();
     schema["title"] = "Backline project file".into();
     schema["description"] =
         "What the manifests of a project share: the provider and the limits, where a manifest sets none.".into();
@@ -52,11 +146,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::manifest::{LoadOptions, SETTING_NAMES, load};
-
-    fn schema() -> Value {
-        serde_json::from_str(SCHEMA).unwrap()
-    }
+    use crate::manifest::{LoadOptions, load};
 
     /// Read as the manifest is, where `no` is text.
     fn yaml(text: &str) -> Value {
@@ -356,7 +446,5 @@ mod tests {
             "/properties/provider/oneOf/1/properties",
             crate::manifest::provider::table::KEYS,
         );
-        check("/properties/defaults/properties", &SETTING_NAMES);
-        check("/properties/sweep/properties", &SETTING_NAMES);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use backline_audio::{Audio, Encoding, encode};
 use backline_engine::event::KeptFile;
-use backline_engine::plan::ReportKind;
+use backline_engine::plan::{ReportKind, Setting};
 use backline_engine::summary::{JobStatus, Summary};
 use backline_reporter::{Material, example, write_reports};
 
@@ -95,7 +95,8 @@ pub(crate) fn write_small(dir: &Path) -> PathBuf {
                 if let Some(point) = point {
                     job.sweep.insert("model".to_owned(), (*point).to_owned());
                 }
-                job.settings.tags = format!("{preset}, warm, slow, brushed drums, upright bass");
+                let tags = format!("{preset}, warm, slow, brushed drums, upright bass");
+                job.settings.set(Setting::TAGS, Some(tags.as_str().into()));
                 job.recording.as_mut().unwrap().file = Some(format!("stems/{stem}.flac"));
                 for track in &mut job.tracks {
                     number += 1;

@@ -1,7 +1,7 @@
 //! A task's whole life with real sound, and the contract's shapes on the way.
 
 use backline_api::{
-    ApiKey, Client, ClientOptions, Profile, Stage, SubmitOutcome, SubmitRequest, TaskId,
+    ApiKey, Client, ClientOptions, Profile, Setting, Stage, SubmitOutcome, SubmitRequest, TaskId,
 };
 use backline_audio::decode;
 use serde_json::Value;
@@ -208,7 +208,16 @@ async fn the_typed_client_understands_everything() {
     )
     .unwrap();
     assert_eq!(client.credits().await.unwrap(), 20.0);
-    let request: SubmitRequest = serde_json::from_value(instant_request()).unwrap();
+    let body = instant_request();
+    let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+    let request = SubmitRequest {
+        upload_url: text("uploadUrl"),
+        call_back_url: text("callBackUrl"),
+        settings: [Setting::TITLE, Setting::TAGS, Setting::NEGATIVE_TAGS]
+            .map(|setting| (setting, text(setting.field).as_str().into()))
+            .into_iter()
+            .collect(),
+    };
     let SubmitOutcome::Accepted(task) = client.submit(&request, "token-1").await else {
         panic!("not accepted")
     };

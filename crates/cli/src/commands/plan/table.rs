@@ -217,7 +217,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
                 duration(least_ms)
             ),
         };
-        let costs = match plan.provider.profile.price_credits {
+        let costs = match plan.provider.profile.operation.price_credits {
             0.0 if plan.provider.embedded.is_some() => {
                 "; the embedded studio costs nothing".to_owned()
             }
@@ -231,7 +231,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
             jobs(forecast.expiring() as u64)
         ));
     }
-    let price = plan.provider.profile.price_credits;
+    let price = plan.provider.profile.operation.price_credits;
     if let Some(limit) = plan.limits.credits
         && forecast.credits > limit
         && price > 0.0

@@ -387,8 +387,8 @@ impl Tagger {
         let (plan, job) = (index.plan(), index.job(&request.job));
         let words = || {
             tags::Words {
-                title: job.settings.title.clone(),
-                style: job.settings.tags.clone(),
+                title: job.settings.text(backline_api::Setting::TITLE).to_owned(),
+                style: job.settings.text(backline_api::Setting::TAGS).to_owned(),
                 task: request.task.to_string(),
                 ..Default::default()
             }

@@ -48,3 +48,17 @@ fn the_guide_shows_every_event() {
         assert!(guide.contains(&row), "docs/hooks.md has no row {row}");
     }
 }
+
+#[test]
+fn the_guide_and_the_schema_have_every_setting() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(SCHEMA).unwrap()).unwrap();
+    let properties = schema["$defs"]["settings"]["properties"].as_object();
+    let names: Vec<&String> = properties.unwrap().keys().collect();
+    assert_eq!(names, backline_api::Setting::NAMES);
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hooks.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    for name in backline_api::Setting::NAMES {
+        assert!(guide.contains(&format!("`{name}`")), "{name}");
+    }
+}

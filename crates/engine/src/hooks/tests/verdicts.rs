@@ -73,7 +73,9 @@ async fn a_trial_says_what_a_run_would_do() {
         try_out(&spec, &sample(HookPoint::PlanJob), Path::new(".")).await
     };
     let trial = try_out(r#"{"change": {"variety": 3}}"#).await;
-    assert_eq!(trial.settings.and_then(|it| it.variety), Some(3));
+    let variety = backline_api::Setting::of("variety");
+    let settings = trial.settings.unwrap();
+    assert_eq!(settings.get(variety).unwrap().to_json(), 3);
     let trial = try_out(r#"{"change": {"variety": 9}}"#).await;
     assert!(
         trial.answer.is_err() && trial.effect.contains("the job fails"),

@@ -99,7 +99,7 @@ fn inherit_one(
         inherited.settings.extend(
             link.settings
                 .iter()
-                .map(|raw| (raw.setting.name(), raw.clone())),
+                .map(|raw| (raw.setting.name, raw.clone())),
         );
     }
     Some(inherited)

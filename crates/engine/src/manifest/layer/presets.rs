@@ -1,9 +1,9 @@
 //! `presets` and `defaults` as a file gives them.
 
+use backline_api::Setting;
 use indexmap::IndexMap;
 
 use crate::manifest::settings::choice::Raw;
-use crate::manifest::settings::setting;
 use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::ids::check_id;
@@ -31,13 +31,13 @@ pub(crate) fn read_defaults(
     let Some(node) = node else {
         return IndexMap::new();
     };
-    let Some(fields) = Fields::read(node, "`defaults`", &setting::NAMES, report) else {
+    let Some(fields) = Fields::read(node, "`defaults`", &Setting::NAMES, report) else {
         return IndexMap::new();
     };
     fields
         .entries()
         .filter_map(Raw::of)
-        .map(|raw| (raw.setting.name(), raw))
+        .map(|raw| (raw.setting.name, raw))
         .collect()
 }
 
@@ -45,18 +45,7 @@ pub(crate) fn read_presets(
     node: Option<&Node>,
     report: &mut Report,
 ) -> IndexMap<String, PresetDecl> {
-    const KEYS: [&str; 13] = {
-        let mut keys = [""; 13];
-        let mut at = 0;
-        while at < 10 {
-            keys[at] = setting::NAMES[at];
-            at += 1;
-        }
-        keys[10] = "extends";
-        keys[11] = "vars";
-        keys[12] = "abstract";
-        keys
-    };
+    let keys = [&Setting::NAMES[..], &["extends", "vars", "abstract"]].concat();
     let Some(node) = node else {
         return IndexMap::new();
     };
@@ -77,7 +66,7 @@ pub(crate) fn read_presets(
             is_broken: false,
         };
         // One that can't be read is there all the same: what extends it or names it is right.
-        if let Some(fields) = Fields::read(&entry.node, &what, &KEYS, report) {
+        if let Some(fields) = Fields::read(&entry.node, &what, &keys, report) {
             preset.extends = fields.text("extends", report);
             if let Some(node) = fields.get("abstract") {
                 let truth = fields::truth(node, "`abstract`", report);

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use backline_api::Setting;
+
 use crate::manifest::layer::import::Layer;
 use crate::manifest::matrix::axes::{Dimension, Matrix};
 use crate::manifest::matrix::compile::Compiler;
 use crate::manifest::settings::choice::Given;
-use crate::manifest::settings::setting::Setting;
 use crate::manifest::source::fields::Fields;
 use crate::manifest::source::nearest::nearest;
 use crate::manifest::source::report::Report;
@@ -145,7 +146,7 @@ pub(crate) fn warn_of_twins(layer: &Layer, matrix: &Matrix, report: &mut Report)
             .choices
             .iter()
             .enumerate()
-            .filter(|(slot, _)| *slot != Setting::Title as usize);
+            .filter(|(slot, _)| *slot != Setting::TITLE.slot());
         let mut reads_preset = false;
         let text: Vec<String> = sound
             .map(

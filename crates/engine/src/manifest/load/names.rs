@@ -8,13 +8,13 @@ use crate::manifest::layer::import::Layer;
 use crate::manifest::output::file_name::portable;
 use crate::manifest::provider::secret;
 use crate::manifest::settings::choice::Raw;
-use crate::manifest::settings::setting::Setting;
 use crate::manifest::source::fields::{self, Fields};
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::stems::stem::StemDecl;
 use crate::manifest::template::scope::{JOB_ROOTS, Scope};
 use crate::manifest::template::variables::Fixed;
+use backline_api::Setting;
 
 /// What settings and names may refer to, and the values that are the same for all jobs.
 pub(crate) struct Names {
@@ -184,7 +184,7 @@ pub(crate) fn job_scope(
     }
     scope.sweep = sweep
         .iter()
-        .map(|(setting, _)| setting.name().to_owned())
+        .map(|(setting, _)| setting.name.to_owned())
         .collect();
     scope
 }

@@ -1,5 +1,6 @@
 //! What a manifest and a selection mean, read from real files.
 
+use backline_api::Setting;
 use std::path::Path;
 
 use super::{LoadOptions, load};
@@ -128,7 +129,7 @@ fn rules_select_by_columns_too() {
     let weighted = changed
         .jobs
         .iter()
-        .filter(|job| job.settings.style_weight.is_some());
+        .filter(|job| job.settings.get(Setting::of("style_weight")).is_some());
     assert_eq!(weighted.count(), 2);
     let wrong = of("exclude: [{stem.vars.langage: de}]").unwrap_err();
     assert!(
@@ -148,7 +149,8 @@ fn abstract_presets_are_extended_and_never_bought() {
     };
     let dotted = of("{.base: {negative_tags: drums}, p: {extends: .base, tags: x}}").unwrap();
     assert_eq!(names(&dotted), ["a/p"]);
-    assert_eq!(dotted.jobs[0].settings.negative_tags, "drums");
+    let negative_tags = dotted.jobs[0].settings.text(Setting::NEGATIVE_TAGS);
+    assert_eq!(negative_tags, "drums");
     let marked = of("{base: {abstract: true}, p: {extends: base, tags: x}}").unwrap();
     assert_eq!(names(&marked), ["a/p"]);
     let none = of("{base: {abstract: true, tags: x}}").unwrap_err();

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use backline_api::Setting;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use crate::manifest::settings::choice::{Choice, Choices, Raw};
-use crate::manifest::settings::setting::{NAMES, Setting};
 use crate::manifest::source::fields::{self, Fields};
 use crate::manifest::source::node::Node;
 use crate::manifest::source::report::Report;
@@ -76,7 +76,7 @@ impl Matrix {
         factors.extend(
             dimensions
                 .iter()
-                .map(|dimension| (dimension.values.len(), dimension.setting.name())),
+                .map(|dimension| (dimension.values.len(), dimension.setting.name)),
         );
         if takes > 1 {
             factors.push((takes as usize, "take"));
@@ -109,7 +109,7 @@ impl Matrix {
             let values = dimensions.iter().zip(&at);
             let sweep = values.map(|(dimension, at)| {
                 (
-                    dimension.setting.name().to_owned(),
+                    dimension.setting.name.to_owned(),
                     dimension.values[*at].1.clone(),
                 )
             });
@@ -132,7 +132,7 @@ impl Matrix {
 /// A sweep's settings as found, compiled by the caller.
 pub(crate) fn read_sweep(node: Option<&Node>, report: &mut Report) -> Vec<(Setting, Vec<Raw>)> {
     let Some(node) = node else { return Vec::new() };
-    let Some(fields) = Fields::read(node, "`sweep`", &NAMES, report) else {
+    let Some(fields) = Fields::read(node, "`sweep`", &Setting::NAMES, report) else {
         return Vec::new();
     };
     let mut dimensions = Vec::new();

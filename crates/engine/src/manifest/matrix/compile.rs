@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use backline_api::{Setting, SettingDefault, SettingValue};
 use handlebars::Context;
 use serde_json::{Map, Value as Json};
 
@@ -10,7 +11,6 @@ use super::axes::{Dimension, Preset};
 use crate::manifest::layer::extends::Inherited;
 use crate::manifest::layer::import::Layer;
 use crate::manifest::settings::choice::{Choice, Choices, Given, Raw};
-use crate::manifest::settings::setting::{Setting, Typed, typed};
 use crate::manifest::source::budget::json_bytes;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
@@ -71,9 +71,11 @@ impl Compiler<'_> {
         match rendered
             .map_err(|problem| problem.to_string())
             .and_then(|()| {
-                typed(setting, &text).map_err(|problem| format!("`{}` {problem}", setting.name()))
+                setting
+                    .parse(&text)
+                    .map_err(|problem| format!("`{}` {problem}", setting.name))
             }) {
-            Ok(value) => Some(Given::Fixed(value)),
+            Ok(value) => Some(Given::Fixed(Some(value))),
             Err(problem) => {
                 report.error_at(template.span, problem, "made by this template");
                 None
@@ -93,21 +95,24 @@ impl Compiler<'_> {
         let defaults: Vec<(usize, Option<Arc<Choice>>)> = layer
             .defaults
             .values()
-            .map(|raw| (raw.setting as usize, self.raw(raw, report)))
+            .map(|raw| (raw.setting.slot(), self.raw(raw, report)))
             .collect();
         // Written nowhere, so a problem with them is reported at the preset that relies on them.
         for ((id, decl), inherited) in layer.presets.iter().zip(inherited) {
             let Some(inherited) = inherited else { continue };
             let mut choices: Choices = Default::default();
             let before = report.errors();
-            let builtin = |text: &str| {
-                Some(Arc::new(Choice {
-                    given: Given::Fixed(Typed::Text(text.into())),
+            for setting in Setting::all() {
+                let text = match setting.default {
+                    SettingDefault::Empty => "",
+                    SettingDefault::Model => &provider.profile.default_model,
+                    _ => continue,
+                };
+                choices[setting.slot()] = Some(Arc::new(Choice {
+                    given: Given::Fixed(Some(text.into())),
                     span: decl.span,
-                }))
-            };
-            choices[Setting::Model as usize] = builtin(&provider.profile.default_model);
-            choices[Setting::NegativeTags as usize] = builtin("");
+                }));
+            }
             for (slot, choice) in &defaults {
                 choices[*slot].clone_from(choice);
             }
@@ -122,32 +127,44 @@ impl Compiler<'_> {
                     }
                 };
                 broken |= choice.is_none();
-                choices[raw.setting as usize] = choice;
+                choices[raw.setting.slot()] = choice;
             }
-            if choices[Setting::Title as usize].is_none()
-                && let Some(title) = compile::compile(DEFAULT_TITLE, decl.span, self.scope, report)
-            {
-                let given = Given::Template(title);
-                choices[Setting::Title as usize] = Some(Arc::new(Choice {
-                    given,
-                    span: decl.span,
-                }));
+            for setting in Setting::all() {
+                if setting.default == SettingDefault::Names
+                    && choices[setting.slot()].is_none()
+                    && let Some(title) =
+                        compile::compile(DEFAULT_TITLE, decl.span, self.scope, report)
+                {
+                    choices[setting.slot()] = Some(Arc::new(Choice {
+                        given: Given::Template(title),
+                        span: decl.span,
+                    }));
+                }
             }
-            let tags_given = inherited.settings.contains_key("tags")
-                || layer.defaults.contains_key("tags")
-                || self.scope.sweep.iter().any(|it| it == "tags")
-                || layer.is_partial;
             if decl.is_abstract {
                 continue;
             }
-            if !tags_given && !broken && !decl.is_broken && !self.scope.partial.contains(&"sweep") {
+            let is_known = !broken
+                && !decl.is_broken
+                && !layer.is_partial
+                && !self.scope.partial.contains(&"sweep");
+            for setting in Setting::all().filter(|_| is_known) {
+                let name = setting.name;
+                let is_given = choices[setting.slot()].is_some()
+                    || self.scope.sweep.iter().any(|it| it == name);
+                if setting.default != SettingDefault::MustBeGiven || is_given {
+                    continue;
+                }
                 report
                     .error_at(
                         decl.span,
-                        format!("preset `{id}` has no `tags`"),
-                        "says nothing of how it should sound",
+                        format!("preset `{id}` has no `{name}`"),
+                        format!("`{name}` has no default"),
                     )
-                    .help("add them: `tags: \"calm piano\"`");
+                    .help_with(|| {
+                        let example = setting.examples.first()?;
+                        Some(format!("add `{name}: \"{example}\"`"))
+                    });
             }
             if report.errors() > before {
                 // Kept all the same: the rules that name it are right.
@@ -185,7 +202,7 @@ impl Compiler<'_> {
                         let choice = self.raw(value, report)?;
                         warn_of_equal_values(setting, &choice, &mut seen, report);
                         let written = match &choice.given {
-                            Given::Fixed(Typed::Text(text)) => text.to_string(),
+                            Given::Fixed(Some(SettingValue::Text(text))) => text.to_string(),
                             _ => value.node.scalar_text().unwrap_or("none").to_owned(),
                         };
                         Some((choice, written))
@@ -211,7 +228,7 @@ fn warn_of_equal_values(
         report
             .warning_at(
                 choice.span,
-                format!("two values of the sweep of `{}` are equal", setting.name()),
+                format!("two values of the sweep of `{}` are equal", setting.name),
                 "and this one",
             )
             .also(first)

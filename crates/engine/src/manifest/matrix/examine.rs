@@ -170,6 +170,7 @@ pub(crate) fn identify(
     for draft in drafts {
         let stem = places[draft.stem as usize];
         let mut request = Request {
+            operation: provider.profile.operation.name,
             profile: &identity,
             recording: stems[stem].source.recording(),
             settings: &draft.settings,

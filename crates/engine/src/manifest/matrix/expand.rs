@@ -5,18 +5,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use backline_api::Profile;
+use backline_api::{Operation, Profile, Setting, SettingValue, Settings};
 
 use super::axes::Matrix;
 use super::compile::DEFAULT_TITLE;
 use super::rules::{Include, Match, Rules};
 use crate::manifest::settings::choice::{Choice, Choices, Given};
-use crate::manifest::settings::setting::{Setting, Typed, typed};
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::render::Engine;
 use crate::manifest::template::variables::{Fixed, Variables};
-use crate::plan::Settings;
 
 /// A job before its recording is known.
 #[derive(Debug)]
@@ -66,7 +64,7 @@ pub(crate) fn expand(
             for (point_at, point) in matrix.points.iter().enumerate() {
                 let mut swept: Choices = preset.choices.clone();
                 for (dimension, at) in matrix.dimensions.iter().zip(&point.at) {
-                    swept[dimension.setting as usize] = Some(dimension.values[*at].0.clone());
+                    swept[dimension.setting.slot()] = Some(dimension.values[*at].0.clone());
                 }
                 if !matrix.dimensions.is_empty() {
                     renderer.variables.sweep(&point.sweep);
@@ -124,17 +122,13 @@ pub(crate) fn expand(
 fn bytes_of(settings: &Settings) -> usize {
     /// Without its texts.
     const JOB: usize = 512;
-    let lyrics = settings.lyrics.as_deref().unwrap_or("");
-    JOB + settings.title.len()
-        + settings.tags.len()
-        + settings.negative_tags.len()
-        + settings.model.len()
-        + lyrics.len()
+    let texts = settings.iter().filter_map(|(_, value)| value.as_text());
+    JOB + texts.map(str::len).sum::<usize>()
 }
 
 /// Whether the title is the one for those who give none, be it written or not.
 fn is_default_title(choices: &Choices) -> bool {
-    let title = choices[Setting::Title as usize].as_deref();
+    let title = choices[Setting::TITLE.slot()].as_deref();
     title.is_some_and(
         |choice| matches!(&choice.given, Given::Template(it) if *it.written == *DEFAULT_TITLE),
     )
@@ -220,14 +214,14 @@ fn brought_back(
 struct Last {
     choice: *const Choice,
     at: [u32; 4],
-    value: Typed,
+    value: Option<SettingValue>,
 }
 
 struct Renderer<'r> {
     engine: &'r Engine,
     report: &'r mut Report,
     variables: Variables,
-    last: [Option<Last>; 10],
+    last: [Option<Last>; Setting::COUNT],
     failures: HashMap<*const Choice, (usize, usize)>,
     text: String,
 }
@@ -247,25 +241,26 @@ impl<'r> Renderer<'r> {
     }
 
     fn settings(&mut self, choices: &Choices, at: [u32; 4], matrix: &Matrix) -> Option<Settings> {
-        let mut values: [Option<Typed>; 10] = Default::default();
+        let mut values = Vec::with_capacity(Setting::COUNT);
         let mut good = true;
-        for (slot, choice) in choices.iter().enumerate() {
+        for (setting, choice) in Setting::all().zip(choices) {
             let Some(choice) = choice else { continue };
-            match self.value(Setting::ALL[slot], choice, at, matrix) {
-                Some(value) => values[slot] = Some(value),
+            match self.value(setting, choice, at, matrix) {
+                Some(value) => values.extend(value.map(|value| (setting, value))),
                 None => good = false,
             }
         }
-        good.then(|| assemble(values))
+        good.then(|| values.into_iter().collect())
     }
 
+    /// A setting's value, or none where it has a problem, which is reported.
     fn value(
         &mut self,
         setting: Setting,
         choice: &Arc<Choice>,
         at: [u32; 4],
         matrix: &Matrix,
-    ) -> Option<Typed> {
+    ) -> Option<Option<SettingValue>> {
         let template = match &choice.given {
             Given::Fixed(value) => return Some(value.clone()),
             Given::Template(template) => template,
@@ -273,7 +268,7 @@ impl<'r> Renderer<'r> {
         let reads = template.reads;
         let read = [reads.stem, reads.preset, reads.sweep, reads.take];
         let at_read = std::array::from_fn(|axis| if read[axis] { at[axis] } else { u32::MAX });
-        let slot = setting as usize;
+        let slot = setting.slot();
         if let Some(last) = &self.last[slot]
             && std::ptr::eq(last.choice, Arc::as_ptr(choice))
             && last.at == at_read
@@ -285,8 +280,9 @@ impl<'r> Renderer<'r> {
             .engine
             .render(template, &self.variables.context, &mut self.text);
         let problem = match rendered {
-            Ok(()) => match typed(setting, &self.text) {
+            Ok(()) => match setting.parse(&self.text) {
                 Ok(value) => {
+                    let value = Some(value);
                     self.last[slot] = Some(Last {
                         choice: Arc::as_ptr(choice),
                         at: at_read,
@@ -294,7 +290,7 @@ impl<'r> Renderer<'r> {
                     });
                     return Some(value);
                 }
-                Err(problem) => format!("`{}` {problem}", setting.name()),
+                Err(problem) => format!("`{}` {problem}", setting.name),
             },
             Err(problem) => problem.message,
         };
@@ -319,7 +315,7 @@ impl<'r> Renderer<'r> {
         );
         if missing {
             diagnostic.help("give it a value where it is missing, or write `{{default … 'text'}}`");
-        } else if setting == Setting::Title {
+        } else if setting == Setting::TITLE {
             diagnostic.help("shorten the template, or give these jobs a title of their own");
         }
         if let Some(made) = made {
@@ -353,62 +349,18 @@ pub(crate) fn job_name(matrix: &Matrix, [stem, preset, point, take]: [u32; 4]) -
     name
 }
 
-fn assemble(values: [Option<Typed>; 10]) -> Settings {
-    let [
-        title,
-        tags,
-        negative_tags,
-        model,
-        gender,
-        style,
-        weirdness,
-        audio,
-        lyrics,
-        variety,
-    ] = values;
-    let text = |value: Option<Typed>| match value {
-        Some(Typed::Text(text)) => text.as_ref().to_owned(),
-        _ => String::new(),
-    };
-    let weight = |value: Option<Typed>| match value {
-        Some(Typed::Weight(weight)) => Some(weight),
-        _ => None,
-    };
-    Settings {
-        title: text(title),
-        tags: text(tags),
-        negative_tags: text(negative_tags),
-        model: text(model),
-        vocal_gender: match gender {
-            Some(Typed::Gender(gender)) => Some(gender),
-            _ => None,
-        },
-        style_weight: weight(style),
-        weirdness_constraint: weight(weirdness),
-        audio_weight: weight(audio),
-        lyrics: match lyrics {
-            Some(Typed::Text(text)) => Some(text.as_ref().to_owned()),
-            _ => None,
-        },
-        variety: match variety {
-            Some(Typed::Variety(variety)) => Some(variety),
-            _ => None,
-        },
-    }
-}
-
 /// Warns of what is sent as it is and that a vendor may refuse.
 fn advise(jobs: &[Draft], matrix: &Matrix, profile: &Profile, report: &mut Report) {
     let span = |draft: &Draft, setting: Setting| {
-        let choice = matrix.presets[draft.preset as usize].choices[setting as usize].as_ref();
+        let choice = matrix.presets[draft.preset as usize].choices[setting.slot()].as_ref();
         choice.map(|choice| choice.span)
     };
     let mut models = HashSet::new();
     for draft in jobs {
-        let model = draft.settings.model.as_str();
+        let model = draft.settings.text(Setting::MODEL);
         if !profile.knows_model(model)
             && models.insert(model)
-            && let Some(span) = span(draft, Setting::Model)
+            && let Some(span) = span(draft, Setting::MODEL)
         {
             report
                 .warning_at(
@@ -422,18 +374,15 @@ fn advise(jobs: &[Draft], matrix: &Matrix, profile: &Profile, report: &mut Repor
                 .maybe_help(suggestion(model, profile.models.iter().map(String::as_str)));
         }
     }
-    let advices = [
-        (Setting::Title, profile.title_advice),
-        (Setting::Tags, profile.tags_advice),
-        (Setting::NegativeTags, profile.negative_tags_advice),
-    ];
-    for (setting, limit) in advices {
+    let Operation {
+        advised_chars,
+        undocumented,
+        ..
+    } = &profile.operation;
+    for (setting, limit) in advised_chars {
+        let (setting, limit) = (*setting, *limit);
         let length = |draft: &&Draft| {
-            let text = match setting {
-                Setting::Title => &draft.settings.title,
-                Setting::NegativeTags => &draft.settings.negative_tags,
-                _ => &draft.settings.tags,
-            };
+            let text = draft.settings.text(setting);
             text.len() > limit && text.chars().count() > limit
         };
         let count = jobs.iter().filter(length).count();
@@ -446,30 +395,21 @@ fn advise(jobs: &[Draft], matrix: &Matrix, profile: &Profile, report: &mut Repor
                     span,
                     format!(
                         "`{}` is longer than {limit} characters in {count} job(s)",
-                        setting.name()
+                        setting.name
                     ),
                     "some providers refuse it",
                 )
                 .note(format!("the first is `{name}`"));
         }
     }
-    if profile.knows_lyrics_and_variety {
-        return;
-    }
-    type IsSent = fn(&Settings) -> bool;
-    let sent: [(Setting, IsSent); 2] = [
-        (Setting::Lyrics, |settings| settings.lyrics.is_some()),
-        (Setting::Variety, |settings| settings.variety.is_some()),
-    ];
-    for (setting, is_sent) in sent {
-        let first = jobs.iter().find(|draft| is_sent(&draft.settings));
-        if let Some(span) = first.and_then(|draft| span(draft, setting)) {
+    for setting in undocumented {
+        let first = jobs.iter().find(|it| it.settings.get(*setting).is_some());
+        if let Some(span) = first.and_then(|draft| span(draft, *setting)) {
             report.warning_at(
                 span,
                 format!(
                     "the documents of `{}` know no `{}`",
-                    profile.name,
-                    setting.name()
+                    profile.name, setting.name
                 ),
                 "sent as it is, and perhaps ignored",
             );

@@ -229,7 +229,7 @@ pub(crate) fn values(key: &str, matrix: &Matrix) -> Option<(usize, Vec<Vec<Strin
             let axis = matrix
                 .dimensions
                 .iter()
-                .position(|dimension| dimension.setting.name() == key)?;
+                .position(|dimension| dimension.setting.name == key)?;
             let values = &matrix.dimensions[axis].values;
             let texts = values.iter().map(|(_, written)| one(written)).collect();
             (AXES.len() + axis, texts)
@@ -274,7 +274,7 @@ pub(crate) fn known_keys(matrix: &Matrix) -> Vec<String> {
     let swept = matrix
         .dimensions
         .iter()
-        .map(|it| it.setting.name().to_owned());
+        .map(|it| it.setting.name.to_owned());
     let of_stems = names("stem", matrix.stems.iter().map(|stem| &*stem.vars));
     let of_presets = names("preset", matrix.presets.iter().map(|preset| &*preset.vars));
     fixed

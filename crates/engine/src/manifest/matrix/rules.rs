@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use backline_api::Setting;
+
 use super::axes::{Matrix, Point};
 use super::filter::{self, known_keys};
 use super::wildcard::{fits, matches};
 use crate::manifest::settings::choice::{Choice, Raw};
-use crate::manifest::settings::setting::{NAMES, Setting};
 use crate::manifest::source::fields::{self, Fields, wrong};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::nearest::suggestion;
@@ -94,10 +95,10 @@ pub(crate) fn read_rules(
         };
         let mut set = Vec::new();
         if let Some(node) = entry.get("set")
-            && let Some(given) = Fields::read(node, "`set`", &NAMES, report)
+            && let Some(given) = Fields::read(node, "`set`", &Setting::NAMES, report)
         {
             let raws = given.entries().filter_map(Raw::of);
-            set.extend(raws.filter_map(|raw| Some((raw.setting as usize, compile(&raw, report)?))));
+            set.extend(raws.filter_map(|raw| Some((raw.setting.slot(), compile(&raw, report)?))));
         }
         let adds = entry.get("stem").is_some() && entry.get("preset").is_some();
         if set.is_empty() && entry.get("set").is_none() && !adds {
@@ -183,7 +184,7 @@ fn read_match(
                 let axis = matrix
                     .dimensions
                     .iter()
-                    .position(|dimension| dimension.setting.name() == key);
+                    .position(|dimension| dimension.setting.name == key);
                 let Some(axis) = axis else {
                     let setting = Setting::named(key);
                     if setting.is_some() && partial.contains(&"sweep") {
@@ -191,7 +192,7 @@ fn read_match(
                     }
                     let known = ["stem", "preset", "take"].into_iter();
                     let known = known
-                        .chain(matrix.dimensions.iter().map(|it| it.setting.name()))
+                        .chain(matrix.dimensions.iter().map(|it| it.setting.name))
                         .chain(more.iter().copied());
                     let mut known: Vec<&str> = known.collect();
                     let variables = known_keys(matrix);

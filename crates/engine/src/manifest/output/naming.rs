@@ -10,7 +10,6 @@ use crate::manifest::hooks;
 use crate::manifest::matrix::axes::Matrix;
 use crate::manifest::matrix::compile::Compiler;
 use crate::manifest::matrix::expand::{Draft, job_name};
-use crate::manifest::settings::setting::Setting;
 use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
@@ -111,12 +110,8 @@ fn option(section: &Fields<'_>, name: &str, report: &mut Report) -> bool {
 pub(crate) fn default_file(matrix: &Matrix) -> String {
     let mut file = "{{stem.id}}/{{preset.id}}".to_owned();
     for dimension in &matrix.dimensions {
-        let name = dimension.setting.name();
-        let text = matches!(
-            dimension.setting,
-            Setting::Title | Setting::Tags | Setting::NegativeTags | Setting::Lyrics
-        );
-        file.push_str(&if text {
+        let name = dimension.setting.name;
+        file.push_str(&if dimension.setting.kind.is_prose() {
             format!("-{{{{slug sweep.{name}}}}}")
         } else {
             format!("-{{{{sweep.{name}}}}}")

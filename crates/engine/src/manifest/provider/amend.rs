@@ -27,7 +27,7 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
         .get("price")
         .and_then(|node| fields::amount(node, "`price`", report))
     {
-        profile.price_credits = price;
+        profile.operation.price_credits = price;
     }
     if let Some(rate) = fields
         .get("rate")
@@ -81,8 +81,8 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
         profile.default_model = model.text;
     }
     let paths = [
-        ("submit_path", &mut profile.submit_path),
-        ("record_info_path", &mut profile.record_info_path),
+        ("submit_path", &mut profile.operation.submit_path),
+        ("record_info_path", &mut profile.operation.details_path),
         ("credit_path", &mut profile.credit_path),
     ];
     for (key, path) in paths {
@@ -111,7 +111,7 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
                 Some(call) => {
                     let what = format!("`codes.{}`", entry.key);
                     if let Some(codes) = Fields::open(&entry.node, &what, report) {
-                        let table = profile.codes.of_mut(call);
+                        let table = profile.codes_mut(call);
                         for entry in codes.entries() {
                             override_code(table, call, entry, report);
                         }
@@ -120,7 +120,7 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
                 // A code by itself means the submission.
                 None => {
                     let call = ApiCall::Submit;
-                    override_code(profile.codes.of_mut(call), call, entry, report);
+                    override_code(profile.codes_mut(call), call, entry, report);
                 }
             }
         }

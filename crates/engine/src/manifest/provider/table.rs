@@ -47,7 +47,7 @@ pub(crate) const KEYS: &[&str] = &[
 /// The studio that a run starts itself: it costs nothing, and its address is filled in when it listens.
 pub(crate) fn embedded() -> Provider {
     let mut profile = Profile::studio(nowhere());
-    profile.price_credits = 0.0;
+    profile.operation.price_credits = 0.0;
     Provider {
         profile,
         embedded: Some(Embedded::default()),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::setting::{Setting, Typed, expected, typed};
+use backline_api::{Setting, SettingKind, SettingValue};
+
 use crate::manifest::source::fields::wrong;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::nearest::suggestion;
@@ -22,12 +23,13 @@ pub(crate) struct Choice {
 /// A value, or a template that becomes one.
 #[derive(Debug)]
 pub(crate) enum Given {
-    Fixed(Typed),
+    /// None is `null`: not sent, whatever a weaker place gives.
+    Fixed(Option<SettingValue>),
     Template(Template),
 }
 
-/// A choice, or none, for each setting in the order of [`Setting::ALL`]. Shared: an inherited template is compiled once.
-pub(crate) type Choices = [Option<Arc<Choice>>; 10];
+/// A choice, or none, for each setting in the table's order. Shared: an inherited template is compiled once.
+pub(crate) type Choices = [Option<Arc<Choice>>; Setting::COUNT];
 
 /// A setting's node as it was found, compiled once all variables are known.
 #[derive(Debug, Clone)]
@@ -66,12 +68,13 @@ pub(crate) fn choice(
     scope: &Scope,
     report: &mut Report,
 ) -> Option<Given> {
-    let name = setting.name();
+    let name = setting.name;
+    let expected = setting.kind.expected();
     match &node.value {
         Value::Text(text) if is_template(text) => {
             compile(text, node.span, scope, report).map(Given::Template)
         }
-        Value::Null if setting.optional() => Some(Given::Fixed(Typed::Unset)),
+        Value::Null if setting.is_optional() => Some(Given::Fixed(None)),
         Value::Null => {
             report
                 .error_at(
@@ -83,29 +86,20 @@ pub(crate) fn choice(
             None
         }
         Value::List(_) | Value::Map(_) | Value::Bool(_) => {
-            let expected = expected(setting);
-            let diagnostic = wrong(node, &format!("`{name}` is {expected}"), expected, report);
+            let diagnostic = wrong(node, &format!("`{name}` is {expected}"), &expected, report);
             if matches!(node.value, Value::List(_))
-                && matches!(setting, Setting::Tags | Setting::NegativeTags)
+                && matches!(setting.kind, SettingKind::Tags { .. })
             {
                 diagnostic.help("join the tags into one string: `tags: \"piano, calm\"`");
             }
             None
         }
-        Value::Text(text)
-            if matches!(
-                setting,
-                Setting::StyleWeight
-                    | Setting::WeirdnessConstraint
-                    | Setting::AudioWeight
-                    | Setting::Variety
-            ) =>
-        {
+        Value::Text(text) if setting.kind.is_number() => {
             let number = text.trim().parse::<f64>().is_ok();
             let diagnostic = report.error_at(
                 node.span,
-                format!("`{name}` is {}, not a string", expected(setting)),
-                format!("expected {}", expected(setting)),
+                format!("`{name}` is {expected}, not a string"),
+                format!("expected {expected}"),
             );
             if number {
                 diagnostic.help("remove the quotes");
@@ -114,17 +108,18 @@ pub(crate) fn choice(
         }
         Value::Text(_) | Value::Number { .. } => {
             let text = node.scalar_text().unwrap_or_default();
-            match typed(setting, text) {
-                Ok(value) => Some(Given::Fixed(value)),
+            match setting.parse(text) {
+                Ok(value) => Some(Given::Fixed(Some(value))),
                 Err(problem) => {
-                    let help = (setting == Setting::VocalGender)
-                        .then(|| suggestion(text, ["m", "f"]))
-                        .flatten();
+                    let help = match setting.kind {
+                        SettingKind::Choice(choices) => suggestion(text, choices.iter().copied()),
+                        _ => None,
+                    };
                     report
                         .error_at(
                             node.span,
                             format!("`{name}` {problem}"),
-                            format!("expected {}", expected(setting)),
+                            format!("expected {expected}"),
                         )
                         .maybe_help(help);
                     None

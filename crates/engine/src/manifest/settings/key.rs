@@ -8,15 +8,16 @@
 //! gave a job, by which [`recognize`](crate::recognize) finds what they bought.
 //!
 //! The encoding is frozen. A field is its length as eight little-endian bytes, then its bytes; an optional field is a 0, or a 1
-//! and the field. A change to it would buy everything again, so tests pin keys.
+//! and the field. The first [`POSITIONAL`] settings are hashed in the table's order, whether they are set or not; a setting that
+//! was added later is hashed only where it is set, with its name. A change to it would buy everything again, so tests pin keys.
 
 use std::borrow::Cow;
 
-use backline_api::VocalGender;
+use backline_api::{SETTINGS, Setting, SettingValue, Settings};
 use url::Url;
 
 use super::address::unsigned;
-use crate::plan::{JobKey, Settings, TitleIdentity};
+use crate::plan::{JobKey, TitleIdentity};
 
 /// First of all that is hashed of a job whose title is a part of what it is; a new encoding needs a new one.
 const WITH_TITLE: &str = "backline job key, version 1";
@@ -24,7 +25,8 @@ const WITH_TITLE: &str = "backline job key, version 1";
 /// The same of a job that has the title for those who give none.
 const WITHOUT_TITLE: &str = "backline job key, version 2";
 
-const OPERATION: &str = "add-instrumental";
+/// How many settings there were when the encoding was frozen.
+const POSITIONAL: usize = 10;
 
 /// What a job does something to.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,8 @@ pub(crate) enum Recording<'a> {
 /// Everything that a job's key is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
+    /// The operation's name.
+    pub(crate) operation: &'a str,
     /// What the provider is: see [`Provider::identity`](crate::plan::Provider::identity).
     pub(crate) profile: &'a str,
     pub(crate) recording: Recording<'a>,
@@ -99,23 +103,26 @@ pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<Job
         let settings = request.settings;
         let breaks = |at: u8| [1, 2, 4].map(|bit| at & bit != 0);
         for [title, tags, negative_tags] in (1..8).map(breaks) {
-            let with = |text: &str, broken: bool| match broken {
-                true => format!("{text}\n"),
-                false => text.to_owned(),
-            };
-            let settings = Settings {
-                title: with(&settings.title, title),
-                tags: with(&settings.tags, tags),
-                negative_tags: with(&settings.negative_tags, negative_tags),
-                ..settings.clone()
-            };
+            let mut settings = settings.clone();
+            for (setting, is_broken) in [
+                (Setting::TITLE, title),
+                (Setting::TAGS, tags),
+                (Setting::NEGATIVE_TAGS, negative_tags),
+            ] {
+                if is_broken {
+                    let text = format!("{}\n", settings.text(setting));
+                    settings.set(setting, Some(text.as_str().into()));
+                }
+            }
             add(encode(&Request {
                 settings: &settings,
                 ..as_first
             }));
         }
     }
-    if request.title == TitleIdentity::Chosen && request.settings.title == default_title {
+    if request.title == TitleIdentity::Chosen
+        && request.settings.text(Setting::TITLE) == default_title
+    {
         // Its title was written out after it had been bought without one.
         add(job_key(&Request {
             title: TitleIdentity::Default { nth: 1 },
@@ -133,7 +140,7 @@ fn encode(request: &Request<'_>) -> JobKey {
         TitleIdentity::Default { .. } => WITHOUT_TITLE,
     };
     hash.field(domain.as_bytes());
-    hash.field(OPERATION.as_bytes());
+    hash.field(request.operation.as_bytes());
     hash.field(request.profile.as_bytes());
     match request.recording {
         Recording::Content(content) => {
@@ -145,37 +152,20 @@ fn encode(request: &Request<'_>) -> JobKey {
             hash.field(url.as_str().as_bytes());
         }
     }
-    if request.title == TitleIdentity::Chosen {
-        hash.field(settings.title.as_bytes());
+    for setting in Setting::all().take(POSITIONAL) {
+        let bytes = settings.get(setting).map(bytes_of);
+        match setting.is_optional() {
+            _ if setting == Setting::TITLE && request.title != TitleIdentity::Chosen => {}
+            true => hash.optional(bytes),
+            false => hash.field(bytes.unwrap_or_default()),
+        }
     }
-    hash.field(settings.tags.as_bytes());
-    hash.field(settings.negative_tags.as_bytes());
-    hash.field(settings.model.as_bytes());
-    let gender = settings.vocal_gender.map(|gender| match gender {
-        VocalGender::M => b"m",
-        VocalGender::F => b"f",
-    });
-    hash.optional(gender.map(|gender| &gender[..]));
-    for weight in [
-        settings.style_weight,
-        settings.weirdness_constraint,
-        settings.audio_weight,
-    ] {
-        hash.optional(
-            weight
-                .map(|weight| [weight.hundredths()])
-                .as_ref()
-                .map(|byte| &byte[..]),
-        );
+    for (row, value) in settings.iter() {
+        if !SETTINGS[..POSITIONAL].contains(row) {
+            hash.field(row.name.as_bytes());
+            hash.field(bytes_of(value));
+        }
     }
-    hash.optional(settings.lyrics.as_deref().map(str::as_bytes));
-    hash.optional(
-        settings
-            .variety
-            .map(|variety| [variety])
-            .as_ref()
-            .map(|byte| &byte[..]),
-    );
     hash.field(&request.take.to_le_bytes());
     if let TitleIdentity::Default { nth } = request.title {
         hash.field(&nth.to_le_bytes());
@@ -183,15 +173,25 @@ fn encode(request: &Request<'_>) -> JobKey {
     JobKey::from_bytes(*hash.0.finalize().as_bytes())
 }
 
+/// A value as keys hash it.
+fn bytes_of(value: &SettingValue) -> Vec<u8> {
+    match value {
+        SettingValue::Text(text) => text.as_bytes().to_vec(),
+        SettingValue::Weight(weight) => vec![weight.hundredths()],
+        SettingValue::Whole(whole) => vec![*whole],
+    }
+}
+
 struct Encoder(blake3::Hasher);
 
 impl Encoder {
-    fn field(&mut self, bytes: &[u8]) {
+    fn field(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
         self.0.update(&(bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
     }
 
-    fn optional(&mut self, bytes: Option<&[u8]>) {
+    fn optional(&mut self, bytes: Option<Vec<u8>>) {
         match bytes {
             Some(bytes) => {
                 self.0.update(&[1]);
@@ -207,13 +207,20 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use backline_api::Weight;
+    use serde_json::{Value, json};
+
+    /// The sample's settings and others.
+    fn with(changes: &Value) -> Settings {
+        let mut settings = crate::plan::sample_settings();
+        for (name, value) in changes.as_object().unwrap() {
+            let setting = Setting::named(name).unwrap();
+            settings.set(setting, setting.read(value).unwrap());
+        }
+        settings
+    }
 
     fn settings() -> Settings {
-        Settings {
-            style_weight: Weight::from_hundredths(61),
-            ..Settings::sample()
-        }
+        with(&json!({"style_weight": 0.61}))
     }
 
     fn chosen<'a>(
@@ -223,6 +230,7 @@ mod tests {
         take: u32,
     ) -> Request<'a> {
         Request {
+            operation: "add-instrumental",
             profile,
             recording,
             settings,
@@ -241,14 +249,10 @@ mod tests {
     /// If this fails, every ledger would be bought again: put the encoding back.
     #[test]
     fn keys_never_change() {
-        let full = Settings {
-            vocal_gender: Some(VocalGender::F),
-            weirdness_constraint: Weight::from_hundredths(0),
-            audio_weight: Weight::from_hundredths(100),
-            lyrics: Some("la".into()),
-            variety: Some(4),
-            ..settings()
-        };
+        let full = with(
+            &json!({"style_weight": 0.61, "vocal_gender": "f", "weirdness_constraint": 0, "audio_weight": 1,
+            "lyrics": "la", "variety": 4}),
+        );
         let url = Url::parse("https://cdn.example.com/hook.mp3").unwrap();
         let plain = settings();
         let keys = [
@@ -272,18 +276,23 @@ mod tests {
     fn whatever_is_sent_changes_the_key() {
         let plain = settings();
         let base = job_key(&chosen("studio", Recording::Content(&[7; 32]), &plain, 1));
-        let changes: [fn(&mut Settings); 10] = [
-            |it| it.title.push('!'),
-            |it| it.tags.push('!'),
-            |it| it.negative_tags.push('!'),
-            |it| it.model.push('!'),
-            |it| it.vocal_gender = Some(VocalGender::M),
-            |it| it.style_weight = None,
-            |it| it.weirdness_constraint = Weight::from_hundredths(61),
-            |it| it.audio_weight = Weight::from_hundredths(61),
-            |it| it.lyrics = Some(String::new()),
-            |it| it.variety = Some(0),
+        let changes = [
+            ("title", json!("other")),
+            ("tags", json!("other")),
+            ("negative_tags", json!("other")),
+            ("model", json!("other")),
+            ("vocal_gender", json!("m")),
+            ("style_weight", json!(null)),
+            ("weirdness_constraint", json!(0.61)),
+            ("audio_weight", json!(0.61)),
+            ("lyrics", json!("")),
+            ("variety", json!(0)),
         ];
+        // A setting that is missing here, or at another place, would change keys.
+        assert_eq!(
+            changes.each_ref().map(|(name, _)| *name),
+            Setting::NAMES[..POSITIONAL]
+        );
         let mut seen = vec![
             base,
             job_key(&chosen("kie", Recording::Content(&[7; 32]), &plain, 1)),
@@ -292,9 +301,8 @@ mod tests {
             job_key(&unnamed(&plain, 1)),
             job_key(&unnamed(&plain, 2)),
         ];
-        for (at, change) in changes.into_iter().enumerate() {
-            let mut changed = settings();
-            change(&mut changed);
+        for (at, (name, value)) in changes.into_iter().enumerate() {
+            let changed = with(&json!({"style_weight": 0.61, name: value}));
             let request = chosen("studio", Recording::Content(&[7; 32]), &changed, 1);
             seen.push(job_key(&request));
             if at > 0 {
@@ -307,10 +315,7 @@ mod tests {
 
     #[test]
     fn a_title_that_nobody_chose_and_a_signature_change_no_key() {
-        let renamed = Settings {
-            title: "Chorus".into(),
-            ..settings()
-        };
+        let renamed = settings().with(Setting::TITLE, "Chorus");
         assert_eq!(
             job_key(&unnamed(&settings(), 1)),
             job_key(&unnamed(&renamed, 1))
@@ -337,10 +342,7 @@ mod tests {
         let content = Recording::Content(&[7; 32]);
         let former = former_keys(&unnamed(&plain, 1), "Verse");
         assert_eq!(former[0], first(&plain, content));
-        let broken = Settings {
-            tags: "calm piano\n".into(),
-            ..settings()
-        };
+        let broken = settings().with(Setting::TAGS, "calm piano\n");
         assert!(former.contains(&first(&broken, content)));
 
         let url = Url::parse("https://cdn.example.com/a.mp3?Expires=1&Signature=s").unwrap();
@@ -357,16 +359,12 @@ mod tests {
 
     #[test]
     fn text_does_not_move_between_fields() {
-        let left = Settings {
-            title: "ab".into(),
-            tags: "c".into(),
-            ..settings()
-        };
-        let right = Settings {
-            title: "a".into(),
-            tags: "bc".into(),
-            ..settings()
-        };
+        let left = settings()
+            .with(Setting::TITLE, "ab")
+            .with(Setting::TAGS, "c");
+        let right = settings()
+            .with(Setting::TITLE, "a")
+            .with(Setting::TAGS, "bc");
         let key = |settings: &Settings| {
             job_key(&chosen("studio", Recording::Content(&[7; 32]), settings, 1))
         };

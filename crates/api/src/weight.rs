@@ -1,4 +1,4 @@
-//! The settings of a request that have a range: weights and the register of voices.
+//! A number from 0 to 1 in steps of 0.01.
 
 use std::fmt;
 
@@ -66,26 +66,6 @@ impl From<Weight> for f64 {
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value().fmt(f)
-    }
-}
-
-/// The register of backing voices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum VocalGender {
-    /// Male.
-    #[serde(rename = "m")]
-    M,
-    /// Female.
-    #[serde(rename = "f")]
-    F,
-}
-
-impl fmt::Display for VocalGender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::M => "m",
-            Self::F => "f",
-        })
     }
 }
 
