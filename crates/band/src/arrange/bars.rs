@@ -217,9 +217,23 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
     ticks
 }
 
-/// The value at `index` of the straight line through its neighbours (least squares).
+/// The value at `index` of the straight line through its neighbours (least squares); a hold is no tempo, and nothing is smoothed over it.
 fn smoothed(times: &[f64], index: usize) -> f64 {
-    let reach = REACH_BEATS.min(index).min(times.len() - 1 - index);
+    /// Steps further apart than this factor are no one tempo.
+    const ONE_TEMPO: f64 = 1.25;
+    let most = REACH_BEATS.min(index).min(times.len() - 1 - index);
+    let (mut least_s, mut most_s) = (f64::INFINITY, 0.0f64);
+    let mut reach = 0;
+    while reach < most {
+        for from in [index - reach - 1, index + reach] {
+            let step_s = times[from + 1] - times[from];
+            (least_s, most_s) = (least_s.min(step_s), most_s.max(step_s));
+        }
+        if most_s > ONE_TEMPO * least_s {
+            break;
+        }
+        reach += 1;
+    }
     if reach == 0 {
         return times[index];
     }

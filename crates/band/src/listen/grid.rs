@@ -2,7 +2,8 @@
 //!
 //! The beats are the curve that passes near the notes and bends as little as it can: the sum of squared misses of the notes
 //! and squared changes of the beat's length is least (a Whittaker smoother), found by one banded solution. Notes far off
-//! count less in a second and third round (Huber's weights).
+//! count less in a second and third round (Huber's weights). Where the singer held a note or breathed for as long as they liked, the
+//! curve may bend as it needs to.
 
 use crate::analysis::Beat;
 
@@ -13,8 +14,18 @@ const MISS_S: f64 = 0.028;
 /// How much the length of a beat changes from one to the next, as a share of it.
 const BEND: f64 = 0.018;
 
-/// The beats through `notes` (tick from a downbeat, time), over 0..`duration_s` and to whole bars at both ends.
-pub(super) fn grid(notes: &[(i64, f64)], bar: &Bar, beat_s: f64, duration_s: f64) -> Vec<Beat> {
+/// How much stiffer than in a hold the beat is elsewhere.
+const HOLD: f64 = 1e-3;
+
+/// The beats through `notes` (tick from a downbeat, time), over 0..`duration_s` and to whole bars at both ends. `jumps` are the
+/// notes before which the time was stretched or cut.
+pub(super) fn grid(
+    notes: &[(i64, f64)],
+    jumps: &[usize],
+    bar: &Bar,
+    beat_s: f64,
+    duration_s: f64,
+) -> Vec<Beat> {
     let (Some(first), Some(last)) = (notes.first(), notes.last()) else {
         return Vec::new();
     };
@@ -29,10 +40,19 @@ pub(super) fn grid(notes: &[(i64, f64)], bar: &Bar, beat_s: f64, duration_s: f64
             (beat as usize, part, time_s)
         })
         .collect();
+    // The bend at beat n is between the steps before and after it.
+    let mut stiff = vec![1.0; count];
+    for &jump in jumps
+        .iter()
+        .filter(|&&jump| jump > 0 && jump < points.len())
+    {
+        let (from, to) = (points[jump - 1].0, points[jump].0);
+        stiff[from..=(to + 1).min(count - 1)].fill(HOLD);
+    }
     let mut weights = vec![1.0; points.len()];
     let mut times = Vec::new();
     for _ in 0..3 {
-        times = smoothest(&points, &weights, count, beat_s);
+        times = smoothest(&points, &weights, &stiff, beat_s);
         for (weight, &(beat, part, time_s)) in weights.iter_mut().zip(&points) {
             let miss = time_s - (times[beat] * (1.0 - part) + times[beat + 1] * part);
             *weight = (1.5 * MISS_S / miss.abs().max(1e-9)).min(1.0);
@@ -41,8 +61,14 @@ pub(super) fn grid(notes: &[(i64, f64)], bar: &Bar, beat_s: f64, duration_s: f64
     covering(&times, start, bar, beat_s, duration_s)
 }
 
-/// The times of `count` beats.
-fn smoothest(points: &[(usize, f64, f64)], weights: &[f64], count: usize, beat_s: f64) -> Vec<f64> {
+/// The times of the beats, one for each of `stiffness`.
+fn smoothest(
+    points: &[(usize, f64, f64)],
+    weights: &[f64],
+    stiffness: &[f64],
+    beat_s: f64,
+) -> Vec<f64> {
+    let count = stiffness.len();
     // Row i holds the matrix's entries (i, i), (i, i + 1), (i, i + 2).
     let mut matrix = vec![[0.0f64; 3]; count];
     let mut right = vec![0.0f64; count];
@@ -60,7 +86,7 @@ fn smoothest(points: &[(usize, f64, f64)], weights: &[f64], count: usize, beat_s
         let bend = [1.0, -2.0, 1.0];
         for (i, x) in bend.iter().enumerate() {
             for (j, y) in bend.iter().enumerate().skip(i) {
-                matrix[at + i][j - i] += stiff * x * y;
+                matrix[at + i][j - i] += stiff * stiffness[at + 1] * x * y;
             }
         }
     }
@@ -158,7 +184,7 @@ mod tests {
                 )
             })
             .collect();
-        let beats = grid(&notes, &bar, 0.6, 32.0);
+        let beats = grid(&notes, &[], &bar, 0.6, 32.0);
         assert!(beats[0].time_s <= 0.0 && beats[0].position == 0);
         assert!(beats[beats.len() - 1].time_s >= 32.0);
         for pair in beats.windows(2) {
@@ -175,9 +201,34 @@ mod tests {
     }
 
     #[test]
+    fn a_hold_bends_no_beat_around_it() {
+        let bar = Bar::new(Metre::FourFour);
+        // A breath of .7 s before the ninth beat.
+        let at = |beat: i64| beat as f64 * 0.5 + if beat > 8 { 0.7 } else { 0.0 };
+        let notes: Vec<(i64, f64)> = [0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 16]
+            .map(|beat| (beat * 12, at(beat)))
+            .to_vec();
+        let beats = grid(&notes, &[7], &bar, 0.5, 9.0);
+        let off = |beat: i64| {
+            beats
+                .iter()
+                .map(|one| (one.time_s - at(beat)).abs())
+                .fold(f64::INFINITY, f64::min)
+        };
+        for beat in (0..7).chain(9..17) {
+            assert!(off(beat) < 0.03, "beat {beat} is {} s off", off(beat));
+        }
+        assert!(
+            grid(&notes, &[], &bar, 0.5, 9.0)
+                .iter()
+                .all(|one| (one.time_s - at(6)).abs() > 0.03)
+        );
+    }
+
+    #[test]
     fn a_single_note_still_makes_a_grid() {
         let bar = Bar::new(Metre::ThreeFour);
-        let beats = grid(&[(0, 0.2)], &bar, 0.5, 1.0);
+        let beats = grid(&[(0, 0.2)], &[], &bar, 0.5, 1.0);
         assert!(beats.len() >= 4);
         assert!(
             beats

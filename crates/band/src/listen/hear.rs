@@ -154,7 +154,13 @@ fn finish(
                 60.0 / heard.beat_s
             ));
         }
-        beats = grid::grid(&heard.notes, &heard.bar, heard.beat_s, duration_s);
+        beats = grid::grid(
+            &heard.notes,
+            &heard.jumps,
+            &heard.bar,
+            heard.beat_s,
+            duration_s,
+        );
         metre = heard.bar.metre;
         tempo_bpm = median_bpm(&beats).unwrap_or(60.0 / heard.beat_s);
         confidence.beats = heard.sure_of_beats * (0.4 + 0.6 * sure_of_pitch);

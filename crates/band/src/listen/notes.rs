@@ -23,9 +23,8 @@ const REST_COST: f32 = 3.0;
 const UNVOICED_COST: f32 = 1.2;
 /// Shortest note in frames; shorter ones belong to their neighbours.
 const SHORTEST: usize = 7;
-/// A dip this deep on both sides separates two syllables, in dB. Untrained singers waver by 4 to 6 within a syllable: of 31 recordings
-/// of them nine in ten of the syllables on one pitch dip by more than 6, and six in ten of what 4 would split by less than 6.5.
-const DIP_DB: f32 = 6.5;
+/// A dip this deep on both sides separates two syllables, in dB. Untrained singers waver by 4 to 6 within a syllable.
+const DIP_DB: f32 = 6.0;
 /// And so deep where the voice stops.
 const STOP_DB: f32 = 2.0;
 /// Neighbours whose pitches lie closer than this, in semitones, are one note when one of them is at most so many frames long: a
@@ -34,8 +33,23 @@ const WAVER: f32 = 0.75;
 const LONGEST_WAVER: usize = 35;
 /// Frames from one wave of a vibrato to the next: 4.5 to 6.7 a second.
 const VIBRATO: std::ops::RangeInclusive<usize> = 15..=22;
+/// A syllable starts with a rise this steep out of the dip, in dB a frame, or the dip is this deep; slower and shallower the voice wavers.
+const RISE_DB: f32 = 2.5;
+const DEEP_DB: f32 = 10.0;
+/// A note this short, in seconds, that touches the next one so many semitones away without a dip is the scoop into it.
+const SCOOP_S: [(u8, f64); 2] = [(1, 0.14), (2, 0.105)];
+/// What is this much softer than the song's notes and so many semitones from the two on either side of it is a breath or a noise, and
+/// so is a short one yet further away. Of 31 recordings of people this drops 46 notes, one of them sung.
+const NOISE_DB: f32 = 10.0;
+const NOISE_LEAP: u8 = 7;
+const SHORT_NOISE_S: f64 = 0.25;
+const SHORT_NOISE_LEAP: u8 = 9;
+/// What is this much softer before the first note is the room.
+const ROOM_DB: f32 = 15.0;
 /// How much of that the whole sound must dip.
 const WHOLE_SHARE: f32 = 0.6;
+/// How far after a dip its steepest rise is looked for, in frames.
+const RISE_REACH: usize = 12;
 /// How far around a dip its sides are looked for, in frames.
 const DIP_REACH: usize = 18;
 /// A vowel has started when its level is within this of its peak, in dB.
@@ -121,7 +135,79 @@ pub(super) fn notes(
             level_db: inside.iter().sum::<f32>() / inside.len().max(1) as f32,
         });
     }
-    notes
+    without_noises(without_scoops(notes, &smooth))
+}
+
+/// Drops what is no singing: soft or short notes far from their neighbours, and soft ones before the first.
+fn without_noises(notes: Vec<Note>) -> Vec<Note> {
+    let mut levels: Vec<f32> = notes.iter().map(|note| note.level_db).collect();
+    if levels.len() < 5 {
+        return notes;
+    }
+    let middle = levels.len() / 2;
+    let usual_db = *levels.select_nth_unstable_by(middle, f32::total_cmp).1;
+    let leap = |at: usize| {
+        let around = at.saturating_sub(2)..(at + 3).min(notes.len());
+        let others = around.filter(|other| *other != at);
+        let leaps = others.map(|other| notes[at].midi.abs_diff(notes[other].midi));
+        leaps.min().unwrap_or(0)
+    };
+    let is_noise = |at: usize| {
+        let note = &notes[at];
+        let soft = note.level_db < usual_db - NOISE_DB;
+        let short = note.offset_s - note.onset_s < SHORT_NOISE_S;
+        soft && leap(at) >= NOISE_LEAP || short && leap(at) >= SHORT_NOISE_LEAP
+    };
+    let starts = notes
+        .iter()
+        .position(|note| note.level_db >= usual_db - ROOM_DB)
+        .unwrap_or(0);
+    (starts..notes.len())
+        .filter(|&at| !is_noise(at))
+        .map(|at| notes[at])
+        .collect()
+}
+
+/// Gives the scoops from which a singer reaches a note to that note: it starts where they do.
+fn without_scoops(notes: Vec<Note>, smooth: &[f32]) -> Vec<Note> {
+    let frame = |time_s: f64| (time_s / PITCH_HOP_S).round() as usize;
+    let mut kept: Vec<Note> = Vec::with_capacity(notes.len());
+    for mut note in notes {
+        if let Some(last) = kept.last()
+            && is_scoop(last, &note)
+            && !dips(frame(note.onset_s), smooth)
+        {
+            note.onset_s = last.onset_s;
+            kept.pop();
+        }
+        kept.push(note);
+    }
+    kept
+}
+
+fn is_scoop(note: &Note, next: &Note) -> bool {
+    let length_s = note.offset_s - note.onset_s;
+    let touches = next.onset_s - note.offset_s <= TOUCHING as f64 * PITCH_HOP_S + 1e-6;
+    let interval = note.midi.abs_diff(next.midi);
+    touches
+        && length_s < next.offset_s - next.onset_s
+        && SCOOP_S
+            .iter()
+            .any(|&(semitones, longest_s)| interval == semitones && length_s <= longest_s)
+}
+
+/// Whether the voice dips at a border between two pieces.
+fn dips(border: usize, smooth: &[f32]) -> bool {
+    let level = |from: usize, to: usize| &smooth[from.min(to)..to.min(smooth.len())];
+    let peak = |levels: &[f32]| levels.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let border = border.min(smooth.len());
+    let before = peak(level(border.saturating_sub(DIP_REACH), border));
+    let after = peak(level(border, border + DIP_REACH));
+    let lowest = level(border.saturating_sub(4), border + 5)
+        .iter()
+        .copied()
+        .fold(f32::INFINITY, f32::min);
+    before.min(after) - lowest >= DIP_DB
 }
 
 /// The semitone of every frame, `None` in rests.
@@ -308,7 +394,19 @@ fn is_dip(
         .filter(|other| pitches[*other].is_none())
         .count();
     let needed = if unvoiced >= 2 { STOP_DB } else { DIP_DB };
-    depth(vowels) >= needed && depth(whole) >= WHOLE_SHARE * needed
+    let deep = depth(vowels);
+    deep >= needed
+        && depth(whole) >= WHOLE_SHARE * needed
+        && (unvoiced > 0 || deep >= DEEP_DB || rise(vowels, at) >= RISE_DB)
+}
+
+/// The steepest rise out of a dip, in dB a frame.
+fn rise(levels: &[f32], dip: usize) -> f32 {
+    let ahead = &levels[dip..(dip + RISE_REACH).min(levels.len())];
+    ahead
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .fold(0.0, f32::max)
 }
 
 /// Gives pieces too short for a note to the neighbour they touch.
@@ -409,24 +507,13 @@ fn without_wavers(pieces: Vec<Piece>, pitches: &[Option<f32>], smooth: &[f32]) -
         let at = found.len() / 2;
         (!found.is_empty()).then(|| *found.select_nth_unstable_by(at, f32::total_cmp).1)
     };
-    let dips = |border: usize| {
-        let level = |from: usize, to: usize| &smooth[from.min(to)..to.min(smooth.len())];
-        let peak = |levels: &[f32]| levels.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let before = peak(level(border.saturating_sub(DIP_REACH), border));
-        let after = peak(level(border, border + DIP_REACH));
-        let lowest = level(border.saturating_sub(4), border + 5)
-            .iter()
-            .copied()
-            .fold(f32::INFINITY, f32::min);
-        before.min(after) - lowest >= DIP_DB
-    };
     let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         if let Some(last) = kept.last_mut()
             && last.to + TOUCHING >= piece.from
             && last.midi.abs_diff(piece.midi) == 1
             && (last.to - last.from).min(piece.to - piece.from) <= LONGEST_WAVER
-            && !dips(piece.from)
+            && !dips(piece.from, smooth)
             && let (Some(one), Some(other)) = (middle(last), middle(&piece))
             && (one - other).abs() < WAVER
         {
@@ -463,4 +550,78 @@ fn vowel_start(pieces: &[Piece], at: usize, smooth: &[f32]) -> usize {
     (lowest..piece.to)
         .find(|frame| smooth[*frame] >= peak - VOWEL_START_DB)
         .unwrap_or(piece.from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(onset_s: f64, offset_s: f64, midi: u8, level_db: f32) -> Note {
+        Note {
+            onset_s,
+            offset_s,
+            midi,
+            level_db,
+        }
+    }
+
+    #[test]
+    fn a_scoop_is_the_start_of_the_note_that_it_leads_to() {
+        let even = vec![-20.0f32; 400];
+        let sung = |scoop: Note| without_scoops(vec![scoop, note(1.1, 1.9, 67, -20.0)], &even);
+        let joined = sung(note(1.0, 1.1, 68, -20.0));
+        assert_eq!(joined, [note(1.0, 1.9, 67, -20.0)]);
+        // A quick note of its own: longer, further away, not touching, or behind a consonant.
+        assert_eq!(sung(note(0.9, 1.1, 68, -20.0)).len(), 2);
+        assert_eq!(sung(note(1.0, 1.1, 71, -20.0)).len(), 2);
+        assert_eq!(sung(note(0.9, 1.0, 68, -20.0)).len(), 2);
+        let mut consonant = even.clone();
+        consonant[108..112].fill(-32.0);
+        let notes = vec![note(1.0, 1.1, 68, -20.0), note(1.1, 1.9, 67, -20.0)];
+        assert_eq!(without_scoops(notes, &consonant).len(), 2);
+    }
+
+    #[test]
+    fn breaths_and_the_room_are_no_notes() {
+        let mut notes = vec![note(0.0, 0.3, 60, -40.0)];
+        notes.extend((0..8).map(|at| {
+            let start_s = 1.0 + f64::from(at) * 0.5;
+            note(start_s, start_s + 0.4, 60 + at, -20.0)
+        }));
+        let sung = notes[1..].to_vec();
+        notes.insert(5, note(2.95, 3.0, 79, -25.0));
+        notes.push(note(5.5, 5.9, 48, -33.0));
+        assert_eq!(without_noises(notes), sung);
+        // A soft note of the tune stays, and so does a loud leap.
+        let mut kept = sung.clone();
+        kept[3].level_db = -34.0;
+        kept[5].midi = 77;
+        assert_eq!(without_noises(kept.clone()), kept);
+    }
+
+    #[test]
+    fn a_wavering_voice_sings_one_note_and_a_syllable_starts_another() {
+        let pitches = vec![Some(60.0f32); 120];
+        // Eight decibels down and up again, in a quarter of a second or in three hundredths.
+        let dip = |half_frames: f32| -> Vec<f32> {
+            (0..120)
+                .map(|frame| {
+                    let off = (frame as f32 - 60.0).abs() / half_frames;
+                    -20.0 - 8.0 * (1.0 - off).max(0.0)
+                })
+                .collect()
+        };
+        let splits = |levels: &[f32]| {
+            let whole = Piece {
+                from: 0,
+                to: 120,
+                midi: 60,
+            };
+            let mut pieces = Vec::new();
+            split(whole, &pitches, [levels, levels], &mut pieces);
+            pieces.len()
+        };
+        assert_eq!(splits(&dip(12.0)), 1);
+        assert_eq!(splits(&dip(3.0)), 2);
+    }
 }

@@ -8,7 +8,8 @@
 //! - how far the time between the notes lies from what the tempo makes of the distance, a normal distribution,
 //! - the change of tempo.
 //!
-//! A note may be passed over, at a price: what is no note should not bend the beat.
+//! A note may be passed over, at a price: what is no note should not bend the beat. After a long note or a rest the next phrase may
+//! start anywhere in the bar, at a price too: people hold a last note or breathe for as long as they like.
 
 use super::bars::{Bar, TICKS};
 
@@ -26,6 +27,14 @@ const REACH: f64 = 3.2;
 const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
 /// Cost of passing over a note.
 const PASS_COST: f32 = 2.6;
+/// Cost of starting a phrase where the tempo does not lead to, and of each e-fold by which the time before it is stretched or cut.
+const JUMP_COST: f32 = 5.0;
+const STRETCH_COST: f32 = 2.0;
+/// Phrases start after so many usual distances between notes, and at least so many seconds.
+const PHRASE_GAP: f64 = 1.8;
+const PHRASE_GAP_S: f64 = 0.9;
+/// Most by which a jump stretches or cuts the time before it, as a factor.
+const MOST_STRETCH: f64 = 2.0;
 /// States this much worse than the best are given up.
 const BEAM: f32 = 9.0;
 
@@ -36,6 +45,8 @@ pub(super) struct Walk {
     pub(super) ticks: Vec<Option<i64>>,
     /// Length of a quarter note in seconds, at each note.
     pub(super) quarter_s: Vec<f64>,
+    /// Notes before which time was stretched or cut.
+    pub(super) jumps: Vec<usize>,
     /// Cost of timing, tempo and passing over, in nats: all but the tables'.
     pub(super) timing_cost: f32,
 }
@@ -54,12 +65,14 @@ struct Back {
     note: u32,
     state: u32,
     bars: u32,
+    jumps: bool,
 }
 
 const NONE: Back = Back {
     note: u32::MAX,
     state: 0,
     bars: 0,
+    jumps: false,
 };
 
 /// The cheapest walk through the notes that start at `onsets_s`, within the quarter lengths given; `prior` is what each of
@@ -82,6 +95,7 @@ pub(super) fn walk(onsets_s: &[f64], bar: &Bar, quarters_s: &[f64], prior: &[f32
         }
     }
     let reach = Reach::of(bar);
+    let phrase_gap_s = (PHRASE_GAP * usual_gap(onsets_s)).max(PHRASE_GAP_S);
     for note in 0..onsets_s.len() - 1 {
         let here = &totals[note * states..(note + 1) * states];
         let best = here.iter().copied().fold(f32::INFINITY, f32::min);
@@ -123,14 +137,55 @@ pub(super) fn walk(onsets_s: &[f64], bar: &Bar, quarters_s: &[f64], prior: &[f32
                                 note: note as u32,
                                 state: state as u32,
                                 bars: bars as u32,
+                                jumps: false,
                             };
                         }
                     });
+                }
+                if next > note + 1 || gap_s < phrase_gap_s || total > best + BEAM - JUMP_COST {
+                    continue;
+                }
+                let distance = gap_s * TICKS as f64 / quarters_s[tempo];
+                for to in 0..places {
+                    let Some((bars, stretch)) = nearest(bar, place, to, distance) else {
+                        continue;
+                    };
+                    let cost =
+                        total + JUMP_COST + STRETCH_COST * stretch + bar.step(place, to, bars);
+                    let target = tempo * places + to;
+                    if cost < totals[target] {
+                        totals[target] = cost;
+                        backs[target] = Back {
+                            note: note as u32,
+                            state: state as u32,
+                            bars: bars as u32,
+                            jumps: true,
+                        };
+                    }
                 }
             }
         }
     }
     trace(&totals, &backs, bar, quarters_s, onsets_s.len())
+}
+
+/// Median time from one note to the next.
+fn usual_gap(onsets_s: &[f64]) -> f64 {
+    let mut gaps: Vec<f64> = onsets_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let middle = gaps.len() / 2;
+    *gaps.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// How many bars on `to` comes nearest to `distance` ticks after `from`, and the logarithm of how far it is stretched or cut; `None`
+/// where that would be too far.
+fn nearest(bar: &Bar, from: usize, to: usize, distance: f64) -> Option<(usize, f32)> {
+    let within = bar.places[to] - bar.places[from];
+    let bars = ((distance - within as f64) / bar.ticks as f64)
+        .round()
+        .max(0.0) as i64;
+    let ticks = bars * bar.ticks + within;
+    let stretch = (distance / ticks as f64).ln().abs();
+    (ticks > 0 && stretch <= MOST_STRETCH.ln()).then_some((bars as usize, stretch as f32))
 }
 
 /// Which places lie near a distance from a place.
@@ -203,16 +258,21 @@ fn trace(
     }
     let (mut note, mut state, total) = best?;
     let mut found: Vec<(usize, usize, usize)> = Vec::new();
+    let mut jumps = Vec::new();
     loop {
         let back = backs[note * states + state];
         // The first two notes may both be where the song begins; the way back ends where there is no step.
         found.push((note, state, back.bars as usize));
+        if back.jumps {
+            jumps.push(note);
+        }
         if back.note == u32::MAX {
             break;
         }
         (note, state) = (back.note as usize, back.state as usize);
     }
     found.reverse();
+    jumps.reverse();
     let mut ticks = vec![None; notes];
     let mut quarter_s = vec![quarters_s[found[0].1 / places]; notes];
     let mut bars = 0i64;
@@ -230,6 +290,7 @@ fn trace(
         timing_cost: total - bar.cost(&starts),
         ticks,
         quarter_s,
+        jumps,
     })
 }
 
@@ -281,6 +342,28 @@ mod tests {
         let walk = walk(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
         assert_eq!(walk.ticks[9], None, "{:?}", walk.ticks);
         assert_eq!(walk.ticks.iter().flatten().count(), 32);
+    }
+
+    #[test]
+    fn a_phrase_may_start_late_and_the_bars_go_on_from_it() {
+        let bar = Bar::new(Metre::FourFour);
+        // Phrases of two bars end on a minim; after the second the singer takes three quarters of a second longer.
+        let mut onsets = Vec::new();
+        let mut ticks = Vec::new();
+        for phrase in 0..6i64 {
+            for tick in [0, 12, 24, 36, 48, 60, 72] {
+                ticks.push(phrase * 96 + tick);
+                let late_s = if phrase > 1 { 0.75 } else { 0.0 };
+                onsets.push((phrase * 96 + tick) as f64 / 12.0 * 0.5 + late_s);
+            }
+        }
+        let quarters = tempi(100.0, 140.0);
+        let walk = walk(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
+        // Where the bars begin is not this search's to say.
+        let placed: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
+        let found: Vec<i64> = placed.iter().map(|tick| tick - placed[0]).collect();
+        assert_eq!(found, ticks);
+        assert_eq!(walk.jumps, [14]);
     }
 
     #[test]
