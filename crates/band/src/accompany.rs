@@ -92,6 +92,11 @@ impl Take {
         midi(&self.score)
     }
 
+    /// The instruments that a SoundFont played, in the order of the score.
+    pub fn lent(&self) -> Vec<Instrument> {
+        self.sound.lent(&self.score)
+    }
+
     /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
     pub fn stems(&self) -> impl Iterator<Item = Stem> {
         let seed = self.facts.seed;

@@ -1,4 +1,4 @@
-//! A SoundFont in place of the band's own instruments. The font is made here: one looped sine on every key.
+//! A SoundFont in place of some of the band's own instruments. The font is made here: one looped sine on every key.
 #![cfg(feature = "soundfont")]
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,7 @@
 mod song;
 
 use backline_audio::loudness;
-use backline_band::{Font, Request, Session, Sound};
+use backline_band::{Font, Instrument, Request, Session, Sound};
 use song::{tunes::TUNES, voice_of};
 
 fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
@@ -155,6 +155,53 @@ fn a_font_plays_the_same_notes_at_the_same_level() {
     assert!((measured.integrated_lufs.unwrap() + 14.0).abs() < 0.3);
     assert!(measured.true_peak_dbtp <= -1.0);
     assert!(lent.stems().count() == lent.score.parts.len());
+}
+
+/// The samples of each part by itself, before mastering can tell one sound from another by its loudness.
+#[test]
+fn the_font_plays_what_it_has_and_the_band_the_rest() {
+    let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
+    vocal.channels[0].truncate(16_000 * 6);
+    let font = Font::read(&font()).unwrap();
+    let play = |tags: &str, sound: Sound| {
+        let request = Request {
+            tags: tags.to_owned(),
+            negative_tags: String::new(),
+            style_weight: 0.5,
+            weirdness_constraint: 0.2,
+            audio_weight: 0.5,
+            singer: None,
+            seed: 3,
+            takes: 1,
+        };
+        Session::new(&vocal, &request, sound)
+            .unwrap()
+            .take(0)
+            .unwrap()
+    };
+    // The font has program 0 alone, in the melodic bank and in that of the kits.
+    let take = play("pop rock, piano, drums, organ", Sound::Font(font.clone()));
+    let lent = take.lent();
+    for (instrument, expected) in [
+        (Instrument::Piano, true),
+        (Instrument::AcousticKit, true),
+        (Instrument::FingerBass, false),
+        (Instrument::Organ, false),
+    ] {
+        let plays = take
+            .score
+            .parts
+            .iter()
+            .any(|part| part.instrument == instrument);
+        assert!(plays, "{instrument:?} does not play");
+        assert_eq!(lent.contains(&instrument), expected, "{instrument:?}");
+    }
+    assert!(play("pop rock, piano", Sound::Own).lent().is_empty());
+    // With no part that it plays, a font changes nothing.
+    let tags = "synthwave, drum machine, no piano";
+    let (own, with) = (play(tags, Sound::Own), play(tags, Sound::Font(font)));
+    assert!(with.lent().is_empty(), "{:?}", with.lent());
+    assert!(own.instrumental == with.instrumental);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use backline_audio::Encoding;
 use backline_band::Sound;
+use backline_engine::manifest::{AUTO, installed_soundfont};
 use backline_studio::{SoundFont, StudioConfig};
 
 use crate::args::{AudioFormat, SoundArgs};
@@ -19,9 +20,17 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// Reads the SoundFont, if there is one. Blocks.
+    /// Finds and reads the SoundFont, if there is one. Blocks.
     pub(crate) fn of(args: &SoundArgs) -> Result<Self, Failure> {
-        let soundfont = args.soundfont.as_deref().map(SoundFont::open).transpose();
+        let file = match &args.soundfont {
+            Some(named) if named.as_os_str() == AUTO => {
+                Some(installed_soundfont().map_err(|none| {
+                    Failure::said(Kind::Usage, none.to_string()).hint(none.help())
+                })?)
+            }
+            named => named.clone(),
+        };
+        let soundfont = file.as_deref().map(SoundFont::open).transpose();
         Ok(Self {
             encoding: match args.audio.unwrap_or_default() {
                 AudioFormat::Mp3 => Encoding::Mp3 { kbps: MP3_KBPS },

@@ -120,7 +120,7 @@ pub(crate) fn render(
         };
         let mut facts = serde_json::to_value(&take.facts)?;
         if let Some(soundfont) = &render_config.soundfont {
-            facts["soundfont"] = soundfont.facts();
+            facts["soundfont"] = soundfont.facts(&take);
         }
         // Encoding takes as long as playing.
         let (instrumental, mix) = std::thread::scope(|scope| {

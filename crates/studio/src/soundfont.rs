@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backline_band::{Font, Sound};
+use backline_band::{Font, Instrument, Sound, Take};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -86,8 +86,19 @@ impl SoundFont {
         Sound::Font(self.font.clone())
     }
 
-    /// Its name and hash, as they stand in a result.
-    pub fn facts(&self) -> Value {
-        json!({ "name": self.font.name(), "sha256": self.sha256 })
+    /// Its own name for itself.
+    pub fn name(&self) -> &str {
+        self.font.name()
+    }
+
+    /// SHA-256 of its bytes, in hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Its name and hash, and the instruments that it played in a take, as they stand in a result.
+    pub fn facts(&self, take: &Take) -> Value {
+        let played: Vec<&str> = take.lent().into_iter().map(Instrument::name).collect();
+        json!({ "name": self.font.name(), "sha256": self.sha256, "instruments": played })
     }
 }

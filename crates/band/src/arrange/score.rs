@@ -115,6 +115,8 @@ pub struct Finish {
     pub grit: f32,
     /// How far the voice stands above the band in the mix, in loudness units.
     pub voice_above_lu: f32,
+    /// How deep each kick presses the other instruments down, in decibels.
+    pub pump_db: f32,
 }
 
 /// How the arranger works, apart from what the tags say.

@@ -97,6 +97,15 @@ impl StyleId {
         }
     }
 
+    /// How deep each kick presses the other instruments down, in decibels.
+    fn pump_db(self) -> f32 {
+        match self {
+            Self::House => 7.0,
+            Self::Synthwave => 5.0,
+            _ => 0.0,
+        }
+    }
+
     /// The kinds of chord it speaks in.
     pub fn vocabulary(self) -> Vocabulary {
         styles::table(self).vocabulary
@@ -208,6 +217,7 @@ pub fn arrange(
                 (style.finish.1 + 0.5 * nudge.grit).clamp(0.0, 0.8)
             },
             voice_above_lu: style.id.voice_above_lu(),
+            pump_db: style.id.pump_db(),
         },
         beats: sheet.beats(),
         metre: match analysis.metre {

@@ -2,10 +2,11 @@
 //! belongs, and the gain that brings it to its level.
 
 use super::{
+    half,
     lanes::{Cascade, Pass, Quad},
     meter::{StepMeter, gated},
     plucked,
-    stereo::Stereo,
+    stereo::{RATE_HZ, Stereo},
     wave::Filter,
 };
 use crate::arrange::{Instrument, Part, Role};
@@ -13,23 +14,31 @@ use crate::arrange::{Instrument, Part, Role};
 /// Loudness at which a part of level 0 dB plays, on the K-weighted scale, where it plays.
 const PART_LUFS: f64 = -18.0;
 
+/// What was recorded keeps its heights, in hertz.
+const RECORDED_HZ: f32 = 16_000.0;
+
 /// Tenths of a second after which a filter that got nothing has nothing more to say.
 const RINGS_STEPS: usize = 3;
 
-/// Colours a part that was played at `rate`, and gives the gain that it is to be mixed with.
+/// Colours a part, and gives the gain that it is to be mixed with. What is `recorded` has its body and its amplifier already.
 ///
 /// The balance is set by ear's measure, so that it holds for any density of notes.
-pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, rate: f32) -> f32 {
-    if part.instrument == Instrument::DistortedGuitar {
-        drive(stem, rate);
+pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, recorded: bool) -> f32 {
+    let rate = RATE_HZ as f32;
+    if part.instrument == Instrument::DistortedGuitar && !recorded {
+        drive_oversampled(stem);
     }
-    let (low_hz, high_hz) = band(part.instrument);
+    let (low_hz, mut high_hz) = band(part.instrument);
+    if recorded {
+        high_hz = RECORDED_HZ;
+    }
     let still = Cascade::new(
         (Filter::new(low_hz, 0.7, rate), Pass::High),
         (Filter::new(high_hz, 0.65, rate), Pass::Low),
     );
     let mut filters = still;
-    let mut body = Body::new(part.instrument, rate);
+    let body_of = || Body::new(part.instrument, rate).filter(|_| !recorded);
+    let mut body = body_of();
     // Both sides together, and nothing where nothing sounds: a part is silent for much of a song.
     let mut meter = StepMeter::new(f64::from(rate));
     let step = meter.step();
@@ -50,7 +59,7 @@ pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, rate: f32) -> f32 {
         powers.push(meter.power(left, right));
         if silent_for == RINGS_STEPS {
             filters = still;
-            body = Body::new(part.instrument, rate);
+            body = body_of();
             meter.rest();
         }
     }
@@ -110,6 +119,17 @@ impl Body {
     }
 }
 
+/// [`drive`] at twice the rate: what distortion adds above half the rate would come back as other tones.
+fn drive_oversampled(stem: &mut Stereo) {
+    let frames = stem.left.len();
+    let mut twice = Stereo::silent(2 * frames);
+    half::raise(stem, &mut twice);
+    drive(&mut twice, 2.0 * RATE_HZ as f32);
+    *stem = Stereo::silent(frames);
+    half::lower(&twice.left, 1.0, &mut stem.left);
+    half::lower(&twice.right, 1.0, &mut stem.right);
+}
+
 /// An amplifier at its limit and its loudspeaker.
 fn drive(stem: &mut Stereo, rate: f32) {
     let loud = stem
@@ -144,8 +164,8 @@ fn drive(stem: &mut Stereo, rate: f32) {
     }
 }
 
-/// Frames after which an amplifier that got nothing has nothing more to say: a fifth of a second.
-const QUIET_FRAMES: usize = 8820;
+/// Frames after which an amplifier that got nothing has nothing more to say: a fifth of a second at twice the rate.
+const QUIET_FRAMES: usize = 17_640;
 
 /// What a role's level is relative to the style's figures, in decibels.
 fn trim_db(part: &Part) -> f32 {

@@ -1,15 +1,19 @@
-//! A SoundFont's instruments in place of our own.
+//! A SoundFont's instruments in place of our own: the acoustic ones and electric guitars and basses, of which recordings are better than
+//! what is synthesised here. Synthesisers, organ, electric piano, drum machine and voices stay our own, and so does what a font lacks.
 //!
 //! The bytes are the caller's, read once and shared by all parts; each part has a synthesiser of its own, so that parts may be
 //! played on any number of threads and balanced, placed and mastered like all others. Compressed fonts (`.sf3`) are refused.
 
-use std::{io::Cursor, sync::Arc};
+use std::{collections::BTreeSet, io::Cursor, sync::Arc};
 
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 
-use super::stereo::{RATE_HZ, Stereo};
+use super::{
+    sounding::lead_s,
+    stereo::{RATE_HZ, Stereo},
+};
 use crate::{
-    arrange::Part,
+    arrange::{Instrument, Part, ScoreNote},
     midi::{bend, key_of, program},
 };
 
@@ -48,7 +52,43 @@ impl Font {
         self.0.get_info().get_bank_name()
     }
 
-    /// Plays a part, level and place not yet set; silence when the font has nothing that it can play.
+    /// Whether it plays a part: an instrument that is better from a font, with a sound for each of the part's notes.
+    pub(crate) fn plays(&self, part: &Part) -> bool {
+        let bank = if part.instrument.is_percussion() {
+            128
+        } else {
+            0
+        };
+        let program = i32::from(program(part.instrument));
+        let preset = self.0.get_presets().iter().find(|preset| {
+            (preset.get_bank_number(), preset.get_patch_number()) == (bank, program)
+        });
+        let Some(preset) = preset.filter(|_| is_lent(part.instrument)) else {
+            return false;
+        };
+        let instruments = self.0.get_instruments();
+        let sounds = |key: i32, velocity: i32| {
+            preset
+                .get_regions()
+                .iter()
+                .filter(|region| region.contains(key, velocity))
+                .filter_map(|region| instruments.get(region.get_instrument_id()))
+                .any(|instrument| {
+                    let mut regions = instrument.get_regions().iter();
+                    regions.any(|region| region.contains(key, velocity))
+                })
+        };
+        let strokes: BTreeSet<(i32, i32)> = part
+            .notes
+            .iter()
+            .map(|note| (i32::from(key_of(note.midi)), velocity_of(note)))
+            .collect();
+        strokes
+            .into_iter()
+            .all(|(key, velocity)| sounds(key, velocity))
+    }
+
+    /// Plays a part, level and place not yet set.
     pub(super) fn part(&self, part: &Part, tuning_cents: f32, frames: usize) -> Stereo {
         let mut settings = SynthesizerSettings::new(RATE_HZ as i32);
         settings.block_size = BLOCK;
@@ -75,11 +115,13 @@ impl Font {
                 .iter()
                 .take(64)
                 .find(|next| next.midi == note.midi)
-                .map_or(usize::MAX, |next| at(next.start_s));
+                .map_or(usize::MAX, |next| {
+                    at((next.start_s - lead_s(part.instrument)).max(0.0))
+                });
             let end = at(note.start_s + note.length_s).min(next);
-            let velocity = (note.velocity * 127.0).round().clamp(1.0, 127.0) as i32;
-            strokes.push((at(note.start_s), true, key, velocity));
-            strokes.push((end.max(at(note.start_s) + 1), false, key, 0));
+            let start = at((note.start_s - lead_s(part.instrument)).max(0.0));
+            strokes.push((start, true, key, velocity_of(note)));
+            strokes.push((end.max(start + 1), false, key, 0));
         }
         strokes.sort_unstable();
         let mut out = Stereo::silent(frames);
@@ -98,5 +140,43 @@ impl Font {
         }
         player.render(&mut out.left[now..], &mut out.right[now..]);
         out
+    }
+}
+
+/// How hard a note is struck, as MIDI has it.
+fn velocity_of(note: &ScoreNote) -> i32 {
+    (note.velocity * 127.0).round().clamp(1.0, 127.0) as i32
+}
+
+/// Whether a font's recording is better than our own synthesis.
+fn is_lent(instrument: Instrument) -> bool {
+    match instrument {
+        Instrument::AcousticKit
+        | Instrument::BrushKit
+        | Instrument::HandPercussion
+        | Instrument::FingerBass
+        | Instrument::UprightBass
+        | Instrument::Piano
+        | Instrument::Vibraphone
+        | Instrument::Glockenspiel
+        | Instrument::SteelGuitar
+        | Instrument::NylonGuitar
+        | Instrument::Harp
+        | Instrument::CleanGuitar
+        | Instrument::DistortedGuitar
+        | Instrument::Strings
+        | Instrument::Brass
+        | Instrument::Flute => true,
+        // General MIDI has no ukulele.
+        Instrument::Ukulele
+        | Instrument::ElectronicKit
+        | Instrument::SynthBass
+        | Instrument::SubBass
+        | Instrument::ElectricPiano
+        | Instrument::Organ
+        | Instrument::SynthPad
+        | Instrument::SynthPluck
+        | Instrument::SynthLead
+        | Instrument::Voices => false,
     }
 }

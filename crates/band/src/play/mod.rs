@@ -1,6 +1,6 @@
 //! Makes the sound: plays a score, puts it in a room, masters it, and lays the voice over it.
 //!
-//! Everything is synthesised here, unless the caller brings a SoundFont; there are no samples of anybody's instruments. The same score and seed give the same bytes
+//! Everything is synthesised here, unless the caller brings a SoundFont for some of it; there are no samples of anybody's instruments. The same score and seed give the same bytes
 //! for any number of threads, because every note has its own chance and parts are summed in score order.
 
 mod balance;
@@ -17,6 +17,7 @@ mod meter;
 mod mix;
 mod partials;
 mod plucked;
+mod pump;
 mod room;
 mod sounding;
 mod stage;

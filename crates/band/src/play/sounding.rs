@@ -27,7 +27,8 @@ pub(super) fn own(
     let mut kit = drums::Kit::new(part.instrument, kit_seed, rate);
     let mut scratch = Scratch::default();
     for (index, note) in part.notes.iter().enumerate() {
-        let start = (note.start_s * f64::from(rate)).round() as usize;
+        let start_s = (note.start_s - lead_s(part.instrument)).max(0.0);
+        let start = (start_s * f64::from(rate)).round() as usize;
         if start >= frames {
             continue;
         }
@@ -42,9 +43,14 @@ pub(super) fn own(
             lay_until(&mut stem.right, start, samples, until, gain * right, rate);
             continue;
         }
+        let early = ScoreNote {
+            start_s,
+            length_s: note.start_s + note.length_s - start_s,
+            ..*note
+        };
         sound(
             part.instrument,
-            note,
+            &early,
             score.tuning_cents,
             &mut chance,
             rate,
@@ -60,6 +66,18 @@ pub(super) fn own(
         lay(&mut stem.right, start, other, right);
     }
     stem
+}
+
+/// How long before its beat a player who needs time to sound starts, in seconds: half of the attack then lies before it.
+pub(super) fn lead_s(instrument: Instrument) -> f64 {
+    match instrument {
+        Instrument::Strings => 0.08,
+        Instrument::SynthPad => 0.15,
+        Instrument::Voices => 0.07,
+        Instrument::Brass => 0.025,
+        Instrument::Flute => 0.02,
+        _ => 0.0,
+    }
 }
 
 /// Adds `samples` times `gain` from frame `start` on; what goes past the end is cut by the length that the arranger left for it.
@@ -196,4 +214,55 @@ pub(super) fn pan_gains(pan: f32) -> (f32, f32) {
         angle.cos() * std::f32::consts::SQRT_2,
         angle.sin() * std::f32::consts::SQRT_2,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_needs_time_to_sound_is_there_on_the_beat() {
+        const RATE: f32 = 44_100.0;
+        for instrument in [
+            Instrument::Strings,
+            Instrument::SynthPad,
+            Instrument::Voices,
+            Instrument::Brass,
+            Instrument::Piano,
+        ] {
+            let note = ScoreNote {
+                start_s: 1.0,
+                length_s: 2.0,
+                midi: 60,
+                velocity: 0.7,
+                articulation: Articulation::Normal,
+            };
+            let mut out = Scratch::default();
+            let early = ScoreNote {
+                length_s: note.length_s + lead_s(instrument),
+                ..note
+            };
+            sound(
+                instrument,
+                &early,
+                0.0,
+                &mut Chance::new(1, &[1]),
+                RATE,
+                &mut out,
+            );
+            let level = |from_s: f64| {
+                let from = (from_s * f64::from(RATE)) as usize;
+                let window = &out.left[from..from + (0.03 * RATE) as usize];
+                (window.iter().map(|x| x * x).sum::<f32>() / window.len() as f32).sqrt()
+            };
+            let loudest = (0..60)
+                .map(|at| level(f64::from(at) * 0.02))
+                .fold(0.0, f32::max);
+            let on_beat_db = 20.0 * (level(lead_s(instrument)) / loudest).log10();
+            assert!(
+                on_beat_db > -10.0,
+                "{instrument:?}: {on_beat_db} dB on the beat"
+            );
+        }
+    }
 }

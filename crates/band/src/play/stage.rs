@@ -1,7 +1,9 @@
 //! Plays a score: every part by itself, brought to its level, placed, and summed with its share of the room.
 
 use super::{
-    balance, half, room, sounding,
+    balance, half,
+    pump::Pump,
+    room, sounding,
     stereo::{RATE_HZ, Stereo},
 };
 use crate::arrange::{Instrument, Part, Role, Score};
@@ -12,9 +14,28 @@ pub enum Sound {
     /// Own synthesis.
     #[default]
     Own,
-    /// A SoundFont that the caller has read.
+    /// A SoundFont that the caller has read, for the instruments that are better from one; own synthesis for the others.
     #[cfg(feature = "soundfont")]
     Font(super::Font),
+}
+
+impl Sound {
+    /// The instruments of a score that a SoundFont plays, in the order of the score.
+    pub(crate) fn lent(&self, score: &Score) -> Vec<Instrument> {
+        match self {
+            Self::Own => Vec::new(),
+            #[cfg(feature = "soundfont")]
+            Self::Font(font) => {
+                let mut lent: Vec<Instrument> = Vec::new();
+                for part in score.parts.iter().filter(|part| font.plays(part)) {
+                    if !lent.contains(&part.instrument) {
+                        lent.push(part.instrument);
+                    }
+                }
+                lent
+            }
+        }
+    }
 }
 
 /// Plays `score` on at most `threads` threads; the samples do not depend on how many.
@@ -55,32 +76,30 @@ fn together(
 /// One part as it was played.
 struct Stem {
     sound: Stereo,
-    /// Whether it runs at half the rate.
-    half: bool,
     /// What it is to be mixed with.
     gain: f32,
 }
 
 /// Where the parts come together.
 struct Buses {
-    /// What was played at the whole rate.
-    full: Stereo,
-    /// What was played at half the rate, and all of the room.
-    half: Stereo,
+    /// The parts as they were played.
+    dry: Stereo,
     /// What goes into the room, at half the rate: a room gives no heights back.
     send: Stereo,
     /// What goes into the echo, at half the rate; nothing where there is no echo.
     echo: Vec<f32>,
+    /// The kick's hold on all but the drums; nothing where it has none.
+    pump: Option<Pump>,
 }
 
 impl Buses {
     fn new(score: &Score, frames: usize) -> Self {
         let half = half::half_of(frames);
         Self {
-            full: Stereo::silent(frames),
-            half: Stereo::silent(half),
+            dry: Stereo::silent(frames),
             send: Stereo::silent(half),
             echo: vec![0.0; if score.room.delay > 0.0 { half } else { 0 }],
+            pump: Pump::of(score),
         }
     }
 
@@ -89,41 +108,23 @@ impl Buses {
         for channel in [&mut stem.sound.left, &mut stem.sound.right] {
             channel.iter_mut().for_each(|sample| *sample *= stem.gain);
         }
+        if let Some(pump) = &self.pump
+            && !matches!(part.role, Role::Drums | Role::Percussion)
+        {
+            pump.press(&mut stem.sound);
+        }
         let share = balance::room_share(part);
         let echoes = !self.echo.is_empty() && echoes(part.role);
         let sides = [
-            (
-                &stem.sound.left,
-                &mut self.full.left,
-                &mut self.half.left,
-                &mut self.send.left,
-            ),
-            (
-                &stem.sound.right,
-                &mut self.full.right,
-                &mut self.half.right,
-                &mut self.send.right,
-            ),
+            (&stem.sound.left, &mut self.dry.left, &mut self.send.left),
+            (&stem.sound.right, &mut self.dry.right, &mut self.send.right),
         ];
-        for (from, full, half, send) in sides {
-            if stem.half {
-                for (sum, sample) in half.iter_mut().zip(from) {
-                    *sum += sample;
-                }
-                for (sum, sample) in send.iter_mut().zip(from) {
-                    *sum += sample * share;
-                }
-            } else {
-                for (sum, sample) in full.iter_mut().zip(from) {
-                    *sum += sample;
-                }
-                half::lower(from, share, send);
+        for (from, dry, send) in sides {
+            for (sum, sample) in dry.iter_mut().zip(from) {
+                *sum += sample;
             }
-            if echoes && stem.half {
-                for (sum, sample) in self.echo.iter_mut().zip(from) {
-                    *sum += 0.5 * sample;
-                }
-            } else if echoes {
+            half::lower(from, share, send);
+            if echoes {
                 half::lower(from, 0.5, &mut self.echo);
             }
         }
@@ -133,13 +134,14 @@ impl Buses {
     fn into_room(mut self, score: &Score) -> Stereo {
         let rate = RATE_HZ as f32 / 2.0;
         let room = &score.room;
+        let mut answer = Stereo::silent(self.send.left.len());
         if room.delay > 0.0 {
             room::echo(
                 &self.echo,
                 room.delay_s,
                 room.delay * 0.7,
                 rate,
-                &mut self.half,
+                &mut answer,
             );
         }
         room::reverb(
@@ -148,10 +150,10 @@ impl Buses {
             room.wet * room::LEVEL,
             room_seed(score),
             rate,
-            &mut self.half,
+            &mut answer,
         );
-        half::raise(&self.half, &mut self.full);
-        self.full
+        half::raise(&answer, &mut self.dry);
+        self.dry
     }
 }
 
@@ -185,37 +187,19 @@ pub(crate) fn side_by_side<T: Send>(items: &[usize], one: impl Fn(usize) -> T + 
 /// One part: its sound, its colour, its level, its place.
 fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) -> Stem {
     let part = &score.parts[number];
-    let rate = RATE_HZ as f32;
-    let (mut sound, half) = match source {
-        Sound::Own if is_mellow(part.instrument) => {
-            let frames = half::half_of(frames);
-            let sound = sounding::own(score, part, number, seed, rate / 2.0, frames);
-            (sound, true)
-        }
-        Sound::Own => (
-            sounding::own(score, part, number, seed, rate, frames),
-            false,
-        ),
+    let (mut sound, recorded) = match source {
         #[cfg(feature = "soundfont")]
-        Sound::Font(font) => (
+        Sound::Font(font) if font.plays(part) => (
             placed(font.part(part, score.tuning_cents, frames), part.pan),
+            true,
+        ),
+        _ => (
+            sounding::own(score, part, number, seed, RATE_HZ as f32, frames),
             false,
         ),
     };
-    let mut half = half;
-    if half && part.instrument == Instrument::DistortedGuitar {
-        // Distortion makes heights of its own.
-        let mut full = Stereo::silent(frames);
-        half::raise(&sound, &mut full);
-        (sound, half) = (full, false);
-    }
-    let gain = balance::channel_strip(part, &mut sound, if half { rate / 2.0 } else { rate });
-    Stem { sound, half, gain }
-}
-
-/// Whether our own synthesis of it holds nothing above 9 kHz.
-fn is_mellow(instrument: Instrument) -> bool {
-    !instrument.is_percussion() && instrument != Instrument::Glockenspiel
+    let gain = balance::channel_strip(part, &mut sound, recorded);
+    Stem { sound, gain }
 }
 
 /// A part in the middle, moved to its place.

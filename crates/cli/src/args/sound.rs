@@ -22,7 +22,7 @@ pub(crate) struct SoundArgs {
     /// The file format of the tracks [default: mp3]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "The band")]
     pub(crate) audio: Option<AudioFormat>,
-    /// Play the instruments of this SoundFont (.sf2) instead of the built-in ones
+    /// Play acoustic instruments from this SoundFont (.sf2); auto: an installed one
     #[arg(long, value_name = "FILE", help_heading = "The band")]
     pub(crate) soundfont: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ pub(crate) enum PlayPart {
 /// Play an accompaniment to one recording
 ///
 /// Does what the studio does for a task, without a manifest, server or ledger: for trying tags, and for stems and MIDI. The same
-/// recording, tags and seed give the same bytes. Existing files are not overwritten without --force.
+/// recording, tags and seed give the same bytes on the same machine. Existing files are not overwritten without --force.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

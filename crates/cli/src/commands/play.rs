@@ -16,6 +16,10 @@ use crate::{place, recording};
 pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
     let choice = Choice::of(&args.sound)?;
     let vocal = recording::open(&args.file)?.audio;
+    if let Some(font) = &choice.soundfont {
+        let (name, sha256) = (font.name().trim_end_matches('\0'), font.sha256());
+        console.say(&format!("note: SoundFont {name} (SHA-256 {sha256})\n"));
+    }
     let shelf = Shelf::new(args, &choice)?;
     shelf.make_ready(args.takes)?;
     let session = Session::new(&vocal, &request(args), choice.sound()).map_err(refused)?;
@@ -76,7 +80,7 @@ fn facts(take: &Take, choice: &Choice) -> Result<Value, Failure> {
     let mut facts = serde_json::to_value(&take.facts)
         .map_err(|error| Failure::new(Kind::Bug, anyhow::Error::new(error)))?;
     if let Some(soundfont) = &choice.soundfont {
-        facts["soundfont"] = soundfont.facts();
+        facts["soundfont"] = soundfont.facts(take);
     }
     Ok(facts)
 }

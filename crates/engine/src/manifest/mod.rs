@@ -22,6 +22,7 @@ pub use load::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, L
 pub(crate) use matrix::compile::default_title;
 pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use output::tracks::{Output, OutputError, TrackName};
+pub use provider::installed::{AUTO, installed_soundfont};
 pub use provider::secret::KEY_VARIABLES;
 pub use schema::{project_schema, schema};
 pub(crate) use settings::address::unsigned;

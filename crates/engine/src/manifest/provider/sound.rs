@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::installed::{AUTO, installed_soundfont};
 use crate::manifest::source::fields::Fields;
 use crate::manifest::source::files::open_regular;
 use crate::manifest::source::nearest::suggestion;
@@ -38,14 +39,30 @@ pub(crate) fn read_sound(
     if let Some(text) = fields.text("soundfont", report)
         && let Some(rendered) = fixed(&text, report)
     {
-        let file = folder.join(&rendered);
+        let file = if rendered == AUTO {
+            match installed_soundfont() {
+                Ok(file) => file,
+                Err(none) => {
+                    report
+                        .error_at(
+                            text.span,
+                            none.to_string(),
+                            "expected an installed SoundFont",
+                        )
+                        .help(none.help());
+                    return sound;
+                }
+            }
+        } else {
+            folder.join(&rendered)
+        };
         match hash(&file) {
             Ok(hash) => sound.soundfont = Some(StudioFont { file, hash }),
             Err(error) => {
                 report.error_at(
                     text.span,
                     format!("the SoundFont `{rendered}` can't be read: {error}"),
-                    "expected an .sf2 file, named from the manifest's folder",
+                    "expected `auto`, or an .sf2 file named from the manifest's folder",
                 );
             }
         }
