@@ -11,28 +11,28 @@ use crate::console::Console;
 /// Selects parts of the log in tracing's notation; overrides the flags.
 const VARIABLE: &str = "BACKLINE_LOG";
 
-/// Where notices and the log go. Clones go to the same place, which can be changed.
+/// Prints notices and the log. Clones print to the same place, which can be changed.
 #[derive(Clone)]
-pub(crate) struct Aside(Arc<Mutex<Box<dyn Write + Send>>>);
+pub(crate) struct Notices(Arc<Mutex<Box<dyn Write + Send>>>);
 
-impl Aside {
-    /// To standard error.
+impl Notices {
+    /// Prints to standard error.
     pub(crate) fn stderr() -> Self {
         Self(Arc::new(Mutex::new(Box::new(io::stderr()))))
     }
 
-    /// From now on to `place`: above a table.
-    pub(crate) fn go_to(&self, place: impl Write + Send + 'static) {
+    /// Prints to `place` from now on: above a table.
+    pub(crate) fn redirect(&self, place: impl Write + Send + 'static) {
         *self.lock() = Box::new(place);
     }
 
-    /// From now on to standard error again: the table is gone.
-    pub(crate) fn go_back(&self) {
+    /// Prints to standard error again: the table is gone.
+    pub(crate) fn reset(&self) {
         *self.lock() = Box::new(io::stderr());
     }
 
-    /// Writes a notice. Where nobody can read it there is nobody to tell.
-    pub(crate) fn tell(&self, text: &str) {
+    /// Prints a notice; one that can't be written is lost.
+    pub(crate) fn print(&self, text: &str) {
         let mut place = self.lock();
         let _ = place
             .write_all(text.as_bytes())
@@ -58,7 +58,7 @@ impl Write for Line<'_> {
     }
 }
 
-impl<'a> MakeWriter<'a> for Aside {
+impl<'a> MakeWriter<'a> for Notices {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
@@ -70,21 +70,21 @@ impl<'a> MakeWriter<'a> for Aside {
 ///
 /// A studio that serves this one command tells it by its answers what it can't do, a full disk for one: a person who did not ask for the
 /// log reads that once, and not from both.
-pub(crate) fn begin(console: &Console, aside: &Aside) {
+pub(crate) fn begin(console: &Console, notices: &Notices) {
     begin_at(
         "error,backline_studio=off,backline_studio::studio=error",
         console,
-        aside,
+        notices,
     );
 }
 
 /// The same for a studio that serves others: nobody else tells what went wrong in it.
-pub(crate) fn begin_studio(console: &Console, aside: &Aside) {
-    begin_at("error", console, aside);
+pub(crate) fn begin_studio(console: &Console, notices: &Notices) {
+    begin_at("error", console, notices);
 }
 
 /// `quietest` is what is logged though nobody asked.
-fn begin_at(quietest: &str, console: &Console, aside: &Aside) {
+fn begin_at(quietest: &str, console: &Console, notices: &Notices) {
     let level = match console.verbosity {
         0 => quietest,
         1 => "warn",
@@ -95,6 +95,6 @@ fn begin_at(quietest: &str, console: &Console, aside: &Aside) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(console.colour_err)
-        .with_writer(aside.clone())
+        .with_writer(notices.clone())
         .init();
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit_codes;
-use crate::log::Aside;
+use crate::log::Notices;
 
 /// How long the program may take to end by itself after the second signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,13 +30,13 @@ impl Following {
 pub(crate) fn follow(
     first: CancellationToken,
     second: CancellationToken,
-    aside: Aside,
+    notices: Notices,
     notice: &'static str,
 ) -> Following {
     let ended = CancellationToken::new();
     let (ready, begun) = mpsc::channel();
     let over = ended.clone();
-    let listening = aside.clone();
+    let listening = notices.clone();
     let thread = std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || -> std::io::Result<()> {
@@ -52,7 +52,7 @@ pub(crate) fn follow(
                     () = stop.next() => {}
                 }
                 first.cancel();
-                aside.tell(notice);
+                notices.print(notice);
                 tokio::select! {
                     () = over.cancelled() => return Ok(()),
                     () = stop.next() => {}
@@ -67,7 +67,7 @@ pub(crate) fn follow(
         });
     let failed = |error: std::io::Error| {
         // The signals keep their own meaning, to end the process; the ledger is made for that.
-        listening.tell(&format!("warning: Ctrl-C stops at once: {error}\n"));
+        listening.print(&format!("warning: Ctrl-C stops at once: {error}\n"));
     };
     match thread {
         // Without a word it has ended, and says why.

@@ -10,12 +10,9 @@
 //! never hold a run up: they wait in a bounded queue for a thread of their own, are dropped when there is no more room, and a collector
 //! that can't be reached costs one warning.
 
+mod collector;
+
 use std::collections::HashMap;
-use std::error::Error;
-use std::fmt;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
@@ -25,22 +22,15 @@ use backline_engine::store::PlannedRow;
 use backline_engine::summary::JobStatus;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanData,
-    SpanExporter as Exporter,
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider,
 };
-use url::Url;
 
-use crate::failure::{Failure, Kind};
-use crate::log::Aside;
+use self::collector::{WarningExporter, words};
+use crate::failure::Failure;
+use crate::log::Notices;
 use crate::watch::Planned;
-
-/// Where a collector takes traces.
-const PATH: &str = "/v1/traces";
 
 /// Spans that wait for the collector: those of a thousand jobs with an attempt and a retry each, at some hundred bytes.
 const MOST_WAITING: usize = 4_096;
@@ -48,14 +38,8 @@ const MOST_WAITING: usize = 4_096;
 /// Time between two batches.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// Longest that a collector may take for a batch.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// Longest that a run's end waits for the last batch.
 const FAREWELL: Duration = Duration::from_secs(4);
-
-/// A vendor's words in a span are cut here.
-const MOST_WORDS: usize = 300;
 
 /// The traces of one run.
 pub(crate) struct Traces {
@@ -77,41 +61,17 @@ struct Followed {
 
 impl Traces {
     /// Traces to the collector at `address`. Not within a runtime: the client has one of its own.
-    pub(crate) fn start(address: &str, planned: &Planned, aside: &Aside) -> Result<Self, Failure> {
-        let endpoint = endpoint(address)?;
-        let shown = without_query(&endpoint);
-        let failed = |error: anyhow::Error| {
-            let context = format!("traces can't be sent to {shown}");
-            Failure::new(Kind::Usage, error.context(context))
-        };
-        let client = reqwest::blocking::Client::builder()
-            .timeout(PATIENCE)
-            .build();
-        let client = Telling {
-            client: client.map_err(|error| failed(error.into()))?,
-            why: Why::default(),
-        };
-        let why = Arc::clone(&client.why);
-        let exporter = SpanExporter::builder()
-            .with_http()
-            .with_http_client(client)
-            .with_endpoint(endpoint.as_str())
-            .with_protocol(Protocol::HttpBinary)
-            .with_timeout(PATIENCE)
-            .build()
-            .map_err(|error| failed(error.into()))?;
-        let careful = Careful {
-            exporter,
-            endpoint: shown,
-            why,
-            aside: aside.clone(),
-            warned: AtomicBool::new(false),
-        };
+    pub(crate) fn start(
+        address: &str,
+        planned: &Planned,
+        notices: &Notices,
+    ) -> Result<Self, Failure> {
+        let exporter = WarningExporter::start(address, notices)?;
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(MOST_WAITING)
             .with_scheduled_delay(BETWEEN)
             .build();
-        let processor = BatchSpanProcessor::builder(careful)
+        let processor = BatchSpanProcessor::builder(exporter)
             .with_batch_config(config)
             .build();
         let resource = Resource::builder_empty()
@@ -421,131 +381,10 @@ fn note(span: Option<&Context>, name: &'static str, at: SystemTime, facts: Vec<K
     }
 }
 
-fn words(message: &str) -> String {
-    message.chars().take(MOST_WORDS).collect()
-}
-
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn time(unix_ms: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(unix_ms.max(0).unsigned_abs())
-}
-
-/// The collector's address for traces: as it is where it says so, else with the path that collectors use.
-fn endpoint(address: &str) -> Result<Url, Failure> {
-    let url = Url::parse(address).map_err(|error| {
-        let context = "cannot parse the collector's address";
-        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
-            .hint("as in --otlp http://127.0.0.1:4318")
-    })?;
-    if !url.username().is_empty() || url.password().is_some() {
-        let message = "the collector's address contains a user name or a password";
-        return Err(Failure::said(Kind::Usage, message)
-            .hint("set an `authorization` header in $OTEL_EXPORTER_OTLP_HEADERS; no process list shows it"));
-    }
-    if !matches!(url.scheme(), "http" | "https") {
-        let message = format!("{} is not the address of a collector", without_query(&url));
-        return Err(Failure::said(Kind::Usage, message)
-            .hint("traces are sent over HTTP: --otlp http://127.0.0.1:4318"));
-    }
-    let mut endpoint = url;
-    let path = endpoint.path().trim_end_matches('/').to_owned();
-    if !path.ends_with(PATH) {
-        endpoint.set_path(&format!("{path}{PATH}"));
-    }
-    Ok(endpoint)
-}
-
-/// An address as it may be told: a query may hold a secret.
-fn without_query(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    url.to_string()
-}
-
-/// Why the last request failed, if it did.
-type Why = Arc<Mutex<Option<String>>>;
-
-/// The exporter's client, which keeps why a request failed: the exporter's own error says only that the network did.
-#[derive(Debug)]
-struct Telling {
-    client: reqwest::blocking::Client,
-    why: Why,
-}
-
-impl HttpClient for Telling {
-    fn send_bytes<'a, 'b>(
-        &'a self,
-        request: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'b>>
-    where
-        'a: 'b,
-        Self: 'b,
-    {
-        Box::pin(async move {
-            let sent = self.client.send_bytes(request).await.map_err(bare);
-            let why = sent.as_ref().err().map(|error| with_sources(&**error));
-            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
-            sent
-        })
-    }
-}
-
-/// An error without the address, which is told already, and without its query.
-fn bare(error: HttpError) -> HttpError {
-    match error.downcast::<reqwest::Error>() {
-        Ok(error) => error.without_url().into(),
-        Err(other) => other,
-    }
-}
-
-/// What went wrong, down to what the system says of it.
-fn with_sources(error: &(dyn Error + 'static)) -> String {
-    let all = std::iter::successors(Some(error), |error| (**error).source());
-    let told: Vec<String> = all.map(ToString::to_string).collect();
-    words(&told.join(": "))
-}
-
-/// Passes batches on, and says once if that fails.
-struct Careful {
-    exporter: SpanExporter,
-    /// As it may be told.
-    endpoint: String,
-    why: Why,
-    aside: Aside,
-    warned: AtomicBool,
-}
-
-impl fmt::Debug for Careful {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Careful").field(&self.exporter).finish()
-    }
-}
-
-impl Exporter for Careful {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let sent = self.exporter.export(batch).await;
-        if let Err(error) = &sent
-            && !self.warned.swap(true, Ordering::Relaxed)
-        {
-            let endpoint = &self.endpoint;
-            let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
-            let why = why.clone().unwrap_or_else(|| error.to_string());
-            self.aside.tell(&format!(
-                "warning: cannot send traces to {endpoint}: {why}; the run continues without them\n"
-            ));
-        }
-        sent
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
 }

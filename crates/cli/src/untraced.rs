@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use backline_engine::event::Record;
 
 use crate::failure::{Failure, Kind};
-use crate::log::Aside;
+use crate::log::Notices;
 use crate::watch::Planned;
 
 /// There are none.
@@ -13,7 +13,7 @@ pub(crate) struct Traces(Infallible);
 
 impl Traces {
     /// Refuses.
-    pub(crate) fn start(_: &str, _: &Planned, _: &Aside) -> Result<Self, Failure> {
+    pub(crate) fn start(_: &str, _: &Planned, _: &Notices) -> Result<Self, Failure> {
         let message = "this backline was built without tracing, which --otlp requires";
         Err(Failure::said(Kind::Usage, message).hint(
             "build it with tracing: cargo install --locked --path crates/cli --features otlp; nothing was bought",

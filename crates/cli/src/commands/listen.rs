@@ -9,7 +9,7 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::callback_key;
-use crate::log::{self, Aside};
+use crate::log::{self, Notices};
 use crate::owning::own;
 use crate::project::Project;
 use crate::signals;
@@ -23,15 +23,16 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
     };
     let (address, key) = (callbacks.listen, callback_key(Some(callbacks))?);
     let mut ledger = own(&project.ledger, &args.wait, console)?;
-    let aside = Aside::stderr();
-    log::begin(console, &aside);
+    let notices = Notices::stderr();
+    log::begin(console, &notices);
     let runtime = super::runtime()?;
     let heard = runtime.block_on(async {
         let stops = Signals {
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
         };
-        let following = signals::follow(stops.drain.clone(), stops.stop.clone(), aside.clone(), "");
+        let following =
+            signals::follow(stops.drain.clone(), stops.stop.clone(), notices.clone(), "");
         let mut told = Ok(());
         let mut ready = |url: &url::Url| told = console.data(&format!("{url}\n"));
         let mut observe = |record: &Record| say(record, console);

@@ -16,7 +16,7 @@ use crate::embedded;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::api_key;
-use crate::log::{self, Aside};
+use crate::log::{self, Notices};
 use crate::owning::own;
 use crate::project::{Project, ledger_path, locate, manifest_of};
 
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     if word == Word::Settled(Settlement::NeverBought) {
         super::resolve_all::warn_of_charges(&ledger, &[key], console)?;
     }
-    log::begin(console, &Aside::stderr());
+    log::begin(console, &Notices::stderr());
     let runtime = super::runtime()?;
     let record = runtime.block_on(take(project, &api_key, &mut ledger, key, word.clone()));
     runtime.shutdown_background();

@@ -32,7 +32,7 @@ use crate::embedded;
 use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::{api_key, callback_key};
-use crate::log::{self, Aside};
+use crate::log::{self, Notices};
 use crate::output_owner::OutputOwner;
 use crate::owning::own;
 use crate::project::{
@@ -112,10 +112,10 @@ fn go(
     let mut ledger = own(&project.ledger, &using.wait, console)?;
     warn_of_clock(&ledger, console)?;
 
-    let aside = Aside::stderr();
+    let notices = Notices::stderr();
     let stopping = Arc::new(AtomicBool::new(false));
-    let mut sink = sink(project, console, &aside, stopping.clone());
-    log::begin(console, &aside);
+    let mut sink = sink(project, console, &notices, stopping.clone());
+    log::begin(console, &notices);
     let hooks = match buys {
         true => PlanHooks::All(&mut ledger),
         // What is bought has been planned before.
@@ -144,11 +144,11 @@ fn go(
     let runtime = super::runtime()?;
     let server = runtime.block_on(Server::start(watch, &planned, project))?;
     if let Some(server) = &server {
-        server.tell(console, &aside);
+        server.tell(console, &notices);
     }
     let traces = watch.otlp.as_deref();
     let mut traces = traces
-        .map(|url| Traces::start(url, &planned, &aside))
+        .map(|url| Traces::start(url, &planned, &notices))
         .transpose()?;
     let asked = Asked {
         key,
@@ -168,7 +168,7 @@ fn go(
         if let (Event::RunStarted { .. }, Some(owner)) = (&record.event, &mut output)
             && let Err(failure) = owner.record(&record.run)
         {
-            aside.tell(&failure.text(console.colour_err));
+            notices.print(&failure.text(console.colour_err));
         }
         // Who reads a line and then looks at the page finds it there.
         if let Some(server) = &server {
@@ -179,8 +179,8 @@ fn go(
         }
         sink.record(record);
     };
-    let ended = runtime.block_on(carry_out(project, asked, &mut ledger, &mut tell, &aside));
-    aside.go_back();
+    let ended = runtime.block_on(carry_out(project, asked, &mut ledger, &mut tell, &notices));
+    notices.reset();
     let lasts = ended.as_ref().is_ok_and(|ended| !was_interrupted(ended));
     let closed =
         ended.and_then(|ended| close(ended, project, &ledger, sink.as_mut(), replays, console));
@@ -298,7 +298,7 @@ async fn carry_out(
     asked: Asked,
     ledger: &mut Ledger,
     tell: &mut (dyn FnMut(&Record) + Send),
-    aside: &Aside,
+    notices: &Notices,
 ) -> Result<Ended, Failure> {
     let stops = Signals {
         drain: CancellationToken::new(),
@@ -307,7 +307,7 @@ async fn carry_out(
     let following = signals::follow(
         stops.drain.clone(),
         stops.stop.clone(),
-        aside.clone(),
+        notices.clone(),
         NOTICE,
     );
     let (drain, stopping) = (stops.drain.clone(), asked.stopping.clone());
@@ -339,7 +339,7 @@ async fn carry_out(
     let mut observe = |record: &Record| {
         tell(record);
         if let Some(warning) = short_of_credits(record, asked.credits) {
-            aside.tell(&warning);
+            notices.print(&warning);
         }
     };
     let going = pin!(driver::run(run, ledger, &mut observe));
@@ -410,7 +410,7 @@ fn short_of_credits(record: &Record, wanted: f64) -> Option<String> {
 fn sink(
     project: &Project,
     console: &Console,
-    aside: &Aside,
+    notices: &Notices,
     stopping: Arc<AtomicBool>,
 ) -> Box<dyn Sink> {
     let options = ConsoleOptions {
@@ -421,7 +421,7 @@ fn sink(
         Format::Json => Box::new(JsonEvents::new(Box::new(std::io::stdout()))),
         Format::Text if console.draws_on_err() => {
             let table = watch::table_on_err(options);
-            aside.go_to(table.log_writer());
+            notices.redirect(table.log_writer());
             Box::new(table)
         }
         Format::Text => Box::new(Lines::new(Box::new(std::io::stderr()), options)),

@@ -12,16 +12,16 @@ use crate::args::{StudioArgs, StudioRate};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
-use crate::log::{self, Aside};
+use crate::log::{self, Notices};
 use crate::signals;
 use crate::sound::Choice;
 
 pub(crate) fn run(args: &StudioArgs, console: &Console) -> CommandResult {
-    let aside = Aside::stderr();
-    log::begin_studio(console, &aside);
+    let notices = Notices::stderr();
+    log::begin_studio(console, &notices);
     let config = config(args)?;
     let runtime = super::runtime()?;
-    let served = runtime.block_on(serve(args, config, console, aside));
+    let served = runtime.block_on(serve(args, config, console, notices));
     // A recording that is being played is not waited for: it is begun anew at the next start.
     runtime.shutdown_background();
     served.map(|()| exit_codes::DONE)
@@ -76,7 +76,7 @@ async fn serve(
     args: &StudioArgs,
     config: StudioConfig,
     console: &Console,
-    aside: Aside,
+    notices: Notices,
 ) -> Result<(), Failure> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         let context = format!("cannot listen on {}", args.listen);
@@ -86,7 +86,7 @@ async fn serve(
     // Before the address is told: whoever reads it may send a signal at once.
     let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
     let notice = "stopping; Ctrl-C again stops at once\n";
-    let signals = signals::follow(stop.clone(), at_once.clone(), aside, notice);
+    let signals = signals::follow(stop.clone(), at_once.clone(), notices, notice);
     let studio = Studio::start(listener, config).await?;
     console.data(&format!("{}\n", studio.base_url()))?;
     stop.cancelled().await;

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::WatchArgs;
 use crate::console::Console;
 use crate::failure::{Failure, Kind};
-use crate::log::Aside;
+use crate::log::Notices;
 use crate::project::{Project, sound_cache};
 use crate::signals;
 use crate::watch::Planned;
@@ -115,9 +115,9 @@ impl Server {
     }
 
     /// Prints the page's address.
-    pub(crate) fn tell(&self, console: &Console, aside: &Aside) {
+    pub(crate) fn tell(&self, console: &Console, notices: &Notices) {
         if console.level > Level::Quiet {
-            aside.tell(&format!("Page: http://{}/\n", self.address));
+            notices.print(&format!("Page: http://{}/\n", self.address));
         }
     }
 
@@ -135,7 +135,7 @@ impl Server {
     pub(crate) async fn close(self, lasts: bool, console: &Console) {
         if lasts && std::io::stderr().is_terminal() {
             let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
-            let signals = signals::follow(stop.clone(), at_once, Aside::stderr(), "");
+            let signals = signals::follow(stop.clone(), at_once, Notices::stderr(), "");
             let words = "\nThe run has ended; its page is served until Ctrl-C: http://";
             console.say(&format!("{words}{}/\n", self.address));
             stop.cancelled().await;

@@ -1,0 +1,136 @@
+//! The run that `status`, `report`, `watch`, `pick` and `diff` are about: found by the manifest or by the run's id.
+
+use std::path::{Path, PathBuf};
+
+use backline_engine::ledger::Ledger;
+use backline_engine::store::{RunHeader, Store, StoreError};
+use backline_engine::summary::{Summary, summarise, summarise_with_former};
+use backline_reporter::Standpoint;
+
+use super::place::{ledger_path, locate, project_of, standpoint};
+use crate::args::{ChosenRunArgs, GlobalArgs};
+use crate::failure::{Failure, Kind};
+
+/// A ledger that is read, and the run of it that is meant.
+pub(crate) struct ChosenRun {
+    /// The ledger.
+    pub(crate) ledger: Ledger,
+    /// The run.
+    pub(crate) header: RunHeader,
+    /// The manifest, where the user named it.
+    manifest: Option<Named>,
+    /// Whether jobs that the manifest does not have any more are meant as well.
+    all: bool,
+}
+
+/// A manifest that the user named.
+struct Named {
+    /// Where it lies.
+    place: PathBuf,
+    /// In the user's words.
+    shown: String,
+}
+
+impl ChosenRun {
+    /// Finds the run that the user means.
+    pub(crate) fn find(args: &ChosenRunArgs, global: &GlobalArgs) -> Result<Self, Failure> {
+        let manifest = args.manifest.as_deref().map(locate).transpose()?;
+        let ledger = Ledger::read(&ledger_path(manifest.as_deref(), global)?)?;
+        let mut runs = ledger.runs()?;
+        if let Some(manifest) = &manifest {
+            // Recorded relative to the project's folder, which a ledger elsewhere does not tell.
+            runs.retain(|run| manifest.ends_with(&run.manifest));
+            if runs.is_empty() {
+                return Err(Failure::said(
+                    Kind::Usage,
+                    format!(
+                        "the ledger {} has no run of {}",
+                        ledger.path().display(),
+                        manifest.display()
+                    ),
+                )
+                .hint("`backline status --runs` lists its runs"));
+            }
+        }
+        if let Some(id) = &args.run {
+            runs.retain(|run| run.id.as_str().starts_with(id.as_str()));
+            if runs.len() > 1 {
+                return Err(Failure::said(
+                    Kind::Usage,
+                    format!("{} runs begin with `{id}`", runs.len()),
+                )
+                .hint("give more of the id"));
+            }
+        }
+        let Some(header) = runs.into_iter().next() else {
+            let message = match &args.run {
+                Some(id) => format!("the ledger {} has no run `{id}`", ledger.path().display()),
+                None => format!("the ledger {} has no run yet", ledger.path().display()),
+            };
+            return Err(
+                Failure::said(Kind::Usage, message).hint("`backline status --runs` lists its runs")
+            );
+        };
+        let named = manifest.zip(args.manifest.as_ref());
+        Ok(Self {
+            ledger,
+            header,
+            all: args.all,
+            manifest: named.map(|(place, shown)| Named {
+                place,
+                shown: shown.display().to_string(),
+            }),
+        })
+    }
+
+    /// The state of its manifest's jobs.
+    pub(crate) fn summary(&self) -> Result<Summary, StoreError> {
+        if self.all {
+            summarise_with_former(&self.ledger, &self.header)
+        } else {
+            summarise(&self.ledger, &self.header)
+        }
+    }
+
+    /// The folder that its kept files are named relative to.
+    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
+        let manifest = self.manifest.as_ref().map(|named| named.place.as_path());
+        let folder = project_dir(&self.ledger, manifest, &self.header);
+        folder.map(Path::to_owned).ok_or_else(|| {
+            let message = format!(
+                "the ledger {} does not lie in its project, so its files can't be found",
+                self.ledger.path().display()
+            );
+            Failure::said(Kind::Usage, message).hint("name the manifest")
+        })
+    }
+
+    /// The run's manifest as it is named from this folder.
+    pub(crate) fn shown(&self) -> String {
+        match &self.manifest {
+            Some(named) => named.shown.clone(),
+            None => self.standpoint().name(&self.header.manifest),
+        }
+    }
+
+    /// From where the run's paths are seen. In a ledger that lies elsewhere they stay what they are unless the manifest is named:
+    /// nothing tells where its project is.
+    pub(crate) fn standpoint(&self) -> Standpoint {
+        let manifest = self.manifest.as_ref().map(|named| named.place.as_path());
+        match project_dir(&self.ledger, manifest, &self.header) {
+            Some(folder) => standpoint(folder),
+            None => Standpoint::default(),
+        }
+    }
+}
+
+/// The folder that a run's paths are relative to: the ledger's project, else where the run's manifest lies as the ledger says.
+pub(crate) fn project_dir<'a>(
+    ledger: &'a Ledger,
+    manifest: Option<&'a Path>,
+    run: &RunHeader,
+) -> Option<&'a Path> {
+    let recorded = Path::new(&run.manifest);
+    let above = |manifest: &'a Path| manifest.ancestors().nth(recorded.components().count());
+    project_of(ledger).or_else(|| manifest.filter(|it| it.ends_with(recorded)).and_then(above))
+}

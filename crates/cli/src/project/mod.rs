@@ -1,0 +1,311 @@
+//! Opens a manifest, plans its jobs and compares them with the ledger: the part that `validate`, `plan`, `run`, `fetch` and
+//! `resolve` share.
+
+mod chosen_run;
+mod place;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use backline_engine::driver::{
+    self, Album, PlanHooks, PlanningReport, look_at_kept_file, plan_jobs,
+};
+use backline_engine::event::KeptFile;
+use backline_engine::forecast::Sign;
+use backline_engine::ledger::Ledger;
+use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, load};
+use backline_engine::opening::{Opening, open};
+use backline_engine::plan::Plan;
+use backline_engine::store::{PlannedRow, Store, StoreError};
+use backline_reporter::shell_word;
+
+pub(crate) use self::chosen_run::{ChosenRun, project_dir};
+pub(crate) use self::place::{
+    STANDARD_INPUT, ledger_path, locate, manifest_of, project_of, seen_from_here, show_from_here,
+    sound_cache, standpoint,
+};
+use self::place::{here, ledger_of, recorded, standard_input};
+use crate::args::{GlobalArgs, ManifestArgs};
+use crate::console::{Console, PROGRESS};
+use crate::environment::Environment;
+use crate::failure::{Failure, invalid};
+
+/// A manifest that was understood, and where things lie.
+pub(crate) struct Project {
+    /// What it means.
+    pub(crate) plan: Plan,
+    /// The ledger.
+    pub(crate) ledger: PathBuf,
+    /// The manifest as the user named it.
+    pub(crate) shown: String,
+    /// The manifest as the ledger names it: relative to the project's folder where it lies inside.
+    pub(crate) recorded: String,
+    /// What looks wrong and is not; printed already.
+    pub(crate) warnings: Diagnostics,
+    /// The work that its recordings took.
+    pub(crate) work: DecodingWork,
+    /// The options that selected some of the manifest's jobs, as `--filter preset=lofi`; none without such.
+    pub(crate) selection: Option<String>,
+}
+
+impl Project {
+    /// Reads a manifest; its warnings go to standard error.
+    pub(crate) fn open(
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let selection = Selection {
+            filters: args.filters.clone(),
+            sample: args.sample.map(|number| (number, args.seed)),
+        };
+        let options = selection_options(args);
+        let project = Self::select(args, selection, global, console)?;
+        Ok(Self {
+            selection: options,
+            ..project
+        })
+    }
+
+    /// The same, with every job of the manifest, planned as a lock has it: the same on every machine, whatever the ledger says.
+    pub(crate) fn open_agreed(
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let mut project = Self::open_whole(args, global, console)?;
+        project.plan_jobs(PlanHooks::Pure, None, console)?;
+        Ok(project)
+    }
+
+    /// The same, with every job of the manifest, whatever was asked for.
+    pub(crate) fn open_whole(
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        Self::select(args, Selection::default(), global, console)
+    }
+
+    fn select(
+        args: &ManifestArgs,
+        selection: Selection,
+        global: &GlobalArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let shown = args.manifest.display().to_string();
+        let (manifest, text) = match args.is_standard_input() {
+            true => (here()?.join(STANDARD_INPUT), Some(standard_input()?)),
+            false => (locate(&args.manifest)?, None),
+        };
+        let environment = Environment::beside(&manifest)?;
+        let failed = RefCell::new(None);
+        let states = |plan: &Plan| {
+            let states = states_of(plan, &manifest, global);
+            states.map_err(|failure| failed.replace(Some(failure))).ok()
+        };
+        let options = LoadOptions {
+            environment: &|name| environment.get(name).ok(),
+            max_jobs: args.max_jobs,
+            selection,
+            text,
+            states: &states,
+            allow_outside: global.allow_outside,
+            max_sound: global.max_sound(),
+            shown_from: std::env::current_dir()
+                .and_then(|here| here.canonicalize())
+                .ok(),
+        };
+        let loaded = load(&manifest, &options).map_err(|wrong| match failed.take() {
+            Some(failure) => failure,
+            None => invalid(&shown, wrong),
+        })?;
+        environment.adopt();
+        if !loaded.warnings.is_empty() {
+            console.say(&format!("{}\n", loaded.warnings.render(console.colour_err)));
+        }
+        let plan = loaded.plan;
+        let ledger = ledger_of(&plan, global)?;
+        let recorded = recorded(&plan.project_dir, &manifest);
+        Ok(Self {
+            plan,
+            ledger,
+            shown,
+            recorded,
+            warnings: loaded.warnings,
+            work: loaded.work,
+            selection: None,
+        })
+    }
+
+    /// The whole manifest, where the plan has only a part of its jobs: what reports are about.
+    ///
+    /// Where the rest of the manifest is invalid, its jobs are those that the last run of the manifest recorded.
+    pub(crate) fn album(
+        &self,
+        args: &ManifestArgs,
+        global: &GlobalArgs,
+        console: &Console,
+        ledger: &Ledger,
+    ) -> Result<Option<Album>, Failure> {
+        let Some(selection) = self.selection.clone() else {
+            return Ok(None);
+        };
+        // What is wrong and what hooks fail in was shown for the selected jobs.
+        let quiet = console.quiet();
+        let whole = Self::select(args, Selection::default(), global, &quiet);
+        let rows = match whole {
+            Ok(mut whole) => {
+                whole.plan_jobs(PlanHooks::Recorded(Some(ledger)), None, &quiet)?;
+                whole.open_ledger(Some(ledger))?;
+                driver::planned_rows(&whole.plan, &whole.plan.project_dir)
+            }
+            Err(_) => {
+                console.insist(&format!(
+                    "warning: {} is invalid outside of the selected jobs; reports have the other jobs as the last run recorded them\n",
+                    self.shown,
+                ));
+                self.last_album(ledger)?
+            }
+        };
+        let selected = driver::planned_rows(&self.plan, &self.plan.project_dir);
+        Ok(Some(Album {
+            selection,
+            rows: merged(rows, selected),
+        }))
+    }
+
+    /// The jobs of the manifest as its last run recorded them.
+    fn last_album(&self, ledger: &Ledger) -> Result<Vec<PlannedRow>, Failure> {
+        let runs = ledger.runs()?;
+        let last = runs.iter().find(|run| run.manifest == self.recorded);
+        Ok(last.map_or(Ok(Vec::new()), |run| ledger.album_of(run))?)
+    }
+
+    /// Runs the hooks of `plan_job`: once for a project that was opened, for each changes the jobs. What they fail in is shown.
+    pub(crate) fn plan_jobs(
+        &mut self,
+        hooks: PlanHooks<'_>,
+        key: Option<&str>,
+        console: &Console,
+    ) -> Result<PlanningReport, Failure> {
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let mut shown = Instant::now();
+        let mut progress = |done: usize, all: usize| {
+            if done < all && shown.elapsed() >= PROGRESS {
+                shown = Instant::now();
+                console.say(&format!("plan_job: {done} of {all} jobs\n"));
+            }
+        };
+        let planning = plan_jobs(&mut self.plan, hooks, key, now_ms, &mut progress);
+        Ok(crate::runtime::runtime()?.block_on(planning)?)
+    }
+
+    /// Plans the jobs with the hooks that are pure and with what earlier runs recorded of the others, and holds them against the
+    /// ledger. Hooks that were not called are named.
+    pub(crate) fn preview(&mut self, console: &Console) -> Result<Opening, Failure> {
+        let ledger = read_ledger(&self.ledger)?;
+        let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
+        let report = self.plan_jobs(PlanHooks::Recorded(store), None, console)?;
+        say_what_is_left(&report, console);
+        self.open_ledger(store)
+    }
+
+    /// Holds the planned jobs against the ledger.
+    pub(crate) fn open_ledger(&mut self, store: Option<&dyn Store>) -> Result<Opening, Failure> {
+        open_plan(&mut self.plan, store, &self.recorded)
+    }
+
+    /// Where the reports of a run go, named from this folder where that is shorter.
+    pub(crate) fn report_dir(&self) -> PathBuf {
+        seen_from_here(self.plan.output.dir())
+    }
+}
+
+/// Shows how hooks failed, and names those that were not called.
+pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
+    for (key, failure) in &report.failures {
+        console.say(&format!(
+            "warning: job {}: {}: {}\n",
+            key.short(),
+            failure.hook,
+            failure.message
+        ));
+    }
+    if !report.left.is_empty() {
+        let names: Vec<&str> = report.left.iter().map(String::as_str).collect();
+        console.say(&format!(
+            "note: not pure, so only `backline run` calls: {}\n",
+            names.join("; ")
+        ));
+    }
+}
+
+/// The state of each job in the ledger, for filters by `state`: of the job that the manifest describes, before hooks change it.
+fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Sign>, Failure> {
+    let ledger = read_ledger(&ledger_of(plan, global)?)?;
+    let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
+    let mut plan = plan.clone();
+    let recorded = recorded(&plan.project_dir, manifest);
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let hooks = PlanHooks::Recorded(store);
+    let mut no_progress = |_: usize, _: usize| {};
+    let planning = plan_jobs(&mut plan, hooks, None, now_ms, &mut no_progress);
+    crate::runtime::runtime()?.block_on(planning)?;
+    let opening = open_plan(&mut plan, store, &recorded)?;
+    Ok(opening.forecast.rows.iter().map(|row| row.sign).collect())
+}
+
+/// A ledger, where there is one.
+pub(crate) fn read_ledger(path: &Path) -> Result<Option<Ledger>, Failure> {
+    match Ledger::read(path) {
+        Ok(ledger) => Ok(Some(ledger)),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Holds a plan's jobs against the ledger.
+fn open_plan(
+    plan: &mut Plan,
+    store: Option<&dyn Store>,
+    recorded: &str,
+) -> Result<Opening, Failure> {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let project_dir = plan.project_dir.clone();
+    let look = |file: &KeptFile| look_at_kept_file(&project_dir, file);
+    Ok(open(plan, store, recorded, now_ms, &look)?)
+}
+
+/// The options of a command line that select some of a manifest's jobs.
+fn selection_options(args: &ManifestArgs) -> Option<String> {
+    let filters = args.filters.iter();
+    let filters = filters.map(|it| format!("--filter {}", shell_word(&it.to_string())));
+    let sample = args
+        .sample
+        .map(|number| format!("--sample {number} --seed {}", args.seed));
+    let options: Vec<String> = filters.chain(sample).collect();
+    (!options.is_empty()).then(|| options.join(" "))
+}
+
+/// `rows` with the selected ones in their places; those that are not among them come last.
+fn merged(mut rows: Vec<PlannedRow>, selected: Vec<PlannedRow>) -> Vec<PlannedRow> {
+    fn name(row: &PlannedRow) -> (String, String, Vec<(String, String)>, u32) {
+        let sweep = row.sweep.clone().into_iter().collect();
+        (row.stem.clone(), row.preset.clone(), sweep, row.take)
+    }
+    let places: HashMap<_, usize> = rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| (name(row), at))
+        .collect();
+    for row in selected {
+        match places.get(&name(&row)) {
+            Some(at) => rows[*at] = row,
+            None => rows.push(row),
+        }
+    }
+    rows
+}

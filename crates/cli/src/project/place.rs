@@ -1,0 +1,276 @@
+//! Where a command's files are: the manifest, the ledger of its project, what was measured beside it; and how paths are shown.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use backline_engine::folder::is_own;
+use backline_engine::ledger::Ledger;
+use backline_engine::plan::Plan;
+use backline_engine::store::RunHeader;
+use backline_engine::summary::Summary;
+use backline_reporter::Standpoint;
+
+use crate::args::GlobalArgs;
+use crate::failure::{Failure, Kind};
+
+/// Where a project keeps its ledger.
+const LEDGER: &str = ".backline/ledger.sqlite3";
+
+/// What was measured of sound files, beside the ledger; may be deleted at any time.
+const SOUND: &str = "sound";
+
+/// The manifest that stands for standard input.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
+/// Longest manifest on standard input, as in a file.
+const MAX_STANDARD_INPUT_BYTES: u64 = 16 << 20;
+
+/// Most names offered where a manifest is not found.
+const MAX_OFFERED: usize = 5;
+
+/// Where a plan's ledger is.
+pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
+    match &global.ledger {
+        Some(path) => absolute(path),
+        None => {
+            let ledger = plan.project_dir.join(LEDGER);
+            refuse_planted(&plan.project_dir, &ledger)?;
+            Ok(ledger)
+        }
+    }
+}
+
+/// The manifest on standard input. It is read once, however often the command opens it.
+pub(super) fn standard_input() -> Result<Arc<str>, Failure> {
+    static TEXT: OnceLock<Arc<str>> = OnceLock::new();
+    if let Some(text) = TEXT.get() {
+        return Ok(text.clone());
+    }
+    let failed = |error: anyhow::Error| {
+        let context = "cannot read the manifest from standard input";
+        Failure::new(Kind::Usage, error.context(context))
+    };
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(MAX_STANDARD_INPUT_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(error.into()))?;
+    if read as u64 > MAX_STANDARD_INPUT_BYTES {
+        let message = format!("it is longer than {} MB", MAX_STANDARD_INPUT_BYTES >> 20);
+        return Err(failed(anyhow::Error::msg(message)));
+    }
+    Ok(TEXT.get_or_init(|| Arc::from(text)).clone())
+}
+
+/// The working folder, without links.
+pub(super) fn here() -> Result<PathBuf, Failure> {
+    std::env::current_dir()
+        .and_then(|here| here.canonicalize())
+        .map_err(|error| {
+            Failure::new(
+                Kind::Usage,
+                anyhow::Error::new(error).context("cannot read this folder"),
+            )
+        })
+}
+
+/// The project's folder, where the ledger lies in one.
+pub(crate) fn project_of(ledger: &Ledger) -> Option<&Path> {
+    if ledger.path().ends_with(LEDGER) {
+        ledger.path().ancestors().nth(2)
+    } else {
+        None
+    }
+}
+
+/// Where what was measured of sound files is kept: beside the ledger.
+pub(crate) fn sound_cache(ledger: &Path) -> Option<PathBuf> {
+    ledger.parent().map(|folder| folder.join(SOUND))
+}
+
+/// Where a run's manifest lies.
+pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, Failure> {
+    let recorded = Path::new(&run.manifest);
+    match project_of(ledger) {
+        Some(project) => Ok(project.join(recorded)),
+        None if recorded.is_absolute() => Ok(recorded.to_owned()),
+        None => Err(Failure::said(
+            Kind::Usage,
+            format!(
+                "cannot find {}: the ledger {} is outside its project",
+                run.manifest,
+                ledger.path().display()
+            ),
+        )
+        .hint("name the manifest")),
+    }
+}
+
+/// The ledger that is meant: the one that was named, else the nearest at or above the manifest's folder or this one.
+pub(crate) fn ledger_path(
+    manifest: Option<&Path>,
+    global: &GlobalArgs,
+) -> Result<PathBuf, Failure> {
+    if let Some(path) = &global.ledger {
+        return absolute(path);
+    }
+    let folder = match manifest.and_then(Path::parent) {
+        Some(folder) => folder.to_owned(),
+        None => here()?,
+    };
+    let ledger = nearest_ledger(&folder);
+    refuse_planted(&folder, &ledger)?;
+    Ok(ledger)
+}
+
+/// The nearest ledger at or above a folder, else the one that a first run would make in it.
+fn nearest_ledger(folder: &Path) -> PathBuf {
+    let nearest = folder
+        .ancestors()
+        .map(|above| above.join(LEDGER))
+        .find(|ledger| ledger.exists());
+    nearest.unwrap_or_else(|| folder.join(LEDGER))
+}
+
+/// Refuses a project's state that leads elsewhere or that somebody else put above the manifest: what is written there would be
+/// written over a stranger's choice of file, or read by a stranger.
+fn refuse_planted(folder: &Path, ledger: &Path) -> Result<(), Failure> {
+    let Some(state) = ledger.parent() else {
+        return Ok(());
+    };
+    let refuse = |path: &Path, why: &str| {
+        let message = format!("{} {why}", path.display());
+        Err(Failure::said(Kind::Usage, message)
+            .hint("remove it, or name the ledger with `--ledger`"))
+    };
+    let Ok(metadata) = state.symlink_metadata() else {
+        // It is made by the first run.
+        return Ok(());
+    };
+    if metadata.is_symlink() {
+        return refuse(state, "is a link");
+    }
+    if !is_own(state, folder) {
+        return refuse(state, "belongs to another user");
+    }
+    for entry in std::fs::read_dir(state).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            return refuse(&entry.path(), "is a link");
+        }
+    }
+    Ok(())
+}
+
+/// A manifest's name in a ledger.
+pub(super) fn recorded(project_dir: &Path, manifest: &Path) -> String {
+    let inside = manifest.strip_prefix(project_dir).unwrap_or(manifest);
+    inside.display().to_string()
+}
+
+/// A manifest's absolute path, without links or `..` in its folder: a project is looked for upwards from there.
+pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
+    if manifest == Path::new(STANDARD_INPUT) {
+        let message = "this command needs a manifest in a file";
+        return Err(Failure::said(Kind::Usage, message)
+            .hint("`validate`, `plan`, `run` and `fetch` read one from standard input"));
+    }
+    let folder = match manifest.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if manifest.is_dir() {
+        let failure = Failure::said(
+            Kind::Usage,
+            format!("{} is a folder, not a manifest", manifest.display()),
+        );
+        return Err(offer(failure, manifest, None));
+    }
+    let name = manifest.file_name();
+    match (folder.canonicalize(), name) {
+        (Ok(folder), Some(name)) if folder.join(name).exists() => Ok(folder.join(name)),
+        _ => {
+            let failure = Failure::said(
+                Kind::Usage,
+                format!("there is no manifest {}", manifest.display()),
+            );
+            Err(offer(failure, folder, name.and_then(|name| name.to_str())))
+        }
+    }
+}
+
+/// Adds the manifests of a folder as a hint, the nearest name first.
+fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return failure;
+    };
+    let is_yaml = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|it| it == "yaml" || it == "yml")
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_yaml)
+        .collect();
+    found.sort_by_cached_key(|path| {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        (
+            wanted.map_or(0, |wanted| strsim::damerau_levenshtein(wanted, &name)),
+            name,
+        )
+    });
+    found.truncate(MAX_OFFERED);
+    if found.is_empty() {
+        return failure.hint("`backline init` writes one");
+    }
+    let names: Vec<String> = found
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    failure.hint(format!("manifests there: {}", names.join(", ")))
+}
+
+/// Where a person in the working folder stands to what a project's ledger names. A folder that can't be read has nothing below it.
+pub(crate) fn standpoint(project_dir: &Path) -> Standpoint {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    Standpoint {
+        project_dir: project_dir.to_owned(),
+        here: here.unwrap_or_default(),
+    }
+}
+
+/// A path as a person in the working folder would name it.
+pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
+    standpoint(Path::new("")).see(path).to_owned()
+}
+
+/// Names a summary's files, its manifest `shown` so, and its ledger, as they are seen from this folder.
+pub(crate) fn show_from_here(
+    summary: &mut Summary,
+    standpoint: &Standpoint,
+    shown: String,
+    ledger: &Ledger,
+) {
+    let folder = locate(Path::new(&shown)).ok();
+    let folder = folder.as_deref().and_then(Path::parent);
+    if folder.map(nearest_ledger).as_deref() != Some(ledger.path()) {
+        summary.run.ledger = Some(seen_from_here(ledger.path()).display().to_string());
+    }
+    summary.run.manifest = shown;
+    let tracks = summary.jobs.iter_mut().flat_map(|job| &mut job.tracks);
+    for file in tracks.flat_map(|track| [&mut track.file, &mut track.mix].into_iter().flatten()) {
+        file.path = standpoint.name(&file.path);
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        let context = format!("cannot use the path {}", path.display());
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+    })
+}
