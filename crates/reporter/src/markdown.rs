@@ -179,10 +179,10 @@ fn ratings(text: &mut String, summary: &Summary) {
         return;
     }
     text.push_str("\n### Ratings\n\n| | | tracks | stars | won | lost | no difference | share | 95 % interval |\n|---|---|---:|---:|---:|---:|---:|---:|---|\n");
-    for ((name, value), tally) in tallies.iter().take(MAX_LISTED) {
+    for ((name, value), plan_state) in tallies.iter().take(MAX_LISTED) {
         let percent = |share: f64| format!("{:.0} %", share * 100.0);
         let (share, interval) =
-            tally
+            plan_state
                 .share()
                 .map_or_else(Default::default, |(share, low, high)| {
                     (
@@ -195,11 +195,11 @@ fn ratings(text: &mut String, summary: &Summary) {
             "| {} | {} | {} | {} | {} | {} | {} | {share} | {interval} |",
             code_cell(name, NAME_COLUMNS),
             code_cell(value, NAME_COLUMNS),
-            tally.tracks,
-            tally.stars,
-            tally.won,
-            tally.lost,
-            tally.same,
+            plan_state.tracks,
+            plan_state.stars,
+            plan_state.won,
+            plan_state.lost,
+            plan_state.same,
         );
     }
 }

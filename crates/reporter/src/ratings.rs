@@ -113,7 +113,7 @@ fn plain(cell: &str) -> &str {
 
 /// The ratings of the tracks that share a preset or the value of a swept setting.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Tally {
+pub(crate) struct PlanState {
     /// Rated tracks.
     pub(crate) tracks: u64,
     /// Starred tracks.
@@ -124,7 +124,7 @@ pub(crate) struct Tally {
     pub(crate) same: u64,
 }
 
-impl Tally {
+impl PlanState {
     /// The share of comparisons that were won, half of those without a difference included, with its 95 % interval.
     pub(crate) fn share(&self) -> Option<(f64, f64, f64)> {
         let number = self.won + self.lost + self.same;
@@ -138,8 +138,8 @@ impl Tally {
 }
 
 /// The ratings by preset, then by the values of each swept setting; empty where nothing is rated.
-pub(crate) fn tallies(summary: &Summary) -> IndexMap<(String, String), Tally> {
-    let mut tallies: IndexMap<(String, String), Tally> = IndexMap::new();
+pub(crate) fn tallies(summary: &Summary) -> IndexMap<(String, String), PlanState> {
+    let mut tallies: IndexMap<(String, String), PlanState> = IndexMap::new();
     let groups = |job: &JobSummary| {
         let preset = ("preset".to_owned(), job.preset.clone());
         let sweep = job.sweep.iter();
@@ -150,12 +150,12 @@ pub(crate) fn tallies(summary: &Summary) -> IndexMap<(String, String), Tally> {
     for job in &summary.jobs {
         for rating in job.tracks.iter().filter_map(|track| track.rating.as_ref()) {
             for group in groups(job) {
-                let tally = tallies.entry(group).or_default();
-                tally.tracks += 1;
-                tally.stars += u64::from(rating.star);
-                tally.won += u64::from(rating.won);
-                tally.lost += u64::from(rating.lost);
-                tally.same += u64::from(rating.same);
+                let plan_state = tallies.entry(group).or_default();
+                plan_state.tracks += 1;
+                plan_state.stars += u64::from(rating.star);
+                plan_state.won += u64::from(rating.won);
+                plan_state.lost += u64::from(rating.lost);
+                plan_state.same += u64::from(rating.same);
             }
         }
     }

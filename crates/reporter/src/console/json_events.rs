@@ -16,14 +16,14 @@ use serde_json::json;
 
 use super::Out;
 use crate::event_line::{STREAM_VERSION, event_line};
+use crate::plan_state::PlanState;
 use crate::sink::{Ending, PlanFacts, Sink};
 use crate::summary_json::RunFile;
-use crate::tally::Tally;
 
 /// One JSON object a line for each record.
 pub struct JsonEvents {
     out: Out,
-    tally: Tally,
+    plan_state: PlanState,
 }
 
 impl JsonEvents {
@@ -32,7 +32,7 @@ impl JsonEvents {
         // Nothing in it is a style, and a vendor's words must arrive as they are: nothing may be stripped.
         Self {
             out: Out::new(out, true),
-            tally: Tally::default(),
+            plan_state: PlanState::default(),
         }
     }
 
@@ -49,7 +49,7 @@ impl JsonEvents {
 
 impl Sink for JsonEvents {
     fn plan(&mut self, plan: &PlanFacts<'_>) {
-        self.tally = Tally::new(plan);
+        self.plan_state = PlanState::new(plan);
         let event = json!({
             "event": "plan", "name": plan.name, "provider": plan.provider, "jobs": plan.rows.len(),
             "to_submit": plan.to_submit, "credits": plan.credits, "least_ms": plan.least_ms,
@@ -60,7 +60,7 @@ impl Sink for JsonEvents {
     }
 
     fn record(&mut self, record: &Record) {
-        let label = record.job.map(|key| self.tally.label(&key));
+        let label = record.job.map(|key| self.plan_state.label(&key));
         let line = event_line(record, label.as_deref());
         self.line(line);
     }

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use backline_engine::event::{Event, Record};
 
 use super::Out;
-use super::line::{self, Line};
+use super::line::Line;
+use super::record;
 use crate::closing::closing_text;
+use crate::plan_state::PlanState;
 use crate::sink::{ConsoleOptions, Ending, PlanFacts, Sink};
-use crate::tally::Tally;
 
 /// One line for each important event, and the closing paragraph.
 ///
@@ -18,7 +19,7 @@ use crate::tally::Tally;
 pub struct Lines {
     out: Out,
     options: ConsoleOptions,
-    tally: Tally,
+    plan_state: PlanState,
     least_ms: u64,
 }
 
@@ -28,7 +29,7 @@ impl Lines {
         Self {
             out: Out::new(out, options.colour),
             options,
-            tally: Tally::default(),
+            plan_state: PlanState::default(),
             least_ms: 0,
         }
     }
@@ -42,16 +43,16 @@ impl Lines {
 
 impl Sink for Lines {
     fn plan(&mut self, plan: &PlanFacts<'_>) {
-        self.tally = Tally::new(plan);
+        self.plan_state = PlanState::new(plan);
         self.least_ms = plan.least_ms;
     }
 
     fn record(&mut self, record: &Record) {
-        let line = line::tell(record, &mut self.tally, &self.options);
+        let line = record::line_of(record, &mut self.plan_state, &self.options);
         self.put(&line, record.at_ms);
         // Else whoever reads would see nothing for as long as the window is full, and not know why.
         if matches!(record.event, Event::RunStarted { .. }) && self.least_ms > 0 {
-            self.put(&line::paced(self.least_ms), record.at_ms);
+            self.put(&record::paced(self.least_ms), record.at_ms);
         }
     }
 

@@ -6,14 +6,16 @@
 mod json_events;
 mod line;
 mod lines;
+mod record;
 
 use std::io::{self, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
 pub use json_events::JsonEvents;
-pub(crate) use line::{Line, tell};
+pub(crate) use line::Line;
 pub use lines::Lines;
+pub(crate) use record::line_of;
 
 /// Where a sink writes; silent after the first error.
 struct Out {

@@ -10,9 +10,9 @@ use backline_engine::plan::JobKey;
 use backline_engine::store::RunBounds;
 use backline_engine::summary::JobStatus;
 
-use crate::console::{Line, tell};
+use crate::console::{Line, line_of};
+use crate::plan_state::PlanState;
 use crate::sink::{ConsoleOptions, Level, PlanFacts};
-use crate::tally::Tally;
 use crate::text::{clean, said};
 
 /// Events that are remembered: more than the highest screen shows.
@@ -29,7 +29,7 @@ pub(crate) struct Board {
     /// The provider profile's name.
     pub(crate) provider: String,
     /// The jobs.
-    pub(crate) tally: Tally,
+    pub(crate) plan_state: PlanState,
     /// Whether the run was asked to stop.
     pub(crate) stopping: bool,
     /// When the run began, once it has.
@@ -87,7 +87,7 @@ impl Board {
         Self {
             name: clean(plan.name),
             provider: clean(plan.provider),
-            tally: Tally::new(plan),
+            plan_state: PlanState::new(plan),
             bounds: plan.bounds,
             to_submit: plan.to_submit,
             sent_ms: plan.sent_before_ms.iter().copied().collect(),
@@ -97,9 +97,9 @@ impl Board {
 
     /// Takes a record in, and says it as a line.
     pub(crate) fn take_in(&mut self, record: &Record, options: &ConsoleOptions) -> &Told {
-        let before = record.job.and_then(|key| self.tally.status(&key));
-        let line = tell(record, &mut self.tally, options);
-        let after = record.job.and_then(|key| self.tally.status(&key));
+        let before = record.job.and_then(|key| self.plan_state.status(&key));
+        let line = line_of(record, &mut self.plan_state, options);
+        let after = record.job.and_then(|key| self.plan_state.status(&key));
         if let Some(key) = record.job {
             self.follow(key, record.at_ms, before, after);
         }
@@ -111,7 +111,7 @@ impl Board {
             Event::Credits { balance, .. } => {
                 self.balance = Some(Balance {
                     credits: *balance,
-                    spent: self.tally.spent,
+                    spent: self.plan_state.spent,
                 });
             }
             Event::Paused {
@@ -177,12 +177,12 @@ impl Board {
 
     /// How many jobs are in a state.
     pub(crate) fn count(&self, state: JobStatus) -> u64 {
-        self.tally.count(&[state])
+        self.plan_state.count(&[state])
     }
 
     /// How many jobs are neither untouched nor at an end.
     pub(crate) fn under_way(&self) -> u64 {
-        self.tally.count(&[
+        self.plan_state.count(&[
             JobStatus::Submitting,
             JobStatus::Running,
             JobStatus::Finished,
@@ -221,13 +221,13 @@ impl Board {
     /// The account's balance as this run knows it: what it was, less what was spent since.
     pub(crate) fn balance(&self) -> Option<f64> {
         let balance = self.balance?;
-        Some(balance.credits - (self.tally.spent - balance.spent))
+        Some(balance.credits - (self.plan_state.spent - balance.spent))
     }
 
     /// What may still be spent: of the account's balance and of the run's own limit whichever is less. None where neither is known.
     pub(crate) fn credits_left(&self) -> Option<f64> {
         let limit = self.bounds.and_then(|bounds| bounds.credits);
-        let of_limit = limit.map(|limit| limit - self.tally.spent);
+        let of_limit = limit.map(|limit| limit - self.plan_state.spent);
         match (self.balance(), of_limit) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

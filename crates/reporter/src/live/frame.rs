@@ -138,7 +138,7 @@ fn title(board: &Board, now_ms: i64, wide: usize) -> String {
 }
 
 fn bar(board: &Board, wide: usize) -> String {
-    let (kept, jobs) = (board.count(JobStatus::Kept), board.tally.jobs());
+    let (kept, jobs) = (board.count(JobStatus::Kept), board.plan_state.jobs());
     let count = format!("{kept}/{jobs} kept");
     let room = wide.saturating_sub(columns(&count) + 3).min(MOST_BAR);
     if room < 4 {
@@ -215,10 +215,10 @@ fn credits(board: &Board, wide: usize) -> Option<String> {
     let left = match board.credits_left() {
         Some(left) => format!(", {} left", figure(left.max(0.0))),
         // Of a provider that costs nothing there is nothing to show.
-        None if board.tally.spent == 0.0 => return None,
+        None if board.plan_state.spent == 0.0 => return None,
         None => String::new(),
     };
-    let text = format!("  credits  {} spent{left}", figure(board.tally.spent));
+    let text = format!("  credits  {} spent{left}", figure(board.plan_state.spent));
     Some(fit(&text, wide))
 }
 

@@ -220,7 +220,7 @@ impl Metrics {
             "credits_spent",
             "gauge",
             "Credits that the run is known to have spent.",
-            board.tally.spent,
+            board.plan_state.spent,
         );
         if let Some(balance) = board.balance() {
             let help = "Credits of the account, as last read, less what was spent since.";

@@ -1,4 +1,4 @@
-//! The state of a run's jobs as its records come in, made by the engine's own machine: what a bar counts and lines refer to.
+//! The state of a plan's jobs as a run's records come in, by the engine's own job machine: what a bar counts and lines name.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,13 +13,13 @@ use crate::sink::PlanFacts;
 
 /// The jobs of a plan, and how many of them are in which state.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct PlanState {
     rows: HashMap<JobKey, Row>,
     in_state: HashMap<JobStatus, u64>,
     /// Credits that this run has spent.
     pub(crate) spent: f64,
     /// The last problem that was printed in full: while it lasts it is not printed again.
-    pub(crate) trouble: Option<String>,
+    pub(crate) last_problem: Option<String>,
     /// The remarks on the music that were printed, by preset.
     remarked: HashSet<(String, String)>,
 }
@@ -45,22 +45,22 @@ impl Change<'_> {
     }
 }
 
-impl Tally {
+impl PlanState {
     /// The jobs of `plan`, as the ledger knows them before the run.
     pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
-        let mut tally = Self::default();
+        let mut plan_state = Self::default();
         for row in plan.rows {
             let known = plan.known.get(&row.key);
             let job = known.map(|known| known.job.clone()).unwrap_or_default();
-            *tally
+            *plan_state
                 .in_state
                 .entry(JobStatus::from(&job.phase))
                 .or_default() += 1;
             let label = job_label(&row.stem, &row.preset, &row.sweep, row.take);
             let preset = row.preset.clone();
-            tally.rows.insert(row.key, Row { label, preset, job });
+            plan_state.rows.insert(row.key, Row { label, preset, job });
         }
-        tally
+        plan_state
     }
 
     /// The remarks on the tracks of a job that were not printed for its preset before.
@@ -82,7 +82,7 @@ impl Tally {
 
     /// Takes a record in. Gives what it did to its job; none for a record of the run, or of a job that the plan doesn't have, or
     /// one that changed nothing.
-    pub(crate) fn take_in(&mut self, record: &Record) -> Option<Change<'_>> {
+    pub(crate) fn apply(&mut self, record: &Record) -> Option<Change<'_>> {
         let key = *record.job.as_ref()?;
         let row = self.rows.get_mut(&key)?;
         let backline_engine::job::Step::Changed(next) = row.job.step(record.at_ms, &record.event)
@@ -143,15 +143,18 @@ mod tests {
     #[test]
     fn a_tally_ends_where_the_machine_does() {
         let story = example::Story::new();
-        let mut tally = Tally::new(&story.plan());
-        assert_eq!((tally.jobs(), tally.count(&[JobStatus::Kept])), (5, 1));
+        let mut plan_state = PlanState::new(&story.plan());
+        assert_eq!(
+            (plan_state.jobs(), plan_state.count(&[JobStatus::Kept])),
+            (5, 1)
+        );
         let mut kept = Vec::new();
         for record in story.records() {
-            if tally
-                .take_in(&record)
+            if plan_state
+                .apply(&record)
                 .is_some_and(|change| change.becomes(JobStatus::Kept))
             {
-                kept.push(tally.label(&record.job.unwrap()));
+                kept.push(plan_state.label(&record.job.unwrap()));
             }
         }
         assert_eq!(kept, ["chorus × lofi [model=V5] take 1"]);
@@ -162,15 +165,15 @@ mod tests {
             JobStatus::InDoubt,
             JobStatus::Planned,
         ]
-        .map(|state| tally.count(&[state]));
+        .map(|state| plan_state.count(&[state]));
         assert_eq!(counts, [2, 0, 2, 1, 0]);
-        assert_eq!(tally.spent, 24.0);
+        assert_eq!(plan_state.spent, 24.0);
     }
 
     #[test]
     fn records_of_other_jobs_and_repeated_ones_change_nothing() {
         let story = example::Story::new();
-        let mut tally = Tally::new(&story.plan());
+        let mut plan_state = PlanState::new(&story.plan());
         let accepted = story
             .records()
             .into_iter()
@@ -180,15 +183,15 @@ mod tests {
             .into_iter()
             .find(|record| matches!(record.event, backline_engine::event::Event::Intent { .. }));
         let (accepted, intent) = (accepted.unwrap(), intent.unwrap());
-        assert!(tally.take_in(&intent).is_some());
-        assert!(tally.take_in(&accepted).is_some());
-        assert!(tally.take_in(&accepted).is_none());
+        assert!(plan_state.apply(&intent).is_some());
+        assert!(plan_state.apply(&accepted).is_some());
+        assert!(plan_state.apply(&accepted).is_none());
         let stranger = Record {
             job: Some(JobKey::from_bytes([0xee; 32])),
             ..accepted
         };
-        assert!(tally.take_in(&stranger).is_none());
-        assert_eq!(tally.label(&stranger.job.unwrap()), "job eeeeeeeeeeee");
-        assert_eq!(tally.spent, 12.0);
+        assert!(plan_state.apply(&stranger).is_none());
+        assert_eq!(plan_state.label(&stranger.job.unwrap()), "job eeeeeeeeeeee");
+        assert_eq!(plan_state.spent, 12.0);
     }
 }

@@ -1,0 +1,403 @@
+//! One record as a line for people; a pure function.
+//!
+//! ```text
+//! 12:03:41 accepted     chorus × lofi take 1  task 0123abcd
+//! 12:03:42 refused      verse × lofi take 1  400: the tags name an artist
+//! 12:06:10 kept         chorus × lofi take 1  2 tracks in tracks/chorus
+//! ```
+
+use backline_engine::event::{
+    Event, KeptFile, Moment, Outcome, Part, Record, TaskStage, TrackNote, Via,
+};
+use backline_engine::hooks::Verdict;
+use backline_engine::job::Job;
+use backline_engine::summary::JobStatus;
+use jiff::tz::TimeZone;
+
+use super::line::Line;
+use crate::plan_state::PlanState;
+use crate::sink::ConsoleOptions;
+use crate::standpoint::Standpoint;
+use crate::text::{clean, common_folder, count, figure, said, span, time_of_day, words};
+
+/// Counts `record` in `plan_state` and returns its line. A problem that repeats, such as a provider that is down, is shown in full once.
+pub(crate) fn line_of(
+    record: &Record,
+    plan_state: &mut PlanState,
+    options: &ConsoleOptions,
+) -> Line {
+    let ConsoleOptions {
+        zone, standpoint, ..
+    } = options;
+    let line = full_line(record, plan_state, zone, standpoint);
+    let (words, until) = match &record.event {
+        Event::Paused {
+            until_ms, message, ..
+        } => (message, Some(time_of_day(*until_ms, zone))),
+        Event::UploadFailed {
+            message,
+            retried: true,
+            ..
+        }
+        | Event::TrackFailed {
+            message,
+            retried: true,
+            ..
+        }
+        | Event::NotSent { message, .. } => (message, None),
+        Event::Uploaded { .. } | Event::Accepted { .. } | Event::TrackKept { .. } => {
+            plan_state.last_problem = None;
+            return line;
+        }
+        _ => return line,
+    };
+    // A pause for an upload that failed names the stem before the upload's own message.
+    let repeats =
+        |before: &String| before.ends_with(words.as_str()) || words.ends_with(before.as_str());
+    if plan_state.last_problem.as_ref().is_some_and(repeats) {
+        return line.repeated(until);
+    }
+    plan_state.last_problem = Some(words.clone());
+    line
+}
+
+fn full_line(
+    record: &Record,
+    plan_state: &mut PlanState,
+    zone: &TimeZone,
+    from: &Standpoint,
+) -> Line {
+    let change = plan_state.apply(record);
+    let becomes = |state| change.as_ref().is_some_and(|change| change.becomes(state));
+    let failed = becomes(JobStatus::Failed);
+    let kept = if becomes(JobStatus::Kept) {
+        change.as_ref().map(|change| kept_files(change.job, from))
+    } else {
+        None
+    };
+    let remarks = match &record.event {
+        Event::Stage { tracks, .. } => plan_state.new_remarks(record.job.as_ref(), tracks),
+        _ => Vec::new(),
+    };
+    let line = match &record.event {
+        Event::Stage { .. } if !remarks.is_empty() => {
+            Line::care("remark", words(&remarks.join("; ")))
+        }
+        Event::RunStarted {
+            name,
+            provider,
+            jobs,
+            to_submit,
+            upload_host,
+        } => {
+            let uploads = upload_host
+                .as_ref()
+                .map(|host| format!("; recordings are uploaded to {}", clean(host)));
+            Line::plain(
+                "run",
+                format!(
+                    "{}: {} with {}, {to_submit} to submit{}",
+                    clean(name),
+                    count(*jobs, "job"),
+                    clean(provider),
+                    uploads.unwrap_or_default()
+                ),
+            )
+        }
+        Event::Credits { balance, moment } => {
+            let when = match moment {
+                Moment::Before => "before the first submission",
+                Moment::After => "after the last track",
+            };
+            Line::plain("credits", format!("{} {when}", figure(*balance)))
+        }
+        Event::Paused {
+            until_ms,
+            code,
+            message,
+        } => Line::care(
+            "waiting",
+            format!(
+                "until {}  {}",
+                time_of_day(*until_ms, zone),
+                said(*code, message)
+            ),
+        ),
+        Event::AccountAdopted { from, task_id } => Line::plain(
+            "adopted",
+            format!(
+                "account {}: the provider shows its task {}",
+                clean(from),
+                clean(&task_id.to_string())
+            ),
+        ),
+        Event::UploadStarted { stem } => Line::detail("uploading", "").about(clean(stem)),
+        Event::Uploaded { stem, .. } => Line::plain("uploaded", "").about(clean(stem)),
+        Event::UploadFailed {
+            stem,
+            message,
+            retried,
+        } => again(*retried, "not uploaded", message).about(clean(stem)),
+        Event::Intent { attempt, .. } => Line::detail("sending", format!("attempt {attempt}")),
+        Event::Decided { point, verdict } => match verdict {
+            Verdict::Pass => Line::detail("passed", point.as_str()),
+            Verdict::Change { key, .. } => {
+                Line::plain("changed", format!("bought as job {}", key.short()))
+            }
+            Verdict::Veto { why } => Line::care("vetoed", words(why)),
+            Verdict::Fail { message } => Line::problem("not asked", words(message)),
+        },
+        Event::Recognized { key, .. } => Line::detail(
+            "recognized",
+            format!("bought before as job {}", key.short()),
+        ),
+        Event::HookFailed {
+            hook,
+            about,
+            message,
+            ..
+        } => {
+            let line = Line::care("hook", format!("{}: {}", clean(hook), words(message)));
+            match about {
+                Some(key) => line.about(plan_state.label(key)),
+                None => line,
+            }
+        }
+        Event::TrackNoted {
+            note: TrackNote::Renamed { from: old, to },
+            ..
+        } => Line::plain(
+            "renamed",
+            format!("{} to {}", clean(&from.name(old)), clean(&from.name(to))),
+        ),
+        Event::TrackNoted { index, part, note } => {
+            let said = match note {
+                TrackNote::Loudness {
+                    integrated_lufs: Some(lufs),
+                    true_peak_dbtp,
+                } => format!("{lufs:.1} LUFS, true peak {true_peak_dbtp:.1} dBTP"),
+                TrackNote::Loudness { .. } => "silent".to_owned(),
+                TrackNote::Copied { to } | TrackNote::Renamed { to, .. } => {
+                    format!("copied to {}", clean(to))
+                }
+            };
+            Line::detail("noted", format!("{}  {said}", track(*index, *part)))
+        }
+        Event::AskedAgain { attempt } => {
+            Line::care("asking", format!("once more for attempt {attempt}"))
+        }
+        Event::Accepted { task_id, via, .. } => {
+            let how = match via {
+                Via::Answer => "",
+                Via::Callback => ", by a callback",
+                Via::User => ", as you said",
+            };
+            Line::good(
+                "accepted",
+                format!("task {}{how}", clean(&task_id.to_string())),
+            )
+        }
+        Event::Claimed { task_id, .. } => Line::detail(
+            "callback",
+            format!(
+                "names task {}; checking it with the provider",
+                clean(&task_id.to_string())
+            ),
+        ),
+        Event::ClaimRejected {
+            task_id, message, ..
+        } => Line::care(
+            "callback",
+            format!(
+                "task {} is not this job's: {}",
+                clean(&task_id.to_string()),
+                words(message)
+            ),
+        ),
+        Event::Refused { code, message, .. } if failed => {
+            Line::problem("refused", said(*code, message))
+        }
+        Event::Refused { code, message, .. } => Line::care("refused", said(*code, message)),
+        Event::NotSent { message, .. } => Line::care("not sent", words(message)),
+        Event::Lost {
+            message, response, ..
+        } => {
+            let ids = response.iter().flat_map(|response| &response.task_ids);
+            let ids: Vec<String> = ids.map(|id| clean(id.as_str())).collect();
+            let named = match ids.is_empty() {
+                true => String::new(),
+                false => format!("; possible task id: {}", ids.join(", ")),
+            };
+            Line::problem("in doubt", format!("{}{named}", words(message)))
+        }
+        Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
+        Event::BuyAgain { .. } => Line::care("free again", "to be bought again, as you said"),
+        Event::Stage { stage, .. } => Line::detail(
+            match stage {
+                TaskStage::Pending => "pending",
+                TaskStage::Text => "text ready",
+                TaskStage::First => "first ready",
+                TaskStage::Complete => "complete",
+            },
+            "",
+        ),
+        Event::TaskFailed {
+            code,
+            message,
+            refunded,
+        } => {
+            let credits = if *refunded {
+                " (credits given back)"
+            } else {
+                ""
+            };
+            Line::problem("failed", format!("{}{credits}", said(*code, message)))
+        }
+        Event::TaskPartial {
+            code,
+            message,
+            refunded,
+        } => {
+            let credits = if *refunded {
+                " (credits given back)"
+            } else {
+                ""
+            };
+            Line::problem("partial", format!("{}{credits}", said(*code, message)))
+        }
+        Event::DetailsUnavailable { message } => Line::care(
+            "waiting",
+            format!("details unavailable: {}", words(message)),
+        ),
+        Event::TrackKept {
+            index,
+            part,
+            file:
+                KeptFile {
+                    unverified: Some(why),
+                    path,
+                    ..
+                },
+        } => Line::care(
+            "unverified",
+            format!(
+                "{}  {}: {}",
+                track(*index, *part),
+                clean(&from.name(path)),
+                words(why)
+            ),
+        ),
+        Event::TrackKept { index, part, file } => match kept {
+            Some(kept) => Line::good("kept", kept),
+            None => Line::detail(
+                "fetched",
+                format!(
+                    "{}  {}",
+                    track(*index, *part),
+                    clean(&from.name(&file.path))
+                ),
+            ),
+        },
+        Event::TrackFailed {
+            index,
+            part,
+            message,
+            retried,
+        } => again(
+            *retried,
+            "not fetched",
+            &format!("{}: {message}", track(*index, *part)),
+        ),
+        Event::TrackMissing {
+            index,
+            part,
+            changed: false,
+        } => Line::problem(
+            "missing",
+            format!("the file of {} was deleted or moved", track(*index, *part)),
+        ),
+        Event::TrackMissing {
+            index,
+            part,
+            changed: true,
+        } => Line::problem(
+            "changed",
+            format!(
+                "the file of {} was changed on disk; it will be moved aside",
+                track(*index, *part)
+            ),
+        ),
+        Event::CallbacksRefused(refused) => Line::care(
+            "callbacks",
+            format!(
+                "{} refused: {} with an unknown secret, {} unsigned, {} signed with another key, {} signed too long ago, {} unreadable, {} turned away for want of room",
+                refused.total(),
+                refused.unknown,
+                refused.unsigned,
+                refused.wrong_signature,
+                refused.outside_window,
+                refused.unreadable,
+                refused.turned_away
+            ),
+        ),
+        Event::RunEnded { outcome, .. } => Line::detail("end", ended(outcome)),
+    };
+    match &record.job {
+        Some(key) => line.about(plan_state.label(key)),
+        None => line,
+    }
+}
+
+/// The line for the least time that the account's rate allows.
+pub(crate) fn paced(least_ms: u64) -> Line {
+    let least = span(i64::try_from(least_ms).unwrap_or(i64::MAX));
+    Line::plain(
+        "paced",
+        format!("submitting takes {least} at the least: the account's rate allows no more"),
+    )
+}
+
+/// A run's outcome as text.
+fn ended(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "complete",
+        Outcome::Partial => "some jobs are partial",
+        Outcome::Vetoed => "only vetoed jobs are missing",
+        Outcome::Failed => "some jobs failed",
+        Outcome::InDoubt => "some jobs are in doubt",
+        Outcome::Stopped { .. } => "stopped",
+        Outcome::Refused { .. } => "refused by the provider",
+    }
+}
+
+fn again(retried: bool, word: &'static str, message: &str) -> Line {
+    if retried {
+        Line::care(word, format!("{}; tried again", words(message)))
+    } else {
+        Line::problem(word, words(message))
+    }
+}
+
+fn track(index: u32, part: Part) -> String {
+    match part {
+        Part::Track => format!("track {index}"),
+        Part::Mix => format!("mix {index}"),
+    }
+}
+
+/// `2 tracks in tracks/chorus`.
+fn kept_files(job: &Job, from: &Standpoint) -> String {
+    let tracks = job
+        .task()
+        .map(|task| task.tracks.as_slice())
+        .unwrap_or_default();
+    let paths: Vec<String> = tracks
+        .iter()
+        .filter_map(|track| track.kept.as_ref())
+        .map(|file| from.name(&file.path))
+        .collect();
+    let place = common_folder(paths.iter().map(String::as_str))
+        .map(|folder| format!(" in {}", clean(folder)))
+        .unwrap_or_default();
+    format!("{}{place}", count(tracks.len() as u64, "track"))
+}
