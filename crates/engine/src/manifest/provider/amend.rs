@@ -1,6 +1,6 @@
 //! The keys of a provider table that change a profile: price, limits, models, paths, response codes.
 
-use backline_api::{AnswerClass, ApiCall, CodeTable, Profile, RateLimit};
+use backline_api::{ApiCall, CodeTable, Profile, RateLimit, ResponseClass};
 
 use crate::manifest::source::fields::Fields;
 use crate::manifest::source::nearest::suggestion;
@@ -8,17 +8,17 @@ use crate::manifest::source::node::Entry;
 use crate::manifest::source::report::Report;
 use crate::manifest::source::{duration, fields};
 
-const CLASSES: &[(&str, AnswerClass)] = &[
-    ("refused_job", AnswerClass::RefusedJob),
-    ("refused_run", AnswerClass::RefusedRun),
-    ("wait", AnswerClass::Wait),
-    ("wait_long", AnswerClass::WaitLong),
-    ("stop_for_credits", AnswerClass::StopForCredits),
-    ("in_doubt", AnswerClass::InDoubt),
-    ("task_failed", AnswerClass::TaskFailed),
-    ("refunded", AnswerClass::Refunded),
-    ("source_gone", AnswerClass::SourceGone),
-    ("unknown_task", AnswerClass::UnknownTask),
+const CLASSES: &[(&str, ResponseClass)] = &[
+    ("refused_job", ResponseClass::RefusedJob),
+    ("refused_run", ResponseClass::RefusedRun),
+    ("wait", ResponseClass::Wait),
+    ("wait_long", ResponseClass::WaitLong),
+    ("stop_for_credits", ResponseClass::StopForCredits),
+    ("in_doubt", ResponseClass::InDoubt),
+    ("task_failed", ResponseClass::TaskFailed),
+    ("refunded", ResponseClass::Refunded),
+    ("source_gone", ResponseClass::SourceGone),
+    ("unknown_task", ResponseClass::UnknownTask),
 ];
 
 /// The simple differences from the profile.
@@ -144,7 +144,7 @@ fn override_code(table: &mut CodeTable, call: ApiCall, entry: &Entry, report: &m
     };
     let classes = CLASSES
         .iter()
-        .filter(|(_, class)| *class != AnswerClass::UnknownTask || call == ApiCall::Details);
+        .filter(|(_, class)| *class != ResponseClass::UnknownTask || call == ApiCall::Details);
     match classes.clone().find(|(name, _)| *name == class.text) {
         Some((_, class)) => drop(table.codes.insert(code, *class)),
         None => {

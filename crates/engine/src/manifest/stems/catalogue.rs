@@ -11,6 +11,7 @@ use std::sync::Arc;
 use csv::StringRecord;
 use serde_json::Value as Json;
 
+use super::cells::{Cursor, Fault, Quoting, blank_bytes, quoting};
 use super::stem::{Source, StemDecl, remote};
 use crate::manifest::source::budget::json_bytes;
 use crate::manifest::source::fields::Text;
@@ -160,7 +161,7 @@ impl Reader<'_> {
                 .position()
                 .map_or(0, |position| position.byte() as usize);
             let byte = start + byte;
-            at.go_to(self.text, byte + blank_bytes(&self.text[byte..]));
+            at.advance_to(self.text, byte + blank_bytes(&self.text[byte..]));
             let span = self.line_at(at.offset);
             if let Some(stem) = self.row(&columns, &record, at.line, span, report) {
                 stems.push(stem);
@@ -395,95 +396,12 @@ impl Reader<'_> {
     /// The number of the line that an offset lies in, from 1, as an editor shows it.
     fn row_at(&self, offset: usize) -> u64 {
         let mut at = Cursor { offset: 0, line: 1 };
-        at.go_to(self.text, offset);
+        at.advance_to(self.text, offset);
         at.line
     }
 }
 
 /// A place in a text that only goes forward, and its line from 1.
-struct Cursor {
-    offset: usize,
-    line: u64,
-}
-
-impl Cursor {
-    fn go_to(&mut self, text: &str, offset: usize) {
-        let passed = &text.as_bytes()[self.offset..offset];
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.offset = offset;
-    }
-}
-
-/// The length of the blank lines that a text begins with.
-fn blank_bytes(text: &str) -> usize {
-    text.len() - text.trim_start_matches(['\n', '\r']).len()
-}
-
-/// A quote that does not do what it is there for.
-#[derive(Debug, PartialEq)]
-struct Quoting {
-    /// Where it is.
-    opened: usize,
-    kind: Fault,
-}
-
-#[derive(Debug, PartialEq)]
-enum Fault {
-    Unclosed,
-    /// It is closed, and at this place follows what is no separator.
-    TextBehind {
-        at: usize,
-    },
-    SpaceBefore,
-}
-
-/// The first quote that opens a cell and is not closed at its end. The reader of CSV takes whatever comes.
-fn quoting(text: &str, start: usize, separator: u8) -> Option<Quoting> {
-    let bytes = text.as_bytes();
-    let blanks = |from: usize| {
-        let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t') && **byte != separator;
-        from + bytes[from..].iter().take_while(is_blank).count()
-    };
-    let ends_cell = |at: usize| {
-        bytes
-            .get(at)
-            .is_none_or(|byte| *byte == separator || matches!(byte, b'\n' | b'\r'))
-    };
-    let mut at = start;
-    while at < bytes.len() {
-        let opened = blanks(at);
-        if bytes.get(opened) != Some(&b'"') {
-            at += bytes[at..]
-                .iter()
-                .take_while(|byte| **byte != separator && !matches!(byte, b'\n' | b'\r'))
-                .count();
-        } else if opened > at {
-            let kind = Fault::SpaceBefore;
-            return Some(Quoting { opened, kind });
-        } else {
-            let mut closed = opened + 1;
-            loop {
-                match (bytes.get(closed), bytes.get(closed + 1)) {
-                    (None, _) => {
-                        let kind = Fault::Unclosed;
-                        return Some(Quoting { opened, kind });
-                    }
-                    (Some(b'"'), Some(b'"')) => closed += 2,
-                    (Some(b'"'), _) => break,
-                    _ => closed += 1,
-                }
-            }
-            at = blanks(closed + 1);
-            if !ends_cell(at) {
-                let kind = Fault::TextBehind { at };
-                return Some(Quoting { opened, kind });
-            }
-        }
-        at += 1;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,21 +1,26 @@
 //! `on`: the user's hooks, by point.
 //!
-//! A hook is a table with one of `run`, `service`, `lua`, `http`, `store`. Scripts are read and compiled here, so that a slip in one is found before anything is bought; programs and addresses are not touched.
+//! A hook is a table with one of `run`, `service`, `lua`, `http`, `store`. Scripts are read and compiled here, so that a mistake in one
+//! is found before anything is bought; programs are not run, and addresses not requested.
+
+mod kinds;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
-use url::Url;
+pub(super) use self::kinds::not_built;
+use self::kinds::{http, script, store};
+use crate::hooks::{HookKind, HookPoint, HookSpec, Hooks, OnError, Order};
+use crate::manifest::provider::secret;
+use crate::manifest::source::duration;
+use crate::manifest::source::fields::{self, Fields, Text};
+use crate::manifest::source::nearest::suggestion;
+use crate::manifest::source::node::{Node, Value};
+use crate::manifest::source::report::Report;
+use crate::manifest::template::variables::RenderFixed;
 
-use super::provider::secret;
-use super::source::duration;
-use super::source::fields::{self, Fields, Text, wrong};
-use super::source::nearest::suggestion;
-use super::source::node::{Node, Value};
-use super::source::report::Report;
-use super::template::variables::RenderFixed;
-use crate::hooks::{HookKind, HookPoint, HookSpec, Hooks, OnError, Order, Target};
-
-/// What earlier versions had as hooks at `track_kept`: options of `output` now.
+/// Hooks of `track_kept` in earlier versions, options of `output` now.
 const OPTIONS: &[&str] = &["loudness", "tags"];
 /// The keys that say what a hook is.
 const KINDS: &[&str] = &["run", "service", "lua", "http", "store"];
@@ -37,8 +42,6 @@ const KEYS: &[&str] = &[
 
 /// Most hooks at one point: each is called for every job.
 const MAX_HOOKS: usize = 32;
-/// Longest script, in bytes.
-const MAX_SCRIPT_BYTES: u64 = 256 * 1024;
 /// How long a copy may take unless the manifest says otherwise: minutes, for a large file on a slow line.
 const STORE_TIMEOUT_MS: u64 = 300_000;
 /// Longest time that a hook may be given: an hour.
@@ -194,33 +197,6 @@ fn refuse_name(name: &str, node: &Node, report: &mut Report) {
         .help("a program: `{run: [python3, hooks/guard.py]}`; a small rule: `{lua: \"…\"}`");
 }
 
-fn at_track_kept(what: &str, node: &Node, point: HookPoint, report: &mut Report) -> Option<()> {
-    if point == HookPoint::TrackKept {
-        return Some(());
-    }
-    report
-        .error_at(
-            node.span,
-            format!("{what} works on kept tracks; at `{point}` there is none"),
-            "has nothing to do here",
-        )
-        .help("put it under `track_kept:`");
-    None
-}
-
-/// Reports what this build of the program lacks.
-pub(super) fn not_built(what: &str, feature: &str, node: &Node, report: &mut Report) {
-    report
-        .error_at(
-            node.span,
-            format!("this build of the program has no {what}"),
-            "left out to keep the build small",
-        )
-        .help(format!(
-            "build it with `cargo build --release --features {feature}`"
-        ));
-}
-
 /// A program and its arguments.
 fn argv(node: &Node, what: &str, report: &mut Report) -> Option<Vec<String>> {
     if let Value::Text(line) = &node.value {
@@ -352,257 +328,4 @@ fn env(
         names.push(name.text);
     }
     names
-}
-
-/// A script: its file, or itself.
-fn script(node: &Node, context: &ReadContext<'_>, report: &mut Report) -> Option<HookKind> {
-    let text = fields::text(node, "`lua`", report)?;
-    let is_file = text.text.ends_with(".lua") && !text.text.contains(char::is_whitespace);
-    let (name, source) = if is_file {
-        let file = context.folder.join(&text.text);
-        match report.sources.read_text(&file, MAX_SCRIPT_BYTES) {
-            Ok(source) => (text.text.clone(), source.to_string()),
-            Err(problem) => {
-                report
-                    .error_at(
-                        text.span,
-                        format!("can't read the script `{}`: {problem}", text.text),
-                        "named here",
-                    )
-                    .maybe_help(problem.help());
-                return None;
-            }
-        }
-    } else {
-        ("inline".to_owned(), text.text.clone())
-    };
-    #[cfg(feature = "lua")]
-    if let Err(problem) = crate::hooks::check_script(&name, &source) {
-        report.error_at(
-            text.span,
-            format!("the script can't be compiled: {problem}"),
-            "this script",
-        );
-        return None;
-    }
-    #[cfg(not(feature = "lua"))]
-    {
-        not_built("`lua` hook", "lua", node, report);
-        return None;
-    }
-    #[cfg(feature = "lua")]
-    Some(HookKind::Lua {
-        name,
-        source: source.into(),
-    })
-}
-
-fn http(fields: &Fields<'_>, context: &ReadContext<'_>, report: &mut Report) -> Option<HookKind> {
-    let node = fields.get("http")?;
-    let target = match &node.value {
-        Value::Map(_) => Target::Env(secret::secret(node, "`http`", report)?),
-        Value::Text(_) => {
-            let text = fields::text(node, "`http`", report)?;
-            let rendered = (context.fixed)(&text, report)?;
-            Target::Address(secret::url(&text, &rendered, "http", report)?)
-        }
-        _ => {
-            wrong(
-                node,
-                "`http` is an address",
-                "`https://…` or `{env: NAME}`",
-                report,
-            );
-            return None;
-        }
-    };
-    let secret_env = match fields.get("secret") {
-        Some(node) => Some(secret::secret(node, "`secret`", report)?),
-        None => None,
-    };
-    let allow_private = fields
-        .get("allow_private")
-        .and_then(|node| fields::truth(node, "`allow_private`", report))
-        .unwrap_or(false);
-    Some(HookKind::Http {
-        target,
-        secret_env,
-        allow_private,
-    })
-}
-
-/// Where kept tracks are copied to.
-fn store(
-    fields: &Fields<'_>,
-    point: HookPoint,
-    context: &ReadContext<'_>,
-    report: &mut Report,
-) -> Option<HookKind> {
-    let node = fields.get("store")?;
-    at_track_kept("`store`", node, point, report)?;
-    if !cfg!(feature = "store") {
-        not_built("`store` hook", "store", node, report);
-        return None;
-    }
-    let text = fields::text(node, "`store`", report)?;
-    let rendered = (context.fixed)(&text, report)?;
-    let known = ["s3", "gs", "az", "file"];
-    let url = if rendered.contains("://") {
-        Url::parse(&rendered).map_err(|error| error.to_string())
-    } else {
-        // A folder, as seen from the manifest.
-        let folder = std::path::absolute(context.folder.join(&rendered));
-        folder
-            .map_err(|error| error.to_string())
-            .and_then(|folder| {
-                Url::from_directory_path(folder).map_err(|()| "not a folder".to_owned())
-            })
-    };
-    let expected = "expected `s3://bucket/path`, `gs://…`, `az://…` or a folder";
-    match url {
-        Ok(url) if known.contains(&url.scheme()) => Some(HookKind::Store { url }),
-        Ok(url) => {
-            report
-                .error_at(
-                    text.span,
-                    format!("nothing can be stored at `{}://`", url.scheme()),
-                    expected,
-                )
-                .maybe_help(suggestion(url.scheme(), known));
-            None
-        }
-        Err(problem) => {
-            report.error_at(
-                text.span,
-                format!("`store` is no place: {problem}"),
-                expected,
-            );
-            None
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::manifest::{LoadOptions, load};
-
-    /// What is wrong with a manifest whose `on` is this, beside its missing stem.
-    fn problems(on: &str) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("m.yaml");
-        let text = format!(
-            "version: 1\nname: m\nstems: [gone.wav]\npresets: {{p: {{tags: x}}}}\nprovider: {{profile: sunoapi, api_key: {{env: MY_KEY}}}}\non:\n{on}"
-        );
-        std::fs::write(&path, text).unwrap();
-        load(&path, &LoadOptions::default())
-            .unwrap_err()
-            .to_string()
-    }
-
-    #[test]
-    fn every_slip_is_named_where_it_is() {
-        #[track_caller]
-        fn check(on: &str, expected: &[&str]) {
-            let found = problems(on);
-            for part in expected {
-                assert!(found.contains(part), "{on}\n{found}");
-            }
-        }
-        check(
-            "  before_sumbit: []",
-            &[
-                "unknown key `before_sumbit`",
-                "did you mean `before_submit`?",
-            ],
-        );
-        check(
-            "  before_submit: [{runs: [x]}]",
-            &["unknown key `runs` in a hook", "did you mean `run`?"],
-        );
-        check(
-            "  before_submit: [{timeout: 5s}]",
-            &["does not say what it is"],
-        );
-        check(
-            "  before_submit: [{run: [x], lua: y}]",
-            &["several things at once: run, lua"],
-        );
-        check(
-            "  before_submit: [{run: python3 a.py}]",
-            &["a list", "[\"python3\", \"a.py\"]"],
-        );
-        check(
-            "  before_submit: [{run: [x], timeout: 5}]",
-            &["`timeout` can't be `5`"],
-        );
-        check(
-            "  before_submit: [{run: [x], on_error: vetoo}]",
-            &["did you mean `veto`?"],
-        );
-        check(
-            "  track_kept: [{run: [x], on_error: veto}]",
-            &["there is nothing to veto"],
-        );
-        check("  track_kept: [{run: [x], pure: true}]", &["can be `pure`"]);
-        check(
-            "  plan_job: [{run: [x], pure: true}]",
-            &["only a script", "has recorded of programs"],
-        );
-        check(
-            "  before_submit: [{service: [x], pure: true}]",
-            &["only a script"],
-        );
-        check(
-            "  before_submit: [{run: [x], order: ordered}]",
-            &["`order` says nothing to a `run` hook"],
-        );
-        check(
-            "  before_submit: [{service: [x], order: orderd}]",
-            &["did you mean `ordered`?"],
-        );
-        check(
-            "  before_submit: [{run: [x], env: [MY_KEY]}]",
-            &["holds the provider's key"],
-        );
-        check(
-            "  run_finished: [{http: ftp://x/}]",
-            &["has the scheme `ftp`"],
-        );
-        check(
-            "  run_finished: [{http: https://x/, secret: whsec_abc}]",
-            &["a manifest never contains a key"],
-        );
-        check(
-            "  track_kept: [loudness]",
-            &[
-                "`loudness` is an option of `output`",
-                "`output: {loudness: true}`",
-            ],
-        );
-        check("  track_kept: [shout]", &["a hook is a table"]);
-        check(
-            "  before_submit: [{lua: gone.lua}]",
-            &["can't read the script `gone.lua`"],
-        );
-    }
-
-    #[cfg(feature = "lua")]
-    #[test]
-    fn a_slip_in_a_script_is_found_before_anything_runs() {
-        let found = problems("  before_submit: [{lua: \"if x then\"}]");
-        assert!(
-            found.contains("can't be compiled") && found.contains("inline:1"),
-            "{found}"
-        );
-    }
-
-    #[cfg(not(feature = "store"))]
-    #[test]
-    fn what_this_build_lacks_is_said_with_the_way_to_it() {
-        let found = problems("  track_kept: [{store: \"s3://bucket/x\"}]");
-        assert!(
-            found.contains("no `store` hook") && found.contains("--features store"),
-            "{found}"
-        );
-    }
 }
