@@ -112,7 +112,7 @@ pub fn record_info(bytes: &[u8]) {
                     );
                 }
             }
-            let _ = profile.read_submit_answer(status, bytes);
+            let _ = profile.read_submit_response(status, bytes);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Callbacks: what a vendor posts to us, and what the studio posts to others.
 //!
 //! A callback's body is not signed and anyone who knows the address can post one, so it is a hint: whoever acts on its
-//! addresses asks record-info first.
+//! addresses reads record-info first.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::envelope::{Answer, OK};
+use crate::envelope::{OK, ResponseBody};
 use crate::json::read_json;
 use crate::lenient::text;
 use crate::{Stage, TaskId, TaskView, Track};
@@ -30,7 +30,7 @@ pub enum CallbackKind {
 }
 
 impl CallbackKind {
-    /// The kind that a word stands for.
+    /// The kind of this name.
     pub fn read(word: &str) -> Self {
         match word.trim() {
             "text" => Self::Text,
@@ -127,17 +127,17 @@ pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
     }
     let root = read_json(body).ok_or(CallbackError::NotJson)?;
     let at_top = text(&root, &["taskId", "task_id"]);
-    let answer = Answer::of(root).ok_or(CallbackError::NotJson)?;
-    let task_id = text(&answer.data, &["task_id", "taskId"])
+    let response = ResponseBody::of(root).ok_or(CallbackError::NotJson)?;
+    let task_id = text(&response.data, &["task_id", "taskId"])
         .or(at_top)
         .ok_or(CallbackError::NoTaskId)?;
-    let word = text(&answer.data, &["callbackType", "callback_type"]).unwrap_or_default();
+    let word = text(&response.data, &["callbackType", "callback_type"]).unwrap_or_default();
     let kind = CallbackKind::read(&word);
-    let tracks = answer
+    let tracks = response
         .data
         .get("data")
         .map_or_else(Vec::new, Track::read_all);
-    let stage = stage(&kind, answer.code, answer.message.as_deref(), &tracks);
+    let stage = stage(&kind, response.code, response.message.as_deref(), &tracks);
     Ok(Callback {
         view: TaskView {
             task_id: TaskId(task_id),
@@ -145,8 +145,8 @@ pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
             tracks,
         },
         kind,
-        code: answer.code,
-        msg: answer.message.unwrap_or_default(),
+        code: response.code,
+        msg: response.message.unwrap_or_default(),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What follows from an answer. Which code means which is the profile's, and stands nowhere else.
+/// What follows from a response. The profile alone maps codes to classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AnswerClass {
+pub enum ResponseClass {
     /// This job will never be taken as it is; others may.
     RefusedJob,
     /// Nothing will be taken until someone changes the key, the address or the account.
@@ -30,8 +30,8 @@ pub enum AnswerClass {
     UnknownTask,
 }
 
-impl AnswerClass {
-    /// Whether an answer of this class to a submission proves that nothing was paid for.
+impl ResponseClass {
+    /// Whether a response of this class to a submission proves that nothing was paid for.
     pub(crate) fn refuses(self) -> bool {
         match self {
             Self::RefusedJob
@@ -45,7 +45,7 @@ impl AnswerClass {
         }
     }
 
-    /// Whether a call that buys nothing may be made again after such an answer.
+    /// Whether a call that buys nothing may be made again after such a response.
     pub fn is_retryable(self) -> bool {
         match self {
             Self::Wait | Self::WaitLong | Self::NotSent | Self::InDoubt | Self::UnknownTask => true,

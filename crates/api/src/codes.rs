@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::AnswerClass;
+use crate::ResponseClass;
 
 /// A call of the contract. What a code means depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,18 +48,18 @@ impl ApiCall {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeTable {
     /// By the code in a body.
-    pub codes: BTreeMap<i64, AnswerClass>,
+    pub codes: BTreeMap<i64, ResponseClass>,
     /// By the HTTP status, where the body has no listed code.
-    pub http_statuses: BTreeMap<u16, AnswerClass>,
+    pub http_statuses: BTreeMap<u16, ResponseClass>,
     /// An unlisted code of a JSON body from 400 to 499: the call was understood and refused.
-    pub refused_code: AnswerClass,
+    pub refused_code: ResponseClass,
     /// An unlisted HTTP status from 400 to 499 without a JSON body.
-    pub refused_status: AnswerClass,
+    pub refused_status: ResponseClass,
 }
 
 impl CodeTable {
     /// The class of a response that is not a success. `code` is the body's.
-    pub fn class(&self, http_status: u16, code: Option<i64>) -> AnswerClass {
+    pub fn class(&self, http_status: u16, code: Option<i64>) -> ResponseClass {
         let by_code = code.and_then(|code| self.codes.get(&code).copied());
         let by_status = || self.http_statuses.get(&http_status).copied();
         let unlisted = || match code {
@@ -70,7 +70,7 @@ impl CodeTable {
         by_code
             .or_else(by_status)
             .or_else(unlisted)
-            .unwrap_or(AnswerClass::InDoubt)
+            .unwrap_or(ResponseClass::InDoubt)
     }
 }
 
@@ -96,9 +96,9 @@ impl CodeTables {
     }
 }
 
-/// Codes and statuses that say the same to every call: who asks, not what for. Unlisted ones from 500 on are in doubt.
-fn common_codes() -> BTreeMap<i64, AnswerClass> {
-    use AnswerClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
+/// Codes that mean the same at every call: they are about the account. Unlisted ones from 500 on are in doubt.
+fn common_codes() -> BTreeMap<i64, ResponseClass> {
+    use ResponseClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
     BTreeMap::from([
         (400, RefusedJob),     // invalid parameters
         (401, RefusedRun),     // unauthorized
@@ -117,8 +117,8 @@ fn common_codes() -> BTreeMap<i64, AnswerClass> {
 /// vendor's front, which counts requests and knows nothing of credits. A bare 405 is the page of a front that lets the request
 /// go no further (observed; RFC 9110, 15.5.6), not a rate limit. A moved address (301, 307, 308) was not obeyed: a submission
 /// follows no redirect. A conflict (409) does not say that this request was not carried out. 408 and 499 are given by servers that had already passed the request on.
-fn common_statuses() -> BTreeMap<u16, AnswerClass> {
-    use AnswerClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
+fn common_statuses() -> BTreeMap<u16, ResponseClass> {
+    use ResponseClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
     BTreeMap::from([
         (301, RefusedRun),
         (307, RefusedRun),
@@ -153,7 +153,7 @@ fn common_statuses() -> BTreeMap<u16, AnswerClass> {
 }
 
 pub(crate) fn submit() -> CodeTable {
-    use AnswerClass::{InDoubt, Refunded, RefusedJob, RefusedRun, SourceGone, TaskFailed};
+    use ResponseClass::{InDoubt, Refunded, RefusedJob, RefusedRun, SourceGone, TaskFailed};
     let mut codes = common_codes();
     codes.extend([
         (404, RefusedRun), // no such method or path
@@ -176,7 +176,7 @@ pub(crate) fn submit() -> CodeTable {
 /// One task's failure may stand in the envelope (501, 531, 451, 413), and one task may be forgotten (404) or belong to another key
 /// (403): none of that says anything about the run. A details request costs nothing, so 402 and 505 only mean "not now".
 pub(crate) fn details() -> CodeTable {
-    use AnswerClass::{InDoubt, Refunded, TaskFailed, UnknownTask, WaitLong};
+    use ResponseClass::{InDoubt, Refunded, TaskFailed, UnknownTask, WaitLong};
     let mut codes = common_codes();
     codes.extend([
         (402, WaitLong),
@@ -206,7 +206,7 @@ pub(crate) fn details() -> CodeTable {
 }
 
 fn credits() -> CodeTable {
-    use AnswerClass::{InDoubt, RefusedRun, WaitLong};
+    use ResponseClass::{InDoubt, RefusedRun, WaitLong};
     let mut codes = common_codes();
     codes.extend([(404, RefusedRun), (505, WaitLong)]);
     CodeTable {
@@ -219,7 +219,7 @@ fn credits() -> CodeTable {
 
 /// Uploads are free and safe to repeat; the host is another one than the API's.
 fn upload() -> CodeTable {
-    use AnswerClass::{RefusedJob, RefusedRun};
+    use ResponseClass::{RefusedJob, RefusedRun};
     let mut codes = common_codes();
     codes.extend([(404, RefusedRun), (451, RefusedJob)]);
     CodeTable {
@@ -233,7 +233,7 @@ fn upload() -> CodeTable {
 /// A file's host is no part of the provider: whatever it refuses is about this file alone. It may refuse a link that is a second
 /// too young.
 fn download() -> CodeTable {
-    use AnswerClass::{RefusedJob, Wait};
+    use ResponseClass::{RefusedJob, Wait};
     let mut codes = common_codes();
     codes.extend([(401, RefusedJob), (402, RefusedJob)]);
     CodeTable {
@@ -251,12 +251,12 @@ mod tests {
 
     #[test]
     fn a_code_means_what_its_call_makes_of_it() {
-        use AnswerClass::*;
+        use ResponseClass::*;
         #[track_caller]
         fn check(
             http_status: u16,
             code: Option<i64>,
-            [submit, details, credits, upload, download]: [AnswerClass; 5],
+            [submit, details, credits, upload, download]: [ResponseClass; 5],
         ) {
             let profile = Profile::sunoapi();
             let found = ApiCall::ALL.map(|call| profile.codes(call).class(http_status, code));

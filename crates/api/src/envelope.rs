@@ -1,4 +1,4 @@
-//! The envelope that every answer comes in: `{"code": 200, "msg": "success", "data": …}`.
+//! The envelope that every response comes in: `{"code": 200, "msg": "success", "data": …}`.
 //!
 //! Most errors arrive as HTTP 200 with another code in the body, so the body's code is read first and the HTTP status only
 //! where there is none. Nothing is ever decided by `msg`.
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::json::read_json;
 use crate::lenient::{integer, text};
-use crate::{AnswerClass, ApiCall, Profile, redact_text};
+use crate::{ApiCall, Profile, ResponseClass, redact_text};
 
 /// The code of success.
 pub(crate) const OK: i64 = 200;
 
-/// An answer as it is written. `data` is `null` where there is nothing to say.
+/// A response as it is written. `data` is `null` where there is no result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Envelope<T> {
     /// 200, or why not.
@@ -21,13 +21,13 @@ pub struct Envelope<T> {
     /// A sentence for people.
     #[serde(default, deserialize_with = "text_or_null")]
     pub msg: String,
-    /// What was asked for.
+    /// The result.
     #[serde(default = "nothing")]
     pub data: Option<T>,
 }
 
 impl<T> Envelope<T> {
-    /// An answer with `data`.
+    /// A response with `data`.
     pub fn success(data: T) -> Self {
         Self {
             code: OK,
@@ -55,20 +55,20 @@ fn text_or_null<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error>
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
-/// An answer that is not the one asked for, and what follows from it.
+/// A response that is not a success, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// What follows from it.
-    pub class: AnswerClass,
+    pub class: ResponseClass,
     /// The code of the body, or the HTTP status where the body had none.
     pub code: Option<i64>,
     /// The vendor's words with addresses redacted, or ours.
     pub message: String,
 }
 
-/// The parts of an answer, read as liberally as can be.
+/// The parts of a response, read as liberally as can be.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ResponseBody {
     /// The body's code; a body with `success` and no code counts by that.
     pub(crate) code: Option<i64>,
     /// The vendor's words, redacted.
@@ -77,7 +77,7 @@ pub(crate) struct Answer {
     pub(crate) data: Value,
 }
 
-impl Answer {
+impl ResponseBody {
     /// `None` when the body is not a JSON object.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         Self::of(read_json(body)?)
@@ -110,19 +110,24 @@ impl Answer {
 }
 
 impl Profile {
-    /// What an answer with another code than success means: by the body's code, else by the HTTP status.
-    pub(crate) fn refusal(&self, call: ApiCall, http_status: u16, answer: &Answer) -> Refusal {
+    /// What a response with another code than success means: by the body's code, else by the HTTP status.
+    pub(crate) fn refusal(
+        &self,
+        call: ApiCall,
+        http_status: u16,
+        response: &ResponseBody,
+    ) -> Refusal {
         Refusal {
-            class: self.codes(call).class(http_status, answer.code),
-            code: answer.code.or(Some(i64::from(http_status))),
-            message: answer
+            class: self.codes(call).class(http_status, response.code),
+            code: response.code.or(Some(i64::from(http_status))),
+            message: response
                 .message
                 .clone()
                 .unwrap_or_else(|| "no reason given".to_owned()),
         }
     }
 
-    /// What an answer without a JSON body means.
+    /// What a response without a JSON body means.
     pub(crate) fn bare_refusal(&self, call: ApiCall, http_status: u16) -> Refusal {
         Refusal {
             class: self.codes(call).class(http_status, None),

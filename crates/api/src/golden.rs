@@ -2,7 +2,6 @@
 //!
 //! One test an area, each a table of `check(body, expected)`.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::*;
@@ -20,7 +19,9 @@ macro_rules! wire {
     };
 }
 
+mod callbacks;
 mod details;
+mod generated;
 
 fn value(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap()
@@ -94,26 +95,26 @@ fn requests_are_written_as_documented() {
 
 #[test]
 fn answers_to_a_submission_mean_what_the_profile_says() {
-    use AnswerClass::*;
+    use ResponseClass::*;
 
     /// In the order sunoapi, kie, studio; `None` is in doubt.
     #[track_caller]
-    fn check(status: u16, body: &[u8], expected: [Option<AnswerClass>; 3]) {
+    fn check(status: u16, body: &[u8], expected: [Option<ResponseClass>; 3]) {
         for (profile, expected) in [Profile::sunoapi(), Profile::kie(), studio()]
             .into_iter()
             .zip(expected)
         {
-            let answer = profile.read_submit_answer(status, body);
-            let class = match &answer {
-                SubmitAnswer::Refused { class, .. } => Some(*class),
-                SubmitAnswer::InDoubt { .. } => None,
-                SubmitAnswer::Accepted(id) => panic!("accepted as {id}"),
+            let response = profile.read_submit_response(status, body);
+            let class = match &response {
+                SubmitResponse::Refused { class, .. } => Some(*class),
+                SubmitResponse::InDoubt { .. } => None,
+                SubmitResponse::Accepted(id) => panic!("accepted as {id}"),
             };
-            assert_eq!(class, expected, "{}: {answer:?}", profile.name);
+            assert_eq!(class, expected, "{}: {response:?}", profile.name);
         }
     }
     #[track_caller]
-    fn all(status: u16, body: &[u8], expected: Option<AnswerClass>) {
+    fn all(status: u16, body: &[u8], expected: Option<ResponseClass>) {
         check(status, body, [expected; 3]);
     }
 
@@ -122,10 +123,10 @@ fn answers_to_a_submission_mean_what_the_profile_says() {
         wire!("submit/accepted-snake-case.json"),
     ] {
         for status in [200, 201, 500] {
-            let answer = Profile::sunoapi().read_submit_answer(status, body);
+            let response = Profile::sunoapi().read_submit_response(status, body);
             assert_eq!(
-                answer,
-                SubmitAnswer::Accepted(TASK.into()),
+                response,
+                SubmitResponse::Accepted(TASK.into()),
                 "the body counts first"
             );
         }
@@ -209,187 +210,14 @@ fn answers_to_a_submission_mean_what_the_profile_says() {
 
 #[test]
 fn a_refusal_keeps_the_vendors_words_and_not_the_secrets_in_them() {
-    let answer = Profile::sunoapi().read_submit_answer(200, wire!("submit/echoes-source-url.json"));
-    let expected = SubmitAnswer::Refused {
-        class: AnswerClass::RefusedJob,
+    let response =
+        Profile::sunoapi().read_submit_response(200, wire!("submit/echoes-source-url.json"));
+    let expected = SubmitResponse::Refused {
+        class: ResponseClass::RefusedJob,
         code: Some(400),
         message: "Can't read https://files.example.com/a.mp3?… of yours".to_owned(),
     };
-    assert_eq!(answer, expected);
-}
-
-#[test]
-fn callbacks_mean_what_their_tracks_show() {
-    #[track_caller]
-    fn check(body: &[u8], stage: Stage, tracks: usize) -> Callback {
-        let callback = read_callback(body).unwrap();
-        assert_eq!(callback.view.task_id.as_str(), TASK);
-        assert_eq!(
-            (&callback.view.stage, callback.view.tracks.len()),
-            (&stage, tracks)
-        );
-        callback
-    }
-    let failed = |code, message: &str, refunded| Stage::Failed {
-        code: Some(code),
-        message: message.to_owned(),
-        refunded,
-    };
-
-    check(wire!("callback/text-null.json"), Stage::Text, 0);
-    check(wire!("callback/text-empty.json"), Stage::Text, 0);
-    check(
-        wire!("callback/text-tracks-without-audio.json"),
-        Stage::Text,
-        2,
-    );
-    // One track that is ready and no word of another: the callback's own word keeps it from being complete.
-    check(wire!("callback/first-documented.json"), Stage::First, 1);
-    let first = check(wire!("callback/first-observed.json"), Stage::First, 2)
-        .view
-        .tracks;
-    assert_eq!(first[0], track("a", 1));
-    assert_eq!(
-        (
-            &first[1].audio_url,
-            first[1].duration_s,
-            first[1].created_ms
-        ),
-        (&None, None, Some(1_735_689_600_000))
-    );
-    let complete = check(wire!("callback/complete.json"), Stage::Complete, 2);
-    assert_eq!(
-        complete.view.tracks,
-        [
-            track("a", 1),
-            Track {
-                duration_s: Some(201.8),
-                ..track("b", 2)
-            }
-        ]
-    );
-    assert_eq!(
-        (complete.code, complete.kind, complete.msg.as_str()),
-        (
-            Some(200),
-            CallbackKind::Complete,
-            "All generated successfully."
-        )
-    );
-    check(
-        wire!("callback/complete-camel-case.json"),
-        Stage::Complete,
-        2,
-    );
-    check(
-        wire!("callback/complete-without-files.json"),
-        Stage::First,
-        2,
-    );
-    check(
-        wire!("callback/error.json"),
-        failed(400, "The audio holds copyrighted lyrics", false),
-        0,
-    );
-    check(
-        wire!("callback/error-refunded.json"),
-        failed(531, "Generation failed, credits were refunded", true),
-        0,
-    );
-    check(
-        wire!("callback/error-without-type.json"),
-        failed(501, "Generation failed", false),
-        0,
-    );
-    check(
-        wire!("callback/task-id-at-top.json"),
-        failed(500, "Server error", false),
-        0,
-    );
-    check(wire!("callback/kind-unknown.json"), Stage::First, 2);
-
-    assert_eq!(
-        read_callback(wire!("callback/no-task-id.json")),
-        Err(CallbackError::NoTaskId)
-    );
-    assert_eq!(
-        read_callback(wire!("callback/not-json.txt")),
-        Err(CallbackError::NotJson)
-    );
-    assert_eq!(read_callback(b"[]"), Err(CallbackError::NotJson));
-    let long = vec![b' '; CALLBACK_LIMIT_BYTES + 1];
-    assert_eq!(
-        read_callback(&long),
-        Err(CallbackError::TooLong(long.len()))
-    );
-}
-
-#[test]
-fn callbacks_are_written_as_documented() {
-    #[track_caller]
-    fn check(kind: CallbackKind, code: i64, msg: &str, tracks: Option<Vec<Track>>, body: &[u8]) {
-        let written = CallbackBody {
-            code,
-            msg: msg.to_owned(),
-            kind,
-            task_id: TASK.into(),
-            tracks,
-        };
-        assert_eq!(
-            serde_json::to_value(&written).unwrap().to_string(),
-            value(body).to_string()
-        );
-    }
-    let second = Track {
-        duration_s: Some(201.8),
-        ..track("b", 2)
-    };
-    check(
-        CallbackKind::Text,
-        200,
-        "Text generated successfully.",
-        None,
-        wire!("callback/text-null.json"),
-    );
-    check(
-        CallbackKind::Text,
-        200,
-        "Text generated successfully.",
-        Some(vec![]),
-        wire!("callback/text-empty.json"),
-    );
-    check(
-        CallbackKind::First,
-        200,
-        "First generated successfully.",
-        Some(vec![track("a", 1)]),
-        wire!("callback/first-documented.json"),
-    );
-    check(
-        CallbackKind::Complete,
-        200,
-        "All generated successfully.",
-        Some(vec![track("a", 1), second]),
-        wire!("callback/complete.json"),
-    );
-    let mixed = Track {
-        mix_audio_url: Some("https://cdn.example.com/a-mix.mp3".to_owned()),
-        ..track("a", 1)
-    };
-    check(
-        CallbackKind::Complete,
-        200,
-        "All generated successfully.",
-        Some(vec![mixed]),
-        wire!("callback/complete-mixed.json"),
-    );
-    check(
-        CallbackKind::Error,
-        400,
-        "The audio holds copyrighted lyrics",
-        None,
-        wire!("callback/error.json"),
-    );
+    assert_eq!(response, expected);
 }
 
 #[test]
@@ -405,8 +233,8 @@ fn imperfect_json_is_read_at_every_call() {
         bytes
     };
     for profile in [Profile::sunoapi(), Profile::kie(), studio()] {
-        let accepted = profile.read_submit_answer(200, &spoilt(wire!("submit/accepted.json")));
-        assert_eq!(accepted, SubmitAnswer::Accepted(TASK.into()));
+        let accepted = profile.read_submit_response(200, &spoilt(wire!("submit/accepted.json")));
+        assert_eq!(accepted, SubmitResponse::Accepted(TASK.into()));
         let view = profile
             .read_record_info(
                 200,
@@ -416,11 +244,11 @@ fn imperfect_json_is_read_at_every_call() {
             .unwrap();
         assert_eq!((view.stage, view.tracks.len()), (Stage::Complete, 2));
         let data = profile
-            .read_answer(ApiCall::Credits, 200, &spoilt(wire!("credits/float.json")))
+            .read_data(ApiCall::Credits, 200, &spoilt(wire!("credits/float.json")))
             .unwrap();
         assert_eq!(read_credits(&data), Some(87.5));
         let data = profile
-            .read_answer(ApiCall::Upload, 200, &spoilt(wire!("upload/ok.json")))
+            .read_data(ApiCall::Upload, 200, &spoilt(wire!("upload/ok.json")))
             .unwrap();
         assert!(Uploaded::read(&data).is_some());
     }
@@ -447,15 +275,19 @@ fn data_may_be_json_in_a_text() {
         (callback.view.task_id, callback.view.tracks.len()),
         (TASK.into(), 2)
     );
-    let answer = Profile::kie().read_submit_answer(200, &in_text(wire!("submit/accepted.json")));
-    assert_eq!(answer, SubmitAnswer::Accepted(TASK.into()));
+    let response =
+        Profile::kie().read_submit_response(200, &in_text(wire!("submit/accepted.json")));
+    assert_eq!(response, SubmitResponse::Accepted(TASK.into()));
 }
 
 #[test]
 fn a_damaged_id_is_no_acceptance() {
     let body = br#"{"code":200,"data":{"taskId":"0123\ud83cabcd"}}"#;
-    let answer = Profile::kie().read_submit_answer(200, body);
-    assert!(matches!(answer, SubmitAnswer::InDoubt { .. }), "{answer:?}");
+    let response = Profile::kie().read_submit_response(200, body);
+    assert!(
+        matches!(response, SubmitResponse::InDoubt { .. }),
+        "{response:?}"
+    );
 }
 
 #[test]
@@ -493,7 +325,7 @@ fn envelopes_are_written_as_documented() {
 fn balances_are_read_in_every_form() {
     #[track_caller]
     fn check(body: &[u8], expected: Option<f64>) {
-        let data = Profile::kie().read_answer(ApiCall::Credits, 200, body);
+        let data = Profile::kie().read_data(ApiCall::Credits, 200, body);
         assert_eq!(data.ok().and_then(|data| read_credits(&data)), expected);
     }
     check(wire!("credits/integer.json"), Some(100.0));
@@ -505,7 +337,7 @@ fn balances_are_read_in_every_form() {
 
 #[test]
 fn uploads_are_read_and_written_as_documented() {
-    let read = |status, body| Profile::sunoapi().read_answer(ApiCall::Upload, status, body);
+    let read = |status, body| Profile::sunoapi().read_data(ApiCall::Upload, status, body);
     let uploaded = Uploaded {
         file_name: "a1b2c3.mp3".to_owned(),
         file_path: "user/stems/a1b2c3.mp3".to_owned(),
@@ -517,7 +349,7 @@ fn uploads_are_read_and_written_as_documented() {
     let ok = wire!("upload/ok.json");
     assert_eq!(Uploaded::read(&read(200, ok).unwrap()).unwrap(), uploaded);
     assert_eq!(
-        serde_json::to_value(UploadAnswer::success(uploaded))
+        serde_json::to_value(UploadResponse::success(uploaded))
             .unwrap()
             .to_string(),
         value(ok).to_string()
@@ -532,9 +364,9 @@ fn uploads_are_read_and_written_as_documented() {
     let refusal = read(400, missing).unwrap_err();
     assert_eq!(
         (refusal.class, refusal.code),
-        (AnswerClass::RefusedJob, Some(400))
+        (ResponseClass::RefusedJob, Some(400))
     );
-    let written = UploadAnswer::refusal(400, "Missing required parameter: uploadPath");
+    let written = UploadResponse::refusal(400, "Missing required parameter: uploadPath");
     assert_eq!(
         serde_json::to_value(written).unwrap().to_string(),
         value(missing).to_string()
@@ -543,7 +375,7 @@ fn uploads_are_read_and_written_as_documented() {
         read(200, wire!("upload/contradiction.json"))
             .unwrap_err()
             .class,
-        AnswerClass::InDoubt
+        ResponseClass::InDoubt
     );
     assert_eq!(
         Uploaded::read(&read(200, wire!("upload/no-address.json")).unwrap()),
@@ -572,110 +404,4 @@ fn profiles_know_their_vendors() {
         assert_eq!(profile.loopback, profile.name == "studio");
     }
     assert!(!Profile::kie().knows_model("V9"));
-}
-
-/// JSON that has the contract's keys in wrong places and with wrong types, so that readers get deep into it.
-fn odd_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        ".{0,12}".prop_map(Value::from),
-        prop::sample::select(vec![
-            "200",
-            "SUCCESS",
-            "PENDING",
-            "complete",
-            "error",
-            "2025-01-01 00:00:00",
-            "-1e999"
-        ])
-        .prop_map(Value::from),
-    ];
-    let keys = vec![
-        "code",
-        "msg",
-        "data",
-        "success",
-        "taskId",
-        "task_id",
-        "callbackType",
-        "response",
-        "sunoData",
-        "status",
-        "errorCode",
-        "errorMessage",
-        "audioUrl",
-        "audio_url",
-        "createTime",
-        "duration",
-        "id",
-    ];
-    leaf.prop_recursive(5, 64, 8, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((prop::sample::select(keys.clone()), inner), 0..8).prop_map(
-                |fields| fields
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value))
-                    .collect()
-            ),
-        ]
-    })
-}
-
-fn read_everything(status: u16, body: &[u8]) {
-    for profile in [Profile::sunoapi(), Profile::kie()] {
-        if let SubmitAnswer::Accepted(id) = profile.read_submit_answer(status, body) {
-            assert!(!id.as_str().trim().is_empty());
-        }
-        if let Ok(view) = profile.read_record_info(status, body, &TASK.into())
-            && view.stage == Stage::Complete
-        {
-            assert!(!view.tracks.is_empty() && view.tracks.iter().all(Track::is_available));
-        }
-        for call in ApiCall::ALL {
-            if let Ok(data) = profile.read_answer(call, status, body) {
-                let _ = (read_credits(&data), Uploaded::read(&data));
-            }
-        }
-    }
-    if let Ok(callback) = read_callback(body)
-        && callback.view.stage == Stage::Complete
-    {
-        assert!(
-            !callback.view.tracks.is_empty()
-                && callback
-                    .view
-                    .tracks
-                    .iter()
-                    .all(|track| track.audio_url.is_some())
-        );
-    }
-}
-
-proptest! {
-    #[test]
-    fn readers_take_any_bytes(status in any::<u16>(), body in prop::collection::vec(any::<u8>(), 0..200)) {
-        read_everything(status, &body);
-    }
-
-    #[test]
-    fn readers_take_any_json(status in any::<u16>(), body in odd_json()) {
-        read_everything(status, body.to_string().as_bytes());
-        let _ = Track::read(&body);
-    }
-
-    #[test]
-    fn tracks_survive_both_casings(created_s in 1_000_000_000i64..4_000_000_000, duration_s in 0.01f64..10_000.0, audio in any::<bool>()) {
-        let mut track = track("a", 1);
-        track.created_ms = Some(created_s * 1000);
-        track.duration_s = Some(duration_s);
-        if !audio {
-            track.audio_url = None;
-        }
-        prop_assert_eq!(Track::read(&track.to_record_info()).unwrap(), track.clone());
-        prop_assert_eq!(Track::read(&track.to_callback()).unwrap(), track);
-    }
 }

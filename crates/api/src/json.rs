@@ -117,7 +117,7 @@ fn is_in_word(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.' | '_')
 }
 
-/// Whether a bare word stands for a number and is none that JSON has.
+/// Whether a bare word is a number that JSON does not have.
 fn is_no_number(word: &str) -> bool {
     let bare = word.trim_start_matches(['+', '-']).to_ascii_lowercase();
     if matches!(

@@ -1,4 +1,4 @@
-//! The account's secret. It can be sent, and told from another one; it can't be printed or stored by accident.
+//! The account's secret. It can be sent and compared; it can't be printed or stored by accident.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub enum InvalidKey {
     /// A key travels in an HTTP header, which takes visible ASCII characters only.
     #[error("the API key holds white space or characters outside ASCII")]
     Characters,
-    /// Within messages it could not be told from other words, so it could not be kept out of them.
+    /// It could not be found within other words, so it could not be removed from messages.
     #[error(
         "the API key has fewer than {SECRET_CHARS} characters, which is no key of a provider: it could not be kept out of messages"
     )]
@@ -53,7 +53,7 @@ impl ApiKey {
         &self.0
     }
 
-    /// Twelve hexadecimal digits that tell accounts apart and say nothing about the key: the start of a SHA-256 under a
+    /// Twelve hexadecimal digits that distinguish accounts and reveal nothing of the key: the start of a SHA-256 under a
     /// prefix of our own.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::new()

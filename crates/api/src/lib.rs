@@ -1,12 +1,12 @@
-//! The Add Instrumental contract: what is sent, what is read, and what an answer means.
+//! The Add Instrumental contract: what is sent, what is read, and what a response means.
 //!
 //! Without features this crate is plain data and pure functions, the same ones for whoever sends and whoever serves:
-//! requests ([`SubmitRequest`]), answers ([`Envelope`], [`Profile::read_submit_answer`]), task details ([`RecordInfo`]),
+//! requests ([`SubmitRequest`]), responses ([`Envelope`], [`Profile::read_submit_response`]), task details ([`RecordInfo`]),
 //! callbacks ([`read_callback`], [`CallbackBody`]) and vendors as data ([`Profile`]). Reading is liberal, for vendors differ
 //! from their documents; writing is strict.
 //!
-//! * `client` adds `Client`, which makes the calls over HTTP. It never repeats a submission, and it tells "nothing was sent"
-//!   from "it may have been bought".
+//! * `client` adds `Client`, which makes the calls over HTTP. It never repeats a submission, and it distinguishes "nothing
+//!   was sent" from "it may have been bought".
 //! * `webhook` adds `verify_signature` for signed callbacks.
 //!
 //! ```text
@@ -15,7 +15,7 @@
 //!          ◄──── TaskView  ◄── RecordInfo::view, read_callback ◄── bytes
 //! ```
 //!
-//! The crate decides nothing about retries, pacing or money; it only says what an answer means.
+//! The crate decides nothing about retries, pacing or money; it only reads what a response means.
 
 #![cfg_attr(
     test,
@@ -35,6 +35,7 @@ mod envelope;
 mod excerpt;
 #[cfg(test)]
 mod golden;
+mod hex;
 mod json;
 mod key;
 mod lenient;
@@ -57,17 +58,18 @@ mod weight;
 pub use callback::{
     CALLBACK_LIMIT_BYTES, Callback, CallbackBody, CallbackError, CallbackKind, read_callback,
 };
-pub use class::AnswerClass;
+pub use class::ResponseClass;
 #[cfg(feature = "client")]
 pub use client::{
-    CallError, CallErrorKind, Client, ClientError, ClientOptions, Download, LeastRate, Partial,
-    PostError, Posted, Proxies, SubmitOutcome, Tape, TapeError, UploadName, UploadSource, Visit,
-    WebhookClient, is_private_address, lacks_descriptor,
+    AccountState, CallError, CallErrorKind, Client, ClientError, ClientOptions, Download,
+    LeastRate, Partial, PostError, Posted, Proxies, SubmitOutcome, Tape, TapeError, UploadName,
+    UploadSource, WebhookClient, is_private_address, lacks_descriptor,
 };
 pub use codes::{ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;
 pub use envelope::{Envelope, Refusal};
 pub use excerpt::Excerpt;
+pub use hex::hex;
 pub use key::{ApiKey, InvalidKey};
 pub use music::{Chord, Confidence, Music};
 pub use operation::{Input, Operation, SubmitRequest};
@@ -80,10 +82,10 @@ pub use settings::{
     SETTING_LIMIT_BYTES, SETTINGS, Setting, SettingDefault, SettingError, SettingKind,
     SettingProblem, SettingRow, SettingValue, Settings,
 };
-pub use submit::{SubmitAnswer, Submitted};
+pub use submit::{SubmitResponse, Submitted};
 pub use task::{Stage, TaskId, TaskView};
 pub use track::Track;
-pub use upload::{UploadAnswer, Uploaded};
+pub use upload::{UploadResponse, Uploaded};
 #[cfg(feature = "webhook")]
 pub use webhook::{SignatureError, verify_signature};
 pub use weight::{Weight, WeightError};

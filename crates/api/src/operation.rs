@@ -29,7 +29,7 @@ pub struct Operation {
     pub details_codes: CodeTable,
     /// What it processes.
     pub input: Input,
-    /// What it can be told, in the order of keys and requests.
+    /// Its settings, in the order of keys and requests.
     pub settings: &'static [SettingRow],
     /// Lengths in characters above which the provider may refuse a text: worth a warning.
     pub advised_chars: Vec<(Setting, usize)>,

@@ -1,10 +1,10 @@
-//! Vendors as data: addresses, limits, models, and what each answer code means. Nothing else knows a vendor's name.
+//! Vendors as data: addresses, limits, models, and what each response code means. Nothing else knows a vendor's name.
 //!
 //! Pick one of [`Profile::sunoapi`], [`Profile::kie`] and [`Profile::studio`] and change the fields that a reseller differs in.
 
 use url::Url;
 
-use crate::{AnswerClass, ApiCall, CodeTable, CodeTables, Operation, Setting};
+use crate::{ApiCall, CodeTable, CodeTables, Operation, ResponseClass, Setting};
 
 /// Most requests in a sliding window; what goes over is refused, not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub struct RateLimit {
 /// How a task is best followed without callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Polling {
-    /// Wait before the first look.
+    /// Wait before the first request for details.
     pub first_ms: u64,
-    /// Wait between looks.
+    /// Wait between two requests.
     pub interval_ms: u64,
-    /// After this it is no use to look on in the same run; the task may still finish later.
+    /// After this a run stops polling; the task may still finish later.
     pub give_up_ms: u64,
-    /// Most looks at the same time; as many of them are used as the number of tasks needs.
+    /// Most requests at the same time; as many of them are used as the number of tasks needs.
     pub at_once: u32,
 }
 
@@ -105,7 +105,7 @@ pub struct Profile {
 
 const MINUTE_MS: u64 = 60_000;
 
-/// 50,000 tasks that are looked at every 30 s are 1,667 looks a second: with so many at once a vendor may take 300 ms for each.
+/// 50,000 tasks that are polled every 30 s make 1,667 requests a second: with so many at once a vendor may take 300 ms for each.
 /// Below the 1,024 files that a process may have open on many systems.
 const LOOKS_AT_ONCE: u32 = 512;
 
@@ -150,10 +150,13 @@ impl Profile {
         };
         // In a body 405 is the rate limit, and 429 to a submission means "insufficient credits" (both documented).
         for call in ApiCall::ALL {
-            profile.codes_mut(call).codes.insert(405, AnswerClass::Wait);
+            profile
+                .codes_mut(call)
+                .codes
+                .insert(405, ResponseClass::Wait);
         }
         let submit = profile.codes_mut(ApiCall::Submit);
-        submit.codes.insert(429, AnswerClass::StopForCredits);
+        submit.codes.insert(429, ResponseClass::StopForCredits);
         profile
     }
 
@@ -232,7 +235,7 @@ impl Profile {
     pub fn source_gone(&self) -> Vec<i64> {
         let codes = self.operation.submit_codes.codes.iter();
         codes
-            .filter(|(_, class)| **class == AnswerClass::SourceGone)
+            .filter(|(_, class)| **class == ResponseClass::SourceGone)
             .map(|(code, _)| *code)
             .collect()
     }

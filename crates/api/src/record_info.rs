@@ -12,9 +12,9 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::envelope::{Answer, OK};
+use crate::envelope::{OK, ResponseBody};
 use crate::lenient::{integer, text};
-use crate::{AnswerClass, ApiCall, Profile, Refusal, Stage, TaskId, TaskView, Track};
+use crate::{ApiCall, Profile, Refusal, ResponseClass, Stage, TaskId, TaskView, Track};
 
 /// The vendor's word for how far a task is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,7 +55,7 @@ impl TaskStatus {
         ("FAILED", Self::Failed),
     ];
 
-    /// The status that a word stands for.
+    /// The status of this name.
     pub fn read(word: &str) -> Self {
         let known = Self::WORDS
             .into_iter()
@@ -92,7 +92,7 @@ impl TaskStatus {
     }
 }
 
-/// The `data` of a record-info answer. Serialises exactly as the vendors write it.
+/// The `data` of a record-info response. Serialises exactly as the vendors write it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RecordInfo {
     /// The task; empty when the vendor left it out.
@@ -114,7 +114,7 @@ pub struct RecordInfo {
 }
 
 impl RecordInfo {
-    /// Reads the `data` of an answer; `None` when it is no object (an unknown task has `null`).
+    /// Reads the `data` of a response; `None` when it is no object (an unknown task has `null`).
     pub fn read(data: &Value) -> Option<Self> {
         data.as_object()?;
         let response = data.get("response").filter(|response| response.is_object());
@@ -134,7 +134,7 @@ impl RecordInfo {
             status: text(data, &["status"])
                 .map_or_else(TaskStatus::default, |word| TaskStatus::read(&word)),
             kind: text(data, &["type"]).unwrap_or_default(),
-            // Zero and 200 are how some answers write "none".
+            // Some responses write "none" as zero or 200.
             error_code: integer(data, &["errorCode", "error_code"])
                 .filter(|&code| code != 0 && code != OK),
             error_message: text(data, &["errorMessage", "error_message"]),
@@ -203,7 +203,7 @@ impl Serialize for RecordInfo {
 }
 
 impl Profile {
-    /// What an answer about `asked` means. A failed task is a view like any other; `Err` means that nothing was learnt.
+    /// What a response about `asked` means. A failed task is a view like any other; `Err` means that nothing was learnt.
     pub fn read_record_info(
         &self,
         http_status: u16,
@@ -211,17 +211,17 @@ impl Profile {
         asked: &TaskId,
     ) -> Result<TaskView, Refusal> {
         let unreadable = |message: &str| Refusal {
-            class: AnswerClass::InDoubt,
+            class: ResponseClass::InDoubt,
             code: None,
             message: message.to_owned(),
         };
-        let mut view = match self.read_answer(ApiCall::Details, http_status, body) {
+        let mut view = match self.read_data(ApiCall::Details, http_status, body) {
             Ok(data) if data.is_null() => TaskView::bare(Stage::Unknown),
             Ok(data) => RecordInfo::read(&data)
-                .ok_or_else(|| unreadable("the answer's data is no object"))?
+                .ok_or_else(|| unreadable("the response's data is no object"))?
                 .view(),
             // The details of one task: what is unknown is the task, not the path.
-            Err(refusal) if refusal.class == AnswerClass::UnknownTask => {
+            Err(refusal) if refusal.class == ResponseClass::UnknownTask => {
                 TaskView::bare(Stage::Unknown)
             }
             Err(refusal) => failure_in_envelope(&refusal, body).ok_or(refusal)?,
@@ -229,23 +229,24 @@ impl Profile {
         if view.task_id.as_str().is_empty() {
             view.task_id = asked.clone();
         } else if view.task_id != *asked {
-            return Err(unreadable("the answer is about another task"));
+            return Err(unreadable("the response is about another task"));
         }
         Ok(view)
     }
 
-    /// The `data` of an answer to a call that buys nothing.
-    pub fn read_answer(
+    /// The `data` of a response to a call that buys nothing.
+    pub fn read_data(
         &self,
         call: ApiCall,
         http_status: u16,
         body: &[u8],
     ) -> Result<Value, Refusal> {
-        let answer = Answer::read(body).ok_or_else(|| self.bare_refusal(call, http_status))?;
-        if answer.code == Some(OK) {
-            Ok(answer.data)
+        let response =
+            ResponseBody::read(body).ok_or_else(|| self.bare_refusal(call, http_status))?;
+        if response.code == Some(OK) {
+            Ok(response.data)
         } else {
-            Err(self.refusal(call, http_status, &answer))
+            Err(self.refusal(call, http_status, &response))
         }
     }
 }
@@ -253,20 +254,20 @@ impl Profile {
 /// The failed task that a refusal of the details stands for, where its body (and not the HTTP status alone) says that it is the
 /// task that failed. Tracks that were finished before it may stand beside the code.
 fn failure_in_envelope(refusal: &Refusal, body: &[u8]) -> Option<TaskView> {
-    let answer = Answer::read(body)?;
+    let response = ResponseBody::read(body)?;
     let failed = matches!(
         refusal.class,
-        AnswerClass::TaskFailed | AnswerClass::Refunded
+        ResponseClass::TaskFailed | ResponseClass::Refunded
     );
     if !failed {
         return None;
     }
     let stage = Stage::Failed {
-        code: Some(answer.code?),
+        code: Some(response.code?),
         message: refusal.message.clone(),
-        refunded: refusal.class == AnswerClass::Refunded,
+        refunded: refusal.class == ResponseClass::Refunded,
     };
-    let shown = RecordInfo::read(&answer.data).map(|info| info.view());
+    let shown = RecordInfo::read(&response.data).map(|info| info.view());
     Some(TaskView {
         stage,
         ..shown.unwrap_or_else(|| TaskView::bare(Stage::Unknown))

@@ -1,6 +1,6 @@
 //! Addresses without their secrets. Signed addresses carry their signature in the query, some carry a password before the host.
 
-/// Longest message that is kept of an answer, in characters; a vendor's page of HTML says nothing after it.
+/// Longest message that is kept of a response, in characters; in a vendor's page of HTML nothing useful comes after it.
 const MESSAGE_CHARS: usize = 300;
 
 /// `url` without user info and fragment, its query replaced by `?…`. Works on anything, also on what is no valid URL.

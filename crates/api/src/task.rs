@@ -1,4 +1,4 @@
-//! A task and how far it is: the working types that every reading of an answer ends in.
+//! A task and how far it is: the working types that every reading of a response ends in.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Track;
 
-/// The vendor's name for a task: opaque, never empty when it comes from an answer.
+/// The vendor's name for a task: opaque, never empty when it comes from a response.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(pub String);
@@ -36,7 +36,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// What a record-info answer or a callback means, whatever shape it came in.
+/// What a record-info response or a callback means, whatever shape it came in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskView {
     /// Whose task it is.

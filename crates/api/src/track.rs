@@ -14,7 +14,7 @@ use crate::music::Music;
 /// The vendors' way to write a time. The zone is undocumented; it is taken as UTC.
 const CREATED: &str = "%Y-%m-%d %H:%M:%S";
 
-/// Most tracks that are read from one answer. Two are promised; an answer with thousands is not from a vendor.
+/// Most tracks that are read from one response. Two are promised; a response with thousands is not from a vendor.
 const TRACK_LIMIT: usize = 64;
 
 /// A recording that a task makes. What the vendor left out, wrote as `null` or as an empty text is `None`.
@@ -154,7 +154,7 @@ impl Track {
     }
 }
 
-/// Writes a field that stands only where it has a value.
+/// Writes a field only where it has a value.
 fn extra(object: &mut Value, key: &str, field: &Option<String>) {
     if let Some(text) = field {
         object[key] = json!(text);

@@ -1,4 +1,4 @@
-//! Files that come gzipped although nobody asked for it: unpacked piece by piece, so that the caller can stop at its limit.
+//! Files that come gzipped although no encoding was accepted: unpacked piece by piece, so that the caller can stop at its limit.
 
 use std::io::{self, Write};
 

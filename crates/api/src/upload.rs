@@ -1,4 +1,4 @@
-//! What the upload host answers: another host than the rest, with `success` beside the usual envelope.
+//! The upload host's responses: it is another host than the API's, and adds `success` to the usual envelope.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,17 +15,17 @@ pub struct Uploaded {
     pub file_path: String,
     /// Where it can be fetched: this becomes a request's `uploadUrl`.
     pub download_url: String,
-    /// Its length in bytes, where it was told.
+    /// Its length in bytes, where the host gives it.
     #[serde(rename = "fileSize")]
     pub size_bytes: Option<u64>,
-    /// Its media type, where it was told.
+    /// Its media type, where the host gives it.
     pub mime_type: Option<String>,
     /// When it was taken, as the host writes it.
     pub uploaded_at: Option<String>,
 }
 
 impl Uploaded {
-    /// The file that the `data` of an upload answer describes; `None` without an address to fetch it from.
+    /// The file that the `data` of an upload response describes; `None` without an address to fetch it from.
     pub fn read(data: &Value) -> Option<Self> {
         Some(Self {
             download_url: text(data, &["downloadUrl", "download_url", "fileUrl"])?,
@@ -39,9 +39,9 @@ impl Uploaded {
     }
 }
 
-/// An answer of the upload host as it is written.
+/// A response of the upload host as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UploadAnswer {
+pub struct UploadResponse {
     /// Whether the file was taken.
     pub success: bool,
     /// 200, or why not; the HTTP status says the same.
@@ -53,7 +53,7 @@ pub struct UploadAnswer {
     pub data: Option<Uploaded>,
 }
 
-impl UploadAnswer {
+impl UploadResponse {
     /// The file was taken.
     pub fn success(uploaded: Uploaded) -> Self {
         Self {

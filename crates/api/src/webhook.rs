@@ -1,7 +1,7 @@
 //! Signed callbacks: who may post them. Called by the callback receiver before a body is read.
 //!
 //! The signature covers the task id and the time, not the body. So it proves that the vendor spoke of this task lately, and
-//! nothing about the addresses in the body; those are asked of record-info.
+//! nothing about the addresses in the body; those are read from record-info.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -34,7 +34,7 @@ impl Weight {
         self.0
     }
 
-    /// The number it stands for, 0 to 1.
+    /// The number, 0 to 1.
     pub fn value(self) -> f64 {
         f64::from(self.0) / 100.0
     }

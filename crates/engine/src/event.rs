@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use backline_api::{AnswerClass, TaskId};
 pub use backline_api::{Chord, Confidence, Excerpt, Music};
+use backline_api::{ResponseClass, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::{HookPoint, OnError, Verdict};
@@ -221,7 +221,7 @@ pub enum Event {
         /// Which attempt.
         attempt: u32,
         /// What the refusal means.
-        class: AnswerClass,
+        class: ResponseClass,
         /// The vendor's code.
         code: Option<i64>,
         /// The vendor's words.
@@ -512,7 +512,7 @@ pub enum Outcome {
         /// The vendor's code.
         code: Option<i64>,
         /// What that means.
-        class: AnswerClass,
+        class: ResponseClass,
         /// The vendor's words.
         message: String,
     },

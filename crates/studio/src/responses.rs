@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use backline_api::{Envelope, UploadAnswer};
+use backline_api::{Envelope, UploadResponse};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -211,7 +211,7 @@ impl IntoResponse for UploadRefusal {
     fn into_response(self) -> Response {
         (
             self.status,
-            Json(UploadAnswer::refusal(
+            Json(UploadResponse::refusal(
                 self.status.as_u16().into(),
                 self.message,
             )),

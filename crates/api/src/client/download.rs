@@ -1,7 +1,7 @@
 //! Fetching results from wherever they lie, guarded, bounded and resumable.
 //!
 //! A download goes on where an earlier one stopped only if the host proves that it is the same file: by the validator that it gave
-//! then (`If-Range`). Otherwise it begins anew; a host that can't deal with a range is asked for the whole file, once.
+//! then (`If-Range`). Otherwise it begins anew; from a host that can't serve a range, the whole file is requested, once.
 //!
 //! It is bounded in size, in time, and by a least rate: what is slower is as good as silent. What the bytes are is the caller's to
 //! judge: an error page with status 200 looks like a file from here.
@@ -15,7 +15,7 @@ use reqwest::{Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use super::{Call, CallError, CallErrorKind, Client, answer};
+use super::{Call, CallError, CallErrorKind, Client, response};
 use crate::redact_url;
 use crate::unpack::{self, Unpacker};
 
@@ -41,7 +41,7 @@ pub struct Partial {
 pub struct Download {
     /// The media type that the host gives it.
     pub content_type: Option<String>,
-    /// Length of the whole file, where the host tells.
+    /// Length of the whole file, where the host gives it.
     pub total_len: Option<u64>,
     /// Whether the bytes begin where the caller wanted to go on; otherwise they begin at 0.
     pub resumed: bool,
@@ -51,7 +51,7 @@ pub struct Download {
     response: Response,
     client: Client,
     subject: String,
-    /// What unpacks a file that came gzipped although that was not asked for.
+    /// Unpacks a file that came gzipped although no encoding was accepted.
     unpacker: Option<Unpacker>,
     /// Bytes of the whole file that have come, those before the resumption included.
     received: u64,
@@ -114,7 +114,7 @@ impl Client {
                 let whole = span.filter(|it| it.first == 0 && it.total == Some(it.last + 1));
                 let Some(span) = whole else {
                     return Err(
-                        call.unreadable("it holds a part of the file, the whole was asked for")
+                        call.unreadable("it contains a part of the file, the whole was requested")
                     );
                 };
                 span.total
@@ -122,7 +122,7 @@ impl Client {
             status => {
                 let error = call.status(&self.profile, status.as_u16());
                 return Err(CallError {
-                    retry_after_ms: answer::retry_after_ms(response.headers()),
+                    retry_after_ms: response::retry_after_ms(response.headers()),
                     ..error
                 });
             }
@@ -142,7 +142,7 @@ impl Client {
         let encoding = text(headers, &CONTENT_ENCODING);
         let Some(packed) = unpack::is_gzip(encoding) else {
             return Err(call.unreadable(&format!(
-                "the host sends it encoded as `{}`, although it was asked not to",
+                "the host sends it encoded as `{}`, although no encoding was accepted",
                 encoding.unwrap_or_default()
             )));
         };
@@ -273,8 +273,8 @@ impl Download {
             self.pace.due_bytes = self.pace.came_bytes + least.bytes;
         };
         let chunk = chunk.map_err(|error| {
-            // The request was sent and answered; a connection error now is a broken one.
-            let reason = self.client.scrub(&answer::reason(error));
+            // A response arrived, so a connection error now is a broken one.
+            let reason = self.client.scrub(&response::reason(error));
             call.error(CallErrorKind::Broken { reason })
         })?;
         self.pace.came_bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
@@ -311,8 +311,8 @@ fn validator(headers: &HeaderMap) -> Option<String> {
         return Some(tag).filter(short).map(str::to_owned);
     }
     let changed = text(headers, &LAST_MODIFIED).filter(short)?;
-    let since_ms = answer::read_date(text(headers, &DATE)?)?.as_millisecond()
-        - answer::read_date(changed)?.as_millisecond();
+    let since_ms = response::read_date(text(headers, &DATE)?)?.as_millisecond()
+        - response::read_date(changed)?.as_millisecond();
     (since_ms >= SETTLED_MS).then(|| changed.to_owned())
 }
 

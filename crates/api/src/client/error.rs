@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use crate::{AnswerClass, Refusal};
+use crate::{Refusal, ResponseClass};
 
-/// A call that did not bring what was asked for.
+/// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
     pub(super) operation: &'static str,
@@ -15,7 +15,7 @@ pub struct CallError {
     pub(super) kind: CallErrorKind,
     pub(super) retry_after_ms: Option<u64>,
     /// What an HTTP status means at this call; none for other kinds.
-    pub(super) status_class: Option<AnswerClass>,
+    pub(super) status_class: Option<ResponseClass>,
 }
 
 /// What went wrong.
@@ -32,11 +32,11 @@ pub enum CallErrorKind {
         /// Why.
         reason: String,
     },
-    /// The vendor answered, and not with success.
+    /// The vendor's response is not a success.
     Refused(Refusal),
-    /// A file's host answered with this HTTP status.
+    /// A file's host responded with this HTTP status.
     Status(u16),
-    /// The answer made no sense.
+    /// The response can't be read.
     Unreadable {
         /// Why.
         reason: String,
@@ -58,7 +58,7 @@ pub enum CallErrorKind {
     },
     /// The vendor has no such call.
     Unsupported,
-    /// The tape that answers instead of the vendor has no answer to it.
+    /// The recording has no response to it.
     NotOnTape,
 }
 
@@ -69,17 +69,19 @@ impl CallError {
     }
 
     /// What follows from it.
-    pub fn class(&self) -> AnswerClass {
+    pub fn class(&self) -> ResponseClass {
         match &self.kind {
-            CallErrorKind::NotSent { .. } => AnswerClass::NotSent,
-            CallErrorKind::Broken { .. } | CallErrorKind::Unreadable { .. } => AnswerClass::InDoubt,
+            CallErrorKind::NotSent { .. } => ResponseClass::NotSent,
+            CallErrorKind::Broken { .. } | CallErrorKind::Unreadable { .. } => {
+                ResponseClass::InDoubt
+            }
             CallErrorKind::Refused(refusal) => refusal.class,
-            CallErrorKind::Status(_) => self.status_class.unwrap_or(AnswerClass::InDoubt),
+            CallErrorKind::Status(_) => self.status_class.unwrap_or(ResponseClass::InDoubt),
             CallErrorKind::TooLarge { .. }
             | CallErrorKind::Forbidden { .. }
             | CallErrorKind::File { .. }
             | CallErrorKind::Unsupported
-            | CallErrorKind::NotOnTape => AnswerClass::RefusedJob,
+            | CallErrorKind::NotOnTape => ResponseClass::RefusedJob,
         }
     }
 
@@ -88,12 +90,12 @@ impl CallError {
         self.class().is_retryable()
     }
 
-    /// How long the other side asked to be left alone.
+    /// The response's `Retry-After`.
     pub fn retry_after_ms(&self) -> Option<u64> {
         self.retry_after_ms
     }
 
-    /// The HTTP status that a file's host answered with.
+    /// The HTTP status of a file's host.
     pub fn http_status(&self) -> Option<u16> {
         match self.kind {
             CallErrorKind::Status(status) => Some(status),
@@ -111,7 +113,7 @@ impl fmt::Display for CallError {
         f.write_str(": ")?;
         match &self.kind {
             CallErrorKind::NotSent { reason } => write!(f, "not reached: {reason}"),
-            CallErrorKind::Broken { reason } => write!(f, "no whole answer: {reason}"),
+            CallErrorKind::Broken { reason } => write!(f, "no whole response: {reason}"),
             CallErrorKind::Refused(Refusal {
                 code: Some(code),
                 message,
@@ -123,13 +125,13 @@ impl fmt::Display for CallError {
                 ..
             }) => write!(f, "{message}"),
             CallErrorKind::Status(status) => write!(f, "HTTP {status}"),
-            CallErrorKind::Unreadable { reason } => write!(f, "unreadable answer: {reason}"),
+            CallErrorKind::Unreadable { reason } => write!(f, "unreadable response: {reason}"),
             CallErrorKind::TooLarge { limit_bytes } => write!(f, "longer than {limit_bytes} bytes"),
             CallErrorKind::Forbidden { reason } | CallErrorKind::File { reason } => {
                 f.write_str(reason)
             }
             CallErrorKind::Unsupported => f.write_str("this provider has no such call"),
-            CallErrorKind::NotOnTape => f.write_str("the tape has no answer to it"),
+            CallErrorKind::NotOnTape => f.write_str("the tape has no response to it"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The typed client: one method a call of the contract. The engine's driver calls it.
 //!
 //! It repeats nothing by itself, and a submission least of all: retries, pacing and money are the engine's. It follows no
-//! redirect of the vendor's, reads answers up to a limit, and keeps the key and signed addresses out of every error.
+//! redirect of the vendor's, reads responses up to a limit, and keeps the key and signed addresses out of every error.
 //!
 //! ```text
 //!   api    ── key, no redirects ──────────────► vendor's base URL and upload host
@@ -10,7 +10,7 @@
 //! Both go through the environment's proxies, where there are any ([`Proxies`]).
 //! ```
 
-mod answer;
+mod addresses;
 mod download;
 #[cfg(test)]
 mod download_tests;
@@ -20,6 +20,7 @@ mod post;
 mod proxy;
 #[cfg(test)]
 mod proxy_tests;
+mod response;
 #[cfg(test)]
 mod response_tests;
 mod submit;
@@ -29,6 +30,8 @@ mod tape_tests;
 #[cfg(test)]
 mod tests;
 mod upload;
+#[cfg(test)]
+mod upload_tests;
 
 use std::time::Duration;
 
@@ -37,11 +40,11 @@ use reqwest::{Response, redirect, retry};
 use serde_json::{Value, json};
 use url::{Host, Url};
 
-pub use self::answer::lacks_descriptor;
 pub use self::download::{Download, Partial};
 pub use self::error::{CallError, CallErrorKind, ClientError};
 pub use self::post::{PostError, Posted, WebhookClient};
 pub use self::proxy::Proxies;
+pub use self::response::lacks_descriptor;
 pub use self::submit::SubmitOutcome;
 use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};
@@ -56,7 +59,7 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// Longest time to reach a host, name resolution and TLS included.
     pub connect_timeout: Duration,
-    /// Longest time for a submission or a question, from the first byte to the last.
+    /// Longest time for a submission or another call, from the first byte to the last.
     pub call_timeout: Duration,
     /// Longest time for an upload.
     pub upload_timeout: Duration,
@@ -68,7 +71,7 @@ pub struct ClientOptions {
     pub proxies: Proxies,
     /// Longest time for a download; one that can be resumed goes on later.
     pub download_timeout: Duration,
-    /// What is slower is given up.
+    /// A slower download is cancelled.
     pub least_rate: LeastRate,
 }
 
@@ -115,12 +118,12 @@ pub struct Client {
     tape: Option<Tape>,
 }
 
-/// What a look at the account found.
+/// The account's balance, with the provider's time.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Visit {
+pub struct AccountState {
     /// The balance.
     pub credits: Result<f64, CallError>,
-    /// When the other side answered, by its own clock: Unix time in milliseconds, whole seconds. None where it does not say.
+    /// The response's `Date`: Unix time in milliseconds, whole seconds.
     pub date_ms: Option<i64>,
 }
 
@@ -141,7 +144,7 @@ impl Client {
             return Err(ClientError::UserAgent);
         }
         let setup = |error: reqwest::Error| ClientError::Setup {
-            reason: answer::reason(error),
+            reason: response::reason(error),
         };
         let builder = || {
             // A connection that takes longer than the call may must fail as a connection: then nothing was sent.
@@ -183,7 +186,7 @@ impl Client {
         })
     }
 
-    /// The same client, whose exchanges are kept on `tape`, or answered from it without a network.
+    /// The same client, whose exchanges are recorded on `tape`, or replayed from it without a network.
     pub fn with_tape(mut self, tape: Tape) -> Self {
         tape.hide(self.key.expose());
         self.tape = Some(tape);
@@ -195,16 +198,16 @@ impl Client {
         &self.profile
     }
 
-    /// How far a task is. A failed or unknown task is a view like any other.
+    /// Requests the details of a task. A failed or unknown task is a view like any other.
     pub async fn record_info(&self, task: &TaskId) -> Result<TaskView, CallError> {
         let call = Call {
             operation: "read the details of task",
             subject: task.to_string(),
         };
         let response = self
-            .ask(&call, self.api.get(self.details_url(task)))
+            .call(&call, self.api.get(self.details_url(task)))
             .await?;
-        self.understand(&call, response, |status, body| {
+        self.read(&call, response, |status, body| {
             self.profile.read_record_info(status, body, task)
         })
         .await
@@ -217,11 +220,11 @@ impl Client {
             subject: task.to_string(),
         };
         let response = self
-            .ask(&call, self.api.get(self.details_url(task)))
+            .call(&call, self.api.get(self.details_url(task)))
             .await?;
         let data = self
-            .understand(&call, response, |status, body| {
-                self.profile.read_answer(ApiCall::Details, status, body)
+            .read(&call, response, |status, body| {
+                self.profile.read_data(ApiCall::Details, status, body)
             })
             .await?;
         let param = RecordInfo::read(&data).map(|details| details.param);
@@ -236,32 +239,32 @@ impl Client {
 
     /// The account's balance.
     pub async fn credits(&self) -> Result<f64, CallError> {
-        self.visit().await.credits
+        self.account().await.credits
     }
 
-    /// The account's balance, and what else its answer says of the other side.
-    pub async fn visit(&self) -> Visit {
+    /// The account's balance, and the provider's time.
+    pub async fn account(&self) -> AccountState {
         let call = Call {
             operation: "read the credits",
             subject: String::new(),
         };
         let url = endpoint(&self.profile.base_url, &self.profile.credit_path);
-        let response = match self.ask(&call, self.api.get(url)).await {
+        let response = match self.call(&call, self.api.get(url)).await {
             Ok(response) => response,
             Err(error) => {
                 let (credits, date_ms) = (Err(error), None);
-                return Visit { credits, date_ms };
+                return AccountState { credits, date_ms };
             }
         };
-        let date_ms = answer::date_ms(response.headers());
+        let date_ms = response::date_ms(response.headers());
         let data = self
-            .understand(&call, response, |status, body| {
-                self.profile.read_answer(ApiCall::Credits, status, body)
+            .read(&call, response, |status, body| {
+                self.profile.read_data(ApiCall::Credits, status, body)
             })
             .await;
         let balance =
             |data| read_credits(&data).ok_or_else(|| call.unreadable("its data is no number"));
-        Visit {
+        AccountState {
             credits: data.and_then(balance),
             date_ms,
         }
@@ -287,9 +290,10 @@ impl Client {
             let private = match host {
                 Host::Domain(domain) if !self.options.proxies.carries(url) => {
                     let found = tokio::net::lookup_host((domain, 0)).await;
-                    found.is_ok_and(|mut all| all.any(|address| !guard::is_public(address.ip())))
+                    found
+                        .is_ok_and(|mut all| all.any(|address| !addresses::is_public(address.ip())))
                 }
-                host => guard::is_private_host(&host),
+                host => addresses::is_private_host(&host),
             };
             if private {
                 return Some(name.to_owned());
@@ -305,7 +309,7 @@ impl Client {
             subject: "the upload host".to_owned(),
         };
         let url = endpoint(&self.profile.upload_url, upload::STREAM_PATH);
-        self.ask(&call, self.api.get(url)).await.map(drop)
+        self.call(&call, self.api.get(url)).await.map(drop)
     }
 
     /// Whether a file at `url` could be fetched: any response of a host will do. Without the key.
@@ -315,10 +319,10 @@ impl Client {
             subject: crate::redact_url(url.as_str()),
         };
         let request = self.files.get(url.clone());
-        self.ask(&call, request).await.map(drop)
+        self.call(&call, request).await.map(drop)
     }
 
-    /// A short-lived link to a result, at vendors that want one asked for.
+    /// Requests a short-lived link to a result, where the vendor has such links.
     pub async fn download_link(&self, result_url: &str) -> Result<String, CallError> {
         let call = Call {
             operation: "get a link to",
@@ -329,14 +333,14 @@ impl Client {
         };
         let url = endpoint(&self.profile.base_url, path);
         let response = self
-            .ask(
+            .call(
                 &call,
                 self.api.post(url).json(&json!({ "url": result_url })),
             )
             .await?;
         let data = self
-            .understand(&call, response, |status, body| {
-                self.profile.read_answer(ApiCall::Download, status, body)
+            .read(&call, response, |status, body| {
+                self.profile.read_data(ApiCall::Download, status, body)
             })
             .await?;
         match &data {
@@ -347,7 +351,7 @@ impl Client {
     }
 
     /// Sends a request that buys nothing.
-    async fn ask(
+    async fn call(
         &self,
         call: &Call,
         request: reqwest::RequestBuilder,
@@ -357,37 +361,37 @@ impl Client {
         sent.map_err(|error| self.failure(call, error))
     }
 
-    /// Sends a request; `call` is what a tape finds it by.
+    /// Sends a request; a recording finds it by `call`.
     async fn send(
         &self,
         call: String,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, SendError> {
         match &self.tape {
-            None => answer::send(request).await.map_err(SendError::Http),
+            None => response::send(request).await.map_err(SendError::Http),
             Some(tape) => tape.send(call, request).await,
         }
     }
 
-    /// Reads an answer of the contract by `read`.
-    async fn understand<T>(
+    /// Reads a response of the contract by `read`.
+    async fn read<T>(
         &self,
         call: &Call,
         response: Response,
         read: impl FnOnce(u16, &[u8]) -> Result<T, Refusal>,
     ) -> Result<T, CallError> {
-        let retry_after_ms = answer::retry_after_ms(response.headers());
+        let retry_after_ms = response::retry_after_ms(response.headers());
         let status = response.status().as_u16();
-        let moved = answer::moved_to(&response);
-        let (body, end) = answer::read_body(response).await;
+        let moved = response::moved_to(&response);
+        let (body, end) = response::read_body(response).await;
         read(status, &body).map_err(|mut refusal| {
             refusal.message = self.scrub(&format!("{}{moved}", refusal.message));
             let kind = match end {
-                Err(answer::Cut::Broken(reason)) => CallErrorKind::Broken {
+                Err(response::Cut::Broken(reason)) => CallErrorKind::Broken {
                     reason: self.scrub(&reason),
                 },
-                Err(answer::Cut::TooLong) => CallErrorKind::TooLarge {
-                    limit_bytes: answer::BODY_LIMIT_BYTES as u64,
+                Err(response::Cut::TooLong) => CallErrorKind::TooLarge {
+                    limit_bytes: response::BODY_LIMIT_BYTES as u64,
                 },
                 Ok(()) => CallErrorKind::Refused(refusal),
             };
@@ -398,7 +402,7 @@ impl Client {
         })
     }
 
-    /// What it means that a request has no answer.
+    /// The error for a request without a response.
     fn failure(&self, call: &Call, error: SendError) -> CallError {
         let error = match error {
             SendError::Http(error) => error,
@@ -410,10 +414,10 @@ impl Client {
             }
             SendError::NotOnTape => return call.error(CallErrorKind::NotOnTape),
         };
-        let not_sent = answer::was_not_sent(&error);
-        let forbidden = answer::forbidden(&error);
-        let host = answer::host(&error);
-        let reason = format!("{host}{}", self.scrub(&answer::reason(error)));
+        let not_sent = response::was_not_sent(&error);
+        let forbidden = response::forbidden(&error);
+        let host = response::host(&error);
+        let reason = format!("{host}{}", self.scrub(&response::reason(error)));
         call.error(match forbidden {
             Some(forbidden) => CallErrorKind::Forbidden { reason: forbidden },
             None if not_sent => CallErrorKind::NotSent { reason },
@@ -429,17 +433,18 @@ impl Client {
 
 /// Whether an address is one of a private network by its spelling: a literal address, or a name that is never public.
 pub fn is_private_address(url: &Url) -> bool {
-    url.host().is_some_and(|host| guard::is_private_host(&host))
+    url.host()
+        .is_some_and(|host| addresses::is_private_host(&host))
 }
 
-/// What is being done to what, for errors.
+/// A call and its subject, for errors.
 struct Call {
     operation: &'static str,
     subject: String,
 }
 
 impl Call {
-    /// The call in words: what a tape finds its answer by.
+    /// The call as text, by which a recording finds its response.
     fn text(&self) -> String {
         format!("{} {}", self.operation, self.subject)
     }
@@ -454,7 +459,7 @@ impl Call {
         }
     }
 
-    /// What it means that a file's host answered with `status`.
+    /// The error for a file's host that responded with `status`.
     fn status(&self, profile: &Profile, status: u16) -> CallError {
         CallError {
             status_class: Some(profile.codes(ApiCall::Download).class(status, None)),

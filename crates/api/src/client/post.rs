@@ -1,4 +1,4 @@
-//! Posting to addresses that a user names: the same guard as for results, no key, no redirects, bounded answers. The engine's
+//! Posting to addresses that a user names: the same guard as for results, no key, no redirects, bounded responses. The engine's
 //! hooks call it; what is posted and how often is theirs.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{redirect, retry};
 use url::Url;
 
-use super::{ClientError, IDLE, Proxies, answer, guard};
+use super::{ClientError, IDLE, Proxies, guard, response};
 
 /// Posts JSON to public addresses. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,28 +16,28 @@ pub struct WebhookClient {
     guard: guard::Guard,
 }
 
-/// What an address answered.
+/// The response of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
     /// The HTTP status.
     pub status: u16,
-    /// The answer's body.
+    /// The response's body.
     pub body: Vec<u8>,
-    /// How long it asks to be left alone, in milliseconds.
+    /// Its `Retry-After`, in milliseconds.
     pub retry_after_ms: Option<u64>,
 }
 
-/// Why nothing was answered.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PostError {
     /// The address may not be posted to; trying again is no use.
     #[error("the address may not be posted to: {0}")]
     Forbidden(String),
-    /// It was not reached, or did not answer.
-    #[error("no answer: {0}")]
+    /// It was not reached, or did not respond.
+    #[error("no response: {0}")]
     Unanswered(String),
-    /// The answer is longer than is read.
-    #[error("the answer is longer than {} bytes", answer::BODY_LIMIT_BYTES)]
+    /// The response is longer than is read.
+    #[error("the response is longer than {} bytes", response::BODY_LIMIT_BYTES)]
     TooLong,
 }
 
@@ -50,7 +50,7 @@ impl WebhookClient {
         let proxies = Proxies::from_env()?;
         let guard = guard::Guard::of_any(allow_private, proxies.clone());
         let setup = |error: reqwest::Error| ClientError::Setup {
-            reason: answer::reason(error),
+            reason: response::reason(error),
         };
         let client = reqwest::Client::builder()
             .user_agent(user_agent)
@@ -86,21 +86,21 @@ impl WebhookClient {
         }
         let request = self.client.post(url.clone()).headers(all).body(body);
         let response = request.timeout(timeout).send().await.map_err(|error| {
-            match answer::forbidden(&error) {
+            match response::forbidden(&error) {
                 Some(forbidden) => PostError::Forbidden(forbidden),
-                None => PostError::Unanswered(answer::reason(error)),
+                None => PostError::Unanswered(response::reason(error)),
             }
         })?;
         let status = response.status().as_u16();
-        let retry_after_ms = answer::retry_after_ms(response.headers());
-        match answer::read_body(response).await {
+        let retry_after_ms = response::retry_after_ms(response.headers());
+        match response::read_body(response).await {
             (body, Ok(())) => Ok(Posted {
                 status,
                 body,
                 retry_after_ms,
             }),
-            (_, Err(answer::Cut::TooLong)) => Err(PostError::TooLong),
-            (_, Err(answer::Cut::Broken(reason))) => Err(PostError::Unanswered(reason)),
+            (_, Err(response::Cut::TooLong)) => Err(PostError::TooLong),
+            (_, Err(response::Cut::Broken(reason))) => Err(PostError::Unanswered(reason)),
         }
     }
 }

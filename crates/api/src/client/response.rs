@@ -11,10 +11,10 @@ use reqwest::{RequestBuilder, Response};
 use super::guard::Forbidden;
 use crate::{redact_text, redact_url};
 
-/// Longest answer that is read. Task details with long lyrics have some ten kilobytes.
+/// Longest response that is read. Task details with long lyrics have some ten kilobytes.
 pub(super) const BODY_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// Longest `Retry-After` that is believed: after an hour it is better to look again.
+/// Longest `Retry-After` that is believed: after an hour it is better to try again.
 const RETRY_AFTER_LIMIT_MS: u64 = 60 * 60 * 1000;
 
 /// Why a body has no end.
@@ -132,7 +132,7 @@ fn chain(error: &reqwest::Error) -> String {
     text
 }
 
-/// Where a redirect points, as the end of a sentence about it; nothing for other answers.
+/// Where a redirect points, as the end of a sentence about it; empty for other responses.
 pub(super) fn moved_to(response: &Response) -> String {
     let target = response.headers().get(LOCATION);
     match target.and_then(|target| target.to_str().ok()) {
@@ -143,7 +143,7 @@ pub(super) fn moved_to(response: &Response) -> String {
     }
 }
 
-/// How long the other side asks to be left alone: seconds, or a date that is compared with the answer's own `Date`, so that a
+/// `Retry-After`: seconds, or a date that is compared with the response's own `Date`, so that a
 /// wrong clock on this side does no harm.
 pub(super) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
@@ -161,7 +161,7 @@ pub(super) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     Some(wait_ms.min(RETRY_AFTER_LIMIT_MS))
 }
 
-/// When the other side answered, by its own clock, in Unix milliseconds.
+/// The response's `Date`, in Unix milliseconds.
 pub(super) fn date_ms(headers: &HeaderMap) -> Option<i64> {
     let text = headers.get(DATE)?.to_str().ok()?;
     read_date(text.trim()).map(Timestamp::as_millisecond)

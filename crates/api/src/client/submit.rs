@@ -3,11 +3,12 @@
 //! It is made once. Whatever is not proved to be unsent, refused or accepted is in doubt.
 
 use super::tape::{SUBMISSION, SendError};
-use super::{Call, Client, answer, endpoint};
+use super::{Call, Client, endpoint, response};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::redact::hide_secret;
-use crate::{AnswerClass, Excerpt, Operation, SubmitAnswer, SubmitRequest, TaskId};
+use crate::{Excerpt, Operation, ResponseClass, SubmitRequest, SubmitResponse, TaskId};
 
 /// What became of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +18,12 @@ pub enum SubmitOutcome {
     /// Nothing was bought.
     Refused {
         /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits`, `SourceGone` or `Refunded`.
-        class: AnswerClass,
+        class: ResponseClass,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
         /// The vendor's words, without addresses and the key.
         message: String,
-        /// How long the vendor asked to be left alone.
+        /// The response's `Retry-After`.
         retry_after_ms: Option<u64>,
     },
     /// The vendor was not reached, not a byte of the request was written: safe to send again.
@@ -57,9 +58,9 @@ impl Client {
             Ok(response) => response,
             Err(SendError::NotOnTape) => {
                 return SubmitOutcome::Refused {
-                    class: AnswerClass::RefusedJob,
+                    class: ResponseClass::RefusedJob,
                     code: None,
-                    message: "the tape has no answer to this submission: the manifest means something else than when it was recorded".to_owned(),
+                    message: "the tape has no response to this submission: the manifest means something else than when it was recorded".to_owned(),
                     retry_after_ms: None,
                 };
             }
@@ -74,9 +75,9 @@ impl Client {
                 };
             }
             Err(SendError::Http(error)) => {
-                let not_sent = answer::was_not_sent(&error);
-                let host = answer::host(&error);
-                let reason = self.hide(&format!("{host}{}", answer::reason(error)), token);
+                let not_sent = response::was_not_sent(&error);
+                let host = response::host(&error);
+                let reason = self.hide(&format!("{host}{}", response::reason(error)), token);
                 return if not_sent {
                     SubmitOutcome::NotSent { reason }
                 } else {
@@ -87,14 +88,14 @@ impl Client {
                 };
             }
         };
-        let retry_after_ms = answer::retry_after_ms(response.headers());
+        let retry_after_ms = response::retry_after_ms(response.headers());
         let status = response.status().as_u16();
-        let moved = answer::moved_to(&response);
+        let moved = response::moved_to(&response);
         // A body that broke off can't be read as JSON, unless all that matters had arrived.
-        let (body, end) = answer::read_body(response).await;
-        match self.profile.read_submit_answer(status, &body) {
-            SubmitAnswer::Accepted(id) => SubmitOutcome::Accepted(id),
-            SubmitAnswer::Refused {
+        let (body, end) = response::read_body(response).await;
+        match self.profile.read_submit_response(status, &body) {
+            SubmitResponse::Accepted(id) => SubmitOutcome::Accepted(id),
+            SubmitResponse::Refused {
                 class,
                 code,
                 message,
@@ -104,11 +105,13 @@ impl Client {
                 message: self.hide(&format!("{message}{moved}"), token),
                 retry_after_ms,
             },
-            SubmitAnswer::InDoubt { reason } => {
+            SubmitResponse::InDoubt { reason } => {
                 let cut = match end {
                     Ok(()) => String::new(),
-                    Err(answer::Cut::TooLong) => "; the answer was too long".to_owned(),
-                    Err(answer::Cut::Broken(cause)) => format!("; the answer broke off: {cause}"),
+                    Err(response::Cut::TooLong) => "; the response was too long".to_owned(),
+                    Err(response::Cut::Broken(cause)) => {
+                        format!("; the response broke off: {cause}")
+                    }
                 };
                 SubmitOutcome::InDoubt {
                     reason: self.hide(&format!("{reason}{moved}{cut}"), token),
@@ -132,11 +135,7 @@ fn call_of(operation: &Operation, request: &SubmitRequest) -> String {
         settings: request.settings.clone(),
     };
     let body = serde_json::to_vec(&operation.body(&bare)).unwrap_or_default();
-    let hash: String = Sha256::digest(&body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{SUBMISSION}{hash}")
+    format!("{SUBMISSION}{}", hex(&Sha256::digest(&body)))
 }
 
 impl Call {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{AnswerClass, Setting, Settings, Stage, SubmitRequest};
+use crate::{ResponseClass, Setting, Settings, Stage, SubmitRequest};
 
 const KEY: &str = "s3cret-key-0123456789";
 const TOKEN: &str = "t0ken-abcdef";
@@ -42,7 +42,7 @@ async fn vendor() -> (Url, tokio::task::JoinHandle<()>) {
         .unwrap();
     let cdn = base.clone();
     let tasks = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let answer = move |request: Request| {
+    let response = move |request: Request| {
         let (cdn, tasks) = (cdn.clone(), tasks.clone());
         async move {
             let path = request.uri().path().to_owned();
@@ -62,7 +62,7 @@ async fn vendor() -> (Url, tokio::task::JoinHandle<()>) {
             vec![0_u8, 255, 1, 254].into_response()
         }
     };
-    let routes = Router::new().fallback(any(answer));
+    let routes = Router::new().fallback(any(response));
     let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
     (base, server)
 }
@@ -117,7 +117,7 @@ async fn what_was_recorded_is_answered_again_without_a_network_and_without_secre
             matches!(
                 outcome,
                 SubmitOutcome::Refused {
-                    class: AnswerClass::RefusedJob,
+                    class: ResponseClass::RefusedJob,
                     ..
                 }
             ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Multipart, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::{any, get, post};
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use super::*;
-use crate::{AnswerClass, Setting, Settings, Stage, SubmitRequest};
+use crate::{ResponseClass, Setting, Settings, Stage, SubmitRequest};
 
 pub(super) const KEY: &str = "s3cret-key-0123456789";
 pub(super) const TOKEN: &str = "t0ken-abcdef";
@@ -50,11 +50,11 @@ pub(super) async fn answering(status: u16, headers: &[(&'static str, &str)], bod
     }
     let (parts, ()) = response.body(()).unwrap().into_parts();
     let body = body.to_owned();
-    let answer = move || {
+    let response = move || {
         let (parts, body) = (parts.clone(), body.clone());
         async move { Response::from_parts(parts, Body::from(body)) }
     };
-    serve(Router::new().fallback(any(answer))).await
+    serve(Router::new().fallback(any(response))).await
 }
 
 pub(super) fn request() -> SubmitRequest {
@@ -79,7 +79,7 @@ pub(super) fn assert_silent(shown: &impl std::fmt::Debug) {
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Accepted,
-    Refused(AnswerClass, Option<u64>),
+    Refused(ResponseClass, Option<u64>),
     NotSent,
     InDoubt,
 }
@@ -136,14 +136,14 @@ async fn a_submission_is_sent_once_with_all_that_vendors_want() {
 
 #[tokio::test]
 async fn every_answer_to_a_submission_has_its_outcome() {
-    use AnswerClass::*;
+    use ResponseClass::*;
     let case = async |status: u16, body: &str, expected: Outcome| {
         check(
             submit_to(&answering(status, &[], body).await).await,
             expected,
         );
     };
-    let coded = async |code: i64, class: AnswerClass| {
+    let coded = async |code: i64, class: ResponseClass| {
         let body = format!(
             r#"{{"code":{code},"msg":"key {KEY}, source https://x.example/a?X-Signature=s3cret","data":null}}"#
         );
@@ -191,7 +191,7 @@ async fn every_answer_to_a_submission_has_its_outcome() {
     .await;
     let long = format!(
         r#"{{"code":200,"data":{{"taskId":"{}"}}}}"#,
-        "0".repeat(answer::BODY_LIMIT_BYTES)
+        "0".repeat(response::BODY_LIMIT_BYTES)
     );
     case(200, &long, Outcome::InDoubt).await;
 }
@@ -202,7 +202,7 @@ async fn the_wish_to_be_left_alone_reaches_the_caller() {
     let base = answering(200, &[("retry-after", "7")], body).await;
     check(
         submit_to(&base).await,
-        Outcome::Refused(AnswerClass::Wait, Some(7000)),
+        Outcome::Refused(ResponseClass::Wait, Some(7000)),
     );
     let dates = [
         ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
@@ -211,12 +211,12 @@ async fn the_wish_to_be_left_alone_reaches_the_caller() {
     let base = answering(429, &dates, "").await;
     check(
         submit_to(&base).await,
-        Outcome::Refused(AnswerClass::Wait, Some(20_000)),
+        Outcome::Refused(ResponseClass::Wait, Some(20_000)),
     );
     let error = client(&base).credits().await.unwrap_err();
     assert_eq!(
         (error.class(), error.retry_after_ms(), error.is_retryable()),
-        (AnswerClass::Wait, Some(20_000), true)
+        (ResponseClass::Wait, Some(20_000), true)
     );
 }
 
@@ -245,8 +245,8 @@ async fn what_never_left_is_not_sent() {
 
 #[tokio::test]
 async fn what_was_cut_off_is_in_doubt_unless_the_task_id_had_come() {
-    /// A server that reads the request, writes `answer` and hangs up.
-    async fn cutting(answer: &'static str) -> Url {
+    /// A server that reads the request, writes `response` and hangs up.
+    async fn cutting(response: &'static str) -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/", listener.local_addr().unwrap())
             .parse()
@@ -255,7 +255,7 @@ async fn what_was_cut_off_is_in_doubt_unless_the_task_id_had_come() {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut buffer = vec![0; 64 * 1024];
             let _ = socket.read(&mut buffer).await.unwrap();
-            socket.write_all(answer.as_bytes()).await.unwrap();
+            socket.write_all(response.as_bytes()).await.unwrap();
         });
         base
     }
@@ -299,7 +299,7 @@ async fn a_submission_follows_no_redirect() {
     let moved = answering(308, &[("location", target.as_str())], "").await;
     check(
         submit_to(&moved).await,
-        Outcome::Refused(AnswerClass::RefusedRun, None),
+        Outcome::Refused(ResponseClass::RefusedRun, None),
     );
     let found = answering(302, &[("location", target.as_str())], "").await;
     check(submit_to(&found).await, Outcome::InDoubt);
@@ -352,7 +352,7 @@ async fn errors_name_the_call_and_no_secret() {
         client
             .upload_stream(
                 UploadSource::Bytes(Bytes::from_static(b"sound")),
-                &name(),
+                &super::upload_tests::name(),
                 "audio/mpeg",
             )
             .await
@@ -371,114 +371,13 @@ async fn errors_name_the_call_and_no_secret() {
     assert!(
         errors
             .iter()
-            .all(|error| error.class() == AnswerClass::RefusedRun && !error.is_retryable())
+            .all(|error| error.class() == ResponseClass::RefusedRun && !error.is_retryable())
     );
-    let long = answering(200, &[], &"x".repeat(answer::BODY_LIMIT_BYTES + 1)).await;
+    let long = answering(200, &[], &"x".repeat(response::BODY_LIMIT_BYTES + 1)).await;
     let error = self::client(&long).credits().await.unwrap_err();
     assert!(
         matches!(error.kind(), CallErrorKind::TooLarge { .. }),
         "{error:?}"
-    );
-}
-
-fn name() -> UploadName {
-    UploadName {
-        folder: "user/stems".to_owned(),
-        file_name: "a1b2c3.mp3".to_owned(),
-    }
-}
-
-#[tokio::test]
-async fn uploads_arrive_whole() {
-    const ANSWER: &str = include_str!("../../../../tests/fixtures/wire/upload/ok.json");
-    async fn stream(headers: HeaderMap, mut form: Multipart) -> &'static str {
-        assert!(
-            headers.contains_key(header::AUTHORIZATION)
-                && headers.contains_key(header::CONTENT_LENGTH)
-        );
-        let mut fields = Vec::new();
-        while let Some(field) = form.next_field().await.unwrap() {
-            let head = format!(
-                "{} {:?} {:?}",
-                field.name().unwrap(),
-                field.file_name(),
-                field.content_type()
-            );
-            fields.push((head, field.bytes().await.unwrap()));
-        }
-        let expected: [(&str, &[u8]); 3] = [
-            ("uploadPath None None", b"user/stems"),
-            ("fileName None None", b"a1b2c3.mp3"),
-            (r#"file Some("a1b2c3.mp3") Some("audio/mpeg")"#, b"sound"),
-        ];
-        assert!(
-            fields
-                .iter()
-                .map(|(head, body)| (head.as_str(), body.as_ref()))
-                .eq(expected),
-            "{fields:?}"
-        );
-        ANSWER
-    }
-    let router = Router::new().route("/api/file-stream-upload", post(stream));
-    let client = client(&serve(router).await);
-    let path = std::env::temp_dir().join(format!("backline-api-upload-{}", std::process::id()));
-    std::fs::write(&path, "sound").unwrap();
-    let all = [
-        client
-            .upload_stream(UploadSource::File(path.clone()), &name(), "audio/mpeg")
-            .await,
-        client
-            .upload_stream(
-                UploadSource::Bytes(Bytes::from_static(b"sound")),
-                &name(),
-                "audio/mpeg",
-            )
-            .await,
-    ];
-    std::fs::remove_file(&path).unwrap();
-    for uploaded in all {
-        assert_eq!(
-            uploaded.unwrap().download_url,
-            "https://files.example.com/user/stems/a1b2c3.mp3"
-        );
-    }
-    let error = client
-        .upload_stream(UploadSource::File(path), &name(), "audio/mpeg")
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error.kind(), CallErrorKind::File { .. }) && !error.is_retryable(),
-        "{error:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_failed_upload_says_whether_to_try_again() {
-    let failed = async |status: u16, body: &str| {
-        let base = answering(status, &[], body).await;
-        client(&base)
-            .upload_stream(
-                UploadSource::Bytes(Bytes::from_static(b"sound")),
-                &name(),
-                "audio/mpeg",
-            )
-            .await
-            .unwrap_err()
-    };
-    let missing = failed(
-        400,
-        include_str!("../../../../tests/fixtures/wire/upload/missing-parameter.json"),
-    )
-    .await;
-    assert_eq!(
-        (missing.class(), missing.is_retryable()),
-        (AnswerClass::RefusedJob, false)
-    );
-    let down = failed(500, r#"{"success":false,"code":500,"msg":"oops"}"#).await;
-    assert_eq!(
-        (down.class(), down.is_retryable()),
-        (AnswerClass::InDoubt, true)
     );
 }
 
@@ -520,7 +419,7 @@ async fn a_redirect_into_our_own_network_is_not_followed() {
         .unwrap();
     let error = http.get(outer).send().await.unwrap_err();
     assert_eq!(
-        answer::forbidden(&error).as_deref(),
+        response::forbidden(&error).as_deref(),
         Some("the address lies in a private network")
     );
 }

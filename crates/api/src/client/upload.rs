@@ -81,8 +81,8 @@ impl Client {
         let sent = self.send(call.text(), request).await;
         let response = sent.map_err(|error| self.failure(call, error))?;
         let data = self
-            .understand(call, response, |status, body| {
-                self.profile.read_answer(ApiCall::Upload, status, body)
+            .read(call, response, |status, body| {
+                self.profile.read_data(ApiCall::Upload, status, body)
             })
             .await?;
         Uploaded::read(&data).ok_or_else(|| call.unreadable("it names no address of the file"))

@@ -160,7 +160,7 @@ fn a_forgotten_task_is_unknown_and_ends_no_run() {
 #[test]
 fn what_says_nothing_about_a_task_is_not_a_view_of_it() {
     #[track_caller]
-    fn check(status: u16, body: &[u8], class: AnswerClass) {
+    fn check(status: u16, body: &[u8], class: ResponseClass) {
         let refusal = Profile::sunoapi()
             .read_record_info(status, body, &TASK.into())
             .unwrap_err();
@@ -169,23 +169,31 @@ fn what_says_nothing_about_a_task_is_not_a_view_of_it() {
     check(
         200,
         wire!("record-info/another-task.json"),
-        AnswerClass::InDoubt,
+        ResponseClass::InDoubt,
     );
     check(
         200,
         wire!("record-info/unauthorized.json"),
-        AnswerClass::RefusedRun,
+        ResponseClass::RefusedRun,
     );
-    check(502, wire!("submit/bad-gateway.html"), AnswerClass::InDoubt);
-    check(429, wire!("submit/bad-gateway.html"), AnswerClass::Wait);
-    check(200, br#"{"code":200,"data":[1]}"#, AnswerClass::InDoubt);
+    check(
+        502,
+        wire!("submit/bad-gateway.html"),
+        ResponseClass::InDoubt,
+    );
+    check(429, wire!("submit/bad-gateway.html"), ResponseClass::Wait);
+    check(200, br#"{"code":200,"data":[1]}"#, ResponseClass::InDoubt);
     // A failure in the envelope counts for the task that it names only, and an HTTP status alone names none.
     check(
         200,
         br#"{"code":501,"msg":"failed","data":{"taskId":"another"}}"#,
-        AnswerClass::InDoubt,
+        ResponseClass::InDoubt,
     );
-    check(451, wire!("submit/bad-gateway.html"), AnswerClass::InDoubt);
+    check(
+        451,
+        wire!("submit/bad-gateway.html"),
+        ResponseClass::InDoubt,
+    );
 }
 
 #[test]

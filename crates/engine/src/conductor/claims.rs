@@ -146,7 +146,7 @@ impl Conductor {
                 ("the provider knows no such task".to_owned(), 0, true)
             }
             Err(trouble) => {
-                if trouble.class == AnswerClass::NotSent {
+                if trouble.class == ResponseClass::NotSent {
                     self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
                 }
                 let settles = !trouble.retryable;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backline_api::{AnswerClass, SubmitOutcome, TaskId, TaskView};
+use backline_api::{ResponseClass, SubmitOutcome, TaskId, TaskView};
 
 use super::Timing;
 use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
@@ -133,7 +133,7 @@ pub(crate) struct Prepared {
 /// Why an effect other than a submission failed.
 #[derive(Debug, Clone)]
 pub(crate) struct EffectError {
-    pub(crate) class: AnswerClass,
+    pub(crate) class: ResponseClass,
     pub(crate) code: Option<i64>,
     pub(crate) message: String,
     /// Whether a retry may help.

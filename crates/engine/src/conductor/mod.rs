@@ -40,7 +40,7 @@ mod submitting;
 mod tests;
 mod timing;
 
-use backline_api::{AnswerClass, Stage, SubmitOutcome, TaskId, TaskView};
+use backline_api::{ResponseClass, Stage, SubmitOutcome, TaskId, TaskView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 

@@ -91,7 +91,7 @@ impl Conductor {
             Err(trouble) => {
                 match (trouble.class, trouble.code) {
                     // The one response that speaks of the account. Any other code speaks of this task, or of nothing.
-                    (AnswerClass::RefusedRun, Some(401)) => {
+                    (ResponseClass::RefusedRun, Some(401)) => {
                         self.unauthorized += 1;
                         if self.unauthorized >= UNAUTHORIZED_POLLS {
                             self.drain(Outcome::Refused {
@@ -101,7 +101,7 @@ impl Conductor {
                             });
                         }
                     }
-                    (AnswerClass::NotSent, _) => {
+                    (ResponseClass::NotSent, _) => {
                         self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
                     }
                     _ => {}

@@ -50,8 +50,8 @@ impl Conductor {
             } => {
                 self.reached();
                 let class = match class {
-                    AnswerClass::SourceGone if !self.has_newer_upload(at, now_ms, decision) => {
-                        AnswerClass::RefusedJob
+                    ResponseClass::SourceGone if !self.has_newer_upload(at, now_ms, decision) => {
+                        ResponseClass::RefusedJob
                     }
                     class => class,
                 };
@@ -179,7 +179,7 @@ impl Conductor {
     ) {
         self.look_at_claims(at, now_ms);
         match trouble.class {
-            AnswerClass::Wait => {
+            ResponseClass::Wait => {
                 let wait = self.gate.window_ms();
                 // The gate keeps to the limit, so it is not this run alone that reaches it.
                 let message = format!(
@@ -191,35 +191,35 @@ impl Conductor {
                 });
                 self.free(at, now_ms);
             }
-            AnswerClass::WaitLong => {
+            ResponseClass::WaitLong => {
                 let message = trouble.message.clone();
                 self.pause(at, now_ms, trouble, message, decision, |step, timing| {
                     timing.maintenance_backoff_ms(step, at as u64)
                 });
                 self.free(at, now_ms);
             }
-            AnswerClass::RefusedRun | AnswerClass::StopForCredits => {
+            ResponseClass::RefusedRun | ResponseClass::StopForCredits => {
                 self.free(at, now_ms);
                 self.close(refusal(trouble));
             }
             // The vendor says that nothing was bought: once more is safe, for ever is not.
-            AnswerClass::NotSent | AnswerClass::SourceGone => {
+            ResponseClass::NotSent | ResponseClass::SourceGone => {
                 if self.count_retry(at) {
                     self.free(at, now_ms);
                 }
             }
             // A charge came before the refund, and only the balance shows whether the refund did: one repeat risks two charges.
-            AnswerClass::Refunded => {
+            ResponseClass::Refunded => {
                 if !std::mem::replace(&mut self.slots[at].was_refunded, true)
                     && self.count_retry(at)
                 {
                     self.free(at, now_ms);
                 }
             }
-            AnswerClass::RefusedJob
-            | AnswerClass::TaskFailed
-            | AnswerClass::InDoubt
-            | AnswerClass::UnknownTask => {}
+            ResponseClass::RefusedJob
+            | ResponseClass::TaskFailed
+            | ResponseClass::InDoubt
+            | ResponseClass::UnknownTask => {}
         }
     }
 

@@ -85,11 +85,11 @@ impl Conductor {
         self.stems[stem].failures += 1;
         let (id, failures) = (self.stems[stem].id.clone(), self.stems[stem].failures);
         let retried = match trouble.class {
-            AnswerClass::RefusedRun | AnswerClass::StopForCredits => {
+            ResponseClass::RefusedRun | ResponseClass::StopForCredits => {
                 self.close(refusal(&trouble));
                 true
             }
-            AnswerClass::NotSent => {
+            ResponseClass::NotSent => {
                 let message = format!("stem {id}: {}", trouble.message);
                 self.out_of_reach(now_ms, now_ms, &message, decision);
                 true

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backline_api::{
-    AnswerClass, CallError, CallErrorKind, Client, SubmitRequest, TaskId, UploadName, UploadSource,
-    lacks_descriptor,
+    CallError, CallErrorKind, Client, ResponseClass, SubmitRequest, TaskId, UploadName,
+    UploadSource, lacks_descriptor,
 };
 use url::Url;
 
@@ -321,7 +321,7 @@ impl EffectError {
     /// A trouble on this side: with a file, or with what was fetched.
     pub(super) fn ours(message: String, retryable: bool) -> Self {
         Self {
-            class: AnswerClass::RefusedJob,
+            class: ResponseClass::RefusedJob,
             code: None,
             message,
             retryable,

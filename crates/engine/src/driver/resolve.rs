@@ -4,7 +4,7 @@
 //! user gives is looked up at the provider's; one that the ledger knows already, and one whose request was another job's, are
 //! refused: a slip of the finger must neither lose a purchase nor buy one twice.
 
-use backline_api::{AnswerClass, ApiKey, CallError, Client, Setting, Stage, TaskId};
+use backline_api::{ApiKey, CallError, Client, ResponseClass, Setting, Stage, TaskId};
 use serde_json::Value;
 
 use super::clock::Clock;
@@ -322,7 +322,7 @@ async fn compare(
         Err(error)
             if matches!(
                 error.class(),
-                AnswerClass::TaskFailed | AnswerClass::Refunded
+                ResponseClass::TaskFailed | ResponseClass::Refunded
             ) =>
         {
             return Ok(());

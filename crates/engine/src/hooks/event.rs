@@ -117,7 +117,7 @@ pub struct PlanInfo {
 /// The point at which hooks are told of a recorded event, if there is one.
 pub(crate) fn point_of(event: &Event) -> Option<HookPoint> {
     use crate::event::TaskStage;
-    use backline_api::AnswerClass;
+    use backline_api::ResponseClass;
     match event {
         Event::Accepted { .. } => Some(HookPoint::Submitted),
         Event::Stage {
@@ -129,7 +129,7 @@ pub(crate) fn point_of(event: &Event) -> Option<HookPoint> {
         | Event::TaskPartial { .. }
         | Event::UploadFailed { retried: false, .. }
         | Event::Refused {
-            class: AnswerClass::RefusedJob,
+            class: ResponseClass::RefusedJob,
             ..
         }
         | Event::Decided {

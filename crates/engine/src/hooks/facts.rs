@@ -95,7 +95,7 @@ fn absolute(path: &Path) -> String {
 pub fn sample(point: HookPoint) -> HookEvent {
     use crate::event::{KeptFile, Outcome, Part, TaskStage, TrackFacts, Via};
     use crate::summary::Totals;
-    use backline_api::{AnswerClass, TaskId};
+    use backline_api::{ResponseClass, TaskId};
     use serde_json::json;
 
     let settings = json!({
@@ -158,7 +158,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
         }),
         HookPoint::JobFailed => Some(Event::Refused {
             attempt: 1,
-            class: AnswerClass::RefusedJob,
+            class: ResponseClass::RefusedJob,
             code: Some(400),
             message: "the tags name an artist".to_owned(),
         }),

@@ -1,6 +1,6 @@
 //! A job's purchase: its attempts are intended, repeated, accepted, claimed by a callback, in doubt, or ended without a task.
 
-use backline_api::{AnswerClass, Excerpt, TaskId};
+use backline_api::{Excerpt, ResponseClass, TaskId};
 
 use super::{CLAIMS, Cause, Claim, Failure, Job, Phase, Step, Task, Unproven};
 use crate::event::{Event, TaskStage, Token, Via};
@@ -118,7 +118,7 @@ impl Job {
                 }
                 next.leave_unproven(Why::Refused);
                 next.without_task(match class {
-                    AnswerClass::RefusedJob => Phase::Failed(Failure {
+                    ResponseClass::RefusedJob => Phase::Failed(Failure {
                         cause: Cause::Refused,
                         code: *code,
                         message: message.clone(),

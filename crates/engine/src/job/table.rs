@@ -7,7 +7,7 @@ use crate::event::{
 };
 use crate::hooks::HookPoint;
 use crate::hooks::Verdict;
-use backline_api::AnswerClass;
+use backline_api::ResponseClass;
 
 const AT_MS: i64 = 1_000;
 
@@ -70,7 +70,7 @@ fn claimed(task: &str) -> Event {
     }
 }
 
-fn refused(attempt: u32, class: AnswerClass) -> Event {
+fn refused(attempt: u32, class: ResponseClass) -> Event {
     Event::Refused {
         attempt,
         class,
@@ -176,7 +176,7 @@ fn jobs() -> Vec<(&'static str, Job)> {
         ("kept", after(&all_kept)),
         (
             "refused",
-            after(&[intent(1), refused(1, AnswerClass::RefusedJob)]),
+            after(&[intent(1), refused(1, ResponseClass::RefusedJob)]),
         ),
         ("task failed", after(&task_failed)),
     ]
@@ -208,10 +208,10 @@ fn events() -> Vec<(&'static str, Event)> {
                 message: problem(),
             },
         ),
-        ("refused, the job", refused(1, AnswerClass::RefusedJob)),
-        ("refused, the run", refused(1, AnswerClass::RefusedRun)),
-        ("refused, wait", refused(1, AnswerClass::Wait)),
-        ("refused, unknown attempt", refused(9, AnswerClass::Wait)),
+        ("refused, the job", refused(1, ResponseClass::RefusedJob)),
+        ("refused, the run", refused(1, ResponseClass::RefusedRun)),
+        ("refused, wait", refused(1, ResponseClass::Wait)),
+        ("refused, unknown attempt", refused(9, ResponseClass::Wait)),
         (
             "not_sent",
             Event::NotSent {
@@ -333,7 +333,7 @@ fn every_event_in_every_phase() {
 /// Whatever the class: the first request may have been taken before any of these was said.
 #[test]
 fn no_refusal_of_a_repeat_takes_a_job_out_of_doubt() {
-    use AnswerClass::{Refunded, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
+    use ResponseClass::{Refunded, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
     let repeating = after(&[intent(1), lost(1), Event::AskedAgain { attempt: 1 }]);
     for class in [
         RefusedJob,
@@ -405,7 +405,7 @@ fn the_only_copy_of_an_id_outlives_a_repeat() {
 fn refusals_never_push_out_what_may_have_been_bought() {
     let mut job = after(&[intent(1), lost(1), Event::BuyAgain { attempt: 1 }]);
     for attempt in 2..30 {
-        for event in [intent(attempt), refused(attempt, AnswerClass::Wait)] {
+        for event in [intent(attempt), refused(attempt, ResponseClass::Wait)] {
             let Step::Changed(next) = job.step(AT_MS, &event) else {
                 panic!("{event:?}");
             };
@@ -427,7 +427,7 @@ fn a_refusal_that_a_callback_contradicts_leaves_the_job_in_doubt() {
     let job = after(&[
         intent(1),
         claimed("task1"),
-        refused(1, AnswerClass::RefusedJob),
+        refused(1, ResponseClass::RefusedJob),
     ]);
     assert!(matches!(job.phase, Phase::InDoubt { attempt: 1, .. }));
 }
@@ -452,7 +452,7 @@ fn an_old_purchase_after_a_refused_repeat_can_be_replayed() {
         intent(1),
         lost(1),
         Event::AskedAgain { attempt: 1 },
-        refused(1, AnswerClass::RefusedJob),
+        refused(1, ResponseClass::RefusedJob),
         intent(2),
         accepted(2, "task2"),
     ] {

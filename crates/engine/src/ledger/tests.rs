@@ -352,7 +352,7 @@ fn a_planted_link_leads_no_ledger_to_another_file() {
 #[test]
 fn an_older_ledger_is_brought_up_to_date_from_its_events() {
     use crate::job::{Phase, Unproven};
-    use backline_api::AnswerClass;
+    use backline_api::ResponseClass;
 
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("ledger.sqlite3");
@@ -367,7 +367,7 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
         },
         Event::Refused {
             attempt: 1,
-            class: AnswerClass::Wait,
+            class: ResponseClass::Wait,
             code: None,
             message: "slower".to_owned(),
         },

@@ -12,7 +12,7 @@ use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
-use backline_api::{UploadAnswer, Uploaded};
+use backline_api::{UploadResponse, Uploaded};
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -317,5 +317,5 @@ async fn keep(
         mime_type: Some(mime_type.to_owned()),
         uploaded_at: Some(clock::rfc3339(now_ms)),
     };
-    Ok(Json(UploadAnswer::success(uploaded)).into_response())
+    Ok(Json(UploadResponse::success(uploaded)).into_response())
 }

@@ -231,7 +231,7 @@ async fn the_typed_client_understands_everything() {
     };
     assert_eq!(
         (class, code),
-        (backline_api::AnswerClass::StopForCredits, Some(429))
+        (backline_api::ResponseClass::StopForCredits, Some(429))
     );
     let view = client.record_info(&task).await.unwrap();
     assert_eq!(view.stage, Stage::Complete);

@@ -108,8 +108,8 @@ async fn request(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -
             )];
         }
     };
-    let visit = client.visit().await;
-    let mut checks = match &visit.credits {
+    let account = client.account().await;
+    let mut checks = match &account.credits {
         Ok(balance) => vec![
             Check::fine("provider", format!("{} responds", base(provider))),
             credits(project, *balance, price),
@@ -117,7 +117,7 @@ async fn request(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -
         Err(error) => vec![refused(provider, error)],
     };
     checks.extend(reach(project, &client, &proxies).await);
-    if let Some(theirs_ms) = visit.date_ms {
+    if let Some(theirs_ms) = account.date_ms {
         checks.push(clock(jiff::Timestamp::now().as_millisecond() - theirs_ms));
     }
     checks

@@ -51,7 +51,7 @@ fn submissions(effects: &[Effect]) -> Vec<(JobKey, u32)> {
 
 fn gone() -> SubmitOutcome {
     SubmitOutcome::Refused {
-        class: AnswerClass::SourceGone,
+        class: ResponseClass::SourceGone,
         code: Some(451),
         message: "could not fetch the source".to_owned(),
         retry_after_ms: None,
@@ -63,7 +63,7 @@ fn failed(decision: &Decision) -> usize {
         matches!(
             event,
             Event::Refused {
-                class: AnswerClass::RefusedJob,
+                class: ResponseClass::RefusedJob,
                 ..
             }
         )

@@ -65,7 +65,7 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     let (mut repeated, mut now_ms) = (0, NOW_MS);
     // Each is lost again, and the next one takes its place.
     let lost = SubmitOutcome::Refused {
-        class: AnswerClass::RefusedJob,
+        class: ResponseClass::RefusedJob,
         code: Some(400),
         message: "no".to_owned(),
         retry_after_ms: None,

@@ -118,7 +118,7 @@ fn pauses(decision: &Decision) -> Vec<i64> {
 
 fn maintenance(retry_after_ms: Option<u64>) -> SubmitOutcome {
     SubmitOutcome::Refused {
-        class: AnswerClass::WaitLong,
+        class: ResponseClass::WaitLong,
         code: Some(455),
         message: "maintenance".to_owned(),
         retry_after_ms,
@@ -163,7 +163,7 @@ fn a_look_waits_as_long_as_the_provider_says() {
     let mut decision = answer(&mut conductor, NOW_MS, &sent, &accepted);
     let due_ms = NOW_MS + 30_000;
     advance(&mut conductor, due_ms, &mut decision);
-    let mut slow = trouble(AnswerClass::Wait);
+    let mut slow = trouble(ResponseClass::Wait);
     slow.retry_after_ms = Some(300_000);
     let input = Input::Viewed {
         job: sent[0].0,

@@ -115,7 +115,7 @@ fn follow(script: &Script<'_>) -> Came {
                             unverified: None,
                         })
                     } else {
-                        Err(trouble(AnswerClass::RefusedJob))
+                        Err(trouble(ResponseClass::RefusedJob))
                     };
                     Input::Fetched {
                         job,
@@ -131,7 +131,7 @@ fn follow(script: &Script<'_>) -> Came {
                 Effect::Submit { job, attempt, .. } => {
                     submitted += 1;
                     let outcome = SubmitOutcome::Refused {
-                        class: AnswerClass::RefusedJob,
+                        class: ResponseClass::RefusedJob,
                         code: None,
                         message: "no".into(),
                         retry_after_ms: None,
@@ -439,10 +439,10 @@ fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
     let nothing: [Result<TaskView, EffectError>; 4] = [
         Err(EffectError {
             code: Some(404),
-            ..trouble(AnswerClass::RefusedRun)
+            ..trouble(ResponseClass::RefusedRun)
         }),
-        Err(trouble(AnswerClass::InDoubt)),
-        Err(trouble(AnswerClass::RefusedJob)),
+        Err(trouble(ResponseClass::InDoubt)),
+        Err(trouble(ResponseClass::RefusedJob)),
         view(Stage::Unknown, &[]),
     ];
     let unavailable = |event: &Event| matches!(event, Event::DetailsUnavailable { .. });
@@ -462,7 +462,7 @@ fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
     // Two bad polls are not worth a word.
     let came = check(
         vec![
-            Err(trouble(AnswerClass::InDoubt)),
+            Err(trouble(ResponseClass::InDoubt)),
             view(Stage::Unknown, &[]),
             view(Stage::Complete, &[("a", A, "")]),
         ],
@@ -477,7 +477,7 @@ fn only_a_lasting_401_ends_a_run() {
     let unauthorized = || {
         Err(EffectError {
             code: Some(401),
-            ..trouble(AnswerClass::RefusedRun)
+            ..trouble(ResponseClass::RefusedRun)
         })
     };
     check(

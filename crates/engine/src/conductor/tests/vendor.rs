@@ -133,16 +133,16 @@ impl World {
             self.seed
         );
         if self.chance(4) {
-            return refused(AnswerClass::Wait); // the account's window is looked at before anything else
+            return refused(ResponseClass::Wait); // the account's window is looked at before anything else
         }
         if self.chance(8) {
             // Others look at the account, the parameters or the source first, and know nothing of the token then.
             return match self.dice.below(20) {
-                0 => refused(AnswerClass::RefusedRun),
-                1 => refused(AnswerClass::StopForCredits),
-                2..5 => refused(AnswerClass::WaitLong),
-                5..9 => refused(AnswerClass::Refunded),
-                _ => refused(AnswerClass::RefusedJob),
+                0 => refused(ResponseClass::RefusedRun),
+                1 => refused(ResponseClass::StopForCredits),
+                2..5 => refused(ResponseClass::WaitLong),
+                5..9 => refused(ResponseClass::Refunded),
+                _ => refused(ResponseClass::RefusedJob),
             };
         }
         if self.idempotent
@@ -152,10 +152,10 @@ impl World {
         }
         if self.chance(3) {
             return match self.dice.below(4) {
-                0 => refused(AnswerClass::Wait),
-                1 => refused(AnswerClass::WaitLong),
-                2 => refused(AnswerClass::Refunded),
-                _ => refused(AnswerClass::RefusedJob),
+                0 => refused(ResponseClass::Wait),
+                1 => refused(ResponseClass::WaitLong),
+                2 => refused(ResponseClass::Refunded),
+                _ => refused(ResponseClass::RefusedJob),
             };
         }
         if self.chance(4) {
@@ -286,11 +286,11 @@ impl World {
             return Err(match self.dice.below(4) {
                 0 => EffectError {
                     code: Some(404),
-                    ..trouble(AnswerClass::RefusedRun)
+                    ..trouble(ResponseClass::RefusedRun)
                 },
-                1 => trouble(AnswerClass::Wait),
-                2 => trouble(AnswerClass::RefusedJob),
-                _ => trouble(AnswerClass::InDoubt),
+                1 => trouble(ResponseClass::Wait),
+                2 => trouble(ResponseClass::RefusedJob),
+                _ => trouble(ResponseClass::InDoubt),
             });
         }
         let Some(task) = self.vendor.tasks.get(id.as_str()) else {
