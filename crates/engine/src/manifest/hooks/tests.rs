@@ -1,3 +1,5 @@
+//! Mistakes in `on`, as the loader reports them.
+
 use crate::manifest::{LoadOptions, load};
 
 /// What is wrong with a manifest whose `on` is this, beside its missing stem.
