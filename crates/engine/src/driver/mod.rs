@@ -12,7 +12,9 @@ mod adopt;
 mod callbacks;
 mod client;
 mod clock;
+mod config;
 mod effects;
+mod error;
 mod hooks;
 mod keep;
 mod listen;
@@ -23,30 +25,29 @@ mod resolve;
 mod shell;
 mod superseded;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backline_api::{ApiKey, CallError, Tape, TaskId};
+use backline_api::{ApiKey, Tape};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::{Conductor, ResumedJob, RunConfig, StemId, Timing};
+use crate::conductor::Conductor;
 use crate::event::{Event, Outcome, Record, RunId};
-use crate::forecast::{Forecast, Sign, is_expired};
-use crate::hooks::{HookPoint, PlanInfo, Verdict};
+use crate::forecast::Sign;
+use crate::hooks::PlanInfo;
 use crate::index::Index;
 use crate::job::Step;
 use crate::opening::Opening;
-use crate::plan::{JobKey, Plan, StemSource, fingerprint};
-use crate::store::{
-    KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store, StoreError,
-};
+use crate::plan::{JobKey, Plan, StemSource};
+use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store};
 
 use callbacks::{ListenConfig, Receiver};
 use client::{client, refuse_private_provider, upload_host};
 use clock::Clock;
+use config::{config, resumed, spent_before};
 use effects::Effects;
 use hooks::RunHooks;
 use plan_index::PlanIndex;
@@ -55,6 +56,8 @@ use superseded::{Renamed, make_way};
 
 pub use crate::conductor::IllegalStep;
 pub use crate::hooks::HookFailure;
+pub use config::account;
+pub use error::RunError;
 pub use keep::look_at_kept_file;
 pub use listen::{Heard, listen};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
@@ -123,138 +126,6 @@ pub struct Ended {
     pub run: RunHeader,
     /// How it ended.
     pub outcome: Outcome,
-}
-
-/// Why a run could not go on. Whatever the ledger says by then holds.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The ledger could not be read or written.
-    #[error("{source}{}", unsaved_text(unsaved))]
-    Ledger {
-        /// What went wrong.
-        #[source]
-        source: StoreError,
-        /// Tasks that were bought and could not be recorded any more.
-        unsaved: Vec<(JobKey, TaskId)>,
-    },
-    /// Jobs are in flight under another account.
-    #[error("{} in flight under another account ({account})", jobs_are(*jobs))]
-    OtherAccount {
-        /// How many.
-        jobs: usize,
-        /// The other account's fingerprint.
-        account: String,
-    },
-    /// An account can't be adopted: no task of it is known that the provider could be asked for.
-    #[error("the account {account} can't be adopted: the ledger has no task of it to prove it by")]
-    NoTaskToProve {
-        /// The other account's fingerprint.
-        account: String,
-    },
-    /// An account was not adopted: the provider does not show its tasks under this key.
-    #[error(
-        "the account {account} can't be adopted: under this key the provider shows none of its tasks ({})",
-        list(tasks)
-    )]
-    NotAdopted {
-        /// The other account's fingerprint.
-        account: String,
-        /// The tasks that were tried.
-        tasks: Vec<TaskId>,
-    },
-    /// The provider could not be asked for the task that is to prove an account.
-    #[error(
-        "the details of task {task}, which would prove the account, could not be read: {source}"
-    )]
-    AdoptionLookup {
-        /// The task.
-        task: TaskId,
-        /// Why.
-        #[source]
-        source: Box<CallError>,
-    },
-    /// The callback receiver could not listen.
-    #[error("callbacks can't be received on {address}")]
-    Listen {
-        /// The address.
-        address: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The provider lies in a private network, and nothing says that this is meant.
-    #[error(
-        "the provider's host {host} lies in a private network: what is bought there could not be fetched, so nothing was bought"
-    )]
-    PrivateProvider {
-        /// The host.
-        host: String,
-    },
-    /// The environment names a proxy that is none.
-    #[error("{0}")]
-    Proxy(String),
-    /// The HTTP client could not be set up.
-    #[error("the HTTP client could not be set up: {0}")]
-    Client(String),
-    /// An event came for a job that it can't happen to. Responses that were under way are recorded, nothing more was begun.
-    #[error(transparent)]
-    IllegalStep(#[from] IllegalStep),
-    /// The user stopped it at once.
-    #[error(
-        "stopped at once; the ledger holds everything up to here: run the same command again to go on"
-    )]
-    Interrupted,
-}
-
-impl From<StoreError> for RunError {
-    fn from(source: StoreError) -> Self {
-        Self::Ledger {
-            source,
-            unsaved: Vec::new(),
-        }
-    }
-}
-
-fn unsaved_text(unsaved: &[(JobKey, TaskId)]) -> String {
-    let line = |(key, task): &(JobKey, TaskId)| {
-        format!("\nbought and not recorded: task {task}; run: backline resolve {key} --task {task}")
-    };
-    unsaved.iter().map(line).collect()
-}
-
-fn list(tasks: &[TaskId]) -> String {
-    let ids: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
-    ids.join(", ")
-}
-
-fn jobs_are(jobs: usize) -> String {
-    if jobs == 1 {
-        "1 job is".to_owned()
-    } else {
-        format!("{jobs} jobs are")
-    }
-}
-
-/// The account that a key is for: the provider's name and a fingerprint of its address and the key. An account that the ledger
-/// knows keeps the name that it has there, so that a provider that was renamed has the same account, rate limit and tasks.
-///
-/// # Errors
-/// When the ledger can't be read.
-pub fn account(plan: &Plan, key: &ApiKey, store: &dyn Store) -> Result<String, StoreError> {
-    let provider = &plan.provider;
-    let identity = format!("{}\n{}", provider.address(), key.fingerprint());
-    let fingerprint = fingerprint(&identity);
-    let is_same = |account: &str| {
-        account
-            .rsplit_once(':')
-            .is_some_and(|(_, theirs)| theirs == fingerprint)
-    };
-    let mut runs = store.runs()?.into_iter();
-    let known = runs.find(|run| is_same(&run.account));
-    Ok(match known {
-        Some(run) => run.account,
-        None => format!("{}:{fingerprint}", provider.profile.name),
-    })
 }
 
 /// Carries a plan out: submits what is not bought, follows what is, keeps every track. `observe` is told every record after it
@@ -461,20 +332,6 @@ pub async fn run(
     })
 }
 
-/// What the ledger's jobs have cost so far, and what is reserved for those that are not of this plan; the plan's own
-/// reservations are the conductor's.
-fn spent_before(own: &HashSet<JobKey>, known: &HashMap<JobKey, KnownJob>) -> f64 {
-    let cost = |(key, known): (&JobKey, &KnownJob)| {
-        let reserved = if own.contains(key) {
-            0.0
-        } else {
-            known.job.reserved
-        };
-        known.job.credits + reserved
-    };
-    known.iter().map(cost).sum()
-}
-
 /// The rows that a run of `plan` is recorded with; files are named relative to `project_dir`.
 pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
     let row = |job: &crate::plan::PlannedJob| {
@@ -498,69 +355,6 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
         }
     };
     plan.jobs.iter().map(row).collect()
-}
-
-fn resumed(plan: &Plan, forecast: Forecast, now_ms: i64) -> Vec<ResumedJob> {
-    let retention_days = plan.provider.profile.retention_days;
-    let stems = plan.stems.iter().map(|stem| StemId::from(stem.id.as_str()));
-    let stems: Vec<StemId> = stems.collect();
-    let resumed =
-        |(job, row): (&crate::plan::PlannedJob, crate::forecast::JobForecast)| ResumedJob {
-            key: job.key,
-            refusal: job.refusal.as_ref().map(Verdict::from),
-            stem: stems[job.stem].clone(),
-            expired: is_expired(&row.job, now_ms, retention_days),
-            job: row.job,
-            missing: row.missing,
-        };
-    plan.jobs.iter().zip(forecast.rows).map(resumed).collect()
-}
-
-fn config(
-    run: &Run,
-    header: &RunHeader,
-    spent_before: f64,
-    now_ms: i64,
-    hears_callbacks: bool,
-) -> RunConfig {
-    let profile = &run.plan.provider.profile;
-    let view_ms = i64::try_from(profile.polling.interval_ms).unwrap_or(30_000);
-    let mut timing = if profile.loopback {
-        Timing::local(view_ms)
-    } else {
-        Timing::remote(view_ms)
-    };
-    timing.first_view_ms = i64::try_from(profile.polling.first_ms).unwrap_or(view_ms);
-    timing.follow_ms = i64::try_from(profile.polling.give_up_ms).unwrap_or(timing.follow_ms);
-    if run.tape.as_ref().is_some_and(Tape::replays) {
-        timing = Timing::replayed();
-    }
-    let limits = &run.plan.limits;
-    RunConfig {
-        run: header.id.clone(),
-        account: header.account.clone(),
-        rate: limits.rate,
-        concurrency: limits.concurrency as usize,
-        buys: run.buys,
-        asks_before_upload: run.plan.hooks.has(HookPoint::BeforeUpload),
-        asks_before_submit: run.plan.hooks.has(HookPoint::BeforeSubmit),
-        credits: limits.credits,
-        ledger_credits: limits.ledger_credits,
-        spent_before,
-        price: profile.operation.price_credits,
-        deadline_ms: limits
-            .deadline_ms
-            .map(|limit| now_ms.saturating_add_unsigned(limit)),
-        failures_in_a_row: limits.failures_in_a_row,
-        retries: run.plan.retries.task_failed,
-        asks_again: profile.idempotency_key,
-        hears_callbacks,
-        upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
-        polls_at_once: profile.polling.at_once as usize,
-        downloads_at_once: profile.downloads_at_once as usize,
-        source_gone: profile.source_gone(),
-        timing,
-    }
 }
 
 /// Where a path lies as the ledger writes it: relative to the project folder with `/`, or absolute when it lies outside.

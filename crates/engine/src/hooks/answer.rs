@@ -4,12 +4,11 @@
 //! names settings only, and each value is checked as a manifest's is. A job is changed when it is planned and at no other time.
 
 use backline_api::Setting;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::HookPoint;
 use crate::manifest::{nearest_name, parse_duration};
-use crate::plan::{JobKey, Settings};
+use crate::plan::Settings;
 
 /// Longest answer, and longest line of a service.
 pub const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -49,32 +48,6 @@ pub enum Decision {
     Fail(String),
     /// The hooks are called again after so many milliseconds.
     Delay(u64),
-}
-
-/// A decision as it is recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum Verdict {
-    /// The job goes on.
-    Pass,
-    /// The job was bought with other settings, under another key. Only in ledgers of earlier versions: jobs are changed when they
-    /// are planned.
-    Change {
-        /// The other key.
-        key: JobKey,
-        /// What was sent.
-        settings: Box<Settings>,
-    },
-    /// The job is not bought.
-    Veto {
-        /// Why.
-        why: String,
-    },
-    /// A hook failed, so the job is not bought by this run.
-    Fail {
-        /// What went wrong.
-        message: String,
-    },
 }
 
 /// Why an answer can't be used.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! When a job is planned hooks may change or veto it, and before its first submission veto or delay it; everywhere else they
-//! observe. What a hook is and says (`point`, `spec`, `event`, `answer`) is plain data. A hook never holds up another job, never outlives its time, never sees the
+//! observe. What a hook is told and answers (`event`, `answer`) is plain data. A hook never holds up another job, never outlives its time, never sees the
 //! provider's key, and whatever it does has a declared effect.
 
 mod answer;
@@ -19,21 +19,17 @@ mod http;
 mod library;
 #[cfg(feature = "lua")]
 mod lua;
-mod point;
 mod process;
 mod program;
 mod runner;
 mod service;
-mod spec;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(all(test, unix))]
 mod tests;
 mod trial;
 
-pub use answer::{
-    ANSWER_LIMIT_BYTES, Answer, AnswerError, Decision, MAX_DELAY_MS, Verdict, changed,
-};
+pub use answer::{ANSWER_LIMIT_BYTES, Answer, AnswerError, Decision, MAX_DELAY_MS, changed};
 pub use error::HookError;
 pub(crate) use event::point_of;
 pub use event::{HOOK_EVENT_VERSION, HookEvent, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo};
@@ -41,12 +37,13 @@ pub(crate) use facts::Facts;
 pub use facts::{sample, sample_of};
 #[cfg(feature = "lua")]
 pub use lua::check_script;
-pub use point::{HookPoint, OnError, UnknownName};
 pub(crate) use process::HookContext;
 pub use runner::HookFailure;
 pub(crate) use runner::{BoundHook, HookRunner};
 pub use service::PROTOCOL;
-pub use spec::{
+pub use trial::{Bench, Trial, try_out};
+
+pub use crate::event::{HookPoint, OnError, UnknownName, Verdict};
+pub use crate::plan::{
     DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookKind, HookSpec, Hooks, Order, Target,
 };
-pub use trial::{Bench, Trial, try_out};

@@ -1,7 +1,7 @@
 //! What hooks and earlier versions decide of a job that was never submitted.
 
 use super::{Cause, Failure, Job, Link, Phase, Step};
-use crate::hooks::Verdict;
+use crate::event::Verdict;
 use crate::plan::{JobKey, Settings};
 
 impl Job {

@@ -3,11 +3,10 @@
 use super::purchase::REFUSED_ATTEMPTS;
 use super::*;
 use crate::event::{
-    KeptFile, Moment, Outcome, Part, RefusedCallbacks, TaskStage, TrackFacts, TrackNote, Via,
+    HookPoint, KeptFile, Moment, Outcome, Part, RefusedCallbacks, TaskStage, TrackFacts, TrackNote,
+    Verdict, Via,
 };
-use crate::hooks::HookPoint;
-use crate::hooks::Verdict;
-use backline_api::ResponseClass;
+use backline_api::AnswerClass;
 
 const AT_MS: i64 = 1_000;
 

@@ -1,6 +1,7 @@
 //! The ledger, on a real disk.
 
 use indexmap::IndexMap;
+use rusqlite::params;
 use serde_json::json;
 
 use super::*;

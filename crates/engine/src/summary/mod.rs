@@ -10,9 +10,9 @@ use backline_api::Excerpt;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use crate::event::{HookPoint, OnError};
 use crate::event::{KeptFile, Music, Outcome, RefusedCallbacks};
 use crate::evidence::Evidence;
-use crate::hooks::{HookPoint, OnError};
 use crate::job::{Phase, TrackLoudness};
 use crate::plan::Settings;
 use crate::store::Recording;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::steps::{NOW_MS, advance, answer, config, wanted};
+use super::tracks::{running, view};
 use super::*;
 
 const JOBS: usize = 20_000;
@@ -125,4 +126,71 @@ fn many_vetoes_are_taken_one_by_one() {
     }
     assert_eq!(vetoed, JOBS);
     assert_eq!(conductor.outcome(NOW_MS), Some(Outcome::Vetoed));
+}
+
+/// Fifty thousand tasks of an earlier run, each polled in its interval by a vendor that takes a quarter of a second.
+#[test]
+fn fifty_thousand_tasks_are_polled_in_time() {
+    const TASKS: usize = 50_000;
+    const LATENCY_MS: i64 = 250;
+    const INTERVAL_MS: i64 = 30_000;
+    let mut world = World::new(1);
+    (world.hooks, world.callbacks) = ((false, false), true);
+    let begun_ms = world.now;
+    let config = RunConfig {
+        polls_at_once: backline_api::Profile::sunoapi().polling.at_once as usize,
+        timing: Timing::remote(INTERVAL_MS),
+        credits: None,
+        ledger_credits: None,
+        ..world.config(0)
+    };
+    let wanted = (0..TASKS).map(|n| ResumedJob {
+        key: key(n),
+        refusal: None,
+        stem: stem(0),
+        job: running(begun_ms),
+        missing: Vec::new(),
+        expired: false,
+    });
+    let (mut conductor, mut decision) = Conductor::new(
+        config,
+        wanted.collect(),
+        Index::default(),
+        Vec::new(),
+        begun_ms,
+    );
+    let mut token = || Token::from_text("none");
+    let mut now_ms = begun_ms;
+    let mut last: HashMap<JobKey, i64> = (0..TASKS).map(|n| (key(n), begun_ms)).collect();
+    let (mut longest, mut most, mut polls) = (0, 0, 0);
+    let mut answers: std::collections::VecDeque<(i64, JobKey)> = std::collections::VecDeque::new();
+    while now_ms < begun_ms + 4 * INTERVAL_MS {
+        conductor.advance(now_ms, &mut token, &mut decision);
+        for effect in std::mem::take(&mut decision).effects {
+            let Effect::View { job, .. } = effect else {
+                panic!("{effect:?}")
+            };
+            let before_ms = last.insert(job, now_ms).unwrap();
+            longest = longest.max(now_ms - before_ms);
+            polls += 1;
+            answers.push_back((now_ms + LATENCY_MS, job));
+        }
+        most = most.max(answers.len());
+        let wake = conductor.wake_at(now_ms).unwrap_or(i64::MAX);
+        now_ms = answers.front().map_or(wake, |(at, _)| wake.min(*at));
+        while answers.front().is_some_and(|(at, _)| *at <= now_ms) {
+            let (_, job) = answers.pop_front().unwrap();
+            let result = view(Stage::Pending, &[]);
+            let input = Input::Viewed {
+                job,
+                task: task_id("task"),
+                result,
+            };
+            conductor.handle(now_ms, input, &mut decision);
+        }
+    }
+    // The interval, the response's time, and what the first crowd, due all at once, waits for its turn.
+    assert!(longest <= INTERVAL_MS + 2 * LATENCY_MS, "{longest} ms");
+    assert!(most <= 512, "{most} polls at once");
+    assert!(polls >= 3 * TASKS, "{polls}");
 }

@@ -1,9 +1,7 @@
 //! One bought task, followed under virtual time through what vendors have been seen to show.
 
 use backline_api::Track;
-use proptest::prelude::*;
 
-use super::super::places::{Place, placed, places};
 use super::*;
 use crate::event::{TaskStage, TrackFacts, Via};
 
@@ -41,7 +39,7 @@ impl Came {
     }
 }
 
-fn running(accepted_ms: i64) -> Job {
+pub(super) fn running(accepted_ms: i64) -> Job {
     let events = [
         Event::Intent {
             attempt: 1,
@@ -168,7 +166,7 @@ fn follow(script: &Script<'_>) -> Came {
 }
 
 /// A view with tracks `(id, audio address, source address)`; an empty text is none.
-fn view(stage: Stage, tracks: &[(&str, &str, &str)]) -> Result<TaskView, EffectError> {
+pub(super) fn view(stage: Stage, tracks: &[(&str, &str, &str)]) -> Result<TaskView, EffectError> {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let track = |(id, audio, source): &(&str, &str, &str)| Track {
         id: (*id).to_owned(),
@@ -501,165 +499,4 @@ fn only_a_lasting_401_ends_a_run() {
             ..
         }
     ));
-}
-
-/// Fifty thousand tasks of an earlier run, each polled in its interval by a vendor that takes a quarter of a second.
-#[test]
-fn fifty_thousand_tasks_are_polled_in_time() {
-    const TASKS: usize = 50_000;
-    const LATENCY_MS: i64 = 250;
-    const INTERVAL_MS: i64 = 30_000;
-    let mut world = World::new(1);
-    (world.hooks, world.callbacks) = ((false, false), true);
-    let begun_ms = world.now;
-    let config = RunConfig {
-        polls_at_once: backline_api::Profile::sunoapi().polling.at_once as usize,
-        timing: Timing::remote(INTERVAL_MS),
-        credits: None,
-        ledger_credits: None,
-        ..world.config(0)
-    };
-    let wanted = (0..TASKS).map(|n| ResumedJob {
-        key: key(n),
-        refusal: None,
-        stem: stem(0),
-        job: running(begun_ms),
-        missing: Vec::new(),
-        expired: false,
-    });
-    let (mut conductor, mut decision) = Conductor::new(
-        config,
-        wanted.collect(),
-        Index::default(),
-        Vec::new(),
-        begun_ms,
-    );
-    let mut token = || Token::from_text("none");
-    let mut now_ms = begun_ms;
-    let mut last: HashMap<JobKey, i64> = (0..TASKS).map(|n| (key(n), begun_ms)).collect();
-    let (mut longest, mut most, mut polls) = (0, 0, 0);
-    let mut answers: std::collections::VecDeque<(i64, JobKey)> = std::collections::VecDeque::new();
-    while now_ms < begun_ms + 4 * INTERVAL_MS {
-        conductor.advance(now_ms, &mut token, &mut decision);
-        for effect in std::mem::take(&mut decision).effects {
-            let Effect::View { job, .. } = effect else {
-                panic!("{effect:?}")
-            };
-            let before_ms = last.insert(job, now_ms).unwrap();
-            longest = longest.max(now_ms - before_ms);
-            polls += 1;
-            answers.push_back((now_ms + LATENCY_MS, job));
-        }
-        most = most.max(answers.len());
-        let wake = conductor.wake_at(now_ms).unwrap_or(i64::MAX);
-        now_ms = answers.front().map_or(wake, |(at, _)| wake.min(*at));
-        while answers.front().is_some_and(|(at, _)| *at <= now_ms) {
-            let (_, job) = answers.pop_front().unwrap();
-            let result = view(Stage::Pending, &[]);
-            let input = Input::Viewed {
-                job,
-                task: task_id("task"),
-                result,
-            };
-            conductor.handle(now_ms, input, &mut decision);
-        }
-    }
-    // The interval, the response's time, and what the first crowd, due all at once, waits for its turn.
-    assert!(longest <= INTERVAL_MS + 2 * LATENCY_MS, "{longest} ms");
-    assert!(most <= 512, "{most} polls at once");
-    assert!(polls >= 3 * TASKS, "{polls}");
-}
-
-/// How the model shows a task's tracks in one poll.
-#[derive(Debug, Clone)]
-struct Poll {
-    ids: u8,
-    shown: usize,
-    available: Vec<bool>,
-    /// Which of the fetches that are under way come to an end, and whether they bring a file.
-    ends: Vec<Option<bool>>,
-}
-
-fn poll() -> impl Strategy<Value = Poll> {
-    (
-        0..5_u8,
-        0..5_usize,
-        prop::collection::vec(any::<bool>(), 4),
-        prop::collection::vec(prop::option::of(any::<bool>()), 4),
-    )
-        .prop_map(|(ids, shown, available, ends)| Poll {
-            ids,
-            shown,
-            available,
-            ends,
-        })
-}
-
-proptest! {
-    /// Whatever polls show, in the order of the task's list: never more tracks than the largest single one, no kept track lost, and
-    /// in the end each of the task's tracks fetched once.
-    #[test]
-    fn any_polls_make_the_tracks_of_the_task(mut polls in prop::collection::vec(poll(), 0..12), last_ids in 0..5_u8) {
-        const TRACKS: usize = 4;
-        // At last everything is shown, and every fetch succeeds.
-        for _ in 0..3 {
-            polls.push(Poll { ids: last_ids, shown: TRACKS, available: vec![true; 4], ends: vec![Some(true); 4] });
-        }
-        let mut job = running(0);
-        let mut largest = 0;
-        let mut under_way: BTreeMap<usize, String> = BTreeMap::new();
-        let mut kept: BTreeMap<usize, String> = BTreeMap::new();
-        for (n, poll) in polls.iter().enumerate() {
-            let shown: Vec<TrackFacts> = (0..poll.shown.min(TRACKS)).map(|at| TrackFacts {
-                id: match poll.ids {
-                    0 => format!("id{at}"),
-                    1 => String::new(),
-                    2 => "equal".to_owned(),
-                    3 => format!("id{at}-{n}"),
-                    _ => if at % 2 == 0 { format!("id{at}") } else { String::new() },
-                },
-                audio_url: poll.available[at].then(|| format!("https://cdn.example.com/{at}.mp3")),
-                ..TrackFacts::default()
-            }).collect();
-            largest = largest.max(shown.len());
-            let known = job.task().unwrap().tracks.clone();
-            let is_settled = |at: usize| known[at].kept.is_some() || under_way.contains_key(&at);
-            let places = places(&known, &shown, &is_settled);
-            let tracks = placed(&known, &shown, &places, &is_settled);
-            if let Step::Changed(next) = job.step(0, &Event::Stage { stage: TaskStage::First, tracks, placed: true }) {
-                job = next;
-            }
-            prop_assert!(job.task().unwrap().tracks.len() <= largest);
-            for (facts, place) in shown.iter().zip(places) {
-                let (Place::Known(at) | Place::New(at)) = place else { continue };
-                let Some(url) = &facts.audio_url else { continue };
-                if !kept.contains_key(&at) && !under_way.contains_key(&at) {
-                    under_way.insert(at, url.clone());
-                }
-            }
-            for at in std::mem::take(&mut under_way) {
-                let (at, url) = at;
-                match poll.ends[at.min(3)] {
-                    None => { under_way.insert(at, url); }
-                    Some(false) => {}
-                    Some(true) => {
-                        let file = KeptFile { path: url.clone(), sha256: String::new(), length_bytes: 1, duration_s: 1.0, unverified: None };
-                        let event = Event::TrackKept { index: at as u32 + 1, part: Part::Track, file };
-                        let Step::Changed(next) = job.step(0, &event) else { panic!("not kept") };
-                        job = next;
-                        prop_assert!(kept.insert(at, url).is_none());
-                    }
-                }
-            }
-            for (at, url) in &kept {
-                let file = job.task().unwrap().tracks[*at].kept.as_ref();
-                prop_assert_eq!(&file.unwrap().path, url);
-            }
-        }
-        let mut files: Vec<&String> = kept.values().collect();
-        files.sort();
-        files.dedup();
-        prop_assert_eq!(files.len(), TRACKS, "{:?}", kept);
-        prop_assert_eq!(job.task().unwrap().tracks.len(), TRACKS);
-    }
 }

@@ -1,9 +1,11 @@
-//! The points of a job's and a run's life at which hooks are called, and what a hook's failure does there.
+//! The points of a job's and a run's life at which hooks are called, what a hook's failure does there, and what hooks decide.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::plan::{JobKey, Settings};
 
 /// A name that is none of those that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -130,4 +132,30 @@ impl FromStr for OnError {
             _ => Err(UnknownName),
         }
     }
+}
+
+/// A decision as it is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The job goes on.
+    Pass,
+    /// The job was bought with other settings, under another key. Only in ledgers of earlier versions: jobs are changed when they
+    /// are planned.
+    Change {
+        /// The other key.
+        key: JobKey,
+        /// What was sent.
+        settings: Box<Settings>,
+    },
+    /// The job is not bought.
+    Veto {
+        /// Why.
+        why: String,
+    },
+    /// A hook failed, so the job is not bought by this run.
+    Fail {
+        /// What went wrong.
+        message: String,
+    },
 }

@@ -3,6 +3,8 @@
 //! A [`Plan`] is built by [`manifest::load`](crate::manifest::load) and never changes afterwards. It knows nothing of time,
 //! network or ledger; [`forecast`](crate::forecast) compares it with the ledger, the driver carries it out.
 
+mod hooks;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +16,9 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use self::hooks::{
+    DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookKind, HookSpec, Hooks, Order, Target,
+};
 use crate::manifest::{Recording, Request, default_title, former_keys, job_key, unsigned};
 
 /// A job's identity: a BLAKE3 hash of the canonical request, the operation, the profile's name, the stem's content (a remote
@@ -108,7 +113,7 @@ pub struct Plan {
     /// How often a failed task is bought again.
     pub retries: Retries,
     /// The user's own code at points of a job's life.
-    pub hooks: crate::hooks::Hooks,
+    pub hooks: Hooks,
     /// Where callbacks are received, if they are.
     pub callbacks: Option<Callbacks>,
     /// Whether callbacks are off: then a provider on this machine is not given an address either.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{HookPoint, OnError};
+use crate::event::{HookPoint, OnError};
 
 /// How long a hook may take for one event unless the manifest says otherwise.
 pub const DEFAULT_TIMEOUT_MS: u64 = 10_000;

@@ -1,0 +1,576 @@
+//! The world of one seed: the process in its lives, its hooks and its user, between the model's vendor and the ledger.
+
+use super::*;
+
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) dice: Dice,
+    pub(super) now: i64,
+    pub(super) idempotent: bool,
+    pub(super) callbacks: bool,
+    /// Whether hooks decide before the upload, and before the submission.
+    pub(super) hooks: (bool, bool),
+    /// Whether hooks of `plan_job` plan other jobs in each life.
+    pub(super) hooks_change: bool,
+    pub(super) faults: u64,
+    /// What disturbs the life that is being led.
+    pub(super) troubles: Troubles,
+    pub(super) vendor: Vendor,
+    /// The real ledger beside the model's, for some seeds: what it reads back must be the same.
+    pub(super) ledger: Option<(tempfile::TempDir, Ledger)>,
+    /// The model's durable ledger.
+    pub(super) jobs: HashMap<JobKey, KnownJob>,
+    /// The jobs of the plan of this life, in its order: hooks of `plan_job` choose among more jobs than a plan has.
+    pub(super) planned: Vec<usize>,
+    pub(super) records: Vec<NewRecord>,
+    /// What the process was told and has not made durable yet: a task, and the secret where it was told by a callback.
+    pub(super) hearing: Vec<(TaskId, Option<Token>)>,
+    /// How often the user said that a job may be bought once more.
+    pub(super) said_again: HashMap<JobKey, usize>,
+    pub(super) queue: BinaryHeap<Reverse<(i64, u64)>>,
+    pub(super) pending: HashMap<u64, Coming>,
+    pub(super) serial: u64,
+    pub(super) runs: u32,
+    pub(super) seen: Seen,
+}
+
+/// What disturbs one life beside the vendor.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    /// Stems that can't be prepared, however often it is tried.
+    pub(super) dead_stems: [bool; 2],
+    /// `limits.deadline`.
+    pub(super) deadline_ms: Option<i64>,
+    /// `limits.failures_in_a_row`.
+    pub(super) failures_in_a_row: u32,
+    /// Every response is lost, though not every request.
+    pub(super) loses_all: bool,
+    /// Every task fails.
+    pub(super) fails_all: bool,
+    /// Nothing goes wrong in this life.
+    pub(super) none: bool,
+}
+
+/// What is on its way to the process.
+#[derive(Debug)]
+pub(super) enum Coming {
+    /// What only the process that waits for it hears.
+    Input(Input),
+    /// What the vendor says again until it is acknowledged.
+    Callback { token: Token, task: TaskId },
+}
+
+impl From<Input> for Coming {
+    fn from(input: Input) -> Self {
+        Self::Input(input)
+    }
+}
+
+/// How often hooks did what the promises are about: a check that never sees it proves nothing.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) vetoed: u64,
+    /// Jobs that hooks delayed.
+    pub(super) delayed: u64,
+    /// Jobs that an earlier run submitted, in another place of its plan.
+    pub(super) found: u64,
+    /// Tasks that ended with fewer tracks than they showed.
+    pub(super) partial: u64,
+    /// Tasks that were reported as over before their tracks came, and are complete.
+    pub(super) early: u64,
+    /// Tasks without usable ids whose tracks are kept.
+    pub(super) nameless: u64,
+    /// Tasks whose first addresses serve nothing, and whose tracks are kept.
+    pub(super) sources: u64,
+    /// Claims that the provider's details confirmed, and such that were not believed.
+    pub(super) confirmed: u64,
+    pub(super) rejected: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        Self {
+            seed,
+            idempotent: dice.chance(40),
+            callbacks: dice.chance(50),
+            faults: dice.below(35),
+            troubles: Troubles::default(),
+            hooks: (dice.chance(30), dice.chance(50)),
+            hooks_change: dice.chance(50),
+            dice,
+            now: 1_800_000_000_000,
+            vendor: Vendor::default(),
+            ledger: seed.is_multiple_of(LEDGER_EVERY).then(|| {
+                let folder = tempfile::tempdir().unwrap();
+                let ledger = Ledger::own(&folder.path().join("ledger.sqlite3")).unwrap();
+                (folder, ledger)
+            }),
+            jobs: HashMap::new(),
+            planned: Vec::new(),
+            records: Vec::new(),
+            hearing: Vec::new(),
+            said_again: HashMap::new(),
+            queue: BinaryHeap::new(),
+            pending: HashMap::new(),
+            serial: 0,
+            runs: 0,
+            seen: Seen::default(),
+        }
+    }
+
+    /// `all` are the jobs of the largest plan.
+    pub(super) fn config(&self, all: usize) -> RunConfig {
+        RunConfig {
+            run: RunId::from_text(format!("run-{}", self.runs)),
+            account: "model".to_owned(),
+            rate: Rate {
+                count: 4,
+                window_ms: 10_000,
+            },
+            concurrency: 3,
+            credits: self
+                .seed
+                .is_multiple_of(3)
+                .then_some(PRICE * (all as f64 - 1.0)),
+            buys: true,
+            asks_before_upload: self.hooks.0,
+            asks_before_submit: self.hooks.1,
+            ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
+            spent_before: self.spent_before(),
+            price: PRICE,
+            deadline_ms: self.troubles.deadline_ms,
+            failures_in_a_row: self.troubles.failures_in_a_row,
+            retries: u32::from(self.seed.is_multiple_of(4)),
+            asks_again: self.idempotent,
+            hears_callbacks: self.callbacks,
+            upload_ttl_ms: 60_000,
+            polls_at_once: 64,
+            downloads_at_once: 3,
+            source_gone: vec![451],
+            timing: Timing::remote(5_000),
+        }
+    }
+
+    /// What the ledger's jobs cost, and what is reserved for those that this plan does not follow.
+    pub(super) fn spent_before(&self) -> f64 {
+        let bought: BTreeSet<JobKey> = self.planned.iter().map(|n| key(*n)).collect();
+        let cost = |(key, known): (&JobKey, &KnownJob)| {
+            let reserved = if bought.contains(key) {
+                0.0
+            } else {
+                known.job.reserved
+            };
+            known.job.credits + reserved
+        };
+        self.jobs.iter().map(cost).sum()
+    }
+
+    /// Chooses the jobs of a plan among those of the largest and four more.
+    pub(super) fn plan(&mut self, jobs: usize, all: usize) {
+        let mut choice: Vec<usize> = (0..all + 4).collect();
+        // Most are planned in every life, as most hooks are.
+        if self.hooks_change {
+            for at in 0..jobs {
+                if self.dice.chance(15) {
+                    let other = at + self.dice.below((choice.len() - at) as u64) as usize;
+                    choice.swap(at, other);
+                }
+            }
+        }
+        choice.truncate(jobs);
+        self.seen.found += self.moved(&choice);
+        self.planned = choice;
+    }
+
+    /// Jobs of a plan that are submitted already and had another place.
+    pub(super) fn moved(&self, choice: &[usize]) -> u64 {
+        let is_moved = |(at, n): &(usize, &usize)| {
+            let submitted = self.jobs.get(&key(**n)).map(|it| it.job.attempts > 0);
+            self.planned.get(*at) != Some(n) && submitted == Some(true)
+        };
+        choice.iter().enumerate().filter(is_moved).count() as u64
+    }
+
+    /// What hooks of `plan_job` decide on a job.
+    pub(super) fn refusal(&mut self, mortal: bool) -> Option<Verdict> {
+        match self.dice.below(40) {
+            0 => Some(Verdict::Veto {
+                why: "not planned".into(),
+            }),
+            1 if mortal => Some(Verdict::Fail {
+                message: "the hook crashed".into(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What the model's hooks decide on a job.
+    pub(super) fn decide(&mut self) -> hooks::Decision {
+        match self.dice.below(20) {
+            0..=14 => hooks::Decision::Pass,
+            15..=16 => hooks::Decision::Veto("not this one".into()),
+            17 => hooks::Decision::Fail("the hook crashed".into()),
+            _ => {
+                self.seen.delayed += 1;
+                hooks::Decision::Delay(1 + self.dice.below(120_000))
+            }
+        }
+    }
+
+    pub(super) fn later(&mut self, wait: u64, coming: impl Into<Coming>) {
+        self.serial += 1;
+        self.pending.insert(self.serial, coming.into());
+        self.queue
+            .push(Reverse((self.now + wait.cast_signed(), self.serial)));
+    }
+
+    pub(super) fn begin(&mut self, effect: Effect) {
+        let wait = 5 + self.dice.below(400);
+        match effect {
+            Effect::Ask { job, point } => {
+                let decided = self.decide();
+                self.later(
+                    wait,
+                    Input::Decided {
+                        job,
+                        point,
+                        decided,
+                    },
+                );
+            }
+            Effect::ForgetUpload { .. } => {}
+            Effect::Prepare { stem } => {
+                let result = if self.troubles.dead_stems[usize::from(&*stem == "b")] {
+                    let mut dead = trouble(AnswerClass::RefusedJob);
+                    dead.retryable = false;
+                    Err(dead)
+                } else if self.chance(2) {
+                    Err(trouble(AnswerClass::Wait))
+                } else {
+                    Ok(at_vendor(Some(self.now)))
+                };
+                self.later(wait, Input::Prepared { stem, result });
+            }
+            Effect::Submit {
+                job,
+                attempt,
+                token,
+                ..
+            } => {
+                let outcome = self.post(job, &token);
+                self.later(
+                    wait,
+                    Input::Answered {
+                        job,
+                        attempt,
+                        outcome,
+                    },
+                );
+            }
+            Effect::View { job, task } => {
+                let result = self.look(&task);
+                self.later(wait, Input::Viewed { job, task, result });
+            }
+            Effect::Fetch(request) => {
+                let FetchRequest {
+                    job,
+                    index,
+                    part,
+                    url,
+                    ..
+                } = *request;
+                let content = vendor::content_at(&url);
+                let result = if content.is_none() || self.chance(2) {
+                    Err(trouble(AnswerClass::InDoubt))
+                } else {
+                    let path = format!("{}-{index}.mp3", job.short());
+                    Ok(KeptFile {
+                        path,
+                        sha256: content.unwrap_or_default(),
+                        length_bytes: 1,
+                        duration_s: 1.0,
+                        unverified: None,
+                    })
+                };
+                self.later(
+                    wait,
+                    Input::Fetched {
+                        job,
+                        index,
+                        part,
+                        result,
+                    },
+                );
+            }
+        }
+    }
+
+    /// One fault in so many that could be, at the rate of this seed.
+    pub(super) fn chance(&mut self, share: u64) -> bool {
+        !self.troubles.none && self.dice.chance(self.faults / share)
+    }
+
+    /// What goes wrong in the life that begins; nothing in a calm one.
+    pub(super) fn disturb(&mut self, calm: bool) {
+        self.pending
+            .retain(|_, coming| matches!(coming, Coming::Callback { .. }));
+        self.troubles = Troubles {
+            none: calm,
+            failures_in_a_row: if calm {
+                1_000
+            } else {
+                1 + self.dice.below(6) as u32
+            },
+            ..Troubles::default()
+        };
+        if calm {
+            return;
+        }
+        self.troubles.loses_all = self.dice.chance(4);
+        self.troubles.fails_all = self.dice.chance(4);
+        self.troubles.dead_stems = [self.dice.chance(15), self.dice.chance(15)];
+        if self.dice.chance(20) {
+            let wait = self.dice.below(30 * 60_000).cast_signed();
+            self.troubles.deadline_ms = Some(self.now + wait);
+        }
+        if self.dice.chance(10) {
+            let wait = self.dice.below(10 * 60_000);
+            self.later(wait, Input::Drain);
+        }
+    }
+
+    /// One process: from the ledger to its end, or to its death.
+    pub(super) fn live(&mut self, all: usize, mortal: bool) -> Option<Outcome> {
+        // Plans grow and shrink: jobs of another one may be in the ledger, bought and on their way.
+        let jobs = match mortal && self.dice.chance(60) {
+            true => 1 + self.dice.below(all as u64) as usize,
+            false => all,
+        };
+        self.runs += 1;
+        self.plan(jobs, all);
+        let mut wanted = Vec::with_capacity(jobs);
+        for n in self.planned.clone() {
+            let known = self.jobs.get(&key(n)).map(|known| known.job.clone());
+            wanted.push(ResumedJob {
+                key: key(n),
+                refusal: self.refusal(mortal),
+                stem: stem(n % 2),
+                job: known.unwrap_or_default(),
+                missing: Vec::new(),
+                expired: false,
+            });
+        }
+        let earlier = self.records.iter().filter(|record| {
+            matches!(
+                record.event,
+                Event::Intent { .. } | Event::AskedAgain { .. }
+            )
+        });
+        let earlier = earlier.map(|record| record.at_ms).collect();
+        let (mut conductor, mut decision) = Conductor::new(
+            self.config(all),
+            wanted,
+            Index::new(&self.jobs),
+            earlier,
+            self.now,
+        );
+        let begun_ms = self.now;
+        let mut tokens = 0;
+        let run = self.runs;
+        let mut token = || {
+            tokens += 1;
+            Token::from_text(format!("run{run}-{tokens}"))
+        };
+        for _ in 0..20_000 {
+            conductor.advance(self.now, &mut token, &mut decision);
+            let dies = mortal && self.dice.chance(2);
+            if dies && self.dice.chance(50) {
+                self.lose_answers();
+                return None; // before the ledger had it: nothing of this decision ever was
+            }
+            self.append(&decision);
+            if dies {
+                self.lose_answers();
+                return None; // after the ledger had it, before anything was done
+            }
+            for effect in std::mem::take(&mut decision).effects {
+                if matches!(effect, Effect::Submit { .. }) {
+                    self.check_places(&conductor);
+                }
+                self.begin(effect);
+            }
+            self.check(&conductor, all);
+            if let Some(outcome) = conductor.outcome(self.now) {
+                self.notice(&conductor);
+                self.check_end(&conductor, begun_ms);
+                return Some(outcome);
+            }
+            let wake = conductor.wake_at(self.now);
+            let next = self.queue.peek().map(|Reverse((at, _))| *at);
+            let next = match (wake, next) {
+                (Some(wake), Some(next)) => wake.min(next),
+                (Some(at), None) | (None, Some(at)) => at,
+                (None, None) => panic!(
+                    "seed {}: nothing is under way and nothing is to come",
+                    self.seed
+                ),
+            };
+            self.now = self.now.max(next);
+            while let Some(Reverse((at, _))) = self.queue.peek()
+                && *at <= self.now
+            {
+                let Some(Reverse((_, serial))) = self.queue.pop() else {
+                    break;
+                };
+                match self.pending.remove(&serial) {
+                    Some(Coming::Input(input)) => {
+                        self.listen(&input);
+                        conductor.handle(self.now, input, &mut decision);
+                    }
+                    Some(Coming::Callback { token, task }) => {
+                        self.call(&mut conductor, token, task, &mut decision);
+                    }
+                    None => {}
+                }
+            }
+        }
+        panic!("seed {}: the run does not end", self.seed);
+    }
+
+    /// Counts the vetoes of a life that came to its end.
+    pub(super) fn notice(&mut self, conductor: &Conductor) {
+        let vetoed = |slot: &&Slot| matches!(slot.job.phase, Phase::Vetoed { .. });
+        self.seen.vetoed += conductor.slots.iter().filter(vetoed).count() as u64;
+    }
+
+    /// Notes which task the process is being told of; it knows it once the ledger does.
+    pub(super) fn listen(&mut self, input: &Input) {
+        if let Input::Answered {
+            outcome: SubmitOutcome::Accepted(task),
+            ..
+        } = input
+        {
+            self.hearing.push((task.clone(), None));
+        }
+    }
+
+    /// The vendor calls back; it comes again unless it is acknowledged.
+    pub(super) fn call(
+        &mut self,
+        conductor: &mut Conductor,
+        token: Token,
+        task: TaskId,
+        decision: &mut Decision,
+    ) {
+        let read = |key: &JobKey| Ok::<_, ()>(self.jobs.get(key).cloned());
+        match conductor.hear(self.now, &token, &task, read, decision) {
+            Ok(Heard::Known) => self.hearing.push((task, Some(token))),
+            Ok(Heard::Unknown | Heard::Full) => {
+                self.later(60_000, Coming::Callback { token, task });
+            }
+            Err(()) => unreachable!("the model's ledger can be read"),
+        }
+    }
+
+    /// The user's word on jobs in doubt, between two runs: never bought (which may be wrong), buy again, or the task's id.
+    pub(super) fn resolve(&mut self) {
+        let mut open: Vec<(JobKey, u32)> = Vec::new();
+        for (key, known) in &self.jobs {
+            if let Phase::InDoubt { attempt, .. } = known.job.phase {
+                open.push((*key, attempt));
+            }
+        }
+        open.sort();
+        for (key, attempt) in open {
+            // A task that the ledger knows already is refused before it gets this far.
+            let mut tasks = self.vendor.tasks.iter();
+            let bought = tasks.find(|(id, task)| task.job == key && !self.is_accepted(id));
+            let event = match (self.dice.below(8), bought) {
+                (0, _) => Event::NeverBought { attempt },
+                (1, _) => Event::BuyAgain { attempt },
+                (2, Some((id, _))) => Event::Accepted {
+                    attempt,
+                    task_id: task_id(id),
+                    via: crate::event::Via::User,
+                },
+                _ => continue,
+            };
+            if !matches!(event, Event::Accepted { .. }) {
+                *self.said_again.entry(key).or_default() += 1;
+            }
+            let known = self.jobs.get_mut(&key).unwrap();
+            if let Step::Changed(job) = known.job.step(self.now, &event) {
+                known.job = job;
+                let record = NewRecord {
+                    at_ms: self.now,
+                    run: RunId::from_text("user"),
+                    account: "model".to_owned(),
+                    job: Some(key),
+                    event,
+                };
+                let batch = Batch {
+                    events: vec![record],
+                    jobs: [(key, known.clone())].into(),
+                    uploads: Vec::new(),
+                };
+                let effects = Vec::new();
+                self.append(&Decision { batch, effects });
+            }
+        }
+    }
+
+    /// Whether the ledger has a row for a task.
+    pub(super) fn is_known(&self, id: &str) -> bool {
+        self.records.iter().any(|record| match &record.event {
+            Event::Accepted { task_id, .. } | Event::Claimed { task_id, .. } => {
+                task_id.as_str() == id
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the ledger knows a task as a job's, or knew it until it failed.
+    pub(super) fn is_accepted(&self, id: &str) -> bool {
+        self.records.iter().any(|record| {
+            matches!(&record.event, Event::Accepted { task_id, .. } if task_id.as_str() == id)
+        })
+    }
+
+    /// What was on its way to a process that died: answers never come, callbacks do.
+    pub(super) fn lose_answers(&mut self) {
+        self.pending
+            .retain(|_, coming| matches!(coming, Coming::Callback { .. }));
+        for (task, token) in std::mem::take(&mut self.hearing) {
+            // A callback that was not answered is sent again; an answer is not.
+            if let Some(token) = token {
+                self.later(5_000, Coming::Callback { token, task });
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, decision: &Decision) {
+        let heard = std::mem::take(&mut self.hearing);
+        let heard = heard.into_iter().map(|(task, _)| task.to_string());
+        self.vendor.told.extend(heard);
+        self.records.extend(decision.batch.events.iter().cloned());
+        let jobs = decision.batch.jobs.iter();
+        self.jobs
+            .extend(jobs.map(|(key, known)| (*key, known.clone())));
+        if let Some((_, ledger)) = &mut self.ledger {
+            ledger.append(&decision.batch).unwrap();
+        }
+    }
+
+    /// The process that owned the ledger is gone; the next one reads what it left.
+    pub(super) fn reopen(&mut self) {
+        if let Some((folder, ledger)) = self.ledger.take() {
+            let path = ledger.path().to_owned();
+            drop(ledger);
+            let ledger = Ledger::own(&path).unwrap();
+            assert_eq!(ledger.jobs().unwrap(), self.jobs, "seed {}", self.seed);
+            assert_eq!(ledger.check().unwrap(), [], "seed {}", self.seed);
+            self.ledger = Some((folder, ledger));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a run is begun with: the account, the bounds, and the jobs as earlier runs left them.
+
+use std::collections::{HashMap, HashSet};
+
+use backline_api::{ApiKey, Tape};
+
+use super::Run;
+use crate::conductor::{ResumedJob, RunConfig, StemId, Timing};
+use crate::event::{HookPoint, Verdict};
+use crate::forecast::{Forecast, is_expired};
+use crate::plan::{JobKey, Plan, fingerprint};
+use crate::store::{KnownJob, RunHeader, Store, StoreError};
+
+/// The account that a key is for: the provider's name and a fingerprint of its address and the key. An account that the ledger
+/// knows keeps the name that it has there, so that a provider that was renamed has the same account, rate limit and tasks.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub fn account(plan: &Plan, key: &ApiKey, store: &dyn Store) -> Result<String, StoreError> {
+    let provider = &plan.provider;
+    let identity = format!("{}\n{}", provider.address(), key.fingerprint());
+    let fingerprint = fingerprint(&identity);
+    let is_same = |account: &str| {
+        account
+            .rsplit_once(':')
+            .is_some_and(|(_, theirs)| theirs == fingerprint)
+    };
+    let mut runs = store.runs()?.into_iter();
+    let known = runs.find(|run| is_same(&run.account));
+    Ok(match known {
+        Some(run) => run.account,
+        None => format!("{}:{fingerprint}", provider.profile.name),
+    })
+}
+
+/// What the ledger's jobs have cost so far, and what is reserved for those that are not of this plan; the plan's own
+/// reservations are the conductor's.
+pub(super) fn spent_before(own: &HashSet<JobKey>, known: &HashMap<JobKey, KnownJob>) -> f64 {
+    let cost = |(key, known): (&JobKey, &KnownJob)| {
+        let reserved = if own.contains(key) {
+            0.0
+        } else {
+            known.job.reserved
+        };
+        known.job.credits + reserved
+    };
+    known.iter().map(cost).sum()
+}
+
+pub(super) fn resumed(plan: &Plan, forecast: Forecast, now_ms: i64) -> Vec<ResumedJob> {
+    let retention_days = plan.provider.profile.retention_days;
+    let stems = plan.stems.iter().map(|stem| StemId::from(stem.id.as_str()));
+    let stems: Vec<StemId> = stems.collect();
+    let resumed =
+        |(job, row): (&crate::plan::PlannedJob, crate::forecast::JobForecast)| ResumedJob {
+            key: job.key,
+            refusal: job.refusal.as_ref().map(Verdict::from),
+            stem: stems[job.stem].clone(),
+            expired: is_expired(&row.job, now_ms, retention_days),
+            job: row.job,
+            missing: row.missing,
+        };
+    plan.jobs.iter().zip(forecast.rows).map(resumed).collect()
+}
+
+pub(super) fn config(
+    run: &Run,
+    header: &RunHeader,
+    spent_before: f64,
+    now_ms: i64,
+    hears_callbacks: bool,
+) -> RunConfig {
+    let profile = &run.plan.provider.profile;
+    let view_ms = i64::try_from(profile.polling.interval_ms).unwrap_or(30_000);
+    let mut timing = if profile.loopback {
+        Timing::local(view_ms)
+    } else {
+        Timing::remote(view_ms)
+    };
+    timing.first_view_ms = i64::try_from(profile.polling.first_ms).unwrap_or(view_ms);
+    timing.follow_ms = i64::try_from(profile.polling.give_up_ms).unwrap_or(timing.follow_ms);
+    if run.tape.as_ref().is_some_and(Tape::replays) {
+        timing = Timing::replayed();
+    }
+    let limits = &run.plan.limits;
+    RunConfig {
+        run: header.id.clone(),
+        account: header.account.clone(),
+        rate: limits.rate,
+        concurrency: limits.concurrency as usize,
+        buys: run.buys,
+        asks_before_upload: run.plan.hooks.has(HookPoint::BeforeUpload),
+        asks_before_submit: run.plan.hooks.has(HookPoint::BeforeSubmit),
+        credits: limits.credits,
+        ledger_credits: limits.ledger_credits,
+        spent_before,
+        price: profile.operation.price_credits,
+        deadline_ms: limits
+            .deadline_ms
+            .map(|limit| now_ms.saturating_add_unsigned(limit)),
+        failures_in_a_row: limits.failures_in_a_row,
+        retries: run.plan.retries.task_failed,
+        asks_again: profile.idempotency_key,
+        hears_callbacks,
+        upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
+        polls_at_once: profile.polling.at_once as usize,
+        downloads_at_once: profile.downloads_at_once as usize,
+        source_gone: profile.source_gone(),
+        timing,
+    }
+}

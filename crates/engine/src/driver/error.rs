@@ -1,0 +1,117 @@
+//! Why a run could not go on.
+
+use backline_api::{CallError, TaskId};
+
+use crate::conductor::IllegalStep;
+use crate::plan::JobKey;
+use crate::store::StoreError;
+
+/// Why a run could not go on. Whatever the ledger says by then holds.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger could not be read or written.
+    #[error("{source}{}", unsaved_text(unsaved))]
+    Ledger {
+        /// What went wrong.
+        #[source]
+        source: StoreError,
+        /// Tasks that were bought and could not be recorded any more.
+        unsaved: Vec<(JobKey, TaskId)>,
+    },
+    /// Jobs are in flight under another account.
+    #[error("{} in flight under another account ({account})", jobs_are(*jobs))]
+    OtherAccount {
+        /// How many.
+        jobs: usize,
+        /// The other account's fingerprint.
+        account: String,
+    },
+    /// An account can't be adopted: no task of it is known that the provider could be asked for.
+    #[error("the account {account} can't be adopted: the ledger has no task of it to prove it by")]
+    NoTaskToProve {
+        /// The other account's fingerprint.
+        account: String,
+    },
+    /// An account was not adopted: the provider does not show its tasks under this key.
+    #[error(
+        "the account {account} can't be adopted: under this key the provider shows none of its tasks ({})",
+        list(tasks)
+    )]
+    NotAdopted {
+        /// The other account's fingerprint.
+        account: String,
+        /// The tasks that were tried.
+        tasks: Vec<TaskId>,
+    },
+    /// The provider could not be asked for the task that is to prove an account.
+    #[error(
+        "the details of task {task}, which would prove the account, could not be read: {source}"
+    )]
+    AdoptionLookup {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        #[source]
+        source: Box<CallError>,
+    },
+    /// The callback receiver could not listen.
+    #[error("callbacks can't be received on {address}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The provider lies in a private network, and nothing says that this is meant.
+    #[error(
+        "the provider's host {host} lies in a private network: what is bought there could not be fetched, so nothing was bought"
+    )]
+    PrivateProvider {
+        /// The host.
+        host: String,
+    },
+    /// The environment names a proxy that is none.
+    #[error("{0}")]
+    Proxy(String),
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Client(String),
+    /// An event came for a job that it can't happen to. Responses that were under way are recorded, nothing more was begun.
+    #[error(transparent)]
+    IllegalStep(#[from] IllegalStep),
+    /// The user stopped it at once.
+    #[error(
+        "stopped at once; the ledger holds everything up to here: run the same command again to go on"
+    )]
+    Interrupted,
+}
+
+impl From<StoreError> for RunError {
+    fn from(source: StoreError) -> Self {
+        Self::Ledger {
+            source,
+            unsaved: Vec::new(),
+        }
+    }
+}
+
+fn unsaved_text(unsaved: &[(JobKey, TaskId)]) -> String {
+    let line = |(key, task): &(JobKey, TaskId)| {
+        format!("\nbought and not recorded: task {task}; run: backline resolve {key} --task {task}")
+    };
+    unsaved.iter().map(line).collect()
+}
+
+fn list(tasks: &[TaskId]) -> String {
+    let ids: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+    ids.join(", ")
+}
+
+fn jobs_are(jobs: usize) -> String {
+    if jobs == 1 {
+        "1 job is".to_owned()
+    } else {
+        format!("{jobs} jobs are")
+    }
+}
