@@ -59,8 +59,9 @@ impl Conductor {
             Stage::Complete => Some(End {
                 code: None,
                 message: format!(
-                    "the provider finished the task with {} of {tracks} tracks",
-                    self.available(at)
+                    "the provider finished the task with {} of {} tracks",
+                    self.available(at),
+                    tracks.max(self.config.tracks)
                 ),
                 refunded: false,
                 may_come: true,

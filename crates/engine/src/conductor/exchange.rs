@@ -51,6 +51,8 @@ pub(crate) struct RunConfig {
     pub(crate) polls_at_once: usize,
     /// Most downloads at the same time.
     pub(crate) downloads_at_once: usize,
+    /// Tracks that a task is expected to make.
+    pub(crate) tracks: usize,
     /// Codes by which the provider says that it can't fetch a recording.
     pub(crate) source_gone: Vec<i64>,
     pub(crate) timing: Timing,

@@ -151,6 +151,7 @@ impl Conductor {
             Stage::Unknown | Stage::Pending => TaskStage::Pending,
             Stage::Text => TaskStage::Text,
             Stage::First => TaskStage::First,
+            Stage::Complete if self.is_short(at, view.tracks.len()) => reached_by(&view.tracks),
             Stage::Complete => TaskStage::Complete,
             Stage::Incomplete { .. } | Stage::Failed { .. } => reached_by(&view.tracks),
         };
@@ -169,6 +170,12 @@ impl Conductor {
             self.look_unless_overdue(at, now_ms, next_ms, decision);
         }
         self.go_on_fetching(at, now_ms, now_ms + self.config.timing.view_ms, decision);
+    }
+
+    /// Whether a task that is reported as complete with `shown` tracks has fewer than a task makes: another one may still come.
+    fn is_short(&self, at: usize, shown: usize) -> bool {
+        let known = self.slots[at].job.task().map_or(0, |task| task.tracks.len());
+        known.max(shown) < self.config.tracks
     }
 
     /// Records what a poll shows of the tracks, and notes where their files are.

@@ -28,6 +28,7 @@ pub(super) fn config() -> RunConfig {
         upload_ttl_ms: 60_000,
         polls_at_once: 64,
         downloads_at_once: 8,
+        tracks: 1,
         source_gone: vec![451],
         timing: Timing::remote(30_000),
     }

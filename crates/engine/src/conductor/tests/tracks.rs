@@ -10,6 +10,8 @@ struct Script<'a> {
     polls: Vec<Result<TaskView, EffectError>>,
     serves: &'a dyn Fn(&str) -> bool,
     retries: u32,
+    /// Tracks that are expected of the task.
+    tracks: usize,
 }
 
 /// What came of it.
@@ -66,6 +68,7 @@ fn follow(script: &Script<'_>) -> Came {
     let begun_ms = world.now;
     let config = RunConfig {
         retries: script.retries,
+        tracks: script.tracks,
         credits: None,
         ledger_credits: None,
         timing: Timing::remote(30_000),
@@ -218,6 +221,7 @@ fn check_served(
         polls,
         serves,
         retries: 1,
+        tracks: 1,
     });
     assert_eq!(
         (&came.outcome, came.kept()),
@@ -304,6 +308,33 @@ fn a_track_that_never_comes_leaves_the_other() {
     // The vendor never says that it is over.
     let came = long(vec![view(Stage::First, &[("a", A, ""), ("b", "", "")])]);
     assert_eq!(came.fetched, [(A.to_owned(), 1)], "while it is running");
+}
+
+#[test]
+fn a_task_that_is_complete_with_fewer_tracks_than_usual_is_polled_for_the_rest() {
+    let one = view(Stage::Complete, &[("a", A, "")]);
+    let both = view(Stage::Complete, &[("a", A, ""), ("b", B, "")]);
+    let follow = |polls| {
+        follow(&Script {
+            polls,
+            serves: &|_| true,
+            retries: 1,
+            tracks: 2,
+        })
+    };
+    let came = follow(vec![one.clone(), both]);
+    assert_eq!((&came.outcome, came.kept()), (&Outcome::Complete, vec![A, B]));
+    assert_eq!(came.fetched[0], (A.to_owned(), 1), "the first at once");
+    // The rest never comes.
+    let came = follow(vec![one]);
+    assert_eq!((&came.outcome, came.kept()), (&Outcome::Partial, vec![A]));
+    assert_eq!(came.submitted, 0);
+    let message = |event: &Event| match event {
+        Event::TaskPartial { message, .. } => Some(message.clone()),
+        _ => None,
+    };
+    let message = came.events.iter().find_map(message).unwrap();
+    assert!(message.contains("1 of 2 tracks"), "{message}");
 }
 
 #[test]
@@ -491,6 +522,7 @@ fn only_a_lasting_401_ends_a_run() {
         polls: vec![unauthorized()],
         serves: &|_| true,
         retries: 0,
+        tracks: 1,
     });
     assert!(matches!(
         came.outcome,

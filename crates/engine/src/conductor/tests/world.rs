@@ -147,9 +147,15 @@ impl World {
             upload_ttl_ms: 60_000,
             polls_at_once: 64,
             downloads_at_once: 3,
+            tracks: self.tracks(),
             source_gone: vec![451],
             timing: Timing::remote(5_000),
         }
+    }
+
+    /// Tracks that the manifest expects of a task; some tasks make fewer.
+    pub(super) fn tracks(&self) -> usize {
+        1 + usize::from(self.seed.is_multiple_of(3))
     }
 
     /// What the ledger's jobs cost, and what is reserved for those that this plan does not follow.
