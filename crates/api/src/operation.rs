@@ -23,6 +23,8 @@ pub struct Operation {
     pub details_path: String,
     /// Credits that one accepted submission costs.
     pub price_credits: f64,
+    /// Tracks that a task makes. One that is reported as complete with fewer is polled for the rest.
+    pub tracks: u32,
     /// What response codes to a submission mean.
     pub submit_codes: CodeTable,
     /// What response codes to a request for details mean.
@@ -66,6 +68,7 @@ impl Operation {
             submit_path: "/api/v1/generate/add-instrumental".to_owned(),
             details_path: "/api/v1/generate/record-info".to_owned(),
             price_credits: 12.0,
+            tracks: 2,
             submit_codes: submit(),
             details_codes: details(),
             input: Input::Recording { field: "uploadUrl" },

@@ -1,15 +1,16 @@
-//! What the account's balances show about jobs in doubt: a pure function of the ledger.
+//! What the account's balances show about jobs in doubt and refused requests: a pure function of the ledger.
 //!
-//! A run records the account's balance before its first submission and after its last track, and how many credits it is known to
-//! have spent. What the balance fell by beyond that was charged for attempts whose response was lost, unless the account is used
-//! elsewhere. Only attempts that began after the first of the two balances are judged: they say nothing about an earlier charge.
+//! A run records the account's balance before its first submission and after its last track. Between two readings that follow each
+//! other the balance falls by what was charged, also where the first is of a run that was killed and the second of the next one.
+//! What it fell by beyond the known purchases was charged for attempts whose response was lost or refused, unless the account is used
+//! elsewhere. An attempt is judged only where its own run has read the balance before it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use crate::event::{Event, Moment, RunId};
-use crate::job::Phase;
+use crate::event::{Event, RunId};
+use crate::job::{Job, Phase};
 use crate::plan::JobKey;
-use crate::store::{KnownJob, RunHeader, Store, StoreError};
+use crate::store::{KnownJob, Store, StoreError};
 
 /// Credits that two balances may differ by without meaning anything.
 const TOLERANCE: f64 = 0.5;
@@ -17,145 +18,179 @@ const TOLERANCE: f64 = 0.5;
 /// What the balances show.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
-    /// The runs that were charged more than they know of, the oldest first.
+    /// The times between two readings in which more was charged than is known of, the oldest first.
     pub charged: Vec<Charged>,
-    /// Whether every job in doubt is of a run whose purchases moved the balance by exactly what they cost.
+    /// Whether every job in doubt is of a time in which the purchases moved the balance by exactly what they cost.
     pub uncharged: bool,
 }
 
-/// A run that was charged more than it knows of.
+/// A time between two readings in which more was charged than is known of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Charged {
-    /// When it began, Unix time in milliseconds.
+    /// When the run began that read the first balance, Unix time in milliseconds.
     pub started_ms: i64,
-    /// How many of its jobs are in doubt now.
+    /// How many jobs that were submitted in it are in doubt now.
     pub jobs: u64,
+    /// What those would have cost.
+    pub doubtful: f64,
     /// The credits that nothing accounts for.
     pub credits: f64,
 }
 
-/// A run's two balances.
-struct Balances {
-    /// The place of the first one in the ledger.
-    since: u64,
-    fell_by: f64,
-    /// Credits that the run knew to have spent when it ended.
-    spent: f64,
-    ended_ms: i64,
+/// A balance, and its place in the ledger.
+struct Reading {
+    seq: u64,
+    balance: f64,
+    run: RunId,
+    account: String,
+    started_ms: i64,
 }
 
-/// The evidence on those of `keys` that are in doubt.
+/// The evidence on those of `keys` that are in doubt, and on the charges since `run` began.
+///
+/// # Errors
+/// When the ledger can't be read.
 pub fn evidence<'a>(
     store: &dyn Store,
     jobs: &HashMap<JobKey, KnownJob>,
     keys: impl IntoIterator<Item = &'a JobKey>,
+    run: Option<&RunId>,
 ) -> Result<Evidence, StoreError> {
-    let mut doubts: BTreeMap<RunId, Vec<u64>> = BTreeMap::new();
+    let mut doubts = Vec::new();
     for key in keys {
-        let Some(Phase::InDoubt { attempt, .. }) = jobs.get(key).map(|known| &known.job.phase)
-        else {
-            continue;
-        };
-        if let Some((run, seq)) = intent(store, key, *attempt)? {
-            doubts.entry(run).or_default().push(seq);
+        let phase = jobs.get(key).map(|known| &known.job.phase);
+        if let Some(Phase::InDoubt { attempt, .. }) = phase {
+            doubts.push(intent(store, key, *attempt)?);
         }
     }
-    if doubts.is_empty() {
+    if doubts.is_empty() && run.is_none() {
         return Ok(Evidence::default());
     }
+    let readings = readings(store)?;
     let mut found = Evidence {
         charged: Vec::new(),
-        uncharged: true,
+        uncharged: !doubts.is_empty(),
     };
-    // The newest first, as the store has them.
-    for run in store.runs()?.iter().rev() {
-        let Some(doubts) = doubts.remove(&run.id) else {
+    let mut judged_doubts = 0;
+    for (at, first) in readings.iter().enumerate() {
+        let mut later = readings[at + 1..].iter();
+        let Some(last) = later.find(|reading| reading.account == first.account) else {
             continue;
         };
-        let Some(balances) = balances(store, run)? else {
-            found.uncharged = false;
-            continue;
+        let is_judged = |intent: &Intent| {
+            intent.run == first.run && (first.seq..last.seq).contains(&intent.seq)
         };
-        let judged = doubts.iter().filter(|seq| **seq > balances.since).count();
-        let late = known_since(store, jobs, run, &balances)?;
-        let unexplained = balances.fell_by - balances.spent - late;
-        if judged > 0 && unexplained >= TOLERANCE {
+        let judged: Vec<&Intent> = doubts.iter().flatten().filter(|it| is_judged(it)).collect();
+        if judged.is_empty() && run != Some(&first.run) {
+            continue;
+        }
+        judged_doubts += judged.len();
+        let known = known_cost(store, jobs, first.seq, last.seq)?;
+        let unexplained = first.balance - last.balance - known;
+        if unexplained >= TOLERANCE {
             found.charged.push(Charged {
-                started_ms: run.started_ms,
-                jobs: judged as u64,
+                started_ms: first.started_ms,
+                jobs: judged.len() as u64,
+                doubtful: judged.iter().map(|intent| intent.credits).sum(),
                 credits: unexplained,
             });
         }
         // Where nothing known was bought, nothing shows that the balance moves at all.
-        found.uncharged &= judged == doubts.len()
-            && balances.spent + late >= TOLERANCE
-            && unexplained.abs() < TOLERANCE;
+        found.uncharged &=
+            judged.is_empty() || (known >= TOLERANCE && unexplained.abs() < TOLERANCE);
     }
-    // A run that is not in the ledger any more has no balances.
-    found.uncharged &= doubts.is_empty();
+    found.uncharged &= judged_doubts == doubts.len();
     Ok(found)
 }
 
-/// The run that made an attempt, and the place of its record.
-fn intent(
-    store: &dyn Store,
-    key: &JobKey,
-    wanted: u32,
-) -> Result<Option<(RunId, u64)>, StoreError> {
-    let history = store.history_of(key)?;
-    let intent = history
-        .into_iter()
-        .find(|record| matches!(record.event, Event::Intent { attempt, .. } if attempt == wanted));
-    Ok(intent.map(|record| (record.run, record.seq)))
-}
-
-/// A run's balances; none where one is missing, or where the run did not end.
-fn balances(store: &dyn Store, run: &RunHeader) -> Result<Option<Balances>, StoreError> {
-    let (mut before, mut after, mut ended) = (None, None, None);
-    for record in store.events_of(&run.id)? {
-        match record.event {
-            Event::Credits {
-                balance,
-                moment: Moment::Before,
-            } => before = Some((record.seq, balance)),
-            Event::Credits {
-                balance,
-                moment: Moment::After,
-            } => after = Some(balance),
-            Event::RunEnded { credits, .. } => ended = Some((record.at_ms, credits)),
-            _ => {}
-        }
-    }
-    let balances = || {
-        let ((since, before), (ended_ms, spent)) = (before?, ended?);
-        Some(Balances {
-            since,
-            fell_by: before - after?,
-            spent,
-            ended_ms,
-        })
-    };
-    Ok(balances())
-}
-
-/// Credits of the run's attempts whose task became known after it had ended.
-fn known_since(
-    store: &dyn Store,
-    jobs: &HashMap<JobKey, KnownJob>,
-    run: &RunHeader,
-    balances: &Balances,
-) -> Result<f64, StoreError> {
-    let mut credits = 0.0;
-    for (key, known) in jobs {
-        for task in known.job.task().into_iter().chain(&known.job.others) {
-            if task.accepted_ms >= balances.ended_ms
-                && let Some((buyer, seq)) = intent(store, key, task.attempt)?
-                && buyer == run.id
-                && seq > balances.since
-            {
-                credits += task.credits;
+/// Every balance that a run of the ledger has read, in the order in which they were read.
+fn readings(store: &dyn Store) -> Result<Vec<Reading>, StoreError> {
+    let mut readings = Vec::new();
+    for run in store.runs()? {
+        for record in store.events_of(&run.id)? {
+            if let Event::Credits { balance, .. } = record.event {
+                readings.push(Reading {
+                    seq: record.seq,
+                    balance,
+                    run: run.id.clone(),
+                    account: run.account.clone(),
+                    started_ms: run.started_ms,
+                });
             }
         }
     }
-    Ok(credits)
+    readings.sort_by_key(|reading| reading.seq);
+    Ok(readings)
+}
+
+/// An attempt as it was recorded before its request.
+struct Intent {
+    seq: u64,
+    run: RunId,
+    credits: f64,
+}
+
+fn intent(store: &dyn Store, key: &JobKey, wanted: u32) -> Result<Option<Intent>, StoreError> {
+    let history = store.history_of(key)?;
+    Ok(history.into_iter().find_map(|record| match record.event {
+        Event::Intent {
+            attempt, credits, ..
+        } if attempt == wanted => Some(Intent {
+            seq: record.seq,
+            run: record.run,
+            credits,
+        }),
+        _ => None,
+    }))
+}
+
+/// Credits of the attempts between two places in the ledger whose task is known, but for those given back by the second.
+fn known_cost(
+    store: &dyn Store,
+    jobs: &HashMap<JobKey, KnownJob>,
+    from: u64,
+    to: u64,
+) -> Result<f64, StoreError> {
+    let mut cost = 0.0;
+    for record in store.intents_between(from, to)? {
+        let (
+            Some(key),
+            Event::Intent {
+                attempt, credits, ..
+            },
+        ) = (record.job, &record.event)
+        else {
+            continue;
+        };
+        let Some(KnownJob { job, .. }) = jobs.get(&key) else {
+            continue;
+        };
+        let mut tasks = job.task().into_iter().chain(&job.others);
+        if let Some(task) = tasks.find(|task| task.attempt == *attempt) {
+            cost += task.credits;
+        } else if has_failed_task(job, *attempt) && !was_refunded(store, &key, *attempt, to)? {
+            cost += credits;
+        }
+    }
+    Ok(cost)
+}
+
+fn has_failed_task(job: &Job, attempt: u32) -> bool {
+    let mut unproven = job.unproven.iter();
+    unproven.any(|it| it.attempt == attempt && it.failed_task.is_some())
+}
+
+/// Whether the provider had said by `to` that it gave back what the task of an attempt cost.
+fn was_refunded(store: &dyn Store, key: &JobKey, wanted: u32, to: u64) -> Result<bool, StoreError> {
+    let mut followed = 0;
+    for record in store.history_of(key)? {
+        match record.event {
+            Event::Accepted { attempt, .. } => followed = attempt,
+            Event::TaskFailed { refunded: true, .. } if followed == wanted => {
+                return Ok(record.seq < to);
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
 }

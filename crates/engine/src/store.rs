@@ -49,6 +49,8 @@ pub trait Store: Send {
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
     /// Everything that a run recorded, its jobs' events included, in the order in which it happened.
     fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// The intents that were recorded between two places in the ledger, in order.
+    fn intents_between(&self, from: u64, to: u64) -> Result<Vec<Record>, StoreError>;
     /// The run that submitted each job last.
     fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError>;
     /// The job that a task is, or ever was, a task of: one that failed and was bought again is in its job's history only.

@@ -1,28 +1,38 @@
-//! What the balances show about jobs in doubt, in words.
+//! What the balances show about jobs in doubt and refused requests, in words.
 
-use backline_engine::evidence::Evidence;
+use backline_engine::evidence::{Charged, Evidence};
 
 use crate::text::{count, figure, rfc3339};
 
-/// One line for each run that was charged more than it knows of, or that nothing was charged; empty where the balances show nothing.
+/// One line for each time in which more was charged than is known of, or that nothing was; empty where the balances show nothing.
 pub fn evidence_text(evidence: &Evidence) -> String {
-    let line = |run: &backline_engine::evidence::Charged| {
-        let since = rfc3339(run.started_ms).unwrap_or_default();
-        let which = match run.jobs {
-            1 => "the job in doubt since then was probably bought".to_owned(),
-            jobs => format!(
-                "some of the {} in doubt since then were bought",
-                count(jobs, "job")
-            ),
-        };
-        format!(
-            "During the run of {since} the balance fell by {} credits more than its known purchases cost: {which}, unless the account \
-             is used elsewhere.\n",
-            figure(run.credits)
-        )
-    };
     if evidence.uncharged {
         return "The balance fell by no more than the known purchases cost: there is no sign that these jobs were bought.\n".to_owned();
     }
     evidence.charged.iter().map(line).collect()
+}
+
+fn line(charged: &Charged) -> String {
+    let since = rfc3339(charged.started_ms).unwrap_or_default();
+    // More than the jobs in doubt cost: the rest was charged for something else.
+    let more = charged.credits > charged.doubtful + 0.5;
+    let what = match (charged.jobs, more) {
+        (0, _) => {
+            "the provider charged for requests that it refused or whose tasks failed".to_owned()
+        }
+        (1, false) => "the job in doubt since then was probably bought".to_owned(),
+        (jobs, false) => format!(
+            "some of the {} in doubt since then were bought",
+            count(jobs, "job")
+        ),
+        (jobs, true) => format!(
+            "the provider charged for more than the {} in doubt since then: also for requests that it refused or whose tasks failed",
+            count(jobs, "job")
+        ),
+    };
+    format!(
+        "Since the run of {since} began the balance fell by {} credits more than the known purchases cost: {what}, unless the account \
+         is used elsewhere.\n",
+        figure(charged.credits)
+    )
 }

@@ -322,6 +322,14 @@ impl Store for Story {
         Err(read_only())
     }
 
+    fn intents_between(&self, from: u64, to: u64) -> Result<Vec<Record>, StoreError> {
+        let is_meant = |record: &&Record| {
+            let is_intent = matches!(record.event, Event::Intent { .. });
+            is_intent && record.seq > from && record.seq < to
+        };
+        Ok(self.records.iter().filter(is_meant).cloned().collect())
+    }
+
     fn hook_result(&self, _: &[u8; 32]) -> Result<Option<String>, StoreError> {
         Ok(None)
     }

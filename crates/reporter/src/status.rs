@@ -20,7 +20,9 @@ use std::fmt::Write as _;
 
 use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
-use crate::closing::{bought_again, label, left_out, resolving, response_lines, short, unverified};
+use crate::closing::{
+    bought_again, charges, label, left_out, resolving, response_lines, short, unverified,
+};
 use crate::counts;
 use crate::evidence::evidence_text;
 use crate::live::Size;
@@ -94,7 +96,7 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
             "more job",
         );
     }
-    for list in [unverified(summary), bought_again(summary)] {
+    for list in [unverified(summary), bought_again(summary), charges(summary)] {
         if !list.is_empty() {
             let _ = write!(text, "\n{list}");
         }

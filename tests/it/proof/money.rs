@@ -1,6 +1,6 @@
 //! Providers that would have a job bought twice, or every job bought for nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Stdio;
 
 use serde_json::json;
 
@@ -126,20 +126,14 @@ fn settling_all_doubts_forgets_no_charge() {
     );
 }
 
-/// A vendor that loses its first response, and whose balance is what `balance` makes of the number of jobs that it took. It gives no
-/// upload before its balance was read, so that nothing is submitted before.
+/// A vendor that loses its first response, and whose balance is what `balance` makes of the number of jobs that it took.
 fn forgetful(balance: impl Fn(usize) -> f64 + Send + Sync + 'static) -> Vendor {
-    let was_asked = AtomicBool::new(false);
     Vendor::saying(
         |fetch, stream| send_range(stream, fetch, "\"x\"", true, &tone(1)),
         move |request, bought| {
             let path = request.path();
             if path.ends_with("credit") {
-                was_asked.store(true, Ordering::Release);
                 return Some(json!({"code": 200, "msg": "success", "data": balance(bought)}));
-            }
-            while path.ends_with("upload") && !was_asked.load(Ordering::Acquire) {
-                std::thread::yield_now();
             }
             let is_lost = path.ends_with("add-instrumental") && bought == 1;
             is_lost.then(|| json!({"code": 200, "msg": "success", "data": {}}))
@@ -212,4 +206,59 @@ fn a_request_that_was_refunded_is_repeated_once() {
     let ran = project.run();
     assert_eq!(ran.code, Some(4), "{}", ran.err);
     assert_eq!(vendor.bought(), 2, "{}", ran.err);
+}
+
+/// The run that made the attempt never read the balance again; the next one does.
+#[test]
+fn a_charge_of_a_killed_run_shows_in_the_next_ones_balance() {
+    let lab = Lab::new();
+    let rules = "version: 1\nrules: [{do: [{answer_late_ms: 600000}]}]\n";
+    lab.write("late.yaml", rules);
+    let plan = lab.path("late.yaml");
+    let plan = plan.to_str().unwrap();
+    let studio = lab.studio(&["--instant", "--credits", "1000", "--misbehave", plan]);
+    let project = Project::new(&lab, &studio.url, "killed", 1, MUTE_VENDOR);
+    let mut command = project.command(&["run", "songs.yaml"]);
+    let mut first = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while project.bill().is_empty() {
+        std::thread::yield_now();
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let second = project.run();
+    assert_eq!(second.code, Some(8), "{}", second.err);
+    assert!(second.err.contains(MORE), "{}", second.err);
+    let all = ["resolve", "--all", "--never-bought", "songs.yaml"];
+    let settled = finish(project.command(&all));
+    assert!(settled.err.contains(MORE), "{}{}", settled.out, settled.err);
+}
+
+/// A refusal is believed, and what it cost is named.
+#[test]
+fn refusals_that_are_charged_show_in_the_balance() {
+    let lab = Lab::new();
+    let vendor = Vendor::saying(
+        |fetch, stream| send_range(stream, fetch, "\"x\"", true, &tone(1)),
+        |request, bought| match request.path() {
+            path if path.ends_with("credit") => {
+                let balance = 1000.0 - 12.0 * bought as f64;
+                Some(json!({"code": 200, "msg": "success", "data": balance}))
+            }
+            path if path.ends_with("add-instrumental") => {
+                Some(json!({"code": 433, "msg": "no", "data": null}))
+            }
+            _ => None,
+        },
+    );
+    let project = Project::new(&lab, &vendor.url, "charged", 1, MUTE_VENDOR);
+    let ran = project.run();
+    assert_eq!((ran.code, vendor.bought()), (Some(4), 1), "{}", ran.err);
+    let status = finish(project.command(&["status", "songs.yaml"]));
+    for text in [&ran.err, &status.out] {
+        assert!(text.contains(MORE) && text.contains("refused"), "{text}");
+    }
 }

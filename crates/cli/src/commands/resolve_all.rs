@@ -64,7 +64,7 @@ pub(super) fn warn_of_charges(
     keys: &[JobKey],
     console: &Console,
 ) -> Result<(), Failure> {
-    let found = evidence(ledger, &ledger.jobs()?, keys)?;
+    let found = evidence(ledger, &ledger.jobs()?, keys, None)?;
     if !found.charged.is_empty() {
         console.insist(&format!("warning: {}", evidence_text(&found)));
     }

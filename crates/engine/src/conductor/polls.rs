@@ -174,7 +174,10 @@ impl Conductor {
 
     /// Whether a task that is reported as complete with `shown` tracks has fewer than a task makes: another one may still come.
     fn is_short(&self, at: usize, shown: usize) -> bool {
-        let known = self.slots[at].job.task().map_or(0, |task| task.tracks.len());
+        let known = self.slots[at]
+            .job
+            .task()
+            .map_or(0, |task| task.tracks.len());
         known.max(shown) < self.config.tracks
     }
 

@@ -105,6 +105,7 @@ pub(super) fn config(
         upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
         polls_at_once: profile.polling.at_once as usize,
         downloads_at_once: profile.downloads_at_once as usize,
+        tracks: profile.operation.tracks as usize,
         source_gone: profile.source_gone(),
         timing,
     }

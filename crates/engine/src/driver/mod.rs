@@ -239,11 +239,11 @@ pub async fn run(
         credits: if run.buys { forecast.credits } else { 0.0 },
         least_ms: if run.buys { forecast.least_ms } else { 0 },
     };
-    // A vetoed job may be bought after all.
-    // A studio of this process has no account whose balance would mean anything.
+    // A vetoed job may be bought after all, and one in doubt is judged by the balance. A studio of this process has no account whose
+    // balance would mean anything.
     let asks_balance = run.buys
         && run.plan.provider.embedded.is_none()
-        && (to_submit > 0 || forecast.count(Sign::Vetoed) > 0);
+        && (to_submit > 0 || forecast.count(Sign::Vetoed) + forecast.count(Sign::InDoubt) > 0);
     let (conductor, mut decision) = Conductor::new(
         config,
         resumed(&run.plan, forecast, now_ms),

@@ -35,6 +35,9 @@ struct Turn {
     acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
 }
 
+/// How long the balance before the first submission is waited for: what it shows is worth seconds, not minutes.
+const BALANCE_WAIT: Duration = Duration::from_secs(10);
+
 pub(super) struct Shell<'a> {
     pub(super) store: &'a mut dyn Store,
     pub(super) observe: &'a mut (dyn FnMut(&Record) + Send),
@@ -83,14 +86,21 @@ impl Shell<'_> {
         signals: &Signals,
         asks_balance: bool,
     ) -> Result<Outcome, RunError> {
-        if asks_balance {
-            let balance = self.effects.balance(Moment::Before);
-            self.spawn_or(Message::Nothing, balance);
-        }
         let mut turn = Turn {
             decision: opening,
             acknowledgements: Vec::new(),
         };
+        if asks_balance {
+            // Before the first submission, so that what is charged from now on shows.
+            let balance = tokio::select! {
+                biased;
+                () = signals.stop.cancelled() => return Err(RunError::Interrupted),
+                () = signals.drain.cancelled() => Message::Nothing,
+                balance = self.effects.balance(Moment::Before) => balance,
+                () = tokio::time::sleep(BALANCE_WAIT) => Message::Nothing,
+            };
+            self.take(Ok(balance), &mut turn.decision);
+        }
         let mut draining = false;
         loop {
             let now_ms = self.clock.now_ms();

@@ -215,6 +215,14 @@ impl Store for Ledger {
         self.records(RECORDS_OF, (run.as_str(),))
     }
 
+    fn intents_between(&self, from: u64, to: u64) -> Result<Vec<Record>, StoreError> {
+        let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+        self.records(
+            "SELECT seq, at_ms, run, job, event FROM events WHERE intent = 1 AND seq > ?1 AND seq < ?2 ORDER BY seq",
+            (place(from), place(to)),
+        )
+    }
+
     fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError> {
         let rows = self.run("read", |connection| {
             connection

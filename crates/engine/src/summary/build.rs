@@ -91,7 +91,7 @@ fn build(
     Ok(Summary {
         version: SUMMARY_VERSION,
         run: facts,
-        evidence: evidence(store, &rows.known, &counted)?,
+        evidence: evidence(store, &rows.known, &counted, Some(&run.id))?,
         this_run,
         totals,
         jobs,

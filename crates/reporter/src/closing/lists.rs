@@ -213,6 +213,17 @@ pub(crate) fn bought_again(summary: &Summary) -> String {
     text
 }
 
+/// What was charged beyond the known purchases, where no list of doubts says so.
+pub(crate) fn charges(summary: &Summary) -> String {
+    if summary.totals.in_doubt > 0 || summary.evidence.charged.is_empty() {
+        return String::new();
+    }
+    format!(
+        "{CARE}Charged{CARE:#}:\n{}",
+        evidence_text(&summary.evidence)
+    )
+}
+
 pub(super) fn doubts(summary: &Summary) -> String {
     let jobs = listed(summary, |job| job.state == JobStatus::InDoubt);
     if jobs.is_empty() {

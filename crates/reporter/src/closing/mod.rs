@@ -31,7 +31,7 @@ use crate::style::{BAD, CARE, GOOD, PLAIN};
 use crate::text::{clean, count, said, words};
 
 pub(crate) use lists::{
-    bought_again, label, left_out, resolving, response_lines, short, unverified,
+    bought_again, charges, label, left_out, resolving, response_lines, short, unverified,
 };
 
 /// The outcome of a run and what to do next, for people. Ends in a line break; empty for a quiet run that kept everything.
@@ -58,6 +58,7 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
         lists::unfetched(summary),
         unverified(summary),
         bought_again(summary),
+        charges(summary),
     ];
     let advice = if *replayed {
         Vec::new()

@@ -323,7 +323,10 @@ fn a_task_that_is_complete_with_fewer_tracks_than_usual_is_polled_for_the_rest()
         })
     };
     let came = follow(vec![one.clone(), both]);
-    assert_eq!((&came.outcome, came.kept()), (&Outcome::Complete, vec![A, B]));
+    assert_eq!(
+        (&came.outcome, came.kept()),
+        (&Outcome::Complete, vec![A, B])
+    );
     assert_eq!(came.fetched[0], (A.to_owned(), 1), "the first at once");
     // The rest never comes.
     let came = follow(vec![one]);

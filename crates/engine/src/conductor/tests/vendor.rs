@@ -426,8 +426,8 @@ impl World {
             (Phase::Kept(_), true) | (Phase::Partial(_), _)
         );
         assert!(phase, "seed {seed}: {id}: {:?}", job.phase);
-        let short = (task.makes < task.shows && task.short != Short::Gone)
-            || known.tracks.len() < usual;
+        let short =
+            (task.makes < task.shows && task.short != Short::Gone) || known.tracks.len() < usual;
         assert!(
             short == matches!(job.phase, Phase::Partial(_)) || task.short == Short::Gone,
             "seed {seed}: {id}: {:?}",

@@ -45,14 +45,15 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
         profile.max_in_flight = most as u32;
     }
     let bounds = [
-        ("polls_at_once", &mut profile.polling.at_once),
-        ("downloads_at_once", &mut profile.downloads_at_once),
+        ("polls_at_once", 4096, &mut profile.polling.at_once),
+        ("downloads_at_once", 4096, &mut profile.downloads_at_once),
+        ("tracks", 16, &mut profile.operation.tracks),
     ];
-    for (key, bound) in bounds {
+    for (key, highest, bound) in bounds {
         let named = format!("`{key}`");
         if let Some(most) = fields
             .get(key)
-            .and_then(|node| fields::whole(node, &named, 1..=4096, report))
+            .and_then(|node| fields::whole(node, &named, 1..=highest, report))
         {
             *bound = most as u32;
         }

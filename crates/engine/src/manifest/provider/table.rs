@@ -33,6 +33,7 @@ pub(crate) const KEYS: &[&str] = &[
     "concurrency",
     "polls_at_once",
     "downloads_at_once",
+    "tracks",
     "models",
     "default_model",
     "codes",
