@@ -219,9 +219,9 @@ impl From<RunError> for Failure {
                 source: StoreError::Replaced { .. },
                 ..
             } => Self::new(Kind::Ledger, error)
-                .hint("put the ledger back in its place, then run the commands above: these tasks are paid"),
+                .hint("put the ledger back in its place, then record these tasks, which are paid:"),
             RunError::Ledger { .. } => Self::new(Kind::Ledger, error).hint(
-                "free disk space, then run the commands above: these tasks are paid, and their ids are recorded nowhere else",
+                "free disk space, then record these tasks, which are paid and whose ids are recorded nowhere else:",
             ),
             RunError::OtherAccount { .. } => Self::new(Kind::Usage, error)
                 .hint("run with the key and address that bought them")

@@ -223,7 +223,7 @@ fn sign(
         ),
         Phase::Submitting { .. } => (
             Sign::InDoubt,
-            "the program ended before the answer came".to_owned(),
+            "the program ended before the response came".to_owned(),
         ),
         Phase::InDoubt { message, .. } => {
             let claim = job.claims.first().map_or_else(String::new, |claim| {

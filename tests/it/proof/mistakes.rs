@@ -157,6 +157,33 @@ fn a_renamed_stem_and_preset_without_a_title_buy_nothing() {
     assert_eq!(studio.bill().len(), 2);
 }
 
+/// A run of other jobs says what became of an attempt whose run was killed.
+#[test]
+fn a_killed_attempt_is_in_doubt_also_after_a_run_of_other_jobs() {
+    let lab = Lab::new();
+    lab.write(
+        "late.yaml",
+        "version: 1\nrules: [{when: {nth: [1]}, do: [{answer_late_ms: 600000}]}]\n",
+    );
+    let plan = lab.path("late.yaml");
+    let plan = plan.to_str().unwrap();
+    let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
+    let project = Project::new(&lab, &studio.url, "killed", 2, MUTE_VENDOR);
+    let mut command = project.command(&["run", "songs.yaml", "--filter", "preset=p2"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let first = Ended(command.spawn().unwrap());
+    while project.bill().is_empty() {
+        std::thread::yield_now();
+    }
+    drop(first);
+    let ran = finish(project.command(&["run", "songs.yaml", "--filter", "preset=p1"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(project.status()["totals"]["in_doubt"], 1);
+    project.resolve_doubts();
+    assert_eq!(project.run().code, Some(0));
+    project.assert_bought_once_and_kept("killed");
+}
+
 /// The provider's name is part of a job's key, and so of what a ledger knows a purchase by.
 #[test]
 fn a_renamed_provider_buys_nothing_and_keeps_its_doubts() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backline_api::Tape;
-use backline_engine::driver::{self, Album, Ended, HookFailure, PlanHooks, Run, Signals};
+use backline_engine::driver::{self, Album, Ended, HookFailure, PlanHooks, Run, RunError, Signals};
 use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
 use backline_engine::folder::Folder;
 use backline_engine::ledger::Ledger;
@@ -362,8 +362,25 @@ async fn carry_out(
                 "look for a full disk or a missing permission; the same command then goes on, and nothing is lost",
             ))
         }
-        None => Ok(ended?),
+        None => ended.map_err(|error| with_commands(error, project)),
     }
+}
+
+/// The failure of a run, with the commands that record what was bought and could not be recorded.
+fn with_commands(error: RunError, project: &Project) -> Failure {
+    let unsaved = match &error {
+        RunError::Ledger { unsaved, .. } => unsaved.clone(),
+        _ => Vec::new(),
+    };
+    let manifest = shell_word(&project.shown);
+    let ledger = shell_word(&seen_from_here(&project.ledger).display().to_string());
+    unsaved
+        .iter()
+        .fold(Failure::from(error), |failure, (key, task)| {
+            failure.hint(format!(
+                "backline resolve {key} {manifest} --ledger {ledger} --task {task}"
+            ))
+        })
 }
 
 /// Goes on until the run ends, or stops it where the studio can't write down what becomes of a task: nobody would finish that one while

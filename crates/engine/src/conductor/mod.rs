@@ -60,6 +60,7 @@ pub(crate) use exchange::{
 };
 use following::Following;
 pub use illegal::IllegalStep;
+pub(crate) use start::response_lost;
 use timing::Outage;
 pub(crate) use timing::Timing;
 

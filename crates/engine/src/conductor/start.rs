@@ -137,18 +137,10 @@ impl Conductor {
                     self.enqueue(at);
                 }
             }
-            Phase::Submitting { attempt, .. } => {
-                let message = "the program ended before the answer came".to_owned();
-                self.apply(
-                    at,
-                    now_ms,
-                    Event::Lost {
-                        attempt,
-                        message,
-                        response: None,
-                    },
-                    decision,
-                );
+            phase @ Phase::Submitting { .. } => {
+                if let Some(event) = response_lost(&phase) {
+                    self.apply(at, now_ms, event, decision);
+                }
                 self.ask_again_later(at, now_ms);
             }
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
@@ -159,4 +151,16 @@ impl Conductor {
         }
         self.look_at_claims(at, now_ms);
     }
+}
+
+/// What an attempt is whose run died before the response came; none in another phase.
+pub(crate) fn response_lost(phase: &Phase) -> Option<Event> {
+    let Phase::Submitting { attempt, .. } = phase else {
+        return None;
+    };
+    Some(Event::Lost {
+        attempt: *attempt,
+        message: "the program ended before the response came".to_owned(),
+        response: None,
+    })
 }

@@ -98,7 +98,10 @@ impl From<StoreError> for RunError {
 
 fn unsaved_text(unsaved: &[(JobKey, TaskId)]) -> String {
     let line = |(key, task): &(JobKey, TaskId)| {
-        format!("\nbought and not recorded: task {task}; run: backline resolve {key} --task {task}")
+        format!(
+            "; bought and not recorded: task {task} of job {}",
+            key.short()
+        )
     };
     unsaved.iter().map(line).collect()
 }

@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::Conductor;
+use crate::conductor::{Conductor, response_lost};
 use crate::event::{Event, Outcome, Record, RunId};
 use crate::forecast::Sign;
 use crate::hooks::PlanInfo;
@@ -215,6 +215,17 @@ pub async fn run(
         }
     }
 
+    // Nobody waits for the responses of a run that died, also of jobs that this run is not about.
+    let mut lost = Vec::new();
+    for (key, known) in known.iter_mut().filter(|(key, _)| !bought.contains(key)) {
+        if let Some(event) = response_lost(&known.job.phase)
+            && let Step::Changed(next) = known.job.step(now_ms, &event)
+        {
+            known.job = next;
+            lost.push((*key, event));
+        }
+    }
+
     let spent_before = spent_before(&bought, &known);
     let config = config(&run, &header, spent_before, now_ms, receiver.is_some());
     let window_ms = i64::try_from(run.plan.limits.rate.window_ms).unwrap_or(i64::MAX / 4);
@@ -228,6 +239,7 @@ pub async fn run(
     let keys = recognized.iter().map(|it| it.key);
     let linked: Vec<(JobKey, KnownJob)> = keys
         .chain(renamed.iter().map(|it| it.key))
+        .chain(lost.iter().map(|(key, _)| *key))
         .filter_map(|key| Some((key, known.get(&key)?.clone())))
         .collect();
     // The conductor's jobs are the only ones that stay in memory.
@@ -258,39 +270,23 @@ pub async fn run(
         to_submit,
         upload_host: upload_host(&run.plan),
     };
-    let opening = std::iter::once(started)
-        .chain(adopted)
-        .map(|event| NewRecord {
-            at_ms: now_ms,
-            run: header.id.clone(),
-            account: account.clone(),
-            job: None,
-            event,
-        });
+    let recorded = |job: Option<JobKey>, event: Event| NewRecord {
+        at_ms: now_ms,
+        run: header.id.clone(),
+        account: account.clone(),
+        job,
+        event,
+    };
+    let opening = std::iter::once(started).chain(adopted);
+    let opening = opening.map(|event| recorded(None, event));
     decision.batch.jobs.extend(linked);
-    let linked = recognized.into_iter().map(|it| NewRecord {
-        at_ms: now_ms,
-        run: header.id.clone(),
-        account: account.clone(),
-        job: Some(it.key),
-        event: it.event,
-    });
-    let renamed = renamed.into_iter().map(|it| NewRecord {
-        at_ms: now_ms,
-        run: header.id.clone(),
-        account: account.clone(),
-        job: Some(it.key),
-        event: it.event,
-    });
+    let linked = recognized.into_iter().map(|it| (it.key, it.event));
+    let renamed = renamed.into_iter().map(|it| (it.key, it.event));
+    let changed = linked.chain(renamed).chain(lost);
+    let changed = changed.map(|(key, event)| recorded(Some(key), event));
     let failed = std::mem::take(&mut run.hook_failures).into_iter();
-    let failed = failed.map(|(about, failure)| NewRecord {
-        at_ms: now_ms,
-        run: header.id.clone(),
-        account: account.clone(),
-        job: None,
-        event: failure.event(Some(about)),
-    });
-    let first: Vec<NewRecord> = opening.chain(linked).chain(renamed).chain(failed).collect();
+    let failed = failed.map(|(about, failure)| recorded(None, failure.event(Some(about))));
+    let first: Vec<NewRecord> = opening.chain(changed).chain(failed).collect();
     decision.batch.events.splice(0..0, first);
 
     let plan_index = Arc::new(PlanIndex::new(run.plan.clone()));

@@ -1,6 +1,6 @@
 //! What is recorded of a run: its balances, the callbacks that it refused, and how it ended.
 
-use backline_api::AnswerClass;
+use backline_api::ResponseClass;
 use serde::{Deserialize, Serialize};
 
 /// When a balance was read.
@@ -67,7 +67,7 @@ pub enum Outcome {
         /// The vendor's code.
         code: Option<i64>,
         /// What that means.
-        class: AnswerClass,
+        class: ResponseClass,
         /// The vendor's words.
         message: String,
     },

@@ -6,7 +6,7 @@ use crate::event::{
     HookPoint, KeptFile, Moment, Outcome, Part, RefusedCallbacks, TaskStage, TrackFacts, TrackNote,
     Verdict, Via,
 };
-use backline_api::AnswerClass;
+use backline_api::ResponseClass;
 
 const AT_MS: i64 = 1_000;
 

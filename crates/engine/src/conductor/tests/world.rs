@@ -248,11 +248,11 @@ impl World {
             Effect::ForgetUpload { .. } => {}
             Effect::Prepare { stem } => {
                 let result = if self.troubles.dead_stems[usize::from(&*stem == "b")] {
-                    let mut dead = trouble(AnswerClass::RefusedJob);
+                    let mut dead = trouble(ResponseClass::RefusedJob);
                     dead.retryable = false;
                     Err(dead)
                 } else if self.chance(2) {
-                    Err(trouble(AnswerClass::Wait))
+                    Err(trouble(ResponseClass::Wait))
                 } else {
                     Ok(at_vendor(Some(self.now)))
                 };
@@ -288,7 +288,7 @@ impl World {
                 } = *request;
                 let content = vendor::content_at(&url);
                 let result = if content.is_none() || self.chance(2) {
-                    Err(trouble(AnswerClass::InDoubt))
+                    Err(trouble(ResponseClass::InDoubt))
                 } else {
                     let path = format!("{}-{index}.mp3", job.short());
                     Ok(KeptFile {
