@@ -14,7 +14,9 @@ use super::matrix::compile::DEFAULT_TITLE;
 const FRAME: &str = include_str!("schema.json");
 
 /// Where a manifest gives settings, with what it gives for each.
-const PLACES: [(&str, fn(Json) -> Json); 4] = [
+type Place = (&'static str, fn(Json) -> Json);
+
+const PLACES: [Place; 4] = [
     ("/properties/defaults/properties", |value| value),
     (
         "/properties/presets/additionalProperties/properties",

@@ -166,9 +166,9 @@ fn encode(request: &Request<'_>) -> JobKey {
             hash.field(bytes_of(value));
         }
     }
-    hash.field(&request.take.to_le_bytes());
+    hash.field(request.take.to_le_bytes());
     if let TitleIdentity::Default { nth } = request.title {
-        hash.field(&nth.to_le_bytes());
+        hash.field(nth.to_le_bytes());
     }
     JobKey::from_bytes(*hash.0.finalize().as_bytes())
 }
