@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::project::{MUTE_VENDOR, Project, list};
+use super::project::{Project, list};
 use super::vendor::{Fetch, Tracks, Vendor, declare, send, send_range};
 use crate::lab::Lab;
 
@@ -22,7 +22,7 @@ fn recordings(lab: &Lab) -> [Vec<u8>; 2] {
 
 /// A project of one job, with settings for limits.
 fn project<'a>(lab: &'a Lab, vendor: &Vendor, limits: &str) -> Project<'a> {
-    let project = Project::new(lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+    let project = Project::at(lab, vendor, "songs", 1);
     project.edit(
         "limits: {concurrency: 16",
         &format!("limits: {{concurrency: 16{limits}"),

@@ -149,7 +149,7 @@ const MORE: &str = "12 credits more than";
 fn a_charge_of_an_earlier_run_is_not_forgotten() {
     let lab = Lab::new();
     let vendor = forgetful(|bought| 1000.0 - 12.0 * bought as f64);
-    let project = Project::new(&lab, &vendor.url, "earlier", 2, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, "earlier", 2);
     let first = finish(project.command(&["run", "songs.yaml", "--filter", "preset=p1"]));
     assert_eq!(first.code, Some(8), "{}", first.err);
     assert!(first.err.contains(MORE), "{}", first.err);
@@ -174,7 +174,7 @@ fn a_charge_of_an_earlier_run_is_not_forgotten() {
 fn only_a_balance_that_moves_speaks_for_a_job_in_doubt() {
     let lab = Lab::new();
     let fixed = forgetful(|_| 100.0);
-    let project = Project::new(&lab, &fixed.url, "fixed", 1, MUTE_VENDOR);
+    let project = Project::at(&lab, &fixed, "fixed", 1);
     let ran = project.run();
     assert_eq!(ran.code, Some(8), "{}", ran.err);
     assert!(
@@ -184,7 +184,7 @@ fn only_a_balance_that_moves_speaks_for_a_job_in_doubt() {
     );
 
     let moving = forgetful(|bought| 1000.0 - 12.0 * bought.saturating_sub(1) as f64);
-    let project = Project::new(&lab, &moving.url, "moving", 2, MUTE_VENDOR);
+    let project = Project::at(&lab, &moving, "moving", 2);
     let ran = project.run();
     assert_eq!((ran.code, moving.bought()), (Some(8), 2), "{}", ran.err);
     assert!(ran.err.contains(NO_SIGN), "{}", ran.err);
@@ -202,7 +202,7 @@ fn a_request_that_was_refunded_is_repeated_once() {
                 .then(|| json!({"code": 531, "msg": "failed, credits refunded", "data": null}))
         },
     );
-    let project = Project::new(&lab, &vendor.url, "refunded", 1, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, "refunded", 1);
     let ran = project.run();
     assert_eq!(ran.code, Some(4), "{}", ran.err);
     assert_eq!(vendor.bought(), 2, "{}", ran.err);
@@ -254,7 +254,7 @@ fn refusals_that_are_charged_show_in_the_balance() {
             _ => None,
         },
     );
-    let project = Project::new(&lab, &vendor.url, "charged", 1, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, "charged", 1);
     let ran = project.run();
     assert_eq!((ran.code, vendor.bought()), (Some(4), 1), "{}", ran.err);
     let status = finish(project.command(&["status", "songs.yaml"]));

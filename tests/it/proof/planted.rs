@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::project::{MUTE_VENDOR, Project};
+use super::project::Project;
 use super::vendor::{Vendor, declare, send};
 use crate::lab::{Lab, finish};
 
@@ -54,7 +54,7 @@ fn nothing_is_written_through_what_was_put_in_a_parts_place() {
                 declare(stream, "200 OK", "ETag: \"a\"\r\n", whole.len())?;
                 stream.write_all(&whole[..1000])
             });
-            let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+            let project = Project::at(&lab, &vendor, "songs", 1);
             assert_eq!(project.run().code, Some(4));
             lab.write("victim.txt", "precious");
             let place = project.path(&part(&project, ending));
@@ -101,7 +101,7 @@ fn a_folder_that_becomes_a_link_while_a_track_comes_is_not_written_to() {
         }
         stream.write_all(&one[1000..])
     });
-    let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, "songs", 1);
     let _ = project.run();
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
@@ -111,7 +111,7 @@ fn a_pipe_in_a_tracks_place_holds_nothing_up() {
     let lab = Lab::new();
     let one = recording(&lab);
     let vendor = Vendor::new(move |_, stream| send(stream, "200 OK", "", &one));
-    let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, "songs", 1);
     project.edit("output: {dir: out}", "output: {dir: out}\nreports: [html]");
     fs::create_dir_all(project.path("out/voice")).unwrap();
     pipe(&project.path("out/voice/p1-1.wav"));
@@ -134,7 +134,7 @@ fn reports_locks_and_trials_are_not_written_through_links() {
     let lab = Lab::new();
     let one = recording(&lab);
     let vendor = Vendor::new(move |_, stream| send(stream, "200 OK", "", &one));
-    let project = Project::new(&lab, &vendor.url, "songs", 1, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, "songs", 1);
     lab.write("victim.txt", "precious");
     fs::create_dir_all(project.path("out")).unwrap();
     for name in ["summary.csv", "summary.json", ".backline-trial"] {

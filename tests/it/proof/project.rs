@@ -13,6 +13,7 @@ use backline_studio::{BillEntry, read_bill};
 use serde_json::{Value, json};
 
 use super::fault::Fault;
+use super::vendor::Vendor;
 use crate::lab::{Lab, Ran, Running, finish};
 
 /// How the provider is believed to behave.
@@ -91,6 +92,13 @@ impl<'a> Project<'a> {
         lab.recording(&format!("{name}/voice.wav"), 1);
         lab.write(&format!("{name}/songs.yaml"), text);
         Self { lab, name, jobs }
+    }
+
+    /// A project at a vendor of the tests' own, which can't call back and makes one track for each task.
+    pub(super) fn at(lab: &'a Lab, vendor: &Vendor, name: impl Into<String>, jobs: usize) -> Self {
+        let project = Self::new(lab, &vendor.url, name, jobs, MUTE_VENDOR);
+        project.edit("profile: studio,", "profile: studio, tracks: 1,");
+        project
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use backline_engine::ledger::Ledger;
 
-use super::project::{MUTE_VENDOR, Project, STUDIO};
+use super::project::{Project, STUDIO};
 use super::vendor::{Vendor, send_range};
 use crate::lab::{KEY, Lab, Running, StudioProcess, finish, tone};
 
@@ -157,7 +157,7 @@ fn lose_the_ledger_meanwhile(name: &str, lose: impl Fn(&Path) + Send + Sync + 's
             None
         },
     );
-    let project = Project::new(&lab, &vendor.url, name, 3, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, name, 3);
     project.edit("{concurrency: 16}", "{concurrency: 1}");
     let ran = project.run();
     assert_eq!(ran.code, Some(7), "{name}: {}", ran.err);

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use crate::lab::Lab;
-use crate::proof::project::{MUTE_VENDOR, Project, STUDIO};
+use crate::proof::project::{Project, STUDIO};
 use crate::proof::strangers::most_memory_mb;
 use crate::proof::strangers::unfolding::unfolding_flac;
 use crate::proof::vendor::{Tracks, Vendor, declare, send};
@@ -65,7 +65,7 @@ fn large_tracks_are_checked_without_being_held_in_memory() {
         count: 1,
         duration_s: None,
     });
-    let project = Project::new(&lab, &vendor.url, "large", LARGE_FILES + 1, MUTE_VENDOR);
+    let project = Project::at(&lab, &vendor, "large", LARGE_FILES + 1);
     let mut run = project.start();
     run.wait_for(" kept ", LARGE_FILES);
     let most = most_memory_mb(run.process());
