@@ -160,8 +160,10 @@ pub(crate) fn write_album(dir: &Path) -> PathBuf {
             job.take = 1;
             job.sweep.clear();
             job.vars = [("artist".to_owned(), artist.to_owned())].into();
-            job.settings.tags = tags.to_owned();
-            job.settings.title = format!("{stem} ({preset})");
+            job.settings.set(Setting::TAGS, Some(tags.into()));
+            let title = format!("{stem} ({preset})");
+            job.settings
+                .set(Setting::TITLE, Some(title.as_str().into()));
             job.recording.as_mut().unwrap().file = Some(format!("stems/{stem}.wav"));
             for track in &mut job.tracks {
                 number += 1;
