@@ -16,7 +16,7 @@
 //! A file appears under `files/` only by a rename from `tmp/`: it is there whole or not at all.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::StudioError;
@@ -180,10 +180,32 @@ fn examine(root: &Path) -> std::io::Result<()> {
             }
         }
     }
+    let journal = root.join(format!("{DATABASE}-journal"));
+    if names_another_file(&journal)? {
+        return refuse(format!(
+            "{} names a file of another program; remove it",
+            journal.display()
+        ));
+    }
     if !names.is_empty() && !names.iter().any(|name| name == LOCK) {
         return refuse("it holds files and is no studio's folder; name an empty one".to_owned());
     }
     Ok(())
+}
+
+/// Whether a rollback journal names a further journal, which SQLite would remove wherever it lies. A studio's never does.
+fn names_another_file(journal: &Path) -> std::io::Result<bool> {
+    const ENDING: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let mut file = match File::open(journal) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    let mut end = [0; 8];
+    if file.seek(SeekFrom::End(-8)).is_err() {
+        return Ok(false);
+    }
+    file.read_exact(&mut end)?;
+    Ok(end == ENDING)
 }
 
 /// Makes a folder and those above it that are missing, for their owner alone.
@@ -334,6 +356,16 @@ mod tests {
             symlink(target, &place).unwrap();
             refused(&root, " is a link; remove it");
         }
+        // SQLite removes the file that ends such a journal.
+        let root = lab.path().join("journal");
+        drop(Folder::open(&root).unwrap());
+        let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+        fs::write(
+            root.join("studio.sqlite3-journal"),
+            [&[0; 512][..], &magic].concat(),
+        )
+        .unwrap();
+        refused(&root, " names a file of another program; remove it");
     }
 
     #[test]
