@@ -57,6 +57,35 @@ fn a_pattern_lists_no_folder_outside_the_project() {
     assert!(!ran.out.contains("confidential"), "{}", ran.out);
 }
 
+/// Each pattern walks through the project anew: a small manifest could make the program do so for hours.
+#[test]
+fn patterns_visit_so_many_files_and_no_more() {
+    let lab = Lab::new();
+    lab.recording("verse.wav", 1);
+    for folder in 0..10 {
+        for file in 0..250 {
+            lab.write(&format!("files/{folder}/{file}"), "");
+        }
+    }
+    let plan = |patterns: usize, each: &str| {
+        let globs: String = (0..patterns)
+            .map(|_| format!("  - {{glob: \"{each}\"}}\n"))
+            .collect();
+        let text = format!("version: 1\nname: songs\nstems:\n{globs}presets: {{p: {{tags: x}}}}\n");
+        lab.write("songs.yaml", text);
+        lab.expect(3, &["plan", "songs.yaml"]).err
+    };
+    let walked = plan(600, "**/nothing");
+    assert!(
+        walked.contains("visit more than 1000000 files together"),
+        "{walked}"
+    );
+    let many = plan(2_000, "*.flac");
+    assert!(many.contains("more than 1000 patterns"), "{many}");
+    let long = plan(1, &"x".repeat(5_000));
+    assert!(long.contains("longer than 4096 bytes"), "{long}");
+}
+
 #[test]
 fn a_nearly_right_name_outside_the_project_is_not_corrected() {
     for file in [

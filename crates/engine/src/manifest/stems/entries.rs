@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::pattern::Patterns;
 use super::stem::{Source, StemDecl, file_stem, remote};
 use super::{catalogue, pattern};
 use crate::manifest::source::fields::{self, Fields, Text, wrong};
@@ -31,6 +32,7 @@ pub(crate) fn read(
         return Vec::new();
     };
     let mut stems = Vec::new();
+    let mut patterns = Patterns::default();
     for item in items {
         match &item.value {
             Value::Text(_) => {
@@ -45,7 +47,7 @@ pub(crate) fn read(
                     ));
                 }
             }
-            Value::Map(_) => entry(item, folder, max, fixed, &mut stems, report),
+            Value::Map(_) => entry(item, folder, max, fixed, &mut patterns, &mut stems, report),
             _ => {
                 wrong(
                     item,
@@ -75,6 +77,7 @@ fn entry(
     folder: &Path,
     max: u64,
     fixed: &RenderFixed<'_>,
+    patterns: &mut Patterns,
     stems: &mut Vec<StemDecl>,
     report: &mut Report,
 ) {
@@ -139,7 +142,7 @@ fn entry(
             report,
         )),
         "url" => stems.extend(from_url(&fields, item, &value, vars, fixed, report)),
-        "glob" => pattern::read(&value, folder, &vars, fixed, stems, report),
+        "glob" => pattern::read(&value, folder, &vars, fixed, patterns, stems, report),
         _ => catalogue::read(&value, folder, &vars, max, fixed, stems, report),
     }
 }

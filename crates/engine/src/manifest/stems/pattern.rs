@@ -20,6 +20,13 @@ use crate::manifest::template::variables::RenderFixed;
 /// Most files that one pattern visits.
 const MAX_WALKED: usize = 200_000;
 
+/// Most files that all patterns of a manifest visit together: each pattern walks through its folders anew.
+const MAX_ALL_WALKED: usize = 1_000_000;
+
+/// Most patterns of a manifest, and the longest one in bytes, which is the longest path. Each becomes a regular expression.
+const MAX_PATTERNS: usize = 1_000;
+const MAX_PATTERN_BYTES: usize = 4_096;
+
 /// Deepest folder below a pattern's fixed part.
 const MAX_WALK_DEPTH: usize = 32;
 
@@ -39,18 +46,50 @@ fn brace_depth(pattern: &str) -> usize {
     deepest
 }
 
+/// What the patterns of a manifest have cost so far.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    count: usize,
+    walked: usize,
+}
+
+impl Patterns {
+    /// Counts one more pattern, and refuses what is over a bound.
+    fn admit(&mut self, text: &str, pattern: &Text, report: &mut Report) -> bool {
+        self.count += 1;
+        let message = match (self.count, text.len()) {
+            (.., MAX_PATTERN_BYTES..) => {
+                format!("this pattern is longer than {MAX_PATTERN_BYTES} bytes, the limit")
+            }
+            (..=MAX_PATTERNS, _) if self.walked <= MAX_ALL_WALKED => return true,
+            (..=MAX_PATTERNS, _) => format!(
+                "the patterns of this manifest visit more than {MAX_ALL_WALKED} files together"
+            ),
+            _ => format!("this manifest has more than {MAX_PATTERNS} patterns, the limit"),
+        };
+        report
+            .error_at(pattern.span, message, "the limit is passed here")
+            .help("use fewer patterns that name their folders, or a catalogue");
+        false
+    }
+}
+
 /// Reads the stems that a pattern finds.
 pub(crate) fn read(
     pattern: &Text,
     folder: &Path,
     vars: &Arc<Json>,
     fixed: &RenderFixed<'_>,
+    patterns: &mut Patterns,
     stems: &mut Vec<StemDecl>,
     report: &mut Report,
 ) {
     let Some(text) = fixed(pattern, report) else {
         return;
     };
+    if !patterns.admit(&text, pattern, report) {
+        return;
+    }
     if brace_depth(&text) > MAX_BRACE_DEPTH {
         report.error_at(
             pattern.span,
@@ -93,6 +132,13 @@ pub(crate) fn read(
     let walk = walkdir::WalkDir::new(&root).max_depth(depth);
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for (seen, entry) in walk.into_iter().filter_entry(is_visible).enumerate() {
+        patterns.walked += 1;
+        if patterns.walked > MAX_ALL_WALKED {
+            // The same is said of each later pattern.
+            patterns.count -= 1;
+            patterns.admit(&text, pattern, report);
+            return;
+        }
         if seen > MAX_WALKED {
             report
                 .error_at(
