@@ -34,6 +34,9 @@ use crate::plan::Settings;
 /// Most memory of a script. An event takes some ten kilobytes.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 
+/// Memory that a script may keep between two events: a manifest may have many scripts.
+const KEPT_BYTES: usize = 1024 * 1024;
+
 /// Most instructions for one event: some 50 ms.
 const INSTRUCTIONS: u32 = 2_000_000;
 
@@ -167,6 +170,9 @@ fn serve(name: &str, source: &str, work: &Arc<Work>, inbox: &mpsc::Receiver<Job>
             Ok(machine) => machine.run(&job.event).map_err(failed).and_then(read),
             Err(error) => Err(error.clone()),
         };
+        if let Ok(machine) = &machine {
+            machine.tidy();
+        }
         // Whoever asked may have run out of patience.
         let _ = job.said.send(said);
     }
@@ -213,6 +219,20 @@ impl Machine {
             looks,
             work,
         })
+    }
+
+    /// Gives back what an event left behind.
+    fn tidy(&self) {
+        if self.lua.used_memory() <= KEPT_BYTES {
+            return;
+        }
+        // The event's variables; without memory for an empty table they stay until the next event.
+        let _ = self
+            .answer
+            .clear()
+            .and_then(|()| self.lua.create_table())
+            .and_then(|empty| self.script.set_environment(empty))
+            .and_then(|_| self.lua.gc_collect());
     }
 
     /// What the script says of an event; none where that is longer than what hooks may say.

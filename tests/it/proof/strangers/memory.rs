@@ -1,13 +1,15 @@
 //! Memory: of a studio that plays on and on, and of what reads files that are large, or small and unfold.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use crate::lab::Lab;
 use crate::proof::project::{Project, STUDIO};
-use crate::proof::strangers::most_memory_mb;
 use crate::proof::strangers::unfolding::unfolding_flac;
+use crate::proof::strangers::{memory_mb, most_memory_mb};
 use crate::proof::vendor::{Tracks, Vendor, declare, send};
 
 /// Jobs of each of the runs.
@@ -77,6 +79,37 @@ fn large_tracks_are_checked_without_being_held_in_memory() {
         LARGE_BYTES / 1_000_000
     );
     assert!(most < 200.0, "{most}");
+}
+
+/// As many scripts as a manifest may have, each with as much as it may take. Each keeps a thread, and kept what its last event made.
+#[test]
+fn many_scripts_stay_small_together() {
+    let lab = Lab::new();
+    let script = "s = ('a'):rep(4000000) t = ('b'):rep(4000000) u = ('c'):rep(3000000)";
+    let mut text = "version: 1\nname: songs\nstems: [{id: s, url: \"https://a.example/1.mp3\"}]\n\
+        presets: {p: {tags: x}}\non:\n"
+        .to_owned();
+    for point in ["plan_job", "before_upload", "before_submit"] {
+        writeln!(text, "  {point}:").unwrap();
+        for number in 0..32 {
+            writeln!(text, "    - {{lua: \"{script} n = {number}\", pure: true}}").unwrap();
+        }
+    }
+    lab.write("songs.yaml", text);
+    let mut command = lab.backline(&["validate", "songs.yaml"]);
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut most: f64 = 0.0;
+    let code = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+        // One that has just ended has no memory to show.
+        most = most.max(memory_mb(child.id()).unwrap_or(0.0));
+        std::thread::yield_now();
+    };
+    assert_eq!(code, Some(0));
+    println!("most memory of a plan with 96 scripts that take 15 MB each: {most:.0} MB");
+    assert!(most < 600.0, "{most}");
 }
 
 #[test]

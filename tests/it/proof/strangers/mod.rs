@@ -198,14 +198,13 @@ fn listening(process: u32) -> Vec<String> {
 
 /// The most resident memory that a process has had, in MB.
 fn most_memory_mb(process: u32) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmHWM:"));
-    let kb: f64 = line
-        .unwrap()
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    kb / 1024.0
+    memory_mb(process).unwrap()
+}
+
+/// The same; none of a process that has ended.
+fn memory_mb(process: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kb: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kb / 1024.0)
 }
