@@ -19,7 +19,9 @@ const SECRET: &str = "sk-0123456789-secret";
 
 /// Runs the program with a key in its environment and a bound on its memory.
 fn bounded(lab: &Lab, args: &[&str]) -> Ran {
-    let script = format!("ulimit -v {MOST_KB} -t {MOST_PROCESSOR_S}; exec \"$0\" \"$@\"");
+    // Each on its own: some shells take one bound at a time.
+    let script =
+        format!("ulimit -v {MOST_KB} && ulimit -t {MOST_PROCESSOR_S} && exec \"$0\" \"$@\"");
     let mut command: Command = lab.program("sh");
     command.args(["-c", &script, BACKLINE]).args(args);
     command.env("BACKLINE_API_KEY", SECRET);
@@ -344,7 +346,7 @@ fn variables_that_a_catalogues_rows_share_stay_small() {
 fn the_corpora_are_read_in_little_memory() {
     let test = std::env::current_exe().unwrap();
     // Its threads have address space of their own.
-    let script = format!("ulimit -v {}; exec \"$0\" \"$@\"", 2 * MOST_KB);
+    let script = format!("ulimit -v {} && exec \"$0\" \"$@\"", 2 * MOST_KB);
     let mut command = Command::new("sh");
     command.args(["-c", &script]).arg(test);
     command.args([

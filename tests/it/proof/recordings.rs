@@ -18,7 +18,7 @@ fn plan(name: &str, bytes: Vec<u8>, code: i32, expected: &str) {
     lab.write(name, bytes);
     let stems = format!("version: 1\nname: songs\nstems: [{name}]\npresets: {{p: {{tags: x}}}}\n");
     lab.write("songs.yaml", stems);
-    let script = format!("ulimit -v {MOST_KB}; exec \"$0\" \"$@\"");
+    let script = format!("ulimit -v {MOST_KB} && exec \"$0\" \"$@\"");
     let mut command: Command = lab.program("sh");
     command.args(["-c", &script, BACKLINE, "plan", "songs.yaml"]);
     let ran = finish(command);
