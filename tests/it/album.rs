@@ -331,6 +331,10 @@ fn chosen_tracks_become_a_listening_test_for_webmushra() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant", "--rate", "off"]);
     lab.manifest("songs.yaml", &studio.url, 2, 2, "reports: [json]\n");
+    // Names are shown as HTML there.
+    let manifest = lab.read("songs.yaml");
+    let hostile = "{id: \"<img src=x>&\", file: vocals/s2.wav}";
+    lab.write("songs.yaml", manifest.replace("vocals/s2.wav", hostile));
     lab.expect(0, &["run", "songs.yaml"]);
     let status = lab.json(&["status", "songs.yaml"]);
     let mut stars = "key,track,star\n".to_owned();
@@ -368,9 +372,13 @@ fn chosen_tracks_become_a_listening_test_for_webmushra() {
     let mut rows: Vec<std::collections::HashMap<String, String>> =
         list.deserialize().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 4);
-    for (page, (stem, count)) in pages[1..].iter().zip([("s1", 3), ("s2", 1)]) {
+    for (page, (stem, count)) in pages[1..].iter().zip([("s1", 3), ("<img src=x>&", 1)]) {
         assert_eq!(page["type"], "likert_multi_stimulus");
-        assert_eq!(page["name"], stem);
+        let shown = stem
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;");
+        assert_eq!(page["name"], shown);
         assert_eq!(page["response"].as_array().unwrap().len(), 5);
         let stimuli = page["stimuli"].as_object().unwrap();
         assert_eq!(stimuli.len(), count);

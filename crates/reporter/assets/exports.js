@@ -38,6 +38,8 @@ function marksCsv() {
 /** A webMUSHRA experiment: a page a stem, on which each shown variant is rated from bad to excellent. Scalars are written as JSON, which YAML is a superset of. */
 function mushraYaml() {
   const text = (value) => JSON.stringify(value);
+  // webMUSHRA takes names for HTML.
+  const html = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const folder = "configs/resources/backline";
   const wav = (variant) => `${variant.job.key.slice(0, 12)}-${variant.index}.wav`;
   const lines = [
@@ -61,7 +63,7 @@ function mushraYaml() {
     lines.push(
       "    - type: likert_multi_stimulus",
       `      id: ${text(`stem-${stem}`)}`,
-      `      name: ${text(data.stems[stem].name)}`,
+      `      name: ${text(html(data.stems[stem].name))}`,
       '      content: "How good is each accompaniment?"',
       "      mustRate: true",
       '      mustPlayback: "processUpdate"',

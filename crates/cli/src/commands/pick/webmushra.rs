@@ -107,7 +107,7 @@ pub(super) fn write(
              content: \"How good is each accompaniment?\"\n      mustRate: true\n      \
              mustPlayback: \"processUpdate\"\n      stimuli:\n{lines}      response:\n",
             text(&format!("stem-{}", number + 1)),
-            text(stem),
+            text(&shown(stem)),
         ));
         for (value, label) in (1..).zip(SCALE) {
             config.push_str(&format!("        - {{value: {value}, label: {label}}}\n"));
@@ -177,6 +177,12 @@ fn put(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
     scratch.file().write_all(bytes)?;
     scratch.file().sync_all()?;
     scratch.replace(name)
+}
+
+/// A name as webMUSHRA shows it, which takes it for HTML.
+fn shown(name: &str) -> String {
+    let name = name.replace('&', "&amp;");
+    name.replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A text as a scalar of YAML, which JSON's are.
