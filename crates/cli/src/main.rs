@@ -18,6 +18,7 @@ mod exit_codes;
 mod failure;
 mod key;
 mod log;
+mod other_ledger;
 mod output_owner;
 mod owning;
 mod place;

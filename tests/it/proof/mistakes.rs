@@ -117,6 +117,57 @@ fn a_task_of_another_job_is_not_taken_for_this_ones() {
     assert_eq!(finish(project.command(&no_task)).code, Some(2));
 }
 
+/// All that tells the two jobs apart is a weight.
+#[test]
+fn a_task_of_another_sweep_point_is_not_taken_for_this_ones() {
+    let lab = Lab::new();
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let project = Project::new(&lab, &studio.url, "swept", 1, MUTE_VENDOR);
+    project.edit("presets:", "sweep: {style_weight: [0.2, 0.8]}\npresets:");
+    assert_eq!(project.run().code, Some(8));
+    let status = project.status();
+    let keys: Vec<&str> = list(&status["jobs"])
+        .iter()
+        .map(|job| job["key"].as_str().unwrap())
+        .collect();
+    let task = project.bill()[0].task_id.clone();
+    let resolve = |key: &str| {
+        let args = ["resolve", key, "songs.yaml", "--task", &task];
+        finish(project.command(&args))
+    };
+    // One of them is its job; the other one is told the weights.
+    let codes: Vec<_> = keys.iter().map(|key| resolve(key)).collect();
+    let refused: Vec<_> = codes.iter().filter(|ran| ran.code == Some(2)).collect();
+    assert_eq!((codes.len(), refused.len()), (2, 1));
+    if codes[0].code == Some(2) {
+        for shown in ["style_weight", "0.2", "0.8"] {
+            assert!(refused[0].err.contains(shown), "{}", refused[0].err);
+        }
+    }
+}
+
+/// The default ledger is another one then, and knows nothing.
+#[test]
+fn a_ledger_nearby_that_knows_the_jobs_is_not_ignored() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "near", 2, STUDIO);
+    assert_eq!(project.run().code, Some(0));
+    std::fs::remove_dir_all(project.path("out")).unwrap();
+    lab.write("backline.yaml", "limits: {concurrency: 4}\n");
+    let planned = finish(project.command(&["plan", "songs.yaml"]));
+    assert!(planned.err.contains("knows 2 jobs"), "{}", planned.err);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    for shown in ["knows 2 jobs", "--ledger .backline/ledger.sqlite3"] {
+        assert!(ran.err.contains(shown), "{shown}: {}", ran.err);
+    }
+    assert_eq!(project.bill().len(), 2);
+    let named = ["run", "songs.yaml", "--ledger", ".backline/ledger.sqlite3"];
+    assert_eq!(finish(project.command(&named)).code, Some(0));
+    assert_eq!(project.bill().len(), 2);
+}
+
 #[test]
 fn a_deleted_track_a_renamed_stem_and_a_moved_preset_buy_nothing() {
     let lab = Lab::new();
@@ -169,13 +220,7 @@ fn a_killed_attempt_is_in_doubt_also_after_a_run_of_other_jobs() {
     let plan = plan.to_str().unwrap();
     let studio = lab.studio(&["--instant", "--rate", "off", "--misbehave", plan]);
     let project = Project::new(&lab, &studio.url, "killed", 2, MUTE_VENDOR);
-    let mut command = project.command(&["run", "songs.yaml", "--filter", "preset=p2"]);
-    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
-    let first = Ended(command.spawn().unwrap());
-    while project.bill().is_empty() {
-        std::thread::yield_now();
-    }
-    drop(first);
+    project.kill_when_bought(&["run", "songs.yaml", "--filter", "preset=p2"], |_| ());
     let ran = finish(project.command(&["run", "songs.yaml", "--filter", "preset=p1"]));
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!(project.status()["totals"]["in_doubt"], 1);

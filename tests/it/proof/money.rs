@@ -1,7 +1,5 @@
 //! Providers that would have a job bought twice, or every job bought for nothing.
 
-use std::process::Stdio;
-
 use serde_json::json;
 
 use super::project::{MUTE_VENDOR, Project, STUDIO, list};
@@ -218,17 +216,7 @@ fn a_charge_of_a_killed_run_shows_in_the_next_ones_balance() {
     let plan = plan.to_str().unwrap();
     let studio = lab.studio(&["--instant", "--credits", "1000", "--misbehave", plan]);
     let project = Project::new(&lab, &studio.url, "killed", 1, MUTE_VENDOR);
-    let mut command = project.command(&["run", "songs.yaml"]);
-    let mut first = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    while project.bill().is_empty() {
-        std::thread::yield_now();
-    }
-    first.kill().unwrap();
-    first.wait().unwrap();
+    project.kill_when_bought(&["run", "songs.yaml"], |_| ());
     let second = project.run();
     assert_eq!(second.code, Some(8), "{}", second.err);
     assert!(second.err.contains(MORE), "{}", second.err);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use backline_engine::ledger::Ledger;
@@ -133,6 +133,21 @@ impl<'a> Project<'a> {
 
     pub(super) fn start(&self) -> Running {
         Running::start(self.command(&["run", "songs.yaml"]))
+    }
+
+    /// A run that is killed as soon as it has bought; `look` sees its process before.
+    pub(super) fn kill_when_bought<T>(&self, args: &[&str], look: impl FnOnce(u32) -> T) -> T {
+        let before = self.bill().len();
+        let mut command = self.command(args);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        while self.bill().len() == before {
+            std::thread::yield_now();
+        }
+        let seen = look(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        seen
     }
 
     /// A run that a fault strikes; none where it came to its end before the fault's turn.

@@ -10,6 +10,7 @@ use backline_api::Tape;
 use backline_engine::driver::{self, Album, Ended, HookFailure, PlanHooks, Run, RunError, Signals};
 use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
 use backline_engine::folder::Folder;
+use backline_engine::forecast::Sign;
 use backline_engine::ledger::Ledger;
 use backline_engine::opening::Opening;
 use backline_engine::plan::JobKey;
@@ -33,6 +34,7 @@ use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::{api_key, callback_key};
 use crate::log::{self, Notices};
+use crate::other_ledger;
 use crate::output_owner::OutputOwner;
 use crate::owning::own;
 use crate::project::{
@@ -128,6 +130,23 @@ fn go(
     let opening = project.open_ledger(Some(&ledger))?;
     if !replays {
         warn_of_abandoned(project, &ledger, console)?;
+    }
+    if buys
+        && !replays
+        && let Some(conflict) = other_ledger::conflict(project, &opening.forecast, global)
+    {
+        return Err(conflict);
+    }
+    let replaced = opening.forecast.count(Sign::Changed);
+    if buys && replaced > 0 {
+        let jobs = if replaced == 1 {
+            "1 job was"
+        } else {
+            &format!("{replaced} jobs were")
+        };
+        console.say(&format!(
+            "note: {jobs} bought before with other settings or another recording; `backline plan` marks them `~`\n"
+        ));
     }
     if recording.is_some() && !replays {
         tell_what_is_missing(&opening.forecast, console);

@@ -23,8 +23,8 @@ use backline_reporter::shell_word;
 
 pub(crate) use self::chosen_run::{ChosenRun, project_dir};
 pub(crate) use self::place::{
-    STANDARD_INPUT, ledger_path, locate, manifest_of, project_of, seen_from_here, show_from_here,
-    sound_cache, standpoint,
+    LEDGER, STANDARD_INPUT, ledger_path, locate, manifest_of, project_of, seen_from_here,
+    show_from_here, sound_cache, standpoint,
 };
 use self::place::{here, ledger_of, recorded, standard_input};
 use crate::args::{GlobalArgs, ManifestArgs};

@@ -15,7 +15,7 @@ use crate::args::GlobalArgs;
 use crate::failure::{Failure, Kind};
 
 /// Where a project keeps its ledger.
-const LEDGER: &str = ".backline/ledger.sqlite3";
+pub(crate) const LEDGER: &str = ".backline/ledger.sqlite3";
 
 /// What was measured of sound files, beside the ledger; may be deleted at any time.
 const SOUND: &str = "sound";

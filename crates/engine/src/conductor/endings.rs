@@ -35,18 +35,14 @@ impl Conductor {
             .job
             .task()
             .map_or(0, |task| task.tracks.len());
+        let may_come = tracks > 0 || matches!(stage, Stage::Incomplete { .. });
         match stage {
             Stage::Incomplete {
                 code,
                 message,
                 refunded,
-            } => Some(End {
-                code,
-                message,
-                refunded,
-                may_come: true,
-            }),
-            Stage::Failed {
+            }
+            | Stage::Failed {
                 code,
                 message,
                 refunded,
@@ -54,7 +50,7 @@ impl Conductor {
                 code,
                 message,
                 refunded,
-                may_come: tracks > 0,
+                may_come,
             }),
             Stage::Complete => Some(End {
                 code: None,

@@ -28,14 +28,13 @@ impl Conductor {
                 credits: self.config.price,
             };
             if self.apply(at, now_ms, event, decision) {
-                self.submitting += 1;
-                self.slots[at].sent_ms = now_ms;
-                decision.effects.push(Effect::Submit {
+                let submit = Effect::Submit {
                     job: self.slots[at].key,
                     attempt,
                     token,
                     recording,
-                });
+                };
+                self.send(at, now_ms, submit, decision);
             }
         }
     }
@@ -84,15 +83,21 @@ impl Conductor {
             }
             self.again.remove(at);
             if self.apply(at, now_ms, Event::AskedAgain { attempt }, decision) {
-                self.submitting += 1;
-                self.slots[at].sent_ms = now_ms;
-                decision.effects.push(Effect::Submit {
+                let submit = Effect::Submit {
                     job: self.slots[at].key,
                     attempt,
                     token,
                     recording,
-                });
+                };
+                self.send(at, now_ms, submit, decision);
             }
         }
+    }
+
+    /// Sends a request whose event is recorded.
+    fn send(&mut self, at: usize, now_ms: i64, submit: Effect, decision: &mut Decision) {
+        self.submitting += 1;
+        self.slots[at].sent_ms = now_ms;
+        decision.effects.push(submit);
     }
 }

@@ -4,7 +4,7 @@
 //! user gives is looked up at the provider's; one that the ledger knows already, and one whose request was another job's, are
 //! refused: a slip of the finger must neither lose a purchase nor buy one twice.
 
-use backline_api::{ApiKey, CallError, Client, ResponseClass, Setting, Stage, TaskId};
+use backline_api::{ApiKey, CallError, Client, ResponseClass, Stage, TaskId};
 use serde_json::Value;
 
 use super::clock::Clock;
@@ -59,7 +59,7 @@ pub enum ResolveError {
         text: String,
     },
     /// Too short, or more than one job is named so.
-    #[error("`{text}` names {jobs} jobs of the ledger: give more digits of the key")]
+    #[error("`{text}` is the beginning of {}: give at least {SHORTEST_PREFIX} digits of the key, and enough for one job", keys_are(*jobs))]
     Ambiguous {
         /// What was given.
         text: String,
@@ -134,6 +134,13 @@ pub enum ResolveError {
 impl From<StoreError> for ResolveError {
     fn from(error: StoreError) -> Self {
         Self::Run(error.into())
+    }
+}
+
+fn keys_are(jobs: usize) -> String {
+    match jobs {
+        1 => "1 key of the ledger".to_owned(),
+        many => format!("{many} keys of the ledger"),
     }
 }
 
@@ -333,21 +340,42 @@ async fn compare(
     let Some(request) = request else {
         return Ok(());
     };
-    for setting in [Setting::TITLE, Setting::TAGS] {
-        let ours = settings.text(setting);
-        if let Some(theirs) = request.get(setting.field).and_then(Value::as_str)
-            && theirs.trim() != ours.trim()
+    for (row, ours) in settings.iter() {
+        let ours = ours.to_json();
+        // What a provider does not repeat says nothing.
+        if let Some(theirs) = request.get(row.field).filter(|theirs| !theirs.is_null())
+            && !is_same_value(theirs, &ours)
         {
             return Err(ResolveError::OtherRequest {
                 task: task.clone(),
                 key,
-                name: setting.name,
-                theirs: theirs.to_owned(),
-                ours: ours.to_owned(),
+                name: row.name,
+                theirs: value_text(theirs),
+                ours: value_text(&ours),
             });
         }
     }
     Ok(())
+}
+
+/// Whether a provider repeats a value as it was sent: numbers may have come back as text or rounded otherwise.
+fn is_same_value(theirs: &Value, ours: &Value) -> bool {
+    let number = |value: &Value| match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_f64(),
+    };
+    match (ours.as_f64(), number(theirs)) {
+        (Some(ours), Some(theirs)) => (ours - theirs).abs() < 0.005,
+        (Some(_), None) => false,
+        (None, _) => value_text(theirs).trim() == value_text(ours).trim(),
+    }
+}
+
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
 }
 
 fn lookup_failed(task: &TaskId, source: CallError) -> ResolveError {

@@ -328,7 +328,7 @@ impl Provider {
         }
     }
 
-    /// Tells the provider's address from others, and reveals nothing of it.
+    /// A fingerprint of the provider's address, which does not reveal it.
     pub(crate) fn address_fingerprint(&self) -> String {
         fingerprint(self.address())
     }

@@ -246,11 +246,7 @@ fn full_line(
             message,
             refunded,
         } => {
-            let credits = if *refunded {
-                " (credits given back)"
-            } else {
-                ""
-            };
+            let credits = given_back(*refunded);
             Line::problem("failed", format!("{}{credits}", said(*code, message)))
         }
         Event::TaskPartial {
@@ -258,11 +254,7 @@ fn full_line(
             message,
             refunded,
         } => {
-            let credits = if *refunded {
-                " (credits given back)"
-            } else {
-                ""
-            };
+            let credits = given_back(*refunded);
             Line::problem("partial", format!("{}{credits}", said(*code, message)))
         }
         Event::DetailsUnavailable { message } => Line::care(
@@ -400,4 +392,13 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
         .map(|folder| format!(" in {}", clean(folder)))
         .unwrap_or_default();
     format!("{}{place}", count(tracks.len() as u64, "track"))
+}
+
+/// What follows a task's end where its credits were given back.
+fn given_back(refunded: bool) -> &'static str {
+    if refunded {
+        " (credits given back)"
+    } else {
+        ""
+    }
 }

@@ -12,7 +12,7 @@ mod unfolding;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::lab::{Lab, finish};
 use crate::proof::project::{Callbacks, Project, STUDIO, Terms, VENDOR};
@@ -156,18 +156,7 @@ fn the_studio_and_the_receiver_listen_on_loopback_unless_told() {
         ..STUDIO
     };
     let project = Project::new(&lab, &studio.url, "loopback", 1, local);
-    let mut command = project.command(&["run", "songs.yaml"]);
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    while project.bill().is_empty() {
-        std::thread::yield_now();
-    }
-    let listening = listening(child.id());
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let listening = project.kill_when_bought(&["run", "songs.yaml"], listening);
     assert_eq!(listening.len(), 1, "{listening:?}");
     // 127.0.0.1 as the kernel writes it.
     assert!(listening[0].starts_with("0100007F:"), "{listening:?}");

@@ -15,6 +15,7 @@ use crate::args::{Format, GlobalArgs, PlanArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
+use crate::other_ledger;
 use crate::output_owner;
 use crate::project::{Project, read_ledger};
 
@@ -47,6 +48,9 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     }
     let forecast = project.preview(console)?.forecast;
     if let Some(conflict) = output_owner::conflict(&project)? {
+        console.insist(&format!("warning: {}\n", conflict.message()));
+    }
+    if let Some(conflict) = other_ledger::conflict(&project, &forecast, global) {
         console.insist(&format!("warning: {}\n", conflict.message()));
     }
     if let Some(ledger) = read_ledger(&project.ledger)? {

@@ -225,6 +225,13 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
         };
         format!("A run buys {}{costs}{least}.\n", jobs(forecast.to_submit))
     };
+    let doubts = forecast.count(Sign::InDoubt) as u64;
+    if doubts > 0 && plan.provider.profile.idempotency_key {
+        text.push_str(&format!(
+            "It repeats the requests of {} in doubt: `idempotency_key` says that the provider takes them for the first ones.\n",
+            jobs(doubts)
+        ));
+    }
     if forecast.expiring() > 0 {
         text.push_str(&format!(
             "The provider soon throws away what is bought for {}: bring it with `backline fetch`.\n",
