@@ -7,8 +7,8 @@
 
 mod song;
 
-use backline_audio::loudness;
-use backline_band::{Font, Instrument, Request, Session, Sound};
+use backline_audio::{Audio, loudness};
+use backline_band::{Font, Instrument, Request, Session, Sound, Take};
 use song::{tunes::TUNES, voice_of};
 
 fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
@@ -118,12 +118,10 @@ fn the_fixture_is_this_font() {
     assert!(std::fs::read(path).unwrap() == font());
 }
 
-#[test]
-fn a_font_plays_the_same_notes_at_the_same_level() {
-    let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
-    vocal.channels[0].truncate(16_000 * 8);
+/// A take to a vocal, with all but its tags and its sound the same.
+fn take_of(vocal: &Audio, tags: &str, sound: Sound) -> Take {
     let request = Request {
-        tags: "pop ballad".to_owned(),
+        tags: tags.to_owned(),
         negative_tags: String::new(),
         style_weight: 0.5,
         weirdness_constraint: 0.2,
@@ -132,14 +130,19 @@ fn a_font_plays_the_same_notes_at_the_same_level() {
         seed: 3,
         takes: 1,
     };
+    Session::new(vocal, &request, sound)
+        .unwrap()
+        .take(0)
+        .unwrap()
+}
+
+#[test]
+fn a_font_plays_the_same_notes_at_the_same_level() {
+    let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
+    vocal.channels[0].truncate(16_000 * 8);
     let font = Font::read(&font()).unwrap();
     assert!(font.name().starts_with("test font"));
-    let play = |sound: Sound| {
-        Session::new(&vocal, &request, sound)
-            .unwrap()
-            .take(0)
-            .unwrap()
-    };
+    let play = |sound: Sound| take_of(&vocal, "pop ballad", sound);
     let (own, lent, again) = (
         play(Sound::Own),
         play(Sound::Font(font.clone())),
@@ -163,22 +166,7 @@ fn the_font_plays_what_it_has_and_the_band_the_rest() {
     let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
     vocal.channels[0].truncate(16_000 * 6);
     let font = Font::read(&font()).unwrap();
-    let play = |tags: &str, sound: Sound| {
-        let request = Request {
-            tags: tags.to_owned(),
-            negative_tags: String::new(),
-            style_weight: 0.5,
-            weirdness_constraint: 0.2,
-            audio_weight: 0.5,
-            singer: None,
-            seed: 3,
-            takes: 1,
-        };
-        Session::new(&vocal, &request, sound)
-            .unwrap()
-            .take(0)
-            .unwrap()
-    };
+    let play = |tags: &str, sound: Sound| take_of(&vocal, tags, sound);
     // The font has program 0 alone, in the melodic bank and in that of the kits.
     let take = play("pop rock, piano, drums, organ", Sound::Font(font.clone()));
     let lent = take.lent();

@@ -57,10 +57,15 @@ pub(crate) fn conflict(
     None
 }
 
-/// How many of the jobs that a run would buy are bought in a ledger; none where it can't be read.
+/// How many of the jobs that a run would buy are bought in a ledger; none, with a warning, where it can't be read.
 fn bought(ledger: &Path, project: &Project, forecast: &Forecast) -> usize {
-    let Ok(known) = Ledger::read(ledger).and_then(|ledger| ledger.jobs()) else {
-        return 0;
+    let known = match Ledger::read(ledger).and_then(|ledger| ledger.jobs()) {
+        Ok(known) => known,
+        Err(error) => {
+            let ledger = seen_from_here(ledger);
+            tracing::warn!("the ledger {} is not compared: {error}", ledger.display());
+            return 0;
+        }
     };
     let rows = project.plan.jobs.iter().zip(&forecast.rows);
     let wanted = rows.filter(|(_, row)| matches!(row.sign, Sign::Buy | Sign::Changed));

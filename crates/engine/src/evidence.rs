@@ -3,7 +3,7 @@
 //! A run records the account's balance before its first submission and after its last track. Between two readings that follow each
 //! other the balance falls by what was charged, also where the first is of a run that was killed and the second of the next one.
 //! What it fell by beyond the known purchases was charged for attempts whose response was lost or refused, unless the account is used
-//! elsewhere. An attempt is judged only where its own run has read the balance before it.
+//! elsewhere. An attempt is judged by the readings before and after it; a run reads its balance before it submits.
 
 use std::collections::HashMap;
 
@@ -77,9 +77,7 @@ pub fn evidence<'a>(
         let Some(last) = later.find(|reading| reading.account == first.account) else {
             continue;
         };
-        let is_judged = |intent: &Intent| {
-            intent.run == first.run && (first.seq..last.seq).contains(&intent.seq)
-        };
+        let is_judged = |intent: &Intent| (first.seq..last.seq).contains(&intent.seq);
         let judged: Vec<&Intent> = doubts.iter().flatten().filter(|it| is_judged(it)).collect();
         if judged.is_empty() && run != Some(&first.run) {
             continue;
@@ -126,7 +124,6 @@ fn readings(store: &dyn Store) -> Result<Vec<Reading>, StoreError> {
 /// An attempt as it was recorded before its request.
 struct Intent {
     seq: u64,
-    run: RunId,
     credits: f64,
 }
 
@@ -137,7 +134,6 @@ fn intent(store: &dyn Store, key: &JobKey, wanted: u32) -> Result<Option<Intent>
             attempt, credits, ..
         } if attempt == wanted => Some(Intent {
             seq: record.seq,
-            run: record.run,
             credits,
         }),
         _ => None,

@@ -118,6 +118,17 @@ pub(super) fn walk(onsets_s: &[f64], bar: &Bar, quarters_s: &[f64], prior: &[f32
             let (totals, backs) = (&mut totals[row.clone()], &mut backs[row]);
             for &(state, total) in &alive {
                 let (tempo, place) = (state / places, state % places);
+                let mut arrive = |target: usize, cost: f32, bars, jumps| {
+                    if cost < totals[target] {
+                        totals[target] = cost;
+                        backs[target] = Back {
+                            note: note as u32,
+                            state: state as u32,
+                            bars: bars as u32,
+                            jumps,
+                        };
+                    }
+                };
                 for change in -2i32..=2 {
                     let Some(after) = tempo
                         .checked_add_signed(change as isize)
@@ -130,16 +141,7 @@ pub(super) fn walk(onsets_s: &[f64], bar: &Bar, quarters_s: &[f64], prior: &[f32
                     let (distance, spread) = (gap_s / tick_s, spread_s / tick_s);
                     reach.each(place, distance, spread, |to, bars, off| {
                         let cost = so_far + 0.5 * (off * off) as f32 + bar.step(place, to, bars);
-                        let target = after * places + to;
-                        if cost < totals[target] {
-                            totals[target] = cost;
-                            backs[target] = Back {
-                                note: note as u32,
-                                state: state as u32,
-                                bars: bars as u32,
-                                jumps: false,
-                            };
-                        }
+                        arrive(after * places + to, cost, bars, false);
                     });
                 }
                 if next > note + 1 || gap_s < phrase_gap_s || total > best + BEAM - JUMP_COST {
@@ -152,16 +154,7 @@ pub(super) fn walk(onsets_s: &[f64], bar: &Bar, quarters_s: &[f64], prior: &[f32
                     };
                     let cost =
                         total + JUMP_COST + STRETCH_COST * stretch + bar.step(place, to, bars);
-                    let target = tempo * places + to;
-                    if cost < totals[target] {
-                        totals[target] = cost;
-                        backs[target] = Back {
-                            note: note as u32,
-                            state: state as u32,
-                            bars: bars as u32,
-                            jumps: true,
-                        };
-                    }
+                    arrive(tempo * places + to, cost, bars, true);
                 }
             }
         }
