@@ -18,7 +18,7 @@ use std::time::Instant;
 use backline_engine::event::{Event, RunId, Token};
 use backline_engine::job::{Job, Step};
 use backline_engine::ledger::Ledger;
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::{Batch, KnownJob, NewRecord, Store};
 use backline_studio::read_bill;
 

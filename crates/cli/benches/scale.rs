@@ -24,7 +24,7 @@ use backline_engine::hooks::{HookPoint, Verdict};
 use backline_engine::job::{Job, Step};
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{LoadOptions, load};
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::{Batch, KnownJob, NewRecord, Store};
 
 const BACKLINE: &str = env!("CARGO_BIN_EXE_backline");

@@ -2,7 +2,7 @@
 
 use backline_engine::abandoned::{Abandoned, abandoned};
 use backline_engine::ledger::Ledger;
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::StoreError;
 use backline_engine::summary::Summary;
 

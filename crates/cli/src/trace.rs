@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
 use backline_engine::job::{Job, Step};
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::PlannedRow;
 use backline_engine::summary::JobStatus;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer, TracerProvider};

@@ -14,7 +14,7 @@ use backline_engine::event::Record;
 use backline_engine::job::{Job, Step};
 use backline_engine::ledger::{Ledger, Owner};
 use backline_engine::opening::Opening;
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
 use backline_reporter::{
     ConsoleOptions, Ending, JsonEvents, Life, Lines, LiveTable, PlanFacts, Sink, Size, Standpoint,

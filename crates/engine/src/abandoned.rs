@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use backline_api::TaskId;
 
 use crate::job::Phase;
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::{Store, StoreError};
 
 /// What a ledger holds for jobs of no manifest.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::event::{Event, RunId};
 use crate::job::{Job, Phase};
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::{KnownJob, Store, StoreError};
 
 /// Credits that two balances may differ by without meaning anything.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
 use crate::job::{Cause, Job, Phase, Task};
-use crate::plan::{JobKey, Plan, PlannedJob, Refusal};
+use crate::plan::{Plan, PlannedJob, Refusal};
+use crate::settings::JobKey;
 use crate::store::KnownJob;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

@@ -9,7 +9,7 @@ use backline_api::TaskId;
 
 use crate::event::{Event, RunId, Token};
 use crate::job::{CLAIMS, Job, Step};
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::{Batch, KnownJob, NewRecord};
 
 /// What became of a callback.

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::event::{Event, Record, RunId};
 use crate::job::Job;
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::{
     Batch, HookResult, KnownJob, NewRecord, PlannedRow, RunHeader, Store, StoreError, Upload,
 };

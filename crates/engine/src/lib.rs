@@ -38,5 +38,6 @@ pub mod opening;
 pub mod plan;
 pub mod recognize;
 pub mod scratch;
+pub mod settings;
 pub mod store;
 pub mod summary;

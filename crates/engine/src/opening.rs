@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use crate::event::KeptFile;
 use crate::forecast::{Forecast, OnDisk, Sign, forecast};
 use crate::manifest::lock::changed_settings;
-use crate::plan::{JobKey, Plan, PlannedJob};
+use crate::plan::{Plan, PlannedJob};
 use crate::recognize::{Recognized, recognize};
+use crate::settings::JobKey;
 use crate::store::{KnownJob, PlannedRow, Store, StoreError};
 
 /// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.

@@ -16,8 +16,8 @@ use backline_api::Setting;
 
 use crate::event::Event;
 use crate::job::Step;
-use crate::manifest::{Request, default_title, first_key, job_key};
-use crate::plan::{JobKey, Plan, PlannedJob, TitleIdentity};
+use crate::plan::{Plan, PlannedJob};
+use crate::settings::{JobKey, Request, TitleIdentity, default_title, first_key, job_key};
 use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
 
 /// A planned job that was bought under another key.

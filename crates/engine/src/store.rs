@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Record, RunId};
 use crate::job::{Job, Link, Phase};
-use crate::plan::{JobKey, Limits, Rate, Settings};
+use crate::plan::{Limits, Rate};
+use crate::settings::{JobKey, Settings};
 
 /// What the driver needs of a store. [`Ledger`](crate::ledger::Ledger) is the one for a single process.
 pub trait Store: Send {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use backline_engine::event::KeptFile;
 use backline_engine::manifest::lock::compare;
-use backline_engine::plan::{ReportKind, Setting};
+use backline_engine::plan::ReportKind;
+use backline_engine::settings::Setting;
 use backline_reporter::{Material, as_lock, diff_text, example, render};
 use criterion::{Criterion, criterion_group, criterion_main};
 

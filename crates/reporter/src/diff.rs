@@ -15,7 +15,7 @@
 use std::fmt::Write as _;
 
 use backline_engine::manifest::lock::{Change, Lock, LockDiff, LockedJob};
-use backline_engine::plan::NotAKey;
+use backline_engine::settings::NotAKey;
 use backline_engine::summary::Summary;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -150,7 +150,7 @@ fn in_words(change: &Change) -> String {
 #[cfg(test)]
 mod tests {
     use backline_engine::manifest::lock::compare;
-    use backline_engine::plan::Setting;
+    use backline_engine::settings::Setting;
     use backline_engine::summary::JobSummary;
     use proptest::prelude::*;
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use backline_engine::event::{Event, KeptFile, Record, RunId};
 use backline_engine::job::{Job, Step};
-use backline_engine::plan::{JobKey, Setting};
+use backline_engine::settings::{JobKey, Setting};
 use backline_engine::store::{
     Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,
 };

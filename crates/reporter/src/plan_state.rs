@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use backline_engine::event::{Record, TrackFacts};
 use backline_engine::job::Job;
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::summary::JobStatus;
 
 use crate::label::job_label;

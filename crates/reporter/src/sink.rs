@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use backline_engine::event::Record;
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds};
 use backline_engine::summary::Summary;
 use jiff::tz::TimeZone;

@@ -32,7 +32,7 @@ use std::io;
 
 use backline_engine::event::{Excerpt, KeptFile, Music, Outcome, RefusedCallbacks};
 use backline_engine::job::TrackLoudness;
-use backline_engine::plan::Settings;
+use backline_engine::settings::Settings;
 use backline_engine::store::Recording;
 use backline_engine::summary::{
     HookFailure, JobSummary, Rating, RunFacts, Summary, ThisRun, Totals, TrackSummary,

@@ -193,7 +193,7 @@ fn a_lock_says_which_setting_changed() {
 
     let mut new = old.clone();
     let dropped = new.jobs.remove(0);
-    let tags = backline_engine::plan::Setting::TAGS;
+    let tags = backline_engine::settings::Setting::TAGS;
     new.jobs[3].settings.set(tags, Some("other".into()));
     new.jobs[3].key = dropped.key;
     new.jobs.last_mut().unwrap().take = 3;

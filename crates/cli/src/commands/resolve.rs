@@ -6,7 +6,7 @@ use backline_api::{ApiKey, Excerpt, TaskId};
 use backline_engine::driver::{ResolveError, Settlement, Word, find_job, resolve};
 use backline_engine::event::{Event, Record};
 use backline_engine::ledger::Ledger;
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::Store;
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use backline_engine::driver::{Doubt, PlanHooks, Settlement, doubts, settle};
 use backline_engine::event::RunId;
 use backline_engine::evidence::evidence;
 use backline_engine::ledger::Ledger;
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::Store;
 use backline_reporter::evidence_text;
 use serde_json::json;

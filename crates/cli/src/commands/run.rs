@@ -13,8 +13,8 @@ use backline_engine::folder::Folder;
 use backline_engine::forecast::Sign;
 use backline_engine::ledger::Ledger;
 use backline_engine::opening::Opening;
-use backline_engine::plan::JobKey;
 use backline_engine::scratch::{create, sweep};
+use backline_engine::settings::JobKey;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
 use backline_reporter::{

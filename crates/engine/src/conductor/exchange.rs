@@ -9,7 +9,8 @@ use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
 use crate::forecast::Missing;
 use crate::hooks::{self, HookPoint, Verdict};
 use crate::job::Job;
-use crate::plan::{JobKey, Rate};
+use crate::plan::Rate;
+use crate::settings::JobKey;
 use crate::store::Batch;
 
 /// A stem's id, as its manifest has it.

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::job::Phase;
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 
 /// An event that can't happen to its job: a bug, or a ledger that was changed by something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -49,7 +49,7 @@ use crate::gate::Gate;
 use crate::hooks::{self, HookPoint, Verdict};
 use crate::index::Index;
 use crate::job::{Claim, Job, Phase, Step};
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::{KnownJob, NewRecord};
 
 use brake::{Brake, Braking, Link};

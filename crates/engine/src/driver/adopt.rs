@@ -11,7 +11,7 @@ use backline_api::{Client, Stage, TaskId};
 
 use super::RunError;
 use crate::job::{Phase, Task};
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::KnownJob;
 
 /// Tasks of one account that the provider is asked for: the newest may be gone while an older one is still known, and one that is

@@ -8,7 +8,8 @@ use super::Run;
 use crate::conductor::{ResumedJob, RunConfig, StemId, Timing};
 use crate::event::{HookPoint, Verdict};
 use crate::forecast::{Forecast, is_expired};
-use crate::plan::{JobKey, Plan, fingerprint};
+use crate::plan::{Plan, fingerprint};
+use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 
 /// The account that a key is for: the provider's name and a fingerprint of its address and the key. An account that the ledger

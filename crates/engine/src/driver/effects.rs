@@ -17,7 +17,8 @@ use super::{Clock, Run};
 use crate::conductor::{EffectError, FetchRequest, Input, Prepared, StemId};
 use crate::event::{Moment, RunId, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError};
-use crate::plan::{JobKey, StemFile, StemSource};
+use crate::plan::{StemFile, StemSource};
+use crate::settings::JobKey;
 use crate::store::{Store, Upload};
 
 /// The address that a vendor without a way back is given: callbacks to it go nowhere and harm nobody.

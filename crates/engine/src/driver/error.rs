@@ -3,7 +3,7 @@
 use backline_api::{CallError, TaskId};
 
 use crate::conductor::IllegalStep;
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::StoreError;
 
 /// Why a run could not go on. Whatever the ledger says by then holds.

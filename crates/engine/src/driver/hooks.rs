@@ -27,7 +27,8 @@ use crate::hooks::{
     HookRunner, PlanInfo, RunInfo, point_of,
 };
 use crate::job::{Job, Phase};
-use crate::plan::{JobKey, Plan};
+use crate::plan::Plan;
+use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader};
 use crate::summary::Totals;
 

@@ -136,7 +136,7 @@ mod tests {
     use crate::event::{Event, Token};
     use crate::job::{Job, Phase, Step};
     use crate::ledger::Ledger;
-    use crate::plan::JobKey;
+    use crate::settings::JobKey;
     use crate::store::{KnownJob, NewRecord};
 
     fn call(token: &str, task: &str) -> Call {

@@ -6,7 +6,7 @@ use super::callbacks::Call;
 use super::hooks::HookReport;
 use crate::conductor::Input;
 use crate::hooks::HookFailure;
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 
 /// What wakes a run's loop.
 pub(super) enum Wakeup {

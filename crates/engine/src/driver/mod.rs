@@ -41,7 +41,8 @@ use crate::hooks::PlanInfo;
 use crate::index::Index;
 use crate::job::Step;
 use crate::opening::Opening;
-use crate::plan::{JobKey, Plan, StemSource};
+use crate::plan::{Plan, StemSource};
+use crate::settings::JobKey;
 use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store};
 
 use callbacks::{ListenConfig, Receiver};

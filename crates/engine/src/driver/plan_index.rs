@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::conductor::StemId;
-use crate::plan::{JobKey, Plan, PlannedJob, StemSource};
+use crate::plan::{Plan, PlannedJob, StemSource};
+use crate::settings::JobKey;
 
 /// A plan, and where its jobs and stems are in it.
 #[derive(Debug)]

@@ -23,7 +23,8 @@ use crate::hooks::{
     Answer, BoundHook, Decision, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind,
     HookPoint, HookRunner, HookSpec, RunInfo, Target, Verdict, changed,
 };
-use crate::plan::{JobKey, Plan, PlannedJob, Refusal, Settings};
+use crate::plan::{Plan, PlannedJob, Refusal};
+use crate::settings::{JobKey, Settings};
 use crate::store::{HookResult, Store, StoreError};
 
 /// Jobs whose hooks are called at the same time.

@@ -11,7 +11,8 @@ use super::clock::Clock;
 use super::{RunError, account, client};
 use crate::event::{Event, Record, RunId, Via};
 use crate::job::{Phase, Step};
-use crate::plan::{JobKey, Plan, Settings};
+use crate::plan::Plan;
+use crate::settings::{JobKey, Settings};
 use crate::store::{Batch, KnownJob, NewRecord, Store, StoreError};
 
 /// Fewest digits by which a job may be named.

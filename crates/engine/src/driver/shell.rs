@@ -17,7 +17,7 @@ use crate::conductor::{Conductor, Decision, Effect, Input, Left};
 use crate::event::{Event, Moment, Outcome, Record, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::Heard;
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError};
 use crate::summary::summarise;
 

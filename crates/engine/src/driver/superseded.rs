@@ -14,7 +14,8 @@ use crate::folder::{Folder, Found};
 use crate::forecast::OnDisk;
 use crate::job::Job;
 use crate::manifest::TrackName;
-use crate::plan::{JobKey, Plan};
+use crate::plan::Plan;
+use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 
 /// Tracks of a task that has not shown any yet.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{JobKey, Settings};
+use crate::settings::{JobKey, Settings};
 
 /// A name that is none of those that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,7 @@ pub use self::hook::{HookPoint, OnError, UnknownName, Verdict};
 pub use self::ids::{RunId, Token};
 pub use self::run::{Moment, Outcome, RefusedCallbacks, StopReason};
 pub use self::task::{KeptFile, Part, TaskStage, TrackFacts, TrackNote, Via};
-use crate::plan::{JobKey, Settings};
+use crate::settings::{JobKey, Settings};
 
 /// One event, when it happened and to whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::HookPoint;
 use crate::manifest::{nearest_name, parse_duration};
-use crate::plan::Settings;
+use crate::settings::Settings;
 
 /// Longest answer, and longest line of a service.
 pub const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -317,7 +317,7 @@ mod tests {
             let Json::Object(fields) = &change else {
                 panic!("an object");
             };
-            let before = crate::plan::sample_settings();
+            let before = crate::settings::sample_settings();
             let found = changed(&before, fields).map_err(|error| error.to_string());
             match (found, expected) {
                 (Ok(found), Ok(())) => {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::HookPoint;
 use crate::event::Event;
-use crate::plan::{JobKey, Settings};
+use crate::settings::{JobKey, Settings};
 use crate::summary::Totals;
 
 /// The format's version.

@@ -104,7 +104,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
     });
     let settings = serde_json::from_value(settings).expect("they are what the settings table has");
     let job = JobInfo {
-        key: crate::plan::JobKey::from_bytes([0x5a; 32]),
+        key: crate::settings::JobKey::from_bytes([0x5a; 32]),
         stem: StemInfo {
             id: "verse".to_owned(),
             vars: json!({"language": "fr", "mood": "calm", "key": "A minor", "tempo": 92}),

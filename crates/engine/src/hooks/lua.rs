@@ -29,7 +29,7 @@ use tokio::time::timeout;
 
 use super::library::{Work, library};
 use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookEvent};
-use crate::plan::Settings;
+use crate::settings::Settings;
 
 /// Most memory of a script. An event takes some ten kilobytes.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;

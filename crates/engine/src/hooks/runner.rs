@@ -17,7 +17,7 @@ use super::{
     Answer, Decision, HookError, HookEvent, HookKind, HookPoint, HookSpec, Hooks, OnError, program,
 };
 use crate::event::{Event, TrackNote};
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 
 /// A plan's hooks, ready to be called.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use super::{Answer, BoundHook, HookContext, HookError, HookEvent, HookSpec, OnError, changed};
-use crate::plan::Settings;
+use crate::settings::Settings;
 
 /// How long a program's standard error is still listened to after its answer: a service may take a moment to end.
 const LAST_WORDS: Duration = Duration::from_secs(3);

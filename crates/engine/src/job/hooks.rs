@@ -2,7 +2,7 @@
 
 use super::{Cause, Failure, Job, Link, Phase, Step};
 use crate::event::Verdict;
-use crate::plan::{JobKey, Settings};
+use crate::settings::{JobKey, Settings};
 
 impl Job {
     /// Whether it was never submitted, so that hooks may decide on it.

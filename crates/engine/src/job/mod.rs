@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::task::{Shortfall, Task, Track, TrackLoudness, Unavailable};
 use crate::event::{Event, Token};
-use crate::plan::{JobKey, Settings};
+use crate::settings::{JobKey, Settings};
 
 /// Everything that is known of a job.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

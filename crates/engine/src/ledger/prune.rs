@@ -11,7 +11,7 @@ use rusqlite::params;
 use super::Ledger;
 use crate::event::RunId;
 use crate::job::{Job, Phase};
-use crate::plan::JobKey;
+use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError, bought_in_place_of};
 
 /// What may be pruned.

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::source::files::read_text;
 use crate::folder::Folder;
-use crate::plan::{JobKey, Plan, Settings};
+use crate::plan::Plan;
 use crate::scratch::{create, sweep};
+use crate::settings::{JobKey, Settings};
 
 /// The version that is written.
 const VERSION: u32 = 1;

@@ -4,6 +4,7 @@
 //! network, no clock, and no environment variable that the manifest does not list. The same files give the same plan on every
 //! machine. The program's commands call it; the driver carries its plan out.
 
+mod choice;
 mod hooks;
 mod layer;
 mod limits;
@@ -13,20 +14,16 @@ mod matrix;
 mod output;
 mod provider;
 mod schema;
-mod settings;
 mod source;
 mod stems;
 mod template;
 
 pub use load::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, Loaded, load};
-pub(crate) use matrix::compile::default_title;
 pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use output::tracks::{Output, OutputError, TrackName};
 pub use provider::installed::{AUTO, installed_soundfont};
 pub use provider::secret::KEY_VARIABLES;
 pub use schema::{project_schema, schema};
-pub(crate) use settings::address::unsigned;
-pub(crate) use settings::key::{Recording, Request, first_key, former_keys, job_key};
 pub use source::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use source::duration::{parse_duration, parse_rate};
 pub(crate) use source::nearest::nearest_of as nearest_name;

@@ -8,7 +8,7 @@ use backline_api::{SETTINGS, SettingDefault, SettingKind, SettingRow};
 use serde_json::{Value as Json, json};
 
 use super::load::PROJECT_KEYS;
-use super::matrix::compile::DEFAULT_TITLE;
+use crate::settings::DEFAULT_TITLE;
 
 /// Everything but the settings.
 const FRAME: &str = include_str!("schema.json");

@@ -14,7 +14,7 @@ use crate::event::{HookPoint, OnError};
 use crate::event::{KeptFile, Music, Outcome, RefusedCallbacks};
 use crate::evidence::Evidence;
 use crate::job::{Phase, TrackLoudness};
-use crate::plan::Settings;
+use crate::settings::Settings;
 use crate::store::Recording;
 
 pub use build::{summarise, summarise_with_former};

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use backline_engine::event::{Confidence, KeptFile, Music};
 use backline_engine::job::TrackLoudness;
-use backline_engine::plan::Settings;
+use backline_engine::settings::Settings;
 use backline_engine::summary::{JobSummary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;

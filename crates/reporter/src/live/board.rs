@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use backline_engine::event::{Event, Record};
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::store::RunBounds;
 use backline_engine::summary::JobStatus;
 

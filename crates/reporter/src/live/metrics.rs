@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write as _};
 
 use backline_engine::event::{Event, Record, TaskStage};
-use backline_engine::plan::JobKey;
+use backline_engine::settings::JobKey;
 use backline_engine::summary::JobStatus;
 use jiff::tz::TimeZone;
 

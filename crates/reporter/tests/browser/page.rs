@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use backline_audio::{Audio, Encoding, encode};
 use backline_engine::event::KeptFile;
-use backline_engine::plan::{ReportKind, Setting};
+use backline_engine::plan::ReportKind;
+use backline_engine::settings::Setting;
 use backline_engine::summary::{JobStatus, Summary};
 use backline_reporter::{Material, example, write_reports};
 

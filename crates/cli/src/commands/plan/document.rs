@@ -7,7 +7,8 @@
 
 use backline_engine::event::Part;
 use backline_engine::forecast::{Forecast, JobForecast, Sign};
-use backline_engine::plan::{JobKey, PlannedJob, Settings};
+use backline_engine::plan::PlannedJob;
+use backline_engine::settings::{JobKey, Settings};
 use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 

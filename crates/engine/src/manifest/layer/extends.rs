@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::import::Layer;
 use super::presets::PresetDecl;
-use crate::manifest::settings::choice::Raw;
+use crate::manifest::choice::Raw;
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::vars::Var;

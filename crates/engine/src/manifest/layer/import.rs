@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::open::{open, read_version};
 use super::presets::{PresetDecl, read_defaults, read_presets};
-use crate::manifest::settings::choice::Raw;
+use crate::manifest::choice::Raw;
 use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::node::Value;

@@ -3,7 +3,7 @@
 use backline_api::Setting;
 use indexmap::IndexMap;
 
-use crate::manifest::settings::choice::Raw;
+use crate::manifest::choice::Raw;
 use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::ids::check_id;

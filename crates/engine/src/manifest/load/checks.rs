@@ -5,10 +5,10 @@ use std::path::Path;
 
 use backline_api::Setting;
 
+use crate::manifest::choice::Given;
 use crate::manifest::layer::import::Layer;
 use crate::manifest::matrix::axes::{Dimension, Matrix};
 use crate::manifest::matrix::compile::Compiler;
-use crate::manifest::settings::choice::Given;
 use crate::manifest::source::fields::Fields;
 use crate::manifest::source::nearest::nearest;
 use crate::manifest::source::report::Report;

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value as Json};
 
 use super::options::LoadOptions;
+use crate::manifest::choice::Raw;
 use crate::manifest::layer::extends::Inherited;
 use crate::manifest::layer::import::Layer;
 use crate::manifest::output::file_name::portable;
 use crate::manifest::provider::secret;
-use crate::manifest::settings::choice::Raw;
 use crate::manifest::source::fields::{self, Fields};
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;

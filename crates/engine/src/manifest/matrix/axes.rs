@@ -8,7 +8,7 @@ use backline_api::Setting;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use crate::manifest::settings::choice::{Choice, Choices, Raw};
+use crate::manifest::choice::{Choice, Choices, Raw};
 use crate::manifest::source::fields::{self, Fields};
 use crate::manifest::source::node::Node;
 use crate::manifest::source::report::Report;

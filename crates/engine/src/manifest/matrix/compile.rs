@@ -8,9 +8,9 @@ use handlebars::Context;
 use serde_json::{Map, Value as Json};
 
 use super::axes::{Dimension, Preset};
+use crate::manifest::choice::{Choice, Choices, Given, Raw};
 use crate::manifest::layer::extends::Inherited;
 use crate::manifest::layer::import::Layer;
-use crate::manifest::settings::choice::{Choice, Choices, Given, Raw};
 use crate::manifest::source::budget::json_bytes;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
@@ -19,15 +19,7 @@ use crate::manifest::template::scope::Scope;
 use crate::manifest::template::variables::Fixed;
 use crate::manifest::template::{compile, render};
 use crate::plan::Provider;
-
-/// A title for those who give none. It says how a job is called here, so it is no part of what the job is: see
-/// [`TitleIdentity`](crate::plan::TitleIdentity).
-pub(crate) const DEFAULT_TITLE: &str = "{{stem.id}} ({{preset.id}})";
-
-/// What [`DEFAULT_TITLE`] makes.
-pub(crate) fn default_title(stem: &str, preset: &str) -> String {
-    format!("{stem} ({preset})")
-}
+use crate::settings::DEFAULT_TITLE;
 
 /// Compiles settings, and remembers which variables they read.
 pub(crate) struct Compiler<'c> {

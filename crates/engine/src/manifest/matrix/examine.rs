@@ -9,13 +9,13 @@ use indexmap::IndexMap;
 
 use super::axes::Matrix;
 use super::expand::{Draft, job_name};
-use crate::manifest::settings::key::{Request, job_key};
 use crate::manifest::source::duration::duration_text;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::manifest::stems::recordings::{self, DecodingWork, RecordingProblem};
 use crate::manifest::stems::stem::{Source, StemDecl};
-use crate::plan::{JobKey, PlannedJob, Provider, Stem, StemFile, StemSource, TitleIdentity};
+use crate::plan::{PlannedJob, Provider, Stem, StemFile, StemSource};
+use crate::settings::{JobKey, Request, TitleIdentity, job_key};
 
 /// A recording shorter than this gives limited results, by the vendors' documents.
 const SHORT_STEM_S: f64 = 10.0;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use backline_api::{Operation, Profile, Setting, SettingValue, Settings};
 
 use super::axes::Matrix;
-use super::compile::DEFAULT_TITLE;
 use super::rules::{Include, Match, Rules};
-use crate::manifest::settings::choice::{Choice, Choices, Given};
+use crate::manifest::choice::{Choice, Choices, Given};
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::render::Engine;
 use crate::manifest::template::variables::{Fixed, Variables};
+use crate::settings::DEFAULT_TITLE;
 
 /// A job before its recording is known.
 #[derive(Debug)]

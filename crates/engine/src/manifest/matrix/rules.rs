@@ -7,7 +7,7 @@ use backline_api::Setting;
 use super::axes::{Matrix, Point};
 use super::filter::{self, known_keys};
 use super::wildcard::{fits, matches};
-use crate::manifest::settings::choice::{Choice, Raw};
+use crate::manifest::choice::{Choice, Raw};
 use crate::manifest::source::fields::{self, Fields, wrong};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::nearest::suggestion;

@@ -17,7 +17,8 @@ use backline_api::{SETTINGS, Setting, SettingValue, Settings};
 use url::Url;
 
 use super::address::unsigned;
-use crate::plan::{JobKey, TitleIdentity};
+use super::key::JobKey;
+use super::title::TitleIdentity;
 
 /// First of all that is hashed of a job whose title is a part of what it is; a new encoding needs a new one.
 const WITH_TITLE: &str = "backline job key, version 1";
@@ -211,7 +212,7 @@ mod tests {
 
     /// The sample's settings and others.
     fn with(changes: &Value) -> Settings {
-        let mut settings = crate::plan::sample_settings();
+        let mut settings = crate::settings::sample_settings();
         for (name, value) in changes.as_object().unwrap() {
             let setting = Setting::named(name).unwrap();
             settings.set(setting, setting.read(value).unwrap());
