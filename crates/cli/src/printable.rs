@@ -43,28 +43,31 @@ fn colour(text: &str) -> Option<usize> {
     let numbers = text.strip_prefix("\u{1b}[")?;
     let end = numbers.find(|char: char| !char.is_ascii_digit() && char != ';')?;
     let numbers = numbers[end..].starts_with('m').then(|| &numbers[..end])?;
-    let shows = |number: &str| {
-        !matches!(
-            number,
-            "5" | "6"
-                | "7"
-                | "8"
-                | "30"
-                | "40"
-                | "41"
-                | "42"
-                | "43"
-                | "44"
-                | "45"
-                | "46"
-                | "47"
-                | "48"
-        )
-    };
-    numbers
-        .split(';')
-        .all(shows)
-        .then_some("\u{1b}[".len() + end + 1)
+    only_styles(numbers).then_some("\u{1b}[".len() + end + 1)
+}
+
+/// Whether the numbers of a colour sequence set the weight and the colour of letters only. `38` takes the numbers of its colour with it:
+/// `38;5;10` is bright green, and neither blinks nor is anything else.
+fn only_styles(numbers: &str) -> bool {
+    let mut numbers = numbers.split(';');
+    while let Some(number) = numbers.next() {
+        let shows = match number {
+            "38" => match numbers.next() {
+                // Black letters may be black on black.
+                Some("5") => numbers
+                    .next()
+                    .is_some_and(|it| !matches!(it, "" | "0" | "16")),
+                _ => false,
+            },
+            "5" | "6" | "7" | "8" | "30" | "40" | "41" | "42" | "43" | "44" | "45" | "46"
+            | "47" | "48" => false,
+            _ => true,
+        };
+        if !shows {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -80,6 +83,13 @@ mod tests {
                 "\u{1b}[1m\u{1b}[91merror\u{1b}[0m",
             ),
             ("a\u{1b}]0;owned\u{7}b", "a\\u{1b}]0;owned\\u{7}b"),
+            (
+                "\u{1b}[1m\u{1b}[38;5;10m+\u{1b}[0m",
+                "\u{1b}[1m\u{1b}[38;5;10m+\u{1b}[0m",
+            ),
+            ("\u{1b}[38;5;0mhidden", "\\u{1b}[38;5;0mhidden"),
+            ("\u{1b}[38;5mx", "\\u{1b}[38;5mx"),
+            ("\u{1b}[38;5;10;8mx", "\\u{1b}[38;5;10;8mx"),
             ("\u{1b}[8mhidden", "\\u{1b}[8mhidden"),
             ("\u{1b}[2J", "\\u{1b}[2J"),
             ("\u{9b}5m\u{202e}x", "\\u{9b}5m\\u{202e}x"),
