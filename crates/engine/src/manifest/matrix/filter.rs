@@ -144,7 +144,7 @@ impl Condition {
                     "--filter {filter}: jobs can't be selected by `{}`",
                     self.key
                 ))
-                .maybe_help(suggestion(&self.key, known.iter().map(String::as_str)));
+                .maybe_help(meant(&self.key, &known));
             return None;
         };
         // A name that looks like a number is a name.
@@ -256,6 +256,15 @@ fn texts(vars: &serde_json::Value, name: &str) -> Vec<String> {
         None => Vec::new(),
         Some(serde_json::Value::Array(items)) => items.iter().filter_map(text).collect(),
         Some(value) => text(value).into_iter().collect(),
+    }
+}
+
+/// What a key that selects nothing was meant to be: a variable by its name alone, else the nearest key.
+fn meant(key: &str, known: &[String]) -> Option<String> {
+    let variable = |it: &&String| it.rsplit_once('.').is_some_and(|(_, name)| name == key);
+    match known.iter().find(variable) {
+        Some(variable) => Some(format!("did you mean `{variable}`?")),
+        None => suggestion(key, known.iter().map(String::as_str)),
     }
 }
 
