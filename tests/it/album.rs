@@ -7,18 +7,18 @@ use crate::lab::Lab;
 const REPORTS: &str = "reports: [csv, json, html, markdown, junit]\n";
 
 /// The lines of `summary.csv`, by the names of the columns.
-fn csv_rows(lab: &Lab) -> Vec<std::collections::HashMap<String, String>> {
+pub(crate) fn csv_rows(lab: &Lab) -> Vec<std::collections::HashMap<String, String>> {
     let text = lab.read("out/songs/summary.csv");
     let mut table = csv::Reader::from_reader(text.as_bytes());
     table.deserialize().map(Result::unwrap).collect()
 }
 
-fn json(lab: &Lab) -> Value {
+pub(crate) fn json(lab: &Lab) -> Value {
     serde_json::from_str(&lab.read("out/songs/summary.json")).unwrap()
 }
 
 /// The data of the page.
-fn page(lab: &Lab) -> Value {
+pub(crate) fn page(lab: &Lab) -> Value {
     let page = lab.read("out/songs/index.html");
     let start = r#"<script id="data" type="application/json">"#;
     let from = page.find(start).unwrap() + start.len();
@@ -65,12 +65,14 @@ fn a_run_of_a_part_does_not_shrink_a_report() {
 
     let check = |what: &str| {
         let rows = csv_rows(&lab);
-        assert_eq!(rows.len(), 7, "{what}: {rows:?}");
+        // The changed job has no track yet: its earlier version has.
+        assert_eq!(rows.len(), 9, "{what}: {rows:?}");
         let second = json(&lab);
         let second_run = second["run"]["id"].as_str().unwrap();
         let runs: Vec<&str> = rows.iter().map(|row| row["run"].as_str()).collect();
         let expected = [
-            first_run, first_run, second_run, second_run, first_run, first_run, "",
+            first_run, first_run, second_run, second_run, first_run, first_run, "", first_run,
+            first_run,
         ];
         assert_eq!(runs, expected, "{what}");
         assert_eq!(second["totals"]["jobs"], 4, "{what}");
@@ -80,10 +82,19 @@ fn a_run_of_a_part_does_not_shrink_a_report() {
         assert_eq!(second["this_run"]["credits"], 12.0, "{what}");
         // What the jobs of the manifest have cost.
         assert_eq!(second["totals"]["credits"], 36.0, "{what}");
-        assert_eq!(page(&lab)["jobs"].as_array().unwrap().len(), 4, "{what}");
+        let jobs = &page(&lab)["jobs"];
+        assert_eq!(
+            (&jobs[3]["sign"], &jobs[4]["former"]),
+            (&"~".into(), &true.into()),
+            "{what}"
+        );
+        assert_eq!(
+            second["jobs"][3]["replaces"], second["jobs"][4]["key"],
+            "{what}"
+        );
         let markdown = lab.read("out/songs/summary.md");
         assert!(
-            markdown.contains("| `s2` | `=` | `+` |"),
+            markdown.contains("| `s2` | `=` | `~` |"),
             "{what}: {markdown}"
         );
         assert!(
@@ -97,13 +108,13 @@ fn a_run_of_a_part_does_not_shrink_a_report() {
     lab.expect(0, &["report", "songs.yaml"]);
     check("report");
     let status = lab.json(&["status", "songs.yaml"]);
-    assert_eq!(status["jobs"].as_array().unwrap().len(), 4);
+    assert_eq!(status["jobs"].as_array().unwrap().len(), 5);
     let text = lab.expect(0, &["status", "songs.yaml"]).out;
     assert!(text.contains("this run: 1 of 4 jobs selected"), "{text}");
 
     // A run that buys nothing.
     lab.expect(0, &["fetch", "songs.yaml", "--sample", "1"]);
-    assert_eq!(csv_rows(&lab).len(), 7);
+    assert_eq!(csv_rows(&lab).len(), 9);
     let second = json(&lab)["run"]["id"].as_str().unwrap().to_owned();
     assert_eq!(
         lab.expect(0, &["diff", &second, "songs.yaml"]).out,
@@ -137,6 +148,44 @@ fn jobs_that_left_the_manifest_are_shown_on_request() {
     assert_eq!(json(&lab)["totals"]["jobs"], 1);
     let jobs = lab.json(&["status", "songs.yaml", "--all"])["jobs"].clone();
     assert_eq!(jobs[1]["in_manifest"], false);
+    let page = page(&lab);
+    let former = |job: usize| page["jobs"][job]["former"] == true;
+    assert_eq!((former(0), former(1)), (false, true));
+}
+
+/// A changed job shows its newest bought version until it has a track of its own.
+#[test]
+fn an_earlier_version_is_shown_until_the_changed_job_is_bought() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, REPORTS);
+    lab.expect(0, &["run", "songs.yaml"]);
+    for tags in ["second", "third"] {
+        let text = lab.read("songs.yaml");
+        let at = text.find("tags: \"").unwrap() + 6;
+        let end = at + 1 + text[at + 1..].find('"').unwrap();
+        lab.write(
+            "songs.yaml",
+            format!("{}{tags}{}", &text[..=at], &text[end..]),
+        );
+        if tags == "second" {
+            lab.expect(0, &["run", "songs.yaml"]);
+        }
+    }
+    lab.expect(0, &["run", "songs.yaml", "--filter", "preset=p2"]);
+    let shown = json(&lab);
+    let jobs = shown["jobs"].as_array().unwrap();
+    let tags = |job: &Value| job["settings"]["tags"].as_str().unwrap().to_owned();
+    assert_eq!(
+        jobs.iter().map(tags).collect::<Vec<_>>(),
+        ["third", "style 2", "second"]
+    );
+    assert_eq!(
+        (&shown["totals"]["jobs"], &shown["totals"]["kept"]),
+        (&2.into(), &1.into())
+    );
+    lab.expect(0, &["run", "songs.yaml"]);
+    assert_eq!(json(&lab)["jobs"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -159,6 +208,11 @@ fn a_catalogue_keeps_its_columns_in_the_reports() {
         ("Ada", "calm")
     );
     assert_eq!(json(&lab)["jobs"][0]["vars"]["artist"], "Ada");
+    lab.fails(
+        2,
+        &["plan", "songs.yaml", "--filter", "artist=Ada"],
+        "did you mean `stem.vars.artist`?",
+    );
 }
 
 #[test]
@@ -324,185 +378,6 @@ fn a_run_of_a_part_keeps_the_jobs_that_hooks_change() {
         assert_eq!(again["this_run"]["totals"]["jobs"], 1, "{command}");
     }
     assert_eq!(studio.bill().len(), 3);
-}
-
-#[test]
-fn chosen_tracks_become_a_listening_test_for_webmushra() {
-    let lab = Lab::new();
-    let studio = lab.studio(&["--instant", "--rate", "off"]);
-    lab.manifest("songs.yaml", &studio.url, 2, 2, "reports: [json]\n");
-    // Names are shown as HTML there.
-    let manifest = lab.read("songs.yaml");
-    let hostile = "{id: \"<img src=x>&\", file: vocals/s2.wav}";
-    lab.write("songs.yaml", manifest.replace("vocals/s2.wav", hostile));
-    lab.expect(0, &["run", "songs.yaml"]);
-    let status = lab.json(&["status", "songs.yaml"]);
-    let mut stars = "key,track,star\n".to_owned();
-    for job in [0, 1, 2] {
-        let key = status["jobs"][job]["key"].as_str().unwrap();
-        stars.push_str(&format!("{key},1,1\n{key},2,{}\n", u8::from(job == 0)));
-    }
-    lab.write("stars.csv", stars);
-    let args = ["pick", "stars.csv", "songs.yaml", "--webmushra", "test"];
-    let ran = lab.expect(0, &args);
-    assert_eq!(ran.out, "test/configs/backline-songs.yaml\n");
-    assert!(
-        ran.err.contains("?config=backline-songs.yaml"),
-        "{}",
-        ran.err
-    );
-
-    let text = lab.read("test/configs/backline-songs.yaml");
-    let config: Value = serde_yaml::from_str(&text).unwrap();
-    for (name, value) in [
-        ("testname", Value::from("backline-songs")),
-        ("bufferSize", 2048.into()),
-        ("stopOnErrors", true.into()),
-        ("remoteService", "service/write.php".into()),
-    ] {
-        assert_eq!(config[name], value, "{name}");
-    }
-    assert!(config["testId"].as_str().unwrap().starts_with("backline-"));
-    // A page a stem in random order, then the end.
-    let pages = config["pages"][0].as_array().unwrap();
-    assert_eq!((&pages[0], pages.len()), (&"random".into(), 3));
-    assert_eq!(config["pages"][1]["type"], "finish");
-    let list = lab.read("test/configs/resources/backline-songs/stimuli.csv");
-    let mut list = csv::Reader::from_reader(list.as_bytes());
-    let mut rows: Vec<std::collections::HashMap<String, String>> =
-        list.deserialize().map(Result::unwrap).collect();
-    assert_eq!(rows.len(), 4);
-    for (page, (stem, count)) in pages[1..].iter().zip([("s1", 3), ("<img src=x>&", 1)]) {
-        assert_eq!(page["type"], "likert_multi_stimulus");
-        let shown = stem
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;");
-        assert_eq!(page["name"], shown);
-        assert_eq!(page["response"].as_array().unwrap().len(), 5);
-        let stimuli = page["stimuli"].as_object().unwrap();
-        assert_eq!(stimuli.len(), count);
-        let mut levels = Vec::new();
-        for (name, file) in stimuli {
-            // The names tell a listener nothing; the list does.
-            let at = rows.iter().position(|row| row["stimulus"] == *name);
-            let row = rows.remove(at.unwrap());
-            assert_eq!(row["stem"], stem);
-            assert!(row["key"].starts_with(&name[..12]));
-            let bytes = std::fs::read(lab.path("test").join(file.as_str().unwrap())).unwrap();
-            let sound = backline_audio::decode(&bytes).unwrap();
-            assert_eq!((sound.rate_hz, sound.channels.len()), (48_000, 2));
-            levels.push(backline_audio::integrated_lufs(&sound).unwrap());
-        }
-        levels.sort_by(f64::total_cmp);
-        assert!(levels[count - 1] - levels[0] < 0.2, "{levels:?}");
-    }
-    // Again, with copies too.
-    let both = [&args[..], &["--to", "keepers", "--format", "json"]].concat();
-    let again: Value = serde_json::from_str(&lab.expect(0, &both).out).unwrap();
-    assert_eq!(again["picks"].as_array().unwrap().len(), 4);
-    assert_eq!(again["webmushra"]["stimuli"].as_array().unwrap().len(), 4);
-    assert_eq!(lab.read("test/configs/backline-songs.yaml"), text);
-    let ran = lab.expect(2, &["pick", "stars.csv", "songs.yaml"]);
-    assert!(ran.err.contains("--to"), "{}", ran.err);
-}
-
-#[test]
-fn starred_tracks_are_copied_with_a_list_of_what_they_are_and_ratings_come_back() {
-    let lab = Lab::new();
-    let studio = lab.studio(&["--instant", "--rate", "off"]);
-    lab.manifest(
-        "songs.yaml",
-        &studio.url,
-        2,
-        1,
-        "reports: [csv, json, markdown]\n",
-    );
-    lab.expect(0, &["run", "songs.yaml"]);
-    let status = lab.json(&["status", "songs.yaml"]);
-    let job = &status["jobs"][1];
-    let key = job["key"].as_str().unwrap();
-    let other = status["jobs"][0]["key"].as_str().unwrap();
-    lab.write(
-        "stars.csv",
-        format!("stem,track,star,note,key\ns2,2,1,warm,{key}\ns1,1,0,thin,{other}\n"),
-    );
-    let picked = lab
-        .expect(0, &["pick", "stars.csv", "songs.yaml", "--to", "keepers"])
-        .out;
-    assert!(
-        picked.starts_with("keepers/01 s2 - p1, take 1 track 2."),
-        "{picked}"
-    );
-    let list: Value = serde_json::from_str(&lab.read("keepers/picks.json")).unwrap();
-    let pick = &list["picks"][0];
-    assert_eq!(
-        (&pick["key"], &pick["note"], &pick["task_id"]),
-        (&job["key"], &"warm".into(), &job["task_id"])
-    );
-    assert_eq!(pick["sha256"], job["tracks"][1]["file"]["sha256"]);
-    assert_eq!(pick["settings"]["tags"], "style 1");
-    let name = pick["file"].as_str().unwrap();
-    let kept = job["tracks"][1]["file"]["path"].as_str().unwrap();
-    assert_eq!(
-        std::fs::read(lab.path("keepers").join(name)).unwrap(),
-        std::fs::read(lab.path(kept)).unwrap()
-    );
-    assert!(lab.read("keepers/picks.m3u8").contains(name));
-    assert!(lab.read("keepers/picks.csv").contains(key));
-    // The same call again changes nothing; a changed source is called changed and not copied.
-    assert_eq!(
-        lab.expect(0, &["pick", "stars.csv", "songs.yaml", "--to", "keepers"])
-            .out,
-        picked
-    );
-    lab.write("out/songs/changed", "x");
-    std::fs::write(lab.path(kept), "another file").unwrap();
-    let ran = lab.expect(7, &["pick", "stars.csv", "songs.yaml", "--to", "elsewhere"]);
-    assert!(ran.err.contains("was changed on disk"), "{}", ran.err);
-    lab.write("none.csv", "key,track,star\n");
-    let ran = lab.expect(2, &["pick", "none.csv", "songs.yaml", "--to", "keepers"]);
-    assert!(ran.err.contains("has no star"), "{}", ran.err);
-
-    lab.write(
-        "songs-blind.csv",
-        format!("a_variant,b_variant,answer\n{key}:1,{other}:1,a\n"),
-    );
-    lab.expect(
-        0,
-        &[
-            "report",
-            "songs.yaml",
-            "--ratings",
-            "stars.csv",
-            "--ratings",
-            "songs-blind.csv",
-        ],
-    );
-    let rows = csv_rows(&lab);
-    let cells = |row: usize| {
-        (
-            rows[row]["star"].as_str(),
-            rows[row]["note"].as_str(),
-            rows[row]["blind_won"].as_str(),
-        )
-    };
-    assert_eq!(cells(3), ("1", "warm", "0"));
-    assert_eq!(cells(2), ("0", "", "1"));
-    assert_eq!(json(&lab)["jobs"][0]["tracks"][0]["rating"]["lost"], 1);
-    assert!(
-        lab.read("out/songs/summary.md")
-            .contains("| `preset` | `p1` | 3 | 1 | 1 | 1 | 0 | 50 % |"),
-        "{}",
-        lab.read("out/songs/summary.md")
-    );
-    lab.write("odd.csv", "a,b\n1,2\n");
-    let ran = lab.expect(2, &["report", "songs.yaml", "--ratings", "odd.csv"]);
-    assert!(
-        ran.err.contains("cannot read the ratings odd.csv"),
-        "{}",
-        ran.err
-    );
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod main_job;
 mod manual;
 mod module_edges;
 mod pace;
+mod picks;
 #[cfg(target_os = "linux")]
 mod proof;
 mod readme_commands;

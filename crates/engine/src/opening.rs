@@ -13,7 +13,7 @@ use crate::settings::JobKey;
 use crate::store::{KnownJob, PlannedRow, Store, StoreError};
 
 /// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
-const COMPARED_RUNS: usize = 16;
+pub(crate) const COMPARED_RUNS: usize = 16;
 
 /// What is known of a plan before its run.
 #[derive(Debug, Clone, Default)]

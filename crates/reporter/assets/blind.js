@@ -75,6 +75,7 @@ const blind = {
       const wanted = Math.min(200, Math.max(1, Math.floor(Number(number.value)) || 10));
       this.begin(drawTrials(lists, wanted, randomness(Number(seed.value))), Number(seed.value), source.value);
     });
+    for (const field of [number, seed]) field.addEventListener("keydown", (event) => event.key === "Enter" && begin.click());
     $("blind").replaceChildren(
       dialogHead("blind-title", "Blind test"),
       el("p", {}, "Two variants of the same stem, equally loud and without names. Switch between them as often as you like, then say which is better. ",
@@ -84,7 +85,7 @@ const blind = {
       el("p", { class: "soft" }, "The same seed draws the same test for everyone who has this page."),
       el("div", { class: "actions" }, begin));
     $("blind").showModal();
-    number.focus();
+    number.select();
   },
 
   begin(trials, seed, source) {
@@ -171,7 +172,7 @@ const blind = {
   end() {
     this.leave();
     const answered = this.trials.map(({ a, b }, at) => ({ a: a.job, b: b.job, answer: this.answers[at][11] }));
-    const tables = [["Preset", presetOf], ...sweptSettings().map((name) => [name, (job) => valueOf(job, name.toLowerCase())])]
+    const tables = [["Preset", presetOf], ...sweptSettings().map((name) => [name, (job) => job.sweep?.find(([it]) => it === name)?.[1]])]
       .map(([name, of]) => tallyTable(name, tallyBy(answered, of))).filter(Boolean);
     $("blind").replaceChildren(
       dialogHead("blind-title", "What you preferred"),

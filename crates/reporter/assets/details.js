@@ -49,13 +49,15 @@ const details = {
       return known.length > 0 && el("dl", {}, ...known.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))]));
     };
     const close = button({ class: "quiet details-close", "aria-label": "Close", onclick: () => this.open(false) }, "Close");
-    $("details").replaceChildren(
+    $("details").replaceChildren(...[
       el("div", { class: "dialog-head" }, el("h2", {}, mark(job.preset), `${stemOf(job)} × ${presetOf(job)}`), close),
       el("p", { class: "soft" }, [`take ${job.take}, track ${variant.index}`, job.point, variant.title].filter(Boolean).join(" · ")),
+      job.former && el("p", { class: "remark" }, "An earlier version: the manifest has changed since it was bought."),
       ...remarks.map((remark) => el("p", { class: "remark" }, remark)),
       ...groups.flatMap(([title, pairs]) => {
         const shown = list(pairs);
         return shown ? [title && el("h3", {}, title), shown].filter(Boolean) : [];
-      }));
+      }),
+    ].filter(Boolean));
   },
 };

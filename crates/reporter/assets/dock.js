@@ -31,6 +31,8 @@ const dock = {
       el("div", { class: "dock-more" },
         el("div", { class: "segments", role: "group", "aria-label": "What is heard" }, ...this.sources),
         this.matched, this.note, details.button()));
+    // What opens over the page leaves the player free.
+    new ResizeObserver(() => document.body.style.setProperty("--dock", `${$("dock").offsetHeight}px`)).observe($("dock"));
     this.wave.addEventListener("pointerdown", (event) => this.drag(event));
     this.wave.addEventListener("pointermove", (event) => event.buttons && this.drag(event));
     this.note.addEventListener("keydown", (event) => event.key === "Enter" && this.note.blur());
@@ -50,7 +52,7 @@ const dock = {
     if (!variant || blind.running) return;
     const { job } = variant;
     this.title.replaceChildren(mark(job.preset), `${stemOf(job)} × ${presetOf(job)}`, this.label);
-    this.label.textContent = `take ${job.take}, track ${variant.index}`;
+    this.label.textContent = `take ${job.take}, track ${variant.index}${job.former ? ", earlier version" : ""}`;
     this.tags.textContent = valueOf(job, "tags") ?? "";
     this.tags.title = this.tags.textContent;
     this.facts.textContent = [...musicFacts(variant.music), loudnessOf(transport.file), job.point].filter(Boolean).join(" · ");

@@ -21,18 +21,61 @@ const place = (file) => decodeURIComponent(file.at).replace(/^(\.\/|audio\/)/, "
 
 const safeName = data.name.replace(/[^\p{L}\p{N}]+/gu, "-") || "backline";
 
+const MARKS_HEAD = ["stem", "preset", "sweep", "take", "track", "star", "note", "title", "file", "key"];
+
+/** What a table says of a track beside its star and its note. */
+const factsOf = (variant) => [
+  stemOf(variant.job), presetOf(variant.job), variant.job.point, variant.job.take, variant.title, place(variant.files.track),
+];
+
+/** Every star and note that this browser holds for the manifest: those of the page's tracks in its order, then those of tracks that it does not show. */
 function marksCsv() {
-  const rows = [["stem", "preset", "sweep", "take", "track", "star", "note", "title", "file", "key"]];
-  for (const variant of variants) {
-    const { star, note } = marks.of(variant);
-    if (!star && !note) continue;
-    const { job } = variant;
-    rows.push([
-      stemOf(job), presetOf(job), job.point, job.take, variant.index, star ? 1 : 0, note ?? "", variant.title,
-      place(variant.files.track), job.key,
-    ]);
+  const row = (id, mark, [stem, preset, point, take, title, file]) => {
+    const [key, index] = id.split(/:(?=\d+$)/);
+    return [stem, preset, point, take, Number(index), mark.star ? 1 : 0, mark.note ?? "", title, file, key];
+  };
+  const shown = variants.filter(({ id }) => marks.all[id]).map((variant) => row(variant.id, marks.of(variant), factsOf(variant)));
+  const others = unseen().map(([id, mark]) => row(id, mark, mark.of ?? []));
+  return csv([MARKS_HEAD, ...shown, ...others]);
+}
+
+/** The marks of tracks that this page does not show. */
+const unseen = () => Object.entries(marks.all).filter(([id]) => !variantById.has(id));
+
+/** The rows of a table; cells are separated by what its first line has most of. */
+function csvRows(text) {
+  const body = text.replace(/^\ufeff/, "").replace(/^sep=.\r?\n/, "");
+  const first = body.split("\n", 1)[0];
+  const separator = [",", ";", "\t"].sort((one, other) => first.split(other).length - first.split(one).length)[0];
+  const rows = [[""]];
+  const cell = (add) => { rows.at(-1)[rows.at(-1).length - 1] += add; };
+  let quoted = false;
+  for (let at = 0; at < body.length; at += 1) {
+    const c = body[at];
+    if (quoted && c === '"' && body[at + 1] === '"') cell(body[at += 1]);
+    else if (c === '"') quoted = !quoted;
+    else if (!quoted && c === separator) rows.at(-1).push("");
+    else if (!quoted && c === "\n") rows.push([""]);
+    else if (quoted || c !== "\r") cell(c);
   }
-  return csv(rows);
+  return rows.filter((row) => row.length > 1);
+}
+
+/** Adds the stars and notes of a table that a page exported; gives what to tell about it. */
+function importMarks(text) {
+  const [head = [], ...rows] = csvRows(text);
+  const at = Object.fromEntries(MARKS_HEAD.map((name) => [name, head.findIndex((it) => it.trim() === name)]));
+  if (at.key < 0 || at.track < 0) return "This is no table of stars and notes, as Export saves it.";
+  const said = (row, name) => (row[at[name]] ?? "").replace(/^'(?='*[=+\-@＝＋－＠])/, "");
+  const read = rows.map((row) => {
+    const mark = { of: ["stem", "preset", "sweep", "take", "title", "file"].map((name) => said(row, name)) };
+    if (!["", "0", "no", "false"].includes(said(row, "star").trim())) mark.star = true;
+    if (said(row, "note")) mark.note = said(row, "note");
+    return [`${said(row, "key").trim()}:${said(row, "track").trim()}`, mark];
+  }).filter(([, mark]) => mark.star || mark.note);
+  marks.add(read);
+  const others = read.filter(([id]) => !variantById.has(id)).length;
+  return `${counted(read.length, "track")} imported${others ? `; ${others} of them are not on this page` : ""}.`;
 }
 
 /** A webMUSHRA experiment: a page a stem, on which each shown variant is rated from bad to excellent. Scalars are written as JSON, which YAML is a superset of. */
@@ -83,18 +126,41 @@ function mushraYaml() {
   return `${lines.join("\n")}\n`;
 }
 
-const EXPORTS = [
-  ["Stars and notes", "stars.csv, for `backline pick stars.csv --to keepers/` and `backline report --ratings stars.csv`", () => download("stars.csv", "text/csv", marksCsv())],
-  ["webMUSHRA test", "The shown variants, to be rated by others", () => download(`${safeName}-webmushra.yaml`, "text/yaml", mushraYaml())],
-  ["Blind results", "Every answer given in this browser", () => download(`${safeName}-blind.csv`, "text/csv", blind.resultsCsv())],
-];
+const code = (text) => el("code", {}, text);
 
-function buildExports() {
+/** A word of a command. */
+const shellWord = (text) => (/^[\w./+:,@%=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+/** Shows what can be saved and read. */
+function openExports() {
   const dialog = $("exports");
-  dialog.append(
-    dialogHead("exports-title", "Export"),
-    el("ul", { class: "choices" }, ...EXPORTS.map(([name, what, save]) =>
-      el("li", {}, button({ onclick: () => { save(); dialog.close(); } }, el("strong", {}, name), el("span", { class: "soft" }, what))))));
+  const manifest = shellWord(data.manifest);
+  const all = Object.values(marks.all);
+  const [stars, notes, others] = [all.filter((it) => it.star).length, all.filter((it) => it.note).length, unseen().length];
+  const answers = blind.results().length;
+  const choice = (name, save, disabled, ...what) =>
+    el("li", {}, button({ disabled, onclick: () => { save(); dialog.close(); } }, el("strong", {}, name), el("span", { class: "soft" }, ...what)));
+  const told = el("p", { class: "soft", role: "status" });
+  const file = el("input", { type: "file", id: "import-file", accept: ".csv,text/csv", hidden: true });
+  file.addEventListener("change", async () => {
+    if (file.files[0]) told.textContent = importMarks(await file.files[0].text());
+    file.value = "";
+  });
+  dialog.replaceChildren(
+    dialogHead("exports-title", "Export and import"),
+    el("ul", { class: "choices" },
+      choice("Stars and notes", () => download("stars.csv", "text/csv", marksCsv()), !all.length,
+        `${counted(stars, "star")}, ${counted(notes, "note")}${others ? `; ${others} on tracks that this page does not show` : ""}. For `,
+        code(`backline pick stars.csv ${manifest} --to keepers/`), " and ", code(`backline report ${manifest} --ratings stars.csv`)),
+      choice("webMUSHRA test", () => download(`${safeName}-webmushra.yaml`, "text/yaml", mushraYaml()), !arranged.all.length, "The shown variants, to be rated by others"),
+      choice("Blind results", () => download(`${safeName}-blind.csv`, "text/csv", blind.resultsCsv()), !answers,
+        answers ? `${counted(answers, "answer")} given in this browser` : "No blind test was answered in this browser yet"),
+      el("li", {}, button({ id: "import", onclick: () => file.click() }, el("strong", {}, "Import stars and notes"),
+        el("span", { class: "soft" }, "From a ", code("stars.csv"), " that a page of this manifest exported")), file)),
+    told,
+    el("p", { class: "soft" }, "This browser keeps stars, notes and answers for this page's address. A page on the disk and a page that a run serves ",
+      "have different addresses: export on one, import on the other."));
+  dialog.showModal();
 }
 
 /** A dialog's title and the button that closes it. */

@@ -42,7 +42,7 @@ const grid = {
   /** About how high a row will be, in pixels. */
   height(stem) {
     const cellHeight = (entries) =>
-      entries.reduce((sum, entry) => sum + (entry.job.point ? 20 : 0) + (entry.why != null ? 34 : 0) + entry.variants.length * (this.large ? 58 : 36), 18);
+      entries.reduce((sum, entry) => sum + (entry.job.point ? 30 : 0) + (entry.why != null ? 34 : 0) + entry.variants.length * (this.large ? 58 : 36), 18);
     const heights = arranged.presets.map((preset) => cellHeight(arranged.cell(stem, preset)));
     return narrow.matches ? heights.reduce((sum, height) => sum + height + 26, 44) : Math.max(...heights);
   },
@@ -129,7 +129,7 @@ const grid = {
 
   variant(variant) {
     const same = this.before.get(variant.id);
-    const looks = JSON.stringify([variant.title, variant.files.track, this.large]);
+    const looks = JSON.stringify([variant.title, variant.files.track, variant.music.remarks, this.large]);
     if (same?.looks === looks) return same;
     const made = this.makeVariant(variant);
     made.looks = looks;
@@ -140,9 +140,11 @@ const grid = {
     const { star, note } = marks.of(variant);
     const { seconds, lufs, wave } = variant.files.track;
     const facts = [variantName(variant), seconds && clock(seconds), lufs != null && `${lufs} LUFS`, variant.unverified && "not verified"];
-    return el("div", { class: "variant", data: { id: variant.id, noted: note ? "yes" : "" } },
+    const remarks = (variant.music.remarks ?? []).join("; ");
+    return el("div", { class: "variant", data: { id: variant.id, noted: note ? "yes" : "", former: variant.job.former ? "yes" : "" } },
       button({ class: "play", tabindex: variant === this.entry ? 0 : -1, "aria-label": facts.filter(Boolean).join(", "), title: variant.unverified ? `${variant.title} (not verified: ${variant.unverified})` : variant.title },
-        el("span", { class: "place" }, `${variantLabel(variant)}${variant.unverified ? "?" : ""}`), waveform(wave ?? ""), el("span", { class: "length" }, clock(seconds))),
+        el("span", { class: "place" }, `${variantLabel(variant)}${variant.unverified ? "?" : ""}`), el("span", { class: "noted", title: "has a note", "aria-hidden": "true" }, "✎"), remarks && el("span", { class: "remarked", title: remarks }, "!"),
+        waveform(wave ?? ""), el("span", { class: "length" }, clock(seconds))),
       button({ class: "star", tabindex: -1, "aria-pressed": String(!!star), "aria-label": "Star" }, icon("star")));
   },
 
@@ -217,7 +219,12 @@ function nothing() {
   const everything = button({ class: "primary", onclick: () => setShow("all") }, "Show everything");
   const say = (text, ...more) => [el("p", {}, text), ...more];
   if (!data.jobs.length) return say("The manifest has no jobs.");
-  if (view.filter) return say(`Nothing matches “${view.filter}”.`, clear);
+  if (view.filter) {
+    const { unknown } = arranged;
+    const near = unknown && nearestKey(unknown);
+    const hint = unknown && ` No column, setting or key is called “${unknown}”${near ? `; did you mean “${near}”?` : "."}`;
+    return say(`Nothing matches “${view.filter}”.${hint || ""}`, clear);
+  }
   if (view.show === "starred") return say("No variant has a star yet. Press the star beside a variant.", everything);
   if (view.show === "noted") return say("No variant has a note yet. Write one in the player's field.", everything);
   if (view.show === "none") return say("Every job has all of its tracks.", everything);

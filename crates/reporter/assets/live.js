@@ -18,8 +18,9 @@ const live = {
       this.soon();
     });
     source.addEventListener("head", (event) => {
-      const { counts, ended } = JSON.parse(event.data);
+      const { counts, gains, ended } = JSON.parse(event.data);
       $("counts").textContent = counts;
+      $("gains").textContent = gains;
       if (!ended) return;
       source.close();
       this.tell("ended");
@@ -45,6 +46,7 @@ const live = {
     const stems = new Set();
     let heard = 0;
     for (const [at, job] of this.changed) {
+      if (!data.jobs[at]) continue;
       heard += replaceJob(at, job);
       stems.add(data.jobs[at].stem);
     }

@@ -11,13 +11,13 @@ const KEYS = [
   ["n p", "next or previous variant of all", null],
   ["v", "track, mix with the vocal, vocal", () => hearNext()],
   ["s", "star", () => transport.variant && marks.toggleStar(transport.variant)],
-  ["i", "details of the variant", () => details.open()],
+  ["i", "open or close the details of the variant", () => details.open()],
   ["e", "write a note; Enter leaves it", () => transport.variant && dock.note.focus()],
   ["l", "loudness matched or as it is", () => transport.setMatched(!transport.matched)],
   ["/", "filter", () => $("filter").focus()],
   ["b", "blind test", () => blind.open()],
   ["?", "this help", () => $("help").showModal()],
-  ["Esc", "leave a field or a dialog", null],
+  ["Esc", "leave a field, a dialog or the details", null],
 ];
 const MOVES = {
   ArrowLeft: () => transport.seek(transport.position - STEP_S),
@@ -33,14 +33,18 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { target } = event;
   const writes = target.matches("input, select, textarea");
-  if (event.key === "Escape" && writes && !target.closest("dialog")) target.blur();
+  const inDialog = document.querySelector("dialog[open]");
+  if (event.key === "Escape" && !inDialog) {
+    if (writes) target.blur();
+    else details.open(false);
+  }
   if (writes) return;
   if (blind.running) {
     if (event.key === " " && target.closest("button:not(.side)")) return;
     if (blind.key(event)) event.preventDefault();
     return;
   }
-  if (document.querySelector("dialog[open]")) return;
+  if (inDialog) return;
   // A focused control keeps its own keys.
   if ((event.key === " " || event.key === "Enter") && target.closest("button, summary, a")) return;
   const act = MOVES[event.key]
@@ -56,13 +60,17 @@ addEventListener("click", (event) => {
 });
 
 function buildHelp() {
-  $("help").append(
+  $("about").before(
     dialogHead("help-title", "Help"),
     el("dl", { class: "keys" }, ...KEYS.flatMap(([key, what]) => [
       el("dt", {}, ...key.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, what)])),
     el("p", {}, "A cell names each variant by its take and its track: 2.1 is track 1 of take 2. ",
-      "A word in the filter is searched everywhere; artist=Ada searches one column, sweep setting or setting."),
-    el("p", { class: "soft" }, "Stars and notes stay in this browser until you export them. Sound files lie beside this page: move them together. ",
+      "~2.1 is a track of an earlier version: the manifest has changed since. ✎ has a note, ! has remarks."),
+    el("p", {}, "A word in the filter is searched everywhere. Conditions are those of ", el("code", {}, "--filter"), ": ",
+      el("code", {}, "preset=lofi"), ", ", el("code", {}, "stem!=intro*"), ", ", el("code", {}, "take=1,2"), ", ",
+      el("code", {}, "state=failed or state=vetoed"), ", a column, or a setting."),
+    el("p", { class: "soft" }, "Stars and notes stay in this browser, for this page's address: Export saves them, and another page imports them. ",
+      "Sound files lie beside this page: move them together. ",
       "Where a device lets no page set its volume, loudness is as it is."));
 }
 
@@ -103,9 +111,9 @@ function setShow(show) {
 
 /** The catalogue's columns: in the list of orders, and offered by the filter. */
 function buildColumns() {
+  $("columns").append(...filterKeys().map((name) => el("option", { value: `${name}=` })));
   if (!columns.length) return;
   $("sort").append(el("optgroup", { label: "by column" }, ...columns.map((name) => el("option", { value: `column:${name}` }, name))));
-  $("columns").append(...columns.map((name) => el("option", { value: `${name}=` })));
 }
 
 /** Works out and shows the view. */
@@ -137,10 +145,10 @@ function buildView() {
 dock.build();
 details.build();
 buildColumns();
-buildExports();
 buildHelp();
 buildView();
-for (const dialog of ["help", "exports"]) $(`open-${dialog}`).addEventListener("click", () => $(dialog).showModal());
+$("open-help").addEventListener("click", () => $("help").showModal());
+$("open-exports").addEventListener("click", openExports);
 $("open-blind").addEventListener("click", () => blind.open());
 refresh();
 buildTheme();

@@ -25,11 +25,24 @@ const marks = {
     const mark = { ...this.of(variant), ...change };
     if (!mark.star) delete mark.star;
     if (!mark.note) delete mark.note;
-    if (Object.keys(mark).length) this.all[variant.id] = mark;
+    // A later page may not show the track any more, and exports what is said of it all the same.
+    if (mark.star || mark.note) this.all[variant.id] = { ...mark, of: factsOf(variant) };
     else delete this.all[variant.id];
+    this.save();
+    tell("marks", variant);
+  },
+
+  /** Adds the stars and notes of rows: `[[id, { star, note, of }], …]`. */
+  add(rows) {
+    if (this.lasting) this.load();
+    for (const [id, mark] of rows) this.all[id] = { ...this.all[id], ...mark };
+    this.save();
+    tell("marks", null);
+  },
+
+  save() {
     this.lasting = memory.set(this.name, JSON.stringify(this.all));
     if (!this.lasting) say("This browser keeps nothing of this page: export stars and notes before you close it.");
-    tell("marks", variant);
   },
 
   toggleStar(variant) {

@@ -31,11 +31,23 @@ for (const job of data.jobs) {
   variants.push(...job.variants);
 }
 
+/** An earlier version stands behind the job that took its place, and so with its sweep point. */
+for (const jobs of cells.flat()) {
+  const place = (job) => `${job.point}\n${job.take}`;
+  const first = (of) => new Map([...jobs].reverse().map((job) => [of(job), jobs.indexOf(job)]));
+  const [points, places] = [first((job) => job.point), first(place)];
+  const order = new Map(jobs.map((job, at) => [job, [points.get(job.point), places.get(place(job)), at]]));
+  jobs.sort((one, other) => {
+    const [mine, its] = [order.get(one), order.get(other)];
+    return mine[0] - its[0] || mine[1] - its[1] || mine[2] - its[2];
+  });
+}
+
 /** Puts a job as it is now in place of what it was; gives how many variants came with it. */
 function replaceJob(at, now) {
   const job = data.jobs[at];
   const before = job.variants.length;
-  for (const fact of ["why", "task", "words"]) delete job[fact];
+  for (const fact of ["why", "task", "words", "former"]) delete job[fact];
   Object.assign(job, now);
   makeVariants(job);
   variants.splice(0, variants.length, ...data.jobs.flatMap((it) => it.variants));
@@ -47,12 +59,12 @@ const presetOf = (job) => data.presets[job.preset];
 
 /** `chorus × lofi [model=V5] take 1`, as everywhere else in Backline. */
 const jobName = (job) =>
-  `${stemOf(job)} × ${presetOf(job)}${job.point ? ` [${job.point}]` : ""} take ${job.take}`;
+  `${stemOf(job)} × ${presetOf(job)}${job.point ? ` [${job.point}]` : ""} take ${job.take}${job.former ? " (earlier version)" : ""}`;
 
 const variantName = (variant) => `${jobName(variant.job)}, track ${variant.index}`;
 
-/** What a cell calls a variant, whatever is filtered or sorted: its take and its track. */
-const variantLabel = (variant) => `${variant.job.take}.${variant.index}`;
+/** What a cell calls a variant, whatever is filtered or sorted: its take and its track, behind `~` where the manifest has changed since. */
+const variantLabel = (variant) => `${variant.job.former ? "~" : ""}${variant.job.take}.${variant.index}`;
 
 /** The columns of a stem's catalogue: `[["artist", "Ada"], …]`. */
 const varsOf = (stem) => data.stems[stem].vars ?? [];
@@ -82,24 +94,12 @@ const ORDERS = {
   tempo: (variant) => -(variant.music.tempo ?? 1000),
 };
 
-/** A filter's words; `"two words"` stay together, and so does `artist="Ada L"`. */
-const wordsOf = (text) => (text.toLowerCase().match(/[^\s"]*"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ""));
-
-/** Whether a job, or a note on one of its variants, has a word; `artist=ada` looks in that column alone. */
-function hasWord(job, variant, word) {
-  const [name, value] = word.split(/=(.*)/s);
-  const column = value == null ? null : valueOf(job, name);
-  if (column != null) return column.toLowerCase().includes(value);
-  return words(job).includes(word) || !!(variant && marks.of(variant).note?.toLowerCase().includes(word));
-}
-
 /** What is shown: `filter` text, `show` which kind, `sort` order. */
 const view = { filter: "", show: "all", sort: "plan" };
 
 /** Works the view out: rows and columns in order, each cell's jobs with the variants that fit, and all of these in reading order. */
 function arrange() {
-  const wanted = wordsOf(view.filter);
-  const hasWords = (job, variant) => wanted.every((word) => hasWord(job, variant, word));
+  const { test: hasWords, unknown } = filterOf(view.filter);
   const fits = (variant) => {
     if (view.show === "starred" && !marks.of(variant).star) return false;
     if (view.show === "noted" && !marks.of(variant).note) return false;
@@ -139,7 +139,7 @@ function arrange() {
   const presets = axis(data.presets, (at) => shown.map((row) => row[at]));
   const cell = (stem, preset) => shown[stem][preset];
   const ofStem = (stem) => presets.flatMap((preset) => cell(stem, preset).flatMap((entry) => entry.variants));
-  return { stems, presets, cell, ofStem, all: stems.flatMap(ofStem) };
+  return { stems, presets, cell, ofStem, unknown, all: stems.flatMap(ofStem) };
 }
 
 /** The view as it was last worked out. */

@@ -1,7 +1,4 @@
-// ---- What a blind test shows: by preset and by the values of each swept setting, with how sure that is.
-
-/** The settings that the manifest sweeps. */
-const sweptSettings = () => [...new Set(data.jobs.flatMap((job) => (job.sweep ?? []).map(([name]) => name)))];
+// ---- What a blind test shows: by preset and by the values of each swept setting, with how sure that is. The reports add up in the same way.
 
 /** Adds the answers up by what `of` says of a job. Two sides that are the same in it say nothing about it. */
 function tallyBy(answered, of) {
@@ -34,13 +31,13 @@ const percent = (share) => `${Math.round(share * 100)} %`;
 function tallyTable(title, tally) {
   if (!tally.size) return null;
   const rows = [...tally].sort(([, one], [, other]) => shareOf(other) - shareOf(one));
-  const head = [title, "answers", "won", "lost", "no difference", "share", "95 % interval"];
+  const head = [title, "share", "95 % interval", "answers", "won", "lost", "no difference"];
   return el("table", { class: "tally" },
     el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, ...rows.map(([name, it]) => {
       const number = it.won + it.lost + it.same;
       const [low, high] = wilson(shareOf(it), number);
-      const cells = [number, it.won, it.lost, it.same, percent(shareOf(it)), `${percent(low)} – ${percent(high)}`];
+      const cells = [percent(shareOf(it)), `${percent(low)} – ${percent(high)}`, number, it.won, it.lost, it.same];
       return el("tr", {}, el("th", { scope: "row" }, name), ...cells.map((value) => el("td", {}, String(value))));
     })));
 }

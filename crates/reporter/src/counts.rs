@@ -46,6 +46,20 @@ pub(crate) fn this_run(this_run: &ThisRun, totals: &Totals) -> String {
     format!("{jobs}, {} downloaded", count(*downloaded, "track"))
 }
 
+/// `2 jobs of earlier versions of the manifest, 4 tracks`; none where the summary has no such job.
+pub(crate) fn earlier(summary: &Summary) -> Option<String> {
+    let jobs = || summary.jobs.iter().filter(|job| !job.in_manifest);
+    let tracks = jobs().flat_map(|job| &job.tracks);
+    let kept = tracks.filter(|track| track.file.is_some()).count() as u64;
+    (jobs().count() > 0).then(|| {
+        format!(
+            "{} of earlier versions of the manifest, {}",
+            count(jobs().count() as u64, "job"),
+            count(kept, "track")
+        )
+    })
+}
+
 /// `36 tracks in out/songs (2 unverified)`.
 pub(crate) fn tracks(summary: &Summary) -> String {
     let files = summary

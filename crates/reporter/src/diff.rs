@@ -37,7 +37,8 @@ const DIFF_VERSION: u32 = 1;
 /// # Errors
 /// When a job's key is not one: the summary was made up.
 pub fn as_lock(summary: &Summary) -> Result<Lock, NotAKey> {
-    let jobs = summary.jobs.iter().map(|job| {
+    let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
+    let jobs = jobs.map(|job| {
         let recording = job.recording.as_ref();
         Ok(LockedJob {
             key: job.key.parse()?,

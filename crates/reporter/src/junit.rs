@@ -68,7 +68,7 @@ fn element(verdict: Verdict) -> Option<&'static str> {
         Verdict::Kept => None,
         Verdict::Failed | Verdict::Partial | Verdict::Expired => Some("failure"),
         Verdict::InDoubt | Verdict::InProgress | Verdict::ToFetch => Some("error"),
-        Verdict::Planned | Verdict::Vetoed => Some("skipped"),
+        Verdict::Planned | Verdict::Changed | Verdict::Vetoed => Some("skipped"),
     }
 }
 
@@ -77,7 +77,8 @@ pub(crate) fn render(material: &Material<'_>) -> Vec<u8> {
     let summary = material.summary;
     let took_ms = times(material);
     let mut suites: IndexMap<&str, Vec<Case<'_>>> = IndexMap::new();
-    for job in &summary.jobs {
+    // A case is a job of the manifest: an earlier version of it is neither passed nor failed.
+    for job in summary.jobs.iter().filter(|job| job.in_manifest) {
         suites.entry(&job.preset).or_default().push(Case {
             job,
             label: job_label(&job.stem, &job.preset, &job.sweep, job.take),

@@ -28,7 +28,8 @@ use indexmap::{IndexMap, IndexSet};
 use crate::code::{code_cell, code_span};
 use crate::label::job_label;
 use crate::music::remarks;
-use crate::ratings::tallies;
+use crate::outcome::headline;
+use crate::preferences::preferences;
 use crate::text::{count, figure, rfc3339, said};
 use crate::verdict::Verdict;
 
@@ -102,24 +103,15 @@ fn head(summary: &Summary) -> String {
 
 fn outcome(summary: &Summary) -> String {
     match &summary.run.outcome {
-        None => "The run has not ended".to_owned(),
-        Some(Outcome::Complete) => "All tracks are kept".to_owned(),
-        Some(Outcome::Vetoed) => "Only vetoed jobs are missing".to_owned(),
-        Some(Outcome::Partial) => "Some jobs are partial".to_owned(),
-        Some(Outcome::Failed) => "Some jobs failed".to_owned(),
-        Some(Outcome::InDoubt) => "Some jobs are in doubt".to_owned(),
-        Some(Outcome::Stopped { .. }) => "Stopped; the same command resumes".to_owned(),
-        Some(Outcome::Refused {
-            code: vendor,
-            message,
-            ..
-        }) => {
-            let said = said(*vendor, message);
+        Some(Outcome::Refused { code, message, .. }) => {
+            let said = said(*code, message);
             format!(
                 "The provider refuses to go on: {}",
                 code_span(&said, WORDS_COLUMNS)
             )
         }
+        Some(Outcome::Stopped { .. }) => "Stopped; the same command resumes".to_owned(),
+        _ => headline(summary),
     }
 }
 
@@ -128,10 +120,11 @@ fn grid(text: &mut String, summary: &Summary) {
     if summary.jobs.is_empty() {
         return;
     }
-    let stems: IndexSet<&str> = summary.jobs.iter().map(|job| job.stem.as_str()).collect();
-    let presets: IndexSet<&str> = summary.jobs.iter().map(|job| job.preset.as_str()).collect();
+    let jobs = || summary.jobs.iter().filter(|job| job.in_manifest);
+    let stems: IndexSet<&str> = jobs().map(|job| job.stem.as_str()).collect();
+    let presets: IndexSet<&str> = jobs().map(|job| job.preset.as_str()).collect();
     let mut cells: HashMap<(&str, &str), Vec<char>> = HashMap::new();
-    for job in &summary.jobs {
+    for job in jobs() {
         let cell = cells.entry((&job.stem, &job.preset)).or_default();
         cell.push(Verdict::of(job, &summary.run).sign());
     }
@@ -157,8 +150,11 @@ fn grid(text: &mut String, summary: &Summary) {
         text.push_str(" |\n");
     }
     text.push_str(
-        "\n`=` kept · `>` in progress · `f` to fetch · `+` not bought · `?` in doubt · `!` failed · `p` partial · `v` vetoed · `x` expired\n",
+        "\n`=` kept · `>` in progress · `f` to fetch · `+` not bought · `~` changed, not bought · `?` in doubt · `!` failed · `p` partial · `v` vetoed · `x` expired\n",
     );
+    if let Some(earlier) = crate::counts::earlier(summary) {
+        let _ = writeln!(text, "\nBeside them: {earlier}");
+    }
     let rest = [
         (stems.len().saturating_sub(MAX_ROWS), "more stem"),
         (presets.len().saturating_sub(MAX_COLUMNS), "more preset"),
@@ -172,17 +168,17 @@ fn grid(text: &mut String, summary: &Summary) {
     }
 }
 
-/// What listeners said, by preset and by the values of each swept setting.
+/// What listeners said, by preset and by the values of each swept setting. Comparisons of two tracks of the same value are left out.
 fn ratings(text: &mut String, summary: &Summary) {
-    let tallies = tallies(summary);
-    if tallies.is_empty() {
+    let preferences = preferences(summary);
+    if preferences.is_empty() {
         return;
     }
     text.push_str("\n### Ratings\n\n| | | tracks | stars | won | lost | no difference | share | 95 % interval |\n|---|---|---:|---:|---:|---:|---:|---:|---|\n");
-    for ((name, value), plan_state) in tallies.iter().take(MAX_LISTED) {
-        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    for ((name, value), tally) in preferences.iter().take(MAX_LISTED) {
+        let percent = |share: f64| format!("{} %", (share * 100.0).round());
         let (share, interval) =
-            plan_state
+            tally
                 .share()
                 .map_or_else(Default::default, |(share, low, high)| {
                     (
@@ -195,11 +191,11 @@ fn ratings(text: &mut String, summary: &Summary) {
             "| {} | {} | {} | {} | {} | {} | {} | {share} | {interval} |",
             code_cell(name, NAME_COLUMNS),
             code_cell(value, NAME_COLUMNS),
-            plan_state.tracks,
-            plan_state.stars,
-            plan_state.won,
-            plan_state.lost,
-            plan_state.same,
+            tally.tracks,
+            tally.stars,
+            tally.won,
+            tally.lost,
+            tally.same,
         );
     }
 }
@@ -241,8 +237,11 @@ fn attention(text: &mut String, summary: &Summary) {
     let told: Vec<(&JobSummary, Verdict)> = summary
         .jobs
         .iter()
+        .filter(|job| job.in_manifest)
         .map(|job| (job, Verdict::of(job, &summary.run)))
-        .filter(|(_, verdict)| !matches!(verdict, Verdict::Kept | Verdict::Planned))
+        .filter(|(_, verdict)| {
+            !matches!(verdict, Verdict::Kept | Verdict::Planned | Verdict::Changed)
+        })
         .collect();
     if told.is_empty() {
         return;

@@ -1,17 +1,41 @@
 //! What listeners said of tracks, read from the tables that the page exports: stars and notes (`stars.csv`), blind results
-//! (`…-blind.csv`). `backline report --ratings` joins them to the summary, `backline pick` copies the starred tracks.
+//! (`…-blind.csv`). `backline report --ratings` joins them to the summary and keeps them beside the reports, where later runs find
+//! them; `backline pick` copies the starred tracks.
 
-use std::collections::HashMap;
-use std::io::Read;
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Read};
+use std::path::Path;
 
-use backline_engine::summary::{JobSummary, Rating, Summary};
-use indexmap::IndexMap;
+use backline_engine::folder::read_file;
+use backline_engine::summary::{Better, Comparison, Rating, Summary};
+use serde::{Deserialize, Serialize};
 
-use crate::text::wilson;
+use crate::replace::{Readers, replace};
+
+/// The file beside the reports that keeps the ratings that were joined last.
+const KEPT: &str = "ratings.json";
+
+/// The file's version.
+const KEPT_VERSION: u32 = 1;
+
+/// Largest table or file of ratings that is read.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Ratings by job and track.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ratings(HashMap<(String, u32), Rating>);
+pub struct Ratings {
+    tracks: HashMap<(String, u32), Said>,
+    comparisons: Vec<Comparison>,
+    /// The answers that were read, by test, trial and sides: exports of one browser repeat earlier answers.
+    answers: HashSet<[String; 4]>,
+}
+
+/// What is said of one track.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Said {
+    star: bool,
+    note: Option<String>,
+}
 
 /// Why a table of ratings can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +43,12 @@ pub enum RatingsError {
     /// It is no CSV.
     #[error("it is no CSV table")]
     Csv(#[from] csv::Error),
+    /// It can't be read.
+    #[error("it can't be read")]
+    Io(#[from] io::Error),
+    /// It is not what an earlier command wrote.
+    #[error("it is not a file of ratings of version {KEPT_VERSION}")]
+    Kept(#[from] serde_json::Error),
     /// It is another table.
     #[error(
         "it has neither the columns of stars.csv (`key`, `track`) nor those of blind results (`a_variant`, `b_variant`, `answer`)"
@@ -26,13 +56,35 @@ pub enum RatingsError {
     Columns,
 }
 
+/// The file of the ratings that were joined.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    tracks: Vec<KeptTrack>,
+    comparisons: Vec<Comparison>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptTrack {
+    key: String,
+    track: u32,
+    star: bool,
+    note: Option<String>,
+}
+
 impl Ratings {
-    /// Adds the ratings of a table.
+    /// Adds the ratings of a table, whose cells are separated by commas, semicolons or tabs.
     ///
     /// # Errors
     /// When it is no table of ratings.
     pub fn read(&mut self, table: impl Read) -> Result<(), RatingsError> {
-        let mut table = csv::ReaderBuilder::new().flexible(true).from_reader(table);
+        let mut bytes = Vec::new();
+        table.take(MAX_BYTES).read_to_end(&mut bytes)?;
+        let (separator, text) = separated(&bytes);
+        let mut table = csv::ReaderBuilder::new()
+            .flexible(true)
+            .delimiter(separator)
+            .from_reader(text);
         let head = table.headers()?.clone();
         let column = |name: &str| head.iter().position(|it| it.trim() == name);
         if let (Some(key), Some(track)) = (column("key"), column("track")) {
@@ -40,16 +92,17 @@ impl Ratings {
             for row in table.records() {
                 let row = row?;
                 let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).unwrap_or_default();
-                let Ok(index) = cell(Some(track)).parse() else {
+                let Ok(index) = cell(Some(track)).trim().parse() else {
                     continue;
                 };
-                let rating = self.of(cell(Some(key)), index);
+                let key = cell(Some(key)).trim().to_owned();
+                let said = self.tracks.entry((key, index)).or_default();
                 // A table without stars is a list of what was chosen.
-                rating.star |=
+                said.star |=
                     star.is_none() || !matches!(cell(star).trim(), "" | "0" | "no" | "false");
                 let note = plain(cell(note));
                 if !note.is_empty() {
-                    rating.note = Some(note.to_owned());
+                    said.note = Some(note.to_owned());
                 }
             }
             return Ok(());
@@ -59,45 +112,149 @@ impl Ratings {
         else {
             return Err(RatingsError::Columns);
         };
+        let (test, trial) = (column("test"), column("trial"));
         for row in table.records() {
             let row = row?;
-            let cell = |at: usize| row.get(at).unwrap_or_default();
-            for (side, name) in [(a, "a"), (b, "b")] {
-                let Some((key, index)) = cell(side).rsplit_once(':') else {
-                    continue;
-                };
-                let Ok(index) = index.parse() else { continue };
-                let rating = self.of(key, index);
-                match cell(answer) {
-                    "same" => rating.same += 1,
-                    won if won == name => rating.won += 1,
-                    _ => rating.lost += 1,
-                }
+            let cell = |at: usize| row.get(at).unwrap_or_default().trim();
+            let of = |at: Option<usize>| at.map(cell).unwrap_or_default().to_owned();
+            let name = [of(test), of(trial), cell(a).to_owned(), cell(b).to_owned()];
+            if !name[0].is_empty() && !self.answers.insert(name) {
+                continue;
+            }
+            let side = |at: usize| {
+                let (key, index) = cell(at).rsplit_once(':')?;
+                Some((key.to_owned(), index.parse().ok()?))
+            };
+            let better = match cell(answer) {
+                "a" => Better::A,
+                "b" => Better::B,
+                "same" => Better::Same,
+                _ => continue,
+            };
+            if let (Some(a), Some(b)) = (side(a), side(b)) {
+                self.comparisons.push(Comparison { a, b, better });
             }
         }
         Ok(())
     }
 
-    fn of(&mut self, key: &str, index: u32) -> &mut Rating {
-        self.0.entry((key.to_owned(), index)).or_default()
+    /// Reads the ratings that were joined last to the reports of a folder; none where none were.
+    ///
+    /// # Errors
+    /// When the file is there and can't be read.
+    pub fn kept(dir: &Path) -> Result<Self, RatingsError> {
+        let file = match read_file(&dir.join(KEPT)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let kept: Kept = serde_json::from_reader(io::BufReader::new(file.take(MAX_BYTES)))?;
+        if kept.version != KEPT_VERSION {
+            let error = <serde_json::Error as serde::de::Error>::custom("another version");
+            return Err(error.into());
+        }
+        let tracks = kept.tracks.into_iter().map(|it| {
+            let said = Said {
+                star: it.star,
+                note: it.note,
+            };
+            ((it.key, it.track), said)
+        });
+        Ok(Self {
+            tracks: tracks.collect(),
+            comparisons: kept.comparisons,
+            answers: HashSet::new(),
+        })
     }
 
-    /// The rating of a track.
-    pub fn get(&self, key: &str, index: u32) -> Option<&Rating> {
-        self.0.get(&(key.to_owned(), index))
+    /// Keeps the ratings beside the reports of a folder, in place of those that were kept there.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn keep(&self, dir: &Path) -> io::Result<()> {
+        let tracks = self.tracks.iter().map(|((key, track), said)| KeptTrack {
+            key: key.clone(),
+            track: *track,
+            star: said.star,
+            note: said.note.clone(),
+        });
+        let mut tracks: Vec<KeptTrack> = tracks.collect();
+        tracks.sort_by(|one, other| (&one.key, one.track).cmp(&(&other.key, other.track)));
+        let kept = Kept {
+            version: KEPT_VERSION,
+            tracks,
+            comparisons: self.comparisons.clone(),
+        };
+        let mut bytes = serde_json::to_vec_pretty(&kept)?;
+        bytes.push(b'\n');
+        replace(&dir.join(KEPT), &bytes, Readers::All).map_err(|(_, error)| error)
     }
 
-    /// Joins the ratings to a summary. Returns how many of them are about none of its tracks.
+    /// Whether a track has a star.
+    pub fn is_starred(&self, key: &str, index: u32) -> bool {
+        let said = self.tracks.get(&(key.to_owned(), index));
+        said.is_some_and(|said| said.star)
+    }
+
+    /// The note on a track.
+    pub fn note(&self, key: &str, index: u32) -> Option<&str> {
+        self.tracks.get(&(key.to_owned(), index))?.note.as_deref()
+    }
+
+    /// The keys of the jobs whose tracks are rated.
+    pub fn keys(&self) -> HashSet<&str> {
+        self.rated().into_iter().map(|(key, _)| key).collect()
+    }
+
+    fn rated(&self) -> HashSet<(&str, u32)> {
+        let sides = self.comparisons.iter().flat_map(|it| [&it.a, &it.b]);
+        let all = self.tracks.keys().chain(sides);
+        all.map(|(key, index)| (key.as_str(), *index)).collect()
+    }
+
+    /// Joins the ratings to a summary. Returns how many of the rated tracks it does not have.
     pub fn join(&self, summary: &mut Summary) -> usize {
+        let mut compared: HashMap<(&str, u32), Rating> = HashMap::new();
+        for Comparison { a, b, better } in &self.comparisons {
+            for ((key, index), wins) in [(a, Better::A), (b, Better::B)] {
+                let rating = compared.entry((key, *index)).or_default();
+                match better {
+                    Better::Same => rating.same += 1,
+                    better if *better == wins => rating.won += 1,
+                    _ => rating.lost += 1,
+                }
+            }
+        }
+        let rated = self.rated();
         let mut joined = 0;
         for job in &mut summary.jobs {
             for track in &mut job.tracks {
-                track.rating = self.get(&job.key, track.index).cloned();
+                let name = (job.key.as_str(), track.index);
+                track.rating = rated.contains(&name).then(|| Rating {
+                    star: self.is_starred(name.0, name.1),
+                    note: self.note(name.0, name.1).map(str::to_owned),
+                    ..compared.remove(&name).unwrap_or_default()
+                });
                 joined += usize::from(track.rating.is_some());
             }
         }
-        self.0.len() - joined
+        summary.comparisons.clone_from(&self.comparisons);
+        rated.len() - joined
     }
+}
+
+/// What separates the cells of a table, and the table without a byte-order mark and without a first line `sep=;`.
+fn separated(bytes: &[u8]) -> (u8, &[u8]) {
+    const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let end = text.iter().position(|byte| *byte == b'\n');
+    let (first, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
+    if let Some([separator, ..]) = first.strip_prefix(b"sep=") {
+        return (*separator, rest);
+    }
+    let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+    let most = SEPARATORS.into_iter().rev().max_by_key(count);
+    (most.unwrap_or(b','), text)
 }
 
 /// A text cell without the apostrophe that keeps a spreadsheet from running it.
@@ -109,61 +266,6 @@ fn plain(cell: &str) -> &str {
         Some(rest) if is_formula => rest,
         _ => cell,
     }
-}
-
-/// The ratings of the tracks that share a preset or the value of a swept setting.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct PlanState {
-    /// Rated tracks.
-    pub(crate) tracks: u64,
-    /// Starred tracks.
-    pub(crate) stars: u64,
-    /// Comparisons won, lost, and without a difference.
-    pub(crate) won: u64,
-    pub(crate) lost: u64,
-    pub(crate) same: u64,
-}
-
-impl PlanState {
-    /// The share of comparisons that were won, half of those without a difference included, with its 95 % interval.
-    pub(crate) fn share(&self) -> Option<(f64, f64, f64)> {
-        let number = self.won + self.lost + self.same;
-        if number == 0 {
-            return None;
-        }
-        let share = (self.won as f64 + self.same as f64 / 2.0) / number as f64;
-        let (low, high) = wilson(share, number as f64);
-        Some((share, low, high))
-    }
-}
-
-/// The ratings by preset, then by the values of each swept setting; empty where nothing is rated.
-pub(crate) fn tallies(summary: &Summary) -> IndexMap<(String, String), PlanState> {
-    let mut tallies: IndexMap<(String, String), PlanState> = IndexMap::new();
-    let groups = |job: &JobSummary| {
-        let preset = ("preset".to_owned(), job.preset.clone());
-        let sweep = job.sweep.iter();
-        std::iter::once(preset)
-            .chain(sweep.map(|(name, value)| (name.clone(), value.clone())))
-            .collect::<Vec<_>>()
-    };
-    for job in &summary.jobs {
-        for rating in job.tracks.iter().filter_map(|track| track.rating.as_ref()) {
-            for group in groups(job) {
-                let plan_state = tallies.entry(group).or_default();
-                plan_state.tracks += 1;
-                plan_state.stars += u64::from(rating.star);
-                plan_state.won += u64::from(rating.won);
-                plan_state.lost += u64::from(rating.lost);
-                plan_state.same += u64::from(rating.same);
-            }
-        }
-    }
-    tallies.sort_by(|(one, _), _, (other, _), _| {
-        let first = |name: &String| name != "preset";
-        (first(one), one).cmp(&(first(other), other))
-    });
-    tallies
 }
 
 #[cfg(test)]
@@ -193,12 +295,55 @@ mod tests {
             (true, 1, 1, 1)
         );
         assert!(!summary.jobs[0].tracks[0].rating.clone().unwrap().star);
-        let tallies = tallies(&summary);
-        let lofi = &tallies[&("preset".to_owned(), "lofi".to_owned())];
-        assert_eq!((lofi.tracks, lofi.stars), (3, 1));
-        let (share, low, high) = lofi.share().unwrap();
-        assert!((share - 0.5).abs() < 1e-9 && low < 0.5 && high > 0.5);
-        assert!(tallies.contains_key(&("model".to_owned(), "V5".to_owned())));
+    }
+
+    #[test]
+    fn a_table_saved_by_a_spreadsheet_is_the_same_table() {
+        let key = "a".repeat(64);
+        let mut comma = Ratings::default();
+        let table = format!("stem,track,star,note,key\nchorus,2,1,\"warm; dry\",{key}\n");
+        comma.read(table.as_bytes()).unwrap();
+        for table in [
+            format!("\u{feff}stem;track;star;note;key\r\nchorus;2;1;\"warm; dry\";{key}\r\n"),
+            format!("sep=;\r\nstem;track;star;note;key\r\nchorus;2;1;\"warm; dry\";{key}\r\n"),
+            format!("stem\ttrack\tstar\tnote\tkey\nchorus\t2\t1\twarm; dry\t{key}\n"),
+        ] {
+            let mut read = Ratings::default();
+            read.read(table.as_bytes()).unwrap();
+            assert_eq!(read, comma, "{table}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_two_tables_have_counts_once() {
+        let mut ratings = Ratings::default();
+        let early = "test,trial,a_variant,b_variant,answer\nt1,1,x:1,y:1,a\n";
+        let late = "test,trial,a_variant,b_variant,answer\nt1,1,x:1,y:1,a\nt1,2,x:1,y:1,a\n";
+        ratings.read(early.as_bytes()).unwrap();
+        ratings.read(late.as_bytes()).unwrap();
+        assert_eq!(ratings.comparisons.len(), 2);
+    }
+
+    #[test]
+    fn what_was_joined_is_kept_and_another_file_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        assert_eq!(Ratings::kept(scratch.path()).unwrap(), Ratings::default());
+        let mut ratings = Ratings::default();
+        ratings
+            .read("track,star,note,key\n2,1,warm,abc\n".as_bytes())
+            .unwrap();
+        ratings
+            .read("a_variant,b_variant,answer\nabc:1,def:2,same\n".as_bytes())
+            .unwrap();
+        ratings.keep(scratch.path()).unwrap();
+        assert_eq!(Ratings::kept(scratch.path()).unwrap(), ratings);
+        std::fs::write(
+            scratch.path().join(KEPT),
+            r#"{"version":9,"tracks":[],"comparisons":[]}"#,
+        )
+        .unwrap();
+        let error = Ratings::kept(scratch.path()).unwrap_err();
+        assert!(matches!(error, RatingsError::Kept(_)));
     }
 
     #[test]

@@ -79,6 +79,8 @@ struct JobFile<'a> {
     key: &'a str,
     run: Option<&'a str>,
     in_manifest: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<&'a str>,
     selected: bool,
     stem: &'a str,
     preset: &'a str,
@@ -136,6 +138,7 @@ impl<'a> From<&'a Summary> for SummaryFile<'a> {
             totals,
             jobs,
             evidence: _,
+            comparisons: _,
         } = summary;
         Self {
             version: *version,
@@ -176,6 +179,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
             key: &job.key,
             run: job.run.as_deref(),
             in_manifest: job.in_manifest,
+            replaces: job.replaces.as_deref(),
             selected: job.selected,
             stem: &job.stem,
             preset: &job.preset,

@@ -15,6 +15,8 @@ pub(crate) enum Verdict {
     ToFetch,
     /// Nothing is bought.
     Planned,
+    /// The same, and an earlier version of it was bought.
+    Changed,
     /// The task ended with fewer tracks than it showed; those are kept.
     Partial,
     /// Possibly bought.
@@ -33,6 +35,7 @@ impl Verdict {
         match job.state {
             JobStatus::Kept => Self::Kept,
             JobStatus::Partial => Self::Partial,
+            JobStatus::Planned if job.replaces.is_some() => Self::Changed,
             JobStatus::Planned => Self::Planned,
             JobStatus::InDoubt => Self::InDoubt,
             JobStatus::Failed => Self::Failed,
@@ -50,6 +53,7 @@ impl Verdict {
             Self::InProgress => '>',
             Self::ToFetch => 'f',
             Self::Planned => '+',
+            Self::Changed => '~',
             Self::InDoubt => '?',
             Self::Failed => '!',
             Self::Vetoed => 'v',
@@ -65,6 +69,7 @@ impl Verdict {
             Self::InProgress => "in progress",
             Self::ToFetch => "to fetch",
             Self::Planned => "not bought",
+            Self::Changed => "changed, not bought",
             Self::InDoubt => "in doubt",
             Self::Failed => "failed",
             Self::Vetoed => "vetoed",
@@ -83,7 +88,7 @@ impl Verdict {
         let problem = job.tracks.iter().find_map(|track| track.problem.as_deref());
         Some(match self {
             Self::Kept => return None,
-            Self::Planned | Self::Failed | Self::Vetoed => reason(),
+            Self::Planned | Self::Changed | Self::Failed | Self::Vetoed => reason(),
             Self::InDoubt => format!("may have been bought: {}", reason()),
             Self::Partial => format!("{}: {}", kept_of_shown(job), reason()),
             Self::Expired => "the provider has deleted the tracks".to_owned(),

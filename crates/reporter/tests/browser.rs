@@ -16,6 +16,7 @@ mod browser {
     pub(crate) mod page;
 }
 
+use backline_reporter::Ratings;
 use browser::driver::{Browser, in_browser};
 use browser::page::{write_album, write_large, write_small};
 
@@ -355,7 +356,7 @@ async fn a_blind_test_hides_names_and_tells_its_results() {
         }
         browser.until("document.querySelector('.tally')").await;
         let head = browser.text("[...document.querySelectorAll('.tally thead th')].slice(0, 7).map((it) => it.textContent).join()").await;
-        assert_eq!(head, "Preset,answers,won,lost,no difference,share,95 % interval");
+        assert_eq!(head, "Preset,share,95 % interval,answers,won,lost,no difference");
         browser.click("#blind-save").await;
         let (name, csv) = browser.caught().await;
         assert_eq!(name, "songs-blind.csv");
@@ -436,6 +437,184 @@ async fn thousands_of_tracks_open_and_sound_within_a_second() {
         println!("1,440 tracks: usable after {ready_ms:?} ms, sounds {sounded_ms:.0} ms after a click, {} bytes", std::fs::metadata(&page).unwrap().len());
         let usable_ms = ready_ms[2] + sounded_ms;
         assert!(usable_ms < 1_000.0, "{usable_ms} ms");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stars_of_tracks_that_are_not_shown_are_exported_and_imported() {
+    small(async |browser| {
+        browser.keys("n").await;
+        browser.keys("s").await;
+        // What another version of the page left in this browser: with and without facts.
+        let gone = "f".repeat(64);
+        browser.run(&format!("const all = JSON.parse(localStorage.getItem('backline:marks:songs')); all['{gone}:2'] = {{ star: true, of: ['chorus', 'gone', '', 1, 'A title', 'a.mp3'] }}; all['{gone}:1'] = {{ note: 'old' }}; localStorage.setItem('backline:marks:songs', JSON.stringify(all))")).await;
+        browser.reload().await;
+        browser.catch_downloads().await;
+        browser.click("#open-exports").await;
+        let told = browser.text("document.querySelector('#exports').textContent").await;
+        assert!(told.contains("2 stars, 1 note; 2 on tracks that this page does not show"), "{told}");
+        assert!(told.contains("backline pick stars.csv songs.yaml --to keepers/") && !told.contains('`'), "{told}");
+        assert!(browser.is("document.querySelector('#exports li:nth-child(3) button').disabled").await, "no answers");
+        browser.click("#exports li:first-child button").await;
+        let (_, csv) = browser.caught().await;
+        let mut ratings = Ratings::default();
+        ratings.read(csv.as_bytes()).unwrap();
+        assert!(ratings.is_starred(&gone, 2) && ratings.note(&gone, 1) == Some("old"), "{csv}");
+        assert!(csv.contains("chorus,gone,,1,2,1,,A title,a.mp3,"), "{csv}");
+        assert_eq!(csv.lines().count(), 4, "{csv}");
+
+        // Another address knows nothing of it until the table is imported, also one that a spreadsheet saved.
+        browser.run("localStorage.clear()").await;
+        browser.reload().await;
+        browser.run(&format!("window.table = {:?}", csv.replace(',', ";"))).await;
+        browser.click("#open-exports").await;
+        browser.run("const files = new DataTransfer(); files.items.add(new File([table], 'stars.csv')); const input = document.querySelector('#import-file'); input.files = files.files; input.dispatchEvent(new Event('change'))").await;
+        browser.until("document.querySelector('#exports').textContent.includes('3 tracks imported; 2 of them are not on this page.')").await;
+        browser.until("document.querySelectorAll('.variant .star[aria-pressed=true]').length === 1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_earlier_version_is_played_beside_the_job_that_takes_its_place() {
+    small(async |browser| {
+        let cell = "document.querySelector('tbody tr:nth-child(2) td:nth-of-type(2)')";
+        let labels = browser
+            .text(&format!(
+                "[...{cell}.querySelectorAll('.place, .sign')].map((it) => it.textContent).join()"
+            ))
+            .await;
+        assert_eq!(labels, "~,~1.1,~1.2,2.1,2.2");
+        let told = browser
+            .text(&format!("{cell}.querySelector('.untold').textContent"))
+            .await;
+        assert!(told.contains("take 1 changed, not bought"), "{told}");
+        browser
+            .run(&format!("{cell}.querySelector('.play').click()"))
+            .await;
+        browser.until(&format!("{HEARD}.length === 1")).await;
+        browser
+            .until("document.querySelector('#details').textContent.includes('An earlier version')")
+            .await;
+        let head = browser
+            .text("document.querySelector('#counts').textContent")
+            .await;
+        assert!(
+            head.ends_with("1 job of earlier versions of the manifest, 2 tracks"),
+            "{head}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_filter_takes_the_conditions_of_the_command_line() {
+    small(async |browser| {
+        let shown = async |text: &str| {
+            browser.run(&format!("const it = document.querySelector('#filter'); it.value = {text:?}; it.dispatchEvent(new Event('input')); window.filtered = false; setTimeout(() => {{ window.filtered = true; }}, 130)")).await;
+            browser.until("window.filtered").await;
+            browser.run("for (const row of document.querySelectorAll('tbody tr')) row.scrollIntoView()").await;
+            browser.text("`${[...document.querySelectorAll('tbody .stem-name')].map((it) => it.textContent.split(' ')[0])}|${[...document.querySelectorAll('thead th')].slice(1).map((it) => it.textContent)}`").await
+        };
+        let all = "chorus,verse,bridge|lofi,bossa nova,chamber strings,80s synth";
+        assert_eq!(shown("preset=lofi").await, "chorus,verse,bridge|lofi");
+        assert_eq!(shown("preset=lofi,80s*").await, "chorus,verse,bridge|lofi,80s synth");
+        assert_eq!(shown("stem!=chorus preset=\"bossa nova\"").await, "verse,bridge|bossa nova");
+        assert_eq!(shown("state=vetoed or state=failed").await, "chorus,verse|lofi,bossa nova");
+        assert_eq!(shown("state=changed").await, "verse|bossa nova");
+        assert_eq!(shown("stem.vars.artist=Ada").await, "bridge|lofi,bossa nova,chamber strings,80s synth");
+        assert_eq!(shown("artist!=Ada preset=lofi").await, "chorus,verse|lofi");
+        assert_eq!(shown("model=V5").await, "chorus,verse,bridge|lofi");
+        assert_eq!(shown("take=1").await, all);
+        assert_eq!(shown("take=11").await, "|");
+        assert_eq!(shown("artst=Ada").await, "|");
+        let why = browser.text("document.querySelector('#nothing').textContent").await;
+        assert!(why.contains("No column, setting or key is called “artst”; did you mean “artist”?"), "{why}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn blind_results_are_the_same_on_the_page_and_in_the_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = write_small(folder.path());
+    let (mut table, mut on_page) = (String::new(), Vec::new());
+    in_browser(async |browser| {
+        browser.open(&page).await;
+        browser.catch_downloads().await;
+        browser.keys("b").await;
+        // What is typed replaces the number that stands there, and Enter begins.
+        browser.keys_into("#blind-number", "16\u{e007}").await;
+        for trial in 0..16 {
+            browser.until(&format!("document.querySelector('#blind-title').textContent === 'Comparison {} of 16'", trial + 1)).await;
+            browser.keys("b").await;
+            browser.until("document.querySelector('.side[data-side=b]').ariaPressed === 'true'").await;
+            browser.keys(["1", "3", "2", "1"][trial % 4]).await;
+        }
+        browser.until("document.querySelector('.tally')").await;
+        let rows = browser.text("[...document.querySelectorAll('.tally')].flatMap((it) => [...it.querySelectorAll('tbody tr')].map((row) => [it.querySelector('th').textContent.toLowerCase(), ...[...row.children].map((cell) => cell.textContent)].join(';'))).join('\\n')").await;
+        on_page.extend(rows.lines().map(str::to_owned));
+        browser.click("#blind-save").await;
+        (_, table) = browser.caught().await;
+    })
+    .await;
+    let mut ratings = Ratings::default();
+    ratings.read(table.as_bytes()).unwrap();
+    let mut in_report: Vec<String> = browser::page::report_of(folder.path(), &ratings)
+        .lines()
+        .skip_while(|line| *line != "### Ratings")
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<&str> = line
+                .trim_matches('|')
+                .split('|')
+                .map(|it| it.trim().trim_matches('`'))
+                .collect();
+            let number: u64 = cells[4..7]
+                .iter()
+                .map(|it| it.parse::<u64>().unwrap())
+                .sum();
+            [
+                cells[0],
+                cells[1],
+                cells[7],
+                cells[8],
+                &number.to_string(),
+                cells[4],
+                cells[5],
+                cells[6],
+            ]
+            .join(";")
+        })
+        .filter(|line| !line.contains(";;;0;"))
+        .collect();
+    in_report.sort();
+    on_page.sort();
+    assert!(on_page.len() > 4, "{on_page:?}");
+    assert_eq!(on_page, in_report);
+}
+
+#[tokio::test]
+async fn details_leave_the_player_free_and_escape_closes_them() {
+    small(async |browser| {
+        browser.click(".variant .play").await;
+        for width in [900, 390] {
+            browser.resize(width, 844).await;
+            browser.keys("i").await;
+            let open = "getComputedStyle(document.querySelector('#details')).display !== 'none'";
+            browser.until(open).await;
+            let covered = "[...document.querySelectorAll('.dock button, .dock input, .dock canvas')].filter((it) => { const box = it.getBoundingClientRect(); return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)?.closest('#details'); }).length";
+            browser.until(&format!("{covered} === 0")).await;
+            browser.keys("\u{e00c}").await;
+            browser.until(&format!("!({open})")).await;
+        }
+        // A variant shows that it has remarks.
+        assert!(browser.is("document.querySelector('.variant .remarked').title.includes('wobblecore')").await);
+        // Without a pointer there is a keyboard.
+        browser.resize(1600, 900).await;
+        browser.keys("?").await;
+        assert!(browser.is("document.querySelector('#help .keys').offsetParent").await);
     })
     .await;
 }

@@ -7,8 +7,9 @@ use clap::{Args as ClapArgs, ValueEnum};
 /// Copy the starred tracks to a folder, or make a listening test of them
 ///
 /// Reads the stars and notes that the listening page exports. --to copies the tracks with names that sort, checks each copy against the
-/// hash of the kept file, and writes picks.json (settings, task, key, hash), picks.csv and the playlist picks.m3u8 beside them; an
-/// existing track is never overwritten. --webmushra writes a listening test for webMUSHRA: the tracks as WAV, equally loud, a
+/// hash of the kept file, and writes picks.json (settings, task, key, hash), picks.csv and the playlist picks.m3u8 beside them. Picking
+/// again into the same folder replaces these three lists; a track that is there keeps its number, no track is overwritten or removed, and
+/// files of tracks without a star are named. --webmushra writes a listening test for webMUSHRA: the tracks as WAV, equally loud, a
 /// configuration with a page for each stem, and stimuli.csv, which lists what each stimulus is.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
@@ -20,7 +21,7 @@ pub(crate) struct PickArgs {
     /// The table of stars and notes, as the page's Export saves it
     #[arg(value_name = "CSV")]
     pub(crate) stars: PathBuf,
-    /// The manifest whose tracks are meant; without it the last run of the nearest ledger at or above this folder
+    /// The manifest whose tracks are meant; without it the one in the nearest ledger at or above this folder that has starred tracks
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
     /// Copy the tracks to this folder, created if it is missing

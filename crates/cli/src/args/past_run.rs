@@ -61,7 +61,8 @@ pub(crate) struct ReportArgs {
     /// The folder for the reports [default: the manifest's output directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Join the ratings of this table, which the listening page exports: stars and notes, or blind results; may be repeated
+    /// Join the ratings of this table, which the listening page exports: stars and notes, or blind results; may be repeated. They are kept
+    /// beside the reports in ratings.json, in place of earlier ones, and later runs join them again
     #[arg(long, value_name = "CSV")]
     pub(crate) ratings: Vec<PathBuf>,
 }

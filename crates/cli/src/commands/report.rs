@@ -18,7 +18,11 @@ use crate::project::{ChosenRun, locate, manifest_of, project_of, seen_from_here,
 use crate::step_summary;
 
 pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    let chosen = ChosenRun::find(&args.chosen, global)?;
+    let given = given(&args.ratings)?;
+    let chosen = match &given {
+        Some(ratings) => ChosenRun::find_rated(&args.chosen, global, ratings)?,
+        None => ChosenRun::find(&args.chosen, global)?,
+    };
     let Place {
         dir,
         kinds,
@@ -26,7 +30,17 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
     } = place(args, &chosen, global)?;
     output_owner::guard(&dir, &chosen.ledger)?;
     let mut summary = chosen.summary()?;
-    join(&args.ratings, &mut summary, console)?;
+    match &given {
+        Some(ratings) => {
+            join(ratings, &mut summary, &chosen, console)?;
+            // Later runs of the manifest join them again.
+            ratings.keep(&dir).map_err(|error| {
+                let context = format!("cannot keep the ratings in {}", dir.display());
+                Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
+            })?;
+        }
+        None => join_kept(&dir, &mut summary, console),
+    }
     let records = chosen.ledger.records_of(&chosen.header.id)?;
     let sound_cache = sound_cache(chosen.ledger.path());
     let material = Material {
@@ -61,8 +75,8 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
     Ok(code)
 }
 
-/// Joins the tables of ratings to a summary.
-fn join(tables: &[PathBuf], summary: &mut Summary, console: &Console) -> Result<(), Failure> {
+/// The ratings of the tables that were given; none where none were.
+fn given(tables: &[PathBuf]) -> Result<Option<Ratings>, Failure> {
     let mut ratings = Ratings::default();
     for table in tables {
         let failed = |error: anyhow::Error| {
@@ -73,13 +87,49 @@ fn join(tables: &[PathBuf], summary: &mut Summary, console: &Console) -> Result<
         let file = std::fs::File::open(table).map_err(|error| failed(error.into()))?;
         ratings.read(file).map_err(|error| failed(error.into()))?;
     }
+    Ok((!tables.is_empty()).then_some(ratings))
+}
+
+/// Joins ratings to a summary. Those of no track of it are a mistake; those of some other tracks are named.
+fn join(
+    ratings: &Ratings,
+    summary: &mut Summary,
+    chosen: &ChosenRun,
+    console: &Console,
+) -> Result<(), Failure> {
     let unknown = ratings.join(summary);
+    let tracks = summary.jobs.iter().flat_map(|job| &job.tracks);
+    if unknown > 0 && !tracks.into_iter().any(|track| track.rating.is_some()) {
+        let message = format!("none of the ratings is about a track of {}", chosen.shown());
+        let hint = match chosen.run_of(ratings)? {
+            Some(run) if run.manifest == chosen.header.manifest => {
+                "they are about jobs that left the manifest; --all includes these".to_owned()
+            }
+            Some(run) => format!(
+                "they are about tracks of {}; name that manifest",
+                chosen.standpoint().name(&run.manifest)
+            ),
+            None => "export them again with the button Export of its listening page".to_owned(),
+        };
+        return Err(Failure::said(Kind::Usage, message).hint(hint));
+    }
     if unknown > 0 {
         console.insist(&format!(
             "warning: {unknown} of the ratings are of tracks that the manifest does not have; --all includes jobs that left it\n"
         ));
     }
     Ok(())
+}
+
+/// Joins the ratings that an earlier `report --ratings` kept beside the reports of a folder.
+pub(super) fn join_kept(dir: &Path, summary: &mut Summary, console: &Console) {
+    match Ratings::kept(dir) {
+        Ok(ratings) => _ = ratings.join(summary),
+        Err(error) => console.insist(&format!(
+            "warning: the ratings beside the reports in {} are left out: {error}\n",
+            dir.display()
+        )),
+    }
 }
 
 /// Where the reports go, which they are, and where the tracks lie that they speak of.

@@ -26,6 +26,7 @@ use url::{Host, Url};
 
 use super::doctor::disk::too_little_space;
 use super::plan::lock;
+use super::report::join_kept;
 use crate::abandoned::warn_of_abandoned;
 use crate::args::{FetchArgs, Format, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::{Console, measuring};
@@ -474,6 +475,7 @@ fn close(
     console: &Console,
 ) -> CommandResult {
     let mut summary = summarise(ledger as &dyn Store, &ended.run)?;
+    join_kept(&project.report_dir(), &mut summary, console);
     let records = ledger.records_of(&ended.run.id)?;
     let sound_cache = sound_cache(&project.ledger);
     let material = Material {

@@ -1,11 +1,12 @@
 //! The run that `status`, `report`, `watch`, `pick` and `diff` are about: found by the manifest or by the run's id.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use backline_engine::ledger::Ledger;
 use backline_engine::store::{RunHeader, Store, StoreError};
 use backline_engine::summary::{Summary, summarise, summarise_with_former};
-use backline_reporter::Standpoint;
+use backline_reporter::{Ratings, Standpoint};
 
 use super::place::{ledger_path, locate, project_of, standpoint};
 use crate::args::{ChosenRunArgs, GlobalArgs};
@@ -81,6 +82,37 @@ impl ChosenRun {
                 shown: shown.display().to_string(),
             }),
         })
+    }
+
+    /// The same for ratings: where no manifest is named, it is the one of the last run whose tracks are rated.
+    pub(crate) fn find_rated(
+        args: &ChosenRunArgs,
+        global: &GlobalArgs,
+        ratings: &Ratings,
+    ) -> Result<Self, Failure> {
+        let mut chosen = Self::find(args, global)?;
+        if args.manifest.is_none()
+            && args.run.is_none()
+            && let Some(run) = chosen.run_of(ratings)?
+        {
+            chosen.header = run;
+        }
+        Ok(chosen)
+    }
+
+    /// The last run of the ledger whose manifest has, or had, a rated track.
+    pub(crate) fn run_of(&self, ratings: &Ratings) -> Result<Option<RunHeader>, StoreError> {
+        let keys = ratings.keys();
+        let mut seen = HashSet::new();
+        for run in self.ledger.runs()? {
+            if seen.insert(run.manifest.clone()) {
+                let jobs = summarise_with_former(&self.ledger, &run)?.jobs;
+                if jobs.iter().any(|job| keys.contains(job.key.as_str())) {
+                    return Ok(Some(run));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The state of its manifest's jobs.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use backline_engine::event::RunId;
 use backline_engine::ledger::Ledger;
 use backline_engine::store::{Store, StoreError};
-use backline_engine::summary::summarise;
+use backline_engine::summary::{JobSummary, Summary, summarise};
 use backline_reporter::LivePage;
 use tokio::sync::watch;
 
@@ -65,6 +65,17 @@ impl Publisher {
     }
 }
 
+/// Keeps the earlier versions of jobs that the page has: a job's place never changes, and what somebody plays stays.
+fn keep_former(summary: &mut Summary, before: &Summary) {
+    let shown = before.jobs.iter().filter(|job| !job.in_manifest);
+    let shown: Vec<JobSummary> = shown.cloned().collect();
+    let is_new = |job: &JobSummary| job.in_manifest || shown.iter().all(|it| it.key != job.key);
+    summary.jobs.retain(is_new);
+    let first = summary.jobs.iter().position(|job| !job.in_manifest);
+    let first = first.unwrap_or(summary.jobs.len());
+    summary.jobs.splice(first..first, shown);
+}
+
 /// The run as its ledger tells of it now; none where nothing has changed. Reading holds nobody up who writes.
 fn edition(
     ledger: &Path,
@@ -76,7 +87,10 @@ fn edition(
     let Some(header) = ledger.runs()?.into_iter().find(|header| header.id == *run) else {
         return Ok(None);
     };
-    let summary = summarise(&ledger, &header)?;
+    let mut summary = summarise(&ledger, &header)?;
+    if let Some(before) = before {
+        keep_former(&mut summary, &before.summary);
+    }
     // What was measured of a sound is there or it is not: a panic leaves no half of it.
     let mut page = page.lock().unwrap_or_else(PoisonError::into_inner);
     let jobs = page.jobs(&summary).map_err(|source| StoreError::Failed {

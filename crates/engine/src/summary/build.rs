@@ -11,6 +11,7 @@ use super::{
 use crate::event::{Event, Moment, Outcome, Part, Record, RefusedCallbacks, RunId, StopReason};
 use crate::evidence::evidence;
 use crate::job::{Job, Phase};
+use crate::opening::COMPARED_RUNS;
 use crate::settings::JobKey;
 use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
 
@@ -19,47 +20,94 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Failures of hooks that a summary names; the rest is counted.
 const SHOWN_FAILURES: usize = 20;
 
-/// Builds the summary of the manifest that a run was started with.
+/// Builds the summary of the manifest that a run was started with, with the newest bought version of each job that was changed and has
+/// no track yet.
 ///
 /// # Errors
 /// When the store can't be read.
 pub fn summarise(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreError> {
-    let album = store.album_of(run)?;
-    build(store, run, album, Vec::new())
+    build(store, run, Former::Needed)
 }
 
-/// The same, with the jobs that earlier runs of the manifest bought and that it does not have any more.
+/// The same, with all jobs that earlier runs of the manifest bought and that it does not have any more.
 ///
 /// # Errors
 /// When the store can't be read.
 pub fn summarise_with_former(store: &dyn Store, run: &RunHeader) -> Result<Summary, StoreError> {
-    let album = store.album_of(run)?;
+    build(store, run, Former::All)
+}
+
+/// Which jobs that the manifest does not have any more a summary has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Former {
+    /// Those in whose place a job stands that has no track yet.
+    Needed,
+    /// All of them.
+    All,
+}
+
+/// What a manifest calls a job, whatever is sent for it: stem, preset, sweep point, take.
+type Place = (String, String, Vec<(String, String)>, u32);
+
+fn place(row: &PlannedRow) -> Place {
+    let sweep = row.sweep.clone().into_iter().collect();
+    (row.stem.clone(), row.preset.clone(), sweep, row.take)
+}
+
+/// The jobs that earlier runs of the manifest bought and that it does not have any more, the newest first.
+/// Beside them, by place, the newest version of each job that has no track yet.
+fn former_jobs(
+    store: &dyn Store,
+    run: &RunHeader,
+    known: &HashMap<JobKey, KnownJob>,
+    (album, which): (&[PlannedRow], Former),
+) -> Result<(Vec<PlannedRow>, HashMap<Place, JobKey>), StoreError> {
+    let bought_as = |key: JobKey| bought_in_place_of(known, key).map_or(key, |(link, _)| link.key);
+    let has_tracks = |key: JobKey| {
+        let task = known.get(&key).and_then(|known| known.job.task());
+        task.is_some_and(|task| task.tracks.iter().any(|track| track.kept.is_some()))
+    };
     let mut seen: HashSet<JobKey> = album.iter().map(|row| row.key).collect();
-    let jobs = store.jobs()?;
-    let bought_as = |key: JobKey| bought_in_place_of(&jobs, key).map(|(link, _)| link.key);
-    seen.extend(album.iter().filter_map(|row| bought_as(row.key)));
-    let mut former = Vec::new();
+    seen.extend(album.iter().map(|row| bought_as(row.key)));
+    let mut open: HashSet<Place> = album
+        .iter()
+        .filter(|row| !has_tracks(bought_as(row.key)))
+        .map(place)
+        .collect();
+    let (mut former, mut replaced) = (Vec::new(), HashMap::new());
     let same = |other: &RunHeader| other.manifest == run.manifest && other.id != run.id;
-    for other in store.runs()?.into_iter().filter(same) {
+    let runs = store.runs()?.into_iter().filter(same);
+    let most = match which {
+        Former::Needed => COMPARED_RUNS,
+        Former::All => usize::MAX,
+    };
+    for other in runs.take(most) {
+        if which == Former::Needed && open.is_empty() {
+            break;
+        }
         for row in store.plan_of(&other.id)? {
-            let key = bought_as(row.key).unwrap_or(row.key);
-            let was_bought = jobs.get(&key).is_some_and(|known| known.job.attempts > 0);
-            if was_bought && !seen.contains(&key) && seen.insert(row.key) {
-                seen.insert(key);
+            let key = bought_as(row.key);
+            let was_bought = known.get(&key).is_some_and(|known| known.job.attempts > 0);
+            if !was_bought || seen.contains(&key) || seen.contains(&row.key) {
+                continue;
+            }
+            let is_needed = has_tracks(key) && open.remove(&place(&row));
+            if is_needed {
+                replaced.insert(place(&row), key);
+            }
+            if is_needed || which == Former::All {
+                seen.extend([row.key, key]);
                 former.push(row);
             }
         }
     }
-    build(store, run, album, former)
+    Ok((former, replaced))
 }
 
-fn build(
-    store: &dyn Store,
-    run: &RunHeader,
-    album: Vec<PlannedRow>,
-    former: Vec<PlannedRow>,
-) -> Result<Summary, StoreError> {
+fn build(store: &dyn Store, run: &RunHeader, which: Former) -> Result<Summary, StoreError> {
+    let album = store.album_of(run)?;
     let known = store.jobs()?;
+    let (former, replaced) = former_jobs(store, run, &known, (&album, which))?;
     let records = store.records_of(&run.id)?;
     let own: Option<HashSet<JobKey>> = match run.album {
         Some(_) => Some(store.plan_of(&run.id)?.iter().map(|row| row.key).collect()),
@@ -78,7 +126,9 @@ fn build(
     let mut jobs = Vec::with_capacity(album.len() + former.len());
     for row in album {
         let selected = own.as_ref().is_none_or(|own| own.contains(&row.key));
-        let (job, is_first) = rows.job(row, &mut counted, true, selected);
+        let replaces = replaced.get(&place(&row)).map(ToString::to_string);
+        let (mut job, is_first) = rows.job(row, &mut counted, true, selected);
+        job.replaces = replaces;
         totals.add(&job, price, is_first);
         if selected {
             this_run.totals.add(&job, price, is_first);
@@ -95,6 +145,7 @@ fn build(
         this_run,
         totals,
         jobs,
+        comparisons: Vec::new(),
     })
 }
 
@@ -133,6 +184,7 @@ impl Rows<'_> {
             key: key.to_string(),
             run: self.buyers.get(&key).map(ToString::to_string),
             in_manifest,
+            replaces: None,
             selected,
             stem: row.stem,
             preset: row.preset,

@@ -8,7 +8,7 @@ mod build;
 
 use backline_api::Excerpt;
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{HookPoint, OnError};
 use crate::event::{KeptFile, Music, Outcome, RefusedCallbacks};
@@ -35,8 +35,12 @@ pub struct Summary {
     pub this_run: ThisRun,
     /// How many jobs of the manifest are in which state, and what they have cost in all runs.
     pub totals: Totals,
-    /// The jobs of the manifest, in plan order; after them, where they were asked for, jobs that the manifest had before.
+    /// The jobs of the manifest, in plan order. After them come the newest bought versions of those that were changed and have no
+    /// track yet, and, where they were asked for, all other jobs that the manifest had before.
     pub jobs: Vec<JobSummary>,
+    /// The blind comparisons of its tracks, where they were joined.
+    #[serde(skip)]
+    pub comparisons: Vec<Comparison>,
     /// What the balances show about those in doubt.
     #[serde(skip)]
     pub evidence: Evidence,
@@ -154,6 +158,10 @@ pub struct JobSummary {
     pub run: Option<String>,
     /// Whether the manifest has it; false for a job that an earlier run of the manifest bought and that was taken out since.
     pub in_manifest: bool,
+    /// The key of its newest bought version, where the manifest was changed since and no track of this job is on disk: the tracks of
+    /// that version are the ones to listen to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// Whether this run was about it.
     pub selected: bool,
     /// The stem's id.
@@ -299,6 +307,29 @@ pub struct Rating {
     pub lost: u32,
     /// Blind comparisons without a difference.
     pub same: u32,
+}
+
+/// One blind comparison of two tracks, each named by its job's key and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The first side.
+    pub a: (String, u32),
+    /// The second side.
+    pub b: (String, u32),
+    /// Which of them is better.
+    pub better: Better,
+}
+
+/// The answer of a blind comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    /// The first side.
+    A,
+    /// The second side.
+    B,
+    /// Neither.
+    Same,
 }
 
 fn is_none(number: &u64) -> bool {

@@ -26,6 +26,7 @@ use backline_engine::summary::{JobStatus, JobSummary, Summary};
 
 use crate::command::operand;
 use crate::counts;
+use crate::outcome::{headline, is_all_kept};
 use crate::sink::{Ending, Level};
 use crate::style::{BAD, CARE, GOOD, PLAIN};
 use crate::text::{clean, count, said, words};
@@ -94,22 +95,12 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
 }
 
 fn outcome(summary: &Summary) -> String {
-    let which = match summary.this_run.selection {
-        Some(_) => "selected ",
-        None => "",
-    };
     let (style, text) = match &summary.run.outcome {
-        None => (PLAIN, "The run has not ended.".to_owned()),
-        Some(Outcome::Complete)
-            if summary.this_run.totals.planned + summary.this_run.totals.failed > 0 =>
-        {
-            (CARE, "All tracks that were bought are kept.".to_owned())
+        None => (PLAIN, format!("{}.", headline(summary))),
+        Some(Outcome::Complete) if is_all_kept(&summary.this_run.totals) => {
+            (GOOD, format!("{}.", headline(summary)))
         }
-        Some(Outcome::Complete) => (GOOD, format!("All {which}tracks are kept.")),
-        Some(Outcome::Vetoed) => (CARE, "Only vetoed jobs are missing.".to_owned()),
-        Some(Outcome::Partial) => (CARE, "Some jobs are partial.".to_owned()),
-        Some(Outcome::Failed) => (BAD, "Some jobs failed.".to_owned()),
-        Some(Outcome::InDoubt) => (CARE, "Some jobs are in doubt.".to_owned()),
+        Some(Outcome::Failed) => (BAD, format!("{}.", headline(summary))),
         Some(Outcome::Stopped { reason }) => (
             CARE,
             match &summary.run.trouble {
@@ -121,6 +112,7 @@ fn outcome(summary: &Summary) -> String {
             BAD,
             format!("The provider refuses to go on: {}", said(*code, message)),
         ),
+        Some(_) => (CARE, format!("{}.", headline(summary))),
     };
     format!("{style}{text}{style:#}\n")
 }

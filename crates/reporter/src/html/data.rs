@@ -1,7 +1,7 @@
 //! The data of a page as JSON: the summary in a form that keeps a page of thousands of tracks small and quick to open.
 //!
 //! ```json
-//! { "version": 1, "name": "songs", "run": "0193…",
+//! { "version": 1, "name": "songs", "manifest": "songs.yaml", "run": "0193…",
 //!   "stems": [{ "name": "chorus", "vars": [["artist", "Ada"]], "vocal": { "at": "../stems/chorus.flac", "seconds": 24.1, "lufs": -18.2, "wave": "AAcx…" } }],
 //!   "presets": ["lofi", "jazz"],
 //!   "jobs": [{ "key": "5b1c…", "stem": 0, "preset": 0, "sweep": [["model", "V5"]], "take": 1, "state": "kept", "sign": "=", "why": null,
@@ -38,6 +38,7 @@ pub(super) struct PageData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u64>,
     name: String,
+    manifest: String,
     run: String,
     stems: Vec<StemData>,
     presets: Vec<String>,
@@ -60,6 +61,9 @@ pub(super) struct JobData {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sweep: Vec<(String, String)>,
     take: u32,
+    /// Whether the manifest has changed since it was bought.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    former: bool,
     state: &'static str,
     sign: char,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,6 +191,7 @@ impl PageData {
                 preset: presets.insert_full(&job.preset).0,
                 sweep: pairs(&job.sweep),
                 take: job.take,
+                former: !job.in_manifest,
                 state: Verdict::of(job, &summary.run).as_str(),
                 sign: Verdict::of(job, &summary.run).sign(),
                 why: Verdict::of(job, &summary.run).why(job),
@@ -207,6 +212,7 @@ impl PageData {
             version: DATA_VERSION,
             revision: None,
             name: clean(&summary.run.name),
+            manifest: clean(&summary.run.manifest),
             run: clean(&summary.run.id),
             stems: stems.collect(),
             presets: presets.into_iter().map(clean).collect(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use backline_engine::summary::Summary;
 use serde_json::json;
 
-use super::{data, gains, href, lay_out, policy};
+use super::{data, gains, held, href, lay_out, policy};
 use crate::material::Material;
 use crate::sound::{Sounds, measure};
 
@@ -64,9 +64,7 @@ impl LivePage {
 
     /// The head's figures as JSON.
     pub fn head(summary: &Summary) -> String {
-        let counts = crate::counts::counts(&summary.totals);
-        let text = format!("{counts} · {}", gains(summary));
-        json!({ "counts": text, "ended": summary.run.ended_ms.is_some() }).to_string()
+        json!({ "counts": held(summary), "gains": gains(summary), "ended": summary.run.ended_ms.is_some() }).to_string()
     }
 
     /// The files that the page plays: the run's kept tracks and mixes, and the recordings that they accompany.
@@ -149,11 +147,12 @@ mod tests {
         assert!(LivePage::head(&summary).ends_with("\"ended\":true}"));
         summary.run.ended_ms = None;
         let head: serde_json::Value = serde_json::from_str(&LivePage::head(&summary)).unwrap();
-        let counts = "5 jobs: 2 kept, 2 failed, 1 in doubt · 4 tracks; this run: 4 of 5 jobs submitted, 2 tracks downloaded; \
+        let counts = "5 jobs: 2 kept, 2 failed, 1 in doubt · 4 tracks";
+        let gains = "This run: 4 of 5 jobs submitted, 2 tracks downloaded; \
              credits: 36 spent by this run, 36 by all runs; balance 976, before 1000";
         assert_eq!(
-            (&head["counts"], &head["ended"]),
-            (&counts.into(), &false.into())
+            head,
+            json!({ "counts": counts, "gains": gains, "ended": false })
         );
     }
 }

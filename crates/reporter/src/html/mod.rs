@@ -43,6 +43,7 @@ const SCRIPT: &str = concat!(
     "(() => {\n\"use strict\";\n",
     include_str!("../../assets/elements.js"),
     include_str!("../../assets/model.js"),
+    include_str!("../../assets/filter.js"),
     include_str!("../../assets/marks.js"),
     include_str!("../../assets/waves.js"),
     include_str!("../../assets/transport.js"),
@@ -101,7 +102,7 @@ fn lay_out(summary: &Summary, data: &data::PageData, policy: String) -> io::Resu
         run: clean(&run.id),
         started_short: rfc3339(run.started_ms).map(|time| minute(&time)),
         started: rfc3339(run.started_ms),
-        counts: counts::counts(&summary.totals),
+        counts: held(summary),
         gains: gains(summary),
         policy,
         style: STYLE,
@@ -117,11 +118,20 @@ fn lay_out(summary: &Summary, data: &data::PageData, policy: String) -> io::Resu
         .map_err(io::Error::other)
 }
 
-/// `36 tracks; this run: 6 of 24 jobs submitted, 10 tracks downloaded; credits: …`.
+/// `24 jobs: 18 kept, 6 not bought · 36 tracks`.
+fn held(summary: &Summary) -> String {
+    format!(
+        "{} · {}{}",
+        counts::counts(&summary.totals),
+        count(summary.totals.tracks, "track"),
+        counts::earlier(summary).map_or_else(String::new, |it| format!(" · {it}")),
+    )
+}
+
+/// `This run: 6 of 24 jobs submitted, 10 tracks downloaded; credits: …`.
 fn gains(summary: &Summary) -> String {
     format!(
-        "{}; this run: {}; {}",
-        count(summary.totals.tracks, "track"),
+        "This run: {}; {}",
         counts::this_run(&summary.this_run, &summary.totals),
         counts::credits(summary)
     )

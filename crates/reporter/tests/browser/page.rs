@@ -8,7 +8,7 @@ use backline_engine::event::KeptFile;
 use backline_engine::plan::ReportKind;
 use backline_engine::settings::Setting;
 use backline_engine::summary::{JobStatus, Summary};
-use backline_reporter::{Material, example, write_reports};
+use backline_reporter::{Material, Ratings, example, render, write_reports};
 
 /// What a hostile vendor calls a track.
 pub(crate) const HOSTILE: &str =
@@ -67,6 +67,24 @@ fn write(dir: &Path, summary: &Summary) -> PathBuf {
 /// Three stems by four presets: two takes of two tracks with mixes, sweep points in one preset, jobs that failed, are in doubt, were not
 /// bought, and a title that is an attack.
 pub(crate) fn write_small(dir: &Path) -> PathBuf {
+    write(dir, &small(dir))
+}
+
+/// `summary.md` of the same run with ratings.
+pub(crate) fn report_of(dir: &Path, ratings: &Ratings) -> String {
+    let mut summary = small(dir);
+    assert_eq!(ratings.join(&mut summary), 0);
+    let material = Material {
+        summary: &summary,
+        records: &[],
+        project_dir: dir,
+        sound_cache: None,
+    };
+    let bytes = render(&material, ReportKind::Markdown, dir).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn small(dir: &Path) -> Summary {
     let mut summary = example::summary();
     let failed = summary.jobs[2].clone();
     let model = summary.jobs[0].clone();
@@ -136,7 +154,20 @@ pub(crate) fn write_small(dir: &Path) -> PathBuf {
         job.error_code = (state == JobStatus::Failed).then_some(413);
         job.task_id = failed.task_id.clone();
     }
-    write(dir, &summary)
+    // The manifest was changed: what was bought before stands behind the job that takes its place.
+    let at = summary
+        .jobs
+        .iter()
+        .position(|job| job.stem == "verse" && job.preset == "bossa nova" && job.take == 1);
+    let mut earlier = summary.jobs[at.unwrap()].clone();
+    earlier.in_manifest = false;
+    let now = &mut summary.jobs[at.unwrap()];
+    now.replaces = Some(earlier.key.clone());
+    now.key = "e".repeat(64);
+    now.state = JobStatus::Planned;
+    now.tracks.clear();
+    summary.jobs.push(earlier);
+    summary
 }
 
 /// Two songs by three presets, all kept: what the README shows.

@@ -1,0 +1,354 @@
+//! The folder of picks: the copies, and the lists of what they are.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use backline_engine::folder::{Folder, Found, read_file};
+use backline_engine::scratch::create;
+use indexmap::IndexSet;
+use serde_json::{Value, json};
+
+use super::{Chosen, NAME_CHARS, TEMPORARY, VERSION, changed_on_disk, copied, not_written, table};
+use crate::args::PickPart;
+use crate::failure::{Failure, Kind};
+
+/// The list that a later pick reads.
+const LIST: &str = "picks.json";
+
+/// Largest list that is read.
+const MAX_LIST_BYTES: u64 = 64 << 20;
+
+/// What a folder of picks holds.
+pub(super) struct Copies {
+    /// An entry for each copy.
+    pub(super) picks: Vec<Value>,
+    /// The entries of earlier copies that are still there and are not picked any more.
+    pub(super) stale: Vec<Value>,
+}
+
+/// Copies the chosen files to a folder and writes the lists beside them. A track that an earlier pick copied there keeps its number and
+/// its name.
+pub(super) fn copy_all(
+    to: &Path,
+    project_dir: &Path,
+    chosen: &[Chosen<'_>],
+    problems: &mut Vec<String>,
+) -> Result<Copies, Failure> {
+    let folder = Folder::create(to).map_err(|error| not_written(to, error))?;
+    let earlier = earlier(&folder).map_err(|why| {
+        let context = format!("cannot read {}", to.join(LIST).display());
+        Failure::new(Kind::Usage, why.context(context))
+            .hint("choose another folder, or remove the file")
+    })?;
+    let text = |entry: &Value, name: &str| entry[name].as_str().map(str::to_owned);
+    let numbers = earlier.iter().filter_map(|entry| {
+        let number = text(entry, "file")?.split(' ').next()?.parse().ok()?;
+        Some((track_of(entry)?, number))
+    });
+    let mut picks = Picks {
+        folder,
+        to,
+        project_dir,
+        names: earlier
+            .iter()
+            .filter_map(|it| text(it, "file"))
+            .map(|it| it.to_lowercase())
+            .collect(),
+        numbers: numbers.collect(),
+        earlier,
+        entries: Vec::new(),
+        problems,
+    };
+    for chosen in chosen {
+        picks.copy(chosen)?;
+    }
+    picks.finish()
+}
+
+/// The copies that an earlier pick listed in a folder, those that it called stale included.
+fn earlier(folder: &Folder) -> anyhow::Result<Vec<Value>> {
+    if !matches!(folder.find(LIST), Ok(Some(Found::File(_)))) {
+        return Ok(Vec::new());
+    }
+    let file = folder.read_file(LIST)?;
+    let list: Value = serde_json::from_reader(io::BufReader::new(file.take(MAX_LIST_BYTES)))?;
+    let of = |name: &str| list[name].as_array().cloned().unwrap_or_default();
+    let mut all = [of("picks"), of("stale")].concat();
+    // A name in the folder itself, as this program gives them.
+    all.retain(|entry| entry["file"].as_str().is_some_and(plain_name));
+    Ok(all)
+}
+
+/// Whether a text is the name of a file and no path.
+fn plain_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\'])
+}
+
+/// The track that an entry of a list is about.
+fn track_of(entry: &Value) -> Option<(String, u32)> {
+    let track = entry["track"].as_u64()?;
+    Some((entry["key"].as_str()?.to_owned(), track.try_into().ok()?))
+}
+
+/// The copies that were made.
+struct Picks<'a> {
+    folder: Folder,
+    to: &'a Path,
+    project_dir: &'a Path,
+    /// What an earlier pick wrote.
+    earlier: Vec<Value>,
+    /// The lower-case names that are taken.
+    names: HashSet<String>,
+    /// The number of each track.
+    numbers: HashMap<(String, u32), usize>,
+    entries: Vec<Value>,
+    problems: &'a mut Vec<String>,
+}
+
+impl Picks<'_> {
+    /// Copies a file, checked against its hash on the way.
+    fn copy(&mut self, chosen: &Chosen<'_>) -> Result<(), Failure> {
+        let Chosen {
+            job, track, file, ..
+        } = chosen;
+        let from = self.project_dir.join(&file.path);
+        let name = self.name(chosen);
+        let label = chosen.label();
+        let mut problem = |why: String| self.problems.push(format!("{label}: {why}"));
+        let mut source = match read_file(&from) {
+            Ok(source) => source,
+            Err(error) => {
+                problem(format!("cannot read {}: {error}", from.display()));
+                return Ok(());
+            }
+        };
+        let mut scratch =
+            create(&self.folder, TEMPORARY).map_err(|error| not_written(self.to, error))?;
+        let hash =
+            copied(&mut source, scratch.file()).map_err(|error| not_written(self.to, error))?;
+        if hash != file.sha256 {
+            problem(changed_on_disk(&from));
+            return Ok(());
+        }
+        // A copy of an earlier call stays as it is.
+        let is_there = matches!(self.folder.find(&name), Ok(Some(Found::File(_))));
+        if is_there {
+            let mut there = self
+                .folder
+                .read_file(&name)
+                .map_err(|error| not_written(self.to, error))?;
+            let same =
+                copied(&mut there, io::sink()).map_err(|error| not_written(self.to, error))?;
+            if same != hash {
+                problem(format!(
+                    "{} is another file; remove it or choose another folder",
+                    self.to.join(&name).display()
+                ));
+                return Ok(());
+            }
+        } else {
+            let sync = scratch.file().sync_all();
+            sync.and_then(|()| scratch.place(&name))
+                .map_err(|error| not_written(self.to, error))?;
+        }
+        self.entries.push(json!({
+            "file": name, "part": chosen.part_name(),
+            "stem": job.stem, "preset": job.preset, "sweep": job.sweep, "take": job.take, "track": track.index,
+            "label": title(chosen), "title": track.title, "note": chosen.note, "vars": job.vars, "settings": job.settings,
+            "key": job.key, "task_id": job.task_id, "run": job.run, "in_manifest": job.in_manifest,
+            "source": file.path, "sha256": file.sha256, "length_bytes": file.length_bytes, "duration_s": file.duration_s,
+            "music": track.music,
+        }));
+        Ok(())
+    }
+
+    /// The name of an earlier copy of the same file, else `01 chorus - lofi, model V5, take 2 track 1.mp3`: numbers go up from the
+    /// highest that there is, and no name comes twice.
+    fn name(&mut self, chosen: &Chosen<'_>) -> String {
+        let Chosen {
+            job, track, file, ..
+        } = chosen;
+        let track_name = (job.key.clone(), track.index);
+        let same = |entry: &&Value| {
+            track_of(entry).as_ref() == Some(&track_name)
+                && entry["part"] == chosen.part_name()
+                && entry["sha256"] == file.sha256.as_str()
+        };
+        if let Some(name) = self
+            .earlier
+            .iter()
+            .find(same)
+            .and_then(|it| it["file"].as_str())
+        {
+            return name.to_owned();
+        }
+        let next = self.numbers.values().max().unwrap_or(&0) + 1;
+        let number = *self.numbers.entry(track_name).or_insert(next);
+        let suffix = match chosen.part {
+            PickPart::Mix => " (mix)",
+            PickPart::Track | PickPart::Both => "",
+        };
+        let extension = Path::new(&file.path).extension();
+        let extension = extension.map_or_else(String::new, |it| format!(".{}", it.display()));
+        let name = format!("{number:02} {}{suffix}", title(chosen));
+        let name: String = name.chars().take(3 * NAME_CHARS).collect();
+        let mut unique = format!("{name}{extension}");
+        let mut number = 2;
+        while !self.names.insert(unique.to_lowercase()) {
+            unique = format!("{name}~{number}{extension}");
+            number += 1;
+        }
+        unique
+    }
+
+    /// Writes the lists beside the copies.
+    fn finish(self) -> Result<Copies, Failure> {
+        let failed = |error: io::Error| not_written(self.to, error);
+        let put = |name: &str, text: String| -> io::Result<()> {
+            let mut scratch = create(&self.folder, TEMPORARY)?;
+            scratch.file().write_all(text.as_bytes())?;
+            scratch.file().sync_all()?;
+            scratch.replace(name)
+        };
+        let picked: HashSet<&str> = self
+            .entries
+            .iter()
+            .filter_map(|it| it["file"].as_str())
+            .collect();
+        let is_stale = |entry: &&Value| {
+            let name = entry["file"].as_str().unwrap_or_default();
+            !picked.contains(name) && matches!(self.folder.find(name), Ok(Some(Found::File(_))))
+        };
+        let stale: Vec<Value> = self.earlier.iter().filter(is_stale).cloned().collect();
+        let list = json!({ "version": VERSION, "picks": self.entries, "stale": stale });
+        put(LIST, format!("{list:#}\n")).map_err(failed)?;
+        put("picks.csv", rows(&self.entries).map_err(failed)?).map_err(failed)?;
+        put("picks.m3u8", playlist(&self.entries)).map_err(failed)?;
+        self.folder.sync().map_err(failed)?;
+        Ok(Copies {
+            picks: self.entries,
+            stale,
+        })
+    }
+}
+
+/// A part of a file's name: what some system refuses in one becomes `-`.
+fn plain(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '-',
+        c if c.is_control() => '-',
+        c => c,
+    };
+    let text: String = text.chars().map(harmless).take(NAME_CHARS).collect();
+    text.trim().trim_matches('.').to_owned()
+}
+
+/// `chorus - lofi, model V5, take 2 track 1`.
+fn title(chosen: &Chosen<'_>) -> String {
+    let Chosen { job, track, .. } = chosen;
+    let sweep = job.sweep.iter();
+    let sweep: String = sweep
+        .map(|(name, value)| format!(", {} {}", plain(name), plain(value)))
+        .collect();
+    format!(
+        "{} - {}{sweep}, take {} track {}",
+        plain(&job.stem),
+        plain(&job.preset),
+        job.take,
+        track.index
+    )
+}
+
+/// The columns of `picks.csv` left and right of the stems' variables, the sweep and the tags.
+const FIRST: [&str; 4] = ["file", "part", "stem", "preset"];
+const LAST: [&str; 9] = [
+    "take",
+    "track",
+    "title",
+    "note",
+    "duration_s",
+    "key",
+    "task_id",
+    "run",
+    "sha256",
+];
+
+/// `picks.csv`: its columns are named as in `summary.csv`.
+fn rows(entries: &[Value]) -> io::Result<String> {
+    let names = |of: &str| -> IndexSet<String> {
+        let maps = entries.iter().filter_map(|entry| entry[of].as_object());
+        maps.flat_map(|map| map.keys().cloned()).collect()
+    };
+    let (vars, sweep) = (names("vars"), names("sweep"));
+    let var = |name: &String| format!("stem.vars.{name}");
+    let swept = |name: &String| format!("sweep.{name}");
+    let columns: Vec<String> = FIRST
+        .map(str::to_owned)
+        .into_iter()
+        .chain(vars.iter().map(var))
+        .chain(sweep.iter().map(swept))
+        .chain(std::iter::once("tags".to_owned()))
+        .chain(LAST.map(str::to_owned))
+        .collect();
+    let flat = entries.iter().map(|entry| {
+        let mut flat = entry.clone();
+        for name in &vars {
+            flat[var(name)] = entry["vars"][name].clone();
+        }
+        for name in &sweep {
+            flat[swept(name)] = entry["sweep"][name].clone();
+        }
+        flat["tags"] = entry["settings"]["tags"].clone();
+        flat
+    });
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    table(&columns, &flat.collect::<Vec<_>>())
+}
+
+/// The picks as a playlist.
+fn playlist(entries: &[Value]) -> String {
+    let lines = entries.iter().map(|entry| {
+        let text = |name: &str| {
+            entry[name]
+                .as_str()
+                .unwrap_or_default()
+                .replace(['\n', '\r'], " ")
+        };
+        let seconds = entry["duration_s"].as_f64().unwrap_or(-1.0).round();
+        let part = match text("part").as_str() {
+            "mix" => " (mix)",
+            _ => "",
+        };
+        format!(
+            "#EXTINF:{seconds},{}{part}\n{}\n",
+            text("label"),
+            text("file")
+        )
+    });
+    format!("#EXTM3U\n{}", lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_nothing_that_a_system_refuses() {
+        assert_eq!(plain("AC/DC: live?"), "AC-DC- live-");
+        assert_eq!(plain(" ..a.. "), "a");
+        assert_eq!(plain("Grüße"), "Grüße");
+    }
+
+    #[test]
+    fn a_playlist_names_each_file() {
+        let entries = [
+            json!({"file": "01 a.mp3", "label": "a - p, take 1 track 2", "part": "track", "duration_s": 12.4}),
+            json!({"file": "01 a (mix).mp3", "label": "a - p, take 1 track 2", "part": "mix", "duration_s": 12.4}),
+        ];
+        assert_eq!(
+            playlist(&entries),
+            "#EXTM3U\n#EXTINF:12,a - p, take 1 track 2\n01 a.mp3\n#EXTINF:12,a - p, take 1 track 2 (mix)\n01 a (mix).mp3\n"
+        );
+    }
+}
