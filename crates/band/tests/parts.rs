@@ -91,8 +91,9 @@ fn the_bass_plays_chord_tones_under_inversions() {
             let score = arrange(&analysis, &chords, &styled(style), &SETTINGS, seed);
             for note in parts(&score, Role::Bass).flat_map(|part| &part.notes) {
                 let beat = note.start_s * tempo / 60.0;
-                // Approaching notes lead into the next chord from the beat before it.
-                let strong = (beat - beat.round()).abs() < 0.1 && beat.round() as u64 % 4 != 3;
+                // A walking bass passes through the second beat and leads into the next chord on the fourth.
+                let strong =
+                    (beat - beat.round()).abs() < 0.1 && (beat.round() as u64).is_multiple_of(2);
                 if !strong || note.start_s > score.final_chord_s - 0.1 {
                     continue;
                 }

@@ -8,7 +8,7 @@
 mod song;
 
 use backline_band::{
-    Brief, Instrument, Part, Role, Score, Settings, StyleId,
+    Brief, Instrument, Part, Role, Score, ScoreNote, Settings, StyleId,
     analysis::{Chord, Metre, Quality},
     arrange, read_tags,
 };
@@ -266,8 +266,11 @@ fn comping_plays_the_chords_and_the_bass_their_roots() {
         {
             for note in &part.notes {
                 all += 1;
+                // What is pushed comes an eighth before its chord.
+                let eighth_s = 60.0 / 96.0 / 2.0;
+                let fits = |time_s: f64| is_chord_tone(chord_at(&score, time_s), note.midi);
                 chord_tones +=
-                    usize::from(is_chord_tone(chord_at(&score, note.start_s), note.midi));
+                    usize::from(fits(note.start_s) || fits(note.start_s + eighth_s + 0.03));
             }
         }
         let share = f64::from(chord_tones as u32) / f64::from(all as u32);
@@ -563,4 +566,140 @@ fn anything_can_be_arranged() {
             .parts
             .is_empty()
     );
+}
+
+#[test]
+fn chords_that_are_pushed_are_the_next_bars() {
+    let bpm = 116.0;
+    let beat_s = 60.0 / bpm;
+    let bar_s = 4.0 * beat_s;
+    let (analysis, chords) = song(Metre::FourFour, bpm);
+    for (style, least) in [
+        (StyleId::JazzSwing, 20),
+        (StyleId::Latin, 0),
+        (StyleId::Soul, 0),
+        (StyleId::Gospel, 0),
+    ] {
+        let mut brief = Brief::default();
+        brief.styles = vec![style];
+        let (mut next, mut all) = (0, 0);
+        for seed in 0..12 {
+            let score = arrange(&analysis, &chords, &brief, &SETTINGS, seed);
+            // Guitars may strum through the bar line.
+            let keys = parts(&score, Role::Comp).filter(|part| {
+                matches!(
+                    part.instrument,
+                    Instrument::Piano | Instrument::ElectricPiano
+                )
+            });
+            for note in keys.flat_map(|part| &part.notes) {
+                let place = (note.start_s / bar_s).fract() * 4.0;
+                let (here, there) = (
+                    chord_at(&score, note.start_s),
+                    chord_at(&score, note.start_s + beat_s),
+                );
+                let song = 3.0 * bar_s..score.final_chord_s - 1.5 * bar_s;
+                // Tones of one of the two chords alone say which was meant.
+                let tells = is_chord_tone(here, note.midi) != is_chord_tone(there, note.midi);
+                if (3.45..3.8).contains(&place) && song.contains(&note.start_s) && tells {
+                    all += 1;
+                    next += usize::from(is_chord_tone(there, note.midi));
+                }
+            }
+        }
+        assert!(
+            all >= least && next * 2 >= all,
+            "{style:?}: {next} of {all}"
+        );
+    }
+}
+
+#[test]
+fn a_walking_bass_plays_six_different_bars_in_eight() {
+    let bpm = 124.0;
+    let bar_s = 4.0 * 60.0 / bpm;
+    let score = plain(StyleId::JazzSwing, bpm);
+    let part = parts(&score, Role::Bass).next().unwrap();
+    let bars: Vec<Vec<u8>> = (12..20)
+        .map(|bar| {
+            let from_s = f64::from(bar) * bar_s - 0.05;
+            let inside = |note: &&ScoreNote| (from_s..from_s + bar_s).contains(&note.start_s);
+            part.notes
+                .iter()
+                .filter(inside)
+                .map(|note| note.midi)
+                .collect()
+        })
+        .collect();
+    assert!(
+        bars.iter().filter(|bar| bar.len() == 4).count() >= 6,
+        "{bars:?}"
+    );
+    let mut different = bars.clone();
+    different.sort_unstable();
+    different.dedup();
+    assert!(different.len() >= 6, "{bars:?}");
+    for pair in part.notes.windows(2) {
+        let leap = pair[0].midi.abs_diff(pair[1].midi);
+        assert!(leap <= 12, "a leap of {leap} at {:.2}", pair[1].start_s);
+    }
+}
+
+#[test]
+fn slow_songs_swing_more_than_quick_ones() {
+    let off_beat = |bpm: f64| {
+        let score = plain(StyleId::JazzSwing, bpm);
+        let mut offs: Vec<f64> = parts(&score, Role::Drums)
+            .flat_map(|part| &part.notes)
+            .filter(|note| note.start_s < score.final_chord_s - 4.0)
+            .map(|note| (note.start_s * bpm / 60.0).fract())
+            .filter(|place| (0.4..0.8).contains(place))
+            .collect();
+        offs.sort_by(f64::total_cmp);
+        offs[offs.len() / 2]
+    };
+    let (slow, quick) = (off_beat(100.0), off_beat(160.0));
+    assert!(slow > quick + 0.015, "{slow:.3} at 100, {quick:.3} at 160");
+}
+
+#[test]
+fn songs_end_as_their_styles_do() {
+    let bpm = 100.0;
+    let last_length_s = |score: &Score| {
+        let last = score
+            .parts
+            .iter()
+            .filter(|part| !matches!(part.role, Role::Drums | Role::Percussion))
+            .flat_map(|part| &part.notes)
+            .filter(|note| note.start_s >= score.final_chord_s - 0.05);
+        last.map(|note| note.length_s).fold(0.0, f64::max)
+    };
+    // Cut off in time.
+    let funk = plain(StyleId::Funk, bpm);
+    assert!(last_length_s(&funk) < 0.5, "{}", last_length_s(&funk));
+    // Held.
+    for style in [StyleId::PopBallad, StyleId::Ambient] {
+        let score = plain(style, bpm);
+        assert!(last_length_s(&score) > 1.5, "{style:?}");
+    }
+    // After the singer's last word the band slows down where the style does so, and nowhere else.
+    let (mut analysis, chords) = song(Metre::FourFour, bpm);
+    let bar_s = 4.0 * 60.0 / bpm;
+    // The last bar before the last chord is not sung to its end.
+    analysis.notes.truncate(analysis.notes.len() - 2);
+    let end_of = |style: StyleId| {
+        let mut brief = Brief::default();
+        brief.styles = vec![style];
+        arrange(&analysis, &chords, &brief, &SETTINGS, 7)
+    };
+    let (ballad, funk) = (end_of(StyleId::PopBallad), end_of(StyleId::Funk));
+    let later_s = ballad.final_chord_s - funk.final_chord_s;
+    assert!((0.03..0.31 * bar_s).contains(&later_s), "{later_s}");
+    let before = |score: &Score| -> Vec<f64> {
+        let beats = score.beats.iter().map(|beat| beat.time_s);
+        beats
+            .filter(|time_s| *time_s < analysis.notes.last().unwrap().offset_s)
+            .collect()
+    };
+    assert_eq!(before(&ballad), before(&funk));
 }

@@ -6,7 +6,7 @@
 
 use super::{
     arc::{arc, division, divisions},
-    style::{Style, Swing},
+    style::{Ending, Style, Swing},
 };
 use crate::analysis::{Analysis, Metre, SectionKind};
 
@@ -117,6 +117,7 @@ pub(super) fn bars(
     let metre = analysis.metre;
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let ticks = at_style_tempo(ticks(analysis, audio_weight), analysis, style, first_note_s);
+    let swing = swing.at_tempo(60.0 / usual_step_s(&ticks), style.bpm);
     let per_bar = if metre == Metre::FourFour || metre == Metre::TwoFour {
         4
     } else {
@@ -145,8 +146,48 @@ pub(super) fn bars(
             break;
         }
     }
+    if style.id.ending() == Ending::Ritard {
+        slow_down(&mut bars, end_s);
+    }
     place(&mut bars, analysis, nudge_energy, follow);
     bars
+}
+
+/// Median time from beat to beat.
+fn usual_step_s(ticks: &[Tick]) -> f64 {
+    let mut steps: Vec<f64> = ticks
+        .windows(2)
+        .map(|pair| pair[1].time_s - pair[0].time_s)
+        .collect();
+    if steps.is_empty() {
+        return 0.6;
+    }
+    let middle = steps.len() / 2;
+    *steps.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// Slows the bar before the last chord down from where the singing ends at `sung_to_s`: the singer's own time is left alone.
+fn slow_down(bars: &mut [Bar], sung_to_s: f64) {
+    /// How much later the last chord falls after a whole bar without singing, as a share of the bar.
+    const LATER: f64 = 0.3;
+    let [.., before, last] = bars else {
+        return;
+    };
+    let (start_s, end_s) = (before.start_s(), before.end_s);
+    let from_s = sung_to_s.max(start_s);
+    let later = |time_s: f64| {
+        let free_s = (time_s - from_s).max(0.0);
+        time_s + LATER * free_s * free_s / (end_s - start_s)
+    };
+    for slot in &mut before.slots {
+        slot.start_s = later(slot.start_s);
+    }
+    before.end_s = later(end_s);
+    let shift_s = before.end_s - end_s;
+    for slot in &mut last.slots {
+        slot.start_s += shift_s;
+    }
+    last.end_s += shift_s;
 }
 
 /// Where the singing ends: the last note's end, or the start of a last note that is held for more than a bar.

@@ -7,13 +7,16 @@ use super::{
     phrasing,
     score::ScoreNote,
     sheet::Sheet,
-    style::Pattern,
+    style::{Ending, Pattern},
     voicing::{Range, nearest_note},
 };
 use crate::{
     analysis::{Chord, Mode},
     chance::Chance,
 };
+
+/// Length of a last note that is cut off, in seconds.
+pub(super) const CUT_S: f64 = 0.3;
 
 /// Writes the bass part.
 pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {
@@ -25,6 +28,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
     let mut notes: Vec<ScoreNote> = Vec::new();
     let mut root_before = range.low + 8;
     let mut chord_before: Option<Chord> = None;
+    let mut note_before = root_before;
     for (number, bar) in sheet.bars.iter().enumerate() {
         if !sheet.plays(seat, bar) {
             continue;
@@ -35,7 +39,10 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             let midi = nearest_note(chord.root, root_before, range);
             notes.push(ScoreNote {
                 start_s: bar.start_s(),
-                length_s: 3.2,
+                length_s: match sheet.style.id.ending() {
+                    Ending::Cut => CUT_S,
+                    Ending::Ritard | Ending::Ring => 3.2,
+                },
                 midi,
                 velocity: 0.72,
                 articulation: Articulation::Ringing,
@@ -46,7 +53,9 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             continue;
         };
         let drop_from = bar.slots.len() / 2;
-        let pattern = phrasing::bass(pattern, sheet.slots_in_bar, sheet.turn(part, number));
+        let pattern = sheet.walk(part, number, pattern).unwrap_or_else(|| {
+            phrasing::bass(pattern, sheet.slots_in_bar, sheet.turn(part, number))
+        });
         for event in sheet.events(&pattern, number, true) {
             if sheet.drops(number) && event.slot >= drop_from {
                 continue;
@@ -57,6 +66,8 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             chord_before = Some(event.chord);
             let midi = if first_of_chord {
                 root
+            } else if matches!(event.mark, 'u' | 'd') {
+                step(sheet, &event.chord, note_before, event.mark == 'u', range)
             } else {
                 tone(
                     sheet,
@@ -70,6 +81,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                 )
             };
             root_before = root;
+            note_before = midi;
             let strong = event.slot == 0;
             let velocity =
                 if strong { 0.82 } else { 0.7 } * bar.dynamic * chance.between(0.93, 1.05);
@@ -159,6 +171,19 @@ fn tone(
         }
         _ => root,
     }
+}
+
+/// The next note of the scale or the chord above or below; the other way at the end of the range.
+fn step(sheet: &Sheet<'_>, chord: &Chord, from: u8, up: bool, range: Range) -> u8 {
+    let fits = |midi: &u8| in_scale(sheet, *midi) || chord.holds(midi % 12);
+    let above = || (from + 1..=range.high + 7).find(fits);
+    let below = || (range.low..from).rev().find(fits);
+    let found = if up {
+        above().or_else(below)
+    } else {
+        below().or_else(above)
+    };
+    found.unwrap_or(from)
 }
 
 /// Whether a note belongs to the song's scale (natural minor in minor).

@@ -3,12 +3,15 @@
 use super::{
     Articulation, Instrument, Role, Traits,
     bars::{Bar, Place},
+    bass::CUT_S,
     lineup::Seat,
     phrasing,
     score::ScoreNote,
     sheet::{Event, Sheet, force},
-    style::{Pattern, is_strummed},
-    voicing::{Range, comp_range, guitar_shape, nearest, ukulele_shape, voices_range},
+    style::{Ending, Pattern, is_strummed},
+    voicing::{
+        Range, clear_of_mud, comp_range, guitar_shape, nearest, ukulele_shape, voices_range,
+    },
 };
 use crate::{analysis::Chord, chance::Chance};
 
@@ -78,13 +81,13 @@ impl Hand {
             }
             Instrument::Ukulele => ukulele_shape(chord),
             _ if guitar => guitar_shape(chord, self.fret),
-            _ => nearest(
+            _ => clear_of_mud(nearest(
                 chord,
                 self.range,
                 self.count,
                 &self.before,
                 self.open && self.role != Role::Figure,
-            ),
+            )),
         };
         self.before.clone_from(&notes);
         notes
@@ -113,8 +116,14 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             Some(Pattern::Chords(pattern)) => {
                 let turn = sheet.turn(part, number);
                 let pattern = phrasing::comp(pattern, sheet.slots_in_bar, turn);
-                for event in sheet.events(&pattern, number, true) {
-                    strike(sheet, &mut hand, bar, &event, &mut notes, &mut chance);
+                let mut events = sheet.events(&pattern, number, true);
+                if let [before @ .., last] = events.as_mut_slice()
+                    && let Some(chord) = sheet.pushed(number, before.last(), last)
+                {
+                    last.chord = chord;
+                }
+                for event in &events {
+                    strike(sheet, &mut hand, bar, event, &mut notes, &mut chance);
                 }
             }
             Some(Pattern::Strum(pattern)) => {
@@ -146,8 +155,13 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
 /// All tones of the final chord, rolled a little, ringing out.
 fn last_chord(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, notes: &mut Vec<ScoreNote>) {
     let chord = sheet.chord(bar, 0);
-    let length_s = (sheet.length_s - bar.start_s() - 0.6).clamp(1.0, 4.5);
-    let roll_s = if hand.role == Role::Pad { 0.0 } else { 0.028 };
+    let (length_s, roll_s) = match sheet.style.id.ending() {
+        Ending::Cut => (CUT_S, 0.0),
+        Ending::Ritard | Ending::Ring => (
+            (sheet.length_s - bar.start_s() - 0.6).clamp(1.0, 4.5),
+            if hand.role == Role::Pad { 0.0 } else { 0.028 },
+        ),
+    };
     for (step, midi) in hand.grip(&chord).into_iter().enumerate() {
         let velocity = if hand.role == Role::Pad { 0.55 } else { 0.66 };
         notes.push(ScoreNote {

@@ -7,7 +7,7 @@ use super::{
     phrasing,
     score::ScoreNote,
     sheet::{Sheet, force},
-    style::{Pattern, Piece, piece_traits},
+    style::{Ending, Pattern, Piece, piece_traits},
 };
 use crate::chance::Chance;
 
@@ -66,7 +66,10 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             let played_before = number > 0 && sheet.plays(seat, &sheet.bars[number - 1]);
             if seat.role == Role::Drums && played_before {
                 let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
-                let ending = [Piece::Kick, Piece::Crash];
+                let ending = match sheet.style.id.ending() {
+                    Ending::Cut => [Piece::Kick, Piece::Snare],
+                    Ending::Ritard | Ending::Ring => [Piece::Kick, Piece::Crash],
+                };
                 notes.extend(
                     ending
                         .into_iter()

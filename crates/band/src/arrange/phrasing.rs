@@ -34,6 +34,39 @@ impl Sheet<'_> {
     }
 }
 
+/// Walking in phrases of four bars: the root, two tones on the way, and what leads into the next chord. `u` and `d` are a step up and down.
+const WALKS: [[&str; 4]; 4] = [
+    ["135a", "1u3a", "153a", "1d4a"],
+    ["1u3a", "1d4a", "135a", "187a"],
+    ["153a", "135a", "1d4a", "1u3a"],
+    ["1d4a", "135a", "187a", "153a"],
+];
+
+impl Sheet<'_> {
+    /// The bar of a walking bass in place of a pattern that walks over the chord; `None` for other patterns.
+    pub(super) fn walk(&self, part: usize, number: usize, pattern: &str) -> Option<String> {
+        const QUARTERS: usize = 16;
+        if self.slots_in_bar != QUARTERS || !pattern.contains('a') || !walks(pattern, QUARTERS) {
+            return None;
+        }
+        if pattern
+            .chars()
+            .filter(|mark| !matches!(mark, '.' | '-'))
+            .count()
+            != 4
+        {
+            return None;
+        }
+        let bar = &self.bars[number];
+        let first =
+            Chance::new(self.seed, &[15, part as u64, bar.section as u64]).below(WALKS.len());
+        // Chords often come back after four bars: the walk does not.
+        let phrase = WALKS[(first + bar.in_section / 4) % WALKS.len()];
+        let marks = phrase[bar.in_section % 4].chars();
+        Some(marks.flat_map(|mark| [mark, '-', '-', '-']).collect())
+    }
+}
+
 /// A pattern of one bar with some of its places changed; others are given back as they are.
 fn changed(
     pattern: &str,

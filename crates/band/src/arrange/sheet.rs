@@ -184,6 +184,25 @@ impl Sheet<'_> {
         events
     }
 
+    /// The chord of the next bar for a stroke on the last eighth of bar `number`, where the style pushes; the stroke before must be
+    /// further away than an eighth, for a steady pulse pushes nothing.
+    pub(super) fn pushed(
+        &self,
+        number: usize,
+        before: Option<&Event>,
+        event: &Event,
+    ) -> Option<Chord> {
+        const EIGHTH: usize = 2;
+        let (bar, next) = (&self.bars[number], self.bars.get(number + 1)?);
+        let simple = self.analysis.metre != Metre::SixEight;
+        let pushes = simple
+            && self.style.id.pushes()
+            && (bar.kind, next.kind) == (Place::Song, Place::Song)
+            && event.slot + EIGHTH == bar.slots.len()
+            && before.is_none_or(|before| before.slot + EIGHTH < event.slot);
+        pushes.then(|| self.chord(next, 0))
+    }
+
     /// Whether the second half of bar `number` is a drop: machines hold their breath before a fuller section.
     pub(super) fn drops(&self, number: usize) -> bool {
         let bar = &self.bars[number];

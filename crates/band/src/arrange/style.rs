@@ -65,6 +65,35 @@ impl Swing {
     }
 }
 
+impl Swing {
+    /// The swing at a tempo: pairs are the more uneven the slower they are, from 2.5 to 1 at 50 beats a minute to 1.5 to 1 at 240
+    /// (Friberg and Sundström 2002); at the style's own tempo it is as the style has it.
+    pub(crate) fn at_tempo(self, bpm: f64, usual_bpm: f64) -> Self {
+        let share = |bpm: f64| {
+            let ratio = 2.5 - (bpm.clamp(50.0, 240.0) - 50.0) / 190.0;
+            (ratio / (1.0 + ratio)) as f32
+        };
+        match self {
+            Self::Eighths(first) => {
+                let first = first + share(bpm) - share(usual_bpm);
+                Self::Eighths(first.clamp(0.5, Self::LATEST))
+            }
+            other => other,
+        }
+    }
+}
+
+/// How a song ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Slower into a last chord that is held.
+    Ritard,
+    /// In time, and cut off.
+    Cut,
+    /// In time, and left ringing.
+    Ring,
+}
+
 /// A family of patterns for 3/4 and 6/8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feel {

@@ -154,6 +154,37 @@ pub(super) fn nearest(
     best.map(|(_, notes)| notes).unwrap_or_default()
 }
 
+/// The lowest note on which an interval of so many semitones is clear: below it, two notes are mud. Guitars have their shapes.
+fn lowest_clear(interval: u8) -> u8 {
+    match interval {
+        0 => 0,
+        1 | 2 => 52,
+        3 => 48,
+        4..=6 => 46,
+        7 => 34,
+        _ => 0,
+    }
+}
+
+/// A chord, ascending, with the notes an octave higher that would make mud with the next one.
+pub(super) fn clear_of_mud(mut notes: Vec<u8>) -> Vec<u8> {
+    // Each round lifts one note: no more than there are, twice.
+    for _ in 0..2 * notes.len() {
+        let muddy = notes
+            .windows(2)
+            .position(|pair| pair[0] < lowest_clear(pair[1] - pair[0]));
+        let Some(at) = muddy else {
+            break;
+        };
+        let lifted = notes.remove(at) + 12;
+        if !notes.contains(&lifted) {
+            notes.push(lifted);
+            notes.sort_unstable();
+        }
+    }
+    notes
+}
+
 /// A guitarist's shape: on each string the lowest chord tone from `fret` within reach; strings under the chord's bass stay silent.
 pub(super) fn guitar_shape(chord: &Chord, fret: u8) -> Vec<u8> {
     const STRINGS: [u8; 6] = [40, 45, 50, 55, 59, 64];
@@ -235,6 +266,25 @@ mod tests {
                 "{before:?} → {now:?}"
             );
             before = now;
+        }
+    }
+
+    #[test]
+    fn low_chords_are_opened() {
+        for root in 0..12 {
+            for quality in [Quality::Minor, Quality::MajorSeventh, Quality::Ninth] {
+                for low in [36, 43, 48] {
+                    let range = Range {
+                        low,
+                        high: low + 14,
+                    };
+                    let chord = chord(root, quality);
+                    let notes = clear_of_mud(nearest(&chord, range, 4, &[], false));
+                    let muddy = |pair: &[u8]| pair[0] < lowest_clear(pair[1] - pair[0]);
+                    assert!(!notes.windows(2).any(muddy), "{notes:?}");
+                    assert!(notes.iter().all(|note| is_chord_tone(&chord, *note)));
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     lineup::seats,
     score::{Finish, Part, Role, Room, Score, ScoreNote, Settings},
     sheet::Sheet,
-    style::{StyleId, Swing},
+    style::{Ending, StyleId, Swing},
     styles,
     voicing::sung_range,
 };
@@ -18,6 +18,8 @@ use crate::{
 
 /// How long the final chord may ring beyond the vocal's end, in seconds.
 const TAIL_S: f64 = 4.0;
+/// The same for one that is cut off: only the room rings.
+const CUT_TAIL_S: f64 = 2.0;
 
 /// The swing of a style that has none, where the tags ask for it.
 const ASKED_SWING: Swing = Swing::Eighths(0.64);
@@ -106,6 +108,48 @@ impl StyleId {
         }
     }
 
+    /// How its songs end.
+    pub(crate) fn ending(self) -> Ending {
+        match self {
+            Self::PopRock
+            | Self::Funk
+            | Self::Disco
+            | Self::HipHop
+            | Self::Trap
+            | Self::House
+            | Self::DrumAndBass
+            | Self::Metal
+            | Self::Latin
+            | Self::Reggae => Ending::Cut,
+            Self::Soul | Self::LoFi | Self::Synthwave | Self::Ambient => Ending::Ring,
+            Self::PopBallad
+            | Self::IndieFolk
+            | Self::Country
+            | Self::Blues
+            | Self::JazzSwing
+            | Self::BossaNova
+            | Self::Cinematic
+            | Self::Waltz
+            | Self::Gospel
+            | Self::ChamberStrings
+            | Self::SingerSongwriter => Ending::Ritard,
+        }
+    }
+
+    /// Whether its chords come an eighth before the bar line that they belong to.
+    pub(crate) fn pushes(self) -> bool {
+        matches!(
+            self,
+            Self::PopRock
+                | Self::Soul
+                | Self::Funk
+                | Self::JazzSwing
+                | Self::BossaNova
+                | Self::Latin
+                | Self::Gospel
+        )
+    }
+
     /// The kinds of chord it speaks in.
     pub fn vocabulary(self) -> Vocabulary {
         styles::table(self).vocabulary
@@ -141,7 +185,11 @@ pub fn arrange(
         brief.nudge.energy + if settings.take % 2 == 1 { 0.4 } else { 0.0 },
     );
     let last_start_s = bars.last().map_or(0.0, Bar::start_s);
-    let length_s = analysis.duration_s.max(last_start_s) + TAIL_S;
+    let length_s = analysis.duration_s.max(last_start_s)
+        + match style.id.ending() {
+            Ending::Cut => CUT_TAIL_S,
+            Ending::Ritard | Ending::Ring => TAIL_S,
+        };
     let sheet = Sheet {
         analysis,
         brief,

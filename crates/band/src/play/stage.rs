@@ -22,18 +22,24 @@ pub enum Sound {
 impl Sound {
     /// The instruments of a score that a SoundFont plays, in the order of the score.
     pub(crate) fn lent(&self, score: &Score) -> Vec<Instrument> {
-        match self {
-            Self::Own => Vec::new(),
-            #[cfg(feature = "soundfont")]
-            Self::Font(font) => {
-                let mut lent: Vec<Instrument> = Vec::new();
-                for part in score.parts.iter().filter(|part| font.plays(part)) {
-                    if !lent.contains(&part.instrument) {
-                        lent.push(part.instrument);
-                    }
-                }
-                lent
+        let mut lent: Vec<Instrument> = Vec::new();
+        for part in score.parts.iter().filter(|part| self.lends(part)) {
+            if !lent.contains(&part.instrument) {
+                lent.push(part.instrument);
             }
+        }
+        lent
+    }
+
+    #[cfg_attr(
+        not(feature = "soundfont"),
+        expect(unused_variables, reason = "own synthesis lends nothing")
+    )]
+    fn lends(&self, part: &Part) -> bool {
+        match self {
+            Self::Own => false,
+            #[cfg(feature = "soundfont")]
+            Self::Font(font) => font.plays(part),
         }
     }
 }
