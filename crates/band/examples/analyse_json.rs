@@ -4,16 +4,23 @@
 //! cargo run --release -p backline-band --example analyse_json -- [--tags TAGS] FILE [FILE …]
 //! ```
 //!
-//! One line a file: `{"file": …, "seconds": …, "analysis": …, "chords": [ChordSpan]}`, `seconds` being the time that listening took, decoding
-//! aside. The evaluation under `tools/band_eval` reads this.
+//! One line a file: `{"file": …, "seconds": …, "analysis": …, "chords": [ChordSpan]}`, `seconds` being the processor time that listening took,
+//! decoding aside (the wall's time where the system does not tell). The evaluation under `tools/band_eval` reads this.
 
-use std::{process::ExitCode, time::Instant};
+use std::{fs, process::ExitCode, time::Instant};
 
 use backline_audio::decode;
 use backline_band::{
     analysis::{HarmonySettings, Hints, Vocabulary},
     harmonise, listen, read_tags,
 };
+
+/// Processor time of this thread, in seconds: other work on the machine does not count.
+fn processor_s() -> Option<f64> {
+    let counts = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let ns: f64 = counts.split(' ').next()?.parse().ok()?;
+    Some(ns * 1e-9)
+}
 
 #[expect(
     clippy::print_stdout,
@@ -31,7 +38,7 @@ fn main() -> ExitCode {
         _ => Hints::default(),
     };
     for file in files {
-        let audio = match std::fs::read(&file)
+        let audio = match fs::read(&file)
             .map_err(|error| error.to_string())
             .and_then(|bytes| decode(&bytes).map_err(|error| error.to_string()))
         {
@@ -42,9 +49,12 @@ fn main() -> ExitCode {
                 continue;
             }
         };
-        let start = Instant::now();
+        let (wall, before) = (Instant::now(), processor_s());
         let analysis = listen(&audio, &hints);
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = match (before, processor_s()) {
+            (Some(before), Some(after)) => after - before,
+            _ => wall.elapsed().as_secs_f64(),
+        };
         // Plain triads, as lead sheets have them, without chance.
         let settings = HarmonySettings {
             vocabulary: Vocabulary::Triads,
