@@ -117,6 +117,52 @@ fn a_task_of_another_job_is_not_taken_for_this_ones() {
     assert_eq!(finish(project.command(&no_task)).code, Some(2));
 }
 
+/// The wrong task is given with `--force`, its tracks are kept, and the mistake is noticed then.
+#[test]
+fn a_task_that_was_given_by_mistake_is_taken_back() {
+    let lab = Lab::new();
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let project = Project::new(&lab, &studio.url, "undone", 2, MUTE_VENDOR);
+    assert_eq!(project.run().code, Some(8));
+    let status = project.status();
+    let jobs = list(&status["jobs"]);
+    let [first, second] = [0, 1].map(|at| jobs[at]["key"].as_str().unwrap());
+    let task_of = |at: usize| {
+        let title = jobs[at]["settings"]["title"].as_str().unwrap();
+        let bill = project.bill().into_iter();
+        bill.clone().find(|it| it.title == title).unwrap().task_id
+    };
+    let (own, other) = (task_of(0), task_of(1));
+    let resolve = |key: &str, args: &[&str]| {
+        finish(project.command(&[&["resolve", key, "songs.yaml"][..], args].concat()))
+    };
+    let nothing = resolve(first, &["--undo"]);
+    assert_eq!(nothing.code, Some(2), "{}", nothing.err);
+    assert!(nothing.err.contains("nothing to undo"), "{}", nothing.err);
+    assert_eq!(resolve(first, &["--task", &other, "--force"]).code, Some(0));
+    assert_eq!(project.run().code, Some(8));
+    let undone = resolve(first, &["--undo"]);
+    assert_eq!(undone.code, Some(0), "{}", undone.err);
+    let said = undone.out + &undone.err;
+    assert!(said.contains("in doubt again"), "{said}");
+    // Nor does a wrong word that it was never bought stay.
+    assert_eq!(resolve(second, &["--never-bought"]).code, Some(0));
+    assert_eq!(resolve(second, &["--undo"]).code, Some(0));
+    assert_eq!(resolve(first, &["--task", &own]).code, Some(0));
+    assert_eq!(resolve(second, &["--task", &other]).code, Some(0));
+    assert_eq!(project.run().code, Some(0));
+    assert_eq!(project.bill().len(), 2);
+    assert_eq!(resolve(first, &["--undo", "--all"]).code, Some(2));
+    assert_eq!(project.kept_files().len(), 4);
+    for track in [1, 2] {
+        let aside = format!("out/voice/p1-{track}~undone.mp3");
+        let same = std::fs::read(project.path(&format!("out/voice/p2-{track}.mp3"))).unwrap();
+        assert!(std::fs::read(project.path(&aside)).unwrap() == same);
+    }
+    let ran = finish(project.command(&["doctor", "songs.yaml"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.out);
+}
+
 /// All that tells the two jobs apart is a weight.
 #[test]
 fn a_task_of_another_sweep_point_is_not_taken_for_this_ones() {

@@ -100,11 +100,11 @@ pub(crate) struct ResolveArgs {
     #[command(flatten)]
     pub(crate) outcome: OutcomeArgs,
     /// Record the task even if the provider shows another title or other tags for it than the job has
-    #[arg(long, conflicts_with_all = ["never_bought", "buy_again", "all"])]
+    #[arg(long, conflicts_with_all = ["never_bought", "buy_again", "undo", "all"])]
     pub(crate) force: bool,
     /// Settle every job in doubt, except those for which a callback named a task: with --never-bought none of them was bought, with
     /// --buy-again each is bought once more and its first attempt counts as paid
-    #[arg(long, conflicts_with_all = ["manifest", "task"])]
+    #[arg(long, conflicts_with_all = ["manifest", "task", "undo"])]
     pub(crate) all: bool,
     /// Settle only jobs that this run put in doubt, by its id or the start of its id
     #[arg(long, value_name = "ID", requires = "all")]
@@ -134,6 +134,10 @@ pub(crate) struct OutcomeArgs {
     /// Submit the job again, even if that pays twice
     #[arg(long)]
     pub(crate) buy_again: bool,
+    /// Undo the last `resolve` of the job, if it was not submitted since: the job is in doubt again, and tracks of a task that was
+    /// given by mistake get `~undone` in their names
+    #[arg(long)]
+    pub(crate) undo: bool,
 }
 
 impl OutcomeArgs {

@@ -64,6 +64,7 @@ fn word(args: &ResolveArgs) -> Word {
             id: TaskId::from(task.trim()),
             force: args.force,
         },
+        None if args.outcome.undo => Word::Undo,
         None => Word::Settled(args.outcome.settlement()),
     }
 }
@@ -113,6 +114,7 @@ fn say(
         Word::Settled(Settlement::NeverBought) => {
             "was not bought; the next run submits it".to_owned()
         }
+        Word::Undo => "is in doubt again".to_owned(),
         Word::Settled(Settlement::BuyAgain) => "is bought again by the next run".to_owned(),
     };
     console.say(&format!("job {} {next}\n", key.short()));
@@ -167,6 +169,7 @@ impl From<ResolveError> for Failure {
                  add --force",
             ),
             ResolveError::Ambiguous { .. }
+            | ResolveError::NothingToUndo { .. }
             | ResolveError::TaskIsKnown { .. }
             | ResolveError::NoSuchTask { .. }
             | ResolveError::OtherAccount { .. } => Self::new(Kind::Usage, error),

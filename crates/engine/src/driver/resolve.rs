@@ -1,4 +1,4 @@
-//! The user's word on a job in doubt.
+//! The user's word on a job in doubt, and taking it back.
 //!
 //! Only three things take a job out of doubt: a callback, the provider's promise about tokens, and this. A task id that the
 //! user gives is looked up at the provider's; one that the ledger knows already, and one whose request was another job's, are
@@ -8,6 +8,7 @@ use backline_api::{ApiKey, CallError, Client, ResponseClass, Stage, TaskId};
 use serde_json::Value;
 
 use super::clock::Clock;
+use super::superseded::set_aside;
 use super::{RunError, account, client};
 use crate::event::{Event, Record, RunId, Via};
 use crate::job::{Phase, Step};
@@ -30,6 +31,8 @@ pub enum Word {
     },
     /// There is no task to follow.
     Settled(Settlement),
+    /// What was said of the job's last attempt before is taken back: it is in doubt again.
+    Undo,
 }
 
 /// How jobs in doubt are settled without a task.
@@ -70,6 +73,14 @@ pub enum ResolveError {
     /// The job is not in doubt.
     #[error("job {key} is not in doubt: {state}")]
     NotInDoubt {
+        /// The job.
+        key: JobKey,
+        /// How it stands.
+        state: String,
+    },
+    /// The user said nothing of the job's last attempt, or the job was submitted again since.
+    #[error("job {key} has nothing to undo: {state}, and no `resolve` since its last submission")]
+    NothingToUndo {
         /// The job.
         key: JobKey,
         /// How it stands.
@@ -177,13 +188,23 @@ pub async fn resolve(
     let known = jobs.get(&key).ok_or_else(|| ResolveError::UnknownJob {
         text: key.to_string(),
     })?;
-    let Some(attempt) = open_attempt(&known.job.phase) else {
-        let state = state(&known.job.phase);
-        return Err(ResolveError::NotInDoubt { key, state });
+    let attempt = || {
+        let state = || state(&known.job.phase);
+        open_attempt(&known.job.phase).ok_or_else(|| ResolveError::NotInDoubt {
+            key,
+            state: state(),
+        })
     };
     let event = match word {
-        Word::Settled(settlement) => settlement.event(attempt),
+        Word::Undo => Event::Reopened {
+            attempt: settled_attempt(store, key)?.ok_or_else(|| ResolveError::NothingToUndo {
+                key,
+                state: state(&known.job.phase),
+            })?,
+        },
+        Word::Settled(settlement) => settlement.event(attempt()?),
         Word::Task { id: task, force } => {
+            let attempt = attempt()?;
             if known.account != account(plan, api_key, store)? {
                 let account = known.account.clone();
                 return Err(ResolveError::OtherAccount { key, account });
@@ -209,6 +230,9 @@ pub async fn resolve(
         let state = state(&known.job.phase);
         return Err(ResolveError::NotInDoubt { key, state });
     };
+    if matches!(event, Event::Reopened { .. }) {
+        set_aside(&plan.project_dir, key, &known.job);
+    }
     known.job = job;
     let run = store.runs()?.into_iter().next().map(|run| run.id);
     let record = NewRecord {
@@ -288,6 +312,24 @@ pub fn settle(
         batch.jobs.insert(key, KnownJob { job, account });
     }
     Ok(store.append(&batch)?)
+}
+
+/// The attempt that the user's last word was about; none where the job was submitted again since, or the word was taken back.
+fn settled_attempt(store: &dyn Store, key: JobKey) -> Result<Option<u32>, StoreError> {
+    for record in store.history_of(&key)?.into_iter().rev() {
+        match record.event {
+            Event::NeverBought { attempt }
+            | Event::BuyAgain { attempt }
+            | Event::Accepted {
+                attempt,
+                via: Via::User,
+                ..
+            } => return Ok(Some(attempt)),
+            Event::Intent { .. } | Event::Reopened { .. } => return Ok(None),
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 fn open_attempt(phase: &Phase) -> Option<u32> {

@@ -160,6 +160,21 @@ fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
     parts.collect()
 }
 
+/// Gives the kept files of a job whose task is not its own names that say so.
+pub(super) fn set_aside(project_dir: &Path, key: JobKey, job: &Job) {
+    for kept in kept(key, job) {
+        let to = with_suffix(&kept.file.path, "~undone");
+        let moved = move_within(
+            &project_dir.join(&kept.file.path),
+            &project_dir.join(&to),
+            kept.file.length_bytes,
+        );
+        if let Err(error) = moved {
+            tracing::warn!("{} keeps its name: {error}", kept.file.path);
+        }
+    }
+}
+
 /// Renames a kept file to a name in the same folder that is free.
 fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
     let changed = match look_at_kept_file(project_dir, kept.file) {

@@ -202,6 +202,11 @@ pub enum Event {
         /// Which attempt is given up on.
         attempt: u32,
     },
+    /// The user takes back how the attempt was settled, or which task was given for it: it is in doubt again.
+    Reopened {
+        /// Which attempt.
+        attempt: u32,
+    },
     /// The task went on.
     Stage {
         /// How far it is.

@@ -30,6 +30,9 @@
 //! A purchase that comes to light late is never lost: where nothing else was bought it becomes the job's task, else it is kept
 //! beside it, among [`Job::others`].
 //!
+//! What the user says of an attempt in doubt can be taken back (`Reopened`) until the job is submitted again: a task that was given
+//! by mistake leaves the job with all that was known of it.
+//!
 //! It knows no clock, file or socket, and decides nothing about *when*: that is the [`conductor`](crate::conductor)'s. Replaying
 //! a job's events through it gives the job's state; that is how a ledger is checked and how reports are made. Duplicates,
 //! disorder, and callbacks and polls that say the same leave a job as it is.
@@ -283,6 +286,7 @@ impl Job {
             | Event::Lost { attempt, .. }
             | Event::NeverBought { attempt }
             | Event::BuyAgain { attempt } => self.attempt_ended(next, at_ms, *attempt, event),
+            Event::Reopened { attempt } => self.reopened(next, at_ms, *attempt),
             Event::Stage {
                 stage,
                 tracks,

@@ -158,6 +158,47 @@ impl Job {
         }
     }
 
+    /// Puts an attempt that the user settled back in doubt: the task that the user gave for it is not this job's, or it is open again
+    /// whether it bought anything.
+    pub(super) fn reopened(&self, mut next: Job, at_ms: i64, attempt: u32) -> Step {
+        if let Some(task) = self.task().filter(|task| task.attempt == attempt) {
+            if task.via != Via::User {
+                return Step::Illegal;
+            }
+            next.credits = (next.credits - task.credits).max(0.0);
+            next.in_doubt_again(at_ms, attempt, &task.token, task.credits);
+            return Step::Changed(next);
+        }
+        let settled = |it: &Unproven| it.attempt == attempt && !it.refused;
+        let (Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }, Some(at)) =
+            (&self.phase, self.unproven.iter().position(settled))
+        else {
+            return Step::Illegal;
+        };
+        let it = next.unproven.remove(at);
+        let refunded =
+            matches!(&self.phase, Phase::Failed(failure) if failure.cause == Cause::Refunded);
+        if it.failed_task.is_some() {
+            next.failed_tasks = next.failed_tasks.saturating_sub(1);
+        }
+        if it.counted || (it.failed_task.is_some() && !refunded) {
+            next.credits = (next.credits - it.credits).max(0.0);
+        }
+        next.in_doubt_again(at_ms, attempt, &it.token, it.credits);
+        Step::Changed(next)
+    }
+
+    fn in_doubt_again(&mut self, since_ms: i64, attempt: u32, token: &Token, credits: f64) {
+        self.reserved = credits;
+        self.phase = Phase::InDoubt {
+            attempt,
+            token: token.clone(),
+            since_ms,
+            message: "what was said of it is taken back".to_owned(),
+            response: None,
+        };
+    }
+
     /// Forgets a claim that the provider's details did not confirm.
     pub(super) fn claim_rejected(&self, mut next: Job, task_id: &TaskId) -> Step {
         next.claims.retain(|claim| claim.task_id != *task_id);

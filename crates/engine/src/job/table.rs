@@ -62,6 +62,14 @@ fn accepted(attempt: u32, task: &str) -> Event {
     }
 }
 
+fn given(task: &str) -> Event {
+    Event::Accepted {
+        attempt: 1,
+        task_id: task_id(task),
+        via: Via::User,
+    }
+}
+
 fn claimed(task: &str) -> Event {
     Event::Claimed {
         attempt: 1,
@@ -178,6 +186,11 @@ fn jobs() -> Vec<(&'static str, Job)> {
             after(&[intent(1), refused(1, ResponseClass::RefusedJob)]),
         ),
         ("task failed", after(&task_failed)),
+        ("task given", after(&[intent(1), lost(1), given("task1")])),
+        (
+            "given up",
+            after(&[intent(1), lost(1), Event::BuyAgain { attempt: 1 }]),
+        ),
     ]
 }
 
@@ -221,6 +234,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("lost", lost(1)),
         ("never_bought", Event::NeverBought { attempt: 1 }),
         ("buy_again", Event::BuyAgain { attempt: 1 }),
+        ("reopened", Event::Reopened { attempt: 1 }),
         ("upload_failed, retried", upload_failed(true)),
         ("upload_failed, for good", upload_failed(false)),
         ("decided, pass", decided(Verdict::Pass)),
@@ -419,6 +433,36 @@ fn refusals_never_push_out_what_may_have_been_bought() {
     };
     assert!(matches!(job.phase, Phase::InDoubt { attempt: 1, .. }));
     assert_eq!((job.credits, job.reserved), (0.0, 12.0));
+}
+
+#[test]
+fn what_the_user_said_can_be_taken_back_with_its_cost() {
+    let doubt = after(&[intent(1), lost(1)]);
+    for said in [
+        given("task1"),
+        Event::NeverBought { attempt: 1 },
+        Event::BuyAgain { attempt: 1 },
+    ] {
+        let mut job = doubt.clone();
+        for event in [&said, &Event::Reopened { attempt: 1 }] {
+            let Step::Changed(next) = job.step(AT_MS, event) else {
+                panic!("{event:?}");
+            };
+            job = next;
+        }
+        assert!(matches!(job.phase, Phase::InDoubt { attempt: 1, .. }));
+        assert_eq!((job.credits, job.reserved), (0.0, 12.0), "{said:?}");
+        assert!(job.unproven.is_empty() && !job.knows_task(&task_id("task1")));
+    }
+    // A task that fails was given for it all the same.
+    let failed_task = after(&[intent(1), lost(1), given("task1"), failed(false)]);
+    let Step::Changed(job) = failed_task.step(AT_MS, &Event::Reopened { attempt: 1 }) else {
+        panic!("a failed task can't be taken back");
+    };
+    assert_eq!(
+        (job.failed_tasks, job.credits, job.reserved),
+        (0, 0.0, 12.0)
+    );
 }
 
 #[test]

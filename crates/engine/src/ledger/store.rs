@@ -256,8 +256,14 @@ impl Store for Ledger {
         })?;
         for (job, event) in found {
             let event: Event = self.parse(&event)?;
-            if matches!(&event, Event::Accepted { task_id, .. } if task_id.as_str() == task) {
-                return Ok(Some(JobKey::from_bytes(job)));
+            let job = JobKey::from_bytes(job);
+            if let Event::Accepted {
+                attempt, task_id, ..
+            } = event
+                && task_id.as_str() == task
+                && !self.is_reopened(&job, attempt, task)?
+            {
+                return Ok(Some(job));
             }
         }
         Ok(None)
@@ -268,6 +274,21 @@ impl Store for Ledger {
             "SELECT seq, at_ms, run, job, event FROM events WHERE job = ?1 ORDER BY seq",
             (job.to_bytes(),),
         )
+    }
+}
+
+impl Ledger {
+    /// Whether the user took back that a task is the job's.
+    fn is_reopened(&self, job: &JobKey, attempt: u32, task: &str) -> Result<bool, StoreError> {
+        let mut is_its = false;
+        for record in self.history_of(job)? {
+            match record.event {
+                Event::Accepted { task_id, .. } if task_id.as_str() == task => is_its = true,
+                Event::Reopened { attempt: it } if it == attempt => is_its = false,
+                _ => {}
+            }
+        }
+        Ok(!is_its)
     }
 }
 

@@ -232,6 +232,7 @@ fn full_line(
         }
         Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
         Event::BuyAgain { .. } => Line::care("free again", "to be bought again, as you said"),
+        Event::Reopened { .. } => Line::care("in doubt", "again, as you said"),
         Event::Stage { stage, .. } => Line::detail(
             match stage {
                 TaskStage::Pending => "pending",

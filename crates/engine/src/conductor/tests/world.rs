@@ -505,25 +505,33 @@ impl World {
             if !matches!(event, Event::Accepted { .. }) {
                 *self.said_again.entry(key).or_default() += 1;
             }
-            let known = self.jobs.get_mut(&key).unwrap();
-            if let Step::Changed(job) = known.job.step(self.now, &event) {
-                known.job = job;
-                let record = NewRecord {
-                    at_ms: self.now,
-                    run: RunId::from_text("user"),
-                    account: "model".to_owned(),
-                    job: Some(key),
-                    event,
-                };
-                let batch = Batch {
-                    events: vec![record],
-                    jobs: [(key, known.clone())].into(),
-                    uploads: Vec::new(),
-                };
-                let effects = Vec::new();
-                self.append(&Decision { batch, effects });
+            self.settle(key, event);
+            if self.dice.below(4) == 0 {
+                self.settle(key, Event::Reopened { attempt });
             }
         }
+    }
+
+    fn settle(&mut self, key: JobKey, event: Event) {
+        let known = self.jobs.get_mut(&key).unwrap();
+        let Step::Changed(job) = known.job.step(self.now, &event) else {
+            return;
+        };
+        known.job = job;
+        let record = NewRecord {
+            at_ms: self.now,
+            run: RunId::from_text("user"),
+            account: "model".to_owned(),
+            job: Some(key),
+            event,
+        };
+        let batch = Batch {
+            events: vec![record],
+            jobs: [(key, known.clone())].into(),
+            uploads: Vec::new(),
+        };
+        let effects = Vec::new();
+        self.append(&Decision { batch, effects });
     }
 
     /// Whether the ledger has a row for a task.
@@ -536,11 +544,28 @@ impl World {
         })
     }
 
+    /// Whether a callback named a task for the job.
+    pub(super) fn was_claimed(&self, key: &JobKey) -> bool {
+        self.records
+            .iter()
+            .any(|it| it.job == Some(*key) && matches!(it.event, Event::Claimed { .. }))
+    }
+
     /// Whether the ledger knows a task as a job's, or knew it until it failed.
     pub(super) fn is_accepted(&self, id: &str) -> bool {
-        self.records.iter().any(|record| {
-            matches!(&record.event, Event::Accepted { task_id, .. } if task_id.as_str() == id)
-        })
+        let mut owner = None;
+        for record in &self.records {
+            match &record.event {
+                Event::Accepted {
+                    task_id, attempt, ..
+                } if task_id.as_str() == id => owner = Some((record.job, *attempt)),
+                Event::Reopened { attempt } if owner == Some((record.job, *attempt)) => {
+                    owner = None
+                }
+                _ => {}
+            }
+        }
+        owner.is_some()
     }
 
     /// What was on its way to a process that died: answers never come, callbacks do.
