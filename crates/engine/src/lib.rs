@@ -41,3 +41,4 @@ pub mod scratch;
 pub mod settings;
 pub mod store;
 pub mod summary;
+mod template;

@@ -10,8 +10,8 @@ use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Entry, Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::template::compile::{compile, is_template};
-use crate::manifest::template::render::Template;
 use crate::manifest::template::scope::Scope;
+use crate::template::Template;
 
 /// What a manifest gives for a setting.
 #[derive(Debug)]

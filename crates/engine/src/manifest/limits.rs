@@ -10,7 +10,7 @@ use super::source::fields::{self, Fields, Text, wrong};
 use super::source::nearest::suggestion;
 use super::source::node::{Node, Value};
 use super::source::report::Report;
-use super::template::variables::RenderFixed;
+use super::template::fixed::RenderFixed;
 use crate::plan::{Callbacks, Limits, Rate, ReportKind, Retries};
 
 /// Tasks in flight unless the manifest says otherwise: plenty for one account, gentle on the vendor.

@@ -38,12 +38,13 @@ use super::source::files::Sources;
 use super::source::node::Value;
 use super::source::report::Report;
 use super::stems::entries;
-use super::template::render::Engine;
+use super::template::fixed::render_fixed;
 use super::template::scope::{FIXED_ROOTS, Scope};
-use super::template::variables::{Variables, render_fixed};
 use super::{hooks, limits};
 use crate::hooks::Hooks;
 use crate::plan::{Plan, PlannedJob};
+use crate::template::Engine;
+use crate::template::Variables;
 
 pub use super::stems::recordings::DecodingWork;
 pub use options::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, LoadOptions};

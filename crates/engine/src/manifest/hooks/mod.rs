@@ -18,7 +18,7 @@ use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
-use crate::manifest::template::variables::RenderFixed;
+use crate::manifest::template::fixed::RenderFixed;
 
 /// Hooks of `track_kept` in earlier versions, options of `output` now.
 const OPTIONS: &[&str] = &["loudness", "tags"];

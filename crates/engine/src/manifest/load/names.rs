@@ -13,7 +13,7 @@ use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::stems::stem::StemDecl;
 use crate::manifest::template::scope::{JOB_ROOTS, Scope};
-use crate::manifest::template::variables::Fixed;
+use crate::template::Fixed;
 use backline_api::Setting;
 
 /// What settings and names may refer to, and the values that are the same for all jobs.

@@ -11,15 +11,13 @@ use super::axes::{Dimension, Preset};
 use crate::manifest::choice::{Choice, Choices, Given, Raw};
 use crate::manifest::layer::extends::Inherited;
 use crate::manifest::layer::import::Layer;
-use crate::manifest::source::budget::json_bytes;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
-use crate::manifest::template::render::Engine;
+use crate::manifest::template::compile;
 use crate::manifest::template::scope::Scope;
-use crate::manifest::template::variables::Fixed;
-use crate::manifest::template::{compile, render};
 use crate::plan::Provider;
 use crate::settings::DEFAULT_TITLE;
+use crate::template::{Engine, Fixed, Template, json_bytes};
 
 /// Compiles settings, and remembers which variables they read.
 pub(crate) struct Compiler<'c> {
@@ -43,7 +41,7 @@ impl Compiler<'_> {
                 .extend(template.preset_vars().map(str::to_owned));
             if template.reads.nothing() {
                 choice = Arc::new(Choice {
-                    given: self.fold(raw.setting, template, report)?,
+                    given: self.fold(raw.setting, template, choice.span, report)?,
                     span: choice.span,
                 });
             }
@@ -55,7 +53,8 @@ impl Compiler<'_> {
     pub(crate) fn fold(
         &self,
         setting: Setting,
-        template: &render::Template,
+        template: &Template,
+        span: Span,
         report: &mut Report,
     ) -> Option<Given> {
         let mut text = String::new();
@@ -69,7 +68,7 @@ impl Compiler<'_> {
             }) {
             Ok(value) => Some(Given::Fixed(Some(value))),
             Err(problem) => {
-                report.error_at(template.span, problem, "made by this template");
+                report.error_at(span, problem, "made by this template");
                 None
             }
         }

@@ -12,9 +12,8 @@ use super::rules::{Include, Match, Rules};
 use crate::manifest::choice::{Choice, Choices, Given};
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
-use crate::manifest::template::render::Engine;
-use crate::manifest::template::variables::{Fixed, Variables};
 use crate::settings::DEFAULT_TITLE;
+use crate::template::{Engine, Fixed, Variables};
 
 /// A job before its recording is known.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::wildcard::{fits, matches};
 use crate::forecast::Sign;
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
-use crate::manifest::template::functions::text_of;
+use crate::template::functions::text_of;
 
 /// The key of conditions on what the ledger knows of a job.
 const STATE: &str = "state";

@@ -14,7 +14,7 @@ use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::scope::{OUTPUT_ROOTS, Scope};
-use crate::manifest::template::{compile, variables};
+use crate::manifest::template::{compile, fixed};
 
 const KEYS: &[&str] = &["dir", "file", "loudness", "tags"];
 
@@ -32,7 +32,7 @@ pub(crate) fn read_output(
     folder: &Path,
     matrix: &Matrix,
     compiler: &mut Compiler<'_>,
-    render: &variables::RenderFixed<'_>,
+    render: &fixed::RenderFixed<'_>,
     report: &mut Report,
 ) -> Option<ReadOutput> {
     let section = fields.get("output");

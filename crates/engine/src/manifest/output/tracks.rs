@@ -13,9 +13,8 @@ use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
 use super::file_name::{NameProblem, harmless, portable};
-use crate::manifest::template::render::{Engine, RenderProblem, Template};
-use crate::manifest::template::variables::{Fixed, Variables};
 use crate::plan::{Plan, PlannedJob};
+use crate::template::{Engine, Fixed, RenderProblem, Template, Variables};
 
 /// Longest track id that is put into a name; vendors' ids have 36 characters.
 const MAX_ID_CHARS: usize = 64;

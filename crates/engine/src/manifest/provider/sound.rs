@@ -7,7 +7,7 @@ use crate::manifest::source::fields::Fields;
 use crate::manifest::source::files::open_regular;
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
-use crate::manifest::template::variables::RenderFixed;
+use crate::manifest::template::fixed::RenderFixed;
 use crate::plan::{Embedded, StudioAudio, StudioFont};
 
 /// How the built-in studio is to sound.

@@ -14,7 +14,7 @@ use crate::manifest::source::fields::{self, Fields, Text, wrong};
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
-use crate::manifest::template::variables::RenderFixed;
+use crate::manifest::template::fixed::RenderFixed;
 use crate::plan::{Embedded, Provider};
 
 const NAMES: &[&str] = &["studio", "sunoapi", "kie"];

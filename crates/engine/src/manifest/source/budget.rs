@@ -1,8 +1,6 @@
 //! How much a manifest may become. A megabyte of YAML can mean gigabytes: a long text that a thousand presets inherit, a list that a
 //! thousand rows share, a sweep of long texts. Whatever multiplies is counted here before it is made.
 
-use serde_json::Value as Json;
-
 /// Most bytes that a manifest's values take once they are multiplied: 100,000 jobs with 2.5 KB of texts each.
 pub(crate) const MAX_PLAN_BYTES: usize = 256 << 20;
 
@@ -47,23 +45,3 @@ impl Budget {
         }
     }
 }
-
-/// About how many bytes a value takes in memory.
-pub(crate) fn json_bytes(value: &Json) -> usize {
-    /// Of a value itself, and of an entry of a mapping with its key.
-    const VALUE: usize = 32;
-    const ENTRY: usize = 96;
-    VALUE
-        + match value {
-            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
-            Json::String(text) => text.len(),
-            Json::Array(items) => items.iter().map(json_bytes).sum(),
-            Json::Object(entries) => entries
-                .iter()
-                .map(|(name, value)| ENTRY + name.len() + json_bytes(value))
-                .sum(),
-        }
-}
-
-/// Longest text of any setting, in bytes: tags have no limit of their own, and no vendor takes a hundredth of this.
-pub(crate) const MAX_TEXT_BYTES: usize = 64 * 1024;

@@ -13,13 +13,13 @@ use serde_json::Value as Json;
 
 use super::cells::{Cursor, Fault, Quoting, blank_bytes, quoting};
 use super::stem::{Source, StemDecl, remote};
-use crate::manifest::source::budget::json_bytes;
 use crate::manifest::source::fields::Text;
 use crate::manifest::source::files::{MAX_FILE_BYTES, Span};
 use crate::manifest::source::ids::check_id;
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
-use crate::manifest::template::variables::RenderFixed;
+use crate::manifest::template::fixed::RenderFixed;
+use crate::template::json_bytes;
 
 /// What cells may be separated by, the likeliest first.
 const SEPARATORS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];

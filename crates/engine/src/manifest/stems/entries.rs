@@ -15,7 +15,7 @@ use crate::manifest::source::fields::{self, Fields, Text, wrong};
 use crate::manifest::source::ids::check_id;
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
-use crate::manifest::template::variables::RenderFixed;
+use crate::manifest::template::fixed::RenderFixed;
 use crate::manifest::template::vars;
 
 const KEYS: &[&str] = &["id", "file", "url", "vars", "glob", "csv"];

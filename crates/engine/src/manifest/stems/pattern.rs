@@ -15,7 +15,7 @@ use crate::manifest::source::fields::Text;
 use crate::manifest::source::files::ReadProblem;
 use crate::manifest::source::ids::check_id;
 use crate::manifest::source::report::Report;
-use crate::manifest::template::variables::RenderFixed;
+use crate::manifest::template::fixed::RenderFixed;
 
 /// Most files that one pattern visits.
 const MAX_WALKED: usize = 200_000;

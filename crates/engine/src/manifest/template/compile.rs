@@ -7,13 +7,11 @@ use std::collections::HashSet;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Path, PathSeg};
 
-use super::functions;
-use super::render::{Body, Part, Reads, Reference, Template};
 use super::scope::{Scope, check, narrowed};
-use crate::manifest::source::budget::MAX_TEXT_BYTES;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
+use crate::template::{Body, MAX_TEXT_BYTES, Part, Reads, Reference, Template, functions};
 
 /// Deepest nesting of blocks and of parentheses in a template: the parser calls itself for each.
 const MAX_NESTING: usize = 16;
@@ -139,7 +137,6 @@ pub(crate) fn compile(
     Some(Template {
         body,
         references,
-        span,
         written: text.into(),
         reads,
     })

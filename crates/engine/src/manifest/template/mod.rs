@@ -1,9 +1,7 @@
-//! Templates in settings and names. A template is compiled once, and every variable that it names is checked before anything is
-//! rendered.
+//! Templates as a manifest writes them: each is compiled once, and every variable that it names is checked before anything is
+//! rendered. [`template`](crate::template) renders them.
 
 pub(crate) mod compile;
-pub(crate) mod functions;
-pub(crate) mod render;
+pub(crate) mod fixed;
 pub(crate) mod scope;
-pub(crate) mod variables;
 pub(crate) mod vars;

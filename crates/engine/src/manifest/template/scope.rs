@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::render::Reference;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::nearest::{nearest, suggestion};
 use crate::manifest::source::report::Report;
+use crate::template::Reference;
 
 /// The variables that templates of one place may name.
 #[derive(Debug, Clone, Default)]

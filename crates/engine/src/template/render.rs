@@ -9,16 +9,13 @@ use handlebars::{Context, Handlebars, Output, RenderContext, RenderErrorReason, 
 use serde_json::Value as Json;
 
 use super::functions::{self, HelperProblem};
-use crate::manifest::source::budget::MAX_TEXT_BYTES;
-use crate::manifest::source::files::Span;
+use super::limits::MAX_TEXT_BYTES;
 
 /// A compiled template.
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) body: Body,
     pub(crate) references: Vec<Reference>,
-    /// Where it is written.
-    pub(crate) span: Span,
     /// Its own text.
     pub(crate) written: Arc<str>,
     /// What makes two renderings differ.

@@ -8,7 +8,7 @@ use handlebars::{
 };
 use serde_json::Value as Json;
 
-use crate::manifest::source::budget::MAX_TEXT_BYTES;
+use super::limits::{MAX_TEXT_BYTES, json_bytes};
 
 /// Why a helper makes no text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +140,7 @@ pub(crate) fn text_of(value: &Json) -> Result<Cow<'_, str>, HelperProblem> {
             Ok(Cow::Borrowed(text))
         };
     }
-    if crate::manifest::source::budget::json_bytes(value) > 16 * MAX_TEXT_BYTES {
+    if json_bytes(value) > 16 * MAX_TEXT_BYTES {
         return Err(HelperProblem::TooLong);
     }
     let text = value.render();
