@@ -64,7 +64,7 @@ fn read(files: &[(&str, &[u8])]) {
             let plan = &loaded.plan;
             assert!(plan.jobs.len() as u64 <= MAX_JOBS);
             for job in &plan.jobs {
-                let track = backline_engine::manifest::TrackName {
+                let track = backline_engine::plan::TrackName {
                     run: "run",
                     index: 1,
                     id: "../../id",

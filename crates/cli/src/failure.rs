@@ -12,8 +12,9 @@
 use std::fmt::Write as _;
 
 use backline_engine::driver::{PlanningError, RunError};
+use backline_engine::manifest::Diagnostics;
 use backline_engine::manifest::lock::LockError;
-use backline_engine::manifest::{Diagnostics, OutputError};
+use backline_engine::plan::OutputError;
 use backline_engine::store::StoreError;
 use backline_studio::StudioError;
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use backline_engine::manifest::lock::{self, Lock};
-use backline_engine::manifest::{Filter, Selection, TrackName};
+use backline_engine::manifest::{Filter, Selection};
+use backline_engine::plan::TrackName;
 use backline_engine::plan::{Plan, StemSource};
 
 use super::{fixtures, load_with, manifests};

@@ -13,8 +13,7 @@ use crate::event::{Event, KeptFile, Part, RunId, TrackNote};
 use crate::folder::{Folder, Found};
 use crate::forecast::OnDisk;
 use crate::job::Job;
-use crate::manifest::TrackName;
-use crate::plan::Plan;
+use crate::plan::{Plan, TrackName};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 

@@ -30,7 +30,7 @@ use super::matrix::compile::Compiler;
 use super::matrix::examine::{Recordings, examine, identify};
 use super::matrix::rules::Rules;
 use super::matrix::{axes, expand, rules};
-use super::output::naming::{ReadOutput, check_names, read_output};
+use super::output::{ReadOutput, check_names, read_output};
 use super::provider::{secret, table};
 use super::source::diagnostic::Diagnostics;
 use super::source::fields::{Fields, Text};

@@ -20,7 +20,6 @@ mod template;
 
 pub use load::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, Loaded, load};
 pub use matrix::selection::{Filter, NotAFilter, Selection};
-pub use output::tracks::{Output, OutputError, TrackName};
 pub use provider::installed::{AUTO, installed_soundfont};
 pub use provider::secret::KEY_VARIABLES;
 pub use schema::{project_schema, schema};

@@ -3,7 +3,9 @@
 //! A [`Plan`] is built by [`manifest::load`](crate::manifest::load) and never changes afterwards. It knows nothing of time,
 //! network or ledger; [`forecast`](crate::forecast) compares it with the ledger, the driver carries it out.
 
+mod file_name;
 mod hooks;
+mod output;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,9 +15,12 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub(crate) use self::file_name::portable;
 pub use self::hooks::{
     DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookKind, HookSpec, Hooks, Order, Target,
 };
+pub(crate) use self::output::Namer;
+pub use self::output::{Output, OutputError, TrackName};
 use crate::settings::{
     JobKey, Recording, Request, Setting, Settings, TitleIdentity, default_title, former_keys,
     job_key, unsigned,
@@ -43,7 +48,7 @@ pub struct Plan {
     /// Whether callbacks are off: then a provider on this machine is not given an address either.
     pub polls_only: bool,
     /// Where tracks are kept and how their files are named.
-    pub output: crate::manifest::Output,
+    pub output: Output,
     /// The reports to write after a run.
     pub reports: Vec<ReportKind>,
     /// The stems that at least one job uses, in the manifest's order.

@@ -30,7 +30,7 @@ use crate::event::{KeptFile, Part, RunId};
 use crate::folder::Folder;
 use crate::forecast::OnDisk;
 use crate::hooks::HookError;
-use crate::manifest::TrackName;
+use crate::plan::TrackName;
 
 use check::{Checked, check};
 use name::{Wish, name};

@@ -6,13 +6,13 @@ use super::options::LoadOptions;
 use crate::manifest::choice::Raw;
 use crate::manifest::layer::extends::Inherited;
 use crate::manifest::layer::import::Layer;
-use crate::manifest::output::file_name::portable;
 use crate::manifest::provider::secret;
 use crate::manifest::source::fields::{self, Fields};
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::stems::stem::StemDecl;
 use crate::manifest::template::scope::{JOB_ROOTS, Scope};
+use crate::plan::portable;
 use crate::template::Fixed;
 use backline_api::Setting;
 

@@ -1,11 +1,10 @@
-//! Where tracks go: `output` read, and every name that a plan would give checked before anything is bought.
+//! `output`: where tracks are kept. Checks every name that a plan would give before anything is bought.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use super::tracks::{Namer, Output, TrackName};
 use crate::manifest::hooks;
 use crate::manifest::matrix::axes::Matrix;
 use crate::manifest::matrix::compile::Compiler;
@@ -15,6 +14,7 @@ use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::scope::{OUTPUT_ROOTS, Scope};
 use crate::manifest::template::{compile, fixed};
+use crate::plan::{Namer, Output, TrackName};
 
 const KEYS: &[&str] = &["dir", "file", "loudness", "tags"];
 

@@ -1,4 +1,4 @@
-//! `output`: where tracks are kept and what their files are called.
+//! Where tracks are kept and what their files are called.
 //!
 //! A name is a template, rendered when a track is kept; every name is also rendered when the plan is made, so that names that
 //! collide, or that some system refuses, are found before anything is bought. No value can leave the folder: a
