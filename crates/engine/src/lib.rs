@@ -24,6 +24,7 @@
 pub mod abandoned;
 mod conductor;
 pub mod driver;
+pub mod duration;
 pub mod event;
 pub mod evidence;
 pub mod folder;
@@ -34,6 +35,7 @@ mod index;
 pub mod job;
 pub mod ledger;
 pub mod manifest;
+mod nearest;
 pub mod opening;
 pub mod plan;
 pub mod recognize;

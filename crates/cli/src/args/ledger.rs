@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use backline_engine::manifest::parse_duration;
+use backline_engine::duration::parse_duration;
 use clap::Args as ClapArgs;
 
 /// How long to wait for a ledger that another process uses.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use backline_engine::duration::parse_duration;
 use backline_engine::hooks::{DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookPoint, OnError};
-use backline_engine::manifest::parse_duration;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 /// Longest time that a hook may be given, as in a manifest: an hour.

@@ -7,7 +7,8 @@ use backline_api::Setting;
 use serde_json::{Map, Value as Json, json};
 
 use super::HookPoint;
-use crate::manifest::{nearest_name, parse_duration};
+use crate::duration::parse_duration;
+use crate::nearest::nearest_of;
 use crate::settings::Settings;
 
 /// Longest answer, and longest line of a service.
@@ -177,7 +178,7 @@ impl Answer {
                     .iter()
                     .map(|it| format!("`{}`", excerpt(it)))
                     .collect();
-                let near = fields.iter().find_map(|it| nearest_name(it, &DECISIONS));
+                let near = fields.iter().find_map(|it| nearest_of(it, &DECISIONS));
                 let near =
                     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                 Err(AnswerError::Malformed(format!(
@@ -217,7 +218,7 @@ pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settin
     let mut changed = settings.clone();
     for (name, value) in change {
         let setting = Setting::named(name).ok_or_else(|| {
-            let near = nearest_name(name, &Setting::NAMES);
+            let near = nearest_of(name, &Setting::NAMES);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             AnswerError::BadChange(format!("`{name}` is no setting that can be changed{near}"))
         })?;

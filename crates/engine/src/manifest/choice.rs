@@ -6,11 +6,11 @@ use backline_api::{Setting, SettingKind, SettingValue};
 
 use crate::manifest::source::fields::wrong;
 use crate::manifest::source::files::Span;
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Entry, Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::template::compile::{compile, is_template};
 use crate::manifest::template::scope::Scope;
+use crate::nearest::suggestion;
 use crate::template::Template;
 
 /// What a manifest gives for a setting.

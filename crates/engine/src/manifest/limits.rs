@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use backline_api::Profile;
 
 use super::provider::secret;
-use super::source::duration::{duration, duration_text, rate};
+use super::source::duration::{duration, rate};
 use super::source::fields::{self, Fields, Text, wrong};
-use super::source::nearest::suggestion;
 use super::source::node::{Node, Value};
 use super::source::report::Report;
 use super::template::fixed::RenderFixed;
+use crate::duration::duration_text;
+use crate::nearest::suggestion;
 use crate::plan::{Callbacks, Limits, Rate, ReportKind, Retries};
 
 /// Tasks in flight unless the manifest says otherwise: plenty for one account, gentle on the vendor.

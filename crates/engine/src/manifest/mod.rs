@@ -24,5 +24,4 @@ pub use provider::installed::{AUTO, installed_soundfont};
 pub use provider::secret::KEY_VARIABLES;
 pub use schema::{project_schema, schema};
 pub use source::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
-pub use source::duration::{parse_duration, parse_rate};
-pub(crate) use source::nearest::nearest_of as nearest_name;
+pub use source::duration::parse_rate;

@@ -6,9 +6,9 @@ use super::ReadContext;
 use crate::hooks::{HookKind, HookPoint, Target};
 use crate::manifest::provider::secret;
 use crate::manifest::source::fields::{self, Fields, wrong};
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
+use crate::nearest::suggestion;
 
 /// Longest script, in bytes.
 const MAX_SCRIPT_BYTES: u64 = 256 * 1024;

@@ -15,10 +15,10 @@ use crate::hooks::{HookKind, HookPoint, HookSpec, Hooks, OnError, Order};
 use crate::manifest::provider::secret;
 use crate::manifest::source::duration;
 use crate::manifest::source::fields::{self, Fields, Text};
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::template::fixed::RenderFixed;
+use crate::nearest::suggestion;
 
 /// Hooks of `track_kept` in earlier versions, options of `output` now.
 const OPTIONS: &[&str] = &["loudness", "tags"];

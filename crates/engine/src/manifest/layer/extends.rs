@@ -5,9 +5,9 @@ use indexmap::IndexMap;
 use super::import::Layer;
 use super::presets::PresetDecl;
 use crate::manifest::choice::Raw;
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::vars::Var;
+use crate::nearest::suggestion;
 
 /// Longest chain of presets that extend each other. Nobody follows a longer one, and each preset contains what its chain gives.
 const MAX_EXTENDS: usize = 32;

@@ -10,9 +10,9 @@ use crate::manifest::layer::import::Layer;
 use crate::manifest::matrix::axes::{Dimension, Matrix};
 use crate::manifest::matrix::compile::Compiler;
 use crate::manifest::source::fields::Fields;
-use crate::manifest::source::nearest::nearest;
 use crate::manifest::source::report::Report;
 use crate::manifest::stems::stem::{Source, StemDecl};
+use crate::nearest::nearest;
 
 pub(crate) fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
     for stem in stems {

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::axes::Matrix;
 use super::expand::{Draft, job_name};
-use crate::manifest::source::duration::duration_text;
+use crate::duration::duration_text;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::manifest::stems::recordings::{self, DecodingWork, RecordingProblem};

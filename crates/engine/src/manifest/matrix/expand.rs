@@ -10,8 +10,8 @@ use backline_api::{Operation, Profile, Setting, SettingValue, Settings};
 use super::axes::Matrix;
 use super::rules::{Include, Match, Rules};
 use crate::manifest::choice::{Choice, Choices, Given};
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
+use crate::nearest::suggestion;
 use crate::settings::DEFAULT_TITLE;
 use crate::template::{Engine, Fixed, Variables};
 

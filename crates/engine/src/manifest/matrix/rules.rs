@@ -10,9 +10,9 @@ use super::wildcard::{fits, matches};
 use crate::manifest::choice::{Choice, Raw};
 use crate::manifest::source::fields::{self, Fields, wrong};
 use crate::manifest::source::files::Span;
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Entry, Node, Value};
 use crate::manifest::source::report::Report;
+use crate::nearest::suggestion;
 
 /// Most entries of `exclude`, and of `include`: each is compared with every job.
 const MAX_RULES: usize = 10_000;

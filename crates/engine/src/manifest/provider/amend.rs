@@ -3,10 +3,10 @@
 use backline_api::{ApiCall, CodeTable, Profile, RateLimit, ResponseClass};
 
 use crate::manifest::source::fields::Fields;
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::Entry;
 use crate::manifest::source::report::Report;
 use crate::manifest::source::{duration, fields};
+use crate::nearest::suggestion;
 
 const CLASSES: &[(&str, ResponseClass)] = &[
     ("refused_job", ResponseClass::RefusedJob),

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::installed::{AUTO, installed_soundfont};
 use crate::manifest::source::fields::Fields;
 use crate::manifest::source::files::open_regular;
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::fixed::RenderFixed;
+use crate::nearest::suggestion;
 use crate::plan::{Embedded, StudioAudio, StudioFont};
 
 /// How the built-in studio is to sound.

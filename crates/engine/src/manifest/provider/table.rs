@@ -11,10 +11,10 @@ use super::amend::amend;
 use super::secret::{DEFAULT_KEY_ENV, secret, url};
 use super::sound::read_sound;
 use crate::manifest::source::fields::{self, Fields, Text, wrong};
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::template::fixed::RenderFixed;
+use crate::nearest::suggestion;
 use crate::plan::{Embedded, Provider};
 
 const NAMES: &[&str] = &["studio", "sunoapi", "kie"];

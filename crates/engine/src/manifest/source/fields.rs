@@ -2,9 +2,9 @@
 
 use super::diagnostic::Diagnostic;
 use super::files::Span;
-use super::nearest::{nearest_of, suggestion};
 use super::node::{Entry, Node, Value};
 use super::report::Report;
+use crate::nearest::{nearest_of, suggestion};
 
 /// A mapping whose keys have been checked.
 pub(crate) struct Fields<'n> {

@@ -6,7 +6,6 @@ pub(crate) mod duration;
 pub(crate) mod fields;
 pub(crate) mod files;
 pub(crate) mod ids;
-pub(crate) mod nearest;
 pub(crate) mod node;
 pub(crate) mod report;
 pub(crate) mod yaml;

@@ -16,9 +16,9 @@ use super::stem::{Source, StemDecl, remote};
 use crate::manifest::source::fields::Text;
 use crate::manifest::source::files::{MAX_FILE_BYTES, Span};
 use crate::manifest::source::ids::check_id;
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::fixed::RenderFixed;
+use crate::nearest::suggestion;
 use crate::template::json_bytes;
 
 /// What cells may be separated by, the likeliest first.

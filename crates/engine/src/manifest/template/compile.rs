@@ -9,8 +9,8 @@ use handlebars::{Path, PathSeg};
 
 use super::scope::{Scope, check, narrowed};
 use crate::manifest::source::files::Span;
-use crate::manifest::source::nearest::suggestion;
 use crate::manifest::source::report::Report;
+use crate::nearest::suggestion;
 use crate::template::{Body, MAX_TEXT_BYTES, Part, Reads, Reference, Template, functions};
 
 /// Deepest nesting of blocks and of parentheses in a template: the parser calls itself for each.

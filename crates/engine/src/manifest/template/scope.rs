@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::manifest::source::files::Span;
-use crate::manifest::source::nearest::{nearest, suggestion};
 use crate::manifest::source::report::Report;
+use crate::nearest::{nearest, suggestion};
 use crate::template::Reference;
 
 /// The variables that templates of one place may name.
