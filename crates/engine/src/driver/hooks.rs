@@ -17,14 +17,14 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::message::Message;
+use super::message::{HookReport, Message, Noted};
 use super::plan_index::PlanIndex;
 use super::{Clock, Run};
 use crate::conductor::Input;
 use crate::event::{Event, Part, Record, TrackNote};
 use crate::hooks::{
-    BoundHook, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind, HookPoint,
-    HookRunner, PlanInfo, RunInfo, point_of,
+    BoundHook, Facts, HookContext, HookError, HookEvent, HookKind, HookPoint, HookRunner, PlanInfo,
+    RunInfo, point_of,
 };
 use crate::job::{Job, Phase};
 use crate::plan::Plan;
@@ -37,21 +37,6 @@ const BACKLOG: usize = 10_000;
 
 /// Time-outs in a row after which an observer is left alone.
 const PATIENCE: u32 = 3;
-
-/// What an observer made of an event.
-pub(super) struct HookReport {
-    /// The job that the event was about.
-    pub(super) about: Option<JobKey>,
-    pub(super) result: Result<Option<Noted>, HookFailure>,
-}
-
-/// What was found out about a kept file.
-pub(super) struct Noted {
-    pub(super) job: JobKey,
-    pub(super) index: u32,
-    pub(super) part: Part,
-    pub(super) note: TrackNote,
-}
 
 /// An event on its way to an observer.
 struct QueuedEvent {

@@ -3,8 +3,8 @@
 use tokio::task::JoinError;
 
 use super::callbacks::Call;
-use super::hooks::HookReport;
 use crate::conductor::Input;
+use crate::event::{Part, TrackNote};
 use crate::hooks::HookFailure;
 use crate::settings::JobKey;
 
@@ -35,4 +35,19 @@ pub(super) enum Message {
     },
     /// Nothing to decide on.
     Nothing,
+}
+
+/// What came of an event that was sent to an observing hook.
+pub(super) struct HookReport {
+    /// The job that the event was about.
+    pub(super) about: Option<JobKey>,
+    pub(super) result: Result<Option<Noted>, HookFailure>,
+}
+
+/// What was found out about a kept file.
+pub(super) struct Noted {
+    pub(super) job: JobKey,
+    pub(super) index: u32,
+    pub(super) part: Part,
+    pub(super) note: TrackNote,
 }
