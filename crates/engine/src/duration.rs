@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-const UNITS_MS: &[(&str, u64)] = &[
-    ("ms", 1),
-    ("s", 1_000),
-    ("min", 60_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+use jiff::SpanRelativeTo;
+use jiff::fmt::friendly::SpanParser;
+
+static PARSER: SpanParser = SpanParser::new();
 
 /// Parses a duration. A day has 24 hours; nothing shorter than a millisecond is one.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -18,25 +14,10 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 /// The same, in milliseconds.
 pub(crate) fn duration_ms(text: &str) -> Option<u64> {
-    let mut total = 0_u64;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|char: char| !char.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = rest[digits..].trim_start();
-        let letters = rest
-            .find(|char: char| !char.is_ascii_alphabetic())
-            .unwrap_or(rest.len());
-        let (_, unit_ms) = UNITS_MS
-            .iter()
-            .find(|(unit, _)| *unit == &rest[..letters])?;
-        total = total.checked_add(number.checked_mul(*unit_ms)?)?;
-        rest = rest[letters..].trim_start();
-    }
-    (total > 0).then_some(total)
+    let span = PARSER.parse_span(text.trim()).ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let ms = u64::try_from(duration.as_millis()).ok()?;
+    (ms > 0).then_some(ms)
 }
 
 /// Formats a duration in the largest unit that divides it.
@@ -72,6 +53,10 @@ mod tests {
         check("250ms", Some(250));
         check("1d", Some(86_400_000));
         check(" 5 min ", Some(300_000));
+        check("1.5h", Some(5_400_000));
+        check("-2h", None);
+        check("1mo", None);
+        check("10us", None);
         check("", None);
         check("0s", None);
         check("2", None);
