@@ -12,13 +12,16 @@
 //! nothing at all in that time is ended. A line without end, or that is no answer, ends it too.
 
 use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::time::Duration;
 
+use futures::StreamExt;
 use serde_json::{Value as Json, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
-use tokio::process::ChildStdin;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use super::process::{Group, HookContext};
 use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookPoint, Order};
@@ -154,12 +157,13 @@ async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookErro
         "program": concat!("backline ", env!("CARGO_PKG_VERSION")),
         "points": spec.points,
     }});
-    let mut lines = Lines::new(stdout);
+    let codec = LinesCodec::new_with_max_length(ANSWER_LIMIT_BYTES);
+    let mut lines = FramedRead::new(stdout, codec);
     let limit = Duration::from_millis(spec.start_timeout_ms);
     let greet = async {
         // Who is gone before it is greeted has ended its output too.
         let _ = stdin.write_all(&line_of(&hello)).await;
-        lines.next().await
+        next_line(&mut lines, context).await
     };
     let line = timeout(limit, greet)
         .await
@@ -174,7 +178,7 @@ async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookErro
             "it ended at its start, with {how}"
         )));
     };
-    let wants = greeting(line, context)?;
+    let wants = greeting(&line, context)?;
     let super::process::Started { child, group } = started;
     Ok(Up {
         child,
@@ -187,14 +191,13 @@ async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookErro
 }
 
 /// What a greeting says: the points that the service wants, if it chooses.
-fn greeting(line: &[u8], context: &HookContext) -> Result<Option<HashSet<HookPoint>>, HookError> {
+fn greeting(line: &str, context: &HookContext) -> Result<Option<HashSet<HookPoint>>, HookError> {
     let garbage = || {
-        let text = String::from_utf8_lossy(line);
         HookError::Garbage(context.clean(&format!(
-            "a service's first line is `{{\"hello\": {{\"protocol\": {PROTOCOL}}}}}`, not: {text}"
+            "a service's first line is `{{\"hello\": {{\"protocol\": {PROTOCOL}}}}}`, not: {line}"
         )))
     };
-    let json: Json = serde_json::from_slice(line).map_err(|_| garbage())?;
+    let json: Json = serde_json::from_str(line).map_err(|_| garbage())?;
     let hello = json.get("hello").ok_or_else(garbage)?;
     match hello.get("protocol").and_then(Json::as_u64) {
         Some(version) if version == u64::from(PROTOCOL) => {}
@@ -236,10 +239,10 @@ async fn talk(
             }
         };
         tokio::select! {
-            line = up.lines.next() => match line {
+            line = next_line(&mut up.lines, context) => match line {
                 Ok(Some(line)) => {
                     last_heard = Instant::now();
-                    match hand_out(line, spec.order, &mut pending, context) {
+                    match hand_out(&line, spec.order, &mut pending, context) {
                         Ok(()) => answered = true,
                         Err(error) => break error,
                     }
@@ -304,14 +307,14 @@ fn send(up: &mut Up, ask: Ask, next_id: &mut u64, pending: &mut VecDeque<Written
 
 /// Hands an answer to whom it belongs.
 fn hand_out(
-    line: &[u8],
+    line: &str,
     order: Order,
     pending: &mut VecDeque<Written>,
     context: &HookContext,
 ) -> Result<(), HookError> {
     let garbage = |why: String| HookError::Garbage(context.clean(&why));
-    let json: Json = serde_json::from_slice(line)
-        .map_err(|error| garbage(format!("{error}: {}", String::from_utf8_lossy(line))))?;
+    let json: Json =
+        serde_json::from_str(line).map_err(|error| garbage(format!("{error}: {line}")))?;
     let id = json.get("id").and_then(Json::as_u64);
     let place = match (order, id) {
         (Order::Ordered, None) => 0,
@@ -376,47 +379,22 @@ fn line_of(json: &Json) -> Vec<u8> {
     line
 }
 
-/// Lines of a bounded length. A read that is given up on loses nothing.
-struct Lines {
-    reader: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
-    line: Vec<u8>,
-    done: bool,
-}
+/// A service's lines; each has a bounded length.
+type Lines = FramedRead<ChildStdout, LinesCodec>;
 
-impl Lines {
-    fn new(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        Self {
-            reader: BufReader::new(Box::new(reader)),
-            line: Vec::new(),
-            done: false,
-        }
-    }
-
-    /// The next line that is not empty; none at the end.
-    async fn next(&mut self) -> Result<Option<&[u8]>, HookError> {
-        if std::mem::take(&mut self.done) {
-            self.line.clear();
-        }
-        loop {
-            let buffer = match self.reader.fill_buf().await {
-                Ok([]) | Err(_) => return Ok(None),
-                Ok(buffer) => buffer,
-            };
-            let (taken, ends) = match buffer.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (at + 1, true),
-                None => (buffer.len(), false),
-            };
-            if self.line.len() + taken > ANSWER_LIMIT_BYTES {
+/// The next line that is not empty; none at the end, also where the output can't be read. Cancelling the call loses nothing.
+async fn next_line(lines: &mut Lines, context: &HookContext) -> Result<Option<String>, HookError> {
+    loop {
+        match lines.next().await {
+            Some(Ok(line)) if line.trim().is_empty() => {}
+            Some(Ok(line)) => return Ok(Some(line)),
+            Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
                 return Err(HookError::Flood(ANSWER_LIMIT_BYTES));
             }
-            self.line.extend_from_slice(&buffer[..taken]);
-            self.reader.consume(taken);
-            if ends && self.line.trim_ascii().is_empty() {
-                self.line.clear();
-            } else if ends {
-                self.done = true;
-                return Ok(Some(&self.line));
+            Some(Err(LinesCodecError::Io(error))) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(HookError::Garbage(context.clean("a line is not UTF-8")));
             }
+            Some(Err(LinesCodecError::Io(_))) | None => return Ok(None),
         }
     }
 }
