@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::redact::SECRET_CHARS;
 
 /// An API key. `Debug` and `Display` print `[key]`, and it is not `Serialize`.
@@ -60,11 +61,7 @@ impl ApiKey {
             .chain_update("backline account\n")
             .chain_update(&self.0)
             .finalize();
-        digest
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&digest[..6])
     }
 }
 

@@ -74,10 +74,7 @@ impl SoundFont {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        let sha256 = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256 = backline_api::hex(&Sha256::digest(&bytes));
         Ok(Self { font, sha256 })
     }
 

@@ -185,11 +185,7 @@ async fn a_tape_is_not_written_through_what_was_put_in_its_place() {
     let tape = Tape::record(&path("tape")).unwrap();
     let bytes: Vec<u8> = vec![0, 255, 1, 254];
     let hash = sha2::Sha256::digest(&bytes);
-    let name: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let name = crate::hex::hex(&hash[..8]);
     let body = path(&format!("tape/bodies/00001-{name}"));
     symlink(path("victim"), body).unwrap();
     ask(&client(&base, tape.clone()), "first").await;

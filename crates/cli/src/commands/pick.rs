@@ -238,7 +238,7 @@ fn copied(from: &mut File, mut to: impl Write) -> io::Result<String> {
         }
     }
     let bytes = hasher.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(backline_api::hex(&bytes))
 }
 
 /// Entries as a table.

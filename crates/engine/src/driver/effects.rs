@@ -290,7 +290,7 @@ async fn check_source(client: &Client, url: &Url) -> Result<(), EffectError> {
 }
 
 fn hash_text(file: &StemFile) -> String {
-    file.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    backline_api::hex(&file.hash)
 }
 
 impl From<CallError> for EffectError {

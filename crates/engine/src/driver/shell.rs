@@ -485,10 +485,5 @@ fn accepted(batch: &Batch) -> Vec<(JobKey, TaskId)> {
 fn new_token() -> Token {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    Token::from_text(
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>(),
-    )
+    Token::from_text(backline_api::hex(&bytes))
 }

@@ -30,13 +30,7 @@ impl JobKey {
 
 impl fmt::Display for JobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |at: usize| {
-            let byte = self.0[at / 2] >> (if at.is_multiple_of(2) { 4 } else { 0 });
-            DIGITS[usize::from(byte & 15)]
-        };
-        let digits: [u8; 64] = std::array::from_fn(digit);
-        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
     }
 }
 
@@ -55,15 +49,10 @@ impl FromStr for JobKey {
     type Err = NotAKey;
 
     fn from_str(text: &str) -> Result<Self, NotAKey> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(NotAKey(text.to_owned()));
+        match blake3::Hash::from_hex(text) {
+            Ok(hash) => Ok(Self(*hash.as_bytes())),
+            Err(_) => Err(NotAKey(text.to_owned())),
         }
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16)
-                .map_err(|_| NotAKey(text.to_owned()))?;
-        }
-        Ok(Self(bytes))
     }
 }
 

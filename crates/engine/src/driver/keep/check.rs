@@ -97,9 +97,7 @@ fn digest(file: &mut (impl Read + Seek)) -> io::Result<(String, u64, Vec<u8>)> {
         length += count as u64;
     }
     file.seek(SeekFrom::Start(0))?;
-    let hex = hasher.finalize();
-    let hex = hex.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((hex, length, head))
+    Ok((backline_api::hex(&hasher.finalize()), length, head))
 }
 
 /// Whether two files have the same bytes.
