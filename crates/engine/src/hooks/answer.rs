@@ -81,14 +81,13 @@ impl Answer {
     /// # Errors
     /// When it is not UTF-8, not JSON, or not of the protocol.
     pub fn read(bytes: &[u8]) -> Result<Self, AnswerError> {
-        let malformed = |why: String| AnswerError::Malformed(why);
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         if text.trim().is_empty() {
             return Ok(Self::Nothing);
         }
-        let json: Json = serde_json::from_str(text)
-            .map_err(|error| malformed(format!("it is not JSON ({error}): {}", excerpt(text))))?;
+        let json: Json = serde_json::from_str(text).map_err(|error| {
+            AnswerError::Malformed(format!("it is not JSON ({error}): {}", excerpt(text)))
+        })?;
         Self::of(&json)
     }
 
@@ -97,14 +96,13 @@ impl Answer {
     /// # Errors
     /// When it is not of the protocol.
     pub fn of(json: &Json) -> Result<Self, AnswerError> {
-        Self::parse(json).map_err(AnswerError::Malformed)
-    }
-
-    fn parse(json: &Json) -> Result<Self, String> {
         let fields = match json {
             Json::Null => return Ok(Self::Nothing),
             Json::Object(fields) => fields,
-            other => return Err(format!("an answer is a JSON object, not {other:.60}")),
+            other => {
+                let why = format!("an answer is a JSON object, not {other:.60}");
+                return Err(AnswerError::Malformed(why));
+            }
         };
         let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
         let decisions: Vec<&str> = DECISIONS
@@ -120,15 +118,18 @@ impl Answer {
             ["delay"] => Self::delay(given("delay")),
             ["change"] => match given("change") {
                 Some(Json::Object(change)) => Ok(Self::Change(change.clone())),
-                _ => Err("`change` is an object of settings".to_owned()),
+                _ => Err(malformed("`change` is an object of settings")),
             },
-            several => Err(format!("it says {} at once", several.join(" and "))),
+            several => Err(AnswerError::Malformed(format!(
+                "it says {} at once",
+                several.join(" and ")
+            ))),
         }
     }
 
-    fn veto(why: Option<&Json>) -> Result<Self, String> {
+    fn veto(why: Option<&Json>) -> Result<Self, AnswerError> {
         let Some(Json::String(why)) = why else {
-            return Err("`veto` is the reason, a string".to_owned());
+            return Err(malformed("`veto` is the reason, a string"));
         };
         let why = match why.trim() {
             "" => "no reason given",
@@ -137,15 +138,15 @@ impl Answer {
         Ok(Self::Veto(why.chars().take(MAX_WHY_CHARS).collect()))
     }
 
-    fn delay(wait: Option<&Json>) -> Result<Self, String> {
-        let expected = || "`delay` is a duration as in a manifest, such as \"30s\"".to_owned();
+    fn delay(wait: Option<&Json>) -> Result<Self, AnswerError> {
+        let expected = || malformed("`delay` is a duration as in a manifest, such as \"30s\"");
         let Some(Json::String(wait)) = wait else {
             return Err(expected());
         };
         let wait_ms = parse_duration(wait).and_then(|wait| u64::try_from(wait.as_millis()).ok());
         match wait_ms {
             Some(wait_ms) if wait_ms <= MAX_DELAY_MS => Ok(Self::Delay(wait_ms)),
-            Some(_) => Err("`delay` is at most an hour".to_owned()),
+            Some(_) => Err(malformed("`delay` is at most an hour")),
             None => Err(expected()),
         }
     }
@@ -191,6 +192,10 @@ impl Answer {
             answer => Ok(answer),
         }
     }
+}
+
+fn malformed(why: &str) -> AnswerError {
+    AnswerError::Malformed(why.to_owned())
 }
 
 /// The fields by which a hook decides.

@@ -86,14 +86,19 @@ struct Machine {
     work: Arc<Work>,
 }
 
-/// Whether a script can be compiled.
+/// A script that can't be compiled: the compiler's message, with the line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ScriptError(String);
+
+/// Compiles a script without running it.
 ///
 /// # Errors
-/// The compiler's words, with the line.
-pub fn check_script(name: &str, source: &str) -> Result<(), String> {
+/// When it can't be compiled.
+pub fn check_script(name: &str, source: &str) -> Result<(), ScriptError> {
     Machine::new(name, source, Arc::default())
         .map(drop)
-        .map_err(|error| words(&error))
+        .map_err(|error| ScriptError(words(&error)))
 }
 
 impl Script {

@@ -36,7 +36,7 @@ pub use event::{HOOK_EVENT_VERSION, HookEvent, JobInfo, PlanInfo, PresetInfo, Ru
 pub(crate) use facts::Facts;
 pub use facts::{sample, sample_of};
 #[cfg(feature = "lua")]
-pub use lua::check_script;
+pub use lua::{ScriptError, check_script};
 pub(crate) use process::HookContext;
 pub use runner::HookFailure;
 pub(crate) use runner::{BoundHook, HookRunner};

@@ -153,7 +153,9 @@ fn one_event_leaves_nothing_to_the_next() {
 
 #[test]
 fn a_slip_is_found_before_anything_runs() {
-    let problem = check_script("rule.lua", "if x then\nveto 'x'\n").unwrap_err();
+    let problem = check_script("rule.lua", "if x then\nveto 'x'\n")
+        .unwrap_err()
+        .to_string();
     assert!(
         problem.contains("rule.lua:3") && problem.contains("'end' expected"),
         "{problem}"
