@@ -111,6 +111,17 @@ fn a_run_of_a_part_does_not_shrink_a_report() {
     assert_eq!(status["jobs"].as_array().unwrap().len(), 5);
     let text = lab.expect(0, &["status", "songs.yaml"]).out;
     assert!(text.contains("this run: 1 of 4 jobs selected"), "{text}");
+    let grid = "\n    p1  p2\ns1  =   =\ns2  =   ~\n\n= kept, ~ changed, not bought\n";
+    assert!(text.contains(grid), "{text}");
+    let list = lab.expect(0, &["status", "songs.yaml", "--jobs"]).out;
+    assert!(
+        list.contains("  ~ changed, not bought  s2 × p2 take 1\n"),
+        "{list}"
+    );
+    assert!(
+        list.contains("s2 × p2 take 1  (earlier version)\n"),
+        "{list}"
+    );
 
     // A run that buys nothing.
     lab.expect(0, &["fetch", "songs.yaml", "--sample", "1"]);
@@ -237,13 +248,16 @@ fn a_selected_run_keeps_the_rest_of_a_manifest_that_has_become_invalid() {
 fn the_embedded_studio_costs_nothing_and_says_so() {
     let lab = Lab::new();
     lab.recording("vocals/a.wav", 1);
-    lab.write("songs.yaml", format!("version: 1\nname: songs\nstems: [vocals/a.wav]\npresets: {{p: {{tags: calm piano}}}}\n{REPORTS}"));
+    lab.write("songs.yaml", format!("version: 1\nname: songs\nstems: [vocals/a.wav]\npresets: {{p: {{tags: \"calm piano, wobblecore\"}}}}\n{REPORTS}"));
     let free = "the embedded studio costs nothing";
     let plan = lab.expect(0, &["plan", "songs.yaml"]).out;
     assert!(plan.contains(free), "{plan}");
     let ran = lab.expect(0, &["run", "songs.yaml"]);
     assert!(ran.err.contains(free), "{}", ran.err);
     assert!(!ran.err.contains("credits"), "{}", ran.err);
+    // The remarks in full, once a preset.
+    let remark = "Remarks on the music:\n  p, 2 tracks: tags not understood: wobblecore";
+    assert!(ran.err.contains(remark), "{}", ran.err);
     let status = lab.expect(0, &["status", "songs.yaml"]).out;
     assert!(status.contains(free), "{status}");
     for report in ["summary.md", "index.html"] {
@@ -269,6 +283,16 @@ fn the_embedded_studio_costs_nothing_and_says_so() {
         !row["key_signature"].is_empty() && !row["chords"].is_empty(),
         "{row:?}"
     );
+    // The studio is gone with its links; the loudness is what the page shows.
+    assert_eq!(
+        (row["audio_url"].as_str(), row["stream_url"].as_str()),
+        ("", "")
+    );
+    let lufs: f64 = row["lufs"].parse().unwrap();
+    assert_eq!(page(&lab)["jobs"][0]["tracks"][0]["file"]["lufs"], lufs);
+    // A run that buys nothing repeats no remark.
+    let again = lab.expect(0, &["run", "songs.yaml"]).err;
+    assert!(!again.contains("wobblecore"), "{again}");
 }
 
 #[test]
@@ -298,7 +322,8 @@ fn a_current_track_has_the_plain_name_and_a_superseded_one_that_of_its_run() {
     assert_eq!(std::fs::read(lab.path(&aside)).unwrap(), old);
     assert_ne!(std::fs::read(lab.path(&plain)).unwrap(), old);
     assert!(
-        ran.err.contains("renamed") && ran.err.contains(&format!("{plain} to {aside}")),
+        ran.err.contains("renamed      s1 × p1 take 1  ")
+            && ran.err.contains(&format!("{plain} to {aside}")),
         "{}",
         ran.err
     );

@@ -265,10 +265,10 @@ fn a_run_that_is_killed_leaves_a_terminal_that_works_and_is_told_from_one_that_g
 
     let status = lab.expect(0, &["status", "songs.yaml"]).out;
     assert!(status.contains("died before its end"), "{status}");
-    let (_, listed) = status.split_once("\nNot bought\n").unwrap();
+    let listed = lab.expect(0, &["status", "songs.yaml", "--jobs"]).out;
     assert!(
-        listed.lines().any(|line| line.ends_with("s1 × p14 take 1")),
-        "{status}"
+        listed.contains("  + not bought           s1 × p14 take 1\n"),
+        "{listed}"
     );
     let json = lab.json(&["status", "songs.yaml"]);
     assert_eq!(
@@ -311,6 +311,42 @@ fn a_second_run_is_refused_while_somebody_watches_the_first() {
         "{}",
         watched.out
     );
+}
+
+#[test]
+fn a_watch_waits_for_a_run_that_has_not_begun() {
+    let lab = Lab::new();
+    let _studio = songs(&lab, 2);
+    let mut first = lab.start(&["status", "songs.yaml", "--watch"]);
+    first.wait_for("waiting for it", 1);
+    lab.expect(0, &["run", "songs.yaml", "--filter", "preset=p1"]);
+    let watched = first.end();
+    assert_eq!(watched.code, Some(0), "{}", watched.err);
+    assert!(
+        watched.out.contains("this run: 1 of 2 jobs"),
+        "{}",
+        watched.out
+    );
+    // The same where an earlier run is over; one that is named by its id is shown as it is.
+    let run = lab.json(&["status", "songs.yaml"])["run"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    lab.expect(0, &["status", "songs.yaml", "--watch", "--run", &run]);
+    let mut second = lab.start(&["status", "songs.yaml", "--watch"]);
+    second.wait_for(
+        "the last run of songs.yaml is over; waiting for the next one",
+        1,
+    );
+    lab.expect(0, &["run", "songs.yaml"]);
+    let watched = second.end();
+    assert_eq!(watched.code, Some(0), "{}", watched.err);
+    assert!(
+        watched.out.contains("this run: 1 of 2 jobs submitted"),
+        "{}",
+        watched.out
+    );
+    lab.fails(2, &["status", "none.yaml", "--watch"], "none.yaml");
 }
 
 #[test]

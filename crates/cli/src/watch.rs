@@ -4,7 +4,7 @@
 //! A run in another process is only read: SQLite's write-ahead log lets a reader see whole commits while the writer goes on, and
 //! neither waits for the other. `backline run` and `backline status --watch` call this.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -21,13 +21,17 @@ use backline_reporter::{
 };
 use terminal_size::{Height, Width, terminal_size_of};
 
-use crate::args::Format;
+use crate::args::{ChosenRunArgs, Format, GlobalArgs};
 use crate::console::Console;
+use crate::exit_codes;
 use crate::failure::Failure;
-use crate::project::{ChosenRun, Project};
+use crate::project::{ChosenRun, Project, locate};
 
 /// How often another process's ledger is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Earlier runs whose jobs have a name in lines about files that are renamed; others go by their keys.
+const NAMED_RUNS: usize = 16;
 
 /// Polls without a new event after which the ledger's owner is checked again: a killed process leaves no event.
 const LOOKS_BEFORE_OWNER: u32 = 4;
@@ -43,6 +47,7 @@ pub(crate) struct Planned {
     name: String,
     provider: String,
     rows: Vec<PlannedRow>,
+    former: Vec<PlannedRow>,
     known: HashMap<JobKey, KnownJob>,
     to_submit: u64,
     /// What is to be bought costs this.
@@ -66,10 +71,12 @@ impl Planned {
         let bounds = RunBounds::from(&plan.limits);
         let account = driver::account(plan, key, ledger)?;
         let now_ms = jiff::Timestamp::now().as_millisecond();
+        let rows = driver::planned_rows(plan, &plan.project_dir);
         Ok(Self {
             name: plan.name.clone(),
             provider: plan.provider.profile.name.clone(),
-            rows: driver::planned_rows(plan, &plan.project_dir),
+            former: former(ledger, &project.recorded, &rows)?,
+            rows,
             known: opening.known.clone(),
             to_submit: if buys { forecast.to_submit } else { 0 },
             credits: if buys { forecast.credits } else { 0.0 },
@@ -95,6 +102,7 @@ impl Planned {
             name: header.name.clone(),
             provider: header.provider.clone(),
             known: as_before(ledger, &rows, first)?,
+            former: former(ledger, &header.manifest, &rows)?,
             rows,
             to_submit: 0,
             credits: 0.0,
@@ -111,6 +119,7 @@ impl Planned {
             name: &self.name,
             provider: &self.provider,
             rows: &self.rows,
+            former: &self.former,
             known: &self.known,
             to_submit: self.to_submit,
             credits: Some(self.credits),
@@ -119,6 +128,22 @@ impl Planned {
             sent_before_ms: &self.sent_before_ms,
         }
     }
+}
+
+/// The jobs of earlier runs of a manifest that are not among `rows`, each once.
+fn former(
+    ledger: &Ledger,
+    manifest: &str,
+    rows: &[PlannedRow],
+) -> Result<Vec<PlannedRow>, Failure> {
+    let mut seen: HashSet<JobKey> = rows.iter().map(|row| row.key).collect();
+    let mut former = Vec::new();
+    let runs = ledger.runs()?.into_iter();
+    for run in runs.filter(|run| run.manifest == manifest).take(NAMED_RUNS) {
+        let rows = ledger.plan_of(&run.id)?.into_iter();
+        former.extend(rows.filter(|row| seen.insert(row.key)));
+    }
+    Ok(former)
 }
 
 /// When an account's earlier submissions were made that still counted at `at_ms`.
@@ -192,6 +217,50 @@ pub(crate) fn life(chosen: &ChosenRun, ended_ms: Option<i64>) -> Result<Life, Fa
         }
         _ => Life::Dead,
     })
+}
+
+/// Finds the run to follow. Where the last one is over, or there is none yet, and none is named by its id, waits for the next one, until
+/// the process is ended.
+pub(crate) fn await_run(
+    args: &ChosenRunArgs,
+    global: &GlobalArgs,
+    console: &Console,
+) -> Result<ChosenRun, Failure> {
+    let over = match ChosenRun::find(args, global) {
+        Ok(chosen) if args.run.is_some() || life(&chosen, None)? != Life::Dead => {
+            return Ok(chosen);
+        }
+        Ok(chosen) => {
+            console.say(&format!(
+                "the last run of {} is over; waiting for the next one\n",
+                chosen.shown()
+            ));
+            Some(chosen.header.id)
+        }
+        // Without a manifest nothing tells which run is meant.
+        Err(failure) if failure.code() != exit_codes::USAGE || args.manifest.is_none() => {
+            return Err(failure);
+        }
+        Err(failure) => {
+            args.manifest.as_deref().map(locate).transpose()?;
+            if args.run.is_some() {
+                return Err(failure);
+            }
+            console.say(&format!("{}; waiting for it\n", failure.message()));
+            None
+        }
+    };
+    loop {
+        std::thread::park_timeout(LOOK);
+        match ChosenRun::find(args, global) {
+            Ok(chosen) if over.as_ref() != Some(&chosen.header.id) => return Ok(chosen),
+            Ok(_) => {}
+            Err(failure) if over.is_some() || failure.code() != exit_codes::USAGE => {
+                return Err(failure);
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Shows a run as it goes on, until it ends or dies: a table on a terminal, lines elsewhere, events for programs. People are not shown

@@ -223,6 +223,7 @@ impl Story {
             name: &self.run.name,
             provider: &self.run.provider,
             rows: &self.rows,
+            former: &[],
             known: &self.before,
             to_submit: 4,
             credits: Some(48.0),

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use backline_engine::event::{Record, TrackFacts};
 use backline_engine::job::Job;
 use backline_engine::settings::JobKey;
+use backline_engine::store::PlannedRow;
 use backline_engine::summary::JobStatus;
 
 use crate::label::job_label;
@@ -15,6 +16,8 @@ use crate::sink::PlanFacts;
 #[derive(Default)]
 pub(crate) struct PlanState {
     rows: HashMap<JobKey, Row>,
+    /// What jobs that are not in the plan any more are called.
+    former: HashMap<JobKey, String>,
     in_state: HashMap<JobStatus, u64>,
     /// Credits that this run has spent.
     pub(crate) spent: f64,
@@ -49,6 +52,12 @@ impl PlanState {
     /// The jobs of `plan`, as the ledger knows them before the run.
     pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
         let mut plan_state = Self::default();
+        let label = |row: &PlannedRow| job_label(&row.stem, &row.preset, &row.sweep, row.take);
+        plan_state.former = plan
+            .former
+            .iter()
+            .map(|row| (row.key, label(row)))
+            .collect();
         for row in plan.rows {
             let known = plan.known.get(&row.key);
             let job = known.map(|known| known.job.clone()).unwrap_or_default();
@@ -56,7 +65,7 @@ impl PlanState {
                 .in_state
                 .entry(JobStatus::from(&job.phase))
                 .or_default() += 1;
-            let label = job_label(&row.stem, &row.preset, &row.sweep, row.take);
+            let label = label(row);
             let preset = row.preset.clone();
             plan_state.rows.insert(row.key, Row { label, preset, job });
         }
@@ -116,9 +125,10 @@ impl PlanState {
 
     /// What a job is called; one that the plan doesn't have goes by its key.
     pub(crate) fn label(&self, key: &JobKey) -> String {
-        self.rows
-            .get(key)
-            .map_or_else(|| format!("job {}", key.short()), |row| row.label.clone())
+        let planned = self.rows.get(key).map(|row| &row.label);
+        planned
+            .or_else(|| self.former.get(key))
+            .map_or_else(|| format!("job {}", key.short()), String::clone)
     }
 
     /// How many jobs are in any of these states.
@@ -192,6 +202,15 @@ mod tests {
         };
         assert!(plan_state.apply(&stranger).is_none());
         assert_eq!(plan_state.label(&stranger.job.unwrap()), "job eeeeeeeeeeee");
+        // Unless an earlier run of the manifest had it.
+        let mut former = story.plan().rows[..1].to_vec();
+        former[0].key = stranger.job.unwrap();
+        let plan = PlanFacts {
+            former: &former,
+            ..story.plan()
+        };
+        let label = PlanState::new(&plan).label(&former[0].key);
+        assert_eq!(label, "chorus × lofi [model=V5] take 1");
         assert_eq!(plan_state.spent, 12.0);
     }
 }

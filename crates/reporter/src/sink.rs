@@ -41,6 +41,8 @@ pub struct PlanFacts<'a> {
     pub provider: &'a str,
     /// The jobs, in plan order.
     pub rows: &'a [PlannedRow],
+    /// Jobs of earlier runs of the manifest that it does not have any more: their files may be renamed.
+    pub former: &'a [PlannedRow],
     /// What the ledger knows of jobs before the run.
     pub known: &'a HashMap<JobKey, KnownJob>,
     /// Jobs that are to be submitted.

@@ -116,8 +116,7 @@ fn one(file: &Wanted, cache: Option<&Path>) -> Option<Sound> {
         return None;
     }
     let place = |sha256: &str| cache.map(|cache| cache.join(format!("{sha256}.json")));
-    let is_hash = |text: &String| text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
-    let known = file.sha256.clone().filter(is_hash);
+    let known = file.sha256.clone().filter(|it| is_hash(it));
     if let Some(sound) = known
         .as_deref()
         .and_then(place)
@@ -135,6 +134,19 @@ fn one(file: &Wanted, cache: Option<&Path>) -> Option<Sound> {
         let _: Result<(), (&str, io::Error)> = replace(&at, &text, Readers::All);
     }
     Some(sound)
+}
+
+/// The loudness of a kept file, where it was measured before.
+pub(crate) fn known_lufs(file: &KeptFile, cache: &Path) -> Option<f64> {
+    is_hash(&file.sha256)
+        .then(|| remembered(&cache.join(format!("{}.json", file.sha256))))
+        .flatten()?
+        .lufs
+}
+
+/// Whether a text is the name of a measurement, and no path.
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 fn remembered(at: &Path) -> Option<Sound> {

@@ -13,22 +13,31 @@
 //!   in doubt       1
 //!   jobs          24
 //!
+//!          piano  lofi
+//! verse    ====   >>!
+//! chorus   ====   =!?
+//!
+//! = kept, > in progress, ! failed, ? in doubt
+//!
 //! 36 tracks kept in tracks; credits: 72 spent by this run, 264 by all runs
 //! ```
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use backline_engine::summary::{JobStatus, JobSummary, Summary};
+use indexmap::IndexMap;
 
 use crate::closing::{
     bought_again, charges, label, left_out, resolving, response_lines, short, unverified,
 };
 use crate::counts;
 use crate::evidence::evidence_text;
+use crate::grid::{GridJob, grid};
 use crate::live::Size;
 use crate::style::{BAD, CARE, GOOD, PLAIN};
 use crate::text::{clean, fit, pad, rfc3339, said, words};
-use crate::verdict::kept_of_shown;
+use crate::verdict::{Verdict, kept_of_shown};
 
 /// Whether a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +64,27 @@ impl Life {
     }
 }
 
+/// How a status is shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct View {
+    /// The width of the output; none where it has none.
+    pub columns: Option<u16>,
+    /// Whether every job is listed, instead of a grid.
+    pub jobs: bool,
+}
+
+/// Widest state: `changed, not bought`.
+const STATE_COLUMNS: usize = 19;
+
+/// Most jobs of the list of all jobs: past it nobody reads on.
+const MAX_JOBS: usize = 1_000;
+
 /// Most jobs of a list: what a person goes through one by one.
 const MAX_LISTED: usize = 50;
 
-/// A run's state, for people: a table of counts, then the jobs that failed, are in doubt, or have tracks that could not be
-/// fetched, then those that are not bought, in plan order. Ends in a line break.
-pub fn status_text(summary: &Summary, life: Life) -> String {
+/// A run's state, for people: a table of counts, the jobs as a grid where it fits, then the jobs that failed, are in doubt, or have
+/// tracks that could not be fetched, then those that were refused and can be bought still, in plan order. Ends in a line break.
+pub fn status_text(summary: &Summary, life: Life, view: View) -> String {
     let mut text = head(summary, life);
     let totals = &summary.totals;
     let rows = [
@@ -83,6 +107,11 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
         let style = if number > 0 { style } else { PLAIN };
         let _ = writeln!(text, "  {} {style}{number:>wide$}{style:#}", pad(word, 12));
     }
+    text.push_str(&if view.jobs {
+        listed(summary)
+    } else {
+        cells(summary, view)
+    });
     let (tracks, credits) = (counts::tracks(summary), counts::credits(summary));
     let _ = writeln!(text, "\n{tracks}; {credits}");
 
@@ -103,7 +132,7 @@ pub fn status_text(summary: &Summary, life: Life) -> String {
     }
     let unbought: Vec<String> = summary.jobs.iter().filter_map(unbought).collect();
     if !unbought.is_empty() {
-        let _ = write!(text, "\nNot bought\n");
+        let _ = write!(text, "\nNot bought yet, because of\n");
         text.extend(unbought.iter().take(MAX_LISTED).map(String::as_str));
         let more = unbought.len().saturating_sub(MAX_LISTED);
         left_out(&mut text, more, "more job");
@@ -151,16 +180,74 @@ pub fn fitted(text: &str, size: Size) -> String {
     fitted
 }
 
-/// A job that is not bought, and why, where that is known.
+/// A job that is not bought for a reason that is known.
 fn unbought(job: &JobSummary) -> Option<String> {
-    if job.state != JobStatus::Planned {
-        return None;
+    let why = job.error.as_deref();
+    let why = why.filter(|_| job.state == JobStatus::Planned)?;
+    let why = said(job.error_code, why);
+    Some(format!("  {}  {}  {why}\n", short(&job.key), label(job)))
+}
+
+/// The style of a job's sign.
+fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Kept => GOOD,
+        Verdict::Failed => BAD,
+        Verdict::Partial | Verdict::InDoubt | Verdict::Vetoed | Verdict::Expired => CARE,
+        Verdict::InProgress | Verdict::ToFetch | Verdict::Planned | Verdict::Changed => PLAIN,
     }
-    let why = match job.error {
-        Some(_) => format!("  {}", said(job.error_code, job.error.as_deref()?)),
-        None => String::new(),
-    };
-    Some(format!("  {}  {}{why}\n", short(&job.key), label(job)))
+}
+
+/// The manifest's jobs as a grid, with what its signs mean; where it does not fit, how to list them.
+fn cells(summary: &Summary, view: View) -> String {
+    let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
+    let jobs: Vec<(&JobSummary, Verdict)> = jobs
+        .map(|job| (job, Verdict::of(job, &summary.run)))
+        .collect();
+    let cells = jobs.iter().map(|(job, verdict)| GridJob {
+        stem: &job.stem,
+        preset: &job.preset,
+        sign: verdict.sign(),
+        style: style(*verdict),
+    });
+    match grid(cells, view.columns) {
+        Some(grid) => {
+            let signs: IndexMap<char, &str> = jobs
+                .iter()
+                .map(|(_, verdict)| (verdict.sign(), verdict.as_str()))
+                .collect();
+            let signs: Vec<String> = signs
+                .iter()
+                .map(|(sign, word)| format!("{sign} {word}"))
+                .collect();
+            format!("\n{grid}\n{}\n", signs.join(", "))
+        }
+        None if jobs.is_empty() => String::new(),
+        None => "\n--jobs lists every job\n".to_owned(),
+    }
+}
+
+/// Every job with its key, its sign and its state.
+fn listed(summary: &Summary) -> String {
+    let mut text = "\n".to_owned();
+    for job in summary.jobs.iter().take(MAX_JOBS) {
+        let verdict = Verdict::of(job, &summary.run);
+        let (style, state) = (style(verdict), pad(verdict.as_str(), STATE_COLUMNS));
+        let earlier = match job.in_manifest {
+            true => "",
+            false => "  (earlier version)",
+        };
+        let _ = writeln!(
+            text,
+            "  {}  {style}{} {state}{style:#}  {}{earlier}",
+            short(&job.key),
+            verdict.sign(),
+            label(job)
+        );
+    }
+    let more = summary.jobs.len().saturating_sub(MAX_JOBS);
+    left_out(&mut text, more, "more job");
+    text
 }
 
 fn head(summary: &Summary, life: Life) -> String {
@@ -244,8 +331,12 @@ mod tests {
     #[test]
     fn the_status_of_a_run() {
         insta::assert_snapshot!(
-            anstream::adapter::strip_str(&status_text(&example::summary(), Life::Ended))
-                .to_string()
+            anstream::adapter::strip_str(&status_text(
+                &example::summary(),
+                Life::Ended,
+                View::default()
+            ))
+            .to_string()
         );
     }
 
@@ -264,7 +355,8 @@ mod tests {
         summary.jobs[0].tracks[1].problem = Some("the file ends in the middle".to_owned());
         summary.jobs[0].tracks[1].file = None;
         insta::assert_snapshot!(
-            anstream::adapter::strip_str(&status_text(&summary, Life::Ended)).to_string()
+            anstream::adapter::strip_str(&status_text(&summary, Life::Ended, View::default()))
+                .to_string()
         );
     }
 
@@ -283,13 +375,14 @@ mod tests {
                 ", is running in process 17\n",
             ),
         ] {
-            let text = anstream::adapter::strip_str(&status_text(&summary, life)).to_string();
+            let text = anstream::adapter::strip_str(&status_text(&summary, life, View::default()))
+                .to_string();
             assert!(text.contains(said), "{text}");
         }
     }
 
     #[test]
-    fn what_is_not_bought_is_listed_with_what_was_said_of_it() {
+    fn a_refusal_of_a_job_that_is_not_bought_yet_is_listed_and_the_rest_is_counted() {
         let mut summary = example::summary();
         summary.jobs.truncate(2);
         for job in &mut summary.jobs {
@@ -297,16 +390,14 @@ mod tests {
         }
         summary.jobs[1].error = Some("Rate limit".to_owned());
         summary.jobs[1].error_code = Some(405);
-        let text = anstream::adapter::strip_str(&status_text(&summary, Life::Dead)).to_string();
-        let (_, listed) = text.split_once("\nNot bought\n").unwrap();
+        let text =
+            anstream::adapter::strip_str(&status_text(&summary, Life::Dead, View::default()))
+                .to_string();
+        let (_, listed) = text.split_once("\nNot bought yet, because of\n").unwrap();
         let lines: Vec<&str> = listed.lines().take_while(|line| !line.is_empty()).collect();
-        assert_eq!(lines.len(), 2, "{text}");
+        assert_eq!(lines.len(), 1, "{text}");
         assert!(
-            lines[0].ends_with("chorus × lofi [model=V5] take 1"),
-            "{text}"
-        );
-        assert!(
-            lines[1].ends_with("chorus × lofi [model=V5] take 2  405: Rate limit"),
+            lines[0].ends_with("chorus × lofi [model=V5] take 2  405: Rate limit"),
             "{text}"
         );
     }
@@ -315,7 +406,7 @@ mod tests {
     fn a_status_fits_its_window() {
         let mut summary = example::summary();
         summary.jobs = vec![summary.jobs[2].clone(); 40];
-        let text = status_text(&summary, Life::Ended);
+        let text = status_text(&summary, Life::Ended, View::default());
         for (columns, rows) in [(80, 24), (40, 10), (20, 4)] {
             let fitted = fitted(&text, Size { columns, rows });
             assert!(fitted.lines().count() < usize::from(rows), "{fitted}");
@@ -338,8 +429,50 @@ mod tests {
     fn the_list_is_bounded() {
         let mut summary = example::summary();
         summary.jobs = vec![summary.jobs[2].clone(); 1_000];
-        let text = status_text(&summary, Life::Ended);
+        let text = status_text(&summary, Life::Ended, View::default());
         assert!(text.contains("and 950 more jobs"), "{text}");
         assert!(text.lines().count() < 130);
+    }
+
+    #[test]
+    fn forty_jobs_that_are_not_bought_are_a_grid_or_a_list_on_request() {
+        let mut summary = example::summary();
+        let mut model = summary.jobs[0].clone();
+        (model.state, model.error) = (JobStatus::Planned, None);
+        summary.jobs = (0..40)
+            .map(|number| {
+                let mut job = model.clone();
+                job.stem = format!("song {}", number / 4);
+                job.preset = format!("style {}", number % 4);
+                job
+            })
+            .collect();
+        summary.jobs[5].state = JobStatus::Kept;
+        let text = |view| {
+            let text = status_text(&summary, Life::Ended, view);
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        let fits = text(View::default());
+        assert!(
+            fits.contains("\nsong 1  +        =        +        +\n"),
+            "{fits}"
+        );
+        assert!(fits.contains("\n+ not bought, = kept\n"), "{fits}");
+        assert!(fits.lines().count() < 40, "{fits}");
+        let (columns, jobs) = (Some(30), false);
+        let narrow = text(View { columns, jobs });
+        assert!(
+            narrow.contains("\n--jobs lists every job\n") && narrow.lines().count() < 30,
+            "{narrow}"
+        );
+        let list = text(View {
+            columns: None,
+            jobs: true,
+        });
+        assert!(
+            list.contains("  + not bought           song 9 × style 3 [model=V5] take 1\n"),
+            "{list}"
+        );
+        assert_eq!(list.matches("not bought  ").count(), 40, "{list}");
     }
 }

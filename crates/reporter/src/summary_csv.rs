@@ -12,9 +12,9 @@
 //! `sweep.NAME` for each setting of the sweep (both in the order of the first job that has it), and [`COLUMNS_AFTER_SWEEP`]. `run`
 //! is the run that submitted the job last, `in_manifest` is `no` for a job that the manifest does not have any more. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
 //! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
-//! seconds, `lufs` and `true_peak_dbtp` the loudness that a hook measured, `key`, `tempo_bpm`, `metre`
-//! (each with the provider's confidence from 0 to 1), `instruments`, `chords` and `remarks` what the provider reports about the
-//! music; `star`, `note` and the `blind_…` counts are the ratings that `--ratings` joins; `unverified` why a kept file could not be told to be whole; `created` and `expires` are RFC 3339 in UTC. What is not known is empty, and so is a time that RFC 3339 can't write.
+//! seconds, `lufs` and `true_peak_dbtp` the loudness that `output.loudness` or a hook recorded (`lufs` else as it was measured for the page), `key_signature`, `tempo_bpm`, `metre`
+//! (each with the provider's confidence from 0 to 1, where it reports one), `instruments`, `chords` and `remarks` what the provider reports about the
+//! music; `star`, `note` and the `blind_…` counts are the ratings that `--ratings` joins; `unverified` why a kept file could not be told to be whole; `created` and `expires` are RFC 3339 in UTC. An embedded studio ends with its run, so its links are left out. What is not known is empty, and so is a time that RFC 3339 can't write.
 //!
 //! Each text stands on one line: line breaks and tabs are spaces, and what would steer a terminal (control characters, marks that reorder
 //! or hide text) is `�`. `summary.json` has the texts as they were sent.
@@ -25,12 +25,14 @@
 //! away wherever apostrophes are followed by one of these. Numbers are written as they are.
 
 use std::io;
+use std::path::Path;
 
 use backline_engine::event::KeptFile;
 use backline_engine::summary::{JobSummary, Rating, Summary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::music;
+use crate::sound::known_lufs;
 use crate::text::{clean, figure, rfc3339};
 
 /// The columns left of the stem's variables and the sweep's.
@@ -81,7 +83,15 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 40] = [
 ];
 
 /// The report's bytes.
-pub(crate) fn render(summary: &Summary) -> io::Result<Vec<u8>> {
+///
+/// `sound_cache` has what was measured of files for the page.
+pub(crate) fn render(summary: &Summary, sound_cache: Option<&Path>) -> io::Result<Vec<u8>> {
+    // An embedded studio ended with its run: its links lead nowhere.
+    let links = summary.run.price_credits != Some(0.0);
+    let more = |track: &TrackSummary| More {
+        lufs: measured_lufs(track, sound_cache),
+        links,
+    };
     let vars = names(summary, |job| &job.vars);
     let sweep = names(summary, |job| &job.sweep);
     let mut table = csv::WriterBuilder::new()
@@ -102,7 +112,12 @@ pub(crate) fn render(summary: &Summary) -> io::Result<Vec<u8>> {
             table.write_record(of_job.iter().chain(&track_cells(None)).chain(&last))?;
         }
         for track in &job.tracks {
-            table.write_record(of_job.iter().chain(&track_cells(Some(track))).chain(&last))?;
+            table.write_record(
+                of_job
+                    .iter()
+                    .chain(&track_cells(Some((track, more(track)))))
+                    .chain(&last),
+            )?;
         }
     }
     table
@@ -150,12 +165,27 @@ fn job_cells(job: &JobSummary, vars: &[&str], sweep: &[&str]) -> Vec<String> {
     cells
 }
 
+/// What a row has of a track beside its summary.
+struct More {
+    /// The loudness.
+    lufs: Option<f64>,
+    /// Whether the provider's links lead somewhere.
+    links: bool,
+}
+
+/// The loudness that was recorded of a track, else the one that was measured for the page.
+fn measured_lufs(track: &TrackSummary, sound_cache: Option<&Path>) -> Option<f64> {
+    let recorded = track.loudness.map(|it| it.integrated_lufs);
+    recorded.unwrap_or_else(|| known_lufs(track.file.as_ref()?, sound_cache?))
+}
+
 /// The columns from `track` on; all empty for a job without tracks.
-fn track_cells(track: Option<&TrackSummary>) -> [String; 32] {
-    let Some(track) = track else {
+fn track_cells(track: Option<(&TrackSummary, More)>) -> [String; 32] {
+    let Some((track, more)) = track else {
         return Default::default();
     };
     let optional = |value: &Option<String>| value.as_deref().map(text).unwrap_or_default();
+    let link = |url: &Option<String>| optional(&url.clone().filter(|_| more.links));
     let time = |unix_ms: Option<i64>| unix_ms.and_then(rfc3339).unwrap_or_default();
     let of = |file: &Option<KeptFile>, cell: fn(&KeptFile) -> String| {
         file.as_ref().map(cell).unwrap_or_default()
@@ -168,9 +198,9 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 32] {
         track.index.to_string(),
         text(&track.id),
         text(&track.title),
-        optional(&track.audio_url),
-        optional(&track.stream_url),
-        optional(&track.image_url),
+        link(&track.audio_url),
+        link(&track.stream_url),
+        link(&track.image_url),
         of(&track.file, |file| text(&file.path)),
         of(&track.file, |file| text(&file.sha256)),
         of(&track.file, |file| file.length_bytes.to_string()),
@@ -179,10 +209,7 @@ fn track_cells(track: Option<&TrackSummary>) -> [String; 32] {
         of(&track.mix, |file| text(&file.sha256)),
         time(track.created_ms),
         time(track.expires_ms),
-        loudness
-            .and_then(|it| it.integrated_lufs)
-            .map(figure)
-            .unwrap_or_default(),
+        number(more.lufs),
         loudness
             .map(|it| figure(it.true_peak_dbtp))
             .unwrap_or_default(),
@@ -249,14 +276,16 @@ mod tests {
 
     #[test]
     fn the_report_of_a_run() {
-        insta::assert_snapshot!(String::from_utf8(render(&example::summary()).unwrap()).unwrap());
+        insta::assert_snapshot!(
+            String::from_utf8(render(&example::summary(), None).unwrap()).unwrap()
+        );
     }
 
     #[test]
     fn a_run_without_jobs_is_a_header() {
         let mut summary = example::summary();
         summary.jobs.clear();
-        let lines = read(&render(&summary).unwrap());
+        let lines = read(&render(&summary, None).unwrap());
         assert_eq!(
             lines,
             [[&COLUMNS_BEFORE_SWEEP[..], &COLUMNS_AFTER_SWEEP].concat()]
@@ -280,7 +309,7 @@ mod tests {
         }
         let mut summary = example::summary();
         summary.jobs[0].error_code = Some(-1);
-        let lines = read(&render(&summary).unwrap());
+        let lines = read(&render(&summary, None).unwrap());
         let column = lines[0]
             .iter()
             .position(|name| name == "error_code")
@@ -300,7 +329,7 @@ mod tests {
             job.error = Some(value.clone());
             job.sweep.insert("tags".to_owned(), sweep.clone());
             job.tracks[0].title.clone_from(&value);
-            let lines = read(&render(&summary).unwrap());
+            let lines = read(&render(&summary, None).unwrap());
             let cell = |name: &str| undo(&lines[1][lines[0].iter().position(|column| column == name).unwrap()]).to_owned();
             let value = clean(&value);
             prop_assert_eq!(cell("stem"), value.clone());

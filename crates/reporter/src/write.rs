@@ -32,16 +32,21 @@ pub fn write_reports(
             sweep(&folder, TEMPORARY);
         }
     }
-    kinds
-        .iter()
-        .map(|kind| {
-            let path = dir.join(file_name(*kind));
-            match lay_out(material, *kind, dir, progress) {
-                Ok(bytes) => put(&path, &bytes, readers(*kind)).map(|()| path),
-                Err(source) => Err(ReportError::Layout { path, source }),
-            }
-        })
-        .collect()
+    let written = |kind: &ReportKind| {
+        let path = dir.join(file_name(*kind));
+        match lay_out(material, *kind, dir, progress) {
+            Ok(bytes) => put(&path, &bytes, readers(*kind)).map(|()| path),
+            Err(source) => Err(ReportError::Layout { path, source }),
+        }
+    };
+    // The page first: the table has the loudness that is measured for it.
+    let is_page = |kind: &ReportKind| *kind == ReportKind::Html;
+    let mut page = kinds.iter().find(|kind| is_page(kind)).map(written);
+    let next = |kind: &ReportKind| match is_page(kind) {
+        true => page.take().unwrap_or_else(|| written(kind)),
+        false => written(kind),
+    };
+    kinds.iter().map(next).collect()
 }
 
 /// The name of a report's file.
@@ -71,7 +76,7 @@ fn lay_out(
     progress: &Progress<'_>,
 ) -> io::Result<Vec<u8>> {
     match kind {
-        ReportKind::Csv => summary_csv::render(material.summary),
+        ReportKind::Csv => summary_csv::render(material.summary, material.sound_cache),
         ReportKind::Json => summary_json::render(material.summary),
         ReportKind::Html => html::render(material, dir, progress),
         ReportKind::Junit => Ok(junit::render(material)),

@@ -35,11 +35,14 @@ Examples:
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) chosen: ChosenRunArgs,
-    /// Update the display until the run ends
+    /// Wait for a run if none is active, and update the display until it ends
     #[arg(long)]
     pub(crate) watch: bool,
+    /// List every job with its key and state instead of the grid
+    #[arg(long)]
+    pub(crate) jobs: bool,
     /// List the ledger's runs with their outcome, counts and filters
-    #[arg(long, conflicts_with_all = ["run", "watch"])]
+    #[arg(long, conflicts_with_all = ["run", "watch", "jobs"])]
     pub(crate) runs: bool,
 }
 

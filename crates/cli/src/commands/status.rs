@@ -5,7 +5,7 @@ use std::path::Path;
 use backline_engine::event::{Event, Outcome};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::{RunHeader, Store};
-use backline_reporter::{Life, Standpoint};
+use backline_reporter::{Life, Standpoint, View};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,7 +24,12 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
         list(&ledger, manifest.as_deref(), console)?;
         return Ok(exit_codes::DONE);
     }
-    let chosen = ChosenRun::find(&args.chosen, global)?;
+    // Programs are shown the events of a run that is over, too.
+    let chosen = if args.watch && console.format == Format::Text {
+        watch::await_run(&args.chosen, global, console)?
+    } else {
+        ChosenRun::find(&args.chosen, global)?
+    };
     if args.watch {
         watch::follow(&chosen, console)?;
         if console.format == Format::Json {
@@ -52,7 +57,11 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
                 chosen.shown(),
                 &chosen.ledger,
             );
-            let text = backline_reporter::status_text(&summary, life);
+            let view = View {
+                columns: console.columns_out,
+                jobs: args.jobs,
+            };
+            let text = backline_reporter::status_text(&summary, life, view);
             match console.size_out() {
                 Some(size) if args.watch => {
                     console.data(&backline_reporter::fitted(&text, size))?

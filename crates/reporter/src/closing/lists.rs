@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use backline_engine::summary::{JobStatus, JobSummary, Summary, TrackSummary};
+use indexmap::IndexMap;
 
 use crate::command::operand;
 use crate::evidence::evidence_text;
 use crate::label::{fit_label, job_label};
+use crate::music::remarks;
 use crate::style::{BAD, CARE};
 use crate::text::{clean, count, said, words};
 use crate::verdict::kept_of_shown;
@@ -163,6 +165,37 @@ pub(super) fn unfetched(summary: &Summary) -> String {
         &mut text,
         problems.len().saturating_sub(MAX_LISTED),
         "more track",
+    );
+    text
+}
+
+/// The remarks on the music of the tracks that this run bought, each once a preset: the lines of a live table are cut.
+pub(super) fn remarks_of_run(summary: &Summary) -> String {
+    let mut found: IndexMap<(&str, String), u64> = IndexMap::new();
+    let is_new = |job: &&JobSummary| job.run.as_deref() == Some(summary.run.id.as_str());
+    for job in selected(summary).filter(is_new) {
+        let music = job.tracks.iter().filter_map(|it| it.music.as_deref());
+        for remark in music.flat_map(remarks) {
+            *found.entry((&job.preset, remark)).or_default() += 1;
+        }
+    }
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{CARE}Remarks on the music{CARE:#}:\n");
+    for ((preset, remark), tracks) in found.iter().take(MAX_GROUPS) {
+        let _ = writeln!(
+            text,
+            "  {}, {}: {}",
+            clean(preset),
+            count(*tracks, "track"),
+            words(remark)
+        );
+    }
+    left_out(
+        &mut text,
+        found.len().saturating_sub(MAX_GROUPS),
+        "more remark",
     );
     text
 }

@@ -35,7 +35,8 @@ pub(crate) use lists::{
     bought_again, charges, label, left_out, resolving, response_lines, short, unverified,
 };
 
-/// The outcome of a run and what to do next, for people. Ends in a line break; empty for a quiet run that kept everything.
+/// The outcome of a run and what to do next, for people. Ends in a line break. A quiet run prints what went wrong, so nothing where it
+/// kept everything that no hook vetoed.
 pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
     let Ending {
         summary,
@@ -43,9 +44,14 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
         replayed,
     } = ending;
     let mut text = String::new();
-    let is_complete = summary.run.outcome == Some(Outcome::Complete);
-    if level > Level::Quiet || !is_complete {
+    let went_well = matches!(
+        summary.run.outcome,
+        Some(Outcome::Complete | Outcome::Vetoed)
+    );
+    if level > Level::Quiet || !went_well {
         text.push_str(&outcome(summary));
+    }
+    if level > Level::Quiet {
         let this_run = counts::this_run(&summary.this_run, &summary.totals);
         let _ = writeln!(text, "This run: {this_run}");
         let _ = writeln!(text, "{}", counts::counts(&summary.totals));
@@ -61,14 +67,15 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
         bought_again(summary),
         charges(summary),
     ];
-    let advice = if *replayed {
-        Vec::new()
-    } else {
-        vec![lists::doubts(summary), next(summary)]
-    };
+    let is_said = |list: String, is_said| if is_said { list } else { String::new() };
+    let more = [
+        is_said(lists::remarks_of_run(summary), level > Level::Quiet),
+        is_said(lists::doubts(summary), !replayed),
+        is_said(next(summary), !replayed && level > Level::Quiet),
+    ];
     for list in lists
         .into_iter()
-        .chain(advice)
+        .chain(more)
         .filter(|list| !list.is_empty())
     {
         let _ = write!(text, "\n{list}");

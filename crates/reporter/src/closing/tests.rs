@@ -44,7 +44,11 @@ fn tasks_beside_the_one_that_is_followed_are_named() {
     assert!(!check(&summary, &[], Level::Quiet).contains("more than once"));
     summary.jobs[0].other_tasks = vec!["second-task".to_owned()];
     let closing = check(&summary, &[], Level::Quiet);
-    let status = crate::status::status_text(&summary, crate::status::Life::Ended);
+    let status = crate::status::status_text(
+        &summary,
+        crate::status::Life::Ended,
+        crate::status::View::default(),
+    );
     for text in [closing, status] {
         let lines = text
             .lines()
@@ -105,6 +109,13 @@ fn a_run_that_kept_everything() {
     summary.run.outcome = Some(Outcome::Complete);
     let reports = [Ok(PathBuf::from("summary.csv"))];
     insta::assert_snapshot!(check(&summary, &reports, Level::Normal));
+    assert_eq!(check(&summary, &reports, Level::Quiet), "");
+    // What is left to buy, or what a hook vetoed, is no error.
+    summary.totals.jobs = 9;
+    summary.totals.planned = 7;
+    assert!(check(&summary, &reports, Level::Normal).contains("Next: buy the other 7 jobs"));
+    assert_eq!(check(&summary, &reports, Level::Quiet), "");
+    summary.run.outcome = Some(Outcome::Vetoed);
     assert_eq!(check(&summary, &reports, Level::Quiet), "");
 }
 

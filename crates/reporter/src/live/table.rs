@@ -275,7 +275,7 @@ mod tests {
     }
 
     fn screen(shared: &example::Shared) -> String {
-        let mut parser = vt100::Parser::new(40.try_into().unwrap(), 80.try_into().unwrap(), 0);
+        let mut parser = vt100::Parser::new(48.try_into().unwrap(), 80.try_into().unwrap(), 0);
         parser.process(shared.text().as_bytes());
         parser.screen().contents()
     }

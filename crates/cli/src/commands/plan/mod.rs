@@ -1,7 +1,6 @@
 //! `backline plan`: what a run would do, and how a manifest differs from its lock file.
 
 mod document;
-mod grid;
 pub(crate) mod lock;
 mod look;
 mod markdown;

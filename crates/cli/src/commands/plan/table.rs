@@ -1,4 +1,4 @@
-//! A plan for people, fitted to the terminal: a [grid](super::grid) where it fits, with the jobs that need attention below it; else,
+//! A plan for people, fitted to the terminal: a [grid] where it fits, with the jobs that need attention below it; else,
 //! and with `--jobs`, a line a job.
 //!
 //! ```text
@@ -14,11 +14,11 @@ use std::io::{self, Write};
 
 use backline_engine::forecast::{Forecast, JobForecast, Sign};
 use backline_engine::plan::{Plan, PlannedJob};
+use backline_reporter::{GridJob, grid};
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
 };
 
-use super::grid;
 use super::look::{Look, clean, colour};
 
 /// Most jobs that are shown one by one. Past it nobody reads on; `--format json` has them all.
@@ -61,7 +61,13 @@ pub(crate) fn write(
     let grid = if look.lists {
         None
     } else {
-        grid::grid(plan, forecast, look)
+        let cells = all().map(|(job, held)| GridJob {
+            stem: &plan.stems[job.stem].id,
+            preset: &job.preset,
+            sign: held.sign.symbol(),
+            style: colour(held.sign),
+        });
+        grid(cells, look.columns)
     };
     match grid {
         Some(grid) => {

@@ -1,0 +1,121 @@
+//! Jobs as a grid of stems and presets, with a sign for each job: plans and the status show it. Pure.
+//!
+//! ```text
+//!          piano  lofi
+//! verse    ++==   +
+//! chorus   ++++   !!
+//! ```
+
+use anstyle::Style;
+use indexmap::{IndexMap, IndexSet};
+use unicode_width::UnicodeWidthStr;
+
+use crate::text::clean;
+
+/// Most stems that a grid shows: what a person looks through.
+const MAX_STEMS: usize = 200;
+
+/// Widest grid where the output has no width of its own.
+const COLUMNS: usize = 120;
+
+/// Widest name of a stem or preset, and most signs in a cell.
+const MAX_NAME: usize = 32;
+
+/// A job in a grid.
+#[derive(Debug, Clone, Copy)]
+pub struct GridJob<'a> {
+    /// Its row.
+    pub stem: &'a str,
+    /// Its column.
+    pub preset: &'a str,
+    /// Its state.
+    pub sign: char,
+    /// The style of the sign.
+    pub style: Style,
+}
+
+/// The grid's lines, for an output of `columns`; none where it does not fit or there is no job.
+pub fn grid<'a>(
+    jobs: impl IntoIterator<Item = GridJob<'a>>,
+    columns: Option<u16>,
+) -> Option<String> {
+    let mut cells: IndexMap<(&'a str, &'a str), Vec<(char, Style)>> = IndexMap::new();
+    for job in jobs {
+        let cell = cells.entry((job.stem, job.preset)).or_default();
+        cell.push((job.sign, job.style));
+    }
+    let stems: IndexSet<&'a str> = cells.keys().map(|(stem, _)| *stem).collect();
+    let presets: IndexSet<&'a str> = cells.keys().map(|(_, preset)| *preset).collect();
+    let signs =
+        |stem: &'a str, preset: &'a str| cells.get(&(stem, preset)).map_or(&[][..], Vec::as_slice);
+    let widths: Vec<usize> = presets
+        .iter()
+        .map(|preset| {
+            let signs = stems.iter().map(|stem| signs(stem, preset).len());
+            signs.max().unwrap_or(0).max(clean(preset).width())
+        })
+        .collect();
+    let first = stems.iter().map(|stem| clean(stem).width()).max()?;
+    let wide = first + widths.iter().map(|width| width + 2).sum::<usize>();
+    let is_readable = widths.iter().chain([&first]).all(|it| *it <= MAX_NAME);
+    if wide > columns.map_or(COLUMNS, usize::from) || stems.len() > MAX_STEMS || !is_readable {
+        return None;
+    }
+    let padded = |text: &str, width: usize| {
+        let text = clean(text);
+        format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+    };
+    let mut lines = vec![" ".repeat(first)];
+    for (preset, width) in presets.iter().zip(&widths) {
+        lines[0].push_str(&format!("  {}", padded(preset, *width)));
+    }
+    for stem in &stems {
+        let mut line = padded(stem, first);
+        for (preset, width) in presets.iter().zip(&widths) {
+            let signs = signs(stem, preset);
+            line.push_str("  ");
+            for (sign, style) in signs {
+                line.push_str(&format!("{style}{sign}{style:#}"));
+            }
+            line.push_str(&" ".repeat(width - signs.len()));
+        }
+        lines.push(line);
+    }
+    Some(
+        lines
+            .iter()
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job<'a>(stem: &'a str, preset: &'a str, sign: char) -> GridJob<'a> {
+        let style = Style::new();
+        GridJob {
+            stem,
+            preset,
+            sign,
+            style,
+        }
+    }
+
+    #[test]
+    fn a_grid_has_a_sign_for_each_job_where_it_fits() {
+        let jobs = [
+            job("verse", "piano", '+'),
+            job("verse", "piano", '='),
+            job("chorus", "lofi", '!'),
+        ];
+        let text = "        piano  lofi\nverse   +=\nchorus         !\n";
+        assert_eq!(grid(jobs, None).as_deref(), Some(text));
+        assert_eq!(grid(jobs, Some(19)).as_deref(), Some(text));
+        assert_eq!(grid(jobs, Some(18)), None);
+        assert_eq!(grid([], None), None);
+        let long = "x".repeat(33);
+        assert_eq!(grid([job(&long, "p", '+')], None), None);
+    }
+}
