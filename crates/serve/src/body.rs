@@ -72,19 +72,19 @@ impl HttpBody for Timed {
     }
 }
 
-/// A response's body; its connection is at work until it is dropped.
-pub(crate) struct Held {
+/// A response's body; its connection is busy until it is dropped.
+pub(crate) struct BusyBody {
     inner: Body,
     _busy: Busy,
 }
 
-impl Held {
+impl BusyBody {
     pub(crate) fn new(inner: Body, busy: Busy) -> Self {
         Self { inner, _busy: busy }
     }
 }
 
-impl HttpBody for Held {
+impl HttpBody for BusyBody {
     type Data = Bytes;
     type Error = axum::Error;
 

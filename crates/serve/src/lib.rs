@@ -1,4 +1,4 @@
-//! HTTP/1 servers that no peer can hold up: the studio, the callback receiver and a run's page all serve through [`serve`].
+//! HTTP/1 servers that no peer can block: the studio, the callback receiver and a run's page all serve through [`serve`].
 //!
 //! ```text
 //!  listener ─► slot (bounded) ─► head (timed) ─► router ─► body (timed) ─► response (a stalled peer is dropped)
@@ -6,10 +6,10 @@
 //!                 │ out of file descriptors: the same, wait, accept again
 //! ```
 //!
-//! # What holds
-//! * At most [`Limits::connections`] are held. One more closes the one that has waited longest without a request; a connection
-//!   that never made one goes first, one that is younger than a tenth of a second does not. While no connection can go, new ones
-//!   wait in the listener's backlog.
+//! # Guarantees
+//! * At most [`Limits::connections`] are open. One more closes the connection that has been idle for longest. A connection without
+//!   a request is closed first, unless it is younger than a tenth of a second. While none can be closed, new connections wait in the
+//!   listener's backlog.
 //! * A connection without a whole request head is closed after [`Limits::head`], between two requests as well.
 //! * A body that is not complete after [`Limits::body`], or of which nothing comes for [`Limits::stall`], ends in an error.
 //! * A peer that takes no byte of its response for [`Limits::stall`] is dropped.
@@ -50,17 +50,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use body::{Held, Timed};
+use body::{BusyBody, Timed};
 use slots::{Slot, Slots};
 use watched::Watched;
 
-/// Wait after an accept that failed for want of file descriptors or memory.
+/// Wait after an accept that failed because file descriptors or memory ran out.
 const ACCEPT_WAIT: Duration = Duration::from_millis(50);
 
-/// What peers may take of a server.
+/// The limits that a server sets its peers.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections held at once.
+    /// Most open connections.
     pub connections: usize,
     /// Longest time for the head of a request, and between two requests of a connection.
     pub head: Duration,
@@ -72,7 +72,7 @@ pub struct Limits {
 
 /// Serves `router` on `listener` until `stop`, then ends every connection: at once, or after its request under way.
 ///
-/// `connect` makes of each accepted connection what is read and written, and what handlers get as [`ConnectInfo`].
+/// `connect` returns, for each accepted connection, the stream to read and write and the value that handlers get as [`ConnectInfo`].
 pub async fn serve<I, P>(
     listener: TcpListener,
     router: Router,
@@ -104,11 +104,11 @@ pub async fn serve<I, P>(
             () = stop.cancelled() => break,
             slot = slots.enter() => slot,
         };
-        // Responses are small and waited for; without it they are only a little later.
+        // Responses are small, and peers wait for them. If this fails, they are only a little later.
         let _ = stream.set_nodelay(true);
         let (io, info) = connect(stream, peer);
         let (router, stop) = (router.clone(), stop.clone());
-        connections.spawn(hold(io, info, router, limits, slot, stop));
+        connections.spawn(serve_connection(io, info, router, limits, slot, stop));
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
@@ -116,7 +116,7 @@ pub async fn serve<I, P>(
 }
 
 /// Serves one connection until it ends, is evicted, or the server stops.
-async fn hold<I, P>(
+async fn serve_connection<I, P>(
     io: I,
     info: P,
     router: Router,
@@ -138,7 +138,7 @@ async fn hold<I, P>(
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            Ok::<_, Infallible>(response.map(|body| Body::new(Held::new(body, busy))))
+            Ok::<_, Infallible>(response.map(|body| Body::new(BusyBody::new(body, busy))))
         }
     });
     let mut builder = http1::Builder::new();
@@ -150,11 +150,11 @@ async fn hold<I, P>(
     let mut stopping = false;
     loop {
         tokio::select! {
-            // A peer that hangs up or sends what is no HTTP is no news.
+            // A peer that closes its connection or does not send HTTP is not worth a log line.
             _ = connection.as_mut() => break,
             () = slot.evicted() => break,
             () = stop.cancelled(), if !stopping => {
-                // One that holds half a head would wait for the rest of it.
+                // A connection with half a request head would wait for the rest of it.
                 if slot.is_idle() {
                     break;
                 }

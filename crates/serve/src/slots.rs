@@ -1,4 +1,4 @@
-//! The places for connections: how many there are, which connection is idle, and which one goes when there is no place left.
+//! The slots for connections: their number, which connections are idle, and which one is closed when no slot is free.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// How often a full server looks for a connection that has become idle.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often a full server checks for a connection that has become idle.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// A connection that is younger than this may have a request on its way, and is not evicted.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// The places of one server.
+/// The slots of one server.
 pub(crate) struct Slots {
     free: Arc<Semaphore>,
-    held: Mutex<HashMap<u64, Arc<State>>>,
+    open: Mutex<HashMap<u64, Arc<State>>>,
     next: AtomicU64,
     /// Counts the moments at which a connection became idle: a smaller number has waited for longer.
     idled: AtomicU64,
 }
 
-/// What is known of one connection.
+/// The state of one connection.
 pub(crate) struct State {
     opened: Instant,
     at_work: AtomicUsize,
@@ -32,7 +32,7 @@ pub(crate) struct State {
     slots: Arc<Slots>,
 }
 
-/// A connection's place; given back when dropped.
+/// A connection's slot; freed when dropped.
 pub(crate) struct Slot {
     number: u64,
     state: Arc<State>,
@@ -43,16 +43,16 @@ pub(crate) struct Slot {
 pub(crate) struct Busy(Arc<State>);
 
 impl Slots {
-    pub(crate) fn new(places: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(places.max(1))),
-            held: Mutex::default(),
+            free: Arc::new(Semaphore::new(slots.max(1))),
+            open: Mutex::default(),
             next: AtomicU64::new(0),
             idled: AtomicU64::new(0),
         }
     }
 
-    /// Takes a place; closes the connection that has been idle for longest if there is none left.
+    /// Takes a slot; closes the connection that has been idle for longest if none is free.
     pub(crate) async fn enter(self: &Arc<Self>) -> Slot {
         let permit = loop {
             let free = self.free.clone();
@@ -65,7 +65,7 @@ impl Slots {
                     Ok(permit) => break permit,
                     Err(_) => std::future::pending().await,
                 },
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(CHECK_INTERVAL) => {}
             }
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -85,10 +85,10 @@ impl Slots {
         }
     }
 
-    /// Closes the connection that has been idle for longest, if one is; those that never made a request go first.
+    /// Closes the connection that has been idle for longest, if any is idle; connections without a request are closed first.
     pub(crate) fn evict_idle(&self) {
-        let held = self.lock();
-        let idle = held
+        let open = self.lock();
+        let idle = open
             .values()
             .filter(|state| state.is_idle() && !state.evicted.is_cancelled());
         let oldest = idle.min_by_key(|state| {
@@ -97,7 +97,7 @@ impl Slots {
                 state.idle_since.load(Ordering::Relaxed),
             )
         });
-        // If the next to go is that young, all who never made a request are.
+        // If this one is that young, so is every other connection without a request.
         let oldest = oldest.filter(|state| state.opened.elapsed() >= GRACE);
         if let Some(state) = oldest {
             state.evicted.cancel();
@@ -105,7 +105,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,7 +132,7 @@ impl Slot {
         self.state.is_idle()
     }
 
-    /// Waits until the place is wanted for another connection.
+    /// Waits until another connection needs the slot.
     pub(crate) async fn evicted(&self) {
         self.state.evicted.cancelled().await;
     }

@@ -1,4 +1,4 @@
-//! A connection whose writes must get on: a peer that takes nothing of what it asked for is dropped.
+//! A connection with a timeout on writes: a peer that reads nothing of its response is dropped.
 
 use std::io;
 use std::pin::Pin;
