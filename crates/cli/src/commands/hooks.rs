@@ -18,8 +18,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backline_engine::hooks::{
-    Answer, HookEvent, HookKind, HookPoint, HookSpec, OnError, Order, Trial, check_script, sample,
-    sample_of, try_out,
+    HookEvent, HookKind, HookPoint, HookResponse, HookSpec, OnError, Order, Trial, check_script,
+    sample, sample_of, try_out,
 };
 use backline_engine::manifest::KEY_VARIABLES;
 use indexmap::IndexSet;
@@ -60,7 +60,7 @@ fn test(args: &HookTestArgs, global: &GlobalArgs, console: &Console) -> CommandR
         Format::Json => console.json(&document(&spec, &event, &trial))?,
         Format::Text => console.data(&text(&event, &trial))?,
     }
-    Ok(match trial.answer {
+    Ok(match trial.response {
         Ok(_) => exit_codes::DONE,
         Err(_) => exit_codes::JOBS_FAILED,
     })
@@ -150,18 +150,21 @@ fn script(file: &Path) -> Result<HookKind, Failure> {
 
 /// The kind of effect.
 fn kind(trial: &Trial) -> &'static str {
-    match &trial.answer {
-        Ok(Answer::Nothing | Answer::Unknown(_)) => "nothing",
-        Ok(Answer::Change(_)) => "change",
-        Ok(Answer::Veto(_)) => "veto",
-        Ok(Answer::Delay(_)) => "delay",
+    match &trial.response {
+        Ok(HookResponse::Nothing | HookResponse::Unknown(_)) => "nothing",
+        Ok(HookResponse::Change(_)) => "change",
+        Ok(HookResponse::Veto(_)) => "veto",
+        Ok(HookResponse::Delay(_)) => "delay",
         Err(_) => "failure",
     }
 }
 
 /// The hook's output as the protocol writes it; null where there is none.
 fn output(trial: &Trial) -> Value {
-    trial.answer.as_ref().map_or(Value::Null, Answer::to_json)
+    trial
+        .response
+        .as_ref()
+        .map_or(Value::Null, HookResponse::to_json)
 }
 
 fn document(spec: &HookSpec, event: &HookEvent, trial: &Trial) -> Value {
@@ -172,7 +175,7 @@ fn document(spec: &HookSpec, event: &HookEvent, trial: &Trial) -> Value {
         "output": output(trial),
         "settings": trial.settings,
         "effect": { "kind": kind(trial), "text": trial.effect },
-        "error": trial.answer.as_ref().err().map(ToString::to_string),
+        "error": trial.response.as_ref().err().map(ToString::to_string),
         "stderr": trial.stderr,
         "took_ms": took_ms(trial),
     })
@@ -185,8 +188,8 @@ fn took_ms(trial: &Trial) -> f64 {
 
 fn text(event: &HookEvent, trial: &Trial) -> String {
     let mut text = laid_out("event", event);
-    match &trial.answer {
-        Ok(Answer::Nothing | Answer::Unknown(_)) => text.push_str("output  nothing\n"),
+    match &trial.response {
+        Ok(HookResponse::Nothing | HookResponse::Unknown(_)) => text.push_str("output  nothing\n"),
         Ok(_) => {
             text.push_str(&laid_out("output", &output(trial)));
         }

@@ -358,19 +358,19 @@ async fn serve(hook: Arc<BoundHook>, mut queue: EventQueue, results: mpsc::Sende
     let mut timed_out = 0;
     while let Some(QueuedEvent { event, key }) = queue.next().await {
         let about = event.job.as_ref().map(|job| job.key);
-        let said = if timed_out < PATIENCE {
+        let output = if timed_out < PATIENCE {
             hook.put(&event).await
         } else {
             let why = format!("it did not answer {PATIENCE} times in a row and is left alone");
             Err(HookError::Gone(why))
         };
-        match &said {
+        match &output {
             Err(HookError::TimedOut(_)) => timed_out += 1,
             Err(_) if timed_out >= PATIENCE => {}
             _ => timed_out = 0,
         }
-        let result = match said {
-            Ok(said) => Ok(note_of(&event, key, said.note)),
+        let result = match output {
+            Ok(output) => Ok(note_of(&event, key, output.note)),
             Err(error) => Err(hook.failure(&error)),
         };
         if matches!(result, Ok(None)) {

@@ -20,8 +20,8 @@ use futures::StreamExt;
 
 use super::hooks::folder_of;
 use crate::hooks::{
-    Answer, BoundHook, Decision, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind,
-    HookPoint, HookRunner, HookSpec, RunInfo, Target, Verdict, changed,
+    BoundHook, Decision, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind,
+    HookPoint, HookResponse, HookRunner, HookSpec, RunInfo, Target, Verdict, changed,
 };
 use crate::plan::{Plan, PlannedJob, Refusal};
 use crate::settings::{JobKey, Settings};
@@ -265,7 +265,7 @@ impl Planner<'_, '_> {
                     planned.left.push(hook.bound.spec.name());
                     continue;
                 }
-                None => hook.bound.put(&event).await.map(|said| said.answer),
+                None => hook.bound.put(&event).await.map(|output| output.response),
             };
             match self.apply(answer, &mut event, &mut planned) {
                 Ok(answer) => planned.results.extend(answer.map(|answer| HookResult {
@@ -289,36 +289,36 @@ impl Planner<'_, '_> {
     }
 
     /// An answer of an earlier run.
-    fn recorded(&self, question: &[u8; 32]) -> Result<Option<Answer>, StoreError> {
+    fn recorded(&self, question: &[u8; 32]) -> Result<Option<HookResponse>, StoreError> {
         let recorded = match &*self.store.borrow() {
             PlanHooks::Pure | PlanHooks::Recorded(None) => None,
             PlanHooks::Recorded(Some(store)) => store.hook_result(question)?,
             PlanHooks::All(store) => store.hook_result(question)?,
         };
         // What can't be read was not written by this program: the hook is called.
-        Ok(recorded.and_then(|text| Answer::read(text.as_bytes()).ok()))
+        Ok(recorded.and_then(|text| HookResponse::read(text.as_bytes()).ok()))
     }
 
     /// Does what a hook answers. Gives the answer where it is to be recorded: the next run asks again about a vetoed job.
     fn apply(
         &self,
-        answer: Result<Answer, HookError>,
+        answer: Result<HookResponse, HookError>,
         event: &mut HookEvent,
         planned: &mut Planned,
-    ) -> Result<Option<Answer>, HookError> {
+    ) -> Result<Option<HookResponse>, HookError> {
         let answer = answer?.allowed_at(HookPoint::PlanJob)?;
         match &answer {
-            Answer::Veto(why) => {
+            HookResponse::Veto(why) => {
                 planned.refusal = Some(Refusal::Veto(why.clone()));
                 return Ok(None);
             }
-            Answer::Change(change) => {
+            HookResponse::Change(change) => {
                 if let Some(job) = &mut event.job {
                     job.settings = changed(&job.settings, change)?;
                     planned.settings = Some(job.settings.clone());
                 }
             }
-            Answer::Nothing | Answer::Unknown(_) | Answer::Delay(_) => {}
+            HookResponse::Nothing | HookResponse::Unknown(_) | HookResponse::Delay(_) => {}
         }
         Ok(Some(answer))
     }

@@ -1,17 +1,17 @@
-//! Everything that can go wrong with a hook. Whatever it is, the hook's `on_error` says what it does.
+//! The errors of hooks. The hook's `on_error` decides their effect.
 
-use super::{AnswerError, HookPoint};
+use super::{HookPoint, ResponseError};
 
-impl From<AnswerError> for HookError {
-    fn from(error: AnswerError) -> Self {
+impl From<ResponseError> for HookError {
+    fn from(error: ResponseError) -> Self {
         match error {
-            AnswerError::ChangesPlanned(point) => Self::ChangesPlanned(point),
+            ResponseError::ChangesPlanned(point) => Self::ChangesPlanned(point),
             error => Self::Garbage(error.to_string()),
         }
     }
 }
 
-/// Why a hook has no answer.
+/// Why a hook has no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
     /// The program could not be started.
@@ -26,14 +26,14 @@ pub enum HookError {
     /// It wrote more than is read.
     #[error("it wrote more than {0} bytes")]
     Flood(usize),
-    /// Its answer made no sense.
+    /// Its response can't be read.
     #[error("its answer can't be taken: {0}")]
     Garbage(String),
-    /// It changes a job after it was planned. Whatever its `on_error` says, the job is not bought: with the settings that it has it
-    /// is not the one that is wanted.
-    #[error("its answer can't be taken: {}", AnswerError::ChangesPlanned(*.0))]
+    /// It changes a job after it was planned. The job is not bought, whatever `on_error` is: its settings are not the ones that the
+    /// hook asks for.
+    #[error("its answer can't be taken: {}", ResponseError::ChangesPlanned(*.0))]
     ChangesPlanned(HookPoint),
-    /// The service ended or was ended before it answered.
+    /// The service ended before it responded, or was ended.
     #[error("the service is gone: {0}")]
     Gone(String),
     /// The service speaks another protocol.
@@ -48,7 +48,7 @@ pub enum HookError {
     /// The file could not be worked on.
     #[error("{0}")]
     File(String),
-    /// An environment variable that it needs is not set, or holds something else.
+    /// An environment variable that it needs is not set, or has a wrong value.
     #[error("{0}")]
     Environment(String),
     /// More events wait for it than are kept.

@@ -1,6 +1,6 @@
-//! What a hook is told: one JSON document an event, versioned, the same facts that the sinks read.
+//! The event that a hook gets: one JSON document, with a version, with the facts that reports have.
 //!
-//! The format is published as `docs/hook-event.schema.json`; a test holds every sample to it. Fields are only ever added.
+//! The format is published as `docs/hook-event.schema.json`; a test checks every sample against it. Fields are only ever added.
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::summary::Totals;
 /// The format's version.
 pub const HOOK_EVENT_VERSION: u32 = 1;
 
-/// What a hook is told.
+/// The event that a hook gets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HookEvent {
     /// [`HOOK_EVENT_VERSION`].
@@ -42,7 +42,7 @@ pub struct HookEvent {
     pub totals: Option<Totals>,
 }
 
-/// The run, as hooks are told of it.
+/// The run, as hooks see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunInfo {
     /// Its id; empty at `plan_job`, when no run has begun.
@@ -55,7 +55,7 @@ pub struct RunInfo {
     pub provider: String,
 }
 
-/// A job, as hooks are told of it.
+/// A job, as hooks see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobInfo {
     /// Its key; at `plan_job` the one that it has unless a hook changes it.
@@ -74,7 +74,7 @@ pub struct JobInfo {
     pub settings: Settings,
 }
 
-/// A stem, as hooks are told of it.
+/// A stem, as hooks see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StemInfo {
     /// Its id.
@@ -92,7 +92,7 @@ pub struct StemInfo {
     pub url: Option<String>,
 }
 
-/// A preset, as hooks are told of it.
+/// A preset, as hooks see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PresetInfo {
     /// Its name.
@@ -114,7 +114,7 @@ pub struct PlanInfo {
     pub least_ms: u64,
 }
 
-/// The point at which hooks are told of a recorded event, if there is one.
+/// The point at which hooks get a recorded event, if there is one.
 pub(crate) fn point_of(event: &Event) -> Option<HookPoint> {
     use crate::event::TaskStage;
     use backline_api::ResponseClass;

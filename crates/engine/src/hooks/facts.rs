@@ -1,4 +1,4 @@
-//! The facts that hooks are told, made from the plan and the ledger's records; and a sample of each event.
+//! Makes the events that hooks get from the plan and the ledger's records, and a sample of each event.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Facts {
             StemSource::File(file) => (Some(absolute(&file.path)), Some(file.duration_s), None),
             StemSource::Url(url) => (None, None, Some(backline_api::redact_url(url.as_str()))),
         };
-        let said = JobInfo {
+        let info = JobInfo {
             key: job.key,
             stem: StemInfo {
                 id: stem.id.clone(),
@@ -60,7 +60,7 @@ impl Facts {
             settings: job.settings.clone(),
         };
         HookEvent {
-            job: Some(said),
+            job: Some(info),
             ..self.of_run(point, at_ms)
         }
     }

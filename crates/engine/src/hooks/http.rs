@@ -1,7 +1,7 @@
 //! `http`: an event posted as JSON, signed after the Standard Webhooks scheme (<https://www.standardwebhooks.com>), behind the
 //! guard that keeps results out of private networks.
 //!
-//! An address that is busy or does not answer is tried again, with the same id, as long as the hook's time lasts.
+//! A request to an address that is busy or does not respond is retried with the same id until the hook's timeout.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::process::HookContext;
-use super::{Answer, HookError, HookSpec, Target};
+use super::{HookError, HookResponse, HookSpec, Target};
 
 /// Times that one event is posted.
 const TRIES: u32 = 4;
@@ -70,7 +70,11 @@ impl Webhook {
     }
 
     /// Posts an event until it is taken, refused, or out of time.
-    pub(crate) async fn put(&self, spec: &HookSpec, event: &[u8]) -> Result<Answer, HookError> {
+    pub(crate) async fn put(
+        &self,
+        spec: &HookSpec,
+        event: &[u8],
+    ) -> Result<HookResponse, HookError> {
         let ends = Instant::now() + Duration::from_millis(spec.timeout_ms);
         let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
         let mut wait = FIRST_WAIT;
@@ -86,7 +90,7 @@ impl Webhook {
                 .await
             {
                 Ok(posted) if (200..300).contains(&posted.status) => {
-                    return answer(spec, &posted.body);
+                    return response(spec, &posted.body);
                 }
                 Ok(posted) if matches!(posted.status, 408 | 425 | 429 | 500..) => {
                     (format!("HTTP {}", posted.status), posted.retry_after_ms)
@@ -106,12 +110,12 @@ impl Webhook {
     }
 }
 
-/// Where hooks only observe, an address may answer whatever it likes: chats say `ok`.
-fn answer(spec: &HookSpec, body: &[u8]) -> Result<Answer, HookError> {
+/// Where hooks only observe, any response will do: chats return `ok`.
+fn response(spec: &HookSpec, body: &[u8]) -> Result<HookResponse, HookError> {
     if spec.point.decides() {
-        Ok(Answer::read(body)?)
+        Ok(HookResponse::read(body)?)
     } else {
-        Ok(Answer::Nothing)
+        Ok(HookResponse::Nothing)
     }
 }
 

@@ -55,8 +55,8 @@ impl Work {
     }
 }
 
-/// What scripts may read; `answer` is where `change`, `veto` and `delay` put their arguments.
-pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Result<Table> {
+/// What scripts may read; `response` is where `change`, `veto` and `delay` put their arguments.
+pub(super) fn library(lua: &Lua, response: &Table, work: &Arc<Work>) -> mlua::Result<Table> {
     let globals = lua.globals();
     let library = lua.create_table()?;
     for name in ["string", "table", "math"] {
@@ -105,20 +105,20 @@ pub(super) fn library(lua: &Lua, answer: &Table, work: &Arc<Work>) -> mlua::Resu
     math.raw_set("random", Value::Nil)?;
     math.raw_set("randomseed", Value::Nil)?;
     for name in ["veto", "delay"] {
-        let (answer, work) = (answer.clone(), work.clone());
+        let (response, work) = (response.clone(), work.clone());
         let say = lua.create_function(move |_, text: mlua::LuaString| {
             work.charge(CALL + text.as_bytes().len() as u64)?;
-            answer.raw_set(name, text)
+            response.raw_set(name, text)
         })?;
         library.raw_set(name, say)?;
     }
-    let (answer, work) = (answer.clone(), work.clone());
+    let (response, work) = (response.clone(), work.clone());
     let change = lua.create_function(move |lua, changes: Table| {
-        let all = match answer.raw_get::<Option<Table>>("change")? {
+        let all = match response.raw_get::<Option<Table>>("change")? {
             Some(all) => all,
             None => {
                 let all = lua.create_table()?;
-                answer.raw_set("change", &all)?;
+                response.raw_set("change", &all)?;
                 all
             }
         };

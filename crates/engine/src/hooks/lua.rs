@@ -10,7 +10,7 @@
 //!    └─ the hook's timeout: cancel, forget the thread, which ends at its next check
 //! ```
 //!
-//! The timeout is for what no count sees. A script never holds up the run, its end, or another hook.
+//! The timeout is for what no count sees. A script never blocks the run, its end, or another hook.
 //!
 //! ```lua
 //! if stem.vars.language == 'fr' then change{tags = tags .. ', chanson'} end
@@ -28,7 +28,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
 use super::library::{Work, library};
-use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookEvent};
+use super::{HookError, HookEvent, HookResponse, RESPONSE_LIMIT_BYTES};
 use crate::settings::Settings;
 
 /// Most memory of a script. An event takes some ten kilobytes.
@@ -68,7 +68,7 @@ struct Worker {
 #[derive(Debug)]
 struct Job {
     event: HookEvent,
-    said: oneshot::Sender<Result<Answer, HookError>>,
+    response: oneshot::Sender<Result<HookResponse, HookError>>,
 }
 
 #[derive(Debug)]
@@ -78,10 +78,10 @@ struct Machine {
     script: Function,
     /// Lets a scope read the library.
     above: Table,
-    /// What the script says; empty between events.
-    answer: Table,
+    /// The table that the script fills; empty between events.
+    response: Table,
     /// Checks of the number of instructions since the event began.
-    looks: Arc<AtomicU32>,
+    checks: Arc<AtomicU32>,
     /// The work of library functions.
     work: Arc<Work>,
 }
@@ -121,29 +121,29 @@ impl Script {
         &self,
         event: &HookEvent,
         timeout_ms: u64,
-    ) -> Result<Answer, HookError> {
+    ) -> Result<HookResponse, HookError> {
         let mut place = self.worker.lock().await;
         let worker = match place.take() {
             Some(worker) => worker,
             None => Worker::start(&self.name, &self.source)?,
         };
         let broken = || HookError::Script("its thread ended".to_owned());
-        let (said, hear) = oneshot::channel();
+        let (response, received) = oneshot::channel();
         let event = event.clone();
         worker
             .jobs
-            .send(Job { event, said })
+            .send(Job { event, response })
             .map_err(|_| broken())?;
         let limit = Duration::from_millis(timeout_ms);
         let began = Instant::now();
-        let heard = timeout(limit, hear).await;
+        let received = timeout(limit, received).await;
         let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.took_us.fetch_add(took_us, Ordering::Relaxed);
-        let answer = heard
+        let response = received
             .map_err(|_| HookError::TimedOut(timeout_ms))?
             .map_err(|_| broken())??;
         *place = Some(worker);
-        Ok(answer)
+        Ok(response)
     }
 }
 
@@ -171,23 +171,23 @@ fn serve(name: &str, source: &str, work: &Arc<Work>, inbox: &mpsc::Receiver<Job>
     let failed = |error: mlua::Error| HookError::Script(words(&error));
     let machine = Machine::new(name, source, work.clone()).map_err(failed);
     while let Ok(job) = inbox.recv() {
-        let said = match &machine {
+        let response = match &machine {
             Ok(machine) => machine.run(&job.event).map_err(failed).and_then(read),
             Err(error) => Err(error.clone()),
         };
         if let Ok(machine) = &machine {
             machine.tidy();
         }
-        // Whoever asked may have run out of patience.
-        let _ = job.said.send(said);
+        // The caller may have timed out.
+        let _ = job.response.send(response);
     }
 }
 
-/// Reads the table that a script filled; none is one that is too long.
-fn read(said: Option<Json>) -> Result<Answer, HookError> {
-    match said {
-        None => Err(HookError::Flood(ANSWER_LIMIT_BYTES)),
-        Some(fields) => Ok(Answer::of(&fields)?),
+/// Reads the table that a script filled; `None` is one that is too long.
+fn read(fields: Option<Json>) -> Result<HookResponse, HookError> {
+    match fields {
+        None => Err(HookError::Flood(RESPONSE_LIMIT_BYTES)),
+        Some(fields) => Ok(HookResponse::of(&fields)?),
     }
 }
 
@@ -196,15 +196,15 @@ impl Machine {
         let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         lua.set_memory_limit(MEMORY_BYTES)?;
-        let answer = lua.create_table()?;
+        let response = lua.create_table()?;
         let above = lua.create_table()?;
-        above.raw_set("__index", library(&lua, &answer, &work)?)?;
+        above.raw_set("__index", library(&lua, &response, &work)?)?;
         let script = lua
             .load(source)
             .set_name(format!("@{name}"))
             .into_function()?;
-        let looks = Arc::new(AtomicU32::new(0));
-        let (counted, cancel) = (looks.clone(), work.clone());
+        let checks = Arc::new(AtomicU32::new(0));
+        let (counted, cancel) = (checks.clone(), work.clone());
         let triggers = HookTriggers::new().every_nth_instruction(LOOK_EVERY);
         lua.set_hook(triggers, move |_, _| {
             cancel.check()?;
@@ -220,8 +220,8 @@ impl Machine {
             source: source.into(),
             script,
             above,
-            answer,
-            looks,
+            response,
+            checks,
             work,
         })
     }
@@ -233,7 +233,7 @@ impl Machine {
         }
         // The event's variables; without memory for an empty table they stay until the next event.
         let _ = self
-            .answer
+            .response
             .clear()
             .and_then(|()| self.lua.create_table())
             .and_then(|empty| self.script.set_environment(empty))
@@ -261,17 +261,17 @@ impl Machine {
             scope.raw_set("take", job.take)?;
             self.set_settings(&scope, &job.settings)?;
         }
-        self.answer.clear()?;
+        self.response.clear()?;
         self.script.set_environment(scope)?;
-        self.looks.store(0, Ordering::Relaxed);
+        self.checks.store(0, Ordering::Relaxed);
         self.work.begin();
         self.script.call::<()>(())?;
-        let (mut left, answer) = (ANSWER_LIMIT_BYTES, Value::Table(self.answer.clone()));
-        if !fits(&answer, &mut left, DEPTH)? {
+        let (mut left, response) = (RESPONSE_LIMIT_BYTES, Value::Table(self.response.clone()));
+        if !fits(&response, &mut left, DEPTH)? {
             return Ok(None);
         }
         let mut fields = serde_json::Map::new();
-        match self.answer.raw_get::<Value>("change")? {
+        match self.response.raw_get::<Value>("change")? {
             Value::Nil => {}
             change => match lua.from_value(change)? {
                 change @ Json::Object(_) => drop(fields.insert("change".to_owned(), change)),
@@ -279,7 +279,7 @@ impl Machine {
             },
         }
         for name in ["veto", "delay"] {
-            if let Some(text) = self.answer.raw_get::<Option<String>>(name)? {
+            if let Some(text) = self.response.raw_get::<Option<String>>(name)? {
                 fields.insert(name.to_owned(), text.into());
             }
         }

@@ -1,16 +1,15 @@
 //! Hooks: the user's own code at the points of a job's and a run's life.
 //!
 //! ```text
-//!  manifest's job ──plan_job──► runner ──event──► program, service, script, address ──answer──► the planned job
-//!  conductor ──Ask──► runner ──event──► … ──answer──► decision ──Decided──► ledger
+//!  manifest's job ──plan_job──► runner ──event──► program, service, script, address ──response──► the planned job
+//!  conductor ──Ask──► runner ──event──► … ──response──► decision ──Decided──► ledger
 //!  ledger ──record──► runner ──event──► observers ──► failures, notes ──► ledger
 //! ```
 //!
-//! When a job is planned hooks may change or veto it, and before its first submission veto or delay it; everywhere else they
-//! observe. What a hook is told and answers (`event`, `answer`) is plain data. A hook never holds up another job, never outlives its time, never sees the
-//! provider's key, and whatever it does has a declared effect.
+//! At `plan_job` a hook may change or veto a job; before its first submission it may veto or delay it; at every other point it
+//! observes. The event that a hook gets (`event`) and its response (`response`) are plain data. A hook never blocks another job, never
+//! runs longer than its timeout and never sees the provider's key. The manifest declares what its failure does.
 
-mod answer;
 mod error;
 mod event;
 mod facts;
@@ -21,6 +20,7 @@ mod library;
 mod lua;
 mod process;
 mod program;
+mod response;
 mod runner;
 mod service;
 #[cfg(feature = "store")]
@@ -29,7 +29,6 @@ mod store;
 mod tests;
 mod trial;
 
-pub use answer::{ANSWER_LIMIT_BYTES, Answer, AnswerError, Decision, MAX_DELAY_MS, changed};
 pub use error::HookError;
 pub(crate) use event::point_of;
 pub use event::{HOOK_EVENT_VERSION, HookEvent, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo};
@@ -38,6 +37,9 @@ pub use facts::{sample, sample_of};
 #[cfg(feature = "lua")]
 pub use lua::{ScriptError, check_script};
 pub(crate) use process::HookContext;
+pub use response::{
+    Decision, HookResponse, MAX_DELAY_MS, RESPONSE_LIMIT_BYTES, ResponseError, changed,
+};
 pub use runner::HookFailure;
 pub(crate) use runner::{BoundHook, HookRunner};
 pub use service::PROTOCOL;

@@ -1,7 +1,7 @@
 //! Programs that hooks start: a bare environment, a process group of their own, and an end.
 //!
 //! A program is given PATH and what else a program needs to run at all, the variables that the manifest names, and nothing more;
-//! a variable that holds the provider's key is left out even if it is named. Everything that it starts dies with it: the whole
+//! a variable that contains the provider's key is left out even if it is named. Everything that it starts dies with it: the whole
 //! group is killed at its end. What it writes to standard error goes to the log, in lines, bounded and redacted.
 
 use std::ffi::OsString;
@@ -53,9 +53,9 @@ pub(crate) struct HookContext {
     pub(crate) output: PathBuf,
     /// Reads variables.
     pub(crate) environment: Environment,
-    /// The provider's key: never shown to a hook, cut out of what hooks say.
+    /// The provider's key: never shown to a hook, cut out of the output of hooks.
     pub(crate) key: Option<String>,
-    /// Who is told the lines of standard error, beside the log.
+    /// Receives the lines of standard error, beside the log.
     pub(crate) listener: Option<UnboundedSender<String>>,
 }
 
@@ -68,13 +68,13 @@ impl std::fmt::Debug for HookContext {
 }
 
 impl HookContext {
-    /// A variable's value, unless it holds the key.
+    /// A variable's value, unless it contains the key.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        (self.environment)(name).filter(|value| !self.holds_key(value))
+        (self.environment)(name).filter(|value| !self.contains_key(value))
     }
 
-    /// Whether a text holds the key.
-    pub(crate) fn holds_key(&self, text: &str) -> bool {
+    /// Whether a text contains the key.
+    pub(crate) fn contains_key(&self, text: &str) -> bool {
         self.key
             .as_ref()
             .is_some_and(|key| text.contains(key.as_str()))
@@ -222,7 +222,7 @@ async fn log(name: String, stderr: impl AsyncRead + Unpin, context: HookContext)
             let text = context.clean(text);
             tracing::info!(hook = %name, "{text}");
             if let Some(listener) = &context.listener {
-                // Whoever listened may have heard enough.
+                // The receiver may be gone.
                 let _ = listener.send(text);
             }
         }

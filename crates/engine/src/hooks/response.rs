@@ -1,7 +1,7 @@
-//! What a hook answers: nothing, a change, a veto or a delay; and the settings that a change makes.
+//! The response of a hook: nothing, a change, a veto or a delay; and the settings after a change.
 //!
-//! Reading is liberal where the protocol may grow (unknown fields are ignored) and strict where money depends on it: a change
-//! names settings only, and each value is checked as a manifest's is. A job is changed when it is planned and at no other time.
+//! Unknown fields are ignored, so that the protocol can grow. A change names settings only, and each value is checked like a
+//! manifest's. Only a hook of `plan_job` can change a job.
 
 use backline_api::Setting;
 use serde_json::{Map, Value as Json, json};
@@ -11,8 +11,8 @@ use crate::duration::parse_duration;
 use crate::nearest::nearest_of;
 use crate::settings::Settings;
 
-/// Longest answer, and longest line of a service.
-pub const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
+/// Longest response, and longest line of a service.
+pub const RESPONSE_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// Longest delay of a job, in milliseconds: an hour.
 pub const MAX_DELAY_MS: u64 = 3_600_000;
@@ -23,9 +23,9 @@ const MAX_SHOWN_FIELDS: usize = 5;
 /// Longest reason of a veto that is kept, in characters.
 const MAX_WHY_CHARS: usize = 500;
 
-/// What a hook answered to one event.
+/// The response of a hook to one event.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub enum HookResponse {
     /// Nothing: go on.
     Nothing,
     /// Plan the job with these settings.
@@ -51,9 +51,9 @@ pub enum Decision {
     Delay(u64),
 }
 
-/// Why an answer can't be used.
+/// Why a response can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerError {
+pub enum ResponseError {
     /// It is not JSON, or not of the protocol.
     #[error("{0}")]
     Malformed(String),
@@ -75,33 +75,33 @@ pub enum AnswerError {
     BadChange(String),
 }
 
-impl Answer {
-    /// Reads what a hook wrote. Nothing at all is an answer too.
+impl HookResponse {
+    /// Reads the output of a hook. No output is [`HookResponse::Nothing`].
     ///
     /// # Errors
     /// When it is not UTF-8, not JSON, or not of the protocol.
-    pub fn read(bytes: &[u8]) -> Result<Self, AnswerError> {
+    pub fn read(bytes: &[u8]) -> Result<Self, ResponseError> {
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         if text.trim().is_empty() {
             return Ok(Self::Nothing);
         }
         let json: Json = serde_json::from_str(text).map_err(|error| {
-            AnswerError::Malformed(format!("it is not JSON ({error}): {}", excerpt(text)))
+            ResponseError::Malformed(format!("it is not JSON ({error}): {}", excerpt(text)))
         })?;
         Self::of(&json)
     }
 
-    /// Reads a parsed answer.
+    /// Reads a parsed response.
     ///
     /// # Errors
     /// When it is not of the protocol.
-    pub fn of(json: &Json) -> Result<Self, AnswerError> {
+    pub fn of(json: &Json) -> Result<Self, ResponseError> {
         let fields = match json {
             Json::Null => return Ok(Self::Nothing),
             Json::Object(fields) => fields,
             other => {
                 let why = format!("an answer is a JSON object, not {other:.60}");
-                return Err(AnswerError::Malformed(why));
+                return Err(ResponseError::Malformed(why));
             }
         };
         let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
@@ -120,14 +120,14 @@ impl Answer {
                 Some(Json::Object(change)) => Ok(Self::Change(change.clone())),
                 _ => Err(malformed("`change` is an object of settings")),
             },
-            several => Err(AnswerError::Malformed(format!(
+            several => Err(ResponseError::Malformed(format!(
                 "it says {} at once",
                 several.join(" and ")
             ))),
         }
     }
 
-    fn veto(why: Option<&Json>) -> Result<Self, AnswerError> {
+    fn veto(why: Option<&Json>) -> Result<Self, ResponseError> {
         let Some(Json::String(why)) = why else {
             return Err(malformed("`veto` is the reason, a string"));
         };
@@ -138,7 +138,7 @@ impl Answer {
         Ok(Self::Veto(why.chars().take(MAX_WHY_CHARS).collect()))
     }
 
-    fn delay(wait: Option<&Json>) -> Result<Self, AnswerError> {
+    fn delay(wait: Option<&Json>) -> Result<Self, ResponseError> {
         let expected = || malformed("`delay` is a duration as in a manifest, such as \"30s\"");
         let Some(Json::String(wait)) = wait else {
             return Err(expected());
@@ -151,7 +151,7 @@ impl Answer {
         }
     }
 
-    /// The answer as the protocol writes it.
+    /// Returns the response as the protocol writes it.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Nothing | Self::Unknown(_) => json!({}),
@@ -161,19 +161,19 @@ impl Answer {
         }
     }
 
-    /// Refuses what a hook can't answer at `point`.
+    /// Refuses a response that is not allowed at `point`.
     ///
     /// # Errors
-    /// When the answer decides where hooks observe, or changes a job after it was planned, or has no known field.
-    pub fn allowed_at(self, point: HookPoint) -> Result<Self, AnswerError> {
+    /// When it decides where hooks observe, or changes a job after it was planned, or has no known field.
+    pub fn allowed_at(self, point: HookPoint) -> Result<Self, ResponseError> {
         match self {
             Self::Change(_) | Self::Veto(_) | Self::Delay(_) if !point.decides() => {
-                Err(AnswerError::Observes(point))
+                Err(ResponseError::Observes(point))
             }
             Self::Change(_) if point != HookPoint::PlanJob => {
-                Err(AnswerError::ChangesPlanned(point))
+                Err(ResponseError::ChangesPlanned(point))
             }
-            Self::Delay(_) if point == HookPoint::PlanJob => Err(AnswerError::DelaysPlanning),
+            Self::Delay(_) if point == HookPoint::PlanJob => Err(ResponseError::DelaysPlanning),
             Self::Unknown(fields) if point.decides() => {
                 let names: Vec<String> = fields
                     .iter()
@@ -182,26 +182,26 @@ impl Answer {
                 let near = fields.iter().find_map(|it| nearest_of(it, &DECISIONS));
                 let near =
                     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                Err(AnswerError::Malformed(format!(
+                Err(ResponseError::Malformed(format!(
                     "it has no known field, but {}: `{{}}` lets a job pass{near}",
                     names.join(", ")
                 )))
             }
             // Where hooks observe, they may print whatever they like.
             Self::Unknown(_) => Ok(Self::Nothing),
-            answer => Ok(answer),
+            response => Ok(response),
         }
     }
 }
 
-fn malformed(why: &str) -> AnswerError {
-    AnswerError::Malformed(why.to_owned())
+fn malformed(why: &str) -> ResponseError {
+    ResponseError::Malformed(why.to_owned())
 }
 
 /// The fields by which a hook decides.
 const DECISIONS: [&str; 3] = ["veto", "change", "delay"];
 
-/// Whether a field means something in an answer.
+/// Whether a field has a meaning in a response.
 fn is_known(name: &str) -> bool {
     name == "id" || DECISIONS.contains(&name)
 }
@@ -219,18 +219,18 @@ fn excerpt(text: &str) -> String {
 ///
 /// # Errors
 /// What is wrong with the change; nothing of it is taken then.
-pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settings, AnswerError> {
+pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settings, ResponseError> {
     let mut changed = settings.clone();
     for (name, value) in change {
         let setting = Setting::named(name).ok_or_else(|| {
             let near = nearest_of(name, &Setting::NAMES);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            AnswerError::BadChange(format!("`{name}` is no setting that can be changed{near}"))
+            ResponseError::BadChange(format!("`{name}` is no setting that can be changed{near}"))
         })?;
         let value = setting.read(value);
         changed.set(
             setting,
-            value.map_err(|error| AnswerError::BadChange(error.to_string()))?,
+            value.map_err(|error| ResponseError::BadChange(error.to_string()))?,
         );
     }
     Ok(changed)
@@ -244,43 +244,46 @@ mod tests {
     #[test]
     fn answers_are_read_with_what_may_come_later() {
         #[track_caller]
-        fn check(text: &str, expected: Result<Answer, &str>) {
-            let found = Answer::read(text.as_bytes()).map_err(|error| error.to_string());
+        fn check(text: &str, expected: Result<HookResponse, &str>) {
+            let found = HookResponse::read(text.as_bytes()).map_err(|error| error.to_string());
             match (&found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(*found, expected, "{text}"),
                 (Err(found), Err(expected)) => assert!(found.contains(expected), "{text}: {found}"),
                 _ => panic!("{text}: {found:?}"),
             }
         }
-        check("", Ok(Answer::Nothing));
-        check(" \n", Ok(Answer::Nothing));
-        check("null", Ok(Answer::Nothing));
-        check("{}", Ok(Answer::Nothing));
-        check(r#"{"id": 1}"#, Ok(Answer::Nothing));
+        check("", Ok(HookResponse::Nothing));
+        check(" \n", Ok(HookResponse::Nothing));
+        check("null", Ok(HookResponse::Nothing));
+        check("{}", Ok(HookResponse::Nothing));
+        check(r#"{"id": 1}"#, Ok(HookResponse::Nothing));
         check(
             r#"{"later": [1]}"#,
-            Ok(Answer::Unknown(vec!["later".into()])),
+            Ok(HookResponse::Unknown(vec!["later".into()])),
         );
         check(
             r#"{"later": [1], "veto": "x"}"#,
-            Ok(Answer::Veto("x".into())),
+            Ok(HookResponse::Veto("x".into())),
         );
         check(
             r#"{"veto": " too loud "}"#,
-            Ok(Answer::Veto("too loud".into())),
+            Ok(HookResponse::Veto("too loud".into())),
         );
         check(
             r#"{"veto": ""}"#,
-            Ok(Answer::Veto("no reason given".into())),
+            Ok(HookResponse::Veto("no reason given".into())),
         );
-        check(r#"{"veto": null, "change": null}"#, Ok(Answer::Nothing));
+        check(
+            r#"{"veto": null, "change": null}"#,
+            Ok(HookResponse::Nothing),
+        );
         check(r#"{"veto": true}"#, Err("a string"));
         check(r#"{"change": []}"#, Err("an object"));
         check(
             r#"{"veto": "x", "change": {}}"#,
             Err("veto and change at once"),
         );
-        check(r#"{"delay": "30s"}"#, Ok(Answer::Delay(30_000)));
+        check(r#"{"delay": "30s"}"#, Ok(HookResponse::Delay(30_000)));
         check(r#"{"delay": 30}"#, Err("a duration"));
         check(r#"{"delay": "0s"}"#, Err("a duration"));
         check(r#"{"delay": "2h"}"#, Err("at most an hour"));
@@ -290,7 +293,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_known_field_is_an_error_where_hooks_decide() {
-        let answer = || Answer::read(br#"{"Veto": "too loud"}"#).unwrap();
+        let answer = || HookResponse::read(br#"{"Veto": "too loud"}"#).unwrap();
         assert_eq!(
             answer()
                 .allowed_at(HookPoint::BeforeSubmit)
@@ -299,19 +302,19 @@ mod tests {
             "it has no known field, but `Veto`: `{}` lets a job pass; did you mean `veto`?"
         );
         let observed = answer().allowed_at(HookPoint::TrackKept);
-        assert_eq!(observed, Ok(Answer::Nothing));
+        assert_eq!(observed, Ok(HookResponse::Nothing));
     }
 
     #[test]
     fn a_job_is_changed_when_it_is_planned_and_at_no_other_time() {
-        let change = || Answer::read(br#"{"change": {"tags": "x"}}"#).unwrap();
+        let change = || HookResponse::read(br#"{"change": {"tags": "x"}}"#).unwrap();
         assert!(change().allowed_at(HookPoint::PlanJob).is_ok());
         for point in [HookPoint::BeforeUpload, HookPoint::BeforeSubmit] {
             let refused = change().allowed_at(point).unwrap_err();
-            assert_eq!(refused, AnswerError::ChangesPlanned(point));
+            assert_eq!(refused, ResponseError::ChangesPlanned(point));
             assert!(refused.to_string().contains("move the hook to `plan_job`"));
         }
-        let delay = || Answer::Delay(1);
+        let delay = || HookResponse::Delay(1);
         assert!(delay().allowed_at(HookPoint::BeforeSubmit).is_ok());
         assert!(delay().allowed_at(HookPoint::PlanJob).is_err());
     }

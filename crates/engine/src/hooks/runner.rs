@@ -1,7 +1,7 @@
 //! Calls a plan's hooks, each in its own way and within its time.
 //!
 //! The driver calls the deciding hooks of a job before it is bought, and sends observers what was recorded. Nothing is decided
-//! here: what hooks answer, and how they fail, becomes a [`Decision`].
+//! here: the responses of hooks, and their failures, become a [`Decision`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,7 +14,8 @@ use super::lua::Script;
 use super::process::HookContext;
 use super::service::{Service, ServiceSpec};
 use super::{
-    Answer, Decision, HookError, HookEvent, HookKind, HookPoint, HookSpec, Hooks, OnError, program,
+    Decision, HookError, HookEvent, HookKind, HookPoint, HookResponse, HookSpec, Hooks, OnError,
+    program,
 };
 use crate::event::{Event, TrackNote};
 use crate::settings::JobKey;
@@ -44,13 +45,14 @@ enum HookImpl {
     #[cfg(feature = "store")]
     Store(Box<Result<super::store::ObjectTarget, HookError>>),
     /// This build can't do it.
+    #[cfg(not(all(feature = "lua", feature = "store")))]
     Missing(HookError),
 }
 
-/// What a hook said, and what it found out.
+/// A hook's response, and what it found out about the file.
 #[derive(Debug, PartialEq)]
 pub(crate) struct HookOutput {
-    pub(crate) answer: Answer,
+    pub(crate) response: HookResponse,
     pub(crate) note: Option<TrackNote>,
 }
 
@@ -177,12 +179,14 @@ impl HookRunner {
         let mut failures = Vec::new();
         let hooks = self.at(event.point);
         for hook in hooks.filter(|hook| hook.spec.pure || !only_pure) {
-            let error = match hook.put(event).await.map(|said| said.answer) {
-                Ok(Answer::Nothing | Answer::Unknown(_) | Answer::Change(_)) => continue,
-                Ok(Answer::Veto(why)) => {
+            let error = match hook.put(event).await.map(|output| output.response) {
+                Ok(HookResponse::Nothing | HookResponse::Unknown(_) | HookResponse::Change(_)) => {
+                    continue;
+                }
+                Ok(HookResponse::Veto(why)) => {
                     return (Decision::Veto(hook.clean(&why)), failures);
                 }
-                Ok(Answer::Delay(wait_ms)) => return (Decision::Delay(wait_ms), failures),
+                Ok(HookResponse::Delay(wait_ms)) => return (Decision::Delay(wait_ms), failures),
                 Err(error) => error,
             };
             let (trouble, decision) = hook.failed(&error);
@@ -206,37 +210,45 @@ impl BoundHook {
 
     /// Has the hook take an event, in its time.
     pub(crate) async fn put(&self, event: &HookEvent) -> Result<HookOutput, HookError> {
-        let said = |answer: Answer| {
-            let answer = answer.allowed_at(event.point)?;
-            Ok(HookOutput { answer, note: None })
+        let output = |response: HookResponse| {
+            let response = response.allowed_at(event.point)?;
+            Ok(HookOutput {
+                response,
+                note: None,
+            })
         };
         match &self.live {
             HookImpl::Program(argv) => {
                 let json = self.encode(event);
-                said(program::run(&self.spec, argv, &json, &self.context).await?)
+                output(program::run(&self.spec, argv, &json, &self.context).await?)
             }
             HookImpl::Service(service) => {
                 let json = self.encode(event);
-                said(service.ask(event.point, json, self.spec.timeout_ms).await?)
+                output(
+                    service
+                        .call(event.point, json, self.spec.timeout_ms)
+                        .await?,
+                )
             }
             #[cfg(feature = "lua")]
-            HookImpl::Lua(script) => said(script.run(event, self.spec.timeout_ms).await?),
+            HookImpl::Lua(script) => output(script.run(event, self.spec.timeout_ms).await?),
             HookImpl::Http(post) => match &**post {
-                Ok(post) => said(post.put(&self.spec, &self.encode(event)).await?),
+                Ok(post) => output(post.put(&self.spec, &self.encode(event)).await?),
                 Err(error) => Err(error.clone()),
             },
             HookImpl::Loudness => Ok(HookOutput {
-                answer: Answer::Nothing,
+                response: HookResponse::Nothing,
                 note: measure(event).await?,
             }),
             #[cfg(feature = "store")]
             HookImpl::Store(target) => match &**target {
                 Ok(target) => Ok(HookOutput {
-                    answer: Answer::Nothing,
+                    response: HookResponse::Nothing,
                     note: target.put(&self.spec, event).await?,
                 }),
                 Err(error) => Err(error.clone()),
             },
+            #[cfg(not(all(feature = "lua", feature = "store")))]
             HookImpl::Missing(error) => Err(error.clone()),
         }
     }

@@ -1,4 +1,4 @@
-//! `service`: a program that is started once and talks in lines of JSON, many events at a time.
+//! `service`: a program that is started once and exchanges lines of JSON, many events at a time.
 //!
 //! ```text
 //!   → {"hello": {"protocol": 1, "program": "backline 0.1.0", "points": ["before_submit"]}}
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! One task owns the program. It is started with the first event, and again after it has ended, each time after a longer wait;
-//! when it has come up in vain too often it is left alone. An event that is not answered in time fails; a service that has said
-//! nothing at all in that time is ended. A line without end, or that is no answer, ends it too.
+//! after too many starts in a row without a response it is not started again. An event without a response in its timeout fails; a
+//! service that wrote nothing at all in that time is ended. A line that is too long or is no response ends it, too.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -24,20 +24,20 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use super::process::{Group, HookContext};
-use super::{ANSWER_LIMIT_BYTES, Answer, HookError, HookPoint, Order};
+use super::{HookError, HookPoint, HookResponse, Order, RESPONSE_LIMIT_BYTES};
 
 /// The version of the protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
 
-/// Events that wait to be written; whoever asks waits when there are more.
+/// Events that wait to be written; the caller of one more waits.
 const BACKLOG: usize = 256;
 
-/// The wait before the first restart; it doubles with each that follows without an answer in between …
+/// The wait before the first restart; it doubles with each restart without a response in between …
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// … up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Starts in a row without an answer after which a service is left alone.
+/// Starts in a row without a response after which a service is not started again.
 const STARTS: u32 = 6;
 
 /// How long a service may take to end when its input is closed.
@@ -46,10 +46,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A service, started on demand. Dropping it ends the program.
 #[derive(Debug)]
 pub(crate) struct Service {
-    asks: mpsc::Sender<Ask>,
+    calls: mpsc::Sender<Call>,
 }
 
-/// How a service is started and talked to.
+/// How a service is started.
 #[derive(Debug, Clone)]
 pub(crate) struct ServiceSpec {
     pub(crate) name: String,
@@ -60,50 +60,50 @@ pub(crate) struct ServiceSpec {
     pub(crate) points: Vec<HookPoint>,
 }
 
-/// An event and where its answer goes.
+/// An event and where its response goes.
 #[derive(Debug)]
-struct Ask {
+struct Call {
     point: HookPoint,
     event: Vec<u8>,
     timeout_ms: u64,
-    answer: oneshot::Sender<Result<Answer, HookError>>,
+    response: oneshot::Sender<Result<HookResponse, HookError>>,
 }
 
 /// An event that was written.
 #[derive(Debug)]
 struct Written {
     id: u64,
-    asked: Instant,
+    written_at: Instant,
     ends: Instant,
     timeout_ms: u64,
-    answer: oneshot::Sender<Result<Answer, HookError>>,
+    response: oneshot::Sender<Result<HookResponse, HookError>>,
 }
 
 impl Service {
     /// A service that is not started yet.
     pub(crate) fn new(spec: ServiceSpec, context: HookContext) -> Self {
-        let (asks, inbox) = mpsc::channel(BACKLOG);
+        let (calls, inbox) = mpsc::channel(BACKLOG);
         tokio::spawn(own(spec, context, inbox));
-        Self { asks }
+        Self { calls }
     }
 
-    /// Has the service answer an event.
-    pub(crate) async fn ask(
+    /// Sends the service an event and waits for the response.
+    pub(crate) async fn call(
         &self,
         point: HookPoint,
         event: Vec<u8>,
         timeout_ms: u64,
-    ) -> Result<Answer, HookError> {
-        let (answer, answered) = oneshot::channel();
-        let ask = Ask {
+    ) -> Result<HookResponse, HookError> {
+        let (response, received) = oneshot::channel();
+        let call = Call {
             point,
             event,
             timeout_ms,
-            answer,
+            response,
         };
         let gone = || HookError::Gone("it is not running any more".to_owned());
-        self.asks.send(ask).await.map_err(|_| gone())?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        self.calls.send(call).await.map_err(|_| gone())?;
+        received.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
@@ -116,26 +116,26 @@ struct Up {
     stdin: ChildStdin,
     /// What is to be written; no more than the events that may be pending.
     outbox: Vec<u8>,
-    /// The points that it wants; none for all.
-    wants: Option<HashSet<HookPoint>>,
+    /// The points that it subscribes to; `None` for all.
+    points: Option<HashSet<HookPoint>>,
 }
 
-/// Owns the program: starts it, writes events, hands answers out, until nobody asks any more.
-async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<Ask>) {
+/// Owns the program: starts it, writes events, sends responses to their callers, until nobody calls any more.
+async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<Call>) {
     let mut failures = 0_u32;
     let mut not_before = Instant::now();
-    while let Some(ask) = inbox.recv().await {
+    while let Some(call) = inbox.recv().await {
         if failures >= STARTS {
             let why = format!("it was started {failures} times and never answered");
-            let _ = ask.answer.send(Err(HookError::Gone(why)));
+            let _ = call.response.send(Err(HookError::Gone(why)));
             continue;
         }
         sleep_until(not_before).await;
         let answered = match start(&spec, &context).await {
-            Ok(up) => talk(&spec, &context, up, ask, &mut inbox).await,
+            Ok(up) => exchange(&spec, &context, up, call, &mut inbox).await,
             Err(error) => {
                 tracing::warn!(hook = %spec.name, %error, "the service did not come up");
-                let _ = ask.answer.send(Err(error));
+                let _ = call.response.send(Err(error));
                 false
             }
         };
@@ -157,11 +157,11 @@ async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookErro
         "program": concat!("backline ", env!("CARGO_PKG_VERSION")),
         "points": spec.points,
     }});
-    let codec = LinesCodec::new_with_max_length(ANSWER_LIMIT_BYTES);
+    let codec = LinesCodec::new_with_max_length(RESPONSE_LIMIT_BYTES);
     let mut lines = FramedRead::new(stdout, codec);
     let limit = Duration::from_millis(spec.start_timeout_ms);
     let greet = async {
-        // Who is gone before it is greeted has ended its output too.
+        // A program that ended before this has closed its output, too.
         let _ = stdin.write_all(&line_of(&hello)).await;
         next_line(&mut lines, context).await
     };
@@ -178,7 +178,7 @@ async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookErro
             "it ended at its start, with {how}"
         )));
     };
-    let wants = greeting(&line, context)?;
+    let points = greeting(&line, context)?;
     let super::process::Started { child, group } = started;
     Ok(Up {
         child,
@@ -186,11 +186,11 @@ async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookErro
         lines,
         stdin,
         outbox: Vec::new(),
-        wants,
+        points,
     })
 }
 
-/// What a greeting says: the points that the service wants, if it chooses.
+/// Reads a greeting: the points that the service subscribes to, if it chooses.
 fn greeting(line: &str, context: &HookContext) -> Result<Option<HashSet<HookPoint>>, HookError> {
     let garbage = || {
         HookError::Garbage(context.clean(&format!(
@@ -205,32 +205,33 @@ fn greeting(line: &str, context: &HookContext) -> Result<Option<HashSet<HookPoin
         None => return Err(garbage()),
     }
     // What it lists and this program does not know is of a later version.
-    let wants = hello.get("points").and_then(Json::as_array).map(|points| {
-        let words = points.iter().filter_map(Json::as_str);
-        words.filter_map(|name| name.parse().ok()).collect()
+    let points = hello.get("points").and_then(Json::as_array).map(|points| {
+        let names = points.iter().filter_map(Json::as_str);
+        names.filter_map(|name| name.parse().ok()).collect()
     });
-    Ok(wants)
+    Ok(points)
 }
 
-/// Talks with a program that has greeted, until it or the asking ends; whether it answered anything.
-async fn talk(
+/// Exchanges events and responses with a program that has greeted, until it ends or nobody calls any more. Returns whether it
+/// responded at all.
+async fn exchange(
     spec: &ServiceSpec,
     context: &HookContext,
     mut up: Up,
-    first: Ask,
-    inbox: &mut mpsc::Receiver<Ask>,
+    first: Call,
+    inbox: &mut mpsc::Receiver<Call>,
 ) -> bool {
     let mut pending: VecDeque<Written> = VecDeque::new();
     let (mut next_id, mut answered) = (1_u64, false);
-    let mut last_heard = Instant::now();
+    let mut last_read = Instant::now();
     let mut next = Some(first);
-    let mut deaf = false;
+    let mut input_closed = false;
     let error = loop {
-        if let Some(ask) = next.take() {
-            send(&mut up, ask, &mut next_id, &mut pending);
+        if let Some(call) = next.take() {
+            send(&mut up, call, &mut next_id, &mut pending);
         }
-        // Who is gone ends its output too, and that is heard; only then is it known how.
-        let to_write = !up.outbox.is_empty() && !deaf;
+        // A program that has ended closes its output, too; only after that is its exit status known.
+        let to_write = !up.outbox.is_empty() && !input_closed;
         let ends = pending.iter().map(|written| written.ends).min();
         let due = async {
             match ends {
@@ -241,8 +242,8 @@ async fn talk(
         tokio::select! {
             line = next_line(&mut up.lines, context) => match line {
                 Ok(Some(line)) => {
-                    last_heard = Instant::now();
-                    match hand_out(&line, spec.order, &mut pending, context) {
+                    last_read = Instant::now();
+                    match dispatch(&line, spec.order, &mut pending, context) {
                         Ok(()) => answered = true,
                         Err(error) => break error,
                     }
@@ -252,14 +253,14 @@ async fn talk(
             },
             written = up.stdin.write(&up.outbox), if to_write => match written {
                 Ok(bytes) if bytes > 0 => drop(up.outbox.drain(..bytes)),
-                _ => deaf = true,
+                _ => input_closed = true,
             },
-            ask = inbox.recv(), if pending.len() < BACKLOG => match ask {
-                Some(ask) => next = Some(ask),
+            call = inbox.recv(), if pending.len() < BACKLOG => match call {
+                Some(call) => next = Some(call),
                 None => break HookError::Gone("the run is over".to_owned()),
             },
             () = due => {
-                if let Some(error) = give_up(&mut pending, last_heard, spec.order) {
+                if let Some(error) = give_up(&mut pending, last_read, spec.order) {
                     break error;
                 }
             }
@@ -268,45 +269,45 @@ async fn talk(
     if !matches!(&error, HookError::Gone(why) if why == "the run is over") {
         tracing::warn!(hook = %spec.name, %error, "the service has ended");
     } else {
-        // Closing its input tells it to end; the group is killed either way.
+        // A service ends when its input is closed; the group is killed either way.
         drop(up.stdin);
         let _ = timeout(GRACE, up.child.wait()).await;
     }
     for written in pending {
-        let _ = written.answer.send(Err(error.clone()));
+        let _ = written.response.send(Err(error.clone()));
     }
     answered
 }
 
-/// Has an event written, unless the service does not want its kind.
-fn send(up: &mut Up, ask: Ask, next_id: &mut u64, pending: &mut VecDeque<Written>) {
+/// Queues an event for writing, unless the service does not subscribe to its point.
+fn send(up: &mut Up, call: Call, next_id: &mut u64, pending: &mut VecDeque<Written>) {
     if up
-        .wants
+        .points
         .as_ref()
-        .is_some_and(|wants| !wants.contains(&ask.point))
+        .is_some_and(|points| !points.contains(&call.point))
     {
-        let _ = ask.answer.send(Ok(Answer::Nothing));
+        let _ = call.response.send(Ok(HookResponse::Nothing));
         return;
     }
     let id = *next_id;
     *next_id += 1;
     up.outbox
         .extend_from_slice(format!("{{\"id\":{id},\"event\":").as_bytes());
-    up.outbox.extend_from_slice(&ask.event);
+    up.outbox.extend_from_slice(&call.event);
     up.outbox.extend_from_slice(b"}\n");
-    let asked = Instant::now();
-    let ends = asked + Duration::from_millis(ask.timeout_ms);
+    let written_at = Instant::now();
+    let ends = written_at + Duration::from_millis(call.timeout_ms);
     pending.push_back(Written {
         id,
-        asked,
+        written_at,
         ends,
-        timeout_ms: ask.timeout_ms,
-        answer: ask.answer,
+        timeout_ms: call.timeout_ms,
+        response: call.response,
     });
 }
 
-/// Hands an answer to whom it belongs.
-fn hand_out(
+/// Sends a response to the caller that waits for it.
+fn dispatch(
     line: &str,
     order: Order,
     pending: &mut VecDeque<Written>,
@@ -325,7 +326,7 @@ fn hand_out(
         (Order::Concurrent, Some(id)) => {
             match pending.iter().position(|written| written.id == id) {
                 Some(place) => place,
-                None => return Ok(()), // one that came too late
+                None => return Ok(()), // its event has timed out
             }
         }
         (Order::Concurrent, None) => return Err(garbage("an answer has no `id`".to_owned())),
@@ -334,18 +335,14 @@ fn hand_out(
         return Err(garbage("it answered without having been asked".to_owned()));
     };
     let _ = written
-        .answer
-        .send(Answer::of(&json).map_err(HookError::from));
+        .response
+        .send(HookResponse::of(&json).map_err(HookError::from));
     Ok(())
 }
 
-/// Fails the events whose time is over. Gives why the service is to be ended, if it is: it keeps an order that it can't go on
-/// with, or it has said nothing in all that time.
-fn give_up(
-    pending: &mut VecDeque<Written>,
-    last_heard: Instant,
-    order: Order,
-) -> Option<HookError> {
+/// Fails the events whose timeout is over. Returns why the service must be ended, if it must: it responds in order and so can't go
+/// on, or it wrote nothing in all that time.
+fn give_up(pending: &mut VecDeque<Written>, last_read: Instant, order: Order) -> Option<HookError> {
     let now = Instant::now();
     let mut dead = None;
     let mut at = 0;
@@ -355,11 +352,11 @@ fn give_up(
             continue;
         }
         let error = HookError::TimedOut(written.timeout_ms);
-        if order == Order::Ordered || last_heard < written.asked {
+        if order == Order::Ordered || last_read < written.written_at {
             dead = Some(HookError::Gone(format!("{error}, and was ended")));
         }
         if let Some(written) = pending.remove(at) {
-            let _ = written.answer.send(Err(error));
+            let _ = written.response.send(Err(error));
         }
     }
     dead
@@ -389,7 +386,7 @@ async fn next_line(lines: &mut Lines, context: &HookContext) -> Result<Option<St
             Some(Ok(line)) if line.trim().is_empty() => {}
             Some(Ok(line)) => return Ok(Some(line)),
             Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
-                return Err(HookError::Flood(ANSWER_LIMIT_BYTES));
+                return Err(HookError::Flood(RESPONSE_LIMIT_BYTES));
             }
             Some(Err(LinesCodecError::Io(error))) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(HookError::Garbage(context.clean("a line is not UTF-8")));

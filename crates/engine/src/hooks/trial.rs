@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use super::{Answer, BoundHook, HookContext, HookError, HookEvent, HookSpec, OnError, changed};
+use super::{
+    BoundHook, HookContext, HookError, HookEvent, HookResponse, HookSpec, OnError, changed,
+};
 use crate::settings::Settings;
 
-/// How long a program's standard error is still listened to after its answer: a service may take a moment to end.
+/// How long a program's standard error is still read after its response: a service may take a moment to end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What a hook did with an event, and what a run would make of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// What it said, or how it failed.
-    pub answer: Result<Answer, HookError>,
+    /// Its response, or how it failed.
+    pub response: Result<HookResponse, HookError>,
     /// The settings that its change makes, where it makes one that is valid.
     pub settings: Option<Settings>,
     /// How long it took.
@@ -42,8 +44,8 @@ impl Bench {
     ///
     /// # Errors
     /// How it failed.
-    pub async fn put(&self, event: &HookEvent) -> Result<Answer, HookError> {
-        self.0.put(event).await.map(|said| said.answer)
+    pub async fn put(&self, event: &HookEvent) -> Result<HookResponse, HookError> {
+        self.0.put(event).await.map(|output| output.response)
     }
 }
 
@@ -52,7 +54,7 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
     let (listener, mut lines) = unbounded_channel();
     let hook = BoundHook::alone(spec, &context(folder, Some(listener)));
     let began = Instant::now();
-    let answer = hook.put(event).await.map(|said| said.answer);
+    let response = hook.put(event).await.map(|output| output.response);
     let took = began.elapsed();
     // A service ends when its hook is dropped, and writes nothing more.
     drop(hook);
@@ -65,29 +67,31 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
     // What escaped its group may hold the pipe for ever.
     let _ = timeout(LAST_WORDS, all).await;
     let mut settings = None;
-    let answer = match (answer, &event.job) {
-        (Ok(Answer::Change(change)), Some(job)) => match changed(&job.settings, &change) {
+    let response = match (response, &event.job) {
+        (Ok(HookResponse::Change(change)), Some(job)) => match changed(&job.settings, &change) {
             Ok(made) => {
                 settings = Some(made);
-                Ok(Answer::Change(change))
+                Ok(HookResponse::Change(change))
             }
             Err(error) => Err(error.into()),
         },
-        (answer, _) => answer,
+        (response, _) => response,
     };
-    let effect = match (&answer, spec.point.decides(), spec.on_error) {
-        (Ok(Answer::Nothing | Answer::Unknown(_)), true, _) => {
+    let effect = match (&response, spec.point.decides(), spec.on_error) {
+        (Ok(HookResponse::Nothing | HookResponse::Unknown(_)), true, _) => {
             "the job goes on as it is".to_owned()
         }
-        (Ok(Answer::Nothing | Answer::Unknown(_)), false, _) => "it has observed".to_owned(),
-        (Ok(Answer::Change(_)), ..) => "the job is planned with other settings".to_owned(),
-        (Ok(Answer::Delay(wait_ms)), ..) => {
+        (Ok(HookResponse::Nothing | HookResponse::Unknown(_)), false, _) => {
+            "it has observed".to_owned()
+        }
+        (Ok(HookResponse::Change(_)), ..) => "the job is planned with other settings".to_owned(),
+        (Ok(HookResponse::Delay(wait_ms)), ..) => {
             format!("the hook is called again after {wait_ms} ms; other jobs go on")
         }
         (Err(HookError::ChangesPlanned(_)), ..) => {
             "the job fails and nothing is bought for it, whatever `on_error` says".to_owned()
         }
-        (Ok(Answer::Veto(why)), ..) => format!("the job is vetoed: {why}"),
+        (Ok(HookResponse::Veto(why)), ..) => format!("the job is vetoed: {why}"),
         (Err(_), _, OnError::Ignore) => {
             "the hook failed; everything goes on as if it had said nothing (on_error: ignore)"
                 .to_owned()
@@ -105,7 +109,7 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
         }
     };
     Trial {
-        answer,
+        response,
         settings,
         took,
         stderr,

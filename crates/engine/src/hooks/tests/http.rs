@@ -51,7 +51,7 @@ async fn an_event_is_signed_and_tried_again_under_one_id() {
     let (url, heard) = server(vec![(StatusCode::SERVICE_UNAVAILABLE, "")]).await;
     assert_eq!(
         put(&spec(url, HookPoint::RunFinished, true)).await,
-        Ok(Answer::Nothing)
+        Ok(HookResponse::Nothing)
     );
     let heard = heard.lock().unwrap();
     let text = |at: usize, name: &str| heard[at].0[name].to_str().unwrap().to_owned();
@@ -96,7 +96,7 @@ async fn a_refusal_is_final_and_a_private_address_is_never_reached() {
 async fn an_address_may_decide_where_jobs_are_asked_about() {
     let (url, _) = server(vec![(StatusCode::OK, r#"{"veto": "says the office"}"#)]).await;
     let said = put(&spec(url, HookPoint::BeforeSubmit, true)).await;
-    assert_eq!(said, Ok(Answer::Veto("says the office".into())));
+    assert_eq!(said, Ok(HookResponse::Veto("says the office".into())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,23 +2,23 @@
 
 use std::time::Instant;
 
-use super::{Answer, HookError, HookEvent, HookPoint, check_script, sample};
-use crate::hooks::ANSWER_LIMIT_BYTES;
+use super::{HookError, HookEvent, HookPoint, HookResponse, check_script, sample};
+use crate::hooks::RESPONSE_LIMIT_BYTES;
 use crate::hooks::lua::Script;
 
 /// Longer than any script of these tests takes.
 const PATIENCE_MS: u64 = 60_000;
 
-fn run(source: &str) -> Result<Answer, HookError> {
+fn run(source: &str) -> Result<HookResponse, HookError> {
     run_within(source, PATIENCE_MS)
 }
 
-fn run_within(source: &str, timeout_ms: u64) -> Result<Answer, HookError> {
+fn run_within(source: &str, timeout_ms: u64) -> Result<HookResponse, HookError> {
     let script = Script::new("test", source.into());
     put(&script, &sample(HookPoint::BeforeSubmit), timeout_ms)
 }
 
-fn put(script: &Script, event: &HookEvent, timeout_ms: u64) -> Result<Answer, HookError> {
+fn put(script: &Script, event: &HookEvent, timeout_ms: u64) -> Result<HookResponse, HookError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -31,10 +31,10 @@ fn a_script_reads_the_job_and_says_what_it_wants() {
     #[track_caller]
     fn check(source: &str, expected: serde_json::Value) {
         let found = match run(source) {
-            Ok(Answer::Nothing | Answer::Unknown(_)) => serde_json::Value::Null,
-            Ok(Answer::Veto(why)) => why.into(),
-            Ok(Answer::Change(change)) => change.into(),
-            Ok(Answer::Delay(wait_ms)) => wait_ms.into(),
+            Ok(HookResponse::Nothing | HookResponse::Unknown(_)) => serde_json::Value::Null,
+            Ok(HookResponse::Veto(why)) => why.into(),
+            Ok(HookResponse::Change(change)) => change.into(),
+            Ok(HookResponse::Delay(wait_ms)) => wait_ms.into(),
             Err(error) => panic!("{source}: {error}"),
         };
         assert_eq!(found, expected, "{source}");
@@ -96,7 +96,7 @@ fn a_script_gets_out_of_nowhere() {
         "table.move",
     ] {
         let said = run(&format!("if {name} ~= nil then veto 'there' end"));
-        assert_eq!(said, Ok(Answer::Nothing), "{name}");
+        assert_eq!(said, Ok(HookResponse::Nothing), "{name}");
     }
     let sealed = run("string.upper = nil").unwrap_err();
     assert!(sealed.to_string().contains("can't be changed"), "{sealed}");
@@ -138,7 +138,7 @@ fn one_event_leaves_nothing_to_the_next() {
     for _ in 0..2 {
         assert_eq!(
             put(&script, &sample(HookPoint::BeforeSubmit), PATIENCE_MS),
-            Ok(Answer::Nothing)
+            Ok(HookResponse::Nothing)
         );
     }
     let fails_once = Script::new("test", "if take == 1 then error 'x' end veto 'fine'".into());
@@ -147,7 +147,7 @@ fn one_event_leaves_nothing_to_the_next() {
     event.job.as_mut().unwrap().take = 2;
     assert_eq!(
         put(&fails_once, &event, PATIENCE_MS),
-        Ok(Answer::Veto("fine".into()))
+        Ok(HookResponse::Veto("fine".into()))
     );
 }
 
@@ -193,7 +193,7 @@ fn library_calls_are_charged_for_their_work() {
     // What scripts are for costs next to nothing of it.
     let plain =
         "for i = 1, 200 do local t = tags:lower():gsub('%s+', ' '):match('^%s*(.-)%s*$') end";
-    assert_eq!(run(plain), Ok(Answer::Nothing));
+    assert_eq!(run(plain), Ok(HookResponse::Nothing));
 }
 
 /// Each is one call that would have taken hours, and no hook's timeout ends a call.
@@ -225,7 +225,7 @@ fn one_call_of_the_library_is_bounded() {
     let plain = "local t = {} for word in (tags .. (' pop'):rep(100)):gmatch('[%a-]+') do t[#t + 1] = word end
         table.sort(t) local s = table.concat(t, ', '):gsub('%b()', ''):match('^%s*(.-)%s*$')
         if s:find('[Aa]mbient', 1) then veto(s) end";
-    assert_eq!(run(plain), Ok(Answer::Nothing));
+    assert_eq!(run(plain), Ok(HookResponse::Nothing));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_script_that_is_not_done_in_time_fails_and_its_thread_ends() {
     event.job.as_mut().unwrap().take = 2;
     assert_eq!(
         put(&script, &event, PATIENCE_MS),
-        Ok(Answer::Veto("fine".into()))
+        Ok(HookResponse::Veto("fine".into()))
     );
 }
 
@@ -274,14 +274,14 @@ fn what_no_count_sees_is_ended_by_the_timeout() {
         event.job.as_mut().unwrap().take = 2;
         assert_eq!(
             put(&script, &event, PATIENCE_MS),
-            Ok(Answer::Veto("fine".into()))
+            Ok(HookResponse::Veto("fine".into()))
         );
     }
 }
 
 #[test]
 fn what_a_script_says_is_no_longer_than_what_others_may_say() {
-    let flood = Err(HookError::Flood(ANSWER_LIMIT_BYTES));
+    let flood = Err(HookError::Flood(RESPONSE_LIMIT_BYTES));
     assert_eq!(run("veto(('x'):rep(1000000)..('x'):rep(48577))"), flood);
     assert_eq!(
         run("change{title = ('x'):rep(1000000) .. ('x'):rep(100000)}"),
@@ -291,5 +291,7 @@ fn what_a_script_says_is_no_longer_than_what_others_may_say() {
     let again = "local s = ('x'):rep(100000) local t = {} for i = 1, 1000 do t[i] = s end change{title = t}";
     assert_eq!(run(again), flood);
     assert_eq!(run("local t = {} t.t = t change{title = t}"), flood);
-    assert!(matches!(run("veto(('x'):rep(1000000))"), Ok(Answer::Veto(why)) if why.len() == 500));
+    assert!(
+        matches!(run("veto(('x'):rep(1000000))"), Ok(HookResponse::Veto(why)) if why.len() == 500)
+    );
 }

@@ -49,12 +49,15 @@ fn hook(way: HookKind) -> HookSpec {
     HookSpec::new(HookPoint::BeforeSubmit, 1, way)
 }
 
-async fn put(spec: &HookSpec) -> Result<Answer, HookError> {
+async fn put(spec: &HookSpec) -> Result<HookResponse, HookError> {
     let folder = tempfile::tempdir().unwrap();
     put_in(spec, folder.path()).await
 }
 
-async fn put_in(spec: &HookSpec, folder: &Path) -> Result<Answer, HookError> {
+async fn put_in(spec: &HookSpec, folder: &Path) -> Result<HookResponse, HookError> {
     let bound = BoundHook::alone(spec, &context(folder));
-    bound.put(&sample(spec.point)).await.map(|said| said.answer)
+    bound
+        .put(&sample(spec.point))
+        .await
+        .map(|said| said.response)
 }

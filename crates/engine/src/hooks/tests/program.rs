@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn check(script: &str, expected: Result<Answer, HookError>) {
+async fn check(script: &str, expected: Result<HookResponse, HookError>) {
     let spec = HookSpec::new(HookPoint::PlanJob, 1, sh(script));
     assert_eq!(put(&spec).await, expected, "{script}");
 }
@@ -15,12 +15,16 @@ async fn a_program_says_what_it_writes() {
         .unwrap();
     check(
         r#"cat >/dev/null; echo '{"change": {"tags": "calm"}}'"#,
-        Ok(Answer::Change(change)),
+        Ok(HookResponse::Change(change)),
     )
     .await;
-    check(r#"echo '{"veto": "no"}'"#, Ok(Answer::Veto("no".into()))).await;
-    check("true", Ok(Answer::Nothing)).await;
-    check("exec <&-; true", Ok(Answer::Nothing)).await;
+    check(
+        r#"echo '{"veto": "no"}'"#,
+        Ok(HookResponse::Veto("no".into())),
+    )
+    .await;
+    check("true", Ok(HookResponse::Nothing)).await;
+    check("exec <&-; true", Ok(HookResponse::Nothing)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,10 +41,10 @@ async fn a_program_that_fails_is_told_apart() {
     .await;
     check(
         "head -c 1000000000 /dev/zero",
-        Err(HookError::Flood(ANSWER_LIMIT_BYTES)),
+        Err(HookError::Flood(RESPONSE_LIMIT_BYTES)),
     )
     .await;
-    check("yes", Err(HookError::Flood(ANSWER_LIMIT_BYTES))).await;
+    check("yes", Err(HookError::Flood(RESPONSE_LIMIT_BYTES))).await;
     let garbage = put(&hook(sh("echo hello"))).await.unwrap_err();
     assert!(
         matches!(&garbage, HookError::Garbage(why) if why.contains("hello")),
@@ -67,7 +71,7 @@ async fn a_program_that_hangs_is_ended_in_its_time() {
 async fn a_gigabyte_of_complaints_stops_nothing() {
     check(
         "head -c 1000000000 /dev/zero >&2; echo '{}'",
-        Ok(Answer::Nothing),
+        Ok(HookResponse::Nothing),
     )
     .await;
 }
@@ -78,7 +82,7 @@ async fn what_a_program_leaves_behind_dies_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"sleep 1000 & echo $! > pid; echo '{"veto": "left one behind"}'"#;
     let said = put_in(&hook(sh(script)), folder.path()).await;
-    assert_eq!(said, Ok(Answer::Veto("left one behind".into())));
+    assert_eq!(said, Ok(HookResponse::Veto("left one behind".into())));
     is_gone(folder.path()).await;
 
     let mut hangs = hook(sh("sleep 1000 & echo $! > pid; wait"));
@@ -123,7 +127,10 @@ async fn a_program_sees_what_it_is_given_and_never_the_key() {
     if let Some(job) = &mut event.job {
         job.stem.vars = serde_json::json!({"pasted": KEY});
     }
-    assert_eq!(bound.put(&event).await.unwrap().answer, Answer::Nothing);
+    assert_eq!(
+        bound.put(&event).await.unwrap().response,
+        HookResponse::Nothing
+    );
     let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
     let (env, said) = (read("env"), read("event"));
     assert!(

@@ -16,18 +16,18 @@ fn python(body: &str, order: Order) -> HookSpec {
     })
 }
 
-fn veto(why: &str) -> Result<Answer, HookError> {
-    Ok(Answer::Veto(why.to_owned()))
+fn veto(why: &str) -> Result<HookResponse, HookError> {
+    Ok(HookResponse::Veto(why.to_owned()))
 }
 
 /// Puts events that differ by their job's take, all at once.
-async fn put_all(bound: &Arc<BoundHook>, takes: u32) -> Vec<Result<Answer, HookError>> {
+async fn put_all(bound: &Arc<BoundHook>, takes: u32) -> Vec<Result<HookResponse, HookError>> {
     let asked = (1..=takes).map(|take| {
         let (bound, mut event) = (bound.clone(), sample(HookPoint::BeforeSubmit));
         if let Some(job) = &mut event.job {
             job.take = take;
         }
-        async move { bound.put(&event).await.map(|said| said.answer) }
+        async move { bound.put(&event).await.map(|said| said.response) }
     });
     futures::future::join_all(asked).await
 }
@@ -77,7 +77,7 @@ async fn a_service_that_crashes_is_started_again() {
     let gone = bound.put(&event).await.unwrap_err();
     assert_eq!(gone, HookError::Gone("it ended with exit status: 7".into()));
     assert_eq!(
-        bound.put(&event).await.map(|said| said.answer),
+        bound.put(&event).await.map(|said| said.response),
         veto("up again")
     );
 }
@@ -134,7 +134,7 @@ async fn a_service_that_says_nonsense_or_nothing_is_ended() {
     .await;
     check(
         &format!("{hello}\nwhile True: sys.stdout.write('x' * 1000000)"),
-        |it| *it == HookError::Flood(ANSWER_LIMIT_BYTES),
+        |it| *it == HookError::Flood(RESPONSE_LIMIT_BYTES),
     )
     .await;
 }
@@ -156,5 +156,5 @@ async fn a_service_is_not_sent_what_it_does_not_want() {
          for line in sys.stdin: say(veto='was sent it')",
         Order::Ordered,
     );
-    assert_eq!(put(&spec).await, Ok(Answer::Nothing));
+    assert_eq!(put(&spec).await, Ok(HookResponse::Nothing));
 }

@@ -78,7 +78,7 @@ async fn a_trial_says_what_a_run_would_do() {
     assert_eq!(settings.get(variety).unwrap().to_json(), 3);
     let trial = try_out(r#"{"change": {"variety": 9}}"#).await;
     assert!(
-        trial.answer.is_err() && trial.effect.contains("the job fails"),
+        trial.response.is_err() && trial.effect.contains("the job fails"),
         "{trial:?}"
     );
 }
@@ -88,7 +88,7 @@ async fn a_trial_hears_all_that_a_program_says_aside() {
     let event = sample(HookPoint::BeforeSubmit);
     let argv = ["sh", "-c", "seq 1 500 >&2"].map(str::to_owned).to_vec();
     let trial = try_out(&hook(HookKind::Run { argv }), &event, Path::new(".")).await;
-    assert_eq!(trial.answer, Ok(Answer::Nothing));
+    assert_eq!(trial.response, Ok(HookResponse::Nothing));
     assert_eq!(trial.stderr.len(), 500);
     assert_eq!(trial.stderr[499], "500");
 }
