@@ -137,15 +137,20 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     }
                 }
             }
-            Some(Pattern::Pick(pattern)) => pick(
-                sheet,
-                &mut hand,
-                bar,
-                number,
-                pattern,
-                &mut notes,
-                &mut chance,
-            ),
+            Some(Pattern::Pick(pattern)) => {
+                // A figure runs on as it is.
+                let turn = sheet.turn(part, number).filter(|_| seat.role == Role::Comp);
+                let pattern = phrasing::pick(pattern, sheet.slots_in_bar, turn);
+                pick(
+                    sheet,
+                    &mut hand,
+                    bar,
+                    number,
+                    &pattern,
+                    &mut notes,
+                    &mut chance,
+                );
+            }
             _ => {}
         }
     }

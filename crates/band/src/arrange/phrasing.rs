@@ -10,7 +10,7 @@ use crate::chance::Chance;
 /// Where a bar stands in its phrase, and how it is varied there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {
-    /// Bar of four, from 0.
+    /// Bar of eight, from 0.
     bar: usize,
     /// Which of several ways, drawn for the section.
     way: usize,
@@ -27,7 +27,7 @@ impl Sheet<'_> {
         }
         let drawn = [14, part as u64, bar.section as u64];
         Some(Turn {
-            bar: bar.in_section % 4,
+            bar: bar.in_section % 8,
             way: Chance::new(self.seed, &drawn).below(3),
             machine: self.style.loose_ms == 0.0,
         })
@@ -104,7 +104,7 @@ pub(super) fn kit(piece: Piece, pattern: &str, slots: usize, turn: Option<Turn>)
         return pattern.to_owned();
     };
     let end = |back: usize| slots.saturating_sub(back);
-    let changes: &[(usize, char)] = &match (piece, turn.bar, turn.machine) {
+    let changes: &[(usize, char)] = &match (piece, turn.bar % 4, turn.machine) {
         (Piece::Kick, 1, false) => vec![(end([2, 6, 5][turn.way]), 'o')],
         (Piece::Kick, 3, false) => vec![(end([6, 2, 3][turn.way]), 'o')],
         (Piece::Snare, 1, false) => vec![(slots / 2 - 1, 'o')],
@@ -122,73 +122,162 @@ pub(super) fn kit(piece: Piece, pattern: &str, slots: usize, turn: Option<Turn>)
     changed(pattern, slots, changes, is_free)
 }
 
-/// A bass line: the second bar leads over, or holds where the pattern always leads; the third takes the fifth for a repeated root;
-/// the fourth pushes into its middle. Walking is left alone.
-pub(super) fn bass(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
-    let turn = turn.filter(|turn| !turn.machine && !walks(pattern, slots));
-    let Some(turn) = turn else {
+/// A bar in place of the one that a pattern has there. Of the `ways` to change it, best first, that one is taken which the phrase has not
+/// had yet; what is written over two bars is changed in the fourth alone. The eighth bar ends the second four in another way.
+fn phrase(
+    pattern: &str,
+    slots: usize,
+    turn: Option<Turn>,
+    ways: impl Fn(&[char], Turn) -> Vec<Vec<char>>,
+) -> String {
+    let marks: Vec<char> = pattern.chars().collect();
+    let Some(turn) = turn.filter(|_| slots >= 4 && !marks.is_empty()) else {
         return pattern.to_owned();
     };
-    let (last, middle) = (slots.saturating_sub(2), slots / 2);
-    let rests = |marks: &[char], slot: usize| matches!(marks[slot], '.' | '-');
-    match turn.bar {
-        1 if pattern
-            .chars()
-            .nth(last)
-            .is_some_and(|mark| !matches!(mark, '.' | '-')) =>
-        {
-            changed(pattern, slots, &[(last, '-')], |_, _| true)
-        }
-        1 => changed(pattern, slots, &[(last, 'a')], rests),
-        2 => changed(pattern, slots, &[(middle, '5')], |marks, slot| {
-            marks[slot] == '1'
-        }),
-        3 => changed(pattern, slots, &[(middle - 2, '1')], rests),
-        _ => pattern.to_owned(),
+    let mut bars: Vec<Vec<char>> = marks.chunks(slots).map(<[char]>::to_vec).collect();
+    let first = match bars.as_slice() {
+        [bar] if bar.len() == slots => 1,
+        [_, bar] if bar.len() == slots => 3,
+        _ => return pattern.to_owned(),
+    };
+    let written = bars[bars.len() - 1].clone();
+    let mut last = written.clone();
+    let (again, end) = (turn.bar % 4, turn.bar / 4 * 4 + 3);
+    let steps = (first..=again).chain((again == 3 && end == 7).then_some(3));
+    for bar in steps {
+        let found = ways(&written, Turn { bar, ..turn })
+            .into_iter()
+            .find(|way| !bars.contains(way));
+        last = found.unwrap_or_else(|| written.clone());
+        bars.push(last.clone());
     }
+    let kept = marks.len() - slots;
+    marks[..kept].iter().chain(&last).collect()
+}
+
+/// The bar with `mark` at `slot`.
+fn with(marks: &[char], slot: usize, mark: char) -> Vec<char> {
+    let mut marks = marks.to_vec();
+    marks[slot] = mark;
+    marks
+}
+
+/// The bar without the stroke at `slot`: what was held there is silent, or rings on from before.
+fn without(marks: &[char], slot: usize, rings: bool) -> Vec<char> {
+    let mut marks = marks.to_vec();
+    let filler = if rings { '-' } else { '.' };
+    marks[slot] = filler;
+    for mark in marks[slot + 1..]
+        .iter_mut()
+        .take_while(|mark| **mark == '-')
+    {
+        *mark = filler;
+    }
+    marks
+}
+
+fn rests(marks: &[char], slot: usize) -> bool {
+    matches!(marks[slot], '.' | '-')
+}
+
+/// The strokes of a bar from the last one back, without the first of the bar.
+fn strokes_back(marks: &[char]) -> impl Iterator<Item = usize> {
+    (1..marks.len()).rev().filter(|&slot| !rests(marks, slot))
+}
+
+/// A bass line: the second bar leads over, or holds where the pattern always leads; the third takes the fifth for a repeated root;
+/// the fourth pushes into its middle. Machines and what is struck steadily keep their places and change a note.
+pub(super) fn bass(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
+    let steady = walks(pattern, slots);
+    phrase(pattern, slots, turn, |marks, turn| {
+        let (last, middle) = (slots - 2, slots / 2);
+        let mut ways = Vec::new();
+        if !turn.machine && !steady {
+            match turn.bar {
+                1 if rests(marks, last) => ways.push(with(marks, last, 'a')),
+                1 => ways.push(with(marks, last, '-')),
+                2 if marks[middle] == '1' => ways.push(with(marks, middle, '5')),
+                3 if rests(marks, middle - 2) => ways.push(with(marks, middle - 2, '1')),
+                _ => {}
+            }
+        }
+        for slot in strokes_back(marks) {
+            let other: &[char] = match marks[slot] {
+                '1' if slot >= last => &['a', '8', '5'],
+                '1' => &['8', '5'],
+                '3' | '7' | 'a' => &['5'],
+                '5' => &['8', '1'],
+                _ => &['1'],
+            };
+            ways.extend(other.iter().map(|&mark| with(marks, slot, mark)));
+        }
+        // One long note: it is struck once more before the bar line.
+        ways.extend(
+            [slots - 2, middle]
+                .into_iter()
+                .filter(|&slot| rests(marks, slot))
+                .map(|slot| with(marks, slot, '1')),
+        );
+        ways
+    })
 }
 
 /// Struck chords: a soft one more before the bar line, another on the way; a held one is struck again. Where there is no room for one
-/// more the fourth bar leaves its last one out.
+/// more, one near the end of the bar is left out.
 pub(super) fn comp(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
-    let Some(turn) = turn else {
-        return pattern.to_owned();
-    };
-    let place = match (turn.bar, turn.way) {
-        (1, 0 | 1) => slots.saturating_sub(2),
-        (1, _) => slots / 2 + 2,
-        (2, 0) => slots / 2 - 2,
-        (3, _) => slots.saturating_sub(3),
-        _ => return pattern.to_owned(),
-    };
-    // Not beside another one.
-    let varied = changed(pattern, slots, &[(place, 'o')], |marks, slot| {
+    phrase(pattern, slots, turn, |marks, turn| {
+        let middle = slots / 2;
+        let places = match (turn.bar, turn.way) {
+            (1, 0 | 1) => [slots - 2, middle + 2, middle - 2],
+            (1, _) => [middle + 2, slots - 2, middle - 2],
+            (2, 0) => [middle - 2, slots - 2, middle + 2],
+            (3, _) => [slots - 3, slots - 2, middle - 2],
+            _ => return Vec::new(),
+        };
         let quiet = |slot: usize| marks.get(slot).is_none_or(|mark| matches!(mark, '.' | '-'));
-        quiet(slot) && quiet(slot - 1) && quiet(slot + 1)
-    });
-    match varied.rfind(|mark| !matches!(mark, '.' | '-')) {
-        Some(last) if turn.bar == 3 && varied == pattern && last >= slots / 2 => {
-            let (kept, left) = varied.split_at(last);
-            format!("{kept}{}", ".".repeat(left.len()))
-        }
-        _ => varied,
-    }
+        // Not beside another one.
+        let free = |slot: &usize| quiet(*slot) && quiet(slot - 1) && quiet(slot + 1);
+        let added = places.into_iter().filter(free);
+        let mut ways: Vec<Vec<char>> = added.map(|slot| with(marks, slot, 'o')).collect();
+        ways.extend(strokes_back(marks).map(|slot| without(marks, slot, false)));
+        ways
+    })
 }
 
-/// Strums: an up-stroke more before the bar line.
+/// Strums: an up-stroke more before the bar line, or one that is left to ring.
 pub(super) fn strum(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
-    match turn {
-        Some(turn) if turn.bar == 1 || turn.bar == 3 => {
-            let back = if turn.way == 0 { 2 } else { 1 };
-            changed(
-                pattern,
-                slots,
-                &[(slots.saturating_sub(back), 'u')],
-                |marks, slot| matches!(marks[slot], '.' | '-'),
-            )
+    phrase(pattern, slots, turn, |marks, turn| {
+        if turn.bar == 2 {
+            return Vec::new();
         }
-        _ => pattern.to_owned(),
-    }
+        // Sixteenths only where there are some.
+        let fine = (1..slots).step_by(2).any(|slot| !rests(marks, slot));
+        let ends: &[usize] = match (fine, turn.way) {
+            (false, _) => &[2],
+            (true, 0) => &[2, 1],
+            (true, _) => &[1, 2],
+        };
+        let ends = ends.iter().map(|back| slots - back);
+        let added = ends.filter(|&slot| rests(marks, slot));
+        let mut ways: Vec<Vec<char>> = added.map(|slot| with(marks, slot, 'u')).collect();
+        // Off the beat first: the hand goes on.
+        let (off, on): (Vec<usize>, Vec<usize>) =
+            strokes_back(marks).partition(|slot| slot % 4 != 0);
+        let left = off.into_iter().chain(on);
+        ways.extend(left.map(|slot| without(marks, slot, true)));
+        ways
+    })
+}
+
+/// Broken chords: one tone less on the way to the bar line, at another place from bar to bar.
+pub(super) fn pick(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
+    phrase(pattern, slots, turn, |marks, turn| {
+        if turn.bar == 2 {
+            return Vec::new();
+        }
+        let off = strokes_back(marks).filter(|slot| slot % 4 != 0);
+        off.map(|slot| without(marks, slot, false)).collect()
+    })
 }
 
 #[cfg(test)]
@@ -213,19 +302,26 @@ mod tests {
         assert_eq!(bass("1-------1-------", 16, turn(2)), "1-------5-------");
         assert_eq!(bass("1-------1---5-a-", 16, turn(1)), "1-------1---5---");
         assert_eq!(bass("1-------1---5-a-", 16, turn(3)), "1-----1-1---5-a-");
-        assert_eq!(bass("1-1-5-5-1-1-5-5-", 16, turn(3)), "1-1-5-5-1-1-5-5-");
+        assert_eq!(bass("1-1-5-5-1-1-5-5-", 16, turn(1)), "1-1-5-5-1-1-5-8-");
+        assert_eq!(bass("1-1-5-5-1-1-5-5-", 16, turn(5)), "1-1-5-5-1-1-5-8-");
+        assert_ne!(
+            comp("x---..x-......x-", 16, turn(3)),
+            comp("x---..x-......x-", 16, turn(7))
+        );
         assert_eq!(comp("x.......x.......", 16, turn(1)), "x.......x.....o.");
         assert_eq!(
             kit(Piece::Kick, "X...x...X...x...", 16, turn(1)),
             "X...x...X...x..."
         );
-        assert_eq!(strum("D---D-u-D---D---", 16, turn(3)), "D---D-u-D---D-u-");
-        assert_eq!(comp("..x-x-..x-x-..x-", 16, turn(3)), "..x-x-..x-x-....");
+        assert_eq!(strum("D---D-u-D---D---", 16, turn(1)), "D---D-u-D---D-u-");
+        assert_eq!(strum("D---D-u-D---D---", 16, turn(3)), "D---D---D---D---");
+        assert_eq!(comp("x-x-x-x-x-x-x-x-", 16, turn(1)), "x-x-x-x-x-x-x-..");
         for bar in 0..4 {
             assert_eq!(kit(Piece::Kick, WRITTEN, 16, None), WRITTEN);
-            // What is written over two bars has its own phrase.
+            // What is written over two bars has its own phrase, but for its end.
             let two = WRITTEN.repeat(2);
             assert_eq!(kit(Piece::Kick, &two, 16, turn(bar)), two);
+            assert_eq!(comp(&two, 16, turn(bar)) == two, bar != 3);
             assert_eq!(bass("1...........", 12, turn(bar)).len(), 12);
         }
     }

@@ -109,7 +109,11 @@ impl Sheet<'_> {
                 ) => Role::Drums,
                 (role, _) => role,
             };
-            styles::triple_figures(self.style.feel, role, self.analysis.metre, strummed)
+            if self.analysis.metre == Metre::SixEight {
+                styles::compound_figures(self.style.feel, role, strummed)
+            } else {
+                styles::triple_figures(self.style.feel, role, strummed)
+            }
         } else {
             seat.figures
         };

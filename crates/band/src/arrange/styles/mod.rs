@@ -2,6 +2,7 @@
 
 mod acoustic;
 mod beats;
+mod compound;
 mod jazz;
 mod orchestral;
 mod pop;
@@ -9,6 +10,7 @@ mod songwriter;
 mod triple;
 
 use super::style::{Style, StyleId};
+pub(crate) use compound::compound_figures;
 pub(crate) use triple::triple_figures;
 
 /// Every style.

@@ -1,25 +1,30 @@
-//! The shared patterns for 3/4 and 6/8: twelve sixteenths a bar, by feel.
-//!
-//! The characters are those of `style`. In 3/4 the beat falls on 0, 4 and 8; in 6/8 on 0 and 6.
+//! The shared patterns for 3/4, by feel: twelve sixteenths a bar, with the beat on 0, 4 and 8. The characters are those of `style`.
 
-use crate::{
-    analysis::Metre,
-    arrange::{
-        Role,
-        style::{ANSWER, Feel, Figure, HOLD, Piece::*, beat, comp, line, pick, strum},
-    },
+use crate::arrange::{
+    Role,
+    style::{ANSWER, Feel, Figure, HOLD, Piece::*, beat, comp, line, pick, strum},
 };
 
-/// What a voice plays in 3/4 or 6/8. `strummed` prefers strumming over block chords.
-pub(crate) fn triple_figures(
-    feel: Feel,
-    role: Role,
-    metre: Metre,
-    strummed: bool,
-) -> &'static [Figure] {
-    let compound = metre == Metre::SixEight;
-    match (role, feel, compound) {
-        (Role::Drums, Feel::Gentle | Feel::Folk, false) => {
+/// What a voice plays in 3/4. `strummed` prefers strumming over block chords.
+pub(crate) fn triple_figures(feel: Feel, role: Role, strummed: bool) -> &'static [Figure] {
+    match (role, feel) {
+        (Role::Drums, Feel::Folk) => {
+            const {
+                &[
+                    beat(0, &[(Kick, "x...........")]),
+                    beat(1, &[(Kick, "X..........."), (Snare, "..o.x.o.x.o.")]),
+                    beat(
+                        2,
+                        &[
+                            (Kick, "X.......x..."),
+                            (Snare, "o.oox.oox.oo"),
+                            (Pedal, "....x...x..."),
+                        ],
+                    ),
+                ]
+            }
+        }
+        (Role::Drums, Feel::Gentle) => {
             const {
                 &[
                     beat(0, &[(Kick, "x..........."), (Rim, "........o...")]),
@@ -42,7 +47,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Drums, Feel::Swung, false) => {
+        (Role::Drums, Feel::Swung) => {
             const {
                 &[
                     beat(0, &[(Sweep, "x...x...x..."), (Pedal, "....x...x...")]),
@@ -66,7 +71,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Drums, Feel::Driving, false) => {
+        (Role::Drums, Feel::Driving) => {
             const {
                 &[
                     beat(
@@ -96,38 +101,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Drums, _, true) => {
-            const {
-                &[
-                    beat(0, &[(Kick, "x..........."), (Rim, "......x.....")]),
-                    beat(
-                        1,
-                        &[
-                            (Kick, "X.........o."),
-                            (Rim, "......x....."),
-                            (Closed, "x.o.o.x.o.o."),
-                        ],
-                    ),
-                    beat(
-                        2,
-                        &[
-                            (Kick, "X...x.....x."),
-                            (Snare, "......X....."),
-                            (Closed, "x.o.o.x.o.o."),
-                        ],
-                    ),
-                    beat(
-                        2,
-                        &[
-                            (Kick, "X.........x."),
-                            (Snare, "......X....o"),
-                            (Ride, "x.o.o.x.o.o."),
-                        ],
-                    ),
-                ]
-            }
-        }
-        (Role::Percussion, _, false) => {
+        (Role::Percussion, _) => {
             const {
                 &[
                     beat(0, &[(Shaker, "x.o.x.o.x.o.")]),
@@ -135,15 +109,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Percussion, _, true) => {
-            const {
-                &[
-                    beat(0, &[(Shaker, "x.o.o.x.o.o.")]),
-                    beat(0, &[(Tambourine, "......x.....")]),
-                ]
-            }
-        }
-        (Role::Bass, Feel::Swung, false) => {
+        (Role::Bass, Feel::Swung) => {
             const {
                 &[
                     line(0, "1-----------"),
@@ -153,7 +119,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Bass, Feel::Driving, false) => {
+        (Role::Bass, Feel::Driving) => {
             const {
                 &[
                     line(0, "1-------5---"),
@@ -162,7 +128,17 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Bass, _, false) => {
+        (Role::Bass, Feel::Folk) => {
+            const {
+                &[
+                    line(0, "1-----------"),
+                    line(1, "1-------...."),
+                    line(1, "1-----......"),
+                    line(2, "1-------5-a-"),
+                ]
+            }
+        }
+        (Role::Bass, Feel::Gentle) => {
             const {
                 &[
                     line(0, "1-----------"),
@@ -172,17 +148,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Bass, _, true) => {
-            const {
-                &[
-                    line(0, "1-----------"),
-                    line(1, "1---1-5---a-"),
-                    line(1, "1-----1---5-"),
-                    line(2, "1---1-5-3-a-"),
-                ]
-            }
-        }
-        (Role::Comp, Feel::Folk, false) if strummed => {
+        (Role::Comp, Feel::Folk) if strummed => {
             const {
                 &[
                     strum(0, "....d---d---"),
@@ -191,7 +157,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Comp, _, false) if strummed => {
+        (Role::Comp, _) if strummed => {
             const {
                 &[
                     strum(0, "D-----------"),
@@ -200,7 +166,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Comp, Feel::Folk, false) => {
+        (Role::Comp, Feel::Folk) => {
             const {
                 &[
                     comp(0, "....x---o---"),
@@ -209,7 +175,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Comp, Feel::Swung, false) => {
+        (Role::Comp, Feel::Swung) => {
             const {
                 &[
                     comp(0, "x-----------"),
@@ -219,7 +185,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Comp, Feel::Driving, false) => {
+        (Role::Comp, Feel::Driving) => {
             const {
                 &[
                     comp(0, "x-----------"),
@@ -228,7 +194,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Comp, Feel::Gentle, false) => {
+        (Role::Comp, Feel::Gentle) => {
             const {
                 &[
                     comp(0, "x-----------"),
@@ -238,25 +204,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Comp, _, true) if strummed => {
-            const {
-                &[
-                    strum(0, "D-----d-----"),
-                    strum(1, "D---d-D-d-u-"),
-                    strum(2, "D-d-u-D-d-u-"),
-                ]
-            }
-        }
-        (Role::Comp, _, true) => {
-            const {
-                &[
-                    comp(0, "x-----o-----"),
-                    comp(1, "x---o-x---o-"),
-                    comp(2, "X-x-x-X-x-x-"),
-                ]
-            }
-        }
-        (Role::Figure, _, false) => {
+        (Role::Figure, _) => {
             const {
                 &[
                     pick(0, "1...3...4..."),
@@ -266,16 +214,7 @@ pub(crate) fn triple_figures(
                 ]
             }
         }
-        (Role::Figure, _, true) => {
-            const {
-                &[
-                    pick(0, "1.3.4.3.4.3."),
-                    pick(1, "1.3.4.5.4.3."),
-                    pick(1, "1.3.5.4.5.3."),
-                ]
-            }
-        }
-        (Role::Pad, _, _) => HOLD,
-        (Role::Fills, _, _) => ANSWER,
+        (Role::Pad, _) => HOLD,
+        (Role::Fills, _) => ANSWER,
     }
 }
