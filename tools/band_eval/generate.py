@@ -41,12 +41,23 @@ def parse(text):
     return notes, now
 
 
-def sing(name, out, seed):
+def held(times, grid, notes, chance):
+    """Times in which an untrained singer holds some of the long notes for as long as they like, or cuts them short."""
+    steps = np.diff(times, append=2 * times[-1] - times[-2])
+    for onset, length, _ in notes:
+        if length >= 1.5 and chance.random() < 0.4:
+            steps[(grid >= onset) & (grid < onset + length)] *= chance.choice([0.8, 1.25, 1.5, 1.7])
+    return times[0] + np.concatenate([[0], np.cumsum(steps)[:-1]])
+
+
+def sing(name, out, seed, untrained):
     chance = np.random.default_rng(seed)
     signature, tonic, mode, pickup, text = TUNES[name]
     verse, quarters = parse(text)
     repeats = 2
-    quarters = np.ceil((quarters - 1e-9) / 0.5) * 0.5
+    # The next verse starts where the first did in its bar.
+    bar = signature[0] * 4 / signature[1]
+    quarters = np.ceil((quarters - 1e-9) / bar) * bar
     notes = [(onset + verse_no * quarters, length, midi) for verse_no in range(repeats) for onset, length, midi in verse]
     up = int(chance.integers(-9, 4))
     tuning = float(chance.choice([0, 0, 15, -20, 30]))
@@ -55,14 +66,16 @@ def sing(name, out, seed):
     grid = np.arange(0, repeats * quarters + 4, 0.25)
     sway = rubato * np.sin(2 * np.pi * grid / chance.uniform(9, 17) + chance.uniform(0, 6))
     times = lead + np.concatenate([[0], np.cumsum(60 / bpm * (1 + sway) * 0.25)[:-1]])
+    if untrained:
+        times = held(times, grid, notes, chance)
     when = lambda quarter: float(np.interp(quarter, grid, times))
     length = int((when(repeats * quarters) + 1) * RATE)
     hz, level, vowel, hiss = np.zeros(length), np.zeros(length), np.zeros((length, 3)), np.zeros(length)
     truth, before = [], None
-    for onset, held, midi in notes:
-        start = when(onset) + chance.normal(0, 0.012)
-        end = max(when(onset + held) - chance.choice([0.0, 0.03, 0.08]), start + 0.1)
-        target = midi + up + tuning / 100 + chance.normal(0, 0.12)
+    for onset, lasts, midi in notes:
+        start = when(onset) + chance.normal(0, 0.03 if untrained else 0.012)
+        end = max(when(onset + lasts) - chance.choice([0.0, 0.03, 0.08]), start + 0.1)
+        target = midi + up + tuning / 100 + chance.normal(0, 0.3 if untrained else 0.12)
         a, b = int(start * RATE), min(int(end * RATE), length)
         now = np.arange(b - a) / RATE
         pitch = np.full(b - a, target)
@@ -95,7 +108,6 @@ def sing(name, out, seed):
     sound = 0.5 * sound + noise * hiss * 0.5 + 0.0005 * chance.normal(size=length)
     soundfile.write(out.with_suffix(".wav"), sound.astype(np.float32), RATE, subtype="PCM_16")
     unit = 1.5 if signature == [6, 8] else 1.0
-    bar = signature[0] * 4 / signature[1]
     last = notes[-1][0] + 1e-6
     ticks = lambda first, step: [round(when(q), 4) for q in np.arange(first, last, step)]
     facts = {
@@ -111,12 +123,13 @@ def main():
     options.add_argument("out", type=pathlib.Path)
     options.add_argument("--songs", type=int, default=16)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--untrained", action="store_true", help="long notes held or cut, times and pitches less exact")
     chosen = options.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     names = list(TUNES)
     for index in range(chosen.songs):
         name = names[index % len(names)]
-        sing(name, chosen.out / f"{name}-{index + 1:02}", chosen.seed * 1000 + index)
+        sing(name, chosen.out / f"{name}-{index + 1:02}", chosen.seed * 1000 + index, chosen.untrained)
 
 
 if __name__ == "__main__":
