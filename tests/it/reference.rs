@@ -112,6 +112,50 @@ fn the_reference_and_the_schema_have_the_same_keys_and_defaults() {
     }
 }
 
+/// A path may be written from the root, from `crates`, or as the end of one that the sentence has named.
+#[test]
+fn every_file_that_the_guides_name_is_there() {
+    fn walk(dir: &std::path::Path, files: &mut Vec<String>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && name != ".git" {
+                files.push(format!("/{}", path.display()));
+                walk(&path, files);
+            } else {
+                files.push(format!("/{}", path.display()));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(&root(), &mut files);
+    let is_there = |path: &str| {
+        let end = format!("/{}", path.trim_end_matches('/'));
+        files.iter().any(|file| file.ends_with(&end))
+    };
+    let mut named = 0;
+    for guide in [
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/band.md",
+        "docs/hooks.md",
+    ] {
+        let text = fs::read_to_string(root().join(guide)).unwrap();
+        let quoted = text.split('`').skip(1).step_by(2);
+        let is_path = |it: &&str| {
+            let plain = it
+                .chars()
+                .all(|at| at.is_ascii_alphanumeric() || "_-./".contains(at));
+            plain && (it.ends_with(".rs") || it.ends_with("schema.json") || it.contains("/src"))
+        };
+        for path in quoted.filter(is_path) {
+            assert!(is_there(path), "{guide} names `{path}`, which is not there");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "{named}");
+}
+
 #[test]
 fn every_example_of_the_reference_is_yaml_with_its_key() {
     let page = fs::read_to_string(root().join("docs/manifest.md")).unwrap();

@@ -113,6 +113,16 @@ const LOOKS_AT_ONCE: u32 = 512;
 const DOWNLOADS_AT_ONCE: u32 = 8;
 
 impl Profile {
+    /// The vendors' profiles by name.
+    pub const NAMED: [&'static str; 2] = ["sunoapi", "kie"];
+
+    /// The vendor's profile of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::sunoapi, Self::kie];
+        let mut named = Self::NAMED.iter().zip(all);
+        Some(named.find(|(known, _)| **known == name)?.1())
+    }
+
     /// `sunoapi.org`, the reference.
     pub fn sunoapi() -> Self {
         let mut profile = Self {
@@ -158,6 +168,16 @@ impl Profile {
         let submit = profile.codes_mut(ApiCall::Submit);
         submit.codes.insert(429, ResponseClass::StopForCredits);
         profile
+    }
+
+    /// The reference's contract at another address.
+    pub fn custom(base_url: Url) -> Self {
+        Self {
+            name: "custom".to_owned(),
+            upload_url: base_url.clone(),
+            base_url,
+            ..Self::sunoapi()
+        }
     }
 
     /// `kie.ai`.

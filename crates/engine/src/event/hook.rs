@@ -30,7 +30,7 @@ pub enum HookPoint {
     Stage,
     /// A file of a track is kept.
     TrackKept,
-    /// A job ended without tracks.
+    /// A job ended without all of its tracks.
     JobFailed,
     /// A job may have been bought; only its answer was lost.
     JobInDoubt,

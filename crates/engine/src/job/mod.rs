@@ -40,7 +40,7 @@
 mod hooks;
 mod purchase;
 #[cfg(test)]
-mod table;
+pub(crate) mod table;
 mod task;
 mod tracks;
 

@@ -194,7 +194,7 @@ fn jobs() -> Vec<(&'static str, Job)> {
     ]
 }
 
-fn events() -> Vec<(&'static str, Event)> {
+pub(crate) fn events() -> Vec<(&'static str, Event)> {
     let problem = || "404".to_owned();
     let upload_failed = |retried| Event::UploadFailed {
         stem: "a".to_owned(),

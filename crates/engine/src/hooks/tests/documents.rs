@@ -33,6 +33,33 @@ fn every_sample_is_what_the_schema_says() {
     }
 }
 
+/// The samples show one event for each point; a point may be about several.
+#[test]
+fn every_event_that_hooks_are_sent_is_what_the_schema_says() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(SCHEMA).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let mut sent = 0;
+    for (name, happened) in crate::job::table::events() {
+        let Some(point) = event::point_of(&happened) else {
+            continue;
+        };
+        let mut event = serde_json::to_value(sample(point)).unwrap();
+        let file = event["happened"]["file"].take();
+        event["happened"] = serde_json::to_value(happened).unwrap();
+        if !event["happened"]["file"].is_null() {
+            event["happened"]["file"] = file;
+        }
+        let problems: Vec<String> = schema
+            .iter_errors(&event)
+            .map(|it| format!("{}: {it}", it.instance_path()))
+            .collect();
+        assert!(problems.is_empty(), "{name} at {point}: {problems:#?}");
+        sent += 1;
+    }
+    assert!(sent >= 12, "{sent}");
+}
+
 #[test]
 fn the_guide_shows_every_event() {
     let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hooks.md");

@@ -17,9 +17,24 @@ use crate::manifest::template::fixed::RenderFixed;
 use crate::nearest::suggestion;
 use crate::plan::{Embedded, Provider};
 
-const NAMES: &[&str] = &["studio", "sunoapi", "kie"];
+/// The providers that need no table: this machine's studio and the vendors.
+fn names() -> impl Iterator<Item = &'static str> + Clone {
+    std::iter::once("studio").chain(Profile::NAMED)
+}
 
-const PROFILES: &[&str] = &["studio", "sunoapi", "kie", "custom"];
+/// The profiles that a table may name.
+fn profiles() -> impl Iterator<Item = &'static str> + Clone {
+    names().chain(std::iter::once("custom"))
+}
+
+/// Names in a sentence: `a, b or c`.
+fn listed(names: impl Iterator<Item = &'static str>, before_last: &str) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.split_last() {
+        Some((last, first)) => format!("{}{before_last}{last}", first.join(", ")),
+        None => String::new(),
+    }
+}
 
 pub(crate) const KEYS: &[&str] = &[
     "profile",
@@ -76,25 +91,24 @@ pub(crate) fn read(
     report: &mut Report,
 ) -> Option<Provider> {
     match &node.value {
-        Value::Text(name) => match &**name {
-            "studio" => Some(embedded()),
-            "sunoapi" => Some(of(Profile::sunoapi())),
-            "kie" => Some(of(Profile::kie())),
-            other => {
-                let help = suggestion(other, NAMES.iter().copied());
+        Value::Text(name) if &**name == "studio" => Some(embedded()),
+        Value::Text(name) => {
+            let vendor = Profile::named(name);
+            if vendor.is_none() {
+                let expected = format!("expected {}", listed(names(), " or "));
                 report
-                    .error_at(node.span, format!("there is no provider `{other}`"), "expected studio, sunoapi or kie")
-                    .maybe_help(help)
+                    .error_at(node.span, format!("there is no provider `{name}`"), expected)
+                    .maybe_help(suggestion(name, names()))
                     .note("anything else that speaks the contract is a table: `provider: {profile: custom, base_url: …}`");
-                None
             }
-        },
+            vendor.map(of)
+        }
         Value::Map(_) => table(node, folder, fixed, report),
         _ => {
             wrong(
                 node,
                 "`provider` is a name or a table",
-                "studio, sunoapi, kie, or `{profile: …}`",
+                &listed(names().chain(["`{profile: …}`"]), ", or "),
                 report,
             );
             None
@@ -119,9 +133,16 @@ pub(crate) fn table(
     let fields = Fields::read(node, "`provider`", KEYS, report)?;
     let Some(kind) = fields.text("profile", report) else {
         if fields.get("profile").is_none() {
+            let known = listed(profiles(), " and ");
             report
-                .error_at(node.span, "`provider` names no `profile`", "add `profile: …`")
-                .help("the profiles are studio, sunoapi, kie and custom (sunoapi's contract at your address)");
+                .error_at(
+                    node.span,
+                    "`provider` names no `profile`",
+                    "add `profile: …`",
+                )
+                .help(format!(
+                    "the profiles are {known} (the vendors' contract at your address)"
+                ));
         }
         return None;
     };
@@ -131,19 +152,6 @@ pub(crate) fn table(
     let mut provider = match (kind.text.as_str(), base_url) {
         ("studio", None) if fields.get("base_url").is_none() => embedded(),
         ("studio", base_url) => of(Profile::studio(base_url.unwrap_or_else(nowhere))),
-        ("sunoapi" | "kie", base_url) => {
-            let mut profile = if kind.text == "kie" {
-                Profile::kie()
-            } else {
-                Profile::sunoapi()
-            };
-            // The vendor's own upload host is no part of a provider elsewhere.
-            if let Some(url) = base_url {
-                profile.upload_url.clone_from(&url);
-                profile.base_url = url;
-            }
-            of(profile)
-        }
         ("custom", base_url) => {
             if fields.get("base_url").is_none() {
                 report.error_at(
@@ -152,24 +160,22 @@ pub(crate) fn table(
                     "which has no address of its own",
                 );
             }
-            let base_url = base_url.unwrap_or_else(nowhere);
-            of(Profile {
-                name: "custom".to_owned(),
-                upload_url: base_url.clone(),
-                base_url,
-                ..Profile::sunoapi()
-            })
+            of(Profile::custom(base_url.unwrap_or_else(nowhere)))
         }
-        (other, _) => {
-            let help = suggestion(other, PROFILES.iter().copied());
-            report
-                .error_at(
-                    kind.span,
-                    format!("there is no profile `{other}`"),
-                    "expected studio, sunoapi, kie or custom",
-                )
-                .maybe_help(help);
-            return None;
+        (name, base_url) => {
+            let Some(mut profile) = Profile::named(name) else {
+                let expected = format!("expected {}", listed(profiles(), " or "));
+                report
+                    .error_at(kind.span, format!("there is no profile `{name}`"), expected)
+                    .maybe_help(suggestion(name, profiles()));
+                return None;
+            };
+            // The vendor's own upload host is no part of a provider elsewhere.
+            if let Some(url) = base_url {
+                profile.upload_url.clone_from(&url);
+                profile.base_url = url;
+            }
+            of(profile)
         }
     };
     let given = [("base_url", given_base), ("upload_url", upload_url.clone())];
