@@ -1,17 +1,17 @@
 //! Which ledger's runs fill an output directory: a small file in it names the last run and its ledger.
 //!
 //! Two ledgers know nothing of each other's purchases, so a run with the wrong one, a new one or an old copy of the right one buys
-//! everything again. What was bought lies in the output directory, and so does the file that says by whom: a run whose ledger does
-//! not know that run buys nothing there and writes no report: `summary.csv` and `summary.json` may be the last record of the task
-//! ids. Every run claims its output directory, whether or not it buys. The directory is locked while a run lasts, so that two
+//! everything again. What was bought lies in the output directory, and so does the file that says by whom, up to the last purchase: a
+//! run whose ledger does not know that run or that purchase buys nothing there and writes no report: `summary.csv` and `summary.json`
+//! may be the last record of the task ids. Every run claims its output directory, whether or not it buys. The directory is locked while a run lasts, so that two
 //! ledgers can't begin at the same time; the file is replaced whole, so that a run that is killed at any point leaves one that can be
 //! read. What the built-in studio makes costs nothing: its runs claim no directory, but they respect the claims of others.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use backline_engine::event::RunId;
+use backline_engine::event::{Event, Record, RunId};
 use backline_engine::folder::Folder;
 use backline_engine::ledger::Ledger;
 use backline_engine::scratch::{create, sweep};
@@ -31,13 +31,47 @@ const TEMPORARY: &str = ".backline-owner-";
 const LIMIT_BYTES: u64 = 64 * 1024;
 
 /// What the file says.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Marker {
     version: u32,
     /// The last run for the directory.
     run: RunId,
     /// The ledger that recorded it.
     ledger: PathBuf,
+    /// The last attempt that the ledger recorded before its request left; none before the first one of a run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    attempt: Option<Attempt>,
+}
+
+/// The record of an attempt.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Attempt {
+    /// Its place in the ledger.
+    seq: u64,
+    /// Its time, Unix time in milliseconds.
+    at_ms: i64,
+}
+
+impl Marker {
+    /// Why a ledger is not the one that the file names, or not in its state of then.
+    fn contradicts(&self, ledger: &Ledger) -> Result<Option<Contradiction>, StoreError> {
+        if !ledger.knows_run(&self.run)? {
+            return Ok(Some(Contradiction::UnknownRun));
+        }
+        match self.attempt {
+            Some(it) if !ledger.knows_intent(it.seq, it.at_ms)? => Ok(Some(Contradiction::OldCopy)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// What a ledger lacks.
+#[derive(Debug, Clone, Copy)]
+enum Contradiction {
+    /// The last run for the directory.
+    UnknownRun,
+    /// The last purchase of that run or a later one.
+    OldCopy,
 }
 
 /// The output directory, locked for this run.
@@ -46,7 +80,9 @@ pub(crate) struct OutputOwner {
     /// Holds the lock.
     _lock: File,
     path: PathBuf,
-    ledger: PathBuf,
+    marker: Marker,
+    /// The file, once this run has replaced it.
+    file: Option<File>,
 }
 
 impl OutputOwner {
@@ -67,36 +103,85 @@ impl OutputOwner {
             return Err(in_use(project, marker.as_ref()));
         }
         if let Some(marker) = &marker
-            && !ledger.knows_run(&marker.run)?
+            && let Some(lacks) = marker.contradicts(ledger)?
         {
-            return Err(foreign(project.plan.output.dir(), ledger.path(), marker));
+            return Err(foreign(
+                project.plan.output.dir(),
+                ledger.path(),
+                marker,
+                lacks,
+            ));
         }
+        let marker = Marker {
+            version: 1,
+            run: RunId::default(),
+            ledger: ledger.path().to_owned(),
+            attempt: marker.and_then(|before| before.attempt),
+        };
         Ok(Some(Self {
             folder,
             _lock: lock,
             path,
-            ledger: ledger.path().to_owned(),
+            marker,
+            file: None,
         }))
     }
 
-    /// Writes down that a run, which the ledger has recorded, claims the directory from now on.
-    pub(crate) fn record(&mut self, run: &RunId) -> Result<(), Failure> {
-        let marker = Marker {
-            version: 1,
-            run: run.clone(),
-            ledger: self.ledger.clone(),
+    /// Writes down a record that the ledger has by now: that a run claims the directory, and each attempt before its request leaves.
+    ///
+    /// The file is replaced whole at the start of a run, and is written in place afterwards, with the same length: it is not waited
+    /// for, since what it guards against is a copy of the ledger, not a power cut.
+    pub(crate) fn note(&mut self, record: &Record) -> Result<(), Failure> {
+        let written = match record.event {
+            Event::RunStarted { .. } => {
+                self.marker.run = record.run.clone();
+                self.replace()
+            }
+            Event::Intent { .. } => {
+                self.marker.attempt = Some(Attempt {
+                    seq: record.seq,
+                    at_ms: record.at_ms,
+                });
+                self.overwrite()
+            }
+            _ => return Ok(()),
         };
-        let mut text = serde_json::to_string(&marker).map_err(std::io::Error::from)?;
-        text.push('\n');
+        written.map_err(|error| unusable(&self.path, error))
+    }
+
+    fn replace(&mut self) -> io::Result<()> {
+        let text = self.text()?;
         sweep(&self.folder, TEMPORARY);
-        let write = || {
-            let mut scratch = create(&self.folder, TEMPORARY)?;
-            scratch.file().write_all(text.as_bytes())?;
-            scratch.file().sync_all()?;
-            scratch.replace(NAME)?;
-            self.folder.sync()
+        let mut scratch = create(&self.folder, TEMPORARY)?;
+        scratch.file().write_all(&text)?;
+        scratch.file().sync_all()?;
+        self.file = Some(scratch.file().try_clone()?);
+        scratch.replace(NAME)?;
+        self.folder.sync()
+    }
+
+    fn overwrite(&mut self) -> io::Result<()> {
+        let text = self.text()?;
+        let Some(file) = &mut self.file else {
+            return Ok(());
         };
-        write().map_err(|error| unusable(&self.path, error))
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&text)
+    }
+
+    /// The file's text: as long with any attempt as without one.
+    fn text(&self) -> io::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(&self.marker)?;
+        let longest = Marker {
+            attempt: Some(Attempt {
+                seq: u64::MAX,
+                at_ms: i64::MIN,
+            }),
+            ..self.marker.clone()
+        };
+        text.resize(serde_json::to_vec(&longest)?.len(), b' ');
+        text.push(b'\n');
+        Ok(text)
     }
 }
 
@@ -106,21 +191,22 @@ pub(crate) fn conflict(project: &Project) -> Result<Option<Failure>, Failure> {
     let Some(marker) = marker(directory)? else {
         return Ok(None);
     };
-    let known = match Ledger::read(&project.ledger) {
-        Ok(ledger) => ledger.knows_run(&marker.run)?,
-        Err(StoreError::Missing { .. }) => false,
+    let lacks = match Ledger::read(&project.ledger) {
+        Ok(ledger) => marker.contradicts(&ledger)?,
+        Err(StoreError::Missing { .. }) => Some(Contradiction::UnknownRun),
         Err(error) => return Err(error.into()),
     };
-    Ok((!known).then(|| foreign(directory, &project.ledger, &marker)))
+    Ok(lacks.map(|lacks| foreign(directory, &project.ledger, &marker, lacks)))
 }
 
-/// Fails if a run that the ledger does not know claimed the directory: its reports are not to be overwritten.
+/// Fails if a run or a purchase that the ledger does not know filled the directory: its reports are not to be overwritten.
 pub(crate) fn guard(directory: &Path, ledger: &Ledger) -> Result<(), Failure> {
-    match marker(directory)? {
-        Some(marker) if !ledger.knows_run(&marker.run)? => {
-            Err(foreign(directory, ledger.path(), &marker))
-        }
-        _ => Ok(()),
+    let Some(marker) = marker(directory)? else {
+        return Ok(());
+    };
+    match marker.contradicts(ledger)? {
+        Some(lacks) => Err(foreign(directory, ledger.path(), &marker, lacks)),
+        None => Ok(()),
     }
 }
 
@@ -164,15 +250,24 @@ fn unusable(path: &Path, error: std::io::Error) -> Failure {
     )
 }
 
-fn foreign(directory: &Path, ledger: &Path, marker: &Marker) -> Failure {
+fn foreign(directory: &Path, ledger: &Path, marker: &Marker, lacks: Contradiction) -> Failure {
     let directory = seen_from_here(directory);
+    let (whose, unknown) = match lacks {
+        Contradiction::UnknownRun => ("another ledger", "run"),
+        Contradiction::OldCopy => ("a newer state of the ledger", "last purchase of run"),
+    };
     let message = format!(
-        "the output directory {} belongs to another ledger: {} does not know the run {}, the last one for it",
+        "the output directory {} belongs to {whose}: {} does not know the {unknown} {}, the last one for it",
         directory.display(),
         seen_from_here(ledger).display(),
         marker.run
     );
-    let found = if marker.ledger == ledger {
+    let found = if let Contradiction::OldCopy = lacks {
+        format!(
+            "this file is an old copy of {}, or a copy without its `-wal` file: restore the newest one, with every file beside it",
+            marker.ledger.display()
+        )
+    } else if marker.ledger == ledger {
         "that run was recorded in this file, which was deleted or replaced since: restore its newest backup".to_owned()
     } else {
         format!(

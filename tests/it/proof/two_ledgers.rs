@@ -54,6 +54,33 @@ fn another_ledger_buys_nothing_for_the_same_output_directory() {
     assert_eq!(project.bill().len(), 4);
 }
 
+/// The copy knows the last run, for it was taken while that run went on.
+#[test]
+fn a_copy_of_the_ledger_from_the_middle_of_its_last_run_buys_nothing() {
+    let lab = Lab::new();
+    let studio = studio(&lab);
+    let project = Project::new(&lab, &studio.url, "backup", 3, STUDIO);
+    // Called before the first submission at the latest.
+    project.edit(
+        "presets:",
+        "on: {before_submit: [{run: [sh, -c, 'test -d ../copy || cp -r .backline ../copy']}]}\npresets:",
+    );
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(project.bill().len(), 3);
+    fs::rename(project.path(".backline"), project.path("newest")).unwrap();
+    fs::rename(project.path("../copy"), project.path(".backline")).unwrap();
+    let planned = finish(project.command(&["plan", "songs.yaml"]));
+    for shown in [&planned.err, &project.run().err] {
+        assert!(shown.contains("a newer state of the ledger"), "{shown}");
+    }
+    assert_eq!(project.bill().len(), 3);
+    fs::remove_dir_all(project.path(".backline")).unwrap();
+    fs::rename(project.path("newest"), project.path(".backline")).unwrap();
+    assert_eq!(project.run().code, Some(0));
+    assert_eq!(project.bill().len(), 3);
+}
+
 #[test]
 fn a_lost_ledger_and_an_old_copy_of_it_buy_nothing() {
     let lab = Lab::new();

@@ -52,7 +52,7 @@ use crate::watch::{self, Planned};
 const TRIAL: &str = ".backline-trial-";
 
 const NOTICE: &str = "\
-Stopping: no more jobs are submitted, downloads that have begun are finished. The same command resumes the rest.\n\
+Stopping: no more jobs are submitted, and requests in progress have five seconds. The same command resumes the rest.\n\
 Press Ctrl-C again to stop at once.\n";
 
 pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
@@ -185,8 +185,8 @@ fn go(
     };
     let mut tell = |record: &Record| {
         // Durable by now, and nothing is bought yet.
-        if let (Event::RunStarted { .. }, Some(owner)) = (&record.event, &mut output)
-            && let Err(failure) = owner.record(&record.run)
+        if let Some(owner) = &mut output
+            && let Err(failure) = owner.note(record)
         {
             notices.print(&failure.text(console.colour_err));
         }

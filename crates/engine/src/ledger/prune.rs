@@ -118,6 +118,18 @@ impl Ledger {
         Ok(has_pruned > 0 && self.count("SELECT count(*) FROM pruned WHERE run = ?1", id)? > 0)
     }
 
+    /// Whether the ledger has the record of an attempt with that place and time.
+    pub fn knows_intent(&self, seq: u64, at_ms: i64) -> Result<bool, StoreError> {
+        let found: i64 = self.run("read", |connection| {
+            connection.query_row(
+                "SELECT count(*) FROM events WHERE seq = ?1 AND at_ms = ?2 AND intent = 1",
+                params![i64::try_from(seq).unwrap_or(i64::MAX), at_ms],
+                |row| row.get(0),
+            )
+        })?;
+        Ok(found > 0)
+    }
+
     /// Takes the jobs that a run planned out of `open`; whether there were any.
     fn takes_out(
         &self,
