@@ -337,13 +337,18 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 
 /// Twelve seconds of a tone as WAV, 8 kHz mono. Whole numbers throughout: the same bytes, and so the same keys, on every machine.
 pub(crate) fn tone(number: u32) -> Vec<u8> {
+    tone_lasting(number, 12)
+}
+
+/// The same, of this many seconds.
+pub(crate) fn tone_lasting(number: u32, seconds: u32) -> Vec<u8> {
     const RATE: u32 = 8_000;
-    const FRAMES: u32 = 12 * RATE;
+    let frames = seconds * RATE;
     let hz = 220 + 10 * number;
     let mut bytes = Vec::new();
     let mut put = |part: &[u8]| bytes.extend_from_slice(part);
     put(b"RIFF");
-    put(&(36 + 2 * FRAMES).to_le_bytes());
+    put(&(36 + 2 * frames).to_le_bytes());
     put(b"WAVEfmt ");
     put(&16_u32.to_le_bytes());
     put(&1_u16.to_le_bytes());
@@ -353,8 +358,8 @@ pub(crate) fn tone(number: u32) -> Vec<u8> {
     put(&2_u16.to_le_bytes());
     put(&16_u16.to_le_bytes());
     put(b"data");
-    put(&(2 * FRAMES).to_le_bytes());
-    for frame in 0..FRAMES {
+    put(&(2 * frames).to_le_bytes());
+    for frame in 0..frames {
         // A triangle that fades away within each second.
         let phase = i64::from(frame * hz % RATE);
         let left = i64::from(RATE - frame % RATE);

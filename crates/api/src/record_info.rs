@@ -228,7 +228,7 @@ impl Profile {
         };
         if view.task_id.as_str().is_empty() {
             view.task_id = asked.clone();
-        } else if view.task_id != *asked {
+        } else if !view.task_id.as_str().eq_ignore_ascii_case(asked.as_str()) {
             return Err(unreadable("the response is about another task"));
         }
         Ok(view)

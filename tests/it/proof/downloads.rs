@@ -4,13 +4,15 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::project::{Project, list};
 use super::vendor::{Fetch, Tracks, Vendor, declare, send, send_range};
-use crate::lab::Lab;
+use crate::lab::{Lab, tone, tone_lasting};
 
 /// Two recordings of one length and format.
 fn recordings(lab: &Lab) -> [Vec<u8>; 2] {
@@ -352,4 +354,54 @@ fn a_changed_file_is_called_changed_and_moved_aside() {
     assert!(ran.err.contains("was deleted or moved"), "{}", ran.err);
     assert_eq!(project.kept_files(), ["out/voice/p1-1.wav"]);
     assert_eq!(vendor.bought(), 1);
+}
+
+/// The vendor at first repeats the first track's address for the second, or says nothing of the length of files that it is still
+/// writing.
+#[test]
+fn what_an_early_poll_shows_is_corrected_by_a_later_one() {
+    for (name, early) in [
+        (
+            "equal",
+            json!([{"id": "a", "audioUrl": "track-1"}, {"id": "b", "audioUrl": "track-1"}]),
+        ),
+        (
+            "short",
+            json!([{"id": "a", "audioUrl": "short"}, {"id": "b", "audioUrl": "track-2"}]),
+        ),
+    ] {
+        let lab = Lab::new();
+        let url = Arc::new(Mutex::new(String::new()));
+        let polls = AtomicUsize::new(0);
+        let at = url.clone();
+        let vendor = Vendor::saying(
+            |fetch, stream| {
+                let number = if fetch.file == "track-2" { 2 } else { 1 };
+                let seconds = if fetch.file == "short" { 4 } else { 12 };
+                send_range(stream, fetch, "\"x\"", true, &tone_lasting(number, seconds))
+            },
+            move |request, _| {
+                let task = request.target.split("taskId=").nth(1)?;
+                let is_early = polls.fetch_add(1, Ordering::SeqCst) < 3;
+                let late = json!([{"id": "a", "audioUrl": "track-1", "duration": 12.0},
+                                  {"id": "b", "audioUrl": "track-2", "duration": 12.0}]);
+                let mut tracks = if is_early { early.clone() } else { late };
+                for track in tracks.as_array_mut().unwrap() {
+                    let file = track["audioUrl"].as_str().unwrap();
+                    track["audioUrl"] = format!("{}/files/{file}", at.lock().unwrap()).into();
+                }
+                let status = if is_early { "FIRST_SUCCESS" } else { "SUCCESS" };
+                let data = json!({"taskId": task.to_uppercase(), "status": status, "response": {"sunoData": tracks}});
+                Some(json!({"code": 200, "msg": "success", "data": data}))
+            },
+        );
+        url.lock().unwrap().clone_from(&vendor.url);
+        let project = Project::at(&lab, &vendor, name, 1);
+        project.edit("tracks: 1,", "tracks: 2,");
+        let ran = project.run();
+        assert_eq!(ran.code, Some(0), "{name}: {}", ran.err);
+        let read = |number: usize| fs::read(project.path(&format!("out/voice/p1-{number}.wav")));
+        assert!(read(1).unwrap() == tone(1), "{name}");
+        assert!(read(2).unwrap() == tone(2), "{name}");
+    }
 }

@@ -206,6 +206,24 @@ fn a_request_that_was_refunded_is_repeated_once() {
     assert_eq!(vendor.bought(), 2, "{}", ran.err);
 }
 
+/// The vendor's word on refunds is not worth a purchase each time.
+#[test]
+fn a_task_that_was_refunded_is_bought_once_more_in_a_run() {
+    let lab = Lab::new();
+    let vendor = Vendor::saying(
+        |fetch, stream| send_range(stream, fetch, "\"x\"", true, &tone(1)),
+        |request, _| {
+            let task = request.target.split("taskId=").nth(1)?;
+            let data = json!({"taskId": task, "status": "GENERATE_AUDIO_FAILED", "errorCode": 531, "errorMessage": "no luck"});
+            Some(json!({"code": 200, "msg": "success", "data": data}))
+        },
+    );
+    let project = Project::at(&lab, &vendor, "refunds", 1);
+    let ran = project.run();
+    assert_ne!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(vendor.bought(), 2, "{}", ran.err);
+}
+
 /// The run that made the attempt never read the balance again; the next one does.
 #[test]
 fn a_charge_of_a_killed_run_shows_in_the_next_ones_balance() {

@@ -126,16 +126,20 @@ impl Conductor {
             refunded,
         };
         if self.apply(at, now_ms, event, decision) {
-            self.after_failed_task(at, now_ms);
+            self.after_failed_task(at, now_ms, refunded);
         }
     }
 
     /// Buys a failed job again where that is wanted, or follows another task that was bought for it.
-    pub(super) fn after_failed_task(&mut self, at: usize, now_ms: i64) {
-        self.slots[at].following = Following::default();
-        if self.slots[at].job.task().is_some() {
+    ///
+    /// Only the balance shows whether a refund came, so a run buys a job once more for one, however often the vendor refunds it.
+    pub(super) fn after_failed_task(&mut self, at: usize, now_ms: i64, refunded: bool) {
+        let slot = &mut self.slots[at];
+        slot.following = Following::default();
+        let again = !refunded || !std::mem::replace(&mut slot.was_refunded, true);
+        if slot.job.task().is_some() {
             self.follow(at, now_ms, now_ms);
-        } else if self.may_be_bought(at) && self.count_retry(at) {
+        } else if again && self.may_be_bought(at) && self.count_retry(at) {
             self.enqueue(at);
         }
     }

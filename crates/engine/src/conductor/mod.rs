@@ -41,7 +41,7 @@ mod tests;
 mod timing;
 
 use backline_api::{ResponseClass, Stage, SubmitOutcome, TaskId, TaskView};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};

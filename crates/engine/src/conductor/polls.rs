@@ -24,6 +24,9 @@ const FEWEST_POLLS_AT_ONCE: usize = 16;
 /// there are, as long as the provider's bound allows it.
 const POLL_LATENCY_MS: usize = 250;
 
+/// Tracks of a task that are always taken in, however few its provider makes: twice what any is known to make.
+const LEAST_SHOWN: usize = 4;
+
 impl Conductor {
     /// Polls that may be under way at the same time: as many as bring each followed task to its turn within half an interval, up
     /// to the provider's bound.
@@ -144,7 +147,17 @@ impl Conductor {
     }
 
     /// What a poll has shown.
-    pub(super) fn seen(&mut self, at: usize, now_ms: i64, view: TaskView, decision: &mut Decision) {
+    pub(super) fn seen(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        mut view: TaskView,
+        decision: &mut Decision,
+    ) {
+        // A vendor that shows ever more tracks would fill the disk.
+        view.tracks
+            .truncate((2 * self.config.tracks).max(LEAST_SHOWN));
+        forget_repeated_addresses(&mut view.tracks);
         let was_running = matches!(self.slots[at].job.phase, Phase::Running(_));
         let before = self.available(at);
         let stage = match &view.stage {
@@ -213,6 +226,7 @@ impl Conductor {
             placed: true,
         };
         self.apply(at, now_ms, event, decision);
+        self.drop_short_files(at, now_ms, decision);
         for (track, place) in view.tracks.iter().zip(places) {
             let (Place::Known(place) | Place::New(place)) = place else {
                 continue;
@@ -222,6 +236,38 @@ impl Conductor {
             self.note_addresses(at, (index, Part::Track), urls);
             let mix = track.mix_audio_url.iter().cloned().collect();
             self.note_addresses(at, (index, Part::Mix), mix);
+        }
+    }
+
+    /// Fetches again what was kept while the vendor was still at work on it: by what the vendor says now, the file is too short.
+    fn drop_short_files(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+        let tracks = self.slots[at]
+            .job
+            .task()
+            .map_or(&[][..], |task| &task.tracks);
+        let is_short = |file: &Option<KeptFile>, promised_s: f64| {
+            file.as_ref()
+                .is_some_and(|file| file.unverified.is_none() && file.is_shorter_than(promised_s))
+        };
+        let mut short = Vec::new();
+        for (index, track) in (1..).zip(tracks) {
+            let Some(promised_s) = track.facts.duration_s else {
+                continue;
+            };
+            for (part, file) in [(Part::Track, &track.kept), (Part::Mix, &track.mix)] {
+                if is_short(file, promised_s) {
+                    short.push((index, part));
+                }
+            }
+        }
+        for (index, part) in short {
+            let changed = true;
+            let event = Event::TrackMissing {
+                index,
+                part,
+                changed,
+            };
+            self.apply(at, now_ms, event, decision);
         }
     }
 
@@ -238,6 +284,23 @@ impl Conductor {
             fetch.next = 0;
         }
         fetch.addresses = addresses;
+    }
+}
+
+/// Takes the addresses of earlier tracks away from later ones: they are one file, and the later track is still to come.
+fn forget_repeated_addresses(tracks: &mut [backline_api::Track]) {
+    let mut known = HashSet::new();
+    for track in tracks {
+        let is_repeated =
+            |url: &Option<String>| url.as_ref().is_some_and(|url| known.contains(url));
+        let repeated = [&track.audio_url, &track.source_audio_url].map(is_repeated);
+        if repeated[0] {
+            track.audio_url = None;
+        }
+        if repeated[1] {
+            track.source_audio_url = None;
+        }
+        known.extend(track.audio_urls().map(str::to_owned));
     }
 }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::hook::{HookPoint, OnError, UnknownName, Verdict};
 pub use self::ids::{RunId, Token};
 pub use self::run::{Moment, Outcome, RefusedCallbacks, StopReason};
+pub(crate) use self::task::length_tolerance_s;
 pub use self::task::{KeptFile, Part, TaskStage, TrackFacts, TrackNote, Via};
 use crate::settings::{JobKey, Settings};
 

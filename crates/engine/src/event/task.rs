@@ -87,6 +87,22 @@ pub struct KeptFile {
     pub unverified: Option<String>,
 }
 
+/// How far a file's length may be from what the vendor says: encoders pad, and vendors round to seconds.
+const LENGTH_SHARE: f64 = 0.05;
+const LENGTH_FLOOR_S: f64 = 2.0;
+
+/// How far a length may be from one that the vendor says, in seconds.
+pub(crate) fn length_tolerance_s(promised_s: f64) -> f64 {
+    (promised_s * LENGTH_SHARE).max(LENGTH_FLOOR_S)
+}
+
+impl KeptFile {
+    /// Whether it ends too early for a length that the vendor says.
+    pub(crate) fn is_shorter_than(&self, promised_s: f64) -> bool {
+        promised_s - self.duration_s > length_tolerance_s(promised_s)
+    }
+}
+
 /// What was found out about a kept file, or done with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all = "snake_case")]

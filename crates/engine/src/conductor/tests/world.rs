@@ -505,9 +505,15 @@ impl World {
             if !matches!(event, Event::Accepted { .. }) {
                 *self.said_again.entry(key).or_default() += 1;
             }
+            let given = match &event {
+                Event::Accepted { task_id, .. } => Some(task_id.to_string()),
+                _ => None,
+            };
             self.settle(key, event);
             if self.dice.below(4) == 0 {
                 self.settle(key, Event::Reopened { attempt });
+                // The user knows better than whoever named it before.
+                self.vendor.told.retain(|id| given.as_ref() != Some(id));
             }
         }
     }

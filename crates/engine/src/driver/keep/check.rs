@@ -10,10 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::conductor::EffectError;
 use crate::event::KeptFile;
-
-/// How far a decoded length may lie from the vendor's, which counts in its own way: a share and a floor.
-const LENGTH_SHARE: f64 = 0.05;
-const LENGTH_FLOOR_S: f64 = 2.0;
+use crate::event::length_tolerance_s;
 
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -73,8 +70,7 @@ pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked,
 
 /// Why a recording's length speaks against it.
 fn length_doubt(found_s: f64, promised_s: f64) -> Option<String> {
-    let tolerance = (promised_s * LENGTH_SHARE).max(LENGTH_FLOOR_S);
-    ((found_s - promised_s).abs() > tolerance)
+    ((found_s - promised_s).abs() > length_tolerance_s(promised_s))
         .then(|| format!("the file lasts {found_s:.1} s where the provider says {promised_s:.1} s"))
 }
 
