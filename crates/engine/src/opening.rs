@@ -10,10 +10,7 @@ use crate::manifest::lock::changed_settings;
 use crate::plan::{Plan, PlannedJob};
 use crate::recognize::{Recognized, recognize};
 use crate::settings::JobKey;
-use crate::store::{KnownJob, PlannedRow, Store, StoreError};
-
-/// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
-pub(crate) const COMPARED_RUNS: usize = 16;
+use crate::store::{COMPARED_RUNS, KnownJob, PlannedRow, Store, StoreError};
 
 /// What is known of a plan before its run.
 #[derive(Debug, Clone, Default)]

@@ -13,6 +13,9 @@ use crate::job::{Job, Link, Phase};
 use crate::plan::{Limits, Rate};
 use crate::settings::{JobKey, Settings};
 
+/// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
+pub(crate) const COMPARED_RUNS: usize = 16;
+
 /// What the driver needs of a store. [`Ledger`](crate::ledger::Ledger) is the one for a single process.
 pub trait Store: Send {
     /// Records that a run begins, with its plan; all or nothing, durable on return.

@@ -11,9 +11,10 @@ use super::{
 use crate::event::{Event, Moment, Outcome, Part, Record, RefusedCallbacks, RunId, StopReason};
 use crate::evidence::evidence;
 use crate::job::{Job, Phase};
-use crate::opening::COMPARED_RUNS;
 use crate::settings::JobKey;
-use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
+use crate::store::{
+    COMPARED_RUNS, KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of,
+};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
