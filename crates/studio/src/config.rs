@@ -1,6 +1,6 @@
 //! What a caller chooses about a studio, and the limits that nobody chooses.
 //!
-//! [`StudioConfig`] is the caller's part. The constants below it are the studio's own bounds; each says why it has its value.
+//! [`StudioConfig`] is the caller's part. The constants below it are the studio's own limits, each with the reason for its value.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::soundfont::SoundFont;
 /// How a studio behaves. Build it with [`StudioConfig::new`] and change the fields that should differ.
 #[derive(Clone)]
 pub struct StudioConfig {
-    /// The folder that holds everything the studio keeps; made when it is missing. One studio at a time may use it.
+    /// The folder of all the studio's files; created when it is missing. One studio at a time may use it.
     pub data_dir: PathBuf,
     /// The one API key that is let in. `None` lets any non-empty bearer key in.
     pub key: Option<String>,
     /// The credits that the account was ever given. What is left is this less everything charged in `data_dir` so far.
-    /// `None` never runs out, and the credit paths answer [`UNLIMITED_CREDITS`].
+    /// `None` never runs out, and the credit paths return [`UNLIMITED_CREDITS`].
     pub credits: Option<f64>,
     /// What one accepted request costs.
     pub price_credits: f64,
@@ -38,7 +38,7 @@ pub struct StudioConfig {
     pub public_url: Option<Url>,
     /// Let `uploadUrl` and `fileUrl` name private and loopback addresses other than the studio's own.
     pub allow_private_sources: bool,
-    /// Tasks that may be unfinished at once; beyond it a request is answered with code 430.
+    /// Tasks that may be unfinished at once; one more request gets code 430.
     pub queue_limit: usize,
     /// Recordings rendered at the same time.
     pub render_limit: usize,
@@ -46,7 +46,7 @@ pub struct StudioConfig {
     pub task_retention: Duration,
     /// How long an uploaded file is kept.
     pub upload_retention: Duration,
-    /// The wait before each repeat of a callback that was not answered with 2xx; its length is the number of repeats.
+    /// The wait before each repeat of a callback without a 2xx response; its length is the number of repeats.
     pub callback_backoff: Vec<Duration>,
     /// What goes wrong on purpose. `None` behaves.
     pub misbehaviour: Option<Misbehaviour>,
@@ -98,10 +98,10 @@ impl std::fmt::Debug for StudioConfig {
 
 const DAY_S: u64 = 24 * 60 * 60;
 
-/// What the credit paths answer when credits never run out: enough for any plan, small enough for every client's integer.
+/// The balance in responses when credits never run out: enough for any plan, small enough for every client's integer.
 pub const UNLIMITED_CREDITS: f64 = 1_000_000.0;
 
-/// A submit body holds a few texts of at most some thousand characters.
+/// The body of a submission has a few texts of at most some thousand characters.
 pub(crate) const JSON_BODY_BYTES: usize = 1024 * 1024;
 /// 100 MB of audio in base64, and some air.
 pub(crate) const BASE64_BODY_BYTES: usize = 140 * 1024 * 1024;
@@ -115,9 +115,9 @@ pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const SOURCE_REDIRECTS: usize = 5;
 /// Sources fetched at the same time, by tasks and by `file-url-upload` together.
 pub(crate) const FETCH_LIMIT: usize = 8;
-/// Base64 bodies held in memory at the same time; with their decoded bytes each takes up to 245 MB.
+/// Base64 bodies in memory at the same time; with their decoded bytes each takes up to 245 MB.
 pub(crate) const BASE64_LIMIT: usize = 2;
-/// Uploads by multipart at the same time: each holds one file handle and one buffer.
+/// Uploads by multipart at the same time: each has one file handle and one buffer.
 pub(crate) const STREAM_LIMIT: usize = 32;
 /// Longest time for one request, its body included: 200 MB at some 3 Mbit/s.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -135,7 +135,7 @@ pub(crate) const CALLBACK_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) const CALLBACK_LIMIT: usize = 32;
 /// How often outlived files and rows are looked for.
 pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
-/// How long a stop waits for answers that are under way before it hangs up.
+/// How long a stop waits for responses that are under way before it closes connections.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Distinct keys whose windows are remembered; past it, windows that have emptied are dropped.
 pub(crate) const KEYS_REMEMBERED: usize = 4096;

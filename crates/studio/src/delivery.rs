@@ -24,7 +24,7 @@ use crate::store::StoreError;
 use crate::store::callbacks::{self, Call, DueCallback};
 use crate::store::tasks::Task;
 
-/// How long the delivery rests when the store does not answer.
+/// How long the delivery waits after the store failed.
 const STORE_REST: Duration = Duration::from_secs(1);
 
 /// The client that callbacks are made with.
@@ -69,7 +69,7 @@ pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
             Some(finished) = deliveries.join_next() => match finished {
                 Ok(seq) => busy.retain(|other| *other != seq),
                 Err(error) => {
-                    // Which task it was is lost with it; the others are asked for again and come twice at worst.
+                    // Which task it was is lost with it; the others are requested again and come twice at worst.
                     tracing::error!(%error, "a delivery broke");
                     deliveries.abort_all();
                     busy.clear();
@@ -79,7 +79,7 @@ pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
     }
 }
 
-/// Starts what is due, as far as there are free places, and says how long until something else will be.
+/// Starts what is due, as far as there are free places, and returns the time until the next is due.
 async fn start_due(
     shared: &Arc<Shared>,
     client: &reqwest::Client,
@@ -177,8 +177,8 @@ async fn deliver(shared: &Shared, client: &reqwest::Client, owed: DueCallback) {
     let failure = match post(shared, client, &task, &url, call).send().await {
         // Nobody repeats what somebody else made up.
         _ if matches!(call, Call::Forged(_)) => None,
-        Ok(answer) if answer.status().is_success() => None,
-        Ok(answer) => Some(format!("HTTP status {}", answer.status().as_u16())),
+        Ok(response) if response.status().is_success() => None,
+        Ok(response) => Some(format!("HTTP status {}", response.status().as_u16())),
         Err(error) => Some(error.without_url().to_string()),
     };
     let now_ms = clock::now_ms();

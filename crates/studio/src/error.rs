@@ -14,10 +14,10 @@ pub enum StudioError {
         operation: &'static str,
         /// On what.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Another studio holds the folder.
+    /// Another studio has locked the folder.
     #[error("another studio is using {path}; stop it, or give this one a folder of its own", path = path.display())]
     InUse {
         /// The data folder.

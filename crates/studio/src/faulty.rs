@@ -1,4 +1,4 @@
-//! What looks and callbacks of a misbehaving task show. Pure.
+//! The details and callbacks of a misbehaving task. Pure.
 
 use std::io::Write;
 
@@ -20,10 +20,10 @@ use crate::wire;
 /// Where forged tracks lie: the address of many clouds' metadata services, which nobody must be led to.
 const FORGED_FILES: &str = "http://169.254.169.254/forged";
 
-/// What somebody who looks at a task gets.
+/// The result of a poll.
 #[derive(Debug, PartialEq)]
 pub(crate) enum PollResult {
-    /// No answer that tells anything.
+    /// A response without information.
     Nothing(LookAnswer),
     /// `data`, which may be null.
     Data(Value),
@@ -31,12 +31,12 @@ pub(crate) enum PollResult {
     Failed {
         /// The code.
         code: i64,
-        /// The vendor's words.
+        /// The vendor's message.
         message: String,
     },
 }
 
-/// What the `number`th look at `task` shows, counted from 1.
+/// The result of the `number`th poll of `task`, counted from 1.
 pub(crate) fn look(task: &Task, links: &Links, number: u32) -> PollResult {
     let mut shown = task.clone();
     for fault in &task.faults {
@@ -99,7 +99,7 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> PollResult {
     PollResult::Data(data)
 }
 
-/// The stage that is shown at most when each of the first three lasts for `looks_each` looks.
+/// The highest stage that is shown when each of the first three lasts for `looks_each` polls.
 fn early(number: u32, looks_each: u32) -> Stage {
     match number.saturating_sub(1) / looks_each.max(1) {
         0 => Stage::Pending,

@@ -21,7 +21,7 @@ use crate::intake::{Intake, IntakeError, Received};
 /// What the studio calls itself.
 pub(crate) const USER_AGENT: &str = concat!("backline-studio/", env!("CARGO_PKG_VERSION"));
 
-/// Why a source is not here. The texts are shown to clients and never hold the address, which may carry a signature.
+/// Why a source was not fetched. The texts are shown to clients and never contain the address, which may carry a signature.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("{0}")]
@@ -82,15 +82,15 @@ impl Fetcher {
     async fn follow(&self, mut url: Url) -> Result<Received, FetchError> {
         for _ in 0..=SOURCE_REDIRECTS {
             guard::check_url(&url, self.allow_private)?;
-            let answer = self
+            let response = self
                 .client
                 .get(url.clone())
                 .send()
                 .await
                 .map_err(unreachable)?;
-            let status = answer.status();
+            let status = response.status();
             if status.is_redirection() {
-                let next = answer
+                let next = response
                     .headers()
                     .get(header::LOCATION)
                     .and_then(|location| location.to_str().ok());
@@ -102,13 +102,13 @@ impl Fetcher {
             if !status.is_success() {
                 return Err(FetchError::Status(status.as_u16()));
             }
-            return self.receive(answer).await;
+            return self.receive(response).await;
         }
         Err(FetchError::Redirects)
     }
 
-    async fn receive(&self, answer: reqwest::Response) -> Result<Received, FetchError> {
-        if answer
+    async fn receive(&self, response: reqwest::Response) -> Result<Received, FetchError> {
+        if response
             .content_length()
             .is_some_and(|bytes| bytes > SOURCE_BYTES)
         {
@@ -118,7 +118,7 @@ impl Fetcher {
             .into());
         }
         let mut intake = Intake::open(&self.scratch, SOURCE_BYTES)?;
-        let mut body = answer.bytes_stream();
+        let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
             intake.push(&chunk.map_err(unreachable)?).await?;
         }

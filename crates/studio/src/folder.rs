@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! data_dir/
-//!   studio.lock                     held by the running studio
+//!   studio.lock                     locked by the running studio
 //!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks still owed
 //!   files/uploads/<path>/<name>     what clients sent; served at /files/uploads/…, kept 3 days
 //!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3; kept 14 days
@@ -11,7 +11,7 @@
 //!   bill.key                        what opens the bill of a studio without a key; another one at every start
 //! ```
 //!
-//! All of it is for its owner alone: the database holds the secrets of attempts, the files are others' music.
+//! Only the owner may read it: the database contains the secrets of attempts, the files are other people's music.
 //!
 //! A file appears under `files/` only by a rename from `tmp/`: it is there whole or not at all.
 
@@ -148,7 +148,7 @@ impl Folder {
     }
 }
 
-/// Refuses a folder that somebody else could lead us out of: one that is a link or another user's, that holds a link anywhere, or
+/// Refuses a folder through which another user could redirect writes: one that is a link or another user's, that contains a link, or
 /// that holds files and is no studio's. What a stranger planted there would be emptied, overwritten or closed to others.
 fn examine(root: &Path) -> std::io::Result<()> {
     let refuse = |message: String| Err(std::io::Error::other(message));

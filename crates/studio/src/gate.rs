@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use crate::config::KEYS_REMEMBERED;
 
-/// A digest that stands for an API key in the bill and in logs; the key itself is never kept.
+/// A digest that represents an API key in the bill and in logs; the key itself is never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct KeyPrint(pub(crate) String);
 
@@ -68,7 +68,7 @@ impl Pace {
         }
     }
 
-    /// Lets one generation through, or says how long it would have to wait.
+    /// Admits one generation, or returns how long it must wait.
     pub(crate) fn admit(&mut self, key: &KeyPrint, now: Instant) -> Result<(), Duration> {
         if self.admitted.len() >= KEYS_REMEMBERED {
             let window = self.window;

@@ -20,7 +20,7 @@ const TONE_PEAK: f32 = 0.2;
 /// C major and A minor, in hertz (equal temperament, A4 = 440 Hz).
 const CHORDS_HZ: [[f32; 3]; TRACKS as usize] = [[261.63, 329.63, 392.0], [220.0, 261.63, 329.63]];
 
-/// Writes the recordings into the folder and answers them as finished tracks. Blocks.
+/// Writes the recordings into the folder and returns them as finished tracks. Blocks.
 pub(crate) fn prepare(folder: &Folder, encoding: Encoding) -> Result<Vec<KeptTrack>, StudioError> {
     let created_ms = clock::now_ms();
     let mut tracks = Vec::new();

@@ -1,13 +1,13 @@
 //! Bytes that come in bit by bit, written to a scratch file, counted, capped and digested on the way.
 //!
-//! Uploads and fetched sources both pass through here, so that no body is ever held in memory whole.
+//! Uploads and fetched sources both pass through here, so that no body is ever in memory as a whole.
 
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-/// Bytes looked at to tell what a file is.
+/// Bytes that are read to detect the format of a file.
 pub(crate) const HEAD_BYTES: usize = 4096;
 
 /// Why bytes were not taken in.
@@ -34,7 +34,7 @@ pub(crate) struct Received {
     pub(crate) file: NamedTempFile,
     pub(crate) bytes: u64,
     pub(crate) content: [u8; 32],
-    /// The first bytes, to tell what it is.
+    /// The first bytes, to detect its format.
     pub(crate) head: Vec<u8>,
 }
 

@@ -12,8 +12,8 @@
 //!                      cleanup ◄── what has outlived its retention
 //! ```
 //!
-//! # What holds
-//! * An answered task id is on the disk, and so is its charge; a kill -9 loses neither, nor charges twice.
+//! # Guarantees
+//! * A task id in a response is on the disk, and so is its charge; a kill -9 loses neither, nor charges twice.
 //! * A request that is repeated under its `Idempotency-Key` gives its first task again, free of charge. (The vendors have no
 //!   such key; a studio that can give that safety does.)
 //! * The same request on the same source gives the same bytes. When one folder accepts the same request again, it is another
@@ -23,7 +23,7 @@
 //! * No address leads outside the data folder, and no source is fetched from a private address unless the config allows it.
 //!
 //! # What it adds
-//! Other vendors' clients pass over what they do not know, so record-info tells more than the contract asks for:
+//! Other vendors' clients ignore fields that they do not know, so record-info has more than the contract requires:
 //! * `mixAudioUrl` of a track: the accompaniment with the vocal, beside the accompaniment alone.
 //! * `midiUrl` of a track: its notes as a standard MIDI file.
 //! * `facts` of a track: style, key, tempo, metre, chords with their times, instruments, loudness, which tags were not
@@ -34,7 +34,7 @@
 //!
 //! # What it refuses to do
 //! It binds no socket (the caller hands a listener over), reads no environment, and offers none of the contract's neighbours
-//! (covers, extensions, stems): their paths answer 404 as any other that does not exist.
+//! (covers, extensions, stems): their paths get 404, like every path that does not exist.
 //!
 //! # Limits
 //! JSON bodies 1 MB, base64 140 MB, multipart 200 MB, sources 100 MB within 30 s; 20 generations per 10 s and key (405 beyond);
@@ -44,7 +44,7 @@
 //! # The data folder
 //! ```text
 //! data_dir/
-//!   studio.lock                     held by the running studio; a second one is refused
+//!   studio.lock                     locked by the running studio; a second one is refused
 //!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks that are owed
 //!   files/uploads/<path>/<name>     served at /files/uploads/…
 //!   files/results/<task id>/        1.mp3, 1-mix.mp3, 1.mid, 2.mp3, 2-mix.mp3, 2.mid

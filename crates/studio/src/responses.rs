@@ -1,7 +1,7 @@
-//! The studio's answers in the vendors' envelopes.
+//! The studio's responses in the vendors' envelopes.
 //!
 //! What the generation paths refuse arrives as HTTP 200 with the reason's code in the body, as it does at the vendors; only
-//! an unknown path has its HTTP status too. The upload paths answer with real statuses and another envelope. Codes are those
+//! an unknown path has its HTTP status too. The upload paths use real statuses and another envelope. Codes are those
 //! of the reference vendor's table.
 
 use std::time::Duration;
@@ -13,12 +13,12 @@ use backline_api::{Envelope, UploadResponse};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An answer of the generation paths with `data`.
+/// A response of the generation paths with `data`.
 pub(crate) fn success(data: impl Serialize) -> Response {
     Json(Envelope::success(data)).into_response()
 }
 
-/// Why a generation path did not do what was asked.
+/// Why a generation path refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// A field is missing or wrong.
@@ -27,13 +27,13 @@ pub(crate) enum Refusal {
     Unauthorized,
     /// No such path or method.
     NoSuchPath,
-    /// More than the window holds; it has room again after this long.
+    /// More requests than the window takes; the next is admitted after this time.
     RateLimited(Duration),
     /// The same `Idempotency-Key` came with another body before.
     TokenMisused,
     /// A text or the whole body is too long.
     TooLong(String),
-    /// What is asked for is not the studio's to give.
+    /// The file is not one of the studio's.
     NotOurs(String),
     /// The balance does not cover the price.
     NoCredits,
@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
     QueueFull,
     /// The studio is stopping.
     Maintenance,
-    /// The studio's own fault; the log says which.
+    /// The studio's own fault; the log has the reason.
     Internal,
 }
 
@@ -98,11 +98,11 @@ const NO_SUCH_PATH: &str = "Invalid method or path. This studio offers one opera
      GET /api/v1/generate/record-info, GET /api/v1/generate/credit, POST /api/v1/common/download-url and the file uploads; no \
      covers, extensions, stems or lyrics";
 
-/// How long a client is told to wait when the queue is full: a render or two.
+/// The `Retry-After` when the queue is full: the time of a render or two.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
 impl Refusal {
-    /// The answer that says it with `code`.
+    /// The response with `code`.
     pub(crate) fn answer(&self, code: u16) -> Response {
         let status = match self {
             Refusal::NoSuchPath => StatusCode::NOT_FOUND,
@@ -134,7 +134,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The reference vendor's words for a code.
+/// The reference vendor's message for a code.
 pub(crate) fn words_for(code: u16) -> &'static str {
     match code {
         400 => "Invalid parameters",

@@ -17,7 +17,7 @@ use crate::misbehave::{OtherCall, Refuse, Reply, UploadGone};
 use crate::store::Store;
 use crate::store::tasks::KeptTrack;
 
-/// One studio's state. Handlers and workers hold it behind an `Arc`.
+/// One studio's state. Handlers and workers share it through an `Arc`.
 pub(crate) struct Shared {
     pub(crate) config: StudioConfig,
     pub(crate) folder: Folder,
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) work_waits: Notify,
     /// Rung when a callback may have become due.
     pub(crate) callback_waits: Notify,
-    /// Changes with every step of every task; what waits for a task looks again then.
+    /// Changes with every step of every task; waiting requests read the task again then.
     pub(crate) progress: watch::Sender<()>,
     pub(crate) base64_slots: Semaphore,
     pub(crate) stream_slots: Semaphore,

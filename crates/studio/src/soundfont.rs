@@ -25,7 +25,7 @@ pub enum SoundFontError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It is too large.

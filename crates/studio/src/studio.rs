@@ -83,7 +83,7 @@ impl Studio {
         self.shared.store.failed_to_write().await
     }
 
-    /// Lets answers that are under way go out, then stops. Unfinished tasks and callbacks that are owed go on at the next
+    /// Sends the responses that are under way, then stops. Unfinished tasks and callbacks that are owed go on at the next
     /// start with the same folder, which is free when this returns.
     pub async fn stop(mut self) {
         self.shared.stop.cancel();
@@ -109,7 +109,7 @@ impl Studio {
         }
     }
 
-    /// Waits until `done` says so, asking again whenever a task has moved.
+    /// Waits until `done` returns true; calls it again whenever a task has changed.
     #[cfg(test)]
     pub(crate) async fn wait_until<F: Future<Output = bool>>(&self, mut done: impl FnMut() -> F) {
         let mut progress = self.shared.progress.subscribe();

@@ -1,4 +1,4 @@
-//! What a submit body must hold. Pure.
+//! Checks the body of a submission. Pure.
 //!
 //! The body is read as plain JSON and judged field by field in the contract's order, so that the first thing wrong is named
 //! as the vendors name it. Model names are not judged: the list changes more often than anybody updates. Fields that the
@@ -33,7 +33,7 @@ pub(crate) struct ValidRequest {
     pub(crate) style_weight: Option<f32>,
     pub(crate) weirdness_constraint: Option<f32>,
     pub(crate) audio_weight: Option<f32>,
-    /// Digest of the request without its addresses: the same music is asked for.
+    /// Digest of the request without its addresses: equal where the same music is requested.
     pub(crate) digest: [u8; 32],
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Gender {
     F,
 }
 
-/// Reads a submit body, or says what is wrong with it.
+/// Reads the body of a submission, or returns what is wrong with it.
 pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, Refusal> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Refusal::Invalid(format!("request body is not valid JSON: {error}")))?;

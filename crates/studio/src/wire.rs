@@ -1,4 +1,4 @@
-//! How a task looks on the wire. Pure.
+//! The wire format of a task. Pure.
 //!
 //! The one place where kept rows become the contract's types, which know both casings.
 
@@ -12,7 +12,7 @@ use crate::store::tasks::{KeptTrack, Stage, Task};
 
 /// Tracks of one task.
 pub(crate) const TRACKS: u8 = 2;
-/// What every track says played it.
+/// The model name of every track.
 const MODEL_NAME: &str = "backline-band";
 
 /// A task's details.
@@ -89,7 +89,7 @@ pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> CallbackBo
     }
 }
 
-/// A track's id: it follows from the task, so it is the same whenever it is asked for.
+/// A track's id: it follows from the task, so it is the same in every response.
 fn track_id(task_id: &str, number: u8) -> uuid::Uuid {
     let digest = blake3::hash(format!("{task_id}/{number}").as_bytes());
     let mut bytes = [0; 16];

@@ -29,7 +29,7 @@ use crate::store::transitions;
 use crate::validate;
 use crate::wire::TRACKS;
 
-/// How long the worker rests when the store does not answer.
+/// How long the worker waits after the store failed.
 const STORE_REST: Duration = Duration::from_secs(1);
 /// The code of a source that can't be read as a recording.
 const BAD_SOURCE: i64 = 400;
@@ -42,7 +42,7 @@ const OWN_FAULT: i64 = tasks::REFUNDED;
 enum Failure {
     /// It can't be; the client sees this.
     Task { code: i64, message: String },
-    /// The studio stops, or its store does not answer: the next start takes the task up again.
+    /// The studio stops, or its store failed: the next start resumes the task.
     Later(String),
 }
 
@@ -251,7 +251,7 @@ async fn keep_step(
     Ok(())
 }
 
-/// Writes one of a task's files and answers its path below `files/`.
+/// Writes one of a task's files and returns its path below `files/`.
 async fn write_result(
     shared: &Shared,
     work: &Work,
@@ -341,7 +341,7 @@ async fn read_source(work: &Work, source: Source) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// What a client is told of the studio's disk: what is wrong with it, and nothing of where things lie there.
+/// The message to a client about an error of the studio's disk, without paths.
 fn not_stored(what: &str, error: &std::io::Error) -> String {
     format!("{what} could not be stored: {}", error.kind())
 }

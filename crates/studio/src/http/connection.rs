@@ -1,6 +1,6 @@
 //! Connections that a handler can cut, and who is at the other end.
 //!
-//! A handler can only answer; a vendor's connection that breaks answers nothing at all. So each connection has a [`ConnectionHandle`] that
+//! A handler can only respond; a connection that breaks has no response at all. So each connection has a [`ConnectionHandle`] that
 //! its requests carry: once it is cut, not a byte goes out any more and the connection is closed.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! Answers that a misbehaviour plan wants: refusals, answers that tell nothing, files that are not what they should be.
+//! Responses that a misbehaviour plan requires: refusals, responses without information, wrong files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::store::faults;
 use crate::store::tasks::{self, KeptTrack, Task};
 
-/// The page of a gateway whose service does not answer.
+/// The page of a gateway whose service does not respond.
 const GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
 /// The page of an edge that does not know the method, or anything else.
 const PLAIN_PAGE: &str = "<!doctype html><html><head><title>Error</title></head><body><h1>Error</h1><p>The request could not be handled.</p></body></html>";
@@ -36,7 +36,7 @@ const PRIVATE_ADDRESS: &str = "http://169.254.169.254/latest/meta-data/";
 /// Bytes between two breaths of a body that will break off, so that they are on their way before it does.
 const BREATH_BYTES: usize = 16 * 1024;
 
-/// A refusal as a plan words it.
+/// A refusal with the text of a plan.
 pub(super) fn refusal(refuse: &Refuse) -> Response {
     let status = match refuse.shape {
         Shape::Body => StatusCode::OK,
@@ -117,7 +117,7 @@ pub(super) async fn bend_answer(
     }
 }
 
-/// What a look gets that tells nothing.
+/// The response to a poll that shows nothing of the task.
 pub(super) fn look(answer: LookAnswer, task_id: &str, connection: &ConnectionHandle) -> Response {
     match answer {
         LookAnswer::Drop => {
@@ -227,7 +227,7 @@ async fn spoil(
             files::send(shared, &other.unwrap_or(kept).audio, request).await
         }
         FileKind::WrongOffset if request.headers().contains_key(header::RANGE) => {
-            // From the start, whatever was asked for.
+            // From the start, whatever range was requested.
             request.headers_mut().remove(header::IF_RANGE);
             let all = HeaderValue::from_static("bytes=0-");
             request.headers_mut().insert(header::RANGE, all);

@@ -26,7 +26,7 @@ pub(super) async fn serve(
     send(&shared, &path, request).await
 }
 
-/// Sends the file at `path` below `files/`, as far as `request` wants it.
+/// Sends the file at `path` below `files/`, in the range that `request` asks for.
 pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> Response {
     let file = shared.folder.files().join(path);
     match tokio::fs::metadata(&file).await {
@@ -57,7 +57,7 @@ pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> R
     }
 }
 
-/// Serves the file. `If-Range` holds for the ETag alone: a part of another file than the client has is of no use to it.
+/// Serves the file. `If-Range` is compared with the ETag alone: a part of another file than the client's would be useless.
 async fn call(file: &std::path::Path, mut request: Request) -> std::io::Result<Response> {
     let condition = request.headers_mut().remove(header::IF_RANGE);
     let mut again = Request::new(axum::body::Body::empty());

@@ -8,7 +8,7 @@
 //! /studio/bill  every accepted POST, for loopback peers
 //! ```
 //!
-//! A handler reads the request, asks a pure rule, makes one durable change, and answers; work that takes longer is the
+//! A handler reads the request, applies a pure rule, makes one durable change, and responds; work that takes longer is the
 //! worker's. Everything else is the vendors' 404.
 
 mod bill;
@@ -154,7 +154,7 @@ async fn bend_other_calls(
     }
 }
 
-/// Ends what takes too long: a body that trickles in must not hold its place for ever.
+/// Ends requests that take too long: a slow body must not occupy a connection for ever.
 async fn keep_deadline(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {

@@ -1,11 +1,11 @@
-//! Which bytes of a file a request wants, as RFC 9110 section 14 reads it: a `Range` that means nothing is passed over, and only
+//! The bytes of a file that a request asks for, by RFC 9110 section 14: a `Range` that means nothing is passed over, and only
 //! one that is well formed and lies outside the file is refused. The file server answers 416 to both, so it is given the one form
 //! of a range that is never in doubt.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 
-/// What a request wants of a file.
+/// The part of a file that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     Whole,
@@ -42,7 +42,7 @@ fn of_headers(headers: &HeaderMap, length_bytes: u64) -> Wanted {
     }
 }
 
-/// Several ranges at once may be passed over, and are: nobody who plays or fetches a track asks for them.
+/// A request for several ranges gets the whole file, which the RFC allows: no player and no download requests several.
 fn read(value: &str, length_bytes: u64) -> Wanted {
     let one = value
         .split_once('=')
@@ -54,7 +54,7 @@ fn read(value: &str, length_bytes: u64) -> Wanted {
     let end = length_bytes.saturating_sub(1);
     match (number(first), number(last)) {
         (None, Some(0)) if first.is_empty() => Wanted::Nothing,
-        // There is no range of an empty file, and this asks for all that there is.
+        // An empty file has no ranges, and this range is the whole file.
         (None, Some(_)) if first.is_empty() && length_bytes == 0 => Wanted::Whole,
         (None, Some(suffix)) if first.is_empty() => {
             Wanted::Part(length_bytes.saturating_sub(suffix), end)

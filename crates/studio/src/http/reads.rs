@@ -1,4 +1,4 @@
-//! What clients ask without changing anything: a task's details, the balance, a link to a file.
+//! Requests that change nothing: a task's details, the balance, a link to a file.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct RecordInfo {
     task_id: Option<String>,
 }
 
-/// `GET /api/v1/generate/record-info`: an unknown task answers `data: null`, as at the vendors.
+/// `GET /api/v1/generate/record-info`: the response for an unknown task has `data: null`, as at the vendors.
 pub(super) async fn record_info(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,

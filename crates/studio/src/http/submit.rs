@@ -1,7 +1,7 @@
 //! `POST /api/v1/generate/add-instrumental`: one request in, one durable and charged task out.
 //!
 //! ```text
-//! key, body ─► rules ─► plan of misbehaviour ─► window ─► place in the queue ─► accepted, charged ─► answer
+//! key, body ─► rules ─► plan of misbehaviour ─► window ─► place in the queue ─► accepted, charged ─► response
 //! ```
 //!
 //! From the window on, a request is carried through whether its client waits or has hung up: what is accepted is also queued.
@@ -35,7 +35,7 @@ use crate::validate::{self, ValidRequest};
 const TOKEN_BYTES: usize = 256;
 /// The code of a source that can't be downloaded.
 const NO_SOURCE: i64 = 451;
-/// Longest wait of an answer for its task's callbacks: no client waits longer.
+/// Longest wait of a response for its task's callbacks: no client waits longer.
 const CALLBACKS_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn add_instrumental(
@@ -115,7 +115,8 @@ pub(super) async fn add_instrumental(
     Ok(bend_answer(&shared, &faults, task_id, accepted, &connection).await)
 }
 
-/// Takes the upload that a submission names away, if a plan says so. Gives how it shows that the upload is gone, if it is.
+/// Removes the upload that a submission names, where a plan requires it. Returns how the response shows that the upload is gone, if
+/// it is.
 async fn take_upload(
     shared: &Shared,
     faults: &[Fault],
@@ -139,7 +140,7 @@ async fn take_upload(
     shared.lock_gone_uploads().get(path).copied()
 }
 
-/// Counts a submission for the plan and answers its number and what faults it.
+/// Counts a submission for the plan and returns its number and its faults.
 async fn count(
     shared: &Shared,
     plan: &Misbehaviour,
@@ -202,7 +203,7 @@ fn initial_state(shared: &Shared, faults: &[Fault]) -> InitialState {
     })
 }
 
-/// Lets `order` through the window and into the queue, accepts it, and answers its task's id.
+/// Lets `order` through the window and into the queue, accepts it, and returns its task's id.
 async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
     if let Some(pace) = &shared.pace {
         let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
 //! The three ways to upload a file. They end in the same place: a safe name below `files/uploads`, noted with its content's
-//! digest, answered with the address that a submit may name.
+//! digest. The response has the address that a submission may name.
 //!
 //! Bytes go to a scratch file first and are renamed into place when they are whole, so a broken upload leaves nothing and one
 //! that overwrites never shows half of itself.
@@ -177,7 +177,7 @@ pub(super) async fn by_url(
     .await
 }
 
-/// Copies one of the studio's own files, which needs no fetch and no leave to ask a private address.
+/// Copies one of the studio's own files, which needs no fetch and no permission for a private address.
 async fn copy_own(shared: &Shared, path: &str) -> Result<Received, UploadRefusal> {
     let gone =
         |_| UploadRefusal::invalid("Failed to download the file: it is not there (any more)");
@@ -249,7 +249,7 @@ fn clashes(files: &std::path::Path, path: &str) -> bool {
     ends.any(is_file_above) || files.join(path).is_dir()
 }
 
-/// Puts a received file into place, notes it, and answers where it is.
+/// Puts a received file into place, records it, and returns its address.
 async fn keep(
     shared: &Shared,
     received: Received,
@@ -265,7 +265,7 @@ async fn keep(
     let name = match file_name.filter(|name| !name.trim().is_empty()) {
         Some(name) => names::file_name(&name),
         None => {
-            // Without a name the file gets one of its own; its extension tells what it is.
+            // Without a name the file gets one of its own; its extension shows its format.
             let extension = match (format, sent_name.and_then(mime::known_extension)) {
                 (Some(format), _) => Some(format.extension()),
                 (None, known) => known,

@@ -1,7 +1,7 @@
 //! Which callbacks are owed, and what came of trying.
 //!
-//! A task owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed; a misbehaviour plan may want
-//! another script. The row holds how many of the script are done with and when the next is due, so what is owed survives every
+//! A task owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed; a misbehaviour plan may require
+//! another script. The row contains how many of the script are done and when the next is due, so what is owed survives every
 //! kind of stop; a callback may come twice after a kill, never out of its script's order.
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::tasks::{self, Stage, Task, from_json, read_task};
 use crate::misbehave::{CallbackStage, Fault, Forgery};
 
-/// The stages that a callback can tell of.
+/// The stages that have a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
     Text,
@@ -52,9 +52,9 @@ impl Notice {
 /// One step of a task's script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// The studio says what is true.
+    /// A true callback of the studio.
     True(Notice),
-    /// Somebody else could have said this.
+    /// A callback that anyone could have sent.
     Forged(Forgery),
 }
 

@@ -1,10 +1,10 @@
-//! The counts that a misbehaviour plan goes by: submissions, rules met, looks and fetches.
+//! The counts of a misbehaviour plan: submissions, rules met, polls and downloads.
 
 use rusqlite::{Connection, params};
 
 use crate::misbehave::{Fault, Misbehaviour, Submission};
 
-/// Counts a submission and answers its number and the faults of every rule that it meets.
+/// Counts a submission and returns its number and the faults of every rule that it meets.
 pub(crate) fn count_submission(
     connection: &Connection,
     plan: &Misbehaviour,
@@ -35,7 +35,7 @@ fn count_rule(connection: &Connection, rule: &[u8; 32]) -> rusqlite::Result<i64>
         .query_row([rule], |row| row.get(0))
 }
 
-/// Counts a look at a task (`what` is 0) or a fetch of one of its tracks, and answers how many that makes.
+/// Counts a poll of a task (`what` is 0) or a download of one of its tracks, and returns the new count.
 pub(crate) fn count_use(connection: &Connection, task_id: &str, what: u8) -> rusqlite::Result<u32> {
     connection
         .prepare_cached(

@@ -1,6 +1,6 @@
 //! What the studio must not forget: tasks, charges, uploads, and the callbacks still owed.
 //!
-//! One SQLite file, one writer. Every change is durable before [`Store::write`] answers, so an acceptance that a client has
+//! One SQLite file, one writer. Every change is durable before [`Store::write`] returns, so an acceptance that a client has
 //! read survives a kill -9, and its charge with it: both are one transaction. Reads go to connections of their own and never
 //! wait for the writer. Nothing here knows HTTP or audio; the rules of each table live beside its statements in [`tasks`],
 //! [`transitions`], [`bills`], [`callbacks`], [`uploads`] and [`faults`].
@@ -35,7 +35,7 @@ pub enum StoreError {
         operation: &'static str,
         /// The database file.
         database: PathBuf,
-        /// SQLite's answer.
+        /// SQLite's error.
         source: Arc<rusqlite::Error>,
     },
     /// The database was made by a newer program.
@@ -54,7 +54,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The error and SQLite's answer.
+    /// The error with SQLite's.
     fn with_cause(&self) -> String {
         match self {
             Self::Sqlite { source, .. } => format!("{self}: {source}"),
@@ -92,7 +92,7 @@ impl Store {
         })
     }
 
-    /// Makes one change and answers once it is durable. The change may run twice (see [`writer`]): it must depend on nothing
+    /// Makes one change and returns once it is durable. The change may run twice (see [`writer`]): it must depend on nothing
     /// but the database and what it captured.
     pub(crate) async fn write<T, F>(
         &self,
@@ -117,20 +117,21 @@ impl Store {
         }
     }
 
-    /// Waits until a change is not made, and says why the first was not.
+    /// Waits until a change fails, and returns the reason of the first failure.
     pub(crate) async fn failed_to_write(&self) -> String {
-        let mut told = self.failed_to_write.subscribe();
-        let told = told.wait_for(Option::is_some).await;
-        told.ok()
+        let mut failure = self.failed_to_write.subscribe();
+        let failure = failure.wait_for(Option::is_some).await;
+        failure
+            .ok()
             .and_then(|why| why.clone())
-            .expect("the store holds the sender, and nobody takes a reason back")
+            .expect("the store owns the sender, and a reason is never removed")
     }
 
     /// Reads on a connection of its own.
     pub(crate) async fn read<T, F>(
         self: &Arc<Self>,
         operation: &'static str,
-        look: F,
+        read: F,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -148,12 +149,12 @@ impl Store {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop();
-            // A permit means a connection; one is only missing if an earlier look panicked while it held it.
+            // A permit means a connection; one is only missing if an earlier read panicked while it used it.
             let reader = match reader {
                 Some(reader) => reader,
                 None => schema::open_reader(&store.database)?,
             };
-            let found = look(&reader);
+            let found = read(&reader);
             store
                 .readers
                 .lock()
@@ -174,7 +175,7 @@ impl Store {
         }
     }
 
-    /// Ends the writer after everything handed to it is durable. Later writes answer [`StoreError::Stopping`]. Blocks.
+    /// Ends the writer after everything handed to it is durable. Later writes return [`StoreError::Stopping`]. Blocks.
     pub(crate) fn close(&self) {
         self.writer.close();
     }

@@ -47,7 +47,7 @@ impl FromSql for Stage {
 /// The code of a failure that gives the credits back.
 pub(crate) const REFUNDED: i64 = 531;
 
-/// A finished track as it is kept: paths lie below `files/`, so the studio may answer on another address tomorrow.
+/// A finished track as it is kept: paths lie below `files/`, so the studio's address may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeptTrack {
     pub(crate) number: u8,
@@ -71,7 +71,7 @@ pub(crate) struct Order {
     pub(crate) request: String,
     /// The path of the studio's own upload that `uploadUrl` names.
     pub(crate) upload: Option<String>,
-    /// What stands for the source while its bytes are not known: its address without the query.
+    /// Identifies the source while its bytes are not known: its address without the query.
     pub(crate) source: String,
     /// Digest of the request without its addresses.
     pub(crate) digest: [u8; 32],
@@ -101,7 +101,7 @@ pub(crate) enum InitialState {
     Made,
     /// It is finished, with these: instant mode.
     Finished(Vec<KeptTrack>),
-    /// It fails, as a misbehaviour plan wants it.
+    /// It fails, as a misbehaviour plan requires.
     Fails {
         code: i64,
         message: String,

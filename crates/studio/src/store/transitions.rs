@@ -9,7 +9,7 @@ use super::tasks::{Acceptance, InitialState, KeptTrack, Order, REFUNDED, Stage, 
 use super::{bills, callbacks};
 use crate::misbehave::Fault;
 
-/// Accepts and charges `order`, or says why not.
+/// Accepts and charges `order`, or returns why not.
 pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result<Acceptance> {
     if let Some(token) = order.token.as_deref().filter(|_| order.heeds_token) {
         let known = connection
@@ -21,7 +21,7 @@ pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result
             })
             .optional()?;
         match known {
-            // Whoever asks again after a stop may listen elsewhere and have uploaded anew: addresses may differ.
+            // A client that repeats a request after a stop may listen and have uploaded elsewhere: addresses may differ.
             Some((task_id, digest)) if digest == order.digest => {
                 if order.callback_url.is_some() {
                     connection
@@ -70,7 +70,7 @@ pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result
     Ok(Acceptance::New)
 }
 
-/// Counts this request and answers how often it came before. The source counts by its bytes when they are here already.
+/// Counts this request and returns how often it came before. The source counts by its bytes when they are here already.
 fn count_repetition(connection: &Connection, order: &Order) -> rusqlite::Result<i64> {
     let content: Option<Vec<u8>> = match &order.upload {
         Some(path) => connection

@@ -16,7 +16,7 @@ pub(crate) fn note(
     Ok(())
 }
 
-/// At most `limit` paths that were uploaded before `before_ms` and that no unfinished task wants.
+/// At most `limit` paths that were uploaded before `before_ms` and that no unfinished task needs.
 pub(crate) fn outlived(
     connection: &Connection,
     before_ms: i64,
@@ -32,7 +32,7 @@ pub(crate) fn outlived(
         .collect()
 }
 
-/// Forgets an upload, unless it was uploaded again since `before_ms`, and answers whether it did.
+/// Deletes an upload, unless it was uploaded again since `before_ms`, and returns whether it did.
 pub(crate) fn forget(
     connection: &Connection,
     path: &str,

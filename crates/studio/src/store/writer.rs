@@ -1,11 +1,11 @@
 //! The one thread that writes, committing in groups.
 //!
 //! ```text
-//! handlers ──bounded channel──► thread: drain ≤ 512 ─► BEGIN IMMEDIATE ─► each change ─► COMMIT (one fsync) ─► answers
+//! handlers ──bounded channel──► thread: drain ≤ 512 ─► BEGIN IMMEDIATE ─► each change ─► COMMIT (one fsync) ─► replies
 //! ```
 //!
 //! When a change fails, its whole group is rolled back and each change is run again in a transaction of its own, so that one
-//! bad change never takes its neighbours with it. Nothing is answered before its transaction is durable.
+//! bad change never takes its neighbours with it. No reply is sent before its transaction is durable.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -35,7 +35,7 @@ impl Writer {
         }
     }
 
-    /// Runs `change` and answers once it is durable; `None` when the thread has ended.
+    /// Runs `change` and returns once it is durable; `None` when the thread has ended.
     pub(super) async fn apply<T, F>(&self, change: F) -> Option<Result<T, Arc<rusqlite::Error>>>
     where
         T: Send + 'static,
@@ -46,7 +46,7 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, received) = oneshot::channel();
         sender
             .send(Box::new(Pending {
                 change,
@@ -55,7 +55,7 @@ impl Writer {
             }))
             .await
             .ok()?;
-        answer.await.ok()
+        received.await.ok()
     }
 
     /// Lets the thread finish what it was given, and joins it.
@@ -84,7 +84,7 @@ impl Drop for Writer {
 /// A change whose type the thread need not know.
 trait Change: Send {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, outcome: Result<(), Arc<rusqlite::Error>>);
+    fn reply(self: Box<Self>, outcome: Result<(), Arc<rusqlite::Error>>);
 }
 
 struct Pending<F, T> {
@@ -103,14 +103,14 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, outcome: Result<(), Arc<rusqlite::Error>>) {
-        let answer = match (outcome, self.made) {
+    fn reply(self: Box<Self>, outcome: Result<(), Arc<rusqlite::Error>>) {
+        let result = match (outcome, self.made) {
             (Ok(()), Some(made)) => Ok(made),
-            (Ok(()), None) => return, // Dropping the reply tells the caller that nothing was done.
+            (Ok(()), None) => return, // Dropping the reply shows the caller that nothing was done.
             (Err(error), _) => Err(error),
         };
-        // A caller that has hung up wants no answer; its change stands all the same.
-        let _ = self.reply.send(answer);
+        // The caller may be gone; its change is made all the same.
+        let _ = self.reply.send(result);
     }
 }
 
@@ -118,12 +118,12 @@ fn write_all(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Cha
     let mut group: Vec<Box<dyn Change>> = Vec::with_capacity(GROUP);
     while changes.blocking_recv_many(&mut group, GROUP) > 0 {
         match commit(&mut connection, &mut group) {
-            Ok(()) => group.drain(..).for_each(|change| change.answer(Ok(()))),
+            Ok(()) => group.drain(..).for_each(|change| change.reply(Ok(()))),
             Err(_) => {
                 for mut change in group.drain(..) {
                     let outcome = commit(&mut connection, std::slice::from_mut(&mut change))
                         .map_err(Arc::new);
-                    change.answer(outcome);
+                    change.reply(outcome);
                 }
             }
         }
