@@ -147,7 +147,7 @@ pub(crate) fn measuring(console: &Console) -> impl Fn(usize, usize) + Sync {
         if done < all && shown.elapsed() >= PROGRESS {
             *shown = Instant::now();
             console.say(&format!(
-                "measuring tracks for the listening page: {done} of {all}\n"
+                "measuring audio files for the listening page (tracks, mixes, vocals): {done} of {all}\n"
             ));
         }
     }

@@ -103,10 +103,14 @@ impl Verdict {
     }
 }
 
-/// `1 of 2 tracks`.
+/// `1 of 2 tracks`; `1 track` where the provider has shown no more.
 pub(crate) fn kept_of_shown(job: &JobSummary) -> String {
     let kept = job.tracks.iter().filter(|track| track.file.is_some());
-    format!("{} of {} tracks", kept.count(), job.tracks.len())
+    match (kept.count(), job.tracks.len()) {
+        (1, 1) => "1 track".to_owned(),
+        (kept, shown) if kept == shown => format!("{kept} tracks"),
+        (kept, shown) => format!("{kept} of {shown} tracks"),
+    }
 }
 
 /// Whether the provider had deleted every track that the run did not keep.
@@ -164,10 +168,7 @@ mod tests {
             "may have been bought: code 500, without a message",
         );
         check(JobStatus::Running, "code 500, without a message");
-        check(
-            JobStatus::Partial,
-            "0 of 0 tracks: code 500, without a message",
-        );
+        check(JobStatus::Partial, "0 tracks: code 500, without a message");
         let job = &mut summary.jobs[4];
         (job.error_code, job.error) = (None, None);
         let mut check = |state: JobStatus, expected: &str| {

@@ -25,7 +25,8 @@ pub(crate) struct ChosenRunArgs {
 
 /// Show the status of a manifest's jobs
 ///
-/// Shows every job of the manifest as its last run recorded it, what that run did, and whether it is running, has ended, or died.
+/// Shows the last recorded state of every job of the manifest, what the last run did, and whether that run goes on, has ended, or was
+/// killed.
 /// Reads the ledger only: a run in progress is not disturbed.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\

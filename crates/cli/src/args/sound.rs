@@ -29,7 +29,7 @@ pub(crate) struct SoundArgs {
 
 /// Show the notes, tempo, beats, metre, key, chords and sections of a recording
 ///
-/// The band plays by these values. --format json prints all of them, with the pitch track.
+/// The studio and `play` use the same analysis. --format json prints all of them, with the pitch track.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

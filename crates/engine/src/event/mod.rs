@@ -57,7 +57,7 @@ pub enum Event {
     Credits {
         /// Credits left.
         balance: f64,
-        /// Before the first submission or after the last track.
+        /// Before the first submission or at the end of the run.
         moment: Moment,
     },
     /// Nothing is submitted until `until_ms`, for the whole account.

@@ -83,7 +83,7 @@ pub struct RunFacts {
     pub outcome: Option<Outcome>,
     /// The account's balance before the first submission.
     pub balance_before: Option<f64>,
-    /// The account's balance after the last track.
+    /// The account's balance at the end of the run.
     pub balance_after: Option<f64>,
     /// Credits that the run is known to have spent; none for a run that goes on or was killed.
     pub credits: Option<f64>,

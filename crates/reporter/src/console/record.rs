@@ -107,7 +107,7 @@ fn full_line(
         Event::Credits { balance, moment } => {
             let when = match moment {
                 Moment::Before => "before the first submission",
-                Moment::After => "after the last track",
+                Moment::After => "at the end of the run",
             };
             Line::plain("credits", format!("{} {when}", figure(*balance)))
         }
