@@ -4,14 +4,15 @@
 //!  YAML ─manifest─► Plan ─plan_job hooks─► Plan ─opening─► what a run would do
 //!                    │
 //!                    ▼
-//!  answers, callbacks, timers ─► conductor + machine ─► records (durable first) ─► effects ─► driver
+//!  responses, callbacks, timers ─► conductor + jobs ─► records (durable first) ─► effects ─► driver
 //!                                                             │
 //!                                                             ▼
 //!                                                     ledger ─► summary, sinks
 //! ```
 //!
-//! `manifest`, `plan`, `job`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads the files it
-//! is told of). Only `driver`, the ways in `hooks` that it calls, `folder` and `scratch` have effects.
+//! `manifest`, `plan`, `job`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads
+//! the files that it names). Only `driver`, `hooks`, `ledger`, `folder` and `scratch` have effects. ARCHITECTURE.md lists the modules from
+//! ground to roof.
 
 #![cfg_attr(
     test,
