@@ -283,7 +283,7 @@ fn a_hook_whose_program_is_missing_is_found_before_it_costs_a_job() {
         found(&missing, "hooks"),
         (
             "fail",
-            "no such program: before_submit 1: run python-9000 guard.py"
+            "missing or not executable: before_submit 1: run python-9000 guard.py"
         )
     );
     with("on: {track_kept: [{run: [./none.sh]}]}\n");

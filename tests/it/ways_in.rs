@@ -28,8 +28,11 @@ fn stems_are_made_of_what_lies_in_a_folder() {
     lab.recording("songs/vocals/more/verse.wav", 2);
     lab.recording("songs/vocals/on.wav", 3);
     lab.write("songs/vocals/notes.txt", "no recording");
+    lab.write("songs/vocals/broken.wav", "no recording either");
     lab.write("songs/vocals/.hidden.wav", "hidden");
-    lab.expect(0, &["init", "songs", "--from", "songs/vocals"]);
+    let made = lab.expect(0, &["init", "songs", "--from", "songs/vocals"]);
+    let warning = "warning: songs/vocals/broken.wav is no audio file; it is left out\n";
+    assert!(made.err.contains(warning), "{}", made.err);
     let manifest = lab.read("songs/songs.yaml");
     for line in [
         "  - {id: \"verse-2\", file: \"vocals/verse.wav\"}\n",
@@ -148,8 +151,55 @@ fn jobs_are_selected_by_their_state() {
     lab.fails(
         2,
         &["plan", "songs.yaml", "--filter", "state=failed"],
-        "no job passes all of the filters",
+        "no job passes all of the filters\n |\n = help: the states of the jobs are: 2 to buy, 2 kept\n",
     );
+}
+
+/// What a run will miss is said when a manifest is checked.
+#[test]
+fn a_missing_key_and_a_program_that_cannot_be_started_are_named_before_a_run() {
+    let lab = Lab::new();
+    lab.manifest(
+        "songs.yaml",
+        "http://127.0.0.1:9",
+        1,
+        1,
+        "on: {plan_job: [{run: [./hook.sh]}]}\n",
+    );
+    lab.write("hook.sh", "#!/bin/sh\n");
+    let text = lab.read("songs.yaml").replace("LAB_KEY", "NO_SUCH_KEY");
+    lab.write("songs.yaml", text);
+    let checked = lab.expect(0, &["validate", "songs.yaml"]);
+    let warning = "can't be started: it is missing or not executable\n";
+    assert!(
+        checked.err.contains("./hook.sh") && checked.err.contains(warning),
+        "{}",
+        checked.err
+    );
+    let note = "note: $NO_SUCH_KEY is not set; `backline run` needs the provider's API key in it\n";
+    assert!(checked.err.contains(note), "{}", checked.err);
+    let planned = lab.expect(0, &["plan", "songs.yaml"]);
+    assert!(planned.err.contains(note), "{}", planned.err);
+}
+
+/// One cause is one error, however many jobs it spoils.
+#[test]
+fn names_that_clash_are_one_error_with_a_count() {
+    let lab = Lab::new();
+    lab.manifest(
+        "songs.yaml",
+        "http://127.0.0.1:9",
+        2,
+        3,
+        "takes: 2\noutput: {file: \"{{stem.id}}\"}\n",
+    );
+    let checked = lab.expect(3, &["validate", "songs.yaml"]).err;
+    assert!(
+        checked.contains("both tracks of `s1 / p1 / take 1` would be kept as `s1`"),
+        "{checked}"
+    );
+    assert!(checked.contains("the same with 11 more jobs"), "{checked}");
+    assert!(checked.contains("songs.yaml has 2 errors"), "{checked}");
 }
 
 #[test]

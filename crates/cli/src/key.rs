@@ -33,6 +33,15 @@ pub(crate) fn api_key(provider: &Provider) -> Result<ApiKey, Failure> {
     })
 }
 
+/// What to know before a run where the provider's API key is missing; plans and checks need none.
+pub(crate) fn note_of_missing(provider: &Provider) -> Option<String> {
+    let name = &provider.api_key_env;
+    let is_missing = provider.embedded.is_none() && environment::get(name).is_err();
+    is_missing.then(|| {
+        format!("note: ${name} is not set; `backline run` needs the provider's API key in it\n")
+    })
+}
+
 /// The key that callbacks are signed with, where the manifest names one.
 pub(crate) fn callback_key(callbacks: Option<&Callbacks>) -> Result<Option<Vec<u8>>, Failure> {
     let name = callbacks.and_then(|callbacks| callbacks.hmac_key_env.as_ref());

@@ -12,6 +12,7 @@ use crate::args::InitArgs;
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
+use crate::project::seen_from_here;
 
 /// The sample's manifest. Its first line names the schema beside it, so that editors find it on every machine with the project.
 const MANIFEST: &str = include_str!("init/backline-demo.yaml");
@@ -47,8 +48,16 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
         None => (MANIFEST_NAME.to_owned(), named, Some(SAMPLE)),
         Some(from) => {
             let manifest_name = format!("{name}.yaml");
+            let (lines, others) = stems::lines(dir, from)?;
+            for path in others {
+                let path = seen_from_here(&path);
+                console.insist(&format!(
+                    "warning: {} is no audio file; it is left out\n",
+                    path.display()
+                ));
+            }
             let filled = named
-                .replace(STEM_LINE, &stems::lines(dir, from)?)
+                .replace(STEM_LINE, &lines)
                 .replace(MANIFEST_NAME, &manifest_name);
             (manifest_name, filled, None)
         }

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use backline_engine::driver::PlanHooks;
+use backline_engine::plan::Plan;
 use serde_json::json;
 
+use super::doctor::surroundings::lost_programs;
 use crate::args::{Format, GlobalArgs, ValidateArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
+use crate::key::note_of_missing;
 use crate::project::{Project, say_what_is_left};
 
 pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
@@ -16,6 +19,10 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
         Ok(mut project) => {
             let report = project.plan_jobs(PlanHooks::Pure, None, console)?;
             say_what_is_left(&report, console);
+            warn_of_programs(&project.plan, console);
+            if let Some(note) = note_of_missing(&project.plan.provider) {
+                console.say(&note);
+            }
             print_valid(&project, console)?;
             Ok(exit_codes::DONE)
         }
@@ -32,6 +39,16 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
             }
             Err(failure)
         }
+    }
+}
+
+/// Warns of hooks whose programs can't be started: they are not executable, or not there.
+fn warn_of_programs(plan: &Plan, console: &Console) {
+    for hook in lost_programs(plan) {
+        console.insist(&format!(
+            "warning: the program of the hook `{}` can't be started: it is missing or not executable\n",
+            hook.name()
+        ));
     }
 }
 

@@ -41,6 +41,7 @@ use super::stems::entries;
 use super::template::fixed::render_fixed;
 use super::template::scope::{FIXED_ROOTS, Scope};
 use super::{hooks, limits};
+use crate::forecast::Sign;
 use crate::hooks::Hooks;
 use crate::plan::{Plan, PlannedJob};
 use crate::template::Engine;
@@ -368,7 +369,7 @@ impl Loader<'_, '_> {
             plan.jobs = jobs.into_iter().map(|(job, _)| job).collect();
             drop_unused_stems(&mut plan);
             if plan.jobs.is_empty() {
-                refuse_selection(report);
+                refuse_states(&states, report);
             }
         }
         Some((plan, work))
@@ -379,6 +380,18 @@ fn refuse_selection(report: &mut Report) {
     report
         .refuse("no job passes all of the filters")
         .help("each filter is met by some job, but none by all together");
+}
+
+/// The same where the jobs' states are among the filters: the states that there are lead on.
+fn refuse_states(states: &[Sign], report: &mut Report) {
+    let counts = Sign::ALL.into_iter().filter_map(|sign| {
+        let number = states.iter().filter(|it| **it == sign).count();
+        (number > 0).then(|| format!("{number} {}", sign.meaning()))
+    });
+    let counts: Vec<String> = counts.collect();
+    report
+        .refuse("no job passes all of the filters")
+        .help(format!("the states of the jobs are: {}", counts.join(", ")));
 }
 
 /// Removes the stems that no job uses.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
+use indexmap::IndexMap;
 
 use crate::manifest::hooks;
 use crate::manifest::matrix::axes::Matrix;
@@ -134,6 +135,7 @@ pub(crate) fn check_names(
     report: &mut Report,
 ) {
     let mut namer = Namer::new(output);
+    let mut causes: IndexMap<Cause, (String, Vec<usize>)> = IndexMap::new();
     let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
     for (at, job) in jobs.iter().enumerate() {
         let (stem, preset) = (
@@ -171,23 +173,62 @@ pub(crate) fn check_names(
                 Err(reason) => Err(reason),
             };
             let this = name_of(job, matrix);
-            match other {
-                Ok((name, other)) if other == at => report
-                    .error_at(span, format!("both tracks of `{this}` would be kept as `{name}`"), "gives one name twice")
-                    .help("put `{{track.index}}` into `output.file`"),
-                Ok((name, other)) => report
-                    .error_at(
-                        span,
-                        format!("`{}` and `{this}` would both be kept as `{name}`", name_of(&jobs[other], matrix)),
-                        "gives one name twice",
+            let (cause, message) = match other {
+                Ok((name, other)) if other == at => (
+                    Cause::Tracks,
+                    format!("both tracks of `{this}` would be kept as `{name}`"),
+                ),
+                Ok((name, other)) => {
+                    let other = name_of(&jobs[other], matrix);
+                    (
+                        Cause::Jobs,
+                        format!("`{other}` and `{this}` would both be kept as `{name}`"),
                     )
-                    .help("put what differs into `output.file`: the stem, the preset, swept settings, the take"),
-                Err(reason) => report
-                    .error_at(span, format!("can't name the files of `{this}`: {reason}"), "made by this template")
-                    .help("change `output.file`, or wrap the variable: `{{slug stem.id}}`"),
+                }
+                Err(reason) => {
+                    let message = format!("can't name the files of `{this}`: {reason}");
+                    (Cause::NoName(reason.to_string()), message)
+                }
             };
+            let (_, jobs) = causes.entry(cause).or_insert((message, Vec::new()));
+            if jobs.last() != Some(&at) {
+                jobs.push(at);
+            }
         }
     }
+    for (cause, (message, jobs)) in causes {
+        let (label, help) = match cause {
+            Cause::Tracks => (
+                "gives one name twice",
+                "put `{{track.index}}` into `output.file`",
+            ),
+            Cause::Jobs => (
+                "gives one name twice",
+                "put what differs into `output.file`: the stem, the preset, swept settings, the take",
+            ),
+            Cause::NoName(_) => (
+                "made by this template",
+                "change `output.file`, or wrap the variable: `{{slug stem.id}}`",
+            ),
+        };
+        let error = report.error_at(span, message, label).help(help);
+        match jobs.len() - 1 {
+            0 => {}
+            1 => _ = error.note("the same with 1 more job"),
+            more => _ = error.note(format!("the same with {more} more jobs")),
+        }
+    }
+}
+
+/// What is wrong with names: one cause is one error, however many jobs it spoils.
+#[derive(PartialEq, Eq, Hash)]
+enum Cause {
+    /// The tracks of a job have one name.
+    Tracks,
+    /// Two jobs have one name.
+    Jobs,
+    /// There is no name, for this reason.
+    NoName(String),
 }
 
 /// What all names have in common that some file system takes for one.

@@ -14,7 +14,7 @@ pub(crate) mod disk;
 mod ledger;
 mod provider;
 mod receiver;
-mod surroundings;
+pub(crate) mod surroundings;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

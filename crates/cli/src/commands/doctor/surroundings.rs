@@ -26,16 +26,20 @@ pub(super) fn manifest(project: &Project) -> Check {
     }
 }
 
-/// The hooks' programs, and the variables that they require.
-pub(super) fn hooks(plan: &Plan) -> Option<Check> {
-    let all = &plan.hooks.all;
+/// The hooks whose programs can't be started.
+pub(crate) fn lost_programs(plan: &Plan) -> impl Iterator<Item = &HookSpec> {
     let folder = plan.manifest.parent().unwrap_or(Path::new("."));
-    let missing = |spec: &&HookSpec| match &spec.kind {
+    plan.hooks.all.iter().filter(move |spec| match &spec.kind {
         HookKind::Run { argv } | HookKind::Service { argv, .. } => argv
             .first()
             .is_some_and(|program| !is_there(program, folder)),
         _ => false,
-    };
+    })
+}
+
+/// The hooks' programs, and the variables that they require.
+pub(super) fn hooks(plan: &Plan) -> Option<Check> {
+    let all = &plan.hooks.all;
     let unset: Vec<&str> = all
         .iter()
         .flat_map(variables)
@@ -48,9 +52,8 @@ pub(super) fn hooks(plan: &Plan) -> Option<Check> {
             .collect::<Vec<_>>()
             .join("; ")
     };
-    let lost: Vec<&HookSpec> = all.iter().filter(missing).collect();
-    let advice =
-        "install the program, or correct the path; paths are relative to the manifest's folder";
+    let lost: Vec<&HookSpec> = lost_programs(plan).collect();
+    let advice = "install the program, correct the path (relative to the manifest's folder), or make it executable (chmod +x)";
     Some(match (all.len(), lost.is_empty(), unset.is_empty()) {
         (0, ..) => return None,
         (number, true, true) => {
@@ -64,12 +67,12 @@ pub(super) fn hooks(plan: &Plan) -> Option<Check> {
         (_, false, _) if lost.iter().any(|spec| spec.on_error == OnError::Fail) => Check::wrong(
             "hooks",
             exit_codes::USAGE,
-            format!("no such program: {}", names(&lost)),
+            format!("missing or not executable: {}", names(&lost)),
             advice,
         ),
         (_, false, _) => Check::doubtful(
             "hooks",
-            format!("no such program: {}", names(&lost)),
+            format!("missing or not executable: {}", names(&lost)),
             advice,
         ),
     })

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::failure::{Failure, Kind};
@@ -15,11 +16,15 @@ const EXTENSIONS: [&str; 10] = [
 const MAX_LISTED: usize = 200;
 /// Most files and folders that are looked through.
 const MAX_WALKED: usize = 100_000;
+/// Bytes of a file that tell its format: a cover picture may stand in front.
+const MAX_HEAD_BYTES: u64 = 4 << 20;
 /// Deepest folder below the one that is named.
 const MAX_DEPTH: usize = 16;
 
 /// The lines below `stems:` for the recordings in `from`, as the manifest in `dir` names them.
-pub(super) fn lines(dir: &Path, from: &Path) -> Result<String, Failure> {
+///
+/// Returns also the files that are named as recordings are and contain none.
+pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), Failure> {
     let unreadable = |path: &Path, error: std::io::Error| {
         let context = format!("cannot read {}", path.display());
         Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
@@ -32,6 +37,8 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<String, Failure> {
     let mut walked = 0;
     walk(&root, 0, &mut walked, &mut found).map_err(|error| unreadable(from, error))?;
     found.sort();
+    let (found, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        found.into_iter().partition(|path| is_sound(path));
     if found.is_empty() {
         let message = format!("there are no recordings in {}", from.display());
         return Err(Failure::said(Kind::Usage, message)
@@ -56,7 +63,7 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<String, Failure> {
             format!("{folder}/")
         };
         let pattern = format!("{below}**/*.{{{}}}", present.join(","));
-        return Ok(format!("  - {{glob: {}}}\n", quoted(&pattern)));
+        return Ok((format!("  - {{glob: {}}}\n", quoted(&pattern)), others));
     }
     let mut ids: HashMap<String, usize> = HashMap::new();
     let mut lines = String::new();
@@ -75,7 +82,7 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<String, Failure> {
             ),
         };
     }
-    Ok(lines)
+    Ok((lines, others))
 }
 
 /// Collects the recordings below a folder. Hidden files are skipped, links to folders are not followed.
@@ -101,6 +108,14 @@ fn walk(
         }
     }
     Ok(())
+}
+
+/// Whether a file begins as sound files do. One that can't be read is left to `validate`.
+fn is_sound(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(MAX_HEAD_BYTES).read_to_end(&mut head));
+    read.is_err() || backline_audio::sniff(&head).is_some()
 }
 
 fn extension(path: &Path) -> Option<String> {

@@ -14,6 +14,7 @@ use crate::args::{Format, GlobalArgs, PlanArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
+use crate::key::note_of_missing;
 use crate::other_ledger;
 use crate::output_owner;
 use crate::project::{Project, read_ledger};
@@ -54,6 +55,9 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     }
     if let Some(ledger) = read_ledger(&project.ledger)? {
         warn_of_abandoned(&project, &ledger, console)?;
+    }
+    if let Some(note) = note_of_missing(&project.plan.provider) {
+        console.say(&note);
     }
     if asked.markdown {
         let diff = agreed(args, &project, global, console)?;
