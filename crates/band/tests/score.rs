@@ -337,6 +337,46 @@ fn chordal_parts_that_are_not_guitars_leave_the_voice_its_range() {
     }
 }
 
+#[test]
+fn under_a_high_voice_comping_pad_and_figure_have_places_of_their_own() {
+    /// Lowest and highest of the middle nine tenths of a part's notes, by time.
+    fn middle(part: &Part) -> (u8, u8) {
+        let mut keys: Vec<u8> = part.notes.iter().map(|note| note.midi).collect();
+        keys.sort_unstable();
+        let at = |twentieths: usize| keys[(keys.len() - 1) * twentieths / 20];
+        (at(1), at(19))
+    }
+    let mut crowded = Vec::new();
+    let mut pairs = 0;
+    for style in StyleId::all() {
+        let score = plain(style, 100.0);
+        let chordal: Vec<&Part> = score
+            .parts
+            .iter()
+            .filter(|part| matches!(part.role, Role::Comp | Role::Pad | Role::Figure))
+            .filter(|part| part.notes.len() > 8)
+            .collect();
+        for pad in parts(&score, Role::Pad).filter(|part| {
+            matches!(part.instrument, Instrument::Strings | Instrument::SynthPad)
+                && part.notes.len() > 8
+        }) {
+            for other in chordal.iter().filter(|part| part.role == Role::Comp) {
+                pairs += 1;
+                let ((low, high), (from, to)) = (middle(pad), middle(other));
+                let shared = (i16::from(high.min(to)) - i16::from(low.max(from)) + 1).max(0);
+                if shared > 4 {
+                    crowded.push(format!(
+                        "{style:?}: {:?} {low}-{high}, {:?} {from}-{to}",
+                        pad.instrument, other.instrument
+                    ));
+                }
+            }
+        }
+    }
+    assert!(pairs >= 15, "{pairs}");
+    assert!(crowded.is_empty(), "{crowded:#?}");
+}
+
 /// A stroke harder than this is no ghost note.
 const ACCENT: f32 = 0.54;
 

@@ -10,7 +10,8 @@ use super::{
     sheet::{Event, Sheet, force},
     style::{Ending, Pattern, is_strummed},
     voicing::{
-        Range, clear_of_mud, comp_range, guitar_shape, nearest, ukulele_shape, voices_range,
+        Range, above_voice, clear_of_mud, comp_range, guitar_shape, nearest, ukulele_shape,
+        voices_range,
     },
 };
 use crate::{analysis::Chord, chance::Chance};
@@ -39,12 +40,11 @@ impl Hand {
             (_, Instrument::Vibraphone | Instrument::SynthPluck) => Range { low: 64, high: 81 },
             (_, Instrument::Flute) => Range { low: 72, high: 86 },
             (Role::Figure, Instrument::Harp) => Range { low: 55, high: 79 },
-            (Role::Figure, _) if under => comp.moved(-1),
-            // The strings spread round the comping, the brass stays where it is mellow.
-            (Role::Pad, Instrument::Strings) if under => Range {
-                low: comp.low - 2,
-                high: comp.high + 3,
-            },
+            // Under a high voice there is room for one of them: what is held lies above the voice, broken chords below the comping.
+            (Role::Figure, _) if under => comp.moved(-5),
+            (Role::Pad, Instrument::Strings | Instrument::SynthPad) if under => {
+                above_voice(sheet.sung)
+            }
             (Role::Pad, Instrument::Brass) => Range { low: 50, high: 65 },
             (_, Instrument::Voices) => voices_range(sheet.sung, sheet.singer),
             (Role::Pad, _) => Range {

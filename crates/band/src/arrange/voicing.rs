@@ -71,6 +71,15 @@ pub(super) fn comp_range(sung: Range) -> Range {
     }
 }
 
+/// The range above a high voice.
+pub(super) fn above_voice(sung: Range) -> Range {
+    let low = (sung.high + 1).clamp(69, 76);
+    Range {
+        low,
+        high: low + 12,
+    }
+}
+
 /// Where backing voices lie: tenors and basses for a man, sopranos and altos for a woman; else beside the singer.
 pub(super) fn voices_range(sung: Range, singer: Option<Singer>) -> Range {
     let low_voice = match singer {
