@@ -535,3 +535,51 @@ fn only_a_lasting_401_ends_a_run() {
         }
     ));
 }
+
+/// Each of them may be half a gigabyte.
+#[test]
+fn a_task_has_no_more_tracks_than_a_provider_may_make() {
+    let ids: Vec<String> = (0..3_000).map(|n| format!("track{n}")).collect();
+    let urls: Vec<String> = ids
+        .iter()
+        .map(|id| format!("https://cdn.example.com/{id}"))
+        .collect();
+    let tracks: Vec<(&str, &str, &str)> = ids
+        .iter()
+        .zip(&urls)
+        .map(|(id, url)| (id.as_str(), url.as_str(), ""))
+        .collect();
+    let first: Vec<&str> = urls.iter().take(4).map(String::as_str).collect();
+    let came = check(
+        vec![view(Stage::Complete, &tracks)],
+        &Outcome::Complete,
+        &first,
+    );
+    assert_eq!(came.fetched.len(), 4);
+}
+
+/// What is kept while the vendor is still at work is compared with what it says in the end.
+#[test]
+fn a_file_that_is_too_short_in_the_end_is_fetched_again() {
+    let lasting = |stage, seconds: Option<f64>| {
+        view(stage, &[("a", A, "")]).map(|mut view| {
+            view.tracks[0].duration_s = seconds;
+            view
+        })
+    };
+    let polls = vec![
+        lasting(Stage::First, None),
+        lasting(Stage::First, None),
+        lasting(Stage::Complete, Some(2.9)),
+    ];
+    let came = check(polls, &Outcome::Complete, &[A]);
+    assert_eq!(came.fetched.len(), 1, "within what lengths may differ by");
+    let polls = vec![
+        lasting(Stage::First, None),
+        lasting(Stage::First, None),
+        lasting(Stage::Complete, Some(200.0)),
+        lasting(Stage::Complete, Some(1.0)),
+    ];
+    let came = check(polls, &Outcome::Complete, &[A]);
+    assert_eq!(came.fetched.len(), 2);
+}
