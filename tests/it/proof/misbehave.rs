@@ -39,6 +39,7 @@ const VENDORS: &str = r#"
   - {when: {every: 40}, do: [{details: [{ids: equal}]}]}
   - {when: {every: 42}, do: [{details: [{ids: missing}]}]}
   - {when: {every: 45}, do: [{details: [{tracks: [source_only, source_only]}]}]}
+  - {when: {every: 47}, do: [{details: [{polls: 3, status: FIRST_SUCCESS, tracks: [ready, first]}]}]}
   - {when: {every: 48}, do: [{details: [{polls: 1, of: other}]}]}
   - {when: {every: 49}, do: [{look: {answer: {reply: {status: 404}}, looks: 1}}]}
   - {when: {every: 50}, do: [{look: {answer: {reply: {status: 429, code: 430, retry_after_s: 1}}, looks: 1}}]}

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::*;
+use crate::event::Via;
 
 impl Store for Ledger {
     fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError> {
@@ -257,11 +258,8 @@ impl Store for Ledger {
         for (job, event) in found {
             let event: Event = self.parse(&event)?;
             let job = JobKey::from_bytes(job);
-            if let Event::Accepted {
-                attempt, task_id, ..
-            } = event
-                && task_id.as_str() == task
-                && !self.is_reopened(&job, attempt, task)?
+            if matches!(&event, Event::Accepted { task_id, .. } if task_id.as_str() == task)
+                && !self.is_taken_back(&job, task)?
             {
                 return Ok(Some(job));
             }
@@ -279,16 +277,24 @@ impl Store for Ledger {
 
 impl Ledger {
     /// Whether the user took back that a task is the job's.
-    fn is_reopened(&self, job: &JobKey, attempt: u32, task: &str) -> Result<bool, StoreError> {
-        let mut is_its = false;
+    fn is_taken_back(&self, job: &JobKey, task: &str) -> Result<bool, StoreError> {
+        let mut given_for = None;
+        let mut is_taken_back = false;
         for record in self.history_of(job)? {
             match record.event {
-                Event::Accepted { task_id, .. } if task_id.as_str() == task => is_its = true,
-                Event::Reopened { attempt: it } if it == attempt => is_its = false,
+                Event::Accepted {
+                    attempt,
+                    task_id,
+                    via,
+                } if task_id.as_str() == task => {
+                    given_for = (via == Via::User).then_some(attempt);
+                    is_taken_back = false;
+                }
+                Event::Reopened { attempt } => is_taken_back |= given_for == Some(attempt),
                 _ => {}
             }
         }
-        Ok(!is_its)
+        Ok(is_taken_back)
     }
 }
 

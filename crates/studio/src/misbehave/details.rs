@@ -40,6 +40,8 @@ pub(crate) enum ShownAudio {
     StreamOnly,
     /// No such fields at all.
     Missing,
+    /// Those of the first track.
+    First,
 }
 
 /// The ids of the tracks.
@@ -111,8 +113,9 @@ impl DetailsStep {
         };
         if let Some(shown) = &self.tracks {
             tracks.truncate(shown.len());
+            let first = tracks.first().cloned().unwrap_or_default();
             for (track, shown) in tracks.iter_mut().zip(shown) {
-                show(track, *shown);
+                show(track, *shown, &first);
             }
         }
         for (track, place) in tracks.iter_mut().zip(1_u32..) {
@@ -134,7 +137,7 @@ impl DetailsStep {
     }
 }
 
-fn show(track: &mut Value, shown: ShownAudio) {
+fn show(track: &mut Value, shown: ShownAudio, first: &Value) {
     let Some(fields) = track.as_object_mut() else {
         return;
     };
@@ -142,6 +145,12 @@ fn show(track: &mut Value, shown: ShownAudio) {
         ShownAudio::Ready => return,
         ShownAudio::SourceOnly => "sourceAudioUrl",
         ShownAudio::StreamOnly => "streamAudioUrl",
+        ShownAudio::First => {
+            for name in ADDRESSES {
+                fields.insert(name.to_owned(), first[name].clone());
+            }
+            return;
+        }
         ShownAudio::Null | ShownAudio::Empty | ShownAudio::Missing => "",
     };
     fields.shift_remove("mixAudioUrl");

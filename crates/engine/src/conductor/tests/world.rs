@@ -1,6 +1,7 @@
 //! The world of one seed: the process in its lives, its hooks and its user, between the model's vendor and the ledger.
 
 use super::*;
+use crate::event::Via;
 
 pub(super) struct World {
     pub(super) seed: u64,
@@ -498,7 +499,7 @@ impl World {
                 (2, Some((id, _))) => Event::Accepted {
                     attempt,
                     task_id: task_id(id),
-                    via: crate::event::Via::User,
+                    via: Via::User,
                 },
                 _ => continue,
             };
@@ -563,10 +564,12 @@ impl World {
         for record in &self.records {
             match &record.event {
                 Event::Accepted {
-                    task_id, attempt, ..
-                } if task_id.as_str() == id => owner = Some((record.job, *attempt)),
-                Event::Reopened { attempt } if owner == Some((record.job, *attempt)) => {
-                    owner = None
+                    task_id,
+                    attempt,
+                    via,
+                } if task_id.as_str() == id => owner = Some((record.job, *attempt, *via)),
+                Event::Reopened { attempt } if owner == Some((record.job, *attempt, Via::User)) => {
+                    owner = None;
                 }
                 _ => {}
             }
