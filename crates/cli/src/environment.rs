@@ -8,10 +8,13 @@
 
 use std::collections::HashMap;
 use std::env::VarError;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use backline_engine::manifest::{ReadProblem, read_beside};
+
+use crate::args::GlobalArgs;
 use crate::failure::{Failure, Kind};
 
 /// The file's name.
@@ -28,27 +31,26 @@ static ADOPTED: Mutex<Option<Environment>> = Mutex::new(None);
 pub(crate) struct Environment(HashMap<String, String>);
 
 impl Environment {
-    /// Reads the `.env` in a manifest's folder; empty where there is none.
-    pub(crate) fn beside(manifest: &Path) -> Result<Self, Failure> {
+    /// Reads the `.env` in a manifest's folder; empty where there is none. A link that leads out of the project is refused.
+    pub(crate) fn beside(manifest: &Path, global: &GlobalArgs) -> Result<Self, Failure> {
         let path = manifest.with_file_name(NAME);
-        let failed = |error: std::io::Error| {
-            let context = format!("cannot read {}", path.display());
-            Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
-        };
-        match path.metadata() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let text = match read_beside(manifest, &path, LIMIT_BYTES, global.allow_outside) {
+            Ok(text) => text,
+            // A folder of that name, as some tools make it, has no variables.
+            Err(ReadProblem::Io(error))
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) =>
+            {
                 return Ok(Self::default());
             }
-            Ok(found) if found.is_file() => {}
-            // A folder of that name, as some tools make it, has no variables.
-            Ok(_) => return Ok(Self::default()),
-            Err(error) => return Err(failed(error)),
-        }
-        let mut text = String::new();
-        let file = std::fs::File::open(&path).map_err(failed)?;
-        file.take(LIMIT_BYTES)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
+            Err(problem) => {
+                let message = format!("cannot read {}: {problem}", path.display());
+                let failure = Failure::said(Kind::Usage, message);
+                return Err(match problem.help() {
+                    Some(help) => failure.hint(help),
+                    None => failure,
+                });
+            }
+        };
         parse(&text).map(Self).map_err(|line| {
             let message = format!("{}, line {line}, is not NAME=value", path.display());
             Failure::said(Kind::Usage, message)

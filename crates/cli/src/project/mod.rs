@@ -100,7 +100,7 @@ impl Project {
             true => (here()?.join(STANDARD_INPUT), Some(standard_input()?)),
             false => (locate(&args.manifest)?, None),
         };
-        let environment = Environment::beside(&manifest)?;
+        let environment = Environment::beside(&manifest, global)?;
         let failed = RefCell::new(None);
         let states = |plan: &Plan| {
             let states = states_of(plan, &manifest, global);

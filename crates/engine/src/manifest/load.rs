@@ -49,6 +49,7 @@ use crate::template::Variables;
 
 pub use super::stems::recordings::DecodingWork;
 pub use options::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, LoadOptions};
+pub use project::read_beside;
 
 /// The keys of a project file.
 pub(crate) const PROJECT_KEYS: &[&str] = &["version", "provider", "limits"];

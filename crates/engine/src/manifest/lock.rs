@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use backline_api::Setting;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::source::files::read_text;
+use super::load::read_beside;
+use super::source::files::{ReadProblem, read_text};
 use crate::folder::Folder;
 use crate::plan::Plan;
 use crate::scratch::{create, sweep};
@@ -20,8 +22,11 @@ use crate::settings::{JobKey, Settings};
 /// The version that is written.
 const VERSION: u32 = 1;
 
-/// Longest lock that is read: 100,000 jobs take about 40 MB.
-const MAX_BYTES: u64 = 1 << 30;
+/// Longest lock that is written and read: 100,000 jobs take about 40 MB.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Longest first line.
+const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// How the name of a file begins that is not in its place yet.
 const TEMPORARY: &str = ".backline-";
@@ -70,6 +75,12 @@ impl PartialEq for LockedJob {
             && self.recording == other.recording
             && self.settings == other.settings
     }
+}
+
+/// What the first line of every version has.
+#[derive(Debug, Deserialize)]
+struct Version {
+    backline_lock: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -213,22 +224,41 @@ pub fn write(path: &Path, lock: &Lock) -> Result<(), LockError> {
         source,
     };
     let put = || {
+        let text = lock.to_text();
+        if text.len() as u64 > MAX_BYTES {
+            let message = format!("it would be longer than {} MB, the limit", MAX_BYTES >> 20);
+            return Err(std::io::Error::other(message));
+        }
         let folder = Folder::open(path.parent().unwrap_or(Path::new("")))?;
         sweep(&folder, TEMPORARY);
         let mut scratch = create(&folder, TEMPORARY)?;
-        scratch.file().write_all(lock.to_text().as_bytes())?;
+        scratch.file().write_all(text.as_bytes())?;
         scratch.file().sync_all()?;
         scratch.replace(path.file_name().unwrap_or_default())
     };
     put().map_err(failed)
 }
 
-/// Reads a lock.
+/// Reads a lock that the user named, wherever it lies.
 ///
 /// # Errors
 /// When there is none, when it was edited or cut off, or when a later version wrote it.
 pub fn read(path: &Path) -> Result<Lock, LockError> {
-    let text = read_text(path, MAX_BYTES).map_err(|problem| LockError::Read {
+    parse(path, read_text(path, MAX_BYTES))
+}
+
+/// Reads the lock beside a manifest, where no link leads it out of the project: what differs from it is printed.
+///
+/// # Errors
+/// As [`read`], and when a link leads out of the project.
+pub fn read_default(manifest: &Path) -> Result<Lock, LockError> {
+    let path = default_path(manifest);
+    let text = read_beside(manifest, &path, MAX_BYTES, false);
+    parse(&path, text)
+}
+
+fn parse(path: &Path, text: Result<Arc<str>, ReadProblem>) -> Result<Lock, LockError> {
+    let text = text.map_err(|problem| LockError::Read {
         path: path.to_owned(),
         reason: problem.to_string(),
     })?;
@@ -246,18 +276,19 @@ pub fn read(path: &Path) -> Result<Lock, LockError> {
     let (first, lines) = text
         .split_once('\n')
         .ok_or_else(|| damaged(1, "it has no first line".to_owned()))?;
-    let version = serde_json::from_str::<serde_json::Value>(first)
-        .ok()
-        .and_then(|it| it["backline_lock"].as_u64());
-    match version {
-        Some(version) if version == u64::from(VERSION) => {}
-        Some(found) => {
+    if first.len() > MAX_HEADER_BYTES {
+        return Err(damaged(1, "its first line is too long".to_owned()));
+    }
+    // Of other versions nothing else is known; what else the line has is skipped, not kept.
+    match serde_json::from_str::<Version>(first) {
+        Ok(version) if version.backline_lock == VERSION => {}
+        Ok(version) => {
             return Err(LockError::Version {
                 path: path.to_owned(),
-                found: found as u32,
+                found: version.backline_lock,
             });
         }
-        None => return Err(damaged(1, "it does not say `backline_lock`".to_owned())),
+        Err(_) => return Err(damaged(1, "it does not say `backline_lock`".to_owned())),
     }
     let header: Header =
         serde_json::from_str(first).map_err(|error| damaged(1, error.to_string()))?;

@@ -18,10 +18,13 @@ mod source;
 mod stems;
 mod template;
 
-pub use load::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, Loaded, load};
+pub use load::{
+    DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, Loaded, load, read_beside,
+};
 pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use provider::installed::{AUTO, installed_soundfont};
 pub use provider::secret::KEY_VARIABLES;
 pub use schema::{project_schema, schema};
 pub use source::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use source::duration::parse_rate;
+pub use source::files::ReadProblem;

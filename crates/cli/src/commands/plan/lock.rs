@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use backline_engine::manifest::lock::{Lock, LockDiff, compare, default_path, read};
+use backline_engine::manifest::lock::{Lock, LockDiff, compare, default_path, read_default};
 use backline_reporter::diff_lines;
 use serde_json::{Value, json};
 
@@ -29,7 +29,10 @@ pub(crate) fn require_file(args: &ManifestArgs) -> Result<(), Failure> {
 
 /// What differs from the lock.
 pub(crate) fn diff(project: &Project) -> Result<LockDiff, Failure> {
-    Ok(compare(&read(&path(project))?, &Lock::of(&project.plan)))
+    Ok(compare(
+        &read_default(&project.plan.manifest)?,
+        &Lock::of(&project.plan),
+    ))
 }
 
 /// Fails if anything does.

@@ -1,8 +1,10 @@
 //! The project that a manifest belongs to: the nearest folder upwards with a `backline.yaml`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::folder::is_own;
+use crate::manifest::source::files::{ReadProblem, Sources};
 
 /// The file that marks a project's root.
 const PROJECT_FILE: &str = "backline.yaml";
@@ -30,4 +32,24 @@ pub(crate) fn find_project(
         return Ok((above.to_owned(), (!is_itself).then_some(file)));
     }
     Ok((folder.to_owned(), None))
+}
+
+/// Reads a text that belongs to a manifest and lies beside it under a fixed name, as its `.env` and its lock: like the files that a
+/// manifest names, it lies in the project, links followed.
+///
+/// # Errors
+/// When it is missing, no regular file, longer than `max_bytes`, no text, or outside of the project, unless that is allowed.
+pub fn read_beside(
+    manifest: &Path,
+    file: &Path,
+    max_bytes: u64,
+    allow_outside: bool,
+) -> Result<Arc<str>, ReadProblem> {
+    let mut sources = Sources::new(None);
+    if !allow_outside {
+        let folder = manifest.parent().unwrap_or(Path::new(""));
+        let (project, _) = find_project(manifest, folder).unwrap_or((folder.to_owned(), None));
+        sources.confine_to(&project);
+    }
+    sources.read_text(file, max_bytes)
 }

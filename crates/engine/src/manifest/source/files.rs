@@ -65,7 +65,7 @@ pub(crate) struct Sources {
 
 /// Why a file could not be read as text.
 #[derive(Debug)]
-pub(crate) enum ReadProblem {
+pub enum ReadProblem {
     /// The system says no.
     Io(std::io::Error),
     /// A device, a pipe, a socket, or a file that the system makes up.
@@ -78,8 +78,13 @@ pub(crate) enum ReadProblem {
     TooMuch,
     /// UTF-16, as some spreadsheets save it.
     Utf16,
-    /// Not UTF-8: the line and the value of the first byte that is not.
-    NotUtf8 { line: usize, byte: u8 },
+    /// Not UTF-8.
+    NotUtf8 {
+        /// The line of the first byte that is not.
+        line: usize,
+        /// That byte.
+        byte: u8,
+    },
 }
 
 impl Sources {
@@ -243,7 +248,7 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<Arc<str>, ReadPro
 
 impl ReadProblem {
     /// What to do about it.
-    pub(crate) fn help(&self) -> Option<String> {
+    pub fn help(&self) -> Option<String> {
         match self {
             Self::Outside(_) => Some(
                 "move it into the project, mark the project's root with a `backline.yaml`, or allow it with `--allow-outside`"
