@@ -2,10 +2,15 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
 
 use super::project::{Callbacks, Project, Terms};
 use super::shelf::Shelf;
+use super::vendor::{Fetch, Vendor, send};
 use crate::lab::{KEY, Lab, finish};
 
 const HOOK_KEY: &str = "hook-7c41d0a9e5b2";
@@ -98,6 +103,85 @@ fn no_output_log_ledger_or_report_of_a_run_holds_a_secret() {
     }
     assert!(ledger_holds_tokens && searched > 14, "{searched}");
     for secret in secrets.into_iter().chain(tokens.iter().map(String::as_str)) {
+        let line = said.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} was said");
+    }
+}
+
+/// A vendor that repeats the API key and the attempts' secrets wherever a response has a text.
+#[test]
+fn what_a_vendor_repeats_is_hidden() {
+    let attempts: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = attempts.clone();
+    let no_file = |_: &Fetch, stream: &mut TcpStream| send(stream, "404 Not Found", "", b"");
+    let vendor = Vendor::saying(no_file, move |request, bought| {
+        let mut seen = seen.lock().unwrap();
+        let secrets = |seen: &[String]| format!("{KEY} {}", seen.join(" "));
+        let path = request.path();
+        if path.ends_with("add-instrumental") {
+            seen.push(request.headers.get("idempotency-key").unwrap().clone());
+            let id = match bought {
+                1 => format!("id-{KEY}"),
+                2 => format!("id-{}", seen.last().unwrap()),
+                _ => format!("{bought:032x}"),
+            };
+            return Some(json!({"code": 200, "msg": secrets(&seen), "data": {"taskId": id}}));
+        }
+        if !path.ends_with("record-info") {
+            return None;
+        }
+        let task = request.target.split("taskId=").nth(1).unwrap_or_default();
+        let all = secrets(&seen);
+        let failed = task.ends_with('4');
+        Some(json!({"code": 200, "msg": all, "data": {
+            "taskId": task,
+            "status": if failed { "GENERATE_AUDIO_FAILED" } else { "SUCCESS" },
+            "errorCode": failed.then_some(451),
+            "errorMessage": failed.then(|| format!("no: {all}")),
+            "param": all,
+            "response": {"taskId": task, "sunoData": [{
+                "id": format!("track {all}"),
+                "title": all,
+                "tags": all,
+                "modelName": all,
+                "duration": 12.0,
+                "audioUrl": format!("http://127.0.0.1:9/{KEY}/{}.mp3?key={KEY}", seen[0]),
+            }]},
+        }}))
+    });
+    let lab = Lab::new();
+    let project = Project::at(&lab, &vendor, "echo", 4);
+    project.edit(
+        "output:",
+        "reports: [csv, json, html, junit, markdown, jsonl]\noutput:",
+    );
+    let mut said = String::new();
+    for args in [
+        &["run", "songs.yaml", "-vvv", "--record", "tape"][..],
+        // What earlier attempts sent is hidden too.
+        &["run", "songs.yaml", "-vvv", "--format", "json"],
+        &["status", "songs.yaml", "--format", "json"],
+        &["report", "songs.yaml"],
+    ] {
+        let ran = finish(project.command(args));
+        said.push_str(&ran.out);
+        said.push_str(&ran.err);
+    }
+    assert_eq!(vendor.bought(), 4, "{said}");
+    assert!(
+        said.contains("with a task id that contains a secret"),
+        "{said}"
+    );
+    let attempts = attempts.lock().unwrap().clone();
+    for path in files_below(&project.path("")) {
+        let bytes = fs::read(&path).unwrap();
+        assert!(!holds(&bytes, KEY), "the key in {}", path.display());
+        if !path.starts_with(project.path(".backline")) {
+            let found = attempts.iter().find(|it| holds(&bytes, it));
+            assert_eq!(found, None, "a token in {}", path.display());
+        }
+    }
+    for secret in attempts.iter().map(String::as_str).chain([KEY]) {
         let line = said.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} was said");
     }

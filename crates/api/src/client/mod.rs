@@ -23,6 +23,7 @@ mod proxy_tests;
 mod response;
 #[cfg(test)]
 mod response_tests;
+mod secrets;
 mod submit;
 mod tape;
 #[cfg(test)]
@@ -111,6 +112,7 @@ impl ClientOptions {
 pub struct Client {
     profile: Profile,
     key: ApiKey,
+    secrets: secrets::Secrets,
     options: ClientOptions,
     api: reqwest::Client,
     files: reqwest::Client,
@@ -179,6 +181,7 @@ impl Client {
             api: api.build().map_err(setup)?,
             files: files.build().map_err(setup)?,
             profile,
+            secrets: secrets::Secrets::new(key.clone()),
             key,
             options,
             guard,
@@ -191,6 +194,19 @@ impl Client {
         tape.hide(self.key.expose());
         self.tape = Some(tape);
         self
+    }
+
+    /// Keeps an attempt's secret out of what is read from now on, as the API key is.
+    pub fn hide(&self, token: &str) {
+        self.secrets.add(token);
+        if let Some(tape) = &self.tape {
+            tape.hide(token);
+        }
+    }
+
+    /// Whether a text contains the API key or the secret of an attempt.
+    pub fn holds_secret(&self, text: &str) -> bool {
+        self.secrets.are_in(text)
     }
 
     /// The provider's profile.
@@ -384,7 +400,7 @@ impl Client {
         let status = response.status().as_u16();
         let moved = response::moved_to(&response);
         let (body, end) = response::read_body(response).await;
-        read(status, &body).map_err(|mut refusal| {
+        read(status, &self.secrets.clean_body(&body)).map_err(|mut refusal| {
             refusal.message = self.scrub(&format!("{}{moved}", refusal.message));
             let kind = match end {
                 Err(response::Cut::Broken(reason)) => CallErrorKind::Broken {

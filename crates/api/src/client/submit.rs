@@ -45,9 +45,7 @@ impl Client {
     pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
         let operation = &self.profile.operation;
         let url = endpoint(&self.profile.base_url, &operation.submit_path);
-        if let Some(tape) = &self.tape {
-            tape.hide(token);
-        }
+        self.hide(token);
         let sent = self
             .api
             .post(url)
@@ -77,7 +75,7 @@ impl Client {
             Err(SendError::Http(error)) => {
                 let not_sent = response::was_not_sent(&error);
                 let host = response::host(&error);
-                let reason = self.hide(&format!("{host}{}", response::reason(error)), token);
+                let reason = self.scrub_all(&format!("{host}{}", response::reason(error)), token);
                 return if not_sent {
                     SubmitOutcome::NotSent { reason }
                 } else {
@@ -93,7 +91,16 @@ impl Client {
         let moved = response::moved_to(&response);
         // A body that broke off can't be read as JSON, unless all that matters had arrived.
         let (body, end) = response::read_body(response).await;
-        match self.profile.read_submit_response(status, &body) {
+        let clean = self.secrets.clean_body(&body);
+        let mut read = self.profile.read_submit_response(status, &clean);
+        if let SubmitResponse::Accepted(_) = &read
+            && read != self.profile.read_submit_response(status, &body)
+        {
+            // The id is good for nothing without the secret, and shown everywhere.
+            let reason = format!("HTTP {status}, code 200 with a task id that contains a secret");
+            read = SubmitResponse::InDoubt { reason };
+        }
+        match read {
             SubmitResponse::Accepted(id) => SubmitOutcome::Accepted(id),
             SubmitResponse::Refused {
                 class,
@@ -102,7 +109,7 @@ impl Client {
             } => SubmitOutcome::Refused {
                 class,
                 code,
-                message: self.hide(&format!("{message}{moved}"), token),
+                message: self.scrub_all(&format!("{message}{moved}"), token),
                 retry_after_ms,
             },
             SubmitResponse::InDoubt { reason } => {
@@ -114,15 +121,15 @@ impl Client {
                     }
                 };
                 SubmitOutcome::InDoubt {
-                    reason: self.hide(&format!("{reason}{moved}{cut}"), token),
-                    excerpt: Excerpt::of(&body, &[self.key.expose(), token]),
+                    reason: self.scrub_all(&format!("{reason}{moved}{cut}"), token),
+                    excerpt: Excerpt::of(&clean, &[self.key.expose(), token]),
                 }
             }
         }
     }
 
     /// `text` without the key and without the attempt's secret.
-    fn hide(&self, text: &str, token: &str) -> String {
+    fn scrub_all(&self, text: &str, token: &str) -> String {
         hide_secret(&self.scrub(text), token, "[token]")
     }
 }

@@ -19,7 +19,9 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing;
-use backline_api::{CALLBACK_LIMIT_BYTES, SignatureError, TaskId, read_callback, verify_signature};
+use backline_api::{
+    CALLBACK_LIMIT_BYTES, Client, SignatureError, TaskId, read_callback, verify_signature,
+};
 use backline_serve::Limits;
 use flate2::read::GzDecoder;
 use tokio::net::TcpListener;
@@ -75,6 +77,8 @@ pub(super) struct Call {
 struct ReceiverState {
     calls: mpsc::Sender<Call>,
     key: Option<Vec<u8>>,
+    /// Knows the secrets that no task's id may contain.
+    client: Option<Client>,
     refused: Mutex<RefusedCallbacks>,
 }
 
@@ -101,6 +105,7 @@ impl Receiver {
     /// Listens; what is heard goes to `calls`.
     pub(super) async fn start(
         config: ListenConfig,
+        client: Option<Client>,
         calls: mpsc::Sender<Call>,
     ) -> Result<Self, RunError> {
         let listen = |source| RunError::Listen {
@@ -117,6 +122,7 @@ impl Receiver {
         let state = Arc::new(ReceiverState {
             calls,
             key: config.key,
+            client,
             refused: Mutex::default(),
         });
         // The public address may have a path of its own in front, and a proxy may or may not take it away.
@@ -181,7 +187,15 @@ async fn hear(
     }
     let body = to_bytes(body, CALLBACK_LIMIT_BYTES).await.ok();
     let body = body.and_then(|body| unpacked(&headers, body));
-    let callback = body.and_then(|body| read_callback(&body).ok());
+    let secret = |text: &str| {
+        state
+            .client
+            .as_ref()
+            .is_some_and(|it| it.holds_secret(text))
+    };
+    let callback = body
+        .and_then(|body| read_callback(&body).ok())
+        .filter(|callback| !secret(callback.view.task_id.as_str()));
     let Some(callback) = callback else {
         state.counts().unreadable += 1;
         return StatusCode::BAD_REQUEST;

@@ -44,7 +44,7 @@ pub async fn listen(
         public_url: None,
         key,
     };
-    let receiver = Receiver::start(post, calls_in).await?;
+    let receiver = Receiver::start(post, None, calls_in).await?;
     ready(&receiver.public_url());
     let mut heard = Heard::default();
     let ended = loop {

@@ -175,6 +175,8 @@ pub async fn run(
     if let Some(tape) = &run.tape {
         client = client.with_tape(tape.clone());
     }
+    let attempts = known.values().flat_map(|known| known.job.tokens());
+    attempts.for_each(|(_, token)| client.hide(token.expose()));
     if run.buys {
         refuse_private_provider(&client).await?;
     }
@@ -188,7 +190,10 @@ pub async fn run(
     let (calls_in, calls) = mpsc::channel(CALLBACK_BACKLOG);
     let listen_config = ListenConfig::of(&run.plan, run.callback_key.clone(), run.local_callbacks);
     let receiver = match listen_config {
-        Some(listen_config) => Some(Receiver::start(listen_config, calls_in).await?),
+        Some(listen_config) => {
+            let client = Some(client.clone());
+            Some(Receiver::start(listen_config, client, calls_in).await?)
+        }
         None => None,
     };
     if let Some(album) = &run.part_of {

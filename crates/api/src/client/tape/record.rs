@@ -116,7 +116,7 @@ impl Recorder {
         let (status, headers) = (response.status(), response.headers().clone());
         let recorded = HEADERS.iter().filter_map(|name| {
             let value = headers.get(name)?.to_str().ok()?;
-            Some((name.as_str().to_owned(), value.to_owned()))
+            Some((name.as_str().to_owned(), self.clean(value)))
         });
         let copy = Copy {
             recorder: Arc::clone(self),
