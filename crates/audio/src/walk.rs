@@ -4,7 +4,6 @@
 //! finite, and refuses a file that is not whole. It keeps nothing: what it hands out is the caller's.
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use symphonia::core::codecs::CodecParameters;
@@ -25,6 +24,7 @@ use crate::edits::{Trim, first_edit};
 use crate::ending::{contains, has_mpeg_length, mpeg_tail_missing, ogg_tail_missing};
 use crate::error::{DecodeError, looks_like};
 use crate::format::{Format, leading_tags_end, sniff_body};
+use crate::quiet::quietly;
 use crate::source::{Allowance, Source};
 use crate::strip::{strip_aiff, strip_flac, strip_wav};
 
@@ -100,15 +100,13 @@ pub(crate) fn walk<S: Read + Seek + Send + Sync>(
     })?;
     // Files come from strangers, and symphonia's arithmetic on absurd headers can panic; nothing outlives the pass that a
     // panic could leave half done.
-    catch_unwind(AssertUnwindSafe(|| {
-        walk_packets(format, source, body_at, &head, max_duration_s, charge, keep)
-    }))
-    .unwrap_or_else(|_| {
-        Err(DecodeError::Damaged {
-            format,
-            reason: "its header makes no sense".to_owned(),
+    quietly(|| walk_packets(format, source, body_at, &head, max_duration_s, charge, keep))
+        .unwrap_or_else(|_| {
+            Err(DecodeError::Damaged {
+                format,
+                reason: "its header makes no sense".to_owned(),
+            })
         })
-    })
 }
 
 fn walk_packets<S: Read + Seek + Send + Sync>(

@@ -5,6 +5,9 @@
 use backline_audio::{Audio, ResampleError, resample};
 use serde::Serialize;
 
+#[cfg(feature = "soundfont")]
+use crate::play::{FontError, caught};
+
 use crate::{
     analysis::{Analysis, Confidence, HarmonySettings},
     arrange::{Role, Score, Settings, arrange, leaves_out_drums, style_of},
@@ -204,6 +207,10 @@ pub enum BandError {
         /// How many were asked for.
         takes: usize,
     },
+    /// The SoundFont can't be played.
+    #[cfg(feature = "soundfont")]
+    #[error(transparent)]
+    Font(#[from] FontError),
     /// The score holds what the negative tags forbid. This is a bug of the band, caught before anything is heard.
     #[error(
         "accompany: the score of take {take} holds {instrument:?}, which the tags forbid; this is a bug"
@@ -253,7 +260,7 @@ impl Session {
 
     /// Plays take number `take`, from 0: the same number gives the same take, whichever others were played.
     pub fn take(&self, take: usize) -> Result<Take, BandError> {
-        one_take(take, self, cores())
+        caught(|| one_take(take, self, cores()))?
     }
 
     /// All takes that were asked for, in order: on as many cores as there are, with the same samples on any number.
@@ -268,10 +275,17 @@ impl Session {
         let mut takes = Vec::with_capacity(numbers.len());
         for group in numbers.chunks(together.max(1)) {
             let threads = (cores / group.len()).max(1);
-            takes.extend(side_by_side(group, |take| one_take(take, self, threads)));
+            let played = || side_by_side(group, |take| one_take(take, self, threads));
+            takes.extend(caught(played)?);
         }
         takes.into_iter().collect()
     }
+}
+
+/// Without SoundFonts there is nothing to catch.
+#[cfg(not(feature = "soundfont"))]
+fn caught<T>(play: impl FnOnce() -> T) -> Result<T, BandError> {
+    Ok(play())
 }
 
 fn cores() -> usize {

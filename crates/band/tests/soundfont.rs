@@ -199,3 +199,66 @@ fn what_is_no_font_is_refused() {
         assert!(error.to_string().starts_with("read SoundFont"), "{error}");
     }
 }
+
+/// Where a chunk's content begins.
+fn content_of(font: &[u8], id: &[u8; 4]) -> usize {
+    font.windows(4).position(|it| it == id).unwrap() + 8
+}
+
+/// Files of strangers: what they claim costs no memory, and what makes no sense is an error.
+#[test]
+fn a_damaged_font_is_refused_or_an_error_when_it_plays() {
+    let with = |id: &[u8; 4], at: usize, bytes: &[u8]| {
+        let mut font = font();
+        let from = (content_of(&font, id) + at).wrapping_sub(8);
+        font[from..from + bytes.len()].copy_from_slice(bytes);
+        font
+    };
+    let huge = u32::MAX.to_le_bytes();
+    for id in [b"smpl", b"isng", b"pdta", b"sdta", b"shdr", b"pmod"] {
+        let mut bytes = font();
+        // The name of a list comes after its length.
+        let before = if matches!(id, b"pdta" | b"sdta") {
+            12
+        } else {
+            4
+        };
+        let at = content_of(&bytes, id) - before;
+        bytes[at..at + 4].copy_from_slice(&huge);
+        let error = Font::read(&bytes).unwrap_err().to_string();
+        assert!(
+            error.contains("longer than what it lies in"),
+            "{id:?}: {error}"
+        );
+    }
+    for (id, at) in [(b"ibag", 8), (b"pbag", 8), (b"inst", 28), (b"phdr", 32)] {
+        let error = Font::read(&with(id, at, &[0xff, 0xff])).unwrap_err();
+        assert!(
+            error.to_string().contains("goes backwards"),
+            "{id:?}: {error}"
+        );
+    }
+    // A zone whose sample is another than there is: the library panics.
+    let outside = with(b"igen", 8 + 6, &[9, 0]);
+    let _: Result<Font, _> = Font::read(&outside);
+
+    // A sample rate that runs past the loop's end in one step.
+    let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
+    vocal.channels[0].truncate(16_000 * 4);
+    let font = Font::read(&with(b"shdr", 8 + 36, &i32::MAX.to_le_bytes())).unwrap();
+    let request = Request {
+        tags: "pop rock, piano, drums".to_owned(),
+        negative_tags: String::new(),
+        style_weight: 0.5,
+        weirdness_constraint: 0.2,
+        audio_weight: 0.5,
+        singer: None,
+        seed: 3,
+        takes: 2,
+    };
+    let session = Session::new(&vocal, &request, Sound::Font(font)).unwrap();
+    for error in [session.take(0).err(), session.takes().err()] {
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("can't be played"), "{error}");
+    }
+}

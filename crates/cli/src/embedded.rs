@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use backline_api::RateLimit;
-use backline_engine::plan::{Provider, StudioAudio};
+use backline_engine::plan::{Embedded, Provider, StudioAudio};
 use backline_studio::{Studio, StudioConfig};
 use tokio::net::TcpListener;
 
@@ -17,6 +17,14 @@ use crate::sound::Choice;
 /// Its folder, beside the ledger.
 const FOLDER: &str = "studio";
 
+/// Reads the SoundFont of a provider that is a studio, as the studio would.
+pub(crate) fn check_sound(provider: &Provider) -> Result<(), Failure> {
+    provider
+        .embedded
+        .as_ref()
+        .map_or(Ok(()), |sound| choice(sound).map(drop))
+}
+
 /// Starts a studio if the provider is one, and gives the provider its address.
 pub(crate) async fn start(
     provider: &mut Provider,
@@ -26,15 +34,7 @@ pub(crate) async fn start(
         return Ok(None);
     };
     let mut config = StudioConfig::new(ledger.parent().unwrap_or(Path::new(".")).join(FOLDER));
-    Choice::of(&SoundArgs {
-        audio: Some(match sound.audio {
-            StudioAudio::Mp3 => AudioFormat::Mp3,
-            StudioAudio::Flac => AudioFormat::Flac,
-            StudioAudio::Wav => AudioFormat::Wav,
-        }),
-        soundfont: sound.soundfont.as_ref().map(|font| font.file.clone()),
-    })?
-    .into_config(&mut config);
+    choice(sound)?.into_config(&mut config);
     // The manifest paces it: what it allows is what the run may send.
     let RateLimit { count, window_ms } = provider.profile.rate;
     config.rate = (count < u32::MAX).then(|| (count, Duration::from_millis(window_ms)));
@@ -50,4 +50,15 @@ pub(crate) async fn start(
     provider.profile.base_url = studio.base_url().clone();
     provider.profile.upload_url = studio.base_url().clone();
     Ok(Some(studio))
+}
+
+fn choice(sound: &Embedded) -> Result<Choice, Failure> {
+    Choice::of(&SoundArgs {
+        audio: Some(match sound.audio {
+            StudioAudio::Mp3 => AudioFormat::Mp3,
+            StudioAudio::Flac => AudioFormat::Flac,
+            StudioAudio::Wav => AudioFormat::Wav,
+        }),
+        soundfont: sound.soundfont.as_ref().map(|font| font.file.clone()),
+    })
 }

@@ -62,7 +62,11 @@ impl SoundFont {
             path: path.to_owned(),
             source,
         };
-        let bytes = std::fs::metadata(path).map_err(unread)?.len();
+        let facts = std::fs::metadata(path).map_err(unread)?;
+        if !facts.is_file() {
+            return Err(unread(std::io::Error::other("it is not a regular file")));
+        }
+        let bytes = facts.len();
         if bytes > SOUNDFONT_BYTES {
             return Err(SoundFontError::TooLarge {
                 path: path.to_owned(),

@@ -4,11 +4,18 @@
 //! The bytes are the caller's, read once and shared by all parts; each part has a synthesiser of its own, so that parts may be
 //! played on any number of threads and balanced, placed and mastered like all others. Compressed fonts (`.sf3`) are refused.
 
-use std::{collections::BTreeSet, io::Cursor, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    io::Cursor,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
+};
 
+use backline_audio::quietly;
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 
 use super::{
+    riff,
     sounding::lead_s,
     stereo::{RATE_HZ, Stereo},
 };
@@ -40,11 +47,14 @@ impl std::fmt::Debug for Font {
 impl Font {
     /// Reads the bytes of an `.sf2` file.
     pub fn read(bytes: &[u8]) -> Result<Self, FontError> {
-        SoundFont::new(&mut Cursor::new(bytes))
-            .map(|font| Self(Arc::new(font)))
-            .map_err(|error| FontError {
-                reason: error.to_string(),
-            })
+        let failed = |reason: String| FontError { reason };
+        riff::check(bytes).map_err(failed)?;
+        match quietly(|| SoundFont::new(&mut Cursor::new(bytes))) {
+            Ok(font) => font
+                .map(|font| Self(Arc::new(font)))
+                .map_err(|error| failed(error.to_string())),
+            Err(_) => Err(failed("its tables make no sense".to_owned())),
+        }
     }
 
     /// Its own name for itself.
@@ -88,8 +98,13 @@ impl Font {
             .all(|(key, velocity)| sounds(key, velocity))
     }
 
-    /// Plays a part, level and place not yet set.
+    /// Plays a part, level and place not yet set. Unwinds with [`Damaged`] where the font can't be played: [`caught`] makes an error of it.
     pub(super) fn part(&self, part: &Part, tuning_cents: f32, frames: usize) -> Stereo {
+        quietly(|| self.play(part, tuning_cents, frames))
+            .unwrap_or_else(|_| resume_unwind(Box::new(Damaged)))
+    }
+
+    fn play(&self, part: &Part, tuning_cents: f32, frames: usize) -> Stereo {
         let mut settings = SynthesizerSettings::new(RATE_HZ as i32);
         settings.block_size = BLOCK;
         settings.enable_reverb_and_chorus = false;
@@ -141,6 +156,19 @@ impl Font {
         player.render(&mut out.left[now..], &mut out.right[now..]);
         out
     }
+}
+
+/// A font whose numbers make no sense, seen only when it is played.
+struct Damaged;
+
+/// Runs what plays; an error where a font turns out to be damaged.
+pub(crate) fn caught<T>(play: impl FnOnce() -> T) -> Result<T, FontError> {
+    catch_unwind(AssertUnwindSafe(play)).map_err(|panic| match panic.is::<Damaged>() {
+        true => FontError {
+            reason: "it can't be played: its numbers make no sense".to_owned(),
+        },
+        false => resume_unwind(panic),
+    })
 }
 
 /// How hard a note is struck, as MIDI has it.

@@ -18,6 +18,8 @@ mod mix;
 mod partials;
 mod plucked;
 mod pump;
+#[cfg(feature = "soundfont")]
+mod riff;
 mod room;
 mod sounding;
 mod stage;
@@ -26,6 +28,8 @@ mod sung;
 mod target;
 mod wave;
 
+#[cfg(feature = "soundfont")]
+pub(crate) use font::caught;
 #[cfg(feature = "soundfont")]
 pub use font::{Font, FontError};
 pub use master::master;

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::doctor::surroundings::lost_programs;
 use crate::args::{Format, GlobalArgs, ValidateArgs};
 use crate::console::Console;
+use crate::embedded;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
 use crate::key::note_of_missing;
@@ -23,6 +24,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
             if let Some(note) = note_of_missing(&project.plan.provider) {
                 console.say(&note);
             }
+            embedded::check_sound(&project.plan.provider)?;
             print_valid(&project, console)?;
             Ok(exit_codes::DONE)
         }

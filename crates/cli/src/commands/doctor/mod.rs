@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use crate::args::{DoctorArgs, Format, GlobalArgs, ManifestArgs};
 use crate::console::Console;
+use crate::embedded;
 use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure};
 use crate::project::{Project, ledger_path};
@@ -115,6 +116,9 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
             match Project::open_whole(&whole, global, console) {
                 Ok(project) => {
                     checks.push(surroundings::manifest(&project));
+                    if let Err(failure) = embedded::check_sound(&project.plan.provider) {
+                        checks.push(Check::failed("sound", &failure));
+                    }
                     Some(project)
                 }
                 Err(failure) => match failure.diagnostics() {

@@ -1,0 +1,31 @@
+//! Code of others that panics on files of strangers: caught, and nothing printed of it.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+thread_local! {
+    /// Whether a panic of this thread is expected.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on data of a stranger; an error is the panic that ended it. The panic is not printed, those of other threads are.
+///
+/// # Errors
+/// When `work` panics: nothing that it changed may be used then.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                print(panic);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(before);
+    done
+}
