@@ -77,7 +77,7 @@ pub use profile::{Polling, PrivateAddresses, Profile, RateLimit, SignatureScheme
 pub use record_info::{RecordInfo, TaskStatus};
 #[cfg(feature = "client")]
 pub(crate) use redact::redact_addresses;
-pub use redact::{redact_text, redact_url};
+pub use redact::{mask_addresses, redact_text, redact_url};
 pub use settings::{
     SETTING_LIMIT_BYTES, SETTINGS, Setting, SettingDefault, SettingError, SettingKind,
     SettingProblem, SettingRow, SettingValue, Settings,

@@ -40,6 +40,30 @@ pub(crate) fn redact_addresses(text: &str) -> String {
     out
 }
 
+/// `text`, as long as before, with `*` in the place of the user info, query and fragment of every web address in it: for an excerpt in
+/// which places are marked.
+pub fn mask_addresses(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = find_address(rest) {
+        let address = &rest[at..];
+        let end = address.find(ends_address).unwrap_or(address.len());
+        let address = &address[..end];
+        let host = address.find("://").map_or(0, |at| at + 3);
+        let query = address.find(['?', '#']).map_or(end, |at| at + 1);
+        let path = address[host..].find(['/', '\\', '?', '#']);
+        let authority = &address[host..path.map_or(end, |at| host + at)];
+        let user = host + authority.rfind('@').unwrap_or(0);
+        out.push_str(&rest[..at + host]);
+        out.push_str(&"*".repeat(user - host));
+        out.push_str(&address[user..query]);
+        out.push_str(&"*".repeat(end - query));
+        rest = &rest[at + end..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// `text` with every web address in it redacted, control characters blanked, and cut to 300 characters: fit for a log.
 pub fn redact_text(text: &str) -> String {
     let out = redact_addresses(text);
@@ -143,6 +167,24 @@ mod tests {
     }
 
     #[test]
+    fn an_excerpt_keeps_its_places() {
+        for (text, expected) in [
+            (
+                "[{url: \"https://a.b/x?s=ä\"}]",
+                "[{url: \"https://a.b/x?****\"}]",
+            ),
+            (
+                "http://me:pw@a.b/c HTTPS://d.e#f",
+                "http://*****@a.b/c HTTPS://d.e#*",
+            ),
+            ("https://a.b?c://d", "https://a.b?*****"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(mask_addresses(text), expected);
+        }
+    }
+
+    #[test]
     fn a_text_keeps_its_words_and_loses_the_secrets_in_it() {
         assert_eq!(
             redact_text(
@@ -181,12 +223,14 @@ mod tests {
         fn redaction_takes_any_text(text in ".*") {
             let _ = redact_url(&text);
             prop_assert!(redact_text(&text).chars().count() <= MESSAGE_CHARS + 1);
+            prop_assert_eq!(mask_addresses(&text).len(), text.len());
         }
 
         #[test]
         fn no_query_survives(path in "[a-z/@:]{0,12}", query in "SECRET[a-z@/?#]{0,8}") {
             let url = format!("https://example.com/{path}?{query}");
             prop_assert!(!redact_url(&url).contains("SECRET"));
+            prop_assert!(!mask_addresses(&url).contains("SECRET"));
             let text = format!("before {url} after");
             prop_assert!(!redact_text(&text).contains("SECRET"));
         }

@@ -131,6 +131,57 @@ fn a_manifest_and_a_project_file_that_are_links_show_nothing_of_other_places() {
     refused(&lab, "it lies outside of the project");
 }
 
+/// The files that a manifest does not name and that belong to it all the same.
+#[test]
+fn an_environment_file_and_a_lock_that_are_links_show_nothing_of_other_places() {
+    let lab = Lab::new();
+    let token = "elsewhere-0123456789";
+    lab.write("other/env", format!("DB_PASSWORD={token}\n"));
+    lab.recording("project/verse.wav", 1);
+    lab.write(
+        "project/songs.yaml",
+        "version: 1\nname: songs\nenv: [DB_PASSWORD]\nstems: [verse.wav]\npresets: {p: {tags: \"x {{env.DB_PASSWORD}}\"}}\n",
+    );
+    let (env, lock) = (lab.path("project/.env"), lab.path("project/songs.lock"));
+    symlink("../other/env", &env).unwrap();
+    let refused = |args: &[&str], code: i32| {
+        let ran = lab.run(args);
+        let said = format!("{}{}", ran.out, ran.err);
+        assert_eq!(ran.code, Some(code), "{args:?}: {said}");
+        assert!(said.contains("lies outside of the project"), "{said}");
+        assert!(!said.contains(token), "{said}");
+    };
+    for command in ["validate", "plan", "run", "fetch", "doctor"] {
+        refused(&[command, "project/songs.yaml"], 2);
+    }
+    let mut allowed = vec!["plan", "project/songs.yaml", "--jobs", "--format", "json"];
+    allowed.push("--allow-outside");
+    assert!(lab.expect(0, &allowed).out.contains(token));
+    // A link within the project is as good as a file.
+    lab.write("project/keys/env", format!("DB_PASSWORD={token}\n"));
+    fs::remove_file(&env).unwrap();
+    symlink("keys/env", &env).unwrap();
+    lab.expect(0, &["plan", "project/songs.yaml", "--lock"]);
+
+    fs::rename(&lock, lab.path("other/songs.lock")).unwrap();
+    lab.write("project/keys/env", "DB_PASSWORD=another\n");
+    symlink("../other/songs.lock", &lock).unwrap();
+    refused(&["plan", "project/songs.yaml", "--diff"], 2);
+    refused(&["plan", "project/songs.yaml", "--locked"], 2);
+}
+
+#[test]
+fn a_line_of_the_manifest_is_shown_without_signatures_and_passwords() {
+    let lab = Lab::new();
+    manifest(
+        &lab,
+        "stems: [gone.wav, {id: u, url: \"https://me:pw5EC@cdn.example/x.wav?X-Amz-Signature=5IGN5EC\"}]\npresets: {p: {tags: x}}\n",
+    );
+    let said = refused(&lab, "gone.wav");
+    assert!(said.contains("cdn.example/x.wav?***"), "{said}");
+    assert!(!said.contains("5EC"), "{said}");
+}
+
 #[test]
 fn pipes_and_devices_hold_nobody_up() {
     let lab = Lab::new();

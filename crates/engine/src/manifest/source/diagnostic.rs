@@ -8,6 +8,7 @@ use std::fmt;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use backline_api::mask_addresses;
 use serde::Serialize;
 
 /// Longest message, note or label, in characters: it may quote a value of the manifest, and those may be megabytes long.
@@ -285,6 +286,7 @@ impl Diagnostic {
             if lines().any(|it| it.len() >= MIN_SECRET_BYTES && place.excerpt.contains(it)) {
                 place.excerpt.clear();
             }
+            place.excerpt = mask_addresses(&place.excerpt);
             if let Some(label) = &mut place.label {
                 cleaned(label, secrets);
             }
