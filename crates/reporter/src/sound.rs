@@ -4,7 +4,7 @@
 //! a report of a run whose tracks were measured before reads them back. A kept measurement that can't be read is made anew.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ const HEIGHTS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 /// Largest file that is measured, in bytes: an hour of WAV in stereo at 48 kHz takes 1.1 GB as 24 bit. What is larger is played without
 /// an outline.
 const MAX_BYTES: u64 = 1 << 31;
+
+/// Longest file of what was measured before.
+const MAX_REMEMBERED_BYTES: u64 = 64 << 10;
 
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -149,8 +152,14 @@ fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
+/// What was measured before; none where the file is missing, no regular one, or not ours.
 fn remembered(at: &Path) -> Option<Sound> {
-    let sound: Sound = serde_json::from_slice(&fs::read(at).ok()?).ok()?;
+    let mut text = Vec::new();
+    let file = read_file(at).ok()?;
+    file.take(MAX_REMEMBERED_BYTES)
+        .read_to_end(&mut text)
+        .ok()?;
+    let sound: Sound = serde_json::from_slice(&text).ok()?;
     let sane = sound.version == VERSION
         && sound.outline.len() <= COLUMNS
         && sound
@@ -206,6 +215,7 @@ fn digest(mut file: &File) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Cursor;
 
     use backline_audio::{Audio, Encoding, encode};
@@ -286,6 +296,21 @@ mod tests {
             fs::write(&kept[0], damage).unwrap();
             assert_eq!(measure(&wanted(&file), Some(&cache), &|_, _| {}), first);
         }
+    }
+
+    /// Nobody writes into the pipe: whoever opened it to read would wait for ever.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_a_measurements_place_holds_nobody_up() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (file, cache) = (scratch.path().join("a.wav"), scratch.path().join("cache"));
+        fs::write(&file, swell(1.0)).unwrap();
+        let first = measure(&wanted(&file), Some(&cache), &|_, _| {});
+        let kept = fs::read_dir(&cache).unwrap().next().unwrap().unwrap();
+        fs::remove_file(kept.path()).unwrap();
+        let mut mkfifo = std::process::Command::new("mkfifo");
+        assert!(mkfifo.arg(kept.path()).status().unwrap().success());
+        assert_eq!(measure(&wanted(&file), Some(&cache), &|_, _| {}), first);
     }
 
     #[test]

@@ -192,3 +192,23 @@ fn the_state_of_a_project_leads_nowhere_else() {
         }
     }
 }
+
+#[test]
+fn the_manual_and_a_new_project_are_not_written_through_links() {
+    let lab = Lab::new();
+    lab.write("victim", "precious");
+    lab.write("pages/other", "");
+    symlink("../victim", lab.path("pages/backline.1")).unwrap();
+    lab.expect(0, &["man", "pages"]);
+    assert_eq!(lab.read("victim"), "precious");
+    // The page took the link's place.
+    assert!(lab.read("pages/backline.1").contains(".TH"));
+
+    lab.write("elsewhere/other", "");
+    lab.write("songs/other", "");
+    symlink("../elsewhere", lab.path("songs/vocals")).unwrap();
+    let ran = lab.run(&["init", "songs"]);
+    assert_ne!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    let names: Vec<_> = fs::read_dir(lab.path("elsewhere")).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+}

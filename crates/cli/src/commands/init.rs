@@ -2,10 +2,10 @@
 
 mod stems;
 
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
+use backline_engine::folder::Folder;
 use backline_engine::manifest::schema;
 
 use crate::args::InitArgs;
@@ -102,9 +102,10 @@ fn write_all(dir: &Path, files: &[NewFile<'_>], console: &Console) -> Result<(),
                 .hint("choose another folder: backline init DIR"));
         }
     }
+    let folder = Folder::open(dir).map_err(|error| not_written(dir, error))?;
     for file in files {
         let path = dir.join(&file.name);
-        match write_new(&path, file.content) {
+        match write_new(&folder, &file.name, file.content) {
             Ok(()) => console.say(&format!("wrote {}\n", path.display())),
             Err(error) if file.may_exist && error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(not_written(&path, error)),
@@ -139,10 +140,9 @@ fn not_written(path: &Path, error: std::io::Error) -> Failure {
     Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
 }
 
-fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+/// Writes a file below the folder; no link on the way leads out of it.
+fn write_new(folder: &Folder, name: &str, content: &[u8]) -> std::io::Result<()> {
+    let (below, name) = name.rsplit_once('/').unwrap_or(("", name));
+    let mut file = folder.below(Path::new(below))?.new_file(name)?;
     file.write_all(content)
 }

@@ -1,8 +1,11 @@
 //! `backline man`: the manual as pages for `man`, generated from the help texts.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
+use backline_engine::folder::Folder;
+use backline_engine::scratch::create;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
@@ -11,6 +14,9 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 
+/// How the name of a page begins that is not in its place yet.
+const TEMPORARY: &str = ".backline-";
+
 pub(crate) fn run(args: &ManArgs, console: &Console) -> CommandResult {
     let mut program = Args::command();
     // Global options and usage lines are put where they belong.
@@ -18,9 +24,9 @@ pub(crate) fn run(args: &ManArgs, console: &Console) -> CommandResult {
     match &args.dir {
         None => console.data(&page(&program)?)?,
         Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(|error| not_written(dir, error))?;
+            let folder = Folder::create(dir).map_err(|error| not_written(dir, error))?;
             let mut written = Vec::new();
-            write(&program, dir, &mut written)?;
+            write(&program, &folder, &mut written)?;
             console.say(&format!(
                 "wrote {} pages to {}\n",
                 written.len(),
@@ -32,11 +38,18 @@ pub(crate) fn run(args: &ManArgs, console: &Console) -> CommandResult {
 }
 
 /// A page for a command and each below it.
-fn write(command: &Command, dir: &Path, written: &mut Vec<String>) -> Result<(), Failure> {
+///
+/// A page takes the place of whatever has its name, of a link itself and not of what it leads to.
+fn write(command: &Command, dir: &Folder, written: &mut Vec<String>) -> Result<(), Failure> {
     let man = Man::new(command.clone());
     let name = man.get_filename();
-    let path = dir.join(&name);
-    std::fs::write(&path, page(command)?).map_err(|error| not_written(&path, error))?;
+    let page = page(command)?;
+    let put = || {
+        let mut scratch = create(dir, TEMPORARY)?;
+        scratch.file().write_all(page.as_bytes())?;
+        scratch.replace(&name)
+    };
+    put().map_err(|error| not_written(&dir.path().join(&name), error))?;
     written.push(name);
     for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         write(below, dir, written)?;
