@@ -180,14 +180,15 @@ pub fn forecast(
         };
         let expires_ms = match (sign, job.task()) {
             (Sign::InProgress | Sign::Fetch, Some(task)) => {
-                Some(made_ms(task, retention_ms) + retention_ms)
+                Some(made_ms(task, retention_ms).saturating_add(retention_ms))
             }
             _ => None,
         };
+        let left_ms = |expires: i64| expires.saturating_sub(now_ms);
         let expires_ms =
-            expires_ms.filter(|expires| expires - now_ms <= EXPIRY_WARNING_DAYS * DAY_MS);
+            expires_ms.filter(|expires| left_ms(*expires) <= EXPIRY_WARNING_DAYS * DAY_MS);
         if let Some(expires) = expires_ms {
-            let hours = (expires - now_ms) / (60 * 60 * 1000);
+            let hours = left_ms(expires) / (60 * 60 * 1000);
             note.push_str(&format!("; the provider keeps it {} more", span(hours)));
         }
         JobForecast {
@@ -249,7 +250,10 @@ fn sign(
         Phase::Running(task) | Phase::Finished(task) | Phase::Kept(task) | Phase::Partial(task) => {
             let unkept =
                 !missing.is_empty() || matches!(job.phase, Phase::Running(_) | Phase::Finished(_));
-            match (unkept, now_ms - made_ms(task, retention_ms) >= retention_ms) {
+            match (
+                unkept,
+                now_ms.saturating_sub(made_ms(task, retention_ms)) >= retention_ms,
+            ) {
                 (false, _) if matches!(job.phase, Phase::Partial(_)) => {
                     (Sign::Partial, partial_note(task))
                 }
@@ -354,7 +358,7 @@ fn made_ms(task: &Task, retention_ms: i64) -> i64 {
 pub(crate) fn is_expired(job: &Job, now_ms: i64, retention_days: u32) -> bool {
     let retention_ms = i64::from(retention_days) * DAY_MS;
     job.task()
-        .is_some_and(|task| now_ms - made_ms(task, retention_ms) >= retention_ms)
+        .is_some_and(|task| now_ms.saturating_sub(made_ms(task, retention_ms)) >= retention_ms)
 }
 
 fn missing(task: &Task, look: &dyn Fn(&KeptFile) -> OnDisk) -> Vec<Missing> {

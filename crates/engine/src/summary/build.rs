@@ -350,7 +350,10 @@ fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
             stream_url: track.facts.stream_url.clone(),
             image_url: track.facts.image_url.clone(),
             created_ms: track.facts.created_ms,
-            expires_ms: Some(task.made_ms(&track.facts, retention_ms) + retention_ms),
+            expires_ms: Some(
+                task.made_ms(&track.facts, retention_ms)
+                    .saturating_add(retention_ms),
+            ),
             file: track.kept.clone(),
             mix: track.mix.clone(),
             loudness: track.loudness,
