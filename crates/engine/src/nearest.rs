@@ -1,15 +1,21 @@
 //! "Did you mean": the known name that a wrong one is closest to.
 
+/// Longest name that is compared with others, in characters: the work grows with the square of it.
+const MAX_CHARS: usize = 64;
+
 /// The candidate that a wrong name was most likely meant to be: at most a third of its letters away, or the same but for case.
 pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let limit = (name.chars().count() / 3).max(1);
+    let letters = name.chars().count();
+    let limit = (letters / 3).max(1);
     candidates
         .into_iter()
         .take(10_000)
+        .filter(|candidate| letters.abs_diff(candidate.chars().count()) <= limit)
+        .take(if letters <= MAX_CHARS { 1_000 } else { 0 })
         .map(|candidate| {
             (
                 strsim::damerau_levenshtein(&name, &candidate.to_lowercase()),
@@ -52,4 +58,18 @@ pub(crate) fn suggestion<'a>(
     }
     let all: Vec<&str> = candidates.into_iter().take(25).collect();
     (!all.is_empty() && all.len() < 25).then(|| format!("known here: {}", all.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_name_of_a_strangers_length_is_compared_with_none() {
+        let (name, near) = ("x".repeat(64), format!("{}y", "x".repeat(63)));
+        assert_eq!(nearest(&name, [near.as_str(), "xy"]), Some(near.as_str()));
+        let (name, near) = ("x".repeat(65), format!("{}y", "x".repeat(64)));
+        assert_eq!(nearest(&name, [near.as_str()]), None);
+        assert_eq!(nearest("weigth", ["weight", "width"]), Some("weight"));
+    }
 }

@@ -1,6 +1,8 @@
 //! The helpers that templates have: text in, text out, nothing else.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError,
@@ -15,6 +17,8 @@ use super::limits::{MAX_TEXT_BYTES, json_bytes};
 pub(crate) enum HelperProblem {
     #[error("the text is longer than {MAX_TEXT_BYTES} bytes")]
     TooLong,
+    #[error("with it the helpers take and make more than {} GB of text", MAX_WORK_BYTES >> 30)]
+    TooMuch,
     #[error("none of its arguments is set")]
     NothingSet,
     #[error("its first argument is not a list")]
@@ -33,6 +37,9 @@ pub(crate) enum HelperProblem {
 pub(crate) const NAMES: &[&str] = &[
     "default", "slug", "upper", "lower", "trim", "replace", "join", "pad", "round", "eq", "ne",
 ];
+
+/// Most bytes that the helpers of a manifest take and make, all jobs together: a text that is cut or compared away costs too.
+const MAX_WORK_BYTES: u64 = 2 << 30;
 
 /// Longest text that a helper makes; a title has 100 characters.
 const MAX_PADDED: usize = 1_000;
@@ -79,8 +86,17 @@ pub(crate) fn register(registry: &mut Handlebars<'static>) {
         ("eq", |given| Ok(equal(given)?.into())),
         ("ne", |given| Ok((!equal(given)?).into())),
     ];
+    let work = Arc::new(AtomicU64::new(0));
     for (name, function) in helpers {
-        registry.register_helper(name, Box::new(Pure { name, function }));
+        let work = work.clone();
+        registry.register_helper(
+            name,
+            Box::new(Pure {
+                name,
+                function,
+                work,
+            }),
+        );
     }
 }
 
@@ -98,6 +114,8 @@ type Function = fn(&[Option<&Json>]) -> Result<Json, HelperProblem>;
 struct Pure {
     name: &'static str,
     function: Function,
+    /// What all helpers of an engine took and made so far, in bytes.
+    work: Arc<AtomicU64>,
 }
 
 impl HelperDef for Pure {
@@ -117,9 +135,21 @@ impl HelperDef for Pure {
             }
             given.push(there.then(|| argument.value()));
         }
-        let made = (self.function)(&given)
+        let taken: usize = given.iter().flatten().map(|value| json_bytes(value)).sum();
+        let made = charge(&self.work, taken)
+            .and_then(|()| (self.function)(&given))
+            .and_then(|made| charge(&self.work, json_bytes(&made)).map(|()| made))
             .map_err(|message| RenderErrorReason::Other(format!("`{}`: {message}", self.name)))?;
         Ok(ScopedJson::Derived(made))
+    }
+}
+
+/// Counts what a helper takes or makes.
+fn charge(work: &AtomicU64, bytes: usize) -> Result<(), HelperProblem> {
+    let before = work.fetch_add(bytes as u64, Ordering::Relaxed);
+    match before.saturating_add(bytes as u64) {
+        all if all > MAX_WORK_BYTES => Err(HelperProblem::TooMuch),
+        _ => Ok(()),
     }
 }
 
@@ -253,4 +283,16 @@ fn equal(given: &[Option<&Json>]) -> Result<bool, HelperProblem> {
     let (left, right) = (text(given, 0)?, text(given, 1)?);
     Ok(left == right
         || matches!((left.parse::<f64>(), right.parse::<f64>()), (Ok(left), Ok(right)) if left == right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_take_and_make_so_much_and_no_more() {
+        let work = AtomicU64::new(MAX_WORK_BYTES - 10);
+        assert_eq!(charge(&work, 10), Ok(()));
+        assert_eq!(charge(&work, 1), Err(HelperProblem::TooMuch));
+    }
 }
