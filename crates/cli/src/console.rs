@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
-use backline_reporter::{ConsoleOptions, Level, Size, Standpoint};
+use backline_reporter::{
+    ConsoleOptions, Level, Size, Standpoint, json_without_commands, without_commands,
+};
 use terminal_size::{Height, Width, terminal_size_of};
 
 use crate::args::{Colour, Format, GlobalArgs};
@@ -111,14 +113,15 @@ impl Console {
     /// Prints data to standard output.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut out = self.out();
-        out.write_all(printable(text).as_bytes())?;
+        out.write_all(without_commands(&printable(text)).as_bytes())?;
         Ok(out.flush()?)
     }
 
     /// Prints a JSON document to standard output.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let mut out = self.out();
-        serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
+        let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from)?;
+        out.write_all(json_without_commands(&text).as_bytes())?;
         out.write_all(b"\n")?;
         Ok(out.flush()?)
     }
@@ -134,7 +137,7 @@ impl Console {
     pub(crate) fn insist(&self, text: &str) {
         let mut err = AutoStream::new(std::io::stderr().lock(), choice(self.colour_err));
         let _ = err
-            .write_all(printable(text).as_bytes())
+            .write_all(without_commands(&printable(text)).as_bytes())
             .and_then(|()| err.flush());
     }
 }

@@ -600,3 +600,26 @@ fn names_and_messages_command_no_terminal() {
         );
     }
 }
+
+#[test]
+fn names_and_messages_command_no_ci_runner() {
+    let lab = Lab::new();
+    lab.recording("verse.wav", 1);
+    let bad = "\\n::error file=x::y\\r ::add-mask::z ##[error]a ##vso[task.b]";
+    lab.write(
+        "songs.yaml",
+        format!("version: 1\nname: \"n{bad}\"\nstems: [{{id: \"s{bad}\", file: \"gone{bad}.wav\"}}]\npresets: {{p: {{tags: x}}}}\nimport: [\"i{bad}\"]\n"),
+    );
+    lab.write("other.yaml", format!("version: 1\nname: \"n{bad}\"\nstems: [verse.wav]\npresets: {{p: {{tags: \"t{bad}\"}}}}\n"));
+    for file in ["songs.yaml", "other.yaml"] {
+        for command in ["validate", "plan", "doctor"] {
+            for format in ["text", "json"] {
+                let ran = lab.run(&[command, file, "--format", format]);
+                let said = format!("{}\n{}", ran.out, ran.err);
+                let mut lines = said.split(['\n', '\r']);
+                assert!(!lines.any(|it| it.trim_start().starts_with("::")), "{said}");
+                assert!(!said.contains("##[") && !said.contains("##vso["), "{said}");
+            }
+        }
+    }
+}

@@ -17,6 +17,7 @@ use serde_json::json;
 use super::Out;
 use crate::event_line::{STREAM_VERSION, event_line};
 use crate::plan_state::PlanState;
+use crate::runner::json_without_commands;
 use crate::sink::{Ending, PlanFacts, Sink};
 use crate::summary_json::RunFile;
 
@@ -40,7 +41,8 @@ impl JsonEvents {
         match line {
             Ok(mut line) => {
                 line.push('\n');
-                self.out.write(&line);
+                self.out
+                    .write_bytes(json_without_commands(&line).as_bytes());
             }
             Err(error) => _ = self.out.failed.get_or_insert(error.into()),
         }

@@ -12,6 +12,8 @@ use std::io::{self, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
+use crate::runner::without_commands;
+
 pub use json_events::JsonEvents;
 pub(crate) use line::Line;
 pub use lines::Lines;
@@ -38,7 +40,7 @@ impl Out {
 
     /// Writes all of `text` and flushes it, or keeps the error.
     fn write(&mut self, text: &str) {
-        self.write_bytes(text.as_bytes());
+        self.write_bytes(without_commands(text).as_bytes());
     }
 
     fn write_bytes(&mut self, bytes: &[u8]) {
