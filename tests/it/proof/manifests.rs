@@ -623,3 +623,24 @@ fn names_and_messages_command_no_ci_runner() {
         }
     }
 }
+
+/// Each entry is compared with every job of its stems and presets.
+#[test]
+fn entries_are_compared_with_so_many_jobs_and_no_more() {
+    let lab = Lab::new();
+    let mut rest = format!("{PLAIN}takes: 1000\nsweep: {{weirdness_constraint: [");
+    for point in 0..100 {
+        write!(rest, "0.{point:02}, ").unwrap();
+    }
+    rest.push_str("]}\nexclude:\n");
+    for entry in 0..2_001 {
+        let (point, take) = (entry / 1_000, entry % 1_000 + 1);
+        writeln!(
+            rest,
+            "  - {{weirdness_constraint: 0.0{point}, take: {take}}}"
+        )
+        .unwrap();
+    }
+    manifest(&lab, &rest);
+    refused(&lab, "are compared with 200100000 jobs");
+}

@@ -15,6 +15,9 @@ use crate::nearest::suggestion;
 use crate::settings::DEFAULT_TITLE;
 use crate::template::{Engine, Fixed, Variables};
 
+/// Most jobs that all entries of `exclude` and `include` are compared with: some seconds of work.
+const MAX_COMPARED: u64 = 200_000_000;
+
 /// A job before its recording is known.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -43,6 +46,17 @@ pub(crate) fn expand(
     profile: &Profile,
     report: &mut Report,
 ) -> Vec<Draft> {
+    let includes = rules.includes.iter().map(|include| &include.jobs);
+    let compared = rules.excludes.iter().chain(includes);
+    let compared = compared.fold(0_u64, |all, rule| all.saturating_add(rule.compared(matrix)));
+    if compared > MAX_COMPARED {
+        report
+            .error(format!(
+                "the entries of `exclude` and `include` are compared with {compared} jobs, {MAX_COMPARED} are allowed"
+            ))
+            .help("name stems and presets in the entries, and put several values into one");
+        return Vec::new();
+    }
     let dropped = Dropped::new(matrix, rules);
     let back = brought_back(matrix, rules, &dropped, report);
     let mut jobs = Vec::new();

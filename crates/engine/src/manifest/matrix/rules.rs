@@ -33,6 +33,18 @@ impl Match {
             && self.presets.as_ref().is_none_or(|presets| presets[preset])
     }
 
+    /// The number of jobs that it is compared with: those of its stems and presets.
+    pub(crate) fn compared(&self, matrix: &Matrix) -> u64 {
+        let chosen = |chosen: &Option<Vec<bool>>, all: usize| match chosen {
+            None => all as u64,
+            Some(chosen) => chosen.iter().filter(|it| **it).count() as u64,
+        };
+        chosen(&self.stems, matrix.stems.len())
+            .saturating_mul(chosen(&self.presets, matrix.presets.len()))
+            .saturating_mul(matrix.points.len() as u64)
+            .saturating_mul(matrix.takes.into())
+    }
+
     /// Whether it speaks of this point and take.
     pub(crate) fn rest(&self, point: &Point, take: u32) -> bool {
         self.dimensions
