@@ -137,7 +137,7 @@ impl Failure {
         text
     }
 
-    /// The message and its causes, each once: some messages already end in their cause.
+    /// The message and its causes on one line, each once: some messages already end in their cause.
     fn chain(&self) -> String {
         let mut text = String::new();
         for cause in self.error.chain() {
@@ -148,7 +148,7 @@ impl Failure {
                 let _ = write!(text, ": {cause}");
             }
         }
-        text
+        text.replace(['\n', '\r'], " ")
     }
 }
 

@@ -13,7 +13,10 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
         let blank = line.len() - line.trim_start().len();
         let (blank, mut rest) = line.split_at(blank);
         safe.push_str(blank);
-        if let Some(command) = rest.strip_prefix("::") {
+        // A place of a diagnostic begins with `::: `, which is no command.
+        if let Some(command) = rest.strip_prefix("::")
+            && !command.starts_with(':')
+        {
             safe.push_str(": :");
             rest = command;
         }
@@ -57,6 +60,7 @@ mod tests {
         for (text, safe) in [
             ("a::b ## c\n## title", "a::b ## c\n## title"),
             ("::error::x", ": :error::x"),
+            (" ::: a.yaml:3", " ::: a.yaml:3"),
             ("a\n \t::add-mask::x\r::y", "a\n \t: :add-mask::x\r: :y"),
             ("x ##[error]y", "x # #[error]y"),
             ("##vso[a]##VSO[b]", "# #vso[a]# #VSO[b]"),

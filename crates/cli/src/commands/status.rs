@@ -102,12 +102,17 @@ fn list(ledger: &Ledger, manifest: Option<&Path>, console: &Console) -> Result<(
             run.id,
             started.unwrap_or_default(),
             facts.outcome,
-            facts.counts(&run.provider),
-            standpoint.name(&run.manifest),
-            selection.unwrap_or_default(),
+            facts.counts(&one_line(&run.provider)),
+            one_line(&standpoint.name(&run.manifest)),
+            one_line(&selection.unwrap_or_default()),
         ));
     }
     console.data(&text)
+}
+
+/// A text of the ledger's, which may be another's, on one line.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
 }
 
 /// What a list shows of a run.

@@ -97,15 +97,16 @@ impl Board {
 
     /// Takes a record in, and says it as a line.
     pub(crate) fn take_in(&mut self, record: &Record, options: &ConsoleOptions) -> &Told {
+        let at_ms = known_time(record.at_ms);
         let before = record.job.and_then(|key| self.plan_state.status(&key));
         let line = line_of(record, &mut self.plan_state, options);
         let after = record.job.and_then(|key| self.plan_state.status(&key));
         if let Some(key) = record.job {
-            self.follow(key, record.at_ms, before, after);
+            self.follow(key, at_ms, before, after);
         }
         match &record.event {
             Event::RunStarted { to_submit, .. } => {
-                self.started_ms = Some(record.at_ms);
+                self.started_ms = Some(at_ms);
                 self.to_submit = *to_submit;
             }
             Event::Credits { balance, .. } => {
@@ -121,22 +122,19 @@ impl Board {
             } => {
                 let known = self.pause.as_ref().map_or(i64::MIN, |it| it.until_ms);
                 self.pause = Some(Pause {
-                    until_ms: known.max(*until_ms),
+                    until_ms: known.max(known_time(*until_ms)),
                     why: said(*code, message),
                 });
             }
             Event::Intent { .. } | Event::AskedAgain { .. } => {
-                self.sent_ms.push_back(record.at_ms);
+                self.sent_ms.push_back(at_ms);
                 if record.job.is_some_and(|key| self.tried.insert(key)) {
                     self.to_submit = self.to_submit.saturating_sub(1);
                 }
             }
             _ => {}
         }
-        self.told.push_back(Told {
-            at_ms: record.at_ms,
-            line,
-        });
+        self.told.push_back(Told { at_ms, line });
         if self.told.len() > REMEMBERED {
             self.told.pop_front();
         }
@@ -301,6 +299,12 @@ fn is_under_way(state: JobStatus) -> bool {
         state,
         JobStatus::Submitting | JobStatus::Running | JobStatus::Finished
     )
+}
+
+/// A time of a ledger, which may be damaged, between 1970 and the year 9999.
+fn known_time(unix_ms: i64) -> i64 {
+    const LATEST_MS: i64 = 253_402_300_799_999;
+    unix_ms.clamp(0, LATEST_MS)
 }
 
 fn median(values: &VecDeque<i64>) -> Option<i64> {

@@ -192,12 +192,16 @@ impl Diagnostic {
     }
 }
 
-/// A text without secrets, cut where it is too long to be read.
+/// A text on one line and without secrets, cut where it is too long to be read. Names in it may have line breaks: those would look like
+/// another message.
 fn cleaned(text: &mut String, secrets: &[String]) {
     for secret in secrets.iter().flat_map(|secret| secret.lines()) {
         if secret.len() >= MIN_SECRET_BYTES && text.contains(secret) {
             *text = text.replace(secret, SECRET);
         }
+    }
+    if text.contains(['\n', '\r']) {
+        *text = text.replace(['\n', '\r'], " ");
     }
     if let Some((cut, _)) = text.char_indices().nth(MAX_MESSAGE_CHARS) {
         text.truncate(cut);
