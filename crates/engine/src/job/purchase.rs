@@ -171,7 +171,7 @@ impl Job {
         }
         let settled = |it: &Unproven| it.attempt == attempt && !it.refused;
         let (Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }, Some(at)) =
-            (&self.phase, self.unproven.iter().position(settled))
+            (&self.phase, self.unproven.iter().rposition(settled))
         else {
             return Step::Illegal;
         };
@@ -291,8 +291,7 @@ impl Job {
             _ => {}
         }
         // A purchase that comes to light late, or a second one under the same token.
-        let late = next.unproven.iter().position(|it| it.attempt == attempt);
-        let (late, uncounted) = match late.map(|at| next.unproven.remove(at)) {
+        let (late, uncounted) = match next.take_unproven(attempt) {
             Some(it) => (
                 task(&it.token, it.credits),
                 if it.counted { 0.0 } else { it.credits },
@@ -325,6 +324,19 @@ impl Job {
     /// The job's task and those bought beside it.
     pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.task().into_iter().chain(&self.others)
+    }
+
+    /// The last end of an attempt without a task, which is forgotten unless it names the task that failed: no other job may be given
+    /// that one.
+    fn take_unproven(&mut self, attempt: u32) -> Option<Unproven> {
+        let at = self.unproven.iter().rposition(|it| it.attempt == attempt)?;
+        Some(match self.unproven[at].failed_task {
+            Some(_) => Unproven {
+                failed_task: None,
+                ..self.unproven[at].clone()
+            },
+            None => self.unproven.remove(at),
+        })
     }
 
     /// Remembers the open attempt among those without a task.
@@ -380,9 +392,9 @@ impl Job {
             attempt,
             task_id: task_id.clone(),
         });
-        let late = next.unproven.iter().position(|it| it.attempt == attempt);
-        if let (Phase::Planned | Phase::Failed(_), Some(late)) = (&self.phase, late) {
-            let late = next.unproven.remove(late);
+        if let Phase::Planned | Phase::Failed(_) = &self.phase
+            && let Some(late) = next.take_unproven(attempt)
+        {
             if late.counted {
                 next.credits = (next.credits - late.credits).max(0.0);
             }
