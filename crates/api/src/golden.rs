@@ -75,6 +75,17 @@ fn listed(name: &str, number: u8) -> Track {
 }
 
 #[test]
+fn every_named_profile_is_there() {
+    for name in Profile::NAMED {
+        assert_eq!(
+            Profile::named(name).map(|it| it.name).as_deref(),
+            Some(name)
+        );
+    }
+    assert!(Profile::named("studio").is_none());
+}
+
+#[test]
 fn requests_are_written_as_documented() {
     #[track_caller]
     fn check(request: &SubmitRequest, golden: &[u8]) {

@@ -118,9 +118,8 @@ impl Profile {
 
     /// The vendor's profile of that name.
     pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::sunoapi, Self::kie];
-        let mut named = Self::NAMED.iter().zip(all);
-        Some(named.find(|(known, _)| **known == name)?.1())
+        let mut all = [Self::sunoapi, Self::kie].into_iter().map(|make| make());
+        all.find(|profile| profile.name == name)
     }
 
     /// `sunoapi.org`, the reference.

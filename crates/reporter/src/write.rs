@@ -89,7 +89,11 @@ fn lay_out(
 fn readers(kind: ReportKind) -> Readers {
     match kind {
         ReportKind::Jsonl => Readers::Owner,
-        _ => Readers::All,
+        ReportKind::Csv
+        | ReportKind::Json
+        | ReportKind::Html
+        | ReportKind::Junit
+        | ReportKind::Markdown => Readers::All,
     }
 }
 

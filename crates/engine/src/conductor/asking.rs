@@ -14,7 +14,16 @@ impl Conductor {
         let slot = &self.slots[at];
         let (decides, after) = match point {
             HookPoint::BeforeUpload => (self.config.asks_before_upload, Asked::Upload),
-            _ => (self.config.asks_before_submit, Asked::All),
+            HookPoint::BeforeSubmit => (self.config.asks_before_submit, Asked::All),
+            // Decides when the plan is made; the others observe.
+            HookPoint::PlanJob
+            | HookPoint::PlanExpanded
+            | HookPoint::Submitted
+            | HookPoint::Stage
+            | HookPoint::TrackKept
+            | HookPoint::JobFailed
+            | HookPoint::JobInDoubt
+            | HookPoint::RunFinished => return false,
         };
         decides && slot.job.attempts == 0 && slot.asked < after
     }

@@ -145,15 +145,37 @@ pub(crate) fn recording(seed: u8) -> Vec<u8> {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use backline_api::Profile;
     use serde_json::Value;
 
     use super::*;
+    use crate::event::HookPoint;
     use crate::manifest::{LoadOptions, load};
+    use crate::plan::ReportKind;
 
     /// Read as the manifest is, where `no` is text.
     fn yaml(text: &str) -> Value {
         let options = serde_yaml::options! { strict_booleans: true };
         serde_yaml::from_str_with_options(text, options).unwrap()
+    }
+
+    #[test]
+    fn the_schema_lists_every_report_hook_point_and_vendor() {
+        let schema = schema();
+        let reports: Vec<&str> = ReportKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(
+            schema["properties"]["reports"]["items"]["enum"],
+            json!(reports)
+        );
+        let points = schema["properties"]["on"]["properties"]
+            .as_object()
+            .unwrap();
+        let all = HookPoint::ALL.map(HookPoint::as_str);
+        assert_eq!(points.keys().collect::<Vec<_>>(), all);
+        let provider = schema["properties"]["provider"].to_string();
+        for name in Profile::NAMED {
+            assert!(provider.contains(&format!("\"{name}\"")), "{name}");
+        }
     }
 
     fn manifests(folder: &str) -> Vec<PathBuf> {
