@@ -158,15 +158,20 @@ impl Conductor {
             task_id,
             via,
         };
-        if self.apply(at, now_ms, event, decision)
-            && self.slots[at]
-                .job
-                .task()
-                .is_some_and(|followed| followed.id == task)
-        {
+        if !self.apply(at, now_ms, event, decision) {
+            return;
+        }
+        let job = &self.slots[at].job;
+        let is_followed = job.task().is_some_and(|followed| followed.id == task);
+        let has_failed = matches!(job.phase, Phase::Failed(_));
+        if is_followed || has_failed {
             self.again.remove(at);
             self.dequeue(at);
+        }
+        if is_followed {
             self.follow(at, now_ms, now_ms + self.config.timing.first_view_ms);
+        } else if has_failed {
+            self.after_failed_task(at, now_ms, false);
         }
     }
 

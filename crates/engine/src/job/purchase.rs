@@ -257,7 +257,7 @@ impl Job {
             return Step::Illegal;
         }
         if self.knows_task(task_id) {
-            return Step::Unchanged;
+            return self.known_again(next, attempt, task_id);
         }
         next.claims.retain(|claim| claim.task_id != *task_id);
         let task = |token: &Token, credits| Task {
@@ -318,6 +318,24 @@ impl Job {
             }
             _ => next.others.push(late),
         }
+        Step::Changed(next)
+    }
+
+    /// Takes in that an attempt bought a task that is known already. Where the attempt is open and the task is the one that failed, the
+    /// doubt whether it bought another one is over.
+    fn known_again(&self, mut next: Job, attempt: u32, task_id: &TaskId) -> Step {
+        let failed =
+            |it: &Unproven| it.attempt == attempt && it.failed_task.as_ref() == Some(task_id);
+        if self.open_attempt() != Some(attempt) || !self.unproven.iter().any(failed) {
+            return Step::Unchanged;
+        }
+        next.reserved = 0.0;
+        next.without_task(Phase::Failed(Failure {
+            cause: Cause::Task,
+            code: None,
+            message: format!("the provider names task {task_id}, which has failed"),
+            task_id: Some(task_id.clone()),
+        }));
         Step::Changed(next)
     }
 
