@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use backline_reporter::without_commands;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::console::Console;
+use crate::printable::printable;
 
 /// Selects parts of the log in tracing's notation; overrides the flags.
 const VARIABLE: &str = "BACKLINE_LOG";
@@ -35,7 +37,7 @@ impl Notices {
     pub(crate) fn print(&self, text: &str) {
         let mut place = self.lock();
         let _ = place
-            .write_all(text.as_bytes())
+            .write_all(harmless(text).as_bytes())
             .and_then(|()| place.flush());
     }
 
@@ -45,12 +47,19 @@ impl Notices {
     }
 }
 
+/// A text that steers neither a terminal nor a CI runner.
+fn harmless(text: &str) -> String {
+    without_commands(&printable(text)).into_owned()
+}
+
 /// One line of the log on its way.
 pub(crate) struct Line<'a>(MutexGuard<'a, Box<dyn Write + Send>>);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        let text = String::from_utf8_lossy(bytes);
+        self.0.write_all(harmless(&text).as_bytes())?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
