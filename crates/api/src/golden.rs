@@ -333,6 +333,15 @@ fn envelopes_are_written_as_documented() {
 }
 
 #[test]
+fn a_length_is_of_this_world() {
+    for (duration, read) in [("12.5", Some(12.5)), ("1e308", None), ("-3", None)] {
+        let track = format!(r#"{{"id":"1","duration":{duration}}}"#);
+        let track = Track::read(&serde_json::from_str(&track).unwrap()).unwrap();
+        assert_eq!(track.duration_s, read);
+    }
+}
+
+#[test]
 fn balances_are_read_in_every_form() {
     #[track_caller]
     fn check(body: &[u8], expected: Option<f64>) {
@@ -344,6 +353,7 @@ fn balances_are_read_in_every_form() {
     check(wire!("credits/text.json"), Some(87.5));
     check(wire!("credits/none.json"), None);
     check(wire!("credits/unauthorized.json"), None);
+    check(br#"{"code":200,"msg":"success","data":1e308}"#, None);
 }
 
 #[test]

@@ -44,13 +44,16 @@ pub struct Track {
     pub tags: Option<String>,
     /// When it was made, Unix time in milliseconds.
     pub created_ms: Option<i64>,
-    /// Its length in seconds, above 0.
+    /// Its length in seconds, above 0 and at most a day; none for what is no length.
     pub duration_s: Option<f64>,
     /// The studio's own extra: where the mix with the vocal lies.
     pub mix_audio_url: Option<String>,
     /// The studio's own extra: what the track sounds like. It is read and never written here.
     pub music: Option<Box<Music>>,
 }
+
+/// A day: no vendor makes a track of a hundredth of it, and what is longer is a slip.
+const LONGEST_S: f64 = 86_400.0;
 
 impl Track {
     /// The track that a JSON object describes, in either casing. `None` for what is no object.
@@ -74,7 +77,8 @@ impl Track {
             created_ms: ["createTime", "create_time"]
                 .iter()
                 .find_map(|key| read_created(value.get(key)?)),
-            duration_s: number(value, &["duration"]).filter(|&seconds| seconds > 0.0),
+            duration_s: number(value, &["duration"])
+                .filter(|&seconds| seconds > 0.0 && seconds <= LONGEST_S),
             mix_audio_url: text(value, &["mixAudioUrl", "mix_audio_url"]),
             music: Music::read(value).map(Box::new),
         })
