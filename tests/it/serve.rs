@@ -141,6 +141,7 @@ fn the_page_is_live_and_ends_with_the_run_where_nobody_looks_on() {
     assert_eq!(page.status, 200);
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(page.headers["cross-origin-resource-policy"], "same-origin");
+    assert_eq!(page.headers["x-frame-options"], "DENY");
     let first = data(page.text());
     let seen = first["revision"].as_u64().unwrap();
     let kept = |data: &Value| {

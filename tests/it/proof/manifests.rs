@@ -629,6 +629,25 @@ fn names_and_messages_command_no_ci_runner() {
     }
 }
 
+/// A first line of 90 MB took 2.2 GB before anything was refused.
+#[test]
+fn a_lock_takes_no_more_memory_than_a_manifest() {
+    let lab = Lab::new();
+    manifest(&lab, PLAIN);
+    let entries = "{},".repeat(30_000_000);
+    lab.write(
+        "songs.lock",
+        format!("{{\"backline_lock\":[{entries}{{}}]}}\n"),
+    );
+    let ran = bounded(&lab, &["plan", "songs.yaml", "--diff"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(
+        ran.err.contains("its first line is too long"),
+        "{}",
+        ran.err
+    );
+}
+
 /// Each entry is compared with every job of its stems and presets.
 #[test]
 fn entries_are_compared_with_so_many_jobs_and_no_more() {

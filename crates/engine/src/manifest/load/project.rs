@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::folder::is_own;
-use crate::manifest::source::files::{ReadProblem, Sources};
+use crate::manifest::source::files::{ReadProblem, Sources, read_text};
 
 /// The file that marks a project's root.
 const PROJECT_FILE: &str = "backline.yaml";
@@ -51,5 +51,6 @@ pub fn read_beside(
         let (project, _) = find_project(manifest, folder).unwrap_or((folder.to_owned(), None));
         sources.confine_to(&project);
     }
-    sources.read_text(file, max_bytes)
+    // It is no part of the manifest's texts, which have a limit together.
+    read_text(&sources.inside(file)?, max_bytes)
 }
