@@ -5,6 +5,14 @@ use serde_json::Value;
 use crate::album::{csv_rows, json};
 use crate::lab::Lab;
 
+/// Buys the jobs of `songs.yaml` from a studio that is gone afterwards, and returns its status.
+fn bought(lab: &Lab, stems: usize, presets: usize, rest: &str) -> Value {
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, stems, presets, rest);
+    lab.expect(0, &["run", "songs.yaml"]);
+    lab.json(&["status", "songs.yaml"])
+}
+
 #[test]
 fn chosen_tracks_become_a_listening_test_for_webmushra() {
     let lab = Lab::new();
@@ -89,16 +97,7 @@ fn chosen_tracks_become_a_listening_test_for_webmushra() {
 #[test]
 fn starred_tracks_are_copied_with_a_list_of_what_they_are_and_ratings_come_back() {
     let lab = Lab::new();
-    let studio = lab.studio(&["--instant", "--rate", "off"]);
-    lab.manifest(
-        "songs.yaml",
-        &studio.url,
-        2,
-        1,
-        "reports: [csv, json, markdown]\n",
-    );
-    lab.expect(0, &["run", "songs.yaml"]);
-    let status = lab.json(&["status", "songs.yaml"]);
+    let status = bought(&lab, 2, 1, "reports: [csv, json, markdown]\n");
     let job = &status["jobs"][1];
     let key = job["key"].as_str().unwrap();
     let other = status["jobs"][0]["key"].as_str().unwrap();
@@ -204,16 +203,12 @@ fn copies(lab: &Lab, dir: &str) -> Vec<String> {
 #[test]
 fn picking_again_keeps_the_numbers_and_names_what_has_no_star_any_more() {
     let lab = Lab::new();
-    let studio = lab.studio(&["--instant", "--rate", "off"]);
-    lab.manifest(
-        "songs.yaml",
-        &studio.url,
+    let status = bought(
+        &lab,
         2,
         2,
         "sweep: {style_weight: [0.2, 0.8]}\nreports: []\n",
     );
-    lab.expect(0, &["run", "songs.yaml"]);
-    let status = lab.json(&["status", "songs.yaml"]);
     let jobs = status["jobs"].as_array().unwrap();
     lab.write("stars.csv", stars(&[(&jobs[2], 1), (&jobs[3], 2)]));
     let pick = ["pick", "stars.csv", "songs.yaml", "--to", "keepers"];
@@ -306,16 +301,7 @@ fn stars_are_found_in_the_manifest_that_they_are_of() {
 #[test]
 fn ratings_that_were_joined_stay_in_the_reports_of_later_runs() {
     let lab = Lab::new();
-    let studio = lab.studio(&["--instant", "--rate", "off"]);
-    lab.manifest(
-        "songs.yaml",
-        &studio.url,
-        1,
-        1,
-        "reports: [csv, json, markdown]\n",
-    );
-    lab.expect(0, &["run", "songs.yaml"]);
-    let job = lab.json(&["status", "songs.yaml"])["jobs"][0].clone();
+    let job = bought(&lab, 1, 1, "reports: [csv, json, markdown]\n")["jobs"][0].clone();
     lab.write("stars.csv", stars(&[(&job, 2)]));
     lab.expect(0, &["report", "songs.yaml", "--ratings", "stars.csv"]);
     let joined = csv_rows(&lab);

@@ -9,11 +9,11 @@ mod song;
 
 use backline_audio::{Audio, integrated_lufs};
 use backline_band::{
-    Brief, RATE_HZ, Score, Settings, Sound, StyleId,
+    Brief, RATE_HZ, Score, Sound, StyleId,
     analysis::{Metre, Section, SectionKind, Span},
     arrange, master, play,
 };
-use song::{BARS, song};
+use song::{BARS, SETTINGS, song};
 
 const TEMPO_BPM: f64 = 100.0;
 const BAR_S: f64 = 240.0 / TEMPO_BPM;
@@ -37,13 +37,7 @@ fn score(style: StyleId, sections: &[(usize, usize, SectionKind, f32)]) -> Score
         .collect();
     let mut brief = Brief::default();
     brief.styles = vec![style];
-    let settings = Settings {
-        style_weight: 0.5,
-        audio_weight: 0.5,
-        singer: None,
-        take: 0,
-    };
-    arrange(&analysis, &chords, &brief, &settings, 5)
+    arrange(&analysis, &chords, &brief, &SETTINGS, 5)
 }
 
 fn lufs(score: &Score, stretches: &[(f64, f64)]) -> Vec<f64> {

@@ -11,11 +11,11 @@ mod song;
 
 use backline_band::{
     Instrument::{self, *},
-    Role, Score, Settings, StyleId,
+    Role, Score, StyleId,
     analysis::Metre,
     arrange, read_tags,
 };
-use song::song;
+use song::{SETTINGS, song};
 
 const PERCUSSION: &[Instrument] = &[AcousticKit, BrushKit, ElectronicKit, HandPercussion];
 const BASSES: &[Instrument] = &[FingerBass, UprightBass, SynthBass, SubBass];
@@ -247,13 +247,7 @@ fn score(style: StyleId, tags: &str, negative: &str, metre: Metre) -> Score {
     let (analysis, chords) = song(metre, 100.0);
     let mut brief = read_tags(tags, negative);
     brief.styles = vec![style];
-    let settings = Settings {
-        style_weight: 0.5,
-        audio_weight: 0.5,
-        singer: None,
-        take: 0,
-    };
-    arrange(&analysis, &chords, &brief, &settings, 3)
+    arrange(&analysis, &chords, &brief, &SETTINGS, 3)
 }
 
 #[test]

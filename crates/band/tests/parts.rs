@@ -13,14 +13,7 @@ use backline_band::{
     analysis::{Analysis, Chord, ChordSpan, Metre, Quality, Section, SectionKind, Span},
     arrange, play, read_tags,
 };
-use song::{BARS, song};
-
-const SETTINGS: Settings = Settings {
-    style_weight: 0.5,
-    audio_weight: 0.5,
-    singer: None,
-    take: 0,
-};
+use song::{BARS, SETTINGS, song};
 
 fn styled(style: StyleId) -> Brief {
     let mut brief = Brief::default();

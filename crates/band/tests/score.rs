@@ -12,14 +12,7 @@ use backline_band::{
     analysis::{Chord, Metre, Quality},
     arrange, read_tags,
 };
-use song::song;
-
-const SETTINGS: Settings = Settings {
-    style_weight: 0.5,
-    audio_weight: 0.5,
-    singer: None,
-    take: 0,
-};
+use song::{SETTINGS, song};
 
 fn styled(mut brief: Brief, style: StyleId) -> Brief {
     brief.styles = vec![style];

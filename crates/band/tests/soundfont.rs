@@ -118,8 +118,8 @@ fn the_fixture_is_this_font() {
     assert!(std::fs::read(path).unwrap() == font());
 }
 
-/// A take to a vocal, with all but its tags and its sound the same.
-fn take_of(vocal: &Audio, tags: &str, sound: Sound) -> Take {
+/// A session with a vocal, with all but its tags, its sound and its takes the same.
+fn session(vocal: &Audio, tags: &str, sound: Sound, takes: usize) -> Session {
     let request = Request {
         tags: tags.to_owned(),
         negative_tags: String::new(),
@@ -128,12 +128,13 @@ fn take_of(vocal: &Audio, tags: &str, sound: Sound) -> Take {
         audio_weight: 0.5,
         singer: None,
         seed: 3,
-        takes: 1,
+        takes,
     };
-    Session::new(vocal, &request, sound)
-        .unwrap()
-        .take(0)
-        .unwrap()
+    Session::new(vocal, &request, sound).unwrap()
+}
+
+fn take_of(vocal: &Audio, tags: &str, sound: Sound) -> Take {
+    session(vocal, tags, sound, 1).take(0).unwrap()
 }
 
 #[test]
@@ -246,17 +247,7 @@ fn a_damaged_font_is_refused_or_an_error_when_it_plays() {
     let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
     vocal.channels[0].truncate(16_000 * 4);
     let font = Font::read(&with(b"shdr", 8 + 36, &i32::MAX.to_le_bytes())).unwrap();
-    let request = Request {
-        tags: "pop rock, piano, drums".to_owned(),
-        negative_tags: String::new(),
-        style_weight: 0.5,
-        weirdness_constraint: 0.2,
-        audio_weight: 0.5,
-        singer: None,
-        seed: 3,
-        takes: 2,
-    };
-    let session = Session::new(&vocal, &request, Sound::Font(font)).unwrap();
+    let session = session(&vocal, "pop rock, piano, drums", Sound::Font(font), 2);
     for error in [session.take(0).err(), session.takes().err()] {
         let error = error.map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains("can't be played"), "{error}");

@@ -8,9 +8,9 @@
 mod song;
 
 use backline_band::{
-    Brief, Instrument, Part, Role, Score, ScoreNote, Settings, StyleId, analysis::Metre, arrange,
+    Brief, Instrument, Part, Role, Score, ScoreNote, StyleId, analysis::Metre, arrange,
 };
-use song::song;
+use song::{SETTINGS, song};
 
 /// A score and its bars.
 struct Heard {
@@ -28,15 +28,9 @@ impl Heard {
         let (analysis, chords) = song(metre, bpm);
         let mut brief = Brief::default();
         brief.styles = vec![style];
-        let settings = Settings {
-            style_weight: 0.5,
-            audio_weight: 0.5,
-            singer: None,
-            take: 0,
-        };
         let beats = if metre == Metre::ThreeFour { 3.0 } else { 4.0 };
         Self {
-            score: arrange(&analysis, &chords, &brief, &settings, 7),
+            score: arrange(&analysis, &chords, &brief, &SETTINGS, 7),
             bar_s: 60.0 / bpm * beats,
             slots: beats * 4.0,
         }
@@ -622,14 +616,8 @@ fn three_of_eight_bars_differ_in_every_style_and_metre() {
             }
             let mut brief = Brief::default();
             brief.styles = vec![style];
-            let settings = Settings {
-                style_weight: 0.5,
-                audio_weight: 0.5,
-                singer: None,
-                take: 0,
-            };
             for seed in 1..4 {
-                let score = arrange(&analysis, &chords, &brief, &settings, seed);
+                let score = arrange(&analysis, &chords, &brief, &SETTINGS, seed);
                 for part in &score.parts {
                     if !matches!(part.role, Role::Drums | Role::Bass | Role::Comp) {
                         continue;

@@ -12,7 +12,7 @@ use backline_band::{
     analysis::{Analysis, Metre},
     arrange, read_tags,
 };
-use song::song;
+use song::{SETTINGS, song};
 
 fn score(analysis: &Analysis, tags: &str, style_weight: f32, audio_weight: f32) -> Score {
     let (_, chords) = song(Metre::FourFour, 96.0);
@@ -163,14 +163,8 @@ fn each_style_plays_near_the_tempo_it_is_made_for() {
     for style in StyleId::all() {
         for sung_bpm in [60.0, 90.0, 120.0, 150.0] {
             let (analysis, chords) = song(Metre::FourFour, sung_bpm);
-            let settings = Settings {
-                style_weight: 0.5,
-                audio_weight: 0.5,
-                singer: None,
-                take: 0,
-            };
             let brief = read_tags(style.name(), "");
-            let score = arrange(&analysis, &chords, &brief, &settings, 1);
+            let score = arrange(&analysis, &chords, &brief, &SETTINGS, 1);
             let step_s = score.beats[20].time_s - score.beats[19].time_s;
             let rate = 60.0 / step_s / sung_bpm;
             assert!(

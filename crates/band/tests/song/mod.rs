@@ -9,9 +9,18 @@
 pub mod tunes;
 
 use backline_audio::Audio;
+use backline_band::Settings;
 use backline_band::analysis::{
     Analysis, Beat, Chord, ChordSpan, Confidence, Key, Metre, Mode, Note, Quality, Section,
     SectionKind, Span,
+};
+
+/// What is asked of the arranger where a test does not say otherwise.
+pub const SETTINGS: Settings = Settings {
+    style_weight: 0.5,
+    audio_weight: 0.5,
+    singer: None,
+    take: 0,
 };
 
 /// Bars of the song before its last note.
