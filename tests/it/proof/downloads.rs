@@ -381,6 +381,10 @@ fn what_an_early_poll_shows_is_corrected_by_a_later_one() {
                 send_range(stream, fetch, "\"x\"", true, &tone_lasting(number, seconds))
             },
             move |request, _| {
+                if request.path().ends_with("add-instrumental") {
+                    let data = json!({"taskId": "0123456789abcdef0123456789abcdef"});
+                    return Some(json!({"code": 200, "msg": "success", "data": data}));
+                }
                 let task = request.target.split("taskId=").nth(1)?;
                 let is_early = polls.fetch_add(1, Ordering::SeqCst) < 3;
                 let late = json!([{"id": "a", "audioUrl": "track-1", "duration": 12.0},
@@ -398,6 +402,8 @@ fn what_an_early_poll_shows_is_corrected_by_a_later_one() {
         url.lock().unwrap().clone_from(&vendor.url);
         let project = Project::at(&lab, &vendor, name, 1);
         project.edit("tracks: 1,", "tracks: 2,");
+        // A task whose details are not believed would be polled for a quarter of an hour.
+        project.edit("limits: {", "limits: {deadline: 1m, ");
         let ran = project.run();
         assert_eq!(ran.code, Some(0), "{name}: {}", ran.err);
         let read = |number: usize| fs::read(project.path(&format!("out/voice/p1-{number}.wav")));
