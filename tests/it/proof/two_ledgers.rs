@@ -60,10 +60,10 @@ fn a_copy_of_the_ledger_from_the_middle_of_its_last_run_buys_nothing() {
     let lab = Lab::new();
     let studio = studio(&lab);
     let project = Project::new(&lab, &studio.url, "backup", 3, STUDIO);
-    // Called before the first submission at the latest.
+    // Whichever job's hook is called first copies it before that job is submitted; several are called at once.
     project.edit(
         "presets:",
-        "on: {before_submit: [{run: [sh, -c, 'test -d ../copy || cp -r .backline ../copy']}]}\npresets:",
+        "on: {before_submit: [{run: [sh, -c, 'if mkdir ../once; then cp -r .backline ../copy; fi']}]}\npresets:",
     );
     let ran = project.run();
     assert_eq!(ran.code, Some(0), "{}", ran.err);
