@@ -134,13 +134,17 @@ impl Storm {
         while ran.code == Some(8) {
             project.assert_nothing_lost("in doubt");
             let bill = project.bill();
+            let in_doubt = titles_in_state(&project, "in_doubt");
             assert_eq!(project.run().code, Some(8));
-            // A job that was refused is asked for anew; what may be bought is not.
+            // A job that was refused or refunded is submitted again; what is in doubt or paid for is not.
             let later = project.bill();
             let (before, new) = later.split_at(bill.len());
             assert_eq!(before, bill);
-            let again = |entry: &&BillEntry| bill.iter().any(|known| known.title == entry.title);
-            assert_eq!(new.iter().find(again), None, "a doubt was bought again");
+            let again = |entry: &&BillEntry| {
+                let paid = |known: &BillEntry| known.title == entry.title && !known.refunded;
+                in_doubt.contains(&entry.title) || bill.iter().any(paid)
+            };
+            assert_eq!(new.iter().find(again), None, "a purchase was repeated");
             doubts += project.resolve_doubts();
             ran = project.run();
         }
@@ -163,17 +167,12 @@ impl Storm {
         project.assert_nothing_lost("after the storm");
         assert_eq!(project.left_behind(), Vec::<String>::new());
         assert_eq!(project.kept_files().len(), 2 * (self.jobs - FAILING.len()));
-        let status = project.status();
-        let in_state = |state: &str| -> BTreeSet<String> {
-            let jobs = list(&status["jobs"])
-                .iter()
-                .filter(|job| job["state"] == state);
-            let titles = jobs.map(|job| job["settings"]["title"].as_str().unwrap().to_owned());
-            titles.collect()
-        };
-        assert_eq!(in_state("kept").len(), self.jobs - FAILING.len());
         assert_eq!(
-            in_state("failed"),
+            titles_in_state(&project, "kept").len(),
+            self.jobs - FAILING.len()
+        );
+        assert_eq!(
+            titles_in_state(&project, "failed"),
             FAILING.map(|number| format!("storm: {number}")).into()
         );
 
@@ -186,6 +185,15 @@ impl Storm {
         );
         doubts
     }
+}
+
+fn titles_in_state(project: &Project<'_>, state: &str) -> BTreeSet<String> {
+    let status = project.status();
+    let jobs = list(&status["jobs"])
+        .iter()
+        .filter(|job| job["state"] == state);
+    let titles = jobs.map(|job| job["settings"]["title"].as_str().unwrap().to_owned());
+    titles.collect()
 }
 
 #[test]
