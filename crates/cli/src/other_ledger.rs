@@ -8,9 +8,10 @@
 use std::path::Path;
 
 use backline_engine::folder::is_own;
-use backline_engine::forecast::{Forecast, Sign};
+use backline_engine::forecast::Forecast;
 use backline_engine::job::{Job, Phase};
 use backline_engine::ledger::Ledger;
+use backline_engine::status::Sign;
 use backline_engine::store::Store as _;
 
 use crate::args::GlobalArgs;

@@ -2,92 +2,18 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
 use crate::job::{Cause, Job, Phase, Task};
 use crate::plan::{Plan, PlannedJob, Refusal};
 use crate::settings::JobKey;
+use crate::status::{JobStatus, Sign};
 use crate::store::KnownJob;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Days before the vendor throws tracks away from which on it is said that they are not kept yet.
 pub const EXPIRY_WARNING_DAYS: i64 = 3;
-
-/// What stands before a job in a plan's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sign {
-    /// `+`: it will be bought.
-    Buy,
-    /// `~`: it will be bought, and an earlier run of the manifest had another job in its place.
-    Changed,
-    /// `>`: it is bought and the vendor is at work; a run follows it and buys nothing.
-    InProgress,
-    /// `f`: it is made and not all of it is on disk; a run downloads it and buys nothing.
-    Fetch,
-    /// `=`: all its tracks are kept.
-    Kept,
-    /// `?`: it may be bought; a callback, the provider or the user settles it.
-    InDoubt,
-    /// `!`: it failed.
-    Failed,
-    /// `v`: a hook vetoed it; the next run calls the hook again.
-    Vetoed,
-    /// `p`: its task ended with fewer tracks than it showed; those are kept, and it is never bought again by itself.
-    Partial,
-    /// `x`: it is bought, not kept, and the vendor has thrown it away by now.
-    Expired,
-}
-
-impl Sign {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Buy,
-        Self::Changed,
-        Self::InProgress,
-        Self::Kept,
-        Self::InDoubt,
-        Self::Failed,
-        Self::Vetoed,
-        Self::Partial,
-        Self::Expired,
-    ];
-
-    /// The sign itself.
-    pub fn symbol(self) -> char {
-        match self {
-            Self::Buy => '+',
-            Self::Changed => '~',
-            Self::InProgress => '>',
-            Self::Fetch => 'f',
-            Self::Kept => '=',
-            Self::InDoubt => '?',
-            Self::Failed => '!',
-            Self::Vetoed => 'v',
-            Self::Partial => 'p',
-            Self::Expired => 'x',
-        }
-    }
-
-    /// What it means, in a few words.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::Buy => "to buy",
-            Self::Changed => "to buy, changed",
-            Self::InProgress => "in progress",
-            Self::Fetch => "to fetch",
-            Self::Kept => "kept",
-            Self::InDoubt => "in doubt",
-            Self::Failed => "failed",
-            Self::Vetoed => "vetoed",
-            Self::Partial => "partial",
-            Self::Expired => "expired",
-        }
-    }
-}
 
 /// What a run would do with one job.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,12 +143,11 @@ fn sign(
     now_ms: i64,
     retention_ms: i64,
 ) -> (Sign, String) {
+    let recorded = Sign::from(JobStatus::from(&job.phase));
     match &job.phase {
-        Phase::Planned => (Sign::Buy, String::new()),
-        Phase::Vetoed { why } => (
-            Sign::Vetoed,
-            format!("vetoed: {why}; the next run asks again"),
-        ),
+        Phase::Planned => (recorded, String::new()),
+        Phase::Vetoed { why } => (recorded, format!("vetoed: {why}; the next run asks again")),
+        // No run goes on, so the response will not come.
         Phase::Submitting { .. } => (
             Sign::InDoubt,
             "the program ended before the response came".to_owned(),
@@ -234,7 +159,7 @@ fn sign(
                     "; a callback named task {task}, which the next run checks with the provider"
                 )
             });
-            (Sign::InDoubt, format!("{message}{claim}"))
+            (recorded, format!("{message}{claim}"))
         }
         Phase::Failed(failure) => {
             let code = failure
@@ -245,27 +170,19 @@ fn sign(
                 (Cause::Task, false) => "; bought again only with `retries:`",
                 _ => "; nothing was bought, will be tried again",
             };
-            (Sign::Failed, format!("{code}{}{next}", failure.message))
+            (recorded, format!("{code}{}{next}", failure.message))
         }
         Phase::Running(task) | Phase::Finished(task) | Phase::Kept(task) | Phase::Partial(task) => {
-            let unkept =
-                !missing.is_empty() || matches!(job.phase, Phase::Running(_) | Phase::Finished(_));
-            match (
-                unkept,
-                now_ms.saturating_sub(made_ms(task, retention_ms)) >= retention_ms,
-            ) {
-                (false, _) if matches!(job.phase, Phase::Partial(_)) => {
-                    (Sign::Partial, partial_note(task))
-                }
-                (false, _) => (Sign::Kept, String::new()),
-                (true, true) => (
+            let is_expired = now_ms.saturating_sub(made_ms(task, retention_ms)) >= retention_ms;
+            match recorded {
+                Sign::Kept if missing.is_empty() => (recorded, String::new()),
+                Sign::Partial if missing.is_empty() => (recorded, partial_note(task)),
+                _ if is_expired => (
                     Sign::Expired,
                     format!("task {} is past the provider's retention", task.id),
                 ),
-                (true, false) if matches!(job.phase, Phase::Running(_)) => {
-                    (Sign::InProgress, running_note(task))
-                }
-                (true, false) => (Sign::Fetch, unkept_note(task, missing)),
+                Sign::InProgress => (recorded, running_note(task)),
+                _ => (Sign::Fetch, unkept_note(task, missing)),
             }
         }
     }

@@ -42,6 +42,7 @@ pub mod plan;
 pub mod recognize;
 pub mod scratch;
 pub mod settings;
+pub mod status;
 pub mod store;
 pub mod summary;
 mod template;

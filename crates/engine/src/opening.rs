@@ -5,11 +5,12 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::event::KeptFile;
-use crate::forecast::{Forecast, OnDisk, Sign, forecast};
+use crate::forecast::{Forecast, OnDisk, forecast};
 use crate::manifest::lock::changed_settings;
 use crate::plan::{Plan, PlannedJob};
 use crate::recognize::{Recognized, recognize};
 use crate::settings::JobKey;
+use crate::status::Sign;
 use crate::store::{COMPARED_RUNS, KnownJob, PlannedRow, Store, StoreError};
 
 /// What is known of a plan before its run.
@@ -123,8 +124,9 @@ mod tests {
     use crate::job::Job;
     use crate::ledger::Ledger;
     use crate::manifest::{LoadOptions, load};
+    use crate::status::JobStatus;
     use crate::store::{Batch, NewRecord, RunHeader};
-    use crate::summary::{JobStatus, summarise};
+    use crate::summary::summarise;
 
     const NOW_MS: i64 = 1_800_000_000_000;
 

@@ -277,10 +277,11 @@ mod tests {
 
     use super::*;
     use crate::event::RunId;
-    use crate::forecast::{OnDisk, Sign, forecast};
+    use crate::forecast::{OnDisk, forecast};
     use crate::job::Job;
     use crate::ledger::Ledger;
     use crate::manifest::{LoadOptions, load};
+    use crate::status::Sign;
     use crate::store::{Batch, NewRecord};
 
     /// When the fixture's run was.

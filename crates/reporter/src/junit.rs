@@ -23,14 +23,15 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use backline_engine::status::Sign;
 use backline_engine::summary::{JobSummary, RunFacts};
 use indexmap::IndexMap;
 
 use crate::label::job_label;
 use crate::material::Material;
 use crate::music::remarks;
+use crate::sign::{sign, why};
 use crate::text::{clean, figure};
-use crate::verdict::Verdict;
 
 /// A suite's or the document's numbers.
 #[derive(Default)]
@@ -46,7 +47,7 @@ impl Numbers {
     fn add(&mut self, case: &Case<'_>) {
         self.tests += 1;
         self.took_ms += case.took_ms;
-        match element(case.verdict) {
+        match element(case.sign) {
             Some("failure") => self.failures += 1,
             Some("skipped") => self.skipped += 1,
             Some(_) => self.errors += 1,
@@ -58,17 +59,17 @@ impl Numbers {
 struct Case<'a> {
     job: &'a JobSummary,
     label: String,
-    verdict: Verdict,
+    sign: Sign,
     took_ms: i64,
 }
 
 /// What stands in a case that did not pass.
-fn element(verdict: Verdict) -> Option<&'static str> {
-    match verdict {
-        Verdict::Kept => None,
-        Verdict::Failed | Verdict::Partial | Verdict::Expired => Some("failure"),
-        Verdict::InDoubt | Verdict::InProgress | Verdict::ToFetch => Some("error"),
-        Verdict::Planned | Verdict::Changed | Verdict::Vetoed => Some("skipped"),
+fn element(sign: Sign) -> Option<&'static str> {
+    match sign {
+        Sign::Kept => None,
+        Sign::Failed | Sign::Partial | Sign::Expired => Some("failure"),
+        Sign::InDoubt | Sign::InProgress | Sign::Fetch => Some("error"),
+        Sign::Buy | Sign::Changed | Sign::Vetoed => Some("skipped"),
     }
 }
 
@@ -82,7 +83,7 @@ pub(crate) fn render(material: &Material<'_>) -> Vec<u8> {
         suites.entry(&job.preset).or_default().push(Case {
             job,
             label: job_label(&job.stem, &job.preset, &job.sweep, job.take),
-            verdict: Verdict::of(job, &summary.run),
+            sign: sign(job, &summary.run),
             took_ms: took_ms.get(&job.key).copied().unwrap_or_default(),
         });
     }
@@ -162,7 +163,7 @@ fn test_case(body: &mut String, name: &str, case: &Case<'_>) {
     let Case {
         job,
         label,
-        verdict,
+        sign,
         took_ms,
     } = case;
     let _ = writeln!(
@@ -173,18 +174,14 @@ fn test_case(body: &mut String, name: &str, case: &Case<'_>) {
         xml(&job.stem),
         seconds(*took_ms),
     );
-    if let (Some(element), Some(why)) = (element(*verdict), verdict.why(job)) {
+    if let (Some(element), Some(why)) = (element(*sign), why(*sign, job)) {
         // Surefire's schema knows no type of a skipped case.
         let kind = if element == "skipped" {
             String::new()
         } else {
-            format!(r#" type="{}""#, verdict.as_str())
+            format!(r#" type="{}""#, sign.outcome())
         };
-        let message = if why.is_empty() {
-            verdict.as_str()
-        } else {
-            &why
-        };
+        let message = if why.is_empty() { sign.outcome() } else { &why };
         let _ = writeln!(
             body,
             r#"      <{element} message="{}"{kind}/>"#,

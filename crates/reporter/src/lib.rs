@@ -49,6 +49,7 @@ mod preferences;
 mod ratings;
 mod replace;
 mod runner;
+mod sign;
 mod sink;
 mod sound;
 mod standpoint;
@@ -57,7 +58,6 @@ mod style;
 mod summary_csv;
 mod summary_json;
 mod text;
-mod verdict;
 mod write;
 
 pub use closing::closing_text;

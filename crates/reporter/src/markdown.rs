@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use backline_engine::event::Outcome;
+use backline_engine::status::Sign;
 use backline_engine::summary::{JobSummary, Summary};
 use indexmap::{IndexMap, IndexSet};
 
@@ -30,8 +31,8 @@ use crate::label::job_label;
 use crate::music::remarks;
 use crate::outcome::headline;
 use crate::preferences::preferences;
+use crate::sign::{sign, why};
 use crate::text::{count, figure, rfc3339, said};
-use crate::verdict::Verdict;
 
 /// Most stems and most presets that the table shows: what a person looks through.
 const MAX_ROWS: usize = 200;
@@ -40,7 +41,7 @@ const MAX_COLUMNS: usize = 50;
 /// Most signs in a cell.
 const MAX_SIGNS: usize = 24;
 
-/// Most jobs that are told one by one.
+/// Most jobs that are listed one by one.
 const MAX_LISTED: usize = 100;
 
 /// Widest name in a table, and most of a vendor's words, in columns.
@@ -126,7 +127,7 @@ fn grid(text: &mut String, summary: &Summary) {
     let mut cells: HashMap<(&str, &str), Vec<char>> = HashMap::new();
     for job in jobs() {
         let cell = cells.entry((&job.stem, &job.preset)).or_default();
-        cell.push(Verdict::of(job, &summary.run).sign());
+        cell.push(sign(job, &summary.run).symbol());
     }
     text.push('|');
     let shown = presets.iter().take(MAX_COLUMNS);
@@ -138,13 +139,13 @@ fn grid(text: &mut String, summary: &Summary) {
         let _ = write!(text, "| {}", code_cell(stem, NAME_COLUMNS));
         for preset in shown.clone() {
             let signs = cells.get(&(*stem, *preset)).map_or(&[][..], Vec::as_slice);
-            let mut told: String = signs.iter().take(MAX_SIGNS).collect();
+            let mut listed: String = signs.iter().take(MAX_SIGNS).collect();
             if signs.len() > MAX_SIGNS {
-                told.push('…');
+                listed.push('…');
             }
-            let _ = match told.as_str() {
+            let _ = match listed.as_str() {
                 "" => write!(text, " |"),
-                told => write!(text, " | `{told}`"),
+                listed => write!(text, " | `{listed}`"),
             };
         }
         text.push_str(" |\n");
@@ -234,33 +235,31 @@ fn music(text: &mut String, summary: &Summary) {
 
 /// The jobs that need a person, with the vendor's words.
 fn attention(text: &mut String, summary: &Summary) {
-    let told: Vec<(&JobSummary, Verdict)> = summary
+    let listed: Vec<(&JobSummary, Sign)> = summary
         .jobs
         .iter()
         .filter(|job| job.in_manifest)
-        .map(|job| (job, Verdict::of(job, &summary.run)))
-        .filter(|(_, verdict)| {
-            !matches!(verdict, Verdict::Kept | Verdict::Planned | Verdict::Changed)
-        })
+        .map(|job| (job, sign(job, &summary.run)))
+        .filter(|(_, sign)| !matches!(sign, Sign::Kept | Sign::Buy | Sign::Changed))
         .collect();
-    if told.is_empty() {
+    if listed.is_empty() {
         return;
     }
     text.push_str("\n### Without all tracks\n\n| | job | why | task |\n|---|---|---|---|\n");
-    for (job, verdict) in told.iter().take(MAX_LISTED) {
+    for (job, sign) in listed.iter().take(MAX_LISTED) {
         let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
         let _ = writeln!(
             text,
             "| `{}` {} | {} | {} | {} |",
-            verdict.sign(),
-            verdict.as_str(),
+            sign.symbol(),
+            sign.outcome(),
             code_cell(&label, 2 * NAME_COLUMNS),
-            code_cell(&verdict.why(job).unwrap_or_default(), WORDS_COLUMNS),
+            code_cell(&why(*sign, job).unwrap_or_default(), WORDS_COLUMNS),
             code_cell(job.task_id.as_deref().unwrap_or_default(), NAME_COLUMNS),
         );
     }
-    if told.len() > MAX_LISTED {
-        let rest = (told.len() - MAX_LISTED) as u64;
+    if listed.len() > MAX_LISTED {
+        let rest = (listed.len() - MAX_LISTED) as u64;
         let _ = writeln!(
             text,
             "\nand {}; the other reports have them",

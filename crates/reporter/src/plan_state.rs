@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use backline_engine::event::{Record, TrackFacts};
 use backline_engine::job::Job;
 use backline_engine::settings::JobKey;
+use backline_engine::status::JobStatus;
 use backline_engine::store::PlannedRow;
-use backline_engine::summary::JobStatus;
 
 use crate::label::job_label;
 use crate::music::remarks;

@@ -25,7 +25,8 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use backline_engine::summary::{JobStatus, JobSummary, Summary};
+use backline_engine::status::{JobStatus, Sign};
+use backline_engine::summary::{JobSummary, Summary};
 use indexmap::IndexMap;
 
 use crate::closing::{
@@ -35,9 +36,9 @@ use crate::counts;
 use crate::evidence::evidence_text;
 use crate::grid::{GridJob, grid};
 use crate::live::Size;
+use crate::sign::{kept_of_shown, sign};
 use crate::style::{BAD, CARE, GOOD, PLAIN};
 use crate::text::{clean, fit, pad, rfc3339, said, words};
-use crate::verdict::{Verdict, kept_of_shown};
 
 /// Whether a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,32 +190,30 @@ fn unbought(job: &JobSummary) -> Option<String> {
 }
 
 /// The style of a job's sign.
-fn style(verdict: Verdict) -> Style {
-    match verdict {
-        Verdict::Kept => GOOD,
-        Verdict::Failed => BAD,
-        Verdict::Partial | Verdict::InDoubt | Verdict::Vetoed | Verdict::Expired => CARE,
-        Verdict::InProgress | Verdict::ToFetch | Verdict::Planned | Verdict::Changed => PLAIN,
+fn style(sign: Sign) -> Style {
+    match sign {
+        Sign::Kept => GOOD,
+        Sign::Failed => BAD,
+        Sign::Partial | Sign::InDoubt | Sign::Vetoed | Sign::Expired => CARE,
+        Sign::InProgress | Sign::Fetch | Sign::Buy | Sign::Changed => PLAIN,
     }
 }
 
 /// The manifest's jobs as a grid, with what its signs mean; where it does not fit, how to list them.
 fn cells(summary: &Summary, view: View) -> String {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
-    let jobs: Vec<(&JobSummary, Verdict)> = jobs
-        .map(|job| (job, Verdict::of(job, &summary.run)))
-        .collect();
-    let cells = jobs.iter().map(|(job, verdict)| GridJob {
+    let jobs: Vec<(&JobSummary, Sign)> = jobs.map(|job| (job, sign(job, &summary.run))).collect();
+    let cells = jobs.iter().map(|(job, sign)| GridJob {
         stem: &job.stem,
         preset: &job.preset,
-        sign: verdict.sign(),
-        style: style(*verdict),
+        sign: sign.symbol(),
+        style: style(*sign),
     });
     match grid(cells, view.columns) {
         Some(grid) => {
             let signs: IndexMap<char, &str> = jobs
                 .iter()
-                .map(|(_, verdict)| (verdict.sign(), verdict.as_str()))
+                .map(|(_, sign)| (sign.symbol(), sign.outcome()))
                 .collect();
             let signs: Vec<String> = signs
                 .iter()
@@ -231,8 +230,8 @@ fn cells(summary: &Summary, view: View) -> String {
 fn listed(summary: &Summary) -> String {
     let mut text = "\n".to_owned();
     for job in summary.jobs.iter().take(MAX_JOBS) {
-        let verdict = Verdict::of(job, &summary.run);
-        let (style, state) = (style(verdict), pad(verdict.as_str(), STATE_COLUMNS));
+        let sign = sign(job, &summary.run);
+        let (style, state) = (style(sign), pad(sign.outcome(), STATE_COLUMNS));
         let earlier = match job.in_manifest {
             true => "",
             false => "  (earlier version)",
@@ -241,7 +240,7 @@ fn listed(summary: &Summary) -> String {
             text,
             "  {}  {style}{} {state}{style:#}  {}{earlier}",
             short(&job.key),
-            verdict.sign(),
+            sign.symbol(),
             label(job)
         );
     }

@@ -10,11 +10,11 @@ use backline_api::Tape;
 use backline_engine::driver::{self, Album, Ended, HookFailure, PlanHooks, Run, RunError, Signals};
 use backline_engine::event::{Event, Moment, Outcome, Record, StopReason};
 use backline_engine::folder::Folder;
-use backline_engine::forecast::Sign;
 use backline_engine::ledger::Ledger;
 use backline_engine::opening::Opening;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::settings::JobKey;
+use backline_engine::status::Sign;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
 use backline_reporter::{

@@ -13,11 +13,11 @@ use backline_engine::driver::{
     self, Album, PlanHooks, PlanningReport, look_at_kept_file, plan_jobs,
 };
 use backline_engine::event::KeptFile;
-use backline_engine::forecast::Sign;
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, load};
 use backline_engine::opening::{Opening, open};
 use backline_engine::plan::Plan;
+use backline_engine::status::Sign;
 use backline_engine::store::{PlannedRow, Store, StoreError};
 use backline_reporter::shell_word;
 

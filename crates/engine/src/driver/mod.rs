@@ -36,13 +36,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::conductor::{Conductor, response_lost};
 use crate::event::{Event, Outcome, Record, RunId};
-use crate::forecast::Sign;
 use crate::hooks::PlanInfo;
 use crate::index::Index;
 use crate::job::Step;
 use crate::opening::Opening;
 use crate::plan::{Plan, StemSource};
 use crate::settings::JobKey;
+use crate::status::Sign;
 use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store};
 
 use callbacks::{ListenConfig, Receiver};

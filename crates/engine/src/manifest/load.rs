@@ -41,9 +41,9 @@ use super::stems::entries;
 use super::template::fixed::render_fixed;
 use super::template::scope::{FIXED_ROOTS, Scope};
 use super::{hooks, limits};
-use crate::forecast::Sign;
 use crate::hooks::Hooks;
 use crate::plan::{Plan, PlannedJob};
+use crate::status::Sign;
 use crate::template::Engine;
 use crate::template::Variables;
 

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use backline_api::Excerpt;
 
 use super::{
-    HookFailure, JobStatus, JobSummary, RunFacts, SUMMARY_VERSION, Summary, ThisRun, Totals,
-    TrackSummary,
+    HookFailure, JobSummary, RunFacts, SUMMARY_VERSION, Summary, ThisRun, Totals, TrackSummary,
 };
 use crate::event::{Event, Moment, Outcome, Part, Record, RefusedCallbacks, RunId, StopReason};
 use crate::evidence::evidence;
 use crate::job::{Job, Phase};
 use crate::settings::JobKey;
+use crate::status::JobStatus;
 use crate::store::{
     COMPARED_RUNS, KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of,
 };

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::event::{HookPoint, OnError};
 use crate::event::{KeptFile, Music, Outcome, RefusedCallbacks};
 use crate::evidence::Evidence;
-use crate::job::{Phase, TrackLoudness};
+use crate::job::TrackLoudness;
 use crate::settings::Settings;
+use crate::status::{JobStatus, Sign};
 use crate::store::Recording;
 
 pub use build::{summarise, summarise_with_former};
@@ -200,63 +201,6 @@ pub struct JobSummary {
     pub tracks: Vec<TrackSummary>,
 }
 
-/// The state of a job, as reports name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobStatus {
-    /// Nothing is bought.
-    Planned,
-    /// Sent, without a response so far.
-    Submitting,
-    /// Possibly bought: the response was lost.
-    InDoubt,
-    /// Bought; the vendor is at work.
-    Running,
-    /// Made, not kept yet.
-    Finished,
-    /// All tracks are kept.
-    Kept,
-    /// The task ended with fewer tracks than it showed; those are kept.
-    Partial,
-    /// Ended without tracks.
-    Failed,
-    /// A hook said no.
-    Vetoed,
-}
-
-impl JobStatus {
-    /// Its name in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Submitting => "submitting",
-            Self::InDoubt => "in_doubt",
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Kept => "kept",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Vetoed => "vetoed",
-        }
-    }
-}
-
-impl From<&Phase> for JobStatus {
-    fn from(phase: &Phase) -> Self {
-        match phase {
-            Phase::Planned => Self::Planned,
-            Phase::Submitting { .. } => Self::Submitting,
-            Phase::InDoubt { .. } => Self::InDoubt,
-            Phase::Running(_) => Self::Running,
-            Phase::Finished(_) => Self::Finished,
-            Phase::Kept(_) => Self::Kept,
-            Phase::Partial(_) => Self::Partial,
-            Phase::Failed(_) => Self::Failed,
-            Phase::Vetoed { .. } => Self::Vetoed,
-        }
-    }
-}
-
 /// One track.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrackSummary {
@@ -348,15 +292,15 @@ impl Totals {
     /// Adds a job; the tracks of one that is bought as an earlier job are counted there.
     fn add(&mut self, job: &JobSummary, price: f64, is_first: bool) {
         self.jobs += 1;
-        match job.state {
-            JobStatus::Planned => self.planned += 1,
-            JobStatus::Submitting | JobStatus::Running => self.in_progress += 1,
-            JobStatus::Finished => self.to_fetch += 1,
-            JobStatus::InDoubt => self.in_doubt += 1,
-            JobStatus::Kept => self.kept += 1,
-            JobStatus::Partial => self.partial += 1,
-            JobStatus::Failed => self.failed += 1,
-            JobStatus::Vetoed => {
+        match Sign::from(job.state) {
+            Sign::Buy | Sign::Changed => self.planned += 1,
+            Sign::InProgress => self.in_progress += 1,
+            Sign::Fetch | Sign::Expired => self.to_fetch += 1,
+            Sign::InDoubt => self.in_doubt += 1,
+            Sign::Kept => self.kept += 1,
+            Sign::Partial => self.partial += 1,
+            Sign::Failed => self.failed += 1,
+            Sign::Vetoed => {
                 self.vetoed += 1;
                 self.credits_saved += price;
             }

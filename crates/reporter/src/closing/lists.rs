@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use backline_engine::summary::{JobStatus, JobSummary, Summary, TrackSummary};
+use backline_engine::status::JobStatus;
+use backline_engine::summary::{JobSummary, Summary, TrackSummary};
 use indexmap::IndexMap;
 
 use crate::command::operand;
 use crate::evidence::evidence_text;
 use crate::label::{fit_label, job_label};
 use crate::music::remarks;
+use crate::sign::kept_of_shown;
 use crate::style::{BAD, CARE};
 use crate::text::{clean, count, said, words};
-use crate::verdict::kept_of_shown;
 
 /// Most different reasons that are listed: with more than these the manifest or the provider is to blame, not a job.
 const MAX_GROUPS: usize = 10;

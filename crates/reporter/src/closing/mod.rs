@@ -22,7 +22,8 @@ mod tests;
 use std::fmt::Write as _;
 
 use backline_engine::event::{Outcome, StopReason};
-use backline_engine::summary::{JobStatus, JobSummary, Summary};
+use backline_engine::status::JobStatus;
+use backline_engine::summary::{JobSummary, Summary};
 
 use crate::command::operand;
 use crate::counts;

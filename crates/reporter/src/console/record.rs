@@ -11,7 +11,7 @@ use backline_engine::event::{
 };
 use backline_engine::hooks::Verdict;
 use backline_engine::job::Job;
-use backline_engine::summary::JobStatus;
+use backline_engine::status::JobStatus;
 use jiff::tz::TimeZone;
 
 use super::line::Line;

@@ -24,9 +24,9 @@ use serde::Serialize;
 
 use crate::material::Material;
 use crate::music::{chord_names, remarks};
+use crate::sign::{sign, why};
 use crate::sound::{Sounds, Wanted, tenth};
 use crate::text::{clean, rfc3339};
-use crate::verdict::Verdict;
 
 /// The JSON's version; the page's scripts are of the same.
 const DATA_VERSION: u32 = 1;
@@ -192,9 +192,9 @@ impl PageData {
                 sweep: pairs(&job.sweep),
                 take: job.take,
                 former: !job.in_manifest,
-                state: Verdict::of(job, &summary.run).as_str(),
-                sign: Verdict::of(job, &summary.run).sign(),
-                why: Verdict::of(job, &summary.run).why(job),
+                state: sign(job, &summary.run).outcome(),
+                sign: sign(job, &summary.run).symbol(),
+                why: why(sign(job, &summary.run), job),
                 settings: settings(&job.settings),
                 task: job.task_id.as_deref().map(clean),
                 credits: job.credits,

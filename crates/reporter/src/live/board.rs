@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use backline_engine::event::{Event, Record};
 use backline_engine::settings::JobKey;
+use backline_engine::status::JobStatus;
 use backline_engine::store::RunBounds;
-use backline_engine::summary::JobStatus;
 
 use crate::console::{Line, line_of};
 use crate::plan_state::PlanState;

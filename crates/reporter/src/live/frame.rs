@@ -19,7 +19,7 @@
 //! the bar alone is left.
 
 use anstyle::Style;
-use backline_engine::summary::JobStatus;
+use backline_engine::status::JobStatus;
 use jiff::tz::TimeZone;
 
 use super::board::Board;

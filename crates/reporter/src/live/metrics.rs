@@ -14,7 +14,7 @@ use std::fmt::{Display, Write as _};
 
 use backline_engine::event::{Event, Record, TaskStage};
 use backline_engine::settings::JobKey;
-use backline_engine::summary::JobStatus;
+use backline_engine::status::JobStatus;
 use jiff::tz::TimeZone;
 
 use super::board::Board;
@@ -22,18 +22,6 @@ use crate::sink::{ConsoleOptions, PlanFacts};
 
 /// Upper bounds of the durations' buckets, in seconds: a vendor's task takes one to ten minutes, the studio's a few seconds.
 const BUCKETS_S: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 180, 300, 600, 1_800];
-
-const STATES: [JobStatus; 9] = [
-    JobStatus::Planned,
-    JobStatus::Submitting,
-    JobStatus::InDoubt,
-    JobStatus::Running,
-    JobStatus::Finished,
-    JobStatus::Kept,
-    JobStatus::Partial,
-    JobStatus::Failed,
-    JobStatus::Vetoed,
-];
 
 /// The figures of one run.
 pub struct Metrics {
@@ -180,7 +168,7 @@ impl Metrics {
             );
         }
         page.family("jobs", "gauge", "Jobs of the plan by state.");
-        for state in STATES {
+        for state in JobStatus::ALL {
             page.sample("jobs", &[("state", state.as_str())], board.count(state));
         }
         page.counter(

@@ -7,7 +7,8 @@ use backline_audio::{Audio, Encoding, encode};
 use backline_engine::event::KeptFile;
 use backline_engine::plan::ReportKind;
 use backline_engine::settings::Setting;
-use backline_engine::summary::{JobStatus, Summary};
+use backline_engine::status::JobStatus;
+use backline_engine::summary::Summary;
 use backline_reporter::{Material, Ratings, example, render, write_reports};
 
 /// What a hostile vendor calls a track.

@@ -6,9 +6,10 @@
 //! ```
 
 use backline_engine::event::Part;
-use backline_engine::forecast::{Forecast, JobForecast, Sign};
+use backline_engine::forecast::{Forecast, JobForecast};
 use backline_engine::plan::PlannedJob;
 use backline_engine::settings::{JobKey, Settings};
+use backline_engine::status::Sign;
 use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 

@@ -1,7 +1,7 @@
 //! How a plan looks: its width, its colours, texts made safe for a terminal.
 
 use anstyle::{AnsiColor, Style};
-use backline_engine::forecast::Sign;
+use backline_engine::status::Sign;
 
 /// How the table looks.
 #[derive(Debug, Clone, Copy)]

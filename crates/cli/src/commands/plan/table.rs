@@ -12,8 +12,9 @@
 
 use std::io::{self, Write};
 
-use backline_engine::forecast::{Forecast, JobForecast, Sign};
+use backline_engine::forecast::{Forecast, JobForecast};
 use backline_engine::plan::{Plan, PlannedJob};
+use backline_engine::status::Sign;
 use backline_reporter::{GridJob, grid};
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
@@ -29,19 +30,6 @@ const MAX_NOTED: usize = 20;
 
 /// Narrowest table that is tried; a terminal of fewer columns breaks the lines by itself.
 const MIN_COLUMNS: u16 = 24;
-
-const SIGNS: [Sign; 10] = [
-    Sign::Buy,
-    Sign::Changed,
-    Sign::InProgress,
-    Sign::Fetch,
-    Sign::Kept,
-    Sign::InDoubt,
-    Sign::Failed,
-    Sign::Vetoed,
-    Sign::Partial,
-    Sign::Expired,
-];
 
 /// Which columns say anything.
 struct Columns {
@@ -191,7 +179,7 @@ fn table_colour(sign: Sign) -> Color {
 
 /// `3 jobs: 2 to buy (+), 1 kept (=)`.
 pub(super) fn counts(forecast: &Forecast) -> String {
-    let present: Vec<String> = SIGNS
+    let present: Vec<String> = Sign::ALL
         .into_iter()
         .map(|sign| (sign, forecast.count(sign)))
         .filter(|(_, number)| *number > 0)

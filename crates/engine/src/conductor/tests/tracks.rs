@@ -404,7 +404,7 @@ fn a_partial_task_is_polled_once_by_a_later_run() {
             panic!("{event:?}")
         };
         job = next;
-        phases.push(crate::summary::JobStatus::from(&job.phase).as_str());
+        phases.push(crate::status::JobStatus::from(&job.phase).as_str());
     }
     assert_eq!(
         phases,

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::forecast::Sign;
 use crate::manifest::matrix::selection::Selection;
 use crate::plan::Plan;
+use crate::status::Sign;
 
 /// Most jobs of one plan unless the user allows more.
 pub const DEFAULT_MAX_JOBS: u64 = 100_000;

@@ -4,9 +4,9 @@ use backline_api::Setting;
 use std::path::Path;
 
 use super::{LoadOptions, load};
-use crate::forecast::Sign;
 use crate::manifest::Selection;
 use crate::plan::Plan;
+use crate::status::Sign;
 
 /// A folder with two recordings and a catalogue of them.
 fn project() -> tempfile::TempDir {
@@ -31,6 +31,7 @@ fn plan(folder: &Path, manifest: &str, filters: &[&str]) -> Result<Plan, String>
         let of = |job: &crate::plan::PlannedJob| match plan.stems[job.stem].id.as_str() {
             "a" => Sign::Failed,
             "b" => Sign::InDoubt,
+            _ if &*job.preset == "q" => Sign::Fetch,
             _ => Sign::Kept,
         };
         Some(plan.jobs.iter().map(of).collect())
@@ -96,6 +97,12 @@ fn a_filter_selects_by_columns_lists_alternatives_and_states() {
         folder,
         &["state=failed,in-doubt", "preset=p"],
         &["a/p", "b/p"],
+    );
+    check(folder, &["state=to-fetch"], &["c/q"]);
+    check(
+        folder,
+        &["state!=kept"],
+        &["a/p", "a/q", "b/p", "b/q", "c/q"],
     );
     check(
         folder,

@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use super::axes::Matrix;
 use super::wildcard::{fits, matches};
-use crate::forecast::Sign;
 use crate::manifest::source::report::Report;
 use crate::nearest::suggestion;
+use crate::status::Sign;
 use crate::template::functions::text_of;
 
 /// The key of conditions on what the ledger knows of a job.

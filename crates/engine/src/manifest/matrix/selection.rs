@@ -6,8 +6,8 @@ use super::axes::Matrix;
 use super::expand::job_name;
 pub use super::filter::{Filter, NotAFilter};
 use super::filter::{Resolved, Test};
-use crate::forecast::Sign;
 use crate::manifest::source::report::Report;
+use crate::status::Sign;
 
 /// Which jobs of a manifest to select.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

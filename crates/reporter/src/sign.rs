@@ -1,0 +1,123 @@
+//! The sign of a job after a run, and the reason for it: the page, JUnit, Markdown and the status share them.
+
+use backline_engine::status::{JobStatus, Sign};
+use backline_engine::summary::{JobSummary, RunFacts};
+
+use crate::text::{said, words};
+
+/// The sign of `job` when the run ended; as the job is, for a run that has not.
+pub(crate) fn sign(job: &JobSummary, run: &RunFacts) -> Sign {
+    match Sign::from(job.state) {
+        Sign::Buy if job.replaces.is_some() => Sign::Changed,
+        Sign::Fetch if has_expired(job, run) => Sign::Expired,
+        sign => sign,
+    }
+}
+
+/// Why not all tracks are there, clean and on one line; empty where the [word](Sign::word) says it all, none when they are
+/// there.
+pub(crate) fn why(sign: Sign, job: &JobSummary) -> Option<String> {
+    let reason = || match (job.error_code, job.error.as_deref()) {
+        (None, None) => String::new(),
+        (code, message) => said(code, message.unwrap_or_default()),
+    };
+    let problem = job.tracks.iter().find_map(|track| track.problem.as_deref());
+    Some(match sign {
+        Sign::Kept => return None,
+        Sign::Buy | Sign::Changed | Sign::Failed | Sign::Vetoed => reason(),
+        Sign::InDoubt => format!("may have been bought: {}", reason()),
+        Sign::Partial => format!("{}: {}", kept_of_shown(job), reason()),
+        Sign::Expired => "the provider has deleted the tracks".to_owned(),
+        Sign::InProgress | Sign::Fetch => match (job.state, problem) {
+            (_, Some(problem)) => words(problem),
+            (JobStatus::Submitting, None) => "sent, no response so far".to_owned(),
+            (_, None) if job.error.is_some() => reason(),
+            (JobStatus::Running, None) => "the provider is at work".to_owned(),
+            (_, None) => "the next run downloads what is missing".to_owned(),
+        },
+    })
+}
+
+/// `1 of 2 tracks`; `1 track` where the provider has shown no more.
+pub(crate) fn kept_of_shown(job: &JobSummary) -> String {
+    let kept = job.tracks.iter().filter(|track| track.file.is_some());
+    match (kept.count(), job.tracks.len()) {
+        (1, 1) => "1 track".to_owned(),
+        (kept, shown) if kept == shown => format!("{kept} tracks"),
+        (kept, shown) => format!("{kept} of {shown} tracks"),
+    }
+}
+
+/// Whether the provider had deleted every track that the run did not keep.
+fn has_expired(job: &JobSummary, run: &RunFacts) -> bool {
+    let Some(ended_ms) = run.ended_ms else {
+        return false;
+    };
+    let mut unkept = job
+        .tracks
+        .iter()
+        .filter(|track| track.file.is_none())
+        .peekable();
+    unkept.peek().is_some()
+        && unkept.all(|track| track.expires_ms.is_some_and(|at_ms| at_ms <= ended_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn tracks_expire_only_if_they_were_not_kept_in_time() {
+        let mut summary = example::summary();
+        let run = summary.run.clone();
+        let job = &mut summary.jobs[0];
+        job.state = JobStatus::Finished;
+        assert_eq!(sign(job, &run), Sign::Fetch);
+        job.tracks[1].file = None;
+        assert_eq!(sign(job, &run), Sign::Fetch);
+        job.tracks[1].expires_ms = run.ended_ms;
+        assert_eq!(sign(job, &run), Sign::Expired);
+        let goes_on = RunFacts {
+            ended_ms: None,
+            ..run
+        };
+        assert_eq!(sign(job, &goes_on), Sign::Fetch);
+    }
+
+    #[test]
+    fn a_job_without_tracks_has_a_reason() {
+        let mut summary = example::summary();
+        let run = summary.run.clone();
+        let mut check = |state: JobStatus, expected: &str| {
+            let job = &mut summary.jobs[4];
+            job.state = state;
+            let found = why(sign(job, &run), job);
+            assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
+        };
+        check(JobStatus::Kept, "");
+        check(JobStatus::Failed, "code 500, without a message");
+        check(
+            JobStatus::InDoubt,
+            "may have been bought: code 500, without a message",
+        );
+        check(JobStatus::Running, "code 500, without a message");
+        check(JobStatus::Partial, "0 tracks: code 500, without a message");
+        let job = &mut summary.jobs[4];
+        (job.error_code, job.error) = (None, None);
+        let mut check = |state: JobStatus, expected: &str| {
+            let job = &mut summary.jobs[4];
+            job.state = state;
+            let found = why(sign(job, &run), job);
+            assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
+        };
+        check(JobStatus::Submitting, "sent, no response so far");
+        check(JobStatus::Running, "the provider is at work");
+        check(
+            JobStatus::Finished,
+            "the next run downloads what is missing",
+        );
+        // The word says it already.
+        check(JobStatus::Planned, "");
+    }
+}
