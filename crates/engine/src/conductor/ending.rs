@@ -3,8 +3,8 @@
 use super::*;
 
 impl Conductor {
-    /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Always later than the
-    /// last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
+    /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Once no job
+    /// is left to resume, it is later than the last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
     pub(crate) fn wake_at(&self, now_ms: i64) -> Option<i64> {
         let deadline = match self.mode {
             Mode::Running | Mode::Closing(_) => self.config.deadline_ms,
@@ -18,6 +18,9 @@ impl Conductor {
     /// the next run.
     fn next_step(&self, now_ms: i64) -> Option<i64> {
         let mut steps = Vec::new();
+        if self.is_resuming() {
+            steps.push(now_ms);
+        }
         if matches!(self.mode, Mode::Running) {
             if self.has_room() && !self.ready.is_empty() {
                 steps.push(self.sends_at(now_ms));
@@ -54,7 +57,9 @@ impl Conductor {
 
     /// How the run ended, once nothing is under way and nothing happens by itself any more.
     pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
-        if self.submitting + self.viewing + self.fetching + self.preparing + self.asking > 0 {
+        if self.is_resuming()
+            || self.submitting + self.viewing + self.fetching + self.preparing + self.asking > 0
+        {
             return None;
         }
         match &self.mode {

@@ -52,6 +52,8 @@ pub(crate) struct RunConfig {
     pub(crate) polls_at_once: usize,
     /// Most downloads at the same time.
     pub(crate) downloads_at_once: usize,
+    /// After how many records a commit is made while the jobs are resumed: an album may need some for each.
+    pub(crate) records_at_once: usize,
     /// Tracks that a task is expected to make.
     pub(crate) tracks: usize,
     /// Codes by which the provider says that it can't fetch a recording.

@@ -41,10 +41,11 @@ mod tests;
 mod timing;
 
 use backline_api::{ResponseClass, Stage, SubmitOutcome, TaskId, TaskView};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
+use crate::forecast::Missing;
 use crate::gate::Gate;
 use crate::hooks::{self, HookPoint, Verdict};
 use crate::index::Index;
@@ -60,6 +61,7 @@ pub(crate) use exchange::{
 };
 use following::Following;
 pub use illegal::IllegalStep;
+use start::ToResume;
 pub(crate) use start::response_lost;
 use timing::Outage;
 pub(crate) use timing::Timing;
@@ -208,6 +210,8 @@ pub(crate) struct Conductor {
     /// Since when every submission was refused for the account's pace or for maintenance.
     refused_since_ms: Option<i64>,
     dirty: BTreeSet<usize>,
+    /// Jobs that have no place yet, in plan order.
+    to_resume: VecDeque<ToResume>,
     /// The first step that the machine calls illegal; the run ends with it.
     illegal: Option<IllegalStep>,
 }
@@ -282,13 +286,17 @@ impl Conductor {
         }
     }
 
-    /// Begins whatever may begin at `now_ms`, and closes the decision.
+    /// Begins whatever may begin at `now_ms`, and closes the decision. The first calls resume the jobs and begin nothing.
     pub(crate) fn advance(
         &mut self,
         now_ms: i64,
         token: &mut dyn FnMut() -> Token,
         decision: &mut Decision,
     ) {
+        if self.resume_some(now_ms, decision) {
+            self.flush_dirty(decision);
+            return;
+        }
         if self
             .config
             .deadline_ms

@@ -2,17 +2,26 @@
 
 use super::*;
 
+/// A job that has no place in this run yet.
+#[derive(Debug)]
+pub(super) struct ToResume {
+    at: usize,
+    /// Kept files that are no longer there.
+    missing: Vec<Missing>,
+    /// What hooks decided when it was planned, where it is not to be bought.
+    refusal: Option<Verdict>,
+}
+
 impl Conductor {
-    /// A conductor for a plan's jobs. `index` holds the tokens of all of the ledger's jobs, `earlier_ms` are the account's
-    /// submissions of the last window.
+    /// Creates the conductor of a plan's jobs, which resumes them when it is first advanced. `index` holds the tokens of all of the
+    /// ledger's jobs, `earlier_ms` are the account's submissions of the last window.
     pub(crate) fn new(
         config: RunConfig,
         wanted: Vec<ResumedJob>,
         index: Index,
         earlier_ms: Vec<i64>,
         now_ms: i64,
-    ) -> (Self, Decision) {
-        let mut decision = Decision::default();
+    ) -> Self {
         let mut conductor = Self {
             gate: Gate::new(config.rate, earlier_ms),
             brake: Brake::new(config.failures_in_a_row),
@@ -46,6 +55,7 @@ impl Conductor {
             refused_since_ms: None,
             dirty: BTreeSet::new(),
             illegal: None,
+            to_resume: VecDeque::with_capacity(wanted.len()),
             started_ms: now_ms,
             config,
         };
@@ -79,27 +89,47 @@ impl Conductor {
             conductor.reserved += conductor.slots[at].job.reserved;
             conductor.in_flight += usize::from(conductor.slots[at].holds_place());
             conductor.note_doubt(at, now_ms);
-            for missing in wanted.missing {
+            conductor.to_resume.push_back(ToResume {
+                at,
+                missing: wanted.missing,
+                refusal: wanted.refusal,
+            });
+        }
+        conductor
+    }
+
+    /// Resumes jobs until one decision has as many records as it may. Returns whether jobs are left: until none is, nothing
+    /// begins.
+    pub(super) fn resume_some(&mut self, now_ms: i64, decision: &mut Decision) -> bool {
+        while decision.batch.events.len() < self.config.records_at_once {
+            let Some(next) = self.to_resume.pop_front() else {
+                return false;
+            };
+            let at = next.at;
+            for missing in next.missing {
                 let event = Event::TrackMissing {
                     index: missing.index,
                     part: missing.part,
                     changed: missing.changed,
                 };
-                conductor.apply(at, now_ms, event, &mut decision);
+                self.apply(at, now_ms, event, decision);
             }
-            let slot = &conductor.slots[at];
-            if let Some(verdict) = wanted.refusal
-                && conductor.config.buys
-                && slot.job.is_undecided()
+            if let Some(verdict) = next.refusal
+                && self.config.buys
+                && self.slots[at].job.is_undecided()
             {
                 let point = HookPoint::PlanJob;
-                conductor.apply(at, now_ms, Event::Decided { point, verdict }, &mut decision);
+                self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
                 continue;
             }
-            conductor.resume(at, now_ms, &mut decision);
+            self.resume(at, now_ms, decision);
         }
-        conductor.flush_dirty(&mut decision);
-        (conductor, decision)
+        !self.to_resume.is_empty()
+    }
+
+    /// Whether jobs are left that have no place yet.
+    pub(crate) fn is_resuming(&self) -> bool {
+        !self.to_resume.is_empty()
     }
 
     /// The place of a stem among those of this run's jobs.
@@ -120,7 +150,7 @@ impl Conductor {
     }
 
     /// Finds a job's place from an earlier run's state.
-    pub(super) fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+    fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         match self.slots[at].job.phase.clone() {
             Phase::Planned => self.enqueue(at),
             Phase::Vetoed { .. } => {

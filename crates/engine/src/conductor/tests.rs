@@ -162,6 +162,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.early += world.seen.early;
         seen.nameless += world.seen.nameless;
         seen.sources += world.seen.sources;
+        seen.deleted += world.seen.deleted;
         for record in &world.records {
             match &record.event {
                 Event::Accepted {
@@ -194,6 +195,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.sources,
         seen.confirmed,
         seen.rejected,
+        seen.deleted,
     ];
     let least = seeds().count() as u64 / 500;
     assert!(each.iter().all(|number| *number >= least), "{seen:?}");

@@ -12,6 +12,9 @@ use crate::plan::{Plan, fingerprint};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 
+/// Few enough that a commit is small in memory, many enough that a large album takes few commits.
+const RECORDS_AT_ONCE: usize = 1_000;
+
 /// The account that a key is for: the provider's name and a fingerprint of its address and the key. An account that the ledger
 /// knows keeps the name that it has there, so that a provider that was renamed has the same account, rate limit and tasks.
 ///
@@ -106,6 +109,7 @@ pub(super) fn config(
         upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
         polls_at_once: profile.polling.at_once as usize,
         downloads_at_once: profile.downloads_at_once as usize,
+        records_at_once: RECORDS_AT_ONCE,
         tracks: profile.operation.tracks as usize,
         source_gone: profile.source_gone(),
         timing,

@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::{Conductor, response_lost};
+use crate::conductor::{Conductor, Decision, response_lost};
 use crate::event::{Event, Outcome, Record, RunId};
 use crate::hooks::PlanInfo;
 use crate::index::Index;
@@ -262,7 +262,7 @@ pub async fn run(
     let asks_balance = run.buys
         && run.plan.provider.embedded.is_none()
         && (to_submit > 0 || forecast.count(Sign::Vetoed) + forecast.count(Sign::InDoubt) > 0);
-    let (conductor, mut decision) = Conductor::new(
+    let conductor = Conductor::new(
         config,
         resumed(&run.plan, forecast, now_ms),
         index,
@@ -285,6 +285,7 @@ pub async fn run(
     };
     let opening = std::iter::once(started).chain(adopted);
     let opening = opening.map(|event| recorded(None, event));
+    let mut decision = Decision::default();
     decision.batch.jobs.extend(linked);
     let linked = recognized.into_iter().map(|it| (it.key, it.event));
     let renamed = renamed.into_iter().map(|it| (it.key, it.event));
@@ -292,8 +293,7 @@ pub async fn run(
     let changed = changed.map(|(key, event)| recorded(Some(key), event));
     let failed = std::mem::take(&mut run.hook_failures).into_iter();
     let failed = failed.map(|(about, failure)| recorded(None, failure.event(Some(about))));
-    let first: Vec<NewRecord> = opening.chain(changed).chain(failed).collect();
-    decision.batch.events.splice(0..0, first);
+    decision.batch.events = opening.chain(changed).chain(failed).collect();
 
     let plan_index = Arc::new(PlanIndex::new(run.plan.clone()));
     let effects = Effects::new(

@@ -56,8 +56,7 @@ pub(super) struct Shell<'a> {
 }
 
 impl Shell<'_> {
-    /// Sends hooks what the run is about to do, and lets the built-in ones catch up. A hook that fails there may end the buying
-    /// before it began.
+    /// Sends hooks what the run is about to do. A hook that fails there may end the buying before it began.
     pub(super) async fn begin_hooks(
         &mut self,
         about_to: PlanInfo,
@@ -74,7 +73,6 @@ impl Shell<'_> {
                 .into_iter()
                 .for_each(|report| self.note(report, decision));
         }
-        self.hooks.catch_up(self.conductor.jobs());
         Ok(())
     }
 
@@ -86,8 +84,10 @@ impl Shell<'_> {
         signals: &Signals,
         asks_balance: bool,
     ) -> Result<Outcome, RunError> {
+        let decision = self.resume(opening).await?;
+        self.hooks.catch_up(self.conductor.jobs());
         let mut turn = Turn {
-            decision: opening,
+            decision,
             acknowledgements: Vec::new(),
         };
         if asks_balance {
@@ -150,6 +150,17 @@ impl Shell<'_> {
                 self.handle(wakeup, &mut turn);
             }
         }
+    }
+
+    /// Records the opening and has the conductor resume the jobs, some records a commit. Returns the rest, not committed yet.
+    async fn resume(&mut self, opening: Decision) -> Result<Decision, RunError> {
+        let mut decision = opening;
+        while self.conductor.is_resuming() {
+            decision = self.commit(decision).await?;
+            self.conductor
+                .advance(self.clock.now_ms(), &mut new_token, &mut decision);
+        }
+        Ok(decision)
     }
 
     /// What else has come in by now: it is decided on together.

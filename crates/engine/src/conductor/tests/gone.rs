@@ -6,8 +6,9 @@ use super::*;
 const LATER_MS: i64 = NOW_MS + 2_000;
 
 fn begun(uploaded_ms: Option<i64>, jobs: usize) -> (Conductor, Vec<(JobKey, u32)>) {
-    let (mut conductor, mut decision) =
+    let mut conductor =
         Conductor::new(config(), wanted(jobs), Index::default(), Vec::new(), NOW_MS);
+    let mut decision = Decision::default();
     effects(&mut conductor, NOW_MS, &mut decision);
     let sent = prepared(&mut conductor, NOW_MS, uploaded_ms, &mut decision);
     (conductor, submissions(&sent))

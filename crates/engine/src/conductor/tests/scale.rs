@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::steps::{NOW_MS, advance, answer, config, wanted};
 use super::tracks::{running, view};
 use super::*;
+use crate::event::{TaskStage, TrackFacts};
 
 const JOBS: usize = 20_000;
 
@@ -60,8 +61,8 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     for (n, wanted) in jobs.iter_mut().enumerate() {
         wanted.job = in_doubt(n);
     }
-    let (mut conductor, mut decision) =
-        Conductor::new(config, jobs, Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = Conductor::new(config, jobs, Index::default(), Vec::new(), NOW_MS);
+    let mut decision = Decision::default();
     let mut sent = ready(&mut conductor, &mut decision);
     let (mut repeated, mut now_ms) = (0, NOW_MS);
     // Each is lost again, and the next one takes its place.
@@ -88,8 +89,8 @@ fn many_vetoes_are_taken_one_by_one() {
         asks_before_submit: true,
         ..config()
     };
-    let (mut conductor, mut decision) =
-        Conductor::new(config, wanted(JOBS), Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = Conductor::new(config, wanted(JOBS), Index::default(), Vec::new(), NOW_MS);
+    let mut decision = Decision::default();
     let mut serial = || Token::from_text("unused");
     conductor.advance(NOW_MS, &mut serial, &mut decision);
     let prepared = at_vendor(None);
@@ -128,6 +129,61 @@ fn many_vetoes_are_taken_one_by_one() {
     assert_eq!(conductor.outcome(NOW_MS), Some(Outcome::Vetoed));
 }
 
+/// An album whose files were all deleted: no decision holds the records of more than a thousand jobs, and nothing is polled before
+/// every job has its place.
+#[test]
+fn many_jobs_whose_files_are_gone_are_resumed_some_at_a_time() {
+    let file = KeptFile {
+        path: "song.mp3".to_owned(),
+        sha256: "abc".to_owned(),
+        length_bytes: 1,
+        duration_s: 1.0,
+        unverified: None,
+    };
+    let shows = Event::Stage {
+        stage: TaskStage::Complete,
+        tracks: vec![TrackFacts::default()],
+        placed: true,
+    };
+    let keeps = Event::TrackKept {
+        index: 1,
+        part: Part::Track,
+        file,
+    };
+    let kept = [shows, keeps].iter().fold(running(NOW_MS), |job, event| {
+        match job.step(NOW_MS, event) {
+            Step::Changed(next) => next,
+            other => panic!("{other:?}"),
+        }
+    });
+    let mut jobs = wanted(JOBS);
+    for wanted in &mut jobs {
+        wanted.job = kept.clone();
+        wanted.missing.push(Missing {
+            index: 1,
+            part: Part::Track,
+            changed: false,
+        });
+    }
+    let mut conductor = Conductor::new(config(), jobs, Index::default(), Vec::new(), NOW_MS);
+    let (mut recorded, mut decisions) = (0, 0);
+    loop {
+        let mut decision = Decision::default();
+        advance(&mut conductor, NOW_MS, &mut decision);
+        let records = decision.batch.events.len();
+        assert!(records <= 1_000, "{records}");
+        recorded += records;
+        decisions += 1;
+        if !conductor.is_resuming() {
+            break;
+        }
+        assert_eq!(conductor.viewing, 0);
+        assert_eq!(conductor.outcome(NOW_MS), None);
+    }
+    assert_eq!((recorded, decisions), (JOBS, JOBS / 1_000));
+    assert_eq!(conductor.views.len() + conductor.viewing, JOBS);
+}
+
 /// Fifty thousand tasks of an earlier run, each polled in its interval by a vendor that takes a quarter of a second.
 #[test]
 fn fifty_thousand_tasks_are_polled_in_time() {
@@ -152,13 +208,14 @@ fn fifty_thousand_tasks_are_polled_in_time() {
         missing: Vec::new(),
         expired: false,
     });
-    let (mut conductor, mut decision) = Conductor::new(
+    let mut conductor = Conductor::new(
         config,
         wanted.collect(),
         Index::default(),
         Vec::new(),
         begun_ms,
     );
+    let mut decision = Decision::default();
     let mut token = || Token::from_text("none");
     let mut now_ms = begun_ms;
     let mut last: HashMap<JobKey, i64> = (0..TASKS).map(|n| (key(n), begun_ms)).collect();

@@ -28,6 +28,7 @@ pub(super) fn config() -> RunConfig {
         upload_ttl_ms: 60_000,
         polls_at_once: 64,
         downloads_at_once: 8,
+        records_at_once: 1_000,
         tracks: 1,
         source_gone: vec![451],
         timing: Timing::remote(30_000),
@@ -48,8 +49,8 @@ pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
 
 /// A run whose one stem is at the vendor's, and what it submits at once.
 fn submitting(config: RunConfig, jobs: usize) -> (Conductor, Vec<(JobKey, u32)>) {
-    let (mut conductor, mut decision) =
-        Conductor::new(config, wanted(jobs), Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = Conductor::new(config, wanted(jobs), Index::default(), Vec::new(), NOW_MS);
+    let mut decision = Decision::default();
     advance(&mut conductor, NOW_MS, &mut decision);
     let prepared = at_vendor(None);
     let result = Ok(prepared);
@@ -218,8 +219,8 @@ fn two_callbacks_in_one_turn_for_a_job_of_another_plan_are_both_kept() {
     let (foreign_key, row, token) = foreign();
     let known = HashMap::from([(foreign_key, row.clone())]);
     let index = Index::new(&known);
-    let (mut conductor, mut decision) =
-        Conductor::new(config(), wanted(1), index, Vec::new(), NOW_MS);
+    let mut conductor = Conductor::new(config(), wanted(1), index, Vec::new(), NOW_MS);
+    let mut decision = Decision::default();
     for task in ["task1", "task2"] {
         let read = |_: &JobKey| Ok::<_, ()>(Some(row.clone()));
         let heard = conductor.hear(NOW_MS, &token, &task_id(task), read, &mut decision);

@@ -82,8 +82,9 @@ fn follow(script: &Script<'_>) -> Came {
         missing: Vec::new(),
         expired: false,
     };
-    let (mut conductor, mut decision) =
+    let mut conductor =
         Conductor::new(config, vec![wanted], Index::default(), Vec::new(), begun_ms);
+    let mut decision = Decision::default();
     let mut now_ms = begun_ms;
     let (mut events, mut fetched, mut polls, mut submitted) = (Vec::new(), Vec::new(), 0, 0);
     let mut token = || Token::from_text("another");

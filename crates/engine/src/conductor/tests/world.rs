@@ -86,6 +86,8 @@ pub(super) struct Seen {
     /// Claims that the provider's details confirmed, and such that were not believed.
     pub(super) confirmed: u64,
     pub(super) rejected: u64,
+    /// Kept files that were gone when a run began.
+    pub(super) deleted: u64,
 }
 
 impl World {
@@ -148,6 +150,7 @@ impl World {
             upload_ttl_ms: 60_000,
             polls_at_once: 64,
             downloads_at_once: 3,
+            records_at_once: 1 + (self.seed % 3) as usize,
             tracks: self.tracks(),
             source_gone: vec![451],
             timing: Timing::remote(5_000),
@@ -210,6 +213,23 @@ impl World {
             }),
             _ => None,
         }
+    }
+
+    /// The kept files of a job that the user deleted or edited between two runs.
+    fn lose_files(&mut self, job: &Job) -> Vec<Missing> {
+        let tracks = job.task().map_or(&[][..], |task| &task.tracks);
+        let mut missing = Vec::new();
+        for (index, track) in (1..).zip(tracks) {
+            if track.kept.is_some() && self.dice.chance(3) {
+                self.seen.deleted += 1;
+                missing.push(Missing {
+                    index,
+                    part: Part::Track,
+                    changed: self.dice.chance(30),
+                });
+            }
+        }
+        missing
     }
 
     /// What the model's hooks decide on a job.
@@ -359,12 +379,13 @@ impl World {
         let mut wanted = Vec::with_capacity(jobs);
         for n in self.planned.clone() {
             let known = self.jobs.get(&key(n)).map(|known| known.job.clone());
+            let job = known.unwrap_or_default();
             wanted.push(ResumedJob {
                 key: key(n),
                 refusal: self.refusal(mortal),
                 stem: stem(n % 2),
-                job: known.unwrap_or_default(),
-                missing: Vec::new(),
+                missing: self.lose_files(&job),
+                job,
                 expired: false,
             });
         }
@@ -375,13 +396,14 @@ impl World {
             )
         });
         let earlier = earlier.map(|record| record.at_ms).collect();
-        let (mut conductor, mut decision) = Conductor::new(
+        let mut conductor = Conductor::new(
             self.config(all),
             wanted,
             Index::new(&self.jobs),
             earlier,
             self.now,
         );
+        let mut decision = Decision::default();
         let begun_ms = self.now;
         let mut tokens = 0;
         let run = self.runs;
