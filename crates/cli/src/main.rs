@@ -78,6 +78,9 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Validate(args) => commands::validate::run(args, global, console),
         Command::Plan(args) => commands::plan::run(args, global, console),
         Command::Run(args) => commands::run::run(args, global, console),
+        Command::Fetch(args) if args.other_tasks => {
+            commands::other_tasks::run(args, global, console)
+        }
         Command::Fetch(args) => commands::run::fetch(args, global, console),
         Command::Listen(args) => commands::listen::run(args, global, console),
         Command::Status(args) => commands::status::run(args, global, console),

@@ -1,10 +1,14 @@
 //! What users do by mistake, and what it costs them: nothing.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
+use serde_json::json;
+
 use super::fault::once;
-use super::project::{MUTE_VENDOR, Project, STUDIO, list};
-use crate::lab::{Lab, StudioProcess, finish};
+use super::project::{MUTE_VENDOR, Project, STUDIO, VENDOR, list};
+use crate::lab::{Lab, Running, StudioProcess, finish};
 
 fn studio(lab: &Lab) -> StudioProcess {
     lab.studio(&["--instant", "--rate", "off"])
@@ -161,6 +165,87 @@ fn a_task_that_was_given_by_mistake_is_taken_back() {
     }
     let ran = finish(project.command(&["doctor", "songs.yaml"]));
     assert_eq!(ran.code, Some(0), "{}", ran.out);
+}
+
+/// The user says that a job may be bought once more; then a callback names the task of the first request. Both were paid for.
+#[test]
+fn the_tracks_of_a_task_that_was_bought_as_well_are_downloaded() {
+    let lab = Lab::new();
+    let rules = "[{when: {nth: [1]}, do: [{answer: drop}, {callbacks: {never: true}}]}]";
+    let studio = lab.misbehaving(format!("version: 1\nrules: {rules}\n"));
+    let project = Project::new(&lab, &studio.url, "both", 1, VENDOR);
+    assert_eq!(project.run().code, Some(8));
+    let none = finish(project.command(&["fetch", "songs.yaml", "--other-tasks"]));
+    assert_eq!(none.code, Some(0), "{}", none.err);
+    assert!(none.out.contains("No job"), "{}", none.out);
+    let status = project.status();
+    let key = status["jobs"][0]["key"].as_str().unwrap();
+    let resolve = ["resolve", key, "songs.yaml", "--buy-again"];
+    assert_eq!(finish(project.command(&resolve)).code, Some(0));
+    assert_eq!(project.run().code, Some(0));
+    let bill = project.bill();
+    let [first, second] = bill.as_slice() else {
+        panic!("{bill:?}")
+    };
+
+    let listening = Running::start(project.command(&["listen", "songs.yaml"]));
+    listening.out_line();
+    let data = json!({"callbackType": "text", "task_id": first.task_id, "data": []});
+    let body = json!({"code": 200, "msg": "", "data": data}).to_string();
+    let token = first.callback_token.as_deref().unwrap();
+    let mut stream = TcpStream::connect(project.receiver()).unwrap();
+    let head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json";
+    let length = body.len();
+    write!(
+        stream,
+        "POST /hook/{token} {head}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    listening.signal("TERM");
+    assert_eq!(listening.end().code, Some(0));
+
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let offered = "`backline fetch songs.yaml --other-tasks`";
+    assert!(ran.err.contains(offered), "{}", ran.err);
+    let own = project.kept_files();
+    let fetch = ["fetch", "songs.yaml", "--other-tasks", "--format", "json"];
+    for status in ["downloaded", "present"] {
+        let fetched = finish(project.command(&fetch));
+        assert_eq!(fetched.code, Some(0), "{}", fetched.err);
+        let fetched: serde_json::Value = serde_json::from_str(&fetched.out).unwrap();
+        let task = &fetched["tasks"][0];
+        assert_eq!(task["task_id"], first.task_id.as_str());
+        let tracks = list(&task["tracks"]);
+        assert_eq!(tracks.len(), 2, "{task}");
+        for (number, track) in (1..).zip(tracks) {
+            let path = format!("out/voice/p1-{number}~task-{}.mp3", first.task_id);
+            assert_eq!(
+                (&track["status"], &track["path"]),
+                (&json!(status), &json!(path))
+            );
+            let bytes = std::fs::read(project.path(&path)).unwrap();
+            assert!(backline_audio::decode(&bytes).unwrap().duration_s() > 0.5);
+        }
+    }
+    // The job's own tracks are those of the second task, and nothing else was bought.
+    assert_eq!(project.kept_files(), own);
+    assert_eq!(
+        project.status()["jobs"][0]["task_id"],
+        second.task_id.as_str()
+    );
+    assert_eq!(project.bill(), bill);
+
+    // What the provider does not know any more is said, and what is on disk stays.
+    drop(studio);
+    let path = format!("out/voice/p1-2~task-{}.mp3", first.task_id);
+    std::fs::remove_file(project.path(&path)).unwrap();
+    let gone = finish(project.command(&["fetch", "songs.yaml", "--other-tasks"]));
+    assert_eq!(gone.code, Some(11), "{}", gone.err);
+    assert!(gone.out.contains("no track: "), "{}", gone.out);
 }
 
 /// All that tells the two jobs apart is a weight.

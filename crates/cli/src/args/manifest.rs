@@ -157,10 +157,17 @@ pub(crate) struct WatchArgs {
 
 /// Download paid tracks that are not on disk; submit nothing
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  backline fetch workflows/quickstart.yaml")]
+#[command(after_help = "\
+Examples:
+  backline fetch workflows/quickstart.yaml
+  backline fetch workflows/album.yaml --other-tasks    get what was bought twice")]
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
+    /// Download the tracks of tasks that were bought in addition to a job's own, and nothing else; `~task-` and the task's id end
+    /// the names of their files
+    #[arg(long, conflicts_with_all = ["serve", "otlp"])]
+    pub(crate) other_tasks: bool,
     #[command(flatten)]
     pub(crate) ledger: RunLedgerArgs,
     #[command(flatten)]

@@ -10,6 +10,7 @@ pub(crate) mod hooks;
 pub(crate) mod init;
 pub(crate) mod listen;
 pub(crate) mod man;
+pub(crate) mod other_tasks;
 pub(crate) mod pick;
 pub(crate) mod plan;
 pub(crate) mod play;

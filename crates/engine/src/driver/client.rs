@@ -1,21 +1,37 @@
 //! The HTTP client of a plan: its provider, its proxies, and the private addresses that are meant.
 
+use std::collections::HashMap;
+
 use backline_api::{
-    ApiKey, Client, ClientError, ClientOptions, PrivateAddresses, Profile, Proxies,
+    ApiKey, Client, ClientError, ClientOptions, PrivateAddresses, Profile, Proxies, Tape,
 };
 
 use super::{RunError, USER_AGENT};
 use crate::plan::{Plan, StemSource};
+use crate::settings::JobKey;
+use crate::store::KnownJob;
 
-/// A client of the plan's provider.
-pub(super) fn client(plan: &Plan, key: &ApiKey) -> Result<Client, RunError> {
+/// A client of the plan's provider, whose requests go through the tape where there is one. No secret of the attempts in `known` gets
+/// into what it returns.
+pub(super) fn client(
+    plan: &Plan,
+    key: &ApiKey,
+    known: &HashMap<JobKey, KnownJob>,
+    tape: Option<Tape>,
+) -> Result<Client, RunError> {
     let failed = |error: ClientError| match error {
         ClientError::Proxy { .. } => RunError::Proxy(error.to_string()),
         error => RunError::Client(error.to_string()),
     };
     let mut options = ClientOptions::new(USER_AGENT);
     options.proxies = Proxies::from_env().map_err(failed)?;
-    Client::new(profile(plan), key.clone(), options).map_err(failed)
+    let mut client = Client::new(profile(plan), key.clone(), options).map_err(failed)?;
+    if let Some(tape) = tape {
+        client = client.with_tape(tape);
+    }
+    let attempts = known.values().flat_map(|known| known.job.tokens());
+    attempts.for_each(|(_, token)| client.hide(token.expose()));
+    Ok(client)
 }
 
 /// The plan's profile. Under a profile of this machine the hosts of stems are meant wherever they lie: the manifest names them.

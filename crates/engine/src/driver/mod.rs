@@ -19,6 +19,7 @@ mod hooks;
 mod keep;
 mod listen;
 mod message;
+mod other_tasks;
 mod plan_index;
 mod planning;
 mod resolve;
@@ -61,6 +62,7 @@ pub use config::account;
 pub use error::RunError;
 pub use keep::look_at_kept_file;
 pub use listen::{Heard, listen};
+pub use other_tasks::{OtherFile, OtherTask, OtherTrack, fetch_other_tasks};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
 pub use resolve::{Doubt, ResolveError, Settlement, Word, doubts, find_job, resolve, settle};
 
@@ -171,12 +173,7 @@ pub async fn run(
         knows_titles: true,
         changes_in_plan: true,
     };
-    let mut client = client(&run.plan, &run.key)?;
-    if let Some(tape) = &run.tape {
-        client = client.with_tape(tape.clone());
-    }
-    let attempts = known.values().flat_map(|known| known.job.tokens());
-    attempts.for_each(|(_, token)| client.hide(token.expose()));
+    let client = client(&run.plan, &run.key, &known, run.tape.clone())?;
     if run.buys {
         refuse_private_provider(&client).await?;
     }

@@ -7,9 +7,10 @@
 use backline_api::{ApiKey, CallError, Client, ResponseClass, Stage, TaskId};
 use serde_json::Value;
 
+use super::client::client;
 use super::clock::Clock;
 use super::superseded::set_aside;
-use super::{RunError, account, client};
+use super::{RunError, account};
 use crate::event::{Event, Record, RunId, Via};
 use crate::job::{Phase, Step};
 use crate::plan::Plan;
@@ -212,7 +213,7 @@ pub async fn resolve(
             if let Some(owner) = store.job_of_task(task.as_str())? {
                 return Err(ResolveError::TaskIsKnown { task, owner });
             }
-            let client = client(plan, api_key)?;
+            let client = client(plan, api_key, &jobs, None)?;
             look_up(&client, &task).await?;
             if !force && let Some(settings) = settings_of(plan, store, key)? {
                 compare(&client, &task, key, &settings).await?;

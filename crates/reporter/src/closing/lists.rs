@@ -237,7 +237,8 @@ pub(crate) fn bought_again(summary: &Summary) -> String {
         return String::new();
     }
     let mut text = format!(
-        "{CARE}Bought more than once{CARE:#}: the tracks of the other tasks are not downloaded; get them from your account with the provider:\n"
+        "{CARE}Bought more than once{CARE:#}: `backline fetch {} --other-tasks` downloads the tracks of the other tasks:\n",
+        operand(&summary.run)
     );
     list(&mut text, &jobs, |job| {
         let others: Vec<String> = job.other_tasks.iter().map(|id| clean(id)).collect();

@@ -88,15 +88,24 @@ impl Keeper {
     }
 
     async fn keep_once(&self, request: &FetchRequest) -> Result<Kept, EffectError> {
-        let place = self.place(request)?;
-        let (dir, inside) = (self.plan.plan().output.dir().to_owned(), place.clone());
+        self.keep_at(&self.place(request)?, request).await
+    }
+
+    /// Fetches, checks and names a file of a place, which has no extension.
+    pub(super) async fn keep_at(
+        &self,
+        place: &Path,
+        request: &FetchRequest,
+    ) -> Result<Kept, EffectError> {
+        let dir = self.plan.plan().output.dir().to_owned();
+        let inside = place.to_owned();
         let hash = hash(request);
         let part = blocking(move || open(&dir, &inside, &hash)).await?;
         let part = Arc::new(part);
         let fetched = self.fetch(request, &part).await;
         let keeping = Keeping {
             part,
-            stem: stem(&place, request.part),
+            stem: stem(place, request.part),
             replaces: request.replaces.clone(),
             project_dir: self.project_dir.clone(),
             promised_s: request.duration_s,
@@ -110,6 +119,17 @@ impl Keeper {
             Err(trouble) => keeping.fall_back(trouble),
         })
         .await
+    }
+
+    /// The place beside a track's own whose name ends with `suffix`, without its extension.
+    pub(super) fn beside(
+        &self,
+        request: &FetchRequest,
+        suffix: &str,
+    ) -> Result<PathBuf, EffectError> {
+        let mut place = self.place(request)?;
+        place.as_mut_os_string().push(suffix);
+        Ok(place)
     }
 
     /// Where a track goes, without its extension.
@@ -222,7 +242,7 @@ fn hash(request: &FetchRequest) -> String {
 }
 
 /// The name of a file without its extension.
-fn stem(place: &Path, part: Part) -> String {
+pub(super) fn stem(place: &Path, part: Part) -> String {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     match part {
         Part::Track => name.into_owned(),

@@ -1,0 +1,216 @@
+//! The tracks of tasks that were bought in addition to a job's own: paid for, and kept beside the job's tracks.
+//!
+//! The ledger names these tasks among [`Job::others`](crate::job::Job::others); a run follows only a job's own task. A track of
+//! another task has the place that the job's would have, with `~task-` and the task's id behind its name. What lies there is whole
+//! and is not downloaded again. Nothing is recorded.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use backline_api::{ApiKey, Client, Stage, TaskId, TaskView};
+use futures::{StreamExt, stream};
+
+use super::client::client;
+use super::keep::Keeper;
+use super::plan_index::PlanIndex;
+use super::{RunError, account, shown_path};
+use crate::conductor::{EffectError, FetchRequest};
+use crate::event::{Part, RunId};
+use crate::plan::Plan;
+use crate::settings::JobKey;
+use crate::store::Store;
+
+/// Longest id of a task that is part of a name as it is.
+const NAMED_ID_BYTES: usize = 64;
+
+/// A task that was bought in addition to a job's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherTask {
+    /// The job.
+    pub key: JobKey,
+    /// The task.
+    pub task: TaskId,
+    /// Its tracks, or why none can be downloaded.
+    pub tracks: Result<Vec<OtherTrack>, String>,
+}
+
+/// A file of another task's track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherTrack {
+    /// The track, from 1.
+    pub index: u32,
+    /// Which of its files.
+    pub part: Part,
+    /// What became of the file.
+    pub file: OtherFile,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherFile {
+    /// It was downloaded to this path, relative to the project directory.
+    Downloaded(String),
+    /// It had been downloaded before.
+    Present(String),
+    /// It could not be downloaded.
+    Failed(String),
+}
+
+/// Downloads the tracks of the other tasks of a plan's jobs, in plan order.
+///
+/// # Errors
+/// When the ledger can't be read or the provider's client can't be made. What is wrong with one task or track is in its row.
+pub async fn fetch_other_tasks(
+    plan: Arc<Plan>,
+    api_key: &ApiKey,
+    store: &dyn Store,
+    project_dir: &Path,
+) -> Result<Vec<OtherTask>, RunError> {
+    let account = account(&plan, api_key, store)?;
+    let known = store.jobs()?;
+    let client = Arc::new(client(&plan, api_key, &known, None)?);
+    let index = Arc::new(PlanIndex::new(plan.clone()));
+    // The names of these files hold a task's id where others would hold a run's.
+    let keeper = Keeper::new(
+        client.clone(),
+        index,
+        RunId::default(),
+        project_dir.to_owned(),
+    );
+    let fetching = Fetching {
+        client: &client,
+        keeper: &keeper,
+        project_dir,
+    };
+    let mut wanted = Vec::new();
+    for job in &plan.jobs {
+        let Some(known) = known.get(&job.key) else {
+            continue;
+        };
+        let is_ours = known.account == account;
+        let others = known.job.others.iter();
+        wanted.extend(others.map(|other| (job.key, other.id.clone(), is_ours)));
+    }
+    let at_once = plan.provider.profile.downloads_at_once.max(1) as usize;
+    let fetched = wanted.into_iter().map(|(key, task, is_ours)| {
+        let fetching = &fetching;
+        async move {
+            let tracks = match is_ours {
+                true => fetching.task(key, &task).await,
+                false => Err("it was bought under another key or address".to_owned()),
+            };
+            OtherTask { key, task, tracks }
+        }
+    });
+    Ok(stream::iter(fetched).buffered(at_once).collect().await)
+}
+
+struct Fetching<'a> {
+    client: &'a Client,
+    keeper: &'a Keeper,
+    project_dir: &'a Path,
+}
+
+impl Fetching<'_> {
+    async fn task(&self, key: JobKey, task: &TaskId) -> Result<Vec<OtherTrack>, String> {
+        let view = self.client.record_info(task).await;
+        let view = view.map_err(|error| error.to_string())?;
+        let mut tracks = Vec::new();
+        for (request, urls) in requests(key, task, &view) {
+            let file = match self.file(request.clone(), urls).await {
+                Ok(file) => file,
+                Err(error) => OtherFile::Failed(error.message),
+            };
+            let (index, part) = (request.index, request.part);
+            tracks.push(OtherTrack { index, part, file });
+        }
+        match (tracks.is_empty(), view.stage) {
+            (false, _) => Ok(tracks),
+            (true, Stage::Unknown) => Err("the provider does not know it (any more)".to_owned()),
+            (true, Stage::Failed { message, .. }) => Err(format!("it failed: {message}")),
+            (true, _) => Err("none of its tracks has an address yet".to_owned()),
+        }
+    }
+
+    /// Downloads a file from the first of its addresses that serves it.
+    async fn file(
+        &self,
+        mut request: FetchRequest,
+        urls: Vec<String>,
+    ) -> Result<OtherFile, EffectError> {
+        let suffix = suffix(&request.task);
+        let place = self.keeper.beside(&request, &suffix)?;
+        if let Some(path) = present(&place, request.part) {
+            return Ok(OtherFile::Present(shown_path(self.project_dir, &path)));
+        }
+        let last = urls.len().saturating_sub(1);
+        let mut failed = EffectError::ours("it has no address".to_owned(), false);
+        for (at, url) in urls.into_iter().enumerate() {
+            request.url = url;
+            request.is_last_try = at == last;
+            match self.keeper.keep_at(&place, &request).await {
+                Ok((file, _)) => return Ok(OtherFile::Downloaded(file.path)),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+}
+
+/// The files that a view of a task shows, each with its addresses.
+fn requests(key: JobKey, task: &TaskId, view: &TaskView) -> Vec<(FetchRequest, Vec<String>)> {
+    let mut requests = Vec::new();
+    for (index, track) in (1..).zip(&view.tracks) {
+        let urls = |part| -> Vec<String> {
+            match part {
+                Part::Track => track.audio_urls().map(str::to_owned).collect(),
+                Part::Mix => track.mix_audio_url.clone().into_iter().collect(),
+            }
+        };
+        for part in [Part::Track, Part::Mix] {
+            let urls = urls(part);
+            if urls.is_empty() {
+                continue;
+            }
+            let request = FetchRequest {
+                job: key,
+                task: task.clone(),
+                index,
+                part,
+                url: String::new(),
+                duration_s: track.duration_s,
+                track_id: track.id.clone(),
+                replaces: None,
+                is_last_try: false,
+            };
+            requests.push((request, urls));
+        }
+    }
+    requests
+}
+
+/// What tells the files of a task from those of the job's own.
+fn suffix(task: &TaskId) -> String {
+    let id = task.as_str();
+    let is_plain = id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    match is_plain && id.len() <= NAMED_ID_BYTES {
+        true => format!("~task-{id}"),
+        false => format!("~task-{}", &blake3::hash(id.as_bytes()).to_hex()[..16]),
+    }
+}
+
+/// The file of a place, whatever its format: names are given to whole files alone.
+fn present(place: &Path, part: Part) -> Option<PathBuf> {
+    let stem = super::keep::stem(place, part);
+    let names = [stem.clone(), format!("{stem}.unverified")];
+    let mut entries = std::fs::read_dir(place.parent()?).ok()?.flatten();
+    let found = entries.find(|entry| {
+        let path = PathBuf::from(entry.file_name());
+        let name = path.file_stem().and_then(|name| name.to_str());
+        name.is_some_and(|name| names.iter().any(|it| it == name))
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    });
+    found.map(|entry| entry.path())
+}
