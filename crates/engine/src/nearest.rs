@@ -8,10 +8,15 @@ pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    all_nearest(name, candidates).into_iter().next()
+}
+
+/// All candidates that a wrong name is equally near to; none where it is too far from every one.
+fn all_nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let name = name.to_lowercase();
     let letters = name.chars().count();
     let limit = (letters / 3).max(1);
-    candidates
+    let near = candidates
         .into_iter()
         .take(10_000)
         .filter(|candidate| letters.abs_diff(candidate.chars().count()) <= limit)
@@ -21,10 +26,18 @@ pub(crate) fn nearest<'a>(
                 strsim::damerau_levenshtein(&name, &candidate.to_lowercase()),
                 candidate,
             )
-        })
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        });
+    let (mut least, mut all) = (limit, Vec::new());
+    for (distance, candidate) in near.filter(|(distance, _)| *distance <= limit) {
+        if distance < least {
+            least = distance;
+            all.clear();
+        }
+        if distance == least {
+            all.push(candidate);
+        }
+    }
+    all
 }
 
 /// The one candidate that a name is the beginning of, as `weirdness` is of `weirdness_constraint`.
@@ -42,9 +55,16 @@ fn begun<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Optio
     longer.next().filter(|_| longer.next().is_none())
 }
 
-/// The same, among names.
-pub(crate) fn nearest_of<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    nearest(name, candidates.iter().copied())
+/// The candidates that a wrong name may be a slip of. One means that the slip is clear.
+pub(crate) fn meant<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Vec<&'a str> {
+    let near = all_nearest(name, candidates.clone());
+    if near.is_empty() {
+        return begun(name, candidates).into_iter().collect();
+    }
+    near
 }
 
 /// ``did you mean `x`?``, or the list of what there is when it is short.
@@ -52,8 +72,7 @@ pub(crate) fn suggestion<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<String> {
-    let near = nearest(name, candidates.clone()).or_else(|| begun(name, candidates.clone()));
-    if let Some(near) = near {
+    if let Some(near) = meant(name, candidates.clone()).first() {
         return Some(format!("did you mean `{near}`?"));
     }
     let all: Vec<&str> = candidates.into_iter().take(25).collect();
@@ -62,7 +81,7 @@ pub(crate) fn suggestion<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{meant, nearest};
 
     #[test]
     fn a_name_of_a_strangers_length_is_compared_with_none() {
@@ -71,5 +90,15 @@ mod tests {
         let (name, near) = ("x".repeat(65), format!("{}y", "x".repeat(64)));
         assert_eq!(nearest(&name, [near.as_str()]), None);
         assert_eq!(nearest("weigth", ["weight", "width"]), Some("weight"));
+    }
+    #[test]
+    fn a_slip_is_clear_where_one_name_is_nearest() {
+        assert_eq!(meant("preset", ["presets", "reports"]), ["presets"]);
+        assert_eq!(
+            meant("weirdness", ["weirdness_constraint", "tags"]),
+            ["weirdness_constraint"]
+        );
+        assert_eq!(meant("fil", ["file", "fill", "dir"]), ["file", "fill"]);
+        assert_eq!(meant("colour", ["file", "dir"]), Vec::<&str>::new());
     }
 }

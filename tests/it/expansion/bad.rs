@@ -45,6 +45,18 @@ fn a_key_in_a_manifest_is_never_repeated() {
 }
 
 #[test]
+fn a_key_under_a_misspelled_name_is_never_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.yaml");
+    let manifest = "{version: 1, name: x, provdier: {profile: sunoapi, api_kye: sk-very-secret-1}, presets: {p: {tags: x}}}";
+    std::fs::write(&path, manifest).unwrap();
+    let wrong = load_with(&path, Selection::default()).unwrap_err();
+    let all = format!("{wrong}{wrong:?}{}", serde_json::to_string(&wrong).unwrap());
+    assert!(!all.contains("sk-very-secret"), "{all}");
+    assert!(all.contains("did you mean `api_key`"), "{all}");
+}
+
+#[test]
 fn bytes_that_are_no_text_and_files_that_are_too_long() {
     #[track_caller]
     fn check(bytes: &[u8], expected: &str) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::HookPoint;
 use crate::duration::parse_duration;
-use crate::nearest::nearest_of;
+use crate::nearest::nearest;
 use crate::settings::Settings;
 
 /// Longest response, and longest line of a service.
@@ -179,7 +179,7 @@ impl HookResponse {
                     .iter()
                     .map(|it| format!("`{}`", excerpt(it)))
                     .collect();
-                let near = fields.iter().find_map(|it| nearest_of(it, &DECISIONS));
+                let near = fields.iter().find_map(|it| nearest(it, DECISIONS));
                 let near =
                     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                 Err(ResponseError::Malformed(format!(
@@ -223,7 +223,7 @@ pub fn changed(settings: &Settings, change: &Map<String, Json>) -> Result<Settin
     let mut changed = settings.clone();
     for (name, value) in change {
         let setting = Setting::named(name).ok_or_else(|| {
-            let near = nearest_of(name, &Setting::NAMES);
+            let near = nearest(name, Setting::NAMES);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             ResponseError::BadChange(format!("`{name}` is no setting that can be changed{near}"))
         })?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use backline_api::{Setting, SettingKind, SettingValue};
 
-use crate::manifest::source::fields::wrong;
+use crate::manifest::source::fields::{Field, wrong};
 use crate::manifest::source::files::Span;
-use crate::manifest::source::node::{Entry, Node, Value};
+use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::template::compile::{compile, is_template};
 use crate::manifest::template::scope::Scope;
@@ -42,8 +42,8 @@ pub(crate) struct Raw {
 
 impl Raw {
     /// Takes an entry whose key is a setting.
-    pub(crate) fn of(entry: &Entry) -> Option<Self> {
-        let setting = Setting::named(&entry.key)?;
+    pub(crate) fn of(entry: Field<'_>) -> Option<Self> {
+        let setting = Setting::named(entry.key)?;
         Some(Self {
             setting,
             key_span: entry.key_span,

@@ -242,6 +242,7 @@ impl Loader<'_, '_> {
         for (root, is_partial) in [
             ("stem", stems_are_partial),
             ("preset", layer.is_partial),
+            ("preset.vars", inherited.iter().any(|it| it.is_partial)),
             ("sweep", report.errors() > before),
         ] {
             scope.partial.extend(is_partial.then_some(root));

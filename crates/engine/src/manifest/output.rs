@@ -45,8 +45,8 @@ pub(crate) fn read_output(
         .as_ref()
         .and_then(|section| section.text("dir", report));
     let dir = match dir {
-        Some(dir) => render(&dir, report)?,
-        None => format!("out/{}", compiler.fixed.name),
+        Some(dir) => render(&dir, report),
+        None => Some(format!("out/{}", compiler.fixed.name)),
     };
     let file = section
         .as_ref()
@@ -88,7 +88,7 @@ pub(crate) fn read_output(
         .collect();
     Some(ReadOutput {
         output: Output::new(
-            folder.join(dir),
+            folder.join(dir?),
             tags,
             template,
             compiler.fixed.clone(),

@@ -118,19 +118,20 @@ fn one(
         return None;
     };
     let before = report.errors();
+    let order = order(&fields, report);
+    let start_timeout_ms =
+        time(&fields, "start_timeout", report).unwrap_or(crate::hooks::DEFAULT_START_TIMEOUT_MS);
+    let value = fields.get(kind)?;
     let way = match *kind {
-        "run" => HookKind::Run {
-            argv: argv(fields.get("run")?, "`run`", report)?,
-        },
-        "service" => HookKind::Service {
-            argv: argv(fields.get("service")?, "`service`", report)?,
-            order: order(&fields, report),
-            start_timeout_ms: time(&fields, "start_timeout", report)
-                .unwrap_or(crate::hooks::DEFAULT_START_TIMEOUT_MS),
-        },
-        "lua" => script(fields.get("lua")?, context, report)?,
-        "http" => http(&fields, context, report)?,
-        _ => store(&fields, point, context, report)?,
+        "run" => argv(value, "`run`", report).map(|argv| HookKind::Run { argv }),
+        "service" => argv(value, "`service`", report).map(|argv| HookKind::Service {
+            argv,
+            order,
+            start_timeout_ms,
+        }),
+        "lua" => script(value, context, report),
+        "http" => http(&fields, context, report),
+        _ => store(&fields, point, context, report),
     };
     let only = |key: &str, of: &str, report: &mut Report| {
         if let Some(entry) = fields.entry(key).filter(|_| *kind != of) {
@@ -145,19 +146,12 @@ fn one(
     only("start_timeout", "service", report);
     only("secret", "http", report);
     only("allow_private", "http", report);
-    let mut spec = HookSpec::new(point, nth, way);
-    if *kind == "store" {
-        spec.timeout_ms = STORE_TIMEOUT_MS;
-    }
-    if let Some(timeout_ms) = time(&fields, "timeout", report) {
-        spec.timeout_ms = timeout_ms;
-    }
-    if let Some(effect) = on_error(&fields, point, report) {
-        spec.on_error = effect;
-    }
-    spec.env = env(&fields, kind, context, report);
+    let timeout_ms = time(&fields, "timeout", report);
+    let effect = on_error(&fields, point, report);
+    let env = env(&fields, kind, context, report);
+    let mut is_pure = None;
     if let Some(entry) = fields.entry("pure")
-        && let Some(pure) = fields::truth(&entry.node, "`pure`", report)
+        && let Some(pure) = fields::truth(entry.node, "`pure`", report)
     {
         // Whoever plans a stranger's manifest runs none of its programs; a script is bounded and reaches nothing.
         if pure && (!point.decides() || *kind != "lua") {
@@ -169,8 +163,16 @@ fn one(
                 )
                 .help("remove `pure`: `plan` uses the responses that `run` has recorded of programs; or write the hook in Lua");
         }
-        spec.pure = pure;
+        is_pure = Some(pure);
     }
+    let mut spec = HookSpec::new(point, nth, way?);
+    if *kind == "store" {
+        spec.timeout_ms = STORE_TIMEOUT_MS;
+    }
+    spec.timeout_ms = timeout_ms.unwrap_or(spec.timeout_ms);
+    spec.on_error = effect.unwrap_or(spec.on_error);
+    spec.pure = is_pure.unwrap_or(spec.pure);
+    spec.env = env;
     (report.errors() == before).then_some(spec)
 }
 

@@ -18,10 +18,12 @@ pub(crate) struct Inherited {
     pub(crate) vars: IndexMap<String, Var>,
     /// The settings that its chain gives, the strongest place of each.
     pub(crate) settings: IndexMap<&'static str, Raw>,
+    /// Its chain is broken: it may mean more than is here.
+    pub(crate) is_partial: bool,
 }
 
-/// Follows every preset's `extends`; `None` where the chain is broken.
-pub(crate) fn inherit(layer: &Layer, report: &mut Report) -> Vec<Option<Inherited>> {
+/// Follows every preset's `extends`, as far as it leads.
+pub(crate) fn inherit(layer: &Layer, report: &mut Report) -> Vec<Inherited> {
     let mut said = false;
     layer
         .presets
@@ -36,7 +38,32 @@ fn inherit_one(
     layer: &Layer,
     said_too_long: &mut bool,
     report: &mut Report,
-) -> Option<Inherited> {
+) -> Inherited {
+    let (chain, is_partial) = chain(name, preset, layer, said_too_long, report);
+    let mut inherited = Inherited {
+        vars: IndexMap::new(),
+        settings: IndexMap::new(),
+        is_partial,
+    };
+    for (_, link) in chain.iter().rev() {
+        inherited.vars.extend(link.vars.clone());
+        inherited.settings.extend(
+            link.settings
+                .iter()
+                .map(|raw| (raw.setting.name, raw.clone())),
+        );
+    }
+    inherited
+}
+
+/// The preset and those that it extends, and whether the chain is broken.
+fn chain<'l>(
+    name: &'l str,
+    preset: &'l PresetDecl,
+    layer: &'l Layer,
+    said_too_long: &mut bool,
+    report: &mut Report,
+) -> (Vec<(&'l str, &'l PresetDecl)>, bool) {
     let presets = &layer.presets;
     let mut chain = vec![(name, preset)];
     while let Some(extends) = &chain[chain.len() - 1].1.extends {
@@ -51,7 +78,7 @@ fn inherit_one(
                     )
                     .help_with(|| suggestion(&extends.text, presets.keys().map(String::as_str)));
             }
-            return None;
+            return (chain, true);
         };
         if let Some(at) = chain.iter().position(|(link, _)| link == parent_name) {
             // Said once, by the first preset of the circle.
@@ -73,11 +100,11 @@ fn inherit_one(
                     )
                     .help("remove one `extends` of the circle");
             }
-            return None;
+            return (chain, true);
         }
         if chain.len() == MAX_EXTENDS {
             if std::mem::replace(said_too_long, true) {
-                return None;
+                return (chain, true);
             }
             report
                 .error_at(
@@ -86,21 +113,9 @@ fn inherit_one(
                     "one too many",
                 )
                 .help("put what they share into `defaults`");
-            return None;
+            return (chain, true);
         }
         chain.push((parent_name, parent));
     }
-    let mut inherited = Inherited {
-        vars: IndexMap::new(),
-        settings: IndexMap::new(),
-    };
-    for (_, link) in chain.iter().rev() {
-        inherited.vars.extend(link.vars.clone());
-        inherited.settings.extend(
-            link.settings
-                .iter()
-                .map(|raw| (raw.setting.name, raw.clone())),
-        );
-    }
-    Some(inherited)
+    (chain, false)
 }

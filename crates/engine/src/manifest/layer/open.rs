@@ -8,6 +8,7 @@ use crate::manifest::source::files::MAX_FILE_BYTES;
 use crate::manifest::source::node::{Entry, Node, Value};
 use crate::manifest::source::report::Report;
 use crate::manifest::source::{fields, yaml};
+use crate::nearest::meant;
 
 pub(crate) const KEYS: &[&str] = &[
     "version",
@@ -99,10 +100,12 @@ pub(crate) fn parse(path: &Path, text: Arc<str>, report: &mut Report) -> Option<
     }
 }
 
-/// Whether a mapping is meant as a manifest: most of its keys are a manifest's.
+/// Whether a mapping is meant as a manifest: most of its keys are a manifest's or slips of one, and at least one is right.
 fn is_manifest(entries: &[Entry]) -> bool {
     let known = entries.iter().filter(|it| is_key(&it.key)).count();
-    known * 2 >= entries.len()
+    let is_slip = |key: &str| !is_key(key) && !meant(key, KEYS.iter().copied()).is_empty();
+    let slips = || entries.iter().filter(|it| is_slip(&it.key)).count();
+    known * 2 >= entries.len() || (known > 0 && (known + slips()) * 2 >= entries.len())
 }
 
 /// The same of a text that is not valid YAML: there is a line that begins with a manifest's key.

@@ -55,7 +55,7 @@ pub(crate) fn read_presets(
     let mut presets = IndexMap::new();
     for entry in fields.entries() {
         let what = format!("preset `{}`", entry.key);
-        check_id(&entry.key, "a preset's name", entry.key_span, report);
+        check_id(entry.key, "a preset's name", entry.key_span, report);
         let before = report.errors();
         let mut preset = PresetDecl {
             span: entry.key_span,
@@ -66,7 +66,7 @@ pub(crate) fn read_presets(
             is_broken: false,
         };
         // One that can't be read is there all the same: what extends it or names it is right.
-        if let Some(fields) = Fields::read(&entry.node, &what, &keys, report) {
+        if let Some(fields) = Fields::read(entry.node, &what, &keys, report) {
             preset.extends = fields.text("extends", report);
             if let Some(node) = fields.get("abstract") {
                 let truth = fields::truth(node, "`abstract`", report);

@@ -167,7 +167,7 @@ pub(crate) fn read_names(
 pub(crate) fn job_scope(
     base: &Scope,
     stems: &[StemDecl],
-    presets: &[Option<Inherited>],
+    presets: &[Inherited],
     sweep: &[(Setting, Vec<Raw>)],
 ) -> Scope {
     let mut scope = base.clone();
@@ -179,7 +179,7 @@ pub(crate) fn job_scope(
                 .flat_map(|vars| vars.keys().cloned()),
         );
     }
-    for preset in presets.iter().flatten() {
+    for preset in presets {
         scope.preset_vars.extend(preset.vars.keys().cloned());
     }
     scope.sweep = sweep

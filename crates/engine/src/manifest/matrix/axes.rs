@@ -137,11 +137,11 @@ pub(crate) fn read_sweep(node: Option<&Node>, report: &mut Report) -> Vec<(Setti
     };
     let mut dimensions = Vec::new();
     for entry in fields.entries() {
-        let Some(setting) = Setting::named(&entry.key) else {
+        let Some(setting) = Setting::named(entry.key) else {
             continue;
         };
         let what = format!("the sweep of `{}`", entry.key);
-        let Some(items) = fields::list(&entry.node, &what, report) else {
+        let Some(items) = fields::list(entry.node, &what, report) else {
             continue;
         };
         if items.is_empty() || items.len() > MAX_VALUES {

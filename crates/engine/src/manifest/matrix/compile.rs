@@ -77,7 +77,7 @@ impl Compiler<'_> {
     pub(crate) fn presets(
         &mut self,
         layer: &Layer,
-        inherited: Vec<Option<Inherited>>,
+        inherited: Vec<Inherited>,
         provider: &Provider,
         report: &mut Report,
     ) -> Vec<Preset> {
@@ -90,7 +90,6 @@ impl Compiler<'_> {
             .collect();
         // Written nowhere, so a problem with them is reported at the preset that relies on them.
         for ((id, decl), inherited) in layer.presets.iter().zip(inherited) {
-            let Some(inherited) = inherited else { continue };
             let mut choices: Choices = Default::default();
             let before = report.errors();
             for setting in Setting::all() {
@@ -137,6 +136,7 @@ impl Compiler<'_> {
             }
             let is_known = !broken
                 && !decl.is_broken
+                && !inherited.is_partial
                 && !layer.is_partial
                 && !self.scope.partial.contains(&"sweep");
             for setting in Setting::all().filter(|_| is_known) {

@@ -1,5 +1,6 @@
 //! `exclude` and `include`: the rules over the axes.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use backline_api::Setting;
@@ -8,9 +9,9 @@ use super::axes::{Matrix, Point};
 use super::filter::{self, known_keys};
 use super::wildcard::{fits, matches};
 use crate::manifest::choice::{Choice, Raw};
-use crate::manifest::source::fields::{self, Fields, wrong};
+use crate::manifest::source::fields::{self, Field, Fields, wrong};
 use crate::manifest::source::files::Span;
-use crate::manifest::source::node::{Entry, Node, Value};
+use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::nearest::suggestion;
 
@@ -83,8 +84,9 @@ pub(crate) fn read_rules(
     report: &mut Report,
 ) -> Rules {
     let mut rules = Rules::default();
+    let keys = Keys::new(matrix, partial);
     for node in items(fields.get("exclude"), "`exclude`", report) {
-        let Some(entry) = Fields::open(node, "an entry of `exclude`", report) else {
+        let Some(entry) = keys.read(node, "an entry of `exclude`", None, report) else {
             continue;
         };
         if entry.entries().next().is_none() {
@@ -99,10 +101,10 @@ pub(crate) fn read_rules(
         }
         rules
             .excludes
-            .extend(read_match(&entry, &[], matrix, partial, report));
+            .extend(read_match(&entry, matrix, partial, report));
     }
     for node in items(fields.get("include"), "`include`", report) {
-        let Some(entry) = Fields::open(node, "an entry of `include`", report) else {
+        let Some(entry) = keys.read(node, "an entry of `include`", Some("set"), report) else {
             continue;
         };
         let mut set = Vec::new();
@@ -112,14 +114,14 @@ pub(crate) fn read_rules(
             let raws = given.entries().filter_map(Raw::of);
             set.extend(raws.filter_map(|raw| Some((raw.setting.slot(), compile(&raw, report)?))));
         }
-        let adds = entry.get("stem").is_some() && entry.get("preset").is_some();
-        if set.is_empty() && entry.get("set").is_none() && !adds {
+        let adds = !entry.lacks("stem") && !entry.lacks("preset");
+        if set.is_empty() && entry.lacks("set") && !adds {
             report
                 .error_at(node.span, "this entry of `include` changes nothing", "neither `set` nor a stem and a preset")
                 .help("give `set: {…}` to change jobs, or `stem` and `preset` to restore excluded ones");
             continue;
         }
-        if let Some(jobs) = read_match(&entry, &["set"], matrix, partial, report) {
+        if let Some(jobs) = read_match(&entry, matrix, partial, report) {
             rules.includes.push(Include {
                 jobs,
                 set,
@@ -129,6 +131,79 @@ pub(crate) fn read_rules(
         }
     }
     rules
+}
+
+/// The keys by which entries choose jobs.
+struct Keys<'m> {
+    /// Those that every manifest has, and the swept settings.
+    known: Vec<&'m str>,
+    /// Variables of stems and presets, for suggestions.
+    variables: LazyCell<Vec<String>, Box<dyn Fn() -> Vec<String> + 'm>>,
+    /// A sweep could not be read in full, so any setting may be swept.
+    sweep_is_partial: bool,
+}
+
+impl<'m> Keys<'m> {
+    fn new(matrix: &'m Matrix, partial: &[&str]) -> Self {
+        let swept = matrix.dimensions.iter().map(|it| it.setting.name);
+        Self {
+            known: ["stem", "preset", "take"]
+                .into_iter()
+                .chain(swept)
+                .collect(),
+            variables: LazyCell::new(Box::new(|| {
+                let mut keys = known_keys(matrix);
+                keys.retain(|key| key.contains(".vars."));
+                keys
+            })),
+            sweep_is_partial: partial.contains(&"sweep"),
+        }
+    }
+
+    /// Takes an entry and reports the keys that choose nothing.
+    fn read<'n>(
+        &'n self,
+        node: &'n Node,
+        what: &str,
+        more: Option<&'static str>,
+        report: &mut Report,
+    ) -> Option<Fields<'n>> {
+        let mut entry = Fields::open(node, what, report)?;
+        let mut known = self.known.clone();
+        known.extend(more);
+        let is_known = |key: &str| {
+            known.contains(&key)
+                || is_variable(key)
+                || (self.sweep_is_partial && Setting::named(key).is_some())
+        };
+        if entry.entries().all(|field| is_known(field.key)) {
+            // The variables are only for suggestions.
+            return Some(entry);
+        }
+        let mut all: Vec<&str> = known.clone();
+        all.extend(self.variables.iter().map(String::as_str));
+        for Field { key, key_span, .. } in entry.correct(&all, is_known) {
+            let message = match Setting::named(key) {
+                _ if key == "state" => {
+                    "`state` selects jobs of a run, not of the manifest".to_owned()
+                }
+                Some(_) => format!("`{key}` is not swept, so jobs can't be chosen by it"),
+                None => format!("jobs can't be chosen by `{key}`"),
+            };
+            report
+                .error_at(key_span, message, "not a key here")
+                .help_with(|| match key {
+                    "state" => Some("give it to the command: `--filter state=failed`".to_owned()),
+                    _ => suggestion(key, all.iter().copied()),
+                });
+        }
+        Some(entry)
+    }
+}
+
+/// Whether a key is a variable of a stem or a preset; whether anything sets it is another question.
+fn is_variable(key: &str) -> bool {
+    key.starts_with("stem.vars.") || key.starts_with("preset.vars.")
 }
 
 pub(crate) fn items<'n>(node: Option<&'n Node>, what: &str, report: &mut Report) -> &'n [Node] {
@@ -150,9 +225,9 @@ pub(crate) fn items<'n>(node: Option<&'n Node>, what: &str, report: &mut Report)
     items
 }
 
+/// Reads what an entry chooses; nothing where a part of it is wrong.
 fn read_match(
     entry: &Fields<'_>,
-    more: &[&str],
     matrix: &Matrix,
     partial: &[&str],
     report: &mut Report,
@@ -160,9 +235,8 @@ fn read_match(
     let mut found = Match::default();
     let mut good = true;
     for field in entry.entries() {
-        let key = &*field.key;
-        match key {
-            _ if more.contains(&key) => {}
+        match field.key {
+            "set" => {}
             "stem" => {
                 let names: Vec<&str> = matrix.stems.iter().map(|stem| stem.id.as_str()).collect();
                 match select(field, Axis::names("stem", &names, partial), report) {
@@ -183,48 +257,18 @@ fn read_match(
                 found.takes = select(field, Axis::values("take", &names), report);
                 good &= found.takes.is_some();
             }
-            _ if key.starts_with("stem.vars.") || key.starts_with("preset.vars.") => {
-                match by_variable(field, matrix, partial, report) {
-                    Some((0, chosen)) => both(&mut found.stems, chosen),
-                    Some((_, chosen)) => both(&mut found.presets, chosen),
-                    None => good = false,
-                }
-            }
-            _ => {
-                let was_good = good;
-                good = false;
+            key if is_variable(key) => match by_variable(field, matrix, partial, report) {
+                Some((0, chosen)) => both(&mut found.stems, chosen),
+                Some((_, chosen)) => both(&mut found.presets, chosen),
+                None => good = false,
+            },
+            key => {
                 let axis = matrix
                     .dimensions
                     .iter()
                     .position(|dimension| dimension.setting.name == key);
                 let Some(axis) = axis else {
-                    let setting = Setting::named(key);
-                    if setting.is_some() && partial.contains(&"sweep") {
-                        continue;
-                    }
-                    let known = ["stem", "preset", "take"].into_iter();
-                    let known = known
-                        .chain(matrix.dimensions.iter().map(|it| it.setting.name))
-                        .chain(more.iter().copied());
-                    let mut known: Vec<&str> = known.collect();
-                    let variables = known_keys(matrix);
-                    let of_variables = variables.iter().map(String::as_str);
-                    known.extend(of_variables.filter(|key| key.contains(".vars.")));
-                    let message = match setting {
-                        _ if key == "state" => {
-                            "`state` selects jobs of a run, not of the manifest".to_owned()
-                        }
-                        Some(_) => format!("`{key}` is not swept, so jobs can't be chosen by it"),
-                        None => format!("jobs can't be chosen by `{key}`"),
-                    };
-                    report
-                        .error_at(field.key_span, message, "not a key here")
-                        .help_with(|| match key {
-                            "state" => {
-                                Some("give it to the command: `--filter state=failed`".to_owned())
-                            }
-                            _ => suggestion(key, known.iter().copied()),
-                        });
+                    good = false;
                     continue;
                 };
                 let names: Vec<&str> = matrix.dimensions[axis]
@@ -232,9 +276,9 @@ fn read_match(
                     .iter()
                     .map(|(_, written)| written.as_str())
                     .collect();
-                if let Some(values) = select(field, Axis::values(key, &names), report) {
-                    found.dimensions.push((axis, values));
-                    good = was_good;
+                match select(field, Axis::values(key, &names), report) {
+                    Some(values) => found.dimensions.push((axis, values)),
+                    None => good = false,
                 }
             }
         }
@@ -256,15 +300,16 @@ fn both(found: &mut Option<Vec<bool>>, chosen: Vec<bool>) {
 
 /// Which stems or presets a condition on a variable chooses, `stem.vars.artist` for one, and the number of the axis.
 fn by_variable(
-    field: &Entry,
+    field: Field<'_>,
     matrix: &Matrix,
     partial: &[&str],
     report: &mut Report,
 ) -> Option<(usize, Vec<bool>)> {
-    let key = &*field.key;
+    let key = field.key;
     let is_partial = key
         .split_once('.')
-        .is_some_and(|(root, _)| partial.contains(&root));
+        .is_some_and(|(root, _)| partial.contains(&root))
+        || (key.starts_with("preset.vars.") && partial.contains(&"preset.vars"));
     let Some((axis, values)) = filter::values(key, matrix) else {
         if !is_partial {
             let known = known_keys(matrix);
@@ -329,14 +374,14 @@ impl<'a> Axis<'a> {
 }
 
 /// Which of an axis's names a value, or a list of values, speaks of.
-fn select(field: &Entry, axis: Axis<'_>, report: &mut Report) -> Option<Vec<bool>> {
+fn select(field: Field<'_>, axis: Axis<'_>, report: &mut Report) -> Option<Vec<bool>> {
     let Axis {
         what,
         names,
         numeric,
         is_partial,
     } = axis;
-    let single = std::slice::from_ref(&field.node);
+    let single = std::slice::from_ref(field.node);
     let wanted = match &field.node.value {
         Value::List(items) => items.as_slice(),
         _ => single,

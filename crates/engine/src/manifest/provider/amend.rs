@@ -2,8 +2,7 @@
 
 use backline_api::{ApiCall, CodeTable, Profile, RateLimit, ResponseClass};
 
-use crate::manifest::source::fields::Fields;
-use crate::manifest::source::node::Entry;
+use crate::manifest::source::fields::{Field, Fields};
 use crate::manifest::source::report::Report;
 use crate::manifest::source::{duration, fields};
 use crate::nearest::suggestion;
@@ -107,11 +106,11 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
         for entry in codes.entries() {
             let call = ApiCall::ALL
                 .into_iter()
-                .find(|call| call.as_str() == &*entry.key);
+                .find(|call| call.as_str() == entry.key);
             match call {
                 Some(call) => {
                     let what = format!("`codes.{}`", entry.key);
-                    if let Some(codes) = Fields::open(&entry.node, &what, report) {
+                    if let Some(codes) = Fields::open(entry.node, &what, report) {
                         let table = profile.codes_mut(call);
                         for entry in codes.entries() {
                             override_code(table, call, entry, report);
@@ -129,7 +128,7 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
 }
 
 /// Reads one `code: class` of `codes`.
-fn override_code(table: &mut CodeTable, call: ApiCall, entry: &Entry, report: &mut Report) {
+fn override_code(table: &mut CodeTable, call: ApiCall, entry: Field<'_>, report: &mut Report) {
     let Ok(code) = entry.key.parse::<i64>() else {
         report
             .error_at(
@@ -137,10 +136,10 @@ fn override_code(table: &mut CodeTable, call: ApiCall, entry: &Entry, report: &m
                 format!("`{}` is not a response code", entry.key),
                 "expected a number, or directly below `codes` one of submit, details, credits, upload and download",
             )
-            .maybe_help(suggestion(&entry.key, ApiCall::ALL.map(ApiCall::as_str)));
+            .maybe_help(suggestion(entry.key, ApiCall::ALL.map(ApiCall::as_str)));
         return;
     };
-    let Some(class) = fields::text(&entry.node, "a response class", report) else {
+    let Some(class) = fields::text(entry.node, "a response class", report) else {
         return;
     };
     let classes = CLASSES

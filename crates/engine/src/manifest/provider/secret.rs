@@ -40,6 +40,8 @@ pub(crate) fn url(text: &Text, rendered: &str, key: &str, report: &mut Report) -
 /// Reads `{env: NAME}`; a secret written out is refused without being shown.
 pub(crate) fn secret(node: &Node, what: &str, report: &mut Report) -> Option<String> {
     if let Value::Text(_) | Value::Number { .. } = &node.value {
+        // Its line may be the excerpt of another mistake.
+        report.keep_secret(node.scalar_text().unwrap_or_default().to_owned());
         let name = what.trim_matches('`');
         report.secret_at(node.span, format!("a manifest never contains a key, but {what} does")).help(format!(
             "put it into an environment variable and write `{name}: {{env: NAME}}`; if this file was shared, change the key"

@@ -131,53 +131,31 @@ pub(crate) fn table(
     report: &mut Report,
 ) -> Option<Provider> {
     let fields = Fields::read(node, "`provider`", KEYS, report)?;
-    let Some(kind) = fields.text("profile", report) else {
-        if fields.get("profile").is_none() {
-            let known = listed(profiles(), " and ");
-            report
-                .error_at(
-                    node.span,
-                    "`provider` names no `profile`",
-                    "add `profile: …`",
-                )
-                .help(format!(
-                    "the profiles are {known} (the vendors' contract at your address)"
-                ));
-        }
-        return None;
-    };
+    let kind = fields.text("profile", report);
+    if kind.is_none() && fields.lacks("profile") {
+        let known = listed(profiles(), " and ");
+        report
+            .error_at(
+                node.span,
+                "`provider` names no `profile`",
+                "add `profile: …`",
+            )
+            .help(format!(
+                "the profiles are {known} (the vendors' contract at your address)"
+            ));
+    }
     let base_url = address(&fields, "base_url", fixed, report);
     let upload_url = address(&fields, "upload_url", fixed, report);
     let given_base = base_url.clone();
-    let mut provider = match (kind.text.as_str(), base_url) {
-        ("studio", None) if fields.get("base_url").is_none() => embedded(),
-        ("studio", base_url) => of(Profile::studio(base_url.unwrap_or_else(nowhere))),
-        ("custom", base_url) => {
-            if fields.get("base_url").is_none() {
-                report.error_at(
-                    kind.span,
-                    "a custom provider needs a `base_url`",
-                    "which has no address of its own",
-                );
-            }
-            of(Profile::custom(base_url.unwrap_or_else(nowhere)))
-        }
-        (name, base_url) => {
-            let Some(mut profile) = Profile::named(name) else {
-                let expected = format!("expected {}", listed(profiles(), " or "));
-                report
-                    .error_at(kind.span, format!("there is no profile `{name}`"), expected)
-                    .maybe_help(suggestion(name, profiles()));
-                return None;
-            };
-            // The vendor's own upload host is no part of a provider elsewhere.
-            if let Some(url) = base_url {
-                profile.upload_url.clone_from(&url);
-                profile.base_url = url;
-            }
-            of(profile)
-        }
-    };
+    let named = kind
+        .as_ref()
+        .and_then(|kind| of_profile(kind, base_url, &fields, report));
+    let is_known = named.is_some();
+    // The rest of a table is read all the same, against a profile that allows everything.
+    let mut provider = named.unwrap_or_else(|| Provider {
+        profile: without_bounds(),
+        ..embedded()
+    });
     let given = [("base_url", given_base), ("upload_url", upload_url.clone())];
     if let Some(url) = upload_url {
         provider.profile.upload_url = url;
@@ -185,7 +163,9 @@ pub(crate) fn table(
     if let Some(allowed) = fields.get("allow_private") {
         provider.profile.allow_private = private_addresses(allowed, report);
     }
-    refuse_private(&provider.profile, &fields, given, &kind, report);
+    if let Some(kind) = &kind {
+        refuse_private(&provider.profile, &fields, given, kind, report);
+    }
     if let Some(name) = fields.text("name", report) {
         provider.profile.name = name.text;
     }
@@ -213,7 +193,45 @@ pub(crate) fn table(
             }
         }
     }
-    Some(provider)
+    is_known.then_some(provider)
+}
+
+/// The provider that a profile's name means.
+fn of_profile(
+    kind: &Text,
+    base_url: Option<Url>,
+    fields: &Fields<'_>,
+    report: &mut Report,
+) -> Option<Provider> {
+    Some(match (kind.text.as_str(), base_url) {
+        ("studio", None) if fields.get("base_url").is_none() => embedded(),
+        ("studio", base_url) => of(Profile::studio(base_url.unwrap_or_else(nowhere))),
+        ("custom", base_url) => {
+            if fields.lacks("base_url") {
+                report.error_at(
+                    kind.span,
+                    "a custom provider needs a `base_url`",
+                    "which has no address of its own",
+                );
+            }
+            of(Profile::custom(base_url.unwrap_or_else(nowhere)))
+        }
+        (name, base_url) => {
+            let Some(mut profile) = Profile::named(name) else {
+                let expected = format!("expected {}", listed(profiles(), " or "));
+                report
+                    .error_at(kind.span, format!("there is no profile `{name}`"), expected)
+                    .maybe_help(suggestion(name, profiles()));
+                return None;
+            };
+            // The vendor's own upload host is no part of a provider elsewhere.
+            if let Some(url) = base_url {
+                profile.upload_url.clone_from(&url);
+                profile.base_url = url;
+            }
+            of(profile)
+        }
+    })
 }
 
 /// Refuses a vendor's profile at an address of a private network that nothing says is meant: what is bought there could not be

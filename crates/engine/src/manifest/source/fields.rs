@@ -1,18 +1,30 @@
 //! Reading a mapping key by key: what is unknown, doubled or of the wrong kind goes to the report, and reading goes on.
 
+use std::collections::{HashMap, HashSet};
+
 use super::diagnostic::Diagnostic;
 use super::files::Span;
 use super::node::{Entry, Node, Value};
 use super::report::Report;
-use crate::nearest::{nearest_of, suggestion};
+use crate::nearest::{meant, suggestion};
 
 /// A mapping whose keys have been checked.
 pub(crate) struct Fields<'n> {
-    entries: &'n [Entry],
-    /// Known keys that an unknown one is a slip of.
-    misspelled: Vec<String>,
+    entries: Vec<Field<'n>>,
+    /// Known keys that an unknown one may be a slip of.
+    misspelled: Vec<&'n str>,
     /// The place of the mapping.
     pub(crate) span: Span,
+}
+
+/// One key of a mapping and its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'n> {
+    /// The key as it is meant: an unknown key that is clearly a slip of a known one is read as that one, so that one pass
+    /// also finds the mistakes in its value. The slip itself is an error.
+    pub(crate) key: &'n str,
+    pub(crate) key_span: Span,
+    pub(crate) node: &'n Node,
 }
 
 /// Whether a key is an extension's: `x-…`, ignored at the top of a file.
@@ -36,7 +48,7 @@ impl<'n> Fields<'n> {
     pub(crate) fn read(
         node: &'n Node,
         what: &str,
-        known: &[&str],
+        known: &[&'n str],
         report: &mut Report,
     ) -> Option<Self> {
         Self::read_with(node, what, known, |_| false, report)
@@ -47,7 +59,7 @@ impl<'n> Fields<'n> {
     pub(crate) fn read_top(
         node: &'n Node,
         what: &str,
-        known: &[&str],
+        known: &[&'n str],
         report: &mut Report,
     ) -> Option<Self> {
         Self::read_with(node, what, known, is_extension, report)
@@ -57,25 +69,57 @@ impl<'n> Fields<'n> {
     fn read_with(
         node: &'n Node,
         what: &str,
-        known: &[&str],
+        known: &[&'n str],
         also: fn(&str) -> bool,
         report: &mut Report,
     ) -> Option<Self> {
         let mut fields = Self::open(node, what, report)?;
-        for entry in fields.entries {
-            if !known.contains(&&*entry.key) && !also(&entry.key) {
-                let meant = nearest_of(&entry.key, known).map(str::to_owned);
-                fields.misspelled.extend(meant);
-                report
-                    .error_at(
-                        entry.key_span,
-                        format!("unknown key `{}` in {what}", entry.key),
-                        "not a key here",
-                    )
-                    .help_with(|| suggestion(&entry.key, known.iter().copied()));
-            }
+        for Field { key, key_span, .. } in fields.correct(known, also) {
+            report
+                .error_at(
+                    key_span,
+                    format!("unknown key `{key}` in {what}"),
+                    "not a key here",
+                )
+                .help_with(|| suggestion(key, known.iter().copied()));
         }
         Some(fields)
+    }
+
+    /// Reads unknown keys that are clearly slips of known ones as those, and returns all unknown keys as they are written.
+    pub(crate) fn correct(
+        &mut self,
+        known: &[&'n str],
+        also: impl Fn(&str) -> bool,
+    ) -> Vec<Field<'n>> {
+        let is_known = |key: &str| known.contains(&key) || also(key);
+        // Nearly every mapping: catalogues of stems have a hundred thousand.
+        if self.entries.iter().all(|field| is_known(field.key)) {
+            return Vec::new();
+        }
+        let given: HashSet<&str> = self.entries.iter().map(|field| field.key).collect();
+        let mut absent: Vec<&'n str> = known.to_vec();
+        absent.retain(|key| !given.contains(key));
+        let mut unknown = Vec::new();
+        for field in &mut self.entries {
+            if is_known(field.key) {
+                continue;
+            }
+            unknown.push(*field);
+            let slips = meant(field.key, known.iter().copied());
+            if let [meant] = slips[..]
+                && let Some(at) = absent.iter().position(|it| *it == meant)
+            {
+                absent.swap_remove(at);
+                field.key = meant;
+            }
+            for slip in slips {
+                if !self.misspelled.contains(&slip) {
+                    self.misspelled.push(slip);
+                }
+            }
+        }
+        unknown
     }
 
     /// Takes a mapping whose keys are names that the user chose.
@@ -85,55 +129,65 @@ impl<'n> Fields<'n> {
             wrong(node, &format!("{what} is a mapping"), "a mapping", report);
             return None;
         };
-        let mut seen = std::collections::HashMap::with_capacity(entries.len());
-        for entry in entries {
-            if let Some(first) = seen.insert(&*entry.key, entry.key_span) {
+        let mut seen = HashMap::with_capacity(entries.len());
+        let mut kept = Vec::with_capacity(entries.len());
+        for Entry {
+            key,
+            key_span,
+            node,
+            ..
+        } in entries
+        {
+            if let Some(first) = seen.insert(&**key, *key_span) {
                 let first = report.place(first, Some("first given here".to_owned()));
                 report
                     .error_at(
-                        entry.key_span,
-                        format!("`{}` is given twice in {what}", entry.key),
+                        *key_span,
+                        format!("`{key}` is given twice in {what}"),
                         "given again here",
                     )
                     .also(first)
                     .help("keep one of the two");
+                continue;
             }
+            kept.push(Field {
+                key,
+                key_span: *key_span,
+                node,
+            });
         }
         Some(Self {
-            entries,
+            entries: kept,
             misspelled: Vec::new(),
             span: node.span,
         })
     }
 
     /// The key and the value, where it is given and says something.
-    pub(crate) fn entry(&self, key: &str) -> Option<&'n Entry> {
-        self.entries.iter().find(|entry| *entry.key == *key)
+    pub(crate) fn entry(&self, key: &str) -> Option<Field<'n>> {
+        self.entries.iter().copied().find(|field| field.key == key)
     }
 
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
-        self.entry(key).map(|entry| &entry.node)
+        self.entry(key).map(|field| field.node)
     }
 
     /// Whether a required key is to be reported as missing: it is not given, and no slip of it was reported.
     pub(crate) fn lacks(&self, key: &str) -> bool {
-        self.entry(key).is_none() && !self.misspelled.iter().any(|it| it == key)
+        self.entry(key).is_none() && !self.misspelled.contains(&key)
     }
 
     /// All entries, in written order, without the later ones of doubled keys.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &'n Entry> {
-        let mut seen = std::collections::HashSet::new();
-        self.entries
-            .iter()
-            .filter(move |entry| seen.insert(&*entry.key))
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Field<'n>> {
+        self.entries.iter().copied()
     }
 
     /// The text of a key, where there is one.
     #[track_caller]
     pub(crate) fn text(&self, key: &str, report: &mut Report) -> Option<Text> {
-        let entry = self.entry(key)?;
-        text(&entry.node, &format!("`{key}`"), report)
+        let node = self.get(key)?;
+        text(node, &format!("`{key}`"), report)
     }
 }
 

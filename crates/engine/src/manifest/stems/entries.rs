@@ -155,6 +155,9 @@ fn from_file(
     fixed: &RenderFixed<'_>,
     report: &mut Report,
 ) -> Option<StemDecl> {
+    if let Some(id) = &id {
+        check_id(&id.text, "a stem's id", id.span, report);
+    }
     let path = fixed(file, report)?;
     if path.starts_with("http://") || path.starts_with("https://") {
         report
@@ -176,8 +179,14 @@ fn from_file(
             .help(format!("write `{{glob: \"{path}\"}}`"));
         return None;
     }
-    let id = id.map_or_else(|| file_stem(Path::new(&path)), |id| id.text);
-    check_id(&id, "a stem's id", file.span, report);
+    let id = id.map_or_else(
+        || {
+            let id = file_stem(Path::new(&path));
+            check_id(&id, "a stem's id", file.span, report);
+            id
+        },
+        |id| id.text,
+    );
     Some(StemDecl {
         id,
         source: Source::File(folder.join(path)),
@@ -195,36 +204,37 @@ fn from_url(
     fixed: &RenderFixed<'_>,
     report: &mut Report,
 ) -> Option<StemDecl> {
+    let id = fields.text("id", report);
+    match &id {
+        Some(id) => check_id(&id.text, "a stem's id", id.span, report),
+        None if fields.lacks("id") => drop(report.error_at(
+            item.span,
+            "a stem with a `url` needs an `id`",
+            "add `id: …`",
+        )),
+        None => {}
+    }
     let rendered = fixed(value, report)?;
-    let url = match remote(&rendered) {
-        Ok(url) => url,
+    match remote(&rendered) {
+        Ok(url) => {
+            let id = id?;
+            Some(StemDecl {
+                id: id.text,
+                source: Source::Url(url),
+                vars,
+                span: id.span,
+                row: None,
+            })
+        }
         Err(problem) => {
             report.error_at(
                 value.span,
                 format!("`url` {problem}"),
                 "expected an `https://` address",
             );
-            return None;
+            None
         }
-    };
-    let Some(id) = fields.text("id", report) else {
-        if fields.get("id").is_none() {
-            report.error_at(
-                item.span,
-                "a stem with a `url` needs an `id`",
-                "add `id: …`",
-            );
-        }
-        return None;
-    };
-    check_id(&id.text, "a stem's id", id.span, report);
-    Some(StemDecl {
-        id: id.text,
-        source: Source::Url(url),
-        vars,
-        span: id.span,
-        row: None,
-    })
+    }
 }
 
 fn refuse_duplicates(stems: &[StemDecl], report: &mut Report) {

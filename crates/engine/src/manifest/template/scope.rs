@@ -93,7 +93,8 @@ pub(crate) fn check(reference: &Reference, span: Span, scope: &Scope, report: &m
         ["track", ..] => vec!["index", "id"],
         _ => Vec::new(),
     };
-    if scope.partial.contains(&path[0]) {
+    let is_partial = |root: &str| scope.partial.contains(&root);
+    if is_partial(path[0]) || (path.starts_with(&["preset", "vars"]) && is_partial("preset.vars")) {
         return false;
     }
     // The wrong name is the first that is not a fixed part of the path.
