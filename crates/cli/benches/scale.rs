@@ -175,7 +175,7 @@ fn kept(at: usize) -> Vec<Event> {
         Event::Accepted {
             attempt: 1,
             task_id: TaskId(format!("{at:032x}")),
-            via: Via::Answer,
+            via: Via::Response,
         },
         Event::Stage {
             placed: true,

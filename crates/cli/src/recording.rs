@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind};
 const FILE_BYTES: u64 = 1_100_000_000;
 
 /// A recording in memory.
-pub(crate) struct Recording {
+pub(crate) struct DecodedRecording {
     /// What kind of file it is.
     pub(crate) format: Format,
     /// Its samples.
@@ -19,7 +19,7 @@ pub(crate) struct Recording {
 }
 
 /// Reads and decodes the file at `path`.
-pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
+pub(crate) fn open(path: &Path) -> Result<DecodedRecording, Failure> {
     let failed = |error: anyhow::Error| {
         let context = format!("cannot read the recording {}", path.display());
         Failure::new(Kind::Usage, error.context(context))
@@ -37,5 +37,5 @@ pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
     // What was decoded has a format.
     let format =
         sniff(&bytes).ok_or_else(|| failed(anyhow::Error::msg("it is not a recording")))?;
-    Ok(Recording { format, audio })
+    Ok(DecodedRecording { format, audio })
 }

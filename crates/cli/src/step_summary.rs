@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use backline_engine::plan::ReportKind;
-use backline_reporter::{Material, render};
+use backline_reporter::{ReportInput, render};
 
 use crate::console::Console;
 
@@ -14,7 +14,7 @@ use crate::console::Console;
 const VARIABLE: &str = "GITHUB_STEP_SUMMARY";
 
 /// Appends the Markdown report. That it can't be shown there fails no run: it is a warning.
-pub(crate) fn append(material: &Material<'_>, console: &Console) {
+pub(crate) fn append(material: &ReportInput<'_>, console: &Console) {
     let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else {
         return;
     };
@@ -26,7 +26,7 @@ pub(crate) fn append(material: &Material<'_>, console: &Console) {
     }
 }
 
-fn write(material: &Material<'_>, path: &OsString) -> std::io::Result<()> {
+fn write(material: &ReportInput<'_>, path: &OsString) -> std::io::Result<()> {
     let mut report = render(material, ReportKind::Markdown, Path::new(""))?;
     // Whatever comes after it stands apart.
     report.push(b'\n');

@@ -33,14 +33,14 @@ const DUMMY_KEY: &str = "replay";
 const AT_ONCE_MS: u64 = 1;
 
 /// A run's tape.
-pub(crate) struct Recording {
+pub(crate) struct RunTape {
     tape: Tape,
     folder: PathBuf,
     /// Where a replay keeps what it makes.
     replays_into: Option<PathBuf>,
 }
 
-impl Recording {
+impl RunTape {
     /// Creates or opens the tape that the arguments name, and adapts the project to it.
     pub(crate) fn open(
         args: &TapeArgs,

@@ -214,7 +214,7 @@ impl Followed {
                     span.span().set_attribute(task.clone());
                 }
                 let via = match via {
-                    Via::Answer => "answer",
+                    Via::Response => "answer",
                     Via::Callback => "callback",
                     Via::User => "user",
                 };

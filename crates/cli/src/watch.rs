@@ -298,7 +298,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
     }
     if console.format == Format::Text {
         // The status is shown in its place.
-        sink.leave();
+        sink.detach();
         return Ok(());
     }
     let summary = chosen.summary()?;

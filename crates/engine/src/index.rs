@@ -14,7 +14,7 @@ use crate::store::{Batch, KnownJob, NewRecord};
 
 /// What became of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum ClaimOutcome {
     /// Its token belongs to no attempt.
     Unknown,
     /// What it says is recorded with this decision, or was known before.
@@ -69,11 +69,11 @@ impl Index {
         task: &TaskId,
         mut known: KnownJob,
         batch: &mut Batch,
-    ) -> Heard {
+    ) -> ClaimOutcome {
         let event = claim(attempt, task, self.other_owner(task, &key));
         match known.job.step(now_ms, &event) {
             Step::Changed(job) => known.job = job,
-            _ => return heard(&known.job, task),
+            _ => return claim_outcome(&known.job, task),
         }
         self.take_in(key, &known.job);
         batch.events.push(NewRecord {
@@ -84,7 +84,7 @@ impl Index {
             event,
         });
         batch.jobs.insert(key, known);
-        Heard::Known
+        ClaimOutcome::Known
     }
 }
 
@@ -102,12 +102,12 @@ pub(crate) fn claim(attempt: u32, task: &TaskId, owner: Option<JobKey>) -> Event
 }
 
 /// What is to be said to a callback that changed nothing.
-pub(crate) fn heard(job: &Job, task: &TaskId) -> Heard {
+pub(crate) fn claim_outcome(job: &Job, task: &TaskId) -> ClaimOutcome {
     let is_known = job.task_ids().any(|known| known == task)
         || job.claims.iter().any(|claim| claim.task_id == *task);
     if !is_known && job.claims.len() >= CLAIMS {
-        Heard::Full
+        ClaimOutcome::Full
     } else {
-        Heard::Known
+        ClaimOutcome::Known
     }
 }

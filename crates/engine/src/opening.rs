@@ -176,7 +176,7 @@ mod tests {
         let accepted = Event::Accepted {
             attempt: 1,
             task_id: "5c79be8e".into(),
-            via: Via::Answer,
+            via: Via::Response,
         };
         let mut ledger = Ledger::own(path).unwrap();
         let rows = planned_rows(before, &before.project_dir);

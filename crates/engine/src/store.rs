@@ -206,12 +206,12 @@ pub struct PlannedRow {
     pub settings: Settings,
     /// The stem's recording.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub recording: Option<Recording>,
+    pub recording: Option<RecordedStem>,
 }
 
 /// A stem's recording, as a run found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recording {
+pub struct RecordedStem {
     /// Its [fingerprint](crate::plan::StemSource::fingerprint).
     pub fingerprint: String,
     /// Its file, written as a [kept file's](crate::event::KeptFile::path) is; none for one with an address.

@@ -7,7 +7,7 @@ use backline_engine::event::KeptFile;
 use backline_engine::manifest::lock::compare;
 use backline_engine::plan::ReportKind;
 use backline_engine::settings::Setting;
-use backline_reporter::{Material, as_lock, diff_text, example, render};
+use backline_reporter::{ReportInput, as_lock, diff_text, example, render};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn reports(criterion: &mut Criterion) {
@@ -21,7 +21,7 @@ fn reports(criterion: &mut Criterion) {
         })
         .collect();
     let summary = example::large(100, 50, 2, &files);
-    let material = Material {
+    let material = ReportInput {
         summary: &summary,
         records: &[],
         project_dir: Path::new("/nowhere"),

@@ -73,7 +73,7 @@ pub fn diff_text(diff: &LockDiff, same: usize, most: usize) -> String {
 pub fn diff_lines(diff: &LockDiff, most: usize) -> String {
     let mut changed: IndexMap<Vec<String>, Vec<&LockedJob>> = IndexMap::new();
     for it in &diff.changed {
-        let causes = it.changes.iter().map(in_words).collect();
+        let causes = it.changes.iter().map(change_text).collect();
         changed.entry(causes).or_default().push(&it.job);
     }
     let changed = changed.into_iter().map(|(mut causes, jobs)| {
@@ -134,7 +134,7 @@ fn label(job: &LockedJob) -> String {
     job_label(&job.stem, &job.preset, &job.sweep, job.take)
 }
 
-fn in_words(change: &Change) -> String {
+fn change_text(change: &Change) -> String {
     let value = |value: &Option<String>| match value.as_deref() {
         None => "not set".to_owned(),
         Some("") if change.what == "recording" => "not recorded".to_owned(),

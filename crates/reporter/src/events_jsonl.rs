@@ -16,11 +16,11 @@ use serde_json::json;
 
 use crate::event_line::{STREAM_VERSION, event_line};
 use crate::label::job_label;
-use crate::material::Material;
+use crate::material::ReportInput;
 use crate::summary_json::RunFile;
 
 /// The report's bytes.
-pub(crate) fn render(material: &Material<'_>) -> io::Result<Vec<u8>> {
+pub(crate) fn render(material: &ReportInput<'_>) -> io::Result<Vec<u8>> {
     let summary = material.summary;
     let labels: HashMap<&str, String> = summary
         .jobs

@@ -16,7 +16,7 @@ use backline_engine::store::{
 use backline_engine::summary::{Summary, ThisRun, Totals, summarise};
 use serde_json::{Value, json};
 
-use crate::material::{Material, ReportError};
+use crate::material::{ReportError, ReportInput};
 use crate::sink::{Ending, PlanFacts, Sink};
 
 /// The secret that stands in the records and must stand nowhere else.
@@ -242,8 +242,8 @@ impl Story {
     }
 
     /// Gives what reports are made of to `make`.
-    pub fn material<T>(&self, make: impl FnOnce(&Material<'_>) -> T) -> T {
-        make(&Material {
+    pub fn material<T>(&self, make: impl FnOnce(&ReportInput<'_>) -> T) -> T {
+        make(&ReportInput {
             summary: &self.summary(),
             records: &self.records,
             project_dir: Path::new(""),

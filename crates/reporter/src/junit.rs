@@ -28,7 +28,7 @@ use backline_engine::summary::{JobSummary, RunFacts};
 use indexmap::IndexMap;
 
 use crate::label::job_label;
-use crate::material::Material;
+use crate::material::ReportInput;
 use crate::music::remarks;
 use crate::sign::{sign, why};
 use crate::text::{clean, figure};
@@ -74,7 +74,7 @@ fn element(sign: Sign) -> Option<&'static str> {
 }
 
 /// The report's bytes.
-pub(crate) fn render(material: &Material<'_>) -> Vec<u8> {
+pub(crate) fn render(material: &ReportInput<'_>) -> Vec<u8> {
     let summary = material.summary;
     let took_ms = times(material);
     let mut suites: IndexMap<&str, Vec<Case<'_>>> = IndexMap::new();
@@ -124,7 +124,7 @@ pub(crate) fn render(material: &Material<'_>) -> Vec<u8> {
 }
 
 /// From the run's first event of each job to its last, by key.
-fn times(material: &Material<'_>) -> HashMap<String, i64> {
+fn times(material: &ReportInput<'_>) -> HashMap<String, i64> {
     let mut spans = HashMap::new();
     for record in material.records {
         let Some(key) = record.job else { continue };

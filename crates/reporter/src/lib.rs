@@ -69,7 +69,7 @@ pub use grid::{GridJob, grid};
 pub use html::{LiveFile, LivePage};
 pub use label::job_label;
 pub use live::{LiveTable, LogWriter, Metrics, Size, Stopper};
-pub use material::{Material, ReportError};
+pub use material::{ReportError, ReportInput};
 pub use ratings::{Ratings, RatingsError};
 pub use runner::{json_without_commands, without_commands};
 pub use sink::{ConsoleOptions, Ending, Level, PlanFacts, Sink};

@@ -32,7 +32,7 @@ use crate::music::remarks;
 use crate::outcome::headline;
 use crate::preferences::preferences;
 use crate::sign::{sign, why};
-use crate::text::{count, figure, rfc3339, said};
+use crate::text::{count, failure_text, figure, rfc3339};
 
 /// Most stems and most presets that the table shows: what a person looks through.
 const MAX_ROWS: usize = 200;
@@ -46,7 +46,7 @@ const MAX_LISTED: usize = 100;
 
 /// Widest name in a table, and most of a vendor's words, in columns.
 const NAME_COLUMNS: usize = 60;
-const WORDS_COLUMNS: usize = 300;
+const EXCERPT_COLUMNS: usize = 300;
 
 /// The report's bytes.
 pub(crate) fn render(summary: &Summary) -> Vec<u8> {
@@ -84,7 +84,7 @@ fn head(summary: &Summary) -> String {
         text,
         "{} from {} with {}, {}",
         code_span(&run.name, NAME_COLUMNS),
-        code_span(&run.manifest, WORDS_COLUMNS),
+        code_span(&run.manifest, EXCERPT_COLUMNS),
         code_span(&run.provider, NAME_COLUMNS),
         time(run.started_ms)
     );
@@ -96,7 +96,7 @@ fn head(summary: &Summary) -> String {
     let _ = writeln!(
         text,
         "This run: {}; {}\n",
-        code_span(&this_run, WORDS_COLUMNS),
+        code_span(&this_run, EXCERPT_COLUMNS),
         crate::counts::credits(summary)
     );
     text
@@ -105,10 +105,10 @@ fn head(summary: &Summary) -> String {
 fn outcome(summary: &Summary) -> String {
     match &summary.run.outcome {
         Some(Outcome::Refused { code, message, .. }) => {
-            let said = said(*code, message);
+            let said = failure_text(*code, message);
             format!(
                 "The provider refuses to go on: {}",
-                code_span(&said, WORDS_COLUMNS)
+                code_span(&said, EXCERPT_COLUMNS)
             )
         }
         Some(Outcome::Stopped { .. }) => "Stopped; the same command resumes".to_owned(),
@@ -220,7 +220,7 @@ fn music(text: &mut String, summary: &Summary) {
             text,
             "| {} | {} | {number} |",
             code_cell(preset, NAME_COLUMNS),
-            code_cell(remark, WORDS_COLUMNS)
+            code_cell(remark, EXCERPT_COLUMNS)
         );
     }
     if lines.len() > MAX_LISTED {
@@ -254,7 +254,7 @@ fn attention(text: &mut String, summary: &Summary) {
             sign.symbol(),
             sign.outcome(),
             code_cell(&label, 2 * NAME_COLUMNS),
-            code_cell(&why(*sign, job).unwrap_or_default(), WORDS_COLUMNS),
+            code_cell(&why(*sign, job).unwrap_or_default(), EXCERPT_COLUMNS),
             code_cell(job.task_id.as_deref().unwrap_or_default(), NAME_COLUMNS),
         );
     }

@@ -8,7 +8,7 @@ use backline_engine::summary::Summary;
 
 /// What reports are made of: all that they say comes from here.
 #[derive(Debug, Clone, Copy)]
-pub struct Material<'a> {
+pub struct ReportInput<'a> {
     /// What the run came to.
     pub summary: &'a Summary,
     /// The run's own events, in the order in which they happened.

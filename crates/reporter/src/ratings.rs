@@ -142,7 +142,7 @@ impl Ratings {
     ///
     /// # Errors
     /// When the file is there and can't be read.
-    pub fn kept(dir: &Path) -> Result<Self, RatingsError> {
+    pub fn read_from(dir: &Path) -> Result<Self, RatingsError> {
         let file = match read_file(&dir.join(KEPT)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -171,7 +171,7 @@ impl Ratings {
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn keep(&self, dir: &Path) -> io::Result<()> {
+    pub fn write_to(&self, dir: &Path) -> io::Result<()> {
         let tracks = self.tracks.iter().map(|((key, track), said)| KeptTrack {
             key: key.clone(),
             track: *track,
@@ -327,7 +327,10 @@ mod tests {
     #[test]
     fn what_was_joined_is_kept_and_another_file_is_refused() {
         let scratch = tempfile::tempdir().unwrap();
-        assert_eq!(Ratings::kept(scratch.path()).unwrap(), Ratings::default());
+        assert_eq!(
+            Ratings::read_from(scratch.path()).unwrap(),
+            Ratings::default()
+        );
         let mut ratings = Ratings::default();
         ratings
             .read("track,star,note,key\n2,1,warm,abc\n".as_bytes())
@@ -335,14 +338,14 @@ mod tests {
         ratings
             .read("a_variant,b_variant,answer\nabc:1,def:2,same\n".as_bytes())
             .unwrap();
-        ratings.keep(scratch.path()).unwrap();
-        assert_eq!(Ratings::kept(scratch.path()).unwrap(), ratings);
+        ratings.write_to(scratch.path()).unwrap();
+        assert_eq!(Ratings::read_from(scratch.path()).unwrap(), ratings);
         std::fs::write(
             scratch.path().join(KEPT),
             r#"{"version":9,"tracks":[],"comparisons":[]}"#,
         )
         .unwrap();
-        let error = Ratings::kept(scratch.path()).unwrap_err();
+        let error = Ratings::read_from(scratch.path()).unwrap_err();
         assert!(matches!(error, RatingsError::Kept(_)));
     }
 

@@ -20,7 +20,7 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
             safe.push_str(": :");
             rest = command;
         }
-        push_apart(&mut safe, rest, "# #");
+        push_broken_up(&mut safe, rest, "# #");
     }
     Cow::Owned(safe)
 }
@@ -31,12 +31,12 @@ pub fn json_without_commands(json: &str) -> Cow<'_, str> {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 16);
-    push_apart(&mut safe, json, "#\\u0023");
+    push_broken_up(&mut safe, json, "#\\u0023");
     Cow::Owned(safe)
 }
 
 /// Adds `text`, each `##` of a command in it replaced.
-fn push_apart(safe: &mut String, mut text: &str, apart: &str) {
+fn push_broken_up(safe: &mut String, mut text: &str, apart: &str) {
     while let Some((before, after)) = text.split_once("##") {
         let name = after.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
         safe.push_str(before);

@@ -3,7 +3,7 @@
 use backline_engine::status::{JobStatus, Sign};
 use backline_engine::summary::{JobSummary, RunFacts};
 
-use crate::text::{said, words};
+use crate::text::{excerpt, failure_text};
 
 /// The sign of `job` when the run ended; as the job is, for a run that has not.
 pub(crate) fn sign(job: &JobSummary, run: &RunFacts) -> Sign {
@@ -19,17 +19,17 @@ pub(crate) fn sign(job: &JobSummary, run: &RunFacts) -> Sign {
 pub(crate) fn why(sign: Sign, job: &JobSummary) -> Option<String> {
     let reason = || match (job.error_code, job.error.as_deref()) {
         (None, None) => String::new(),
-        (code, message) => said(code, message.unwrap_or_default()),
+        (code, message) => failure_text(code, message.unwrap_or_default()),
     };
     let problem = job.tracks.iter().find_map(|track| track.problem.as_deref());
     Some(match sign {
         Sign::Kept => return None,
         Sign::Buy | Sign::Changed | Sign::Failed | Sign::Vetoed => reason(),
         Sign::InDoubt => format!("may have been bought: {}", reason()),
-        Sign::Partial => format!("{}: {}", kept_of_shown(job), reason()),
+        Sign::Partial => format!("{}: {}", tracks_kept(job), reason()),
         Sign::Expired => "the provider has deleted the tracks".to_owned(),
         Sign::InProgress | Sign::Fetch => match (job.state, problem) {
-            (_, Some(problem)) => words(problem),
+            (_, Some(problem)) => excerpt(problem),
             (JobStatus::Submitting, None) => "sent, no response so far".to_owned(),
             (_, None) if job.error.is_some() => reason(),
             (JobStatus::Running, None) => "the provider is at work".to_owned(),
@@ -39,7 +39,7 @@ pub(crate) fn why(sign: Sign, job: &JobSummary) -> Option<String> {
 }
 
 /// `1 of 2 tracks`; `1 track` where the provider has shown no more.
-pub(crate) fn kept_of_shown(job: &JobSummary) -> String {
+pub(crate) fn tracks_kept(job: &JobSummary) -> String {
     let kept = job.tracks.iter().filter(|track| track.file.is_some());
     match (kept.count(), job.tracks.len()) {
         (1, 1) => "1 track".to_owned(),

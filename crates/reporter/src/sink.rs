@@ -29,7 +29,7 @@ pub trait Sink: Send {
     /// The first error in writing to the sink's output, here or earlier.
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()>;
     /// In place of `finish`, for whoever only watched: takes away what would be drawn anew.
-    fn leave(&mut self) {}
+    fn detach(&mut self) {}
 }
 
 /// What a run is going to do.

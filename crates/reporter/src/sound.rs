@@ -59,14 +59,14 @@ pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
 pub(crate) type Sounds = HashMap<PathBuf, Sound>;
 
 /// A file to be measured.
-pub(crate) struct Wanted {
+pub(crate) struct SoundFile {
     /// Where it lies.
     pub(crate) path: PathBuf,
     /// SHA-256 of its bytes, where it is known: of a kept file. Others may be named by a link.
     pub(crate) sha256: Option<String>,
 }
 
-impl Wanted {
+impl SoundFile {
     /// A kept file of the project in `project_dir`.
     pub(crate) fn kept(project_dir: &Path, file: &KeptFile) -> Self {
         Self {
@@ -88,7 +88,11 @@ impl Wanted {
 /// to find out.
 ///
 /// `progress` receives the number of files that are done and that of all, from any thread.
-pub(crate) fn measure(wanted: &[Wanted], cache: Option<&Path>, progress: &Progress<'_>) -> Sounds {
+pub(crate) fn measure(
+    wanted: &[SoundFile],
+    cache: Option<&Path>,
+    progress: &Progress<'_>,
+) -> Sounds {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let found = Mutex::new(Sounds::with_capacity(wanted.len()));
     let workers = std::thread::available_parallelism()
@@ -113,7 +117,7 @@ pub(crate) fn measure(wanted: &[Wanted], cache: Option<&Path>, progress: &Progre
     found.into_inner().unwrap_or_default()
 }
 
-fn one(file: &Wanted, cache: Option<&Path>) -> Option<Sound> {
+fn one(file: &SoundFile, cache: Option<&Path>) -> Option<Sound> {
     let opened = file.open().ok()?;
     if opened.metadata().ok()?.len() > MAX_BYTES {
         return None;
@@ -235,8 +239,8 @@ mod tests {
         encode(&audio, Encoding::Wav16).unwrap()
     }
 
-    fn wanted(path: &Path) -> Vec<Wanted> {
-        vec![Wanted {
+    fn sound_file(path: &Path) -> Vec<SoundFile> {
+        vec![SoundFile {
             path: path.to_owned(),
             sha256: None,
         }]
@@ -263,7 +267,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let (file, cache) = (scratch.path().join("a.wav"), scratch.path().join("cache"));
         fs::write(&file, swell(1.0)).unwrap();
-        let first = measure(&wanted(&file), Some(&cache), &|_, _| {});
+        let first = measure(&sound_file(&file), Some(&cache), &|_, _| {});
         let kept: Vec<PathBuf> = fs::read_dir(&cache)
             .unwrap()
             .map(|it| it.unwrap().path())
@@ -276,7 +280,7 @@ mod tests {
         };
         fs::write(&kept[0], serde_json::to_vec(&other).unwrap()).unwrap();
         assert_eq!(
-            measure(&wanted(&file), Some(&cache), &|_, _| {})[&file],
+            measure(&sound_file(&file), Some(&cache), &|_, _| {})[&file],
             other
         );
         // … unless it is damaged, of another version, or would draw what no outline does.
@@ -294,7 +298,7 @@ mod tests {
             .unwrap(),
         ] {
             fs::write(&kept[0], damage).unwrap();
-            assert_eq!(measure(&wanted(&file), Some(&cache), &|_, _| {}), first);
+            assert_eq!(measure(&sound_file(&file), Some(&cache), &|_, _| {}), first);
         }
     }
 
@@ -305,12 +309,12 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let (file, cache) = (scratch.path().join("a.wav"), scratch.path().join("cache"));
         fs::write(&file, swell(1.0)).unwrap();
-        let first = measure(&wanted(&file), Some(&cache), &|_, _| {});
+        let first = measure(&sound_file(&file), Some(&cache), &|_, _| {});
         let kept = fs::read_dir(&cache).unwrap().next().unwrap().unwrap();
         fs::remove_file(kept.path()).unwrap();
         let mut mkfifo = std::process::Command::new("mkfifo");
         assert!(mkfifo.arg(kept.path()).status().unwrap().success());
-        assert_eq!(measure(&wanted(&file), Some(&cache), &|_, _| {}), first);
+        assert_eq!(measure(&sound_file(&file), Some(&cache), &|_, _| {}), first);
     }
 
     #[test]
@@ -318,9 +322,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let text = scratch.path().join("text.mp3");
         fs::write(&text, "no music").unwrap();
-        let mut all = wanted(&text);
-        all.extend(wanted(&scratch.path().join("gone.mp3")));
-        all.extend(wanted(scratch.path()));
+        let mut all = sound_file(&text);
+        all.extend(sound_file(&scratch.path().join("gone.mp3")));
+        all.extend(sound_file(scratch.path()));
         assert!(measure(&all, None, &|_, _| {}).is_empty());
         assert!(measure(&[], None, &|_, _| {}).is_empty());
     }
@@ -330,8 +334,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("a.wav");
         fs::write(&file, swell(0.1)).unwrap();
-        let mut all: Vec<Wanted> = (0..20).flat_map(|_| wanted(&file)).collect();
-        all.extend(wanted(&scratch.path().join("gone.mp3")));
+        let mut all: Vec<SoundFile> = (0..20).flat_map(|_| sound_file(&file)).collect();
+        all.extend(sound_file(&scratch.path().join("gone.mp3")));
         let calls = Mutex::new(Vec::new());
         let progress = |done, of| calls.lock().unwrap().push((done, of));
         measure(&all, None, &progress);

@@ -30,15 +30,15 @@ use backline_engine::summary::{JobSummary, Summary};
 use indexmap::IndexMap;
 
 use crate::closing::{
-    bought_again, charges, label, left_out, resolving, response_lines, short, unverified,
+    bought_again, charges, label, push_omitted, resolving, response_lines, short_key, unverified,
 };
 use crate::counts;
 use crate::evidence::evidence_text;
 use crate::grid::{GridJob, grid};
 use crate::live::Size;
-use crate::sign::{kept_of_shown, sign};
-use crate::style::{BAD, CARE, GOOD, PLAIN};
-use crate::text::{clean, fit, pad, rfc3339, said, words};
+use crate::sign::{sign, tracks_kept};
+use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
+use crate::text::{clean, excerpt, failure_text, fit, pad, rfc3339};
 
 /// Whether a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,14 +89,14 @@ pub fn status_text(summary: &Summary, life: Life, view: View) -> String {
     let mut text = head(summary, life);
     let totals = &summary.totals;
     let rows = [
-        ("kept", totals.kept, GOOD),
+        ("kept", totals.kept, SUCCESS),
         ("in progress", totals.in_progress, PLAIN),
         ("to fetch", totals.to_fetch, PLAIN),
         ("not bought", totals.planned, PLAIN),
-        ("failed", totals.failed, BAD),
-        ("partial", totals.partial, CARE),
-        ("in doubt", totals.in_doubt, CARE),
-        ("vetoed", totals.vetoed, CARE),
+        ("failed", totals.failed, ERROR),
+        ("partial", totals.partial, WARNING),
+        ("in doubt", totals.in_doubt, WARNING),
+        ("vetoed", totals.vetoed, WARNING),
         ("jobs", totals.jobs, PLAIN),
     ];
     let wide = totals.jobs.to_string().len().max(4);
@@ -118,9 +118,9 @@ pub fn status_text(summary: &Summary, life: Life, view: View) -> String {
 
     let attention: Vec<String> = summary.jobs.iter().filter_map(attention).collect();
     if !attention.is_empty() {
-        let _ = write!(text, "\n{CARE}Needs attention{CARE:#}\n");
+        let _ = write!(text, "\n{WARNING}Needs attention{WARNING:#}\n");
         text.extend(attention.iter().take(MAX_LISTED).map(String::as_str));
-        left_out(
+        push_omitted(
             &mut text,
             attention.len().saturating_sub(MAX_LISTED),
             "more job",
@@ -136,7 +136,7 @@ pub fn status_text(summary: &Summary, life: Life, view: View) -> String {
         let _ = write!(text, "\nNot bought yet, because of\n");
         text.extend(unbought.iter().take(MAX_LISTED).map(String::as_str));
         let more = unbought.len().saturating_sub(MAX_LISTED);
-        left_out(&mut text, more, "more job");
+        push_omitted(&mut text, more, "more job");
     }
     if totals.in_doubt > 0 {
         let _ = write!(
@@ -185,16 +185,20 @@ pub fn fitted(text: &str, size: Size) -> String {
 fn unbought(job: &JobSummary) -> Option<String> {
     let why = job.error.as_deref();
     let why = why.filter(|_| job.state == JobStatus::Planned)?;
-    let why = said(job.error_code, why);
-    Some(format!("  {}  {}  {why}\n", short(&job.key), label(job)))
+    let why = failure_text(job.error_code, why);
+    Some(format!(
+        "  {}  {}  {why}\n",
+        short_key(&job.key),
+        label(job)
+    ))
 }
 
 /// The style of a job's sign.
 fn style(sign: Sign) -> Style {
     match sign {
-        Sign::Kept => GOOD,
-        Sign::Failed => BAD,
-        Sign::Partial | Sign::InDoubt | Sign::Vetoed | Sign::Expired => CARE,
+        Sign::Kept => SUCCESS,
+        Sign::Failed => ERROR,
+        Sign::Partial | Sign::InDoubt | Sign::Vetoed | Sign::Expired => WARNING,
         Sign::InProgress | Sign::Fetch | Sign::Buy | Sign::Changed => PLAIN,
     }
 }
@@ -239,13 +243,13 @@ fn listed(summary: &Summary) -> String {
         let _ = writeln!(
             text,
             "  {}  {style}{} {state}{style:#}  {}{earlier}",
-            short(&job.key),
+            short_key(&job.key),
             sign.symbol(),
             label(job)
         );
     }
     let more = summary.jobs.len().saturating_sub(MAX_JOBS);
-    left_out(&mut text, more, "more job");
+    push_omitted(&mut text, more, "more job");
     text
 }
 
@@ -257,7 +261,7 @@ fn head(summary: &Summary, life: Life) -> String {
         (Life::GoesOn { process: None }, None) => "is running".to_owned(),
         (Life::GoesOn { process: Some(it) }, None) => format!("is running in process {it}"),
         (Life::Ended | Life::Dead, None) => {
-            format!("{CARE}died before its end{CARE:#}: the same command resumes it")
+            format!("{WARNING}died before its end{WARNING:#}: the same command resumes it")
         }
     };
     format!(
@@ -273,21 +277,21 @@ fn head(summary: &Summary, life: Life) -> String {
 /// What needs a person's attention about a job; none when all is well with it.
 fn attention(job: &JobSummary) -> Option<String> {
     let state = match job.state {
-        JobStatus::Failed => format!("{BAD}failed{BAD:#}  "),
-        JobStatus::InDoubt => format!("{CARE}in doubt{CARE:#}"),
-        JobStatus::Vetoed => format!("{CARE}vetoed{CARE:#}  "),
-        JobStatus::Partial => format!("{CARE}partial{CARE:#} "),
+        JobStatus::Failed => format!("{ERROR}failed{ERROR:#}  "),
+        JobStatus::InDoubt => format!("{WARNING}in doubt{WARNING:#}"),
+        JobStatus::Vetoed => format!("{WARNING}vetoed{WARNING:#}  "),
+        JobStatus::Partial => format!("{WARNING}partial{WARNING:#} "),
         _ if job.tracks.iter().any(|track| track.problem.is_some()) => {
-            format!("{CARE}unkept{CARE:#}  ")
+            format!("{WARNING}unkept{WARNING:#}  ")
         }
         _ if job.error.is_some() && job.state != JobStatus::Planned => {
-            format!("{CARE}waiting{CARE:#} ")
+            format!("{WARNING}waiting{WARNING:#} ")
         }
         _ => return None,
     };
-    let mut text = format!("  {}  {state}  {}\n", short(&job.key), label(job));
+    let mut text = format!("  {}  {state}  {}\n", short_key(&job.key), label(job));
     if job.state == JobStatus::Partial {
-        let _ = writeln!(text, "      {}", kept_of_shown(job));
+        let _ = writeln!(text, "      {}", tracks_kept(job));
     }
     if matches!(
         job.state,
@@ -297,7 +301,7 @@ fn attention(job: &JobSummary) -> Option<String> {
         let _ = writeln!(
             text,
             "      {}",
-            said(job.error_code, job.error.as_deref().unwrap_or_default())
+            failure_text(job.error_code, job.error.as_deref().unwrap_or_default())
         );
         text.push_str(&response_lines(job));
     }
@@ -313,7 +317,7 @@ fn attention(job: &JobSummary) -> Option<String> {
             text,
             "      track {}: {}{}",
             track.index,
-            words(problem),
+            excerpt(problem),
             until.unwrap_or_default()
         );
     }

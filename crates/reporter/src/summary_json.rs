@@ -33,7 +33,7 @@ use std::io;
 use backline_engine::event::{Excerpt, KeptFile, Music, Outcome, RefusedCallbacks};
 use backline_engine::job::TrackLoudness;
 use backline_engine::settings::Settings;
-use backline_engine::store::Recording;
+use backline_engine::store::RecordedStem;
 use backline_engine::summary::{
     HookFailure, JobSummary, Rating, RunFacts, Summary, ThisRun, Totals, TrackSummary,
 };
@@ -97,7 +97,7 @@ struct JobFile<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<&'a Excerpt>,
     settings: &'a Settings,
-    recording: Option<&'a Recording>,
+    recording: Option<&'a RecordedStem>,
     other_tasks: &'a [String],
     tracks: Vec<TrackFile<'a>>,
 }

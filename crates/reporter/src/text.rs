@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar;
 
 /// Longest text of a vendor's that the console shows, in columns. The reports keep all of it.
-pub(crate) const MAX_WORDS_COLUMNS: usize = 300;
+pub(crate) const MAX_EXCERPT_COLUMNS: usize = 300;
 
 /// `text` on one line and unable to steer a terminal: line breaks and tabs become spaces; control characters, marks that
 /// reorder text and invisible marks become `�`.
@@ -14,7 +14,7 @@ pub(crate) fn clean(text: &str) -> String {
         .chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-            c if c.is_control() || steers(c) => char::REPLACEMENT_CHARACTER,
+            c if c.is_control() || steers_terminal(c) => char::REPLACEMENT_CHARACTER,
             c => c,
         })
         .collect()
@@ -22,19 +22,19 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// Marks that change how the text around them is laid out, or hide text: bidirectional overrides and isolates, tags, and the
 /// byte order mark.
-fn steers(c: char) -> bool {
+fn steers_terminal(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A vendor's words: clean, and cut where a person has read enough.
-pub(crate) fn words(text: &str) -> String {
-    fit(&clean(text), MAX_WORDS_COLUMNS)
+pub(crate) fn excerpt(text: &str) -> String {
+    fit(&clean(text), MAX_EXCERPT_COLUMNS)
 }
 
 /// A vendor's words behind its code.
-pub(crate) fn said(code: Option<i64>, message: &str) -> String {
-    match (code, words(message)) {
+pub(crate) fn failure_text(code: Option<i64>, message: &str) -> String {
+    match (code, excerpt(message)) {
         (Some(code), message) if message.is_empty() => format!("code {code}, without a message"),
         (Some(code), message) => format!("{code}: {message}"),
         (None, message) if message.is_empty() => "without a message".to_owned(),

@@ -8,7 +8,7 @@ use backline_engine::folder::Folder;
 use backline_engine::plan::ReportKind;
 use backline_engine::scratch::sweep;
 
-use crate::material::{Material, ReportError};
+use crate::material::{ReportError, ReportInput};
 use crate::replace::{Readers, TEMPORARY, replace};
 use crate::sound::Progress;
 use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
@@ -21,7 +21,7 @@ use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
 /// What a killed program left of its own in `dir` is taken away. A report that is there is replaced; if writing the new one fails, the old one stays as it is. On Unix a report gets the
 /// permissions that any new file would get (0666 less the umask).
 pub fn write_reports(
-    material: &Material<'_>,
+    material: &ReportInput<'_>,
     kinds: &[ReportKind],
     dir: &Path,
     progress: &Progress<'_>,
@@ -65,12 +65,12 @@ pub fn file_name(kind: ReportKind) -> &'static str {
 ///
 /// # Errors
 /// Only by a bug: a summary can always be laid out.
-pub fn render(material: &Material<'_>, kind: ReportKind, dir: &Path) -> io::Result<Vec<u8>> {
+pub fn render(material: &ReportInput<'_>, kind: ReportKind, dir: &Path) -> io::Result<Vec<u8>> {
     lay_out(material, kind, dir, &|_, _| {})
 }
 
 fn lay_out(
-    material: &Material<'_>,
+    material: &ReportInput<'_>,
     kind: ReportKind,
     dir: &Path,
     progress: &Progress<'_>,

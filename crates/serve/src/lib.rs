@@ -51,7 +51,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use body::{BusyBody, Timed};
-use slots::{Slot, Slots};
+use slots::{ConnectionSlot, Slots};
 use watched::Watched;
 
 /// Wait after an accept that failed because file descriptors or memory ran out.
@@ -121,7 +121,7 @@ async fn serve_connection<I, P>(
     info: P,
     router: Router,
     limits: Limits,
-    slot: Slot,
+    slot: ConnectionSlot,
     stop: CancellationToken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,

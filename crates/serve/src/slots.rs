@@ -33,7 +33,7 @@ pub(crate) struct State {
 }
 
 /// A connection's slot; freed when dropped.
-pub(crate) struct Slot {
+pub(crate) struct ConnectionSlot {
     number: u64,
     state: Arc<State>,
     _permit: OwnedSemaphorePermit,
@@ -53,7 +53,7 @@ impl Slots {
     }
 
     /// Takes a slot; closes the connection that has been idle for longest if none is free.
-    pub(crate) async fn enter(self: &Arc<Self>) -> Slot {
+    pub(crate) async fn enter(self: &Arc<Self>) -> ConnectionSlot {
         let permit = loop {
             let free = self.free.clone();
             if let Ok(permit) = free.clone().try_acquire_owned() {
@@ -78,7 +78,7 @@ impl Slots {
             slots: self.clone(),
         });
         self.lock().insert(number, state.clone());
-        Slot {
+        ConnectionSlot {
             number,
             state,
             _permit: permit,
@@ -122,7 +122,7 @@ impl State {
     }
 }
 
-impl Slot {
+impl ConnectionSlot {
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.clone()
     }
@@ -138,7 +138,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.state.slots.lock().remove(&self.number);
     }

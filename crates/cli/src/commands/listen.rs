@@ -1,6 +1,6 @@
 //! `backline listen`: receives callbacks while no run is active, so that none is lost.
 
-use backline_engine::driver::{self, Heard, Signals};
+use backline_engine::driver::{self, ListenSummary, Signals};
 use backline_engine::event::Record;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
         told.and(heard.map_err(Failure::from))
     });
     runtime.shutdown_background();
-    let Heard {
+    let ListenSummary {
         callbacks,
         claims,
         refused,

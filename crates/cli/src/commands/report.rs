@@ -6,7 +6,7 @@ use backline_engine::manifest::{LoadOptions, load};
 use backline_engine::plan::{Plan, ReportKind};
 use backline_engine::store::Store;
 use backline_engine::summary::Summary;
-use backline_reporter::{Material, Ratings, write_reports};
+use backline_reporter::{Ratings, ReportInput, write_reports};
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, ReportArgs};
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         Some(ratings) => {
             join(ratings, &mut summary, &chosen, console)?;
             // Later runs of the manifest join them again.
-            ratings.keep(&dir).map_err(|error| {
+            ratings.write_to(&dir).map_err(|error| {
                 let context = format!("cannot keep the ratings in {}", dir.display());
                 Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
             })?;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
     }
     let records = chosen.ledger.records_of(&chosen.header.id)?;
     let sound_cache = sound_cache(chosen.ledger.path());
-    let material = Material {
+    let material = ReportInput {
         summary: &summary,
         records: &records,
         project_dir: &project_dir,
@@ -123,7 +123,7 @@ fn join(
 
 /// Joins the ratings that an earlier `report --ratings` kept beside the reports of a folder.
 pub(super) fn join_kept(dir: &Path, summary: &mut Summary, console: &Console) {
-    match Ratings::kept(dir) {
+    match Ratings::read_from(dir) {
         Ok(ratings) => _ = ratings.join(summary),
         Err(error) => console.insist(&format!(
             "warning: the ratings beside the reports in {} are left out: {error}\n",

@@ -18,7 +18,7 @@ use backline_engine::status::Sign;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
 use backline_reporter::{
-    ConsoleOptions, Ending, JsonEvents, Lines, Material, Sink, shell_word, write_reports,
+    ConsoleOptions, Ending, JsonEvents, Lines, ReportInput, Sink, shell_word, write_reports,
 };
 use backline_studio::Studio;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,7 @@ use crate::project::{
 use crate::serve::Server;
 use crate::signals;
 use crate::step_summary;
-use crate::tape::{Recording, tell_what_is_missing};
+use crate::tape::{RunTape, tell_what_is_missing};
 use crate::trace::Traces;
 use crate::watch::{self, Planned};
 
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
         lock::require(&whole)?;
     }
     let mut project = Project::open(&args.manifest, global, console)?;
-    let recording = Recording::open(&args.tape, &mut project, console)?;
+    let recording = RunTape::open(&args.tape, &mut project, console)?;
     let asked = (&args.ledger, &args.watch);
     let code = go(
         &mut project,
@@ -100,12 +100,12 @@ fn go(
     (manifest, global): (&ManifestArgs, &GlobalArgs),
     buys: bool,
     (using, watch): (&RunLedgerArgs, &WatchArgs),
-    recording: Option<&Recording>,
+    recording: Option<&RunTape>,
     console: &Console,
 ) -> CommandResult {
-    let replays = recording.is_some_and(Recording::replays);
+    let replays = recording.is_some_and(RunTape::replays);
     let key = if replays {
-        Recording::dummy_key()?
+        RunTape::dummy_key()?
     } else {
         api_key(&project.plan.provider)?
     };
@@ -180,7 +180,7 @@ fn go(
         stopping,
         buys,
         credits: planned.credits,
-        tape: recording.map(Recording::tape),
+        tape: recording.map(RunTape::tape),
         replays,
     };
     let mut tell = |record: &Record| {
@@ -478,7 +478,7 @@ fn close(
     join_kept(&project.report_dir(), &mut summary, console);
     let records = ledger.records_of(&ended.run.id)?;
     let sound_cache = sound_cache(&project.ledger);
-    let material = Material {
+    let material = ReportInput {
         summary: &summary,
         records: &records,
         project_dir: &project.plan.project_dir,

@@ -20,14 +20,14 @@ use tokio_util::io::ReaderStream;
 const HEAD_BYTES: u64 = 16 * 1024;
 
 /// A recording, open at its beginning.
-pub(super) struct Recording {
+pub(super) struct OpenFile {
     file: File,
     length_bytes: u64,
     kind: &'static str,
 }
 
 /// Opens a file of the page; `output` is the folder that kept files lie in. Waits for the disk.
-pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<Recording> {
+pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<OpenFile> {
     let mut opened = match file.is_kept {
         true => read_file_below(output, &file.path)?,
         false => read_file(&file.path.canonicalize()?)?,
@@ -36,7 +36,7 @@ pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<Recording> {
     (&mut opened).take(HEAD_BYTES).read_to_end(&mut head)?;
     let format = backline_audio::sniff(&head)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no recording"))?;
-    Ok(Recording {
+    Ok(OpenFile {
         length_bytes: opened.metadata()?.len(),
         file: opened,
         kind: format.mime(),
@@ -44,12 +44,12 @@ pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<Recording> {
 }
 
 /// The answer to a GET or a HEAD.
-pub(super) fn send(mut recording: Recording, method: &Method, range: Option<&str>) -> Response {
+pub(super) fn send(mut recording: OpenFile, method: &Method, range: Option<&str>) -> Response {
     let length = recording.length_bytes;
     let span = match range.map(|range| Span::read(range, length)) {
-        None | Some(Asked::Whole) => None,
-        Some(Asked::Part(span)) => Some(span),
-        Some(Asked::Beyond) => {
+        None | Some(RequestedRange::Whole) => None,
+        Some(RequestedRange::Part(span)) => Some(span),
+        Some(RequestedRange::Beyond) => {
             let headers = [(CONTENT_RANGE, format!("bytes */{length}"))];
             return (StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response();
         }
@@ -88,7 +88,7 @@ struct Span {
 
 /// What a `Range` asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum RequestedRange {
     /// One part.
     Part(Span),
     /// Several parts, or what is no range of bytes: that may be answered with the whole file (RFC 9110, 14.2).
@@ -98,13 +98,13 @@ enum Asked {
 }
 
 impl Span {
-    fn read(range: &str, length: u64) -> Asked {
+    fn read(range: &str, length: u64) -> RequestedRange {
         let ends = range
             .trim()
             .strip_prefix("bytes=")
             .and_then(|it| it.split_once('-'));
         let Some((first, last)) = ends else {
-            return Asked::Whole;
+            return RequestedRange::Whole;
         };
         let number = |text: &str| match text.trim() {
             "" => Some(None),
@@ -116,16 +116,16 @@ impl Span {
         let (first, last) = match (number(first), number(last)) {
             (Some(Some(first)), Some(last)) => (first, last.unwrap_or(u64::MAX)),
             (Some(None), Some(Some(count))) if count > 0 => (length.saturating_sub(count), length),
-            (Some(None), Some(Some(_))) => return Asked::Beyond,
-            _ => return Asked::Whole,
+            (Some(None), Some(Some(_))) => return RequestedRange::Beyond,
+            _ => return RequestedRange::Whole,
         };
         if first > last {
-            Asked::Whole
+            RequestedRange::Whole
         } else if first >= length {
-            Asked::Beyond
+            RequestedRange::Beyond
         } else {
             let last = last.min(length - 1);
-            Asked::Part(Span { first, last })
+            RequestedRange::Part(Span { first, last })
         }
     }
 }
@@ -136,18 +136,18 @@ mod tests {
 
     #[test]
     fn ranges_are_read() {
-        let check = |range: &str, expected: Asked| {
+        let check = |range: &str, expected: RequestedRange| {
             assert_eq!(Span::read(range, 10), expected, "{range}");
         };
-        let part = |first, last| Asked::Part(Span { first, last });
+        let part = |first, last| RequestedRange::Part(Span { first, last });
         check("bytes=0-3", part(0, 3));
         check("bytes=4-", part(4, 9));
         check("bytes=4-99", part(4, 9));
         check("bytes=-3", part(7, 9));
         check("bytes=-99", part(0, 9));
-        check("bytes=99999999999999999999999-", Asked::Beyond);
-        check("bytes=10-", Asked::Beyond);
-        check("bytes=-0", Asked::Beyond);
+        check("bytes=99999999999999999999999-", RequestedRange::Beyond);
+        check("bytes=10-", RequestedRange::Beyond);
+        check("bytes=-0", RequestedRange::Beyond);
         for odd in [
             "bytes=3-1",
             "bytes=-",
@@ -156,8 +156,8 @@ mod tests {
             "bytes=+1-2",
             "",
         ] {
-            check(odd, Asked::Whole);
+            check(odd, RequestedRange::Whole);
         }
-        assert_eq!(Span::read("bytes=0-", 0), Asked::Beyond);
+        assert_eq!(Span::read("bytes=0-", 0), RequestedRange::Beyond);
     }
 }

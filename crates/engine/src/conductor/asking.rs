@@ -13,8 +13,8 @@ impl Conductor {
     pub(super) fn is_unasked(&self, at: usize, point: HookPoint) -> bool {
         let slot = &self.slots[at];
         let (decides, after) = match point {
-            HookPoint::BeforeUpload => (self.config.asks_before_upload, Asked::Upload),
-            HookPoint::BeforeSubmit => (self.config.asks_before_submit, Asked::All),
+            HookPoint::BeforeUpload => (self.config.asks_before_upload, HookProgress::Upload),
+            HookPoint::BeforeSubmit => (self.config.asks_before_submit, HookProgress::All),
             // Decides when the plan is made; the others observe.
             HookPoint::PlanJob
             | HookPoint::PlanExpanded
@@ -100,7 +100,11 @@ impl Conductor {
             }
         };
         let last = point == HookPoint::BeforeSubmit || !self.config.asks_before_submit;
-        self.slots[at].asked = if last { Asked::All } else { Asked::Upload };
+        self.slots[at].asked = if last {
+            HookProgress::All
+        } else {
+            HookProgress::Upload
+        };
         let passes = verdict == Verdict::Pass;
         let event = Event::Decided { point, verdict };
         if !self.apply(at, now_ms, event.clone(), decision) {

@@ -6,7 +6,7 @@
 
 use super::*;
 use crate::event::Via;
-use crate::index::{Heard, claim, heard};
+use crate::index::{ClaimOutcome, claim, claim_outcome};
 
 /// Polls of a claimed task that the provider does not know. Together with [`Timing::view_ms`] between them they last longer than the
 /// minute that a task can take to become known.
@@ -24,9 +24,9 @@ impl Conductor {
         task: &TaskId,
         read: impl FnOnce(&JobKey) -> Result<Option<KnownJob>, E>,
         decision: &mut Decision,
-    ) -> Result<Heard, E> {
+    ) -> Result<ClaimOutcome, E> {
         let Some((key, attempt)) = self.index.attempt(token) else {
-            return Ok(Heard::Unknown);
+            return Ok(ClaimOutcome::Unknown);
         };
         let slot = self.slot_of.get(&key).copied();
         if let Some(at) = slot {
@@ -38,7 +38,7 @@ impl Conductor {
             None => read(&key)?,
         };
         let Some(known) = known else {
-            return Ok(Heard::Unknown);
+            return Ok(ClaimOutcome::Unknown);
         };
         let (run, batch) = (&self.config.run, &mut decision.batch);
         Ok(self
@@ -54,12 +54,12 @@ impl Conductor {
         attempt: u32,
         task: &TaskId,
         decision: &mut Decision,
-    ) -> Heard {
+    ) -> ClaimOutcome {
         let owner = self.index.other_owner(task, &self.slots[at].key);
         let event = claim(attempt, task, owner);
         if owner.is_some() {
             self.warn_of_claim(at, now_ms, event, decision);
-            return Heard::Known;
+            return ClaimOutcome::Known;
         }
         if !self.apply(at, now_ms, event, decision) {
             let slot = &self.slots[at];
@@ -67,13 +67,13 @@ impl Conductor {
             if is_followed && slot.view_at.is_some() {
                 self.look(at, now_ms);
             }
-            return heard(&self.slots[at].job, task);
+            return claim_outcome(&self.slots[at].job, task);
         }
         if matches!(self.slots[at].job.phase, Phase::InDoubt { .. }) {
             self.dequeue(at);
         }
         self.look_at_claims(at, now_ms);
-        Heard::Known
+        ClaimOutcome::Known
     }
 
     /// Plans a look at what callbacks have claimed for a job. While its submission is under way the response is waited for: it
@@ -227,7 +227,7 @@ impl Conductor {
     }
 }
 
-impl Slot {
+impl JobSlot {
     /// The claim to look at next.
     pub(super) fn claim(&self) -> Option<&Claim> {
         self.job.claims.get(self.claims_left)

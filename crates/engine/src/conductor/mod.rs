@@ -74,10 +74,10 @@ const CREDIT_TOLERANCE: f64 = 1e-3;
 
 /// One job and what this run knows of it beyond the ledger.
 #[derive(Debug)]
-struct Slot {
+struct JobSlot {
     key: JobKey,
     /// How far hooks have decided on it.
-    asked: Asked,
+    asked: HookProgress,
     /// How often hooks delayed it in this run.
     delays: u32,
     stem: usize,
@@ -109,7 +109,7 @@ struct Slot {
 
 /// How far hooks have decided on a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
+enum HookProgress {
     /// Not at all.
     Nothing,
     /// It may be lined up for its recording.
@@ -161,7 +161,7 @@ pub(crate) struct Conductor {
     config: RunConfig,
     /// When the run began.
     started_ms: i64,
-    slots: Vec<Slot>,
+    slots: Vec<JobSlot>,
     slot_of: HashMap<JobKey, usize>,
     /// Every token and task of the ledger, with its job.
     index: Index,
@@ -366,7 +366,7 @@ impl Conductor {
     }
 }
 
-impl Slot {
+impl JobSlot {
     fn holds_place(&self) -> bool {
         !self.given_up && matches!(self.job.phase, Phase::Submitting { .. } | Phase::Running(_))
     }

@@ -30,7 +30,7 @@ impl Conductor {
                 self.refused_since_ms = None;
                 match self.index.other_owner(&task, &self.slots[at].key) {
                     None => {
-                        self.accepted(at, now_ms, attempt, task, Via::Answer, decision);
+                        self.accepted(at, now_ms, attempt, task, Via::Response, decision);
                         self.look_at_claims(at, now_ms);
                     }
                     Some(owner) => {

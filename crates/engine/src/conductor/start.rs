@@ -62,12 +62,12 @@ impl Conductor {
         for (at, wanted) in wanted.into_iter().enumerate() {
             conductor.slot_of.insert(wanted.key, at);
             let stem = conductor.intern(wanted.stem);
-            conductor.slots.push(Slot {
+            conductor.slots.push(JobSlot {
                 key: wanted.key,
                 asked: if wanted.job.attempts > 0 {
-                    Asked::All
+                    HookProgress::All
                 } else {
-                    Asked::Nothing
+                    HookProgress::Nothing
                 },
                 delays: 0,
                 stem,

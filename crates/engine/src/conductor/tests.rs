@@ -20,7 +20,7 @@ use backline_api::Stage;
 
 use super::*;
 use crate::event::RunId;
-use crate::index::{Heard, Index};
+use crate::index::{ClaimOutcome, Index};
 use crate::ledger::Ledger;
 use crate::plan::Rate;
 use crate::store::{Batch, KnownJob, Store};

@@ -12,12 +12,12 @@ use super::callbacks::{Call, ListenConfig, Receiver};
 use super::clock::Clock;
 use super::{CALLBACK_BACKLOG, RunError, Signals};
 use crate::event::{Record, RefusedCallbacks, RunId};
-use crate::index::{Heard as Known, Index};
+use crate::index::{ClaimOutcome, Index};
 use crate::store::{Batch, Store, StoreError};
 
 /// What a receiver has heard until it was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Heard {
+pub struct ListenSummary {
     /// Callbacks with a secret that the ledger knows.
     pub callbacks: u64,
     /// Tasks that they named and that were not known before; the next run confirms them.
@@ -35,7 +35,7 @@ pub async fn listen(
     store: &mut dyn Store,
     ready: &mut (dyn FnMut(&Url) + Send),
     observe: &mut (dyn FnMut(&Record) + Send),
-) -> Result<Heard, RunError> {
+) -> Result<ListenSummary, RunError> {
     let clock = Clock::new();
     let mut tokens = TokenIndex::new(store)?;
     let (calls_in, mut calls) = mpsc::channel(CALLBACK_BACKLOG);
@@ -46,7 +46,7 @@ pub async fn listen(
     };
     let receiver = Receiver::start(post, None, calls_in).await?;
     ready(&receiver.public_url());
-    let mut heard = Heard::default();
+    let mut heard = ListenSummary::default();
     let ended = loop {
         let call = tokio::select! {
             biased;
@@ -68,17 +68,17 @@ pub async fn listen(
             Ok(told) => told,
             Err(error) => break Err(RunError::from(error)),
         };
-        heard.callbacks += u64::from(known == Known::Known);
+        heard.callbacks += u64::from(known == ClaimOutcome::Known);
         for record in records {
             heard.claims += 1;
             observe(&record);
         }
         // The vendor may have hung up; what it said is durable all the same.
         match known {
-            Known::Known => drop(call.done.send(true)),
-            Known::Unknown => drop(call.done.send(false)),
+            ClaimOutcome::Known => drop(call.done.send(true)),
+            ClaimOutcome::Unknown => drop(call.done.send(false)),
             // Nobody is told: the vendor comes again.
-            Known::Full => {}
+            ClaimOutcome::Full => {}
         }
     };
     heard.refused = receiver.refused();
@@ -107,13 +107,13 @@ impl TokenIndex {
         store: &dyn Store,
         call: &Call,
         now_ms: i64,
-    ) -> Result<(Known, Batch), StoreError> {
+    ) -> Result<(ClaimOutcome, Batch), StoreError> {
         let mut batch = Batch::default();
         let Some((key, attempt)) = self.index.attempt(&call.token) else {
-            return Ok((Known::Unknown, batch));
+            return Ok((ClaimOutcome::Unknown, batch));
         };
         let Some(known) = store.job(&key)? else {
-            return Ok((Known::Unknown, batch));
+            return Ok((ClaimOutcome::Unknown, batch));
         };
         let heard = self.index.claim(
             now_ms,
@@ -186,7 +186,7 @@ mod tests {
         (ledger, key)
     }
 
-    fn hear(tokens: &mut TokenIndex, ledger: &mut Ledger, call: &Call) -> (Known, usize) {
+    fn hear(tokens: &mut TokenIndex, ledger: &mut Ledger, call: &Call) -> (ClaimOutcome, usize) {
         let (known, batch) = tokens.hear(ledger, call, 9).unwrap();
         ledger.append(&batch).unwrap();
         assert_eq!(ledger.check().unwrap(), []);
@@ -199,17 +199,29 @@ mod tests {
         let (mut ledger, key) = ledger(folder.path());
         let mut tokens = TokenIndex::new(&ledger).unwrap();
         let guess = call("guess", "task1");
-        assert_eq!(hear(&mut tokens, &mut ledger, &guess), (Known::Unknown, 0));
+        assert_eq!(
+            hear(&mut tokens, &mut ledger, &guess),
+            (ClaimOutcome::Unknown, 0)
+        );
 
         let first = call("secret", "task1");
-        assert_eq!(hear(&mut tokens, &mut ledger, &first), (Known::Known, 1));
+        assert_eq!(
+            hear(&mut tokens, &mut ledger, &first),
+            (ClaimOutcome::Known, 1)
+        );
         let job = ledger.job(&key).unwrap().unwrap().job;
         assert!(matches!(job.phase, Phase::InDoubt { .. }));
         assert_eq!(job.claims[0].task_id.as_str(), "task1");
 
-        assert_eq!(hear(&mut tokens, &mut ledger, &first), (Known::Known, 0));
+        assert_eq!(
+            hear(&mut tokens, &mut ledger, &first),
+            (ClaimOutcome::Known, 0)
+        );
         let mut fresh = TokenIndex::new(&ledger).unwrap();
-        assert_eq!(hear(&mut fresh, &mut ledger, &first), (Known::Known, 0));
+        assert_eq!(
+            hear(&mut fresh, &mut ledger, &first),
+            (ClaimOutcome::Known, 0)
+        );
     }
 
     #[test]
@@ -219,11 +231,20 @@ mod tests {
         let mut tokens = TokenIndex::new(&ledger).unwrap();
         for n in 0..crate::job::CLAIMS {
             let named = call("secret", &format!("task{n}"));
-            assert_eq!(hear(&mut tokens, &mut ledger, &named), (Known::Known, 1));
+            assert_eq!(
+                hear(&mut tokens, &mut ledger, &named),
+                (ClaimOutcome::Known, 1)
+            );
         }
         let more = call("secret", "task9");
-        assert_eq!(hear(&mut tokens, &mut ledger, &more), (Known::Full, 0));
+        assert_eq!(
+            hear(&mut tokens, &mut ledger, &more),
+            (ClaimOutcome::Full, 0)
+        );
         let again = call("secret", "task0");
-        assert_eq!(hear(&mut tokens, &mut ledger, &again), (Known::Known, 0));
+        assert_eq!(
+            hear(&mut tokens, &mut ledger, &again),
+            (ClaimOutcome::Known, 0)
+        );
     }
 }

@@ -44,7 +44,7 @@ use crate::opening::Opening;
 use crate::plan::{Plan, StemSource};
 use crate::settings::JobKey;
 use crate::status::Sign;
-use crate::store::{KnownJob, NewRecord, PlannedRow, Recording, RunBounds, RunHeader, Store};
+use crate::store::{KnownJob, NewRecord, PlannedRow, RecordedStem, RunBounds, RunHeader, Store};
 
 use callbacks::{ListenConfig, Receiver};
 use client::{client, refuse_private_provider, upload_host};
@@ -61,7 +61,7 @@ pub use crate::hooks::HookFailure;
 pub use config::account;
 pub use error::RunError;
 pub use keep::look_at_kept_file;
-pub use listen::{Heard, listen};
+pub use listen::{ListenSummary, listen};
 pub use other_tasks::{OtherFile, OtherTask, OtherTrack, fetch_other_tasks};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
 pub use resolve::{Doubt, ResolveError, Settlement, Word, doubts, find_job, resolve, settle};
@@ -347,7 +347,7 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
             sweep: job.sweep.as_ref().clone(),
             take: job.take,
             settings: job.settings.clone(),
-            recording: Some(Recording {
+            recording: Some(RecordedStem {
                 fingerprint: stem.source.fingerprint(),
                 file,
             }),

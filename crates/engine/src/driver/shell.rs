@@ -16,7 +16,7 @@ use super::{RunError, Signals};
 use crate::conductor::{Conductor, Decision, Effect, Input, Left};
 use crate::event::{Event, Moment, Outcome, Record, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
-use crate::index::Heard;
+use crate::index::ClaimOutcome;
 use crate::settings::JobKey;
 use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError};
 use crate::summary::summarise;
@@ -270,9 +270,9 @@ impl Shell<'_> {
             .conductor
             .hear(now_ms, &call.token, &call.task, read, decision)
         {
-            Ok(Heard::Known) => Some((call.done, true)),
-            Ok(Heard::Unknown) => Some((call.done, false)),
-            Ok(Heard::Full) => None,
+            Ok(ClaimOutcome::Known) => Some((call.done, true)),
+            Ok(ClaimOutcome::Unknown) => Some((call.done, false)),
+            Ok(ClaimOutcome::Full) => None,
             Err(error) => {
                 tracing::warn!(%error, "cannot record a callback for a job of another plan");
                 None

@@ -137,7 +137,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
         HookPoint::Submitted => Some(Event::Accepted {
             attempt: 1,
             task_id: TaskId("5c79be8e".to_owned()),
-            via: Via::Answer,
+            via: Via::Response,
         }),
         HookPoint::Stage => Some(Event::Stage {
             stage: TaskStage::Complete,

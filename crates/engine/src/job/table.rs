@@ -58,7 +58,7 @@ fn accepted(attempt: u32, task: &str) -> Event {
     Event::Accepted {
         attempt,
         task_id: task_id(task),
-        via: Via::Answer,
+        via: Via::Response,
     }
 }
 

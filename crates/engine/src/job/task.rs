@@ -151,7 +151,7 @@ impl Task {
     /// within an hour of that; one that became known later was made before that, and no longer ago than results are kept.
     pub fn made_ms(&self, facts: &TrackFacts, retention_ms: i64) -> i64 {
         let earliest_ms = match self.via {
-            Via::Answer => self.accepted_ms,
+            Via::Response => self.accepted_ms,
             Via::Callback | Via::User => self.accepted_ms.saturating_sub(retention_ms),
         };
         let latest_ms = self.accepted_ms.saturating_add(LONGEST_TASK_MS);

@@ -245,7 +245,7 @@ fn old_runs_are_pruned_and_what_may_still_be_bought_or_fetched_is_not() {
     let accepted = Event::Accepted {
         attempt: 1,
         task_id: "task1".into(),
-        via: crate::event::Via::Answer,
+        via: crate::event::Via::Response,
     };
     lived(&mut ledger, &runs[1].id, 2, 20, vec![intent(), accepted]);
     for (hash, at_ms) in [("old", 10), ("young", 5_000)] {

@@ -22,8 +22,8 @@ pub use self::hooks::{
 pub(crate) use self::output::Namer;
 pub use self::output::{Output, OutputError, TrackName};
 use crate::settings::{
-    JobKey, Recording, Request, Setting, Settings, TitleIdentity, default_title, former_keys,
-    job_key, unsigned,
+    JobKey, RecordingIdentity, Request, Setting, Settings, TitleIdentity, default_title,
+    former_keys, job_key, unsigned,
 };
 
 /// The ordered jobs that a manifest means, and how to carry them out.
@@ -177,10 +177,10 @@ impl StemSource {
     }
 
     /// What it is in a job's key.
-    pub(crate) fn recording(&self) -> Recording<'_> {
+    pub(crate) fn recording(&self) -> RecordingIdentity<'_> {
         match self {
-            Self::File(file) => Recording::Content(&file.hash),
-            Self::Url(url) => Recording::Address(url),
+            Self::File(file) => RecordingIdentity::Content(&file.hash),
+            Self::Url(url) => RecordingIdentity::Address(url),
         }
     }
 }

@@ -31,7 +31,7 @@ const POSITIONAL: usize = 10;
 
 /// What a job does something to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Recording<'a> {
+pub(crate) enum RecordingIdentity<'a> {
     /// A file, by the BLAKE3 hash of its bytes.
     Content(&'a [u8; 32]),
     /// An address.
@@ -45,7 +45,7 @@ pub(crate) struct Request<'a> {
     pub(crate) operation: &'a str,
     /// What the provider is: see [`Provider::identity`](crate::plan::Provider::identity).
     pub(crate) profile: &'a str,
-    pub(crate) recording: Recording<'a>,
+    pub(crate) recording: RecordingIdentity<'a>,
     pub(crate) settings: &'a Settings,
     pub(crate) title: TitleIdentity,
     pub(crate) take: u32,
@@ -54,11 +54,11 @@ pub(crate) struct Request<'a> {
 /// The key of a job.
 pub(crate) fn job_key(request: &Request<'_>) -> JobKey {
     let address = match request.recording {
-        Recording::Address(url) => Some(unsigned(url)),
-        Recording::Content(_) => None,
+        RecordingIdentity::Address(url) => Some(unsigned(url)),
+        RecordingIdentity::Content(_) => None,
     };
     let recording = match &address {
-        Some(url) => Recording::Address(url),
+        Some(url) => RecordingIdentity::Address(url),
         None => request.recording,
     };
     encode(&Request {
@@ -87,11 +87,11 @@ pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<Job
     };
     let mut addresses = vec![request.recording];
     let shorter;
-    if let Recording::Address(url) = request.recording
+    if let RecordingIdentity::Address(url) = request.recording
         && let Cow::Owned(url) = unsigned(url)
     {
         shorter = url;
-        addresses.push(Recording::Address(&shorter));
+        addresses.push(RecordingIdentity::Address(&shorter));
     }
     for recording in addresses {
         let as_first = Request {
@@ -144,11 +144,11 @@ fn encode(request: &Request<'_>) -> JobKey {
     hash.field(request.operation.as_bytes());
     hash.field(request.profile.as_bytes());
     match request.recording {
-        Recording::Content(content) => {
+        RecordingIdentity::Content(content) => {
             hash.field(b"content");
             hash.field(content);
         }
-        Recording::Address(url) => {
+        RecordingIdentity::Address(url) => {
             hash.field(b"url");
             hash.field(url.as_str().as_bytes());
         }
@@ -226,7 +226,7 @@ mod tests {
 
     fn chosen<'a>(
         profile: &'a str,
-        recording: Recording<'a>,
+        recording: RecordingIdentity<'a>,
         settings: &'a Settings,
         take: u32,
     ) -> Request<'a> {
@@ -243,7 +243,7 @@ mod tests {
     fn unnamed(settings: &Settings, nth: u32) -> Request<'_> {
         Request {
             title: TitleIdentity::Default { nth },
-            ..chosen("studio", Recording::Content(&[7; 32]), settings, 1)
+            ..chosen("studio", RecordingIdentity::Content(&[7; 32]), settings, 1)
         }
     }
 
@@ -257,9 +257,9 @@ mod tests {
         let url = Url::parse("https://cdn.example.com/hook.mp3").unwrap();
         let plain = settings();
         let keys = [
-            chosen("studio", Recording::Content(&[7; 32]), &plain, 1),
-            chosen("sunoapi", Recording::Address(&url), &plain, 2),
-            chosen("kie", Recording::Content(&[0; 32]), &full, 1),
+            chosen("studio", RecordingIdentity::Content(&[7; 32]), &plain, 1),
+            chosen("sunoapi", RecordingIdentity::Address(&url), &plain, 2),
+            chosen("kie", RecordingIdentity::Content(&[0; 32]), &full, 1),
             unnamed(&plain, 1),
             unnamed(&plain, 2),
         ];
@@ -276,7 +276,12 @@ mod tests {
     #[test]
     fn whatever_is_sent_changes_the_key() {
         let plain = settings();
-        let base = job_key(&chosen("studio", Recording::Content(&[7; 32]), &plain, 1));
+        let base = job_key(&chosen(
+            "studio",
+            RecordingIdentity::Content(&[7; 32]),
+            &plain,
+            1,
+        ));
         let changes = [
             ("title", json!("other")),
             ("tags", json!("other")),
@@ -296,15 +301,30 @@ mod tests {
         );
         let mut seen = vec![
             base,
-            job_key(&chosen("kie", Recording::Content(&[7; 32]), &plain, 1)),
-            job_key(&chosen("studio", Recording::Content(&[8; 32]), &plain, 1)),
-            job_key(&chosen("studio", Recording::Content(&[7; 32]), &plain, 2)),
+            job_key(&chosen(
+                "kie",
+                RecordingIdentity::Content(&[7; 32]),
+                &plain,
+                1,
+            )),
+            job_key(&chosen(
+                "studio",
+                RecordingIdentity::Content(&[8; 32]),
+                &plain,
+                1,
+            )),
+            job_key(&chosen(
+                "studio",
+                RecordingIdentity::Content(&[7; 32]),
+                &plain,
+                2,
+            )),
             job_key(&unnamed(&plain, 1)),
             job_key(&unnamed(&plain, 2)),
         ];
         for (at, (name, value)) in changes.into_iter().enumerate() {
             let changed = with(&json!({"style_weight": 0.61, name: value}));
-            let request = chosen("studio", Recording::Content(&[7; 32]), &changed, 1);
+            let request = chosen("studio", RecordingIdentity::Content(&[7; 32]), &changed, 1);
             seen.push(job_key(&request));
             if at > 0 {
                 seen.push(job_key(&unnamed(&changed, 1)));
@@ -323,7 +343,12 @@ mod tests {
         );
         let signed = |query: &str| {
             let url = Url::parse(&format!("https://cdn.example.com/a.mp3{query}")).unwrap();
-            job_key(&chosen("kie", Recording::Address(&url), &settings(), 1))
+            job_key(&chosen(
+                "kie",
+                RecordingIdentity::Address(&url),
+                &settings(),
+                1,
+            ))
         };
         assert_eq!(
             signed("?X-Amz-Signature=1&X-Amz-Date=2"),
@@ -337,19 +362,19 @@ mod tests {
     #[test]
     fn former_keys_are_those_of_earlier_programs() {
         let plain = settings();
-        let first = |settings: &Settings, recording: Recording<'_>| {
+        let first = |settings: &Settings, recording: RecordingIdentity<'_>| {
             encode(&chosen("studio", recording, settings, 1))
         };
-        let content = Recording::Content(&[7; 32]);
+        let content = RecordingIdentity::Content(&[7; 32]);
         let former = former_keys(&unnamed(&plain, 1), "Verse");
         assert_eq!(former[0], first(&plain, content));
         let broken = settings().with(Setting::TAGS, "calm piano\n");
         assert!(former.contains(&first(&broken, content)));
 
         let url = Url::parse("https://cdn.example.com/a.mp3?Expires=1&Signature=s").unwrap();
-        let request = chosen("studio", Recording::Address(&url), &plain, 1);
+        let request = chosen("studio", RecordingIdentity::Address(&url), &plain, 1);
         let former = former_keys(&request, "other");
-        assert_eq!(former[0], first(&plain, Recording::Address(&url)));
+        assert_eq!(former[0], first(&plain, RecordingIdentity::Address(&url)));
 
         // Written out after it was bought without a title.
         let written = chosen("studio", content, &plain, 1);
@@ -367,7 +392,12 @@ mod tests {
             .with(Setting::TITLE, "a")
             .with(Setting::TAGS, "bc");
         let key = |settings: &Settings| {
-            job_key(&chosen("studio", Recording::Content(&[7; 32]), settings, 1))
+            job_key(&chosen(
+                "studio",
+                RecordingIdentity::Content(&[7; 32]),
+                settings,
+                1,
+            ))
         };
         assert_ne!(key(&left), key(&right));
     }

@@ -16,7 +16,7 @@ use crate::evidence::Evidence;
 use crate::job::TrackLoudness;
 use crate::settings::Settings;
 use crate::status::{JobStatus, Sign};
-use crate::store::Recording;
+use crate::store::RecordedStem;
 
 pub use build::{summarise, summarise_with_former};
 
@@ -194,7 +194,7 @@ pub struct JobSummary {
     /// What was sent.
     pub settings: Settings,
     /// The stem's recording, where the run recorded it.
-    pub recording: Option<Recording>,
+    pub recording: Option<RecordedStem>,
     /// Tasks that were bought for it beside the one it follows.
     pub other_tasks: Vec<String>,
     /// Its tracks.

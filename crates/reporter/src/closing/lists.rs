@@ -11,9 +11,9 @@ use crate::command::operand;
 use crate::evidence::evidence_text;
 use crate::label::{fit_label, job_label};
 use crate::music::remarks;
-use crate::sign::kept_of_shown;
-use crate::style::{BAD, CARE};
-use crate::text::{clean, count, said, words};
+use crate::sign::tracks_kept;
+use crate::style::{ERROR, WARNING};
+use crate::text::{clean, count, excerpt, failure_text};
 
 /// Most different reasons that are listed: with more than these the manifest or the provider is to blame, not a job.
 const MAX_GROUPS: usize = 10;
@@ -57,17 +57,17 @@ pub(super) fn failures(summary: &Summary) -> String {
     }
     // Stable: of two that are as frequent, the one whose job comes first in the plan comes first.
     groups.sort_by_key(|group| std::cmp::Reverse(group.jobs.len()));
-    let mut text = format!("{BAD}Failed{BAD:#}:\n");
+    let mut text = format!("{ERROR}Failed{ERROR:#}:\n");
     for group in groups.iter().take(MAX_GROUPS) {
         let _ = writeln!(
             text,
             "  {} × {}",
             group.jobs.len(),
-            said(group.code, group.message)
+            failure_text(group.code, group.message)
         );
         let _ = writeln!(text, "      {}", named(&group.jobs));
     }
-    left_out(
+    push_omitted(
         &mut text,
         groups.len().saturating_sub(MAX_GROUPS),
         "more reason",
@@ -82,10 +82,10 @@ pub(super) fn partial(summary: &Summary) -> String {
         return String::new();
     }
     let mut text = format!(
-        "{CARE}Partial{CARE:#}: the tracks that came are kept; these jobs are not bought again:\n"
+        "{WARNING}Partial{WARNING:#}: the tracks that came are kept; these jobs are not bought again:\n"
     );
     list(&mut text, &jobs, |job| {
-        format!("{}: {}", kept_of_shown(job), said_of(job))
+        format!("{}: {}", tracks_kept(job), failure_of(job))
     });
     text
 }
@@ -99,10 +99,11 @@ pub(super) fn unavailable(summary: &Summary) -> String {
     if jobs.is_empty() {
         return String::new();
     }
-    let mut text = format!("{CARE}Bought; the provider does not report their details{CARE:#}:\n");
+    let mut text =
+        format!("{WARNING}Bought; the provider does not report their details{WARNING:#}:\n");
     list(&mut text, &jobs, |job| {
         let task = job.task_id.as_deref().unwrap_or_default();
-        format!("task {}: {}", clean(task), said_of(job))
+        format!("task {}: {}", clean(task), failure_of(job))
     });
     text
 }
@@ -121,11 +122,11 @@ fn list(text: &mut String, jobs: &[&JobSummary], what: impl Fn(&JobSummary) -> S
     for job in jobs.iter().take(MAX_LISTED) {
         let _ = writeln!(text, "  {}  {}", label(job), what(job));
     }
-    left_out(text, jobs.len().saturating_sub(MAX_LISTED), "more job");
+    push_omitted(text, jobs.len().saturating_sub(MAX_LISTED), "more job");
 }
 
-fn said_of(job: &JobSummary) -> String {
-    said(job.error_code, job.error.as_deref().unwrap_or_default())
+fn failure_of(job: &JobSummary) -> String {
+    failure_text(job.error_code, job.error.as_deref().unwrap_or_default())
 }
 
 fn named(jobs: &[&JobSummary]) -> String {
@@ -153,16 +154,16 @@ pub(super) fn unfetched(summary: &Summary) -> String {
                 "  {} track {}: {}\n",
                 label(job),
                 track.index,
-                words(problem)
+                excerpt(problem)
             ))
         })
         .collect();
     if problems.is_empty() {
         return String::new();
     }
-    let mut text = format!("{CARE}Bought and not downloaded yet{CARE:#}:\n");
+    let mut text = format!("{WARNING}Bought and not downloaded yet{WARNING:#}:\n");
     text.extend(problems.iter().take(MAX_LISTED).map(String::as_str));
-    left_out(
+    push_omitted(
         &mut text,
         problems.len().saturating_sub(MAX_LISTED),
         "more track",
@@ -183,17 +184,17 @@ pub(super) fn remarks_of_run(summary: &Summary) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let mut text = format!("{CARE}Remarks on the music{CARE:#}:\n");
+    let mut text = format!("{WARNING}Remarks on the music{WARNING:#}:\n");
     for ((preset, remark), tracks) in found.iter().take(MAX_GROUPS) {
         let _ = writeln!(
             text,
             "  {}, {}: {}",
             clean(preset),
             count(*tracks, "track"),
-            words(remark)
+            excerpt(remark)
         );
     }
-    left_out(
+    push_omitted(
         &mut text,
         found.len().saturating_sub(MAX_GROUPS),
         "more remark",
@@ -204,7 +205,7 @@ pub(super) fn remarks_of_run(summary: &Summary) -> String {
 /// The tracks that are kept without having been verified, and what to do about them; empty where there are none.
 pub(crate) fn unverified(summary: &Summary) -> String {
     let line = |(job, track): (&JobSummary, &TrackSummary)| -> Option<String> {
-        let why = words(track.unverified()?);
+        let why = excerpt(track.unverified()?);
         Some(format!("  {} track {}: {why}\n", label(job), track.index))
     };
     let tracks = summary
@@ -215,9 +216,9 @@ pub(crate) fn unverified(summary: &Summary) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let mut text = format!("{CARE}Kept, but not verified{CARE:#}:\n");
+    let mut text = format!("{WARNING}Kept, but not verified{WARNING:#}:\n");
     text.extend(lines.iter().take(MAX_LISTED).map(String::as_str));
-    left_out(
+    push_omitted(
         &mut text,
         lines.len().saturating_sub(MAX_LISTED),
         "more track",
@@ -237,7 +238,7 @@ pub(crate) fn bought_again(summary: &Summary) -> String {
         return String::new();
     }
     let mut text = format!(
-        "{CARE}Bought more than once{CARE:#}: `backline fetch {} --other-tasks` downloads the tracks of the other tasks:\n",
+        "{WARNING}Bought more than once{WARNING:#}: `backline fetch {} --other-tasks` downloads the tracks of the other tasks:\n",
         operand(&summary.run)
     );
     list(&mut text, &jobs, |job| {
@@ -254,7 +255,7 @@ pub(crate) fn charges(summary: &Summary) -> String {
         return String::new();
     }
     format!(
-        "{CARE}Charged{CARE:#}:\n{}",
+        "{WARNING}Charged{WARNING:#}:\n{}",
         evidence_text(&summary.evidence)
     )
 }
@@ -265,19 +266,19 @@ pub(super) fn doubts(summary: &Summary) -> String {
         return String::new();
     }
     let mut text = format!(
-        "{CARE}In doubt{CARE:#}: the response was lost, so these jobs may have been bought. They are not submitted again until you resolve them:\n"
+        "{WARNING}In doubt{WARNING:#}: the response was lost, so these jobs may have been bought. They are not submitted again until you resolve them:\n"
     );
     for job in jobs.iter().take(MAX_LISTED) {
         let _ = writeln!(
             text,
             "  {}  {}: {}",
-            short(&job.key),
+            short_key(&job.key),
             label(job),
-            words(job.error.as_deref().unwrap_or_default())
+            excerpt(job.error.as_deref().unwrap_or_default())
         );
         text.push_str(&response_lines(job));
     }
-    left_out(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
+    push_omitted(&mut text, jobs.len().saturating_sub(MAX_LISTED), "more job");
     text.push_str(&evidence_text(&summary.evidence));
     text.push_str("Check your account with the provider, then resolve each key by one of\n");
     text.push_str(&resolving(summary));
@@ -289,7 +290,7 @@ pub(crate) fn response_lines(job: &JobSummary) -> String {
     let Some(response) = &job.response else {
         return String::new();
     };
-    let mut text = format!("      response: {}\n", words(&response.text));
+    let mut text = format!("      response: {}\n", excerpt(&response.text));
     let ids: Vec<String> = response
         .task_ids
         .iter()
@@ -323,12 +324,12 @@ pub(crate) fn resolving(summary: &Summary) -> String {
 }
 
 /// The first digits of a key: enough to name a job.
-pub(crate) fn short(key: &str) -> &str {
+pub(crate) fn short_key(key: &str) -> &str {
     key.get(..12).unwrap_or(key)
 }
 
 /// Adds how many were left out.
-pub(crate) fn left_out(text: &mut String, number: usize, noun: &str) {
+pub(crate) fn push_omitted(text: &mut String, number: usize, noun: &str) {
     if number > 0 {
         let _ = writeln!(text, "  and {}; {ALL_OF_THEM}", count(number as u64, noun));
     }

@@ -29,11 +29,11 @@ use crate::command::operand;
 use crate::counts;
 use crate::outcome::{headline, is_all_kept};
 use crate::sink::{Ending, Level};
-use crate::style::{BAD, CARE, GOOD, PLAIN};
-use crate::text::{clean, count, said, words};
+use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
+use crate::text::{clean, count, excerpt, failure_text};
 
 pub(crate) use lists::{
-    bought_again, charges, label, left_out, resolving, response_lines, short, unverified,
+    bought_again, charges, label, push_omitted, resolving, response_lines, short_key, unverified,
 };
 
 /// The outcome of a run and what to do next, for people. Ends in a line break. A quiet run prints what went wrong, so nothing where it
@@ -95,7 +95,7 @@ pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
             .unwrap_or_default();
         let _ = writeln!(
             text,
-            "{BAD}error{BAD:#}: {}",
+            "{ERROR}error{ERROR:#}: {}",
             clean(&format!("{error}{why}"))
         );
     }
@@ -106,21 +106,24 @@ fn outcome(summary: &Summary) -> String {
     let (style, text) = match &summary.run.outcome {
         None => (PLAIN, format!("{}.", headline(summary))),
         Some(Outcome::Complete) if is_all_kept(&summary.this_run.totals) => {
-            (GOOD, format!("{}.", headline(summary)))
+            (SUCCESS, format!("{}.", headline(summary)))
         }
-        Some(Outcome::Failed) => (BAD, format!("{}.", headline(summary))),
+        Some(Outcome::Failed) => (ERROR, format!("{}.", headline(summary))),
         Some(Outcome::Stopped { reason }) => (
-            CARE,
+            WARNING,
             match &summary.run.trouble {
-                Some(trouble) => format!("Stopped: {}: {}", stopped(*reason), words(trouble)),
+                Some(trouble) => format!("Stopped: {}: {}", stopped(*reason), excerpt(trouble)),
                 None => format!("Stopped: {}.", stopped(*reason)),
             },
         ),
         Some(Outcome::Refused { code, message, .. }) => (
-            BAD,
-            format!("The provider refuses to go on: {}", said(*code, message)),
+            ERROR,
+            format!(
+                "The provider refuses to go on: {}",
+                failure_text(*code, message)
+            ),
         ),
-        Some(_) => (CARE, format!("{}.", headline(summary))),
+        Some(_) => (WARNING, format!("{}.", headline(summary))),
     };
     format!("{style}{text}{style:#}\n")
 }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::label::fit_label;
 use crate::sink::{ConsoleOptions, Level};
-use crate::style::{BAD, CARE, DIM, GOOD, PLAIN};
+use crate::style::{DIM, ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{columns, fit, pad, time_of_day};
 
 /// Widest label when the output has no width.
@@ -40,20 +40,20 @@ impl Line {
         }
     }
 
-    pub(super) fn good(word: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(Level::Normal, GOOD, word, detail)
+    pub(super) fn success(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Normal, SUCCESS, word, detail)
     }
 
     pub(super) fn plain(word: &'static str, detail: impl Into<String>) -> Self {
         Self::new(Level::Normal, PLAIN, word, detail)
     }
 
-    pub(super) fn care(word: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(Level::Normal, CARE, word, detail)
+    pub(super) fn warning(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Normal, WARNING, word, detail)
     }
 
-    pub(super) fn problem(word: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(Level::Quiet, BAD, word, detail)
+    pub(super) fn error(word: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Level::Quiet, ERROR, word, detail)
     }
 
     pub(super) fn detail(word: &'static str, detail: impl Into<String>) -> Self {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_line_fits_a_terminal_and_keeps_the_take() {
-        let line = Line::good("accepted", "task 0123")
+        let line = Line::success("accepted", "task 0123")
             .about("a stem with a long name × a preset with a long name take 3");
         let options = ConsoleOptions {
             columns: Some(60),

@@ -58,7 +58,7 @@ impl Sink for Lines {
 
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.out
-            .close_with(&closing_text(ending, self.options.level));
+            .write_closing(&closing_text(ending, self.options.level));
         self.out.outcome()
     }
 }

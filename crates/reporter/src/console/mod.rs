@@ -54,7 +54,7 @@ impl Out {
     }
 
     /// Writes the closing paragraph, apart from the lines before it.
-    fn close_with(&mut self, closing: &str) {
+    fn write_closing(&mut self, closing: &str) {
         if !closing.is_empty() {
             self.write("\n");
             self.write(closing);

@@ -18,7 +18,7 @@ use super::line::Line;
 use crate::plan_state::PlanState;
 use crate::sink::ConsoleOptions;
 use crate::standpoint::Standpoint;
-use crate::text::{clean, common_folder, count, figure, said, span, time_of_day, words};
+use crate::text::{clean, common_folder, count, excerpt, failure_text, figure, span, time_of_day};
 
 /// Counts `record` in `plan_state` and returns its line. A problem that repeats, such as a provider that is down, is shown in full once.
 pub(crate) fn line_of(
@@ -81,7 +81,7 @@ fn full_line(
     };
     let line = match &record.event {
         Event::Stage { .. } if !remarks.is_empty() => {
-            Line::care("remark", words(&remarks.join("; ")))
+            Line::warning("remark", excerpt(&remarks.join("; ")))
         }
         Event::RunStarted {
             name,
@@ -115,12 +115,12 @@ fn full_line(
             until_ms,
             code,
             message,
-        } => Line::care(
+        } => Line::warning(
             "waiting",
             format!(
                 "until {}  {}",
                 time_of_day(*until_ms, zone),
-                said(*code, message)
+                failure_text(*code, message)
             ),
         ),
         Event::AccountAdopted { from, task_id } => Line::plain(
@@ -137,15 +137,15 @@ fn full_line(
             stem,
             message,
             retried,
-        } => again(*retried, "not uploaded", message).about(clean(stem)),
+        } => retry_line(*retried, "not uploaded", message).about(clean(stem)),
         Event::Intent { attempt, .. } => Line::detail("sending", format!("attempt {attempt}")),
         Event::Decided { point, verdict } => match verdict {
             Verdict::Pass => Line::detail("passed", point.as_str()),
             Verdict::Change { key, .. } => {
                 Line::plain("changed", format!("bought as job {}", key.short()))
             }
-            Verdict::Veto { why } => Line::care("vetoed", words(why)),
-            Verdict::Fail { message } => Line::problem("not asked", words(message)),
+            Verdict::Veto { why } => Line::warning("vetoed", excerpt(why)),
+            Verdict::Fail { message } => Line::error("not asked", excerpt(message)),
         },
         Event::Recognized { key, .. } => Line::detail(
             "recognized",
@@ -157,7 +157,7 @@ fn full_line(
             message,
             ..
         } => {
-            let line = Line::care("hook", format!("{}: {}", clean(hook), words(message)));
+            let line = Line::warning("hook", format!("{}: {}", clean(hook), excerpt(message)));
             match about {
                 Some(key) => line.about(plan_state.label(key)),
                 None => line,
@@ -184,15 +184,15 @@ fn full_line(
             Line::detail("noted", format!("{}  {said}", track(*index, *part)))
         }
         Event::AskedAgain { attempt } => {
-            Line::care("asking", format!("once more for attempt {attempt}"))
+            Line::warning("asking", format!("once more for attempt {attempt}"))
         }
         Event::Accepted { task_id, via, .. } => {
             let how = match via {
-                Via::Answer => "",
+                Via::Response => "",
                 Via::Callback => ", by a callback",
                 Via::User => ", as you said",
             };
-            Line::good(
+            Line::success(
                 "accepted",
                 format!("task {}{how}", clean(&task_id.to_string())),
             )
@@ -206,19 +206,21 @@ fn full_line(
         ),
         Event::ClaimRejected {
             task_id, message, ..
-        } => Line::care(
+        } => Line::warning(
             "callback",
             format!(
                 "task {} is not this job's: {}",
                 clean(&task_id.to_string()),
-                words(message)
+                excerpt(message)
             ),
         ),
         Event::Refused { code, message, .. } if failed => {
-            Line::problem("refused", said(*code, message))
+            Line::error("refused", failure_text(*code, message))
         }
-        Event::Refused { code, message, .. } => Line::care("refused", said(*code, message)),
-        Event::NotSent { message, .. } => Line::care("not sent", words(message)),
+        Event::Refused { code, message, .. } => {
+            Line::warning("refused", failure_text(*code, message))
+        }
+        Event::NotSent { message, .. } => Line::warning("not sent", excerpt(message)),
         Event::Lost {
             message, response, ..
         } => {
@@ -228,11 +230,11 @@ fn full_line(
                 true => String::new(),
                 false => format!("; possible task id: {}", ids.join(", ")),
             };
-            Line::problem("in doubt", format!("{}{named}", words(message)))
+            Line::error("in doubt", format!("{}{named}", excerpt(message)))
         }
         Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
-        Event::BuyAgain { .. } => Line::care("free again", "to be bought again, as you said"),
-        Event::Reopened { .. } => Line::care("in doubt", "again, as you said"),
+        Event::BuyAgain { .. } => Line::warning("free again", "to be bought again, as you said"),
+        Event::Reopened { .. } => Line::warning("in doubt", "again, as you said"),
         Event::Stage { stage, .. } => Line::detail(
             match stage {
                 TaskStage::Pending => "pending",
@@ -247,20 +249,26 @@ fn full_line(
             message,
             refunded,
         } => {
-            let credits = given_back(*refunded);
-            Line::problem("failed", format!("{}{credits}", said(*code, message)))
+            let credits = refund_note(*refunded);
+            Line::error(
+                "failed",
+                format!("{}{credits}", failure_text(*code, message)),
+            )
         }
         Event::TaskPartial {
             code,
             message,
             refunded,
         } => {
-            let credits = given_back(*refunded);
-            Line::problem("partial", format!("{}{credits}", said(*code, message)))
+            let credits = refund_note(*refunded);
+            Line::error(
+                "partial",
+                format!("{}{credits}", failure_text(*code, message)),
+            )
         }
-        Event::DetailsUnavailable { message } => Line::care(
+        Event::DetailsUnavailable { message } => Line::warning(
             "waiting",
-            format!("details unavailable: {}", words(message)),
+            format!("details unavailable: {}", excerpt(message)),
         ),
         Event::TrackKept {
             index,
@@ -271,17 +279,17 @@ fn full_line(
                     path,
                     ..
                 },
-        } => Line::care(
+        } => Line::warning(
             "unverified",
             format!(
                 "{}  {}: {}",
                 track(*index, *part),
                 clean(&from.name(path)),
-                words(why)
+                excerpt(why)
             ),
         ),
         Event::TrackKept { index, part, file } => match kept {
-            Some(kept) => Line::good("kept", kept),
+            Some(kept) => Line::success("kept", kept),
             None => Line::detail(
                 "fetched",
                 format!(
@@ -296,7 +304,7 @@ fn full_line(
             part,
             message,
             retried,
-        } => again(
+        } => retry_line(
             *retried,
             "not fetched",
             &format!("{}: {message}", track(*index, *part)),
@@ -305,7 +313,7 @@ fn full_line(
             index,
             part,
             changed: false,
-        } => Line::problem(
+        } => Line::error(
             "missing",
             format!("the file of {} was deleted or moved", track(*index, *part)),
         ),
@@ -313,14 +321,14 @@ fn full_line(
             index,
             part,
             changed: true,
-        } => Line::problem(
+        } => Line::error(
             "changed",
             format!(
                 "the file of {} was changed on disk; it will be moved aside",
                 track(*index, *part)
             ),
         ),
-        Event::CallbacksRefused(refused) => Line::care(
+        Event::CallbacksRefused(refused) => Line::warning(
             "callbacks",
             format!(
                 "{} refused: {} with an unknown secret, {} unsigned, {} signed with another key, {} signed too long ago, {} unreadable, {} turned away for want of room",
@@ -363,11 +371,11 @@ fn ended(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn again(retried: bool, word: &'static str, message: &str) -> Line {
+fn retry_line(retried: bool, word: &'static str, message: &str) -> Line {
     if retried {
-        Line::care(word, format!("{}; tried again", words(message)))
+        Line::warning(word, format!("{}; tried again", excerpt(message)))
     } else {
-        Line::problem(word, words(message))
+        Line::error(word, excerpt(message))
     }
 }
 
@@ -396,7 +404,7 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
 }
 
 /// What follows a task's end where its credits were given back.
-fn given_back(refunded: bool) -> &'static str {
+fn refund_note(refunded: bool) -> &'static str {
     if refunded {
         " (credits given back)"
     } else {

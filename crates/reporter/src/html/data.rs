@@ -22,10 +22,10 @@ use backline_engine::summary::{JobSummary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
-use crate::material::Material;
+use crate::material::ReportInput;
 use crate::music::{chord_names, remarks};
 use crate::sign::{sign, why};
-use crate::sound::{Sounds, Wanted, tenth};
+use crate::sound::{SoundFile, Sounds, tenth};
 use crate::text::{clean, rfc3339};
 
 /// The JSON's version; the page's scripts are of the same.
@@ -145,14 +145,14 @@ struct FileData {
 }
 
 /// Every sound file that a page plays, each once.
-pub(super) fn wanted(material: &Material<'_>) -> Vec<Wanted> {
+pub(super) fn sound_files(material: &ReportInput<'_>) -> Vec<SoundFile> {
     let jobs = &material.summary.jobs;
     let tracks = jobs.iter().flat_map(|job| &job.tracks);
     let kept = tracks
         .flat_map(|track| [&track.file, &track.mix])
         .flatten()
-        .map(|file| Wanted::kept(material.project_dir, file));
-    let vocals = jobs.iter().filter_map(vocal_of).map(|path| Wanted {
+        .map(|file| SoundFile::kept(material.project_dir, file));
+    let vocals = jobs.iter().filter_map(vocal_of).map(|path| SoundFile {
         path: material.project_dir.join(path),
         sha256: None,
     });
@@ -169,7 +169,7 @@ pub(super) fn vocal_of(job: &JobSummary) -> Option<&str> {
 impl PageData {
     /// `address` gives a path of the project an address on the page.
     pub(super) fn new(
-        material: &Material<'_>,
+        material: &ReportInput<'_>,
         sounds: &Sounds,
         address: &dyn Fn(&str) -> String,
     ) -> Self {

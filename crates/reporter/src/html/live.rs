@@ -10,7 +10,7 @@ use backline_engine::summary::Summary;
 use serde_json::json;
 
 use super::{data, gains, held, href, lay_out, policy};
-use crate::material::Material;
+use crate::material::ReportInput;
 use crate::sound::{Sounds, measure};
 
 /// Makes the page of one run. What was measured of sound files is remembered, so that each is measured once.
@@ -88,13 +88,13 @@ impl LivePage {
     }
 
     fn data(&mut self, summary: &Summary) -> data::PageData {
-        let material = Material {
+        let material = ReportInput {
             summary,
             records: &[],
             project_dir: &self.project_dir,
             sound_cache: self.sound_cache.as_deref(),
         };
-        let mut wanted = data::wanted(&material);
+        let mut wanted = data::sound_files(&material);
         wanted.retain(|wanted| !self.sounds.contains_key(&wanted.path));
         let measured = measure(&wanted, self.sound_cache.as_deref(), &|_, _| {});
         self.sounds.extend(measured);

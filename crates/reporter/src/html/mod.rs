@@ -28,7 +28,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::counts;
-use crate::material::Material;
+use crate::material::ReportInput;
 use crate::sound::{Progress, measure};
 use crate::text::{clean, count, rfc3339};
 
@@ -81,11 +81,11 @@ struct Page<'a> {
 
 /// The report's bytes, for a page that lies in `dir`.
 pub(crate) fn render(
-    material: &Material<'_>,
+    material: &ReportInput<'_>,
     dir: &Path,
     progress: &Progress<'_>,
 ) -> io::Result<Vec<u8>> {
-    let sounds = measure(&data::wanted(material), material.sound_cache, progress);
+    let sounds = measure(&data::sound_files(material), material.sound_cache, progress);
     let (folder, project_dir) = (absolute(dir), absolute(material.project_dir));
     let address = |path: &str| href::href(&folder, &project_dir.join(path));
     let data = data::PageData::new(material, &sounds, &address);
@@ -259,7 +259,7 @@ mod tests {
             summary.run.name.clone_from(&words);
             let story = example::Story::new();
             let before = page(&story);
-            let bytes = story.material(|material| render(&Material { summary: &summary, ..*material }, Path::new("out"), &|_, _| {}));
+            let bytes = story.material(|material| render(&ReportInput { summary: &summary, ..*material }, Path::new("out"), &|_, _| {}));
             let after = String::from_utf8(bytes.unwrap()).unwrap();
             for tag in ["<script", "</script", "<!--", "<style"] {
                 prop_assert_eq!(after.matches(tag).count(), before.matches(tag).count(), "{}", tag);

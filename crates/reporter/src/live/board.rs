@@ -1,4 +1,4 @@
-//! What a watcher knows of a run: made of its plan and its records, and nothing else. Pure; the time is told to it.
+//! What a watcher knows of a run: made of its plan and its records, and nothing else. Pure: the caller passes the current time.
 //!
 //! It asks neither ledger nor provider. What it says of the time left is a guess from this run's own measurements, and there is none
 //! before the first job is kept.
@@ -13,7 +13,7 @@ use backline_engine::store::RunBounds;
 use crate::console::{Line, line_of};
 use crate::plan_state::PlanState;
 use crate::sink::{ConsoleOptions, Level, PlanFacts};
-use crate::text::{clean, said};
+use crate::text::{clean, failure_text};
 
 /// Events that are remembered: more than the highest screen shows.
 const REMEMBERED: usize = 64;
@@ -43,7 +43,7 @@ pub(crate) struct Board {
     balance: Option<Balance>,
     begun_ms: HashMap<JobKey, i64>,
     took_ms: VecDeque<i64>,
-    told: VecDeque<Told>,
+    lines: VecDeque<TimedLine>,
 }
 
 /// Nothing is submitted for a while.
@@ -63,7 +63,7 @@ struct Balance {
 }
 
 /// An event as a line, and when it happened.
-pub(crate) struct Told {
+pub(crate) struct TimedLine {
     pub(crate) at_ms: i64,
     pub(crate) line: Line,
 }
@@ -96,7 +96,7 @@ impl Board {
     }
 
     /// Takes a record in, and says it as a line.
-    pub(crate) fn take_in(&mut self, record: &Record, options: &ConsoleOptions) -> &Told {
+    pub(crate) fn apply(&mut self, record: &Record, options: &ConsoleOptions) -> &TimedLine {
         let at_ms = known_time(record.at_ms);
         let before = record.job.and_then(|key| self.plan_state.status(&key));
         let line = line_of(record, &mut self.plan_state, options);
@@ -123,7 +123,7 @@ impl Board {
                 let known = self.pause.as_ref().map_or(i64::MIN, |it| it.until_ms);
                 self.pause = Some(Pause {
                     until_ms: known.max(known_time(*until_ms)),
-                    why: said(*code, message),
+                    why: failure_text(*code, message),
                 });
             }
             Event::Intent { .. } | Event::AskedAgain { .. } => {
@@ -134,11 +134,11 @@ impl Board {
             }
             _ => {}
         }
-        self.told.push_back(Told { at_ms, line });
-        if self.told.len() > REMEMBERED {
-            self.told.pop_front();
+        self.lines.push_back(TimedLine { at_ms, line });
+        if self.lines.len() > REMEMBERED {
+            self.lines.pop_front();
         }
-        self.told.back().expect("it was pushed just now")
+        self.lines.back().expect("it was pushed just now")
     }
 
     fn follow(
@@ -166,11 +166,11 @@ impl Board {
     }
 
     /// The last events that are worth a line, the newest first.
-    pub(crate) fn last(&self, level: Level) -> impl Iterator<Item = &Told> {
-        self.told
+    pub(crate) fn last(&self, level: Level) -> impl Iterator<Item = &TimedLine> {
+        self.lines
             .iter()
             .rev()
-            .filter(move |told| told.line.level <= level)
+            .filter(move |timed| timed.line.level <= level)
     }
 
     /// How many jobs are in a state.
@@ -327,7 +327,7 @@ impl Board {
         };
         let mut now_ms = 0;
         for record in story.records().iter().take(until) {
-            board.take_in(record, &options);
+            board.apply(record, &options);
             now_ms = record.at_ms;
         }
         (board, now_ms)
@@ -345,7 +345,7 @@ mod tests {
         window_ms: 10_000,
     };
 
-    fn told(until: usize) -> (Board, i64) {
+    fn board_after(until: usize) -> (Board, i64) {
         Board::of_example(
             until,
             RunBounds {
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn a_window_fills_and_frees() {
         // Four intents, a second apart, the last of them just now.
-        let (board, now_ms) = told(9);
+        let (board, now_ms) = board_after(9);
         let window = board.window(now_ms).unwrap();
         assert_eq!((window.used, window.size), (4, 2));
         assert_eq!(window.frees_ms, Some(10_150 - 3_000));
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn credits_left_are_the_lesser_of_balance_and_limit() {
-        let (board, _) = told(10);
+        let (board, _) = board_after(10);
         // 12 of 1000 and of 100 are spent.
         assert_eq!(board.balance(), Some(988.0));
         assert_eq!(board.credits_left(), Some(88.0));
@@ -379,9 +379,9 @@ mod tests {
 
     #[test]
     fn the_time_left_is_measured_and_unknown_before() {
-        let (board, now_ms) = told(21);
+        let (board, now_ms) = board_after(21);
         assert_eq!(board.left_ms(now_ms), None);
-        let (board, now_ms) = told(usize::MAX);
+        let (board, now_ms) = board_after(usize::MAX);
         assert_eq!(board.under_way(), 0);
         assert_eq!(board.left_ms(now_ms), Some(0));
 
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_pause_is_over_when_its_time_is() {
-        let (board, now_ms) = told(14);
+        let (board, now_ms) = board_after(14);
         let pause = board.pause(now_ms).unwrap();
         assert_eq!(pause.why, "405: Rate limit");
         assert_eq!(board.pause(pause.until_ms), None);

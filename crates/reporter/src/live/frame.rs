@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 use super::board::Board;
 use super::screen::Size;
 use crate::sink::Level;
-use crate::style::{BAD, CARE, DIM, GOOD, PLAIN};
+use crate::style::{DIM, ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{about, columns, elapsed, figure, fit, pad, span};
 
 /// Most events that are shown, however high the screen is.
@@ -46,11 +46,11 @@ const STATES: [(JobStatus, &str, Style); 9] = [
     (JobStatus::Submitting, "sent", PLAIN),
     (JobStatus::Running, "at work", PLAIN),
     (JobStatus::Finished, "fetching", PLAIN),
-    (JobStatus::Kept, "kept", GOOD),
-    (JobStatus::Failed, "failed", BAD),
-    (JobStatus::InDoubt, "in doubt", CARE),
-    (JobStatus::Vetoed, "vetoed", CARE),
-    (JobStatus::Partial, "partial", CARE),
+    (JobStatus::Kept, "kept", SUCCESS),
+    (JobStatus::Failed, "failed", ERROR),
+    (JobStatus::InDoubt, "in doubt", WARNING),
+    (JobStatus::Vetoed, "vetoed", WARNING),
+    (JobStatus::Partial, "partial", WARNING),
 ];
 
 /// The lines of a run's table, styled, without their ends; each leaves the last column free, and there is one less of them than the
@@ -151,7 +151,7 @@ fn bar(board: &Board, wide: usize) -> String {
     if (1..room).contains(&done) {
         inside.replace_range(done - 1.., ">");
     }
-    format!("[{GOOD}{}{GOOD:#}] {count}", pad(&inside, room))
+    format!("[{SUCCESS}{}{SUCCESS:#}] {count}", pad(&inside, room))
 }
 
 /// A row for as many states as fit beside each other.
@@ -192,7 +192,7 @@ fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
             span(pause.until_ms - now_ms),
             pause.why
         );
-        return Some(format!("{CARE}{}{CARE:#}", fit(&text, wide)));
+        return Some(format!("{WARNING}{}{WARNING:#}", fit(&text, wide)));
     }
     let window = board.window(now_ms)?;
     let window_ms = i64::try_from(window.window_ms).unwrap_or(i64::MAX);

@@ -96,7 +96,7 @@ impl Metrics {
     /// Takes a record in.
     pub fn record(&mut self, record: &Record) {
         self.board.forget(record.at_ms);
-        self.board.take_in(record, &self.options);
+        self.board.apply(record, &self.options);
         match &record.event {
             Event::RunStarted { .. } => record.run.as_str().clone_into(&mut self.run),
             Event::Intent { attempt, .. } => {

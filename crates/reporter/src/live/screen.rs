@@ -80,7 +80,7 @@ impl Screen {
     }
 
     /// Takes the drawing away and writes `last` in its place.
-    pub(super) fn leave(&mut self, last: &str, size: Size) {
+    pub(super) fn close(&mut self, last: &str, size: Size) {
         let mut text = self.back(size);
         text.push_str(CLEAR_BELOW);
         self.drawn.clear();
@@ -209,7 +209,7 @@ mod tests {
             .screen
             .above("a problem\n", &["1".to_owned()], size);
         assert_eq!(terminal.contents(), "$ backline run\na problem\n1");
-        terminal.screen.leave("the end\n", size);
+        terminal.screen.close("the end\n", size);
         assert_eq!(terminal.contents(), "$ backline run\na problem\nthe end");
         assert_eq!(terminal.parser.screen().cursor_position(), (3, 0));
     }

@@ -95,7 +95,7 @@ impl LiveTable {
         Stopper(self.shared.stopped.clone())
     }
 
-    fn tick_from_now_on(&mut self) {
+    fn start_ticking(&mut self) {
         let (end, ended) = channel();
         let shared = self.shared.clone();
         let ticking = std::thread::Builder::new().name("table".to_owned());
@@ -112,19 +112,19 @@ impl LiveTable {
 
     /// Takes the drawing away, and puts `last` in its place.
     fn end(&mut self, last: impl FnOnce(&ConsoleOptions) -> String) -> io::Result<()> {
-        self.tick_no_more();
+        self.stop_ticking();
         let Some(mut inner) = self.shared.lock() else {
             return Ok(());
         };
         let (size, last) = ((inner.size)(), last(&inner.options));
-        inner.screen.leave(&last, size);
+        inner.screen.close(&last, size);
         let outcome = inner.screen.outcome();
         drop(inner);
         self.stopper().stop();
         outcome
     }
 
-    fn tick_no_more(&mut self) {
+    fn stop_ticking(&mut self) {
         let Some((end, thread)) = self.ticker.take() else {
             return;
         };
@@ -138,7 +138,7 @@ impl Drop for LiveTable {
     /// What was drawn last stays: whoever is left to read it has been interrupted.
     fn drop(&mut self) {
         self.stopper().stop();
-        self.tick_no_more();
+        self.stop_ticking();
     }
 }
 
@@ -193,9 +193,9 @@ impl Inner {
     }
 
     fn record(&mut self, record: &Record) {
-        let told = self.board.take_in(record, &self.options);
-        if self.options.level == Level::Verbose || told.line.level == Level::Quiet {
-            let text = told.line.render(record.at_ms, &self.options);
+        let timed = self.board.apply(record, &self.options);
+        if self.options.level == Level::Verbose || timed.line.level == Level::Quiet {
+            let text = timed.line.render(record.at_ms, &self.options);
             return self.above(&text);
         }
         self.stale = true;
@@ -212,7 +212,7 @@ impl Sink for LiveTable {
             inner.draw();
         }
         if self.ticker.is_none() {
-            self.tick_from_now_on();
+            self.start_ticking();
         }
     }
 
@@ -229,7 +229,7 @@ impl Sink for LiveTable {
         })
     }
 
-    fn leave(&mut self) {
+    fn detach(&mut self) {
         // Whoever can't be written to sees nothing, and there is nobody to tell.
         let _ = self.end(|_| String::new());
     }

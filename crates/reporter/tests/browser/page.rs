@@ -9,7 +9,7 @@ use backline_engine::plan::ReportKind;
 use backline_engine::settings::Setting;
 use backline_engine::status::JobStatus;
 use backline_engine::summary::Summary;
-use backline_reporter::{Material, Ratings, example, render, write_reports};
+use backline_reporter::{Ratings, ReportInput, example, render, write_reports};
 
 /// What a hostile vendor calls a track.
 pub(crate) const HOSTILE: &str =
@@ -55,7 +55,7 @@ fn keep(dir: &Path, path: &str, number: usize) -> KeptFile {
 
 fn write(dir: &Path, summary: &Summary) -> PathBuf {
     let cache = dir.join(".backline/sound");
-    let material = Material {
+    let material = ReportInput {
         summary,
         records: &[],
         project_dir: dir,
@@ -75,7 +75,7 @@ pub(crate) fn write_small(dir: &Path) -> PathBuf {
 pub(crate) fn report_of(dir: &Path, ratings: &Ratings) -> String {
     let mut summary = small(dir);
     assert_eq!(ratings.join(&mut summary), 0);
-    let material = Material {
+    let material = ReportInput {
         summary: &summary,
         records: &[],
         project_dir: dir,

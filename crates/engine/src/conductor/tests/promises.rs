@@ -148,7 +148,7 @@ impl World {
             self.seed,
             conductor.in_flight
         );
-        let counted = |slot: &&Slot| {
+        let counted = |slot: &&JobSlot| {
             !slot.given_up
                 && !matches!(slot.job.phase, Phase::InDoubt { .. })
                 && !self.said_again.contains_key(&slot.key)

@@ -224,7 +224,7 @@ fn two_callbacks_in_one_turn_for_a_job_of_another_plan_are_both_kept() {
     for task in ["task1", "task2"] {
         let read = |_: &JobKey| Ok::<_, ()>(Some(row.clone()));
         let heard = conductor.hear(NOW_MS, &token, &task_id(task), read, &mut decision);
-        assert_eq!(heard, Ok(Heard::Known));
+        assert_eq!(heard, Ok(ClaimOutcome::Known));
     }
     let job = &decision.batch.jobs[&foreign_key].job;
     let named: Vec<&str> = job
@@ -276,7 +276,7 @@ fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
     for task in ["ghost", "task1"] {
         let nothing = |_: &JobKey| Ok::<_, ()>(None);
         let heard = conductor.hear(NOW_MS, &token, &task_id(task), nothing, &mut decision);
-        assert_eq!(heard, Ok(Heard::Known));
+        assert_eq!(heard, Ok(ClaimOutcome::Known));
     }
     let mut now_ms = NOW_MS;
     let mut looks = Vec::new();

@@ -51,7 +51,7 @@ pub(super) fn running(accepted_ms: i64) -> Job {
         Event::Accepted {
             attempt: 1,
             task_id: task_id("task"),
-            via: Via::Answer,
+            via: Via::Response,
         },
     ];
     events.iter().fold(Job::default(), |job, event| {

@@ -469,7 +469,7 @@ impl World {
 
     /// Counts the vetoes of a life that came to its end.
     pub(super) fn notice(&mut self, conductor: &Conductor) {
-        let vetoed = |slot: &&Slot| matches!(slot.job.phase, Phase::Vetoed { .. });
+        let vetoed = |slot: &&JobSlot| matches!(slot.job.phase, Phase::Vetoed { .. });
         self.seen.vetoed += conductor.slots.iter().filter(vetoed).count() as u64;
     }
 
@@ -494,8 +494,8 @@ impl World {
     ) {
         let read = |key: &JobKey| Ok::<_, ()>(self.jobs.get(key).cloned());
         match conductor.hear(self.now, &token, &task, read, decision) {
-            Ok(Heard::Known) => self.hearing.push((task, Some(token))),
-            Ok(Heard::Unknown | Heard::Full) => {
+            Ok(ClaimOutcome::Known) => self.hearing.push((task, Some(token))),
+            Ok(ClaimOutcome::Unknown | ClaimOutcome::Full) => {
                 self.later(60_000, Coming::Callback { token, task });
             }
             Err(()) => unreachable!("the model's ledger can be read"),

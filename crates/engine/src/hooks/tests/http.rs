@@ -11,13 +11,13 @@ use url::Url;
 
 use super::*;
 
-type Heard = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
+type Received = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
 /// A server that answers with these in turn, and then with 200.
-async fn server(answers: Vec<(StatusCode, &'static str)>) -> (Url, Heard) {
+async fn server(answers: Vec<(StatusCode, &'static str)>) -> (Url, Received) {
     // The HTTP library's crypto provider; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let heard = Heard::default();
+    let heard = Received::default();
     let (inside, answers) = (heard.clone(), Arc::new(Mutex::new(answers)));
     let app = Router::new().route(
         "/hook",
