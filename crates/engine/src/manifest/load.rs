@@ -27,7 +27,7 @@ use super::layer::open::KEYS;
 use super::layer::{extends, import, open};
 use super::matrix::axes::Matrix;
 use super::matrix::compile::Compiler;
-use super::matrix::examine::{Recordings, examine, identify};
+use super::matrix::examine::{Recordings, examine, examine_files, identify};
 use super::matrix::rules::Rules;
 use super::matrix::{axes, expand, rules};
 use super::output::{ReadOutput, check_names, read_output};
@@ -191,10 +191,9 @@ impl Loader<'_, '_> {
         let retries = limits::read_retries(fields.get("retries"), report);
         let reports = limits::read_reports(fields.get("reports"), report);
 
-        let before = report.errors();
-        let stems = match fields.get("stems") {
+        let (stems, stems_are_partial) = match fields.get("stems") {
             Some(node) => entries::read(node, &folder, options.max_jobs, &render, report),
-            None if !fields.lacks("stems") => Vec::new(),
+            None if !fields.lacks("stems") => (Vec::new(), true),
             None => {
                 report
                     .error_at(
@@ -203,7 +202,7 @@ impl Loader<'_, '_> {
                         "expected it among these keys",
                     )
                     .help("add the recordings: `stems: [vocals/verse.flac]`");
-                Vec::new()
+                (Vec::new(), true)
             }
         };
         if fields
@@ -212,7 +211,6 @@ impl Loader<'_, '_> {
         {
             report.error_at(fields.span, "`stems` is empty", "nothing to accompany");
         }
-        let stems_are_partial = report.errors() > before;
         refuse_missing_files(&stems, report);
 
         let inherited = extends::inherit(&layer, report);
@@ -302,6 +300,7 @@ impl Loader<'_, '_> {
         warn_of_unused(&layer, &compiler, report);
         warn_of_twins(&layer, &matrix, report);
         if report.errors() > 0 {
+            examine_files(&matrix.stems, options.max_sound, report);
             return None;
         }
 
@@ -331,6 +330,7 @@ impl Loader<'_, '_> {
         }
         let selector = options.selection.resolve(&matrix, report);
         if report.errors() > 0 {
+            examine_files(&matrix.stems, options.max_sound, report);
             return None;
         }
         selector.by_manifest(&mut jobs, expand::Draft::at);

@@ -72,14 +72,7 @@ pub(crate) fn examine(
                 }
                 Err(reason) if matches!(**reason, RecordingProblem::OverBound) => continue,
                 Err(reason) => {
-                    let shown = report.sources.shown(path);
-                    report
-                        .error_at(
-                            stem.span,
-                            format!("can't use the stem `{}`: {reason}", stem.id),
-                            "named here",
-                        )
-                        .note(format!("the file is `{shown}`"));
+                    refuse_file(stem, path, reason, report);
                     continue;
                 }
             },
@@ -102,6 +95,34 @@ pub(crate) fn examine(
         places,
         work: examined.work,
     }
+}
+
+/// Opens the files of a manifest that is wrong elsewhere, for what is wrong with them. A missing one was reported.
+pub(crate) fn examine_files(stems: &[StemDecl], max_sound: Duration, report: &mut Report) {
+    let files = stems.iter().filter_map(|stem| match &stem.source {
+        Source::File(path) if path.is_file() => Some((stem, path.as_path())),
+        _ => None,
+    });
+    let (stems, paths): (Vec<&StemDecl>, Vec<&Path>) = files.unzip();
+    let examined = recordings::examine(&paths, max_sound);
+    for ((stem, path), file) in stems.into_iter().zip(paths).zip(examined.files) {
+        if let Err(reason) = file
+            && !matches!(*reason, RecordingProblem::OverBound)
+        {
+            refuse_file(stem, path, &reason, report);
+        }
+    }
+}
+
+fn refuse_file(stem: &StemDecl, path: &Path, reason: &RecordingProblem, report: &mut Report) {
+    let shown = report.sources.shown(path);
+    report
+        .error_at(
+            stem.span,
+            format!("can't use the stem `{}`: {reason}", stem.id),
+            "named here",
+        )
+        .note(format!("the file is `{shown}`"));
 }
 
 fn refuse_too_much_sound(

@@ -4,25 +4,30 @@
 //! that a catalogue has. Empty rows and columns are skipped. A cell in quotes that is not closed would swallow the
 //! rows behind it, so it is an error where it opens.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use csv::StringRecord;
 use serde_json::Value as Json;
 
-use super::cells::{Cursor, Fault, Quoting, blank_bytes, quoting};
+use super::cells::{Cursor, Fault, Quoting, blank_bytes, header_cells, quoting};
 use super::stem::{Source, StemDecl, remote};
 use crate::manifest::source::fields::Text;
 use crate::manifest::source::files::{MAX_FILE_BYTES, Span};
 use crate::manifest::source::ids::check_id;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::fixed::RenderFixed;
-use crate::nearest::suggestion;
+use crate::nearest::meant;
 use crate::template::json_bytes;
 
 /// What cells may be separated by, the likeliest first.
 const SEPARATORS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
+
+/// The columns of a catalogue, for whoever has others.
+const COLUMNS: &str =
+    "a catalogue has the columns `id` and `file` or `url`; every other column is a variable";
 
 /// Reads the stems of a catalogue.
 pub(crate) fn read(
@@ -53,13 +58,14 @@ pub(crate) fn read(
     };
     let source = report.sources.add(&path, text.clone());
     let before = (stems.len(), report.errors());
-    let reader = Reader {
+    let mut reader = Reader {
         name: &name,
         text: &text,
         source,
         folder: path.parent().unwrap_or(Path::new(".")),
         vars,
         max,
+        separated_by: String::new(),
     };
     reader.read(stems, report);
     if (stems.len(), report.errors()) == before {
@@ -89,6 +95,8 @@ struct Reader<'r> {
     /// The variables that all of its stems have.
     vars: &'r Arc<Json>,
     max: u64,
+    /// What separates the cells, in words.
+    separated_by: String,
 }
 
 /// The columns that mean something.
@@ -110,6 +118,12 @@ impl Columns {
         }
     }
 
+    /// Whether it names both columns that it needs, but for the case of their letters.
+    fn differ_in_case(&self) -> bool {
+        let has = |wanted: &str| self.names.iter().any(|it| it.eq_ignore_ascii_case(wanted));
+        has("id") && (has("file") || has("url"))
+    }
+
     /// How much of what a catalogue has is there: 2 is enough.
     fn score(&self) -> usize {
         usize::from(self.id.is_some()) + usize::from(self.file.is_some() || self.url.is_some())
@@ -117,20 +131,46 @@ impl Columns {
 }
 
 impl Reader<'_> {
-    fn read(&self, stems: &mut Vec<StemDecl>, report: &mut Report) {
+    fn read(&mut self, stems: &mut Vec<StemDecl>, report: &mut Report) {
         let (start, separator) = self.dialect();
-        let columns = Columns::new(self.header(start, separator));
+        let known = SEPARATORS.iter().find(|(it, _)| *it == separator);
+        self.separated_by = known.map_or_else(
+            || format!("`{}`", char::from(separator)),
+            |(_, words)| (*words).to_owned(),
+        );
+        let mut columns = Columns::new(self.header(start, separator));
         let start_of_header = start + blank_bytes(&self.text[start..]);
         let header = self.line_at(start_of_header);
-        if columns.score() == 0 {
-            // It may be any file at all, so nothing of it is shown.
+        if self.text[start..].trim().is_empty() {
             report
-                .error_at(header, format!("`{}` is not a catalogue", self.name), "its first row names no column of one")
+                .error_at(
+                    header,
+                    format!("the catalogue `{}` is empty", self.name),
+                    "",
+                )
                 .without_excerpt()
-                .help("a catalogue has the columns `id` and `file` or `url`; every other column is a variable");
+                .help(COLUMNS);
             return;
         }
-        if !self.check_columns(&columns, header, report) {
+        if columns.score() == 0 && !columns.differ_in_case() {
+            // It may be any file at all, so nothing of it is shown.
+            let error = report
+                .error_at(
+                    header,
+                    format!("`{}` is not a catalogue", self.name),
+                    "its first row names no column of one",
+                )
+                .without_excerpt();
+            match self.other_separator(start) {
+                Some(other) => error.help(format!(
+                    "cells are separated by commas, semicolons or tabs; for a file with `{other}` add the first line `sep={other}`"
+                )),
+                None => error.help(COLUMNS),
+            };
+            return;
+        }
+        let cells = header_cells(self.text, start_of_header, separator);
+        if !self.check_columns(&mut columns, &cells, header, report) {
             return;
         }
         if let Some(fault) = quoting(self.text, start, separator) {
@@ -204,36 +244,102 @@ impl Reader<'_> {
         reader.headers().cloned().unwrap_or_default()
     }
 
-    fn check_columns(&self, columns: &Columns, header: Span, report: &mut Report) -> bool {
-        let mut seen = HashSet::new();
+    /// What separates the cells of a header that names a catalogue's columns, where it is nothing that is expected.
+    fn other_separator(&self, start: usize) -> Option<char> {
+        let of = |separator: &u8| Columns::new(self.header(start, *separator)).score() == 2;
+        b"|:".iter().find(|it| of(it)).map(|it| char::from(*it))
+    }
+
+    /// Reports what is wrong with the header, each at its column; returns whether rows can be read.
+    fn check_columns(
+        &self,
+        columns: &mut Columns,
+        cells: &[Range<usize>],
+        header: Span,
+        report: &mut Report,
+    ) -> bool {
+        let place = |at: usize| {
+            cells.get(at).map_or(header, |cell| Span {
+                source: self.source,
+                start: cell.start as u32,
+                end: cell.end as u32,
+            })
+        };
+        let mut seen: HashMap<&str, usize> = HashMap::new();
         for (at, name) in columns.names.iter().enumerate() {
-            let usable = name
-                .chars()
-                .all(|char| char.is_alphanumeric() || "_-".contains(char));
-            let twice = !name.is_empty() && !seen.insert(name);
-            if !usable || twice {
+            if name.is_empty() {
+                continue;
+            }
+            let is_good = |char: char| char.is_alphanumeric() || "_-".contains(char);
+            if !name.chars().all(is_good) {
+                let good = name.replace(|char| !is_good(char), "_");
                 report
                     .error_at(
-                        header,
+                        place(at),
                         format!(
                             "column {} of the catalogue can't be called `{name}`",
                             at + 1
                         ),
-                        "",
+                        "not a variable's name",
                     )
-                    .help("columns are variables: letters, digits, `_` and `-`, each name once");
-                return false;
+                    .help(format!(
+                        "call it `{good}`: columns are variables, of letters, digits, `_` and `-`"
+                    ));
+            }
+            if let Some(first) = seen.insert(name, at) {
+                let first = report.place(place(first), Some("first named here".to_owned()));
+                report
+                    .error_at(
+                        place(at),
+                        format!("the catalogue has the column `{name}` twice"),
+                        "named again here",
+                    )
+                    .also(first)
+                    .help("rename or remove one of the two");
             }
         }
-        if columns.score() < 2 {
-            let missing = if columns.id.is_none() { "id" } else { "file" };
-            report
-                .error_at(header, format!("the catalogue has no column `{missing}`"), "its columns")
-                .maybe_help(suggestion(missing, columns.names.iter().filter(|it| !it.is_empty())))
-                .note("a catalogue has the columns `id` and `file` or `url`; every other column is a variable");
-            return false;
+        let slip = |wanted: &[&'static str]| {
+            let mut near = columns.names.iter().enumerate().filter_map(|(at, name)| {
+                match meant(name, ["id", "file", "url"])[..] {
+                    [near] if wanted.contains(&near) && !name.is_empty() => Some((at, near)),
+                    _ => None,
+                }
+            });
+            near.next().filter(|_| near.next().is_none())
+        };
+        let id = columns.id.is_none().then(|| slip(&["id"]));
+        let source =
+            (columns.file.is_none() && columns.url.is_none()).then(|| slip(&["file", "url"]));
+        for (missing, slip) in [("`id`", id), ("`file` or `url`", source)] {
+            let Some(slip) = slip else { continue };
+            match slip {
+                Some((at, name)) => {
+                    report
+                        .error_at(
+                            place(at),
+                            format!("the catalogue has no column {missing}"),
+                            "a slip of it?",
+                        )
+                        .help(format!("did you mean `{name}`?"))
+                        .note(COLUMNS);
+                    match name {
+                        "id" => columns.id = Some(at),
+                        "file" => columns.file = Some(at),
+                        _ => columns.url = Some(at),
+                    }
+                }
+                None => {
+                    report
+                        .error_at(
+                            header,
+                            format!("the catalogue has no column {missing}"),
+                            "its columns",
+                        )
+                        .help(COLUMNS);
+                }
+            }
         }
-        true
+        columns.score() == 2
     }
 
     fn report_quoting(&self, fault: &Quoting, report: &mut Report) {
@@ -289,16 +395,21 @@ impl Reader<'_> {
         let width = columns.names.len();
         let too_long = record.iter().skip(width).any(|cell| !cell.is_empty());
         if record.len() < width || too_long {
-            report
-                .error_at(
-                    span,
-                    format!(
-                        "row {line} has {} cells, the catalogue has {width} columns",
-                        record.len()
-                    ),
-                    "this row",
-                )
-                .help("put a cell with a separator in it into quotes");
+            let error = report.error_at(
+                span,
+                format!(
+                    "row {line} has {} cells, the catalogue has {width} columns",
+                    record.len()
+                ),
+                "this row",
+            );
+            match too_long {
+                true => error.help("put a cell with a separator in it into quotes"),
+                false => error.help(format!(
+                    "the cells are separated as in the header, by {}; an empty cell needs its separator, too",
+                    self.separated_by
+                )),
+            };
             return None;
         }
         let nameless = columns.names.iter().zip(record).enumerate();

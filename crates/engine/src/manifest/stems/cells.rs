@@ -1,5 +1,7 @@
 //! The text of a catalogue beside its cells: lines, blank lines, and quotes that are not closed.
 
+use std::ops::Range;
+
 /// A place in the text, with its line.
 pub(super) struct Cursor {
     pub(super) offset: usize,
@@ -18,6 +20,30 @@ impl Cursor {
 /// The length of the blank lines that a text begins with.
 pub(super) fn blank_bytes(text: &str) -> usize {
     text.len() - text.trim_start_matches(['\n', '\r']).len()
+}
+
+/// The places of the cells of the line that begins at an offset, without the blanks around them.
+pub(super) fn header_cells(text: &str, start: usize, separator: u8) -> Vec<Range<usize>> {
+    let mut cells = Vec::new();
+    let (mut from, mut in_quotes) = (start, false);
+    let bytes = text.as_bytes();
+    for at in start..=bytes.len() {
+        let byte = bytes.get(at).copied();
+        in_quotes ^= byte == Some(b'"');
+        let ends_line = byte.is_none_or(|byte| !in_quotes && matches!(byte, b'\n' | b'\r'));
+        if !ends_line && (in_quotes || byte != Some(separator)) {
+            continue;
+        }
+        let cell = &text[from..at];
+        let blanks = cell.len() - cell.trim_start().len();
+        let length = cell.trim().len();
+        cells.push(from + blanks..from + blanks + length);
+        from = at + 1;
+        if ends_line {
+            break;
+        }
+    }
+    cells
 }
 
 /// A quote that does not enclose a cell.

@@ -20,16 +20,18 @@ use crate::manifest::template::vars;
 
 const KEYS: &[&str] = &["id", "file", "url", "vars", "glob", "csv"];
 
-/// Reads `stems`; `max` is the most jobs, and so the most stems, that a plan may have.
+/// Reads `stems`, and says whether more may be meant than could be read; `max` is the most jobs, and so the most stems, that a
+/// plan may have.
 pub(crate) fn read(
     node: &Node,
     folder: &Path,
     max: u64,
     fixed: &RenderFixed<'_>,
     report: &mut Report,
-) -> Vec<StemDecl> {
+) -> (Vec<StemDecl>, bool) {
+    let before = report.errors();
     let Some(items) = fields::list(node, "`stems`", report) else {
-        return Vec::new();
+        return (Vec::new(), true);
     };
     let mut stems = Vec::new();
     let mut patterns = Patterns::default();
@@ -68,8 +70,9 @@ pub(crate) fn read(
             break;
         }
     }
+    let is_partial = report.errors() > before;
     refuse_duplicates(&stems, report);
-    stems
+    (stems, is_partial)
 }
 
 fn entry(

@@ -10,7 +10,7 @@ use handlebars::{Path, PathSeg};
 use super::scope::{Scope, check, narrowed};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
-use crate::nearest::suggestion;
+use crate::nearest::{meant, suggestion};
 use crate::template::{Body, MAX_TEXT_BYTES, Part, Reads, Reference, Template, functions};
 
 /// Deepest nesting of blocks and of parentheses in a template: the parser calls itself for each.
@@ -106,11 +106,8 @@ pub(crate) fn compile(
         refused,
         ..
     } = reader;
-    if refused {
-        return None;
-    }
     let mut said = HashSet::new();
-    let mut complete = true;
+    let mut complete = !refused;
     for reference in references
         .iter()
         .filter(|reference| said.insert(reference.raw.as_str()))
@@ -212,6 +209,10 @@ impl Reader<'_> {
         if !functions::NAMES.contains(&name) {
             let help = suggestion(name, functions::NAMES.iter().copied()).unwrap_or_default();
             self.refuse(name, format!("there is no helper `{name}`"), &help);
+            // Of a slip the arguments are what they are of the helper; of anything else they may be no variables.
+            if let [_] = meant(name, functions::NAMES.iter().copied())[..] {
+                self.arguments(expression, false, guarded);
+            }
             return;
         }
         if let Some(key) = expression.hash.keys().next() {
@@ -220,9 +221,7 @@ impl Reader<'_> {
                 format!("`{name}` takes no named arguments"),
                 "write its arguments one after the other",
             );
-            return;
-        }
-        if let Some(usage) = functions::misused(name, expression.params.len()) {
+        } else if let Some(usage) = functions::misused(name, expression.params.len()) {
             self.refuse(
                 name,
                 format!(
@@ -231,10 +230,13 @@ impl Reader<'_> {
                 ),
                 usage,
             );
-            return;
         }
+        self.arguments(expression, name == "default", guarded);
+    }
+
+    fn arguments(&mut self, expression: &HelperTemplate, optional: bool, guarded: bool) {
         for parameter in &expression.params {
-            self.parameter(parameter, name == "default", guarded, false);
+            self.parameter(parameter, optional, guarded, false);
         }
     }
 
