@@ -341,7 +341,7 @@ fn check_word(word: impl FnOnce(&str) -> Vec<String>, bought: usize) {
     let lab = Lab::new();
     lab.write(
         "drop.yaml",
-        "version: 1\nidempotency: off\nrules: [{when: {nth: [1]}, do: [{answer: drop}, {callbacks: {never: true}}]}]\n",
+        "version: 1\nidempotency: off\nrules: [{when: {nth: [1]}, do: [{response: drop}, {callbacks: {never: true}}]}]\n",
     );
     let drop = lab.path("drop.yaml");
     let studio = lab.studio(&["--instant", "--misbehave", drop.to_str().unwrap()]);

@@ -3,7 +3,7 @@
 use crate::lab::Lab;
 
 /// The third is bought at once, answered after ten minutes and never called about: whoever waits for it waits.
-const LATE: &str = "version: 1\nrules: [{when: {nth: [3]}, do: [{answer_late_ms: 600000}, {callbacks: {never: true}}]}]\n";
+const LATE: &str = "version: 1\nrules: [{when: {nth: [3]}, do: [{response_late_ms: 600000}, {callbacks: {never: true}}]}]\n";
 
 fn check_once(signal: &str) {
     let lab = Lab::new();

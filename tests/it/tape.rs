@@ -141,7 +141,7 @@ fn what_went_wrong_goes_wrong_again() {
     lab.write(
         "faults.yaml",
         "version: 1\nidempotency: off\nrules:\n  - {when: {nth: [1]}, do: [{refuse: {code: 430, retry_after_s: 2}}]}\n  \
-         - {when: {nth: [3]}, do: [{answer: drop}, {callbacks: {never: true}}]}\n  \
+         - {when: {nth: [3]}, do: [{response: drop}, {callbacks: {never: true}}]}\n  \
          - {when: {nth: [4]}, do: [{fail: {status: SENSITIVE_WORD_ERROR, code: 400, message: a word}}]}\n",
     );
     let studio = lab.studio(&[

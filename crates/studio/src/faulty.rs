@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::links::Links;
-use crate::misbehave::{FailedStatus, Fault, Forgery, LookAnswer, Place, details, of_task};
+use crate::misbehave::{FailedStatus, Fault, Forgery, Place, PollResponse, details, of_task};
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{Stage, Task};
 use crate::wire;
@@ -24,7 +24,7 @@ const FORGED_FILES: &str = "http://169.254.169.254/forged";
 #[derive(Debug, PartialEq)]
 pub(crate) enum PollResult {
     /// A response without information.
-    Nothing(LookAnswer),
+    Nothing(PollResponse),
     /// `data`, which may be null.
     Data(Value),
     /// Another code than 200, over `data: null`.
@@ -37,15 +37,15 @@ pub(crate) enum PollResult {
 }
 
 /// The result of the `number`th poll of `task`, counted from 1.
-pub(crate) fn look(task: &Task, links: &Links, number: u32) -> PollResult {
+pub(crate) fn poll(task: &Task, links: &Links, number: u32) -> PollResult {
     let mut shown = task.clone();
     for fault in &task.faults {
         match fault {
-            Fault::Look(look) if look.looks.covers(number) => {
-                return PollResult::Nothing(look.answer.clone());
+            Fault::Poll(poll) if poll.polls.covers(number) => {
+                return PollResult::Nothing(poll.response.clone());
             }
             Fault::Unknown(times) if times.covers(number) => return PollResult::Data(Value::Null),
-            Fault::Stages(looks_each) => shown.stage = shown.stage.min(early(number, *looks_each)),
+            Fault::Stages(polls_each) => shown.stage = shown.stage.min(early(number, *polls_each)),
             _ => {}
         }
     }
@@ -67,10 +67,10 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> PollResult {
     for fault in task.faults.iter().rev() {
         match fault {
             Fault::Fail(fail) if shown.stage == Stage::Failed => {
-                data["status"] = word(fail.status).into();
+                data["status"] = status_name(fail.status).into();
             }
-            Fault::Status(status) if status.looks.covers(number) => {
-                data["status"] = status.word.as_str().into();
+            Fault::Status(status) if status.polls.covers(number) => {
+                data["status"] = status.name.as_str().into();
             }
             Fault::Details(script) => {
                 if let Some(step) = details::step(script, number) {
@@ -99,9 +99,9 @@ pub(crate) fn look(task: &Task, links: &Links, number: u32) -> PollResult {
     PollResult::Data(data)
 }
 
-/// The highest stage that is shown when each of the first three lasts for `looks_each` polls.
-fn early(number: u32, looks_each: u32) -> Stage {
-    match number.saturating_sub(1) / looks_each.max(1) {
+/// The highest stage that is shown when each of the first three lasts for `polls_each` polls.
+fn early(number: u32, polls_each: u32) -> Stage {
+    match number.saturating_sub(1) / polls_each.max(1) {
         0 => Stage::Pending,
         1 => Stage::Text,
         2 => Stage::First,
@@ -109,7 +109,7 @@ fn early(number: u32, looks_each: u32) -> Stage {
     }
 }
 
-fn word(status: FailedStatus) -> &'static str {
+fn status_name(status: FailedStatus) -> &'static str {
     match status {
         FailedStatus::Pending => "PENDING",
         FailedStatus::CreateTaskFailed => "CREATE_TASK_FAILED",

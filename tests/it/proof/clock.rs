@@ -8,7 +8,7 @@ const MONTH_S: i64 = 30 * 24 * 60 * 60;
 
 /// The first three submissions are bought and their responses lost; callbacks never come.
 const SILENT: &str = "version: 1\nidempotency: off\nrules:\n  \
-    - {when: {to: 3}, do: [{answer: drop}, {callbacks: {never: true}}]}\n";
+    - {when: {to: 3}, do: [{response: drop}, {callbacks: {never: true}}]}\n";
 
 #[test]
 fn a_clock_that_was_a_month_ahead_holds_up_no_later_run() {

@@ -152,7 +152,7 @@ fn a_doubt_about_a_stem_that_became_a_page_holds_up_no_end() {
     let voice = fs::read(lab.path("voice.wav")).unwrap();
     let audio = "Content-Type: audio/wav\r\n";
     let shelf = Shelf::new(HashMap::from([("/voice.wav", (audio, voice))]));
-    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{response: drop}]}]\n");
     let project = Project::new(&lab, &studio.url, "page", 1, STUDIO);
     project.edit("limits:", "callbacks: off\nlimits:");
     project.edit(

@@ -15,7 +15,7 @@ const SEED_VARIABLE: &str = "BACKLINE_INTERRUPT_SEED";
 
 /// Tasks take their time, so that there is something to interrupt.
 const SLOW: &str = "version: 1\nrules:\n  - {when: {every: 8}, do: [{stages: 1}]}\n  \
-                    - {when: {every: 4}, do: [{answer: drop}]}\n  \
+                    - {when: {every: 4}, do: [{response: drop}]}\n  \
                     - {when: {every: 5}, do: [{file: {kind: broken_off, fetches: 1}}]}\n";
 
 #[test]

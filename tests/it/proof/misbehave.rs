@@ -20,11 +20,11 @@ const FAILING: [&str; 2] = ["13", "57"];
 /// showed, tracks whose ids change, are equal or missing, files that change, ignore ranges, trickle or never end, an upload that is
 /// gone, callbacks in odd forms and with another task's id.
 const VENDORS: &str = r#"
-  - {when: {every: 43}, do: [{answer: {reply: {data: $task}}}]}
-  - {when: {every: 47}, do: [{answer: {reply: {data: [{taskId: $task}]}}}]}
-  - {when: {every: 53}, do: [{answer: {reply: {data: {id: $task}}}}]}
-  - {when: {every: 59}, do: [{answer: {reply: {code: 0, data: {taskId: $task}}}}]}
-  - {when: {every: 61}, do: [{answer: {reply: {status: 502, body: empty}}}]}
+  - {when: {every: 43}, do: [{response: {reply: {data: $task}}}]}
+  - {when: {every: 47}, do: [{response: {reply: {data: [{taskId: $task}]}}}]}
+  - {when: {every: 53}, do: [{response: {reply: {data: {id: $task}}}}]}
+  - {when: {every: 59}, do: [{response: {reply: {code: 0, data: {taskId: $task}}}}]}
+  - {when: {every: 61}, do: [{response: {reply: {status: 502, body: empty}}}]}
   - {when: {nth: [62]}, do: [{refuse: {code: 433, shape: status}}]}
   - {when: {nth: [66]}, do: [{upload_gone: refused}]}
   - {when: {every: 33}, do: [{malformed_json: {kind: lone_surrogate}}]}
@@ -41,8 +41,8 @@ const VENDORS: &str = r#"
   - {when: {every: 45}, do: [{details: [{tracks: [source_only, source_only]}]}]}
   - {when: {every: 47}, do: [{details: [{polls: 3, status: FIRST_SUCCESS, tracks: [ready, first]}]}]}
   - {when: {every: 48}, do: [{details: [{polls: 1, of: other}]}]}
-  - {when: {every: 49}, do: [{look: {answer: {reply: {status: 404}}, looks: 1}}]}
-  - {when: {every: 50}, do: [{look: {answer: {reply: {status: 429, code: 430, retry_after_s: 1}}, looks: 1}}]}
+  - {when: {every: 49}, do: [{poll: {response: {reply: {status: 404}}, polls: 1}}]}
+  - {when: {every: 50}, do: [{poll: {response: {reply: {status: 429, code: 430, retry_after_s: 1}}, polls: 1}}]}
   - {when: {every: 51}, do: [{clock_offset_s: -36000}]}
   - {when: {every: 27}, do: [{callbacks: {trailing_slash: true, gzip: true}}]}
   - {when: {every: 30}, do: [{callbacks: {data_as_text: true}}]}
@@ -61,30 +61,30 @@ const VENDORS: &str = r#"
 /// Two of five answers are lost in nine ways; callbacks are late, early, doubled, reversed, incomplete, forged or never made; looks
 /// lie; files are empty, cut, pages or dead at first; two tasks fail and one is refunded.
 const STORM: &str = r#"
-  - {when: {every: 11}, do: [{answer: drop}, {callbacks: {delay_ms: 300}}]}
-  - {when: {every: 13}, do: [{answer: bad_gateway}, {callbacks: {before_answer: true}}]}
-  - {when: {every: 17}, do: [{answer: no_task_id}, {callbacks: {double: true}}]}
-  - {when: {every: 19}, do: [{answer: server_error}, {callbacks: {reverse: true}}]}
-  - {when: {every: 23}, do: [{answer: server_error_in_body}, {callbacks: {skip: [text, first]}}]}
-  - {when: {every: 29}, do: [{answer: null_data}, {callbacks: {first_alone: true}}]}
-  - {when: {every: 31}, do: [{answer: cut}, {callbacks: {text_empty: true}}]}
-  - {when: {every: 37}, do: [{answer: empty}, {callbacks: {double: true, reverse: true}}]}
-  - {when: {every: 41}, do: [{answer: timeout_in_body}, {callbacks: {delay_ms: 50}}]}
+  - {when: {every: 11}, do: [{response: drop}, {callbacks: {delay_ms: 300}}]}
+  - {when: {every: 13}, do: [{response: bad_gateway}, {callbacks: {before_response: true}}]}
+  - {when: {every: 17}, do: [{response: no_task_id}, {callbacks: {double: true}}]}
+  - {when: {every: 19}, do: [{response: server_error}, {callbacks: {reverse: true}}]}
+  - {when: {every: 23}, do: [{response: server_error_in_body}, {callbacks: {skip: [text, first]}}]}
+  - {when: {every: 29}, do: [{response: null_data}, {callbacks: {first_alone: true}}]}
+  - {when: {every: 31}, do: [{response: cut}, {callbacks: {text_empty: true}}]}
+  - {when: {every: 37}, do: [{response: empty}, {callbacks: {double: true, reverse: true}}]}
+  - {when: {every: 41}, do: [{response: timeout_in_body}, {callbacks: {delay_ms: 50}}]}
   - {when: {nth: [43]}, do: [{refuse: {code: 405}}]}
   - {when: {nth: [47]}, do: [{refuse: {code: 430, shape: status, lasting_ms: 300}}]}
   - {when: {nth: [59]}, do: [{refuse: {code: 429, shape: page, retry_after_s: 1}}]}
   - {when: {nth: [2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 18, 20, 24, 25, 27, 32, 36, 48, 54, 64, 72, 81, 96, 128, 256, 512]}, do: [{callbacks: {never: true}}]}
-  - {when: {every: 5}, do: [{callbacks: {before_answer: true, double: true}}]}
+  - {when: {every: 5}, do: [{callbacks: {before_response: true, double: true}}]}
   - {when: {every: 7}, do: [{forge: wrong_token}]}
   - {when: {every: 16}, do: [{forge: no_json}]}
   - {when: {every: 4}, do: [{unknown: 2}]}
   - {when: {every: 6}, do: [{null_urls: 2}, numeric_times]}
   - {when: {every: 9}, do: [{stages: 1}, {null_response: 1}]}
-  - {when: {every: 10}, do: [{status: {word: CALLBACK_EXCEPTION, looks: 1}}]}
-  - {when: {every: 14}, do: [{status: {word: MASTERING, looks: 1}}]}
-  - {when: {every: 15}, do: [{look: {answer: drop, looks: 1}}]}
-  - {when: {every: 18}, do: [{look: {answer: bad_gateway, looks: 2}}]}
-  - {when: {every: 22}, do: [{look: {answer: too_often, looks: 1}}]}
+  - {when: {every: 10}, do: [{status: {name: CALLBACK_EXCEPTION, polls: 1}}]}
+  - {when: {every: 14}, do: [{status: {name: MASTERING, polls: 1}}]}
+  - {when: {every: 15}, do: [{poll: {response: drop, polls: 1}}]}
+  - {when: {every: 18}, do: [{poll: {response: bad_gateway, polls: 2}}]}
+  - {when: {every: 22}, do: [{poll: {response: too_often, polls: 1}}]}
   - {when: {every: 8}, do: [{file: {kind: empty, track: 2, fetches: 1}}]}
   - {when: {every: 12}, do: [{file: {kind: truncated, fetches: 1}}]}
   - {when: {every: 20}, do: [{file: {kind: broken_off, fetches: 1}}]}

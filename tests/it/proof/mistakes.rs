@@ -47,7 +47,7 @@ fn a_second_run_on_the_same_ledger_is_refused() {
     let lab = Lab::new();
     lab.write(
         "late.yaml",
-        "version: 1\nrules: [{do: [{answer_late_ms: 600000}]}]\n",
+        "version: 1\nrules: [{do: [{response_late_ms: 600000}]}]\n",
     );
     let plan = lab.path("late.yaml");
     let plan = plan.to_str().unwrap();
@@ -98,7 +98,7 @@ fn a_task_that_is_nobodys_is_not_taken_for_a_purchase() {
 #[test]
 fn a_task_of_another_job_is_not_taken_for_this_ones() {
     let lab = Lab::new();
-    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{response: drop}]}]\n");
     let project = Project::new(&lab, &studio.url, "mixed", 2, MUTE_VENDOR);
     assert_eq!(project.run().code, Some(8));
     let status = project.status();
@@ -125,7 +125,7 @@ fn a_task_of_another_job_is_not_taken_for_this_ones() {
 #[test]
 fn a_task_that_was_given_by_mistake_is_taken_back() {
     let lab = Lab::new();
-    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{response: drop}]}]\n");
     let project = Project::new(&lab, &studio.url, "undone", 2, MUTE_VENDOR);
     assert_eq!(project.run().code, Some(8));
     let status = project.status();
@@ -171,7 +171,7 @@ fn a_task_that_was_given_by_mistake_is_taken_back() {
 #[test]
 fn the_tracks_of_a_task_that_was_bought_as_well_are_downloaded() {
     let lab = Lab::new();
-    let rules = "[{when: {nth: [1]}, do: [{answer: drop}, {callbacks: {never: true}}]}]";
+    let rules = "[{when: {nth: [1]}, do: [{response: drop}, {callbacks: {never: true}}]}]";
     let studio = lab.misbehaving(format!("version: 1\nrules: {rules}\n"));
     let project = Project::new(&lab, &studio.url, "both", 1, VENDOR);
     assert_eq!(project.run().code, Some(8));
@@ -252,7 +252,7 @@ fn the_tracks_of_a_task_that_was_bought_as_well_are_downloaded() {
 #[test]
 fn a_task_of_another_sweep_point_is_not_taken_for_this_ones() {
     let lab = Lab::new();
-    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{response: drop}]}]\n");
     let project = Project::new(&lab, &studio.url, "swept", 1, MUTE_VENDOR);
     project.edit("presets:", "sweep: {style_weight: [0.2, 0.8]}\npresets:");
     project.edit("concurrency: 16", "concurrency: 1");
@@ -341,7 +341,7 @@ fn a_killed_attempt_is_in_doubt_also_after_a_run_of_other_jobs() {
     let lab = Lab::new();
     lab.write(
         "late.yaml",
-        "version: 1\nrules: [{when: {nth: [1]}, do: [{answer_late_ms: 600000}]}]\n",
+        "version: 1\nrules: [{when: {nth: [1]}, do: [{response_late_ms: 600000}]}]\n",
     );
     let plan = lab.path("late.yaml");
     let plan = plan.to_str().unwrap();
@@ -360,7 +360,8 @@ fn a_killed_attempt_is_in_doubt_also_after_a_run_of_other_jobs() {
 #[test]
 fn a_renamed_provider_buys_nothing_and_keeps_its_doubts() {
     let lab = Lab::new();
-    let studio = lab.misbehaving("version: 1\nrules: [{when: {nth: [2]}, do: [{answer: drop}]}]\n");
+    let studio =
+        lab.misbehaving("version: 1\nrules: [{when: {nth: [2]}, do: [{response: drop}]}]\n");
     let project = Project::new(&lab, &studio.url, "named", 2, MUTE_VENDOR);
     assert_eq!(project.run().code, Some(8));
     project.edit("profile: studio,", "profile: studio, name: in-house,");
@@ -381,7 +382,7 @@ fn a_renamed_provider_buys_nothing_and_keeps_its_doubts() {
 #[test]
 fn what_was_bought_for_a_job_that_left_the_manifest_is_named() {
     let lab = Lab::new();
-    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{response: drop}]}]\n");
     let project = Project::new(&lab, &studio.url, "left", 2, MUTE_VENDOR);
     assert_eq!(project.run().code, Some(8));
     let status = project.status();
@@ -459,7 +460,7 @@ fn equal_values_of_a_sweep_are_warned_of() {
 #[test]
 fn offered_commands_name_the_ledger_of_the_run() {
     let lab = Lab::new();
-    let studio = lab.misbehaving("version: 1\nrules: [{do: [{answer: drop}]}]\n");
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{response: drop}]}]\n");
     let project = Project::new(&lab, &studio.url, "named", 1, MUTE_VENDOR);
     let ran = finish(project.command(&["run", "songs.yaml", "--ledger", "my.sqlite3"]));
     assert_eq!(ran.code, Some(8), "{}", ran.err);

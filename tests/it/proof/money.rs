@@ -22,7 +22,7 @@ fn a_refused_repeat_buys_nothing() {
     for code in [400, 409, 451] {
         let lab = Lab::new();
         let rules = format!(
-            "rules: [{{when: {{nth: [1]}}, do: [{{answer: drop}}]}}, \
+            "rules: [{{when: {{nth: [1]}}, do: [{{response: drop}}]}}, \
              {{when: {{from: 2}}, do: [{{refuse: {{code: {code}}}}}]}}]"
         );
         let studio = studio(&lab, &rules);
@@ -42,7 +42,7 @@ fn a_refused_repeat_buys_nothing() {
 #[test]
 fn a_provider_that_loses_every_response_is_sent_a_few_jobs() {
     let lab = Lab::new();
-    let studio = studio(&lab, "rules: [{do: [{answer: bad_gateway}]}]");
+    let studio = studio(&lab, "rules: [{do: [{response: bad_gateway}]}]");
     let project = Project::new(&lab, &studio.url, "lost", 30, MUTE_VENDOR);
     let ran = project.run();
     assert_eq!(ran.code, Some(5), "{}", ran.err);
@@ -84,7 +84,7 @@ fn a_provider_whose_every_task_fails_is_paid_for_a_few() {
 #[test]
 fn settling_all_doubts_forgets_no_charge() {
     let lab = Lab::new();
-    let studio = studio(&lab, "rules: [{do: [{answer: bad_gateway}]}]");
+    let studio = studio(&lab, "rules: [{do: [{response: bad_gateway}]}]");
     let project = Project::new(&lab, &studio.url, "all", 3, MUTE_VENDOR);
     project.edit("{concurrency: 16}", "{concurrency: 16, ledger_credits: 36}");
     assert_eq!(project.run().code, Some(8));
@@ -228,7 +228,7 @@ fn a_task_that_was_refunded_is_bought_once_more_in_a_run() {
 #[test]
 fn a_charge_of_a_killed_run_shows_in_the_next_ones_balance() {
     let lab = Lab::new();
-    let rules = "version: 1\nrules: [{do: [{answer_late_ms: 600000}]}]\n";
+    let rules = "version: 1\nrules: [{do: [{response_late_ms: 600000}]}]\n";
     lab.write("late.yaml", rules);
     let plan = lab.path("late.yaml");
     let plan = plan.to_str().unwrap();

@@ -37,7 +37,7 @@ fn states(project: &Project<'_>, state: &str) -> usize {
 #[test]
 fn a_task_that_is_not_found_ends_no_run() {
     let lab = Lab::new();
-    let faults = "rules:\n  - {when: {nth: [1]}, do: [{look: {answer: {reply: {status: 404}}, looks: 3}}]}\n";
+    let faults = "rules:\n  - {when: {nth: [1]}, do: [{poll: {response: {reply: {status: 404}}, polls: 3}}]}\n";
     let (project, ran) = ran(&lab, faults, 3, STUDIO);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     project.assert_bought_once_and_kept("404");
@@ -81,7 +81,7 @@ fn the_only_copy_of_an_id_is_shown_and_settles_the_doubt() {
     for data in ["$task", "[{taskId: $task}]", "{id: $task}"] {
         let lab = Lab::new();
         let faults = format!(
-            "idempotency: off\nrules:\n  - {{do: [{{answer: {{reply: {{code: 200, data: {data}}}}}}}]}}\n"
+            "idempotency: off\nrules:\n  - {{do: [{{response: {{reply: {{code: 200, data: {data}}}}}}}]}}\n"
         );
         let (project, _studio, ran) = with(&lab, &faults, 1, MUTE_VENDOR);
         assert_eq!(ran.code, Some(8), "{data}: {}", ran.err);

@@ -18,7 +18,7 @@ const SIGNATURE: &str = "5f1bd3c2a7signed";
 
 /// Answers are lost, one task fails in words that hold a signed address, and callbacks are signed.
 const PLAN: &str = "version: 1\ncallback_key: hook-7c41d0a9e5b2\nidempotency: off\nrules:\n  \
-    - {when: {title: '*: 2'}, do: [{answer: bad_gateway}]}\n  \
+    - {when: {title: '*: 2'}, do: [{response: bad_gateway}]}\n  \
     - {when: {title: '*: 3'}, do: [{fail: {status: GENERATE_AUDIO_FAILED, code: 451, \
       message: 'could not fetch https://files.example.com/a.wav?X-Amz-Signature=5f1bd3c2a7signed&x=1'}}]}\n  \
     - {when: {nth: [4]}, do: [{forge: wrong_signature}]}\n";

@@ -220,7 +220,7 @@ fn two_ledgers_that_begin_at_the_same_time_do_not_both_buy() {
     let lab = Lab::new();
     lab.write(
         "late.yaml",
-        "version: 1\nrules: [{do: [{answer_late_ms: 600000}]}]\n",
+        "version: 1\nrules: [{do: [{response_late_ms: 600000}]}]\n",
     );
     let plan = lab.path("late.yaml");
     let studio = lab.studio(&["--instant", "--misbehave", plan.to_str().unwrap()]);
@@ -248,7 +248,7 @@ fn a_run_waits_for_the_one_that_uses_the_ledger() {
     let lab = Lab::new();
     // The first purchase is answered late, so that there is something to wait for.
     let studio = lab
-        .misbehaving("version: 1\nrules: [{when: {nth: [1]}, do: [{answer_late_ms: 600000}]}]\n");
+        .misbehaving("version: 1\nrules: [{when: {nth: [1]}, do: [{response_late_ms: 600000}]}]\n");
     let project = Project::new(&lab, &studio.url, "wait", 2, STUDIO);
     let first = project.start();
     while project.bill().is_empty() {

@@ -160,7 +160,7 @@ fn kie_as_it_is() {
         let faults = format!(
             "version: 1\ncodes: kie\nidempotency: off\ncallback_key: {HOOK_KEY}\nrules:\n  \
              - {{when: {{nth: [2]}}, do: [{{forge: wrong_signature}}]}}\n  \
-             - {{when: {{nth: [3]}}, do: [{{answer: drop}}]}}\n"
+             - {{when: {{nth: [3]}}, do: [{{response: drop}}]}}\n"
         );
         let vendor = Vendor::start("https://api.kie.ai/", &faults);
         // More than fit into one window.
@@ -210,7 +210,7 @@ fn kie_as_it_is() {
 #[test]
 fn sunoapi_as_it_is() {
     inside("proof::vendors::sunoapi_as_it_is", || {
-        let faults = "version: 1\ncodes: sunoapi\nidempotency: off\nrules: [{when: {nth: [1]}, do: [{answer: drop}]}]\n";
+        let faults = "version: 1\ncodes: sunoapi\nidempotency: off\nrules: [{when: {nth: [1]}, do: [{response: drop}]}]\n";
         let vendor = Vendor::start("https://api.sunoapi.org/", faults);
         vendor.manifest("{profile: sunoapi, api_key: {env: LAB_KEY}}", 3, "");
         let doctor = vendor.run(&["doctor", "songs.yaml"]);

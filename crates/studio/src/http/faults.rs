@@ -17,8 +17,8 @@ use super::files;
 use crate::faulty;
 use crate::mime;
 use crate::misbehave::{
-    Answer, FileFault, FileKind, LookAnswer, MalformedKind, Refuse, Reply, ReplyBody, Shape,
-    foreign, of_task,
+    FileFault, FileKind, MalformedKind, PollResponse, Refuse, Reply, ReplyBody, Shape,
+    SubmitResponse, foreign, of_task,
 };
 use crate::responses;
 use crate::shared::Shared;
@@ -92,43 +92,47 @@ pub(super) async fn malform(response: Response, kind: MalformedKind) -> Response
     Response::from_parts(head, bytes.into())
 }
 
-/// What a client gets to see of `accepted`, the acceptance of `task_id`; `other_id` was accepted before it.
-pub(super) async fn bend_answer(
-    answer: Answer,
+/// The response that takes the place of `accepted`, the acceptance of `task_id`; `other_id` was accepted before it.
+pub(super) async fn faulty_response(
+    response: SubmitResponse,
     accepted: Response,
     task_id: &str,
     other_id: &str,
     connection: &ConnectionHandle,
 ) -> Response {
-    match answer {
-        Answer::Drop => {
+    match response {
+        SubmitResponse::Drop => {
             connection.cut();
             StatusCode::OK.into_response()
         }
-        Answer::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
-        Answer::ServerErrorInBody => coded(StatusCode::OK, 500),
-        Answer::TimeoutInBody => coded(StatusCode::OK, 408),
-        Answer::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
-        Answer::NoTaskId => responses::success(json!({})),
-        Answer::NullData => responses::success(Value::Null),
-        Answer::Cut => half_then_break(accepted).await,
-        Answer::Empty => StatusCode::OK.into_response(),
-        Answer::Reply(it) => reply(&it, task_id, other_id),
+        SubmitResponse::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
+        SubmitResponse::ServerErrorInBody => coded(StatusCode::OK, 500),
+        SubmitResponse::TimeoutInBody => coded(StatusCode::OK, 408),
+        SubmitResponse::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
+        SubmitResponse::NoTaskId => responses::success(json!({})),
+        SubmitResponse::NullData => responses::success(Value::Null),
+        SubmitResponse::Cut => half_then_break(accepted).await,
+        SubmitResponse::Empty => StatusCode::OK.into_response(),
+        SubmitResponse::Reply(it) => reply(&it, task_id, other_id),
     }
 }
 
 /// The response to a poll that shows nothing of the task.
-pub(super) fn look(answer: LookAnswer, task_id: &str, connection: &ConnectionHandle) -> Response {
-    match answer {
-        LookAnswer::Drop => {
+pub(super) fn poll(
+    response: PollResponse,
+    task_id: &str,
+    connection: &ConnectionHandle,
+) -> Response {
+    match response {
+        PollResponse::Drop => {
             connection.cut();
             StatusCode::OK.into_response()
         }
-        LookAnswer::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
-        LookAnswer::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
-        LookAnswer::TooOften => coded(StatusCode::OK, 430),
-        LookAnswer::Maintenance => coded(StatusCode::OK, 455),
-        LookAnswer::Reply(it) => reply(&it, task_id, ""),
+        PollResponse::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
+        PollResponse::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
+        PollResponse::TooOften => coded(StatusCode::OK, 430),
+        PollResponse::Maintenance => coded(StatusCode::OK, 455),
+        PollResponse::Reply(it) => reply(&it, task_id, ""),
     }
 }
 

@@ -13,7 +13,7 @@ use url::Url;
 use super::connection::ConnectionHandle;
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
 use crate::faulty::{self, PollResult};
-use crate::misbehave::{LookAnswer, Place, of_task};
+use crate::misbehave::{Place, PollResponse, of_task};
 use crate::responses::{self, Refusal};
 use crate::shared::{OtherKind, Shared};
 use crate::store::{bills, faults, tasks};
@@ -54,21 +54,21 @@ pub(super) async fn record_info(
     }
     let id = task.id.clone();
     let count = move |connection: &rusqlite::Connection| faults::count_use(connection, &id, 0);
-    let number = shared.store.write("count a look", count).await?;
+    let number = shared.store.write("count a poll", count).await?;
     if of_task::shows_another(&task.faults, number)
         && let Some(other) = neighbour(&shared, &task.id).await?
     {
         return Ok(responses::success(wire::record_info(&other, &shared.links)));
     }
-    let response = match faulty::look(&task, &shared.links, number) {
+    let response = match faulty::poll(&task, &shared.links, number) {
         PollResult::Data(data) => responses::success(data),
         PollResult::Failed { code, message } => super::faults::failed(code, &message),
-        PollResult::Nothing(LookAnswer::Reply(reply)) if reply.names_other_task() => {
+        PollResult::Nothing(PollResponse::Reply(reply)) if reply.names_other_task() => {
             let other = neighbour(&shared, &task.id).await?;
             let other = other.map_or_else(String::new, |other| other.id);
             super::faults::reply(&reply, &task.id, &other)
         }
-        PollResult::Nothing(answer) => super::faults::look(answer, &task.id, &connection),
+        PollResult::Nothing(response) => super::faults::poll(response, &task.id, &connection),
     };
     match of_task::malformed(&task.faults, Place::Details, number) {
         Some(kind) => Ok(super::faults::malform(response, kind).await),

@@ -112,7 +112,7 @@ pub(super) async fn add_instrumental(
         Some(kind) => spoilt::malform(accepted, kind).await,
         None => accepted,
     };
-    Ok(bend_answer(&shared, &faults, task_id, accepted, &connection).await)
+    Ok(faulty_response(&shared, &faults, task_id, accepted, &connection).await)
 }
 
 /// Removes the upload that a submission names, where a plan requires it. Returns how the response shows that the upload is gone, if
@@ -240,7 +240,7 @@ async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
 }
 
 /// What the client gets to see of `accepted`, and when.
-async fn bend_answer(
+async fn faulty_response(
     shared: &Arc<Shared>,
     faults: &[Fault],
     task_id: String,
@@ -250,9 +250,9 @@ async fn bend_answer(
     let (mut late_ms, mut answer, mut after_callbacks) = (None, None, false);
     for fault in faults {
         match fault {
-            Fault::AnswerLateMs(ms) => late_ms = late_ms.or(Some(*ms)),
-            Fault::Answer(kind) => answer = answer.or(Some(kind.clone())),
-            Fault::Callbacks(callbacks) => after_callbacks |= callbacks.before_answer,
+            Fault::ResponseLateMs(ms) => late_ms = late_ms.or(Some(*ms)),
+            Fault::Response(kind) => answer = answer.or(Some(kind.clone())),
+            Fault::Callbacks(callbacks) => after_callbacks |= callbacks.before_response,
             _ => {}
         }
     }
@@ -279,7 +279,7 @@ async fn bend_answer(
                 Ok(other) => other.map_or_else(String::new, |other| other.id),
                 Err(error) => return Refusal::from(error).into_response(),
             };
-            spoilt::bend_answer(answer, accepted, &task_id, &other, connection).await
+            spoilt::faulty_response(answer, accepted, &task_id, &other, connection).await
         }
         None => accepted,
     }

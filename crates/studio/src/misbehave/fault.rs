@@ -1,6 +1,6 @@
-//! What can go wrong, by name: the words of a plan's `do`, and what is kept with a task that they befell.
+//! What can go wrong, by name: the faults of a plan's `do`, which are also kept with each task that has them.
 //!
-//! Plain data. Each fault is one that a vendor of the contract has been seen to show.
+//! Plain data. An `alias` is the name that older plans and tasks have. Each fault is one that a vendor of the contract has been seen to show.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,23 +17,26 @@ pub(crate) enum Fault {
     Refuse(Refuse),
     /// The connection is dropped before anything is accepted; nothing is bought.
     DropRequest,
-    /// The submission is accepted and billed, and this is what the client gets to see of it.
-    Answer(Answer),
-    /// The answer comes this much later, in milliseconds.
-    AnswerLateMs(u64),
+    /// The submission is accepted and billed; the client gets this response.
+    #[serde(alias = "answer")]
+    Response(SubmitResponse),
+    /// The response comes this much later, in milliseconds.
+    #[serde(alias = "answer_late_ms")]
+    ResponseLateMs(u64),
     /// The task fails.
     Fail(Fail),
-    /// The task stays at `PENDING`, `TEXT_SUCCESS` and `FIRST_SUCCESS` for this many looks each.
+    /// The task stays at `PENDING`, `TEXT_SUCCESS` and `FIRST_SUCCESS` for this many polls each.
     Stages(u32),
     /// Polls of the task get this instead of its details.
-    Look(Look),
+    #[serde(alias = "look")]
+    Poll(PollFault),
     /// Polls get `data: null`, as for a task that nobody knows.
     Unknown(Times),
     /// Polls get `response: null`.
     NullResponse(Times),
     /// Polls get `SUCCESS` with `audioUrl: null` and a stream of zero bytes.
     NullUrls(Times),
-    /// Polls get this status word, with whatever tracks there are.
+    /// Polls get this status, with whatever tracks there are.
     Status(Status),
     /// What the polls of the task's details show, step after step; the truth once the steps are over.
     Details(Vec<DetailsStep>),
@@ -45,7 +48,7 @@ pub(crate) enum Fault {
     DurationS(f64),
     /// The upload that the submission names is gone, until it is uploaded again.
     UploadGone(UploadGone),
-    /// `createTime` is an integer of epoch milliseconds, in looks and in callbacks.
+    /// `createTime` is an integer of epoch milliseconds, in details and in callbacks.
     NumericTimes,
     /// A track's file is not what it should be.
     File(FileFault),
@@ -61,7 +64,7 @@ pub(crate) enum Fault {
 pub(crate) struct Refuse {
     /// The code.
     pub(crate) code: u16,
-    /// How it is said.
+    /// Where the code is.
     #[serde(default)]
     pub(crate) shape: Shape,
     /// For how long every later submission is refused alike, in milliseconds.
@@ -71,7 +74,7 @@ pub(crate) struct Refuse {
     pub(crate) retry_after_s: Option<u64>,
 }
 
-/// How a refusal is said.
+/// Where a refusal has its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Shape {
@@ -84,10 +87,10 @@ pub(crate) enum Shape {
     Page,
 }
 
-/// What a client gets to see of an acceptance.
+/// The response to a submission that was accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Answer {
+pub(crate) enum SubmitResponse {
     /// Nothing: the connection is dropped.
     Drop,
     /// HTTP 500 with code 500.
@@ -102,7 +105,7 @@ pub(crate) enum Answer {
     NoTaskId,
     /// Code 200 with `data: null`.
     NullData,
-    /// The first half of the answer, then the connection is dropped.
+    /// The first half of the response, then the connection is dropped.
     Cut,
     /// HTTP 200 without a body.
     Empty,
@@ -124,12 +127,12 @@ pub(crate) enum UploadGone {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fail {
-    /// The status word. `PENDING` is a failure that shows in `errorCode` only.
+    /// The status. `PENDING` is a failure that shows in `errorCode` only.
     pub(crate) status: FailedStatus,
     /// The error code; 531 gives the credits back.
     pub(crate) code: i64,
-    /// The vendor's words.
-    #[serde(default = "Fail::plain_words")]
+    /// The vendor's message.
+    #[serde(default = "Fail::default_message")]
     pub(crate) message: String,
     /// Whether the code is record-info's own, over `data: null`, rather than `errorCode` in the details.
     #[serde(default)]
@@ -137,7 +140,7 @@ pub(crate) struct Fail {
 }
 
 impl Fail {
-    fn plain_words() -> String {
+    fn default_message() -> String {
         "The task failed.".to_owned()
     }
 
@@ -147,7 +150,7 @@ impl Fail {
     }
 }
 
-/// The status words of a failed task.
+/// The statuses of a failed task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum FailedStatus {
@@ -159,21 +162,22 @@ pub(crate) enum FailedStatus {
     SensitiveWordError,
 }
 
-/// What a look gets instead of the task's details.
+/// What a poll gets instead of the task's details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Look {
+pub(crate) struct PollFault {
     /// What it is.
-    pub(crate) answer: LookAnswer,
-    /// How often.
-    #[serde(default)]
-    pub(crate) looks: Times,
+    #[serde(alias = "answer")]
+    pub(crate) response: PollResponse,
+    /// How many polls get it.
+    #[serde(default, alias = "looks")]
+    pub(crate) polls: Times,
 }
 
-/// An answer that is none.
+/// A response without details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum LookAnswer {
+pub(crate) enum PollResponse {
     /// The connection is dropped.
     Drop,
     /// HTTP 500 with code 500.
@@ -188,15 +192,16 @@ pub(crate) enum LookAnswer {
     Reply(Reply),
 }
 
-/// Another status word.
+/// Another status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Status {
-    /// The word: `CALLBACK_EXCEPTION`, or one that nobody knows.
-    pub(crate) word: String,
-    /// How often.
-    #[serde(default)]
-    pub(crate) looks: Times,
+    /// The status: `CALLBACK_EXCEPTION`, or one that nobody knows.
+    #[serde(alias = "word")]
+    pub(crate) name: String,
+    /// How many polls get it.
+    #[serde(default, alias = "looks")]
+    pub(crate) polls: Times,
 }
 
 /// A file that is not what it should be.
@@ -273,8 +278,9 @@ pub(crate) struct Callbacks {
     pub(crate) double: bool,
     /// The last comes first.
     pub(crate) reverse: bool,
-    /// Those that are due at once come before the submission is answered.
-    pub(crate) before_answer: bool,
+    /// Those that are due at once come before the response to the submission.
+    #[serde(alias = "before_answer")]
+    pub(crate) before_response: bool,
     /// The first comes this much later, in milliseconds.
     pub(crate) delay_ms: u64,
     /// `first` holds its one track only, as documented.

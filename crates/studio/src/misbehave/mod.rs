@@ -1,16 +1,16 @@
 //! The misbehaving studio: every fault that vendors of the contract have been seen to show, on purpose and on a schedule.
 //!
 //! A [`Misbehaviour`] is read from YAML and handed to the studio in [`StudioConfig::misbehaviour`](crate::StudioConfig). For
-//! each submission that is well-formed, its rules are asked in order; a submission gets the faults of every rule that it
+//! each submission that is well-formed, its rules are evaluated in order; a submission gets the faults of every rule that it
 //! meets, and where two say the same thing the first one counts. What faults a task is kept with it, so it survives a stop.
-//! `docs/misbehave.md` tells how a plan is written.
+//! `docs/misbehave.md` describes how a plan is written.
 //!
 //! ```text
-//! submission ─► counted, durable ─► rules met ─► refused or dropped, or: accepted and billed ─► answer bent
-//!                                                             └► faults kept with the task ─► looks, files, callbacks bent
+//! submission ─► counted, durable ─► rules met ─► refused or dropped, or: accepted and billed ─► faulty response
+//!                                                             └► faults kept with the task ─► faulty details, files, callbacks
 //! ```
 //!
-//! Rules decide nothing by themselves that a plan does not say: without a plan nothing here runs.
+//! Without a plan nothing here runs.
 
 mod choose;
 pub(crate) mod details;
@@ -26,8 +26,8 @@ pub(crate) use choose::Submission;
 #[cfg(test)]
 pub(crate) use fault::Callbacks;
 pub(crate) use fault::{
-    Answer, CallbackStage, FailedStatus, Fault, FileFault, FileKind, Forgery, LookAnswer, Refuse,
-    Shape, UploadGone,
+    CallbackStage, FailedStatus, Fault, FileFault, FileKind, Forgery, PollResponse, Refuse, Shape,
+    SubmitResponse, UploadGone,
 };
 pub(crate) use malformed::{MalformedKind, Place};
 pub(crate) use plan::{Codes, OtherCall, Switch};

@@ -4,7 +4,7 @@ use super::details::{self, Whose};
 use super::fault::{Fault, FileFault};
 use super::malformed::{MalformedKind, Place};
 
-/// Whether the `number`th look at a task with `faults` shows the details of another task.
+/// Whether the `number`th poll of a task with `faults` shows the details of another task.
 pub(crate) fn shows_another(faults: &[Fault], number: u32) -> bool {
     let script = faults.iter().find_map(|fault| match fault {
         Fault::Details(script) => Some(script),

@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-use super::fault::{Answer, Fault, FileFault, FileKind, LookAnswer};
+use super::fault::{Fault, FileFault, FileKind, PollResponse, SubmitResponse};
 use super::reply::Reply;
 use super::times::Times;
 
 /// Largest plan in bytes: some thousand rules.
 const PLAN_BYTES: usize = 256 * 1024;
-/// Most rules of one plan: each is looked at for every submission.
+/// Most rules of one plan: each is evaluated for every submission.
 const RULES: usize = 1000;
 
 /// A plan of misbehaviour; see the [module](super) for how it is written.
@@ -41,7 +41,7 @@ pub(crate) enum Switch {
     Off,
 }
 
-/// Whose code table the refusals speak.
+/// The vendor whose codes the refusals have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Codes {
@@ -83,7 +83,7 @@ pub(crate) struct Rule {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Which submissions are meant: those for which everything that is said here holds.
+/// Which submissions are meant: those that meet all conditions.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct When {
@@ -95,11 +95,11 @@ pub(crate) struct When {
     pub(crate) from: Option<u64>,
     /// Up to and with this number.
     pub(crate) to: Option<u64>,
-    /// The title, `*` standing for anything.
+    /// The title; `*` matches anything.
     pub(crate) title: Option<String>,
-    /// The tags, `*` standing for anything.
+    /// The tags; `*` matches anything.
     pub(crate) tags: Option<String>,
-    /// The `Idempotency-Key` or the last segment of the callback address, `*` standing for anything.
+    /// The `Idempotency-Key` or the last segment of the callback address; `*` matches anything.
     pub(crate) token: Option<String>,
     /// How likely it is, 0 to 1.
     pub(crate) chance: Option<f64>,
@@ -174,7 +174,7 @@ impl Misbehaviour {
 }
 
 impl Rule {
-    /// What the rule is known by when it is counted, wherever it stands in its plan.
+    /// Identifies the rule in counts, wherever it is in its plan.
     pub(crate) fn digest(&self) -> [u8; 32] {
         blake3::hash(format!("{self:?}").as_bytes()).into()
     }
@@ -225,12 +225,12 @@ impl Fault {
             Fault::Fail(fail) if fail.code == 200 => {
                 Some("`fail` with code 200 is none".to_owned())
             }
-            Fault::Status(status) if status.word.is_empty() => {
-                Some("`status` needs a word".to_owned())
+            Fault::Status(status) if status.name.is_empty() => {
+                Some("`status` needs a `name`".to_owned())
             }
-            Fault::Answer(Answer::Reply(reply)) => reply.mistake(),
-            Fault::Look(look) => match &look.answer {
-                LookAnswer::Reply(reply) => reply.mistake(),
+            Fault::Response(SubmitResponse::Reply(reply)) => reply.mistake(),
+            Fault::Poll(poll) => match &poll.response {
+                PollResponse::Reply(reply) => reply.mistake(),
                 _ => None,
             },
             Fault::Details(steps) if steps.is_empty() => Some("`details` lists no step".to_owned()),
@@ -287,9 +287,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_is_read_as_it_stands() {
+    fn a_plan_is_read_as_it_is_written() {
         let plan = Misbehaviour::parse(
-            "version: 1\nseed: 7\nidempotency: off\ncodes: kie\nrules:\n  - when: {nth: [2]}\n    do:\n      - answer: drop\n      - null_urls: 2\n      - unknown: forever\n      - numeric_times\n",
+            "version: 1\nseed: 7\nidempotency: off\ncodes: kie\nrules:\n  - when: {nth: [2]}\n    do:\n      - response: drop\n      - null_urls: 2\n      - unknown: forever\n      - numeric_times\n",
         )
         .unwrap();
         assert_eq!(
@@ -298,6 +298,32 @@ mod tests {
         );
         assert_eq!(plan.rules.len(), 1);
         assert_eq!(plan.rules[0].faults.len(), 4);
+    }
+
+    #[test]
+    fn the_names_of_older_plans_mean_the_same() {
+        let plan = |faults: &str| {
+            let rules = format!("version: 1\nrules: [{{do: [{faults}]}}]");
+            Misbehaviour::parse(&rules).unwrap().rules
+        };
+        for (older, newer) in [
+            ("{answer: drop}", "{response: drop}"),
+            ("{answer_late_ms: 40}", "{response_late_ms: 40}"),
+            (
+                "{look: {answer: too_often, looks: 2}}",
+                "{poll: {response: too_often, polls: 2}}",
+            ),
+            (
+                "{status: {word: REMIXING, looks: 1}}",
+                "{status: {name: REMIXING, polls: 1}}",
+            ),
+            (
+                "{callbacks: {before_answer: true}}",
+                "{callbacks: {before_response: true}}",
+            ),
+        ] {
+            assert_eq!(plan(older), plan(newer));
+        }
     }
 
     #[track_caller]
@@ -317,14 +343,14 @@ mod tests {
             "version: 1\nrules:\n  - when: {nht: [1]}\n    do: [drop_request]",
             "nht",
         );
-        refused("version: 1\nrules:\n  - do: [{answer: dorp}]", "dorp");
+        refused("version: 1\nrules:\n  - do: [{response: dorp}]", "dorp");
         refused("version: 1\nrules:\n  - do: [{null_urls: 0}]", "above 0");
         refused("version: 1\nrules:\n  - do: [{null_urls: ever}]", "forever");
         refused("version: 1\nversion: 1", "version");
     }
 
     #[test]
-    fn all_senseless_rules_are_told_at_once() {
+    fn all_senseless_rules_are_reported_at_once() {
         let text = "version: 1\nrules:\n  - do: []\n  - when: {chance: 1.5, every: 0}\n    do: [{refuse: {code: 200}}]\n  - do: [{file: {kind: empty, status: 404}}]\n";
         let PlanError::Senseless(mistakes) = Misbehaviour::parse(text).unwrap_err() else {
             panic!("it can be read")

@@ -83,7 +83,7 @@ fn wait_for(address: &str) {
 #[test]
 fn a_run_keeps_all_however_many_connections_its_receiver_is_held_by() {
     let lab = Lab::new();
-    let studio = lab.misbehaving("version: 1\nidempotency: off\nrules: [{do: [{answer: drop}, {callbacks: {delay_ms: 5000}}]}]\n");
+    let studio = lab.misbehaving("version: 1\nidempotency: off\nrules: [{do: [{response: drop}, {callbacks: {delay_ms: 5000}}]}]\n");
     let project = Project::new(&lab, &studio.url, "held", 3, VENDOR);
     let receiver = project.receiver();
     let command = project.command(&["run", "songs.yaml"]);

@@ -20,7 +20,7 @@ use crate::proof::shelf::Shelf;
 
 /// The one callback of each submission that the studio means comes behind three that it does not.
 const FORGED: &str = "version: 1\ncallback_key: right\nidempotency: off\nrules:\n  \
-    - {when: {every: 2}, do: [{answer: drop}]}\n  \
+    - {when: {every: 2}, do: [{response: drop}]}\n  \
     - {when: {every: 3}, do: [{forge: wrong_task}]}\n  \
     - {when: {every: 4}, do: [{forge: wrong_signature}]}\n  \
     - {when: {every: 5}, do: [{forge: wrong_token}]}\n  \
@@ -146,7 +146,7 @@ fn the_studio_and_the_receiver_listen_on_loopback_unless_told() {
     // Bought, and answered after the test has looked.
     lab.write(
         "late.yaml",
-        "version: 1\nrules: [{do: [{answer_late_ms: 600000}]}]\n",
+        "version: 1\nrules: [{do: [{response_late_ms: 600000}]}]\n",
     );
     let plan = lab.path("late.yaml");
     let plan = plan.to_str().unwrap();

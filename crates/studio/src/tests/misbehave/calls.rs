@@ -59,13 +59,15 @@ async fn callbacks_are_skipped_doubled_turned_round_or_never_made() {
 }
 
 #[tokio::test]
-async fn callbacks_can_come_before_the_answer() {
-    let lab = lab("[{do: [{callbacks: {before_answer: true}}]}]").await;
+async fn callbacks_can_come_before_the_response() {
+    let lab = lab("[{do: [{callbacks: {before_response: true}}]}]").await;
     let mut receiver = Receiver::open(&[]).await;
     let task = call(&lab, &receiver).await.task_id();
     // All three are in the receiver's hands already: nothing is waited for.
     for expected in ["text", "first", "complete"] {
-        let body = receiver.next_if_there().expect("it came before the answer");
+        let body = receiver
+            .next_if_there()
+            .expect("it came before the response");
         assert_eq!(body["data"]["callbackType"], expected);
         assert_eq!(body["data"]["task_id"], task.as_str());
     }
@@ -74,13 +76,13 @@ async fn callbacks_can_come_before_the_answer() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_leaves_the_callback_as_the_only_witness() {
-    let lab = lab("[{do: [{answer: drop}]}]").await;
+async fn a_lost_response_leaves_the_callback_as_the_only_witness() {
+    let lab = lab("[{do: [{response: drop}]}]").await;
     let mut receiver = Receiver::open(&[]).await;
     assert_eq!(call(&lab, &receiver).await, Got::Nothing);
-    let told = receiver.next().await["data"]["task_id"].clone();
+    let named = receiver.next().await["data"]["task_id"].clone();
     let bill = super::bill(&lab).await;
-    assert_eq!(bill[0]["task_id"], told);
+    assert_eq!(bill[0]["task_id"], named);
     assert_eq!(bill[0]["callback_token"], "secret-token");
     assert_eq!(bill[0]["idempotency_key"], "t");
 }
@@ -91,7 +93,7 @@ async fn a_delayed_callback_is_due_when_the_plan_says() {
     let receiver = Receiver::open(&[]).await;
     let before_ms = clock::now_ms();
     let task = call(&lab, &receiver).await.task_id();
-    let due = lab.shared().store.read("look", move |connection| {
+    let due = lab.shared().store.read("read", move |connection| {
         connection.query_row(
             "SELECT callback_due_ms FROM tasks WHERE id = ?1",
             [task],
@@ -200,7 +202,7 @@ async fn faults_and_callbacks_that_wait_survive_a_stop() {
     let kept = lab
         .shared()
         .store
-        .read("look", find)
+        .read("read", find)
         .await
         .unwrap()
         .unwrap();

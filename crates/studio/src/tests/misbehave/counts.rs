@@ -65,7 +65,7 @@ async fn chance_comes_out_the_same_for_the_same_seed() {
 async fn counts_and_bills_survive_a_stop() {
     let plan = plan(
         "",
-        "[{when: {nth: [3]}, do: [{refuse: {code: 455}}]}, {when: {from: 2, times: 2}, do: [{answer: null_data}]}]",
+        "[{when: {nth: [3]}, do: [{refuse: {code: 455}}]}, {when: {from: 2, times: 2}, do: [{response: null_data}]}]",
     );
     let open = async |dir| {
         let plan = plan.clone();
@@ -132,7 +132,10 @@ async fn the_bill_of_a_studio_with_a_key_takes_that_key() {
     let lab = Lab::open(|config| config.key = Some("the key".to_owned())).await;
     let get = |key: &str| super::got(lab.http.get(lab.url("studio/bill")).bearer_auth(key));
     assert_eq!(get("any").await.json()["code"], 401);
-    assert_eq!(get("the key").await, super::Got::Answer(200, String::new()));
+    assert_eq!(
+        get("the key").await,
+        super::Got::Response(200, String::new())
+    );
     assert!(!lab.dir().join("studio/bill.key").exists());
 }
 

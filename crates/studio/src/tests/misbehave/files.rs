@@ -25,15 +25,15 @@ async fn fetch(url: &str) -> (u16, String, Vec<u8>, bool) {
         .retry(reqwest::retry::never())
         .build()
         .unwrap();
-    let mut answer = client.get(url).send().await.unwrap();
-    let kind = answer
+    let mut response = client.get(url).send().await.unwrap();
+    let kind = response
         .headers()
         .get("content-type")
         .map(|kind| kind.to_str().unwrap().to_owned())
         .unwrap_or_default();
-    let (status, mut bytes, mut whole) = (answer.status().as_u16(), Vec::new(), true);
+    let (status, mut bytes, mut whole) = (response.status().as_u16(), Vec::new(), true);
     loop {
-        match answer.chunk().await {
+        match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => break,
             Err(_) => {
@@ -111,9 +111,9 @@ async fn links_can_lead_to_private_addresses() {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
-        let answer = client.build().unwrap().get(url).send().await.unwrap();
-        assert_eq!(answer.status(), 302);
-        answer.headers()["location"].to_str().unwrap().to_owned()
+        let response = client.build().unwrap().get(url).send().await.unwrap();
+        assert_eq!(response.status(), 302);
+        response.headers()["location"].to_str().unwrap().to_owned()
     };
     let (_lab, urls) = tracks("{kind: redirect}").await;
     assert_eq!(
@@ -129,7 +129,7 @@ async fn addresses_of_no_task_are_not_there() {
     let (lab, _urls) = tracks("{kind: empty}").await;
     for path in ["bent/none/1.wav", "bent/none/x", "bent/1.wav"] {
         let got = super::got(lab.http.get(lab.url(path))).await;
-        assert!(matches!(got, Got::Answer(404, _)), "{path}");
+        assert!(matches!(got, Got::Response(404, _)), "{path}");
     }
 }
 
@@ -150,7 +150,7 @@ async fn part(url: &str, headers: &[(&str, &str)]) -> (u16, reqwest::header::Hea
 }
 
 #[tokio::test]
-async fn ranges_can_be_answered_wrongly() {
+async fn ranges_can_get_wrong_responses() {
     let from_ten = ("range", "bytes=10-");
     let (lab, urls) = tracks("{kind: wrong_offset}").await;
     let recording = recording(&lab).await;

@@ -1,12 +1,12 @@
 //! Each fault of a misbehaviour plan, over real HTTP: that it happens, exactly as declared, and to nobody else.
 
-mod answers;
 mod calls;
 mod counts;
 mod files;
-mod looks;
 mod malformed;
+mod polls;
 mod replies;
+mod responses;
 mod script;
 
 use serde_json::Value;
@@ -33,23 +33,23 @@ fn plan(top: &str, rules: &str) -> Misbehaviour {
 /// What one submission came to.
 #[derive(Debug, Clone, PartialEq)]
 enum Got {
-    /// The connection ended without an answer, or in the middle of one.
+    /// The connection ended without a response, or in the middle of one.
     Nothing,
     /// An HTTP status and the body.
-    Answer(u16, String),
+    Response(u16, String),
 }
 
 impl Got {
     fn json(&self) -> Value {
         match self {
-            Got::Answer(_, body) => serde_json::from_str(body).unwrap_or_default(),
+            Got::Response(_, body) => serde_json::from_str(body).unwrap_or_default(),
             Got::Nothing => Value::Null,
         }
     }
 
     fn status(&self) -> u16 {
         match self {
-            Got::Answer(status, _) => *status,
+            Got::Response(status, _) => *status,
             Got::Nothing => 0,
         }
     }
@@ -74,12 +74,12 @@ async fn submit(lab: &Lab, body: &Value, token: &str) -> Got {
 }
 
 async fn got(request: reqwest::RequestBuilder) -> Got {
-    let Ok(answer) = request.send().await else {
+    let Ok(response) = request.send().await else {
         return Got::Nothing;
     };
-    let status = answer.status().as_u16();
-    match answer.text().await {
-        Ok(body) => Got::Answer(status, body),
+    let status = response.status().as_u16();
+    match response.text().await {
+        Ok(body) => Got::Response(status, body),
         Err(_) => Got::Nothing,
     }
 }
@@ -93,9 +93,9 @@ async fn submit_many(lab: &Lab, count: usize) -> Vec<Got> {
     all
 }
 
-/// The codes of `answers`; 0 where there was none.
-fn codes(answers: &[Got]) -> Vec<i64> {
-    answers
+/// The codes of `responses`; 0 where there was none.
+fn codes(responses: &[Got]) -> Vec<i64> {
+    responses
         .iter()
         .map(|got| got.json()["code"].as_i64().unwrap_or(0))
         .collect()

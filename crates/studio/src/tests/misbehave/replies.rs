@@ -8,7 +8,7 @@ use super::{Got, billed, codes, got, lab, lab_with, submit};
 /// The second submission's response under this reply, and the first two tasks' ids. Both are billed.
 async fn second(reply: &str) -> (Got, [String; 2]) {
     let lab = lab(&format!(
-        "[{{when: {{nth: [2]}}, do: [{{answer: {{reply: {reply}}}}}]}}]"
+        "[{{when: {{nth: [2]}}, do: [{{response: {{reply: {reply}}}}}]}}]"
     ))
     .await;
     let first = submit(&lab, &instant_request(), "t1").await.task_id();
@@ -21,7 +21,7 @@ async fn second(reply: &str) -> (Got, [String; 2]) {
 #[tokio::test]
 async fn a_submission_gets_any_response_and_is_billed() {
     let (got, _) = second("{status: 405, body: page}").await;
-    assert!(matches!(&got, Got::Answer(405, page) if page.starts_with("<!doctype html>")));
+    assert!(matches!(&got, Got::Response(405, page) if page.starts_with("<!doctype html>")));
     let (got, _) = second("{status: 433, code: 433}").await;
     assert_eq!(
         (got.status(), got.json()["code"].clone()),
@@ -33,7 +33,7 @@ async fn a_submission_gets_any_response_and_is_billed() {
         (200, json!({"code": 500, "msg": "oops", "data": null}))
     );
     let (got, _) = second("{body: empty, status: 202}").await;
-    assert_eq!(got, Got::Answer(202, String::new()));
+    assert_eq!(got, Got::Response(202, String::new()));
     for (reply, expected) in [
         ("{data: $task}", json!("ID")),
         ("{data: [{taskId: $task}]}", json!([{"taskId": "ID"}])),
@@ -51,7 +51,7 @@ async fn a_submission_gets_any_response_and_is_billed() {
 #[tokio::test]
 async fn a_repeat_can_be_refused_although_its_first_request_was_bought() {
     let lab = lab(
-        "[{when: {nth: [1]}, do: [{answer: drop}]}, {when: {nth: [2]}, do: [{refuse: {code: 409}}]}]",
+        "[{when: {nth: [1]}, do: [{response: drop}]}, {when: {nth: [2]}, do: [{refuse: {code: 409}}]}]",
     )
     .await;
     let mut all = Vec::new();
@@ -66,7 +66,7 @@ async fn a_repeat_can_be_refused_although_its_first_request_was_bought() {
 #[tokio::test]
 async fn a_poll_gets_any_response_with_its_headers() {
     let lab = lab(
-        "[{do: [{look: {answer: {reply: {status: 429, code: 430, retry_after_s: 9}}, looks: 1}}]}]",
+        "[{do: [{poll: {response: {reply: {status: 429, code: 430, retry_after_s: 9}}, polls: 1}}]}]",
     )
     .await;
     let id = submit(&lab, &instant_request(), "t").await.task_id();
@@ -99,7 +99,7 @@ async fn calls_about_no_submission_get_their_replies_a_number_of_times() {
     };
     assert_eq!(upload().await.status(), 503);
     assert_eq!(upload().await.status(), 200);
-    // Whoever has no key is told so first.
+    // A request without a key is refused before the plan is read.
     let no_key = got(lab.http.get(lab.url("api/v1/generate/credit"))).await;
     assert_eq!(no_key.json()["code"], 401);
 }

@@ -1,62 +1,62 @@
-//! Submissions: refused, dropped, and accepted with an answer that tells nothing.
+//! Submissions: refused, dropped, and accepted with a response without information.
 
 use std::time::{Duration, Instant};
 
 use super::super::lab::{Lab, instant_request};
 use super::{Got, billed, codes, lab, lab_with, plan, submit, submit_many};
 
-/// The second of three submissions gets `answer`: it is billed all the same, under its own token, and the others are not
+/// The second of three submissions gets `response`: it is billed all the same, under its own token, and the others are not
 /// touched. A repeat under the token gives the task that was bought.
-async fn check_lost_answer(answer: &str, expected: impl Fn(&Got) -> bool) {
+async fn check_lost_response(response: &str, expected: impl Fn(&Got) -> bool) {
     let lab = lab(&format!(
-        "[{{when: {{nth: [2]}}, do: [{{answer: {answer}}}]}}]"
+        "[{{when: {{nth: [2]}}, do: [{{response: {response}}}]}}]"
     ))
     .await;
     let got = submit_many(&lab, 3).await;
-    assert!(expected(&got[1]), "{answer} gave {:?}", got[1]);
+    assert!(expected(&got[1]), "{response} gave {:?}", got[1]);
     assert_eq!(codes(&[got[0].clone(), got[2].clone()]), [200, 200]);
-    assert_eq!(billed(&lab).await, ["t1", "t2", "t3"], "{answer}");
+    assert_eq!(billed(&lab).await, ["t1", "t2", "t3"], "{response}");
     let again = submit(&lab, &instant_request(), "t2").await.task_id();
     assert_eq!(billed(&lab).await.len(), 3, "a repeat buys nothing");
     assert_eq!(lab.record_info(&again).await["status"], "SUCCESS");
 }
 
 #[tokio::test]
-async fn what_was_accepted_is_billed_whatever_the_answer_says() {
-    check_lost_answer("drop", |got| *got == Got::Nothing).await;
-    check_lost_answer("cut", |got| *got == Got::Nothing).await;
-    check_lost_answer("server_error", |got| {
+async fn what_was_accepted_is_billed_whatever_the_response_says() {
+    check_lost_response("drop", |got| *got == Got::Nothing).await;
+    check_lost_response("cut", |got| *got == Got::Nothing).await;
+    check_lost_response("server_error", |got| {
         got.status() == 500 && got.json()["code"] == 500
     })
     .await;
-    check_lost_answer("server_error_in_body", |got| {
+    check_lost_response("server_error_in_body", |got| {
         got.status() == 200 && got.json()["code"] == 500
     })
     .await;
-    check_lost_answer("timeout_in_body", |got| {
+    check_lost_response("timeout_in_body", |got| {
         got.status() == 200 && got.json()["code"] == 408
     })
     .await;
-    check_lost_answer(
+    check_lost_response(
         "bad_gateway",
-        |got| matches!(got, Got::Answer(502, page) if page.starts_with("<html>")),
+        |got| matches!(got, Got::Response(502, page) if page.starts_with("<html>")),
     )
     .await;
-    check_lost_answer("no_task_id", |got| {
+    check_lost_response("no_task_id", |got| {
         got.json()["code"] == 200 && got.json()["data"] == serde_json::json!({})
     })
     .await;
-    check_lost_answer("null_data", |got| {
+    check_lost_response("null_data", |got| {
         got.json()["code"] == 200 && got.json()["data"].is_null()
     })
     .await;
-    check_lost_answer("empty", |got| *got == Got::Answer(200, String::new())).await;
+    check_lost_response("empty", |got| *got == Got::Response(200, String::new())).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_too_late_was_bought() {
-    // The client's patience is short, so that the test is; the answer would come after an hour.
-    let lab = lab("[{when: {nth: [1]}, do: [{answer_late_ms: 3600000}]}]").await;
+async fn a_response_that_comes_too_late_was_bought() {
+    // The client's patience is short, so that the test is; the response would come after an hour.
+    let lab = lab("[{when: {nth: [1]}, do: [{response_late_ms: 3600000}]}]").await;
     let request = lab
         .http
         .post(lab.url("api/v1/generate/add-instrumental"))
@@ -74,8 +74,8 @@ async fn an_answer_that_comes_too_late_was_bought() {
 }
 
 #[tokio::test]
-async fn a_late_answer_is_the_right_one() {
-    let lab = lab("[{do: [{answer_late_ms: 40}]}]").await;
+async fn a_late_response_is_the_right_one() {
+    let lab = lab("[{do: [{response_late_ms: 40}]}]").await;
     let before = Instant::now();
     let got = submit(&lab, &instant_request(), "t").await;
     assert!(before.elapsed() >= Duration::from_millis(40));
@@ -115,8 +115,8 @@ async fn a_refusal_can_say_when_to_come_again() {
         .post(lab.url("api/v1/generate/add-instrumental"))
         .bearer_auth("any")
         .json(&instant_request());
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.headers()["retry-after"], "7");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["retry-after"], "7");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn the_edge_turns_away_who_does_not_name_itself() {
         .post(lab.url("api/v1/generate/add-instrumental"))
         .bearer_auth("any")
         .json(&instant_request());
-    let bare = Got::Answer(403, "error code: 1010".into());
+    let bare = Got::Response(403, "error code: 1010".into());
     assert_eq!(super::got(request).await, bare);
     // The same page for one that does, when a plan wants it.
     let lab = super::lab("[{do: [{refuse: {code: 403, shape: page}}]}]").await;

@@ -1,30 +1,30 @@
-//! What looks at a misbehaving task show, and how tasks fail.
+//! What polls of a misbehaving task show, and how tasks fail.
 
 use serde_json::{Value, json};
 
 use super::super::lab::{Lab, instant_request};
 use super::{Got, bill, got, lab, submit};
 
-/// Submits one request to a studio with these faults and answers the task's id.
+/// Submits one request to a studio with these faults and responses the task's id.
 async fn task(faults: &str) -> (Lab, String) {
     let lab = lab(&format!("[{{when: {{nth: [1]}}, do: {faults}}}]")).await;
     let id = submit(&lab, &instant_request(), "t").await.task_id();
     (lab, id)
 }
 
-/// The first `count` looks at it.
-async fn looks(lab: &Lab, id: &str, count: usize) -> Vec<Value> {
-    let mut looks = Vec::new();
+/// The first `count` polls of it.
+async fn polls(lab: &Lab, id: &str, count: usize) -> Vec<Value> {
+    let mut polls = Vec::new();
     for _ in 0..count {
-        looks.push(lab.record_info(id).await);
+        polls.push(lab.record_info(id).await);
     }
-    looks
+    polls
 }
 
-fn statuses(looks: &[Value]) -> Vec<&str> {
-    looks
+fn statuses(polls: &[Value]) -> Vec<&str> {
+    polls
         .iter()
-        .map(|look| look["status"].as_str().unwrap_or("none"))
+        .map(|poll| poll["status"].as_str().unwrap_or("none"))
         .collect()
 }
 
@@ -32,49 +32,49 @@ fn statuses(looks: &[Value]) -> Vec<&str> {
 async fn a_fresh_task_can_be_unknown_at_first() {
     let (lab, id) = task("[{unknown: 2}]").await;
     assert_eq!(
-        statuses(&looks(&lab, &id, 3).await),
+        statuses(&polls(&lab, &id, 3).await),
         ["none", "none", "SUCCESS"]
     );
     // The next submission is not touched.
     let other = submit(&lab, &instant_request(), "other").await.task_id();
-    assert_eq!(statuses(&looks(&lab, &other, 1).await), ["SUCCESS"]);
+    assert_eq!(statuses(&polls(&lab, &other, 1).await), ["SUCCESS"]);
     let (lab, id) = task("[{unknown: forever}]").await;
-    assert_eq!(looks(&lab, &id, 5).await, vec![Value::Null; 5]);
+    assert_eq!(polls(&lab, &id, 5).await, vec![Value::Null; 5]);
 }
 
 #[tokio::test]
 async fn success_can_come_without_addresses() {
     let (lab, id) = task("[{null_urls: 2}]").await;
-    let looks = looks(&lab, &id, 3).await;
-    assert_eq!(statuses(&looks), ["SUCCESS"; 3]);
-    for look in &looks[..2] {
-        for track in look["response"]["sunoData"].as_array().unwrap() {
+    let polls = polls(&lab, &id, 3).await;
+    assert_eq!(statuses(&polls), ["SUCCESS"; 3]);
+    for poll in &polls[..2] {
+        for track in poll["response"]["sunoData"].as_array().unwrap() {
             assert_eq!(track["audioUrl"], Value::Null);
             let stream = lab
                 .download(track["streamAudioUrl"].as_str().unwrap())
                 .await;
             assert!(stream.is_empty(), "the stream has zero bytes");
         }
-        let info = backline_api::RecordInfo::read(look).unwrap();
+        let info = backline_api::RecordInfo::read(poll).unwrap();
         assert_ne!(info.view().stage, backline_api::Stage::Complete);
     }
-    assert!(looks[2]["response"]["sunoData"][0]["audioUrl"].is_string());
+    assert!(polls[2]["response"]["sunoData"][0]["audioUrl"].is_string());
 }
 
 #[tokio::test]
 async fn a_response_can_be_null() {
     let (lab, id) = task("[{null_response: 1}]").await;
-    let looks = looks(&lab, &id, 2).await;
-    assert_eq!(looks[0]["response"], Value::Null);
-    assert!(looks[1]["response"].is_object());
+    let polls = polls(&lab, &id, 2).await;
+    assert_eq!(polls[0]["response"], Value::Null);
+    assert!(polls[1]["response"].is_object());
 }
 
 #[tokio::test]
 async fn a_task_can_dwell_at_each_stage() {
     let (lab, id) = task("[{stages: 2}]").await;
-    let looks = looks(&lab, &id, 7).await;
+    let polls = polls(&lab, &id, 7).await;
     assert_eq!(
-        statuses(&looks),
+        statuses(&polls),
         [
             "PENDING",
             "PENDING",
@@ -86,23 +86,23 @@ async fn a_task_can_dwell_at_each_stage() {
         ]
     );
     let audio =
-        |look: &Value, track: usize| look["response"]["sunoData"][track]["audioUrl"].clone();
-    assert_eq!(looks[0]["response"], Value::Null);
-    assert_eq!(audio(&looks[2], 0), Value::Null);
-    assert!(audio(&looks[4], 0).is_string() && audio(&looks[4], 1).is_null());
+        |poll: &Value, track: usize| poll["response"]["sunoData"][track]["audioUrl"].clone();
+    assert_eq!(polls[0]["response"], Value::Null);
+    assert_eq!(audio(&polls[2], 0), Value::Null);
+    assert!(audio(&polls[4], 0).is_string() && audio(&polls[4], 1).is_null());
 }
 
 #[tokio::test]
 async fn a_status_can_be_another_word() {
-    let (lab, id) = task("[{status: {word: REMIXING, looks: 1}}]").await;
+    let (lab, id) = task("[{status: {name: REMIXING, polls: 1}}]").await;
     assert_eq!(
-        statuses(&looks(&lab, &id, 2).await),
+        statuses(&polls(&lab, &id, 2).await),
         ["REMIXING", "SUCCESS"]
     );
-    let (lab, id) = task("[{status: {word: CALLBACK_EXCEPTION}}]").await;
-    let look = &looks(&lab, &id, 1).await[0];
-    assert_eq!(look["status"], "CALLBACK_EXCEPTION");
-    let view = backline_api::RecordInfo::read(look).unwrap().view();
+    let (lab, id) = task("[{status: {name: CALLBACK_EXCEPTION}}]").await;
+    let poll = &polls(&lab, &id, 1).await[0];
+    assert_eq!(poll["status"], "CALLBACK_EXCEPTION");
+    let view = backline_api::RecordInfo::read(poll).unwrap().view();
     assert_eq!(
         view.stage,
         backline_api::Stage::Complete,
@@ -113,8 +113,8 @@ async fn a_status_can_be_another_word() {
 #[tokio::test]
 async fn times_can_be_numbers() {
     let (lab, id) = task("[numeric_times]").await;
-    let look = &looks(&lab, &id, 1).await[0];
-    let created = look["response"]["sunoData"][1]["createTime"]
+    let poll = &polls(&lab, &id, 1).await[0];
+    let created = poll["response"]["sunoData"][1]["createTime"]
         .as_i64()
         .unwrap();
     assert!(created > 1_600_000_000_000, "{created} is in milliseconds");
@@ -133,13 +133,13 @@ async fn tasks_fail_with_each_status() {
             "[{{fail: {{status: {status}, code: {code}, message: 'because'}}}}]"
         ))
         .await;
-        for look in looks(&lab, &id, 2).await {
+        for poll in polls(&lab, &id, 2).await {
             assert_eq!(
                 (
-                    &look["status"],
-                    &look["errorCode"],
-                    &look["errorMessage"],
-                    &look["response"]
+                    &poll["status"],
+                    &poll["errorCode"],
+                    &poll["errorMessage"],
+                    &poll["response"]
                 ),
                 (
                     &json!(status),
@@ -148,7 +148,7 @@ async fn tasks_fail_with_each_status() {
                     &Value::Null
                 )
             );
-            let view = backline_api::RecordInfo::read(&look).unwrap().view();
+            let view = backline_api::RecordInfo::read(&poll).unwrap().view();
             // This status alone is not the end: tracks may still come.
             let open = status == "CALLBACK_EXCEPTION";
             match view.stage {
@@ -184,27 +184,27 @@ async fn code_531_gives_the_credits_back() {
 }
 
 #[tokio::test]
-async fn looks_can_be_answered_with_nothing() {
-    for (answer, status, code) in [
+async fn polls_can_get_no_details() {
+    for (response, status, code) in [
         ("server_error", 500, json!(500)),
         ("bad_gateway", 502, Value::Null),
         ("too_often", 200, json!(430)),
         ("maintenance", 200, json!(455)),
         ("drop", 0, Value::Null),
     ] {
-        let (lab, id) = task(&format!("[{{look: {{answer: {answer}, looks: 1}}}}]")).await;
-        let look = || {
+        let (lab, id) = task(&format!("[{{poll: {{response: {response}, polls: 1}}}}]")).await;
+        let poll = || {
             let url = lab.url(&format!("api/v1/generate/record-info?taskId={id}"));
             got(lab.http.get(url).bearer_auth("any"))
         };
-        let first = look().await;
+        let first = poll().await;
         assert_eq!(
             (first.status(), first.json()["code"].clone()),
             (status, code),
-            "{answer}"
+            "{response}"
         );
-        assert_eq!(look().await.json()["data"]["status"], "SUCCESS");
-        if answer == "drop" {
+        assert_eq!(poll().await.json()["data"]["status"], "SUCCESS");
+        if response == "drop" {
             assert_eq!(first, Got::Nothing);
         }
     }
