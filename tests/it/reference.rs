@@ -146,7 +146,11 @@ fn every_file_that_the_guides_name_is_there() {
             let plain = it
                 .chars()
                 .all(|at| at.is_ascii_alphanumeric() || "_-./".contains(at));
-            plain && (it.ends_with(".rs") || it.ends_with("schema.json") || it.contains("/src"))
+            plain
+                && (it.ends_with(".rs")
+                    || it.ends_with("schema.json")
+                    || it.contains("/src")
+                    || it.contains("band/data"))
         };
         for path in quoted.filter(is_path) {
             assert!(is_there(path), "{guide} names `{path}`, which is not there");

@@ -340,8 +340,9 @@ impl Vocabulary {
     }
 }
 
-/// The kinds of chord a style speaks in.
+/// The kinds of chord that a style uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Vocabulary {
     /// Triads.
     Triads,

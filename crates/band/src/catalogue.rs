@@ -1,6 +1,6 @@
 //! What tags and scores are about: instruments, with the traits by which a negative tag forbids them, styles, singers.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One instrument of the band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -201,6 +201,14 @@ macro_rules! traits {
     ($($name:ident = $bit:expr),* $(,)?) => {
         impl Traits {
             $(pub(crate) const $name: Traits = Traits(1 << $bit);)*
+
+            /// The trait of a name as tables write it: `live-kit` for `LIVE_KIT`.
+            fn named(name: &str) -> Option<Traits> {
+                [$((stringify!($name), Self::$name)),*]
+                    .into_iter()
+                    .find(|(own, _)| own.to_ascii_lowercase().replace('_', "-") == name)
+                    .map(|(_, own)| own)
+            }
         }
     };
 }
@@ -229,6 +237,29 @@ impl Traits {
     /// Whether the two sets share a trait.
     pub(crate) const fn meets(self, other: Traits) -> bool {
         self.0 & other.0 != 0
+    }
+}
+
+impl<'de> Deserialize<'de> for Traits {
+    /// Reads a list of names.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<TraitName>::deserialize(deserializer)
+            .map(|names| names.iter().fold(Self::NONE, |all, own| all.and(own.0)))
+    }
+}
+
+/// One trait of a list, so that a mistake is reported at its line.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct TraitName(Traits);
+
+impl TryFrom<String> for TraitName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Traits::named(&name)
+            .map(Self)
+            .ok_or_else(|| format!("`{name}` is no trait of an instrument"))
     }
 }
 

@@ -25,6 +25,7 @@ mod arrange;
 mod catalogue;
 mod chance;
 mod chord_names;
+mod data;
 mod harmony;
 mod label;
 mod learned;

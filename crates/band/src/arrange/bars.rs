@@ -146,7 +146,7 @@ pub(super) fn bars(
             break;
         }
     }
-    if style.id.ending() == Ending::Ritard {
+    if style.ending == Ending::Ritard {
         slow_down(&mut bars, end_s);
     }
     place(&mut bars, analysis, nudge_energy, follow);

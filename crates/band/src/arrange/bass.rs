@@ -39,7 +39,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             let midi = nearest_note(chord.root, root_before, range);
             notes.push(ScoreNote {
                 start_s: bar.start_s(),
-                length_s: match sheet.style.id.ending() {
+                length_s: match sheet.style.ending {
                     Ending::Cut => CUT_S,
                     Ending::Ritard | Ending::Ring => 3.2,
                 },

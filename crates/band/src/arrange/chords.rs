@@ -160,7 +160,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
 /// All tones of the final chord, rolled a little, ringing out.
 fn last_chord(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, notes: &mut Vec<ScoreNote>) {
     let chord = sheet.chord(bar, 0);
-    let (length_s, roll_s) = match sheet.style.id.ending() {
+    let (length_s, roll_s) = match sheet.style.ending {
         Ending::Cut => (CUT_S, 0.0),
         Ending::Ritard | Ending::Ring => (
             (sheet.length_s - bar.start_s() - 0.6).clamp(1.0, 4.5),

@@ -66,7 +66,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             let played_before = number > 0 && sheet.plays(seat, &sheet.bars[number - 1]);
             if seat.role == Role::Drums && played_before {
                 let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
-                let ending = match sheet.style.id.ending() {
+                let ending = match sheet.style.ending {
                     Ending::Cut => [Piece::Kick, Piece::Snare],
                     Ending::Ritard | Ending::Ring => [Piece::Kick, Piece::Crash],
                 };
@@ -114,7 +114,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             bar.slots.len().saturating_sub(slots)
         });
         let turn = sheet.turn(part, number);
-        for &(piece, pattern) in *lanes {
+        for &(piece, ref pattern) in lanes {
             if !allowed(piece) {
                 continue;
             }

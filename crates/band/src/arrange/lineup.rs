@@ -1,8 +1,9 @@
 //! Who plays: the style's voices, with what the tags ask for and without what they forbid.
 
 use super::{
-    Instrument, Instrument as I, Role, Score, Traits,
-    style::{ANSWER, Figure, HOLD, Style, beat, comp, line, pick, piece_traits, strum},
+    Instrument, Instrument as I, Role, Score,
+    style::{Figures, Style, is_strummed, piece_traits},
+    styles,
 };
 use crate::tags::Brief;
 
@@ -17,7 +18,7 @@ pub(super) struct Seat {
     pub(super) level_db: f32,
     pub(super) pan: f32,
     pub(super) from: f32,
-    pub(super) figures: &'static [Figure],
+    pub(super) figures: &'static Figures,
 }
 
 impl Score {
@@ -40,10 +41,10 @@ impl Score {
 ///
 /// Later takes prefer another of a style's players for what colours the song; drums, bass and the first chordal part, which make the
 /// style, stay.
-pub(super) fn seats(style: &Style, brief: &Brief, take: usize) -> Vec<Seat> {
+pub(super) fn seats(style: &'static Style, brief: &Brief, take: usize) -> Vec<Seat> {
     let mut seats: Vec<Seat> = Vec::new();
     let mut chordal = false;
-    for voice in style.voices {
+    for voice in &style.players {
         let colours = match voice.role {
             Role::Comp => std::mem::replace(&mut chordal, true),
             Role::Pad | Role::Figure | Role::Fills => true,
@@ -79,7 +80,7 @@ pub(super) fn seats(style: &Style, brief: &Brief, take: usize) -> Vec<Seat> {
                 level_db: voice.level_db,
                 pan: voice.pan,
                 from: voice.from,
-                figures: voice.figures,
+                figures: &voice.figures,
             });
         }
     }
@@ -141,92 +142,17 @@ fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
 
 /// A seat with patterns that suit any style.
 fn added(instrument: I, role: Role) -> Seat {
-    let figures: &'static [Figure] = match role {
-        Role::Drums => const { &[beat(0, BASIC_SOFT), beat(1, BASIC), beat(2, BASIC_LOUD)] },
-        Role::Percussion => {
-            const {
-                &[beat(
-                    0,
-                    &[
-                        (super::style::Piece::Shaker, "x.o.x.o.x.o.x.o."),
-                        (super::style::Piece::Tambourine, "....o.......o..."),
-                    ],
-                )]
-            }
-        }
-        Role::Bass => {
-            const {
-                &[
-                    line(0, "1---------------"),
-                    line(1, "1-------1---5-a-"),
-                    line(2, "1---1-1-5---5-a-"),
-                ]
-            }
-        }
-        Role::Comp
-            if instrument
-                .traits()
-                .meets(Traits::GUITAR.and(Traits::UKULELE))
-                && instrument != I::DistortedGuitar =>
-        {
-            const {
-                &[
-                    strum(0, "D-------d-------"),
-                    strum(1, "D---d-u-.-u-d-u-"),
-                    strum(2, "D---D-u-d-u-D-u-"),
-                ]
-            }
-        }
-        Role::Comp => {
-            const {
-                &[
-                    comp(0, "x---------------"),
-                    comp(1, "x-------x---o---"),
-                    comp(2, "x---x---x---x---"),
-                ]
-            }
-        }
-        Role::Figure => const { &[pick(0, "1...3...4...3..."), pick(1, "1.3.4.3.5.3.4.3.")] },
-        Role::Pad => HOLD,
-        Role::Fills => ANSWER,
-    };
-    let level_db = match role {
-        Role::Drums | Role::Bass => -3.0,
-        Role::Comp => -5.0,
-        Role::Percussion => -12.0,
-        _ => -8.0,
-    };
-    let pan = match role {
-        Role::Comp => 0.25,
-        Role::Figure => -0.35,
-        Role::Percussion => 0.4,
-        _ => 0.0,
-    };
+    let strummed = is_strummed(instrument) && instrument != I::DistortedGuitar;
+    let shared = styles::guest(role, strummed);
     Seat {
         role,
         instrument,
-        level_db,
-        pan,
+        level_db: shared.level_db,
+        pan: shared.pan,
         from: 0.0,
-        figures,
+        figures: &shared.figures,
     }
 }
-
-type Strokes = &'static [(super::style::Piece, &'static str)];
-const BASIC_SOFT: Strokes = &[
-    (super::style::Piece::Kick, "x.......x......."),
-    (super::style::Piece::Rim, "....x.......x..."),
-];
-const BASIC: Strokes = &[
-    (super::style::Piece::Kick, "X.......x......."),
-    (super::style::Piece::Snare, "....x.......x..."),
-    (super::style::Piece::Closed, "x.o.x.o.x.o.x.o."),
-];
-const BASIC_LOUD: Strokes = &[
-    (super::style::Piece::Kick, "X.....x.x......."),
-    (super::style::Piece::Snare, "....X.......X..."),
-    (super::style::Piece::Closed, "x.x.x.x.x.x.x.x."),
-];
 
 fn usual_role(instrument: I) -> Role {
     match instrument {

@@ -1,5 +1,7 @@
 //! What the band plays: the hand-over from arranging to synthesis.
 
+use serde::Deserialize;
+
 use super::{Instrument, StyleId};
 use crate::{
     analysis::{Beat, Chord, Key, Metre, Span},
@@ -49,7 +51,8 @@ pub struct Part {
 }
 
 /// What a part is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The kit.
     Drums,
@@ -65,6 +68,21 @@ pub enum Role {
     Figure,
     /// Answers in the singer's gaps.
     Fills,
+}
+
+impl Role {
+    /// Its name in the tables of the styles.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Drums => "drums",
+            Self::Percussion => "percussion",
+            Self::Bass => "bass",
+            Self::Comp => "comp",
+            Self::Pad => "pad",
+            Self::Figure => "figure",
+            Self::Fills => "fills",
+        }
+    }
 }
 
 /// One note.

@@ -5,7 +5,7 @@ use super::{
     bars::{Bar, Place},
     lineup::Seat,
     score::Role,
-    style::{Figure, Pattern, Style, is_strummed},
+    style::{Pattern, Style, is_strummed},
     styles,
     voicing::Range,
 };
@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Sheet<'a> {
     pub(super) analysis: &'a Analysis,
     pub(super) brief: &'a Brief,
-    pub(super) style: &'a Style,
+    pub(super) style: &'static Style,
     pub(super) bars: Vec<Bar>,
     /// The chord at each beat of the analysis.
     pub(super) harmony: Vec<Chord>,
@@ -95,11 +95,8 @@ impl Sheet<'_> {
     ) -> Option<&'static Pattern> {
         let bar = &self.bars[number];
         let triple = matches!(self.analysis.metre, Metre::ThreeFour | Metre::SixEight);
-        let strummed = matches!(
-            seat.figures.last().map(|figure| &figure.pattern),
-            Some(Pattern::Strum(_) | Pattern::Pick(_))
-        ) && is_strummed(seat.instrument);
-        let figures: &'static [Figure] = if triple {
+        let strummed = seat.figures.is_for_guitar() && is_strummed(seat.instrument);
+        let figures = if triple {
             // What can be struck decides, not what the style calls it.
             let role = match (seat.role, seat.instrument) {
                 (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
@@ -109,24 +106,11 @@ impl Sheet<'_> {
                 ) => Role::Drums,
                 (role, _) => role,
             };
-            if self.analysis.metre == Metre::SixEight {
-                styles::compound_figures(self.style.feel, role, strummed)
-            } else {
-                styles::triple_figures(self.style.feel, role, strummed)
-            }
+            &styles::in_metre(self.analysis.metre, self.style.feel, role, strummed).figures
         } else {
             seat.figures
         };
-        let level = figures
-            .iter()
-            .map(|figure| figure.level)
-            .filter(|&level| level <= bar.level())
-            .max()
-            .or_else(|| figures.iter().map(|figure| figure.level).min())?;
-        let variants: Vec<&'static Figure> = figures
-            .iter()
-            .filter(|figure| figure.level == level)
-            .collect();
+        let (level, variants) = figures.at(bar.level())?;
         let mut chance = Chance::new(
             self.seed,
             &[11, part as u64, bar.section as u64, u64::from(level)],
@@ -137,7 +121,7 @@ impl Sheet<'_> {
         if turns && variants.len() > 1 {
             choice = (choice + 1) % variants.len();
         }
-        variants.get(choice).map(|figure| &figure.pattern)
+        variants.get(choice)
     }
 
     /// The strokes of `pattern` in bar `number`: held ones are struck again where the chord changes if `renew` is set.
@@ -200,7 +184,7 @@ impl Sheet<'_> {
         let (bar, next) = (&self.bars[number], self.bars.get(number + 1)?);
         let simple = self.analysis.metre != Metre::SixEight;
         let pushes = simple
-            && self.style.id.pushes()
+            && self.style.pushes
             && (bar.kind, next.kind) == (Place::Song, Place::Song)
             && event.slot + EIGHTH == bar.slots.len()
             && before.is_none_or(|before| before.slot + EIGHTH < event.slot);

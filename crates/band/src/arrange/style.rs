@@ -1,53 +1,112 @@
-//! The shape of a style's table. The tables themselves are in `styles`.
-//!
-//! Patterns are strings of one character per sixteenth, so that they can be read and tapped: 16 for a bar, 32 for two.
-//!
-//! | pattern | characters |
-//! |---|---|
-//! | strokes, chords | `X` accented, `x` normal, `o` soft, `^` short, `-` held, `.` silent |
-//! | strum | `D` `U` down and up, `d` `u` softly, `x` damped, `-` held, `.` silent |
-//! | bass | `1` `3` `5` `7` `8` degree of the chord, `4` the fifth below, `a` leads into the next chord, `-` held, `.` silent |
-//! | pick | `1`…`6` tone of the voicing from below, `-` or `.` let it ring |
+//! The shape of a style's table. The tables themselves are files: `crates/band/data`, whose README explains every key.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IntoDeserializer, MapAccess, Visitor, value},
+};
 
 use super::{Instrument, Role, Traits};
-use crate::analysis::Vocabulary;
 pub(crate) use crate::catalogue::StyleId;
+use crate::{
+    analysis::Vocabulary,
+    data::{share, signed, within},
+};
 
 /// A style.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Style {
     /// Which one it is.
+    #[serde(rename = "style")]
     pub(crate) id: StyleId,
     /// Its name for people.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// The tempo at which it is usually felt; half and double time are chosen by it.
     pub(crate) bpm: f64,
     /// Where the second of a pair of notes falls.
+    #[serde(default)]
     pub(crate) swing: Swing,
     /// Which patterns it takes in 3/4 and 6/8.
     pub(crate) feel: Feel,
-    /// The kinds of chord it speaks in.
+    /// The kinds of chord it uses.
+    #[serde(rename = "chords")]
     pub(crate) vocabulary: Vocabulary,
-    /// Decay of its room in seconds, and how wet it is, 0..1.
-    pub(crate) room: (f32, f32),
-    /// Share of echo, 0..1.
-    pub(crate) delay: f32,
-    /// Brightness −1..1 and grit 0..1 of the finished sound.
-    pub(crate) finish: (f32, f32),
+    /// Whether its chords come an eighth before the bar line that they belong to.
+    #[serde(default)]
+    pub(crate) pushes: bool,
+    /// How its songs end.
+    pub(crate) ending: Ending,
     /// Spread of human timing in milliseconds; 0 for machines.
+    #[serde(deserialize_with = "spread_ms")]
     pub(crate) loose_ms: f32,
+    /// The room that it is played in.
+    pub(crate) room: StyleRoom,
+    /// Share of echo, 0..1.
+    #[serde(default, rename = "echo", deserialize_with = "share")]
+    pub(crate) delay: f32,
+    /// The finished sound.
+    pub(crate) finish: StyleFinish,
+    /// How far the voice stands above the band in its mixes, in loudness units, as such music is commonly mixed.
+    #[serde(deserialize_with = "level_db")]
+    pub(crate) voice_above_lu: f32,
+    /// How deep each kick presses the other instruments down, in decibels.
+    #[serde(default, deserialize_with = "level_db")]
+    pub(crate) pump_db: f32,
     /// Who plays.
-    pub(crate) voices: &'static [Voice],
+    pub(crate) players: Vec<Player>,
+}
+
+/// A style's room.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StyleRoom {
+    /// Time in seconds in which it decays by 60 dB.
+    #[serde(deserialize_with = "decay_s")]
+    pub(crate) decay_s: f32,
+    /// Its share of the sound, 0..1.
+    #[serde(deserialize_with = "share")]
+    pub(crate) wet: f32,
+}
+
+/// A style's finished sound.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StyleFinish {
+    /// −1 dark … 1 bright.
+    #[serde(deserialize_with = "signed")]
+    pub(crate) brightness: f32,
+    /// Saturation, 0..1.
+    #[serde(deserialize_with = "share")]
+    pub(crate) grit: f32,
+}
+
+fn spread_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    within(deserializer, 0.0, 30.0)
+}
+
+fn decay_s<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    within(deserializer, 0.1, 10.0)
+}
+
+fn level_db<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    within(deserializer, -40.0, 12.0)
 }
 
 /// Where the second of a pair of notes falls, as the first one's share of the pair: .5 is even, .667 is a triplet.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Swing {
     /// Even.
+    #[default]
     Straight,
     /// Uneven eighths.
-    Eighths(f32),
+    Eighths(#[serde(deserialize_with = "swing_share")] f32),
     /// Uneven sixteenths.
-    Sixteenths(f32),
+    Sixteenths(#[serde(deserialize_with = "swing_share")] f32),
+}
+
+fn swing_share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    within(deserializer, 0.5, Swing::LATEST)
 }
 
 impl Swing {
@@ -84,7 +143,8 @@ impl Swing {
 }
 
 /// How a song ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Ending {
     /// Slower into a last chord that is held.
     Ritard,
@@ -95,7 +155,8 @@ pub(crate) enum Ending {
 }
 
 /// A family of patterns for 3/4 and 6/8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Feel {
     /// Held and broken chords.
     Gentle,
@@ -108,57 +169,294 @@ pub(crate) enum Feel {
 }
 
 /// One player of a style.
-pub(crate) struct Voice {
+#[derive(Deserialize)]
+#[serde(try_from = "PlayerRow<16>")]
+pub(crate) struct Player {
     /// What it is for.
     pub(crate) role: Role,
     /// Who plays it: the first that is allowed.
-    pub(crate) instruments: &'static [Instrument],
+    pub(crate) instruments: Vec<Instrument>,
     /// Level in decibels.
     pub(crate) level_db: f32,
     /// −1 left … 1 right.
     pub(crate) pan: f32,
     /// Energy of a section from which it plays, 0..1.
     pub(crate) from: f32,
-    /// What it plays; several of a level are variants between which takes choose.
-    pub(crate) figures: &'static [Figure],
+    /// What it plays in 4/4.
+    pub(crate) figures: Figures,
 }
 
-/// What a voice plays in a bar of 4/4.
-pub(crate) struct Figure {
-    /// Intensity for which it is meant, 0..=2.
-    pub(crate) level: u8,
-    /// What is played.
-    pub(crate) pattern: Pattern,
+/// What instruments of a kind play whatever the style: the patterns of 3/4 and 6/8, and of instruments that only the tags ask for.
+pub(crate) struct Shared {
+    pub(crate) role: Role,
+    /// `None` suits every feel.
+    feel: Option<Feel>,
+    strummed: bool,
+    pub(crate) level_db: f32,
+    pub(crate) pan: f32,
+    pub(crate) figures: Figures,
 }
+
+impl Shared {
+    /// Whether it is meant for a part.
+    pub(crate) fn suits(&self, feel: Feel, role: Role, strummed: bool) -> bool {
+        self.role == role && self.feel.is_none_or(|own| own == feel) && (!self.strummed || strummed)
+    }
+}
+
+/// What a part plays in a bar, by intensity, soft to full; several patterns of an intensity are variants between which takes choose.
+pub(crate) struct Figures(pub(crate) [Vec<Pattern>; 3]);
+
+impl Figures {
+    /// The variants of the fullest intensity up to `level`, or of the softest there is, and which intensity they are of.
+    pub(crate) fn at(&self, level: u8) -> Option<(u8, &[Pattern])> {
+        let filled = |level: &u8| !self.0[usize::from(*level)].is_empty();
+        let found = (0..=level.min(2)).rev().find(filled);
+        let level = found.or_else(|| (0..=2).find(filled))?;
+        Some((level, &self.0[usize::from(level)]))
+    }
+
+    /// Whether guitars strum or pick it where it is fullest.
+    pub(crate) fn is_for_guitar(&self) -> bool {
+        let last = self.0.iter().flatten().last();
+        matches!(last, Some(Pattern::Strum(_) | Pattern::Pick(_)))
+    }
+}
+
+/// A row of a table: a player with patterns of `SLOTS` sixteenths a bar.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlayerRow<const SLOTS: usize> {
+    part: Role,
+    #[serde(default)]
+    instruments: Vec<Instrument>,
+    feel: Option<Feel>,
+    #[serde(default)]
+    strummed: bool,
+    #[serde(default, deserialize_with = "level_db")]
+    level_db: f32,
+    #[serde(default, deserialize_with = "signed")]
+    pan: f32,
+    #[serde(default, deserialize_with = "share")]
+    from: f32,
+    #[serde(default)]
+    soft: Vec<Row<SLOTS>>,
+    #[serde(default)]
+    medium: Vec<Row<SLOTS>>,
+    #[serde(default)]
+    full: Vec<Row<SLOTS>>,
+}
+
+impl<const SLOTS: usize> PlayerRow<SLOTS> {
+    /// The patterns. Pads hold their chords and fills answer the singer, without any.
+    fn figures(self) -> Result<Figures, String> {
+        let mut figures = [self.soft, self.medium, self.full]
+            .map(|rows| rows.into_iter().map(|row| row.0).collect::<Vec<_>>());
+        let unwritten = match self.part {
+            Role::Pad => Some(Pattern::Hold),
+            Role::Fills => Some(Pattern::Answer),
+            _ => None,
+        };
+        let part = self.part.as_str();
+        match (unwritten, figures.iter().flatten().next()) {
+            (Some(pattern), None) => figures[0].push(pattern),
+            (Some(_), Some(_)) => return Err(format!("`{part}` takes no patterns")),
+            (None, None) => {
+                return Err(format!("`{part}` has no patterns: write `soft:` with one"));
+            }
+            (None, Some(_)) => {}
+        }
+        if let Some(pattern) = figures
+            .iter()
+            .flatten()
+            .find(|pattern| !pattern.suits(self.part))
+        {
+            return Err(format!("`{part}` does not play `{}`", pattern.kind()));
+        }
+        Ok(Figures(figures))
+    }
+}
+
+impl TryFrom<PlayerRow<16>> for Player {
+    type Error = String;
+
+    fn try_from(row: PlayerRow<16>) -> Result<Self, String> {
+        if row.instruments.is_empty() {
+            return Err(format!("`{}` has no instruments", row.part.as_str()));
+        }
+        if row.feel.is_some() || row.strummed {
+            return Err("`feel` and `strummed` are for shared patterns only".to_owned());
+        }
+        Ok(Self {
+            role: row.part,
+            instruments: row.instruments.clone(),
+            level_db: row.level_db,
+            pan: row.pan,
+            from: row.from,
+            figures: row.figures()?,
+        })
+    }
+}
+
+impl<const SLOTS: usize> TryFrom<PlayerRow<SLOTS>> for SharedOf<SLOTS> {
+    type Error = String;
+
+    fn try_from(row: PlayerRow<SLOTS>) -> Result<Self, String> {
+        if !row.instruments.is_empty() || row.from != 0.0 {
+            return Err("`instruments` and `from` are for a style's players only".to_owned());
+        }
+        Ok(Self(Shared {
+            role: row.part,
+            feel: row.feel,
+            strummed: row.strummed,
+            level_db: row.level_db,
+            pan: row.pan,
+            figures: row.figures()?,
+        }))
+    }
+}
+
+/// [`Shared`] as it is read from a table of bars of `SLOTS` sixteenths.
+#[derive(Deserialize)]
+#[serde(try_from = "PlayerRow<SLOTS>")]
+pub(crate) struct SharedOf<const SLOTS: usize>(pub(crate) Shared);
 
 /// What is played.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
     /// Pieces of a kit.
-    Strokes(&'static [(Piece, &'static str)]),
+    Strokes(Vec<(Piece, String)>),
     /// A bass line.
-    Bass(&'static str),
+    Bass(String),
     /// Chords.
-    Chords(&'static str),
+    Chords(String),
     /// Strummed chords.
-    Strum(&'static str),
+    Strum(String),
     /// Broken chords.
-    Pick(&'static str),
+    Pick(String),
     /// Chords held as long as they last.
     Hold,
     /// Answers in the singer's gaps.
     Answer,
 }
 
+impl Pattern {
+    /// Its key in a table.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Strokes(_) => "strokes",
+            Self::Bass(_) => "bass",
+            Self::Chords(_) => "chords",
+            Self::Strum(_) => "strum",
+            Self::Pick(_) => "pick",
+            Self::Hold => "hold",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// Whether a part plays such a pattern.
+    fn suits(&self, role: Role) -> bool {
+        match self {
+            Self::Strokes(_) => matches!(role, Role::Drums | Role::Percussion),
+            Self::Bass(_) => role == Role::Bass,
+            Self::Chords(_) | Self::Strum(_) => role == Role::Comp,
+            Self::Pick(_) => matches!(role, Role::Comp | Role::Figure),
+            Self::Hold => role == Role::Pad,
+            Self::Answer => role == Role::Fills,
+        }
+    }
+}
+
+/// A pattern as it is written: `{kick: "X...", snare: "....x"}`, `{bass: "1---"}`, `{strum: "D-u-"}`.
+struct Row<const SLOTS: usize>(Pattern);
+
+impl<'de, const SLOTS: usize> Deserialize<'de> for Row<SLOTS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Lanes<const SLOTS: usize>;
+        impl<'de, const SLOTS: usize> Visitor<'de> for Lanes<SLOTS> {
+            type Value = Row<SLOTS>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a pattern, such as `bass: \"1---5---1---5---\"`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<SLOTS>, A::Error> {
+                let mut strokes = Vec::new();
+                let mut pattern = None;
+                let mut lanes = 0;
+                while let Some(key) = map.next_key::<String>()? {
+                    let (marks, make): (_, fn(String) -> Pattern) = match key.as_str() {
+                        "bass" => ("134578a-.", Pattern::Bass),
+                        "chords" => ("Xxo^-.", Pattern::Chords),
+                        "strum" => ("DUdux-.", Pattern::Strum),
+                        "pick" => ("123456-.", Pattern::Pick),
+                        piece => {
+                            let name: value::StrDeserializer<'_, A::Error> =
+                                piece.into_deserializer();
+                            let piece = Piece::deserialize(name)?;
+                            strokes.push((piece, map.next_value::<Marks<SLOTS>>()?.of("Xxo^-.")?));
+                            lanes += 1;
+                            continue;
+                        }
+                    };
+                    pattern = Some(make(map.next_value::<Marks<SLOTS>>()?.of(marks)?));
+                    lanes += 1;
+                }
+                match (pattern, lanes) {
+                    (Some(pattern), 1) => Ok(Row(pattern)),
+                    (None, 1..) => Ok(Row(Pattern::Strokes(strokes))),
+                    _ => Err(A::Error::custom(
+                        "a pattern is either pieces of a kit or one of bass, chords, strum, pick",
+                    )),
+                }
+            }
+        }
+        deserializer.deserialize_map(Lanes)
+    }
+}
+
+/// The characters of one lane: a bar of `SLOTS` sixteenths, or several.
+struct Marks<const SLOTS: usize>(String);
+
+impl<const SLOTS: usize> Marks<SLOTS> {
+    /// The characters, all of them among `known`.
+    fn of<E: Error>(self, known: &str) -> Result<String, E> {
+        match self.0.chars().find(|mark| !known.contains(*mark)) {
+            Some(mark) => Err(E::custom(format!(
+                "`{mark}` in \"{}\": write one of {known}",
+                self.0
+            ))),
+            None => Ok(self.0),
+        }
+    }
+}
+
+impl<'de, const SLOTS: usize> Deserialize<'de> for Marks<SLOTS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let marks = String::deserialize(deserializer)?;
+        let slots = marks.chars().count();
+        if slots == 0 || slots % SLOTS != 0 {
+            return Err(D::Error::custom(format!(
+                "\"{marks}\" has {slots} characters: a bar has {SLOTS}"
+            )));
+        }
+        Ok(Self(marks))
+    }
+}
+
 /// A piece of a kit or of the percussion table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Piece {
     Kick,
     Rim,
     Snare,
     Clap,
+    #[serde(rename = "closed-hat")]
     Closed,
+    #[serde(rename = "pedal-hat")]
     Pedal,
+    #[serde(rename = "open-hat")]
     Open,
     LowTom,
     MidTom,
@@ -171,6 +469,7 @@ pub(crate) enum Piece {
     LowConga,
     Shaker,
     Claves,
+    #[serde(rename = "brush-sweep")]
     Sweep,
 }
 
@@ -223,76 +522,3 @@ pub(super) fn is_strummed(instrument: Instrument) -> bool {
         .traits()
         .meets(Traits::GUITAR.and(Traits::UKULELE))
 }
-
-// Short constructors, so that a table reads like a table.
-
-/// A voice with its figures.
-pub(crate) const fn voice(
-    role: Role,
-    instruments: &'static [Instrument],
-    level_db: f32,
-    pan: f32,
-    from: f32,
-    figures: &'static [Figure],
-) -> Voice {
-    Voice {
-        role,
-        instruments,
-        level_db,
-        pan,
-        from,
-        figures,
-    }
-}
-
-/// Strokes for an intensity.
-pub(crate) const fn beat(level: u8, strokes: &'static [(Piece, &'static str)]) -> Figure {
-    Figure {
-        level,
-        pattern: Pattern::Strokes(strokes),
-    }
-}
-
-/// A bass line for an intensity.
-pub(crate) const fn line(level: u8, pattern: &'static str) -> Figure {
-    Figure {
-        level,
-        pattern: Pattern::Bass(pattern),
-    }
-}
-
-/// Chords for an intensity.
-pub(crate) const fn comp(level: u8, pattern: &'static str) -> Figure {
-    Figure {
-        level,
-        pattern: Pattern::Chords(pattern),
-    }
-}
-
-/// Strumming for an intensity.
-pub(crate) const fn strum(level: u8, pattern: &'static str) -> Figure {
-    Figure {
-        level,
-        pattern: Pattern::Strum(pattern),
-    }
-}
-
-/// Broken chords for an intensity.
-pub(crate) const fn pick(level: u8, pattern: &'static str) -> Figure {
-    Figure {
-        level,
-        pattern: Pattern::Pick(pattern),
-    }
-}
-
-/// Held chords at every intensity.
-pub(crate) const HOLD: &[Figure] = &[Figure {
-    level: 0,
-    pattern: Pattern::Hold,
-}];
-
-/// Answers at every intensity.
-pub(crate) const ANSWER: &[Figure] = &[Figure {
-    level: 0,
-    pattern: Pattern::Answer,
-}];

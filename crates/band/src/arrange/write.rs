@@ -63,7 +63,7 @@ pub(crate) fn style_of(brief: &Brief, analysis: &Analysis, take: usize) -> Style
         StyleId::IndieFolk,
     ]
     .into_iter()
-    .chain(styles::ALL.iter().map(|style| style.id))
+    .chain(StyleId::all())
     .find(|style| !refused(style))
     .unwrap_or(wish)
 }
@@ -71,86 +71,15 @@ pub(crate) fn style_of(brief: &Brief, analysis: &Analysis, take: usize) -> Style
 impl StyleId {
     /// Every style.
     pub fn all() -> impl Iterator<Item = StyleId> {
-        styles::ALL.iter().map(|style| style.id)
+        styles::ALL.iter().copied()
     }
 
     /// Its name for people.
     pub fn name(self) -> &'static str {
-        styles::table(self).name
+        &styles::table(self).name
     }
 
-    /// How far the voice stands above the band in its mixes, in loudness units: singers' and dancers' music, as it is commonly mixed.
-    pub(crate) fn voice_above_lu(self) -> f32 {
-        match self {
-            Self::Country | Self::SingerSongwriter | Self::JazzSwing | Self::BossaNova => 3.0,
-            Self::PopBallad | Self::IndieFolk | Self::HipHop => 2.5,
-            Self::Soul
-            | Self::Gospel
-            | Self::Blues
-            | Self::Latin
-            | Self::Waltz
-            | Self::Trap
-            | Self::ChamberStrings => 2.0,
-            Self::Reggae | Self::LoFi => 1.5,
-            Self::Funk | Self::Disco | Self::Ambient | Self::Cinematic => 1.0,
-            Self::House | Self::Synthwave => 0.5,
-            Self::PopRock | Self::DrumAndBass => 0.0,
-            Self::Metal => -1.5,
-        }
-    }
-
-    /// How deep each kick presses the other instruments down, in decibels.
-    fn pump_db(self) -> f32 {
-        match self {
-            Self::House => 7.0,
-            Self::Synthwave => 5.0,
-            _ => 0.0,
-        }
-    }
-
-    /// How its songs end.
-    pub(crate) fn ending(self) -> Ending {
-        match self {
-            Self::PopRock
-            | Self::Funk
-            | Self::Disco
-            | Self::HipHop
-            | Self::Trap
-            | Self::House
-            | Self::DrumAndBass
-            | Self::Metal
-            | Self::Latin
-            | Self::Reggae => Ending::Cut,
-            Self::Soul | Self::LoFi | Self::Synthwave | Self::Ambient => Ending::Ring,
-            Self::PopBallad
-            | Self::IndieFolk
-            | Self::Country
-            | Self::Blues
-            | Self::JazzSwing
-            | Self::BossaNova
-            | Self::Cinematic
-            | Self::Waltz
-            | Self::Gospel
-            | Self::ChamberStrings
-            | Self::SingerSongwriter => Ending::Ritard,
-        }
-    }
-
-    /// Whether its chords come an eighth before the bar line that they belong to.
-    pub(crate) fn pushes(self) -> bool {
-        matches!(
-            self,
-            Self::PopRock
-                | Self::Soul
-                | Self::Funk
-                | Self::JazzSwing
-                | Self::BossaNova
-                | Self::Latin
-                | Self::Gospel
-        )
-    }
-
-    /// The kinds of chord it speaks in.
+    /// The kinds of chord it uses.
     pub fn vocabulary(self) -> Vocabulary {
         styles::table(self).vocabulary
     }
@@ -186,7 +115,7 @@ pub fn arrange(
     );
     let last_start_s = bars.last().map_or(0.0, Bar::start_s);
     let length_s = analysis.duration_s.max(last_start_s)
-        + match style.id.ending() {
+        + match style.ending {
             Ending::Cut => CUT_TAIL_S,
             Ending::Ritard | Ending::Ring => TAIL_S,
         };
@@ -225,7 +154,6 @@ pub fn arrange(
             });
         }
     }
-    let (decay_s, wet) = style.room;
     let nudge = brief.nudge;
     Score {
         style: style.id,
@@ -239,11 +167,11 @@ pub fn arrange(
         final_chord_s: last_start_s,
         chords: sheet.chords_as_played(),
         room: Room {
-            decay_s: decay_s * (1.0 + 0.5 * nudge.space.max(0.0)),
+            decay_s: style.room.decay_s * (1.0 + 0.5 * nudge.space.max(0.0)),
             wet: if brief.refused_effects.reverb {
                 0.0
             } else {
-                (wet * (1.0 + 0.8 * nudge.space)).clamp(0.02, 0.65)
+                (style.room.wet * (1.0 + 0.8 * nudge.space)).clamp(0.02, 0.65)
             },
             delay: if brief.refused_effects.delay {
                 0.0
@@ -258,14 +186,14 @@ pub fn arrange(
             delay_s: (60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) * 0.75).clamp(0.12, 0.9) as f32,
         },
         finish: Finish {
-            brightness: (style.finish.0 + 0.6 * nudge.brightness).clamp(-1.0, 1.0),
+            brightness: (style.finish.brightness + 0.6 * nudge.brightness).clamp(-1.0, 1.0),
             grit: if brief.refused_effects.grit {
                 0.0
             } else {
-                (style.finish.1 + 0.5 * nudge.grit).clamp(0.0, 0.8)
+                (style.finish.grit + 0.5 * nudge.grit).clamp(0.0, 0.8)
             },
-            voice_above_lu: style.id.voice_above_lu(),
-            pump_db: style.id.pump_db(),
+            voice_above_lu: style.voice_above_lu,
+            pump_db: style.pump_db,
         },
         beats: sheet.beats(),
         metre: match analysis.metre {

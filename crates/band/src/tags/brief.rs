@@ -1,8 +1,11 @@
 //! What the tags say, in the band's own terms.
 
+use serde::Deserialize;
+
 use crate::{
     analysis::{Hints, Key, Metre},
     catalogue::{Instrument, StyleId, Traits},
+    data::signed,
 };
 
 /// What the tags ask for and the negative tags forbid.
@@ -60,20 +63,26 @@ impl Asked {
 }
 
 /// Pushes away from a style's own character; each is a sum over the words, held to −1..1.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Nudge {
     /// How full and loud the arrangement is.
+    #[serde(deserialize_with = "signed")]
     pub(crate) energy: f32,
     /// How bright the sound is.
+    #[serde(deserialize_with = "signed")]
     pub(crate) brightness: f32,
     /// How much room there is around it.
+    #[serde(deserialize_with = "signed")]
     pub(crate) space: f32,
     /// How worn the sound is: tape, vinyl, saturation.
+    #[serde(deserialize_with = "signed")]
     pub(crate) grit: f32,
 }
 
 /// An effect that can be refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Effect {
     /// Room around the sound.
     Reverb,

@@ -4,7 +4,6 @@
 
 mod brief;
 mod musical;
-mod near;
 mod read;
 mod words;
 

@@ -6,8 +6,7 @@
 use super::{
     brief::{Asked, Brief, Effect},
     musical::{key_at, metre_of, tempo_at},
-    near::is_only_near,
-    words::{Meaning, meaning_of, sounds_of},
+    words::{Entry, Meaning, entry_of},
 };
 use crate::catalogue::{Instrument, Traits};
 
@@ -15,7 +14,7 @@ use crate::catalogue::{Instrument, Traits};
 const LINE_LIMIT_CHARS: usize = 4000;
 
 /// Longest phrase in the vocabulary, in words.
-const PHRASE_LIMIT_WORDS: usize = 4;
+pub(super) const PHRASE_LIMIT_WORDS: usize = 4;
 
 /// Reads what `tags` ask for and what `negative_tags` forbid.
 ///
@@ -159,9 +158,9 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
         let longest = PHRASE_LIMIT_WORDS.min(words.len() - at);
         let found = (1..=longest).rev().find_map(|length| {
             let phrase = words[at..at + length].join(" ");
-            look_up(&phrase).map(|(meaning, against)| (meaning, against, length))
+            look_up(&phrase).map(|(entry, against)| (entry, against, length))
         });
-        let Some((meaning, against, length)) = found else {
+        let Some((entry, against, length)) = found else {
             misread.push(word);
             at += 1;
             continue;
@@ -174,11 +173,10 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
         at += usize::from(suffixed);
         let phrase = words[at - length - usize::from(suffixed)..][..length].join(" ");
         if refusing || against || suffixed {
-            let sounds = sounds_of(&phrase).unwrap_or_default();
-            brief.forbidden = brief.forbidden.and(sounds);
-            refuse(meaning, brief);
+            brief.forbidden = brief.forbidden.and(entry.refused_with);
+            refuse(&entry.meaning, brief);
         } else {
-            wish(meaning, &phrase, brief, &mut sounding);
+            wish(entry, &phrase, brief, &mut sounding);
         }
     }
     if let (Some(word), false) = (only, negative) {
@@ -196,8 +194,8 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
 }
 
 /// Writes the refusal of a meaning into the brief.
-fn refuse(meaning: Meaning, brief: &mut Brief) {
-    match meaning {
+fn refuse(meaning: &Meaning, brief: &mut Brief) {
+    match *meaning {
         Meaning::Style(style) | Meaning::Ensemble(style, _) => brief.refused_styles.push(style),
         Meaning::Sound { traits, .. } => brief.forbidden = brief.forbidden.and(traits),
         Meaning::Unaccompanied | Meaning::Singer => {
@@ -217,7 +215,7 @@ fn refuse(meaning: Meaning, brief: &mut Brief) {
 }
 
 /// Writes one wish into the brief, and what of it can't be had.
-fn wish(meaning: Meaning, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
+fn wish(entry: &Entry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
     let mut ask = |instrument: Instrument, traits: Traits, brief: &mut Brief| {
         sounding.push(instrument);
         brief.wanted.push(instrument);
@@ -227,16 +225,16 @@ fn wish(meaning: Meaning, phrase: &str, brief: &mut Brief, sounding: &mut Vec<In
             traits,
         });
     };
-    match meaning {
+    match entry.meaning {
         Meaning::Style(style) | Meaning::Ensemble(style, _) => {
             if !brief.styles.contains(&style) {
                 brief.styles.push(style);
             }
-            if let Meaning::Ensemble(_, players) = meaning {
+            if let Meaning::Ensemble(_, players) = &entry.meaning {
                 sounding.extend(players);
                 brief.wanted.extend(players);
             }
-            if is_only_near(phrase) {
+            if entry.is_nearest {
                 brief.remarks.push(format!(
                     "`{phrase}` is played as {}, the nearest style that the band has",
                     style.name()
@@ -248,7 +246,7 @@ fn wish(meaning: Meaning, phrase: &str, brief: &mut Brief, sounding: &mut Vec<In
             traits,
         } => {
             ask(instrument, traits, brief);
-            if is_only_near(phrase) {
+            if entry.is_nearest {
                 brief.remarks.push(format!(
                     "`{phrase}` is played by {}, the nearest that the band has",
                     instrument.name()
@@ -281,19 +279,19 @@ fn wish(meaning: Meaning, phrase: &str, brief: &mut Brief, sounding: &mut Vec<In
 }
 
 /// Finds a phrase as written, without its plural, and with "-less" cut off (the flag is then true).
-fn look_up(phrase: &str) -> Option<(Meaning, bool)> {
-    if let Some(meaning) = meaning_of(phrase) {
-        return Some((meaning, false));
+fn look_up(phrase: &str) -> Option<(&'static Entry, bool)> {
+    if let Some(entry) = entry_of(phrase) {
+        return Some((entry, false));
     }
     for ending in ["s", "es"] {
-        if let Some(meaning) = phrase.strip_suffix(ending).and_then(meaning_of) {
-            return Some((meaning, false));
+        if let Some(entry) = phrase.strip_suffix(ending).and_then(entry_of) {
+            return Some((entry, false));
         }
     }
     let bare = phrase.strip_suffix("less")?;
-    meaning_of(bare)
-        .or_else(|| meaning_of(&format!("{bare}s")))
-        .map(|meaning| (meaning, true))
+    entry_of(bare)
+        .or_else(|| entry_of(&format!("{bare}s")))
+        .map(|entry| (entry, true))
 }
 
 /// Lower-case words; hyphens and underscores separate, apostrophes stay, other marks vanish.

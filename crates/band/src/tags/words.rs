@@ -1,25 +1,30 @@
-//! The vocabulary of the tags.
+//! The vocabulary of the tags: `crates/band/data/tags.yaml`.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use serde::Deserialize;
 
 use super::brief::{Effect, Nudge};
 use crate::{
     analysis::Metre,
     catalogue::{Instrument, StyleId, Traits},
+    data::{DataError, parse},
 };
 
 /// What a phrase means.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Meaning {
     /// A style of music.
     Style(StyleId),
     /// A style that is named for who plays it: "only" keeps everybody else out.
-    Ensemble(StyleId, &'static [Instrument]),
+    Ensemble(StyleId, Vec<Instrument>),
     /// Voices and nothing else.
     Unaccompanied,
     /// The singer's own part: nothing to add, but a refusal keeps every voice of the band's out.
     Singer,
     /// An instrument or a family of them: what a wish brings in, and what a refusal keeps out.
     Sound {
-        /// The instrument that a wish for it brings in; `None` where the word is only good for refusing.
+        /// The instrument that a wish for it brings in; `None` where the phrase is only good for refusing.
         wants: Option<Instrument>,
         /// What a refusal forbids.
         traits: Traits,
@@ -36,469 +41,247 @@ pub(super) enum Meaning {
     Understood,
 }
 
-const fn feel(energy: f32, brightness: f32, space: f32, grit: f32) -> Meaning {
-    Meaning::Feel(nudge(energy, brightness, space, grit))
+/// A phrase of the vocabulary.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) meaning: Meaning,
+    /// Whether the band does not have what the phrase names, and the nearest thing plays.
+    pub(super) is_nearest: bool,
+    /// What a refused style takes with it: the sounds that it is named for.
+    pub(super) refused_with: Traits,
 }
 
-const fn nudge(energy: f32, brightness: f32, space: f32, grit: f32) -> Nudge {
-    Nudge {
-        energy,
-        brightness,
-        space,
-        grit,
+/// The entry of a phrase of lower-case words with single spaces; `None` when it is unknown.
+pub(super) fn entry_of(phrase: &str) -> Option<&'static Entry> {
+    static VOCABULARY: LazyLock<HashMap<String, Entry>> = LazyLock::new(|| {
+        read(FILE, TEXT).unwrap_or_else(|error| panic!("a test reads the vocabulary: {error}"))
+    });
+    VOCABULARY.get(phrase)
+}
+
+const FILE: &str = "tags.yaml";
+const TEXT: &str = include_str!("../../data/tags.yaml");
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    styles: Vec<StyleRow>,
+    ensembles: Vec<EnsembleRow>,
+    refused_with_style: Vec<RefusableRow>,
+    instruments: Vec<InstrumentRow>,
+    refusable: Vec<RefusableRow>,
+    moods: Vec<MoodRow>,
+    speeds: Vec<SpeedRow>,
+    metres: Vec<MetreRow>,
+    effects: Vec<EffectRow>,
+    unaccompanied: Vec<String>,
+    singer: Vec<String>,
+    ignored: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StyleRow {
+    style: StyleId,
+    #[serde(default)]
+    words: Vec<String>,
+    #[serde(default)]
+    nearest: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnsembleRow {
+    style: StyleId,
+    players: Vec<Instrument>,
+    words: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InstrumentRow {
+    plays: Instrument,
+    refuses: Traits,
+    #[serde(default)]
+    words: Vec<String>,
+    #[serde(default)]
+    nearest: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefusableRow {
+    refuses: Traits,
+    words: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MoodRow {
+    push: Nudge,
+    words: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpeedRow {
+    speed: Speed,
+    push: Nudge,
+    words: Vec<String>,
+}
+
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Speed {
+    Slow,
+    Fast,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetreRow {
+    metre: NamedMetre,
+    words: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum NamedMetre {
+    TwoFour,
+    ThreeFour,
+    FourFour,
+    SixEight,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EffectRow {
+    effect: Effect,
+    #[serde(default)]
+    push: Nudge,
+    words: Vec<String>,
+}
+
+/// Reads a vocabulary.
+fn read(file: &str, text: &str) -> Result<HashMap<String, Entry>, DataError> {
+    let table: Table = parse(file, text)?;
+    let mut entries = Entries {
+        file,
+        text,
+        found: HashMap::new(),
+    };
+    for row in table.styles {
+        entries.add(row.words, Meaning::Style(row.style), false)?;
+        entries.add(row.nearest, Meaning::Style(row.style), true)?;
     }
-}
-
-const fn sound(instrument: Instrument, traits: Traits) -> Meaning {
-    Meaning::Sound {
-        wants: Some(instrument),
-        traits,
+    for row in table.ensembles {
+        let meaning = Meaning::Ensemble(row.style, row.players);
+        entries.add(row.words, meaning, false)?;
     }
-}
-
-const fn refusable(traits: Traits) -> Meaning {
-    Meaning::Sound {
-        wants: None,
-        traits,
+    for row in table.instruments {
+        let meaning = Meaning::Sound {
+            wants: Some(row.plays),
+            traits: row.refuses,
+        };
+        entries.add(row.words, meaning.clone(), false)?;
+        entries.add(row.nearest, meaning, true)?;
     }
-}
-
-/// The meaning of a phrase of lower-case words with single spaces; `None` when it is unknown.
-pub(super) fn meaning_of(phrase: &str) -> Option<Meaning> {
-    ensemble(phrase)
-        .or_else(|| style(phrase).map(Meaning::Style))
-        .or_else(|| instrument(phrase))
-        .or_else(|| quality(phrase))
-        .or_else(|| filler(phrase).then_some(Meaning::Understood))
-}
-
-fn ensemble(phrase: &str) -> Option<Meaning> {
-    use Instrument as I;
-    use StyleId as S;
-    Some(match phrase {
-        "string quartet" | "string trio" | "string quintet" | "string orchestra"
-        | "chamber strings" => Meaning::Ensemble(S::ChamberStrings, &[I::Strings]),
-        "jazz trio" | "piano trio" => {
-            Meaning::Ensemble(S::JazzSwing, &[I::Piano, I::UprightBass, I::BrushKit])
-        }
-        "a cappella" | "acapella" | "acappella" => Meaning::Unaccompanied,
-        _ => return None,
-    })
-}
-
-fn style(phrase: &str) -> Option<StyleId> {
-    use StyleId as S;
-    Some(match phrase {
-        "pop ballad"
-        | "ballad"
-        | "piano ballad"
-        | "power ballad"
-        | "love song"
-        | "soft pop"
-        | "adult contemporary"
-        | "singer songwriter ballad" => S::PopBallad,
-        "pop" | "pop rock" | "rock" | "soft rock" | "indie rock" | "indie pop" | "alternative"
-        | "alternative rock" | "alt rock" | "classic rock" | "dream pop" | "rock n roll"
-        | "rock and roll" | "punk" | "pop punk" | "britpop" | "anthem" | "arena rock"
-        | "grunge" | "shoegaze" | "k pop" | "teen pop" => S::PopRock,
-        "folk" | "indie folk" | "acoustic folk" | "americana" | "folk pop" | "campfire"
-        | "celtic" | "irish" | "folk rock" | "indie" | "traditional" => S::IndieFolk,
-        "singer songwriter"
-        | "acoustic singer songwriter"
-        | "acoustic pop"
-        | "unplugged"
-        | "coffeehouse"
-        | "coffee house"
-        | "acoustic ballad"
-        | "fingerstyle" => S::SingerSongwriter,
-        "country" | "bluegrass" | "nashville" | "country pop" | "honky tonk" | "western"
-        | "country rock" | "alt country" => S::Country,
-        "blues" | "delta blues" | "blues rock" | "chicago blues" | "slow blues" => S::Blues,
-        "soul" | "r&b" | "rnb" | "r b" | "rhythm and blues" | "neo soul" | "motown"
-        | "contemporary r b" | "classic soul" => S::Soul,
-        "funk" | "funky" | "p funk" | "groove" | "funk pop" => S::Funk,
-        "disco" | "nu disco" | "dance pop" | "eurodance" | "boogie" => S::Disco,
-        "jazz" | "swing" | "big band" | "swing jazz" | "jazz swing" | "cool jazz" | "bebop"
-        | "vocal jazz" | "jazz ballad" | "smooth jazz" | "lounge jazz" => S::JazzSwing,
-        "bossa" | "bossa nova" | "bossanova" | "lounge" | "samba" | "brazilian"
-        | "easy listening" => S::BossaNova,
-        "reggae" | "dub" | "ska" | "dancehall" | "roots reggae" | "rocksteady" => S::Reggae,
-        "hip hop" | "hiphop" | "boom bap" | "rap" | "old school hip hop" | "east coast hip hop" => {
-            S::HipHop
-        }
-        "lo fi" | "lofi" | "lo fi hip hop" | "lofi hip hop" | "chillhop" | "lo fi beats"
-        | "lofi beats" | "lo fi hiphop" | "chill hop" | "study beats" => S::LoFi,
-        "trap" | "drill" | "trap soul" | "phonk" | "cloud rap" => S::Trap,
-        "house"
-        | "deep house"
-        | "tropical house"
-        | "edm"
-        | "techno"
-        | "dance"
-        | "electro"
-        | "electropop"
-        | "electro pop"
-        | "trance"
-        | "club"
-        | "tech house"
-        | "progressive house"
-        | "electronic dance music"
-        | "future bass" => S::House,
-        "drum and bass"
-        | "drum n bass"
-        | "drum bass"
-        | "dnb"
-        | "d n b"
-        | "jungle"
-        | "liquid drum and bass"
-        | "breakbeat"
-        | "liquid dnb" => S::DrumAndBass,
-        "synthwave" | "synth wave" | "retrowave" | "80s" | "80's" | "eighties" | "synth pop"
-        | "synthpop" | "new wave" | "vaporwave" | "outrun" | "80s pop" => S::Synthwave,
-        "ambient"
-        | "drone"
-        | "new age"
-        | "meditation"
-        | "soundscape"
-        | "atmospheric ambient"
-        | "chillout"
-        | "spa"
-        | "sleep" => S::Ambient,
-        "cinematic" | "film score" | "soundtrack" | "epic orchestral" | "trailer"
-        | "film music" | "movie score" | "orchestral pop" | "orchestral" | "symphonic"
-        | "score" => S::Cinematic,
-        "waltz" | "viennese waltz" | "slow waltz" | "valse" | "musette" => S::Waltz,
-        "gospel" | "worship" | "spiritual" | "praise" | "church" | "hymn" | "christian" => {
-            S::Gospel
-        }
-        "latin" | "salsa" | "latin pop" | "son" | "rumba" | "cha cha" | "cha cha cha" | "mambo"
-        | "bolero" | "reggaeton" | "cuban" | "bachata" | "tango" | "cumbia" | "flamenco" => {
-            S::Latin
-        }
-        "metal" | "heavy metal" | "hard rock" | "metalcore" | "nu metal" | "thrash"
-        | "thrash metal" | "death metal" | "industrial" => S::Metal,
-        "chamber" | "classical" | "baroque" | "chamber music" | "chamber pop" | "neoclassical"
-        | "neo classical" => S::ChamberStrings,
-        _ => return None,
-    })
-}
-
-fn instrument(phrase: &str) -> Option<Meaning> {
-    use Instrument as I;
-    use Traits as T;
-    Some(match phrase {
-        "drums" | "drum" | "drum kit" | "drumkit" | "drum set" | "drumset" | "drumming"
-        | "drum beat" | "drum track" | "beat" | "percussion" | "percussive" | "percussions"
-        | "drum loop" | "drum machine beat" => sound(I::AcousticKit, T::PERCUSSION),
-        "live drums" | "acoustic drums" | "live drum" | "acoustic drum" | "real drums" => {
-            sound(I::AcousticKit, T::LIVE_KIT)
-        }
-        "brushes" | "brushed drums" | "brush drums" | "brush" => sound(I::BrushKit, T::BRUSHES),
-        "drum machine" | "electronic drums" | "programmed drums" | "synth drums"
-        | "electronic drum" | "electronic beats" | "909" | "drum machines" => {
-            sound(I::ElectronicKit, T::DRUM_MACHINE)
-        }
-        "808" | "808s" | "808 drums" => sound(I::SubBass, T::SUB.and(T::DRUM_MACHINE)),
-        "808 bass" | "sub bass" | "sub" => sound(I::SubBass, T::SUB),
-        "hand percussion" | "hand drums" | "bongo" | "cajon" | "djembe" => {
-            sound(I::HandPercussion, T::HAND_PERCUSSION)
-        }
-        "conga" => sound(I::HandPercussion, T::CONGAS),
-        "shaker" | "maraca" | "egg shaker" => sound(I::HandPercussion, T::SHAKER),
-        "tambourine" => sound(I::HandPercussion, T::TAMBOURINE),
-        "kick" | "kick drum" | "bass drum" | "kicks" | "four on the floor" => refusable(T::KICK),
-        "snare" | "snare drum" | "rimshot" | "backbeat" => refusable(T::SNARE),
-        "clap" | "handclap" | "hand clap" | "claps" | "finger snap" | "snap" => refusable(T::CLAP),
-        "hi hat" | "hihat" | "hat" | "high hat" => refusable(T::HATS),
-        "cymbal" | "crash" | "crash cymbal" | "ride" | "ride cymbal" => {
-            refusable(T::CYMBALS.and(T::HATS))
-        }
-        "tom" | "tom tom" => refusable(T::TOMS),
-        "bass" | "bassline" | "bass line" | "low bass" | "heavy bass" | "bassy" => {
-            sound(I::FingerBass, T::BASS)
-        }
-        "bass guitar" | "electric bass" | "fingered bass" | "slap bass" | "fretless bass" => {
-            sound(I::FingerBass, T::BASS_GUITAR)
-        }
-        "upright bass" | "double bass" | "contrabass" | "acoustic bass" | "standup bass"
-        | "walking bass" => sound(I::UprightBass, T::UPRIGHT),
-        "synth bass" | "synthesizer bass" | "bass synth" | "moog bass" | "acid bass" => {
-            sound(I::SynthBass, T::BASS.and(T::SYNTH))
-        }
-        "piano" | "pianos" => sound(I::Piano, T::PIANO),
-        "grand piano" | "acoustic piano" | "upright piano" | "felt piano" | "soft piano" => {
-            sound(I::Piano, T::GRAND)
-        }
-        "electric piano" | "rhodes" | "wurlitzer" | "wurli" | "e piano" | "epiano" | "ep" => {
-            sound(I::ElectricPiano, T::ELECTRIC_PIANO)
-        }
-        "keys" | "keyboard" | "keyboards" => sound(I::Piano, T::KEYS.and(T::SYNTH_KEYS)),
-        "organ" | "hammond" | "hammond organ" | "church organ" | "b3" | "drawbar organ" => {
-            sound(I::Organ, T::ORGAN)
-        }
-        "vibraphone" | "marimba" | "xylophone" | "mallet" => sound(I::Vibraphone, T::MALLETS),
-        "glockenspiel" | "bell" | "bells" | "celesta" | "music box" | "chime" => {
-            sound(I::Glockenspiel, T::BELLS)
-        }
-        "guitar" => sound(I::SteelGuitar, T::GUITAR),
-        "acoustic guitar"
-        | "steel guitar"
-        | "fingerpicking"
-        | "fingerpicked guitar"
-        | "strumming"
-        | "strummed guitar"
-        | "steel string guitar"
-        | "12 string guitar" => sound(I::SteelGuitar, T::ACOUSTIC_GUITAR),
-        "nylon guitar"
-        | "classical guitar"
-        | "spanish guitar"
-        | "flamenco guitar"
-        | "nylon string guitar" => sound(I::NylonGuitar, T::NYLON),
-        "electric guitar"
-        | "clean guitar"
-        | "clean electric guitar"
-        | "jangly guitar"
-        | "guitar riff" => sound(I::CleanGuitar, T::ELECTRIC_GUITAR),
-        "distorted guitar"
-        | "heavy guitar"
-        | "overdriven guitar"
-        | "distorted electric guitar"
-        | "power chord"
-        | "crunchy guitar"
-        | "guitar solo"
-        | "shredding" => sound(I::DistortedGuitar, T::DISTORTED),
-        "ukulele" | "uke" | "mandolin" | "banjo" => sound(I::Ukulele, T::UKULELE),
-        "harp" => sound(I::Harp, T::HARP),
-        "strings" | "string" | "violin" | "viola" | "cello" | "string section" | "fiddle"
-        | "orchestral strings" | "lush strings" => sound(I::Strings, T::STRINGS),
-        "brass" | "horn" | "horn section" | "trumpet" | "trombone" | "french horn"
-        | "brass section" => sound(I::Brass, T::BRASS),
-        "flute" | "woodwind" | "clarinet" | "oboe" | "wind" | "saxophone" | "sax" | "recorder"
-        | "whistle" => sound(I::Flute, T::WOODWIND),
-        "harpsichord" => sound(I::Piano, T::NONE),
-        "clavinet" => sound(I::ElectricPiano, T::NONE),
-        "accordion" | "harmonium" => sound(I::Organ, T::NONE),
-        "slide guitar" | "pedal steel" | "lap steel" => sound(I::CleanGuitar, T::ELECTRIC_GUITAR),
-        "piccolo" | "pan flute" | "bassoon" => sound(I::Flute, T::WOODWIND),
-        "tuba" => sound(I::Brass, T::BRASS),
-        "steel drum" | "kalimba" => sound(I::Vibraphone, T::NONE),
-        "orchestra" | "orchestration" | "full orchestra" => {
-            sound(I::Strings, T::STRINGS.and(T::BRASS).and(T::WOODWIND))
-        }
-        "synth" | "synthesizer" | "synthesiser" | "analog synth" | "analogue synth"
-        | "synthetic" | "synthy" => sound(I::SynthPad, T::SYNTH),
-        "pad" | "synth pad" | "ambient pad" | "warm pad" => sound(I::SynthPad, T::PAD),
-        "pluck" | "arp" | "arpeggio" | "arpeggiator" | "synth arp" | "arpeggiated synth"
-        | "pluck synth" => sound(I::SynthPluck, T::PLUCK),
-        "lead" | "synth lead" | "lead synth" => sound(I::SynthLead, T::LEAD),
-        "electronic" | "electronica" | "electronics" | "digital" | "programmed" | "computer" => {
-            Meaning::Sound {
-                wants: Some(I::SynthPad),
-                traits: T::ELECTRONIC,
+    for row in table.refusable {
+        let meaning = Meaning::Sound {
+            wants: None,
+            traits: row.refuses,
+        };
+        entries.add(row.words, meaning, false)?;
+    }
+    for row in table.moods {
+        entries.add(row.words, Meaning::Feel(row.push), false)?;
+    }
+    for row in table.speeds {
+        let meaning = Meaning::Tempo(row.push, row.speed == Speed::Fast);
+        entries.add(row.words, meaning, false)?;
+    }
+    for row in table.metres {
+        let metre = match row.metre {
+            NamedMetre::TwoFour => Metre::TwoFour,
+            NamedMetre::ThreeFour => Metre::ThreeFour,
+            NamedMetre::FourFour => Metre::FourFour,
+            NamedMetre::SixEight => Metre::SixEight,
+        };
+        entries.add(row.words, Meaning::Metre(metre), false)?;
+    }
+    for row in table.effects {
+        entries.add(row.words, Meaning::Effect(row.effect, row.push), false)?;
+    }
+    entries.add(table.unaccompanied, Meaning::Unaccompanied, false)?;
+    entries.add(table.singer, Meaning::Singer, false)?;
+    entries.add(table.ignored, Meaning::Understood, false)?;
+    for row in table.refused_with_style {
+        for phrase in row.words {
+            match entries.found.get_mut(&phrase) {
+                Some(Entry {
+                    meaning: Meaning::Style(_) | Meaning::Ensemble(..),
+                    refused_with,
+                    ..
+                }) => *refused_with = row.refuses,
+                _ => return Err(entries.error(&phrase, 0, "is no style")),
             }
         }
-        "acoustic" | "organic" | "acoustic instrument" => Meaning::Sound {
-            wants: Some(I::SteelGuitar),
-            traits: T::ACOUSTIC,
-        },
-        "electric" | "amplified" | "electric instrument" => refusable(T::ELECTRIC),
-        "orchestral instrument" => refusable(T::STRINGS.and(T::BRASS).and(T::WOODWIND)),
-        "choir" | "choirs" | "backing vocals" | "backing vocal" | "backing voices"
-        | "background vocals" | "gospel choir" | "ooh" | "oohs" | "aah" | "aahs"
-        | "vocal harmonies" | "vocal harmony" | "harmony vocals" | "humming" | "vocal pad"
-        | "vocal pads" | "choral" => sound(I::Voices, T::VOICES),
-        "vocal" | "vocals" | "voice" | "voices" | "singing" | "singer" | "lyrics"
-        | "female vocal" | "male vocal" | "female voice" | "male voice" => Meaning::Singer,
-        "spoken word" | "spoken" | "talking" | "speech" | "vocoder" | "autotune" | "chant"
-        | "ad lib" | "rapping" | "scream" | "vocal chop" => refusable(T::VOICES),
-        _ => return None,
-    })
+    }
+    Ok(entries.found)
 }
 
-/// What a refused style takes with it: the sounds that it is named for.
-pub(super) fn sounds_of(phrase: &str) -> Option<Traits> {
-    use Traits as T;
-    Some(match phrase {
-        "orchestral" | "symphonic" | "orchestral pop" | "epic orchestral" => {
-            T::STRINGS.and(T::BRASS).and(T::WOODWIND)
-        }
-        "chamber strings" | "string quartet" => T::STRINGS,
-        "synthwave"
-        | "synth wave"
-        | "synth pop"
-        | "synthpop"
-        | "electro"
-        | "electropop"
-        | "electro pop"
-        | "edm"
-        | "techno"
-        | "electronic dance music" => T::ELECTRONIC,
-        "metal" | "heavy metal" | "hard rock" | "metalcore" | "nu metal" | "thrash"
-        | "thrash metal" | "death metal" | "grunge" | "punk" => T::DISTORTED,
-        "big band" => T::BRASS,
-        "piano ballad" => T::PIANO,
-        _ => return None,
-    })
+struct Entries<'a> {
+    file: &'a str,
+    text: &'a str,
+    found: HashMap<String, Entry>,
 }
 
-fn quality(phrase: &str) -> Option<Meaning> {
-    Some(match phrase {
-        "calm" | "gentle" | "soft" | "quiet" | "mellow" | "chill" | "relaxed" | "relaxing"
-        | "peaceful" | "delicate" | "tender" | "soothing" | "laid back" | "laidback" | "sleepy"
-        | "minimal" | "minimalist" | "sparse" | "stripped" | "stripped down" | "stripped back"
-        | "simple" | "understated" | "subtle" | "lullaby" => feel(-0.5, -0.2, 0.0, 0.0),
-        "intimate" | "close" | "bedroom" | "cozy" | "cosy" | "heartfelt" => {
-            feel(-0.4, -0.1, -0.3, 0.0)
+impl Entries<'_> {
+    fn add(
+        &mut self,
+        phrases: Vec<String>,
+        meaning: Meaning,
+        is_nearest: bool,
+    ) -> Result<(), DataError> {
+        for phrase in phrases {
+            let as_read = phrase.to_lowercase().replace(['-', '_'], " ");
+            if phrase != as_read || phrase.split(' ').any(str::is_empty) {
+                return Err(self.error(
+                    &phrase,
+                    0,
+                    "is never read so: small letters, single spaces",
+                ));
+            }
+            if phrase.split(' ').count() > super::read::PHRASE_LIMIT_WORDS {
+                return Err(self.error(&phrase, 0, "is too long: four words at most"));
+            }
+            let entry = Entry {
+                meaning: meaning.clone(),
+                is_nearest,
+                refused_with: Traits::NONE,
+            };
+            if self.found.contains_key(&phrase) {
+                return Err(self.error(&phrase, 1, "stands here for the second time"));
+            }
+            self.found.insert(phrase, entry);
         }
-        "sad" | "melancholic" | "melancholy" | "sorrowful" | "heartbreak" | "emotional"
-        | "nostalgic" | "bittersweet" | "moody" | "wistful" | "longing" => {
-            feel(-0.3, -0.2, 0.15, 0.0)
-        }
-        "dark" | "brooding" | "ominous" | "mysterious" | "haunting" | "eerie" => {
-            feel(0.0, -0.5, 0.2, 0.1)
-        }
-        "happy" | "cheerful" | "joyful" | "sunny" | "playful" | "uplifting" | "bright" | "fun"
-        | "feel good" | "summer" | "optimistic" | "catchy" | "carefree" | "fresh" => {
-            feel(0.2, 0.3, 0.0, 0.0)
-        }
-        "energetic" | "upbeat" | "driving" | "powerful" | "lively" | "danceable"
-        | "high energy" | "exciting" | "party" | "intense" | "loud" | "full" | "dense" | "busy"
-        | "big" => feel(0.5, 0.2, 0.0, 0.05),
-        "aggressive" | "heavy" | "angry" | "hard" | "brutal" | "screaming" | "noisy" | "harsh"
-        | "noise" => feel(0.6, 0.2, 0.0, 0.3),
-        "epic" | "anthemic" | "dramatic" | "majestic" | "grand" | "triumphant" | "soaring"
-        | "climactic" | "inspirational" | "inspiring" | "motivational" => feel(0.4, 0.1, 0.4, 0.0),
-        "dreamy" | "ethereal" | "atmospheric" | "floating" | "spacious" | "airy" | "celestial"
-        | "hypnotic" | "lush" | "wide" | "cathedral" | "big room" => feel(-0.2, 0.0, 0.6, 0.0),
-        "romantic" | "sensual" | "sexy" | "smooth" | "silky" | "love" | "passionate" | "sweet"
-        | "beautiful" | "elegant" | "tasteful" => feel(-0.15, -0.15, 0.1, 0.0),
-        "warm" | "analog" | "analogue" | "vintage" | "retro" | "rich" | "round" => {
-            feel(0.0, -0.3, 0.0, 0.2)
-        }
-        "tape" | "vinyl" | "dusty" | "gritty" | "raw" | "crackle" | "worn" | "60s" | "70s"
-        | "old school" | "grainy" => feel(0.0, -0.35, 0.0, 0.4),
-        "crisp" | "clean" | "polished" | "modern" | "clear" | "sparkling" | "shimmering"
-        | "shiny" | "radio ready" | "hi fi" | "90s" | "2000s" => feel(0.0, 0.3, 0.0, -0.3),
-        "punchy" | "tight" => feel(0.2, 0.1, -0.2, 0.0),
-        "dry" | "close mic" => feel(0.0, 0.0, -0.9, 0.0),
-        "slow" | "downtempo" | "slow tempo" | "adagio" | "slow paced" | "half time" => {
-            Meaning::Tempo(nudge(-0.3, 0.0, 0.0, 0.0), false)
-        }
-        "fast" | "uptempo" | "up tempo" | "fast tempo" | "quick" | "allegro" | "fast paced"
-        | "double time" => Meaning::Tempo(nudge(0.3, 0.0, 0.0, 0.0), true),
-        "mid tempo" | "midtempo" | "medium tempo" | "moderate" | "moderate tempo" | "steady" => {
-            Meaning::Understood
-        }
-        "triple metre" | "triple meter" | "three four" | "3 4" => Meaning::Metre(Metre::ThreeFour),
-        "six eight" | "6 8" | "compound metre" | "compound meter" => {
-            Meaning::Metre(Metre::SixEight)
-        }
-        "four four" | "4 4" => Meaning::Metre(Metre::FourFour),
-        "reverb" | "reverberant" | "reverby" | "hall" | "echoey" | "room reverb" | "wet" => {
-            Meaning::Effect(Effect::Reverb, nudge(0.0, 0.0, 0.6, 0.0))
-        }
-        "delay" | "echo" | "echoes" | "tape delay" => {
-            Meaning::Effect(Effect::Delay, nudge(0.0, 0.0, 0.3, 0.0))
-        }
-        "distortion" | "distorted" | "overdrive" | "overdriven" | "fuzz" | "fuzzy" | "crunch" => {
-            Meaning::Effect(Effect::Grit, nudge(0.2, 0.1, 0.0, 0.5))
-        }
-        "saturation" | "saturated" | "lo fi effect" => {
-            Meaning::Effect(Effect::Grit, nudge(0.0, 0.0, 0.0, 0.3))
-        }
-        "swung" | "swinging" | "shuffle" | "shuffled" | "swing feel" => {
-            Meaning::Effect(Effect::Swing, nudge(0.0, 0.0, 0.0, 0.0))
-        }
-        _ => return None,
-    })
-}
+        Ok(())
+    }
 
-fn filler(phrase: &str) -> bool {
-    matches!(
-        phrase,
-        "a" | "an"
-            | "the"
-            | "and"
-            | "or"
-            | "of"
-            | "in"
-            | "on"
-            | "to"
-            | "for"
-            | "by"
-            | "n"
-            | "very"
-            | "slightly"
-            | "light"
-            | "some"
-            | "more"
-            | "less"
-            | "little"
-            | "any"
-            | "all"
-            | "style"
-            | "styled"
-            | "feel"
-            | "feeling"
-            | "vibe"
-            | "vibes"
-            | "mood"
-            | "tone"
-            | "sound"
-            | "sounding"
-            | "sounds"
-            | "music"
-            | "musical"
-            | "song"
-            | "track"
-            | "instrumental"
-            | "backing"
-            | "backing track"
-            | "accompaniment"
-            | "arrangement"
-            | "production"
-            | "produced"
-            | "band"
-            | "instrument"
-            | "instruments"
-            | "based"
-            | "driven"
-            | "led"
-            | "inspired"
-            | "influenced"
-            | "like"
-            | "tempo"
-            | "rhythm"
-            | "melody"
-            | "melodic"
-            | "harmony"
-            | "chord"
-            | "texture"
-            | "layered"
-            | "mix"
-            | "quality"
-            | "high quality"
-            | "live"
-            | "studio"
-            | "build"
-            | "section"
-            | "contemporary"
-            | "classic"
-            | "lyrical"
-            | "natural"
-            | "full band"
-            | "is"
-            | "be"
-            | "please"
-            | "with a"
-            | "line"
-            | "part"
-            | "playing"
-            | "played"
-            | "background"
-            | "female"
-            | "male"
-    )
+    /// An error at the line of the text that has a phrase in a list of `words` or `nearest`, after `skip` others.
+    fn error(&self, phrase: &str, skip: usize, message: &str) -> DataError {
+        let has = |line: &str| {
+            let items = line.rsplit('[').next().unwrap_or(line);
+            let is_phrase = |item: &str| item.trim().trim_matches(['"', ']', ' ']) == phrase;
+            !line.contains("players:")
+                && !line.contains("refuses:")
+                && items.split(',').any(is_phrase)
+        };
+        let mut lines = (1..).zip(self.text.lines()).filter(|(_, line)| has(line));
+        let line = lines.nth(skip).map_or(0, |(number, _)| number);
+        DataError::at(self.file, line, format!("`{phrase}` {message}"))
+    }
 }
 
 #[cfg(test)]
@@ -506,20 +289,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phrase_stands_in_one_list_only() {
-        for phrase in [
-            "lo fi",
-            "swing",
-            "electronic",
-            "acoustic",
-            "orchestral",
-            "dub",
-            "rap",
-            "light",
-            "strings",
-        ] {
-            assert!(meaning_of(phrase).is_some(), "{phrase:?} should be known");
+    fn the_vocabulary_can_be_read() {
+        if let Err(error) = read(FILE, TEXT) {
+            panic!("{error}");
         }
-        assert_eq!(meaning_of("xyzzy"), None);
+        assert!(entry_of("xyzzy").is_none());
+    }
+
+    #[test]
+    fn mistakes_in_the_vocabulary_are_refused_with_file_and_line() {
+        let line_of = |phrase: &str| {
+            let at = TEXT.lines().position(|line| line.contains(phrase)).unwrap();
+            at + 1
+        };
+        for (from, to, near, message) in [
+            (
+                "[funk, funky,",
+                "[funk, jazz,",
+                "[jazz,",
+                "`jazz` stands here for the second time",
+            ),
+            (
+                "[funk, funky,",
+                "[funk, Funky,",
+                "[funk,",
+                "`Funky` is never read so",
+            ),
+            (
+                "[funk, funky,",
+                "[funk, a b c d e,",
+                "[funk,",
+                "`a b c d e` is too long",
+            ),
+            ("style: funk", "style: fank", "style: funk", "fank"),
+            (
+                "[piano ballad]",
+                "[piano]",
+                "[piano ballad]",
+                "`piano` is no style",
+            ),
+            (
+                "refuses: [harp]",
+                "refuses: [harpy]",
+                "refuses: [harp]",
+                "harpy",
+            ),
+            (
+                "{space: -0.9}",
+                "{space: -1.9}",
+                "{space: -0.9}",
+                "-1.9 is out of range",
+            ),
+        ] {
+            let error = read(FILE, &TEXT.replacen(from, to, 1))
+                .unwrap_err()
+                .to_string();
+            let line = line_of(near);
+            assert!(
+                error.starts_with(&format!("tags.yaml:{line}: ")) && error.contains(message),
+                "{to:?}, line {line}: {error}"
+            );
+        }
     }
 }

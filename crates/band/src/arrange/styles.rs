@@ -1,0 +1,224 @@
+//! The tables of the styles, and of what any style plays in 3/4 and 6/8 and on instruments that only the tags ask for.
+
+use std::sync::{LazyLock, OnceLock};
+
+use super::{
+    Role,
+    style::{Feel, Shared, SharedOf, Style, StyleId},
+};
+use crate::{
+    analysis::Metre,
+    data::{DataError, parse},
+};
+
+macro_rules! styles {
+    ($($id:ident = $name:literal),* $(,)?) => {
+        /// Every style, in the order in which they are offered where the tags name none.
+        pub(crate) const ALL: &[StyleId] = &[$(StyleId::$id),*];
+
+        /// A style's file under `crates/band/data`, and its text.
+        fn source(id: StyleId) -> (&'static str, &'static str) {
+            match id {
+                $(StyleId::$id => (
+                    concat!("styles/", $name, ".yaml"),
+                    include_str!(concat!("../../data/styles/", $name, ".yaml")),
+                ),)*
+            }
+        }
+    };
+}
+
+styles! {
+    PopBallad = "pop-ballad",
+    PopRock = "pop-rock",
+    IndieFolk = "indie-folk",
+    Country = "country",
+    Blues = "blues",
+    Soul = "soul",
+    Funk = "funk",
+    Disco = "disco",
+    JazzSwing = "jazz-swing",
+    BossaNova = "bossa-nova",
+    Reggae = "reggae",
+    HipHop = "hip-hop",
+    LoFi = "lo-fi",
+    Trap = "trap",
+    House = "house",
+    DrumAndBass = "drum-and-bass",
+    Synthwave = "synthwave",
+    Ambient = "ambient",
+    Cinematic = "cinematic",
+    Waltz = "waltz",
+    Gospel = "gospel",
+    Latin = "latin",
+    Metal = "metal",
+    ChamberStrings = "chamber-strings",
+    SingerSongwriter = "singer-songwriter",
+}
+
+/// The table of a style, read when it is first used.
+pub(crate) fn table(id: StyleId) -> &'static Style {
+    static TABLES: [OnceLock<Style>; ALL.len()] = [const { OnceLock::new() }; ALL.len()];
+    TABLES[id as usize].get_or_init(|| {
+        read(id).unwrap_or_else(|error| panic!("a test reads every style's table: {error}"))
+    })
+}
+
+fn read(id: StyleId) -> Result<Style, DataError> {
+    let (file, text) = source(id);
+    let style: Style = parse(file, text)?;
+    if style.id == id {
+        Ok(style)
+    } else {
+        Err(DataError::at(file, 2, "`style` is not the file's name"))
+    }
+}
+
+/// What a part plays in a metre other than 4/4. `strummed` prefers strumming over block chords.
+pub(crate) fn in_metre(metre: Metre, feel: Feel, role: Role, strummed: bool) -> &'static Shared {
+    static THREE_FOUR: LazyLock<Vec<Shared>> = LazyLock::new(|| {
+        shared::<12>(
+            "three-four.yaml",
+            include_str!("../../data/three-four.yaml"),
+        )
+    });
+    static SIX_EIGHT: LazyLock<Vec<Shared>> =
+        LazyLock::new(|| shared::<12>("six-eight.yaml", include_str!("../../data/six-eight.yaml")));
+    let rows = if metre == Metre::SixEight {
+        &SIX_EIGHT
+    } else {
+        &THREE_FOUR
+    };
+    first(rows, feel, role, strummed)
+}
+
+/// What an instrument plays that only the tags ask for.
+pub(crate) fn guest(role: Role, strummed: bool) -> &'static Shared {
+    static GUESTS: LazyLock<Vec<Shared>> =
+        LazyLock::new(|| shared::<16>("guests.yaml", include_str!("../../data/guests.yaml")));
+    first(&GUESTS, Feel::Gentle, role, strummed)
+}
+
+fn first(rows: &'static [Shared], feel: Feel, role: Role, strummed: bool) -> &'static Shared {
+    rows.iter()
+        .find(|row| row.suits(feel, role, strummed))
+        .expect("a test asks for every part, feel and way of playing")
+}
+
+fn shared<const SLOTS: usize>(file: &str, text: &str) -> Vec<Shared> {
+    parse::<Vec<SharedOf<SLOTS>>>(file, text)
+        .map(|rows| rows.into_iter().map(|row| row.0).collect())
+        .unwrap_or_else(|error| panic!("a test reads every table: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEELS: [Feel; 4] = [Feel::Gentle, Feel::Folk, Feel::Swung, Feel::Driving];
+    const ROLES: [Role; 7] = [
+        Role::Drums,
+        Role::Percussion,
+        Role::Bass,
+        Role::Comp,
+        Role::Pad,
+        Role::Figure,
+        Role::Fills,
+    ];
+
+    #[test]
+    fn every_table_can_be_read_and_has_a_row_for_every_part() {
+        for &id in ALL {
+            if let Err(error) = read(id) {
+                panic!("{error}");
+            }
+        }
+        for strummed in [false, true] {
+            for role in ROLES {
+                guest(role, strummed);
+                for feel in FEELS {
+                    in_metre(Metre::ThreeFour, feel, role, strummed);
+                    in_metre(Metre::SixEight, feel, role, strummed);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_index_of_a_style_is_its_place_in_the_list() {
+        for (at, &id) in ALL.iter().enumerate() {
+            assert_eq!(id as usize, at, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn each_feel_has_drums_bass_and_chords_of_its_own_in_three_and_six() {
+        let of = |metre, feel, role| &in_metre(metre, feel, role, false).figures.0;
+        for role in [Role::Drums, Role::Bass, Role::Comp] {
+            for metre in [Metre::ThreeFour, Metre::SixEight] {
+                let sets = FEELS.map(|feel| of(metre, feel, role));
+                for (at, set) in sets.iter().enumerate() {
+                    assert!(!sets[..at].contains(set), "{role:?} {:?}", FEELS[at]);
+                }
+            }
+            for feel in FEELS {
+                let (three, six) = (
+                    of(Metre::ThreeFour, feel, role),
+                    of(Metre::SixEight, feel, role),
+                );
+                assert_ne!(three, six, "{role:?} {feel:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_in_a_table_are_refused_with_file_and_line() {
+        const STROKES: &str = r#""x.......x.......""#;
+        let (file, text) = source(StyleId::IndieFolk);
+        for (from, to, lines_on, message) in [
+            (
+                STROKES,
+                r#""x.......x......""#,
+                0,
+                "has 15 characters: a bar has 16",
+            ),
+            (STROKES, r#""x.......y.......""#, 0, "write one of Xxo^-."),
+            ("- kick: ", "- kik: ", 0, "kik"),
+            ("- bass: ", "- strum: ", 0, "write one of DUdux-."),
+            (
+                "from: 0.5",
+                "from: 1.5",
+                0,
+                "1.5 is out of range: write 0 to 1",
+            ),
+            ("brush-kit", "brush-kid", 0, "brush-kid"),
+            ("feel: folk", "feel: fork", 0, "fork"),
+            ("bpm: 96", "bmp: 96", 0, "bmp"),
+            ("- part: pad", "- part: comp", 0, "`comp` has no patterns"),
+            (
+                "- part: bass",
+                "- part: figure",
+                0,
+                "`figure` does not play `bass`",
+            ),
+            ("style: indie", "bpm: 96\nstyle: indie", 3, "bpm"),
+        ] {
+            let at = text
+                .find(from)
+                .unwrap_or_else(|| panic!("{file} has no {from:?}"));
+            let line =
+                text[..at].lines().count() + usize::from(text[..at].ends_with('\n')) + lines_on;
+            let line = line.max(1);
+            match parse::<Style>(file, &text.replacen(from, to, 1)) {
+                Ok(_) => panic!("{to:?} is taken"),
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(
+                        error.starts_with(&format!("{file}:{line}: ")) && error.contains(message),
+                        "{to:?}, line {line}: {error}"
+                    );
+                }
+            }
+        }
+    }
+}
