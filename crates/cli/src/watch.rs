@@ -206,17 +206,26 @@ pub(crate) fn table_on_err(options: ConsoleOptions) -> LiveTable {
     table(std::io::stderr(), size, options)
 }
 
-/// Whether a run goes on: it has not ended, and the process that owns its ledger says that it carries it out.
-pub(crate) fn life(chosen: &ChosenRun, ended_ms: Option<i64>) -> Result<Life, Failure> {
-    if ended_ms.is_some() {
+/// Whether a run goes on: it has not ended, and the process that owns its ledger says that it carries it out. What is read of the
+/// ledger afterwards is of the same moment.
+pub(crate) fn life(chosen: &ChosenRun) -> Result<Life, Failure> {
+    // First: a run that ends between the two has written its end before it lets go of the ledger.
+    let owner = chosen.ledger.owner()?;
+    chosen.ledger.refresh()?;
+    let records = chosen.ledger.events_of(&chosen.header.id)?;
+    if records.iter().any(|record| end_of(record).is_some()) {
         return Ok(Life::Ended);
     }
-    Ok(match chosen.ledger.owner()? {
+    Ok(match owner {
         Some(Owner { process, run }) if run.as_ref() == Some(&chosen.header.id) => {
             Life::GoesOn { process }
         }
         _ => Life::Dead,
     })
+}
+
+fn goes_on(chosen: &ChosenRun) -> Result<bool, Failure> {
+    Ok(matches!(life(chosen)?, Life::GoesOn { .. }))
 }
 
 /// Finds the run to follow. Where the last one is over, or there is none yet, and none is named by its id, waits for the next one, until
@@ -227,9 +236,7 @@ pub(crate) fn await_run(
     console: &Console,
 ) -> Result<ChosenRun, Failure> {
     let over = match ChosenRun::find(args, global) {
-        Ok(chosen) if args.run.is_some() || life(&chosen, None)? != Life::Dead => {
-            return Ok(chosen);
-        }
+        Ok(chosen) if args.run.is_some() || goes_on(&chosen)? => return Ok(chosen),
         Ok(chosen) => {
             console.say(&format!(
                 "the last run of {} is over; waiting for the next one\n",
@@ -266,8 +273,7 @@ pub(crate) fn await_run(
 /// Shows a run as it goes on, until it ends or dies: a table on a terminal, lines elsewhere, events for programs. People are not shown
 /// what is over; programs are.
 pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failure> {
-    let is_over = life(chosen, None)? == Life::Dead;
-    if is_over && console.format == Format::Text {
+    if !goes_on(chosen)? && console.format == Format::Text {
         return Ok(());
     }
     let (planned, first) = Planned::from_ledger(chosen)?;
@@ -277,6 +283,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
     let mut idle = 0;
     let mut ended_ms = None;
     loop {
+        chosen.ledger.refresh()?;
         let records = chosen.ledger.records_since(&chosen.header.id, last)?;
         idle = if records.is_empty() { idle + 1 } else { 0 };
         for record in &records {
@@ -287,7 +294,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
         if ended_ms.is_some() {
             break;
         }
-        if idle % LOOKS_BEFORE_OWNER == 1 && life(chosen, None)? == Life::Dead {
+        if idle % LOOKS_BEFORE_OWNER == 1 && !goes_on(chosen)? {
             // What it wrote in its last moment.
             for record in chosen.ledger.records_since(&chosen.header.id, last)? {
                 sink.record(&record);

@@ -36,8 +36,8 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
             return Ok(exit_codes::DONE);
         }
     }
+    let life = watch::life(&chosen)?;
     let mut summary = chosen.summary()?;
-    let life = watch::life(&chosen, summary.run.ended_ms)?;
     warn_of_abandoned_since(&summary, &chosen.ledger, console)?;
     match console.format {
         Format::Json => {

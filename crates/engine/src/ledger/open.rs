@@ -102,7 +102,8 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens an existing ledger for reading, whoever owns it, and whether or not anything can be written where it lies.
+    /// Opens an existing ledger for reading, whoever owns it, and whether or not anything can be written where it lies. All that is
+    /// read is of one moment, until [`Ledger::refresh`].
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let is_there = path.try_exists();
         if !is_there.map_err(|source| failed(path, "open", source))? {
@@ -174,7 +175,20 @@ impl Ledger {
             connection.pragma_update(None, "query_only", true)
         })?;
         ledger.format = ledger.check_format()?;
+        ledger.run("read", begin_reading)?;
         Ok(ledger)
+    }
+
+    /// Lets a reader see what has been committed since it was opened, or since the last call. Until then all that it reads is of one
+    /// moment: states and events that belong together, whoever writes meanwhile.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        self.run("read", |connection| {
+            if connection.is_autocommit() {
+                return Ok(());
+            }
+            connection.execute_batch("ROLLBACK")?;
+            begin_reading(connection)
+        })
     }
 
     /// The column that names a run's plan in the table `plans`, and the value of it as an expression over the run `?1`.
@@ -269,6 +283,11 @@ impl Ledger {
             Err(self.damaged(&format!("it holds what no ledger has: {name:?}")))
         })
     }
+}
+
+/// Begins a transaction that sees the ledger as it is now: SQLite fixes the moment at the first statement that reads.
+fn begin_reading(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
 }
 
 /// A file that can't be written to is opened by SQLite for reading all the same.

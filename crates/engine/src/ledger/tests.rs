@@ -43,6 +43,61 @@ fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
     looked.join().unwrap();
 }
 
+/// States and events are read one after the other, while a run goes on writing.
+#[test]
+fn all_that_a_reader_sees_is_of_one_moment() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("ledger.sqlite3");
+    let mut ledger = Ledger::own(&path).unwrap();
+    let run = header(1);
+    ledger.begin_run(&run, &rows(&[1])).unwrap();
+    let key = JobKey::from_bytes([1; 32]);
+    let intent = |attempt| Event::Intent {
+        attempt,
+        token: Token::from_text("secret"),
+        credits: 12.0,
+    };
+    let mut append = |job: &Job, event: Event| {
+        let Step::Changed(job) = job.step(1, &event) else {
+            panic!("{event:?}")
+        };
+        let known = KnownJob {
+            job: job.clone(),
+            account: "a".to_owned(),
+        };
+        let record = NewRecord {
+            at_ms: 1,
+            run: run.id.clone(),
+            account: "a".to_owned(),
+            job: Some(key),
+            event,
+        };
+        let batch = Batch {
+            events: vec![record],
+            jobs: [(key, known)].into(),
+            uploads: Vec::new(),
+        };
+        ledger.append(&batch).unwrap();
+        job
+    };
+    let submitting = append(&Job::default(), intent(1));
+    let reader = Ledger::read(&path).unwrap();
+    let known = reader.jobs().unwrap();
+    let lost = Event::Lost {
+        attempt: 1,
+        message: "reset".to_owned(),
+        response: None,
+    };
+    let in_doubt = append(&submitting, lost);
+    assert_eq!(reader.check_against(&known).unwrap(), []);
+    assert_eq!(reader.history_of(&key).unwrap().len(), 1);
+    assert_eq!(reader.job(&key).unwrap().unwrap().job, submitting);
+    reader.refresh().unwrap();
+    assert_eq!(reader.history_of(&key).unwrap().len(), 2);
+    assert_eq!(reader.job(&key).unwrap().unwrap().job, in_doubt);
+    assert_eq!(reader.check().unwrap(), []);
+}
+
 fn header(started_ms: i64) -> RunHeader {
     RunHeader {
         id: RunId::new(),
