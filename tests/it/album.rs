@@ -346,6 +346,78 @@ fn a_current_track_has_the_plain_name_and_a_superseded_one_that_of_its_run() {
     assert!(plan.contains("1 kept (=)"), "{plan}");
 }
 
+/// The output directory and the names of a finished album are changed, and a file is missing at that moment.
+#[test]
+fn kept_tracks_follow_the_output_that_the_manifest_names() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 1, "output: {dir: here}\n");
+    lab.expect(0, &["run", "songs.yaml"]);
+    let bill = studio.bill().len();
+    let paths = |name: &str| -> Vec<String> {
+        let status = lab.json(&["status", name]);
+        let jobs = status["jobs"].as_array().unwrap().iter();
+        let tracks = jobs.flat_map(|job| job["tracks"].as_array().unwrap());
+        let files = tracks.flat_map(|track| [&track["file"]["path"], &track["mix"]["path"]]);
+        files
+            .map(|path| path.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let before = paths("songs.yaml");
+    let bytes = |path: &str| std::fs::read(lab.path(path)).unwrap();
+    let first = bytes(&before[0]);
+    std::fs::remove_file(lab.path(&before[2])).unwrap();
+
+    let file = "{{stem.id}}_{{track.index}}";
+    let output = format!("output: {{dir: \"the album/new\", file: \"{file}\"}}");
+    let text = lab
+        .read("songs.yaml")
+        .replace("output: {dir: here}", &output);
+    lab.write("songs.yaml", text);
+    let ran = lab.expect(0, &["run", "songs.yaml"]);
+    let moved = format!("{} to the album/new/s1_1.", before[0]);
+    assert!(ran.err.contains(&moved), "{}", ran.err);
+    let after = paths("songs.yaml");
+    assert_eq!(after.len(), before.len());
+    for path in &after {
+        assert!(path.starts_with("the album/new/s"), "{path}");
+        bytes(path);
+    }
+    assert_eq!(bytes(&after[0]), first);
+    let left: Vec<_> = before
+        .iter()
+        .filter(|path| lab.path(path).exists())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    lab.expect(0, &["doctor", "songs.yaml"]);
+
+    // Another manifest has one of the jobs: its track stays, and the run says so.
+    let other = lab.read("songs.yaml").replace("  - vocals/s2.wav\n", "");
+    let other = other.replace(&output, "output: {dir: client}");
+    lab.write("client.yaml", other.replace("name: songs", "name: client"));
+    let ran = lab.expect(0, &["run", "client.yaml"]);
+    assert!(
+        ran.err.contains(
+            "note: 4 kept files of this album are not in client, but in the album/new (4)"
+        ),
+        "{}",
+        ran.err
+    );
+    assert_eq!(paths("client.yaml"), after[..4]);
+    // A track that was moved by a run that was killed before it could record that is found.
+    let text = lab.read("songs.yaml").replace("the album/new", "again");
+    lab.write("songs.yaml", text);
+    let next = |path: &String| path.replace("the album/new", "again");
+    std::fs::create_dir_all(lab.path("again")).unwrap();
+    std::fs::rename(lab.path(&after[4]), lab.path(&next(&after[4]))).unwrap();
+    lab.expect(0, &["run", "songs.yaml"]);
+    let stay = after[..4].iter().cloned();
+    let expected: Vec<String> = stay.chain(after[4..].iter().map(next)).collect();
+    assert_eq!(paths("songs.yaml"), expected);
+    lab.expect(0, &["doctor", "songs.yaml"]);
+    assert_eq!(studio.bill().len(), bill);
+}
+
 /// A run of a part of the manifest plans the other jobs as a whole run does: hooks that change them are applied from what was recorded.
 #[test]
 fn a_run_of_a_part_keeps_the_jobs_that_hooks_change() {

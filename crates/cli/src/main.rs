@@ -12,6 +12,7 @@ mod abandoned;
 mod args;
 mod commands;
 mod console;
+mod elsewhere;
 mod embedded;
 mod environment;
 mod exit_codes;

@@ -175,26 +175,47 @@ impl Folder {
     /// Gives `file`, which has the name `from`, a name that must be free, and takes the old one away.
     ///
     /// # Errors
-    /// `AlreadyExists` when anything has the name `to`; and when `from` is another file by now.
+    /// As [`Folder::move_new`].
     pub fn rename_new(
         &self,
         file: &File,
         from: impl AsRef<OsStr>,
         to: impl AsRef<OsStr>,
     ) -> io::Result<()> {
+        self.move_new(file, from, self, to)
+    }
+
+    /// Moves `file`, which has the name `from`, to a name in `folder` that must be free.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when anything has the name `to`; when `from` is another file by now; and when `folder` is on another disk.
+    pub fn move_new(
+        &self,
+        file: &File,
+        from: impl AsRef<OsStr>,
+        folder: &Self,
+        to: impl AsRef<OsStr>,
+    ) -> io::Result<()> {
         let (from, to) = (plain(from.as_ref())?, plain(to.as_ref())?);
         // A hard link fails where a rename would replace.
-        match self.dir.hard_link(from, &self.dir, to) {
+        match self.dir.hard_link(from, &folder.dir, to) {
             Ok(()) => {
-                self.is_still(file, to)?;
+                folder.is_still(file, to)?;
                 self.dir.remove_file(from)
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::CrossesDevices
+                ) =>
+            {
+                Err(error)
+            }
             // A file system without hard links: claim the name first, then move onto it.
             Err(_) => {
-                self.new_file(to)?;
-                self.dir.rename(from, &self.dir, to)?;
-                self.is_still(file, to)
+                folder.new_file(to)?;
+                self.dir.rename(from, &folder.dir, to)?;
+                folder.is_still(file, to)
             }
         }
     }

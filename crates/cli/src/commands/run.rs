@@ -30,6 +30,7 @@ use super::report::join_kept;
 use crate::abandoned::warn_of_abandoned;
 use crate::args::{FetchArgs, Format, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::{Console, measuring};
+use crate::elsewhere::note_on_files;
 use crate::embedded;
 use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure, Kind};
@@ -491,6 +492,7 @@ fn close(
         &project.report_dir(),
         &measuring(console),
     );
+    let elsewhere = note_on_files(&summary, project);
     if console.format == Format::Text {
         // What is to be typed next is typed from here, not from the project's folder, and so are paths.
         let standpoint = standpoint(&project.plan.project_dir);
@@ -501,6 +503,9 @@ fn close(
         reports: &reports,
         replayed,
     });
+    if let Some(note) = elsewhere {
+        console.say(&note);
+    }
     let refused = matches!(ended.outcome, Outcome::Refused { .. });
     if refused && !replayed && project.plan.provider.embedded.is_none() {
         let name = &project.plan.provider.api_key_env;

@@ -22,11 +22,12 @@ mod message;
 mod other_tasks;
 mod plan_index;
 mod planning;
+mod relocate;
 mod resolve;
 mod shell;
 mod superseded;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::conductor::{Conductor, Decision, response_lost};
 use crate::event::{Event, Outcome, Record, RunId};
+use crate::forecast::Missing;
 use crate::hooks::PlanInfo;
 use crate::index::Index;
 use crate::job::Step;
@@ -53,6 +55,7 @@ use config::{config, resumed, spent_before};
 use effects::Effects;
 use hooks::RunHooks;
 use plan_index::PlanIndex;
+use relocate::relocate;
 use shell::Shell;
 use superseded::{Renamed, make_way};
 
@@ -144,7 +147,7 @@ pub async fn run(
     let Opening {
         mut known,
         recognized,
-        forecast,
+        mut forecast,
     } = std::mem::take(&mut run.opening);
     let bought: HashSet<JobKey> = run.plan.jobs.iter().map(|job| job.key).collect();
     let others = adopt::other_accounts(&bought, &known, &account);
@@ -201,12 +204,22 @@ pub async fn run(
         Some(album) => album.rows.iter().map(|row| row.key).collect(),
         None => run.plan.jobs.iter().map(|job| job.key).collect(),
     };
-    let renamed = make_way(&run.plan, &run.project_dir, &header, &album, &known, store)?;
-    for Renamed { key, event } in &renamed {
-        if let Some(known) = known.get_mut(key)
-            && let Step::Changed(next) = known.job.step(now_ms, event)
-        {
-            known.job = next;
+    let mut renamed = make_way(&run.plan, &run.project_dir, &header, &album, &known, store)?;
+    note_renamed(&renamed, now_ms, &mut known);
+    let moved = relocate(&run.plan, &run.project_dir, &header, &known, store)?;
+    note_renamed(&moved, now_ms, &mut known);
+    renamed.extend(moved);
+    if !renamed.is_empty() {
+        for (job, row) in run.plan.jobs.iter().zip(&mut forecast.rows) {
+            if let Some(known) = known.get(&job.key) {
+                row.job.clone_from(&known.job);
+            }
+            // Moved by a run that died before it could record that: it is not missing.
+            let is_found =
+                |missing: &Missing| renamed.iter().any(|it| it.key == job.key && it.is(missing));
+            if !row.missing.is_empty() {
+                row.missing.retain(|missing| !is_found(missing));
+            }
         }
     }
 
@@ -329,6 +342,16 @@ pub async fn run(
         outcome: outcome?,
         run: header,
     })
+}
+
+fn note_renamed(renamed: &[Renamed], now_ms: i64, known: &mut HashMap<JobKey, KnownJob>) {
+    for Renamed { key, event } in renamed {
+        if let Some(known) = known.get_mut(key)
+            && let Step::Changed(next) = known.job.step(now_ms, event)
+        {
+            known.job = next;
+        }
+    }
 }
 
 /// The rows that a run of `plan` is recorded with; files are named relative to `project_dir`.

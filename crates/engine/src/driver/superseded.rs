@@ -5,13 +5,15 @@
 //! its name and records.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::keep::content_hash;
 use super::{look_at_kept_file, shown_path};
 use crate::event::{Event, KeptFile, Part, RunId, TrackNote};
 use crate::folder::{Folder, Found};
-use crate::forecast::OnDisk;
+use crate::forecast::{Missing, OnDisk};
 use crate::job::Job;
 use crate::plan::{Plan, TrackName};
 use crate::settings::JobKey;
@@ -32,12 +34,22 @@ pub(crate) struct Renamed {
     pub(crate) event: Event,
 }
 
+impl Renamed {
+    /// Whether the record is about the file that seemed to be missing.
+    pub(super) fn is(&self, missing: &Missing) -> bool {
+        matches!(
+            &self.event,
+            Event::TrackNoted { index, part, .. } if (*index, *part) == (missing.index, missing.part)
+        )
+    }
+}
+
 /// A kept file of a job.
-struct Kept<'a> {
-    key: JobKey,
-    index: u32,
-    part: Part,
-    file: &'a KeptFile,
+pub(super) struct Kept<'a> {
+    pub(super) key: JobKey,
+    pub(super) index: u32,
+    pub(super) part: Part,
+    pub(super) file: &'a KeptFile,
 }
 
 /// Renames the files that are in the way of the plan's jobs. `album` are the keys of all jobs of the manifest.
@@ -126,23 +138,32 @@ fn superseded(
 ) -> Result<HashSet<JobKey>, StoreError> {
     let candidates: HashSet<JobKey> = files.iter().map(|kept| kept.key).collect();
     let mut found = HashSet::new();
-    let mut elsewhere = HashSet::new();
-    let mut manifests = HashSet::new();
-    for other in store.runs()?.into_iter().filter(|it| it.id != run.id) {
-        if other.manifest == run.manifest {
-            if found.len() < candidates.len() {
-                let keys = store.plan_of(&other.id)?.into_iter().map(|row| row.key);
-                found.extend(keys.filter(|key| candidates.contains(key)));
-            }
-        } else if manifests.insert(other.manifest.clone()) {
-            elsewhere.extend(store.album_of(&other)?.into_iter().map(|row| row.key));
+    let runs = store.runs()?.into_iter();
+    for other in runs.filter(|it| it.id != run.id && it.manifest == run.manifest) {
+        if found.len() == candidates.len() {
+            break;
         }
+        let keys = store.plan_of(&other.id)?.into_iter().map(|row| row.key);
+        found.extend(keys.filter(|key| candidates.contains(key)));
     }
+    let elsewhere = elsewhere(run, store)?;
     found.retain(|key| !elsewhere.contains(key));
     Ok(found)
 }
 
-fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
+/// The jobs that other manifests of the ledger have.
+pub(super) fn elsewhere(run: &RunHeader, store: &dyn Store) -> Result<HashSet<JobKey>, StoreError> {
+    let mut elsewhere = HashSet::new();
+    let mut manifests = HashSet::new();
+    for other in store.runs()? {
+        if other.manifest != run.manifest && manifests.insert(other.manifest.clone()) {
+            elsewhere.extend(store.album_of(&other)?.into_iter().map(|row| row.key));
+        }
+    }
+    Ok(elsewhere)
+}
+
+pub(super) fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
     let Some(task) = job.task() else {
         return Vec::new();
     };
@@ -163,11 +184,8 @@ fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
 pub(super) fn set_aside(project_dir: &Path, key: JobKey, job: &Job) {
     for kept in kept(key, job) {
         let to = with_suffix(&kept.file.path, "~undone");
-        let moved = move_within(
-            &project_dir.join(&kept.file.path),
-            &project_dir.join(&to),
-            kept.file.length_bytes,
-        );
+        let from = project_dir.join(&kept.file.path);
+        let moved = move_file(&from, &project_dir.join(&to), kept.file);
         if let Err(error) = moved {
             tracing::warn!("{} keeps its name: {error}", kept.file.path);
         }
@@ -186,11 +204,8 @@ fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
     } else {
         to.to_owned()
     };
-    let moved = move_within(
-        &project_dir.join(&kept.file.path),
-        &project_dir.join(&to),
-        kept.file.length_bytes,
-    );
+    let from = project_dir.join(&kept.file.path);
+    let moved = move_file(&from, &project_dir.join(&to), kept.file);
     match moved {
         Ok(true) if changed => Some(Event::TrackMissing {
             index: kept.index,
@@ -217,19 +232,40 @@ fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
     })
 }
 
-/// Whether the file has the name `to` now: it was renamed, or an earlier run that died had renamed it.
-fn move_within(from: &Path, to: &Path, length_bytes: u64) -> io::Result<bool> {
-    let (Some(dir), Some(old), Some(new)) = (from.parent(), from.file_name(), to.file_name())
-    else {
+/// Whether the file has the name `to` now: it was moved, or an earlier run that died had moved it. Between directories only what is as
+/// it was kept is moved: a path in a ledger of a stranger may be that of any file.
+pub(super) fn move_file(from: &Path, to: &Path, kept: &KeptFile) -> io::Result<bool> {
+    let (Some(old_dir), Some(old)) = (from.parent(), from.file_name()) else {
         return Ok(false);
     };
-    let folder = Folder::open(dir)?;
-    match (folder.find(old)?, folder.find(new)?) {
-        (_, Some(Found::File(length))) => Ok(length == length_bytes),
-        (Some(Found::File(_)), None) => {
-            let file = folder.read_file(old)?;
-            folder.rename_new(&file, old, new)?;
-            folder.sync()?;
+    let (Some(new_dir), Some(new)) = (to.parent(), to.file_name()) else {
+        return Ok(false);
+    };
+    let is_kept = |file: &File| Ok::<_, io::Error>(content_hash(file)? == kept.sha256);
+    let here = match Folder::open(old_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        opened => Some(opened?),
+    };
+    let found = match &here {
+        Some(here) => here.find(old)?,
+        None => None,
+    };
+    let there = match (&here, old_dir == new_dir) {
+        (Some(here), true) => here,
+        _ => &Folder::create(new_dir)?,
+    };
+    match (here.as_ref().zip(found), there.find(new)?) {
+        (None, Some(Found::File(length))) if length == kept.length_bytes => {
+            is_kept(&there.read_file(new)?)
+        }
+        (Some((here, Found::File(_))), None) => {
+            let file = here.read_file(old)?;
+            if old_dir != new_dir && !is_kept(&file)? {
+                return Ok(false);
+            }
+            here.move_new(&file, old, there, new)?;
+            there.sync()?;
+            here.sync()?;
             Ok(true)
         }
         _ => Ok(false),
@@ -237,11 +273,11 @@ fn move_within(from: &Path, to: &Path, length_bytes: u64) -> io::Result<bool> {
 }
 
 /// A path without its extension.
-fn stem(path: &str) -> String {
+pub(super) fn stem(path: &str) -> String {
     split(path).0.to_owned()
 }
 
-fn split(path: &str) -> (&str, &str) {
+pub(super) fn split(path: &str) -> (&str, &str) {
     let name = path.rfind('/').map_or(0, |at| at + 1);
     match path[name..].rfind('.') {
         Some(dot) => path.split_at(name + dot),
@@ -293,12 +329,28 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let at = |name: &str| scratch.path().join(name);
         std::fs::write(at("a.mp3"), "old").unwrap();
-        assert!(move_within(&at("a.mp3"), &at("a~1.mp3"), 3).unwrap());
+        let kept = KeptFile {
+            path: "a.mp3".to_owned(),
+            sha256: content_hash(&File::open(at("a.mp3")).unwrap()).unwrap(),
+            length_bytes: 3,
+            duration_s: 1.0,
+            unverified: None,
+        };
+        let moved = |from: &str, to: &str| move_file(&at(from), &at(to), &kept).unwrap();
+        assert!(moved("a.mp3", "a~1.mp3"));
         assert!(!at("a.mp3").exists());
         // A run that died after the renaming: the next one finds it.
-        assert!(move_within(&at("a.mp3"), &at("a~1.mp3"), 3).unwrap());
-        std::fs::write(at("a.mp3"), "newer").unwrap();
-        assert!(!move_within(&at("a.mp3"), &at("a~1.mp3"), 5).unwrap());
+        assert!(moved("a.mp3", "a~1.mp3"));
+        // What has the name is another file, of the same length.
+        std::fs::write(at("a.mp3"), "new").unwrap();
+        assert!(!moved("a.mp3", "a~1.mp3"));
+        assert!(!moved("b.mp3", "a.mp3"));
         assert_eq!(std::fs::read(at("a~1.mp3")).unwrap(), b"old");
+        // Into another directory goes only what was kept.
+        assert!(!moved("a.mp3", "there/a.mp3"));
+        assert!(moved("a~1.mp3", "there/a.mp3"));
+        assert!(moved("a~1.mp3", "there/a.mp3"));
+        assert_eq!(std::fs::read(at("there/a.mp3")).unwrap(), b"old");
+        assert!(moved("there/a.mp3", "back.mp3"));
     }
 }

@@ -96,12 +96,17 @@ fn digest(file: &mut (impl Read + Seek)) -> io::Result<(String, u64, Vec<u8>)> {
     Ok((backline_api::hex(&hasher.finalize()), length, head))
 }
 
+/// The hash of a file's bytes, as a kept file has it.
+pub(in crate::driver) fn content_hash(mut file: &File) -> io::Result<String> {
+    Ok(digest(&mut file)?.0)
+}
+
 /// Whether two files have the same bytes.
-pub(super) fn same_content(mut one: &File, mut other: &File) -> io::Result<bool> {
+pub(super) fn same_content(one: &File, other: &File) -> io::Result<bool> {
     if one.metadata()?.len() != other.metadata()?.len() {
         return Ok(false);
     }
-    Ok(digest(&mut one)?.0 == digest(&mut other)?.0)
+    Ok(content_hash(one)? == content_hash(other)?)
 }
 
 /// What the name of a file ends with that could not be decoded.

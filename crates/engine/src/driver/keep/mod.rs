@@ -32,6 +32,7 @@ use crate::forecast::OnDisk;
 use crate::hooks::HookError;
 use crate::plan::TrackName;
 
+pub(super) use check::content_hash;
 use check::{Checked, check};
 use name::{Wish, name};
 use part::Part as Fetched;

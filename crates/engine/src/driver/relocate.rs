@@ -1,0 +1,138 @@
+//! Kept tracks that lie elsewhere than the manifest's `output` names: its directory or its file names were changed, or a stem or preset
+//! was renamed. They are moved to their places, so that the output directory holds the whole album.
+//!
+//! A track that another manifest of the ledger has as well stays where that one keeps it. So does one whose name has the id of a run,
+//! which is another in each, and one whose place is taken. Nothing is replaced, and a file that was changed on disk is not moved.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::shown_path;
+use super::superseded::{Kept, Renamed, elsewhere, kept, move_file, split, stem};
+use crate::event::{Event, Part, TrackNote};
+use crate::plan::{Plan, PlannedJob, TrackName};
+use crate::settings::JobKey;
+use crate::store::{KnownJob, RunHeader, Store, StoreError};
+
+/// Marks a name of a file that could not be verified.
+const UNVERIFIED: &str = ".unverified";
+
+/// A kept file and the place that it is to have, with its extension.
+struct Stray<'a> {
+    kept: Kept<'a>,
+    to: PathBuf,
+}
+
+/// Moves kept tracks of the plan's jobs to the places that the plan names.
+///
+/// # Errors
+/// When the store can't be read. A file that can't be moved stays where it is.
+pub(super) fn relocate(
+    plan: &Plan,
+    project_dir: &Path,
+    run: &RunHeader,
+    known: &HashMap<JobKey, KnownJob>,
+    store: &dyn Store,
+) -> Result<Vec<Renamed>, StoreError> {
+    let mut strays = Vec::new();
+    for job in &plan.jobs {
+        let Some(known) = known.get(&job.key) else {
+            continue;
+        };
+        for kept in kept(job.key, &known.job) {
+            let id = known.job.task().and_then(|task| {
+                let track = task.tracks.get(kept.index as usize - 1)?;
+                Some(track.facts.id.as_str())
+            });
+            if let Some(to) = place(plan, project_dir, job, &kept, id.unwrap_or_default()) {
+                strays.push(Stray { kept, to });
+            }
+        }
+    }
+    let mut renamed = Vec::new();
+    if strays.is_empty() {
+        return Ok(renamed);
+    }
+    let elsewhere = elsewhere(run, store)?;
+    strays.retain(|stray| !elsewhere.contains(&stray.kept.key));
+    // One that is moved may make room for another.
+    loop {
+        let before = strays.len();
+        strays.retain(|stray| match move_stray(project_dir, stray) {
+            Some(moved) => {
+                renamed.push(moved);
+                false
+            }
+            None => true,
+        });
+        if strays.is_empty() || strays.len() == before {
+            break;
+        }
+    }
+    for stray in strays {
+        tracing::warn!(
+            "{} could not be moved to {}",
+            stray.kept.file.path,
+            shown_path(project_dir, &stray.to)
+        );
+    }
+    Ok(renamed)
+}
+
+/// The place that a kept file is to have; none for one that has it, and for one whose name has the id of a run.
+fn place(
+    plan: &Plan,
+    project_dir: &Path,
+    job: &PlannedJob,
+    kept: &Kept<'_>,
+    id: &str,
+) -> Option<PathBuf> {
+    let named = |run| {
+        let index = kept.index;
+        let track = TrackName { run, index, id };
+        plan.output.track_file(plan, job, track).ok()
+    };
+    let mut place = named("0")?;
+    if named("1")? != place {
+        return None;
+    }
+    if kept.part == Part::Mix {
+        place.as_mut_os_string().push("-mix");
+    }
+    let found = stem(&kept.file.path);
+    let found = found.strip_suffix(UNVERIFIED).unwrap_or(&found);
+    let wanted = shown_path(project_dir, &place);
+    let rest = found.strip_prefix(&wanted);
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('~')) {
+        return None;
+    }
+    if kept.file.unverified.is_some() {
+        place.as_mut_os_string().push(UNVERIFIED);
+    }
+    place.as_mut_os_string().push(split(&kept.file.path).1);
+    Some(place)
+}
+
+/// Moves a file that is as it was kept.
+fn move_stray(project_dir: &Path, stray: &Stray<'_>) -> Option<Renamed> {
+    let Stray { kept, to } = stray;
+    let moved = move_file(&project_dir.join(&kept.file.path), to, kept.file);
+    match moved {
+        Ok(true) => Some(Renamed {
+            key: kept.key,
+            event: Event::TrackNoted {
+                index: kept.index,
+                part: kept.part,
+                note: TrackNote::Renamed {
+                    from: kept.file.path.clone(),
+                    to: shown_path(project_dir, to),
+                },
+            },
+        }),
+        Ok(false) => None,
+        Err(error) => {
+            tracing::debug!("{} was not moved: {error}", kept.file.path);
+            None
+        }
+    }
+}
