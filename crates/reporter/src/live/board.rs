@@ -18,6 +18,9 @@ use crate::text::{clean, failure_text};
 /// Events that are remembered: more than the highest screen shows.
 const REMEMBERED: usize = 64;
 
+/// Fewest kept jobs that show a pace.
+const LEAST_FOR_PACE: usize = 4;
+
 /// Measured durations that are remembered: enough for a steady median, few enough to follow a provider that becomes slower.
 const MEASURED: usize = 64;
 
@@ -43,6 +46,8 @@ pub(crate) struct Board {
     balance: Option<Balance>,
     begun_ms: HashMap<JobKey, i64>,
     took_ms: VecDeque<i64>,
+    /// When the last of them were kept.
+    kept_ms: VecDeque<i64>,
     lines: VecDeque<TimedLine>,
 }
 
@@ -159,8 +164,11 @@ impl Board {
         if let (JobStatus::Kept, Some(begun_ms)) = (after, begun_ms) {
             self.took_ms
                 .push_back(at_ms.saturating_sub(begun_ms).max(0));
-            if self.took_ms.len() > MEASURED {
-                self.took_ms.pop_front();
+            self.kept_ms.push_back(at_ms);
+            for measured in [&mut self.took_ms, &mut self.kept_ms] {
+                if measured.len() > MEASURED {
+                    measured.pop_front();
+                }
             }
         }
     }
@@ -261,7 +269,24 @@ impl Board {
         let begins_ms = self
             .gate_ms(now_ms, waiting)
             .max(work_ms.saturating_sub(typical_ms));
-        Some(begins_ms.max(0).saturating_add(typical_ms).max(longest_ms))
+        let paced_ms = self.paced_ms(now_ms, waiting.saturating_add(under_way));
+        Some(
+            begins_ms
+                .max(0)
+                .saturating_add(typical_ms)
+                .max(longest_ms)
+                .max(paced_ms),
+        )
+    }
+
+    /// How long so many jobs take at the pace of the last ones: a provider may work on fewer at a time than there are places.
+    fn paced_ms(&self, now_ms: i64, jobs: i64) -> i64 {
+        let (Some(first_ms), true) = (self.kept_ms.front(), self.kept_ms.len() >= LEAST_FOR_PACE)
+        else {
+            return 0;
+        };
+        let steps = i64::try_from(self.kept_ms.len() - 1).unwrap_or(i64::MAX);
+        (now_ms - first_ms).max(0).saturating_mul(jobs) / steps
     }
 
     /// How long the account's rate keeps the last of `waiting` submissions back.
@@ -393,6 +418,9 @@ mod tests {
         // Here the two places are what holds them up: two rounds of a minute.
         board.took_ms = [60_000].into();
         assert_eq!(board.left_ms(now_ms + 60_000), Some(120_000));
+        // The provider is slower than the places would allow: one in a minute.
+        board.kept_ms = (0..5).map(|minute| now_ms + minute * 60_000).collect();
+        assert_eq!(board.left_ms(now_ms + 240_000), Some(240_000));
     }
 
     #[test]
