@@ -62,12 +62,12 @@ def worth(song, heard):
 
 
 class Metres:
-    """Hypotheses one after the other: costs, traits and worth, and where each song's begin."""
+    """Hypotheses one after the other: costs, features and worth, and where each song's begin."""
 
     def __init__(self, songs, answers):
         every = [(song, one) for song, answer in zip(songs, answers) for one in answer["hypotheses"]]
         self.costs = np.array([one["costs"] for _, one in every], np.float32)
-        self.traits = np.array([one["traits"] for _, one in every], np.float32)
+        self.features = np.array([one["features"] for _, one in every], np.float32)
         self.cost = np.array([one["cost"] for _, one in every])
         self.worth = np.array([worth(song, one) for song, one in every])
         self.size = np.array([len(answer["hypotheses"]) for answer in answers])
@@ -92,18 +92,18 @@ class Metres:
         """Climbs the mean worth of what is chosen (Adam, with inputs dropped at random)."""
         chance = np.random.default_rng(1)
         rows = self.rows(which)
-        means = self.traits[rows].mean(0)
-        scales = 1 / (self.traits[rows].std(0) + 1e-4)
+        means = self.features[rows].mean(0)
+        scales = 1 / (self.features[rows].std(0) + 1e-4)
         spread = self.costs[rows].std(0) + 1e-4
-        traits, costs = seen(self.traits[rows], means, scales), self.costs[rows] / spread
+        features, costs = seen(self.features[rows], means, scales), self.costs[rows] / spread
         value = self.worth[rows] @ WORTH
-        size, count = self.size[which], traits.shape[1]
+        size, count = self.size[which], features.shape[1]
         begin = np.concatenate([[0], np.cumsum(size)])
         weights = {
             "hidden": chance.normal(0, count**-0.5, (count, HIDDEN)),
             "biases": np.zeros(HIDDEN),
             "units": chance.normal(0, 0.3, HIDDEN),
-            "traits": np.zeros(count),
+            "features": np.zeros(count),
             "costs": np.zeros(costs.shape[1]),
         }
         first, second = ({name: 0 * weight for name, weight in weights.items()} for _ in range(2))
@@ -114,17 +114,17 @@ class Metres:
             at = np.concatenate([np.arange(begin[song], begin[song + 1]) for song in drawn])
             starts = np.concatenate([[0], np.cumsum(size[drawn])[:-1]])
             song = np.repeat(np.arange(BATCH), size[drawn])
-            x = traits[at] * (chance.random((len(at), count)) > DROPPED) / (1 - DROPPED)
+            x = features[at] * (chance.random((len(at), count)) > DROPPED) / (1 - DROPPED)
             k = costs[at]
             units = np.tanh(x @ weights["hidden"] + weights["biases"])
-            score = units @ weights["units"] + x @ weights["traits"] + k @ weights["costs"]
+            score = units @ weights["units"] + x @ weights["features"] + k @ weights["costs"]
             softmax = lambda score: shares(np.exp(score - np.maximum.reduceat(score, starts)[song]), starts, song)
             likely, wanted = softmax(score), softmax(SHARP * value[at])
             mean = np.add.reduceat(likely * value[at], starts)[song]
             slope = (LIKELIHOOD * (likely - wanted) - likely * (value[at] - mean)) / BATCH
             inner = slope[:, None] * weights["units"] * (1 - units**2)
             slopes = {
-                "hidden": x.T @ inner, "biases": inner.sum(0), "units": units.T @ slope, "traits": x.T @ slope, "costs": k.T @ slope,
+                "hidden": x.T @ inner, "biases": inner.sum(0), "units": units.T @ slope, "features": x.T @ slope, "costs": k.T @ slope,
             }  # fmt: skip
             rate = RATE * (0.5 + 0.5 * np.cos(np.pi * step / steps) + 0.02)
             for name, slope in slopes.items():
@@ -139,9 +139,9 @@ class Metres:
         rows = self.rows(which)
         cost = self.cost[rows]
         if weights is not None:
-            x = seen(self.traits[rows], weights["means"], weights["scales"])
+            x = seen(self.features[rows], weights["means"], weights["scales"])
             units = np.tanh(x @ weights["hidden"] + weights["biases"])
-            cost = -(units @ weights["units"] + x @ weights["traits"] + self.costs[rows] @ weights["costs"])
+            cost = -(units @ weights["units"] + x @ weights["features"] + self.costs[rows] @ weights["costs"])
         begin = np.concatenate([[0], np.cumsum(self.size[which])])
         best = [start + cost[start:end].argmin() for start, end in zip(begin, begin[1:])]
         return self.worth[rows][best]
@@ -157,8 +157,8 @@ class Metres:
         print("\n    ".join(cells))
 
 
-def seen(traits, means, scales):
-    return np.clip((traits - means) * scales, -FURTHEST, FURTHEST)
+def seen(features, means, scales):
+    return np.clip((features - means) * scales, -FURTHEST, FURTHEST)
 
 
 def shares(parts, starts, song):
@@ -168,7 +168,7 @@ def shares(parts, starts, song):
 def file_of(weights):
     """`metre.bin`, as `listen/classifier.rs` reads it: floats, and the hidden layer with one signed byte a weight."""
     floats = lambda values: struct.pack(f"<{len(values)}f", *values)
-    file = b"".join(floats(weights[name]) for name in ("costs", "means", "scales", "traits"))
+    file = b"".join(floats(weights[name]) for name in ("costs", "means", "scales", "features"))
     for unit in weights["hidden"].T:
         scale = np.abs(unit).max() / 127
         file += floats([scale]) + np.round(unit / scale).astype(np.int8).tobytes()

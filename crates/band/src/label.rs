@@ -2,7 +2,7 @@
 
 use backline_audio::Label;
 
-use crate::accompany::Facts;
+use crate::facts::Facts;
 
 impl Facts {
     /// The label for this take's files: title and tags as the caller has them, key, tempo and chords as they were played. The

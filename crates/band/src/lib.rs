@@ -26,6 +26,7 @@ mod catalogue;
 mod chance;
 mod chord_names;
 mod data;
+mod facts;
 mod harmony;
 mod label;
 mod learned;
@@ -35,16 +36,17 @@ mod play;
 mod tags;
 
 pub use accompany::{
-    Accompaniment, BandError, ChordFact, Facts, MAX_TAKES, MAX_VOCAL_S, Request, Session, Stem,
-    Take, accompany,
+    Accompaniment, BandError, MAX_TAKES, MAX_VOCAL_S, Request, Session, Stem, Take, accompany,
 };
 pub use arrange::{Articulation, Finish, Part, Role, Room, Score, ScoreNote, Settings, arrange};
 pub use catalogue::{Instrument, Singer, StyleId};
 pub use chord_names::{chord_name, key_name, metre_name, pitch_name};
+pub use facts::{ChordFact, Facts};
 pub use harmony::harmonise;
 pub use listen::{listen, listen_by_steps};
 pub use play::{
-    CEILING_DBTP, Mastered, RATE_HZ, Sound, Stereo, TARGET_LUFS, Voicing, lay_over, master, play,
+    CEILING_DBTP, Mastered, RATE_HZ, Sound, Stereo, TARGET_LUFS, Voicing, lay_over, layers, master,
+    play,
 };
 #[cfg(feature = "soundfont")]
 pub use play::{Font, FontError};

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A line in is `{"notes": [[onset_s, offset_s, midi]]}`; a line out holds the keys' weights in force, the 24 keys' features
-//! and for each hypothesis of metre its costs, its traits, what it costs in all, the length of its beat and the tick (from a downbeat, −1 where it was passed
+//! and for each hypothesis of metre its costs, its features, what it costs in all, the length of its beat and the tick (from a downbeat, −1 where it was passed
 //! over) of every note. It takes the modules of listening as they are, so that it can't drift away from them.
 
 #![expect(

@@ -4,18 +4,11 @@
 //! with every syllable); a weight moves between that and the beats as they were heard. Half and double time are chosen so
 //! that a style is played near the tempo it is made for.
 
-use super::{
-    arc::{arc, division, divisions},
-    style::{Ending, Style, Swing},
-};
-use crate::analysis::{Analysis, Metre, SectionKind};
+use super::style::{Ending, Style, Swing};
+use crate::analysis::{Analysis, Metre};
 
 /// Beats on either side that the smoothing looks at.
 const REACH_BEATS: usize = 5;
-
-/// Velocities of the emptiest bars, and what full ones add to that.
-const SOFTEST: f32 = 0.66;
-const LOUDER: f32 = 0.48;
 
 /// Most bars that are played, against absurd input: 40 minutes at 200 beats per minute.
 const BAR_LIMIT: usize = 2000;
@@ -98,7 +91,7 @@ pub(super) fn slots_in_bar(metre: Metre) -> usize {
 
 /// A beat while the bars are worked out.
 #[derive(Clone, Copy)]
-struct Tick {
+struct BeatTime {
     time_s: f64,
     position: usize,
     /// Index of the analysis's beat that it starts on.
@@ -111,8 +104,6 @@ pub(super) fn bars(
     style: &Style,
     swing: Swing,
     audio_weight: f32,
-    follow: f32,
-    nudge_energy: f32,
 ) -> Vec<Bar> {
     let metre = analysis.metre;
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
@@ -149,12 +140,11 @@ pub(super) fn bars(
     if style.ending == Ending::Ritard {
         slow_down(&mut bars, end_s);
     }
-    place(&mut bars, analysis, nudge_energy, follow);
     bars
 }
 
 /// Median time from beat to beat.
-fn usual_step_s(ticks: &[Tick]) -> f64 {
+fn usual_step_s(ticks: &[BeatTime]) -> f64 {
     let mut steps: Vec<f64> = ticks
         .windows(2)
         .map(|pair| pair[1].time_s - pair[0].time_s)
@@ -204,7 +194,7 @@ fn song_end_s(analysis: &Analysis) -> f64 {
 }
 
 /// The analysis's beats, eased, with enough added at the end for the final chord.
-fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
+fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<BeatTime> {
     let beats_in_bar = usize::from(analysis.metre.beats());
     let tempo = if analysis.tempo_bpm.is_finite() {
         analysis.tempo_bpm.clamp(30.0, 300.0)
@@ -226,8 +216,8 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
     }
     let raw: Vec<f64> = heard.iter().map(|&(time, _)| time).collect();
     let follow = f64::from(audio_weight.clamp(0.0, 1.0));
-    let mut ticks: Vec<Tick> = (0..raw.len())
-        .map(|index| Tick {
+    let mut ticks: Vec<BeatTime> = (0..raw.len())
+        .map(|index| BeatTime {
             time_s: follow * raw[index] + (1.0 - follow) * smoothed(&raw, index),
             position: heard[index].1,
             beat: index,
@@ -249,7 +239,7 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<Tick> {
         if last.time_s > until_s || ticks.len() > BAR_LIMIT * 8 {
             break;
         }
-        ticks.push(Tick {
+        ticks.push(BeatTime {
             time_s: last.time_s + step_s,
             position: (last.position + 1) % beats_in_bar,
             beat: last.beat + 1,
@@ -285,12 +275,12 @@ fn smoothed(times: &[f64], index: usize) -> f64 {
 
 /// Doubles or halves the beats where the style is made for another tempo, and pairs the bars of 2/4.
 fn at_style_tempo(
-    ticks: Vec<Tick>,
+    ticks: Vec<BeatTime>,
     analysis: &Analysis,
     style: &Style,
     first_note_s: f64,
-) -> Vec<Tick> {
-    let paired = |ticks: Vec<Tick>, in_bar: usize, keep_every: usize| {
+) -> Vec<BeatTime> {
+    let paired = |ticks: Vec<BeatTime>, in_bar: usize, keep_every: usize| {
         // The bar in which the singing starts opens a pair.
         let mut bar = 0usize;
         let mut start_bar = 0usize;
@@ -309,7 +299,7 @@ fn at_style_tempo(
             let second = (bar + start_bar) % 2;
             let position = tick.position + second * in_bar;
             if position.is_multiple_of(keep_every) {
-                out.push(Tick {
+                out.push(BeatTime {
                     position: position / keep_every,
                     ..tick
                 });
@@ -329,11 +319,11 @@ fn at_style_tempo(
                 let mut doubled = Vec::with_capacity(ticks.len() * 2);
                 for pair in ticks.windows(2) {
                     let position = pair[0].position * 2 % 4;
-                    doubled.push(Tick {
+                    doubled.push(BeatTime {
                         position,
                         ..pair[0]
                     });
-                    doubled.push(Tick {
+                    doubled.push(BeatTime {
                         time_s: (pair[0].time_s + pair[1].time_s) / 2.0,
                         position: position + 1,
                         beat: pair[0].beat,
@@ -351,7 +341,7 @@ fn at_style_tempo(
 }
 
 /// A bar from its beats and the downbeat after them.
-fn bar_of(ticks: &[Tick], per_bar: usize, per_beat: usize, swing: Swing) -> Bar {
+fn bar_of(ticks: &[BeatTime], per_bar: usize, per_beat: usize, swing: Swing) -> Bar {
     let (end, beats) = ticks
         .split_last()
         .expect("a bar has its own downbeat and the next");
@@ -411,110 +401,4 @@ fn warped(share: f64, swing: Swing) -> f64 {
             (half + bend(share * 2.0 - half, f64::from(first))) / 2.0
         }
     }
-}
-
-/// Gives each bar its place, section, energy and dynamics.
-///
-/// `follow` is the share of the singer's dynamics that the band takes over, 0..1.
-fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) {
-    let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
-    let mean_level = mean(analysis.notes.iter().map(|note| note.level_db));
-    let fullness = arc(&analysis.sections);
-    let count = bars.len();
-    for (number, bar) in bars.iter_mut().enumerate() {
-        let middle_s = (bar.start_s() + bar.end_s) / 2.0;
-        let found = analysis
-            .sections
-            .iter()
-            .position(|section| section.span.start_s <= middle_s && middle_s < section.span.end_s);
-        let index = found.unwrap_or(if number * 2 < count {
-            0
-        } else {
-            analysis.sections.len().saturating_sub(1)
-        });
-        let energy = fullness.get(index).copied().unwrap_or(0.5);
-        bar.section = index;
-        bar.energy = nudged(energy, nudge_energy);
-        if bar.end_s <= first_note_s + 0.25 * (bar.end_s - bar.start_s())
-            && !analysis.notes.is_empty()
-        {
-            bar.kind = Place::LeadIn;
-            bar.energy = bar.energy.min(0.38);
-        }
-        let sung = mean(
-            analysis
-                .notes
-                .iter()
-                .filter(|note| note.onset_s < bar.end_s && note.offset_s > bar.start_s())
-                .map(|note| note.level_db),
-        );
-        if let (Some(sung), Some(all)) = (sung, mean_level) {
-            bar.dynamic = 1.0 + follow.clamp(0.0, 1.0) * ((sung - all) / 24.0).clamp(-0.3, 0.3);
-        }
-    }
-    divide_one_section(bars, analysis, nudge_energy);
-    for bar in bars.iter_mut() {
-        bar.dynamic *= SOFTEST + LOUDER * bar.energy;
-    }
-    for number in 0..count {
-        bars[number].first = number == 0
-            || bars[number - 1].section != bars[number].section
-            || bars[number - 1].kind != bars[number].kind;
-        bars[number].in_section = if bars[number].first {
-            0
-        } else {
-            bars[number - 1].in_section + 1
-        };
-        bars[number].last = number + 1 < count
-            && (bars[number + 1].section != bars[number].section
-                || bars[number + 1].kind != bars[number].kind);
-    }
-    if let Some(last) = bars.last_mut() {
-        last.kind = Place::Final;
-    }
-}
-
-/// A song of one section grows over divisions of its own.
-fn divide_one_section(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32) {
-    let sung = analysis
-        .sections
-        .iter()
-        .filter(|section| !matches!(section.kind, SectionKind::Intro | SectionKind::Ending));
-    if sung.count() > 1 {
-        return;
-    }
-    let kind_of = |bar: &Bar| {
-        analysis
-            .sections
-            .get(bar.section)
-            .map(|section| section.kind)
-    };
-    let is_divided =
-        |bar: &Bar| bar.kind == Place::Song && kind_of(bar) != Some(SectionKind::Ending);
-    let starts_s: Vec<f64> = bars
-        .iter()
-        .filter(|bar| is_divided(bar))
-        .map(Bar::start_s)
-        .collect();
-    if starts_s.len() < 2 {
-        return;
-    }
-    let starts = divisions(&starts_s, &analysis.phrases);
-    let divided = bars.iter_mut().filter(|bar| is_divided(bar));
-    for (number, bar) in divided.enumerate() {
-        let place = starts.partition_point(|&start| start <= number) - 1;
-        bar.section = analysis.sections.len() + place;
-        bar.energy = nudged(division(place, starts.len()), nudge_energy);
-    }
-}
-
-fn nudged(energy: f32, nudge: f32) -> f32 {
-    (energy + 0.3 * nudge).clamp(0.05, 1.0)
-}
-
-fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
-    let (sum, count) = values
-        .filter(|value| value.is_finite())
-        .fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f32)
 }

@@ -3,11 +3,12 @@
 use super::{
     Articulation, Instrument,
     bars::Place,
-    lineup::Seat,
+    lineup::Assignment,
+    pattern::Pattern,
     phrasing,
     score::ScoreNote,
     sheet::Sheet,
-    style::{Ending, Pattern},
+    style::Ending,
     voicing::{Range, nearest_note},
 };
 use crate::{
@@ -19,8 +20,8 @@ use crate::{
 pub(super) const CUT_S: f64 = 0.3;
 
 /// Writes the bass part.
-pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {
-    let range = match seat.instrument {
+pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<ScoreNote> {
+    let range = match player.instrument {
         Instrument::SubBass => Range { low: 28, high: 40 },
         Instrument::UprightBass => Range { low: 28, high: 48 },
         _ => Range { low: 28, high: 45 },
@@ -30,7 +31,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
     let mut chord_before: Option<Chord> = None;
     let mut note_before = root_before;
     for (number, bar) in sheet.bars.iter().enumerate() {
-        if !sheet.plays(seat, bar) {
+        if !sheet.plays(player, bar) {
             continue;
         }
         let mut chance = Chance::new(sheet.seed, &[31, part as u64, number as u64]);
@@ -49,7 +50,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             });
             continue;
         }
-        let Some(Pattern::Bass(pattern)) = sheet.figure(seat, part, number) else {
+        let Some(Pattern::Bass(pattern)) = sheet.figure(player, part, number) else {
             continue;
         };
         let drop_from = bar.slots.len() / 2;

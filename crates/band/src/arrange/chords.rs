@@ -4,11 +4,12 @@ use super::{
     Articulation, Instrument, Role, Traits,
     bars::{Bar, Place},
     bass::CUT_S,
-    lineup::Seat,
+    lineup::Assignment,
+    pattern::Pattern,
     phrasing,
     score::ScoreNote,
     sheet::{Event, Sheet, force},
-    style::{Ending, Pattern, is_strummed},
+    style::{Ending, is_strummed},
     voicing::{
         Range, above_voice, clear_of_mud, comp_range, guitar_shape, nearest, ukulele_shape,
         voices_range,
@@ -19,8 +20,8 @@ use crate::{analysis::Chord, chance::Chance};
 /// Time between two strings of a strum in seconds.
 const STRUM_S: f64 = 0.011;
 
-/// How the player has the chords in hand.
-struct Hand {
+/// How the player has the chords in voicer.
+struct Voicer {
     instrument: Instrument,
     role: Role,
     range: Range,
@@ -30,12 +31,12 @@ struct Hand {
     before: Vec<u8>,
 }
 
-impl Hand {
-    fn new(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Self {
+impl Voicer {
+    fn new(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Self {
         let mut chance = Chance::new(sheet.seed, &[41, part as u64]);
         let comp = comp_range(sheet.sung);
         let under = comp.low < 55;
-        let range = match (seat.role, seat.instrument) {
+        let range = match (player.role, player.instrument) {
             (_, Instrument::Glockenspiel) => Range { low: 79, high: 96 },
             (_, Instrument::Vibraphone | Instrument::SynthPluck) => Range { low: 64, high: 81 },
             (_, Instrument::Flute) => Range { low: 72, high: 86 },
@@ -53,15 +54,15 @@ impl Hand {
             },
             _ => comp,
         };
-        let count = match (seat.role, seat.instrument) {
+        let count = match (player.role, player.instrument) {
             (_, Instrument::Flute) => 1,
             (_, Instrument::Brass | Instrument::DistortedGuitar | Instrument::Voices) => 3,
             _ => 4,
         };
         let fret = [0, 0, 3, 5][chance.below(4)];
         Self {
-            instrument: seat.instrument,
-            role: seat.role,
+            instrument: player.instrument,
+            role: player.role,
             range,
             count,
             fret,
@@ -71,7 +72,7 @@ impl Hand {
     }
 
     /// The notes of a chord, ascending.
-    fn grip(&mut self, chord: &Chord) -> Vec<u8> {
+    fn next_voicing(&mut self, chord: &Chord) -> Vec<u8> {
         let guitar = self.instrument.traits().meets(Traits::GUITAR);
         let notes = match self.instrument {
             Instrument::DistortedGuitar => {
@@ -95,24 +96,24 @@ impl Hand {
 }
 
 /// Writes a part of chords.
-pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {
-    let mut hand = Hand::new(sheet, seat, part);
+pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<ScoreNote> {
+    let mut voicer = Voicer::new(sheet, player, part);
     let mut notes: Vec<ScoreNote> = Vec::new();
     for (number, bar) in sheet.bars.iter().enumerate() {
-        if !sheet.plays(seat, bar) {
-            hand.before.clear();
+        if !sheet.plays(player, bar) {
+            voicer.before.clear();
             continue;
         }
         let mut chance = Chance::new(sheet.seed, &[42, part as u64, number as u64]);
         if bar.kind == Place::Final {
-            let was_there = number == 0 || sheet.plays(seat, &sheet.bars[number - 1]);
+            let was_there = number == 0 || sheet.plays(player, &sheet.bars[number - 1]);
             if was_there {
-                last_chord(sheet, &mut hand, bar, &mut notes);
+                last_chord(sheet, &mut voicer, bar, &mut notes);
             }
             continue;
         }
-        match sheet.figure(seat, part, number) {
-            Some(Pattern::Hold) => hold(sheet, &mut hand, bar, &mut notes, &mut chance),
+        match sheet.figure(player, part, number) {
+            Some(Pattern::Hold) => hold(sheet, &mut voicer, bar, &mut notes, &mut chance),
             Some(Pattern::Chords(pattern)) => {
                 let turn = sheet.turn(part, number);
                 let pattern = phrasing::comp(pattern, sheet.slots_in_bar, turn);
@@ -123,27 +124,29 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     last.chord = chord;
                 }
                 for event in &events {
-                    strike(sheet, &mut hand, bar, event, &mut notes, &mut chance);
+                    strike(sheet, &mut voicer, bar, event, &mut notes, &mut chance);
                 }
             }
             Some(Pattern::Strum(pattern)) => {
                 let turn = sheet.turn(part, number);
                 let pattern = phrasing::strum(pattern, sheet.slots_in_bar, turn);
                 for event in sheet.events(&pattern, number, true) {
-                    if is_strummed(seat.instrument) {
-                        sweep(sheet, &mut hand, bar, &event, &mut notes, &mut chance);
+                    if is_strummed(player.instrument) {
+                        sweep(sheet, &mut voicer, bar, &event, &mut notes, &mut chance);
                     } else if matches!(event.mark, 'D' | 'd') {
-                        strike(sheet, &mut hand, bar, &event, &mut notes, &mut chance);
+                        strike(sheet, &mut voicer, bar, &event, &mut notes, &mut chance);
                     }
                 }
             }
             Some(Pattern::Pick(pattern)) => {
                 // A figure runs on as it is.
-                let turn = sheet.turn(part, number).filter(|_| seat.role == Role::Comp);
+                let turn = sheet
+                    .turn(part, number)
+                    .filter(|_| player.role == Role::Comp);
                 let pattern = phrasing::pick(pattern, sheet.slots_in_bar, turn);
                 pick(
                     sheet,
-                    &mut hand,
+                    &mut voicer,
                     bar,
                     number,
                     &pattern,
@@ -158,17 +161,17 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
 }
 
 /// All tones of the final chord, rolled a little, ringing out.
-fn last_chord(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, notes: &mut Vec<ScoreNote>) {
+fn last_chord(sheet: &Sheet<'_>, voicer: &mut Voicer, bar: &Bar, notes: &mut Vec<ScoreNote>) {
     let chord = sheet.chord(bar, 0);
     let (length_s, roll_s) = match sheet.style.ending {
         Ending::Cut => (CUT_S, 0.0),
         Ending::Ritard | Ending::Ring => (
             (sheet.length_s - bar.start_s() - 0.6).clamp(1.0, 4.5),
-            if hand.role == Role::Pad { 0.0 } else { 0.028 },
+            if voicer.role == Role::Pad { 0.0 } else { 0.028 },
         ),
     };
-    for (step, midi) in hand.grip(&chord).into_iter().enumerate() {
-        let velocity = if hand.role == Role::Pad { 0.55 } else { 0.66 };
+    for (step, midi) in voicer.next_voicing(&chord).into_iter().enumerate() {
+        let velocity = if voicer.role == Role::Pad { 0.55 } else { 0.66 };
         notes.push(ScoreNote {
             start_s: bar.start_s() + roll_s * step as f64,
             length_s,
@@ -182,7 +185,7 @@ fn last_chord(sheet: &Sheet<'_>, hand: &mut Hand, bar: &Bar, notes: &mut Vec<Sco
 /// Chords held until they change; notes that two neighbours share are struck again only at a new bar's chord change.
 fn hold(
     sheet: &Sheet<'_>,
-    hand: &mut Hand,
+    voicer: &mut Voicer,
     bar: &Bar,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
@@ -194,9 +197,9 @@ fn hold(
             .find(|&later| sheet.chord(bar, later) != chord)
             .unwrap_or(bar.slots.len());
         let (start_s, end_s) = (bar.time(slot), bar.time(next));
-        let before = std::mem::take(&mut hand.before);
-        hand.before.clone_from(&before);
-        let grip = hand.grip(&chord);
+        let before = std::mem::take(&mut voicer.before);
+        voicer.before.clone_from(&before);
+        let grip = voicer.next_voicing(&chord);
         for midi in grip {
             // Legato: a note that goes on is prolonged, not struck again.
             let tied = notes.iter_mut().rev().take(12).find(|note| {
@@ -224,18 +227,18 @@ fn hold(
 /// A block chord.
 fn strike(
     sheet: &Sheet<'_>,
-    hand: &mut Hand,
+    voicer: &mut Voicer,
     bar: &Bar,
     event: &Event,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
-    let grip = hand.grip(&event.chord);
+    let grip = voicer.next_voicing(&event.chord);
     let short = event.mark == '^';
     let soft = 0.82 + 0.18 * bar.energy;
     let velocity = force(event.mark) * soft * bar.dynamic * chance.between(0.92, 1.05);
     let start_s = event.start_s + sheet.looseness(chance, 1.0, event.start_s);
-    let strummed = is_strummed(hand.instrument);
+    let strummed = is_strummed(voicer.instrument);
     let spread_s = if strummed { STRUM_S * 0.6 } else { 0.002 };
     let length_s = if short {
         (event.end_s - event.start_s).min(0.14)
@@ -270,13 +273,13 @@ fn strike(
 /// A strum down or up.
 fn sweep(
     sheet: &Sheet<'_>,
-    hand: &mut Hand,
+    voicer: &mut Voicer,
     bar: &Bar,
     event: &Event,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
-    let mut grip = hand.grip(&event.chord);
+    let mut grip = voicer.next_voicing(&event.chord);
     let up = matches!(event.mark, 'U' | 'u');
     let damped = event.mark == 'x';
     if up {
@@ -314,7 +317,7 @@ fn sweep(
 /// Broken chords: the digits count the voicing from below and go on an octave higher past its top.
 fn pick(
     sheet: &Sheet<'_>,
-    hand: &mut Hand,
+    voicer: &mut Voicer,
     bar: &Bar,
     number: usize,
     pattern: &str,
@@ -330,14 +333,14 @@ fn pick(
             .as_ref()
             .is_none_or(|(chord, _)| *chord != event.chord)
         {
-            gripped = Some((event.chord, hand.grip(&event.chord)));
+            gripped = Some((event.chord, voicer.next_voicing(&event.chord)));
         }
         let Some((_, grip)) = &gripped else { continue };
         if grip.is_empty() {
             continue;
         }
         let index = digit as usize - 1;
-        let lifted = if is_strummed(hand.instrument) {
+        let lifted = if is_strummed(voicer.instrument) {
             0
         } else {
             (index / grip.len()).min(1)
@@ -352,7 +355,7 @@ fn pick(
             .find(|&later| sheet.chord(bar, later) != event.chord)
             .unwrap_or(bar.slots.len());
         let step_s = event.end_s - event.start_s;
-        let ringing = !matches!(hand.instrument, Instrument::SynthPluck);
+        let ringing = !matches!(voicer.instrument, Instrument::SynthPluck);
         let length_s = if ringing {
             (bar.time(ring_end) - event.start_s).clamp(step_s, 1.6)
         } else {

@@ -3,11 +3,12 @@
 use super::{
     Articulation, Instrument, Role,
     bars::Place,
-    lineup::Seat,
+    lineup::Assignment,
+    pattern::{Pattern, Piece, piece_traits},
     phrasing,
     score::ScoreNote,
     sheet::{Sheet, force},
-    style::{Ending, Pattern, Piece, piece_traits},
+    style::Ending,
 };
 use crate::chance::Chance;
 
@@ -47,11 +48,11 @@ const MACHINE_FILLS: &[(usize, &[(Piece, &str)])] = &[
 ];
 
 /// Writes the part of a kit or of the percussion.
-pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {
+pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<ScoreNote> {
     let mut notes = Vec::new();
     let allowed = |piece: Piece| {
         piece_traits(piece.midi()).is_none_or(|traits| !sheet.brief.forbidden.meets(traits))
-            && can_strike(seat.instrument, piece)
+            && can_strike(player.instrument, piece)
     };
     for (number, bar) in sheet.bars.iter().enumerate() {
         let mut chance = Chance::new(sheet.seed, &[21, part as u64, number as u64]);
@@ -63,8 +64,8 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             articulation: Articulation::Normal,
         };
         if bar.kind == Place::Final {
-            let played_before = number > 0 && sheet.plays(seat, &sheet.bars[number - 1]);
-            if seat.role == Role::Drums && played_before {
+            let played_before = number > 0 && sheet.plays(player, &sheet.bars[number - 1]);
+            if player.role == Role::Drums && played_before {
                 let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
                 let ending = match sheet.style.ending {
                     Ending::Cut => [Piece::Kick, Piece::Snare],
@@ -79,13 +80,13 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             }
             continue;
         }
-        if !sheet.plays(seat, bar) {
+        if !sheet.plays(player, bar) {
             continue;
         }
-        let Some(Pattern::Strokes(lanes)) = sheet.figure(seat, part, number) else {
+        let Some(Pattern::Strokes(lanes)) = sheet.figure(player, part, number) else {
             continue;
         };
-        let kit = seat.role == Role::Drums;
+        let kit = player.role == Role::Drums;
         let drops = kit && sheet.drops(number);
         let drop_from = bar.slots.len() / 2;
         let fill_due = kit
@@ -103,7 +104,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                 bar.last && (rises || chance.happens(0.75))
                     || bar.in_section % 8 == 7 && chance.happens(0.6)
             };
-        let fills = match seat.instrument {
+        let fills = match player.instrument {
             Instrument::ElectronicKit => MACHINE_FILLS,
             Instrument::BrushKit => SMALL_FILLS,
             _ if bar.level() == 0 || sheet.style.loose_ms == 0.0 => SMALL_FILLS,
@@ -165,7 +166,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
             && bar.first
             && bar.level() >= 1
             && number > 0
-            && seat.instrument != Instrument::BrushKit
+            && player.instrument != Instrument::BrushKit
             && allowed(Piece::Crash)
         {
             notes.push(stroke(
@@ -178,7 +179,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
     notes
 }
 
-/// Whether a player of `instrument` has the piece at hand.
+/// Whether a player of `instrument` has the piece at voicer.
 fn can_strike(instrument: Instrument, piece: Piece) -> bool {
     let percussion = matches!(
         piece,

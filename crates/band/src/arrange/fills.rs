@@ -4,7 +4,7 @@ use super::{
     Articulation, Instrument,
     bars::Place,
     bass::in_scale,
-    lineup::Seat,
+    lineup::Assignment,
     score::ScoreNote,
     sheet::Sheet,
     voicing::{Range, is_chord_tone},
@@ -21,8 +21,8 @@ const BREATH_S: f64 = 0.25;
 const NOTE_LIMIT: usize = 9;
 
 /// Writes the answers.
-pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNote> {
-    let range = match seat.instrument {
+pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<ScoreNote> {
+    let range = match player.instrument {
         Instrument::Glockenspiel => Range { low: 76, high: 91 },
         Instrument::Flute => Range { low: 67, high: 84 },
         Instrument::Brass => Range { low: 55, high: 70 },
@@ -45,7 +45,7 @@ pub(super) fn write(sheet: &Sheet<'_>, seat: &Seat, part: usize) -> Vec<ScoreNot
                     bar.slots[slot].index,
                     sheet.chord(bar, slot),
                     bar.dynamic,
-                    seat.from <= bar.energy,
+                    player.from <= bar.energy,
                 )
             })
         })

@@ -2,7 +2,8 @@
 
 use super::{
     Instrument, Instrument as I, Role, Score,
-    style::{Figures, Style, is_strummed, piece_traits},
+    pattern::piece_traits,
+    style::{Figures, Style, is_strummed},
     styles,
 };
 use crate::tags::Brief;
@@ -10,9 +11,9 @@ use crate::tags::Brief;
 /// Most parts in a score; more only makes it thick.
 const PART_LIMIT: usize = 10;
 
-/// A voice that has found its player.
+/// The assignment of a part of the style to an instrument.
 #[derive(Clone)]
-pub(super) struct Seat {
+pub(super) struct Assignment {
     pub(super) role: Role,
     pub(super) instrument: I,
     pub(super) level_db: f32,
@@ -41,30 +42,30 @@ impl Score {
 ///
 /// Later takes prefer another of a style's players for what colours the song; drums, bass and the first chordal part, which make the
 /// style, stay.
-pub(super) fn seats(style: &'static Style, brief: &Brief, take: usize) -> Vec<Seat> {
-    let mut seats: Vec<Seat> = Vec::new();
+pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<Assignment> {
+    let mut assigned: Vec<Assignment> = Vec::new();
     let mut chordal = false;
-    for voice in &style.players {
-        let colours = match voice.role {
+    for part in &style.players {
+        let colours = match part.role {
             Role::Comp => std::mem::replace(&mut chordal, true),
             Role::Pad | Role::Figure | Role::Fills => true,
             Role::Drums | Role::Bass | Role::Percussion => false,
         };
         let start = if colours {
-            take % voice.instruments.len().max(1)
+            take % part.instruments.len().max(1)
         } else {
             0
         };
         let players = || {
-            let (before, after) = voice.instruments.split_at(start);
+            let (before, after) = part.instruments.split_at(start);
             after.iter().chain(before).copied()
         };
         let free = |instrument: &I| {
             brief.admits(*instrument)
-                && !seats.iter().any(|seat| {
-                    seat.instrument == *instrument
-                        && seat.role != Role::Fills
-                        && voice.role != Role::Fills
+                && !assigned.iter().any(|player| {
+                    player.instrument == *instrument
+                        && player.role != Role::Fills
+                        && part.role != Role::Fills
                 })
         };
         let asked =
@@ -72,79 +73,78 @@ pub(super) fn seats(style: &'static Style, brief: &Brief, take: usize) -> Vec<Se
         // An answer is played by somebody who is there already only if nobody else may.
         let chosen = asked
             .or_else(|| players().find(free))
-            .or_else(|| stand_ins(voice.role).iter().copied().find(free));
+            .or_else(|| stand_ins(part.role).iter().copied().find(free));
         if let Some(instrument) = chosen {
-            seats.push(Seat {
-                role: voice.role,
+            assigned.push(Assignment {
+                role: part.role,
                 instrument,
-                level_db: voice.level_db,
-                pan: voice.pan,
-                from: voice.from,
-                figures: &voice.figures,
+                level_db: part.level_db,
+                pan: part.pan,
+                from: part.from,
+                figures: &part.figures,
             });
         }
     }
     for &instrument in &brief.wanted {
-        seat_the_wanted(instrument, &mut seats);
+        assign_wanted(instrument, &mut assigned);
     }
-    if !seats
+    if !assigned
         .iter()
-        .any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure))
+        .any(|player| matches!(player.role, Role::Comp | Role::Pad | Role::Figure))
         && let Some(&instrument) = CHORDAL.iter().find(|&&instrument| brief.admits(instrument))
     {
-        seats.push(added(instrument, Role::Comp));
+        assigned.push(added(instrument, Role::Comp));
     }
     // The harmony is never left to parts that enter late.
-    if !seats
-        .iter()
-        .any(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure) && seat.from <= 0.05)
-        && let Some(seat) = seats
-            .iter_mut()
-            .find(|seat| matches!(seat.role, Role::Comp | Role::Pad | Role::Figure))
+    if !assigned.iter().any(|player| {
+        matches!(player.role, Role::Comp | Role::Pad | Role::Figure) && player.from <= 0.05
+    }) && let Some(player) = assigned
+        .iter_mut()
+        .find(|player| matches!(player.role, Role::Comp | Role::Pad | Role::Figure))
     {
-        seat.from = 0.0;
+        player.from = 0.0;
     }
-    seats.truncate(PART_LIMIT);
-    seats
+    assigned.truncate(PART_LIMIT);
+    assigned
 }
 
-/// Gives an instrument that was asked for a seat, in place of one of the same purpose that was not, or beside it.
-fn seat_the_wanted(instrument: I, seats: &mut Vec<Seat>) {
-    if let Some(seat) = seats
+/// Assigns a part to an instrument that was asked for, in place of one of the same purpose that was not, or beside it.
+fn assign_wanted(instrument: I, assigned: &mut Vec<Assignment>) {
+    if let Some(player) = assigned
         .iter_mut()
-        .find(|seat| seat.instrument == instrument && seat.role != Role::Fills)
+        .find(|player| player.instrument == instrument && player.role != Role::Fills)
     {
-        seat.from = 0.0;
+        player.from = 0.0;
         return;
     }
     let role = usual_role(instrument);
     let one_of_a_kind = matches!(role, Role::Drums | Role::Bass);
-    if one_of_a_kind && let Some(seat) = seats.iter_mut().find(|seat| seat.role == role) {
-        seat.instrument = instrument;
-        seat.from = 0.0;
+    if one_of_a_kind && let Some(player) = assigned.iter_mut().find(|player| player.role == role) {
+        player.instrument = instrument;
+        player.from = 0.0;
         return;
     }
     // Who answers in the gaps alone would be silent in a song without any, and whoever asked for it wants to hear it.
     let role = if role == Role::Fills { Role::Pad } else { role };
-    let place = seats
+    let place = assigned
         .iter()
-        .position(|seat| seat.role == Role::Fills)
-        .unwrap_or(seats.len());
-    seats.insert(place.min(PART_LIMIT - 1), added(instrument, role));
-    let answers = |seat: &Seat| seat.role == Role::Fills;
+        .position(|player| player.role == Role::Fills)
+        .unwrap_or(assigned.len());
+    assigned.insert(place.min(PART_LIMIT - 1), added(instrument, role));
+    let answers = |player: &Assignment| player.role == Role::Fills;
     if usual_role(instrument) == Role::Fills
-        && !seats.iter().any(answers)
-        && seats.len() < PART_LIMIT
+        && !assigned.iter().any(answers)
+        && assigned.len() < PART_LIMIT
     {
-        seats.push(added(instrument, Role::Fills));
+        assigned.push(added(instrument, Role::Fills));
     }
 }
 
-/// A seat with patterns that suit any style.
-fn added(instrument: I, role: Role) -> Seat {
+/// An assignment with patterns that suit any style.
+fn added(instrument: I, role: Role) -> Assignment {
     let strummed = is_strummed(instrument) && instrument != I::DistortedGuitar;
     let shared = styles::guest(role, strummed);
-    Seat {
+    Assignment {
         role,
         instrument,
         level_db: shared.level_db,

@@ -4,7 +4,7 @@
 //! the third, the third is lightened or turned, the fourth leads over. Which of several ways is taken is drawn once a section, so
 //! that a section keeps its phrase.
 
-use super::{bars::Place, sheet::Sheet, style::Piece};
+use super::{bars::Place, pattern::Piece, sheet::Sheet};
 use crate::chance::Chance;
 
 /// Where a bar stands in its phrase, and how it is varied there.

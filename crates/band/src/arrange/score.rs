@@ -105,7 +105,7 @@ pub struct ScoreNote {
 pub enum Articulation {
     /// As written.
     Normal,
-    /// Damped with the palm or the hand.
+    /// Damped with the palm or the voicer.
     Muted,
     /// Left ringing into the next ones.
     Ringing,

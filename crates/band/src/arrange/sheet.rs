@@ -3,9 +3,10 @@
 use super::{
     Instrument,
     bars::{Bar, Place},
-    lineup::Seat,
+    lineup::Assignment,
+    pattern::Pattern,
     score::Role,
-    style::{Pattern, Style, is_strummed},
+    style::{Style, is_strummed},
     styles,
     voicing::Range,
 };
@@ -72,33 +73,33 @@ impl Sheet<'_> {
             .unwrap_or(here)
     }
 
-    /// Whether a seat plays in a bar.
-    pub(super) fn plays(&self, seat: &Seat, bar: &Bar) -> bool {
+    /// Whether a player plays in a bar.
+    pub(super) fn plays(&self, player: &Assignment, bar: &Bar) -> bool {
         match bar.kind {
             // Alone before the singer: the harmony, softly.
             Place::LeadIn => {
-                matches!(seat.role, Role::Comp | Role::Pad | Role::Figure)
-                    && seat.from <= bar.energy
+                matches!(player.role, Role::Comp | Role::Pad | Role::Figure)
+                    && player.from <= bar.energy
             }
-            Place::Song => seat.from <= bar.energy,
+            Place::Song => player.from <= bar.energy,
             Place::Final => true,
         }
     }
 
-    /// The figure that a seat plays in bar `number`: the fullest that the intensity allows, one variant through a section, now and
+    /// The figure that a player plays in bar `number`: the fullest that the intensity allows, one variant through a section, now and
     /// then another at the end of four bars.
     pub(super) fn figure(
         &self,
-        seat: &Seat,
+        player: &Assignment,
         part: usize,
         number: usize,
     ) -> Option<&'static Pattern> {
         let bar = &self.bars[number];
         let triple = matches!(self.analysis.metre, Metre::ThreeFour | Metre::SixEight);
-        let strummed = seat.figures.is_for_guitar() && is_strummed(seat.instrument);
+        let strummed = player.figures.is_for_guitar() && is_strummed(player.instrument);
         let figures = if triple {
             // What can be struck decides, not what the style calls it.
-            let role = match (seat.role, seat.instrument) {
+            let role = match (player.role, player.instrument) {
                 (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
                 (
                     Role::Percussion,
@@ -108,7 +109,7 @@ impl Sheet<'_> {
             };
             &styles::in_metre(self.analysis.metre, self.style.feel, role, strummed).figures
         } else {
-            seat.figures
+            player.figures
         };
         let (level, variants) = figures.at(bar.level())?;
         let mut chance = Chance::new(

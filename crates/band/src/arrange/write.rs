@@ -2,8 +2,10 @@
 
 use super::{
     bars::{Bar, bars, slots_in_bar},
-    bass, chords, drums, fills,
-    lineup::seats,
+    bass, chords, drums,
+    energy::place,
+    fills,
+    lineup::assign,
     score::{Finish, Part, Role, Room, Score, ScoreNote, Settings},
     sheet::Sheet,
     style::{Ending, StyleId, Swing},
@@ -104,15 +106,10 @@ pub fn arrange(
     let swing = swing.scaled((0.6 + 0.8 * style_weight).min(0.8 + 0.4 * style_weight));
     // A style that holds strongly keeps its own dynamics.
     let follow = settings.audio_weight * (1.5 - style_weight).min(1.0);
-    let bars = bars(
-        analysis,
-        style,
-        swing,
-        settings.audio_weight,
-        follow,
-        // Every other take is a fuller one.
-        brief.nudge.energy + if settings.take % 2 == 1 { 0.4 } else { 0.0 },
-    );
+    let mut bars = bars(analysis, style, swing, settings.audio_weight);
+    // Every other take is a fuller one.
+    let fuller = if settings.take % 2 == 1 { 0.4 } else { 0.0 };
+    place(&mut bars, analysis, brief.nudge.energy + fuller, follow);
     let last_start_s = bars.last().map_or(0.0, Bar::start_s);
     let length_s = analysis.duration_s.max(last_start_s)
         + match style.ending {
@@ -133,23 +130,23 @@ pub fn arrange(
     };
     let without_drums = leaves_out_drums(analysis, brief);
     let mut parts = Vec::new();
-    for (number, seat) in seats(style, brief, settings.take).iter().enumerate() {
-        if without_drums && matches!(seat.role, Role::Drums | Role::Percussion) {
+    for (number, player) in assign(style, brief, settings.take).iter().enumerate() {
+        if without_drums && matches!(player.role, Role::Drums | Role::Percussion) {
             continue;
         }
-        let mut notes = match seat.role {
-            Role::Drums | Role::Percussion => drums::write(&sheet, seat, number),
-            Role::Bass => bass::write(&sheet, seat, number),
-            Role::Comp | Role::Pad | Role::Figure => chords::write(&sheet, seat, number),
-            Role::Fills => fills::write(&sheet, seat, number),
+        let mut notes = match player.role {
+            Role::Drums | Role::Percussion => drums::write(&sheet, player, number),
+            Role::Bass => bass::write(&sheet, player, number),
+            Role::Comp | Role::Pad | Role::Figure => chords::write(&sheet, player, number),
+            Role::Fills => fills::write(&sheet, player, number),
         };
         tidy(&mut notes, length_s);
         if !notes.is_empty() {
             parts.push(Part {
-                instrument: seat.instrument,
-                role: seat.role,
-                pan: seat.pan,
-                level_db: seat.level_db + colour_db(seat.role, style_weight),
+                instrument: player.instrument,
+                role: player.role,
+                pan: player.pan,
+                level_db: player.level_db + coloration_db(player.role, style_weight),
                 notes,
             });
         }
@@ -205,7 +202,7 @@ pub fn arrange(
 }
 
 /// How much louder what colours a style plays at a style weight, in decibels: rhythm, bass and chords carry the song at any.
-fn colour_db(role: Role, style_weight: f32) -> f32 {
+fn coloration_db(role: Role, style_weight: f32) -> f32 {
     match role {
         Role::Percussion | Role::Pad | Role::Figure | Role::Fills => {
             COLOUR_DB * (style_weight - 0.5)

@@ -1,4 +1,4 @@
-//! How likely each chord class is at each beat in the light of the whole melody; called by `path`, which decides.
+//! The posterior probability of each chord class at each beat, given the whole melody; called by `path`, which decides.
 //!
 //! A beat that is seen by itself follows its own notes too closely: passing and neighbour notes ask for chords of their own,
 //! which people let pass over the chord that holds. The forward and backward sums over all paths (Rabiner 1989, "A tutorial on
@@ -6,9 +6,9 @@
 
 use super::model::{CLASSES, Model};
 
-/// How much the model's sight counts here. Neighbouring beats are seen through the same windows, so that their sights are far
+/// How much the model's log-likelihood counts here. Neighbouring beats are seen through the same windows, so that their likelihoods are far
 /// from independent and each must count for less than one.
-const SIGHT: f32 = 0.8;
+const LIKELIHOOD_WEIGHT: f32 = 0.8;
 /// How much of what is common anyway is taken off it.
 const COMMON: f32 = 0.25;
 /// How much what follows what counts.
@@ -26,13 +26,13 @@ pub(super) fn in_context(
     changes: &[f32],
 ) -> Vec<[f32; CLASSES]> {
     let follows = shares(model);
-    let speaks: Vec<[f32; CLASSES]> = seen.iter().map(|seen| weight(model, seen)).collect();
+    let likelihoods: Vec<[f32; CLASSES]> = seen.iter().map(|seen| weight(model, seen)).collect();
     let changes: Vec<f32> = changes
         .iter()
         .map(|odds| 1.0 / (1.0 + (-odds - EAGER).exp()))
         .collect();
     let mut forward: Vec<[f32; CLASSES]> = Vec::with_capacity(seen.len());
-    for (speaks, change) in speaks.iter().zip(&changes) {
+    for (likelihoods, change) in likelihoods.iter().zip(&changes) {
         let mut now = [1.0f32; CLASSES];
         if let Some(before) = forward.last() {
             let mut arrives = [0.0f32; CLASSES];
@@ -46,7 +46,7 @@ pub(super) fn in_context(
             });
         }
         forward.push(normal(std::array::from_fn(|class| {
-            now[class] * speaks[class]
+            now[class] * likelihoods[class]
         })));
     }
     let mut backward = [1.0f32; CLASSES];
@@ -55,7 +55,7 @@ pub(super) fn in_context(
             forward[beat][class] * backward[class]
         }));
         let after: [f32; CLASSES] =
-            std::array::from_fn(|class| speaks[beat][class] * backward[class]);
+            std::array::from_fn(|class| likelihoods[beat][class] * backward[class]);
         let change = changes[beat];
         backward = normal(std::array::from_fn(|class| {
             let leaves: f32 = follows[class]
@@ -73,8 +73,9 @@ pub(super) fn in_context(
 
 /// What a beat says for each class by itself, at most 1.
 fn weight(model: &Model, seen: &[f32; CLASSES]) -> [f32; CLASSES] {
-    let logs: [f32; CLASSES] =
-        std::array::from_fn(|class| SIGHT * seen[class] - COMMON * model.prior[class].ln());
+    let logs: [f32; CLASSES] = std::array::from_fn(|class| {
+        LIKELIHOOD_WEIGHT * seen[class] - COMMON * model.prior[class].ln()
+    });
     let most = logs.iter().fold(f32::MIN, |most, &log| most.max(log));
     logs.map(|log| (log - most).exp())
 }
@@ -107,7 +108,7 @@ mod tests {
     use super::{super::model::model, *};
 
     /// A beat at which the classes named are seen with these probabilities, the others hardly.
-    fn sight(named: &[(usize, f32)]) -> [f32; CLASSES] {
+    fn log_likelihoods(named: &[(usize, f32)]) -> [f32; CLASSES] {
         let mut row = [0.001f32; CLASSES];
         for &(class, share) in named {
             row[class] = share;
@@ -117,8 +118,8 @@ mod tests {
 
     #[test]
     fn a_passing_beat_is_heard_as_its_neighbours_and_a_downbeat_as_itself() {
-        let held = sight(&[(0, 0.8), (7, 0.1)]);
-        let passing = sight(&[(0, 0.35), (7, 0.5)]);
+        let held = log_likelihoods(&[(0, 0.8), (7, 0.1)]);
+        let passing = log_likelihoods(&[(0, 0.35), (7, 0.5)]);
         let seen = [held, held, passing, held, held];
         // Hardly a change on a weak beat, one as likely as not on every strong one.
         let weak = in_context(model(), &seen, &[-4.0; 5]);
@@ -133,9 +134,9 @@ mod tests {
 
     #[test]
     fn the_end_is_heard_back_to_the_start() {
-        // Of two that are as likely by themselves, the one that what comes after speaks for is heard.
-        let unsure = sight(&[(0, 0.4), (5, 0.4)]);
-        let sure = |class| sight(&[(class, 0.9)]);
+        // Of two that are as likely by themselves, the one that what comes after likelihoods for is heard.
+        let unsure = log_likelihoods(&[(0, 0.4), (5, 0.4)]);
+        let sure = |class| log_likelihoods(&[(class, 0.9)]);
         for class in [0, 5] {
             let heard = in_context(model(), &[unsure, unsure, sure(class)], &[-4.0; 3]);
             let other = 5 - class;

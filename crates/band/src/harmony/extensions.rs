@@ -1,4 +1,4 @@
-//! From classes to chords: sevenths, ninths, suspensions and basses as the style speaks, never against the melody.
+//! From classes to chords: sevenths, ninths, suspensions and basses as the style likelihoods, never against the melody.
 
 use super::{melody::Melody, model::model};
 use crate::{

@@ -8,11 +8,11 @@ use super::{
 };
 use crate::chance::Chance;
 
-/// How much the model's sight counts, and how much of what is common anyway is taken off it: without the second everything
+/// How much the model's log-likelihood counts, and how much of what is common anyway is taken off it: without the second everything
 /// would be the tonic and the dominant.
-const SIGHT: f32 = 0.75;
+const LIKELIHOOD_WEIGHT: f32 = 0.75;
 const COMMON: f32 = 0.86;
-/// How much of the sight is what the beat is in the light of all beats; the rest is its own.
+/// How much of the log-likelihood is the posterior given all beats; the rest is the beat's own.
 const CONTEXT: f32 = 0.8;
 /// Both in minor, which ten songs are in: too few to tell what follows what, beyond the tonic and the dominant in turn.
 const MINOR: (f32, f32) = (0.3, 0.7);
@@ -58,14 +58,14 @@ pub(super) fn path(melody: &Melody, wish: &Wish<'_>) -> Vec<usize> {
         .iter()
         .map(|&beat| change_log_odds(melody, wish, beat))
         .collect();
-    let leaning: Vec<[f32; CLASSES]> = beats
+    let posteriors: Vec<[f32; CLASSES]> = beats
         .iter()
         .zip(&seen)
         .map(|(&beat, seen)| {
             std::array::from_fn(|class| seen[class] + minor_lean(class, melody, beat))
         })
         .collect();
-    let heard = in_context(model, &leaning, &changes);
+    let heard = in_context(model, &posteriors, &changes);
     let (context, follows) = if melody.minor {
         MINOR
     } else {
@@ -75,10 +75,10 @@ pub(super) fn path(melody: &Melody, wish: &Wish<'_>) -> Vec<usize> {
     let mut totals = [0.0f32; CLASSES];
     let mut back: Vec<[u8; CLASSES]> = Vec::with_capacity(beats.len());
     for (index, &beat) in beats.iter().enumerate() {
-        let sight: [f32; CLASSES] = std::array::from_fn(|class| {
+        let likelihood: [f32; CLASSES] = std::array::from_fn(|class| {
             context * heard[index][class] + (1.0 - context) * seen[index][class]
         });
-        let gains = gains(melody, wish, &sight, beat);
+        let gains = gains(melody, wish, &likelihood, beat);
         let change = EAGER + changes[index];
         let stay = -(change.exp().ln_1p());
         let go = change + stay;
@@ -137,7 +137,7 @@ fn gains(melody: &Melody, wish: &Wish<'_>, seen: &[f32; CLASSES], beat: usize) -
     // The singer decides less the more the style's habits do; what is common anyway is taken off in the same measure, or only
     // the rarest chords would be left.
     let singer = 1.15 - 0.3 * wish.style_weight;
-    let sight = SIGHT * singer;
+    let likelihood = LIKELIHOOD_WEIGHT * singer;
     let common = (COMMON + 0.15 * (wish.weirdness - 0.5).max(0.0)) * singer;
     let mut chance = Chance::new(
         wish.seed,
@@ -149,7 +149,7 @@ fn gains(melody: &Melody, wish: &Wish<'_>, seen: &[f32; CLASSES], beat: usize) -
     let at_rest = beat >= melody.rest;
     let ends = melody.ends.contains(&beat);
     let mut gains: [f32; CLASSES] = std::array::from_fn(|class| {
-        let mut gain = sight * seen[class] - common * model.prior[class].ln()
+        let mut gain = likelihood * seen[class] - common * model.prior[class].ln()
             + wish.style_weight * wish.habits.worth(class, melody.minor)
             + minor_lean(class, melody, beat);
         if !in_key(class, melody.minor) {

@@ -23,7 +23,7 @@ pub(super) const METRES: [Metre; 4] = [
 
 /// One metre's bar.
 #[derive(Debug)]
-pub(super) struct Bar {
+pub(super) struct BarModel {
     pub(super) metre: Metre,
     /// Length in ticks.
     pub(super) ticks: i64,
@@ -39,7 +39,7 @@ pub(super) struct Bar {
     pub(super) next: Vec<Vec<f32>>,
 }
 
-impl Bar {
+impl BarModel {
     pub(super) fn new(metre: Metre) -> Self {
         let simple = |quarters: i64| -> Vec<i64> {
             (0..quarters)
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn every_row_of_the_tables_is_a_distribution() {
         for metre in METRES {
-            let bar = Bar::new(metre);
+            let bar = BarModel::new(metre);
             for row in bar.next.iter().chain([&bar.first, &bar.last]) {
                 let sum: f32 = row.iter().map(|cost| (-cost).exp()).sum();
                 assert!((0.9..1.1).contains(&sum), "{metre:?}: {sum}");
@@ -167,7 +167,7 @@ mod tests {
         let starts: Vec<i64> = (0..8)
             .flat_map(|pair| [0, 12, 24, 36, 60].map(|tick| pair * 72 + tick))
             .collect();
-        let costs = METRES.map(|metre| Bar::new(metre).cost(&starts));
+        let costs = METRES.map(|metre| BarModel::new(metre).cost(&starts));
         let least = (0..4)
             .min_by(|a, b| costs[*a].total_cmp(&costs[*b]))
             .expect("four");

@@ -4,7 +4,7 @@
 //! notes group into chords.
 
 use super::{
-    bars::{Bar, METRES},
+    bars::{BarModel, METRES},
     tables::{CHORD_CHANGES, CHORD_FOLLOWS, SUNG_OVER},
 };
 
@@ -12,7 +12,7 @@ const CHORDS: usize = 24;
 
 /// A melody's note in score time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct ScoreNote {
+pub(super) struct SungNote {
     /// Tick from a downbeat.
     pub(super) tick: i64,
     /// Length in ticks.
@@ -64,7 +64,7 @@ impl ChordModel {
     }
 
     /// How likely the notes are at all in the major key on `tonic` or its relative minor, in nats (negative).
-    pub(super) fn at_large(&self, notes: &[ScoreNote], tonic: u8, weight: f32) -> f32 {
+    pub(super) fn at_large(&self, notes: &[SungNote], tonic: u8, weight: f32) -> f32 {
         notes
             .iter()
             .map(|note| {
@@ -78,8 +78,8 @@ impl ChordModel {
     /// `tonic` is that of the major key with the song's signature; a tick counts `weight` of a quarter.
     pub(super) fn gain(
         &self,
-        notes: &[ScoreNote],
-        bar: &Bar,
+        notes: &[SungNote],
+        bar: &BarModel,
         shift: i64,
         tonic: u8,
         weight: f32,
@@ -156,15 +156,15 @@ mod tests {
     fn arpeggios_bar_by_bar_show_where_the_bars_are() {
         // C E G E | F A C A | G B D B | C E G E, three times over, in crotchets.
         let classes = [0, 4, 7, 4, 5, 9, 0, 9, 7, 11, 2, 11, 0, 4, 7, 4];
-        let notes: Vec<ScoreNote> = (0..48)
-            .map(|at| ScoreNote {
+        let notes: Vec<SungNote> = (0..48)
+            .map(|at| SungNote {
                 tick: at * 12,
                 ticks: 12,
                 class: classes[at as usize % 16],
             })
             .collect();
         let model = ChordModel::new();
-        let bar = Bar::new(Metre::FourFour);
+        let bar = BarModel::new(Metre::FourFour);
         let gains: Vec<f32> = (0..4)
             .map(|beat| model.gain(&notes, &bar, beat * 12, 0, 1.0 / 12.0))
             .collect();

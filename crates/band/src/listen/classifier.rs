@@ -1,6 +1,6 @@
-//! What was learned of the bars: how costs and traits of a hypothesis speak for it.
+//! What was learned of the bars: the log odds that costs and features of a hypothesis give.
 //!
-//! A weighed sum of the costs and of the traits, and a layer of units that see which traits go together. The weights lie in
+//! A weighed sum of the costs and of the features, and a layer of hidden units. The weights lie in
 //! `metre.bin`, which `tools/band_eval/weights.py` wrote: it performs lead sheets and airs with a singer's mistakes, makes every
 //! hypothesis and climbs to the weights under which the chosen ones have the right tempo, beats, downbeats and metre. Its
 //! README has the sources and the figures.
@@ -9,22 +9,22 @@ use std::sync::OnceLock;
 
 use crate::learned::{Bytes, Layer};
 
-use super::traits::TRAITS;
+use super::features::FEATURES;
 
 /// What each hypothesis costs: timing, rhythm, chords, tempo, return, phrases, which of the four metres it is, and where in the
 /// bar the first note, the last and the first of each phrase stand.
 pub(super) const COSTS: usize = 13;
 
 const HIDDEN: usize = 16;
-/// Traits further than so many standard deviations from their mean say no more than at it.
+/// Features further than so many standard deviations from their mean count no more than those at it.
 const FURTHEST: f32 = 4.0;
 
 struct Classifier {
     costs: [f32; COSTS],
-    means: [f32; TRAITS],
+    means: [f32; FEATURES],
     /// One over the standard deviations.
-    scales: [f32; TRAITS],
-    traits: [f32; TRAITS],
+    scales: [f32; FEATURES],
+    features: [f32; FEATURES],
     hidden: Layer,
     units: [f32; HIDDEN],
 }
@@ -37,23 +37,23 @@ fn weights() -> &'static Classifier {
             costs: bytes.floats(),
             means: bytes.floats(),
             scales: bytes.floats(),
-            traits: bytes.floats(),
-            hidden: bytes.layer(HIDDEN, TRAITS),
+            features: bytes.floats(),
+            hidden: bytes.layer(HIDDEN, FEATURES),
             units: bytes.floats(),
         }
     })
 }
 
 /// What speaks for a hypothesis, in nats: among hypotheses of one song the softmax of it is how likely each is.
-pub(super) fn log_odds(costs: &[f32; COSTS], traits: &[f32; TRAITS]) -> f32 {
+pub(super) fn log_odds(costs: &[f32; COSTS], features: &[f32; FEATURES]) -> f32 {
     let learned = weights();
-    let seen: [f32; TRAITS] = std::array::from_fn(|at| {
-        ((traits[at] - learned.means[at]) * learned.scales[at]).clamp(-FURTHEST, FURTHEST)
+    let seen: [f32; FEATURES] = std::array::from_fn(|at| {
+        ((features[at] - learned.means[at]) * learned.scales[at]).clamp(-FURTHEST, FURTHEST)
     });
     let product = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
     let units: [f32; HIDDEN] = std::array::from_fn(|unit| learned.hidden.sum(unit, &seen).tanh());
     product(&learned.costs, costs)
-        + product(&learned.traits, &seen)
+        + product(&learned.features, &seen)
         + product(&learned.units, &units)
 }
 
@@ -63,16 +63,16 @@ mod tests {
 
     #[test]
     fn the_file_is_as_long_as_what_is_read() {
-        let floats = COSTS + 3 * TRAITS + 2 * HIDDEN + HIDDEN;
+        let floats = COSTS + 3 * FEATURES + 2 * HIDDEN + HIDDEN;
         assert_eq!(
             include_bytes!("metre.bin").len(),
-            4 * floats + HIDDEN * TRAITS
+            4 * floats + HIDDEN * FEATURES
         );
     }
 
     #[test]
     fn no_trait_that_is_far_off_says_more_than_the_furthest_that_counts() {
-        let far = |by: f32| log_odds(&[0.0; COSTS], &[by; TRAITS]);
+        let far = |by: f32| log_odds(&[0.0; COSTS], &[by; FEATURES]);
         assert!(far(1e6).is_finite());
         assert_eq!(far(1e6).to_bits(), far(1e9).to_bits());
     }

@@ -7,7 +7,7 @@
 
 use crate::analysis::Beat;
 
-use super::bars::Bar;
+use super::bars::BarModel;
 
 /// How far from the beat notes are sung, in seconds.
 const MISS_S: f64 = 0.028;
@@ -22,7 +22,7 @@ const HOLD: f64 = 1e-3;
 pub(super) fn grid(
     notes: &[(i64, f64)],
     jumps: &[usize],
-    bar: &Bar,
+    bar: &BarModel,
     beat_s: f64,
     duration_s: f64,
 ) -> Vec<Beat> {
@@ -131,7 +131,7 @@ fn solve(matrix: &mut [[f64; 3]], right: &mut [f64]) {
 }
 
 /// Carries the beats on at both ends, at the tempo they have there, to bars that cover the vocal.
-fn covering(times: &[f64], start: i64, bar: &Bar, beat_s: f64, duration_s: f64) -> Vec<Beat> {
+fn covering(times: &[f64], start: i64, bar: &BarModel, beat_s: f64, duration_s: f64) -> Vec<Beat> {
     let near = 8.min(times.len() - 1);
     let sane = |step: f64| step.clamp(0.7 * beat_s, 1.4 * beat_s);
     let lead_s = sane((times[near] - times[0]) / near as f64);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_grid_follows_a_singer_who_slows_down_and_covers_the_lead_in() {
-        let bar = Bar::new(Metre::FourFour);
+        let bar = BarModel::new(Metre::FourFour);
         let at = |beat: f64| 3.3 + beat * 0.6 + 0.002 * beat * beat;
         let notes: Vec<(i64, f64)> = (1..40)
             .map(|beat| {
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_hold_bends_no_beat_around_it() {
-        let bar = Bar::new(Metre::FourFour);
+        let bar = BarModel::new(Metre::FourFour);
         // A breath of .7 s before the ninth beat.
         let at = |beat: i64| beat as f64 * 0.5 + if beat > 8 { 0.7 } else { 0.0 };
         let notes: Vec<(i64, f64)> = [0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 16]
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_single_note_still_makes_a_grid() {
-        let bar = Bar::new(Metre::ThreeFour);
+        let bar = BarModel::new(Metre::ThreeFour);
         let beats = grid(&[(0, 0.2)], &[], &bar, 0.5, 1.0);
         assert!(beats.len() >= 4);
         assert!(

@@ -12,7 +12,7 @@ use crate::chord_names::key_name;
 use super::{
     fallback, grid, key,
     local_keys::local_keys,
-    metre::{self, Heard},
+    metre::{self, MetreEstimate},
     notes::{notes, vowelness},
     phrases::phrases,
     pitch::candidates,
@@ -92,7 +92,7 @@ pub fn listen_by_steps(
         .key
         .filter(|asked| carries(&notes, *asked, first_key.0));
     let first_key = asked.map_or(first_key, |asked| (asked, 1.0));
-    let heard = metre::hear(&notes, key::signature(first_key.0), hints);
+    let heard = metre::estimate(&notes, key::signature(first_key.0), hints);
     done("beats, metre");
     let key = heard
         .as_ref()
@@ -125,7 +125,7 @@ fn finish(
     pitch: Vec<PitchFrame>,
     notes: Vec<Note>,
     tuning_cents: f32,
-    heard: Option<Heard>,
+    heard: Option<MetreEstimate>,
     (key, sure_of_key): (Key, f32),
     sure_of_pitch: f32,
 ) -> Analysis {

@@ -5,7 +5,7 @@
 //!
 //! - costs: timing and rhythm, as the pointer has them, the gain of hearing chords that change where chords change in that metre
 //!   (`chord_fit`), how common the metre and the tempo are, and a few more;
-//! - traits: where its notes start, last, leap, return and end (`traits`).
+//! - features: where its notes start, last, leap, return and end (`features`).
 //!
 //! What was learned of both (`classifier`) and what the tags ask for decide among them. 2/4 can't be told from 4/4 well enough by
 //! any of it: it is usually reported as 4/4 with the same beat.
@@ -13,12 +13,12 @@
 use crate::analysis::{Hints, Metre, Note};
 
 use super::{
-    bars::{Bar, METRES, TICKS},
-    chord_fit::{ChordModel, ScoreNote},
+    bars::{BarModel, METRES, TICKS},
+    chord_fit::{ChordModel, SungNote},
     classifier::{COSTS, log_odds},
+    features::{FEATURES, features},
     key::ChordEvidence,
-    pointer::{Walk, tempi, walk},
-    traits::{TRAITS, traits},
+    pointer::{ViterbiPath, tempi, viterbi},
 };
 
 /// Bands of quarter notes a minute that are walked apart, so that double and half tempo both get a hearing.
@@ -65,8 +65,8 @@ const FASTEST_ASKED_BPM: f64 = 300.0;
 
 /// The bars that explain the notes best.
 #[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) bar: Bar,
+pub(super) struct MetreEstimate {
+    pub(super) bar: BarModel,
     /// Tick from a downbeat and time of each note that counts.
     pub(super) notes: Vec<(i64, f64)>,
     /// Those of them before which the singer held a note or breathed for as long as they liked.
@@ -96,7 +96,7 @@ pub(super) struct Hypothesis {
     mean_beat_s: f64,
     /// What it costs, in the order of [`COSTS`], and what it is like.
     pub(super) costs: [f32; COSTS],
-    pub(super) traits: [f32; TRAITS],
+    pub(super) features: [f32; FEATURES],
     /// What the tags and experience say against it, in nats.
     against: f32,
 }
@@ -104,7 +104,7 @@ pub(super) struct Hypothesis {
 impl Hypothesis {
     /// What speaks against it in all, in nats: the least is believed.
     pub(super) fn cost(&self) -> f32 {
-        self.against - log_odds(&self.costs, &self.traits)
+        self.against - log_odds(&self.costs, &self.features)
     }
 }
 
@@ -132,7 +132,7 @@ fn same_beat(one: &Hypothesis, other: &Hypothesis) -> bool {
 
 /// Hears metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than
 /// four notes.
-pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
+pub(super) fn estimate(notes: &[Note], tonic: u8, hints: &Hints) -> Option<MetreEstimate> {
     let (walks, found) = hypotheses(notes, tonic, hints)?;
     let mut found = Costed(found.into_iter().map(|one| (one.cost(), one)).collect());
     let mut tempo_refused = false;
@@ -164,8 +164,8 @@ pub(super) fn hear(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Heard> {
     let walk = &walks[best.walk];
     let onsets = notes.iter().map(|note| note.onset_s);
     let heard = (notes.len() as f32 / 16.0).min(1.0);
-    let bar = Bar::new(METRES[best.metre]);
-    Some(Heard {
+    let bar = BarModel::new(METRES[best.metre]);
+    Some(MetreEstimate {
         chords: chord_evidence(walk, &bar, best, notes),
         bar,
         notes: walk
@@ -194,7 +194,7 @@ fn asked_bpm(hints: &Hints) -> Option<f64> {
 }
 
 /// Bands of quarter notes a minute that are walked apart in a metre: the usual ones, and the tempo that the tags ask for.
-fn bands(bar: &Bar, hints: &Hints) -> Vec<(f64, f64)> {
+fn bands(bar: &BarModel, hints: &Hints) -> Vec<(f64, f64)> {
     let mut bands = BANDS_BPM.to_vec();
     if let Some(asked) = asked_bpm(hints) {
         let quarters = asked * bar.beat as f64 / TICKS as f64;
@@ -208,15 +208,15 @@ pub(super) fn hypotheses(
     notes: &[Note],
     tonic: u8,
     hints: &Hints,
-) -> Option<(Vec<Walk>, Vec<Hypothesis>)> {
+) -> Option<(Vec<ViterbiPath>, Vec<Hypothesis>)> {
     if notes.len() < 4 {
         return None;
     }
     let onsets: Vec<f64> = notes.iter().map(|note| note.onset_s).collect();
     let model = ChordModel::new();
-    let mut walks: Vec<Walk> = Vec::new();
+    let mut walks: Vec<ViterbiPath> = Vec::new();
     let mut found: Vec<Hypothesis> = Vec::new();
-    for (metre, bar) in METRES.map(Bar::new).iter().enumerate() {
+    for (metre, bar) in METRES.map(BarModel::new).iter().enumerate() {
         let other_metre = match hints.metre {
             Some(asked) if asked != bar.metre => AGAINST_HINT,
             _ => 0.0,
@@ -227,7 +227,7 @@ pub(super) fn hypotheses(
                 .iter()
                 .map(|quarter_s| habit(*quarter_s, bar))
                 .collect();
-            let Some(walk) = walk(&onsets, bar, &quarters, &prior) else {
+            let Some(walk) = viterbi(&onsets, bar, &quarters, &prior) else {
                 continue;
             };
             let trial = Trial::new(&walk, bar, notes);
@@ -245,7 +245,7 @@ pub(super) fn hypotheses(
                 costs[6 + metre] = 1.0;
                 let [timing, rhythm, chords, ..] = costs;
                 let ticks = walk.ticks.iter().map(|tick| tick.map(|tick| tick + shift));
-                let traits = traits(notes, ticks, bar, beat_s, [timing, rhythm, chords]);
+                let features = features(notes, ticks, bar, beat_s, [timing, rhythm, chords]);
                 found.push(Hypothesis {
                     metre,
                     walk: walks.len(),
@@ -253,7 +253,7 @@ pub(super) fn hypotheses(
                     beat_s,
                     mean_beat_s,
                     costs,
-                    traits,
+                    features,
                     against: other_metre + rare(bar.metre),
                 });
             }
@@ -264,7 +264,7 @@ pub(super) fn hypotheses(
 }
 
 /// Mean length of a tick in seconds from the first note of a walk to its last.
-fn mean_tick_s(walk: &Walk, onsets: &[f64]) -> f64 {
+fn mean_tick_s(walk: &ViterbiPath, onsets: &[f64]) -> f64 {
     let mut placed = walk
         .ticks
         .iter()
@@ -279,8 +279,8 @@ fn mean_tick_s(walk: &Walk, onsets: &[f64]) -> f64 {
 }
 
 pub(super) fn chord_evidence(
-    walk: &Walk,
-    bar: &Bar,
+    walk: &ViterbiPath,
+    bar: &BarModel,
     best: &Hypothesis,
     notes: &[Note],
 ) -> ChordEvidence {
@@ -298,7 +298,7 @@ pub(super) fn chord_evidence(
 }
 
 /// What a tempo costs by habit, in nats.
-fn habit(quarter_s: f64, bar: &Bar) -> f32 {
+fn habit(quarter_s: f64, bar: &BarModel) -> f32 {
     let (middle, spread) = usual_bpm(bar.metre);
     let octaves = (bpm(quarter_s, bar) / middle).log2();
     let spread = if octaves < 0.0 {
@@ -310,16 +310,16 @@ fn habit(quarter_s: f64, bar: &Bar) -> f32 {
 }
 
 /// Beats a minute.
-fn bpm(quarter_s: f64, bar: &Bar) -> f64 {
+fn bpm(quarter_s: f64, bar: &BarModel) -> f64 {
     60.0 / (quarter_s * bar.beat as f64 / TICKS as f64)
 }
 
 /// A walk whose bar lines are tried out.
 struct Trial<'a> {
-    walk: &'a Walk,
-    bar: &'a Bar,
+    walk: &'a ViterbiPath,
+    bar: &'a BarModel,
     starts: Vec<i64>,
-    score: Vec<ScoreNote>,
+    score: Vec<SungNote>,
     /// Where notes start after a rest.
     breaths: Vec<i64>,
     /// Where notes start after a rest or a long note.
@@ -329,7 +329,7 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    fn new(walk: &'a Walk, bar: &'a Bar, notes: &[Note]) -> Self {
+    fn new(walk: &'a ViterbiPath, bar: &'a BarModel, notes: &[Note]) -> Self {
         let mut quarters = walk.quarter_s.clone();
         let middle = quarters.len() / 2;
         let (_, quarter_s, _) = quarters.select_nth_unstable_by(middle, f64::total_cmp);
@@ -435,14 +435,14 @@ impl<'a> Trial<'a> {
 }
 
 /// The notes in ticks.
-fn in_score_time(walk: &Walk, notes: &[Note]) -> Vec<ScoreNote> {
+fn in_score_time(walk: &ViterbiPath, notes: &[Note]) -> Vec<SungNote> {
     walk.ticks
         .iter()
         .zip(notes)
         .zip(&walk.quarter_s)
         .filter_map(|((tick, note), quarter_s)| {
             let ticks = (note.offset_s - note.onset_s) / quarter_s * TICKS as f64;
-            Some(ScoreNote {
+            Some(SungNote {
                 tick: (*tick)?,
                 ticks: (ticks.round() as i64).clamp(1, 96),
                 class: note.midi % 12,

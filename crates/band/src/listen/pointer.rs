@@ -11,7 +11,7 @@
 //! A note may be passed over, at a price: what is no note should not bend the beat. After a long note or a rest the next phrase may
 //! start anywhere in the bar, at a price too: people hold a last note or breathe for as long as they like.
 
-use super::bars::{Bar, TICKS};
+use super::bars::{BarModel, TICKS};
 
 /// Tempi lie this factor apart.
 const TEMPO_STEP: f64 = 1.025;
@@ -40,7 +40,7 @@ const BEAM: f32 = 9.0;
 
 /// A way through the notes.
 #[derive(Debug, Clone)]
-pub(super) struct Walk {
+pub(super) struct ViterbiPath {
     /// Tick from a downbeat at which each note starts; `None` for notes passed over.
     pub(super) ticks: Vec<Option<i64>>,
     /// Length of a quarter note in seconds, at each note.
@@ -77,7 +77,12 @@ const NONE: Back = Back {
 
 /// The cheapest walk through the notes that start at `onsets_s`, within the quarter lengths given; `prior` is what each of
 /// these costs to begin with. `None` with fewer than two notes or when no tempo fits.
-pub(super) fn walk(onsets_s: &[f64], bar: &Bar, quarters_s: &[f64], prior: &[f32]) -> Option<Walk> {
+pub(super) fn viterbi(
+    onsets_s: &[f64],
+    bar: &BarModel,
+    quarters_s: &[f64],
+    prior: &[f32],
+) -> Option<ViterbiPath> {
     if onsets_s.len() < 2 || quarters_s.is_empty() {
         return None;
     }
@@ -171,7 +176,7 @@ fn usual_gap(onsets_s: &[f64]) -> f64 {
 
 /// How many bars on `to` comes nearest to `distance` ticks after `from`, and the logarithm of how far it is stretched or cut; `None`
 /// where that would be too far.
-fn nearest(bar: &Bar, from: usize, to: usize, distance: f64) -> Option<(usize, f32)> {
+fn nearest(bar: &BarModel, from: usize, to: usize, distance: f64) -> Option<(usize, f32)> {
     let within = bar.places[to] - bar.places[from];
     let bars = ((distance - within as f64) / bar.ticks as f64)
         .round()
@@ -190,7 +195,7 @@ struct Reach {
 }
 
 impl Reach {
-    fn of(bar: &Bar) -> Self {
+    fn of(bar: &BarModel) -> Self {
         Self {
             bar_ticks: bar.ticks,
             places: bar.places.clone(),
@@ -234,10 +239,10 @@ impl Reach {
 fn trace(
     totals: &[f32],
     backs: &[Back],
-    bar: &Bar,
+    bar: &BarModel,
     quarters_s: &[f64],
     notes: usize,
-) -> Option<Walk> {
+) -> Option<ViterbiPath> {
     let places = bar.places.len();
     let states = places * quarters_s.len();
     let mut best: Option<(usize, usize, f32)> = None;
@@ -279,7 +284,7 @@ fn trace(
         starts.push(tick);
         quarter_s[note..].fill(quarters_s[state / places]);
     }
-    Some(Walk {
+    Some(ViterbiPath {
         timing_cost: total - bar.cost(&starts),
         ticks,
         quarter_s,
@@ -294,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_waltz_that_slows_down_keeps_its_places() {
-        let bar = Bar::new(Metre::ThreeFour);
+        let bar = BarModel::new(Metre::ThreeFour);
         let ticks: Vec<i64> = (0..10)
             .flat_map(|pair| [0, 12, 24, 36, 60, 66].map(|tick| pair * 72 + tick))
             .chain([720])
@@ -311,7 +316,7 @@ mod tests {
             })
             .collect();
         let quarters = tempi(80.0, 140.0);
-        let walk = walk(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
+        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
         let found: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
         assert_eq!(found, ticks);
         assert!(
@@ -328,18 +333,18 @@ mod tests {
 
     #[test]
     fn a_stray_note_is_passed_over() {
-        let bar = Bar::new(Metre::FourFour);
+        let bar = BarModel::new(Metre::FourFour);
         let mut onsets: Vec<f64> = (0..32).map(|beat| f64::from(beat) * 0.6).collect();
         onsets.insert(9, 8.0 * 0.6 + 0.07);
         let quarters = tempi(90.0, 110.0);
-        let walk = walk(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
+        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
         assert_eq!(walk.ticks[9], None, "{:?}", walk.ticks);
         assert_eq!(walk.ticks.iter().flatten().count(), 32);
     }
 
     #[test]
     fn a_phrase_may_start_late_and_the_bars_go_on_from_it() {
-        let bar = Bar::new(Metre::FourFour);
+        let bar = BarModel::new(Metre::FourFour);
         // Phrases of two bars end on a minim; after the second the singer takes three quarters of a second longer.
         let mut onsets = Vec::new();
         let mut ticks = Vec::new();
@@ -351,7 +356,7 @@ mod tests {
             }
         }
         let quarters = tempi(100.0, 140.0);
-        let walk = walk(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
+        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
         // Where the bars begin is not this search's to say.
         let placed: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
         let found: Vec<i64> = placed.iter().map(|tick| tick - placed[0]).collect();
@@ -361,7 +366,7 @@ mod tests {
 
     #[test]
     fn one_note_is_no_walk() {
-        let bar = Bar::new(Metre::FourFour);
-        assert!(walk(&[1.0], &bar, &tempi(60.0, 90.0), &[0.0; 99]).is_none());
+        let bar = BarModel::new(Metre::FourFour);
+        assert!(viterbi(&[1.0], &bar, &tempi(60.0, 90.0), &[0.0; 99]).is_none());
     }
 }

@@ -16,18 +16,18 @@ use crate::arrange::Finish;
 const WORKING_LUFS: f64 = -16.0;
 
 /// Loudness of a sum; `None` for silence.
-pub(crate) fn heard(sum: &Stereo) -> Option<f64> {
+pub(crate) fn loudness_of(sum: &Stereo) -> Option<f64> {
     k_loudness(&sum.left, &sum.right, RATE_HZ)
 }
 
 /// Finishes a sum: no DC, the style's tone, bus compression, −14 LUFS, true peak at most −1 dBTP. Silence stays silence.
 pub fn master(sum: Stereo, finish: &Finish) -> Mastered {
-    let lufs = heard(&sum);
-    master_heard(sum, lufs, finish)
+    let lufs = loudness_of(&sum);
+    master_at(sum, lufs, finish)
 }
 
 /// [`master`] for a sum whose loudness is known.
-pub(crate) fn master_heard(mut sum: Stereo, lufs: Option<f64>, finish: &Finish) -> Mastered {
+pub(crate) fn master_at(mut sum: Stereo, lufs: Option<f64>, finish: &Finish) -> Mastered {
     let lufs = tone(&mut sum, lufs, finish);
     if let Some(lufs) = lufs {
         compress_bus(&mut sum, lufs);

@@ -40,11 +40,11 @@ impl Voicing {
 pub fn lay_over(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> Mastered {
     let (left, right) = (&instrumental.channels[0], &instrumental.channels[1]);
     let band = k_loudness(left, right, RATE_HZ);
-    lay_over_heard(voice, instrumental, band, voicing)
+    lay_over_at(voice, instrumental, band, voicing)
 }
 
 /// [`lay_over`] for an instrumental whose loudness is known.
-pub(crate) fn lay_over_heard(
+pub(crate) fn lay_over_at(
     voice: &[f32],
     instrumental: &Audio,
     band: Option<f64>,
@@ -54,8 +54,7 @@ pub(crate) fn lay_over_heard(
         left: instrumental.channels[0].clone(),
         right: instrumental.channels[1].clone(),
     };
-    if let Some(voice) = placed(voice, sum.left.len(), band.unwrap_or(TARGET_LUFS), voicing) {
-        make_way(&mut sum, &voice);
+    if let Some(voice) = beside(voice, &mut sum, band, voicing) {
         for channel in [&mut sum.left, &mut sum.right] {
             for (sum, sample) in channel.iter_mut().zip(&voice) {
                 *sum += sample;
@@ -66,7 +65,31 @@ pub(crate) fn lay_over_heard(
     to_target(sum)
 }
 
-/// The voice as it stands in the mix, `None` where there is none.
+/// Prepares the voice for the mix and makes way for it in the band; `None` where there is no voice.
+fn beside(
+    voice: &[f32],
+    band: &mut Stereo,
+    loudness: Option<f64>,
+    voicing: &Voicing,
+) -> Option<Vec<f32>> {
+    let frames = band.left.len();
+    let voice = placed(voice, frames, loudness.unwrap_or(TARGET_LUFS), voicing)?;
+    make_way(band, &voice);
+    Some(voice)
+}
+
+/// The voice and the band as [`lay_over`] adds them, without the voice's room: for measuring how well the voice is heard.
+pub fn layers(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> (Vec<f32>, Stereo) {
+    let mut band = Stereo {
+        left: instrumental.channels[0].clone(),
+        right: instrumental.channels[1].clone(),
+    };
+    let loudness = k_loudness(&band.left, &band.right, RATE_HZ);
+    let voice = beside(voice, &mut band, loudness, voicing).unwrap_or_default();
+    (voice, band)
+}
+
+/// The voice as it is in the mix, `None` where there is none.
 fn placed(voice: &[f32], frames: usize, band: f64, voicing: &Voicing) -> Option<Vec<f32>> {
     let mut voice = voice[..voice.len().min(frames)].to_vec();
     without_rumble(&mut voice);
@@ -393,7 +416,7 @@ mod tests {
             rate_hz: RATE_HZ,
             channels: vec![vec![0.0; voice.len()]; 2],
         };
-        let mixed = lay_over_heard(&voice, &silence, None, &voicing(0.0)).audio;
+        let mixed = lay_over_at(&voice, &silence, None, &voicing(0.0)).audio;
         let power = |from_s: f32, to_s: f32| {
             let range = (from_s * 44_100.0) as usize..(to_s * 44_100.0) as usize;
             mean_square(&mixed.channels[0][range])

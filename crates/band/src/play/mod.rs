@@ -33,9 +33,9 @@ pub(crate) use font::caught;
 #[cfg(feature = "soundfont")]
 pub use font::{Font, FontError};
 pub use master::master;
-pub(crate) use master::{Mastering, heard, master_heard};
-pub(crate) use mix::lay_over_heard;
-pub use mix::{Voicing, lay_over};
+pub(crate) use master::{Mastering, loudness_of, master_at};
+pub(crate) use mix::lay_over_at;
+pub use mix::{Voicing, lay_over, layers};
 pub use stage::{Sound, play};
 pub(crate) use stage::{side_by_side, solo};
 pub use stereo::{RATE_HZ, Stereo};

@@ -5,6 +5,7 @@
 mod brief;
 mod musical;
 mod read;
+mod split;
 mod words;
 
 pub use brief::Brief;

@@ -6,15 +6,13 @@
 use super::{
     brief::{Asked, Brief, Effect},
     musical::{key_at, metre_of, tempo_at},
-    words::{Entry, Meaning, entry_of},
+    split::{pieces_of, words_of},
+    words::{Entry, Meaning, PHRASE_LIMIT_WORDS, look_up},
 };
 use crate::catalogue::{Instrument, Traits};
 
 /// Longest line that is read, in characters: four times what the service family takes, the rest is reported as not understood.
 const LINE_LIMIT_CHARS: usize = 4000;
-
-/// Longest phrase in the vocabulary, in words.
-pub(super) const PHRASE_LIMIT_WORDS: usize = 4;
 
 /// Reads what `tags` ask for and what `negative_tags` forbid.
 ///
@@ -23,12 +21,12 @@ pub fn read_tags(tags: &str, negative_tags: &str) -> Brief {
     let mut brief = Brief::default();
     read_line(tags, false, &mut brief);
     read_line(negative_tags, true, &mut brief);
-    settle(&mut brief);
+    resolve_conflicts(&mut brief);
     brief
 }
 
 /// Takes out of the wishes what is refused, and each repeat.
-fn settle(brief: &mut Brief) {
+fn resolve_conflicts(brief: &mut Brief) {
     let forbidden = brief.forbidden;
     let refused = |asked: &mut Asked| forbidden.meets(asked.instrument.traits());
     for Asked { phrase, .. } in brief.asked.extract_if(.., refused) {
@@ -68,27 +66,6 @@ fn read_line(line: &str, negative: bool, brief: &mut Brief) {
     for piece in pieces_of(&kept) {
         read_piece(piece, negative, brief);
     }
-}
-
-/// The pieces of a line. A full stop between digits belongs to a number ("122.4 bpm").
-fn pieces_of(line: &str) -> impl Iterator<Item = &str> {
-    let digit = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_digit());
-    let mut start = 0;
-    let ends: Vec<(usize, usize)> = line
-        .char_indices()
-        .filter(|&(at, letter)| match letter {
-            ',' | ';' | '|' | '\n' | '\r' | '(' | ')' | '[' | ']' | '•' => true,
-            '.' => !(digit(line[..at].chars().next_back()) && digit(line[at + 1..].chars().next())),
-            _ => false,
-        })
-        .map(|(at, letter)| (at, at + letter.len_utf8()))
-        .chain([(line.len(), line.len())])
-        .collect();
-    ends.into_iter().map(move |(end, next)| {
-        let piece = &line[start..end];
-        start = next;
-        piece
-    })
 }
 
 /// Reads one comma-separated piece.
@@ -276,54 +253,6 @@ fn wish(entry: &Entry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instr
         }
         Meaning::Singer | Meaning::Understood => {}
     }
-}
-
-/// Finds a phrase as written, without its plural, and with "-less" cut off (the flag is then true).
-fn look_up(phrase: &str) -> Option<(&'static Entry, bool)> {
-    if let Some(entry) = entry_of(phrase) {
-        return Some((entry, false));
-    }
-    for ending in ["s", "es"] {
-        if let Some(entry) = phrase.strip_suffix(ending).and_then(entry_of) {
-            return Some((entry, false));
-        }
-    }
-    let bare = phrase.strip_suffix("less")?;
-    entry_of(bare)
-        .or_else(|| entry_of(&format!("{bare}s")))
-        .map(|entry| (entry, true))
-}
-
-/// Lower-case words; hyphens and underscores separate, apostrophes stay, other marks vanish.
-fn words_of(piece: &str) -> Vec<String> {
-    piece
-        .to_lowercase()
-        .replace(
-            [
-                '-', '_', '–', '—', '‐', '‑', '+', '&', '"', ':', '!', '?', '*', '~', '≈',
-            ],
-            " ",
-        )
-        .replace('’', "'")
-        .split_whitespace()
-        .flat_map(|word| {
-            // "pop/rock" is two words, "6/8" and "w/o" are one.
-            // A sharp stands after the letter of a note; before a word it is a mark.
-            let word = word.trim_start_matches('#');
-            let keep = word == "w/o"
-                || word
-                    .chars()
-                    .next()
-                    .is_some_and(|first| first.is_ascii_digit());
-            let parts: Vec<String> = if keep {
-                vec![word.to_owned()]
-            } else {
-                word.split('/').map(str::to_owned).collect()
-            };
-            parts
-        })
-        .filter(|word| !word.is_empty())
-        .collect()
 }
 
 #[cfg(test)]

@@ -52,12 +52,31 @@ pub(super) struct Entry {
 }
 
 /// The entry of a phrase of lower-case words with single spaces; `None` when it is unknown.
-pub(super) fn entry_of(phrase: &str) -> Option<&'static Entry> {
+fn entry_of(phrase: &str) -> Option<&'static Entry> {
     static VOCABULARY: LazyLock<HashMap<String, Entry>> = LazyLock::new(|| {
         read(FILE, TEXT).unwrap_or_else(|error| panic!("a test reads the vocabulary: {error}"))
     });
     VOCABULARY.get(phrase)
 }
+
+/// Finds a phrase as written, without its plural, and with "-less" cut off (the flag is then true).
+pub(super) fn look_up(phrase: &str) -> Option<(&'static Entry, bool)> {
+    if let Some(entry) = entry_of(phrase) {
+        return Some((entry, false));
+    }
+    for ending in ["s", "es"] {
+        if let Some(entry) = phrase.strip_suffix(ending).and_then(entry_of) {
+            return Some((entry, false));
+        }
+    }
+    let bare = phrase.strip_suffix("less")?;
+    entry_of(bare)
+        .or_else(|| entry_of(&format!("{bare}s")))
+        .map(|entry| (entry, true))
+}
+
+/// Longest phrase in the vocabulary, in words.
+pub(super) const PHRASE_LIMIT_WORDS: usize = 4;
 
 const FILE: &str = "tags.yaml";
 const TEXT: &str = include_str!("../../data/tags.yaml");
@@ -253,7 +272,7 @@ impl Entries<'_> {
                     "is never read so: small letters, single spaces",
                 ));
             }
-            if phrase.split(' ').count() > super::read::PHRASE_LIMIT_WORDS {
+            if phrase.split(' ').count() > PHRASE_LIMIT_WORDS {
                 return Err(self.error(&phrase, 0, "is too long: four words at most"));
             }
             let entry = Entry {

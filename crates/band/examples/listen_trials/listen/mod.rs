@@ -6,6 +6,8 @@ mod bars;
 mod chord_fit;
 #[path = "../../../src/listen/classifier.rs"]
 mod classifier;
+#[path = "../../../src/listen/features.rs"]
+mod features;
 #[path = "../../../src/listen/key.rs"]
 mod key;
 #[path = "../../../src/listen/metre.rs"]
@@ -14,8 +16,6 @@ mod metre;
 mod pointer;
 #[path = "../../../src/listen/tables.rs"]
 mod tables;
-#[path = "../../../src/listen/traits.rs"]
-mod traits;
 
 use serde_json::{Value, json};
 
@@ -42,18 +42,18 @@ pub(crate) fn trials(line: &str) -> Result<Value, serde_json::Error> {
             .iter()
             .min_by(|a, b| a.cost().total_cmp(&b.cost()))
             .map(|best| {
-                let bar = bars::Bar::new(bars::METRES[best.metre]);
+                let bar = bars::BarModel::new(bars::METRES[best.metre]);
                 metre::chord_evidence(&walks[best.walk], &bar, best, &notes)
             });
         for one in &hypotheses {
-            let bar = bars::Bar::new(bars::METRES[one.metre]);
+            let bar = bars::BarModel::new(bars::METRES[one.metre]);
             let ticks: Vec<i64> = walks[one.walk]
                 .ticks
                 .iter()
                 .map(|tick| tick.map_or(-1, |tick| tick + one.shift))
                 .collect();
             found.push(json!({
-                "metre": one.metre, "beat_s": one.beat_s, "costs": one.costs, "traits": one.traits.as_slice(),
+                "metre": one.metre, "beat_s": one.beat_s, "costs": one.costs, "features": one.features.as_slice(),
                 "cost": one.cost(), "ticks": ticks,
                 "bar": bar.ticks, "beat": bar.beat,
             }));

@@ -1,14 +1,14 @@
 //! What tells a good hearing of the bars from a bad one besides its costs: where notes start, last, leap, return and end.
 //!
-//! [`traits`] describes one hypothesis as numbers of about the same size, whatever the song's length; `classifier` weighs them.
+//! [`features`] describes one hypothesis as numbers of about the same size, whatever the song's length; `classifier` weighs them.
 //! Shares are 0..1, lengths natural logarithms of beats, leaps and heights semitones.
 
 use crate::analysis::Note;
 
-use super::bars::{Bar, METRES, TICKS};
+use super::bars::{BarModel, METRES, TICKS};
 
 /// How many numbers describe a hypothesis.
-pub(super) const TRAITS: usize = 81;
+pub(super) const FEATURES: usize = 81;
 
 /// A melody's return is looked for this many beats on, and this many half bars on.
 const BEATS_ON: [i64; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
@@ -36,15 +36,15 @@ struct Placed {
     opens: bool,
 }
 
-/// The traits of the hypothesis that `notes` start at `ticks` from a downbeat (`None`: it is no note) in such bars, with a
+/// The features of the hypothesis that `notes` start at `ticks` from a downbeat (`None`: it is no note) in such bars, with a
 /// beat that long; `costs` are what timing, rhythm and chords cost in all.
-pub(super) fn traits(
+pub(super) fn features(
     notes: &[Note],
     ticks: impl Iterator<Item = Option<i64>>,
-    bar: &Bar,
+    bar: &BarModel,
     beat_s: f64,
     costs: [f32; 3],
-) -> [f32; TRAITS] {
+) -> [f32; FEATURES] {
     let placed = place(notes, ticks, bar, beat_s);
     let mut row = Row::default();
     for metre in METRES {
@@ -67,14 +67,14 @@ pub(super) fn traits(
 /// A row that is being written.
 #[derive(Debug)]
 struct Row {
-    numbers: [f32; TRAITS],
+    numbers: [f32; FEATURES],
     count: usize,
 }
 
 impl Default for Row {
     fn default() -> Self {
         Self {
-            numbers: [0.0; TRAITS],
+            numbers: [0.0; FEATURES],
             count: 0,
         }
     }
@@ -94,7 +94,7 @@ fn share(part: usize, whole: usize) -> f32 {
 fn place(
     notes: &[Note],
     ticks: impl Iterator<Item = Option<i64>>,
-    bar: &Bar,
+    bar: &BarModel,
     beat_s: f64,
 ) -> Vec<Placed> {
     let kept: Vec<(&Note, i64)> = notes
@@ -155,7 +155,7 @@ fn stands_out(
 }
 
 /// Where notes start, and where the long ones do.
-fn starts(row: &mut Row, placed: &[Placed], bar: &Bar) {
+fn starts(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     let count = placed.len();
     let within = |note: &Placed| note.tick.rem_euclid(bar.beat);
     let on_beat = |note: &Placed| within(note) == 0;
@@ -216,7 +216,7 @@ fn starts(row: &mut Row, placed: &[Placed], bar: &Bar) {
 }
 
 /// How far the melody is the same some beats and some bars on: in where notes start, and in their pitch classes.
-fn returns(row: &mut Row, placed: &[Placed], bar: &Bar) {
+fn returns(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     let first = placed.first().map_or(0, |note| note.tick);
     let last = placed.last().map_or(0, |note| note.tick);
     let cells = ((last - first) / CELL + 1).clamp(0, MOST_CELLS) as usize;
@@ -245,7 +245,7 @@ fn returns(row: &mut Row, placed: &[Placed], bar: &Bar) {
 }
 
 /// How far phrases start whole numbers of beats and of bars apart.
-fn phrases(row: &mut Row, placed: &[Placed], bar: &Bar) {
+fn phrases(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     let openings: Vec<i64> = placed
         .iter()
         .filter(|note| note.opens)
@@ -270,7 +270,7 @@ fn phrases(row: &mut Row, placed: &[Placed], bar: &Bar) {
 }
 
 /// How many bars there are, and where in them the song begins and ends.
-fn ends(row: &mut Row, placed: &[Placed], bar: &Bar) {
+fn ends(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     let (Some(first), Some(last)) = (placed.first(), placed.last()) else {
         return (0..8).for_each(|_| row.add(0.0));
     };
@@ -286,7 +286,7 @@ fn ends(row: &mut Row, placed: &[Placed], bar: &Bar) {
 }
 
 /// How the melody moves into the beats and how high it is there.
-fn heights(row: &mut Row, placed: &[Placed], bar: &Bar) {
+fn heights(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     let leap = |at: usize| {
         let before = placed[at.saturating_sub(1)].midi;
         f32::from((placed[at].midi - before).abs())

@@ -1,0 +1,203 @@
+//! The patterns of the tables: a character for each sixteenth, for each kind of pattern its own characters.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IntoDeserializer, MapAccess, Visitor, value},
+};
+
+use super::{Role, Traits};
+
+/// What is played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// Pieces of a kit.
+    Strokes(Vec<(Piece, String)>),
+    /// A bass line.
+    Bass(String),
+    /// Chords.
+    Chords(String),
+    /// Strummed chords.
+    Strum(String),
+    /// Broken chords.
+    Pick(String),
+    /// Chords held as long as they last.
+    Hold,
+    /// Answers in the singer's gaps.
+    Answer,
+}
+
+impl Pattern {
+    /// Its key in a table.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Strokes(_) => "strokes",
+            Self::Bass(_) => "bass",
+            Self::Chords(_) => "chords",
+            Self::Strum(_) => "strum",
+            Self::Pick(_) => "pick",
+            Self::Hold => "hold",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// Whether a part plays such a pattern.
+    pub(super) fn suits(&self, role: Role) -> bool {
+        match self {
+            Self::Strokes(_) => matches!(role, Role::Drums | Role::Percussion),
+            Self::Bass(_) => role == Role::Bass,
+            Self::Chords(_) | Self::Strum(_) => role == Role::Comp,
+            Self::Pick(_) => matches!(role, Role::Comp | Role::Figure),
+            Self::Hold => role == Role::Pad,
+            Self::Answer => role == Role::Fills,
+        }
+    }
+}
+
+/// A pattern as it is written: `{kick: "X...", snare: "....x"}`, `{bass: "1---"}`, `{strum: "D-u-"}`.
+pub(super) struct Row<const SLOTS: usize>(pub(super) Pattern);
+
+impl<'de, const SLOTS: usize> Deserialize<'de> for Row<SLOTS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Lanes<const SLOTS: usize>;
+        impl<'de, const SLOTS: usize> Visitor<'de> for Lanes<SLOTS> {
+            type Value = Row<SLOTS>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a pattern, such as `bass: \"1---5---1---5---\"`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<SLOTS>, A::Error> {
+                let mut strokes = Vec::new();
+                let mut pattern = None;
+                let mut lanes = 0;
+                while let Some(key) = map.next_key::<String>()? {
+                    let (marks, make): (_, fn(String) -> Pattern) = match key.as_str() {
+                        "bass" => ("134578a-.", Pattern::Bass),
+                        "chords" => ("Xxo^-.", Pattern::Chords),
+                        "strum" => ("DUdux-.", Pattern::Strum),
+                        "pick" => ("123456-.", Pattern::Pick),
+                        piece => {
+                            let name: value::StrDeserializer<'_, A::Error> =
+                                piece.into_deserializer();
+                            let piece = Piece::deserialize(name)?;
+                            strokes.push((piece, map.next_value::<Marks<SLOTS>>()?.of("Xxo^-.")?));
+                            lanes += 1;
+                            continue;
+                        }
+                    };
+                    pattern = Some(make(map.next_value::<Marks<SLOTS>>()?.of(marks)?));
+                    lanes += 1;
+                }
+                match (pattern, lanes) {
+                    (Some(pattern), 1) => Ok(Row(pattern)),
+                    (None, 1..) => Ok(Row(Pattern::Strokes(strokes))),
+                    _ => Err(A::Error::custom(
+                        "a pattern is either pieces of a kit or one of bass, chords, strum, pick",
+                    )),
+                }
+            }
+        }
+        deserializer.deserialize_map(Lanes)
+    }
+}
+
+/// The characters of one lane: a bar of `SLOTS` sixteenths, or several.
+struct Marks<const SLOTS: usize>(String);
+
+impl<const SLOTS: usize> Marks<SLOTS> {
+    /// The characters, all of them among `known`.
+    fn of<E: Error>(self, known: &str) -> Result<String, E> {
+        match self.0.chars().find(|mark| !known.contains(*mark)) {
+            Some(mark) => Err(E::custom(format!(
+                "`{mark}` in \"{}\": write one of {known}",
+                self.0
+            ))),
+            None => Ok(self.0),
+        }
+    }
+}
+
+impl<'de, const SLOTS: usize> Deserialize<'de> for Marks<SLOTS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let marks = String::deserialize(deserializer)?;
+        let slots = marks.chars().count();
+        if slots == 0 || slots % SLOTS != 0 {
+            return Err(D::Error::custom(format!(
+                "\"{marks}\" has {slots} characters: a bar has {SLOTS}"
+            )));
+        }
+        Ok(Self(marks))
+    }
+}
+
+/// A piece of a kit or of the percussion table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Piece {
+    Kick,
+    Rim,
+    Snare,
+    Clap,
+    #[serde(rename = "closed-hat")]
+    Closed,
+    #[serde(rename = "pedal-hat")]
+    Pedal,
+    #[serde(rename = "open-hat")]
+    Open,
+    LowTom,
+    MidTom,
+    HighTom,
+    Crash,
+    Ride,
+    Tambourine,
+    Cowbell,
+    HighConga,
+    LowConga,
+    Shaker,
+    Claves,
+    #[serde(rename = "brush-sweep")]
+    Sweep,
+}
+
+impl Piece {
+    /// Its General MIDI number; the brush sweep, which General MIDI lacks, takes 27 as in the GS brush set.
+    pub(crate) const fn midi(self) -> u8 {
+        match self {
+            Self::Kick => 36,
+            Self::Rim => 37,
+            Self::Snare => 38,
+            Self::Clap => 39,
+            Self::Closed => 42,
+            Self::Pedal => 44,
+            Self::Open => 46,
+            Self::LowTom => 45,
+            Self::MidTom => 47,
+            Self::HighTom => 50,
+            Self::Crash => 49,
+            Self::Ride => 51,
+            Self::Tambourine => 54,
+            Self::Cowbell => 56,
+            Self::HighConga => 63,
+            Self::LowConga => 64,
+            Self::Shaker => 70,
+            Self::Claves => 75,
+            Self::Sweep => 27,
+        }
+    }
+}
+
+/// What forbids a stroke, by its General MIDI number; `None` for a number that is no piece of ours.
+pub(super) fn piece_traits(midi: u8) -> Option<Traits> {
+    Some(match midi {
+        36 => Traits::KICK,
+        37 | 38 | 27 => Traits::SNARE,
+        39 => Traits::CLAP,
+        42 | 44 | 46 => Traits::HATS,
+        49 | 51 => Traits::CYMBALS,
+        45 | 47 | 50 => Traits::TOMS,
+        70 => Traits::SHAKER,
+        63 | 64 => Traits::CONGAS,
+        54 => Traits::TAMBOURINE,
+        _ => return None,
+    })
+}
