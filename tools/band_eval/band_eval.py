@@ -43,6 +43,34 @@ ROWS = {
 }
 
 
+# What a listener hears of a style. Row: title, least and most.
+MUSIC = {
+    "plr_lu": ("peak to loudness, LU", 9, 14),
+    "lra_lu": ("loudness range, LU", 3, 8),
+    "low_correlation": ("left and right below 120 Hz", 0.95, 1),
+    "unmasked": ("voice clear at 1-4 kHz", 0.85, 1),
+    "spectrum_off_db": ("octaves off -5 dB each, RMS", 0, 3),
+    "timing_sd_ms": ("timing SD, ms (machines 0)", 0, 15),
+    "bass_off_chord": ("bass off chord, strong beats", 0, 0.01),
+}
+
+
+def music(program):
+    """Prints the measures of each style, with `!` at those out of their range."""
+    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
+    *styles, alike = map(json.loads, lines)
+    print(f"{'':28}" + " ".join(f"{key:>16}" for key in MUSIC))
+    for row in styles:
+        cells = [f"{row[key]:15.3f}{' ' if least <= row[key] <= most else '!'}" for key, (_, least, most) in MUSIC.items()]
+        print(f"{row['style']:28}" + " ".join(cells))
+    for key, (title, least, most) in MUSIC.items():
+        values = [row[key] for row in styles]
+        held = sum(least <= value <= most for value in values)
+        print(f"{title:30} {least} to {most}: {held} of {len(values)}; {min(values):.3f} to {max(values):.3f}")
+    one, other = alike["most_alike"]
+    print(f"most alike: {one}, {other}: chords {alike['chords']:.2f}, feel {alike['feel']:.2f}, players {alike['players']:.2f}")
+
+
 def build(example="analyse_json"):
     """Builds one of the band's examples and returns its path."""
     subprocess.run(
@@ -257,10 +285,13 @@ def main():
     options.add_argument("--dir", action="append", help="a folder of recordings, with truth beside them or without (repeatable)")
     options.add_argument("--program", help="the built analyse_json; built when not given")
     options.add_argument("--peers", action="store_true", help="run librosa (and madmom where it is installed) on the same files")
+    options.add_argument("--music", action="store_true", help="measure what is played in each style instead")
     options.add_argument("--each", action="store_true", help="a line a file too")
     options.add_argument("--json", help="write every figure to this file")
     chosen = options.parse_args()
     warnings.filterwarnings("ignore")
+    if chosen.music:
+        return music(chosen.program or build("measures"))
     files = collect(chosen.dir)
     if not files:
         sys.exit("no recordings were found")

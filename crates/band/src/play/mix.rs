@@ -203,8 +203,9 @@ fn compress(voice: &mut [f32], reference: f32) {
     });
 }
 
-/// How deep the band makes way for the voice around [`WAY_HZ`], in decibels, and how wide.
+/// How deep the band makes way for the voice around [`WAY_HZ`], in decibels, how much deeper where it covers the voice, and how wide.
 const WAY_DB: f32 = 5.0;
+const COVERED_DB: f32 = 7.0;
 const WAY_HZ: f32 = 2000.0;
 const WAY_Q: f32 = 0.6;
 
@@ -217,7 +218,6 @@ fn make_way(band: &mut Stereo, voice: &[f32]) {
         Filter::new(WAY_HZ, WAY_Q, rate),
     ];
     let (quick, slow) = (ease(0.02), ease(0.3));
-    let deepest = 1.0 - 10f32.powf(-WAY_DB / 20.0);
     let mut depth = 0.0f32;
     let blocks = band
         .left
@@ -239,12 +239,14 @@ fn make_way(band: &mut Stereo, voice: &[f32]) {
             filter.flush_denormals();
         }
         ear.flush_denormals();
-        // As far as it is needed: nothing where the voice stands 9 dB above what is played there, all where they are alike.
+        // As far as it is needed: nothing where the voice is 9 dB above what is played there, all where they are alike, and more
+        // where it is below: a loud style keeps its level and still lets the words through.
         let above_db = 10.0 * ((sung + 1e-9) / (played + 1e-9)).log10();
         let target = if sung / (key.len().max(1) as f32) < 1e-6 {
             0.0
         } else {
-            deepest * ((9.0 - above_db) / 9.0).clamp(0.0, 1.0)
+            let deepest_db = WAY_DB + (-above_db).clamp(0.0, COVERED_DB);
+            (1.0 - 10f32.powf(-deepest_db / 20.0)) * ((9.0 - above_db) / 9.0).clamp(0.0, 1.0)
         };
         let before = depth;
         depth += (target - depth) * if target > depth { quick } else { slow };

@@ -1,0 +1,65 @@
+//! What a listener hears of each style, held to the ranges of finished records. `tools/band_eval` prints the figures.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
+
+mod listening;
+#[path = "../song/mod.rs"]
+mod song;
+
+use backline_band::StyleId;
+use listening::{Character, SoundMeasures, bass_off_chord, timing_sd_ms};
+
+#[test]
+fn every_style_has_the_peaks_the_lows_and_the_place_for_the_voice_of_a_record() {
+    let mut off = Vec::new();
+    for style in StyleId::all() {
+        let found = SoundMeasures::of(style);
+        let holds = (9.0..=14.0).contains(&found.plr_lu)
+            && found.low_correlation >= 0.95
+            && found.unmasked >= 0.85;
+        if !holds {
+            off.push(format!("{style:?}: {found:?}"));
+        }
+    }
+    assert!(off.is_empty(), "{off:#?}");
+}
+
+#[test]
+fn people_are_loose_and_machines_are_not() {
+    for style in StyleId::all() {
+        let found = timing_sd_ms(style);
+        let machine = matches!(
+            style,
+            StyleId::Trap | StyleId::House | StyleId::DrumAndBass | StyleId::Synthwave
+        );
+        let range = if machine { 0.0..=1.0 } else { 1.0..=15.0 };
+        assert!(range.contains(&found), "{style:?}: {found:.1} ms");
+    }
+}
+
+#[test]
+fn the_bass_plays_chord_tones_on_strong_beats_under_slash_chords_too() {
+    for style in StyleId::all() {
+        let share = bass_off_chord(style);
+        assert!(share < 0.01, "{style:?}: {share:.3}");
+    }
+}
+
+#[test]
+fn any_two_styles_differ_in_feel_and_in_players() {
+    let characters: Vec<Character> = StyleId::all().map(Character::of).collect();
+    for (at, one) in characters.iter().enumerate() {
+        for other in &characters[at + 1..] {
+            let [_, feel, players] = one.apart(other);
+            assert!(
+                feel > 0.05 && players > 0.1,
+                "{:?} and {:?}: feel {feel:.2}, players {players:.2}",
+                one.style,
+                other.style
+            );
+        }
+    }
+}
