@@ -95,12 +95,24 @@ pub(crate) fn credits(summary: &Summary) -> String {
         (None, Some(balance)) => format!("; balance {}", figure(balance)),
         (None, None) => String::new(),
     };
+    // What fell off the balance is spent, whether or not a task shows for it.
+    let fell = match (run.balance_before, run.balance_after) {
+        (Some(before), Some(after)) => before - after - this.credits,
+        _ => 0.0,
+    };
+    let unknown = match fell > LEAST_CHARGE {
+        true => format!(" on known tasks and {} on nothing known", figure(fell)),
+        false => String::new(),
+    };
     format!(
-        "credits: {} spent by this run, {} by all runs{balance}",
+        "credits: {} spent by this run{unknown}, {} by all runs{balance}",
         figure(this.credits),
         figure(totals.credits)
     )
 }
+
+/// A difference of balances that is none of rounding, in credits.
+const LEAST_CHARGE: f64 = 0.005;
 
 /// What stands in place of credits.
 pub(crate) const FREE: &str = "the embedded studio costs nothing";
@@ -109,6 +121,23 @@ pub(crate) const FREE: &str = "the embedded studio costs nothing";
 mod tests {
     use super::*;
     use crate::example;
+
+    #[test]
+    fn credits_that_no_task_shows_for_are_spent_all_the_same() {
+        let mut summary = example::summary();
+        summary.run.price_credits = Some(12.0);
+        (summary.this_run.credits, summary.totals.credits) = (12.0, 24.0);
+        (summary.run.balance_before, summary.run.balance_after) = (Some(1000.0), Some(892.0));
+        assert_eq!(
+            credits(&summary),
+            "credits: 12 spent by this run on known tasks and 96 on nothing known, 24 by all runs; balance 892, before 1000"
+        );
+        summary.run.balance_after = Some(988.0);
+        assert_eq!(
+            credits(&summary),
+            "credits: 12 spent by this run, 24 by all runs; balance 988, before 1000"
+        );
+    }
 
     #[test]
     fn a_run_of_a_part_is_told_apart_from_the_album() {

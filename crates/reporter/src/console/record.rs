@@ -268,7 +268,10 @@ fn full_line(
         }
         Event::DetailsUnavailable { message } => Line::warning(
             "waiting",
-            format!("details unavailable: {}", excerpt(message)),
+            format!(
+                "details unavailable: {}; polling goes on, at most until `limits.deadline`",
+                excerpt(message)
+            ),
         ),
         Event::TrackKept {
             index,
