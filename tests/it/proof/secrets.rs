@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,8 +11,8 @@ use serde_json::json;
 
 use super::project::{Callbacks, Project, Terms};
 use super::shelf::Shelf;
-use super::vendor::{Fetch, Vendor, send};
-use crate::lab::{KEY, Lab, finish};
+use super::vendor::{Fetch, Vendor, declare, send};
+use crate::lab::{KEY, Lab, finish, tone};
 
 const HOOK_KEY: &str = "hook-7c41d0a9e5b2";
 const SIGNATURE: &str = "5f1bd3c2a7signed";
@@ -184,6 +185,25 @@ fn what_a_vendor_repeats_is_hidden() {
     for secret in attempts.iter().map(String::as_str).chain([KEY]) {
         let line = said.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} was said");
+    }
+}
+
+/// A host of files that repeats the key in the header that a part is resumed by, and breaks off.
+#[test]
+fn no_header_of_a_file_brings_a_secret_to_the_disk() {
+    let vendor = Vendor::new(|_: &Fetch, stream: &mut TcpStream| {
+        declare(stream, "200 OK", &format!("ETag: \"{KEY}\"\r\n"), 100_000)?;
+        stream.write_all(&tone(1)[..5_000])
+    });
+    let lab = Lab::new();
+    let project = Project::at(&lab, &vendor, "etag", 1);
+    assert_eq!(project.run().code, Some(4));
+    let files = files_below(&project.path("out"));
+    let is_part = |path: &PathBuf| path.to_string_lossy().contains(".part");
+    assert!(files.iter().any(is_part), "{files:?}");
+    for path in files {
+        let bytes = fs::read(&path).unwrap();
+        assert!(!holds(&bytes, KEY), "the key in {}", path.display());
     }
 }
 
