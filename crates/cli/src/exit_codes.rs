@@ -33,7 +33,7 @@ pub(crate) const IN_DOUBT: Code = Code(8);
 pub(crate) const LOCK_DIFFERS: Code = Code(9);
 /// Only jobs that a hook vetoed are missing.
 pub(crate) const VETOED: Code = Code(10);
-/// Some tasks ended with fewer tracks than they announced; those are kept.
+/// Some tasks ended with fewer tracks than usual; those are kept.
 pub(crate) const PARTIAL: Code = Code(11);
 
 /// The exit codes as the program's help lists them.
@@ -50,7 +50,7 @@ Exit codes:
   8  some jobs are in doubt
   9  the plan differs from the lock file, or `diff --exit-code` found a difference
   10 only jobs that a hook vetoed are missing
-  11 some tasks ended with fewer tracks than they announced; those are kept";
+  11 some tasks ended with fewer tracks than usual; those are kept";
 
 impl Code {
     /// The code for a run's outcome.

@@ -8,11 +8,11 @@ use super::*;
 use crate::event::Via;
 use crate::index::{ClaimOutcome, claim, claim_outcome};
 
-/// Polls of a claimed task that the provider does not know. Together with [`Timing::view_ms`] between them they last longer than the
-/// minute that a task can take to become known.
+/// Polls of a claimed task that the provider does not know. With [`Timing::view_ms`] between them they last longer than the minute that
+/// a vendor can take to make a task known; a studio on this machine knows its tasks at once.
 const CLAIM_LOOKS: u32 = 5;
 
-/// Rejected claims that are recorded per job and run; whoever knows a token must not fill the ledger.
+/// Claims on tasks of other jobs that are recorded per job and run: the holder of a token must not fill the ledger.
 const RECORDED_REJECTIONS: u32 = 4;
 
 impl Conductor {

@@ -24,7 +24,7 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
-    /// For vendors on the internet: a look every 30 s as they advise, half an hour for a task that takes up to ten minutes. A task
+    /// For vendors on the internet: a poll every 30 s as they advise. The profile says for how long a task is followed. A task
     /// that is over is polled for five minutes more: late tracks have been seen to come within two or three.
     pub(crate) fn remote(view_ms: i64) -> Self {
         Self {

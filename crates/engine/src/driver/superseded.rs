@@ -19,9 +19,6 @@ use crate::plan::{Plan, TrackName};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 
-/// Tracks of a task that has not shown any yet.
-const USUAL_TRACKS: u32 = 2;
-
 /// Digits of a run's id in a name: all of its time.
 const RUN_CHARS: usize = 13;
 
@@ -113,7 +110,8 @@ fn wanted(
         let state = known.get(&job.key).map(|known| &known.job);
         let task = state.and_then(Job::task);
         let tracks = task.map_or(0, |task| task.tracks.len());
-        let number = u32::try_from(tracks).unwrap_or(0).max(USUAL_TRACKS);
+        let usual = plan.provider.profile.operation.tracks;
+        let number = u32::try_from(tracks).unwrap_or(0).max(usual);
         for index in 1..=number {
             let track = TrackName {
                 run: run.id.as_str(),
