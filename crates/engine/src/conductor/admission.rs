@@ -61,7 +61,7 @@ impl Conductor {
     pub(super) fn free(&mut self, at: usize, now_ms: i64) {
         match self.slots[at].job.phase {
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
-            _ if self.slots[at].job.task().is_some() => self.look(at, now_ms),
+            _ if self.slots[at].job.task().is_some() => self.schedule_poll(at, now_ms),
             _ => self.enqueue(at),
         }
     }

@@ -8,16 +8,16 @@ use super::*;
 use crate::event::Via;
 use crate::index::{ClaimOutcome, claim, claim_outcome};
 
-/// Polls of a claimed task that the provider does not know. With [`Timing::view_ms`] between them they last longer than the minute that
+/// Polls of a claimed task that the provider does not know. With [`Timing::poll_ms`] between them they last longer than the minute that
 /// a vendor can take to make a task known; a studio on this machine knows its tasks at once.
-const CLAIM_LOOKS: u32 = 5;
+const CLAIM_POLLS: u32 = 5;
 
 /// Claims on tasks of other jobs that are recorded per job and run: the holder of a token must not fill the ledger.
 const RECORDED_REJECTIONS: u32 = 4;
 
 impl Conductor {
-    /// Takes a callback in. `read` gives the ledger's row of a job that is not of this plan.
-    pub(crate) fn hear<E>(
+    /// Handles a callback. `read` returns the ledger's row of a job that is not of this plan.
+    pub(crate) fn handle_callback<E>(
         &mut self,
         now_ms: i64,
         token: &Token,
@@ -64,48 +64,48 @@ impl Conductor {
         if !self.apply(at, now_ms, event, decision) {
             let slot = &self.slots[at];
             let is_followed = slot.job.task().is_some_and(|known| known.id == *task);
-            if is_followed && slot.view_at.is_some() {
-                self.look(at, now_ms);
+            if is_followed && slot.poll_at.is_some() {
+                self.schedule_poll(at, now_ms);
             }
             return claim_outcome(&self.slots[at].job, task);
         }
         if matches!(self.slots[at].job.phase, Phase::InDoubt { .. }) {
             self.dequeue(at);
         }
-        self.look_at_claims(at, now_ms);
+        self.schedule_claim_poll(at, now_ms);
         ClaimOutcome::Known
     }
 
     /// Plans a look at what callbacks have claimed for a job. While its submission is under way the response is waited for: it
     /// names the task itself.
-    pub(super) fn look_at_claims(&mut self, at: usize, at_ms: i64) {
+    pub(super) fn schedule_claim_poll(&mut self, at: usize, at_ms: i64) {
         let slot = &mut self.slots[at];
         let waits = matches!(slot.job.phase, Phase::Submitting { .. });
-        if waits || slot.claim_under_look.is_some() || slot.claim().is_none() {
+        if waits || slot.claim_in_poll.is_some() || slot.claim().is_none() {
             return;
         }
-        if let Some(old) = slot.claim_look_at.replace(at_ms) {
-            self.claim_looks.remove(&(old, at));
+        if let Some(old) = slot.claim_poll_at.replace(at_ms) {
+            self.claim_polls.remove(&(old, at));
         }
-        self.claim_looks.insert((at_ms, at));
+        self.claim_polls.insert((at_ms, at));
     }
 
     /// Begins the looks at claimed tasks that are due.
-    pub(super) fn view_claims(&mut self, now_ms: i64, decision: &mut Decision) {
-        while self.viewing < self.polls_at_once() {
-            let Some(&(due, at)) = self.claim_looks.first() else {
+    pub(super) fn start_claim_polls(&mut self, now_ms: i64, decision: &mut Decision) {
+        while self.polling < self.polls_at_once() {
+            let Some(&(due, at)) = self.claim_polls.first() else {
                 return;
             };
             if due > now_ms {
                 return;
             }
-            self.claim_looks.pop_first();
+            self.claim_polls.pop_first();
             let slot = &mut self.slots[at];
-            slot.claim_look_at = None;
+            slot.claim_poll_at = None;
             if let Some(task) = slot.claim().map(|claim| claim.task_id.clone()) {
-                slot.claim_under_look = Some(task.clone());
-                self.viewing += 1;
-                decision.effects.push(Effect::View {
+                slot.claim_in_poll = Some(task.clone());
+                self.polling += 1;
+                decision.effects.push(Effect::Poll {
                     job: slot.key,
                     task,
                 });
@@ -113,13 +113,13 @@ impl Conductor {
         }
     }
 
-    /// Whether a look at `task` was one at a claim.
-    pub(super) fn is_claim_look(&self, at: usize, task: &TaskId) -> bool {
-        self.slots[at].claim_under_look.as_ref() == Some(task)
+    /// Whether the poll of `task` verifies a claim.
+    pub(super) fn is_claim_poll(&self, at: usize, task: &TaskId) -> bool {
+        self.slots[at].claim_in_poll.as_ref() == Some(task)
     }
 
     /// What the provider's details say about a claimed task.
-    pub(super) fn claim_viewed(
+    pub(super) fn claim_polled(
         &mut self,
         at: usize,
         now_ms: i64,
@@ -127,12 +127,12 @@ impl Conductor {
         result: Result<TaskView, EffectError>,
         decision: &mut Decision,
     ) {
-        self.viewing -= 1;
-        self.slots[at].claim_under_look = None;
+        self.polling -= 1;
+        self.slots[at].claim_in_poll = None;
         let claim = self.slots[at].claim().cloned();
         let Some(claim) = claim.filter(|claim| claim.task_id == *task) else {
-            // The response has settled it meanwhile.
-            self.look_at_claims(at, now_ms);
+            // The submission's response has named the task meanwhile.
+            self.schedule_claim_poll(at, now_ms);
             return;
         };
         let (message, wait_ms, settles) = match result {
@@ -159,22 +159,22 @@ impl Conductor {
         };
         let slot = &mut self.slots[at];
         slot.claim_tries += 1;
-        if slot.claim_tries < CLAIM_LOOKS {
-            let wait_ms = self.config.timing.view_ms.max(wait_ms);
-            self.look_at_claims(at, now_ms + wait_ms);
+        if slot.claim_tries < CLAIM_POLLS {
+            let wait_ms = self.config.timing.poll_ms.max(wait_ms);
+            self.schedule_claim_poll(at, now_ms + wait_ms);
         } else if settles {
             self.reject(at, now_ms, claim, message, decision);
         } else {
-            // Nobody could say anything about it: the next run looks again.
+            // Inconclusive: the next run polls again.
             slot.claims_left += 1;
             self.next_claim(at, now_ms);
         }
     }
 
-    /// Goes on with a job after one of its claims is settled or left.
+    /// Schedules a job's next claim after one is resolved or deferred.
     fn next_claim(&mut self, at: usize, now_ms: i64) {
         self.slots[at].claim_tries = 0;
-        self.look_at_claims(at, now_ms);
+        self.schedule_claim_poll(at, now_ms);
         if self.slots[at].claim().is_some() {
             return;
         }

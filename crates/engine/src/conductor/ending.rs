@@ -44,9 +44,9 @@ impl Conductor {
         }
         if !matches!(self.mode, Mode::Draining(_)) {
             steps.extend(self.doubts_end(now_ms));
-            if self.viewing < self.polls_at_once() {
-                steps.extend(self.views.first().map(|(at, _)| *at));
-                steps.extend(self.claim_looks.first().map(|(at, _)| *at));
+            if self.polling < self.polls_at_once() {
+                steps.extend(self.polls.first().map(|(at, _)| *at));
+                steps.extend(self.claim_polls.first().map(|(at, _)| *at));
             }
             if self.fetching < self.config.downloads_at_once.max(1) {
                 steps.extend(self.fetches.first().map(|(at, _)| *at));
@@ -58,7 +58,7 @@ impl Conductor {
     /// How the run ended, once nothing is under way and nothing happens by itself any more.
     pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
         if self.is_resuming()
-            || self.submitting + self.viewing + self.fetching + self.preparing + self.asking > 0
+            || self.submitting + self.polling + self.fetching + self.preparing + self.asking > 0
         {
             return None;
         }

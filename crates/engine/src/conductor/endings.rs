@@ -1,4 +1,4 @@
-//! The end of a task: when it is believed, and what it leaves.
+//! The end of a task: when a terminal status is final, and the phase that follows from it.
 
 use backline_api::Stage;
 
@@ -66,7 +66,7 @@ impl Conductor {
         }
     }
 
-    /// Takes in that the vendor reports a running task as over: it is, once that has been said for long enough.
+    /// Handles a terminal status of a running task. It is final after enough polls that agree and a grace period.
     pub(super) fn ending(
         &mut self,
         at: usize,
@@ -94,7 +94,7 @@ impl Conductor {
         if is_final {
             self.ended(at, now_ms, end, decision);
         } else {
-            self.look(at, now_ms + self.config.timing.view_ms);
+            self.schedule_poll(at, now_ms + self.config.timing.poll_ms);
         }
     }
 
@@ -132,7 +132,7 @@ impl Conductor {
 
     /// Buys a failed job again where that is wanted, or follows another task that was bought for it.
     ///
-    /// Only the balance shows whether a refund came, so a run buys a job once more for one, however often the vendor refunds it.
+    /// A refund can't be verified but by the balance, so a run buys a job at most once more for one.
     pub(super) fn after_failed_task(&mut self, at: usize, now_ms: i64, refunded: bool) {
         let slot = &mut self.slots[at];
         slot.following = Following::default();
@@ -146,7 +146,7 @@ impl Conductor {
 
     /// Plans the next poll, unless this run has followed the task for as long as it may: then it ends as partial where tracks have
     /// been shown, and otherwise its id is kept for the next run. One whose results have expired at the vendor's is polled once.
-    pub(super) fn look_unless_overdue(
+    pub(super) fn schedule_poll_unless_overdue(
         &mut self,
         at: usize,
         now_ms: i64,
@@ -156,7 +156,7 @@ impl Conductor {
         let slot = &self.slots[at];
         let overdue = now_ms - slot.followed_since_ms >= self.config.timing.follow_ms;
         let running = matches!(slot.job.phase, Phase::Running(_));
-        // A silent vendor has said nothing of an end.
+        // Failed polls are no terminal status.
         let silent = slot.following.silence.is_some();
         let over = overdue || (slot.expired && running && !silent);
         if over && running && !silent && self.available(at) > 0 {
@@ -174,7 +174,7 @@ impl Conductor {
         } else if over {
             self.give_up(at);
         } else {
-            self.look(at, at_ms);
+            self.schedule_poll(at, at_ms);
         }
     }
 }

@@ -70,13 +70,13 @@ pub(crate) enum Input {
         result: Result<Prepared, EffectError>,
     },
     /// A submission was answered, or its answer was lost.
-    Answered {
+    Responded {
         job: JobKey,
         attempt: u32,
         outcome: SubmitOutcome,
     },
     /// A poll was answered.
-    Viewed {
+    Polled {
         job: JobKey,
         task: TaskId,
         result: Result<TaskView, EffectError>,
@@ -108,18 +108,18 @@ pub(crate) enum Input {
     /// The user wants to stop: finish what is under way, begin nothing.
     Drain,
     /// The run ends, and this was still under way. It changes nothing, and the next run begins it anew.
-    Left(Left),
+    Cancelled(Cancelled),
 }
 
 /// What a run that ends need not wait for: everything but a submission, whose response may be the only proof of a purchase.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Left {
+pub(crate) enum Cancelled {
     /// A stem was being brought to the vendor's.
     Prepare,
     /// A hook was deciding.
     Ask,
     /// A task's details were being read.
-    View,
+    Poll,
     /// A file was being fetched.
     Fetch,
 }
@@ -166,7 +166,7 @@ pub(crate) enum Effect {
         recording: Arc<str>,
     },
     /// Request a task's details.
-    View { job: JobKey, task: TaskId },
+    Poll { job: JobKey, task: TaskId },
     /// Fetch one file of a track.
     Fetch(Box<FetchRequest>),
 }

@@ -171,8 +171,8 @@ impl Conductor {
             }
         }
         match next_poll_ms {
-            Some(at_ms) if slot.view_at.is_none() => {
-                self.look_unless_overdue(at, now_ms, at_ms.max(poll_ms), decision);
+            Some(at_ms) if slot.poll_at.is_none() => {
+                self.schedule_poll_unless_overdue(at, now_ms, at_ms.max(poll_ms), decision);
             }
             Some(_) => {}
             None => self.give_up(at),

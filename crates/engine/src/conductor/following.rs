@@ -66,18 +66,18 @@ impl Fetch {
 
 impl Conductor {
     /// Plans the next poll of a task.
-    pub(super) fn look(&mut self, at: usize, at_ms: i64) {
-        if let Some(old) = self.slots[at].view_at.replace(at_ms) {
-            self.views.remove(&(old, at));
+    pub(super) fn schedule_poll(&mut self, at: usize, at_ms: i64) {
+        if let Some(old) = self.slots[at].poll_at.replace(at_ms) {
+            self.polls.remove(&(old, at));
         }
-        self.views.insert((at_ms, at));
+        self.polls.insert((at_ms, at));
     }
 
     /// Begins to follow a task that has just become the job's.
     pub(super) fn follow(&mut self, at: usize, now_ms: i64, first_poll_ms: i64) {
         self.slots[at].followed_since_ms = now_ms;
         self.slots[at].following = Following::default();
-        self.look(at, first_poll_ms);
+        self.schedule_poll(at, first_poll_ms);
     }
 
     /// What failed while the vendor was at work does not count against a task that is over.

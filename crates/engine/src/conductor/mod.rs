@@ -1,20 +1,20 @@
-//! What to do next: the one place that decides, without effects.
+//! Decides what a run does next, without effects.
 //!
 //! ```text
-//!  answers, views, callbacks, timers, Ctrl-C ──Input──► Conductor ──► records (made durable first), then effects
+//!  responses, polls, callbacks, timers, Ctrl-C ──Input──► Conductor ──► records (made durable first), then effects
 //! ```
 //!
 //! The [`Conductor`] holds every job of a plan and decides under the limits of the run: how many tasks are in flight, the
 //! account's sliding window, the credits, the deadline. It is given the time and its inputs, and gives back what is to be
 //! recorded and, once that is durable, done. It has no clock, socket or file, so a test can lead it through any order of events.
 //!
-//! Where the plan has hooks that decide on jobs, a job that was never submitted waits for their decision before it is lined up and
-//! again before it is submitted; others go on meanwhile. What a job is was decided when it was planned: its key never changes.
+//! Where the plan has hooks that decide on jobs, a job that was never submitted waits for their decision before it is queued for its upload and
+//! again before it is submitted; other jobs are not delayed. What a job is was decided when it was planned: its key never changes.
 //!
 //! Four rules stand above all others:
 //! - An [`Effect::Submit`] never leaves without its intent in the same decision's records.
 //! - No first intent without a decision where hooks decide.
-//! - A job whose answer was lost is never submitted anew. It is asked about again, with the same token, only where the provider
+//! - A job whose response was lost gets no new attempt. The same attempt is retried, with the same token, only where the provider
 //!   keeps `Idempotency-Key` promises.
 //! - A track's address is taken from a view of the task in this run, never from a callback or an old record.
 
@@ -56,7 +56,7 @@ use crate::store::{KnownJob, NewRecord};
 use brake::{Brake, Braking, Link};
 use doubts::{Repeats, Waits};
 pub(crate) use exchange::{
-    Decision, Effect, EffectError, FetchRequest, Input, Left, Prepared, ResumedJob, RunConfig,
+    Cancelled, Decision, Effect, EffectError, FetchRequest, Input, Prepared, ResumedJob, RunConfig,
     StemId,
 };
 use following::Following;
@@ -66,10 +66,10 @@ pub(crate) use start::response_lost;
 use timing::Outage;
 pub(crate) use timing::Timing;
 
-/// Stems that are prepared at the same time: enough to keep the gate busy, few enough not to crowd the line.
+/// Stems that are prepared at the same time: they saturate the rate limit, not the uplink.
 const PREPARING_AT_ONCE: usize = 4;
 
-/// Sums of prices such as 0.4 are not exact; a credit is a thousand times more than what this lets through.
+/// Tolerance of sums of prices such as 0.4, which are not exact, in credits.
 const CREDIT_TOLERANCE: f64 = 1e-3;
 
 /// One job and what this run knows of it beyond the ledger.
@@ -83,8 +83,8 @@ struct JobSlot {
     stem: usize,
     job: Job,
     expired: bool,
-    /// The next view, or none while one is under way or none is wanted.
-    view_at: Option<i64>,
+    /// The next poll, or none while one is under way or none is wanted.
+    poll_at: Option<i64>,
     /// When this run began to follow the task.
     followed_since_ms: i64,
     /// What polls have shown of it beyond what is recorded.
@@ -95,9 +95,9 @@ struct JobSlot {
     was_refunded: bool,
     /// When its last request was sent.
     sent_ms: i64,
-    /// The next look at what callbacks claimed.
-    claim_look_at: Option<i64>,
-    claim_under_look: Option<TaskId>,
+    /// The next poll of a task that callbacks claimed.
+    claim_poll_at: Option<i64>,
+    claim_in_poll: Option<TaskId>,
     /// Polls of the claimed task so far.
     claim_tries: u32,
     /// Claims that are left for the next run.
@@ -112,13 +112,13 @@ struct JobSlot {
 enum HookProgress {
     /// Not at all.
     Nothing,
-    /// It may be lined up for its recording.
+    /// It may be queued for its upload.
     Upload,
     /// It may be submitted.
     All,
 }
 
-/// A stem and how near it is to the vendor.
+/// A stem and the state of its upload.
 #[derive(Debug)]
 struct Stem {
     id: StemId,
@@ -144,14 +144,14 @@ enum StemState {
     Failed,
 }
 
-/// How the run stands.
+/// The mode of a run.
 #[derive(Debug, Clone, PartialEq)]
 enum Mode {
-    /// Everything goes on.
+    /// Jobs are submitted, polled and fetched.
     Running,
-    /// Nothing new is bought; what is bought is followed and kept.
+    /// Nothing is submitted any more; tasks are polled and fetched.
     Closing(Outcome),
-    /// Only what is under way is waited for.
+    /// Nothing begins any more; effects under way are awaited.
     Draining(Outcome),
 }
 
@@ -179,20 +179,20 @@ pub(crate) struct Conductor {
     delayed: BTreeSet<(i64, usize)>,
     /// Decisions under way.
     asking: usize,
-    /// Attempts to ask about again, with the time before which that is too early.
+    /// Attempts to retry with the same token, by their earliest times.
     again: Repeats,
-    /// Until when callbacks are waited for.
+    /// Until when the callbacks of jobs in doubt are awaited.
     doubts: Waits,
-    views: BTreeSet<(i64, usize)>,
+    polls: BTreeSet<(i64, usize)>,
     /// Polls of tasks that callbacks claimed.
-    claim_looks: BTreeSet<(i64, usize)>,
+    claim_polls: BTreeSet<(i64, usize)>,
     fetches: BTreeSet<(i64, usize)>,
     gate: Gate,
     mode: Mode,
     submitting: usize,
-    /// Jobs that are being submitted or run at the vendor's and are followed. One in doubt holds no place: it may never end.
+    /// Jobs that are being submitted or run at the vendor's and are followed. One in doubt does not count: it may never be resolved.
     in_flight: usize,
-    viewing: usize,
+    polling: usize,
     fetching: usize,
     preparing: usize,
     /// Credits spent by this run.
@@ -210,9 +210,9 @@ pub(crate) struct Conductor {
     /// Since when every submission was refused for the account's pace or for maintenance.
     refused_since_ms: Option<i64>,
     dirty: BTreeSet<usize>,
-    /// Jobs that have no place yet, in plan order.
+    /// Jobs that are not resumed yet, in plan order.
     to_resume: VecDeque<ToResume>,
-    /// The first step that the machine calls illegal; the run ends with it.
+    /// The first illegal step; the run ends with it.
     illegal: Option<IllegalStep>,
 }
 
@@ -223,17 +223,17 @@ impl Conductor {
             Input::Prepared { stem, result } => {
                 self.prepared(self.stem_of[&stem], now_ms, result, decision)
             }
-            Input::Answered {
+            Input::Responded {
                 job,
                 attempt,
                 outcome,
-            } => self.answered(self.slot_of[&job], now_ms, attempt, outcome, decision),
-            Input::Viewed { job, task, result } => {
+            } => self.responded(self.slot_of[&job], now_ms, attempt, outcome, decision),
+            Input::Polled { job, task, result } => {
                 let at = self.slot_of[&job];
-                if self.is_claim_look(at, &task) {
-                    self.claim_viewed(at, now_ms, &task, result, decision);
+                if self.is_claim_poll(at, &task) {
+                    self.claim_polled(at, now_ms, &task, result, decision);
                 } else {
-                    self.viewed(at, now_ms, &task, result, decision);
+                    self.polled(at, now_ms, &task, result, decision);
                 }
             }
             Input::Fetched {
@@ -274,12 +274,12 @@ impl Conductor {
             Input::Drain => self.drain(Outcome::Stopped {
                 reason: StopReason::Signal,
             }),
-            Input::Left(left) => {
-                let under_way = match left {
-                    Left::Prepare => &mut self.preparing,
-                    Left::Ask => &mut self.asking,
-                    Left::View => &mut self.viewing,
-                    Left::Fetch => &mut self.fetching,
+            Input::Cancelled(effect) => {
+                let under_way = match effect {
+                    Cancelled::Prepare => &mut self.preparing,
+                    Cancelled::Ask => &mut self.asking,
+                    Cancelled::Poll => &mut self.polling,
+                    Cancelled::Fetch => &mut self.fetching,
                 };
                 *under_way -= 1;
             }
@@ -313,8 +313,8 @@ impl Conductor {
             self.prepare(now_ms, decision);
         }
         if !matches!(self.mode, Mode::Draining(_)) {
-            self.view(now_ms, decision);
-            self.view_claims(now_ms, decision);
+            self.start_polls(now_ms, decision);
+            self.start_claim_polls(now_ms, decision);
             self.fetch(now_ms, decision);
         }
         self.flush_dirty(decision);

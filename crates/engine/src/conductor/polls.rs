@@ -8,7 +8,7 @@ use super::responses::millis;
 use super::*;
 use crate::event::{TaskStage, TrackFacts};
 
-/// Polls in a row that must tell nothing before it is recorded, and how many [`Timing::view_ms`] they must span: one bad minute of a
+/// Polls in a row that must tell nothing before it is recorded, and how many [`Timing::poll_ms`] they must span: one bad minute of a
 /// vendor is not worth a line for each of a thousand tasks.
 const SILENT_POLLS: u32 = 3;
 
@@ -31,8 +31,8 @@ impl Conductor {
     /// Polls that may be under way at the same time: as many as bring each followed task to its turn within half an interval, up
     /// to the provider's bound.
     pub(super) fn polls_at_once(&self) -> usize {
-        let followed = self.views.len() + self.viewing;
-        let half_ms = usize::try_from(self.config.timing.view_ms / 2).unwrap_or(0);
+        let followed = self.polls.len() + self.polling;
+        let half_ms = usize::try_from(self.config.timing.poll_ms / 2).unwrap_or(0);
         let needed = (followed * POLL_LATENCY_MS).div_ceil(half_ms.max(1));
         needed
             .max(FEWEST_POLLS_AT_ONCE)
@@ -41,28 +41,28 @@ impl Conductor {
     }
 
     /// Begins the polls that are due.
-    pub(super) fn view(&mut self, now_ms: i64, decision: &mut Decision) {
+    pub(super) fn start_polls(&mut self, now_ms: i64, decision: &mut Decision) {
         let at_once = self.polls_at_once();
-        while self.viewing < at_once {
-            let Some(&(due, at)) = self.views.first() else {
+        while self.polling < at_once {
+            let Some(&(due, at)) = self.polls.first() else {
                 return;
             };
             if due > now_ms {
                 return;
             }
-            self.views.pop_first();
-            self.slots[at].view_at = None;
+            self.polls.pop_first();
+            self.slots[at].poll_at = None;
             if let Some(task) = self.slots[at].job.task() {
-                decision.effects.push(Effect::View {
+                decision.effects.push(Effect::Poll {
                     job: self.slots[at].key,
                     task: task.id.clone(),
                 });
-                self.viewing += 1;
+                self.polling += 1;
             }
         }
     }
 
-    pub(super) fn viewed(
+    pub(super) fn polled(
         &mut self,
         at: usize,
         now_ms: i64,
@@ -70,7 +70,7 @@ impl Conductor {
         result: Result<TaskView, EffectError>,
         decision: &mut Decision,
     ) {
-        self.viewing -= 1;
+        self.polling -= 1;
         if result.is_ok() {
             self.reached();
             self.unauthorized = 0;
@@ -124,7 +124,7 @@ impl Conductor {
         wait_ms: i64,
         decision: &mut Decision,
     ) {
-        let view_ms = self.config.timing.view_ms;
+        let poll_ms = self.config.timing.poll_ms;
         let silence = self.slots[at].following.silence.get_or_insert(Silence {
             since_ms: now_ms,
             polls: 0,
@@ -133,7 +133,7 @@ impl Conductor {
         silence.polls += 1;
         let polls = silence.polls;
         let lasts =
-            polls >= SILENT_POLLS && now_ms - silence.since_ms >= SILENT_INTERVALS * view_ms;
+            polls >= SILENT_POLLS && now_ms - silence.since_ms >= SILENT_INTERVALS * poll_ms;
         if lasts && !silence.recorded {
             silence.recorded = true;
             self.apply(at, now_ms, Event::DetailsUnavailable { message }, decision);
@@ -142,8 +142,8 @@ impl Conductor {
             return; // it was looked at once more, and nothing has changed
         }
         let wait = self.config.timing.backoff_ms(polls, at as u64);
-        let wait = wait.max(view_ms.min(5_000)).max(wait_ms);
-        self.look_unless_overdue(at, now_ms, now_ms + wait, decision);
+        let wait = wait.max(poll_ms.min(5_000)).max(wait_ms);
+        self.schedule_poll_unless_overdue(at, now_ms, now_ms + wait, decision);
     }
 
     /// What a poll has shown.
@@ -179,10 +179,10 @@ impl Conductor {
             self.ending(at, now_ms, end, appeared, decision);
         } else {
             self.slots[at].following.ending = None;
-            let next_ms = now_ms + self.config.timing.view_ms;
-            self.look_unless_overdue(at, now_ms, next_ms, decision);
+            let next_ms = now_ms + self.config.timing.poll_ms;
+            self.schedule_poll_unless_overdue(at, now_ms, next_ms, decision);
         }
-        self.go_on_fetching(at, now_ms, now_ms + self.config.timing.view_ms, decision);
+        self.go_on_fetching(at, now_ms, now_ms + self.config.timing.poll_ms, decision);
     }
 
     /// Whether a task that is reported as complete with `shown` tracks has fewer than a task makes: another one may still come.

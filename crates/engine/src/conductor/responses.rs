@@ -13,7 +13,7 @@ const REFUSED_PATIENCE: i64 = 12;
 
 impl Conductor {
     /// What a submission's answer means for its job, the account and the run.
-    pub(super) fn answered(
+    pub(super) fn responded(
         &mut self,
         at: usize,
         now_ms: i64,
@@ -31,7 +31,7 @@ impl Conductor {
                 match self.index.other_owner(&task, &self.slots[at].key) {
                     None => {
                         self.accepted(at, now_ms, attempt, task, Via::Response, decision);
-                        self.look_at_claims(at, now_ms);
+                        self.schedule_claim_poll(at, now_ms);
                     }
                     Some(owner) => {
                         let owner = owner.short();
@@ -77,7 +77,7 @@ impl Conductor {
                 let message = reason.clone();
                 let event = Event::NotSent { attempt, message };
                 if self.apply(at, now_ms, event, decision) {
-                    self.look_at_claims(at, now_ms);
+                    self.schedule_claim_poll(at, now_ms);
                     self.free(at, now_ms);
                     self.out_of_reach(now_ms, self.slots[at].sent_ms, &reason, decision);
                 }
@@ -104,7 +104,7 @@ impl Conductor {
         };
         if self.apply(at, now_ms, event, decision) {
             self.failed(at, now_ms, Link::Response, decision);
-            self.look_at_claims(at, now_ms);
+            self.schedule_claim_poll(at, now_ms);
             if self.count_retry(at) {
                 let failures = self.slots[at].retries;
                 let wait = self.config.timing.backoff_ms(failures, at as u64);
@@ -169,7 +169,7 @@ impl Conductor {
             self.dequeue(at);
         }
         if is_followed {
-            self.follow(at, now_ms, now_ms + self.config.timing.first_view_ms);
+            self.follow(at, now_ms, now_ms + self.config.timing.first_poll_ms);
         } else if has_failed {
             self.after_failed_task(at, now_ms, false);
         }
@@ -182,7 +182,7 @@ impl Conductor {
         trouble: &EffectError,
         decision: &mut Decision,
     ) {
-        self.look_at_claims(at, now_ms);
+        self.schedule_claim_poll(at, now_ms);
         match trouble.class {
             ResponseClass::Wait => {
                 let wait = self.gate.window_ms();

@@ -1,8 +1,8 @@
-//! The start of a run: each job's place among those to submit, follow or fetch, from the state that earlier runs left.
+//! The start of a run: queues each job by the state that earlier runs left.
 
 use super::*;
 
-/// A job that has no place in this run yet.
+/// A job that is not resumed yet.
 #[derive(Debug)]
 pub(super) struct ToResume {
     at: usize,
@@ -38,13 +38,13 @@ impl Conductor {
             asking: 0,
             again: Repeats::default(),
             doubts: Waits::default(),
-            views: BTreeSet::new(),
-            claim_looks: BTreeSet::new(),
+            polls: BTreeSet::new(),
+            claim_polls: BTreeSet::new(),
             fetches: BTreeSet::new(),
             mode: Mode::Running,
             submitting: 0,
             in_flight: 0,
-            viewing: 0,
+            polling: 0,
             fetching: 0,
             preparing: 0,
             spent: 0.0,
@@ -73,14 +73,14 @@ impl Conductor {
                 stem,
                 job: wanted.job,
                 expired: wanted.expired,
-                view_at: None,
+                poll_at: None,
                 followed_since_ms: now_ms,
                 following: Following::default(),
                 retries: 0,
                 was_refunded: false,
                 sent_ms: now_ms,
-                claim_look_at: None,
-                claim_under_look: None,
+                claim_poll_at: None,
+                claim_in_poll: None,
                 claim_tries: 0,
                 claims_left: 0,
                 rejections_recorded: 0,
@@ -98,8 +98,8 @@ impl Conductor {
         conductor
     }
 
-    /// Resumes jobs until one decision has as many records as it may. Returns whether jobs are left: until none is, nothing
-    /// begins.
+    /// Resumes jobs until the decision has as many records as it may. Returns whether jobs are left; no effect begins before the last
+    /// is resumed.
     pub(super) fn resume_some(&mut self, now_ms: i64, decision: &mut Decision) -> bool {
         while decision.batch.events.len() < self.config.records_at_once {
             let Some(next) = self.to_resume.pop_front() else {
@@ -127,12 +127,12 @@ impl Conductor {
         !self.to_resume.is_empty()
     }
 
-    /// Whether jobs are left that have no place yet.
+    /// Whether jobs are left that are not resumed yet.
     pub(crate) fn is_resuming(&self) -> bool {
         !self.to_resume.is_empty()
     }
 
-    /// The place of a stem among those of this run's jobs.
+    /// Returns the index of a stem, and adds it if it is new.
     pub(super) fn intern(&mut self, id: StemId) -> usize {
         let next = self.stems.len();
         let at = *self.stem_of.entry(id.clone()).or_insert(next);
@@ -149,14 +149,14 @@ impl Conductor {
         at
     }
 
-    /// Finds a job's place from an earlier run's state.
+    /// Queues a job by its recorded phase.
     fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         match self.slots[at].job.phase.clone() {
             Phase::Planned => self.enqueue(at),
             Phase::Vetoed { .. } => {
                 let decides = self.config.asks_before_upload || self.config.asks_before_submit;
                 if self.config.buys && !decides {
-                    // Nobody objects any more.
+                    // No hook decides any more: the veto is withdrawn.
                     let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
                     self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
                 }
@@ -174,16 +174,16 @@ impl Conductor {
                 self.ask_again_later(at, now_ms);
             }
             Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
-            Phase::Running(_) | Phase::Finished(_) => self.look(at, now_ms),
-            // What was missing may have come since, for as long as the vendor keeps it: one poll.
-            Phase::Partial(_) if !self.slots[at].expired => self.look(at, now_ms),
+            Phase::Running(_) | Phase::Finished(_) => self.schedule_poll(at, now_ms),
+            // Missing tracks may exist by now: one poll within the retention.
+            Phase::Partial(_) if !self.slots[at].expired => self.schedule_poll(at, now_ms),
             Phase::Partial(_) | Phase::Kept(_) => {}
         }
-        self.look_at_claims(at, now_ms);
+        self.schedule_claim_poll(at, now_ms);
     }
 }
 
-/// What an attempt is whose run died before the response came; none in another phase.
+/// The event of an attempt whose process ended before the response came; none in another phase.
 pub(crate) fn response_lost(phase: &Phase) -> Option<Event> {
     let Phase::Submitting { attempt, .. } = phase else {
         return None;

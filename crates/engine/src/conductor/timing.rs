@@ -4,9 +4,9 @@
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Timing {
     /// From the acceptance to the first look.
-    pub(crate) first_view_ms: i64,
+    pub(crate) first_poll_ms: i64,
     /// Between looks.
-    pub(crate) view_ms: i64,
+    pub(crate) poll_ms: i64,
     /// How long a run follows one task; after that its id is kept for the next run.
     pub(crate) follow_ms: i64,
     /// How long a task that the vendor reports as over is polled on where tracks may still come.
@@ -26,10 +26,10 @@ pub(crate) struct Timing {
 impl Timing {
     /// For vendors on the internet: a poll every 30 s as they advise. The profile says for how long a task is followed. A task
     /// that is over is polled for five minutes more: late tracks have been seen to come within two or three.
-    pub(crate) fn remote(view_ms: i64) -> Self {
+    pub(crate) fn remote(poll_ms: i64) -> Self {
         Self {
-            first_view_ms: view_ms,
-            view_ms,
+            first_poll_ms: poll_ms,
+            poll_ms,
             follow_ms: 30 * 60_000,
             grace_ms: 5 * 60_000,
             doubt_ms: 10 * 60_000,
@@ -41,22 +41,22 @@ impl Timing {
     }
 
     /// For a provider on this machine, which answers at once or not at all.
-    pub(crate) fn local(view_ms: i64) -> Self {
+    pub(crate) fn local(poll_ms: i64) -> Self {
         Self {
             grace_ms: 10_000,
             patience_ms: 15_000,
             doubt_ms: 30_000,
             retry_ms: 200,
             brake_ms: 1_000,
-            ..Self::remote(view_ms)
+            ..Self::remote(poll_ms)
         }
     }
 
     /// For a provider whose answers are kept ones: nobody has to be waited for, and nobody comes back later.
     pub(crate) fn replayed() -> Self {
         Self {
-            first_view_ms: 1,
-            view_ms: 1,
+            first_poll_ms: 1,
+            poll_ms: 1,
             follow_ms: 30_000,
             grace_ms: 20,
             doubt_ms: 100,

@@ -75,13 +75,13 @@ pub(super) fn config(
     hears_callbacks: bool,
 ) -> RunConfig {
     let profile = &run.plan.provider.profile;
-    let view_ms = i64::try_from(profile.polling.interval_ms).unwrap_or(30_000);
+    let poll_ms = i64::try_from(profile.polling.interval_ms).unwrap_or(30_000);
     let mut timing = if profile.loopback {
-        Timing::local(view_ms)
+        Timing::local(poll_ms)
     } else {
-        Timing::remote(view_ms)
+        Timing::remote(poll_ms)
     };
-    timing.first_view_ms = i64::try_from(profile.polling.first_ms).unwrap_or(view_ms);
+    timing.first_poll_ms = i64::try_from(profile.polling.first_ms).unwrap_or(poll_ms);
     timing.follow_ms = i64::try_from(profile.polling.give_up_ms).unwrap_or(timing.follow_ms);
     if run.tape.as_ref().is_some_and(Tape::replays) {
         timing = Timing::replayed();

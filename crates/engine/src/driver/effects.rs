@@ -139,7 +139,7 @@ impl Effects {
         };
         async move {
             let outcome = client.submit(&request, token.expose()).await;
-            Message::Input(Input::Answered {
+            Message::Input(Input::Responded {
                 job,
                 attempt,
                 outcome,
@@ -163,7 +163,7 @@ impl Effects {
         let client = self.client.clone();
         async move {
             let result = client.record_info(&task).await.map_err(EffectError::from);
-            Message::Input(Input::Viewed { job, task, result })
+            Message::Input(Input::Polled { job, task, result })
         }
     }
 

@@ -1,8 +1,8 @@
 //! The tracks of tasks that were bought in addition to a job's own: paid for, and kept beside the job's tracks.
 //!
 //! The ledger names these tasks among [`Job::others`](crate::job::Job::others); a run follows only a job's own task. A track of
-//! another task has the place that the job's would have, with `~task-` and the task's id behind its name. What lies there is whole
-//! and is not downloaded again. Nothing is recorded.
+//! another task is stored at the job's path with `~task-ID` at the end of its name. A file that exists is complete and is not downloaded
+//! again. Nothing is recorded.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -189,7 +189,7 @@ fn requests(key: JobKey, task: &TaskId, view: &TaskView) -> Vec<(FetchRequest, V
     requests
 }
 
-/// What tells the files of a task from those of the job's own.
+/// The end of the file names of another task.
 fn suffix(task: &TaskId) -> String {
     let id = task.as_str();
     let is_plain = id

@@ -1,8 +1,8 @@
 //! Kept tracks that lie elsewhere than the manifest's `output` names: its directory or its file names were changed, or a stem or preset
 //! was renamed. They are moved to their places, so that the output directory holds the whole album.
 //!
-//! A track that another manifest of the ledger has as well stays where that one keeps it. So does one whose name has the id of a run,
-//! which is another in each, and one whose place is taken. Nothing is replaced, and a file that was changed on disk is not moved.
+//! A track that another manifest of the ledger has as well stays where that one keeps it. A file that is named with `{{run}}` is not
+//! moved: its path differs in each run. Neither is a file whose new path is taken, or that was changed on disk. Nothing is replaced.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::store::{KnownJob, RunHeader, Store, StoreError};
 /// Marks a name of a file that could not be verified.
 const UNVERIFIED: &str = ".unverified";
 
-/// A kept file and the place that it is to have, with its extension.
+/// A kept file and the path to move it to.
 struct Stray<'a> {
     kept: Kept<'a>,
     to: PathBuf,
@@ -93,6 +93,7 @@ fn place(
         plan.output.track_file(plan, job, track).ok()
     };
     let mut place = named("0")?;
+    // A path that depends on the run has no target.
     if named("1")? != place {
         return None;
     }
@@ -113,7 +114,7 @@ fn place(
     Some(place)
 }
 
-/// Moves a file that is as it was kept.
+/// Moves a file whose content has the recorded hash.
 fn move_stray(project_dir: &Path, stray: &Stray<'_>) -> Option<Renamed> {
     let Stray { kept, to } = stray;
     let moved = move_file(&project_dir.join(&kept.file.path), to, kept.file);

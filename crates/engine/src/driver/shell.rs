@@ -1,4 +1,4 @@
-//! One run's loop: what became ready is decided together, committed together, and only then acted on.
+//! The event loop of a run: inputs that are ready are decided on together, committed together, and their effects begin afterwards.
 
 use backline_api::TaskId;
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +13,7 @@ use super::effects::{Effects, upload_to_keep};
 use super::hooks::RunHooks;
 use super::message::{HookReport, Message, Wakeup};
 use super::{RunError, Signals};
-use crate::conductor::{Conductor, Decision, Effect, Input, Left};
+use crate::conductor::{Cancelled, Conductor, Decision, Effect, Input};
 use crate::event::{Event, Moment, Outcome, Record, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::ClaimOutcome;
@@ -21,12 +21,12 @@ use crate::settings::JobKey;
 use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError};
 use crate::summary::summarise;
 
-/// How long answers to submissions are waited for when the ledger can't be written any more.
-const LAST_ANSWERS: Duration = Duration::from_secs(60);
+/// How long responses to submissions are awaited when the ledger can't be written any more.
+const SUBMIT_DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a run that ends waits for what is under way besides submissions: the details of a task or the last megabytes of a
-/// track take seconds, and a supervisor that sent SIGTERM kills after ten of them at the earliest.
-const LAST_MOMENTS: Duration = Duration::from_secs(5);
+/// How long a run that ends waits for effects other than submissions: polls and the last megabytes of a track take seconds, and a
+/// supervisor that sent SIGTERM kills after ten of them at the earliest.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What one turn of the loop decides on together.
 struct Turn {
@@ -35,7 +35,7 @@ struct Turn {
     acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
 }
 
-/// How long the balance before the first submission is waited for: what it shows is worth seconds, not minutes.
+/// How long the first submission waits for the balance.
 const BALANCE_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Shell<'a> {
@@ -49,9 +49,9 @@ pub(super) struct Shell<'a> {
     pub(super) receiver: Option<Receiver>,
     pub(super) header: &'a RunHeader,
     pub(super) hooks: RunHooks,
-    /// Cancelled when what is under way is no longer waited for.
+    /// Cancelled when effects are no longer awaited.
     pub(super) over: CancellationToken,
-    /// When that will be, once the run ends.
+    /// When it is cancelled, once the run ends.
     pub(super) over_at: Option<tokio::time::Instant>,
 }
 
@@ -76,8 +76,8 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Goes on until the conductor says how the run ended, or the user stops it. The account's balance before and after is asked
-    /// for where there is one.
+    /// Runs until the conductor returns an outcome, or the user stops it. Reads the account's balance before and after, where
+    /// there is one.
     pub(super) async fn go(
         &mut self,
         opening: Decision,
@@ -127,7 +127,7 @@ impl Shell<'_> {
                 return self.end(outcome, asks_balance, signals).await;
             }
             if self.conductor.is_draining() && self.over_at.is_none() {
-                self.over_at = Some(tokio::time::Instant::now() + LAST_MOMENTS);
+                self.over_at = Some(tokio::time::Instant::now() + SHUTDOWN_TIMEOUT);
             }
             let over_at = self.over_at.filter(|_| !self.over.is_cancelled());
             let wake = self
@@ -163,7 +163,7 @@ impl Shell<'_> {
         Ok(decision)
     }
 
-    /// What else has come in by now: it is decided on together.
+    /// The next input that is ready by now: it is decided on in the same turn.
     fn ready(&mut self) -> Option<Wakeup> {
         if let Some(joined) = self.tasks.try_join_next() {
             return Some(Wakeup::Ended(joined));
@@ -171,7 +171,7 @@ impl Shell<'_> {
         self.calls.try_recv().ok().map(Wakeup::Called)
     }
 
-    /// Has the conductor decide on what came in.
+    /// Hands one input to the conductor.
     fn handle(&mut self, wakeup: Wakeup, turn: &mut Turn) {
         let decision = &mut turn.decision;
         match wakeup {
@@ -181,7 +181,7 @@ impl Shell<'_> {
             }
             Wakeup::Ended(joined) => self.take(joined, decision),
             Wakeup::Called(call) => {
-                let acknowledgement = self.hear(call, decision);
+                let acknowledgement = self.handle_callback(call, decision);
                 turn.acknowledgements.extend(acknowledgement);
             }
             Wakeup::Reported(report) => self.note(report, decision),
@@ -219,13 +219,13 @@ impl Shell<'_> {
                 self.conductor.handle(self.clock.now_ms(), input, decision);
             }
             Ok(Message::Nothing) => {}
-            // An effect never panics by intent; if one does the program must not go on as if it had not been.
+            // A panic in an effect is a bug: the program ends.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
         }
     }
 
-    /// Takes in what an observer made of an event.
+    /// Handles an observer's report.
     fn note(&mut self, report: HookReport, decision: &mut Decision) {
         match report.result {
             Ok(None) => {}
@@ -256,9 +256,9 @@ impl Shell<'_> {
             .push(self.of_the_run(failure.event(about)));
     }
 
-    /// Takes a callback in; who is to be told of it, and whether its token is known. One for a job of another plan in the same
-    /// ledger counts as well. Nobody is told where the ledger can't be read or the job has too many claims: the vendor comes again.
-    fn hear(
+    /// Handles a callback, for a job of this plan or another one in the ledger. Returns its acknowledgement and whether its token is
+    /// known; none where the ledger can't be read or the job has too many claims, so that the provider retries.
+    fn handle_callback(
         &mut self,
         call: Call,
         decision: &mut Decision,
@@ -268,7 +268,7 @@ impl Shell<'_> {
         let read = |key: &JobKey| tokio::task::block_in_place(|| store.job(key));
         match self
             .conductor
-            .hear(now_ms, &call.token, &call.task, read, decision)
+            .handle_callback(now_ms, &call.token, &call.task, read, decision)
         {
             Ok(ClaimOutcome::Known) => Some((call.done, true)),
             Ok(ClaimOutcome::Unknown) => Some((call.done, false)),
@@ -280,8 +280,8 @@ impl Shell<'_> {
         }
     }
 
-    /// Makes a decision's records durable in one write, sends them to observers, then begins its effects. Returns what observers had
-    /// no room for, to be recorded with the next decision.
+    /// Makes a decision's records durable in one write, sends them to observers, then begins its effects. Returns the events
+    /// that full queues of observers dropped, to be recorded with the next decision.
     async fn commit(&mut self, decision: Decision) -> Result<Decision, RunError> {
         let Decision { batch, effects } = decision;
         let refused = match tokio::task::block_in_place(|| self.write(&batch)) {
@@ -307,7 +307,7 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Makes a batch durable and sends it to observers. Returns what they had no room for.
+    /// Makes a batch durable and sends it to observers. Returns the events that their full queues dropped.
     fn write(&mut self, batch: &Batch) -> Result<Vec<HookReport>, StoreError> {
         let mut refused = Vec::new();
         if !batch.is_empty() {
@@ -320,15 +320,18 @@ impl Shell<'_> {
         Ok(refused)
     }
 
-    /// Begins work that a run which ends need not wait for: it then comes to `left`. It may be given up at any point, as a killed
-    /// process gives it up.
-    fn spawn_or(&mut self, left: Message, work: impl Future<Output = Message> + Send + 'static) {
+    /// Spawns work that the end of a run cancels; it then resolves to `cancelled`.
+    fn spawn_cancellable(
+        &mut self,
+        cancelled: Message,
+        work: impl Future<Output = Message> + Send + 'static,
+    ) {
         let over = self.over.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
                 message = work => message,
-                () = over.cancelled() => left,
+                () = over.cancelled() => cancelled,
             }
         });
     }
@@ -340,7 +343,10 @@ impl Shell<'_> {
                     .effects
                     .kept_upload(&stem, self.store, &self.header.account);
                 let prepared = self.effects.prepare(stem, kept);
-                self.spawn_or(Message::Input(Input::Left(Left::Prepare)), prepared);
+                self.spawn_cancellable(
+                    Message::Input(Input::Cancelled(Cancelled::Prepare)),
+                    prepared,
+                );
             }
             Effect::ForgetUpload { stem } => {
                 let Some(hash) = self.effects.upload_hash(&stem) else {
@@ -353,7 +359,7 @@ impl Shell<'_> {
             }
             Effect::Ask { job, point } => {
                 let decided = self.hooks.decide(&job, point);
-                self.spawn_or(Message::Input(Input::Left(Left::Ask)), decided);
+                self.spawn_cancellable(Message::Input(Input::Cancelled(Cancelled::Ask)), decided);
             }
             Effect::Submit {
                 job,
@@ -364,30 +370,33 @@ impl Shell<'_> {
                 let submitted = self.effects.submit(job, attempt, token, &recording);
                 self.tasks.spawn(submitted);
             }
-            Effect::View { job, task } => {
+            Effect::Poll { job, task } => {
                 let viewed = self.effects.view(job, task);
-                self.spawn_or(Message::Input(Input::Left(Left::View)), viewed);
+                self.spawn_cancellable(Message::Input(Input::Cancelled(Cancelled::Poll)), viewed);
             }
             Effect::Fetch(request) => {
                 let fetched = self.effects.fetch(*request);
-                self.spawn_or(Message::Input(Input::Left(Left::Fetch)), fetched);
+                self.spawn_cancellable(Message::Input(Input::Cancelled(Cancelled::Fetch)), fetched);
             }
         }
     }
 
-    /// The ledger can't be written: nothing more is begun, but answers that are on their way are waited for, so that no task id
-    /// goes unsaid.
+    /// The ledger can't be written: nothing begins any more, and responses under way are awaited, so that every task id is
+    /// reported.
     async fn save_what_can_be_saved(&mut self, source: StoreError, batch: &Batch) -> RunError {
         let mut unsaved = accepted(batch);
         let mut last = Decision::default();
         let rest = async {
             while let Some(joined) = self.tasks.join_next().await {
-                if let Ok(Message::Input(input @ Input::Answered { .. })) = joined {
+                if let Ok(Message::Input(input @ Input::Responded { .. })) = joined {
                     self.conductor.handle(self.clock.now_ms(), input, &mut last);
                 }
             }
         };
-        if tokio::time::timeout(LAST_ANSWERS, rest).await.is_err() {
+        if tokio::time::timeout(SUBMIT_DRAIN_TIMEOUT, rest)
+            .await
+            .is_err()
+        {
             tracing::warn!("answers were still outstanding when the run had to stop");
         }
         unsaved.extend(accepted(&last.batch));
@@ -473,7 +482,7 @@ impl Shell<'_> {
     }
 }
 
-/// A run that all went well with, but that a hook was to fail, has failed.
+/// The outcome of a run, failed if a hook with `on_error: fail` failed.
 fn with_failures(outcome: Outcome, reports: &[HookReport]) -> Outcome {
     let fails = |report: &HookReport| matches!(&report.result, Err(failure) if failure.effect == OnError::Fail);
     match outcome {

@@ -158,8 +158,7 @@ impl Job {
         }
     }
 
-    /// Puts an attempt that the user settled back in doubt: the task that the user gave for it is not this job's, or it is open again
-    /// whether it bought anything.
+    /// Puts an attempt that the user settled back in doubt: the user withdraws the task or the settlement.
     pub(super) fn reopened(&self, mut next: Job, at_ms: i64, attempt: u32) -> Step {
         if let Some(task) = self.task().filter(|task| task.attempt == attempt) {
             if task.via != Via::User {
@@ -305,8 +304,8 @@ impl Job {
         next.credits += uncounted;
         match &self.phase {
             Phase::Planned | Phase::Failed(_) => next.phase = Phase::Running(late),
-            // What the response or the user says is truer than a callback, which may have named another task. One that has shown
-            // tracks is followed to its end all the same: they may be on their way.
+            // The response and the user take precedence over a callback, which may have named another task. A task that has shown tracks
+            // is followed to its end all the same.
             Phase::Running(first)
                 if first.attempt == attempt
                     && first.tracks.is_empty()
@@ -447,7 +446,7 @@ impl Job {
         self.tasks().map(|task| &task.id).chain(failed).chain(last)
     }
 
-    /// Lets a recorded event happen. Ledgers of format 1 took the refusal of a repeat as a proof and bought again: their attempt
+    /// Applies a recorded event. Ledgers of format 1 took the refusal of a repeat as a proof and bought again: their attempt
     /// in doubt is kept among those that may have been bought.
     pub fn replay(&mut self, at_ms: i64, event: &Event) {
         let mut step = self.step(at_ms, event);
@@ -472,13 +471,13 @@ impl Job {
     }
 }
 
-/// Why a job that was refused is in doubt where a callback named a task for it.
+/// The message of a job in doubt that was refused and that a callback names a task for.
 fn contradicted(code: Option<i64>, message: &str) -> String {
     let code = code.map_or_else(String::new, |code| format!("{code} "));
     format!("the request was refused ({code}{message}), but a callback named a task for it")
 }
 
-/// Why a job whose repeated request was refused is still in doubt.
+/// The message of a job in doubt whose repeated request was refused.
 fn refused_repeat(code: Option<i64>, message: &str) -> String {
     let code = code.map_or_else(String::new, |code| format!("{code} "));
     format!(

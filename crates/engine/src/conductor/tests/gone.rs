@@ -125,18 +125,18 @@ fn a_task_that_failed_for_want_of_its_recording_has_the_upload_forgotten() {
     };
     let mut done = Vec::new();
     for minute in 1..60 {
-        let view_ms = NOW_MS + minute * 60_000;
-        let due = effects(&mut conductor, view_ms, &mut decision);
+        let poll_ms = NOW_MS + minute * 60_000;
+        let due = effects(&mut conductor, poll_ms, &mut decision);
         if due
             .iter()
-            .any(|effect| matches!(effect, Effect::View { .. }))
+            .any(|effect| matches!(effect, Effect::Poll { .. }))
         {
-            let viewed = Input::Viewed {
+            let viewed = Input::Polled {
                 job: key(0),
                 task: task.clone(),
                 result: Ok(view.clone()),
             };
-            conductor.handle(view_ms, viewed, &mut decision);
+            conductor.handle(poll_ms, viewed, &mut decision);
         }
         done.extend(due);
     }

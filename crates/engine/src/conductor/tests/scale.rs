@@ -177,11 +177,11 @@ fn many_jobs_whose_files_are_gone_are_resumed_some_at_a_time() {
         if !conductor.is_resuming() {
             break;
         }
-        assert_eq!(conductor.viewing, 0);
+        assert_eq!(conductor.polling, 0);
         assert_eq!(conductor.outcome(NOW_MS), None);
     }
     assert_eq!((recorded, decisions), (JOBS, JOBS / 1_000));
-    assert_eq!(conductor.views.len() + conductor.viewing, JOBS);
+    assert_eq!(conductor.polls.len() + conductor.polling, JOBS);
 }
 
 /// Fifty thousand tasks of an earlier run, each polled in its interval by a vendor that takes a quarter of a second.
@@ -224,7 +224,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     while now_ms < begun_ms + 4 * INTERVAL_MS {
         conductor.advance(now_ms, &mut token, &mut decision);
         for effect in std::mem::take(&mut decision).effects {
-            let Effect::View { job, .. } = effect else {
+            let Effect::Poll { job, .. } = effect else {
                 panic!("{effect:?}")
             };
             let before_ms = last.insert(job, now_ms).unwrap();
@@ -238,7 +238,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
         while answers.front().is_some_and(|(at, _)| *at <= now_ms) {
             let (_, job) = answers.pop_front().unwrap();
             let result = view(Stage::Pending, &[]);
-            let input = Input::Viewed {
+            let input = Input::Polled {
                 job,
                 task: task_id("task"),
                 result,

@@ -96,7 +96,7 @@ pub(super) fn answer(
 ) -> Decision {
     let mut decision = Decision::default();
     for (job, attempt) in sent {
-        let input = Input::Answered {
+        let input = Input::Responded {
             job: *job,
             attempt: *attempt,
             outcome: outcome.clone(),
@@ -167,7 +167,7 @@ fn a_look_waits_as_long_as_the_provider_says() {
     advance(&mut conductor, due_ms, &mut decision);
     let mut slow = trouble(ResponseClass::Wait);
     slow.retry_after_ms = Some(300_000);
-    let input = Input::Viewed {
+    let input = Input::Polled {
         job: sent[0].0,
         task: task_id("task1"),
         result: Err(slow),
@@ -223,7 +223,7 @@ fn two_callbacks_in_one_turn_for_a_job_of_another_plan_are_both_kept() {
     let mut decision = Decision::default();
     for task in ["task1", "task2"] {
         let read = |_: &JobKey| Ok::<_, ()>(Some(row.clone()));
-        let heard = conductor.hear(NOW_MS, &token, &task_id(task), read, &mut decision);
+        let heard = conductor.handle_callback(NOW_MS, &token, &task_id(task), read, &mut decision);
         assert_eq!(heard, Ok(ClaimOutcome::Known));
     }
     let job = &decision.batch.jobs[&foreign_key].job;
@@ -241,7 +241,7 @@ fn view(conductor: &mut Conductor, job: JobKey, task: &str, stage: Stage, decisi
         stage,
         tracks: Vec::new(),
     };
-    let input = Input::Viewed {
+    let input = Input::Polled {
         job,
         task: task_id(task),
         result: Ok(view),
@@ -254,7 +254,7 @@ fn looked_at(decision: &mut Decision) -> Vec<String> {
         .effects
         .drain(..)
         .filter_map(|effect| match effect {
-            Effect::View { task, .. } => Some(task.to_string()),
+            Effect::Poll { task, .. } => Some(task.to_string()),
             _ => None,
         });
     views.collect()
@@ -275,7 +275,8 @@ fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
     let mut no_token = || Token::from_text("unused");
     for task in ["ghost", "task1"] {
         let nothing = |_: &JobKey| Ok::<_, ()>(None);
-        let heard = conductor.hear(NOW_MS, &token, &task_id(task), nothing, &mut decision);
+        let heard =
+            conductor.handle_callback(NOW_MS, &token, &task_id(task), nothing, &mut decision);
         assert_eq!(heard, Ok(ClaimOutcome::Known));
     }
     let mut now_ms = NOW_MS;

@@ -94,10 +94,10 @@ fn follow(script: &Script<'_>) -> Came {
         events.extend(done.batch.events.into_iter().map(|record| record.event));
         for effect in done.effects {
             let input = match effect {
-                Effect::View { job, task } => {
+                Effect::Poll { job, task } => {
                     let result = script.polls[polls.min(script.polls.len() - 1)].clone();
                     polls += 1;
-                    Input::Viewed { job, task, result }
+                    Input::Polled { job, task, result }
                 }
                 Effect::Fetch(request) => {
                     let FetchRequest {
@@ -138,7 +138,7 @@ fn follow(script: &Script<'_>) -> Came {
                         message: "no".into(),
                         retry_after_ms: None,
                     };
-                    Input::Answered {
+                    Input::Responded {
                         job,
                         attempt,
                         outcome,

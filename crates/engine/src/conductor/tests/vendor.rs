@@ -281,7 +281,7 @@ impl World {
     }
 
     /// The vendor's side of a poll.
-    pub(super) fn look(&mut self, id: &TaskId) -> Result<TaskView, EffectError> {
+    pub(super) fn schedule_poll(&mut self, id: &TaskId) -> Result<TaskView, EffectError> {
         if self.chance(1) {
             return Err(match self.dice.below(4) {
                 0 => EffectError {

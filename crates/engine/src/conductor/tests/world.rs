@@ -288,16 +288,16 @@ impl World {
                 let outcome = self.post(job, &token);
                 self.later(
                     wait,
-                    Input::Answered {
+                    Input::Responded {
                         job,
                         attempt,
                         outcome,
                     },
                 );
             }
-            Effect::View { job, task } => {
-                let result = self.look(&task);
-                self.later(wait, Input::Viewed { job, task, result });
+            Effect::Poll { job, task } => {
+                let result = self.schedule_poll(&task);
+                self.later(wait, Input::Polled { job, task, result });
             }
             Effect::Fetch(request) => {
                 let FetchRequest {
@@ -475,7 +475,7 @@ impl World {
 
     /// Notes which task the process is being told of; it knows it once the ledger does.
     pub(super) fn listen(&mut self, input: &Input) {
-        if let Input::Answered {
+        if let Input::Responded {
             outcome: SubmitOutcome::Accepted(task),
             ..
         } = input
@@ -493,7 +493,7 @@ impl World {
         decision: &mut Decision,
     ) {
         let read = |key: &JobKey| Ok::<_, ()>(self.jobs.get(key).cloned());
-        match conductor.hear(self.now, &token, &task, read, decision) {
+        match conductor.handle_callback(self.now, &token, &task, read, decision) {
             Ok(ClaimOutcome::Known) => self.hearing.push((task, Some(token))),
             Ok(ClaimOutcome::Unknown | ClaimOutcome::Full) => {
                 self.later(60_000, Coming::Callback { token, task });
