@@ -40,7 +40,7 @@ const blind = {
   running: false,
   trials: [],
   at: 0,
-  name: `blind:${data.name}`,
+  name: `blind:${pageName}`,
 
   likely() {
     const trial = this.trials[this.at];

@@ -43,6 +43,7 @@ const details = {
         ["file", place(variant.files.track)], ["task", job.task], ["credits", job.credits || null], ["run", job.run],
       ]],
     ];
+    const { note } = marks.of(variant);
     const remarks = [variant.unverified && `not verified: ${variant.unverified}`, ...(music.remarks ?? [])].filter(Boolean);
     const list = (pairs) => {
       const known = pairs.filter(([, value]) => value != null && value !== "");
@@ -53,6 +54,7 @@ const details = {
       el("div", { class: "dialog-head" }, el("h2", {}, mark(job.preset), `${stemOf(job)} × ${presetOf(job)}`), close),
       el("p", { class: "soft" }, [`take ${job.take}, track ${variant.index}`, job.point, variant.title].filter(Boolean).join(" · ")),
       job.former && el("p", { class: "remark" }, "An earlier version: the manifest has changed since it was bought."),
+      note && el("p", { class: "noted-here" }, el("span", { class: "soft" }, "✎ "), note),
       ...remarks.map((remark) => el("p", { class: "remark" }, remark)),
       ...groups.flatMap(([title, pairs]) => {
         const shown = list(pairs);

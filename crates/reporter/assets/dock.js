@@ -49,14 +49,14 @@ const dock = {
   /** What is chosen has changed. */
   choice() {
     const { variant } = transport;
-    if (!variant || blind.running) return;
+    if (blind.running) return this.conceal();
+    if (!variant) return this.title.replaceChildren("Choose a variant");
     const { job } = variant;
     this.title.replaceChildren(mark(job.preset), `${stemOf(job)} × ${presetOf(job)}`, this.label);
     this.label.textContent = `take ${job.take}, track ${variant.index}${job.former ? ", earlier version" : ""}`;
     this.tags.textContent = valueOf(job, "tags") ?? "";
     this.tags.title = this.tags.textContent;
     this.facts.textContent = [...musicFacts(variant.music), loudnessOf(transport.file), job.point].filter(Boolean).join(" · ");
-    details.show(variant);
     for (const pressed of this.sources) {
       const { source } = pressed.dataset;
       pressed.disabled = !variant.files[source];
@@ -66,10 +66,21 @@ const dock = {
     this.moved();
   },
 
+  /** Shows nothing that tells which variant a blind test plays. */
+  conceal() {
+    this.title.replaceChildren("Blind test");
+    this.facts.textContent = this.tags.textContent = this.tags.title = "";
+    this.star.setAttribute("aria-pressed", "false");
+    this.note.value = "";
+    draw(this.wave, "", 0);
+  },
+
   marked() {
-    if (!transport.variant) return;
+    if (!transport.variant || blind.running) return;
     const { star, note } = marks.of(transport.variant);
+    details.show(transport.variant);
     this.star.setAttribute("aria-pressed", String(!!star));
+    this.note.title = note ?? "";
     if (document.activeElement !== this.note) this.note.value = note ?? "";
   },
 
@@ -84,7 +95,7 @@ const dock = {
   moved() {
     const { position, duration, file } = transport;
     if (!blind.running) draw(this.wave, file?.wave ?? "", duration ? position / duration : 0);
-    this.time.textContent = `${clock(position)} / ${clock(duration)}`;
+    this.time.textContent = blind.running ? clock(position) : `${clock(position)} / ${clock(duration)}`;
     this.wave.setAttribute("aria-valuemax", Math.round(duration));
     this.wave.setAttribute("aria-valuenow", Math.round(position));
     this.wave.setAttribute("aria-valuetext", `${clock(position)} of ${clock(duration)}`);

@@ -227,6 +227,7 @@ function nothing() {
   }
   if (view.show === "starred") return say("No variant has a star yet. Press the star beside a variant.", everything);
   if (view.show === "noted") return say("No variant has a note yet. Write one in the player's field.", everything);
+  if (view.show === "remarked") return say("No track has a remark.", everything);
   if (view.show === "none") return say("Every job has all of its tracks.", everything);
   return say("No track is on disk yet. Run the manifest, then open this page again.", everything);
 }
@@ -234,8 +235,8 @@ function nothing() {
 /** A job without all tracks, and why. */
 function untold(job, why) {
   return el("details", { class: "untold", data: { sign: job.sign, job: job.key } },
-    el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), `take ${job.take} ${job.state}`,
-      why && el("span", { class: "why-short" }, why)),
+    el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), el("span", {}, `take ${job.take} ${job.state}`),
+      why && el("span", { class: "why-short", title: why }, why)),
     el("p", {}, `take ${job.take}: ${why || job.state}`),
     job.task && el("p", { class: "soft" }, `task ${job.task}`));
 }

@@ -54,10 +54,16 @@ addEventListener("keydown", (event) => {
   act();
 });
 
-// A click with a pointer leaves the keys to the page.
+// A click with a pointer leaves the keys to the page, also where it opened a dialog that gives the focus back.
+let pressed = null;
 addEventListener("click", (event) => {
-  if (event.detail > 0 && !event.target.closest("dialog")) event.target.closest("button")?.blur();
+  if (event.target.closest("dialog")) return;
+  pressed = event.detail > 0 ? event.target.closest("button") : null;
+  pressed?.blur();
 });
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => pressed && document.activeElement === pressed && pressed.blur());
+}
 
 function buildHelp() {
   $("about").before(

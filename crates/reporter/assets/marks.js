@@ -1,14 +1,20 @@
 // ---- Stars and notes, kept in the browser: by job and track, so that a later run's report has them too.
 
+/** The name under which this page's marks are kept: the manifest's, and of a page on the disk its place, for all of those share one memory. */
+const pageName = location.protocol === "file:" ? `${data.name}:${location.pathname}` : data.name;
+
 const marks = {
-  name: `marks:${data.name}`,
+  name: `marks:${pageName}`,
   all: {},
   lasting: true,
 
   load() {
     try {
-      const read = JSON.parse(memory.get(this.name) ?? "{}");
+      const kept = memory.get(this.name);
+      const read = JSON.parse(kept ?? memory.get(`marks:${data.name}`) ?? "{}");
       this.all = read && typeof read === "object" && !Array.isArray(read) ? read : {};
+      // Earlier versions kept the marks of all pages on the disk by the manifest's name alone: only this page's tracks are taken over.
+      if (kept == null) this.all = Object.fromEntries(Object.entries(this.all).filter(([id]) => variantById.has(id)));
     } catch {
       this.all = {};
     }

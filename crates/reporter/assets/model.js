@@ -103,6 +103,7 @@ function arrange() {
   const fits = (variant) => {
     if (view.show === "starred" && !marks.of(variant).star) return false;
     if (view.show === "noted" && !marks.of(variant).note) return false;
+    if (view.show === "remarked" && !variant.music.remarks?.length) return false;
     return hasWords(variant.job, variant);
   };
   const worth = ORDERS[view.sort];
@@ -114,7 +115,7 @@ function arrange() {
       const entries = [];
       for (const job of sorted(jobs, best)) {
         const kept = view.show === "none" ? [] : sorted(job.variants.filter(fits), worth);
-        const untold = view.show !== "tracks" && view.show !== "starred" && view.show !== "noted";
+        const untold = !["tracks", "starred", "noted", "remarked"].includes(view.show);
         const why = untold && job.why != null && hasWords(job) ? job.why : null;
         if (kept.length || why != null) entries.push({ job, variants: kept, why });
       }

@@ -206,11 +206,17 @@ async fn a_variant_keeps_its_label_and_the_panel_tells_what_is_playing() {
         // At every width what is playing can be read: beside the grid, or one press away.
         for width in [1600, 900, 390] {
             browser.resize(width, 900).await;
+            let bars = "document.querySelector('.head').offsetHeight + document.querySelector('.dock').offsetHeight";
+            assert!(browser.number(bars).await < 0.4 * 900.0, "at {width} px the tracks have too little room");
             let there = "getComputedStyle(document.querySelector('#details')).display !== 'none'";
             if !browser.is(there).await {
                 browser.click(".details-open").await;
             }
             browser.until(there).await;
+            let over = "(() => { const [one, dock] = ['#details', '.dock'].map((it) => document.querySelector(it).getBoundingClientRect()); return one.bottom > dock.top + 1; })()";
+            assert!(!browser.is(over).await, "the details cover the player at {width} px");
+            let over = "(() => { const [one, head] = ['#details', '.head'].map((it) => document.querySelector(it).getBoundingClientRect()); return innerWidth > 700 && one.top < head.bottom - 1; })()";
+            assert!(!browser.is(over).await, "the details cover the head at {width} px");
             let cut = browser.number("[...document.querySelectorAll('.dock-title, #details dd, #details .remark')].filter((it) => it.scrollWidth > it.clientWidth + 1).length").await;
             assert_eq!(cut, 0.0, "at {width} px");
             if browser.is("getComputedStyle(document.querySelector('.details-close')).display !== 'none'").await {
@@ -240,6 +246,10 @@ async fn nothing_is_cut_off_at_any_width_in_light_or_dark() {
                 std::fs::write(pictures.join(format!("{wide}-{theme}.png")), browser.picture().await).unwrap();
                 let (found, screen) = (browser.number("document.documentElement.scrollWidth").await, browser.number("innerWidth").await);
                 assert!(found <= screen, "{found} on {screen}");
+                let crushed = "[...document.querySelectorAll('.untold .sign')].filter((it) => it.scrollWidth > it.clientWidth + 1 || it.getBoundingClientRect().width < 4).length";
+                assert_eq!(browser.number(crushed).await, 0.0, "a sign is crushed at {wide} px");
+                let short = "[...document.querySelectorAll('.untold .why-short')].filter((it) => it.offsetParent && it.clientWidth < 70).length";
+                assert_eq!(browser.number(short).await, 0.0, "a reason has no room at {wide} px");
                 let outside = "[...document.querySelectorAll('header *, .dock button, .dock input, #details *')].filter((it) => it.offsetParent && it.getBoundingClientRect().right > innerWidth + 1).length";
                 assert_eq!(browser.number(outside).await, 0.0, "at {wide} px");
             }
@@ -340,6 +350,8 @@ async fn enter_leaves_a_note_and_no_state_is_said_twice() {
 async fn a_blind_test_hides_names_and_tells_its_results() {
     small(async |browser| {
         browser.catch_downloads().await;
+        browser.click(".variant .play").await;
+        browser.until("document.querySelector('.dock-title').textContent.includes('lofi')").await;
         browser.keys("b").await;
         browser.run("document.querySelector('#blind-number').value = 3; document.querySelector('#blind-seed').value = 7").await;
         browser.click("#blind-begin").await;
@@ -348,7 +360,7 @@ async fn a_blind_test_hides_names_and_tells_its_results() {
             // Before both were heard, no answer counts.
             browser.keys(answer).await;
             assert!(browser.is("document.querySelector('.answers button').disabled").await);
-            let shown = browser.text("document.querySelector('#blind').textContent").await;
+            let shown = browser.text("document.querySelector('#blind').textContent + document.querySelector('.dock').textContent").await;
             assert!(!["lofi", "bossa", "strings", "synth"].iter().any(|name| shown.contains(name)), "{shown}");
             browser.keys("b").await;
             browser.until("document.querySelector('.side[data-side=b]').ariaPressed === 'true'").await;
@@ -448,7 +460,7 @@ async fn stars_of_tracks_that_are_not_shown_are_exported_and_imported() {
         browser.keys("s").await;
         // What another version of the page left in this browser: with and without facts.
         let gone = "f".repeat(64);
-        browser.run(&format!("const all = JSON.parse(localStorage.getItem('backline:marks:songs')); all['{gone}:2'] = {{ star: true, of: ['chorus', 'gone', '', 1, 'A title', 'a.mp3'] }}; all['{gone}:1'] = {{ note: 'old' }}; localStorage.setItem('backline:marks:songs', JSON.stringify(all))")).await;
+        browser.run(&format!("const all = JSON.parse(localStorage.getItem('backline:marks:songs:' + location.pathname)); all['{gone}:2'] = {{ star: true, of: ['chorus', 'gone', '', 1, 'A title', 'a.mp3'] }}; all['{gone}:1'] = {{ note: 'old' }}; localStorage.setItem('backline:marks:songs:' + location.pathname, JSON.stringify(all))")).await;
         browser.reload().await;
         browser.catch_downloads().await;
         browser.click("#open-exports").await;
@@ -615,6 +627,41 @@ async fn details_leave_the_player_free_and_escape_closes_them() {
         browser.resize(1600, 900).await;
         browser.keys("?").await;
         assert!(browser.is("document.querySelector('#help .keys').offsetParent").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stars_on_the_disk_belong_to_one_page() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let pages = [one.path(), other.path()].map(write_small);
+    in_browser(async |browser| {
+        let stars = "document.querySelectorAll('.variant .star[aria-pressed=true]').length";
+        browser.open(&pages[0]).await;
+        browser.click(".variant .star").await;
+        browser.until(&format!("{stars} === 1")).await;
+        // The other has the same name, and even the same jobs.
+        browser.open(&pages[1]).await;
+        assert_eq!(browser.number(stars).await, 0.0);
+        browser.open(&pages[0]).await;
+        assert_eq!(browser.number(stars).await, 1.0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_note_is_read_in_the_details_and_remarks_are_filtered() {
+    small(async |browser| {
+        let note = "the second chorus is warmer than in any other take, and the bridge drags";
+        browser.keys("n").await;
+        browser.keys("e").await;
+        browser.type_into(".note", &format!("{note}\u{e007}")).await;
+        browser
+            .until(&format!("document.querySelector('#details').textContent.includes({note:?})"))
+            .await;
+        browser.choose("#show", "remarked").await;
+        browser.until("!document.querySelector('.untold')").await;
+        assert!(browser.is("[...document.querySelectorAll('.variant')].every((it) => it.querySelector('.remarked'))").await);
     })
     .await;
 }
