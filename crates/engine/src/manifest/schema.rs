@@ -57,16 +57,24 @@ fn definition_of(row: &SettingRow) -> Json {
         true => json!({"type": ["string", "number", "null"]}),
         false => json!({"type": ["string", "number"]}),
     };
+    // How long the text of a template is shows only when it is rendered.
+    let at_most = |chars: usize| json!([{"maxLength": chars}, {"pattern": r"\{\{"}]);
     let or_template = |value: Json| {
         let mut forms = vec![value, json!({"type": "string", "pattern": r"\{\{"})];
         forms.extend(row.is_optional().then(|| json!({"type": "null"})));
         json!({ "anyOf": forms })
     };
     let mut definition = match row.kind {
-        SettingKind::Line { .. } => {
+        SettingKind::Line { max_chars } => {
             let mut line = text();
             line["minLength"] = 1.into();
+            line["anyOf"] = at_most(max_chars);
             line
+        }
+        SettingKind::Lines { max_chars } => {
+            let mut lines = text();
+            lines["anyOf"] = at_most(max_chars);
+            lines
         }
         SettingKind::Tags {
             may_be_empty: false,
@@ -76,7 +84,7 @@ fn definition_of(row: &SettingRow) -> Json {
             name["pattern"] = r"\S".into();
             name
         }
-        SettingKind::Tags { .. } | SettingKind::Lines { .. } => text(),
+        SettingKind::Tags { .. } => text(),
         SettingKind::Choice(choices) => or_template(json!({ "enum": choices })),
         SettingKind::Weight => or_template(json!({"type": "number", "minimum": 0, "maximum": 1})),
         SettingKind::Whole { max } => {
@@ -404,22 +412,40 @@ mod tests {
 
     #[test]
     fn what_was_refused_by_one_alone_is_judged_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.wav"), recording(100)).unwrap();
+        let more = "presets: {r: {tags: soft}}";
+        std::fs::write(folder.path().join("more.yaml"), more).unwrap();
+        let title = "x".repeat(101);
+        let long = format!(
+            "{{version: 1, name: x, stems: [a.wav], presets: {{p: {{tags: x, title: {title}}}}}}}"
+        );
         let validator = jsonschema::validator_for(&schema()).unwrap();
         for good in [
             "{version: 1, name: x, import: more.yaml, stems: [a.wav]}",
             "{version: 1, name: x, import: [more.yaml], stems: [a.wav]}",
             "{version: 1, name: x, stems: [a.wav], presets: {.base: {tags: x}, p: {extends: .base}}}",
             "{version: 1, name: x, x-anchors: {a: 1}, stems: [a.wav], presets: {p: {tags: x}}, limits: {rate: 'off'}}",
+            "{version: 1, name: my ep!, stems: [a.wav], presets: {p: {tags: x}}, limits: {deadline: 2 hours, rate: 5/1.5h}}",
+            "{version: 1, name: x, stems: [a.wav], presets: {p: {tags: x}}, takes: 2.0, on: {track_kept: [{run: [x], timeout: 1m 30s}]}}",
         ] {
             assert!(validator.is_valid(&yaml(good)), "{good}");
+            let by_loader = wrong(folder.path(), &yaml(good));
+            assert_eq!(by_loader, None, "{good}");
         }
         for bad in [
             "{version: 1, stems: [a.wav], presets: {p: {tags: x}}}",
             "{version: 1, name: x, stems: [a.wav]}",
             "{version: 1, name: x, stems: [{url: 'https://example.com/a.wav'}], presets: {p: {tags: x}}}",
             "{version: 1, name: x, stems: [a.wav], presets: {p: {tags: null}}}",
+            "{version: 1, name: a/b, stems: [a.wav], presets: {p: {tags: x}}}",
+            "{version: 1, name: x., stems: [a.wav], presets: {p: {tags: x}}}",
+            "{version: 1, name: x, stems: [a.wav], presets: {p: {tags: x}}, limits: {deadline: soon}}",
+            "{version: 1, name: x, stems: [a.wav], presets: {p: {tags: x}}, on: {track_kept: [{run: [x], timeout: soon}]}}",
+            &long,
         ] {
             assert!(!validator.is_valid(&yaml(bad)), "{bad}");
+            assert!(wrong(folder.path(), &yaml(bad)).is_some(), "{bad}");
         }
     }
 

@@ -71,7 +71,7 @@ pub(crate) fn read_names(
                         format!("`name` can't be `{}`: {problem}", name.text),
                         "names a folder",
                     )
-                    .help("use letters, digits, `-` and `_`");
+                    .help("it names a folder, here and on other systems: letters, digits, spaces, `-` and `_` are safe");
             }
             name.text
         }

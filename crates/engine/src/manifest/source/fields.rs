@@ -210,6 +210,9 @@ pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<Text>
     }
 }
 
+/// The largest number below which a float knows every whole one.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A whole number within bounds.
 #[track_caller]
 pub(crate) fn whole(
@@ -219,7 +222,10 @@ pub(crate) fn whole(
     report: &mut Report,
 ) -> Option<u64> {
     let found = match &node.value {
-        Value::Number { written, .. } => written.parse::<u64>().ok(),
+        // `2.0` is a whole number to every schema.
+        Value::Number { value, written } => written.parse::<u64>().ok().or_else(|| {
+            (value.fract() == 0.0 && (0.0..=MAX_EXACT).contains(value)).then_some(*value as u64)
+        }),
         _ => None,
     };
     if found.is_none_or(|number| !range.contains(&number)) {
