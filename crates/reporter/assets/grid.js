@@ -235,7 +235,7 @@ function nothing() {
 /** A job without all tracks, and why. */
 function untold(job, why) {
   return el("details", { class: "untold", data: { sign: job.sign, job: job.key } },
-    el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), el("span", {}, `take ${job.take} ${job.state}`),
+    el("summary", {}, el("span", {}, el("span", { class: "sign", "aria-hidden": "true" }, job.sign), ` take ${job.take} ${job.state}`),
       why && el("span", { class: "why-short", title: why }, why)),
     el("p", {}, `take ${job.take}: ${why || job.state}`),
     job.task && el("p", { class: "soft" }, `task ${job.task}`));
