@@ -49,6 +49,16 @@ pub enum RatingsError {
     /// It is not what an earlier command wrote.
     #[error("it is not a file of ratings of version {KEPT_VERSION}")]
     Kept(#[from] serde_json::Error),
+    /// It is in another encoding.
+    #[error(
+        "it is not UTF-8 text: line {line} has the byte {byte:#04x}; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
+    )]
+    NotUtf8 {
+        /// From 1.
+        line: usize,
+        /// The first byte that is no text.
+        byte: u8,
+    },
     /// It is another table.
     #[error(
         "it has neither the columns of stars.csv (`key`, `track`) nor those of blind results (`a_variant`, `b_variant`, `answer`)"
@@ -80,6 +90,12 @@ impl Ratings {
     pub fn read(&mut self, table: impl Read) -> Result<(), RatingsError> {
         let mut bytes = Vec::new();
         table.take(MAX_BYTES).read_to_end(&mut bytes)?;
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            let (good, bad) = bytes.split_at(error.valid_up_to());
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            let byte = bad.first().copied().unwrap_or_default();
+            return Err(RatingsError::NotUtf8 { line, byte });
+        }
         let (separator, text) = separated(&bytes);
         let mut table = csv::ReaderBuilder::new()
             .flexible(true)
@@ -295,6 +311,14 @@ mod tests {
             (true, 1, 1, 1)
         );
         assert!(!summary.jobs[0].tracks[0].rating.clone().unwrap().star);
+    }
+
+    #[test]
+    fn a_table_in_another_encoding_is_named_as_such() {
+        let wrong = Ratings::default().read(&b"stem,track,key,note\nverse,1,k,\xe9t\xe9\n"[..]);
+        let message = wrong.unwrap_err().to_string();
+        assert!(message.contains("line 2 has the byte 0xe9"), "{message}");
+        assert!(message.contains("save it as UTF-8"), "{message}");
     }
 
     #[test]
