@@ -244,6 +244,28 @@ fn a_hook_is_tried_with_a_job_of_a_manifest() {
         ],
     );
     assert!(none.err.contains("has no job `zz`"), "{}", none.err);
+
+    // A hook of plan_job changes the jobs: their keys are those that `plan` shows.
+    let rest = "on:\n  plan_job: [{lua: \"change{title = 'changed'}\", pure: true}]\n";
+    lab.manifest("changed.yaml", &studio.url, 1, 2, rest);
+    let plan = lab.json(&["plan", "changed.yaml"]);
+    let of = |point: &str| {
+        let key = plan["jobs"][1]["key"].as_str().unwrap();
+        let args = [
+            "hooks",
+            "test",
+            point,
+            "--lua",
+            "guard.lua",
+            "--manifest",
+            "changed.yaml",
+        ];
+        lab.json(&[&args[..], &["--job", key]].concat())
+    };
+    assert_eq!(
+        of("before_submit")["event"]["job"]["key"],
+        plan["jobs"][1]["key"]
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ use backline_engine::hooks::{
     sample, sample_of, try_out,
 };
 use backline_engine::manifest::KEY_VARIABLES;
+use backline_engine::plan::PlannedJob;
 use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -75,18 +76,26 @@ fn of_job(
     console: &Console,
 ) -> Result<HookEvent, Failure> {
     let whole = ManifestArgs::whole(manifest.to_owned());
-    let plan = Project::open_whole(&whole, global, console)?.plan;
-    let mut jobs = plan
-        .jobs
-        .iter()
-        .filter(|job| job.key.to_string().starts_with(key));
-    let (first, second) = (jobs.next(), jobs.next());
+    let mut project = Project::open_whole(&whole, global, console)?;
+    let written = project.plan.clone();
+    // The keys that `plan` and `status` show are those after the hooks of `plan_job`, which get the job as it is written.
+    project.preview(console)?;
+    let mut plans = [&project.plan, &written];
+    if point == HookPoint::PlanJob {
+        plans.reverse();
+    }
+    let mut jobs = plans.iter().flat_map(|plan| {
+        let named = |job: &&PlannedJob| job.key.to_string().starts_with(key);
+        plan.jobs.iter().filter(named).map(|job| (*plan, job))
+    });
+    let first = jobs.next();
+    let second = jobs.find(|(_, other)| first.is_some_and(|(_, job)| job.key != other.key));
     let usage = |message: String, hint: &str| Failure::said(Kind::Usage, message).hint(hint);
     match (first, second) {
-        (Some(job), None) => Ok(sample_of(point, &plan, job)),
+        (Some((plan, job)), None) => Ok(sample_of(point, plan, job)),
         (None, _) => Err(usage(
             format!("{} has no job `{key}`", manifest.display()),
-            "`backline plan` shows the keys",
+            "`backline plan --jobs` shows the keys",
         )),
         (Some(_), Some(_)) => Err(usage(
             format!("several jobs of {} begin with `{key}`", manifest.display()),
