@@ -15,6 +15,7 @@ mod clock;
 mod config;
 mod effects;
 mod error;
+mod file_names;
 mod hooks;
 mod keep;
 mod listen;

@@ -11,6 +11,7 @@ use backline_api::{ApiKey, Client, Stage, TaskId, TaskView};
 use futures::{StreamExt, stream};
 
 use super::client::client;
+use super::file_names::{of_part, unverified};
 use super::keep::Keeper;
 use super::plan_index::PlanIndex;
 use super::{RunError, account, shown_path};
@@ -203,13 +204,12 @@ fn suffix(task: &TaskId) -> String {
 
 /// The file of a place, whatever its format: names are given to whole files alone.
 fn present(place: &Path, part: Part) -> Option<PathBuf> {
-    let stem = super::keep::stem(place, part);
-    let names = [stem.clone(), format!("{stem}.unverified")];
-    let mut entries = std::fs::read_dir(place.parent()?).ok()?.flatten();
+    let place = of_part(place, part);
+    let names = [unverified(&place), place];
+    let mut entries = std::fs::read_dir(names[0].parent()?).ok()?.flatten();
     let found = entries.find(|entry| {
-        let path = PathBuf::from(entry.file_name());
-        let name = path.file_stem().and_then(|name| name.to_str());
-        name.is_some_and(|name| names.iter().any(|it| it == name))
+        let path = entry.path();
+        names.iter().any(|name| *name == path.with_extension(""))
             && entry.file_type().is_ok_and(|kind| kind.is_file())
     });
     found.map(|entry| entry.path())

@@ -7,15 +7,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::file_names::{marked, of_part, split, unverified, verified};
 use super::shown_path;
-use super::superseded::{Kept, Renamed, elsewhere, kept, move_file, split, stem};
-use crate::event::{Event, Part, TrackNote};
+use super::superseded::{Kept, Renamed, elsewhere, kept, move_file};
+use crate::event::{Event, TrackNote};
 use crate::plan::{Plan, PlannedJob, TrackName};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
-
-/// Marks a name of a file that could not be verified.
-const UNVERIFIED: &str = ".unverified";
 
 /// A kept file and the path to move it to.
 struct Stray<'a> {
@@ -97,21 +95,18 @@ fn place(
     if named("1")? != place {
         return None;
     }
-    if kept.part == Part::Mix {
-        place.as_mut_os_string().push("-mix");
-    }
-    let found = stem(&kept.file.path);
-    let found = found.strip_suffix(UNVERIFIED).unwrap_or(&found);
+    place = of_part(&place, kept.part);
+    let (found, extension) = split(&kept.file.path);
+    let found = verified(found);
     let wanted = shown_path(project_dir, &place);
     let rest = found.strip_prefix(&wanted);
     if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('~')) {
         return None;
     }
     if kept.file.unverified.is_some() {
-        place.as_mut_os_string().push(UNVERIFIED);
+        place = unverified(&place);
     }
-    place.as_mut_os_string().push(split(&kept.file.path).1);
-    Some(place)
+    Some(marked(&place, extension))
 }
 
 /// Moves a file whose content has the recorded hash.

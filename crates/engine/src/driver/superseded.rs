@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::file_names::{of_part, split, with_mark, without_extension};
 use super::keep::content_hash;
 use super::{look_at_kept_file, shown_path};
 use crate::event::{Event, KeptFile, Part, RunId, TrackNote};
@@ -66,7 +67,7 @@ pub(crate) fn make_way(
         .iter()
         .filter(|(key, _)| !album.contains(*key))
         .flat_map(|(key, known)| kept(*key, &known.job))
-        .filter(|kept| wanted.contains(&stem(&kept.file.path)))
+        .filter(|kept| wanted.contains(without_extension(&kept.file.path)))
         .collect();
     in_the_way.sort_by(|one, other| one.file.path.cmp(&other.file.path));
     let current = plan
@@ -78,7 +79,9 @@ pub(crate) fn make_way(
     let moved: Vec<(Kept<'_>, String)> = current
         .filter_map(|kept| {
             let plain = without_run(&kept.file.path, buyers.get(&kept.key)?)?;
-            wanted.contains(&stem(&plain)).then_some((kept, plain))
+            wanted
+                .contains(without_extension(&plain))
+                .then_some((kept, plain))
         })
         .collect();
     let mut renamed = Vec::new();
@@ -119,9 +122,8 @@ fn wanted(
                 id: "",
             };
             if let Ok(place) = plan.output.track_file(plan, job, track) {
-                let name = shown_path(project_dir, &place);
-                wanted.insert(format!("{name}-mix"));
-                wanted.insert(name);
+                let parts = [Part::Track, Part::Mix].map(|part| of_part(&place, part));
+                wanted.extend(parts.map(|place| shown_path(project_dir, &place)));
             }
         }
     }
@@ -181,7 +183,7 @@ pub(super) fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
 /// Gives the kept files of a job whose task is not its own names that say so.
 pub(super) fn set_aside(project_dir: &Path, key: JobKey, job: &Job) {
     for kept in kept(key, job) {
-        let to = with_suffix(&kept.file.path, "~undone");
+        let to = with_mark(&kept.file.path, "~undone");
         let from = project_dir.join(&kept.file.path);
         let moved = move_file(&from, &project_dir.join(&to), kept.file);
         if let Err(error) = moved {
@@ -198,7 +200,7 @@ fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
         OnDisk::Gone => false,
     };
     let to = if changed {
-        with_suffix(to, "~changed")
+        with_mark(to, "~changed")
     } else {
         to.to_owned()
     };
@@ -270,24 +272,6 @@ pub(super) fn move_file(from: &Path, to: &Path, kept: &KeptFile) -> io::Result<b
     }
 }
 
-/// A path without its extension.
-pub(super) fn stem(path: &str) -> String {
-    split(path).0.to_owned()
-}
-
-pub(super) fn split(path: &str) -> (&str, &str) {
-    let name = path.rfind('/').map_or(0, |at| at + 1);
-    match path[name..].rfind('.') {
-        Some(dot) => path.split_at(name + dot),
-        None => (path, ""),
-    }
-}
-
-fn with_suffix(path: &str, suffix: &str) -> String {
-    let (stem, extension) = split(path);
-    format!("{stem}{suffix}{extension}")
-}
-
 fn run_suffix(run: &RunId) -> String {
     let id = run.as_str();
     format!("~{}", id.get(..RUN_CHARS).unwrap_or(id))
@@ -295,7 +279,7 @@ fn run_suffix(run: &RunId) -> String {
 
 /// `lofi-1~0193b8e2-7abc.mp3` for `lofi-1.mp3`.
 fn with_run(path: &str, run: &RunId) -> String {
-    with_suffix(path, &run_suffix(run))
+    with_mark(path, &run_suffix(run))
 }
 
 /// The other way round; none for a name without the run.
@@ -319,7 +303,6 @@ mod tests {
             Some("out/v1.2/lofi-1.mp3")
         );
         assert_eq!(without_run("out/v1.2/lofi", &run), None);
-        assert_eq!(stem("out/v1.2/lofi"), "out/v1.2/lofi");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
+use super::file_names::{of_part, unverified};
 use super::plan_index::PlanIndex;
 use super::shown_path;
 use crate::conductor::{EffectError, FetchRequest};
@@ -106,7 +107,7 @@ impl Keeper {
         let fetched = self.fetch(request, &part).await;
         let keeping = Keeping {
             part,
-            stem: stem(place, request.part),
+            name: name_of(&of_part(place, request.part)),
             replaces: request.replaces.clone(),
             project_dir: self.project_dir.clone(),
             promised_s: request.duration_s,
@@ -245,13 +246,9 @@ fn hash(request: &FetchRequest) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
-/// The name of a file without its extension.
-pub(super) fn stem(place: &Path, part: Part) -> String {
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    match part {
-        Part::Track => name.into_owned(),
-        Part::Mix => format!("{name}-mix"),
-    }
+fn name_of(place: &Path) -> String {
+    let name = place.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Opens the folder of a place below `dir`, which is made if it is missing.
@@ -294,7 +291,8 @@ async fn blocking<T: Send + 'static>(
 /// A file that was fetched, or could not be, on its way to its name.
 struct Keeping {
     part: Arc<Fetched>,
-    stem: String,
+    /// Its name without extension.
+    name: String,
     replaces: Option<String>,
     project_dir: PathBuf,
     promised_s: Option<f64>,
@@ -366,12 +364,12 @@ impl Keeping {
             let name = Path::new(path).file_name()?.to_str()?;
             (shown(name) == path).then_some(name)
         });
-        let stem = match checked.file.unverified {
-            None => self.stem.clone(),
-            Some(_) => format!("{}.unverified", self.stem),
+        let wished = match checked.file.unverified {
+            None => self.name.clone(),
+            Some(_) => name_of(&unverified(Path::new(&self.name))),
         };
         let wish = Wish {
-            stem: &stem,
+            stem: &wished,
             extension: checked.extension,
             replaces: before,
         };
@@ -381,7 +379,7 @@ impl Keeping {
             Ok(named)
         });
         let named = named.map_err(|error| {
-            let place = folder.path().join(&stem);
+            let place = folder.path().join(&wished);
             let message = format!("could not give {} its name: {error}", place.display());
             EffectError::of_file(message, &error)
         })?;
