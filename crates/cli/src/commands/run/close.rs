@@ -1,0 +1,122 @@
+//! What follows a run: the reports, the closing text and the exit code.
+
+use backline_engine::driver::Ended;
+use backline_engine::event::{Outcome, StopReason};
+use backline_engine::ledger::Ledger;
+use backline_engine::store::Store;
+use backline_engine::summary::summarise;
+use backline_reporter::{Ending, ReportInput, Sink, shell_word, write_reports};
+
+use super::super::report::join_kept;
+use super::prepare::try_output;
+use crate::args::Format;
+use crate::console::{Console, measuring};
+use crate::elsewhere::note_on_files;
+use crate::exit_codes::{self, Code};
+use crate::failure::{CommandResult, Failure};
+use crate::project::{Project, seen_from_here, show_from_here, sound_cache, standpoint};
+use crate::step_summary;
+
+/// Writes the reports and the closing text.
+pub(super) fn close(
+    ended: Ended,
+    project: &Project,
+    ledger: &Ledger,
+    sink: &mut dyn Sink,
+    replayed: bool,
+    console: &Console,
+) -> CommandResult {
+    let mut summary = summarise(ledger as &dyn Store, &ended.run)?;
+    join_kept(&project.report_dir(), &mut summary, console);
+    let records = ledger.records_of(&ended.run.id)?;
+    let sound_cache = sound_cache(&project.ledger);
+    let material = ReportInput {
+        summary: &summary,
+        records: &records,
+        project_dir: &project.plan.project_dir,
+        sound_cache: sound_cache.as_deref(),
+    };
+    step_summary::append(&material, console);
+    let reports = write_reports(
+        &material,
+        &project.plan.reports,
+        &project.report_dir(),
+        &measuring(console),
+    );
+    let elsewhere = note_on_files(&summary, project);
+    if console.format == Format::Text {
+        // Commands and paths are shown as seen from the working directory, not from the project's folder.
+        let standpoint = standpoint(&project.plan.project_dir);
+        show_from_here(&mut summary, &standpoint, project.shown.clone(), ledger);
+    }
+    let written = sink.finish(&Ending {
+        summary: &summary,
+        reports: &reports,
+        replayed,
+    });
+    if let Some(note) = elsewhere {
+        console.say(&note);
+    }
+    let refused = matches!(ended.outcome, Outcome::Refused { .. });
+    if refused && !replayed && project.plan.provider.embedded.is_none() {
+        let name = &project.plan.provider.api_key_env;
+        console.say(&format!(
+            "The key is that of ${name}; `backline doctor {}` checks key, credits and provider.\n",
+            shell_word(&project.shown)
+        ));
+    }
+    let mut code = Code::of(&ended.outcome);
+    if ended.outcome == Outcome::Failed
+        && let Err(failure) = try_output(project)
+    {
+        // The jobs failed because of the output folder, which only the user can correct.
+        console.insist(&failure.text(console.colour_err));
+        code = failure.code();
+    }
+    if reports.iter().any(Result::is_err) {
+        code = code.or(exit_codes::NOT_WRITTEN);
+    }
+    match written {
+        // The reader of the output has ended; the tracks are kept all the same.
+        Ok(()) => Ok(code),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(code),
+        Err(error) if code == exit_codes::DONE => Err(error.into()),
+        Err(_) => Ok(code),
+    }
+}
+
+/// Whether a person stopped the run: then its page is not kept open either.
+pub(super) fn was_interrupted(ended: &Ended) -> bool {
+    let reason = StopReason::Signal;
+    ended.outcome == Outcome::Stopped { reason }
+}
+
+/// Saves a ledger that was deleted or replaced during the run: nothing else records what was bought.
+pub(super) fn save_displaced(closed: CommandResult, ledger: &Ledger) -> CommandResult {
+    let Err(displaced) = ledger.check_place() else {
+        return closed;
+    };
+    let failure = closed.err().unwrap_or_else(|| displaced.into());
+    let place = shell_word(&seen_from_here(ledger.path()).display().to_string());
+    match ledger.save_beside() {
+        Ok(saved) => {
+            let saved = shell_word(&seen_from_here(&saved).display().to_string());
+            Err(failure.hint(format!(
+                "everything up to the end of the run is saved in {saved}; put it back with `mv {saved} {place}`, then run the same \
+                 command again"
+            )))
+        }
+        Err(error) => {
+            let jobs = ledger.jobs()?;
+            let tasks = jobs.iter().flat_map(|(key, known)| {
+                let ids = known.job.task_ids();
+                ids.map(|id| format!("\n  job {}: task {id}", key.short()))
+            });
+            let tasks: String = tasks.collect();
+            let why = Failure::from(error).message();
+            Err(failure.hint(format!(
+                "it could not be saved: {why}; write down what was bought:{tasks}"
+            )))
+        }
+    }
+}
