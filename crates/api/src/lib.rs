@@ -25,6 +25,7 @@
     )
 )]
 
+mod addresses;
 mod callback;
 mod class;
 #[cfg(feature = "client")]
@@ -55,6 +56,7 @@ mod upload;
 mod webhook;
 mod weight;
 
+pub use addresses::{is_loopback_address, is_private_address, is_public};
 pub use callback::{
     CALLBACK_LIMIT_BYTES, Callback, CallbackBody, CallbackError, CallbackKind, read_callback,
 };
@@ -63,7 +65,7 @@ pub use class::ResponseClass;
 pub use client::{
     AccountState, CallError, CallErrorKind, Client, ClientError, ClientOptions, Download,
     LeastRate, Partial, PostError, Posted, Proxies, SubmitOutcome, Tape, TapeError, UploadName,
-    UploadSource, WebhookClient, is_private_address, lacks_descriptor,
+    UploadSource, WebhookClient, lacks_descriptor,
 };
 pub use codes::{ApiCall, CodeTable, CodeTables};
 pub use credits::read_credits;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use backline_api::is_public;
 use futures::StreamExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header;
@@ -146,7 +147,7 @@ impl Resolve for JudgingResolver {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> = found
-                .filter(|at| allow_private || guard::is_public(at.ip()))
+                .filter(|at| allow_private || is_public(at.ip()))
                 .collect();
             if allowed.is_empty() {
                 return Err(Forbidden::Private.into());

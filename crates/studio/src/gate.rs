@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
-use url::{Host, Url};
+use backline_api::is_loopback_address;
+use url::Url;
 
 use crate::config::KEYS_REMEMBERED;
 
@@ -41,12 +42,7 @@ fn host_of(headers: &HeaderMap) -> Option<Url> {
 
 /// Whether a request names this machine by a loopback name.
 pub(crate) fn names_loopback(headers: &HeaderMap) -> bool {
-    match host_of(headers).as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
+    host_of(headers).as_ref().is_some_and(is_loopback_address)
 }
 
 /// The sliding window of new generations: at most `count` within any `window`, for each key by itself.

@@ -1,6 +1,7 @@
 //! The studio's addresses: how they are built and recognised.
 
-use url::{Host, Url};
+use backline_api::is_loopback_address;
+use url::Url;
 
 use crate::names;
 
@@ -35,13 +36,7 @@ impl Links {
     /// The path below `files/` that `url` names, if the address is the studio's own.
     pub(crate) fn own_file(&self, url: &Url) -> Option<String> {
         let public = url.origin() == self.base.origin();
-        let loopback = url.port_or_known_default() == Some(self.port)
-            && match url.host() {
-                Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-                Some(Host::Ipv4(ip)) => ip.is_loopback(),
-                Some(Host::Ipv6(ip)) => ip.is_loopback(),
-                None => false,
-            };
+        let loopback = url.port_or_known_default() == Some(self.port) && is_loopback_address(url);
         if !public && !loopback {
             return None;
         }

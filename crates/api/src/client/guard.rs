@@ -16,7 +16,7 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use super::Proxies;
-use super::addresses::{bare, is_loopback, is_private_name, is_public};
+use crate::addresses::{bare, is_loopback, is_private_name, is_public};
 use crate::{PrivateAddresses, Profile};
 
 /// Redirects followed on the way to a file: vendors need one or two.

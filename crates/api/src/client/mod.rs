@@ -10,7 +10,6 @@
 //! Both go through the environment's proxies, where there are any ([`Proxies`]).
 //! ```
 
-mod addresses;
 mod download;
 #[cfg(test)]
 mod download_tests;
@@ -50,6 +49,7 @@ pub use self::submit::SubmitOutcome;
 use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};
 pub use self::upload::{UploadName, UploadSource};
+use crate::addresses::{is_private_host, is_public};
 use crate::redact::hide_secret;
 use crate::{ApiCall, ApiKey, Profile, RecordInfo, Refusal, TaskId, TaskView, read_credits};
 
@@ -306,10 +306,9 @@ impl Client {
             let private = match host {
                 Host::Domain(domain) if !self.options.proxies.carries(url) => {
                     let found = tokio::net::lookup_host((domain, 0)).await;
-                    found
-                        .is_ok_and(|mut all| all.any(|address| !addresses::is_public(address.ip())))
+                    found.is_ok_and(|mut all| all.any(|address| !is_public(address.ip())))
                 }
-                host => addresses::is_private_host(&host),
+                host => is_private_host(&host),
             };
             if private {
                 return Some(name.to_owned());
@@ -445,12 +444,6 @@ impl Client {
     fn scrub(&self, text: &str) -> String {
         hide_secret(text, self.key.expose(), "[key]")
     }
-}
-
-/// Whether an address is one of a private network by its spelling: a literal address, or a name that is never public.
-pub fn is_private_address(url: &Url) -> bool {
-    url.host()
-        .is_some_and(|host| addresses::is_private_host(&host))
 }
 
 /// A call and its subject, for errors.

@@ -4,7 +4,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use backline_api::Tape;
+use backline_api::{Tape, is_loopback_address};
 use backline_engine::driver::{self, Album, Ended, HookFailure, Run, RunError, Signals};
 use backline_engine::event::{Event, Moment, Record};
 use backline_engine::ledger::Ledger;
@@ -13,7 +13,6 @@ use backline_engine::settings::JobKey;
 use backline_reporter::shell_word;
 use backline_studio::Studio;
 use tokio_util::sync::CancellationToken;
-use url::{Host, Url};
 
 use super::prepare::Keys;
 use crate::embedded;
@@ -75,7 +74,8 @@ pub(super) async fn execute(
         embedded::start(&mut plan.provider, &project.ledger).await?
     };
     let run = Run {
-        local_callbacks: !plan.polls_only && is_loopback(&plan.provider.profile.base_url),
+        // A provider on this machine reaches a receiver on loopback.
+        local_callbacks: !plan.polls_only && is_loopback_address(&plan.provider.profile.base_url),
         project_dir: plan.project_dir.clone(),
         plan: Arc::new(plan),
         opening: input.opening,
@@ -150,16 +150,6 @@ async fn until_broken<T>(
             stop.cancel();
             (running.await, Some(why))
         }
-    }
-}
-
-/// Whether a provider at this address reaches a receiver on loopback.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

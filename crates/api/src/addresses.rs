@@ -2,16 +2,31 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use url::Host;
+use url::{Host, Url};
 
 /// A host as it is compared: lower case, without the dot at a name's end and the brackets of an IPv6 address.
-pub(super) fn bare(host: &str) -> String {
+pub(crate) fn bare(host: &str) -> String {
     let host = host.trim_matches(['[', ']']);
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// Whether an address is one of a private network by its spelling: a literal address, or a name that is never public.
+pub fn is_private_address(url: &Url) -> bool {
+    url.host().is_some_and(|host| is_private_host(&host))
+}
+
+/// Whether an address names this machine by its spelling: a loopback address, or `localhost`.
+pub fn is_loopback_address(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_loopback(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => is_loopback(IpAddr::V6(address)),
+        Some(Host::Domain(name)) => bare(name) == "localhost",
+        None => false,
+    }
+}
+
 /// Whether a host is one of a private network by its spelling alone: a literal address, or a name that is never public.
-pub(super) fn is_private_host(host: &Host<&str>) -> bool {
+pub(crate) fn is_private_host(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => !is_public(IpAddr::V4(*address)),
         Host::Ipv6(address) => !is_public(IpAddr::V6(*address)),
@@ -20,7 +35,7 @@ pub(super) fn is_private_host(host: &Host<&str>) -> bool {
 }
 
 /// Names that public DNS does not have: special use (RFC 6761, 6762, 8375, ICANN's `internal`) and names of one label.
-pub(super) fn is_private_name(name: &str) -> bool {
+pub(crate) fn is_private_name(name: &str) -> bool {
     const SUFFIXES: [&str; 5] = ["localhost", "local", "internal", "home.arpa", "lan"];
     !name.contains('.')
         || SUFFIXES.iter().any(|suffix| {
@@ -30,7 +45,7 @@ pub(super) fn is_private_name(name: &str) -> bool {
 }
 
 /// Whether `address` is this machine's own.
-pub(super) fn is_loopback(address: IpAddr) -> bool {
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback(),
         IpAddr::V6(v6) => {
@@ -40,7 +55,7 @@ pub(super) fn is_loopback(address: IpAddr) -> bool {
 }
 
 /// Whether `address` is one of the public internet. Ranges from the IANA special-purpose registries (RFC 6890 and after).
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => match embedded_v4(v6) {
