@@ -1,4 +1,6 @@
 //! The unit of every report is the manifest: a run of a part of it, or one that buys nothing, shows all of its jobs.
+//!
+//! Over 500 lines: it is a list of independent runs and what their reports show.
 
 use serde_json::Value;
 

@@ -8,6 +8,10 @@ use crate::lab::root;
 
 /// Longest source file, in lines.
 const MOST_LINES: usize = 800;
+/// Longest source file whose documentation need not state why it is so long, in lines.
+const LINES_WITHOUT_REASON: usize = 500;
+/// How the reason begins, in a file's documentation.
+const REASON: &str = "//! Over 500 lines: ";
 
 /// The files that are the project's: known to git, or about to be.
 fn files() -> Vec<PathBuf> {
@@ -65,6 +69,23 @@ fn no_source_file_is_too_long_to_be_read() {
         .map(|(path, lines)| format!("{}: {lines} lines", path.display()))
         .collect();
     assert!(long.is_empty(), "split these:\n{}", long.join("\n"));
+}
+
+#[test]
+fn a_long_source_file_states_why_it_is_long() {
+    let mut wrong = Vec::new();
+    for (path, text) in texts().filter(|(path, _)| is_rust(path)) {
+        let is_long = text.lines().count() > LINES_WITHOUT_REASON;
+        let mut documentation = text.lines().take_while(|line| line.starts_with("//!"));
+        if is_long != documentation.any(|line| line.starts_with(REASON)) {
+            wrong.push(path.display().to_string());
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "split these, or state the reason in their documentation (`{REASON}…`); a file that became short loses it:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! A run's page, served: what a browser, a scraper and a stranger get, over real sockets.
+//!
+//! Over 500 lines: it is a list of independent requests to one kind of server.
 
 use std::collections::BTreeMap;
 use std::fs;

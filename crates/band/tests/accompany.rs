@@ -1,4 +1,6 @@
 //! The whole way, measured on what comes out.
+//!
+//! Over 500 lines: one measurement follows another on the same rendered songs.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,6 @@
 //! The chords that are chosen, measured against the melodies that they stand under.
+//!
+//! Over 500 lines: it is a list of melodies with the chords expected of them.
 
 #![allow(
     clippy::unwrap_used,

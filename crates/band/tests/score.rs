@@ -1,4 +1,6 @@
 //! What the arranger writes, measured on the score.
+//!
+//! Over 500 lines: it is a list of properties, each measured on the same scores.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,6 @@
 //! What makes each style itself: its own groove, register, density and players, measured on the notes of eight to twenty-two bars.
+//!
+//! Over 500 lines: it has a section for each style.
 
 #![allow(
     clippy::unwrap_used,

@@ -2,6 +2,8 @@
 //!
 //! Needs Chromium and its driver on the machine (Debian: `apt-get install chromium chromium-driver`); a machine without them fails these
 //! tests and says so. Run with `cargo nextest run -p backline-reporter --features browser-tests`.
+//!
+//! Over 500 lines: it is one tour of the page in one browser, whose start costs seconds.
 
 #![expect(
     clippy::unwrap_used,

@@ -2,6 +2,8 @@
 //! program, or eat the machine. And what a large catalogue costs that is wrong in every row.
 //!
 //! The bounds are the system's: `ulimit -v` is set before the program starts, so whatever takes more memory dies of it.
+//!
+//! Over 500 lines: it is a list of hostile manifests, each with what it must not reach.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,4 +1,6 @@
 //! What listening finds, against what was sung.
+//!
+//! Over 500 lines: it is a list of songs with what is expected of each.
 
 use crate::singer::{Manner, Tune, beat_times, check_invariants, f_measure, note_f, sing};
 use backline_audio::{Audio, decode};

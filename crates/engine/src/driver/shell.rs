@@ -1,4 +1,6 @@
 //! The event loop of a run: inputs that are ready are decided on together, committed together, and their effects begin afterwards.
+//!
+//! Over 500 lines: it is one loop, whose arms share all of its state.
 
 use backline_api::TaskId;
 use tokio::sync::{mpsc, oneshot};

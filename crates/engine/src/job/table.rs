@@ -1,4 +1,6 @@
 //! The whole machine as a table: what every event makes of a job in every phase. Read the snapshot as code is read.
+//!
+//! Over 500 lines: it is a table of every event in every phase.
 
 use super::purchase::REFUSED_ATTEMPTS;
 use super::*;

@@ -1,4 +1,6 @@
 //! The ledger, on a real disk.
+//!
+//! Over 500 lines: it is a list of independent tests of one type.
 
 use indexmap::IndexMap;
 use rusqlite::params;

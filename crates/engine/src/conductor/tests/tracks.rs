@@ -1,4 +1,6 @@
 //! One bought task, followed under virtual time through what vendors have been seen to show.
+//!
+//! Over 500 lines: it is a list of vendors' scripts, each with its outcome.
 
 use backline_api::Track;
 

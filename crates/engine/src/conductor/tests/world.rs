@@ -1,4 +1,6 @@
 //! The world of one seed: the process in its lives, its hooks and its user, between the model's vendor and the ledger.
+//!
+//! Over 500 lines: it is one simulation, whose parts share all of its state.
 
 use super::*;
 use crate::event::Via;
