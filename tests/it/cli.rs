@@ -335,7 +335,7 @@ fn old_runs_are_removed_on_request_and_nothing_is_bought_again() {
     );
 }
 
-/// Accepted, never answered, and nobody to ask again, as at the vendors: then the user's word, and how often it was bought.
+/// The response to an accepted submission is lost and the provider has no idempotency: `resolve` decides, and the bill counts.
 #[track_caller]
 fn check_word(word: impl FnOnce(&str) -> Vec<String>, bought: usize) {
     let lab = Lab::new();

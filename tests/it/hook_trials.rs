@@ -67,7 +67,7 @@ fn a_hook_that_hangs_is_ended_in_its_time_and_the_effect_is_chosen() {
     let lab = Lab::new();
     let hangs = ["before_submit", "--timeout", "200ms", "--", "sleep", "600"];
     let told = trial(&lab, 4, &hangs);
-    assert_eq!(told["error"], "it did not answer within 200 ms");
+    assert_eq!(told["error"], "no response within 200 ms");
     assert!(
         told["effect"]["text"]
             .as_str()

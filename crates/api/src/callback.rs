@@ -14,7 +14,7 @@ use crate::{Stage, TaskId, TaskView, Track};
 /// Longest callback that is read. Two tracks have some kilobytes, lyrics included.
 pub const CALLBACK_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// The vendor's word for the stage that a callback reports.
+/// The vendor's name of the stage that a callback reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallbackKind {
     /// `text`: the text is made.
@@ -25,7 +25,7 @@ pub enum CallbackKind {
     Complete,
     /// `error`: the task failed.
     Error,
-    /// A word that came after this was written, or none.
+    /// A name that the vendor added later, or none.
     Unknown(String),
 }
 
@@ -41,7 +41,7 @@ impl CallbackKind {
         }
     }
 
-    /// The vendor's word.
+    /// The vendor's name of it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text => "text",
@@ -98,11 +98,11 @@ impl Serialize for CallbackBody {
 pub struct Callback {
     /// What it means.
     pub view: TaskView,
-    /// The vendor's word for the stage.
+    /// The vendor's name of the stage.
     pub kind: CallbackKind,
     /// The body's code, if it had one.
     pub code: Option<i64>,
-    /// The vendor's words, with addresses redacted.
+    /// The vendor's message, with addresses redacted.
     pub msg: String,
 }
 
@@ -120,7 +120,7 @@ pub enum CallbackError {
     NoTaskId,
 }
 
-/// Reads a callback's body: both casings, tracks that are not ready, words that are not known yet.
+/// Reads a callback's body: both casings, tracks that are not ready, stages that are not known yet.
 pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
     if body.len() > CALLBACK_LIMIT_BYTES {
         return Err(CallbackError::TooLong(body.len()));
@@ -154,7 +154,7 @@ fn stage(kind: &CallbackKind, code: Option<i64>, message: Option<&str>, tracks: 
     let refused = code.is_some_and(|code| code != OK);
     match kind {
         CallbackKind::Error => Stage::failed(code.filter(|&code| code != OK), message),
-        // A code that contradicts the word counts unless the tracks are there to be fetched.
+        // A code that contradicts the stage counts unless the tracks are there to be fetched.
         CallbackKind::Complete => match Stage::shown_by(tracks) {
             Stage::Complete => Stage::Complete,
             _ if refused => Stage::failed(code, message),

@@ -62,7 +62,7 @@ pub struct Refusal {
     pub class: ResponseClass,
     /// The code of the body, or the HTTP status where the body had none.
     pub code: Option<i64>,
-    /// The vendor's words with addresses redacted, or ours.
+    /// The vendor's message with addresses redacted, or ours.
     pub message: String,
 }
 
@@ -71,7 +71,7 @@ pub struct Refusal {
 pub(crate) struct ResponseBody {
     /// The body's code; a body with `success` and no code counts by that.
     pub(crate) code: Option<i64>,
-    /// The vendor's words, redacted.
+    /// The vendor's message, redacted.
     pub(crate) message: Option<String>,
     /// `data`, or `null`.
     pub(crate) data: Value,

@@ -1,4 +1,4 @@
-//! The readers and writers held against the golden bodies of `tests/fixtures/wire`.
+//! Compares the readers and writers with the golden bodies of `tests/fixtures/wire`.
 //!
 //! One test an area, each a table of `check(body, expected)`.
 

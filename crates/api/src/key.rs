@@ -18,9 +18,9 @@ pub enum InvalidKey {
     #[error("the API key is empty")]
     Empty,
     /// A key travels in an HTTP header, which takes visible ASCII characters only.
-    #[error("the API key holds white space or characters outside ASCII")]
+    #[error("the API key contains white space or characters outside ASCII")]
     Characters,
-    /// It could not be found within other words, so it could not be removed from messages.
+    /// It could not be found within other text, so it could not be removed from messages.
     #[error(
         "the API key has fewer than {SECRET_CHARS} characters, which is no key of a provider: it could not be kept out of messages"
     )]
@@ -28,7 +28,7 @@ pub enum InvalidKey {
 }
 
 impl ApiKey {
-    /// The key that `text` holds; white space around it is dropped, for keys come from files and pasted variables.
+    /// The key in `text`; white space around it is dropped, for keys come from files and pasted variables.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidKey> {
         let text = text.as_ref().trim();
         if text.is_empty() {

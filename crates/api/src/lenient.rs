@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-/// The first of `keys` in `object` that holds a non-empty text. Numbers are taken as their text.
+/// The first of `keys` in `object` that has a non-empty text. Numbers are taken as their text.
 pub(crate) fn text(object: &Value, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| match object.get(key)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
@@ -14,12 +14,12 @@ pub(crate) fn text(object: &Value, keys: &[&str]) -> Option<String> {
     })
 }
 
-/// The first of `keys` that holds a finite number, or the text of one.
+/// The first of `keys` that has a finite number, or the text of one.
 pub(crate) fn number(object: &Value, keys: &[&str]) -> Option<f64> {
     keys.iter().find_map(|key| as_number(object.get(key)?))
 }
 
-/// The first of `keys` that holds a whole number, or the text of one.
+/// The first of `keys` that has a whole number, or the text of one.
 pub(crate) fn integer(object: &Value, keys: &[&str]) -> Option<i64> {
     keys.iter().find_map(|key| as_integer(object.get(key)?))
 }

@@ -1,6 +1,6 @@
 //! The Add Instrumental contract: what is sent, what is read, and what a response means.
 //!
-//! Without features this crate is plain data and pure functions, the same ones for whoever sends and whoever serves:
+//! Without features this crate is plain data and pure functions, used by the client and by the server alike:
 //! requests ([`SubmitRequest`]), responses ([`Envelope`], [`Profile::read_submit_response`]), task details ([`RecordInfo`]),
 //! callbacks ([`read_callback`], [`CallbackBody`]) and vendors as data ([`Profile`]). Reading is liberal, for vendors differ
 //! from their documents; writing is strict.

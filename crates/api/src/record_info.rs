@@ -16,7 +16,7 @@ use crate::envelope::{OK, ResponseBody};
 use crate::lenient::{integer, text};
 use crate::{ApiCall, Profile, Refusal, ResponseClass, Stage, TaskId, TaskView, Track};
 
-/// The vendor's word for how far a task is.
+/// The vendor's status of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TaskStatus {
     /// `PENDING`
@@ -63,7 +63,7 @@ impl TaskStatus {
         known.map_or_else(|| Self::Unknown(word.to_owned()), |(_, status)| status)
     }
 
-    /// The vendor's word.
+    /// The vendor's name of it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Pending => "PENDING",
@@ -79,7 +79,7 @@ impl TaskStatus {
         }
     }
 
-    /// Whether it reports a failure. The neighbouring operations have words of their own (`GENERATE_WAV_FAILED`).
+    /// Whether it reports a failure. The neighbouring operations have names of their own (`GENERATE_WAV_FAILED`).
     fn is_failure(&self) -> bool {
         match self {
             Self::CreateTaskFailed
@@ -103,13 +103,13 @@ pub struct RecordInfo {
     pub param: String,
     /// The tracks; `None` is `"response": null`, which comes early in a task's life.
     pub tracks: Option<Vec<Track>>,
-    /// The vendor's word for how far it is.
+    /// The vendor's status.
     pub status: TaskStatus,
-    /// The vendor's word for what kind of task it is (`GENERATE`).
+    /// The vendor's name of the operation (`GENERATE`).
     pub kind: String,
     /// Why it failed. Can be set while the status still says `PENDING`.
     pub error_code: Option<i64>,
-    /// The same in words.
+    /// The vendor's message.
     pub error_message: Option<String>,
 }
 

@@ -28,7 +28,7 @@ pub enum SubmitResponse {
         class: ResponseClass,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
-        /// The vendor's words with addresses redacted, or ours.
+        /// The vendor's message with addresses redacted, or ours.
         message: String,
     },
     /// It may have been bought; it must not be sent again by itself.

@@ -83,7 +83,7 @@ pub enum Stage {
     Failed {
         /// The vendor's code, if it gave one.
         code: Option<i64>,
-        /// The vendor's words, with addresses redacted.
+        /// The vendor's message, with addresses redacted.
         message: String,
         /// The vendor says that it gave the credits back.
         refunded: bool,
@@ -114,7 +114,7 @@ impl Stage {
         }
     }
 
-    /// The stage that the tracks themselves show; a task is never complete by its word alone.
+    /// The stage that the tracks themselves show; a task is never complete by its status alone.
     pub(crate) fn shown_by(tracks: &[Track]) -> Self {
         let ready = tracks.iter().filter(|track| track.is_available()).count();
         match ready {

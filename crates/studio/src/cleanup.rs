@@ -41,7 +41,7 @@ pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError
         let look = move |connection: &rusqlite::Connection| {
             transitions::outlived(connection, tasks_before_ms, BATCH)
         };
-        let outlived = shared.store.read("look for outlived tasks", look).await?;
+        let outlived = shared.store.read("find expired tasks", look).await?;
         if outlived.is_empty() {
             break;
         }
@@ -66,7 +66,7 @@ pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError
         let look = move |connection: &rusqlite::Connection| {
             uploads::outlived(connection, uploads_before_ms, BATCH)
         };
-        let outlived = shared.store.read("look for outlived uploads", look).await?;
+        let outlived = shared.store.read("find expired uploads", look).await?;
         if outlived.is_empty() {
             return Ok(());
         }

@@ -133,7 +133,7 @@ pub(crate) const CONNECTIONS: Limits = Limits {
 pub(crate) const CALLBACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Tasks whose callbacks are on their way at the same time.
 pub(crate) const CALLBACK_LIMIT: usize = 32;
-/// How often outlived files and rows are looked for.
+/// How often expired files and rows are removed.
 pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// How long a stop waits for responses that are under way before it closes connections.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(5);

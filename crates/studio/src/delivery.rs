@@ -43,7 +43,7 @@ pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
     let mut busy: Vec<i64> = Vec::new();
     let mut deliveries: JoinSet<i64> = JoinSet::new();
     loop {
-        // Taken before looking, so that what becomes due meanwhile is not missed.
+        // Read before the query, so that a callback that becomes due meanwhile is not missed.
         let rung = shared.callback_waits.notified();
         let rest = match start_due(&shared, &client, &mut busy, &mut deliveries).await {
             Ok(rest) => rest,
@@ -51,7 +51,7 @@ pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "could not look for callbacks"
+                    "could not find callbacks"
                 );
                 Some(STORE_REST)
             }

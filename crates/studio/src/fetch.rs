@@ -29,7 +29,7 @@ pub(crate) enum FetchError {
     Forbidden(#[from] Forbidden),
     #[error("the address could not be reached")]
     Unreachable(#[source] reqwest::Error),
-    #[error("the address answered with HTTP status {0}")]
+    #[error("the response of the address has the HTTP status {0}")]
     Status(u16),
     #[error(
         "the address redirects to something that is no address, or more than {SOURCE_REDIRECTS} times"

@@ -188,7 +188,7 @@ fn examine(root: &Path) -> std::io::Result<()> {
         ));
     }
     if !names.is_empty() && !names.iter().any(|name| name == LOCK) {
-        return refuse("it holds files and is no studio's folder; name an empty one".to_owned());
+        return refuse("it contains files and is no studio's folder; name an empty one".to_owned());
     }
     Ok(())
 }

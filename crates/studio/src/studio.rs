@@ -78,7 +78,7 @@ impl Studio {
     }
 
     /// Waits until something of a task could not be written down, for a full disk say, and says why. Such a task may wait for the
-    /// next start: whoever has started the studio for its own tasks need not wait for them any more.
+    /// next start: a program that has started the studio for its own tasks need not wait for them any more.
     pub async fn store_failed(&self) -> String {
         self.shared.store.failed_to_write().await
     }

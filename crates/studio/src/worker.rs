@@ -1,4 +1,4 @@
-//! Makes tasks: takes them in the order of acceptance, brings their sources here, has them rendered, keeps the tracks.
+//! Carries tasks out in the order of acceptance: fetches the source, renders, stores the tracks.
 //!
 //! ```text
 //! store ─next unfinished─► source (disk, or ≤ 8 fetches) ─► render (≤ cores, blocking thread) ─► files ─► store: stage
@@ -104,7 +104,7 @@ async fn next(shared: &Shared, seq: i64) -> Option<Work> {
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "could not look for tasks"
+                    "could not find tasks"
                 );
                 tokio::select! {
                     () = shared.stop.cancelled() => return None,

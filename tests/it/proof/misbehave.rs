@@ -58,8 +58,8 @@ const VENDORS: &str = r#"
   - {when: {nth: [70]}, do: [{file: {kind: endless, track: 1, fetches: 1}}]}
 "#;
 
-/// Two of five answers are lost in nine ways; callbacks are late, early, doubled, reversed, incomplete, forged or never made; looks
-/// lie; files are empty, cut, pages or dead at first; two tasks fail and one is refunded.
+/// Two of five responses are lost in nine ways; callbacks are late, early, doubled, reversed, incomplete, forged or missing; polls
+/// show false details; files are empty, cut, pages or dead at first; two tasks fail and one is refunded.
 const STORM: &str = r#"
   - {when: {every: 11}, do: [{response: drop}, {callbacks: {delay_ms: 300}}]}
   - {when: {every: 13}, do: [{response: bad_gateway}, {callbacks: {before_response: true}}]}
@@ -97,7 +97,7 @@ const STORM: &str = r#"
   - {when: {title: "*: 21", times: 2}, do: [{fail: {status: FAILED, code: 531, envelope: true}}]}
 "#;
 
-/// Never bought and never answered: only a promise or the user can tell.
+/// The request is lost: only a repeat under the same idempotency key or the user can show that nothing was bought.
 const LOST_REQUESTS: &str = "  - {when: {every: 53}, do: [drop_request]}\n";
 
 struct Storm {

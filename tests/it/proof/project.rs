@@ -331,8 +331,8 @@ pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A port that is free, and that the system gives to nobody who asks for any: those of Linux begin at 32768, and a project keeps its
-/// port while the program is killed and started again.
+/// A free port below 32768, where the ports begin that Linux assigns itself: a project's port stays its own while the program is killed
+/// and started again.
 pub(super) fn free_port() -> u16 {
     const PORTS: std::ops::Range<u32> = 20_000..32_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);

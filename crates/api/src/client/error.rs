@@ -85,7 +85,7 @@ impl CallError {
         }
     }
 
-    /// Whether the same call may bring it later. Every call that ends in this error buys nothing, so making it again is safe.
+    /// Whether the same call may succeed later. Every call that ends in this error buys nothing, so making it again is safe.
     pub fn is_retryable(&self) -> bool {
         self.class().is_retryable()
     }

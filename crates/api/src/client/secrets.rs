@@ -13,9 +13,9 @@ use crate::ApiKey;
 use crate::json::read_json;
 use crate::redact::SECRET_CHARS;
 
-/// What stands in the place of the API key.
+/// Replaces the API key.
 const KEY_MARK: &str = "[key]";
-/// What stands in the place of an attempt's secret.
+/// Replaces an attempt's secret.
 const TOKEN_MARK: &str = "[token]";
 
 /// The API key and the attempts' secrets. Clones share them.
@@ -72,7 +72,7 @@ impl Secrets {
         clean
     }
 
-    /// The body of a response without them. A body that holds none, or that is not JSON, stays as it is: of the latter only an
+    /// The body of a response without them. A body that contains none, or that is not JSON, stays as it is: of the latter only an
     /// excerpt is ever shown.
     pub(super) fn clean_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
         let escaped = body.contains(&b'\\');
@@ -88,7 +88,7 @@ impl Secrets {
         }
     }
 
-    /// Cleans every text of a value that stands under `name`, and returns whether it held any of them.
+    /// Cleans every text of a value under `name`, and returns whether it contained any of them.
     fn clean_value(&self, value: &mut Value, name: &str) -> bool {
         match value {
             Value::String(text) => {

@@ -21,7 +21,7 @@ pub enum SubmitOutcome {
         class: ResponseClass,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
-        /// The vendor's words, without addresses and the key.
+        /// The vendor's message, without addresses and the key.
         message: String,
         /// The response's `Retry-After`.
         retry_after_ms: Option<u64>,
@@ -35,7 +35,7 @@ pub enum SubmitOutcome {
     InDoubt {
         /// Why.
         reason: String,
-        /// What the response said, where one came: it may hold the only copy of the task's id.
+        /// What the response said, where one came: it may contain the only copy of the task's id.
         excerpt: Option<Excerpt>,
     },
 }

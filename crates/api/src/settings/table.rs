@@ -1,5 +1,5 @@
-//! The settings of add-instrumental. A setting is a row here and nothing more: whoever reads, checks, hashes or sends settings goes
-//! through the rows.
+//! The settings of add-instrumental. A setting is a row here and nothing more: all code that reads, checks, hashes or sends settings
+//! goes through the rows.
 
 use std::ops::Deref;
 

@@ -18,7 +18,7 @@ pub enum HookError {
     #[error("it could not be started: {0}")]
     Start(String),
     /// It took too long.
-    #[error("it did not answer within {0} ms")]
+    #[error("no response within {0} ms")]
     TimedOut(u64),
     /// The program ended with a failure.
     #[error("it ended with {0}")]
@@ -27,11 +27,11 @@ pub enum HookError {
     #[error("it wrote more than {0} bytes")]
     Flood(usize),
     /// Its response can't be read.
-    #[error("its answer can't be taken: {0}")]
+    #[error("invalid response: {0}")]
     Garbage(String),
     /// It changes a job after it was planned. The job is not bought, whatever `on_error` is: its settings are not the ones that the
     /// hook asks for.
-    #[error("its answer can't be taken: {}", ResponseError::ChangesPlanned(*.0))]
+    #[error("invalid response: {}", ResponseError::ChangesPlanned(*.0))]
     ChangesPlanned(HookPoint),
     /// The service ended before it responded, or was ended.
     #[error("the service is gone: {0}")]

@@ -100,7 +100,7 @@ impl HookResponse {
             Json::Null => return Ok(Self::Nothing),
             Json::Object(fields) => fields,
             other => {
-                let why = format!("an answer is a JSON object, not {other:.60}");
+                let why = format!("a response is a JSON object, not {other:.60}");
                 return Err(ResponseError::Malformed(why));
             }
         };

@@ -126,7 +126,7 @@ async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<
     let mut not_before = Instant::now();
     while let Some(call) = inbox.recv().await {
         if failures >= STARTS {
-            let why = format!("it was started {failures} times and never answered");
+            let why = format!("it was started {failures} times and sent no response");
             let _ = call.response.send(Err(HookError::Gone(why)));
             continue;
         }
@@ -321,7 +321,11 @@ fn dispatch(
         (Order::Ordered, None) => 0,
         (Order::Ordered, Some(id)) => match pending.front() {
             Some(first) if first.id == id => 0,
-            _ => return Err(garbage(format!("it answered {id} out of turn"))),
+            _ => {
+                return Err(garbage(format!(
+                    "it sent the response to {id} out of order"
+                )));
+            }
         },
         (Order::Concurrent, Some(id)) => {
             match pending.iter().position(|written| written.id == id) {
@@ -329,10 +333,10 @@ fn dispatch(
                 None => return Ok(()), // its event has timed out
             }
         }
-        (Order::Concurrent, None) => return Err(garbage("an answer has no `id`".to_owned())),
+        (Order::Concurrent, None) => return Err(garbage("a response has no `id`".to_owned())),
     };
     let Some(written) = pending.remove(place) else {
-        return Err(garbage("it answered without having been asked".to_owned()));
+        return Err(garbage("it sent a response without a request".to_owned()));
     };
     let _ = written
         .response

@@ -1,4 +1,4 @@
-//! `GET /studio/bill`: every accepted POST as one line of JSON, for whoever sits at this machine.
+//! `GET /studio/bill`: every accepted POST as one line of JSON, for users of this machine.
 //!
 //! It is no part of the contract. The tokens in it could forge callbacks, so it is shown to loopback peers only, and only under
 //! a loopback name: a proxy on this machine, or a page that has its name resolved to it, asks under another. Other users of this

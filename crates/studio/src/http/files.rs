@@ -1,4 +1,4 @@
-//! Uploads, results and covers, open to whoever has the address.
+//! Uploads, results and covers, open to everyone who has the address.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) async fn serve(
     send(&shared, &path, request).await
 }
 
-/// Sends the file at `path` below `files/`, in the range that `request` asks for.
+/// Sends the file at `path` below `files/`, in the range that `request` names.
 pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> Response {
     let file = shared.folder.files().join(path);
     match tokio::fs::metadata(&file).await {

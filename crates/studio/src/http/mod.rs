@@ -105,7 +105,7 @@ async fn require_user_agent(request: Request, next: Next) -> Response {
     }
 }
 
-/// Writes refusals in the code table that a misbehaviour plan asks for.
+/// Writes refusals in the code table that a misbehaviour plan names.
 async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let plan = shared.config.misbehaviour.as_ref();

@@ -1,11 +1,11 @@
-//! The bytes of a file that a request asks for, by RFC 9110 section 14: a `Range` that means nothing is passed over, and only
-//! one that is well formed and lies outside the file is refused. The file server answers 416 to both, so it is given the one form
+//! The bytes of a file that a request names, by RFC 9110 section 14: a `Range` that means nothing is passed over, and only
+//! one that is well formed and lies outside the file is refused. The file server's response to both is 416, so it is given the one form
 //! of a range that is never in doubt.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 
-/// The part of a file that a request asks for.
+/// The part of a file that a request names.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     Whole,

@@ -83,7 +83,7 @@ async fn neighbour(
 ) -> Result<Option<tasks::Task>, crate::store::StoreError> {
     let id = task_id.to_owned();
     let look = move |connection: &rusqlite::Connection| tasks::neighbour(connection, &id);
-    shared.store.read("look for another task", look).await
+    shared.store.read("find another task", look).await
 }
 
 /// `GET /api/v1/generate/credit`: what is left. Whole credits are written as an integer: the reference vendor's clients read

@@ -230,7 +230,7 @@ async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
         Acceptance::Repeat { task_id } => {
             tracing::info!(
                 task = task_id,
-                "answered a repeated request with its first task"
+                "returned the first task to a repeated request"
             );
             Ok(task_id)
         }
@@ -262,7 +262,7 @@ async fn faulty_response(
         match told.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Refusal::from(error).into_response(),
-            Err(_) => tracing::warn!("answered before the callbacks, which nobody takes"),
+            Err(_) => tracing::warn!("responded before the callbacks, which no receiver accepts"),
         }
     }
     if let Some(late_ms) = late_ms {
@@ -275,7 +275,7 @@ async fn faulty_response(
         Some(answer) => {
             let id = task_id.clone();
             let look = move |connection: &rusqlite::Connection| tasks::neighbour(connection, &id);
-            let other = match shared.store.read("look for another task", look).await {
+            let other = match shared.store.read("find another task", look).await {
                 Ok(other) => other.map_or_else(String::new, |other| other.id),
                 Err(error) => return Refusal::from(error).into_response(),
             };

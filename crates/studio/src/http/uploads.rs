@@ -234,7 +234,7 @@ fn not_taken(error: IntakeError) -> UploadRefusal {
     }
 }
 
-/// The folder below the uploads that `uploadPath` asks for.
+/// The folder below the uploads that `uploadPath` names.
 fn check_folder(upload_path: Option<&str>) -> Result<String, UploadRefusal> {
     let valid = upload_path
         .filter(|path| !path.trim().is_empty())

@@ -59,11 +59,11 @@ fn draw(seed: u64, rule: u64, number: u64) -> f64 {
     }
     let mut bits = [0; 8];
     bits.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    // 53 bits are what a double holds.
+    // A double has 53 bits.
     (u64::from_le_bytes(bits) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Whether `text` fits `pattern`, in which `*` stands for any characters or none.
+/// Whether `text` fits `pattern`, in which `*` matches any characters or none.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

@@ -12,7 +12,7 @@ use super::times::Times;
 pub(crate) struct DetailsStep {
     /// How many polls show it.
     pub(crate) polls: Times,
-    /// The status word.
+    /// The status.
     pub(crate) status: Option<String>,
     /// `errorCode`.
     pub(crate) error_code: Option<i64>,
@@ -63,7 +63,7 @@ pub(crate) enum Ids {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Whose {
-    /// The task's that was asked for.
+    /// Those of the requested task.
     #[default]
     This,
     /// Those of the task that was accepted before it.

@@ -44,7 +44,7 @@ pub(crate) enum Fault {
     MalformedJson(Malformed),
     /// The vendor's clock is wrong by this many seconds: `createTime` in details and callbacks.
     ClockOffsetS(i64),
-    /// `duration` of every track, in seconds, whatever the files hold.
+    /// `duration` of every track, in seconds, regardless of the files.
     DurationS(f64),
     /// The upload that the submission names is gone, until it is uploaded again.
     UploadGone(UploadGone),
@@ -283,9 +283,9 @@ pub(crate) struct Callbacks {
     pub(crate) before_response: bool,
     /// The first comes this much later, in milliseconds.
     pub(crate) delay_ms: u64,
-    /// `first` holds its one track only, as documented.
+    /// `first` has its one track only, as documented.
     pub(crate) first_alone: bool,
-    /// `text` holds `data: []`, as documented.
+    /// `text` has `data: []`, as documented.
     pub(crate) text_empty: bool,
     /// They go to the callback address with a `/` behind it.
     pub(crate) trailing_slash: bool,
@@ -295,7 +295,7 @@ pub(crate) struct Callbacks {
     pub(crate) data_as_text: bool,
 }
 
-/// The stages that a callback tells of.
+/// The stages that a callback reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CallbackStage {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::times::Times;
 
-/// Stands in a text for what JSON can't hold, until the text is bytes.
+/// The placeholder in a text of what JSON can't contain; it is replaced in the bytes.
 const MARK: &str = "@malformed@";
 /// The same for a number.
 const NUMBER_MARK: &str = "@malformed number@";
@@ -30,9 +30,9 @@ pub(crate) struct Malformed {
 pub(crate) enum MalformedKind {
     /// Titles and messages end with the first half of an emoji, as an escape: `\ud83c`.
     LoneSurrogate,
-    /// Titles and messages hold an `é` as the one byte 0xE9.
+    /// Titles and messages contain an `é` as the one byte 0xE9.
     Latin1,
-    /// A byte order mark stands before the body.
+    /// A byte order mark comes before the body.
     Bom,
     /// `NaN` as a number: durations, and a field of the envelope.
     Nan,

@@ -113,7 +113,7 @@ pub enum PlanError {
     /// It is larger than any plan.
     #[error("read a misbehaviour plan: it has {0} bytes, at most {PLAN_BYTES} are read")]
     TooLarge(usize),
-    /// It is not YAML, or not what a plan holds; the text names line and column.
+    /// It is not YAML, or not a plan; the text names line and column.
     #[error("read a misbehaviour plan: {0}")]
     Unreadable(String),
     /// It can be read and makes no sense; one sentence for each mistake.

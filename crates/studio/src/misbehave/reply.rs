@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Stands for the task's own id in a reply's `data`.
+/// The placeholder of the task's own id in a reply's `data`.
 const OWN_TASK: &str = "$task";
-/// Stands for the id of the task that was accepted before it.
+/// The placeholder of the id of the task that was accepted before it.
 const OTHER_TASK: &str = "$other";
 
 /// One response.
@@ -18,7 +18,7 @@ pub(crate) struct Reply {
     pub(crate) code: Option<i64>,
     /// `msg` in the body.
     pub(crate) message: String,
-    /// `data` in the body; `$task` and `$other` in it stand for task ids.
+    /// `data` in the body; `$task` and `$other` in it are placeholders of task ids.
     pub(crate) data: Value,
     /// What the body is.
     pub(crate) body: ReplyBody,

@@ -25,7 +25,7 @@ use writer::Writer;
 /// The database's name in the data folder.
 pub(crate) const DATABASE: &str = "studio.sqlite3";
 
-/// Why something could not be kept or looked up.
+/// Why something could not be stored or read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// SQLite refused.

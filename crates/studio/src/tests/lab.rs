@@ -96,7 +96,7 @@ impl Lab {
             .unwrap()
     }
 
-    /// Submits `body` and answers the task id.
+    /// Submits `body` and returns the task id.
     pub(super) async fn submit(&self, body: &Value) -> String {
         let answer = self.post("api/v1/generate/add-instrumental", body).await;
         assert_eq!(answer["code"], 200, "{answer}");
@@ -143,7 +143,7 @@ impl Lab {
             .unwrap()
     }
 
-    /// Uploads `bytes` and answers the address they got.
+    /// Uploads `bytes` and returns their address.
     pub(super) async fn upload(&self, name: &str, bytes: Vec<u8>) -> String {
         let form = reqwest::multipart::Form::new()
             .text("uploadPath", "stems")
@@ -183,7 +183,7 @@ pub(super) fn request(upload_url: &str) -> Value {
     })
 }
 
-/// A request in which nothing has to be fetched: instant mode never looks at the source.
+/// A request in which nothing has to be fetched: instant mode never reads the source.
 pub(super) fn instant_request() -> Value {
     request("https://cdn.example.com/vocal.mp3")
 }
@@ -221,7 +221,7 @@ pub(super) fn vocal() -> Vec<u8> {
     .unwrap()
 }
 
-/// A callback receiver that answers as it was told and hands on what it got.
+/// A callback receiver that sends the given responses and passes on the callbacks.
 pub(super) struct Receiver {
     pub(super) url: String,
     calls: mpsc::UnboundedReceiver<Call>,

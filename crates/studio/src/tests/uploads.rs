@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::lab::{Lab, PATIENCE, listener, vocal};
 
-/// Posts JSON and answers status and body.
+/// Posts JSON and returns status and body.
 async fn post(lab: &Lab, path: &str, body: &Value) -> (u16, Value) {
     let answer = lab
         .http

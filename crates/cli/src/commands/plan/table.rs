@@ -228,7 +228,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
     }
     if forecast.expiring() > 0 {
         text.push_str(&format!(
-            "The provider soon throws away what is bought for {}: bring it with `backline fetch`.\n",
+            "The provider soon deletes the tracks of {}: download them with `backline fetch`.\n",
             jobs(forecast.expiring() as u64)
         ));
     }
