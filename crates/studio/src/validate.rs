@@ -1,21 +1,20 @@
 //! Checks the body of a submission. Pure.
 //!
-//! The body is read as plain JSON and judged field by field in the contract's order, so that the first thing wrong is named
-//! as the vendors name it. Model names are not judged: the list changes more often than anybody updates. Fields that the
-//! contract does not know are let through.
+//! The body is read as plain JSON. Its fields are checked by the rows of the settings table, those that the contract requires first, so
+//! that the first mistake is named as the vendors name it. Any model name passes: the list of models changes too often. Fields that the
+//! contract does not know pass, too.
 
+use backline_api::{SETTINGS, Setting, SettingKind, SettingRow};
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::responses::Refusal;
 
-/// Longest `title` in characters.
-const TITLE_CHARS: usize = 100;
-/// Longest `tags` and `negativeTags`: the sibling endpoint's limit, as none is documented here.
+/// Longest tags in characters: the sibling endpoint's limit, as none is documented here.
 const TAGS_CHARS: usize = 1000;
-/// Longest `lyrics`.
-const LYRICS_CHARS: usize = 5000;
-/// Longest address and model name that are kept: no browser or proxy takes much longer ones.
+/// Longest model name in characters: far beyond any that vendors have.
+const NAME_CHARS: usize = 100;
+/// Longest address in characters: no browser or proxy takes much longer ones.
 const URL_CHARS: usize = 8192;
 /// Farthest a weight may lie from a multiple of 0.01: what binary fractions and single precision make of one.
 const WEIGHT_SLACK: f64 = 1e-6;
@@ -58,37 +57,77 @@ pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, Refusal> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| Refusal::Invalid("uploadUrl must be an http or https address".into()))?;
-    let valid = ValidRequest {
-        upload_url,
-        title: required(&fields, "title", TITLE_CHARS)?.to_owned(),
-        tags: required(&fields, "tags", TAGS_CHARS)?.to_owned(),
-        negative_tags: text(&fields, "negativeTags", TAGS_CHARS)?
-            .ok_or_else(|| Refusal::Invalid("negativeTags is required".into()))?
-            .to_owned(),
-        callback_url: required(&fields, "callBackUrl", URL_CHARS)?.to_owned(),
-        vocal_gender: match text(&fields, "vocalGender", 1)? {
-            None => None,
-            Some("m") => Some(Gender::M),
-            Some("f") => Some(Gender::F),
-            Some(_) => return Err(Refusal::Invalid("vocalGender must be m or f".into())),
-        },
-        style_weight: weight(&fields, "styleWeight")?,
-        weirdness_constraint: weight(&fields, "weirdnessConstraint")?,
-        audio_weight: weight(&fields, "audioWeight")?,
-        digest: digest(&fields, &["uploadUrl", "callBackUrl"]),
-    };
-    text(&fields, "model", TITLE_CHARS)?;
-    text(&fields, "lyrics", LYRICS_CHARS)?;
-    match present(&fields, "variety") {
-        None => {}
-        Some(value) if value.as_u64().is_some_and(|variety| variety <= 4) => {}
-        Some(_) => {
-            return Err(Refusal::Invalid(
-                "variety must be an integer between 0 and 4".into(),
-            ));
-        }
+    let (needed, optional): (Vec<_>, Vec<_>) = SETTINGS.iter().partition(|row| row.required);
+    for row in needed {
+        check(&fields, row)?;
     }
-    Ok(valid)
+    let callback_url = required(&fields, "callBackUrl", URL_CHARS)?.to_owned();
+    for row in optional {
+        check(&fields, row)?;
+    }
+    let text = |setting: Setting| {
+        let value = present(&fields, setting.field).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    Ok(ValidRequest {
+        upload_url,
+        title: text(Setting::TITLE),
+        tags: text(Setting::TAGS),
+        negative_tags: text(Setting::NEGATIVE_TAGS),
+        callback_url,
+        vocal_gender: match text(Setting::of("vocal_gender")).as_str() {
+            "m" => Some(Gender::M),
+            "f" => Some(Gender::F),
+            _ => None,
+        },
+        style_weight: weight(&fields, Setting::of("style_weight").field)?,
+        weirdness_constraint: weight(&fields, Setting::of("weirdness_constraint").field)?,
+        audio_weight: weight(&fields, Setting::of("audio_weight").field)?,
+        digest: digest(&fields, &["uploadUrl", "callBackUrl"]),
+    })
+}
+
+/// Checks the field of one setting.
+fn check(fields: &Map<String, Value>, row: &SettingRow) -> Result<(), Refusal> {
+    let name = row.field;
+    match row.kind {
+        SettingKind::Line { max_chars } | SettingKind::Lines { max_chars } => {
+            check_text(fields, row, max_chars, false)
+        }
+        SettingKind::Tags { may_be_empty } => check_text(fields, row, TAGS_CHARS, may_be_empty),
+        SettingKind::Name => check_text(fields, row, NAME_CHARS, true),
+        SettingKind::Choice(choices) => match present(fields, name) {
+            None => Ok(()),
+            Some(Value::String(text)) if choices.contains(&text.as_str()) => Ok(()),
+            Some(Value::String(_)) => Err(Refusal::Invalid(format!(
+                "{name} must be {}",
+                choices.join(" or ")
+            ))),
+            Some(_) => Err(Refusal::Invalid(format!("{name} must be a string"))),
+        },
+        SettingKind::Weight => weight(fields, name).map(drop),
+        SettingKind::Whole { max } => match present(fields, name) {
+            Some(value) if value.as_u64().is_none_or(|number| number > u64::from(max)) => Err(
+                Refusal::Invalid(format!("{name} must be an integer between 0 and {max}")),
+            ),
+            _ => Ok(()),
+        },
+    }
+}
+
+fn check_text(
+    fields: &Map<String, Value>,
+    row: &SettingRow,
+    limit_chars: usize,
+    may_be_empty: bool,
+) -> Result<(), Refusal> {
+    if row.required && !may_be_empty {
+        return required(fields, row.field, limit_chars).map(drop);
+    }
+    match text(fields, row.field, limit_chars)? {
+        None if row.required => Err(Refusal::Invalid(format!("{} is required", row.field))),
+        _ => Ok(()),
+    }
 }
 
 /// A field's value; null counts as absent.
@@ -109,9 +148,6 @@ fn text<'a>(
         .ok_or_else(|| Refusal::Invalid(format!("{name} must be a string")))?;
     match text.chars().nth(limit_chars) {
         None => Ok(Some(text)),
-        Some(_) if name == "vocalGender" => {
-            Err(Refusal::Invalid("vocalGender must be m or f".into()))
-        }
         Some(_) => Err(Refusal::TooLong(format!(
             "{name} exceeds the limit of {limit_chars} characters"
         ))),
