@@ -290,6 +290,12 @@ impl Ledger {
                     given_for = (via == Via::User).then_some(attempt);
                     is_taken_back = false;
                 }
+                // What a later `Reopened` withdraws is this, and no longer the task.
+                Event::NeverBought { attempt } | Event::BuyAgain { attempt }
+                    if given_for == Some(attempt) =>
+                {
+                    given_for = None;
+                }
                 Event::Reopened { attempt } => is_taken_back |= given_for == Some(attempt),
                 _ => {}
             }

@@ -7,7 +7,7 @@ use rusqlite::params;
 use serde_json::json;
 
 use super::*;
-use crate::event::Token;
+use crate::event::{Token, Via};
 use crate::job::Step;
 use crate::store::NewRecord;
 
@@ -43,6 +43,53 @@ fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
     });
     Ledger::own(&path).unwrap();
     looked.join().unwrap();
+}
+
+/// What a withdrawal withdraws is the user's last word: the task that was given, or what was said after that task had failed.
+#[test]
+fn a_task_is_free_again_only_when_it_is_the_task_that_is_taken_back() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::own(&scratch.path().join("ledger.sqlite3")).unwrap();
+    let run = header(1);
+    ledger.begin_run(&run, &rows(&[1, 2])).unwrap();
+    let attempt = 1;
+    let given = |task: &str| {
+        let lost = Event::Lost {
+            attempt,
+            message: "reset".to_owned(),
+            response: None,
+        };
+        let accepted = Event::Accepted {
+            attempt,
+            task_id: task.into(),
+            via: Via::User,
+        };
+        vec![intent(), lost, accepted]
+    };
+    let mut events = given("task1");
+    events.push(Event::Reopened { attempt });
+    lived(&mut ledger, &run.id, 1, 10, events);
+    assert_eq!(ledger.job_of_task("task1").unwrap(), None);
+
+    let mut events = given("task2");
+    let ghost = || "ghost".into();
+    events.extend([
+        Event::TaskFailed {
+            code: Some(500),
+            message: "no luck".to_owned(),
+            refunded: true,
+        },
+        Event::Claimed {
+            attempt,
+            task_id: ghost(),
+        },
+        Event::BuyAgain { attempt },
+        Event::Reopened { attempt },
+    ]);
+    lived(&mut ledger, &run.id, 2, 20, events);
+    let owner = Some(JobKey::from_bytes([2; 32]));
+    assert_eq!(ledger.job_of_task("task2").unwrap(), owner);
+    assert_eq!(ledger.check().unwrap(), []);
 }
 
 /// States and events are read one after the other, while a run goes on writing.

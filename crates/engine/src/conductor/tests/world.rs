@@ -592,6 +592,14 @@ impl World {
                     attempt,
                     via,
                 } if task_id.as_str() == id => owner = Some((record.job, *attempt, *via)),
+                // The user can withdraw the last word alone.
+                Event::NeverBought { attempt } | Event::BuyAgain { attempt } => {
+                    if let Some((job, of, via)) = &mut owner
+                        && (*job, *of) == (record.job, *attempt)
+                    {
+                        *via = Via::Response;
+                    }
+                }
                 Event::Reopened { attempt } if owner == Some((record.job, *attempt, Via::User)) => {
                     owner = None;
                 }
