@@ -74,9 +74,10 @@ fn an_editor_finds_the_schema_beside_what_init_writes() {
 }
 
 /// Bad manifests that a schema can't tell from good ones: what is wrong hangs on files, other keys, or what a template gives.
-const BEYOND_A_SCHEMA: [&str; 26] = [
+const BEYOND_A_SCHEMA: [&str; 28] = [
     "catalogue",
     "catalogue_columns",
+    "catalogue_headers",
     "catalogue_quotes",
     "control_characters",
     "duplicate_stems",
@@ -96,6 +97,7 @@ const BEYOND_A_SCHEMA: [&str; 26] = [
     "one_request",
     "provider_private",
     "rendered_values",
+    "rounds",
     "template_bounds",
     "templates",
     "too_many",
