@@ -12,8 +12,8 @@ use crate::plan::{Plan, fingerprint};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 
-/// Few enough that a commit is small in memory, many enough that a large album takes few commits.
-const RECORDS_AT_ONCE: usize = 1_000;
+/// Few enough that a commit is small in memory, many enough that a large album takes few commits: each waits for the disk.
+const RECORDS_AT_ONCE: usize = 10_000;
 
 /// The account that a key is for: the provider's name and a fingerprint of its address and the key. An account that the ledger
 /// knows keeps the name that it has there, so that a provider that was renamed has the same account, rate limit and tasks.
