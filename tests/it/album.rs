@@ -412,7 +412,8 @@ fn kept_tracks_follow_the_output_that_the_manifest_names() {
     let next = |path: &String| path.replace("the album/new", "again");
     std::fs::create_dir_all(lab.path("again")).unwrap();
     std::fs::rename(lab.path(&after[4]), lab.path(&next(&after[4]))).unwrap();
-    lab.expect(0, &["run", "songs.yaml"]);
+    let ran = lab.expect(0, &["run", "songs.yaml"]);
+    assert!(ran.err.contains(", 0 tracks downloaded"), "{}", ran.err);
     let stay = after[..4].iter().cloned();
     let expected: Vec<String> = stay.chain(after[4..].iter().map(next)).collect();
     assert_eq!(paths("songs.yaml"), expected);

@@ -231,6 +231,15 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// One event, and the job that it changed.
+    pub fn of_job(record: NewRecord, key: JobKey, known: KnownJob) -> Self {
+        Self {
+            events: vec![record],
+            jobs: [(key, known)].into(),
+            uploads: Vec::new(),
+        }
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.jobs.is_empty() && self.uploads.is_empty()

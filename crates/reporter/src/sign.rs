@@ -89,35 +89,36 @@ mod tests {
     fn a_job_without_tracks_has_a_reason() {
         let mut summary = example::summary();
         let run = summary.run.clone();
-        let mut check = |state: JobStatus, expected: &str| {
+        let error = summary.jobs[4].error.clone();
+        for (state, code, expected) in [
+            (JobStatus::Kept, Some(500), ""),
+            (JobStatus::Failed, Some(500), "code 500, without a message"),
+            (
+                JobStatus::InDoubt,
+                Some(500),
+                "may have been bought: code 500, without a message",
+            ),
+            (JobStatus::Running, Some(500), "code 500, without a message"),
+            (
+                JobStatus::Partial,
+                Some(500),
+                "0 tracks: code 500, without a message",
+            ),
+            (JobStatus::Submitting, None, "sent, no response so far"),
+            (JobStatus::Running, None, "the provider is at work"),
+            (
+                JobStatus::Finished,
+                None,
+                "the next run downloads what is missing",
+            ),
+            // The sign is enough.
+            (JobStatus::Planned, None, ""),
+        ] {
             let job = &mut summary.jobs[4];
-            job.state = state;
+            (job.state, job.error_code) = (state, code);
+            job.error = error.clone().filter(|_| code.is_some());
             let found = why(sign(job, &run), job);
             assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
-        };
-        check(JobStatus::Kept, "");
-        check(JobStatus::Failed, "code 500, without a message");
-        check(
-            JobStatus::InDoubt,
-            "may have been bought: code 500, without a message",
-        );
-        check(JobStatus::Running, "code 500, without a message");
-        check(JobStatus::Partial, "0 tracks: code 500, without a message");
-        let job = &mut summary.jobs[4];
-        (job.error_code, job.error) = (None, None);
-        let mut check = |state: JobStatus, expected: &str| {
-            let job = &mut summary.jobs[4];
-            job.state = state;
-            let found = why(sign(job, &run), job);
-            assert_eq!(found.unwrap_or_default(), expected, "{state:?}");
-        };
-        check(JobStatus::Submitting, "sent, no response so far");
-        check(JobStatus::Running, "the provider is at work");
-        check(
-            JobStatus::Finished,
-            "the next run downloads what is missing",
-        );
-        // The word says it already.
-        check(JobStatus::Planned, "");
+        }
     }
 }

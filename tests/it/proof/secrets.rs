@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::project::{Callbacks, Project, Terms};
+use super::project::{Callbacks, Project, Terms, list};
 use super::shelf::Shelf;
 use super::vendor::{Fetch, Vendor, declare, send};
 use crate::lab::{KEY, Lab, finish, tone};
@@ -109,6 +109,9 @@ fn no_output_log_ledger_or_report_of_a_run_holds_a_secret() {
     }
 }
 
+/// A task whose details the vendor refuses.
+const UNKNOWN_TASK: &str = "0123456789abcdef";
+
 /// A vendor that repeats the API key and the attempts' secrets wherever a response has a text.
 #[test]
 fn what_a_vendor_repeats_is_hidden() {
@@ -133,6 +136,9 @@ fn what_a_vendor_repeats_is_hidden() {
         }
         let task = request.target.split("taskId=").nth(1).unwrap_or_default();
         let all = secrets(&seen);
+        if task == UNKNOWN_TASK {
+            return Some(json!({"code": 400, "msg": all, "data": null}));
+        }
         let failed = task.ends_with('4');
         Some(json!({"code": 200, "msg": all, "data": {
             "taskId": task,
@@ -168,7 +174,15 @@ fn what_a_vendor_repeats_is_hidden() {
         said.push_str(&ran.out);
         said.push_str(&ran.err);
     }
+    // A job whose response named no task that could be believed.
+    let status = project.status();
+    let mut jobs = list(&status["jobs"]).iter();
+    let in_doubt = jobs.find(|job| job["state"] == "in_doubt").unwrap();
+    let key = in_doubt["key"].as_str().unwrap();
+    let resolve = ["resolve", key, "songs.yaml", "--task", UNKNOWN_TASK];
+    said.push_str(&finish(project.command(&resolve)).err);
     assert_eq!(vendor.bought(), 4, "{said}");
+    assert!(said.contains("could not be looked up"), "{said}");
     assert!(
         said.contains("with a task id that contains a secret"),
         "{said}"

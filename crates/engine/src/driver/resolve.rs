@@ -243,12 +243,7 @@ pub async fn resolve(
         job: Some(key),
         event,
     };
-    let batch = Batch {
-        events: vec![record],
-        jobs: [(key, known)].into(),
-        uploads: Vec::new(),
-    };
-    let mut records = store.append(&batch)?;
+    let mut records = store.append(&Batch::of_job(record, key, known))?;
     Ok(records.remove(0))
 }
 

@@ -556,11 +556,7 @@ impl World {
             job: Some(key),
             event,
         };
-        let batch = Batch {
-            events: vec![record],
-            jobs: [(key, known.clone())].into(),
-            uploads: Vec::new(),
-        };
+        let batch = Batch::of_job(record, key, known.clone());
         let effects = Vec::new();
         self.append(&Decision { batch, effects });
     }
