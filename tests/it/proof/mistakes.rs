@@ -239,6 +239,13 @@ fn the_tracks_of_a_task_that_was_bought_as_well_are_downloaded() {
     );
     assert_eq!(project.bill(), bill);
 
+    // No other account is asked for it.
+    let mut other = project.command(&["fetch", "songs.yaml", "--other-tasks"]);
+    other.env("LAB_KEY", "another-key-of-the-lab");
+    let refused = finish(other);
+    assert_eq!(refused.code, Some(11), "{}", refused.err);
+    assert!(refused.out.contains("under another key"), "{}", refused.out);
+
     // What the provider does not know any more is said, and what is on disk stays.
     drop(studio);
     let path = format!("out/voice/p1-2~task-{}.mp3", first.task_id);
