@@ -165,7 +165,10 @@ fn read_kept(project_dir: &Path, chosen: &Chosen<'_>) -> Result<Vec<u8>, String>
 }
 
 fn changed_on_disk(file: &Path) -> String {
-    format!("{} was changed on disk since it was kept", file.display())
+    format!(
+        "{} was changed on disk since it was kept; move it away and run `backline fetch` to download the original again",
+        file.display()
+    )
 }
 
 /// Prints what was written, and what was not.
