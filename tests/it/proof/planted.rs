@@ -9,7 +9,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::project::Project;
+use backline_engine::event::{Event, Part, TrackNote};
+use backline_engine::job::Step;
+use backline_engine::ledger::Ledger;
+use backline_engine::store::{Batch, NewRecord, Store};
+
+use super::project::{Project, STUDIO};
 use super::vendor::{Vendor, declare, send};
 use crate::lab::{Lab, finish};
 
@@ -211,4 +216,58 @@ fn the_manual_and_a_new_project_are_not_written_through_links() {
     assert_ne!(ran.code, Some(0), "{}{}", ran.out, ran.err);
     let names: Vec<_> = fs::read_dir(lab.path("elsewhere")).unwrap().collect();
     assert_eq!(names.len(), 1, "{names:?}");
+}
+
+/// A ledger that came with a project names a file of the user as a kept track, with its right hash: tracks are moved to their places.
+#[test]
+fn a_ledger_moves_no_file_from_outside_the_project() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    let outside = tempfile::tempdir().unwrap();
+    for (name, through_link) in [("path", false), ("link", true)] {
+        let project = Project::new(&lab, &studio.url, name, 1, STUDIO);
+        assert_eq!(project.run().code, Some(0));
+        let track = project.kept_files().remove(0);
+        let victim = outside.path().join(format!("{name}.mp3"));
+        fs::rename(project.path(&track), &victim).unwrap();
+        symlink(outside.path(), project.path("linked")).unwrap();
+        let named = match through_link {
+            true => format!("linked/{name}.mp3"),
+            false => victim.to_str().unwrap().to_owned(),
+        };
+
+        let mut ledger = Ledger::own(&project.path(".backline/ledger.sqlite3")).unwrap();
+        let (key, mut known) = ledger.jobs().unwrap().into_iter().next().unwrap();
+        let note = TrackNote::Renamed {
+            from: track,
+            to: named.clone(),
+        };
+        let event = Event::TrackNoted {
+            index: 1,
+            part: Part::Track,
+            note,
+        };
+        let Step::Changed(job) = known.job.step(1, &event) else {
+            panic!("{event:?}")
+        };
+        known.job = job;
+        let record = NewRecord {
+            at_ms: 1,
+            run: ledger.runs().unwrap().remove(0).id,
+            account: known.account.clone(),
+            job: Some(key),
+            event,
+        };
+        ledger.append(&Batch::of_job(record, key, known)).unwrap();
+        drop(ledger);
+        let ran = project.run();
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert!(victim.exists(), "{name}: {}", ran.err);
+        assert_eq!(project.kept_files()[0], named);
+        assert!(
+            ran.err.contains("are not in") || ran.err.contains("is not in"),
+            "{}",
+            ran.err
+        );
+    }
 }

@@ -2,14 +2,15 @@
 //! was renamed. They are moved to their places, so that the output directory holds the whole album.
 //!
 //! A track that another manifest of the ledger has as well stays where that one keeps it. A file that is named with `{{run}}` is not
-//! moved: its path differs in each run. Neither is a file whose new path is taken, or that was changed on disk. Nothing is replaced.
+//! moved: its path differs in each run. Neither is a file whose new path is taken, that was changed on disk, or that lies
+//! neither in the project nor in the output directory. Nothing is replaced.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::file_names::{marked, of_part, split, unverified, verified};
 use super::shown_path;
-use super::superseded::{Kept, Renamed, elsewhere, kept, move_file};
+use super::superseded::{Kept, Movable, Renamed, elsewhere, kept, move_file};
 use crate::event::{Event, TrackNote};
 use crate::plan::{Plan, PlannedJob, TrackName};
 use crate::settings::JobKey;
@@ -56,7 +57,7 @@ pub(super) fn relocate(
     // One that is moved may make room for another.
     loop {
         let before = strays.len();
-        strays.retain(|stray| match move_stray(project_dir, stray) {
+        strays.retain(|stray| match move_stray(plan, stray) {
             Some(moved) => {
                 renamed.push(moved);
                 false
@@ -110,9 +111,11 @@ fn place(
 }
 
 /// Moves a file whose content has the recorded hash.
-fn move_stray(project_dir: &Path, stray: &Stray<'_>) -> Option<Renamed> {
+fn move_stray(plan: &Plan, stray: &Stray<'_>) -> Option<Renamed> {
     let Stray { kept, to } = stray;
-    let moved = move_file(&project_dir.join(&kept.file.path), to, kept.file);
+    let project_dir = &plan.project_dir;
+    let from = project_dir.join(&kept.file.path);
+    let moved = move_file(&Movable::of(plan), &from, to, kept.file);
     match moved {
         Ok(true) => Some(Renamed {
             key: kept.key,

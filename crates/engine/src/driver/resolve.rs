@@ -232,7 +232,7 @@ pub async fn resolve(
         return Err(ResolveError::NotInDoubt { key, state });
     };
     if matches!(event, Event::Reopened { .. }) {
-        set_aside(&plan.project_dir, key, &known.job);
+        set_aside(plan, key, &known.job);
     }
     known.job = job;
     let run = store.runs()?.into_iter().next().map(|run| run.id);

@@ -92,11 +92,11 @@ pub(crate) fn make_way(
                 continue;
             };
             let to = with_run(&kept.file.path, buyer);
-            renamed.extend(rename(project_dir, kept, &to));
+            renamed.extend(rename(plan, kept, &to));
         }
     }
     for (kept, plain) in &moved {
-        renamed.extend(rename(project_dir, kept, plain));
+        renamed.extend(rename(plan, kept, plain));
     }
     Ok(renamed)
 }
@@ -181,11 +181,12 @@ pub(super) fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
 }
 
 /// Gives the kept files of a job whose task is not its own names that say so.
-pub(super) fn set_aside(project_dir: &Path, key: JobKey, job: &Job) {
+pub(super) fn set_aside(plan: &Plan, key: JobKey, job: &Job) {
+    let project_dir = &plan.project_dir;
     for kept in kept(key, job) {
         let to = with_mark(&kept.file.path, "~undone");
         let from = project_dir.join(&kept.file.path);
-        let moved = move_file(&from, &project_dir.join(&to), kept.file);
+        let moved = move_file(&Movable::of(plan), &from, &project_dir.join(&to), kept.file);
         if let Err(error) = moved {
             tracing::warn!("{} keeps its name: {error}", kept.file.path);
         }
@@ -193,7 +194,8 @@ pub(super) fn set_aside(project_dir: &Path, key: JobKey, job: &Job) {
 }
 
 /// Renames a kept file to a name in the same folder that is free.
-fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
+fn rename(plan: &Plan, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
+    let project_dir = &plan.project_dir;
     let changed = match look_at_kept_file(project_dir, kept.file) {
         OnDisk::AsKept => false,
         OnDisk::Changed => true,
@@ -205,7 +207,7 @@ fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
         to.to_owned()
     };
     let from = project_dir.join(&kept.file.path);
-    let moved = move_file(&from, &project_dir.join(&to), kept.file);
+    let moved = move_file(&Movable::of(plan), &from, &project_dir.join(&to), kept.file);
     match moved {
         Ok(true) if changed => Some(Event::TrackMissing {
             index: kept.index,
@@ -232,9 +234,50 @@ fn rename(project_dir: &Path, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
     })
 }
 
+/// The directories in which files may be moved. A ledger of a stranger may name any file as kept: none that lies elsewhere is touched,
+/// nor one that a link on the way leads to.
+pub(super) struct Movable<'a> {
+    output: &'a Path,
+    project: &'a Path,
+}
+
+impl<'a> Movable<'a> {
+    /// Those of a plan.
+    pub(super) fn of(plan: &'a Plan) -> Self {
+        Self {
+            output: plan.output.dir(),
+            project: &plan.project_dir,
+        }
+    }
+
+    /// The directory of a path below one of them, made where it is missing if that is asked for.
+    fn open(&self, dir: &Path, create: bool) -> io::Result<Folder> {
+        let roots = [self.output, self.project].into_iter();
+        let Some((root, inside)) = roots
+            .filter_map(|root| Some((root, dir.strip_prefix(root).ok()?)))
+            .next()
+        else {
+            let message = format!(
+                "{} lies neither in the project nor in the output directory",
+                dir.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        };
+        match create {
+            true => Folder::create(root)?.below(inside),
+            false => Folder::open(root)?.inside(inside),
+        }
+    }
+}
+
 /// Whether the file has the name `to` now: it was moved, or an earlier run that died had moved it. Between directories only what is as
-/// it was kept is moved: a path in a ledger of a stranger may be that of any file.
-pub(super) fn move_file(from: &Path, to: &Path, kept: &KeptFile) -> io::Result<bool> {
+/// it was kept is moved.
+pub(super) fn move_file(
+    movable: &Movable<'_>,
+    from: &Path,
+    to: &Path,
+    kept: &KeptFile,
+) -> io::Result<bool> {
     let (Some(old_dir), Some(old)) = (from.parent(), from.file_name()) else {
         return Ok(false);
     };
@@ -242,7 +285,7 @@ pub(super) fn move_file(from: &Path, to: &Path, kept: &KeptFile) -> io::Result<b
         return Ok(false);
     };
     let is_kept = |file: &File| Ok::<_, io::Error>(content_hash(file)? == kept.sha256);
-    let here = match Folder::open(old_dir) {
+    let here = match movable.open(old_dir, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         opened => Some(opened?),
     };
@@ -252,7 +295,7 @@ pub(super) fn move_file(from: &Path, to: &Path, kept: &KeptFile) -> io::Result<b
     };
     let there = match (&here, old_dir == new_dir) {
         (Some(here), true) => here,
-        _ => &Folder::create(new_dir)?,
+        _ => &movable.open(new_dir, true)?,
     };
     match (here.as_ref().zip(found), there.find(new)?) {
         (None, Some(Found::File(length))) if length == kept.length_bytes => {
@@ -317,7 +360,11 @@ mod tests {
             duration_s: 1.0,
             unverified: None,
         };
-        let moved = |from: &str, to: &str| move_file(&at(from), &at(to), &kept).unwrap();
+        let movable = Movable {
+            output: &at("out"),
+            project: scratch.path(),
+        };
+        let moved = |from: &str, to: &str| move_file(&movable, &at(from), &at(to), &kept).unwrap();
         assert!(moved("a.mp3", "a~1.mp3"));
         assert!(!at("a.mp3").exists());
         // A run that died after the renaming: the next one finds it.
@@ -333,5 +380,19 @@ mod tests {
         assert!(moved("a~1.mp3", "there/a.mp3"));
         assert_eq!(std::fs::read(at("there/a.mp3")).unwrap(), b"old");
         assert!(moved("there/a.mp3", "back.mp3"));
+        // Nothing outside is touched, by whatever path.
+        let outside = tempfile::tempdir().unwrap();
+        let victim = outside.path().join("a.mp3");
+        std::fs::write(&victim, "old").unwrap();
+        let linked = at("linked");
+        std::os::unix::fs::symlink(outside.path(), &linked).unwrap();
+        let up = at("..")
+            .join(outside.path().file_name().unwrap())
+            .join("a.mp3");
+        for from in [victim.clone(), linked.join("a.mp3"), up] {
+            let moved = move_file(&movable, &from, &at("out/a.mp3"), &kept);
+            assert!(moved.is_err(), "{}: {moved:?}", from.display());
+            assert!(victim.exists(), "{}", from.display());
+        }
     }
 }
