@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::json::read_json;
 use crate::lenient::{integer, text};
-use crate::{ApiCall, Profile, ResponseClass, redact_text};
+use crate::{CodeTable, ResponseClass, redact_text};
 
 /// The code of success.
 pub(crate) const OK: i64 = 200;
@@ -109,16 +109,11 @@ impl ResponseBody {
     }
 }
 
-impl Profile {
+impl Refusal {
     /// What a response with another code than success means: by the body's code, else by the HTTP status.
-    pub(crate) fn refusal(
-        &self,
-        call: ApiCall,
-        http_status: u16,
-        response: &ResponseBody,
-    ) -> Refusal {
-        Refusal {
-            class: self.codes(call).class(http_status, response.code),
+    pub(crate) fn of(table: &CodeTable, http_status: u16, response: &ResponseBody) -> Self {
+        Self {
+            class: table.class(http_status, response.code),
             code: response.code.or(Some(i64::from(http_status))),
             message: response
                 .message
@@ -128,9 +123,9 @@ impl Profile {
     }
 
     /// What a response without a JSON body means.
-    pub(crate) fn bare_refusal(&self, call: ApiCall, http_status: u16) -> Refusal {
-        Refusal {
-            class: self.codes(call).class(http_status, None),
+    pub(crate) fn bare(table: &CodeTable, http_status: u16) -> Self {
+        Self {
+            class: table.class(http_status, None),
             code: Some(i64::from(http_status)),
             message: format!("HTTP {http_status} without a JSON body"),
         }

@@ -22,6 +22,7 @@ macro_rules! wire {
 mod callbacks;
 mod details;
 mod generated;
+mod steps;
 
 fn value(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap()
@@ -119,6 +120,7 @@ fn answers_to_a_submission_mean_what_the_profile_says() {
             let class = match &response {
                 SubmitResponse::Refused { class, .. } => Some(*class),
                 SubmitResponse::InDoubt { .. } => None,
+                SubmitResponse::Exists { .. } => panic!("a song exists already"),
                 SubmitResponse::Accepted(id) => panic!("accepted as {id}"),
             };
             assert_eq!(class, expected, "{}: {response:?}", profile.name);
@@ -413,7 +415,7 @@ fn profiles_know_their_vendors() {
             profile.name
         );
         assert_eq!(
-            (profile.operation.price_credits, profile.rate),
+            (profile.song_price_credits(), profile.rate),
             (
                 12.0,
                 RateLimit {

@@ -13,6 +13,7 @@
 //!   engine ── SubmitRequest ──► Client ──► vendor or studio
 //!          ◄─ SubmitOutcome ──         ◄── Envelope<Submitted>
 //!          ◄──── TaskView  ◄── RecordInfo::view, read_callback ◄── bytes
+//!          ── StepRequest ──► Client;  StepView ◄── Operation::read_step_details, read_step_callback ◄── bytes
 //! ```
 //!
 //! The crate decides nothing about retries, pacing or money; it only reads what a response means.
@@ -46,6 +47,7 @@ mod profile;
 mod record_info;
 mod redact;
 mod settings;
+mod steps;
 mod submit;
 mod task;
 mod track;
@@ -74,7 +76,7 @@ pub use excerpt::Excerpt;
 pub use hex::hex;
 pub use key::{ApiKey, InvalidKey};
 pub use music::{Chord, Confidence, Music};
-pub use operation::{Input, Operation, SubmitRequest};
+pub use operation::{Input, Operation, Price, Repeat, Results, StatusForm, SubmitRequest};
 pub use profile::{Polling, PrivateAddresses, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};
 #[cfg(feature = "client")]
@@ -83,6 +85,10 @@ pub use redact::{mask_addresses, redact_text, redact_url};
 pub use settings::{
     SETTING_LIMIT_BYTES, SETTINGS, Setting, SettingDefault, SettingError, SettingKind,
     SettingProblem, SettingRow, SettingValue, Settings,
+};
+pub use steps::{
+    Artefact, ChoiceError, Choices, Content, MissingTrack, Note, NoteTrack, Notes, Source,
+    StepCallback, StepRequest, StepView, WrongSource,
 };
 pub use submit::{SubmitResponse, Submitted};
 pub use task::{Stage, TaskId, TaskView};

@@ -1,9 +1,11 @@
-//! What can be bought, as data. A provider's [`Profile`](crate::Profile) has one [`Operation`]: add-instrumental.
+//! What can be bought, as data. A provider's [`Profile`](crate::Profile) has one song operation, add-instrumental, and the steps that
+//! process its results: WAV, stems, MIDI, recovery (`steps/table.rs`).
 //!
 //! ```text
 //!   Operation ─ name ──────────────────► a job's key
 //!             ─ paths, price, codes ───► the client's calls, the forecast
 //!             ─ input, settings ───────► the body of a submission
+//!             ─ status, results ───────► the readers of details and callbacks
 //!             ─ settings table ────────► manifest, schema, keys, hooks, Lua variables, stored plans
 //! ```
 
@@ -11,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::codes::{CodeTable, details, submit};
 use crate::settings::{SETTINGS, Setting, SettingRow, SettingValue, Settings};
+use crate::{Choices, ResponseClass};
 
 /// Something that a provider sells.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +24,14 @@ pub struct Operation {
     pub submit_path: String,
     /// Path of a task's details.
     pub details_path: String,
-    /// Credits that one accepted submission costs.
-    pub price_credits: f64,
-    /// Tracks that a task makes. One that is reported as complete with fewer is polled for the rest.
+    /// Name of the task's id in the query of that path.
+    pub details_query: &'static str,
+    /// Field of the request with the callback address.
+    pub callback_field: &'static str,
+    /// Credits that an accepted submission costs.
+    pub price: Price,
+    /// Songs that a task makes; 0 for an operation that makes none. A task that is reported as complete with fewer is polled for
+    /// the rest.
     pub tracks: u32,
     /// What response codes to a submission mean.
     pub submit_codes: CodeTable,
@@ -33,20 +41,130 @@ pub struct Operation {
     pub input: Input,
     /// Its settings, in the order of keys and requests.
     pub settings: &'static [SettingRow],
+    /// How its details report the status.
+    pub status: StatusForm,
+    /// What its tasks make.
+    pub results: Results,
+    /// What a second submission of the same input does.
+    pub repeat: Repeat,
+    /// How long its results are kept, where the documents differ from the profile's `retention_days`.
+    pub retention_days: Option<u32>,
     /// Lengths in characters above which the provider may refuse a text: worth a warning.
     pub advised_chars: Vec<(Setting, usize)>,
     /// Settings that the provider's documents don't know and that it may ignore: worth a warning.
     pub undocumented: Vec<Setting>,
 }
 
-/// What an operation processes.
+/// What an accepted submission costs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Price {
+    /// Always the same.
+    Each(f64),
+    /// By the value of one setting.
+    ByChoice {
+        /// The setting's name.
+        setting: &'static str,
+        /// The price of each of its values.
+        prices: Vec<(&'static str, f64)>,
+    },
+    /// No document states it.
+    Unknown,
+}
+
+impl Price {
+    /// The price of a submission with these settings; none where it is not known.
+    pub fn of(&self, choices: &Choices) -> Option<f64> {
+        match self {
+            Self::Each(credits) => Some(*credits),
+            Self::ByChoice { setting, prices } => {
+                let chosen = choices.text(setting)?;
+                let row = prices.iter().find(|(value, _)| *value == chosen)?;
+                Some(row.1)
+            }
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// What an operation processes, with the fields of the request that name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// A recording that can be fetched from the public internet.
     Recording {
-        /// The field of the request with its address.
+        /// The field with its address.
         field: &'static str,
     },
+    /// A track of a song task.
+    Track {
+        /// The field with the task's id.
+        task: &'static str,
+        /// The field with the track's id.
+        track: &'static str,
+    },
+    /// A track of a song task, or a recording; never both.
+    TrackOrRecording {
+        /// The field with the task's id.
+        task: &'static str,
+        /// The field with the track's id.
+        track: &'static str,
+        /// The field with a recording's address.
+        field: &'static str,
+    },
+    /// A finished stems task; one of its stems alone where that is named.
+    Stems {
+        /// The field with the stems task's id.
+        task: &'static str,
+        /// The field with the stem's id.
+        stem: &'static str,
+    },
+    /// A song task with all its tracks.
+    Song {
+        /// The field with the task's id.
+        task: &'static str,
+    },
+}
+
+/// How the details of a task report its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusForm {
+    /// `data.status`, a text: songs.
+    Status,
+    /// `data.successFlag`, a text.
+    Words,
+    /// `data.successFlag`, a number. 1 is done; the meaning of the others differs between operations.
+    Numbers {
+        /// The numbers of a failed task; every other one but 1 is a running task.
+        failed: &'static [i64],
+    },
+    /// The code of the envelope: 201 runs, 200 and 500 with an array are finished.
+    Envelope,
+}
+
+/// What the tasks of an operation make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Results {
+    /// Songs.
+    Tracks,
+    /// One WAV file.
+    Wav,
+    /// One audio file for each stem.
+    Stems,
+    /// Notes as JSON, which a client writes as a MIDI file.
+    Notes,
+    /// The audio files of a song's tracks, anew.
+    Recovered,
+}
+
+/// What a second submission of the same input does, where the first was accepted. It decides whether a submission whose response was lost
+/// may be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It is another purchase: it must never be sent again by itself.
+    ChargedAgain,
+    /// It is refused, free of charge, and the refusal may name the first task: it may be sent once more.
+    Refused,
+    /// No document states it: it must never be sent again by itself.
+    Unknown,
 }
 
 /// A submission: what [`Operation::body`] makes a request's body of.
@@ -67,12 +185,18 @@ impl Operation {
             name: "add-instrumental",
             submit_path: "/api/v1/generate/add-instrumental".to_owned(),
             details_path: "/api/v1/generate/record-info".to_owned(),
-            price_credits: 12.0,
+            details_query: "taskId",
+            callback_field: "callBackUrl",
+            price: Price::Each(12.0),
             tracks: 2,
             submit_codes: submit(),
             details_codes: details(),
             input: Input::Recording { field: "uploadUrl" },
             settings: &SETTINGS,
+            status: StatusForm::Status,
+            results: Results::Tracks,
+            repeat: Repeat::ChargedAgain,
+            retention_days: None,
             advised_chars: vec![
                 // Older pages of the documents refuse more.
                 (Setting::TITLE, 80),
@@ -85,20 +209,32 @@ impl Operation {
         }
     }
 
-    /// Returns the body of a submission: the fields that the contract requires, in its order, then the others that are set.
+    /// Returns the body of a song's submission: the fields that the contract requires, in its order, then the others that are set.
     pub fn body(&self, request: &SubmitRequest) -> Map<String, Value> {
-        let Input::Recording { field } = self.input;
         let (required, others): (Vec<_>, Vec<_>) =
             request.settings.iter().partition(|(row, _)| row.required);
         let of =
             |(row, value): (&SettingRow, &SettingValue)| (row.field.to_owned(), value.to_json());
-        let mut body = Map::from_iter([(field.to_owned(), request.upload_url.clone().into())]);
+        let field = match self.input {
+            Input::Recording { field } | Input::TrackOrRecording { field, .. } => Some(field),
+            Input::Track { .. } | Input::Stems { .. } | Input::Song { .. } => None,
+        };
+        let mut body = Map::new();
+        if let Some(field) = field {
+            body.insert(field.to_owned(), request.upload_url.clone().into());
+        }
         body.extend(required.into_iter().map(of));
         body.insert(
-            "callBackUrl".to_owned(),
+            self.callback_field.to_owned(),
             request.call_back_url.clone().into(),
         );
         body.extend(others.into_iter().map(of));
         body
+    }
+
+    /// Makes `code` of a submission mean `class`.
+    pub(crate) fn with_submit_code(mut self, code: i64, class: ResponseClass) -> Self {
+        self.submit_codes.codes.insert(code, class);
+        self
     }
 }

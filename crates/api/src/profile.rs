@@ -4,7 +4,7 @@
 
 use url::Url;
 
-use crate::{ApiCall, CodeTable, CodeTables, Operation, ResponseClass, Setting};
+use crate::{ApiCall, Choices, CodeTable, CodeTables, Operation, Price, ResponseClass, Setting};
 
 /// Most requests in a sliding window; what goes over is refused, not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +69,10 @@ pub struct Profile {
     pub base_url: Url,
     /// Where files are uploaded, with the same key.
     pub upload_url: Url,
-    /// What is bought.
+    /// What is bought first: songs.
     pub operation: Operation,
+    /// What can be bought of their results.
+    pub steps: Vec<Operation>,
     /// Path of the balance.
     pub credit_path: String,
     /// Path that turns a result's address into a short-lived link, where there is one.
@@ -129,6 +131,15 @@ impl Profile {
             base_url: constant("https://api.sunoapi.org/"),
             upload_url: constant("https://sunoapiorg.redpandaai.co/"),
             operation: Operation::add_instrumental(),
+            steps: vec![
+                Operation {
+                    retention_days: Some(15),
+                    ..Operation::wav()
+                },
+                Operation::stems(),
+                Operation::midi(),
+                Operation::recovery(),
+            ],
             credit_path: "/api/v1/generate/credit".to_owned(),
             download_link_path: None,
             // The vendor's own default is V6 by now. It is part of a job's key, so another one here would buy every job anew whose
@@ -159,13 +170,9 @@ impl Profile {
         };
         // In a body 405 is the rate limit, and 429 to a submission means "insufficient credits" (both documented).
         for call in ApiCall::ALL {
-            profile
-                .codes_mut(call)
-                .codes
-                .insert(405, ResponseClass::Wait);
+            profile.set_code(call, 405, ResponseClass::Wait);
         }
-        let submit = profile.codes_mut(ApiCall::Submit);
-        submit.codes.insert(429, ResponseClass::StopForCredits);
+        profile.set_code(ApiCall::Submit, 429, ResponseClass::StopForCredits);
         profile
     }
 
@@ -205,6 +212,12 @@ impl Profile {
                 ],
                 ..Operation::add_instrumental()
             },
+            steps: vec![
+                Operation::wav(),
+                Operation::stems(),
+                Operation::midi(),
+                Operation::recovery_in_snake_case(),
+            ],
             signature: SignatureScheme::HmacSha256,
             ..Self::sunoapi()
         }
@@ -228,7 +241,31 @@ impl Profile {
         }
     }
 
-    /// The table of `call`.
+    /// What can be bought: the song operation, then the steps.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        std::iter::once(&self.operation).chain(&self.steps)
+    }
+
+    /// The step of that name.
+    pub fn step(&self, name: &str) -> Option<&Operation> {
+        self.steps.iter().find(|step| step.name == name)
+    }
+
+    /// The credits that a song costs; 0 where they are not known.
+    pub fn song_price_credits(&self) -> f64 {
+        let choices = Choices::default();
+        self.operation.price.of(&choices).unwrap_or_default()
+    }
+
+    /// Makes every operation free, as those of a studio of one's own are.
+    pub fn without_prices(mut self) -> Self {
+        for operation in std::iter::once(&mut self.operation).chain(&mut self.steps) {
+            operation.price = Price::Each(0.0);
+        }
+        self
+    }
+
+    /// The table of `call`; that of songs where operations have tables of their own.
     pub fn codes(&self, call: ApiCall) -> &CodeTable {
         match call {
             ApiCall::Submit => &self.operation.submit_codes,
@@ -239,14 +276,18 @@ impl Profile {
         }
     }
 
-    /// The same, to be changed.
-    pub fn codes_mut(&mut self, call: ApiCall) -> &mut CodeTable {
-        match call {
-            ApiCall::Submit => &mut self.operation.submit_codes,
-            ApiCall::Details => &mut self.operation.details_codes,
-            ApiCall::Credits => &mut self.codes.credits,
-            ApiCall::Upload => &mut self.codes.upload,
-            ApiCall::Download => &mut self.codes.download,
+    /// Makes `code` mean `class` at `call`, for every operation.
+    pub fn set_code(&mut self, call: ApiCall, code: i64, class: ResponseClass) {
+        let operations = std::iter::once(&mut self.operation).chain(&mut self.steps);
+        let tables: Vec<&mut CodeTable> = match call {
+            ApiCall::Submit => operations.map(|it| &mut it.submit_codes).collect(),
+            ApiCall::Details => operations.map(|it| &mut it.details_codes).collect(),
+            ApiCall::Credits => vec![&mut self.codes.credits],
+            ApiCall::Upload => vec![&mut self.codes.upload],
+            ApiCall::Download => vec![&mut self.codes.download],
+        };
+        for table in tables {
+            table.codes.insert(code, class);
         }
     }
 

@@ -241,12 +241,12 @@ impl Profile {
         http_status: u16,
         body: &[u8],
     ) -> Result<Value, Refusal> {
-        let response =
-            ResponseBody::read(body).ok_or_else(|| self.bare_refusal(call, http_status))?;
+        let table = self.codes(call);
+        let response = ResponseBody::read(body).ok_or_else(|| Refusal::bare(table, http_status))?;
         if response.code == Some(OK) {
             Ok(response.data)
         } else {
-            Err(self.refusal(call, http_status, &response))
+            Err(Refusal::of(table, http_status, &response))
         }
     }
 }

@@ -130,7 +130,7 @@ pub fn forecast(
     let to_submit = rows.iter().filter(|row| row.submits).count() as u64;
     Forecast {
         to_submit,
-        credits: to_submit as f64 * plan.provider.profile.operation.price_credits,
+        credits: to_submit as f64 * plan.provider.profile.song_price_credits(),
         least_ms: Gate::least_ms(plan.limits.rate, to_submit),
         rows,
     }

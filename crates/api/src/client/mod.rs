@@ -23,6 +23,8 @@ mod response;
 #[cfg(test)]
 mod response_tests;
 mod secrets;
+#[cfg(test)]
+mod step_tests;
 mod submit;
 mod tape;
 #[cfg(test)]
@@ -51,7 +53,10 @@ pub use self::tape::{Tape, TapeError};
 pub use self::upload::{UploadName, UploadSource};
 use crate::addresses::{is_private_host, is_public};
 use crate::redact::hide_secret;
-use crate::{ApiCall, ApiKey, Profile, RecordInfo, Refusal, TaskId, TaskView, read_credits};
+use crate::{
+    ApiCall, ApiKey, Operation, Profile, RecordInfo, Refusal, StepView, TaskId, TaskView,
+    read_credits,
+};
 
 /// How a client behaves. Build it with [`ClientOptions::new`] and change the fields that should differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,10 +226,32 @@ impl Client {
             subject: task.to_string(),
         };
         let response = self
-            .call(&call, self.api.get(self.details_url(task)))
+            .call(
+                &call,
+                self.api
+                    .get(self.details_url(&self.profile.operation, task)),
+            )
             .await?;
         self.read(&call, response, |status, body| {
             self.profile.read_record_info(status, body, task)
+        })
+        .await
+    }
+
+    /// Requests the details of a task of any operation. A failed or unknown task is a view like any other.
+    pub async fn step_details(
+        &self,
+        operation: &Operation,
+        task: &TaskId,
+    ) -> Result<StepView, CallError> {
+        let call = Call {
+            operation: "read the details of task",
+            subject: task.to_string(),
+        };
+        let request = self.api.get(self.details_url(operation, task));
+        let response = self.call(&call, request).await?;
+        self.read(&call, response, |status, body| {
+            operation.read_step_details(status, body, task)
         })
         .await
     }
@@ -236,7 +263,11 @@ impl Client {
             subject: task.to_string(),
         };
         let response = self
-            .call(&call, self.api.get(self.details_url(task)))
+            .call(
+                &call,
+                self.api
+                    .get(self.details_url(&self.profile.operation, task)),
+            )
             .await?;
         let data = self
             .read(&call, response, |status, body| {
@@ -247,9 +278,10 @@ impl Client {
         Ok(param.filter(|text| !text.is_empty()))
     }
 
-    fn details_url(&self, task: &TaskId) -> Url {
-        let mut url = endpoint(&self.profile.base_url, &self.profile.operation.details_path);
-        url.query_pairs_mut().append_pair("taskId", task.as_str());
+    fn details_url(&self, operation: &Operation, task: &TaskId) -> Url {
+        let mut url = endpoint(&self.profile.base_url, &operation.details_path);
+        url.query_pairs_mut()
+            .append_pair(operation.details_query, task.as_str());
         url
     }
 

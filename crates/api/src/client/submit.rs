@@ -4,11 +4,15 @@
 
 use super::tape::{SUBMISSION, SendError};
 use super::{Call, Client, endpoint, response};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 use crate::redact::hide_secret;
-use crate::{Excerpt, Operation, ResponseClass, SubmitRequest, SubmitResponse, TaskId};
+use crate::{
+    Excerpt, Operation, ResponseClass, Source, StepRequest, SubmitRequest, SubmitResponse, TaskId,
+    WrongSource,
+};
 
 /// What became of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,16 @@ pub enum SubmitOutcome {
         /// Why.
         reason: String,
     },
+    /// The result exists already: an earlier submission of the same input was accepted, and this one bought nothing. Only an
+    /// operation with [`Repeat::Refused`](crate::Repeat) has such responses.
+    Exists {
+        /// The task of that earlier submission, where the response names it. Otherwise only its callback does.
+        task: Option<TaskId>,
+        /// The body's code, or the HTTP status where the body had none.
+        code: Option<i64>,
+        /// The vendor's message, without addresses and the key.
+        message: String,
+    },
     /// It may have been bought: never to be sent again by itself.
     InDoubt {
         /// Why.
@@ -41,18 +55,59 @@ pub enum SubmitOutcome {
 }
 
 impl Client {
-    /// Submits `request`, once. `token` travels as `Idempotency-Key`: vendors without such a promise ignore it.
+    /// Submits a song, once. `token` travels as `Idempotency-Key`: vendors without such a promise ignore it.
     pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
         let operation = &self.profile.operation;
+        let bare = SubmitRequest {
+            upload_url: String::new(),
+            call_back_url: String::new(),
+            settings: request.settings.clone(),
+        };
+        let call = call_of("", &operation.body(&bare));
+        self.buy(operation, operation.body(request), call, token)
+            .await
+    }
+
+    /// Submits a step, once, as [`Client::submit`] does a song.
+    ///
+    /// # Errors
+    /// When the operation does not process such a source; nothing is sent.
+    pub async fn submit_step(
+        &self,
+        operation: &Operation,
+        request: &StepRequest,
+        token: &str,
+    ) -> Result<SubmitOutcome, WrongSource> {
+        let body = operation.step_body(request)?;
+        let bare = StepRequest {
+            call_back_url: String::new(),
+            source: match &request.source {
+                Source::Recording { .. } => Source::Recording { url: String::new() },
+                source => source.clone(),
+            },
+            ..request.clone()
+        };
+        let call = call_of(operation.name, &operation.step_body(&bare)?);
+        Ok(self.buy(operation, body, call, token).await)
+    }
+
+    /// Sends the one request that buys; a recording finds it by `call`.
+    async fn buy(
+        &self,
+        operation: &Operation,
+        body: Map<String, Value>,
+        call: String,
+        token: &str,
+    ) -> SubmitOutcome {
         let url = endpoint(&self.profile.base_url, &operation.submit_path);
         self.hide(token);
         let sent = self
             .api
             .post(url)
             .header("Idempotency-Key", token)
-            .json(&operation.body(request))
+            .json(&body)
             .timeout(self.options.call_timeout);
-        let response = match self.send(call_of(operation, request), sent).await {
+        let response = match self.send(call, sent).await {
             Ok(response) => response,
             Err(SendError::NotOnTape) => {
                 return SubmitOutcome::Refused {
@@ -92,12 +147,12 @@ impl Client {
         // A body that broke off can't be read as JSON, unless all that matters had arrived.
         let (body, end) = response::read_body(response).await;
         let clean = self.secrets.clean_body(&body);
-        let mut read = self.profile.read_submit_response(status, &clean);
-        if let SubmitResponse::Accepted(_) = &read
-            && read != self.profile.read_submit_response(status, &body)
+        let mut read = operation.read_submit_response(status, &clean);
+        if named(&read).is_some()
+            && named(&read) != named(&operation.read_submit_response(status, &body))
         {
             // The id is good for nothing without the secret, and shown everywhere.
-            let reason = format!("HTTP {status}, code 200 with a task id that contains a secret");
+            let reason = format!("HTTP {status} with a task id that contains a secret");
             read = SubmitResponse::InDoubt { reason };
         }
         match read {
@@ -111,6 +166,15 @@ impl Client {
                 code,
                 message: self.scrub_all(&format!("{message}{moved}"), token),
                 retry_after_ms,
+            },
+            SubmitResponse::Exists {
+                task_id,
+                code,
+                message,
+            } => SubmitOutcome::Exists {
+                task: task_id,
+                code,
+                message: self.scrub_all(&format!("{message}{moved}"), token),
             },
             SubmitResponse::InDoubt { reason } => {
                 let cut = match end {
@@ -134,15 +198,19 @@ impl Client {
     }
 }
 
+/// The task that a response names.
+fn named(response: &SubmitResponse) -> Option<&TaskId> {
+    match response {
+        SubmitResponse::Accepted(id) => Some(id),
+        SubmitResponse::Exists { task_id, .. } => task_id.as_ref(),
+        SubmitResponse::Refused { .. } | SubmitResponse::InDoubt { .. } => None,
+    }
+}
+
 /// What a recording finds the response by: everything that is sent but the addresses, which differ each time.
-fn call_of(operation: &Operation, request: &SubmitRequest) -> String {
-    let bare = SubmitRequest {
-        upload_url: String::new(),
-        call_back_url: String::new(),
-        settings: request.settings.clone(),
-    };
-    let body = serde_json::to_vec(&operation.body(&bare)).unwrap_or_default();
-    format!("{SUBMISSION}{}", hex(&Sha256::digest(&body)))
+fn call_of(operation: &str, bare: &Map<String, Value>) -> String {
+    let body = serde_json::to_vec(bare).unwrap_or_default();
+    format!("{SUBMISSION}{operation}{}", hex(&Sha256::digest(&body)))
 }
 
 impl Call {

@@ -97,6 +97,7 @@ fn check(outcome: SubmitOutcome, expected: Outcome) {
             retry_after_ms,
             ..
         } => Outcome::Refused(*class, *retry_after_ms),
+        SubmitOutcome::Exists { .. } => panic!("a song's submission is never refused as a repeat"),
         SubmitOutcome::NotSent { .. } => Outcome::NotSent,
         SubmitOutcome::InDoubt { .. } => Outcome::InDoubt,
     };

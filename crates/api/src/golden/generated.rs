@@ -41,6 +41,18 @@ fn odd_json() -> impl Strategy<Value = Value> {
         "createTime",
         "duration",
         "id",
+        "successFlag",
+        "audioWavUrl",
+        "vocalUrl",
+        "originData",
+        "extract",
+        "audio_url",
+        "midiData",
+        "instruments",
+        "notes",
+        "pitch",
+        "start",
+        "error",
     ];
     leaf.prop_recursive(5, 64, 8, move |inner| {
         prop_oneof![
@@ -64,6 +76,21 @@ fn read_everything(status: u16, body: &[u8]) {
             && view.stage == Stage::Complete
         {
             assert!(!view.tracks.is_empty() && view.tracks.iter().all(Track::is_available));
+        }
+        for operation in profile.operations() {
+            if let SubmitResponse::Accepted(id) = operation.read_submit_response(status, body) {
+                assert!(!id.as_str().trim().is_empty());
+            }
+            let details = operation.read_step_details(status, body, &TASK.into());
+            let callback = operation.read_step_callback(body).map(|read| read.view);
+            for view in details.into_iter().chain(callback) {
+                assert!(view.stage != Stage::Complete || !view.artefacts.is_empty());
+                for artefact in &view.artefacts {
+                    let is_plain =
+                        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                    assert!(!artefact.name.is_empty() && artefact.name.chars().all(is_plain));
+                }
+            }
         }
         for call in ApiCall::ALL {
             if let Ok(data) = profile.read_data(call, status, body) {

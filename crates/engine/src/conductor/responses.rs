@@ -82,6 +82,10 @@ impl Conductor {
                     self.out_of_reach(now_ms, self.slots[at].sent_ms, &reason, decision);
                 }
             }
+            // A song is never refused as a repeat.
+            SubmitOutcome::Exists { message, .. } => {
+                self.lost(at, now_ms, attempt, (message, None), decision);
+            }
             SubmitOutcome::InDoubt { reason, excerpt } => {
                 self.lost(at, now_ms, attempt, (reason, excerpt), decision);
             }

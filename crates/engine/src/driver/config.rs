@@ -98,7 +98,7 @@ pub(super) fn config(
         credits: limits.credits,
         ledger_credits: limits.ledger_credits,
         spent_before,
-        price: profile.operation.price_credits,
+        price: profile.song_price_credits(),
         deadline_ms: limits
             .deadline_ms
             .map(|limit| now_ms.saturating_add_unsigned(limit)),

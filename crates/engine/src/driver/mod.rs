@@ -170,7 +170,7 @@ pub async fn run(
         account: account.clone(),
         retention_days: run.plan.provider.profile.retention_days,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        price_credits: Some(run.plan.provider.profile.operation.price_credits),
+        price_credits: Some(run.plan.provider.profile.song_price_credits()),
         bounds: Some(RunBounds::from(&run.plan.limits)),
         selection: run.part_of.as_ref().map(|album| album.selection.clone()),
         album: None,

@@ -56,7 +56,7 @@ impl Facts {
             },
             sweep: job.sweep.as_ref().clone(),
             take: job.take,
-            credits: self.plan.provider.profile.operation.price_credits,
+            credits: self.plan.provider.profile.song_price_credits(),
             settings: job.settings.clone(),
         };
         HookEvent {

@@ -211,7 +211,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
                 duration(least_ms)
             ),
         };
-        let costs = match plan.provider.profile.operation.price_credits {
+        let costs = match plan.provider.profile.song_price_credits() {
             0.0 if plan.provider.embedded.is_some() => {
                 "; the embedded studio costs nothing".to_owned()
             }
@@ -232,7 +232,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
             jobs(forecast.expiring() as u64)
         ));
     }
-    let price = plan.provider.profile.operation.price_credits;
+    let price = plan.provider.profile.song_price_credits();
     if let Some(limit) = plan.limits.credits
         && forecast.credits > limit
         && price > 0.0

@@ -1,6 +1,6 @@
 //! The keys of a provider table that change a profile: price, limits, models, paths, response codes.
 
-use backline_api::{ApiCall, CodeTable, Profile, RateLimit, ResponseClass};
+use backline_api::{ApiCall, Price, Profile, RateLimit, ResponseClass};
 
 use crate::manifest::source::fields::{Field, Fields};
 use crate::manifest::source::report::Report;
@@ -26,7 +26,7 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
         .get("price")
         .and_then(|node| fields::amount(node, "`price`", report))
     {
-        profile.operation.price_credits = price;
+        profile.operation.price = Price::Each(price);
     }
     if let Some(rate) = fields
         .get("rate")
@@ -111,24 +111,20 @@ pub(crate) fn amend(profile: &mut Profile, fields: &Fields<'_>, report: &mut Rep
                 Some(call) => {
                     let what = format!("`codes.{}`", entry.key);
                     if let Some(codes) = Fields::open(entry.node, &what, report) {
-                        let table = profile.codes_mut(call);
                         for entry in codes.entries() {
-                            override_code(table, call, entry, report);
+                            override_code(profile, call, entry, report);
                         }
                     }
                 }
                 // A code by itself means the submission.
-                None => {
-                    let call = ApiCall::Submit;
-                    override_code(profile.codes_mut(call), call, entry, report);
-                }
+                None => override_code(profile, ApiCall::Submit, entry, report),
             }
         }
     }
 }
 
 /// Reads one `code: class` of `codes`.
-fn override_code(table: &mut CodeTable, call: ApiCall, entry: Field<'_>, report: &mut Report) {
+fn override_code(profile: &mut Profile, call: ApiCall, entry: Field<'_>, report: &mut Report) {
     let Ok(code) = entry.key.parse::<i64>() else {
         report
             .error_at(
@@ -146,7 +142,7 @@ fn override_code(table: &mut CodeTable, call: ApiCall, entry: Field<'_>, report:
         .iter()
         .filter(|(_, class)| *class != ResponseClass::UnknownTask || call == ApiCall::Details);
     match classes.clone().find(|(name, _)| *name == class.text) {
-        Some((_, class)) => drop(table.codes.insert(code, *class)),
+        Some((_, class)) => profile.set_code(call, code, *class),
         None => {
             let help = suggestion(&class.text, classes.map(|(name, _)| *name));
             report

@@ -62,10 +62,8 @@ pub(crate) const KEYS: &[&str] = &[
 
 /// The studio that a run starts itself: it costs nothing, and its address is filled in when it listens.
 pub(crate) fn embedded() -> Provider {
-    let mut profile = Profile::studio(nowhere());
-    profile.operation.price_credits = 0.0;
     Provider {
-        profile,
+        profile: Profile::studio(nowhere()).without_prices(),
         embedded: Some(Embedded::default()),
         api_key_env: DEFAULT_KEY_ENV.to_owned(),
     }

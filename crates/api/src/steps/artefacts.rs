@@ -1,0 +1,222 @@
+//! The results of each operation, read from the `data` of details and callbacks alike, in either casing.
+
+use serde_json::Value;
+
+use super::notes::Notes;
+use crate::json::read_json;
+use crate::lenient::{number, text};
+use crate::{Artefact, Content, MissingTrack, Results, Track, redact_text};
+
+/// Most artefacts that are read from one response: a vendor lists some dozen stems.
+const ARTEFACT_LIMIT: usize = 128;
+/// Longest name of an artefact, in characters; it becomes part of a file's name.
+const NAME_CHARS: usize = 48;
+/// A day: no vendor makes a longer file, and what is longer is a slip.
+const LONGEST_S: f64 = 86_400.0;
+
+/// The artefacts in the `data` of a response.
+pub(super) fn read(results: Results, data: &Value) -> Vec<Artefact> {
+    let track_id = text(data, &["musicId", "music_id"]);
+    let mut found = match results {
+        Results::Tracks => {
+            let list = data.pointer("/response/sunoData").or(data.get("data"));
+            let tracks = list.map_or_else(Vec::new, Track::read_all);
+            return tracks.iter().filter_map(super::details::audio_of).collect();
+        }
+        Results::Recovered => return recovered(data).0,
+        Results::Wav => wav(data).into_iter().collect(),
+        Results::Stems => stems(data),
+        Results::Notes => return midi(data).into_iter().collect(),
+    };
+    for artefact in &mut found {
+        artefact.track_id.clone_from(&track_id);
+    }
+    found
+}
+
+fn file(name: &str, url: String) -> Artefact {
+    Artefact {
+        name: name.to_owned(),
+        track_id: None,
+        id: None,
+        content: Content::File(url),
+        duration_s: None,
+    }
+}
+
+/// The object at one of `keys`, which may be JSON written into a text.
+fn object(data: &Value, keys: &[&str]) -> Option<Value> {
+    keys.iter().find_map(|key| match data.get(key)? {
+        Value::String(text) if text.trim_start().starts_with('{') => read_json(text.as_bytes()),
+        value if value.is_object() => Some(value.clone()),
+        _ => None,
+    })
+}
+
+/// The address keeps its camelCase in an otherwise snake_case callback.
+fn wav(data: &Value) -> Option<Artefact> {
+    let response = object(data, &["response"]);
+    let places = [Some(data), response.as_ref()];
+    let url = places.into_iter().flatten().find_map(|place| {
+        text(place, &["audioWavUrl", "audio_wav_url"]).filter(|url| !url.trim().is_empty())
+    })?;
+    Some(file("wav", url))
+}
+
+/// The objects that vendors put stems into: details, the callbacks of one vendor, of another.
+const STEM_PLACES: [&str; 5] = [
+    "response",
+    "vocal_removal_info",
+    "vocal_separation_info",
+    "vocalRemovalInfo",
+    "vocalSeparationInfo",
+];
+
+fn stems(data: &Value) -> Vec<Artefact> {
+    let Some(info) = object(data, &STEM_PLACES) else {
+        return Vec::new();
+    };
+    let fields = info.as_object().into_iter().flatten();
+    let mut found: Vec<Artefact> = fields
+        .filter_map(|(key, value)| {
+            let stem = key.strip_suffix("Url").or(key.strip_suffix("_url"))?;
+            let url = value.as_str().filter(|url| !url.trim().is_empty())?;
+            let name = name_of(stem);
+            // The song that was taken apart is not one of its stems.
+            (name != "origin" && !name.is_empty()).then(|| file(&name, url.to_owned()))
+        })
+        .take(ARTEFACT_LIMIT)
+        .collect();
+    let origin = info.get("originData").or(info.get("origin_data"));
+    for item in origin.and_then(Value::as_array).into_iter().flatten() {
+        if found.len() >= ARTEFACT_LIMIT {
+            break;
+        }
+        match (item.get("extract"), item.get("remove")) {
+            (None, None) => describe(&mut found, item, |group| {
+                group.unwrap_or_else(|| "stem".to_owned())
+            }),
+            (extract, remove) => {
+                let group = extract.and_then(group_of);
+                if let Some(item) = extract {
+                    describe(&mut found, item, |group| {
+                        group.unwrap_or_else(|| "extract".to_owned())
+                    });
+                }
+                if let Some(item) = remove {
+                    describe(&mut found, item, |_| match &group {
+                        Some(group) => format!("without-{group}"),
+                        None => "remove".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Adds what an item of `originData` says of a stem: to the one with its address, or as a stem of its own.
+fn describe(found: &mut Vec<Artefact>, item: &Value, name: impl Fn(Option<String>) -> String) {
+    let Some(url) = text(item, &["audio_url", "audioUrl"]) else {
+        return;
+    };
+    let known = found
+        .iter_mut()
+        .find(|artefact| matches!(&artefact.content, Content::File(it) if *it == url));
+    let id = text(item, &["id"]);
+    let duration_s = seconds(item);
+    match known {
+        Some(artefact) => {
+            artefact.id = artefact.id.take().or(id);
+            artefact.duration_s = artefact.duration_s.or(duration_s);
+        }
+        None => {
+            let mut artefact = file(&name(group_of(item)), url);
+            (artefact.id, artefact.duration_s) = (id, duration_s);
+            artefact.name = unused(found, artefact.name);
+            found.push(artefact);
+        }
+    }
+}
+
+fn group_of(item: &Value) -> Option<String> {
+    let group = text(item, &["stem_type_group_name", "stemTypeGroupName"])?;
+    Some(name_of(&group)).filter(|name| !name.is_empty())
+}
+
+/// `name`, with a number behind it where another artefact has it.
+fn unused(found: &[Artefact], name: String) -> String {
+    let is_free = |name: &str| found.iter().all(|artefact| artefact.name != name);
+    if is_free(&name) {
+        return name;
+    }
+    let mut numbered = (2..).map(|number| format!("{name}-{number}"));
+    numbered.find(|it| is_free(it)).unwrap_or(name)
+}
+
+/// A vendor's name in lower case with hyphens: `backingVocals`, `backing_vocals` and `Backing Vocals` are one.
+fn name_of(vendors: &str) -> String {
+    let mut name = String::new();
+    let mut was_lower = false;
+    for char in vendors.chars().take(4 * NAME_CHARS) {
+        if char.is_ascii_alphanumeric() {
+            if char.is_ascii_uppercase() && was_lower {
+                name.push('-');
+            }
+            was_lower = char.is_ascii_lowercase();
+            name.push(char.to_ascii_lowercase());
+        } else {
+            if !name.is_empty() && !name.ends_with('-') {
+                name.push('-');
+            }
+            was_lower = false;
+        }
+    }
+    name.truncate(NAME_CHARS);
+    name.trim_end_matches('-').to_owned()
+}
+
+fn midi(data: &Value) -> Option<Artefact> {
+    let notes = object(data, &["midiData", "midi_data", "response"]);
+    let notes = Notes::read(notes.as_ref().unwrap_or(data))?;
+    Some(Artefact {
+        name: "midi".to_owned(),
+        track_id: None,
+        id: text(data, &["audioId", "audio_id"]),
+        content: Content::Notes(notes),
+        duration_s: None,
+    })
+}
+
+/// The tracks that a recovery brought back, and those that it did not.
+pub(super) fn recovered(data: &Value) -> (Vec<Artefact>, Vec<MissingTrack>) {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    let items = data.as_array().into_iter().flatten();
+    for item in items.filter(|item| item.is_object()).take(ARTEFACT_LIMIT) {
+        let id = text(item, &["id", "audioId", "audio_id"]);
+        let status = text(item, &["status"]).unwrap_or_default();
+        match text(item, &["audio_url", "audioUrl"]) {
+            Some(url) if !status.trim().eq_ignore_ascii_case("failed") => {
+                let mut artefact = file("audio", url);
+                (artefact.track_id, artefact.duration_s) = (id, seconds(item));
+                found.push(artefact);
+            }
+            _ => {
+                let reason = text(item, &["error", "errorMessage"]).unwrap_or(status);
+                let reason = match reason.trim() {
+                    "" => "no reason given".to_owned(),
+                    reason => redact_text(reason),
+                };
+                missing.push(MissingTrack {
+                    track_id: id.unwrap_or_default(),
+                    reason,
+                });
+            }
+        }
+    }
+    (found, missing)
+}
+
+fn seconds(item: &Value) -> Option<f64> {
+    number(item, &["duration"]).filter(|&seconds| seconds > 0.0 && seconds <= LONGEST_S)
+}

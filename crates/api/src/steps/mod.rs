@@ -1,0 +1,192 @@
+//! Steps: the operations that process the result of another one, and how their requests, details and callbacks are written and read.
+//!
+//! ```text
+//!   Source, Choices ── Operation::step_body ──► bytes ──► vendor
+//!   bytes ── Operation::read_step_details, read_step_callback ──► StepView { stage, artefacts, missing }
+//! ```
+//!
+//! `table.rs` has the operations, `choices.rs` their settings, `details.rs` and `callback.rs` the envelopes, `artefacts.rs` a reader for
+//! each kind of result, `notes.rs` the notes of MIDI.
+
+mod artefacts;
+mod callback;
+mod choices;
+mod details;
+mod notes;
+mod table;
+
+use serde_json::{Map, Value};
+
+pub use self::callback::StepCallback;
+pub use self::choices::{ChoiceError, Choices};
+pub use self::notes::{Note, NoteTrack, Notes};
+use crate::{Input, Operation, Stage, TaskId};
+
+/// The submission of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRequest {
+    /// What it processes.
+    pub source: Source,
+    /// Its settings.
+    pub choices: Choices,
+    /// Where callbacks go; a placeholder when results are polled.
+    pub call_back_url: String,
+}
+
+/// What a step processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A recording that can be fetched from the public internet.
+    Recording {
+        /// Its address.
+        url: String,
+    },
+    /// A track of a song task.
+    Track {
+        /// The task.
+        task: TaskId,
+        /// The vendor's id of the track.
+        track: String,
+    },
+    /// A finished stems task.
+    Stems {
+        /// The task.
+        task: TaskId,
+        /// The vendor's id of one stem; none means all of them.
+        stem: Option<String>,
+    },
+    /// A song task with all its tracks.
+    Song {
+        /// The task.
+        task: TaskId,
+    },
+}
+
+/// The operation does not process such a source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{operation}` processes {expected}")]
+pub struct WrongSource {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// What it processes.
+    pub expected: &'static str,
+}
+
+/// What the details of a task or a callback show, whichever operation made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepView {
+    /// Whose task it is.
+    pub task_id: TaskId,
+    /// How far it is: `Pending`, `Complete`, `Incomplete`, `Failed` or `Unknown`; a song's also `Text` and `First`.
+    pub stage: Stage,
+    /// The files and notes that are known so far, in the vendor's order.
+    pub artefacts: Vec<Artefact>,
+    /// The tracks that a recovery could not bring back.
+    pub missing: Vec<MissingTrack>,
+}
+
+/// Something that a task made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Artefact {
+    /// What it is: `wav`, `vocal`, `drums`, `backing-vocals`, `midi`, `audio`. Lower-case letters, digits and hyphens.
+    pub name: String,
+    /// The vendor's id of the song's track that it belongs to, where the response names one.
+    pub track_id: Option<String>,
+    /// The vendor's own id of it: the id of a stem is what MIDI is made of.
+    pub id: Option<String>,
+    /// Its content.
+    pub content: Content,
+    /// Its length in seconds, above 0 and at most a day.
+    pub duration_s: Option<f64>,
+}
+
+/// The content of an artefact.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// A file at this address.
+    File(String),
+    /// Notes, which are in the response itself.
+    Notes(Notes),
+}
+
+/// A track that a recovery could not bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingTrack {
+    /// The vendor's id of the song's track; empty when it gave none.
+    pub track_id: String,
+    /// The vendor's reason, such as `clip_error`, with addresses redacted.
+    pub reason: String,
+}
+
+impl StepView {
+    /// A view that shows nothing but a stage.
+    pub(crate) fn bare(stage: Stage) -> Self {
+        Self {
+            task_id: TaskId(String::new()),
+            stage,
+            artefacts: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+}
+
+impl Operation {
+    /// Returns the body of a step's submission.
+    ///
+    /// # Errors
+    /// When the operation does not process such a source.
+    pub fn step_body(&self, request: &StepRequest) -> Result<Map<String, Value>, WrongSource> {
+        let text = |name: &str, value: &str| (name.to_owned(), Value::from(value));
+        let fields = match (self.input, &request.source) {
+            (
+                Input::Recording { field } | Input::TrackOrRecording { field, .. },
+                Source::Recording { url },
+            ) => vec![text(field, url)],
+            (
+                Input::Track { task, track } | Input::TrackOrRecording { task, track, .. },
+                Source::Track {
+                    task: id,
+                    track: audio,
+                },
+            ) => vec![text(task, id.as_str()), text(track, audio)],
+            (
+                Input::Stems { task, stem },
+                Source::Stems {
+                    task: id,
+                    stem: one,
+                },
+            ) => {
+                let one = one.iter().map(|id| text(stem, id));
+                [text(task, id.as_str())].into_iter().chain(one).collect()
+            }
+            (Input::Song { task }, Source::Song { task: id }) => vec![text(task, id.as_str())],
+            _ => {
+                return Err(WrongSource {
+                    operation: self.name,
+                    expected: self.input.expected(),
+                });
+            }
+        };
+        let mut body = Map::from_iter(fields);
+        let chosen = request.choices.iter();
+        body.extend(chosen.map(|(row, value)| (row.field.to_owned(), value.to_json())));
+        body.insert(
+            self.callback_field.to_owned(),
+            request.call_back_url.clone().into(),
+        );
+        Ok(body)
+    }
+}
+
+impl Input {
+    /// Describes it: "processes …".
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Recording { .. } => "a recording",
+            Self::Track { .. } => "a track of a song task",
+            Self::TrackOrRecording { .. } => "a track of a song task, or a recording",
+            Self::Stems { .. } => "a finished stems task",
+            Self::Song { .. } => "a song task",
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The steps that vendors sell. A step is a row here, a reader of its results in `artefacts.rs`, and nothing more.
+
+use crate::codes::{details, submit};
+use crate::settings::{SettingDefault, SettingKind, SettingRow};
+use crate::{Input, Operation, Price, Repeat, ResponseClass, Results, StatusForm};
+
+/// The types of stems.
+const STEM_TYPES: [&str; 3] = ["separate_vocal", "split_stem", "split_stem_advanced"];
+
+/// The settings of stems.
+pub(super) static STEMS_SETTINGS: [SettingRow; 2] = [
+    SettingRow {
+        name: "type",
+        field: "type",
+        required: true,
+        default: SettingDefault::MustBeGiven,
+        kind: SettingKind::Choice(&STEM_TYPES),
+        description: "Which stems: vocal and instrumental, one for each group of instruments, or a named one.",
+        examples: &["separate_vocal", "split_stem"],
+    },
+    SettingRow {
+        name: "stem_name",
+        field: "stemName",
+        required: false,
+        default: SettingDefault::Unset,
+        // The vendors list 98 names and add others: they are never enumerated here.
+        kind: SettingKind::Name,
+        description: "The stem that `split_stem_advanced` extracts, by the vendor's name.",
+        examples: &["Lead Vocal", "Drum Kit"],
+    },
+];
+
+/// A setting that is required exactly where another has a certain value.
+pub(super) struct GoesWith {
+    /// The setting.
+    pub(super) setting: &'static str,
+    /// The other one.
+    pub(super) other: &'static str,
+    /// Its value.
+    pub(super) value: &'static str,
+}
+
+pub(super) const GOES_WITH: [GoesWith; 1] = [GoesWith {
+    setting: "stem_name",
+    other: "type",
+    value: "split_stem_advanced",
+}];
+
+impl Operation {
+    /// A step with what most of them share.
+    fn step(name: &'static str, submit_path: &str, details_path: &str) -> Self {
+        Self {
+            name,
+            submit_path: submit_path.to_owned(),
+            details_path: details_path.to_owned(),
+            details_query: "taskId",
+            callback_field: "callBackUrl",
+            price: Price::Unknown,
+            tracks: 0,
+            submit_codes: submit(),
+            details_codes: details(),
+            input: Input::Track {
+                task: "taskId",
+                track: "audioId",
+            },
+            settings: &[],
+            status: StatusForm::Words,
+            results: Results::Wav,
+            repeat: Repeat::ChargedAgain,
+            retention_days: None,
+            advised_chars: Vec::new(),
+            undocumented: Vec::new(),
+        }
+        // The input is not known (observed): that is about this job, not about the path.
+        .with_submit_code(404, ResponseClass::RefusedJob)
+    }
+
+    /// A track as a WAV file.
+    pub(crate) fn wav() -> Self {
+        let mut wav = Self {
+            price: Price::Each(0.4),
+            repeat: Repeat::Refused,
+            ..Self::step("wav", "/api/v1/wav/generate", "/api/v1/wav/record-info")
+        };
+        // A file that the vendor has deleted (observed).
+        let details = &mut wav.details_codes.codes;
+        details.insert(400, ResponseClass::UnknownTask);
+        wav
+    }
+
+    /// A track or a recording, taken apart.
+    pub(crate) fn stems() -> Self {
+        let prices = STEM_TYPES.into_iter().zip([10.0, 50.0, 20.0]);
+        Self {
+            price: Price::ByChoice {
+                setting: "type",
+                prices: prices.collect(),
+            },
+            input: Input::TrackOrRecording {
+                task: "taskId",
+                track: "audioId",
+                field: "audioUrl",
+            },
+            settings: &STEMS_SETTINGS,
+            results: Results::Stems,
+            ..Self::step(
+                "stems",
+                "/api/v1/vocal-removal/generate",
+                "/api/v1/vocal-removal/record-info",
+            )
+        }
+    }
+
+    /// The notes of stems.
+    pub(crate) fn midi() -> Self {
+        Self {
+            price: Price::Each(0.0),
+            input: Input::Stems {
+                task: "taskId",
+                stem: "audioId",
+            },
+            // 2 is a running task elsewhere.
+            status: StatusForm::Numbers { failed: &[2, 3] },
+            results: Results::Notes,
+            repeat: Repeat::Unknown,
+            ..Self::step("midi", "/api/v1/midi/generate", "/api/v1/midi/record-info")
+        }
+    }
+
+    /// A song whose files are gone, brought back.
+    pub(crate) fn recovery() -> Self {
+        Self {
+            details_query: "task_id",
+            input: Input::Song { task: "sunoTaskId" },
+            status: StatusForm::Envelope,
+            results: Results::Recovered,
+            repeat: Repeat::Unknown,
+            ..Self::step(
+                "recovery",
+                "/api/v1/suno/recovery",
+                "/api/v1/suno/recovery/record-info",
+            )
+        }
+    }
+
+    /// The same, with the field names that kie has for it.
+    pub(crate) fn recovery_in_snake_case() -> Self {
+        Self {
+            callback_field: "call_back_url",
+            input: Input::Song { task: "task_id" },
+            ..Self::recovery()
+        }
+        // "The original task does not exist" (observed): a refusal, though the code is that of a server error.
+        .with_submit_code(500, ResponseClass::RefusedJob)
+    }
+}
