@@ -15,7 +15,7 @@ use std::{hint::black_box, time::Instant};
 
 use backline_audio::{Audio, Encoding, decode, encode};
 use backline_band::{
-    Request, Session, Settings, Sound, StyleId, Take, Voicing, accompany,
+    ArrangeSettings, Request, Session, Sound, StyleId, Take, Voicing, accompany,
     analysis::HarmonySettings, arrange, harmonise, lay_over, listen_by_steps, master, play,
     read_tags,
 };
@@ -155,7 +155,7 @@ fn main() {
     };
     let (seconds, chords) = timed(|| harmonise(&analysis, &harmony, 1));
     row("chords", seconds, "");
-    let settings = Settings {
+    let settings = ArrangeSettings {
         style_weight: 0.5,
         audio_weight: 0.5,
         singer: None,

@@ -9,7 +9,7 @@ use crate::play::{FontError, caught};
 
 use crate::{
     analysis::{Analysis, HarmonySettings},
-    arrange::{Role, Score, Settings, arrange, style_of},
+    arrange::{ArrangeSettings, Role, Score, arrange, style_of},
     catalogue::{Instrument, Singer},
     chance::Chance,
     facts::{Facts, facts},
@@ -341,7 +341,7 @@ fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, Band
         variety: if take == 0 { 0.0 } else { 0.55 },
     };
     let chords = harmonise(analysis, &harmony, seed);
-    let settings = Settings {
+    let settings = ArrangeSettings {
         style_weight: request.style_weight,
         audio_weight: request.audio_weight,
         singer: request.singer,

@@ -38,7 +38,9 @@ mod tags;
 pub use accompany::{
     Accompaniment, BandError, MAX_TAKES, MAX_VOCAL_S, Request, Session, Stem, Take, accompany,
 };
-pub use arrange::{Articulation, Finish, Part, Role, Room, Score, ScoreNote, Settings, arrange};
+pub use arrange::{
+    ArrangeSettings, Articulation, Finish, Part, Role, Room, Score, ScoreNote, arrange,
+};
 pub use catalogue::{Instrument, Singer, StyleId};
 pub use chord_names::{chord_name, key_name, metre_name, pitch_name};
 pub use facts::{ChordFact, Facts};

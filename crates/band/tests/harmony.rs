@@ -499,7 +499,7 @@ fn a_chorus_a_tone_up_is_harmonised_and_ended_in_its_own_key() {
     assert!(foreign(change_s, end_s, 2) < 0.15);
     assert_eq!(chords.last().unwrap().chord.root, 2);
     let brief = backline_band::read_tags("pop", "");
-    let settings = backline_band::Settings {
+    let settings = backline_band::ArrangeSettings {
         style_weight: 0.5,
         audio_weight: 0.5,
         singer: None,

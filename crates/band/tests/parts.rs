@@ -9,7 +9,7 @@
 mod song;
 
 use backline_band::{
-    Articulation, Brief, Instrument, Part, Role, Score, ScoreNote, Settings, Sound, StyleId,
+    ArrangeSettings, Articulation, Brief, Instrument, Part, Role, Score, ScoreNote, Sound, StyleId,
     analysis::{Analysis, Chord, ChordSpan, Metre, Quality, Section, SectionKind, Span},
     arrange, play, read_tags,
 };
@@ -236,7 +236,7 @@ fn six_decibels_of_singing_are_heard_in_the_band() {
 fn the_style_weight_is_heard_in_the_arrangement() {
     let arranged = |style: StyleId, style_weight: f32| {
         let (analysis, chords) = song(Metre::FourFour, 124.0);
-        let settings = Settings {
+        let settings = ArrangeSettings {
             style_weight,
             ..SETTINGS
         };

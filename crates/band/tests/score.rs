@@ -10,7 +10,7 @@
 mod song;
 
 use backline_band::{
-    Brief, Instrument, Part, Role, Score, ScoreNote, Settings, StyleId,
+    ArrangeSettings, Brief, Instrument, Part, Role, Score, ScoreNote, StyleId,
     analysis::{Chord, Metre, Quality},
     arrange, read_tags,
 };
@@ -28,7 +28,7 @@ fn score(style: StyleId, metre: Metre, tempo_bpm: f64, brief: &Brief, take: usiz
         &analysis,
         &chords,
         &brief,
-        &Settings { take, ..SETTINGS },
+        &ArrangeSettings { take, ..SETTINGS },
         7 + take as u64,
     )
 }

@@ -8,7 +8,7 @@
 mod song;
 
 use backline_band::{
-    Role, Score, Settings, StyleId,
+    ArrangeSettings, Role, Score, StyleId,
     analysis::{Analysis, Metre},
     arrange, read_tags,
 };
@@ -16,7 +16,7 @@ use song::{SETTINGS, song};
 
 fn score(analysis: &Analysis, tags: &str, style_weight: f32, audio_weight: f32) -> Score {
     let (_, chords) = song(Metre::FourFour, 96.0);
-    let settings = Settings {
+    let settings = ArrangeSettings {
         style_weight,
         audio_weight,
         singer: None,

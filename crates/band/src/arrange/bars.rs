@@ -21,7 +21,7 @@ pub(super) struct Bar {
     /// Where it ends.
     pub(super) end_s: f64,
     /// What it belongs to.
-    pub(super) kind: Place,
+    pub(super) kind: BarKind,
     /// Number of the section, for variants that hold through a section.
     pub(super) section: usize,
     /// Bars since the section started: turns and fills are counted from there.
@@ -38,7 +38,7 @@ pub(super) struct Bar {
 
 /// What a bar belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum BarKind {
     /// Before the singer's first chord.
     LeadIn,
     /// The song.
@@ -374,7 +374,7 @@ fn bar_of(ticks: &[BeatTime], per_bar: usize, per_beat: usize, swing: Swing) -> 
     Bar {
         slots,
         end_s: end.time_s,
-        kind: Place::Song,
+        kind: BarKind::Song,
         section: 0,
         in_section: 0,
         energy: 0.5,

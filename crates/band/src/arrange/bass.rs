@@ -2,7 +2,7 @@
 
 use super::{
     Articulation, Instrument,
-    bars::Place,
+    bars::BarKind,
     lineup::Assignment,
     pattern::Pattern,
     phrasing,
@@ -35,7 +35,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             continue;
         }
         let mut chance = Chance::new(sheet.seed, &[31, part as u64, number as u64]);
-        if bar.kind == Place::Final {
+        if bar.kind == BarKind::Final {
             let chord = sheet.chord(bar, 0);
             let midi = nearest_note(chord.root, root_before, range);
             notes.push(ScoreNote {

@@ -2,13 +2,13 @@
 
 use super::{
     Articulation, Instrument, Role, Traits,
-    bars::{Bar, Place},
+    bars::{Bar, BarKind},
     bass::CUT_S,
     lineup::Assignment,
     pattern::Pattern,
     phrasing,
     score::ScoreNote,
-    sheet::{Event, Sheet, force},
+    sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
     voicing::{
         Range, above_voice, clear_of_mud, comp_range, guitar_shape, nearest, ukulele_shape,
@@ -105,7 +105,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             continue;
         }
         let mut chance = Chance::new(sheet.seed, &[42, part as u64, number as u64]);
-        if bar.kind == Place::Final {
+        if bar.kind == BarKind::Final {
             let was_there = number == 0 || sheet.plays(player, &sheet.bars[number - 1]);
             if was_there {
                 last_chord(sheet, &mut voicer, bar, &mut notes);
@@ -229,7 +229,7 @@ fn strike(
     sheet: &Sheet<'_>,
     voicer: &mut Voicer,
     bar: &Bar,
-    event: &Event,
+    event: &Stroke,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
@@ -275,7 +275,7 @@ fn sweep(
     sheet: &Sheet<'_>,
     voicer: &mut Voicer,
     bar: &Bar,
-    event: &Event,
+    event: &Stroke,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {

@@ -2,7 +2,7 @@
 
 use super::{
     Articulation, Instrument, Role,
-    bars::Place,
+    bars::BarKind,
     lineup::Assignment,
     pattern::{Pattern, Piece, piece_traits},
     phrasing,
@@ -63,7 +63,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             velocity,
             articulation: Articulation::Normal,
         };
-        if bar.kind == Place::Final {
+        if bar.kind == BarKind::Final {
             let played_before = number > 0 && sheet.plays(player, &sheet.bars[number - 1]);
             if player.role == Role::Drums && played_before {
                 let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
@@ -95,7 +95,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             && sheet
                 .bars
                 .get(number + 1)
-                .is_some_and(|next| next.kind != Place::LeadIn)
+                .is_some_and(|next| next.kind != BarKind::LeadIn)
             && {
                 let rises = sheet
                     .bars

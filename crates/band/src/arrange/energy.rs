@@ -2,7 +2,7 @@
 
 use super::{
     arc::{arc, division, divisions},
-    bars::{Bar, Place},
+    bars::{Bar, BarKind},
 };
 use crate::analysis::{Analysis, SectionKind};
 
@@ -35,7 +35,7 @@ pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, fo
         if bar.end_s <= first_note_s + 0.25 * (bar.end_s - bar.start_s())
             && !analysis.notes.is_empty()
         {
-            bar.kind = Place::LeadIn;
+            bar.kind = BarKind::LeadIn;
             bar.energy = bar.energy.min(0.38);
         }
         let sung = mean(
@@ -67,7 +67,7 @@ pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, fo
                 || bars[number + 1].kind != bars[number].kind);
     }
     if let Some(last) = bars.last_mut() {
-        last.kind = Place::Final;
+        last.kind = BarKind::Final;
     }
 }
 
@@ -87,7 +87,7 @@ fn divide_one_section(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32) 
             .map(|section| section.kind)
     };
     let is_divided =
-        |bar: &Bar| bar.kind == Place::Song && kind_of(bar) != Some(SectionKind::Ending);
+        |bar: &Bar| bar.kind == BarKind::Song && kind_of(bar) != Some(SectionKind::Ending);
     let starts_s: Vec<f64> = bars
         .iter()
         .filter(|bar| is_divided(bar))

@@ -2,7 +2,7 @@
 
 use super::{
     Articulation, Instrument,
-    bars::Place,
+    bars::BarKind,
     bass::in_scale,
     lineup::Assignment,
     score::ScoreNote,
@@ -34,7 +34,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
     };
     let mut notes = Vec::new();
     let mut pitch = (range.low + range.high) / 2;
-    let song = sheet.bars.iter().filter(|bar| bar.kind == Place::Song);
+    let song = sheet.bars.iter().filter(|bar| bar.kind == BarKind::Song);
     let end_s = sheet.bars.last().map_or(0.0, |bar| bar.start_s());
     let slots: Vec<(f64, f64, usize, Chord, f32, bool)> = song
         .flat_map(|bar| {

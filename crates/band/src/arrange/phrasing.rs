@@ -4,12 +4,12 @@
 //! the third, the third is lightened or turned, the fourth leads over. Which of several ways is taken is drawn once a section, so
 //! that a section keeps its phrase.
 
-use super::{bars::Place, pattern::Piece, sheet::Sheet};
+use super::{bars::BarKind, pattern::Piece, sheet::Sheet};
 use crate::chance::Chance;
 
 /// Where a bar stands in its phrase, and how it is varied there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
+pub(super) struct PhrasePosition {
     /// Bar of eight, from 0.
     bar: usize,
     /// Which of several ways, drawn for the section.
@@ -20,13 +20,13 @@ pub(super) struct Turn {
 
 impl Sheet<'_> {
     /// How bar `number` is varied in a part; `None` where patterns are played as written: alone, softly, at the end.
-    pub(super) fn turn(&self, part: usize, number: usize) -> Option<Turn> {
+    pub(super) fn turn(&self, part: usize, number: usize) -> Option<PhrasePosition> {
         let bar = &self.bars[number];
-        if bar.kind != Place::Song || bar.level() == 0 {
+        if bar.kind != BarKind::Song || bar.level() == 0 {
             return None;
         }
         let drawn = [14, part as u64, bar.section as u64];
-        Some(Turn {
+        Some(PhrasePosition {
             bar: bar.in_section % 8,
             way: Chance::new(self.seed, &drawn).below(3),
             machine: self.style.loose_ms == 0.0,
@@ -99,7 +99,12 @@ fn walks(pattern: &str, slots: usize) -> bool {
 }
 
 /// One lane of a kit.
-pub(super) fn kit(piece: Piece, pattern: &str, slots: usize, turn: Option<Turn>) -> String {
+pub(super) fn kit(
+    piece: Piece,
+    pattern: &str,
+    slots: usize,
+    turn: Option<PhrasePosition>,
+) -> String {
     let Some(turn) = turn.filter(|_| piece != Piece::Kick || !walks(pattern, slots)) else {
         return pattern.to_owned();
     };
@@ -127,8 +132,8 @@ pub(super) fn kit(piece: Piece, pattern: &str, slots: usize, turn: Option<Turn>)
 fn phrase(
     pattern: &str,
     slots: usize,
-    turn: Option<Turn>,
-    ways: impl Fn(&[char], Turn) -> Vec<Vec<char>>,
+    turn: Option<PhrasePosition>,
+    ways: impl Fn(&[char], PhrasePosition) -> Vec<Vec<char>>,
 ) -> String {
     let marks: Vec<char> = pattern.chars().collect();
     let Some(turn) = turn.filter(|_| slots >= 4 && !marks.is_empty()) else {
@@ -145,7 +150,7 @@ fn phrase(
     let (again, end) = (turn.bar % 4, turn.bar / 4 * 4 + 3);
     let steps = (first..=again).chain((again == 3 && end == 7).then_some(3));
     for bar in steps {
-        let found = ways(&written, Turn { bar, ..turn })
+        let found = ways(&written, PhrasePosition { bar, ..turn })
             .into_iter()
             .find(|way| !bars.contains(way));
         last = found.unwrap_or_else(|| written.clone());
@@ -187,7 +192,7 @@ fn strokes_back(marks: &[char]) -> impl Iterator<Item = usize> {
 
 /// A bass line: the second bar leads over, or holds where the pattern always leads; the third takes the fifth for a repeated root;
 /// the fourth pushes into its middle. Machines and what is struck steadily keep their places and change a note.
-pub(super) fn bass(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
+pub(super) fn bass(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     let steady = walks(pattern, slots);
     phrase(pattern, slots, turn, |marks, turn| {
         let (last, middle) = (slots - 2, slots / 2);
@@ -224,7 +229,7 @@ pub(super) fn bass(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
 
 /// Struck chords: a soft one more before the bar line, another on the way; a held one is struck again. Where there is no room for one
 /// more, one near the end of the bar is left out.
-pub(super) fn comp(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
+pub(super) fn comp(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     phrase(pattern, slots, turn, |marks, turn| {
         let middle = slots / 2;
         let places = match (turn.bar, turn.way) {
@@ -245,7 +250,7 @@ pub(super) fn comp(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
 }
 
 /// Strums: an up-stroke more before the bar line, or one that is left to ring.
-pub(super) fn strum(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
+pub(super) fn strum(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     phrase(pattern, slots, turn, |marks, turn| {
         if turn.bar == 2 {
             return Vec::new();
@@ -270,7 +275,7 @@ pub(super) fn strum(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
 }
 
 /// Broken chords: one tone less on the way to the bar line, at another place from bar to bar.
-pub(super) fn pick(pattern: &str, slots: usize, turn: Option<Turn>) -> String {
+pub(super) fn pick(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     phrase(pattern, slots, turn, |marks, turn| {
         if turn.bar == 2 {
             return Vec::new();
@@ -286,8 +291,8 @@ mod tests {
 
     const WRITTEN: &str = "X.......x.......";
 
-    fn turn(bar: usize) -> Option<Turn> {
-        Some(Turn {
+    fn turn(bar: usize) -> Option<PhrasePosition> {
+        Some(PhrasePosition {
             bar,
             way: 0,
             machine: false,

@@ -139,7 +139,7 @@ pub struct Finish {
 
 /// How the arranger works, apart from what the tags say.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
+pub struct ArrangeSettings {
     /// How strongly the style's habits hold against the singer's own dynamics, 0..1.
     pub style_weight: f32,
     /// How closely time and dynamics follow the singer, 0..1.

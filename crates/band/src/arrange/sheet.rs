@@ -2,7 +2,7 @@
 
 use super::{
     Instrument,
-    bars::{Bar, Place},
+    bars::{Bar, BarKind},
     lineup::Assignment,
     pattern::Pattern,
     score::Role,
@@ -35,7 +35,7 @@ pub(super) struct Sheet<'a> {
 
 /// One stroke of a pattern that has found its time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Event {
+pub(super) struct Stroke {
     /// Number of the slot among the bar's.
     pub(super) slot: usize,
     /// What the pattern says.
@@ -51,7 +51,7 @@ pub(super) struct Event {
 impl Sheet<'_> {
     /// The chord at a slot of a bar; the final bar rests on the tonic.
     pub(super) fn chord(&self, bar: &Bar, slot: usize) -> Chord {
-        if bar.kind == Place::Final {
+        if bar.kind == BarKind::Final {
             return tonic(self.analysis.last_key(), self.style.vocabulary);
         }
         let beat = bar
@@ -77,12 +77,12 @@ impl Sheet<'_> {
     pub(super) fn plays(&self, player: &Assignment, bar: &Bar) -> bool {
         match bar.kind {
             // Alone before the singer: the harmony, softly.
-            Place::LeadIn => {
+            BarKind::LeadIn => {
                 matches!(player.role, Role::Comp | Role::Pad | Role::Figure)
                     && player.from <= bar.energy
             }
-            Place::Song => player.from <= bar.energy,
-            Place::Final => true,
+            BarKind::Song => player.from <= bar.energy,
+            BarKind::Final => true,
         }
     }
 
@@ -126,7 +126,7 @@ impl Sheet<'_> {
     }
 
     /// The strokes of `pattern` in bar `number`: held ones are struck again where the chord changes if `renew` is set.
-    pub(super) fn events(&self, pattern: &str, number: usize, renew: bool) -> Vec<Event> {
+    pub(super) fn events(&self, pattern: &str, number: usize, renew: bool) -> Vec<Stroke> {
         let bar = &self.bars[number];
         let marks: Vec<char> = pattern.chars().collect();
         if marks.is_empty() {
@@ -138,14 +138,14 @@ impl Sheet<'_> {
             0
         };
         let mark_at = |slot: usize| marks[(bar.slots[slot].index + shift) % marks.len()];
-        let mut events: Vec<Event> = Vec::new();
+        let mut events: Vec<Stroke> = Vec::new();
         let mut sounding = false;
         for slot in 0..bar.slots.len() {
             let mark = mark_at(slot);
             let chord = self.chord(bar, slot);
             let start_s = bar.time(slot);
             let end_s = bar.time(slot + 1);
-            let event = |mark| Event {
+            let event = |mark| Stroke {
                 slot,
                 mark,
                 start_s,
@@ -178,15 +178,15 @@ impl Sheet<'_> {
     pub(super) fn pushed(
         &self,
         number: usize,
-        before: Option<&Event>,
-        event: &Event,
+        before: Option<&Stroke>,
+        event: &Stroke,
     ) -> Option<Chord> {
         const EIGHTH: usize = 2;
         let (bar, next) = (&self.bars[number], self.bars.get(number + 1)?);
         let simple = self.analysis.metre != Metre::SixEight;
         let pushes = simple
             && self.style.pushes
-            && (bar.kind, next.kind) == (Place::Song, Place::Song)
+            && (bar.kind, next.kind) == (BarKind::Song, BarKind::Song)
             && event.slot + EIGHTH == bar.slots.len()
             && before.is_none_or(|before| before.slot + EIGHTH < event.slot);
         pushes.then(|| self.chord(next, 0))
@@ -196,13 +196,13 @@ impl Sheet<'_> {
     pub(super) fn drops(&self, number: usize) -> bool {
         let bar = &self.bars[number];
         self.style.loose_ms == 0.0
-            && bar.kind == Place::Song
+            && bar.kind == BarKind::Song
             && bar.last
             && bar.slots.len() >= 12
             && self
                 .bars
                 .get(number + 1)
-                .is_some_and(|next| next.kind == Place::Song && next.energy > bar.energy + 0.12)
+                .is_some_and(|next| next.kind == BarKind::Song && next.energy > bar.energy + 0.12)
     }
 
     /// Human timing for one stroke at `start_s`, in seconds: the band pulls and drags together, each player a little apart.
@@ -238,7 +238,7 @@ impl Sheet<'_> {
         for bar in &self.bars {
             for slot in 0..bar.slots.len() {
                 let chord = self.chord(bar, slot);
-                let end_s = if bar.kind == Place::Final {
+                let end_s = if bar.kind == BarKind::Final {
                     self.length_s
                 } else {
                     bar.time(slot + 1)

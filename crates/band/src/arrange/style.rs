@@ -187,7 +187,7 @@ pub(crate) struct Player {
 }
 
 /// What instruments of a kind play whatever the style: the patterns of 3/4 and 6/8, and of instruments that only the tags ask for.
-pub(crate) struct Shared {
+pub(crate) struct CommonPatterns {
     pub(crate) role: Role,
     /// `None` suits every feel.
     feel: Option<Feel>,
@@ -197,7 +197,7 @@ pub(crate) struct Shared {
     pub(crate) figures: Figures,
 }
 
-impl Shared {
+impl CommonPatterns {
     /// Whether it is meant for a part.
     pub(crate) fn suits(&self, feel: Feel, role: Role, strummed: bool) -> bool {
         self.role == role && self.feel.is_none_or(|own| own == feel) && (!self.strummed || strummed)
@@ -305,7 +305,7 @@ impl<const SLOTS: usize> TryFrom<PlayerRow<SLOTS>> for SharedOf<SLOTS> {
         if !row.instruments.is_empty() || row.from != 0.0 {
             return Err("`instruments` and `from` are for a style's players only".to_owned());
         }
-        Ok(Self(Shared {
+        Ok(Self(CommonPatterns {
             role: row.part,
             feel: row.feel,
             strummed: row.strummed,
@@ -316,10 +316,10 @@ impl<const SLOTS: usize> TryFrom<PlayerRow<SLOTS>> for SharedOf<SLOTS> {
     }
 }
 
-/// [`Shared`] as it is read from a table of bars of `SLOTS` sixteenths.
+/// [`CommonPatterns`] as it is read from a table of bars of `SLOTS` sixteenths.
 #[derive(Deserialize)]
 #[serde(try_from = "PlayerRow<SLOTS>")]
-pub(crate) struct SharedOf<const SLOTS: usize>(pub(crate) Shared);
+pub(crate) struct SharedOf<const SLOTS: usize>(pub(crate) CommonPatterns);
 
 /// Whether chords on it are strummed.
 pub(super) fn is_strummed(instrument: Instrument) -> bool {

@@ -4,7 +4,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use super::{
     Role,
-    style::{Feel, Shared, SharedOf, Style, StyleId},
+    style::{CommonPatterns, Feel, SharedOf, Style, StyleId},
 };
 use crate::{
     analysis::Metre,
@@ -75,14 +75,19 @@ fn read(id: StyleId) -> Result<Style, DataError> {
 }
 
 /// What a part plays in a metre other than 4/4. `strummed` prefers strumming over block chords.
-pub(crate) fn in_metre(metre: Metre, feel: Feel, role: Role, strummed: bool) -> &'static Shared {
-    static THREE_FOUR: LazyLock<Vec<Shared>> = LazyLock::new(|| {
+pub(crate) fn in_metre(
+    metre: Metre,
+    feel: Feel,
+    role: Role,
+    strummed: bool,
+) -> &'static CommonPatterns {
+    static THREE_FOUR: LazyLock<Vec<CommonPatterns>> = LazyLock::new(|| {
         shared::<12>(
             "three-four.yaml",
             include_str!("../../data/three-four.yaml"),
         )
     });
-    static SIX_EIGHT: LazyLock<Vec<Shared>> =
+    static SIX_EIGHT: LazyLock<Vec<CommonPatterns>> =
         LazyLock::new(|| shared::<12>("six-eight.yaml", include_str!("../../data/six-eight.yaml")));
     let rows = if metre == Metre::SixEight {
         &SIX_EIGHT
@@ -93,19 +98,24 @@ pub(crate) fn in_metre(metre: Metre, feel: Feel, role: Role, strummed: bool) -> 
 }
 
 /// What an instrument plays that only the tags ask for.
-pub(crate) fn guest(role: Role, strummed: bool) -> &'static Shared {
-    static GUESTS: LazyLock<Vec<Shared>> =
+pub(crate) fn guest(role: Role, strummed: bool) -> &'static CommonPatterns {
+    static GUESTS: LazyLock<Vec<CommonPatterns>> =
         LazyLock::new(|| shared::<16>("guests.yaml", include_str!("../../data/guests.yaml")));
     first(&GUESTS, Feel::Gentle, role, strummed)
 }
 
-fn first(rows: &'static [Shared], feel: Feel, role: Role, strummed: bool) -> &'static Shared {
+fn first(
+    rows: &'static [CommonPatterns],
+    feel: Feel,
+    role: Role,
+    strummed: bool,
+) -> &'static CommonPatterns {
     rows.iter()
         .find(|row| row.suits(feel, role, strummed))
         .expect("a test asks for every part, feel and way of playing")
 }
 
-fn shared<const SLOTS: usize>(file: &str, text: &str) -> Vec<Shared> {
+fn shared<const SLOTS: usize>(file: &str, text: &str) -> Vec<CommonPatterns> {
     parse::<Vec<SharedOf<SLOTS>>>(file, text)
         .map(|rows| rows.into_iter().map(|row| row.0).collect())
         .unwrap_or_else(|error| panic!("a test reads every table: {error}"))

@@ -6,7 +6,7 @@ use super::{
     energy::place,
     fills,
     lineup::assign,
-    score::{Finish, Part, Role, Room, Score, ScoreNote, Settings},
+    score::{ArrangeSettings, Finish, Part, Role, Room, Score, ScoreNote},
     sheet::Sheet,
     style::{Ending, StyleId, Swing},
     styles,
@@ -92,7 +92,7 @@ pub fn arrange(
     analysis: &Analysis,
     chords: &[ChordSpan],
     brief: &Brief,
-    settings: &Settings,
+    settings: &ArrangeSettings,
     seed: u64,
 ) -> Score {
     let style = styles::table(style_of(brief, analysis, settings.take));

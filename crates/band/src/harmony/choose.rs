@@ -4,7 +4,7 @@ use super::{
     extensions::{Stretch, extend},
     habits::Habits,
     melody::Melody,
-    path::{Wish, path},
+    path::{PathInput, path},
     reharmonise::reharmonise,
 };
 use crate::analysis::{
@@ -106,7 +106,7 @@ fn in_one_key(
     }
     let doubt = doubt(&analysis.confidence);
     let beat_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) as f32;
-    let wish = Wish {
+    let wish = PathInput {
         habits: &Habits::of(settings.vocabulary),
         style_weight: settings.style_weight.clamp(0.0, 1.0),
         weirdness: settings.weirdness.clamp(0.0, 1.0) * (1.0 - doubt),

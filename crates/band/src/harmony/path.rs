@@ -33,7 +33,7 @@ const OUTSIDE_KEY: f32 = 5.0;
 const CADENCE: f32 = 0.3;
 
 /// What shapes the path besides the melody.
-pub(super) struct Wish<'a> {
+pub(super) struct PathInput<'a> {
     pub(super) habits: &'a Habits,
     /// 0..1.
     pub(super) style_weight: f32,
@@ -49,7 +49,7 @@ pub(super) struct Wish<'a> {
 }
 
 /// The class at each beat from `melody.first` on.
-pub(super) fn path(melody: &Melody, wish: &Wish<'_>) -> Vec<usize> {
+pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
     let model = model();
     let rows = melody.rows();
     let beats: Vec<usize> = (melody.first..melody.positions.len()).collect();
@@ -120,7 +120,7 @@ pub(super) fn path(melody: &Melody, wish: &Wish<'_>) -> Vec<usize> {
 }
 
 /// What a step from each class to each other is worth when the chord changes.
-fn steps(wish: &Wish<'_>, follows: f32) -> Vec<[f32; CLASSES]> {
+fn steps(wish: &PathInput<'_>, follows: f32) -> Vec<[f32; CLASSES]> {
     let model = model();
     let step = |before: usize, class: usize| {
         follows * (model.follows[before][class] - COMMON_NEXT * model.prior[class].ln())
@@ -132,7 +132,12 @@ fn steps(wish: &Wish<'_>, follows: f32) -> Vec<[f32; CLASSES]> {
 }
 
 /// What each class is worth at a beat.
-fn gains(melody: &Melody, wish: &Wish<'_>, seen: &[f32; CLASSES], beat: usize) -> [f32; CLASSES] {
+fn gains(
+    melody: &Melody,
+    wish: &PathInput<'_>,
+    seen: &[f32; CLASSES],
+    beat: usize,
+) -> [f32; CLASSES] {
     let model = model();
     // The singer decides less the more the style's habits do; what is common anyway is taken off in the same measure, or only
     // the rarest chords would be left.
@@ -214,7 +219,7 @@ fn bar_offset(melody: &Melody, beat: usize) -> usize {
 
 /// Logarithm of the odds of a change at a beat: where lead sheets change, more often in slow bars, less in fast ones, and less
 /// than there on weak beats, which passing notes would otherwise take a chord each.
-fn change_log_odds(melody: &Melody, wish: &Wish<'_>, beat: usize) -> f32 {
+fn change_log_odds(melody: &Melody, wish: &PathInput<'_>, beat: usize) -> f32 {
     let share = model().change(melody.in_bar, usize::from(melody.positions[beat]));
     let pace = (wish.bar_s / 2.2).max(0.2).log2().clamp(-1.2, 1.2);
     let downbeat = melody.positions[beat] == 0;

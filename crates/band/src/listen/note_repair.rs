@@ -11,7 +11,7 @@ pub(super) const DIP_REACH: usize = 18;
 
 /// A stretch of frames on one pitch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Piece {
+pub(super) struct NoteSegment {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) midi: u8,
@@ -113,8 +113,8 @@ pub(super) fn dips(border: usize, smooth: &[f32]) -> bool {
 }
 
 /// Gives pieces too short for a note to the neighbour they touch.
-pub(super) fn without_shreds(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+pub(super) fn without_shreds(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
+    let mut kept: Vec<NoteSegment> = Vec::with_capacity(pieces.len());
     let mut owed: Option<usize> = None;
     for mut piece in pieces {
         if let Some(from) = owed.take()
@@ -136,15 +136,15 @@ pub(super) fn without_shreds(pieces: Vec<Piece>) -> Vec<Piece> {
 
 /// Gives short pieces that are much weaker than a neighbour they touch to that neighbour: a murmur before a vowel to the note
 /// it opens, a closing consonant to the note it ends.
-pub(super) fn without_consonants(pieces: Vec<Piece>, smooth: &[f32]) -> Vec<Piece> {
-    let peak = |piece: &Piece| {
+pub(super) fn without_consonants(pieces: Vec<NoteSegment>, smooth: &[f32]) -> Vec<NoteSegment> {
+    let peak = |piece: &NoteSegment| {
         smooth[piece.from..piece.to]
             .iter()
             .copied()
             .fold(f32::NEG_INFINITY, f32::max)
     };
     let peaks: Vec<f32> = pieces.iter().map(peak).collect();
-    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut kept: Vec<NoteSegment> = Vec::with_capacity(pieces.len());
     let mut owed: Option<usize> = None;
     for (at, piece) in pieces.iter().enumerate() {
         let mut piece = *piece;
@@ -177,8 +177,8 @@ pub(super) fn without_consonants(pieces: Vec<Piece>, smooth: &[f32]) -> Vec<Piec
 }
 
 /// Gives the start of a slide, still on the pitch before it, to the note that the slide leads to.
-pub(super) fn without_slides(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+pub(super) fn without_slides(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
+    let mut kept: Vec<NoteSegment> = Vec::with_capacity(pieces.len());
     let mut owed: Option<usize> = None;
     for (at, piece) in pieces.iter().enumerate() {
         let mut piece = *piece;
@@ -200,11 +200,11 @@ pub(super) fn without_slides(pieces: Vec<Piece>) -> Vec<Piece> {
 
 /// Joins neighbours a semitone apart whose pitches lie closer than that and between which the voice does not dip.
 pub(super) fn without_wavers(
-    pieces: Vec<Piece>,
+    pieces: Vec<NoteSegment>,
     pitches: &[Option<f32>],
     smooth: &[f32],
-) -> Vec<Piece> {
-    let middle = |piece: &Piece| {
+) -> Vec<NoteSegment> {
+    let middle = |piece: &NoteSegment| {
         let inner = piece.from + 2..piece.to.saturating_sub(2).max(piece.from + 3);
         let mut found: Vec<f32> = pitches[inner.start..inner.end.min(pitches.len())]
             .iter()
@@ -214,7 +214,7 @@ pub(super) fn without_wavers(
         let at = found.len() / 2;
         (!found.is_empty()).then(|| *found.select_nth_unstable_by(at, f32::total_cmp).1)
     };
-    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut kept: Vec<NoteSegment> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         if let Some(last) = kept.last_mut()
             && last.to + TOUCHING >= piece.from

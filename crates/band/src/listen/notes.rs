@@ -9,8 +9,8 @@ use crate::analysis::{Note, PITCH_HOP_S, PitchFrame};
 
 use super::{
     note_repair::{
-        DIP_DB, DIP_REACH, Piece, SHORTEST, without_consonants, without_noises, without_scoops,
-        without_shreds, without_slides, without_wavers,
+        DIP_DB, DIP_REACH, NoteSegment, SHORTEST, without_consonants, without_noises,
+        without_scoops, without_shreds, without_slides, without_wavers,
     },
     tuning::semitones,
 };
@@ -192,13 +192,13 @@ fn sliding_peak(values: &[f32], reach: usize) -> Vec<f32> {
         .collect()
 }
 
-fn pieces_of(path: &[Option<u8>]) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
+fn pieces_of(path: &[Option<u8>]) -> Vec<NoteSegment> {
+    let mut pieces: Vec<NoteSegment> = Vec::new();
     for (at, midi) in path.iter().enumerate() {
         let Some(midi) = *midi else { continue };
         match pieces.last_mut() {
             Some(last) if last.to == at && last.midi == midi => last.to = at + 1,
-            _ => pieces.push(Piece {
+            _ => pieces.push(NoteSegment {
                 from: at,
                 to: at + 1,
                 midi,
@@ -218,7 +218,12 @@ fn smoothed(vowel_db: &[f32]) -> Vec<f32> {
 }
 
 /// Splits a held pitch at the dips between its syllables.
-fn split(piece: Piece, pitches: &[Option<f32>], bands: [&[f32]; 2], into: &mut Vec<Piece>) {
+fn split(
+    piece: NoteSegment,
+    pitches: &[Option<f32>],
+    bands: [&[f32]; 2],
+    into: &mut Vec<NoteSegment>,
+) {
     let mut dips: Vec<usize> = Vec::new();
     let mut from = piece.from;
     let mut at = piece.from + SHORTEST;
@@ -249,14 +254,14 @@ fn split(piece: Piece, pitches: &[Option<f32>], bands: [&[f32]; 2], into: &mut V
         if voiced(dip) && wave >= 2 {
             continue;
         }
-        into.push(Piece {
+        into.push(NoteSegment {
             to: dip,
             from,
             ..piece
         });
         from = dip;
     }
-    into.push(Piece { from, ..piece });
+    into.push(NoteSegment { from, ..piece });
 }
 
 /// Whether the voice dips here: in the vowels' band, and a good part as much in the whole sound, since the harmonics of a wide
@@ -308,7 +313,7 @@ fn rise(levels: &[f32], dip: usize) -> f32 {
 }
 
 /// The frame at which the vowel of a piece starts.
-fn vowel_start(pieces: &[Piece], at: usize, smooth: &[f32]) -> usize {
+fn vowel_start(pieces: &[NoteSegment], at: usize, smooth: &[f32]) -> usize {
     let piece = pieces[at];
     let earliest = match at.checked_sub(1) {
         Some(before) => pieces[before].from + SHORTEST,
@@ -348,7 +353,7 @@ mod tests {
                 .collect()
         };
         let splits = |levels: &[f32]| {
-            let whole = Piece {
+            let whole = NoteSegment {
                 from: 0,
                 to: 120,
                 midi: 60,

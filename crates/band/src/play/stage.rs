@@ -80,7 +80,7 @@ fn together(
 }
 
 /// One part as it was played.
-struct Stem {
+struct PlayedPart {
     sound: Stereo,
     /// What it is to be mixed with.
     gain: f32,
@@ -110,7 +110,7 @@ impl Buses {
     }
 
     /// Adds a part to the sum and to the room.
-    fn take(&mut self, mut stem: Stem, part: &Part) {
+    fn take(&mut self, mut stem: PlayedPart, part: &Part) {
         for channel in [&mut stem.sound.left, &mut stem.sound.right] {
             channel.iter_mut().for_each(|sample| *sample *= stem.gain);
         }
@@ -191,7 +191,7 @@ pub(crate) fn side_by_side<T: Send>(items: &[usize], one: impl Fn(usize) -> T + 
 }
 
 /// One part: its sound, its colour, its level, its place.
-fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) -> Stem {
+fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) -> PlayedPart {
     let part = &score.parts[number];
     let (mut sound, recorded) = match source {
         #[cfg(feature = "soundfont")]
@@ -205,7 +205,7 @@ fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) 
         ),
     };
     let gain = balance::channel_strip(part, &mut sound, recorded);
-    Stem { sound, gain }
+    PlayedPart { sound, gain }
 }
 
 /// A part in the middle, moved to its place.

@@ -9,14 +9,14 @@
 pub mod tunes;
 
 use backline_audio::Audio;
-use backline_band::Settings;
+use backline_band::ArrangeSettings;
 use backline_band::analysis::{
     Analysis, Beat, Chord, ChordSpan, Confidence, Key, Metre, Mode, Note, Quality, Section,
     SectionKind, Span,
 };
 
 /// What is asked of the arranger where a test does not say otherwise.
-pub const SETTINGS: Settings = Settings {
+pub const SETTINGS: ArrangeSettings = ArrangeSettings {
     style_weight: 0.5,
     audio_weight: 0.5,
     singer: None,
