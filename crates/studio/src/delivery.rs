@@ -21,7 +21,7 @@ use crate::fetch::USER_AGENT;
 use crate::misbehave::Forgery;
 use crate::shared::Shared;
 use crate::store::StoreError;
-use crate::store::callbacks::{self, Call, DueCallback};
+use crate::store::callbacks::{self, DueCallback, ScriptedCallback};
 use crate::store::tasks::Task;
 
 /// How long the delivery waits after the store failed.
@@ -117,7 +117,7 @@ fn post(
     client: &reqwest::Client,
     task: &Task,
     url: &str,
-    call: Call,
+    call: ScriptedCallback,
 ) -> reqwest::RequestBuilder {
     let key = shared
         .config
@@ -133,7 +133,7 @@ fn post(
     };
     let sign = |request, key: &str| sign_for(request, key, &task.id);
     match call {
-        Call::True(notice) => {
+        ScriptedCallback::True(notice) => {
             let sent = faulty::callback(task, notice, &shared.links, url);
             let mut request = client
                 .post(sent.url)
@@ -147,7 +147,7 @@ fn post(
                 None => request,
             }
         }
-        Call::Forged(forgery) => {
+        ScriptedCallback::Forged(forgery) => {
             let (url, body) = faulty::forged(task, url, forgery);
             let request = client
                 .post(url)
@@ -176,7 +176,7 @@ async fn deliver(shared: &Shared, client: &reqwest::Client, owed: DueCallback) {
     } = owed;
     let failure = match post(shared, client, &task, &url, call).send().await {
         // Nobody repeats what somebody else made up.
-        _ if matches!(call, Call::Forged(_)) => None,
+        _ if matches!(call, ScriptedCallback::Forged(_)) => None,
         Ok(response) if response.status().is_success() => None,
         Ok(response) => Some(format!("HTTP status {}", response.status().as_u16())),
         Err(error) => Some(error.without_url().to_string()),

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::links::Links;
-use crate::misbehave::{FailedStatus, Fault, Forgery, Place, PollResponse, details, of_task};
+use crate::misbehave::{
+    FailedStatus, Fault, Forgery, MalformedTarget, PollResponse, details, of_task,
+};
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{Stage, Task};
 use crate::wire;
@@ -147,7 +149,7 @@ pub(crate) fn callback(task: &Task, notice: Notice, links: &Links, url: &str) ->
         }
         gzip = callbacks.gzip;
     }
-    let body = match of_task::malformed(&task.faults, Place::Callbacks, 1) {
+    let body = match of_task::malformed(&task.faults, MalformedTarget::Callbacks, 1) {
         Some(kind) => kind.write(body),
         None => body.to_string().into_bytes(),
     };

@@ -7,7 +7,7 @@ use backline_audio::{Audio, Encoding, encode};
 use crate::StudioError;
 use crate::clock;
 use crate::folder::{self, Folder};
-use crate::store::tasks::KeptTrack;
+use crate::store::tasks::StoredTrack;
 use crate::wire::TRACKS;
 
 /// Long enough to be a real recording in every check, short enough for a load test's traffic.
@@ -21,7 +21,10 @@ const TONE_PEAK: f32 = 0.2;
 const CHORDS_HZ: [[f32; 3]; TRACKS as usize] = [[261.63, 329.63, 392.0], [220.0, 261.63, 329.63]];
 
 /// Writes the recordings into the folder and returns them as finished tracks. Blocks.
-pub(crate) fn prepare(folder: &Folder, encoding: Encoding) -> Result<Vec<KeptTrack>, StudioError> {
+pub(crate) fn prepare(
+    folder: &Folder,
+    encoding: Encoding,
+) -> Result<Vec<StoredTrack>, StudioError> {
     let created_ms = clock::now_ms();
     let mut tracks = Vec::new();
     for (number, chord_hz) in (1..=TRACKS).zip(CHORDS_HZ) {
@@ -37,7 +40,7 @@ pub(crate) fn prepare(folder: &Folder, encoding: Encoding) -> Result<Vec<KeptTra
                 source,
             }
         })?;
-        tracks.push(KeptTrack {
+        tracks.push(StoredTrack {
             number,
             audio: format!("instant/{name}"),
             mix: None,

@@ -15,7 +15,7 @@ use crate::gate::Pace;
 use crate::links::Links;
 use crate::misbehave::{OtherCall, Refuse, Reply, UploadGone};
 use crate::store::Store;
-use crate::store::tasks::KeptTrack;
+use crate::store::tasks::StoredTrack;
 
 /// One studio's state. Handlers and workers share it through an `Arc`.
 pub(crate) struct Shared {
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) fetcher: Fetcher,
     pub(crate) pace: Option<Mutex<Pace>>,
     /// Instant mode's finished tracks.
-    pub(crate) instant: Option<Vec<KeptTrack>>,
+    pub(crate) instant: Option<Vec<StoredTrack>>,
     pub(crate) unfinished: Unfinished,
     /// Rung when a task waits for the worker.
     pub(crate) work_waits: Notify,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::links::Links;
 use crate::misbehave::of_task;
 use crate::store::callbacks::Notice;
-use crate::store::tasks::{KeptTrack, Stage, Task};
+use crate::store::tasks::{Stage, StoredTrack, Task};
 
 /// Tracks of one task.
 pub(crate) const TRACKS: u8 = 2;
@@ -98,7 +98,7 @@ fn track_id(task_id: &str, number: u8) -> uuid::Uuid {
 }
 
 /// The kept track `number`, if there is one at `stage`.
-fn shown(task: &Task, stage: Stage, number: u8) -> Option<&KeptTrack> {
+fn shown(task: &Task, stage: Stage, number: u8) -> Option<&StoredTrack> {
     let ready = match stage {
         Stage::Pending | Stage::Text | Stage::Failed => 0,
         Stage::First => 1,
@@ -167,11 +167,11 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tasks::KeptTrack;
+    use crate::store::tasks::StoredTrack;
     use url::Url;
 
     fn check(stage: Stage, expected: backline_api::Stage) {
-        let kept = |number| KeptTrack {
+        let kept = |number| StoredTrack {
             number,
             audio: format!("results/t/{number}.mp3"),
             mix: Some(format!("results/t/{number}-mix.mp3")),

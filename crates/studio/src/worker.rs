@@ -24,7 +24,7 @@ use crate::intake::IntakeError;
 use crate::render::{self, RenderConfig, RenderError, Step};
 use crate::shared::Shared;
 use crate::store::StoreError;
-use crate::store::tasks::{self, KeptTrack, Stage, Work};
+use crate::store::tasks::{self, Stage, StoredTrack, Work};
 use crate::store::transitions;
 use crate::validate;
 use crate::wire::TRACKS;
@@ -201,7 +201,7 @@ async fn keep_step(
     shared: &Shared,
     work: &Work,
     step: Step,
-    tracks: &mut Vec<KeptTrack>,
+    tracks: &mut Vec<StoredTrack>,
 ) -> Result<(), Failure> {
     let extension = shared.config.encoding.format().extension();
     let stage = match step {
@@ -224,7 +224,7 @@ async fn keep_step(
             .await?;
             let midi = write_result(shared, work, &format!("{number}.mid"), track.midi).await?;
             let created_ms = clock::now_ms();
-            tracks.push(KeptTrack {
+            tracks.push(StoredTrack {
                 number,
                 audio,
                 mix: Some(mix),
@@ -276,7 +276,7 @@ async fn write_result(
 }
 
 /// A source that is on this machine.
-enum Source {
+enum LocalSource {
     /// The studio's own upload.
     Upload(PathBuf),
     /// It was fetched, and is removed when this is dropped.
@@ -291,7 +291,7 @@ fn no_source(message: String) -> Failure {
 }
 
 /// Returns the source's bytes: it is fetched unless it is the studio's own file.
-async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Source, Failure> {
+async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<LocalSource, Failure> {
     if let Some(path) = &work.upload {
         let file = shared.folder.files().join(path);
         let too_large = tokio::fs::metadata(&file)
@@ -301,7 +301,7 @@ async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Source,
             true => Err(no_source(format!(
                 "could not use the source audio: it is larger than {SOURCE_BYTES} bytes"
             ))),
-            false => Ok(Source::Upload(file)),
+            false => Ok(LocalSource::Upload(file)),
         };
     }
     let received = shared
@@ -318,20 +318,20 @@ async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<Source,
             }
             error => no_source(format!("could not download the source audio: {error}")),
         })?;
-    Ok(Source::Fetched(received.file))
+    Ok(LocalSource::Fetched(received.file))
 }
 
 /// The source's bytes.
-async fn read_source(work: &Work, source: Source) -> Result<Vec<u8>, Failure> {
+async fn read_source(work: &Work, source: LocalSource) -> Result<Vec<u8>, Failure> {
     match source {
-        Source::Upload(path) => tokio::fs::read(&path).await.map_err(|error| {
+        LocalSource::Upload(path) => tokio::fs::read(&path).await.map_err(|error| {
             tracing::debug!(task = work.id, path = %path.display(), %error, "an upload can't be read");
             no_source(
                 "could not download the source audio: the uploaded file is not there (any more)"
                     .into(),
             )
         }),
-        Source::Fetched(file) => tokio::fs::read(file.path()).await.map_err(|error| {
+        LocalSource::Fetched(file) => tokio::fs::read(file.path()).await.map_err(|error| {
             tracing::error!(task = work.id, %error, "could not read a fetched source");
             Failure::Task {
                 code: OWN_FAULT,

@@ -23,7 +23,7 @@ use crate::misbehave::{
 use crate::responses;
 use crate::shared::Shared;
 use crate::store::faults;
-use crate::store::tasks::{self, KeptTrack, Task};
+use crate::store::tasks::{self, StoredTrack, Task};
 
 /// The page of a gateway whose service does not respond.
 const GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
@@ -187,7 +187,7 @@ pub(super) async fn file(
 async fn spoil(
     shared: &Shared,
     task: &Task,
-    kept: &KeptTrack,
+    kept: &StoredTrack,
     fault: &FileFault,
     mut request: Request,
 ) -> Response {
@@ -271,7 +271,7 @@ async fn spoil(
 }
 
 /// The true bytes of a track, or that they are gone.
-async fn read(shared: &Shared, kept: &KeptTrack) -> Result<Vec<u8>, Response> {
+async fn read(shared: &Shared, kept: &StoredTrack) -> Result<Vec<u8>, Response> {
     let path = shared.folder.files().join(&kept.audio);
     let read = tokio::fs::read(&path).await;
     read.map_err(|_| StatusCode::NOT_FOUND.into_response())

@@ -13,14 +13,14 @@ use url::Url;
 use super::connection::ConnectionHandle;
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
 use crate::faulty::{self, PollResult};
-use crate::misbehave::{Place, PollResponse, of_task};
+use crate::misbehave::{MalformedTarget, PollResponse, of_task};
 use crate::responses::{self, Refusal};
 use crate::shared::{OtherKind, Shared};
 use crate::store::{bills, faults, tasks};
 use crate::wire;
 
 #[derive(Deserialize)]
-pub(super) struct RecordInfo {
+pub(super) struct RecordInfoQuery {
     #[serde(rename = "taskId")]
     task_id: Option<String>,
 }
@@ -29,7 +29,7 @@ pub(super) struct RecordInfo {
 pub(super) async fn record_info(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
-    query: Result<Query<RecordInfo>, QueryRejection>,
+    query: Result<Query<RecordInfoQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let task_id = query
         .ok()
@@ -70,7 +70,7 @@ pub(super) async fn record_info(
         }
         PollResult::Nothing(response) => super::faults::poll(response, &task.id, &connection),
     };
-    match of_task::malformed(&task.faults, Place::Details, number) {
+    match of_task::malformed(&task.faults, MalformedTarget::Details, number) {
         Some(kind) => Ok(super::faults::malform(response, kind).await),
         None => Ok(response),
     }

@@ -23,10 +23,12 @@ use super::faults as spoilt;
 use crate::clock;
 use crate::config::JSON_BODY_BYTES;
 use crate::gate::KeyPrint;
-use crate::misbehave::{Fault, Misbehaviour, Place, Submission, Switch, UploadGone, of_task};
+use crate::misbehave::{
+    Fault, MalformedTarget, Misbehaviour, Submission, Switch, UploadGone, of_task,
+};
 use crate::responses::{self, Refusal};
 use crate::shared::Shared;
-use crate::store::tasks::{self, Acceptance, InitialState, Order};
+use crate::store::tasks::{self, Acceptance, InitialState, NewTask};
 use crate::store::transitions;
 use crate::store::{StoreError, callbacks, faults};
 use crate::validate::{self, ValidRequest};
@@ -70,7 +72,7 @@ pub(super) async fn add_instrumental(
         return Ok(spoilt::failed(NO_SOURCE, responses::words_for(451)));
     }
     let plan = shared.config.misbehaviour.as_ref();
-    let order = Order {
+    let order = NewTask {
         task_id: Uuid::now_v7().simple().to_string(),
         request: String::from_utf8_lossy(&body).into_owned(),
         upload,
@@ -108,7 +110,7 @@ pub(super) async fn add_instrumental(
     let accepted = responses::success(Submitted {
         task_id: TaskId(task_id.clone()),
     });
-    let accepted = match of_task::malformed(&faults, Place::Submit, 1) {
+    let accepted = match of_task::malformed(&faults, MalformedTarget::Submit, 1) {
         Some(kind) => spoilt::malform(accepted, kind).await,
         None => accepted,
     };
@@ -204,7 +206,7 @@ fn initial_state(shared: &Shared, faults: &[Fault]) -> InitialState {
 }
 
 /// Lets `order` through the window and into the queue, accepts it, and returns its task's id.
-async fn accept(shared: Arc<Shared>, order: Order) -> Result<String, Refusal> {
+async fn accept(shared: Arc<Shared>, order: NewTask) -> Result<String, Refusal> {
     if let Some(pace) = &shared.pace {
         let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
         pace.admit(&KeyPrint(order.key_print.clone()), Instant::now())

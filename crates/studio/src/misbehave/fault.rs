@@ -53,7 +53,7 @@ pub(crate) enum Fault {
     /// A track's file is not what it should be.
     File(FileFault),
     /// The task's callbacks come otherwise.
-    Callbacks(Callbacks),
+    Callbacks(CallbackFaults),
     /// A callback that the studio never meant is made before the others.
     Forge(Forgery),
 }
@@ -269,7 +269,7 @@ pub(crate) enum FileKind {
 /// How a task's callbacks come otherwise.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Callbacks {
+pub(crate) struct CallbackFaults {
     /// Stages that are left out.
     pub(crate) skip: Vec<CallbackStage>,
     /// None comes.

@@ -17,8 +17,8 @@ pub(crate) struct Malformed {
     /// What is wrong.
     pub(crate) kind: MalformedKind,
     /// Where; everywhere when it is left out.
-    #[serde(rename = "in", default = "Place::all")]
-    pub(crate) places: Vec<Place>,
+    #[serde(rename = "in", default = "MalformedTarget::all")]
+    pub(crate) places: Vec<MalformedTarget>,
     /// How many polls show it; submissions and callbacks always do.
     #[serde(default)]
     pub(crate) polls: Times,
@@ -43,7 +43,7 @@ pub(crate) enum MalformedKind {
 /// Which JSON is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
+pub(crate) enum MalformedTarget {
     /// The response to a submission.
     Submit,
     /// Record-info.
@@ -52,9 +52,13 @@ pub(crate) enum Place {
     Callbacks,
 }
 
-impl Place {
-    fn all() -> Vec<Place> {
-        vec![Place::Submit, Place::Details, Place::Callbacks]
+impl MalformedTarget {
+    fn all() -> Vec<MalformedTarget> {
+        vec![
+            MalformedTarget::Submit,
+            MalformedTarget::Details,
+            MalformedTarget::Callbacks,
+        ]
     }
 }
 

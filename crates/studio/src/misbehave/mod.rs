@@ -24,12 +24,12 @@ mod times;
 
 pub(crate) use choose::Submission;
 #[cfg(test)]
-pub(crate) use fault::Callbacks;
+pub(crate) use fault::CallbackFaults;
 pub(crate) use fault::{
     CallbackStage, FailedStatus, Fault, FileFault, FileKind, Forgery, PollResponse, Refuse, Shape,
     SubmitResponse, UploadGone,
 };
-pub(crate) use malformed::{MalformedKind, Place};
+pub(crate) use malformed::{MalformedKind, MalformedTarget};
 pub(crate) use plan::{Codes, OtherCall, Switch};
 pub use plan::{Misbehaviour, PlanError};
 pub(crate) use reply::{Reply, ReplyBody};

@@ -2,7 +2,7 @@
 
 use super::details::{self, Whose};
 use super::fault::{Fault, FileFault};
-use super::malformed::{MalformedKind, Place};
+use super::malformed::{MalformedKind, MalformedTarget};
 
 /// Whether the `number`th poll of a task with `faults` shows the details of another task.
 pub(crate) fn shows_another(faults: &[Fault], number: u32) -> bool {
@@ -16,11 +16,15 @@ pub(crate) fn shows_another(faults: &[Fault], number: u32) -> bool {
 }
 
 /// What is wrong with the JSON at `place`, at the `number`th time there.
-pub(crate) fn malformed(faults: &[Fault], place: Place, number: u32) -> Option<MalformedKind> {
+pub(crate) fn malformed(
+    faults: &[Fault],
+    place: MalformedTarget,
+    number: u32,
+) -> Option<MalformedKind> {
     faults.iter().find_map(|fault| match fault {
         Fault::MalformedJson(malformed)
             if malformed.places.contains(&place)
-                && (place != Place::Details || malformed.polls.covers(number)) =>
+                && (place != MalformedTarget::Details || malformed.polls.covers(number)) =>
         {
             Some(malformed.kind)
         }

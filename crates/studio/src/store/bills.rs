@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::tasks::{InitialState, Order};
+use super::tasks::{InitialState, NewTask};
 use super::{StoreError, schema};
 
 /// One accepted POST.
@@ -45,7 +45,7 @@ pub fn read_bill(data_dir: &Path) -> Result<Vec<BillEntry>, StoreError> {
 }
 
 /// Charges `order`, which was accepted, and puts it on the bill.
-pub(super) fn charge(connection: &Connection, order: &Order) -> rusqlite::Result<()> {
+pub(super) fn charge(connection: &Connection, order: &NewTask) -> rusqlite::Result<()> {
     let refunded = matches!(
         order.initial_state,
         InitialState::Fails { refunded: true, .. }

@@ -51,19 +51,19 @@ impl Notice {
 
 /// One step of a task's script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
+pub(crate) enum ScriptedCallback {
     /// A true callback of the studio.
     True(Notice),
     /// A callback that anyone could have sent.
     Forged(Forgery),
 }
 
-impl Call {
+impl ScriptedCallback {
     /// What it is called in logs.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Call::True(notice) => notice.name(),
-            Call::Forged(_) => "forged",
+            ScriptedCallback::True(notice) => notice.name(),
+            ScriptedCallback::Forged(_) => "forged",
         }
     }
 }
@@ -73,7 +73,7 @@ impl Call {
 pub(crate) struct DueCallback {
     pub(crate) task: Task,
     pub(crate) url: String,
-    pub(crate) call: Call,
+    pub(crate) call: ScriptedCallback,
     /// How many of the script are done with.
     pub(crate) done: i64,
     /// Tries that failed before.
@@ -81,7 +81,7 @@ pub(crate) struct DueCallback {
 }
 
 /// All callbacks that a task makes in its life, failed or not. Pure.
-pub(crate) fn script(failed: bool, faults: &[Fault]) -> Vec<Call> {
+pub(crate) fn script(failed: bool, faults: &[Fault]) -> Vec<ScriptedCallback> {
     let mut notices = match failed {
         true => vec![Notice::Error],
         false => vec![Notice::Text, Notice::First, Notice::Complete],
@@ -100,23 +100,23 @@ pub(crate) fn script(failed: bool, faults: &[Fault]) -> Vec<Call> {
                     notices = notices.iter().flat_map(|notice| [*notice; 2]).collect();
                 }
             }
-            Fault::Forge(forgery) => forged.push(Call::Forged(*forgery)),
+            Fault::Forge(forgery) => forged.push(ScriptedCallback::Forged(*forgery)),
             _ => {}
         }
     }
     forged
         .into_iter()
-        .chain(notices.into_iter().map(Call::True))
+        .chain(notices.into_iter().map(ScriptedCallback::True))
         .collect()
 }
 
 /// What is owed next when `done` of the script are done with and the task has come to `stage`. Pure.
-pub(crate) fn next_call(stage: Stage, faults: &[Fault], done: i64) -> Option<Call> {
+pub(crate) fn next_call(stage: Stage, faults: &[Fault], done: i64) -> Option<ScriptedCallback> {
     let script = script(stage == Stage::Failed, faults);
     let call = *script.get(usize::try_from(done).ok()?)?;
     let from = match call {
-        Call::True(notice) => notice.stage(),
-        Call::Forged(_) => Stage::Text,
+        ScriptedCallback::True(notice) => notice.stage(),
+        ScriptedCallback::Forged(_) => Stage::Text,
     };
     (stage >= from).then_some(call)
 }
@@ -241,12 +241,12 @@ fn is_same_script(now: &Task, before: &Task) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::misbehave::Callbacks;
+    use crate::misbehave::CallbackFaults;
 
     fn told(stage: Stage, faults: &[Fault]) -> Vec<&'static str> {
         (0..)
             .map_while(|done| next_call(stage, faults, done))
-            .map(Call::name)
+            .map(ScriptedCallback::name)
             .collect()
     }
 
@@ -262,28 +262,28 @@ mod tests {
     #[test]
     fn a_plan_changes_the_script() {
         let with = |stage, callbacks| told(stage, &[Fault::Callbacks(callbacks)]);
-        let double = Callbacks {
+        let double = CallbackFaults {
             double: true,
             skip: vec![CallbackStage::First],
-            ..Callbacks::default()
+            ..CallbackFaults::default()
         };
         assert_eq!(
             with(Stage::Complete, double.clone()),
             ["text", "text", "complete", "complete"]
         );
         assert_eq!(with(Stage::Failed, double), ["error", "error"]);
-        let reverse = Callbacks {
+        let reverse = CallbackFaults {
             reverse: true,
-            ..Callbacks::default()
+            ..CallbackFaults::default()
         };
         assert_eq!(with(Stage::First, reverse.clone()), [""; 0]);
         assert_eq!(
             with(Stage::Complete, reverse),
             ["complete", "first", "text"]
         );
-        let never = Callbacks {
+        let never = CallbackFaults {
             never: true,
-            ..Callbacks::default()
+            ..CallbackFaults::default()
         };
         assert_eq!(with(Stage::Complete, never), [""; 0]);
         let forged = told(Stage::Complete, &[Fault::Forge(Forgery::WrongToken)]);

@@ -49,7 +49,7 @@ pub(crate) const REFUNDED: i64 = 531;
 
 /// A finished track as it is kept: paths lie below `files/`, so the studio's address may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct KeptTrack {
+pub(crate) struct StoredTrack {
     pub(crate) number: u8,
     pub(crate) audio: String,
     pub(crate) mix: Option<String>,
@@ -65,7 +65,7 @@ pub(crate) struct KeptTrack {
 
 /// What to accept.
 #[derive(Debug, Clone)]
-pub(crate) struct Order {
+pub(crate) struct NewTask {
     pub(crate) task_id: String,
     /// The body as it was sent.
     pub(crate) request: String,
@@ -100,7 +100,7 @@ pub(crate) enum InitialState {
     /// It is made, in its turn.
     Made,
     /// It is finished, with these: instant mode.
-    Finished(Vec<KeptTrack>),
+    Finished(Vec<StoredTrack>),
     /// It fails, as a misbehaviour plan requires.
     Fails {
         code: i64,
@@ -109,7 +109,7 @@ pub(crate) enum InitialState {
     },
 }
 
-/// What came of an [`Order`].
+/// What came of a [`NewTask`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Acceptance {
     /// A new task, charged.
@@ -132,7 +132,7 @@ pub(crate) struct Task {
     pub(crate) stage: Stage,
     pub(crate) error_code: Option<i64>,
     pub(crate) error_message: Option<String>,
-    pub(crate) tracks: Vec<KeptTrack>,
+    pub(crate) tracks: Vec<StoredTrack>,
     /// What a misbehaviour plan does to it.
     pub(crate) faults: Vec<Fault>,
 }

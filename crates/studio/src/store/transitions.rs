@@ -5,12 +5,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{Acceptance, InitialState, KeptTrack, Order, REFUNDED, Stage, to_json};
+use super::tasks::{Acceptance, InitialState, NewTask, REFUNDED, Stage, StoredTrack, to_json};
 use super::{bills, callbacks};
 use crate::misbehave::Fault;
 
 /// Accepts and charges `order`, or returns why not.
-pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result<Acceptance> {
+pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Result<Acceptance> {
     if let Some(token) = order.token.as_deref().filter(|_| order.heeds_token) {
         let known = connection
             .prepare_cached(
@@ -71,7 +71,7 @@ pub(crate) fn accept(connection: &Connection, order: &Order) -> rusqlite::Result
 }
 
 /// Counts this request and returns how often it came before. The source counts by its bytes when they are here already.
-fn count_repetition(connection: &Connection, order: &Order) -> rusqlite::Result<i64> {
+fn count_repetition(connection: &Connection, order: &NewTask) -> rusqlite::Result<i64> {
     let content: Option<Vec<u8>> = match &order.upload {
         Some(path) => connection
             .prepare_cached("SELECT content FROM uploads WHERE path = ?1")?
@@ -96,7 +96,7 @@ pub(crate) fn advance(
     connection: &Connection,
     seq: i64,
     stage: Stage,
-    tracks: &[KeptTrack],
+    tracks: &[StoredTrack],
     now_ms: i64,
 ) -> rusqlite::Result<()> {
     let finished_ms = stage.is_final().then_some(now_ms);

@@ -20,7 +20,7 @@ const WAITING: usize = 1024;
 
 /// The handle to the writing thread.
 pub(super) struct Writer {
-    changes: Mutex<Option<mpsc::Sender<Box<dyn Change>>>>,
+    changes: Mutex<Option<mpsc::Sender<Box<dyn AnyWrite>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -82,7 +82,7 @@ impl Drop for Writer {
 }
 
 /// A change whose type the thread need not know.
-trait Change: Send {
+trait AnyWrite: Send {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     fn reply(self: Box<Self>, outcome: Result<(), Arc<rusqlite::Error>>);
 }
@@ -93,7 +93,7 @@ struct Pending<F, T> {
     reply: oneshot::Sender<Result<T, Arc<rusqlite::Error>>>,
 }
 
-impl<F, T> Change for Pending<F, T>
+impl<F, T> AnyWrite for Pending<F, T>
 where
     T: Send,
     F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
@@ -114,8 +114,8 @@ where
     }
 }
 
-fn write_all(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>>) {
-    let mut group: Vec<Box<dyn Change>> = Vec::with_capacity(GROUP);
+fn write_all(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn AnyWrite>>) {
+    let mut group: Vec<Box<dyn AnyWrite>> = Vec::with_capacity(GROUP);
     while changes.blocking_recv_many(&mut group, GROUP) > 0 {
         match commit(&mut connection, &mut group) {
             Ok(()) => group.drain(..).for_each(|change| change.reply(Ok(()))),
@@ -137,7 +137,7 @@ fn write_all(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Cha
 }
 
 /// Runs the changes in one transaction; on an error nothing of it remains.
-fn commit(connection: &mut Connection, group: &mut [Box<dyn Change>]) -> rusqlite::Result<()> {
+fn commit(connection: &mut Connection, group: &mut [Box<dyn AnyWrite>]) -> rusqlite::Result<()> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     for change in group {
         change.run(&transaction)?;

@@ -224,11 +224,11 @@ pub(super) fn vocal() -> Vec<u8> {
 /// A callback receiver that sends the given responses and passes on the callbacks.
 pub(super) struct Receiver {
     pub(super) url: String,
-    calls: mpsc::UnboundedReceiver<Call>,
+    calls: mpsc::UnboundedReceiver<ScriptedCallback>,
 }
 
 /// One callback as it came.
-pub(super) struct Call {
+pub(super) struct ScriptedCallback {
     pub(super) path: String,
     /// Time stamp and signature.
     pub(super) signature: Option<(String, String)>,
@@ -242,7 +242,7 @@ pub(super) struct Call {
 #[derive(Clone)]
 struct Desk {
     answers: Arc<Mutex<VecDeque<u16>>>,
-    calls: mpsc::UnboundedSender<Call>,
+    calls: mpsc::UnboundedSender<ScriptedCallback>,
 }
 
 impl Receiver {
@@ -270,7 +270,7 @@ impl Receiver {
     }
 
     /// The next callback with everything around it.
-    pub(super) async fn next_call(&mut self) -> Call {
+    pub(super) async fn next_call(&mut self) -> ScriptedCallback {
         tokio::time::timeout(PATIENCE, self.calls.recv())
             .await
             .expect("a callback comes")
@@ -309,7 +309,7 @@ async fn receive(
     body: Bytes,
 ) -> StatusCode {
     let header = |name: &str| Some(headers.get(name)?.to_str().unwrap().to_owned());
-    let call = Call {
+    let call = ScriptedCallback {
         path: uri.path().to_owned(),
         signature: header("x-webhook-timestamp").zip(header("x-webhook-signature")),
         body: serde_json::from_slice(&body).unwrap_or_default(),
