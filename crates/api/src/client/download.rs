@@ -15,7 +15,7 @@ use reqwest::{Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use super::{Call, CallError, CallErrorKind, Client, response};
+use super::{CallError, CallErrorKind, CallSubject, Client, response};
 use crate::redact_url;
 use crate::unpack::{self, Unpacker};
 
@@ -56,12 +56,12 @@ pub struct Download {
     /// Bytes of the whole file that have come, those before the resumption included.
     received: u64,
     limit_bytes: u64,
-    pace: Pace,
+    pace: MinimumSpeed,
 }
 
 /// How fast a download has to be.
 #[derive(Debug)]
-struct Pace {
+struct MinimumSpeed {
     ends: Instant,
     /// Bytes that came over the network.
     came_bytes: u64,
@@ -79,7 +79,7 @@ impl Client {
         here: Option<&Partial>,
         limit_bytes: u64,
     ) -> Result<Download, CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "download",
             subject: redact_url(url),
         };
@@ -132,7 +132,7 @@ impl Client {
 
     fn begin(
         &self,
-        call: &Call,
+        call: &CallSubject,
         response: Response,
         total_len: Option<u64>,
         here: Option<&Partial>,
@@ -166,7 +166,7 @@ impl Client {
             client: self.clone(),
             subject: call.subject.clone(),
             limit_bytes,
-            pace: Pace {
+            pace: MinimumSpeed {
                 ends: now + self.options.download_timeout,
                 came_bytes: 0,
                 stretch_ends: now + self.options.least_rate.every,
@@ -178,7 +178,7 @@ impl Client {
 
     async fn fetch(
         &self,
-        call: &Call,
+        call: &CallSubject,
         url: &Url,
         here: Option<&Partial>,
     ) -> Result<Response, CallError> {
@@ -206,7 +206,7 @@ impl Client {
 impl Download {
     /// The next bytes; `None` when the file is whole. Fails when it breaks off, grows beyond the limit, or is too slow.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "download",
             subject: self.subject.clone(),
         };
@@ -252,7 +252,7 @@ impl Download {
     }
 
     /// The next bytes as they come over the network, if they come fast enough.
-    async fn raw_chunk(&mut self, call: &Call) -> Result<Option<Bytes>, CallError> {
+    async fn raw_chunk(&mut self, call: &CallSubject) -> Result<Option<Bytes>, CallError> {
         let least = self.client.options.least_rate;
         let chunk = loop {
             let until = self.pace.stretch_ends.min(self.pace.ends);

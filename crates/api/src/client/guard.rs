@@ -166,7 +166,7 @@ impl Guard {
     }
 
     /// The same over another source of addresses.
-    pub(super) fn resolver_over(&self, names: Arc<dyn Names>) -> Arc<GuardedResolver> {
+    pub(super) fn resolver_over(&self, names: Arc<dyn Resolver>) -> Arc<GuardedResolver> {
         Arc::new(GuardedResolver {
             guard: self.clone(),
             names,
@@ -175,7 +175,7 @@ impl Guard {
 }
 
 /// Where addresses of names come from.
-pub(super) trait Names: Send + Sync + 'static {
+pub(super) trait Resolver: Send + Sync + 'static {
     /// The addresses of a name; the port is 0.
     fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
@@ -183,7 +183,7 @@ pub(super) trait Names: Send + Sync + 'static {
 /// The system's resolver.
 struct SystemNames;
 
-impl Names for SystemNames {
+impl Resolver for SystemNames {
     fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
     }
@@ -193,7 +193,7 @@ impl Names for SystemNames {
 /// whatever the name means a moment later.
 pub(super) struct GuardedResolver {
     guard: Guard,
-    names: Arc<dyn Names>,
+    names: Arc<dyn Resolver>,
 }
 
 impl Resolve for GuardedResolver {
@@ -313,7 +313,7 @@ mod tests {
     /// A name server that gives the next response each time it is asked.
     struct Rebinding(std::sync::Mutex<Vec<&'static str>>);
 
-    impl Names for Rebinding {
+    impl Resolver for Rebinding {
         fn addresses(&self, _: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
             let next = self.0.lock().unwrap().pop();
             let found = next

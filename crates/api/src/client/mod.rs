@@ -221,7 +221,7 @@ impl Client {
 
     /// Requests the details of a task. A failed or unknown task is a view like any other.
     pub async fn record_info(&self, task: &TaskId) -> Result<TaskView, CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "read the details of task",
             subject: task.to_string(),
         };
@@ -244,7 +244,7 @@ impl Client {
         operation: &Operation,
         task: &TaskId,
     ) -> Result<StepView, CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "read the details of task",
             subject: task.to_string(),
         };
@@ -258,7 +258,7 @@ impl Client {
 
     /// Returns the request that made a task, as JSON text; none where the task or its request is unknown.
     pub async fn request_of(&self, task: &TaskId) -> Result<Option<String>, CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "read the request of task",
             subject: task.to_string(),
         };
@@ -292,7 +292,7 @@ impl Client {
 
     /// The account's balance, and the provider's time.
     pub async fn account(&self) -> AccountState {
-        let call = Call {
+        let call = CallSubject {
             operation: "read the credits",
             subject: String::new(),
         };
@@ -351,7 +351,7 @@ impl Client {
 
     /// Whether the host that recordings are uploaded to responds, whatever it says: nothing is uploaded.
     pub async fn reach_upload_host(&self) -> Result<(), CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "reach",
             subject: "the upload host".to_owned(),
         };
@@ -361,7 +361,7 @@ impl Client {
 
     /// Whether a file at `url` could be fetched: any response of a host will do. Without the key.
     pub async fn reach_file_host(&self, url: &Url) -> Result<(), CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "reach",
             subject: crate::redact_url(url.as_str()),
         };
@@ -371,7 +371,7 @@ impl Client {
 
     /// Requests a short-lived link to a result, where the vendor has such links.
     pub async fn download_link(&self, result_url: &str) -> Result<String, CallError> {
-        let call = Call {
+        let call = CallSubject {
             operation: "get a link to",
             subject: crate::redact_url(result_url),
         };
@@ -400,7 +400,7 @@ impl Client {
     /// Sends a request that buys nothing.
     async fn call(
         &self,
-        call: &Call,
+        call: &CallSubject,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, CallError> {
         let request = request.timeout(self.options.call_timeout);
@@ -423,7 +423,7 @@ impl Client {
     /// Reads a response of the contract by `read`.
     async fn read<T>(
         &self,
-        call: &Call,
+        call: &CallSubject,
         response: Response,
         read: impl FnOnce(u16, &[u8]) -> Result<T, Refusal>,
     ) -> Result<T, CallError> {
@@ -450,7 +450,7 @@ impl Client {
     }
 
     /// The error for a request without a response.
-    fn failure(&self, call: &Call, error: SendError) -> CallError {
+    fn failure(&self, call: &CallSubject, error: SendError) -> CallError {
         let error = match error {
             SendError::Http(error) => error,
             SendError::Replayed { not_sent, reason } => {
@@ -479,12 +479,12 @@ impl Client {
 }
 
 /// A call and its subject, for errors.
-struct Call {
+struct CallSubject {
     operation: &'static str,
     subject: String,
 }
 
-impl Call {
+impl CallSubject {
     /// The call as text, by which a recording finds its response.
     fn text(&self) -> String {
         format!("{} {}", self.operation, self.subject)

@@ -3,7 +3,7 @@
 //! It is made once. Whatever is not proved to be unsent, refused or accepted is in doubt.
 
 use super::tape::{SUBMISSION, SendError};
-use super::{Call, Client, endpoint, response};
+use super::{CallSubject, Client, endpoint, response};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -213,7 +213,7 @@ fn call_of(operation: &str, bare: &Map<String, Value>) -> String {
     format!("{SUBMISSION}{operation}{}", hex(&Sha256::digest(&body)))
 }
 
-impl Call {
+impl CallSubject {
     /// The call that uploads `what`.
     pub(super) fn upload(what: String) -> Self {
         Self {

@@ -7,7 +7,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Body, RequestBuilder};
 
 use super::tape::SendError;
-use super::{Call, CallError, CallErrorKind, Client, endpoint};
+use super::{CallError, CallErrorKind, CallSubject, Client, endpoint};
 use crate::{ApiCall, Uploaded};
 
 /// Where recordings are uploaded to.
@@ -39,7 +39,7 @@ impl Client {
         name: &UploadName,
         mime: &str,
     ) -> Result<Uploaded, CallError> {
-        let call = Call::upload(name.file_name.clone());
+        let call = CallSubject::upload(name.file_name.clone());
         let part = match source {
             UploadSource::Bytes(bytes) => {
                 Part::stream_with_length(Body::from(bytes.clone()), bytes.len() as u64)
@@ -76,7 +76,11 @@ impl Client {
         self.upload(&call, request).await
     }
 
-    async fn upload(&self, call: &Call, request: RequestBuilder) -> Result<Uploaded, CallError> {
+    async fn upload(
+        &self,
+        call: &CallSubject,
+        request: RequestBuilder,
+    ) -> Result<Uploaded, CallError> {
         let request = request.timeout(self.options.upload_timeout);
         let sent = self.send(call.text(), request).await;
         let response = sent.map_err(|error| self.failure(call, error))?;
