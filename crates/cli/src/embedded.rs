@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::args::{AudioFormat, SoundArgs};
 use crate::failure::{Failure, Kind};
-use crate::sound::Choice;
+use crate::sound::ChosenSound;
 
 /// Its folder, beside the ledger.
 const FOLDER: &str = "studio";
@@ -52,8 +52,8 @@ pub(crate) async fn start(
     Ok(Some(studio))
 }
 
-fn choice(sound: &Embedded) -> Result<Choice, Failure> {
-    Choice::of(&SoundArgs {
+fn choice(sound: &Embedded) -> Result<ChosenSound, Failure> {
+    ChosenSound::of(&SoundArgs {
         audio: Some(match sound.audio {
             StudioAudio::Mp3 => AudioFormat::Mp3,
             StudioAudio::Flac => AudioFormat::Flac,

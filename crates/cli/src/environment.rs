@@ -24,13 +24,13 @@ const NAME: &str = ".env";
 const LIMIT_BYTES: u64 = 64 * 1024;
 
 /// The variables of the `.env` beside the manifest that was read last.
-static ADOPTED: Mutex<Option<Environment>> = Mutex::new(None);
+static ADOPTED: Mutex<Option<DotEnv>> = Mutex::new(None);
 
 /// The variables of one `.env`.
 #[derive(Debug, Default)]
-pub(crate) struct Environment(HashMap<String, String>);
+pub(crate) struct DotEnv(HashMap<String, String>);
 
-impl Environment {
+impl DotEnv {
     /// Reads the `.env` in a manifest's folder; empty where there is none. A link that leads out of the project is refused.
     pub(crate) fn beside(manifest: &Path, global: &GlobalArgs) -> Result<Self, Failure> {
         let path = manifest.with_file_name(NAME);

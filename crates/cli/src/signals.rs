@@ -15,9 +15,9 @@ use crate::log::Notices;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Signals that are followed until this is aborted.
-pub(crate) struct Following(CancellationToken);
+pub(crate) struct SignalListener(CancellationToken);
 
-impl Following {
+impl SignalListener {
     /// Follows no longer; a second signal that has come ends the process all the same.
     pub(crate) fn abort(&self) {
         self.0.cancel();
@@ -32,7 +32,7 @@ pub(crate) fn follow(
     second: CancellationToken,
     notices: Notices,
     notice: &'static str,
-) -> Following {
+) -> SignalListener {
     let ended = CancellationToken::new();
     let (ready, begun) = mpsc::channel();
     let over = ended.clone();
@@ -79,7 +79,7 @@ pub(crate) fn follow(
         Ok(_) => {}
         Err(error) => failed(error),
     }
-    Following(ended)
+    SignalListener(ended)
 }
 
 #[cfg(unix)]

@@ -12,14 +12,14 @@ use crate::failure::{Failure, Kind};
 const MP3_KBPS: u32 = 192;
 
 /// What was chosen, ready for use.
-pub(crate) struct Choice {
+pub(crate) struct ChosenSound {
     /// What files are written as.
     pub(crate) encoding: Encoding,
     /// What plays; none is the band's own synthesis.
     pub(crate) soundfont: Option<SoundFont>,
 }
 
-impl Choice {
+impl ChosenSound {
     /// Finds and reads the SoundFont, if there is one. Blocks.
     pub(crate) fn of(args: &SoundArgs) -> Result<Self, Failure> {
         let file = match &args.soundfont {

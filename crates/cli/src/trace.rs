@@ -30,7 +30,7 @@ use opentelemetry_sdk::trace::{
 use self::collector::{WarningExporter, words};
 use crate::failure::Failure;
 use crate::log::Notices;
-use crate::watch::Planned;
+use crate::watch::RunBasis;
 
 /// Spans that wait for the collector: those of a thousand jobs with an attempt and a retry each, at some hundred bytes.
 const MOST_WAITING: usize = 4_096;
@@ -63,7 +63,7 @@ impl Traces {
     /// Traces to the collector at `address`. Not within a runtime: the client has one of its own.
     pub(crate) fn start(
         address: &str,
-        planned: &Planned,
+        planned: &RunBasis,
         notices: &Notices,
     ) -> Result<Self, Failure> {
         let exporter = WarningExporter::start(address, notices)?;
@@ -333,7 +333,7 @@ impl Followed {
 }
 
 /// Every job of the plan, as it was before the run.
-fn followed(planned: &Planned) -> HashMap<JobKey, Followed> {
+fn followed(planned: &RunBasis) -> HashMap<JobKey, Followed> {
     let facts = planned.facts();
     let follow = |row: &PlannedRow| {
         let known = facts.known.get(&row.key);

@@ -6,14 +6,14 @@ use backline_engine::event::Record;
 
 use crate::failure::{Failure, Kind};
 use crate::log::Notices;
-use crate::watch::Planned;
+use crate::watch::RunBasis;
 
 /// There are none.
 pub(crate) struct Traces(Infallible);
 
 impl Traces {
     /// Refuses.
-    pub(crate) fn start(_: &str, _: &Planned, _: &Notices) -> Result<Self, Failure> {
+    pub(crate) fn start(_: &str, _: &RunBasis, _: &Notices) -> Result<Self, Failure> {
         let message = "this backline was built without tracing, which --otlp requires";
         Err(Failure::said(Kind::Usage, message).hint(
             "build it with tracing: cargo install --locked --path crates/cli --features otlp; nothing was bought",

@@ -17,7 +17,8 @@ use backline_engine::opening::Opening;
 use backline_engine::settings::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
 use backline_reporter::{
-    ConsoleOptions, Ending, JsonEvents, Life, Lines, LiveTable, PlanFacts, Sink, Size, Standpoint,
+    ConsoleOptions, JsonEvents, Life, Lines, LiveTable, PlanFacts, RunResult, Sink, Size,
+    Standpoint,
 };
 use terminal_size::{Height, Width, terminal_size_of};
 
@@ -43,7 +44,7 @@ const USUAL: Size = Size {
 };
 
 /// What is known of a run before it begins.
-pub(crate) struct Planned {
+pub(crate) struct RunBasis {
     name: String,
     provider: String,
     rows: Vec<PlannedRow>,
@@ -57,7 +58,7 @@ pub(crate) struct Planned {
     sent_before_ms: Vec<i64>,
 }
 
-impl Planned {
+impl RunBasis {
     /// Of a run of this process.
     pub(crate) fn of(
         project: &Project,
@@ -276,7 +277,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
     if !goes_on(chosen)? && console.format == Format::Text {
         return Ok(());
     }
-    let (planned, first) = Planned::from_ledger(chosen)?;
+    let (planned, first) = RunBasis::from_ledger(chosen)?;
     let mut sink = sink(console, chosen.standpoint());
     sink.plan(&planned.facts());
     let mut last = first.saturating_sub(1);
@@ -309,7 +310,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
         return Ok(());
     }
     let summary = chosen.summary()?;
-    Ok(sink.finish(&Ending {
+    Ok(sink.finish(&RunResult {
         summary: &summary,
         reports: &[],
         replayed: false,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
 use crate::job::{Cause, Job, Phase, Task};
-use crate::plan::{Plan, PlannedJob, Refusal};
+use crate::plan::{HookRefusal, Plan, PlannedJob};
 use crate::settings::JobKey;
 use crate::status::{JobStatus, Sign};
 use crate::store::KnownJob;
@@ -100,8 +100,8 @@ pub fn forecast(
         let refusal = planned.refusal.as_ref().filter(|_| job.is_undecided());
         let submits = refusal.is_none() && job.may_be_bought(plan.retries.task_failed);
         let (sign, mut note) = match refusal {
-            Some(Refusal::Veto(why)) => (Sign::Vetoed, format!("vetoed: {why}")),
-            Some(Refusal::Failure(message)) => (Sign::Failed, message.clone()),
+            Some(HookRefusal::Veto(why)) => (Sign::Vetoed, format!("vetoed: {why}")),
+            Some(HookRefusal::Failure(message)) => (Sign::Failed, message.clone()),
             None => sign(&job, &missing, submits, now_ms, retention_ms),
         };
         let expires_ms = match (sign, job.task()) {

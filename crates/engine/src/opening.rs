@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 use crate::event::KeptFile;
 use crate::forecast::{Forecast, OnDisk, forecast};
 use crate::manifest::lock::changed_settings;
-use crate::plan::{Plan, PlannedJob};
+use crate::plan::{Coordinates, Plan};
 use crate::recognize::{Recognized, recognize};
 use crate::settings::JobKey;
 use crate::status::Sign;
-use crate::store::{COMPARED_RUNS, KnownJob, PlannedRow, Store, StoreError};
+use crate::store::{COMPARED_RUNS, KnownJob, Store, StoreError};
 
 /// What is known of a plan before its run.
 #[derive(Debug, Clone, Default)]
@@ -48,23 +48,6 @@ pub fn open(
     Ok(opening)
 }
 
-/// What tells the places of a plan apart, whatever is bought for them.
-type Place = (String, String, Vec<(String, String)>, u32);
-
-fn place_of(plan: &Plan, job: &PlannedJob) -> Place {
-    let sweep = job.sweep.iter();
-    let sweep = sweep.map(|(name, value)| (name.clone(), value.clone()));
-    let stem = plan.stems[job.stem].id.clone();
-    (stem, job.preset.to_string(), sweep.collect(), job.take)
-}
-
-fn place_of_row(row: &PlannedRow) -> Place {
-    let sweep = row.sweep.iter();
-    let sweep = sweep.map(|(name, value)| (name.clone(), value.clone()));
-    let (stem, preset) = (row.stem.clone(), row.preset.clone());
-    (stem, preset, sweep.collect(), row.take)
-}
-
 /// Marks the jobs to buy in whose place an earlier run of the manifest bought another job: an edited manifest, or a hook that was
 /// edited or removed, would buy them anew.
 fn mark_changed(
@@ -76,10 +59,10 @@ fn mark_changed(
     let Opening {
         known, forecast, ..
     } = opening;
-    let mut open: HashMap<Place, usize> = HashMap::new();
+    let mut open: HashMap<Coordinates, usize> = HashMap::new();
     for (slot, job) in plan.jobs.iter().enumerate() {
         if forecast.rows[slot].sign == Sign::Buy {
-            open.insert(place_of(plan, job), slot);
+            open.insert(plan.coordinates(job), slot);
         }
     }
     let own: HashSet<JobKey> = plan.jobs.iter().map(|job| job.key).collect();
@@ -99,7 +82,7 @@ fn mark_changed(
             if !bought || own.contains(&row.key) {
                 continue;
             }
-            if let Some(slot) = open.remove(&place_of_row(&row)) {
+            if let Some(slot) = open.remove(&row.coordinates()) {
                 let differing = changed_settings(&row.settings, &plan.jobs[slot].settings);
                 let forecast = &mut forecast.rows[slot];
                 forecast.sign = Sign::Changed;

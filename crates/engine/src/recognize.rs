@@ -17,7 +17,7 @@ use backline_api::Setting;
 use crate::event::Event;
 use crate::job::Step;
 use crate::plan::{Plan, PlannedJob};
-use crate::settings::{JobKey, Request, TitleIdentity, default_title, first_key, job_key};
+use crate::settings::{JobIdentity, JobKey, TitleIdentity, default_title, first_key, job_key};
 use crate::store::{KnownJob, PlannedRow, RunHeader, Store, StoreError, bought_in_place_of};
 
 /// A planned job that was bought under another key.
@@ -186,7 +186,7 @@ impl<'a> Search<'a> {
         let (plan, profile) = (self.plan, self.plan.provider.identity());
         let unnamed = |job: &PlannedJob| matches!(job.title, TitleIdentity::Default { .. });
         let without_name = |job: &PlannedJob| {
-            job_key(&Request {
+            job_key(&JobIdentity {
                 title: TitleIdentity::Default { nth: 1 },
                 ..plan.request(job, &profile)
             })
@@ -249,7 +249,7 @@ fn unnamed_key(
 ) -> Option<JobKey> {
     let fingerprint = &row.recording.as_ref()?.fingerprint;
     let stem = &plan.stems[*stems.get(fingerprint)?];
-    let request = Request {
+    let request = JobIdentity {
         operation: plan.provider.profile.operation.name,
         profile,
         recording: stem.source.recording(),
@@ -265,7 +265,7 @@ fn unnamed_key(
         let text = setting.trim(row.settings.text(setting));
         settings.set(setting, Some(text.into()));
     }
-    Some(job_key(&Request {
+    Some(job_key(&JobIdentity {
         settings: &settings,
         ..request
     }))

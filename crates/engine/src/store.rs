@@ -9,8 +9,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Record, RunId};
-use crate::job::{Job, Link, Phase};
-use crate::plan::{Limits, Rate};
+use crate::job::{Job, LinkedJob, Phase};
+use crate::plan::{Coordinates, Limits, Rate};
 use crate::settings::{JobKey, Settings};
 
 /// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
@@ -209,6 +209,13 @@ pub struct PlannedRow {
     pub recording: Option<RecordedStem>,
 }
 
+impl PlannedRow {
+    /// What the manifest called the job.
+    pub(crate) fn coordinates(&self) -> Coordinates {
+        Coordinates::new(&self.stem, &self.preset, &self.sweep, self.take)
+    }
+}
+
 /// A stem's recording, as a run found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedStem {
@@ -283,8 +290,8 @@ pub struct HookResult {
 pub fn bought_in_place_of<'a>(
     jobs: &'a HashMap<JobKey, KnownJob>,
     key: JobKey,
-) -> Option<(&'a Link, &'a Job)> {
-    let link = |key: &JobKey| -> Option<&'a Link> {
+) -> Option<(&'a LinkedJob, &'a Job)> {
+    let link = |key: &JobKey| -> Option<&'a LinkedJob> {
         let job = &jobs.get(key)?.job;
         job.linked.as_deref().filter(|_| job.attempts == 0)
     };

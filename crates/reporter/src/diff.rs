@@ -14,7 +14,7 @@
 
 use std::fmt::Write as _;
 
-use backline_engine::manifest::lock::{Change, Lock, LockDiff, LockedJob};
+use backline_engine::manifest::lock::{Lock, LockDiff, LockedJob, SettingChange};
 use backline_engine::settings::NotAKey;
 use backline_engine::summary::Summary;
 use indexmap::IndexMap;
@@ -134,7 +134,7 @@ fn label(job: &LockedJob) -> String {
     job_label(&job.stem, &job.preset, &job.sweep, job.take)
 }
 
-fn change_text(change: &Change) -> String {
+fn change_text(change: &SettingChange) -> String {
     let value = |value: &Option<String>| match value.as_deref() {
         None => "not set".to_owned(),
         Some("") if change.what == "recording" => "not recorded".to_owned(),

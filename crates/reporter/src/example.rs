@@ -17,7 +17,7 @@ use backline_engine::summary::{Summary, ThisRun, Totals, summarise};
 use serde_json::{Value, json};
 
 use crate::material::{ReportError, ReportInput};
-use crate::sink::{Ending, PlanFacts, Sink};
+use crate::sink::{PlanFacts, RunResult, Sink};
 
 /// The secret that stands in the records and must stand nowhere else.
 pub const TOKEN: &str = "s3cr3t";
@@ -252,8 +252,8 @@ impl Story {
     }
 
     /// An ending that lives as long as a test.
-    pub fn ending<'a>(&self, reports: &'a [Result<PathBuf, ReportError>]) -> Ending<'a> {
-        Ending {
+    pub fn ending<'a>(&self, reports: &'a [Result<PathBuf, ReportError>]) -> RunResult<'a> {
+        RunResult {
             summary: Box::leak(Box::new(self.summary())),
             reports,
             replayed: false,

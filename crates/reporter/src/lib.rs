@@ -72,7 +72,7 @@ pub use live::{LiveTable, LogWriter, Metrics, Size, Stopper};
 pub use material::{ReportError, ReportInput};
 pub use ratings::{Ratings, RatingsError};
 pub use runner::{json_without_commands, without_commands};
-pub use sink::{ConsoleOptions, Ending, Level, PlanFacts, Sink};
+pub use sink::{ConsoleOptions, Level, PlanFacts, RunResult, Sink};
 pub use sound::Progress;
 pub use standpoint::Standpoint;
 pub use status::{Life, View, fitted, status_text};

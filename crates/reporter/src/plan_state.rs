@@ -15,7 +15,7 @@ use crate::sink::PlanFacts;
 /// The jobs of a plan, and how many of them are in which state.
 #[derive(Default)]
 pub(crate) struct PlanState {
-    rows: HashMap<JobKey, Row>,
+    rows: HashMap<JobKey, TrackedJob>,
     /// What jobs that are not in the plan any more are called.
     former: HashMap<JobKey, String>,
     in_state: HashMap<JobStatus, u64>,
@@ -27,21 +27,21 @@ pub(crate) struct PlanState {
     remarked: HashSet<(String, String)>,
 }
 
-struct Row {
+struct TrackedJob {
     label: String,
     preset: String,
     job: Job,
 }
 
 /// What a record did to its job.
-pub(crate) struct Change<'a> {
+pub(crate) struct Transition<'a> {
     pub(crate) from: JobStatus,
     pub(crate) to: JobStatus,
     /// The job as it is now.
     pub(crate) job: &'a Job,
 }
 
-impl Change<'_> {
+impl Transition<'_> {
     /// Whether the job has just come to this state.
     pub(crate) fn becomes(&self, state: JobStatus) -> bool {
         self.to == state && self.from != state
@@ -67,7 +67,9 @@ impl PlanState {
                 .or_default() += 1;
             let label = label(row);
             let preset = row.preset.clone();
-            plan_state.rows.insert(row.key, Row { label, preset, job });
+            plan_state
+                .rows
+                .insert(row.key, TrackedJob { label, preset, job });
         }
         plan_state
     }
@@ -91,7 +93,7 @@ impl PlanState {
 
     /// Takes a record in. Gives what it did to its job; none for a record of the run, or of a job that the plan doesn't have, or
     /// one that changed nothing.
-    pub(crate) fn apply(&mut self, record: &Record) -> Option<Change<'_>> {
+    pub(crate) fn apply(&mut self, record: &Record) -> Option<Transition<'_>> {
         let key = *record.job.as_ref()?;
         let row = self.rows.get_mut(&key)?;
         let backline_engine::job::Step::Changed(next) = row.job.step(record.at_ms, &record.event)
@@ -110,7 +112,7 @@ impl PlanState {
                 .and_modify(|number| *number = number.saturating_sub(1));
             *self.in_state.entry(to).or_default() += 1;
         }
-        Some(Change {
+        Some(Transition {
             from,
             to,
             job: &row.job,

@@ -68,14 +68,14 @@ pub enum RatingsError {
 
 /// The file of the ratings that were joined.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct RatingsFile {
     version: u32,
-    tracks: Vec<KeptTrack>,
+    tracks: Vec<RatedTrack>,
     comparisons: Vec<Comparison>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeptTrack {
+struct RatedTrack {
     key: String,
     track: u32,
     star: bool,
@@ -164,7 +164,7 @@ impl Ratings {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
         };
-        let kept: Kept = serde_json::from_reader(io::BufReader::new(file.take(MAX_BYTES)))?;
+        let kept: RatingsFile = serde_json::from_reader(io::BufReader::new(file.take(MAX_BYTES)))?;
         if kept.version != KEPT_VERSION {
             let error = <serde_json::Error as serde::de::Error>::custom("another version");
             return Err(error.into());
@@ -188,15 +188,15 @@ impl Ratings {
     /// # Errors
     /// When the file can't be written.
     pub fn write_to(&self, dir: &Path) -> io::Result<()> {
-        let tracks = self.tracks.iter().map(|((key, track), said)| KeptTrack {
+        let tracks = self.tracks.iter().map(|((key, track), said)| RatedTrack {
             key: key.clone(),
             track: *track,
             star: said.star,
             note: said.note.clone(),
         });
-        let mut tracks: Vec<KeptTrack> = tracks.collect();
+        let mut tracks: Vec<RatedTrack> = tracks.collect();
         tracks.sort_by(|one, other| (&one.key, one.track).cmp(&(&other.key, other.track)));
-        let kept = Kept {
+        let kept = RatingsFile {
             version: KEPT_VERSION,
             tracks,
             comparisons: self.comparisons.clone(),

@@ -27,7 +27,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// The first error in writing to the sink's output, here or earlier.
-    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()>;
+    fn finish(&mut self, ending: &RunResult<'_>) -> io::Result<()>;
     /// In place of `finish`, for whoever only watched: takes away what would be drawn anew.
     fn detach(&mut self) {}
 }
@@ -59,7 +59,7 @@ pub struct PlanFacts<'a> {
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy)]
-pub struct Ending<'a> {
+pub struct RunResult<'a> {
     /// The run's summary.
     pub summary: &'a Summary,
     /// The reports, as [`write_reports`](crate::write_reports) answered.

@@ -35,7 +35,7 @@ use backline_engine::job::TrackLoudness;
 use backline_engine::settings::Settings;
 use backline_engine::store::RecordedStem;
 use backline_engine::summary::{
-    HookFailure, JobSummary, Rating, RunFacts, Summary, ThisRun, Totals, TrackSummary,
+    HookFailureSummary, JobSummary, Rating, RunFacts, Summary, ThisRun, Totals, TrackSummary,
 };
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -70,7 +70,7 @@ pub(crate) struct RunFile<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<&'a str>,
     hooks_failed: u64,
-    hook_failures: &'a [HookFailure],
+    hook_failures: &'a [HookFailureSummary],
     backline: &'a str,
 }
 

@@ -126,7 +126,7 @@ impl Heard<'_> {
 }
 
 /// One bar of the grid.
-struct Bar {
+struct GridBar {
     start_s: f64,
     /// The chords that begin in it, with their time.
     chords: Vec<(f64, String)>,
@@ -135,7 +135,7 @@ struct Bar {
 }
 
 /// The bars that hold some of the recording. A chord belongs to the bar in which it begins, a hair early included.
-fn bars(heard: &Heard<'_>) -> Vec<Bar> {
+fn bars(heard: &Heard<'_>) -> Vec<GridBar> {
     /// Times come from one grid; this is far below a beat and far above rounding.
     const HAIR_S: f64 = 0.001;
     let analysis = &heard.analysis;
@@ -152,7 +152,7 @@ fn bars(heard: &Heard<'_>) -> Vec<Bar> {
         .iter()
         .zip(ends)
         .filter(|&(&start_s, end_s)| end_s > 0.0 && start_s < analysis.duration_s)
-        .map(|(&start_s, end_s)| Bar {
+        .map(|(&start_s, end_s)| GridBar {
             start_s,
             chords: heard
                 .chords

@@ -10,11 +10,11 @@ use crate::args::{self, Gender, PlayArgs, PlayPart};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
-use crate::sound::Choice;
+use crate::sound::ChosenSound;
 use crate::{place, recording};
 
 pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
-    let choice = Choice::of(&args.sound)?;
+    let choice = ChosenSound::of(&args.sound)?;
     let vocal = recording::open(&args.file)?.audio;
     if let Some(font) = &choice.soundfont {
         let (name, sha256) = (font.name().trim_end_matches('\0'), font.sha256());
@@ -76,7 +76,7 @@ fn refused(error: BandError) -> Failure {
 }
 
 /// What was played, with the SoundFont that played it.
-fn facts(take: &Take, choice: &Choice) -> Result<Value, Failure> {
+fn facts(take: &Take, choice: &ChosenSound) -> Result<Value, Failure> {
     let mut facts = serde_json::to_value(&take.facts)
         .map_err(|error| Failure::new(Kind::Bug, anyhow::Error::new(error)))?;
     if let Some(soundfont) = &choice.soundfont {
@@ -88,7 +88,7 @@ fn facts(take: &Take, choice: &Choice) -> Result<Value, Failure> {
 /// Where the takes go.
 struct Shelf<'a> {
     args: &'a PlayArgs,
-    choice: &'a Choice,
+    choice: &'a ChosenSound,
     /// The recording's name, which the files have in their tags.
     title: String,
     /// What the files are called after: the recording's name, and the tags.
@@ -96,7 +96,7 @@ struct Shelf<'a> {
 }
 
 impl<'a> Shelf<'a> {
-    fn new(args: &'a PlayArgs, choice: &'a Choice) -> Result<Self, Failure> {
+    fn new(args: &'a PlayArgs, choice: &'a ChosenSound) -> Result<Self, Failure> {
         let name = args.file.file_stem().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| {
             let message = format!("the name of {} is not UTF-8", args.file.display());

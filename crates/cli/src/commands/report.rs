@@ -23,7 +23,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         Some(ratings) => ChosenRun::find_rated(&args.chosen, global, ratings)?,
         None => ChosenRun::find(&args.chosen, global)?,
     };
-    let Place {
+    let ReportPaths {
         dir,
         kinds,
         project_dir,
@@ -133,17 +133,21 @@ pub(super) fn join_kept(dir: &Path, summary: &mut Summary, console: &Console) {
 }
 
 /// Where the reports go, which they are, and where the tracks lie that they speak of.
-struct Place {
+struct ReportPaths {
     dir: PathBuf,
     kinds: Vec<ReportKind>,
     project_dir: PathBuf,
 }
 
 /// As told, and for the rest as the manifest says.
-fn place(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs) -> Result<Place, Failure> {
+fn place(
+    args: &ReportArgs,
+    chosen: &ChosenRun,
+    global: &GlobalArgs,
+) -> Result<ReportPaths, Failure> {
     let project = project_of(&chosen.ledger).map(Path::to_owned);
     if let (Some(dir), false, Some(project_dir)) = (&args.dir, args.only.is_empty(), &project) {
-        return Ok(Place {
+        return Ok(ReportPaths {
             dir: dir.clone(),
             kinds: args.only.clone(),
             project_dir: project_dir.clone(),
@@ -158,7 +162,7 @@ fn place(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs) -> Result<P
             } else {
                 args.only.clone()
             };
-            return Ok(Place {
+            return Ok(ReportPaths {
                 dir: dir.clone(),
                 kinds,
                 project_dir: project.unwrap_or_default(),
@@ -175,7 +179,7 @@ fn place(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs) -> Result<P
     } else {
         args.only.clone()
     };
-    Ok(Place {
+    Ok(ReportPaths {
         dir,
         kinds,
         project_dir: plan.project_dir,

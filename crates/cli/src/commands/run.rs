@@ -28,7 +28,7 @@ use crate::output_owner::OutputOwner;
 use crate::owning::own;
 use crate::project::Project;
 use crate::tape::RunTape;
-use crate::watch::Planned;
+use crate::watch::RunBasis;
 
 /// What the command line gives for a run.
 struct Options<'a> {
@@ -105,7 +105,7 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     let opening = prepare::forecast(project, options, &ledger, console)?;
     let project = &*project;
     let part_of = project.album(options.manifest, options.global, console, &ledger)?;
-    let planned = Planned::of(project, &opening, &ledger, &keys.provider, options.buys)?;
+    let planned = RunBasis::of(project, &opening, &ledger, &keys.provider, options.buys)?;
 
     // Run.
     let output = match options.replays() {

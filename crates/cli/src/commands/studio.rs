@@ -14,7 +14,7 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::log::{self, Notices};
 use crate::signals;
-use crate::sound::Choice;
+use crate::sound::ChosenSound;
 
 pub(crate) fn run(args: &StudioArgs, console: &Console) -> CommandResult {
     let notices = Notices::stderr();
@@ -52,7 +52,7 @@ fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
     config.key = key.map(str::to_owned);
     config.credits = args.credits;
     config.instant = args.instant;
-    Choice::of(&args.sound)?.into_config(&mut config);
+    ChosenSound::of(&args.sound)?.into_config(&mut config);
     config.allow_private_sources = args.allow_private;
     config.misbehaviour = args.misbehave.as_deref().map(plan).transpose()?;
     config.rate = match args.rate {

@@ -29,7 +29,7 @@ pub(crate) use self::place::{
 use self::place::{here, ledger_of, recorded, standard_input};
 use crate::args::{GlobalArgs, ManifestArgs};
 use crate::console::{Console, PROGRESS};
-use crate::environment::Environment;
+use crate::environment::DotEnv;
 use crate::failure::{Failure, invalid};
 
 /// A manifest that was understood, and where things lie.
@@ -100,7 +100,7 @@ impl Project {
             true => (here()?.join(STANDARD_INPUT), Some(standard_input()?)),
             false => (locate(&args.manifest)?, None),
         };
-        let environment = Environment::beside(&manifest, global)?;
+        let environment = DotEnv::beside(&manifest, global)?;
         let failed = RefCell::new(None);
         let states = |plan: &Plan| {
             let states = states_of(plan, &manifest, global);

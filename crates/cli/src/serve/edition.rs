@@ -13,23 +13,23 @@ pub(super) struct Edition {
     /// The run.
     pub(super) summary: Summary,
     /// Every job in the page's JSON, in plan order.
-    jobs: Vec<Part>,
+    jobs: Vec<Fragment>,
     /// The head in JSON.
-    head: Part,
+    head: Fragment,
     /// The page's files, by the addresses that it names.
     files: HashMap<String, LiveFile>,
 }
 
 /// A part of the page, and the edition since which it has been so.
 #[derive(Clone)]
-struct Part {
+struct Fragment {
     since: u64,
     text: Arc<str>,
 }
 
 /// What a page is told of one change.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum PageUpdate {
     /// A job, by its place in the plan.
     Job { at: usize, text: Arc<str> },
     /// The head.
@@ -46,12 +46,14 @@ impl Edition {
         files: Vec<LiveFile>,
     ) -> Option<Self> {
         let revision = before.map_or(0, |it| it.revision) + 1;
-        let jobs: Vec<Part> = jobs
+        let jobs: Vec<Fragment> = jobs
             .into_iter()
             .enumerate()
-            .map(|(at, text)| Part::after(before.and_then(|it| it.jobs.get(at)), text, revision))
+            .map(|(at, text)| {
+                Fragment::after(before.and_then(|it| it.jobs.get(at)), text, revision)
+            })
             .collect();
-        let head = Part::after(before.map(|it| &it.head), head, revision);
+        let head = Fragment::after(before.map(|it| &it.head), head, revision);
         let has_news = head.since == revision || jobs.iter().any(|job| job.since == revision);
         let by_address = |file: LiveFile| (file.address.clone(), file);
         has_news.then(|| Self {
@@ -64,16 +66,16 @@ impl Edition {
     }
 
     /// What has changed since an edition. The head comes last: when it says that the run has ended, there is nothing after it.
-    pub(super) fn since(&self, seen: u64) -> Vec<Change> {
-        let changed = |part: &Part| (part.since > seen).then(|| part.text.clone());
+    pub(super) fn since(&self, seen: u64) -> Vec<PageUpdate> {
+        let changed = |part: &Fragment| (part.since > seen).then(|| part.text.clone());
         let jobs = self.jobs.iter().enumerate();
         jobs.filter_map(|(at, job)| {
-            Some(Change::Job {
+            Some(PageUpdate::Job {
                 at,
                 text: changed(job)?,
             })
         })
-        .chain(changed(&self.head).map(|text| Change::Head { text }))
+        .chain(changed(&self.head).map(|text| PageUpdate::Head { text }))
         .collect()
     }
 
@@ -88,7 +90,7 @@ impl Edition {
     }
 }
 
-impl Part {
+impl Fragment {
     fn after(before: Option<&Self>, text: String, revision: u64) -> Self {
         match before.filter(|before| *before.text == *text) {
             Some(same) => same.clone(),

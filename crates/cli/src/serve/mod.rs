@@ -35,7 +35,7 @@ use crate::failure::{Failure, Kind};
 use crate::log::Notices;
 use crate::project::{Project, sound_cache};
 use crate::signals;
-use crate::watch::Planned;
+use crate::watch::RunBasis;
 
 use edition::Edition;
 use publisher::Publisher;
@@ -66,7 +66,7 @@ impl Server {
     /// Starts to serve where the arguments say; none if they don't. Within a runtime.
     pub(crate) async fn start(
         args: &WatchArgs,
-        planned: &Planned,
+        planned: &RunBasis,
         project: &Project,
     ) -> Result<Option<Self>, Failure> {
         let Some(address) = args.serve else {

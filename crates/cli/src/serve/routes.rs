@@ -29,7 +29,7 @@ use futures::stream::{Stream, unfold};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::edition::{Change, Edition};
+use super::edition::{Edition, PageUpdate};
 use super::{files, guard};
 
 /// Pages that are told of changes at a time: a listener's tabs and phones, and no flood of connections.
@@ -218,8 +218,8 @@ impl Listener {
         let last = changes.len().saturating_sub(1);
         for (at, change) in changes.into_iter().enumerate() {
             let event = match change {
-                Change::Job { at, text } => Event::default().event("job").data(job(at, &text)),
-                Change::Head { text } => Event::default().event("head").data(&*text),
+                PageUpdate::Job { at, text } => Event::default().event("job").data(job(at, &text)),
+                PageUpdate::Head { text } => Event::default().event("head").data(&*text),
             };
             // Whoever loses the connection within an edition asks for all of it.
             let event = if at == last {

@@ -33,9 +33,9 @@ impl Conductor {
                 self.note_doubt(at, now_ms);
                 self.record(Some(self.slots[at].key), now_ms, event, decision);
                 if task_failed {
-                    self.failed(at, now_ms, Link::Task, decision);
+                    self.failed(at, now_ms, FailureSource::Task, decision);
                 } else if finished {
-                    self.brake.succeeded(Link::Task);
+                    self.brake.succeeded(FailureSource::Task);
                 }
                 true
             }

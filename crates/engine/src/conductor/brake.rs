@@ -11,7 +11,7 @@ pub(crate) const PROBES: u32 = 3;
 
 /// What failed, or did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
+pub(super) enum FailureSource {
     /// A submission's response: lost, or a task id.
     Response,
     /// A task: failed, or finished.
@@ -76,24 +76,24 @@ impl Brake {
     }
 
     /// How many of these have failed in a row.
-    pub(super) fn failures(&self, link: Link) -> u32 {
+    pub(super) fn failures(&self, link: FailureSource) -> u32 {
         match link {
-            Link::Response => self.responses,
-            Link::Task => self.tasks,
+            FailureSource::Response => self.responses,
+            FailureSource::Task => self.tasks,
         }
     }
 
     /// A response was lost or a task failed, of a request that was sent at `sent_ms`.
     pub(super) fn failed(
         &mut self,
-        link: Link,
+        link: FailureSource,
         sent_ms: i64,
         now_ms: i64,
         timing: &Timing,
     ) -> Braking {
         let count = match link {
-            Link::Response => &mut self.responses,
-            Link::Task => &mut self.tasks,
+            FailureSource::Response => &mut self.responses,
+            FailureSource::Task => &mut self.tasks,
         };
         *count += 1;
         let probes = match self.on {
@@ -116,10 +116,10 @@ impl Brake {
     }
 
     /// A task id came, or a task was finished.
-    pub(super) fn succeeded(&mut self, link: Link) {
+    pub(super) fn succeeded(&mut self, link: FailureSource) {
         match link {
-            Link::Response => self.responses = 0,
-            Link::Task => self.tasks = 0,
+            FailureSource::Response => self.responses = 0,
+            FailureSource::Task => self.tasks = 0,
         }
         if self.responses < self.limit && self.tasks < self.limit {
             self.on = None;
@@ -138,21 +138,27 @@ mod tests {
         assert!(brake.allows(2, 8));
         assert!(!brake.allows(3, 8));
         for _ in 0..2 {
-            assert_eq!(brake.failed(Link::Response, 0, 10, &timing), Braking::No);
+            assert_eq!(
+                brake.failed(FailureSource::Response, 0, 10, &timing),
+                Braking::No
+            );
         }
         assert!(brake.allows(0, 8));
         assert!(!brake.allows(1, 8));
         let until = Braking::Until(10 + timing.brake_ms);
-        assert_eq!(brake.failed(Link::Response, 0, 10, &timing), until);
+        assert_eq!(brake.failed(FailureSource::Response, 0, 10, &timing), until);
         assert_eq!(brake.opens_at(20), 10 + timing.brake_ms);
         // What was sent before is no try.
-        assert_eq!(brake.failed(Link::Response, 5, 30, &timing), Braking::No);
+        assert_eq!(
+            brake.failed(FailureSource::Response, 5, 30, &timing),
+            Braking::No
+        );
         let sent_ms = 10 + timing.brake_ms;
         let now_ms = sent_ms + 5;
         let until = Braking::Until(now_ms + 2 * timing.brake_ms);
-        let braking = brake.failed(Link::Response, sent_ms, now_ms, &timing);
+        let braking = brake.failed(FailureSource::Response, sent_ms, now_ms, &timing);
         assert_eq!(braking, until);
-        brake.succeeded(Link::Response);
+        brake.succeeded(FailureSource::Response);
         assert_eq!(brake.opens_at(now_ms), now_ms);
         assert!(brake.allows(2, 8));
     }
@@ -161,16 +167,19 @@ mod tests {
     fn tasks_that_fail_are_not_excused_by_responses_that_come() {
         let timing = Timing::remote(30_000);
         let mut brake = Brake::new(2);
-        brake.failed(Link::Task, 0, 1, &timing);
-        brake.succeeded(Link::Response);
-        assert_ne!(brake.failed(Link::Task, 0, 1, &timing), Braking::No);
+        brake.failed(FailureSource::Task, 0, 1, &timing);
+        brake.succeeded(FailureSource::Response);
+        assert_ne!(
+            brake.failed(FailureSource::Task, 0, 1, &timing),
+            Braking::No
+        );
         assert!(!brake.allows(0, 1), "a task is still at work");
         for now_ms in [100_000, 300_000] {
-            brake.succeeded(Link::Response);
-            let braking = brake.failed(Link::Task, now_ms, now_ms, &timing);
+            brake.succeeded(FailureSource::Response);
+            let braking = brake.failed(FailureSource::Task, now_ms, now_ms, &timing);
             assert!(matches!(braking, Braking::Until(_)));
         }
-        let last = brake.failed(Link::Task, 600_000, 600_000, &timing);
+        let last = brake.failed(FailureSource::Task, 600_000, 600_000, &timing);
         assert_eq!(last, Braking::GivesUp);
     }
 }

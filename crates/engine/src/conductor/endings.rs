@@ -2,14 +2,14 @@
 
 use backline_api::Stage;
 
-use super::following::Ending;
+use super::following::ReportedEnd;
 use super::*;
 
 /// Polls in a row that must agree before a failure is final.
 const AGREEING_POLLS: u32 = 2;
 
 /// How the vendor says that a task ended.
-pub(super) struct End {
+pub(super) struct TaskEnd {
     pub(super) code: Option<i64>,
     pub(super) message: String,
     pub(super) refunded: bool,
@@ -30,7 +30,7 @@ impl Conductor {
     }
 
     /// How the vendor says that a running task ended; none where it says that it is at work.
-    pub(super) fn end_of(&self, at: usize, stage: Stage) -> Option<End> {
+    pub(super) fn end_of(&self, at: usize, stage: Stage) -> Option<TaskEnd> {
         let tracks = self.slots[at]
             .job
             .task()
@@ -46,13 +46,13 @@ impl Conductor {
                 code,
                 message,
                 refunded,
-            } => Some(End {
+            } => Some(TaskEnd {
                 code,
                 message,
                 refunded,
                 may_come,
             }),
-            Stage::Complete => Some(End {
+            Stage::Complete => Some(TaskEnd {
                 code: None,
                 message: format!(
                     "the provider finished the task with {} of {} tracks",
@@ -71,11 +71,11 @@ impl Conductor {
         &mut self,
         at: usize,
         now_ms: i64,
-        end: End,
+        end: TaskEnd,
         appeared: bool,
         decision: &mut Decision,
     ) {
-        let begun = Ending {
+        let begun = ReportedEnd {
             since_ms: now_ms,
             polls: 0,
         };
@@ -99,8 +99,8 @@ impl Conductor {
     }
 
     /// Ends a running task: as partial where a track is available, else as failed.
-    pub(super) fn ended(&mut self, at: usize, now_ms: i64, end: End, decision: &mut Decision) {
-        let End {
+    pub(super) fn ended(&mut self, at: usize, now_ms: i64, end: TaskEnd, decision: &mut Decision) {
+        let TaskEnd {
             code,
             message,
             refunded,
@@ -135,7 +135,7 @@ impl Conductor {
     /// A refund can't be verified but by the balance, so a run buys a job at most once more for one.
     pub(super) fn after_failed_task(&mut self, at: usize, now_ms: i64, refunded: bool) {
         let slot = &mut self.slots[at];
-        slot.following = Following::default();
+        slot.following = FollowedTask::default();
         let again = !refunded || !std::mem::replace(&mut slot.was_refunded, true);
         if slot.job.task().is_some() {
             self.follow(at, now_ms, now_ms);
@@ -160,7 +160,7 @@ impl Conductor {
         let silent = slot.following.silence.is_some();
         let over = overdue || (slot.expired && running && !silent);
         if over && running && !silent && self.available(at) > 0 {
-            let end = End {
+            let end = TaskEnd {
                 code: None,
                 message: format!(
                     "the provider has shown {} of {} tracks, and no more for too long",

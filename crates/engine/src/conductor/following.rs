@@ -32,7 +32,7 @@ pub(super) struct Fetch {
 
 /// A task that the vendor reports as over.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ending {
+pub(super) struct ReportedEnd {
     /// Since when, or since the last track appeared.
     pub(super) since_ms: i64,
     /// Polls since then that reported it.
@@ -50,11 +50,11 @@ pub(super) struct Silence {
 
 /// What this run knows of a task that is followed, beyond the ledger.
 #[derive(Debug, Default)]
-pub(super) struct Following {
+pub(super) struct FollowedTask {
     pub(super) fetches: BTreeMap<(u32, Part), Fetch>,
     /// When the next fetch may begin, or none where none is to come.
     pub(super) fetch_at: Option<i64>,
-    pub(super) ending: Option<Ending>,
+    pub(super) ending: Option<ReportedEnd>,
     pub(super) silence: Option<Silence>,
 }
 
@@ -76,7 +76,7 @@ impl Conductor {
     /// Begins to follow a task that has just become the job's.
     pub(super) fn follow(&mut self, at: usize, now_ms: i64, first_poll_ms: i64) {
         self.slots[at].followed_since_ms = now_ms;
-        self.slots[at].following = Following::default();
+        self.slots[at].following = FollowedTask::default();
         self.schedule_poll(at, first_poll_ms);
     }
 

@@ -5,21 +5,21 @@
 //!
 //! 1. by its id, where no other track of the same response has it,
 //! 2. by its address, likewise,
-//! 3. by its place in the list,
+//! 3. by its position in the list,
 //! 4. to a known track that the response does not show, one that is not settled first.
 //!
 //! Only where every known track is taken is a shown track a new one. So a task never has more tracks than the largest single
 //! response showed. A track is *settled* once a file of it is kept or being fetched: from then on its id is that of the file, and
-//! another id at its place is another name for it, not another track, until one response shows both.
+//! another id at its position is another name for it, not another track, until one response shows both.
 
 use std::collections::HashMap;
 
 use crate::event::TrackFacts;
 use crate::job::Track;
 
-/// Where a shown track belongs.
+/// Which track of the task a shown track is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum TrackMatch {
     /// It is the known track with this index, from 0.
     Known(usize),
     /// It is taken for a settled track that has another id: nothing of it is taken in.
@@ -28,15 +28,15 @@ pub(super) enum Place {
     New(usize),
 }
 
-/// Finds a known track for the shown one at a place of the response, given which known ones are taken.
+/// Finds a known track for the shown one at a position of the response, given which known ones are taken.
 type Find<'a> = &'a dyn Fn(usize, &TrackFacts, &[bool]) -> Option<usize>;
 
-/// The place of each track in `shown`, the response's order. `is_settled` says it of a known track's index.
-pub(super) fn places(
+/// Returns the match of each track in `shown`, in the response's order. `is_settled` says it of a known track's index.
+pub(super) fn match_tracks(
     known: &[Track],
     shown: &[TrackFacts],
     is_settled: &dyn Fn(usize) -> bool,
-) -> Vec<Place> {
+) -> Vec<TrackMatch> {
     let ids = counts(shown.iter().map(|facts| facts.id.as_str()));
     let known_ids = counts(known.iter().map(|track| track.facts.id.as_str()));
     let addresses = counts(shown.iter().filter_map(|facts| facts.audio_url.as_deref()));
@@ -47,9 +47,9 @@ pub(super) fn places(
     let mut claim = |find: Find<'_>| {
         for (at, facts) in shown.iter().enumerate() {
             if found[at].is_none()
-                && let Some(place) = find(at, facts, &taken)
+                && let Some(index) = find(at, facts, &taken)
             {
-                (found[at], taken[place]) = (Some(place), true);
+                (found[at], taken[index]) = (Some(index), true);
             }
         }
     };
@@ -67,43 +67,43 @@ pub(super) fn places(
             .then(|| free(taken, &same))
             .flatten()
     });
-    claim(&|at, _, taken| free(taken, &|place| place == at));
-    claim(&|_, _, taken| free(taken, &|place| !is_settled(place)));
+    claim(&|at, _, taken| free(taken, &|index| index == at));
+    claim(&|_, _, taken| free(taken, &|index| !is_settled(index)));
     claim(&|_, _, taken| free(taken, &|_| true));
     let is_renamed = |at: usize, facts: &TrackFacts| {
         names(facts) && is_named(at) && known[at].facts.id != facts.id
     };
     let mut next = known.len();
-    let place = |(facts, place): (&TrackFacts, Option<usize>)| match place {
-        Some(at) if is_settled(at) && is_renamed(at, facts) => Place::Hidden,
-        Some(at) => Place::Known(at),
+    let resolve = |(facts, found): (&TrackFacts, Option<usize>)| match found {
+        Some(at) if is_settled(at) && is_renamed(at, facts) => TrackMatch::Hidden,
+        Some(at) => TrackMatch::Known(at),
         None => {
             next += 1;
-            Place::New(next - 1)
+            TrackMatch::New(next - 1)
         }
     };
-    shown.iter().zip(found).map(place).collect()
+    shown.iter().zip(found).map(resolve).collect()
 }
 
-/// What a poll shows, at the places of the task's tracks: empty facts where it shows nothing. A settled track keeps its id, and an id
+/// Returns what a poll shows, in the order of the task's tracks: empty facts where it shows nothing. A settled track keeps its id, and an id
 /// that several tracks of the response have is none.
-pub(super) fn placed(
+pub(super) fn matched_facts(
     known: &[Track],
     shown: &[TrackFacts],
-    places: &[Place],
+    matches: &[TrackMatch],
     is_settled: &dyn Fn(usize) -> bool,
 ) -> Vec<TrackFacts> {
     let ids = counts(shown.iter().map(|facts| facts.id.as_str()));
     let mut all = vec![TrackFacts::default(); known.len()];
-    for (facts, place) in shown.iter().zip(places) {
+    for (facts, matched) in shown.iter().zip(matches) {
         let mut facts = facts.clone();
         if ids.get(facts.id.as_str()) != Some(&1) {
             facts.id.clear();
         }
-        match *place {
-            Place::Hidden => {}
-            Place::New(_) => all.push(facts),
-            Place::Known(at) => {
+        match *matched {
+            TrackMatch::Hidden => {}
+            TrackMatch::New(_) => all.push(facts),
+            TrackMatch::Known(at) => {
                 if is_settled(at) && !known[at].facts.id.is_empty() {
                     facts.id.clear();
                 }

@@ -30,7 +30,7 @@ mod exchange;
 mod fetches;
 mod following;
 mod illegal;
-mod places;
+mod matching;
 mod polls;
 mod responses;
 mod start;
@@ -53,13 +53,13 @@ use crate::job::{Claim, Job, Phase, Step};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, NewRecord};
 
-use brake::{Brake, Braking, Link};
+use brake::{Brake, Braking, FailureSource};
 use doubts::{Repeats, Waits};
 pub(crate) use exchange::{
     Cancelled, Decision, Effect, EffectError, FetchRequest, Input, Prepared, ResumedJob, RunConfig,
     StemId,
 };
-use following::Following;
+use following::FollowedTask;
 pub use illegal::IllegalStep;
 use start::ToResume;
 pub(crate) use start::response_lost;
@@ -88,7 +88,7 @@ struct JobSlot {
     /// When this run began to follow the task.
     followed_since_ms: i64,
     /// What polls have shown of it beyond what is recorded.
-    following: Following,
+    following: FollowedTask,
     /// Refusals that were followed by another attempt in this run.
     retries: u32,
     /// Whether the provider said in this run that it gave the credits back.
@@ -120,7 +120,7 @@ enum HookProgress {
 
 /// A stem and the state of its upload.
 #[derive(Debug)]
-struct Stem {
+struct StemUpload {
     id: StemId,
     state: StemState,
     /// Preparations that failed since the last that did not.
@@ -165,7 +165,7 @@ pub(crate) struct Conductor {
     slot_of: HashMap<JobKey, usize>,
     /// Every token and task of the ledger, with its job.
     index: Index,
-    stems: Vec<Stem>,
+    stems: Vec<StemUpload>,
     stem_of: HashMap<StemId, usize>,
     /// Jobs to submit, by stem, waiting for its preparation.
     waiting: BTreeMap<usize, BTreeSet<usize>>,
@@ -372,7 +372,7 @@ impl JobSlot {
     }
 }
 
-impl Stem {
+impl StemUpload {
     fn idle_until(&self) -> Option<i64> {
         match self.state {
             StemState::Idle { not_before_ms } => Some(not_before_ms),

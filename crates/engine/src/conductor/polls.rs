@@ -3,7 +3,7 @@
 use backline_api::redact_url;
 
 use super::following::Silence;
-use super::places::{Place, placed, places};
+use super::matching::{TrackMatch, match_tracks, matched_facts};
 use super::responses::millis;
 use super::*;
 use crate::event::{TaskStage, TrackFacts};
@@ -218,8 +218,8 @@ impl Conductor {
                 || fetching(Part::Track)
                 || fetching(Part::Mix)
         };
-        let places = places(known, &shown, &is_settled);
-        let tracks = placed(known, &shown, &places, &is_settled);
+        let matches = match_tracks(known, &shown, &is_settled);
+        let tracks = matched_facts(known, &shown, &matches, &is_settled);
         let event = Event::Stage {
             stage,
             tracks,
@@ -227,11 +227,11 @@ impl Conductor {
         };
         self.apply(at, now_ms, event, decision);
         self.drop_short_files(at, now_ms, decision);
-        for (track, place) in view.tracks.iter().zip(places) {
-            let (Place::Known(place) | Place::New(place)) = place else {
+        for (track, matched) in view.tracks.iter().zip(matches) {
+            let (TrackMatch::Known(at_task) | TrackMatch::New(at_task)) = matched else {
                 continue;
             };
-            let index = place as u32 + 1;
+            let index = at_task as u32 + 1;
             let urls = track.audio_urls().map(str::to_owned).collect();
             self.note_addresses(at, (index, Part::Track), urls);
             let mix = track.mix_audio_url.iter().cloned().collect();

@@ -26,7 +26,7 @@ impl Conductor {
             SubmitOutcome::Accepted(task) => {
                 self.reached();
                 self.outage.ended();
-                self.brake.succeeded(Link::Response);
+                self.brake.succeeded(FailureSource::Response);
                 self.refused_since_ms = None;
                 match self.index.other_owner(&task, &self.slots[at].key) {
                     None => {
@@ -107,7 +107,7 @@ impl Conductor {
             response,
         };
         if self.apply(at, now_ms, event, decision) {
-            self.failed(at, now_ms, Link::Response, decision);
+            self.failed(at, now_ms, FailureSource::Response, decision);
             self.schedule_claim_poll(at, now_ms);
             if self.count_retry(at) {
                 let failures = self.slots[at].retries;
@@ -118,7 +118,13 @@ impl Conductor {
     }
 
     /// Counts a lost response or a failed task, and stops the buying when there are too many in a row.
-    pub(super) fn failed(&mut self, at: usize, now_ms: i64, link: Link, decision: &mut Decision) {
+    pub(super) fn failed(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        link: FailureSource,
+        decision: &mut Decision,
+    ) {
         let sent_ms = self.slots[at].sent_ms;
         let braking = self
             .brake
@@ -128,8 +134,8 @@ impl Conductor {
             Braking::Until(until_ms) => {
                 let count = self.brake.failures(link);
                 let what = match link {
-                    Link::Response => "responses to submissions were lost",
-                    Link::Task => "tasks failed",
+                    FailureSource::Response => "responses to submissions were lost",
+                    FailureSource::Task => "tasks failed",
                 };
                 let event = Event::Paused {
                     until_ms,

@@ -75,7 +75,7 @@ impl Conductor {
                 expired: wanted.expired,
                 poll_at: None,
                 followed_since_ms: now_ms,
-                following: Following::default(),
+                following: FollowedTask::default(),
                 retries: 0,
                 was_refunded: false,
                 sent_ms: now_ms,
@@ -137,7 +137,7 @@ impl Conductor {
         let next = self.stems.len();
         let at = *self.stem_of.entry(id.clone()).or_insert(next);
         if at == next {
-            self.stems.push(Stem {
+            self.stems.push(StemUpload {
                 id,
                 state: StemState::Idle {
                     not_before_ms: i64::MIN,

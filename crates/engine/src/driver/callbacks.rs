@@ -67,7 +67,7 @@ pub(super) struct ListenConfig {
 }
 
 /// A callback on its way to the ledger.
-pub(super) struct Call {
+pub(super) struct ReceivedCallback {
     pub(super) token: Token,
     pub(super) task: TaskId,
     /// Told whether the token was known, once that is durable.
@@ -75,7 +75,7 @@ pub(super) struct Call {
 }
 
 struct ReceiverState {
-    calls: mpsc::Sender<Call>,
+    calls: mpsc::Sender<ReceivedCallback>,
     key: Option<Vec<u8>>,
     /// Knows the secrets that no task's id may contain.
     client: Option<Client>,
@@ -106,7 +106,7 @@ impl Receiver {
     pub(super) async fn start(
         config: ListenConfig,
         client: Option<Client>,
-        calls: mpsc::Sender<Call>,
+        calls: mpsc::Sender<ReceivedCallback>,
     ) -> Result<Self, RunError> {
         let listen = |source| RunError::Listen {
             address: config.address.to_string(),
@@ -212,7 +212,11 @@ async fn hear(
         return StatusCode::UNAUTHORIZED;
     }
     let (done, known) = oneshot::channel();
-    if state.calls.try_send(Call { token, task, done }).is_err() {
+    if state
+        .calls
+        .try_send(ReceivedCallback { token, task, done })
+        .is_err()
+    {
         state.counts().turned_away += 1;
         return StatusCode::SERVICE_UNAVAILABLE;
     }

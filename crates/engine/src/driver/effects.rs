@@ -30,7 +30,7 @@ const UPLOAD_FOLDER: &str = "backline/stems";
 /// As much of a public stem as tells what it is.
 const SNIFFED_BYTES: usize = 4096;
 
-pub(super) struct Effects {
+pub(super) struct EffectRunner {
     client: Arc<Client>,
     plan: Arc<PlanIndex>,
     keeper: Arc<Keeper>,
@@ -38,7 +38,7 @@ pub(super) struct Effects {
     callbacks: Option<Url>,
 }
 
-impl Effects {
+impl EffectRunner {
     pub(super) fn new(
         run: &Run,
         run_id: &RunId,

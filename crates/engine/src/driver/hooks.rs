@@ -23,8 +23,8 @@ use super::{Clock, Run};
 use crate::conductor::Input;
 use crate::event::{Event, Part, Record, TrackNote};
 use crate::hooks::{
-    BoundHook, Facts, HookContext, HookError, HookEvent, HookKind, HookPoint, HookRunner, PlanInfo,
-    RunInfo, point_of,
+    BoundHook, EventBuilder, HookContext, HookError, HookEvent, HookKind, HookPoint, HookRunner,
+    PlanInfo, RunInfo, point_of,
 };
 use crate::job::{Job, Phase};
 use crate::plan::Plan;
@@ -58,7 +58,7 @@ struct Lane {
 /// The hooks of one run.
 pub(super) struct RunHooks {
     runner: Arc<HookRunner>,
-    facts: Arc<Facts>,
+    facts: Arc<EventBuilder>,
     index: Arc<PlanIndex>,
     clock: Clock,
     project_dir: PathBuf,
@@ -100,7 +100,7 @@ impl RunHooks {
             })
             .collect();
         Self {
-            facts: Arc::new(Facts {
+            facts: Arc::new(EventBuilder {
                 run: RunInfo {
                     id: header.id.to_string(),
                     name: header.name.clone(),

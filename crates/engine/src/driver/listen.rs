@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::callbacks::{Call, ListenConfig, Receiver};
+use super::callbacks::{ListenConfig, ReceivedCallback, Receiver};
 use super::clock::Clock;
 use super::{CALLBACK_BACKLOG, RunError, Signals};
 use crate::event::{Record, RefusedCallbacks, RunId};
@@ -105,7 +105,7 @@ impl TokenIndex {
     fn hear(
         &mut self,
         store: &dyn Store,
-        call: &Call,
+        call: &ReceivedCallback,
         now_ms: i64,
     ) -> Result<(ClaimOutcome, Batch), StoreError> {
         let mut batch = Batch::default();
@@ -139,8 +139,8 @@ mod tests {
     use crate::settings::JobKey;
     use crate::store::{KnownJob, NewRecord};
 
-    fn call(token: &str, task: &str) -> Call {
-        Call {
+    fn call(token: &str, task: &str) -> ReceivedCallback {
+        ReceivedCallback {
             token: Token::from_text(token),
             task: TaskId(task.to_owned()),
             done: oneshot::channel().0,
@@ -186,7 +186,11 @@ mod tests {
         (ledger, key)
     }
 
-    fn hear(tokens: &mut TokenIndex, ledger: &mut Ledger, call: &Call) -> (ClaimOutcome, usize) {
+    fn hear(
+        tokens: &mut TokenIndex,
+        ledger: &mut Ledger,
+        call: &ReceivedCallback,
+    ) -> (ClaimOutcome, usize) {
         let (known, batch) = tokens.hear(ledger, call, 9).unwrap();
         ledger.append(&batch).unwrap();
         assert_eq!(ledger.check().unwrap(), []);

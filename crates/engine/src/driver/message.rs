@@ -2,7 +2,7 @@
 
 use tokio::task::JoinError;
 
-use super::callbacks::Call;
+use super::callbacks::ReceivedCallback;
 use crate::conductor::Input;
 use crate::event::{Part, TrackNote};
 use crate::hooks::HookFailure;
@@ -15,7 +15,7 @@ pub(super) enum Wakeup {
     /// An effect has come to its end.
     Ended(Result<Message, JoinError>),
     /// A callback came in.
-    Called(Call),
+    Called(ReceivedCallback),
     /// An observing hook failed, or found something out.
     Reported(HookReport),
     /// What is under way is no longer waited for.

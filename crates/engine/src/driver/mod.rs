@@ -53,7 +53,7 @@ use callbacks::{ListenConfig, Receiver};
 use client::{client, refuse_private_provider, upload_host};
 use clock::Clock;
 use config::{config, resumed, spent_before};
-use effects::Effects;
+use effects::EffectRunner;
 use hooks::RunHooks;
 use plan_index::PlanIndex;
 use relocate::relocate;
@@ -307,7 +307,7 @@ pub async fn run(
     decision.batch.events = opening.chain(changed).chain(failed).collect();
 
     let plan_index = Arc::new(PlanIndex::new(run.plan.clone()));
-    let effects = Effects::new(
+    let effects = EffectRunner::new(
         &run,
         &header.id,
         plan_index.clone(),

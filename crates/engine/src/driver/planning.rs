@@ -20,10 +20,10 @@ use futures::StreamExt;
 
 use super::hooks::folder_of;
 use crate::hooks::{
-    BoundHook, Decision, Facts, HookContext, HookError, HookEvent, HookFailure, HookKind,
+    BoundHook, Decision, EventBuilder, HookContext, HookError, HookEvent, HookFailure, HookKind,
     HookPoint, HookResponse, HookRunner, HookSpec, RunInfo, Target, Verdict, changed,
 };
-use crate::plan::{Plan, PlannedJob, Refusal};
+use crate::plan::{HookRefusal, Plan, PlannedJob};
 use crate::settings::{JobKey, Settings};
 use crate::store::{HookResult, Store, StoreError};
 
@@ -99,9 +99,9 @@ pub enum PlanningError {
 }
 
 /// What the hooks of one job came to.
-struct Planned {
+struct HookResults {
     settings: Option<Settings>,
-    refusal: Option<Refusal>,
+    refusal: Option<HookRefusal>,
     failures: Vec<HookFailure>,
     left: Vec<String>,
     results: Vec<HookResult>,
@@ -156,7 +156,7 @@ async fn plan_within(
         }
     }
     let runner = HookRunner::new(&specs, &context);
-    let facts = Facts {
+    let facts = EventBuilder {
         plan: Arc::new(plan.clone()),
         run: RunInfo {
             id: String::new(),
@@ -239,7 +239,7 @@ fn refuse_equals(plan: &Plan) -> Result<(), PlanningError> {
 struct Planner<'a, 's> {
     chain: &'a [PlanHook],
     runner: &'a HookRunner,
-    facts: &'a Facts,
+    facts: &'a EventBuilder,
     store: &'a RefCell<PlanHooks<'s>>,
     previews: bool,
     now_ms: i64,
@@ -247,8 +247,8 @@ struct Planner<'a, 's> {
 
 impl Planner<'_, '_> {
     /// Plans one job.
-    async fn job(&self, job: &PlannedJob) -> Result<Planned, StoreError> {
-        let mut planned = Planned {
+    async fn job(&self, job: &PlannedJob) -> Result<HookResults, StoreError> {
+        let mut planned = HookResults {
             settings: None,
             refusal: None,
             failures: Vec::new(),
@@ -304,12 +304,12 @@ impl Planner<'_, '_> {
         &self,
         answer: Result<HookResponse, HookError>,
         event: &mut HookEvent,
-        planned: &mut Planned,
+        planned: &mut HookResults,
     ) -> Result<Option<HookResponse>, HookError> {
         let answer = answer?.allowed_at(HookPoint::PlanJob)?;
         match &answer {
             HookResponse::Veto(why) => {
-                planned.refusal = Some(Refusal::Veto(why.clone()));
+                planned.refusal = Some(HookRefusal::Veto(why.clone()));
                 return Ok(None);
             }
             HookResponse::Change(change) => {
@@ -324,7 +324,7 @@ impl Planner<'_, '_> {
     }
 
     /// Adds what the pure hooks of later points will say to the job.
-    async fn foresee(&self, job: &PlannedJob, planned: &mut Planned) {
+    async fn foresee(&self, job: &PlannedJob, planned: &mut HookResults) {
         for point in [HookPoint::BeforeUpload, HookPoint::BeforeSubmit] {
             let mut event = self.facts.of_job(point, self.now_ms, job);
             if let (Some(job), Some(settings)) = (&mut event.job, &planned.settings) {
@@ -339,19 +339,19 @@ impl Planner<'_, '_> {
     }
 }
 
-fn refusal(decision: Decision) -> Option<Refusal> {
+fn refusal(decision: Decision) -> Option<HookRefusal> {
     match decision {
-        Decision::Veto(why) => Some(Refusal::Veto(why)),
-        Decision::Fail(message) => Some(Refusal::Failure(message)),
+        Decision::Veto(why) => Some(HookRefusal::Veto(why)),
+        Decision::Fail(message) => Some(HookRefusal::Failure(message)),
         Decision::Pass | Decision::Delay(_) => None,
     }
 }
 
-impl From<&Refusal> for Verdict {
-    fn from(refusal: &Refusal) -> Self {
+impl From<&HookRefusal> for Verdict {
+    fn from(refusal: &HookRefusal) -> Self {
         match refusal {
-            Refusal::Veto(why) => Self::Veto { why: why.clone() },
-            Refusal::Failure(message) => Self::Fail {
+            HookRefusal::Veto(why) => Self::Veto { why: why.clone() },
+            HookRefusal::Failure(message) => Self::Fail {
                 message: message.clone(),
             },
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::file_names::{marked, of_part, split, unverified, verified};
 use super::shown_path;
-use super::superseded::{Kept, Movable, Renamed, elsewhere, kept, move_file};
+use super::superseded::{Movable, Renamed, TrackFile, elsewhere, kept, move_file};
 use crate::event::{Event, TrackNote};
 use crate::plan::{Plan, PlannedJob, TrackName};
 use crate::settings::JobKey;
@@ -18,7 +18,7 @@ use crate::store::{KnownJob, RunHeader, Store, StoreError};
 
 /// A kept file and the path to move it to.
 struct Stray<'a> {
-    kept: Kept<'a>,
+    kept: TrackFile<'a>,
     to: PathBuf,
 }
 
@@ -83,7 +83,7 @@ fn place(
     plan: &Plan,
     project_dir: &Path,
     job: &PlannedJob,
-    kept: &Kept<'_>,
+    kept: &TrackFile<'_>,
     id: &str,
 ) -> Option<PathBuf> {
     let named = |run| {

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use std::time::Duration;
 
-use super::callbacks::{Call, Receiver};
+use super::callbacks::{ReceivedCallback, Receiver};
 use super::clock::{Clock, until};
-use super::effects::{Effects, upload_to_keep};
+use super::effects::{EffectRunner, upload_to_keep};
 use super::hooks::RunHooks;
 use super::message::{HookReport, Message, Wakeup};
 use super::{RunError, Signals};
@@ -44,10 +44,10 @@ pub(super) struct Shell<'a> {
     pub(super) store: &'a mut dyn Store,
     pub(super) observe: &'a mut (dyn FnMut(&Record) + Send),
     pub(super) conductor: Conductor,
-    pub(super) effects: Effects,
+    pub(super) effects: EffectRunner,
     pub(super) clock: Clock,
     pub(super) tasks: JoinSet<Message>,
-    pub(super) calls: mpsc::Receiver<Call>,
+    pub(super) calls: mpsc::Receiver<ReceivedCallback>,
     pub(super) receiver: Option<Receiver>,
     pub(super) header: &'a RunHeader,
     pub(super) hooks: RunHooks,
@@ -262,7 +262,7 @@ impl Shell<'_> {
     /// known; none where the ledger can't be read or the job has too many claims, so that the provider retries.
     fn handle_callback(
         &mut self,
-        call: Call,
+        call: ReceivedCallback,
         decision: &mut Decision,
     ) -> Option<(oneshot::Sender<bool>, bool)> {
         let now_ms = self.clock.now_ms();

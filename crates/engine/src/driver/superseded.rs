@@ -43,7 +43,7 @@ impl Renamed {
 }
 
 /// A kept file of a job.
-pub(super) struct Kept<'a> {
+pub(super) struct TrackFile<'a> {
     pub(super) key: JobKey,
     pub(super) index: u32,
     pub(super) part: Part,
@@ -63,7 +63,7 @@ pub(crate) fn make_way(
     store: &dyn Store,
 ) -> Result<Vec<Renamed>, StoreError> {
     let wanted = wanted(plan, project_dir, run, known);
-    let mut in_the_way: Vec<Kept<'_>> = known
+    let mut in_the_way: Vec<TrackFile<'_>> = known
         .iter()
         .filter(|(key, _)| !album.contains(*key))
         .flat_map(|(key, known)| kept(*key, &known.job))
@@ -76,7 +76,7 @@ pub(crate) fn make_way(
         .filter_map(|job| Some((job.key, &known.get(&job.key)?.job)))
         .flat_map(|(key, job)| kept(key, job));
     let buyers = store.buyers()?;
-    let moved: Vec<(Kept<'_>, String)> = current
+    let moved: Vec<(TrackFile<'_>, String)> = current
         .filter_map(|kept| {
             let plain = without_run(&kept.file.path, buyers.get(&kept.key)?)?;
             wanted
@@ -133,7 +133,7 @@ fn wanted(
 /// Those of the jobs that an earlier run of the manifest planned and that no other manifest of the ledger has.
 fn superseded(
     run: &RunHeader,
-    files: &[Kept<'_>],
+    files: &[TrackFile<'_>],
     store: &dyn Store,
 ) -> Result<HashSet<JobKey>, StoreError> {
     let candidates: HashSet<JobKey> = files.iter().map(|kept| kept.key).collect();
@@ -163,12 +163,12 @@ pub(super) fn elsewhere(run: &RunHeader, store: &dyn Store) -> Result<HashSet<Jo
     Ok(elsewhere)
 }
 
-pub(super) fn kept(key: JobKey, job: &Job) -> Vec<Kept<'_>> {
+pub(super) fn kept(key: JobKey, job: &Job) -> Vec<TrackFile<'_>> {
     let Some(task) = job.task() else {
         return Vec::new();
     };
     let parts = (1..).zip(&task.tracks).flat_map(move |(index, track)| {
-        let of = move |part, file| Kept {
+        let of = move |part, file| TrackFile {
             key,
             index,
             part,
@@ -194,7 +194,7 @@ pub(super) fn set_aside(plan: &Plan, key: JobKey, job: &Job) {
 }
 
 /// Renames a kept file to a name in the same folder that is free.
-fn rename(plan: &Plan, kept: &Kept<'_>, to: &str) -> Option<Renamed> {
+fn rename(plan: &Plan, kept: &TrackFile<'_>, to: &str) -> Option<Renamed> {
     let project_dir = &plan.project_dir;
     let changed = match look_at_kept_file(project_dir, kept.file) {
         OnDisk::AsKept => false,

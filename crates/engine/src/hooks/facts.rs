@@ -13,12 +13,12 @@ use crate::plan::{Plan, PlannedJob, StemSource};
 
 /// Makes events of one plan's run.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
+pub(crate) struct EventBuilder {
     pub(crate) plan: Arc<Plan>,
     pub(crate) run: RunInfo,
 }
 
-impl Facts {
+impl EventBuilder {
     /// An event of the run itself.
     pub(crate) fn of_run(&self, point: HookPoint, at_ms: i64) -> HookEvent {
         HookEvent {
@@ -209,7 +209,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
 /// The sample of a point, about one job of a plan.
 pub fn sample_of(point: HookPoint, plan: &Plan, job: &PlannedJob) -> HookEvent {
     let sample = sample(point);
-    let facts = Facts {
+    let facts = EventBuilder {
         plan: Arc::new(plan.clone()),
         run: RunInfo {
             name: plan.name.clone(),

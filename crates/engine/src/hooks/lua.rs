@@ -61,12 +61,12 @@ pub(crate) struct Script {
 /// A thread with a compiled script. It ends soon after this is dropped, whatever the script does.
 #[derive(Debug)]
 struct Worker {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<LuaCall>,
     work: Arc<Work>,
 }
 
 #[derive(Debug)]
-struct Job {
+struct LuaCall {
     event: HookEvent,
     response: oneshot::Sender<Result<HookResponse, HookError>>,
 }
@@ -132,7 +132,7 @@ impl Script {
         let event = event.clone();
         worker
             .jobs
-            .send(Job { event, response })
+            .send(LuaCall { event, response })
             .map_err(|_| broken())?;
         let limit = Duration::from_millis(timeout_ms);
         let began = Instant::now();
@@ -167,7 +167,7 @@ impl Drop for Worker {
 }
 
 /// Runs the script for each event until the worker is dropped.
-fn serve(name: &str, source: &str, work: &Arc<Work>, inbox: &mpsc::Receiver<Job>) {
+fn serve(name: &str, source: &str, work: &Arc<Work>, inbox: &mpsc::Receiver<LuaCall>) {
     let failed = |error: mlua::Error| HookError::Script(words(&error));
     let machine = Machine::new(name, source, work.clone()).map_err(failed);
     while let Ok(job) = inbox.recv() {

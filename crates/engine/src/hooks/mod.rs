@@ -32,7 +32,7 @@ mod trial;
 pub use error::HookError;
 pub(crate) use event::point_of;
 pub use event::{HOOK_EVENT_VERSION, HookEvent, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo};
-pub(crate) use facts::Facts;
+pub(crate) use facts::EventBuilder;
 pub use facts::{sample, sample_of};
 #[cfg(feature = "lua")]
 pub use lua::{ScriptError, check_script};

@@ -38,7 +38,7 @@ const BASICS: &[&str] = &[
 const LOGGED_BYTES: u64 = 64 * 1024;
 
 /// Reads environment variables.
-pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+pub(crate) type EnvReader = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What all of a plan's hooks share: where they run, what they may see, what they must not.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ pub(crate) struct HookContext {
     )]
     pub(crate) output: PathBuf,
     /// Reads variables.
-    pub(crate) environment: Environment,
+    pub(crate) environment: EnvReader,
     /// The provider's key: never shown to a hook, cut out of the output of hooks.
     pub(crate) key: Option<String>,
     /// Receives the lines of standard error, beside the log.

@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A service, started on demand. Dropping it ends the program.
 #[derive(Debug)]
 pub(crate) struct Service {
-    calls: mpsc::Sender<Call>,
+    calls: mpsc::Sender<PendingCall>,
 }
 
 /// How a service is started.
@@ -62,7 +62,7 @@ pub(crate) struct ServiceSpec {
 
 /// An event and where its response goes.
 #[derive(Debug)]
-struct Call {
+struct PendingCall {
     point: HookPoint,
     event: Vec<u8>,
     timeout_ms: u64,
@@ -71,7 +71,7 @@ struct Call {
 
 /// An event that was written.
 #[derive(Debug)]
-struct Written {
+struct SentEvent {
     id: u64,
     written_at: Instant,
     ends: Instant,
@@ -95,7 +95,7 @@ impl Service {
         timeout_ms: u64,
     ) -> Result<HookResponse, HookError> {
         let (response, received) = oneshot::channel();
-        let call = Call {
+        let call = PendingCall {
             point,
             event,
             timeout_ms,
@@ -112,7 +112,7 @@ struct Up {
     child: tokio::process::Child,
     /// Kills the group when dropped.
     _group: Group,
-    lines: Lines,
+    lines: ServiceLines,
     stdin: ChildStdin,
     /// What is to be written; no more than the events that may be pending.
     outbox: Vec<u8>,
@@ -121,7 +121,7 @@ struct Up {
 }
 
 /// Owns the program: starts it, writes events, sends responses to their callers, until nobody calls any more.
-async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<Call>) {
+async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<PendingCall>) {
     let mut failures = 0_u32;
     let mut not_before = Instant::now();
     while let Some(call) = inbox.recv().await {
@@ -218,10 +218,10 @@ async fn exchange(
     spec: &ServiceSpec,
     context: &HookContext,
     mut up: Up,
-    first: Call,
-    inbox: &mut mpsc::Receiver<Call>,
+    first: PendingCall,
+    inbox: &mut mpsc::Receiver<PendingCall>,
 ) -> bool {
-    let mut pending: VecDeque<Written> = VecDeque::new();
+    let mut pending: VecDeque<SentEvent> = VecDeque::new();
     let (mut next_id, mut answered) = (1_u64, false);
     let mut last_read = Instant::now();
     let mut next = Some(first);
@@ -280,7 +280,7 @@ async fn exchange(
 }
 
 /// Queues an event for writing, unless the service does not subscribe to its point.
-fn send(up: &mut Up, call: Call, next_id: &mut u64, pending: &mut VecDeque<Written>) {
+fn send(up: &mut Up, call: PendingCall, next_id: &mut u64, pending: &mut VecDeque<SentEvent>) {
     if up
         .points
         .as_ref()
@@ -297,7 +297,7 @@ fn send(up: &mut Up, call: Call, next_id: &mut u64, pending: &mut VecDeque<Writt
     up.outbox.extend_from_slice(b"}\n");
     let written_at = Instant::now();
     let ends = written_at + Duration::from_millis(call.timeout_ms);
-    pending.push_back(Written {
+    pending.push_back(SentEvent {
         id,
         written_at,
         ends,
@@ -310,7 +310,7 @@ fn send(up: &mut Up, call: Call, next_id: &mut u64, pending: &mut VecDeque<Writt
 fn dispatch(
     line: &str,
     order: Order,
-    pending: &mut VecDeque<Written>,
+    pending: &mut VecDeque<SentEvent>,
     context: &HookContext,
 ) -> Result<(), HookError> {
     let garbage = |why: String| HookError::Garbage(context.clean(&why));
@@ -346,7 +346,11 @@ fn dispatch(
 
 /// Fails the events whose timeout is over. Returns why the service must be ended, if it must: it responds in order and so can't go
 /// on, or it wrote nothing in all that time.
-fn give_up(pending: &mut VecDeque<Written>, last_read: Instant, order: Order) -> Option<HookError> {
+fn give_up(
+    pending: &mut VecDeque<SentEvent>,
+    last_read: Instant,
+    order: Order,
+) -> Option<HookError> {
     let now = Instant::now();
     let mut dead = None;
     let mut at = 0;
@@ -381,10 +385,13 @@ fn line_of(json: &Json) -> Vec<u8> {
 }
 
 /// A service's lines; each has a bounded length.
-type Lines = FramedRead<ChildStdout, LinesCodec>;
+type ServiceLines = FramedRead<ChildStdout, LinesCodec>;
 
 /// The next line that is not empty; none at the end, also where the output can't be read. Cancelling the call loses nothing.
-async fn next_line(lines: &mut Lines, context: &HookContext) -> Result<Option<String>, HookError> {
+async fn next_line(
+    lines: &mut ServiceLines,
+    context: &HookContext,
+) -> Result<Option<String>, HookError> {
     loop {
         match lines.next().await {
             Some(Ok(line)) if line.trim().is_empty() => {}

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
-use object_store::path::Path as Place;
+use object_store::path::Path as ObjectPath;
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
@@ -27,7 +27,7 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct ObjectTarget {
     store: Arc<dyn ObjectStore>,
-    base: Place,
+    base: ObjectPath,
     url: Url,
     /// The folder that tracks are kept in.
     output: PathBuf,
@@ -86,7 +86,7 @@ impl ObjectTarget {
     }
 
     /// Copies a file in pieces: what is small at once, what is large in several parts.
-    async fn copy(&self, file: &str, place: Place) -> std::io::Result<()> {
+    async fn copy(&self, file: &str, place: ObjectPath) -> std::io::Result<()> {
         let opened = read_file(Path::new(file))?;
         let mut from = tokio::fs::File::from_std(opened);
         let mut to = BufWriter::with_capacity(self.store.clone(), place, PART_BYTES);

@@ -1,6 +1,6 @@
 //! What hooks and earlier versions decide of a job that was never submitted.
 
-use super::{Cause, Failure, Job, Link, Phase, Step};
+use super::{Cause, Failure, Job, LinkedJob, Phase, Step};
 use crate::event::Verdict;
 use crate::settings::{JobKey, Settings};
 
@@ -27,7 +27,7 @@ impl Job {
             }
             Verdict::Change { key, settings } => {
                 next.phase = Phase::Planned;
-                next.linked = Some(Box::new(Link {
+                next.linked = Some(Box::new(LinkedJob {
                     key: *key,
                     settings: (**settings).clone(),
                     is_same: false,
@@ -56,7 +56,7 @@ impl Job {
             return Step::Illegal;
         }
         next.phase = Phase::Planned;
-        next.linked = Some(Box::new(Link {
+        next.linked = Some(Box::new(LinkedJob {
             key: *key,
             settings: settings.clone(),
             is_same: true,

@@ -77,12 +77,12 @@ pub struct Job {
     pub claims: Vec<Claim>,
     /// The job that an earlier version bought in its place.
     #[serde(rename = "changed", skip_serializing_if = "Option::is_none", default)]
-    pub linked: Option<Box<Link>>,
+    pub linked: Option<Box<LinkedJob>>,
 }
 
 /// The job that an earlier version bought in another one's place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Link {
+pub struct LinkedJob {
     /// Its key.
     pub key: JobKey,
     /// What was sent.

@@ -115,7 +115,7 @@ impl Ledger {
         if holds_bytes(&beside(path, "-journal")) {
             return Self::read_copy(path);
         }
-        match Self::open_to_read(path, Source::InPlace) {
+        match Self::open_to_read(path, LedgerFile::InPlace) {
             Err(error) if needs_files_beside(&error) => Self::read_what_is_there(path),
             opened => opened,
         }
@@ -126,7 +126,7 @@ impl Ledger {
         if holds_bytes(&beside(path, "-wal")) {
             return Self::read_copy(path);
         }
-        Self::open_to_read(path, Source::Unchanging)
+        Self::open_to_read(path, LedgerFile::Unchanging)
     }
 
     /// Reads a copy of a ledger and of what lies beside it.
@@ -141,14 +141,14 @@ impl Ledger {
                 std::fs::copy(&file, beside(&copy, suffix)).map_err(copied)?;
             }
         }
-        Self::open_to_read(path, Source::Copy { folder, copy })
+        Self::open_to_read(path, LedgerFile::Copy { folder, copy })
     }
 
-    fn open_to_read(path: &Path, source: Source) -> Result<Self, StoreError> {
+    fn open_to_read(path: &Path, source: LedgerFile) -> Result<Self, StoreError> {
         let opened = match &source {
-            Source::InPlace => Connection::open_with_flags(path, READING),
-            Source::Copy { copy, .. } => Connection::open_with_flags(copy, READING),
-            Source::Unchanging => Connection::open_with_flags(
+            LedgerFile::InPlace => Connection::open_with_flags(path, READING),
+            LedgerFile::Copy { copy, .. } => Connection::open_with_flags(copy, READING),
+            LedgerFile::Unchanging => Connection::open_with_flags(
                 unchanging(path)?,
                 OpenFlags::SQLITE_OPEN_READ_ONLY
                     | OpenFlags::SQLITE_OPEN_URI
@@ -157,8 +157,8 @@ impl Ledger {
         };
         let connection = opened.map_err(|source| failed(path, "open", source))?;
         let copy = match source {
-            Source::Copy { folder, .. } => Some(folder),
-            Source::InPlace | Source::Unchanging => None,
+            LedgerFile::Copy { folder, .. } => Some(folder),
+            LedgerFile::InPlace | LedgerFile::Unchanging => None,
         };
         let mut ledger = Self {
             connection,
@@ -294,7 +294,7 @@ fn begin_reading(connection: &Connection) -> rusqlite::Result<()> {
 const READING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// What is opened to read a ledger.
-enum Source {
+enum LedgerFile {
     /// Its own file, and the log beside it.
     InPlace,
     /// Its own file, without a log: nothing will change it while it is read.

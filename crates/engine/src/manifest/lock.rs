@@ -109,12 +109,12 @@ pub struct ChangedJob {
     /// What it means now.
     pub job: LockedJob,
     /// What differs: a setting's name, `recording` or `provider`, with the old and the new value.
-    pub changes: Vec<Change>,
+    pub changes: Vec<SettingChange>,
 }
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct SettingChange {
     /// A setting's name, `recording` or `provider`.
     pub what: String,
     /// The lock's value; none where it was not set.
@@ -331,7 +331,7 @@ pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
                 let mut changes = changes(&was.settings, &job.settings);
                 let mut note = |what: &str, old: &str, new: &str| {
                     if old != new {
-                        changes.push(Change {
+                        changes.push(SettingChange {
                             what: what.to_owned(),
                             old: Some(old.to_owned()),
                             new: Some(new.to_owned()),
@@ -367,7 +367,7 @@ pub(crate) fn changed_settings(old: &Settings, new: &Settings) -> Vec<String> {
     changes.map(|change| change.what).collect()
 }
 
-fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
+fn changes(old: &Settings, new: &Settings) -> Vec<SettingChange> {
     let fields = |settings: &Settings| -> serde_json::Map<String, serde_json::Value> {
         match serde_json::to_value(settings) {
             Ok(serde_json::Value::Object(fields)) => fields,
@@ -385,7 +385,7 @@ fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
     Setting::NAMES
         .into_iter()
         .filter(|name| old.get(*name) != new.get(*name))
-        .map(|name| Change {
+        .map(|name| SettingChange {
             what: name.to_owned(),
             old: text(old.get(name)),
             new: text(new.get(name)),

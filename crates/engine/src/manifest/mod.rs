@@ -25,6 +25,6 @@ pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use provider::installed::{AUTO, installed_soundfont};
 pub use provider::secret::KEY_VARIABLES;
 pub use schema::{project_schema, schema};
-pub use source::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub use source::diagnostic::{Diagnostic, Diagnostics, Severity, SourceExcerpt};
 pub use source::duration::parse_rate;
 pub use source::files::ReadProblem;

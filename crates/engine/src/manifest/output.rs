@@ -135,7 +135,7 @@ pub(crate) fn check_names(
     report: &mut Report,
 ) {
     let mut namer = Namer::new(output);
-    let mut causes: IndexMap<Cause, (String, Vec<usize>)> = IndexMap::new();
+    let mut causes: IndexMap<NameProblem, (String, Vec<usize>)> = IndexMap::new();
     let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
     for (at, job) in jobs.iter().enumerate() {
         let (stem, preset) = (
@@ -175,19 +175,19 @@ pub(crate) fn check_names(
             let this = name_of(job, matrix);
             let (cause, message) = match other {
                 Ok((name, other)) if other == at => (
-                    Cause::Tracks,
+                    NameProblem::Tracks,
                     format!("both tracks of `{this}` would be kept as `{name}`"),
                 ),
                 Ok((name, other)) => {
                     let other = name_of(&jobs[other], matrix);
                     (
-                        Cause::Jobs,
+                        NameProblem::Jobs,
                         format!("`{other}` and `{this}` would both be kept as `{name}`"),
                     )
                 }
                 Err(reason) => {
                     let message = format!("can't name the files of `{this}`: {reason}");
-                    (Cause::NoName(reason.to_string()), message)
+                    (NameProblem::NoName(reason.to_string()), message)
                 }
             };
             let (_, jobs) = causes.entry(cause).or_insert((message, Vec::new()));
@@ -198,15 +198,15 @@ pub(crate) fn check_names(
     }
     for (cause, (message, jobs)) in causes {
         let (label, help) = match cause {
-            Cause::Tracks => (
+            NameProblem::Tracks => (
                 "gives one name twice",
                 "put `{{track.index}}` into `output.file`",
             ),
-            Cause::Jobs => (
+            NameProblem::Jobs => (
                 "gives one name twice",
                 "put what differs into `output.file`: the stem, the preset, swept settings, the take",
             ),
-            Cause::NoName(_) => (
+            NameProblem::NoName(_) => (
                 "made by this template",
                 "change `output.file`, or wrap the variable: `{{slug stem.id}}`",
             ),
@@ -222,7 +222,7 @@ pub(crate) fn check_names(
 
 /// What is wrong with names: one cause is one error, however many jobs it spoils.
 #[derive(PartialEq, Eq, Hash)]
-enum Cause {
+enum NameProblem {
     /// The tracks of a job have one name.
     Tracks,
     /// Two jobs have one name.

@@ -14,9 +14,9 @@ use crate::settings::DEFAULT_TITLE;
 const FRAME: &str = include_str!("schema.json");
 
 /// Where a manifest gives settings, with what it gives for each.
-type Place = (&'static str, fn(Json) -> Json);
+type SettingsLocation = (&'static str, fn(Json) -> Json);
 
-const PLACES: [Place; 4] = [
+const PLACES: [SettingsLocation; 4] = [
     ("/properties/defaults/properties", |value| value),
     (
         "/properties/presets/additionalProperties/properties",

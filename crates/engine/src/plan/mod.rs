@@ -22,7 +22,7 @@ pub use self::hooks::{
 pub(crate) use self::output::Namer;
 pub use self::output::{Output, OutputError, TrackName};
 use crate::settings::{
-    JobKey, RecordingIdentity, Request, Setting, Settings, TitleIdentity, default_title,
+    JobIdentity, JobKey, RecordingIdentity, Setting, Settings, TitleIdentity, default_title,
     former_keys, job_key, unsigned,
 };
 
@@ -75,12 +75,39 @@ pub struct PlannedJob {
     /// What will be sent, templates rendered and `plan_job` hooks applied.
     pub settings: Settings,
     /// Why it is not bought, where hooks decided that.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<HookRefusal>,
+}
+
+/// What a manifest calls a job, whatever is sent for it: stem, preset, sweep point and take.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Coordinates {
+    stem: String,
+    preset: String,
+    sweep: Vec<(String, String)>,
+    take: u32,
+}
+
+impl Coordinates {
+    pub(crate) fn new(
+        stem: &str,
+        preset: &str,
+        sweep: &IndexMap<String, String>,
+        take: u32,
+    ) -> Self {
+        let (stem, preset) = (stem.to_owned(), preset.to_owned());
+        let sweep = sweep.clone().into_iter().collect();
+        Self {
+            stem,
+            preset,
+            sweep,
+            take,
+        }
+    }
 }
 
 /// Why hooks let a planned job not be bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum HookRefusal {
     /// A hook vetoed it.
     Veto(String),
     /// A hook failed.
@@ -113,6 +140,12 @@ impl Plan {
         name
     }
 
+    /// What the manifest calls one of its jobs.
+    pub(crate) fn coordinates(&self, job: &PlannedJob) -> Coordinates {
+        let stem = &self.stems[job.stem].id;
+        Coordinates::new(stem, &job.preset, &job.sweep, job.take)
+    }
+
     /// Keys that earlier programs may have bought one of its jobs under, the likeliest first.
     pub(crate) fn former_keys(&self, job: &PlannedJob) -> Vec<JobKey> {
         let default = default_title(&self.stems[job.stem].id, &job.preset);
@@ -129,8 +162,8 @@ impl Plan {
     }
 
     /// What a job's key is made of.
-    pub(crate) fn request<'a>(&'a self, job: &'a PlannedJob, profile: &'a str) -> Request<'a> {
-        Request {
+    pub(crate) fn request<'a>(&'a self, job: &'a PlannedJob, profile: &'a str) -> JobIdentity<'a> {
+        JobIdentity {
             operation: self.provider.profile.operation.name,
             profile,
             recording: self.stems[job.stem].source.recording(),

@@ -23,11 +23,11 @@ const MAX_ID_CHARS: usize = 64;
 #[derive(Clone)]
 pub struct Output {
     dir: PathBuf,
-    names: Arc<Names>,
+    names: Arc<NameTemplates>,
     tags: bool,
 }
 
-struct Names {
+struct NameTemplates {
     engine: Engine,
     file: Template,
     fixed: Fixed,
@@ -79,7 +79,7 @@ impl Output {
         Self {
             dir,
             tags,
-            names: Arc::new(Names {
+            names: Arc::new(NameTemplates {
                 engine: Engine::new(harmless),
                 file,
                 fixed,
@@ -178,7 +178,7 @@ pub(crate) enum NamingError {
 
 /// Names the tracks of many jobs, one after the other.
 pub(crate) struct Namer<'o> {
-    names: &'o Names,
+    names: &'o NameTemplates,
     variables: Variables,
     text: String,
 }

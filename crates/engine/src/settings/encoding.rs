@@ -40,7 +40,7 @@ pub(crate) enum RecordingIdentity<'a> {
 
 /// Everything that a job's key is made of.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Request<'a> {
+pub(crate) struct JobIdentity<'a> {
     /// The operation's name.
     pub(crate) operation: &'a str,
     /// What the provider is: see [`Provider::identity`](crate::plan::Provider::identity).
@@ -52,7 +52,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// The key of a job.
-pub(crate) fn job_key(request: &Request<'_>) -> JobKey {
+pub(crate) fn job_key(request: &JobIdentity<'_>) -> JobKey {
     let address = match request.recording {
         RecordingIdentity::Address(url) => Some(unsigned(url)),
         RecordingIdentity::Content(_) => None,
@@ -61,15 +61,15 @@ pub(crate) fn job_key(request: &Request<'_>) -> JobKey {
         Some(url) => RecordingIdentity::Address(url),
         None => request.recording,
     };
-    encode(&Request {
+    encode(&JobIdentity {
         recording,
         ..*request
     })
 }
 
 /// The key that earlier programs gave to a job: all that is sent was a part of it.
-pub(crate) fn first_key(request: &Request<'_>) -> JobKey {
-    encode(&Request {
+pub(crate) fn first_key(request: &JobIdentity<'_>) -> JobKey {
+    encode(&JobIdentity {
         title: TitleIdentity::Chosen,
         ..*request
     })
@@ -77,7 +77,7 @@ pub(crate) fn first_key(request: &Request<'_>) -> JobKey {
 
 /// Keys that this job may have been bought under, the likeliest first. `default_title` is what its title would be if it were given
 /// none.
-pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<JobKey> {
+pub(crate) fn former_keys(request: &JobIdentity<'_>, default_title: &str) -> Vec<JobKey> {
     let own = job_key(request);
     let mut keys = Vec::new();
     let mut add = |key: JobKey| {
@@ -94,7 +94,7 @@ pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<Job
         addresses.push(RecordingIdentity::Address(&shorter));
     }
     for recording in addresses {
-        let as_first = Request {
+        let as_first = JobIdentity {
             recording,
             title: TitleIdentity::Chosen,
             ..*request
@@ -115,7 +115,7 @@ pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<Job
                     settings.set(setting, Some(text.as_str().into()));
                 }
             }
-            add(encode(&Request {
+            add(encode(&JobIdentity {
                 settings: &settings,
                 ..as_first
             }));
@@ -125,7 +125,7 @@ pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<Job
         && request.settings.text(Setting::TITLE) == default_title
     {
         // Its title was written out after it had been bought without one.
-        add(job_key(&Request {
+        add(job_key(&JobIdentity {
             title: TitleIdentity::Default { nth: 1 },
             ..*request
         }));
@@ -133,7 +133,7 @@ pub(crate) fn former_keys(request: &Request<'_>, default_title: &str) -> Vec<Job
     keys
 }
 
-fn encode(request: &Request<'_>) -> JobKey {
+fn encode(request: &JobIdentity<'_>) -> JobKey {
     let settings = request.settings;
     let mut hash = Encoder(blake3::Hasher::new());
     let domain = match request.title {
@@ -229,8 +229,8 @@ mod tests {
         recording: RecordingIdentity<'a>,
         settings: &'a Settings,
         take: u32,
-    ) -> Request<'a> {
-        Request {
+    ) -> JobIdentity<'a> {
+        JobIdentity {
             operation: "add-instrumental",
             profile,
             recording,
@@ -240,8 +240,8 @@ mod tests {
         }
     }
 
-    fn unnamed(settings: &Settings, nth: u32) -> Request<'_> {
-        Request {
+    fn unnamed(settings: &Settings, nth: u32) -> JobIdentity<'_> {
+        JobIdentity {
             title: TitleIdentity::Default { nth },
             ..chosen("studio", RecordingIdentity::Content(&[7; 32]), settings, 1)
         }

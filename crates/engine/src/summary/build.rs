@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use backline_api::Excerpt;
 
 use super::{
-    HookFailure, JobSummary, RunFacts, SUMMARY_VERSION, Summary, ThisRun, Totals, TrackSummary,
+    HookFailureSummary, JobSummary, RunFacts, SUMMARY_VERSION, Summary, ThisRun, Totals,
+    TrackSummary,
 };
 use crate::event::{Event, Moment, Outcome, Part, Record, RefusedCallbacks, RunId, StopReason};
 use crate::evidence::evidence;
 use crate::job::{Job, Phase};
+use crate::plan::Coordinates;
 use crate::settings::JobKey;
 use crate::status::JobStatus;
 use crate::store::{
@@ -47,22 +49,14 @@ enum Former {
     All,
 }
 
-/// What a manifest calls a job, whatever is sent for it: stem, preset, sweep point, take.
-type Place = (String, String, Vec<(String, String)>, u32);
-
-fn place(row: &PlannedRow) -> Place {
-    let sweep = row.sweep.clone().into_iter().collect();
-    (row.stem.clone(), row.preset.clone(), sweep, row.take)
-}
-
 /// The jobs that earlier runs of the manifest bought and that it does not have any more, the newest first.
-/// Beside them, by place, the newest version of each job that has no track yet.
+/// Beside them, by coordinates, the newest version of each job that has no track yet.
 fn former_jobs(
     store: &dyn Store,
     run: &RunHeader,
     known: &HashMap<JobKey, KnownJob>,
     (album, which): (&[PlannedRow], Former),
-) -> Result<(Vec<PlannedRow>, HashMap<Place, JobKey>), StoreError> {
+) -> Result<(Vec<PlannedRow>, HashMap<Coordinates, JobKey>), StoreError> {
     let bought_as = |key: JobKey| bought_in_place_of(known, key).map_or(key, |(link, _)| link.key);
     let has_tracks = |key: JobKey| {
         let task = known.get(&key).and_then(|known| known.job.task());
@@ -70,10 +64,10 @@ fn former_jobs(
     };
     let mut seen: HashSet<JobKey> = album.iter().map(|row| row.key).collect();
     seen.extend(album.iter().map(|row| bought_as(row.key)));
-    let mut open: HashSet<Place> = album
+    let mut open: HashSet<Coordinates> = album
         .iter()
         .filter(|row| !has_tracks(bought_as(row.key)))
-        .map(place)
+        .map(PlannedRow::coordinates)
         .collect();
     let (mut former, mut replaced) = (Vec::new(), HashMap::new());
     let same = |other: &RunHeader| other.manifest == run.manifest && other.id != run.id;
@@ -92,9 +86,9 @@ fn former_jobs(
             if !was_bought || seen.contains(&key) || seen.contains(&row.key) {
                 continue;
             }
-            let is_needed = has_tracks(key) && open.remove(&place(&row));
+            let is_needed = has_tracks(key) && open.remove(&row.coordinates());
             if is_needed {
-                replaced.insert(place(&row), key);
+                replaced.insert(row.coordinates(), key);
             }
             if is_needed || which == Former::All {
                 seen.extend([row.key, key]);
@@ -127,7 +121,7 @@ fn build(store: &dyn Store, run: &RunHeader, which: Former) -> Result<Summary, S
     let mut jobs = Vec::with_capacity(album.len() + former.len());
     for row in album {
         let selected = own.as_ref().is_none_or(|own| own.contains(&row.key));
-        let replaces = replaced.get(&place(&row)).map(ToString::to_string);
+        let replaces = replaced.get(&row.coordinates()).map(ToString::to_string);
         let (mut job, is_first) = rows.job(row, &mut counted, true, selected);
         job.replaces = replaces;
         totals.add(&job, price, is_first);
@@ -243,7 +237,7 @@ fn run_facts(run: &RunHeader, records: &[Record]) -> RunFacts {
             } => {
                 facts.hooks_failed += 1;
                 if facts.hook_failures.len() < SHOWN_FAILURES {
-                    facts.hook_failures.push(HookFailure {
+                    facts.hook_failures.push(HookFailureSummary {
                         point: *point,
                         hook: hook.clone(),
                         job: about.map(|key| key.to_string()),

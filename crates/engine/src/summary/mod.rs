@@ -98,14 +98,14 @@ pub struct RunFacts {
     /// How often hooks failed in it.
     pub hooks_failed: u64,
     /// The first of those failures.
-    pub hook_failures: Vec<HookFailure>,
+    pub hook_failures: Vec<HookFailureSummary>,
     /// The program's version.
     pub backline: String,
 }
 
 /// A hook's failure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HookFailure {
+pub struct HookFailureSummary {
     /// At which point.
     pub point: HookPoint,
     /// Which hook.

@@ -9,5 +9,5 @@ mod render;
 mod variables;
 
 pub(crate) use self::limits::{MAX_TEXT_BYTES, json_bytes};
-pub(crate) use self::render::{Body, Engine, Part, Reads, Reference, RenderProblem, Template};
+pub(crate) use self::render::{Body, Engine, Reads, Reference, RenderProblem, Segment, Template};
 pub(crate) use self::variables::{Fixed, Variables};

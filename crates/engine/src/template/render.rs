@@ -25,13 +25,13 @@ pub(crate) struct Template {
 #[derive(Debug)]
 pub(crate) enum Body {
     /// Texts and variables only.
-    Simple(Vec<Part>),
+    Simple(Vec<Segment>),
     /// With helpers or conditions.
     Compiled(Box<handlebars::Template>),
 }
 
 #[derive(Debug)]
-pub(crate) enum Part {
+pub(crate) enum Segment {
     Text(Box<str>),
     Variable(usize),
 }
@@ -115,8 +115,8 @@ impl Engine {
                 };
                 for part in parts {
                     match part {
-                        Part::Text(text) => output.push(text)?,
-                        Part::Variable(at) => {
+                        Segment::Text(text) => output.push(text)?,
+                        Segment::Variable(at) => {
                             let value = template.references[*at].value(context.data())?;
                             let text =
                                 functions::text_of(value).map_err(|problem| RenderProblem {

@@ -28,7 +28,7 @@ use backline_engine::summary::{JobSummary, Summary};
 use crate::command::operand;
 use crate::counts;
 use crate::outcome::{headline, is_all_kept};
-use crate::sink::{Ending, Level};
+use crate::sink::{Level, RunResult};
 use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{clean, count, excerpt, failure_text};
 
@@ -38,8 +38,8 @@ pub(crate) use lists::{
 
 /// The outcome of a run and what to do next, for people. Ends in a line break. A quiet run prints what went wrong, so nothing where it
 /// kept everything that no hook vetoed.
-pub fn closing_text(ending: &Ending<'_>, level: Level) -> String {
-    let Ending {
+pub fn closing_text(ending: &RunResult<'_>, level: Level) -> String {
+    let RunResult {
         summary,
         reports,
         replayed,

@@ -9,7 +9,7 @@ use crate::example;
 use crate::material::ReportError;
 
 fn check(summary: &Summary, reports: &[Result<PathBuf, ReportError>], level: Level) -> String {
-    let ending = Ending {
+    let ending = RunResult {
         summary,
         reports,
         replayed: false,
@@ -27,7 +27,7 @@ fn a_quiet_run_says_why_the_provider_was_out_of_reach() {
         "stem voice: can't upload a.wav: not reached: files.example.com: invalid peer certificate: UnknownIssuer"
             .to_owned(),
     );
-    let ending = Ending {
+    let ending = RunResult {
         summary: &summary,
         reports: &[],
         replayed: false,
@@ -68,7 +68,7 @@ fn tasks_beside_the_one_that_is_followed_are_named() {
 fn a_replay_gives_no_advice() {
     let summary = example::summary();
     let told = |replayed| {
-        let ending = Ending {
+        let ending = RunResult {
             summary: &summary,
             reports: &[],
             replayed,

@@ -18,7 +18,7 @@ use super::Out;
 use crate::event_line::{STREAM_VERSION, event_line};
 use crate::plan_state::PlanState;
 use crate::runner::json_without_commands;
-use crate::sink::{Ending, PlanFacts, Sink};
+use crate::sink::{PlanFacts, RunResult, Sink};
 use crate::summary_json::RunFile;
 
 /// One JSON object a line for each record.
@@ -67,7 +67,7 @@ impl Sink for JsonEvents {
         self.line(line);
     }
 
-    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+    fn finish(&mut self, ending: &RunResult<'_>) -> io::Result<()> {
         let written: Vec<String> = ending
             .reports
             .iter()

@@ -9,7 +9,7 @@ use super::line::Line;
 use super::record;
 use crate::closing::closing_text;
 use crate::plan_state::PlanState;
-use crate::sink::{ConsoleOptions, Ending, PlanFacts, Sink};
+use crate::sink::{ConsoleOptions, PlanFacts, RunResult, Sink};
 
 /// One line for each important event, and the closing paragraph.
 ///
@@ -56,7 +56,7 @@ impl Sink for Lines {
         }
     }
 
-    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+    fn finish(&mut self, ending: &RunResult<'_>) -> io::Result<()> {
         self.out
             .write_closing(&closing_text(ending, self.options.level));
         self.out.outcome()

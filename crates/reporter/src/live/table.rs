@@ -14,7 +14,7 @@ use super::board::Board;
 use super::frame::frame;
 use super::screen::{Screen, Size};
 use crate::closing::closing_text;
-use crate::sink::{ConsoleOptions, Ending, Level, PlanFacts, Sink};
+use crate::sink::{ConsoleOptions, Level, PlanFacts, RunResult, Sink};
 
 /// How often the terminal's size is looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -222,7 +222,7 @@ impl Sink for LiveTable {
         }
     }
 
-    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+    fn finish(&mut self, ending: &RunResult<'_>) -> io::Result<()> {
         self.end(|options| match closing_text(ending, options.level) {
             closing if closing.is_empty() => closing,
             closing => format!("\n{closing}"),

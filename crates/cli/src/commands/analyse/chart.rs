@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use backline_band::{key_name, metre_name, pitch_name};
 
-use super::{Bar, Heard, bars, clock, section_name};
+use super::{GridBar, Heard, bars, clock, section_name};
 
 /// Bars on a line of the chart.
 const BARS: usize = 4;
@@ -137,7 +137,7 @@ fn chords(heard: &Heard<'_>, page: &mut String) -> std::fmt::Result {
 }
 
 /// A bar of the chart: its chords, `%` for the one before, `-` for none.
-fn cell(bar: &Bar) -> String {
+fn cell(bar: &GridBar) -> String {
     if bar.chords.is_empty() {
         return if bar.sounds { "%" } else { "-" }.to_owned();
     }

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use backline_band::analysis::PITCH_HOP_S;
 use backline_band::{key_name, metre_name, pitch_name};
 
-use super::{Bar, Heard, bars, clock, section_name};
+use super::{GridBar, Heard, bars, clock, section_name};
 
 /// Width of a strip's frame, and of what stands to its left.
 const WIDTH: f64 = 1100.0;
@@ -123,7 +123,7 @@ fn range(heard: &Heard<'_>) -> (f64, f64) {
 
 fn draw_strip(
     heard: &Heard<'_>,
-    bars: &[Bar],
+    bars: &[GridBar],
     strip: &Strip,
     svg: &mut String,
 ) -> std::fmt::Result {

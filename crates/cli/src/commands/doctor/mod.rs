@@ -40,7 +40,7 @@ const LEAST_WIDTH: usize = 20;
 struct Check {
     /// The subject.
     about: &'static str,
-    state: State,
+    state: CheckStatus,
     /// What was found.
     found: String,
     /// What to do about it.
@@ -49,7 +49,7 @@ struct Check {
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CheckStatus {
     /// Passed.
     Fine,
     /// A run works, but perhaps not as intended.
@@ -58,7 +58,7 @@ enum State {
     Wrong(Code),
 }
 
-impl State {
+impl CheckStatus {
     fn word_and_style(self) -> (&'static str, Style) {
         match self {
             Self::Fine => ("ok", GOOD),
@@ -70,15 +70,20 @@ impl State {
 
 impl Check {
     fn fine(about: &'static str, found: impl Into<String>) -> Self {
-        Self::new(about, State::Fine, found, None)
+        Self::new(about, CheckStatus::Fine, found, None)
     }
 
     fn doubtful(about: &'static str, found: impl Into<String>, advice: &str) -> Self {
-        Self::new(about, State::Doubtful, found, Some(advice.to_owned()))
+        Self::new(about, CheckStatus::Doubtful, found, Some(advice.to_owned()))
     }
 
     fn wrong(about: &'static str, code: Code, found: impl Into<String>, advice: &str) -> Self {
-        Self::new(about, State::Wrong(code), found, Some(advice.to_owned()))
+        Self::new(
+            about,
+            CheckStatus::Wrong(code),
+            found,
+            Some(advice.to_owned()),
+        )
     }
 
     /// A check that failed like a run would.
@@ -86,7 +91,7 @@ impl Check {
         let advice = failure.hints().first().cloned();
         Self::new(
             about,
-            State::Wrong(failure.code()),
+            CheckStatus::Wrong(failure.code()),
             failure.message(),
             advice,
         )
@@ -94,7 +99,7 @@ impl Check {
 
     fn new(
         about: &'static str,
-        state: State,
+        state: CheckStatus,
         found: impl Into<String>,
         advice: Option<String>,
     ) -> Self {
@@ -161,7 +166,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
         Format::Text => console.data(&text(&checks, console.columns_out))?,
     }
     let wrong = checks.iter().find_map(|check| match check.state {
-        State::Wrong(code) => Some(code),
+        CheckStatus::Wrong(code) => Some(code),
         _ => None,
     });
     Ok(wrong.unwrap_or(exit_codes::DONE))
@@ -176,7 +181,7 @@ fn document(checks: &[Check]) -> Value {
             "advice": check.advice,
         })
     };
-    let fails = |check: &Check| matches!(check.state, State::Wrong(_));
+    let fails = |check: &Check| matches!(check.state, CheckStatus::Wrong(_));
     json!({
         "version": 1,
         "fit": !checks.iter().any(fails),

@@ -233,14 +233,14 @@ fn clock(skew_ms: i64) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::CheckStatus;
     use super::*;
 
     #[test]
     fn a_clock_may_be_half_a_minute_off() {
-        assert_eq!(clock(30_900).state, State::Fine);
+        assert_eq!(clock(30_900).state, CheckStatus::Fine);
         assert_eq!(clock(-31_000).found, "31 s behind the provider's");
         assert_eq!(clock(3_600_000).found, "3600 s ahead of the provider's");
-        assert_eq!(clock(3_600_000).state, State::Doubtful);
+        assert_eq!(clock(3_600_000).state, CheckStatus::Doubtful);
     }
 }

@@ -5,7 +5,7 @@ use backline_engine::event::{Outcome, StopReason};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
-use backline_reporter::{Ending, ReportInput, Sink, shell_word, write_reports};
+use backline_reporter::{ReportInput, RunResult, Sink, shell_word, write_reports};
 
 use super::super::report::join_kept;
 use super::prepare::try_output;
@@ -49,7 +49,7 @@ pub(super) fn close(
         let standpoint = standpoint(&project.plan.project_dir);
         show_from_here(&mut summary, &standpoint, project.shown.clone(), ledger);
     }
-    let written = sink.finish(&Ending {
+    let written = sink.finish(&RunResult {
         summary: &summary,
         reports: &reports,
         replayed,

@@ -15,7 +15,7 @@ use crate::output_owner::OutputOwner;
 use crate::project::{Project, standpoint};
 use crate::serve::Server;
 use crate::trace::Traces;
-use crate::watch::{self, Planned};
+use crate::watch::{self, RunBasis};
 
 /// Everything that each durable record is given to.
 pub(super) struct Watchers<'a> {
@@ -32,7 +32,7 @@ impl Watchers<'_> {
     pub(super) fn start(
         &mut self,
         runtime: &Runtime,
-        planned: &Planned,
+        planned: &RunBasis,
         project: &Project,
         args: &WatchArgs,
     ) -> Result<(), Failure> {

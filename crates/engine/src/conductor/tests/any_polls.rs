@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::places::{Place, placed, places};
+use super::super::matching::{TrackMatch, match_tracks, matched_facts};
 use super::tracks::running;
 use super::*;
 use crate::event::{TaskStage, TrackFacts};
@@ -61,14 +61,14 @@ proptest! {
             largest = largest.max(shown.len());
             let known = job.task().unwrap().tracks.clone();
             let is_settled = |at: usize| known[at].kept.is_some() || under_way.contains_key(&at);
-            let places = places(&known, &shown, &is_settled);
-            let tracks = placed(&known, &shown, &places, &is_settled);
+            let matches = match_tracks(&known, &shown, &is_settled);
+            let tracks = matched_facts(&known, &shown, &matches, &is_settled);
             if let Step::Changed(next) = job.step(0, &Event::Stage { stage: TaskStage::First, tracks, placed: true }) {
                 job = next;
             }
             prop_assert!(job.task().unwrap().tracks.len() <= largest);
-            for (facts, place) in shown.iter().zip(places) {
-                let (Place::Known(at) | Place::New(at)) = place else { continue };
+            for (facts, matched) in shown.iter().zip(matches) {
+                let (TrackMatch::Known(at) | TrackMatch::New(at)) = matched else { continue };
                 let Some(url) = &facts.audio_url else { continue };
                 if !kept.contains_key(&at) && !under_way.contains_key(&at) {
                     under_way.insert(at, url.clone());

@@ -35,8 +35,8 @@ use crate::plan::TrackName;
 
 pub(super) use check::content_hash;
 use check::{Checked, check};
-use name::{Wish, name};
-use part::Part as Fetched;
+use name::{NameRequest, name};
+use part::PartialFile;
 
 /// Files that are checked at a time: each takes less than a megabyte and one core.
 const CHECKS_AT_ONCE: usize = 4;
@@ -60,7 +60,7 @@ pub(super) struct Keeper {
 }
 
 /// A file that is kept, and why it has no tags if it was to have some.
-pub(super) type Kept = (KeptFile, Option<HookError>);
+pub(super) type StoredFile = (KeptFile, Option<HookError>);
 
 impl Keeper {
     pub(super) fn new(
@@ -80,7 +80,7 @@ impl Keeper {
     }
 
     /// Fetches, checks and names a file. It may be given up at any point: what is here is gone on with later.
-    pub(super) async fn keep(&self, request: &FetchRequest) -> Result<Kept, EffectError> {
+    pub(super) async fn keep(&self, request: &FetchRequest) -> Result<StoredFile, EffectError> {
         loop {
             match self.keep_once(request).await {
                 Err(trouble) if trouble.no_descriptor => sleep(DESCRIPTOR_WAIT).await,
@@ -89,7 +89,7 @@ impl Keeper {
         }
     }
 
-    async fn keep_once(&self, request: &FetchRequest) -> Result<Kept, EffectError> {
+    async fn keep_once(&self, request: &FetchRequest) -> Result<StoredFile, EffectError> {
         self.keep_at(&self.place(request)?, request).await
     }
 
@@ -98,7 +98,7 @@ impl Keeper {
         &self,
         place: &Path,
         request: &FetchRequest,
-    ) -> Result<Kept, EffectError> {
+    ) -> Result<StoredFile, EffectError> {
         let dir = self.plan.plan().output.dir().to_owned();
         let inside = place.to_owned();
         let hash = hash(request);
@@ -176,7 +176,7 @@ impl Keeper {
     async fn fetch(
         &self,
         request: &FetchRequest,
-        part: &Arc<Fetched>,
+        part: &Arc<PartialFile>,
     ) -> Result<File, EffectError> {
         let shown = redact_url(&request.url);
         let (of, url) = (part.clone(), shown.clone());
@@ -252,7 +252,7 @@ fn name_of(place: &Path) -> String {
 }
 
 /// Opens the folder of a place below `dir`, which is made if it is missing.
-fn open(dir: &Path, place: &Path, hash: &str) -> Result<Fetched, EffectError> {
+fn open(dir: &Path, place: &Path, hash: &str) -> Result<PartialFile, EffectError> {
     let folder = place.parent().unwrap_or(dir);
     let inside = folder.strip_prefix(dir).unwrap_or(Path::new(""));
     let opened = Folder::create(dir).and_then(|dir| dir.below(inside));
@@ -264,7 +264,7 @@ fn open(dir: &Path, place: &Path, hash: &str) -> Result<Fetched, EffectError> {
         };
         EffectError::of_file(message, &error)
     })?;
-    Ok(Fetched::new(opened, hash))
+    Ok(PartialFile::new(opened, hash))
 }
 
 /// Whether `folder` lies outside of `dir` once every link on the way is followed; for a message alone.
@@ -290,7 +290,7 @@ async fn blocking<T: Send + 'static>(
 
 /// A file that was fetched, or could not be, on its way to its name.
 struct Keeping {
-    part: Arc<Fetched>,
+    part: Arc<PartialFile>,
     /// Its name without extension.
     name: String,
     replaces: Option<String>,
@@ -302,7 +302,7 @@ struct Keeping {
 
 impl Keeping {
     /// Checks and names what was fetched.
-    fn keep(&self, file: &File) -> Result<Kept, EffectError> {
+    fn keep(&self, file: &File) -> Result<StoredFile, EffectError> {
         let part = &self.part;
         let local = |operation: &'static str| {
             move |error: std::io::Error| {
@@ -342,7 +342,7 @@ impl Keeping {
     }
 
     /// Where nothing better will come, keeps what could not be verified before.
-    fn fall_back(&self, trouble: EffectError) -> Result<Kept, EffectError> {
+    fn fall_back(&self, trouble: EffectError) -> Result<StoredFile, EffectError> {
         if !self.is_last_try && trouble.retryable {
             return Err(trouble);
         }
@@ -368,7 +368,7 @@ impl Keeping {
             None => self.name.clone(),
             Some(_) => name_of(&unverified(Path::new(&self.name))),
         };
-        let wish = Wish {
+        let wish = NameRequest {
             stem: &wished,
             extension: checked.extension,
             replaces: before,
@@ -430,7 +430,7 @@ impl Tagger {
     #[cfg(feature = "tags")]
     fn tag(
         &self,
-        part: &Fetched,
+        part: &PartialFile,
         file: &File,
         promised_s: Option<f64>,
     ) -> Result<Option<Tagged>, HookError> {
@@ -471,7 +471,7 @@ impl Tagger {
     }
 
     #[cfg(not(feature = "tags"))]
-    fn tag(&self, _: &Fetched, _: &File, _: Option<f64>) -> Result<Option<Tagged>, HookError> {
+    fn tag(&self, _: &PartialFile, _: &File, _: Option<f64>) -> Result<Option<Tagged>, HookError> {
         Ok(None)
     }
 }

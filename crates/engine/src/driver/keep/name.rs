@@ -11,7 +11,7 @@ const NAMES: u32 = 1000;
 
 /// A name that is wanted: `stem~2.extension` if `stem.extension` is taken, and so on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish<'a> {
+pub(super) struct NameRequest<'a> {
     pub(super) stem: &'a str,
     pub(super) extension: &'a str,
     /// The name of a file that was kept for the same track and has been changed since: it is moved aside.
@@ -19,8 +19,13 @@ pub(super) struct Wish<'a> {
 }
 
 /// Names `file`, which has the name `from` in `folder`, and makes the name durable. A name that has the same bytes already will do.
-pub(super) fn name(folder: &Folder, file: &File, from: &str, wish: Wish<'_>) -> io::Result<String> {
-    let Wish {
+pub(super) fn name(
+    folder: &Folder,
+    file: &File,
+    from: &str,
+    wish: NameRequest<'_>,
+) -> io::Result<String> {
+    let NameRequest {
         stem, extension, ..
     } = wish;
     for nth in 1..=NAMES {
@@ -108,7 +113,7 @@ mod tests {
         let keep = |content: &str, replaces: Option<&str>| {
             let mut file = folder.new_file("part").unwrap();
             file.write_all(content.as_bytes()).unwrap();
-            let wish = Wish {
+            let wish = NameRequest {
                 stem: "a",
                 extension: "mp3",
                 replaces,

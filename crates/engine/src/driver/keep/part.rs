@@ -23,7 +23,7 @@ const DESCRIPTION_BYTES: u64 = 16 * 1024;
 
 /// A part's place.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct PartialFile {
     pub(super) folder: Folder,
     pub(super) name: String,
 }
@@ -40,7 +40,7 @@ struct Description {
 
 const VERSION: u32 = 1;
 
-impl Part {
+impl PartialFile {
     pub(super) fn new(folder: Folder, hash: &str) -> Self {
         let name = format!(".backline-{hash}.part");
         Self { folder, name }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_part_is_gone_on_with_only_if_it_is_known_what_it_is_a_part_of() {
         let scratch = tempfile::tempdir().unwrap();
-        let part = || Part::new(Folder::open(scratch.path()).unwrap(), "abc");
+        let part = || PartialFile::new(Folder::open(scratch.path()).unwrap(), "abc");
         let path = |name: &str| scratch.path().join(name);
         assert!(part().found(URL).is_none());
 
@@ -157,7 +157,7 @@ mod tests {
     fn what_somebody_else_put_there_is_taken_away_and_not_written_through() {
         let scratch = tempfile::tempdir().unwrap();
         let path = |name: &str| scratch.path().join(name);
-        let part = Part::new(Folder::open(scratch.path()).unwrap(), "abc");
+        let part = PartialFile::new(Folder::open(scratch.path()).unwrap(), "abc");
         fs::write(path("victim"), "precious").unwrap();
         for name in [".backline-abc.part", ".backline-abc.part.json"] {
             symlink(path("victim"), path(name)).unwrap();

@@ -11,12 +11,12 @@ use crate::manifest::matrix::axes::{Dimension, Matrix};
 use crate::manifest::matrix::compile::Compiler;
 use crate::manifest::source::fields::Fields;
 use crate::manifest::source::report::Report;
-use crate::manifest::stems::stem::{Source, StemDecl};
+use crate::manifest::stems::stem::{RecordingSource, StemDecl};
 use crate::nearest::nearest;
 
 pub(crate) fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
     for stem in stems {
-        let Source::File(path) = &stem.source else {
+        let RecordingSource::File(path) = &stem.source else {
             continue;
         };
         let problem = match std::fs::metadata(path) {

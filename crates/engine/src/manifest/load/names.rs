@@ -17,7 +17,7 @@ use crate::template::Fixed;
 use backline_api::Setting;
 
 /// What settings and names may refer to, and the values that are the same for all jobs.
-pub(crate) struct Names {
+pub(crate) struct TemplateScope {
     pub(crate) fixed: Fixed,
     pub(crate) scope: Scope,
 }
@@ -57,7 +57,7 @@ pub(crate) fn read_names(
     keys: &[String],
     options: &LoadOptions<'_>,
     report: &mut Report,
-) -> Names {
+) -> TemplateScope {
     let name = match fields.text("name", report) {
         Some(name) => {
             let problem = match portable(&name.text) {
@@ -154,7 +154,7 @@ pub(crate) fn read_names(
         partial: layer.is_partial.then_some("vars").into_iter().collect(),
         ..Scope::default()
     };
-    Names {
+    TemplateScope {
         fixed: Fixed {
             name,
             vars: vars.into(),

@@ -13,9 +13,9 @@ use crate::duration::duration_text;
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::manifest::stems::recordings::{self, DecodingWork, RecordingProblem};
-use crate::manifest::stems::stem::{Source, StemDecl};
+use crate::manifest::stems::stem::{RecordingSource, StemDecl};
 use crate::plan::{PlannedJob, Provider, Stem, StemFile, StemSource};
-use crate::settings::{JobKey, Request, TitleIdentity, job_key};
+use crate::settings::{JobIdentity, JobKey, TitleIdentity, job_key};
 
 /// A recording shorter than this gives limited results, by the vendors' documents.
 const SHORT_STEM_S: f64 = 10.0;
@@ -49,7 +49,7 @@ pub(crate) fn examine(
         .collect();
     let mut files: IndexMap<&Path, ()> = IndexMap::new();
     for stem in &used {
-        if let Source::File(path) = &stem.source {
+        if let RecordingSource::File(path) = &stem.source {
             files.insert(path, ());
         }
     }
@@ -64,8 +64,8 @@ pub(crate) fn examine(
     let mut contents: HashMap<[u8; 32], &StemDecl> = HashMap::new();
     for stem in &used {
         let source = match &stem.source {
-            Source::Url(url) => StemSource::Url(url.clone()),
-            Source::File(path) => match &found[path.as_path()] {
+            RecordingSource::Url(url) => StemSource::Url(url.clone()),
+            RecordingSource::File(path) => match &found[path.as_path()] {
                 Ok(file) => {
                     warn_of_file(stem, file, contents.insert(file.hash, stem), report);
                     StemSource::File(file.clone())
@@ -100,7 +100,7 @@ pub(crate) fn examine(
 /// Opens the files of a manifest that is wrong elsewhere, for what is wrong with them. A missing one was reported.
 pub(crate) fn examine_files(stems: &[StemDecl], max_sound: Duration, report: &mut Report) {
     let files = stems.iter().filter_map(|stem| match &stem.source {
-        Source::File(path) if path.is_file() => Some((stem, path.as_path())),
+        RecordingSource::File(path) if path.is_file() => Some((stem, path.as_path())),
         _ => None,
     });
     let (stems, paths): (Vec<&StemDecl>, Vec<&Path>) = files.unzip();
@@ -190,7 +190,7 @@ pub(crate) fn identify(
     let mut jobs = Vec::with_capacity(drafts.len());
     for draft in drafts {
         let stem = places[draft.stem as usize];
-        let mut request = Request {
+        let mut request = JobIdentity {
             operation: provider.profile.operation.name,
             profile: &identity,
             recording: stems[stem].source.recording(),

@@ -32,7 +32,7 @@ pub enum Severity {
 
 /// A place in a file, with the lines around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct SourceExcerpt {
     /// The file, as the user would name it.
     pub file: String,
     /// Line, from 1.
@@ -60,10 +60,10 @@ pub struct Diagnostic {
     pub message: String,
     /// Where; none for what has no place in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<SourceExcerpt>,
     /// Other places that it is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub related: Vec<Place>,
+    pub related: Vec<SourceExcerpt>,
     /// More to know, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -262,7 +262,7 @@ impl Diagnostic {
     }
 
     /// Names another place that it is about.
-    pub(crate) fn also(&mut self, place: Place) -> &mut Self {
+    pub(crate) fn also(&mut self, place: SourceExcerpt) -> &mut Self {
         self.related.push(place);
         self
     }

@@ -29,7 +29,7 @@ pub(crate) struct Span {
 
 /// One file that was read.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct SourceFile {
     /// Its path as diagnostics show it.
     pub(crate) shown: String,
     /// All of it.
@@ -38,7 +38,7 @@ pub(crate) struct Source {
     lines: OnceCell<Vec<u32>>,
 }
 
-impl Source {
+impl SourceFile {
     /// The line that an offset lies in, from 1, and the offset at which that line begins.
     pub(crate) fn line_of(&self, offset: usize) -> (usize, usize) {
         let lines = self.lines.get_or_init(|| {
@@ -55,7 +55,7 @@ impl Source {
 /// The files that were read, in the order in which they were.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    files: Vec<Source>,
+    files: Vec<SourceFile>,
     shown_from: Option<PathBuf>,
     /// The folder that texts must lie in, without links; none where they may lie anywhere.
     boundary: Option<PathBuf>,
@@ -134,7 +134,7 @@ impl Sources {
     /// Takes in a file whose text is known.
     pub(crate) fn add(&mut self, path: &Path, text: Arc<str>) -> u32 {
         let shown = self.shown(path);
-        self.files.push(Source {
+        self.files.push(SourceFile {
             shown,
             text,
             lines: OnceCell::new(),
@@ -143,7 +143,7 @@ impl Sources {
     }
 
     /// The file with this number.
-    pub(crate) fn get(&self, id: u32) -> &Source {
+    pub(crate) fn get(&self, id: u32) -> &SourceFile {
         &self.files[id as usize]
     }
 

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::panic::Location;
 
 use super::budget::{Budget, MAX_PLAN_BYTES, Taken};
-use super::diagnostic::{Diagnostic, Diagnostics, MIN_SECRET_BYTES, Place, Severity, shortened};
+use super::diagnostic::{
+    Diagnostic, Diagnostics, MIN_SECRET_BYTES, Severity, SourceExcerpt, shortened,
+};
 use super::files::{Sources, Span};
 
 /// Most diagnostics that are kept; the rest is counted. Nobody reads the hundred-and-first.
@@ -33,8 +35,8 @@ const MAX_EXCERPT_BYTES: usize = 2_000;
 pub(crate) struct Report {
     /// The files that spans point into.
     pub(crate) sources: Sources,
-    errors: Kept,
-    warnings: Kept,
+    errors: CappedDiagnostics,
+    warnings: CappedDiagnostics,
     overflow: Diagnostic,
     secrets: Vec<String>,
     budget: Budget,
@@ -42,7 +44,7 @@ pub(crate) struct Report {
 
 /// Diagnostics of one severity.
 #[derive(Debug, Default)]
-struct Kept {
+struct CappedDiagnostics {
     items: Vec<Diagnostic>,
     kinds: HashMap<&'static Location<'static>, Kind>,
     /// The kinds in the order in which they first came up.
@@ -52,12 +54,12 @@ struct Kept {
 /// What is known of the diagnostics that one place in the program reports.
 #[derive(Debug, Default)]
 struct Kind {
-    /// Places in [`Kept::items`].
+    /// Places in [`CappedDiagnostics::items`].
     items: Vec<usize>,
     more: usize,
 }
 
-impl Kept {
+impl CappedDiagnostics {
     /// Whether one more of this kind is kept; if not it is counted.
     fn admits(&mut self, kind: &'static Location<'static>, most: usize) -> bool {
         let full = self.items.len() == MAX_KEPT;
@@ -110,8 +112,8 @@ impl Report {
     pub(crate) fn new(sources: Sources) -> Self {
         Self {
             sources,
-            errors: Kept::default(),
-            warnings: Kept::default(),
+            errors: CappedDiagnostics::default(),
+            warnings: CappedDiagnostics::default(),
             overflow: Diagnostic::new(Severity::Error, String::new()),
             secrets: Vec::new(),
             budget: Budget::default(),
@@ -229,7 +231,7 @@ impl Report {
     }
 
     /// A place for [`Diagnostic::also`].
-    pub(crate) fn place(&self, span: Span, label: Option<String>) -> Place {
+    pub(crate) fn place(&self, span: Span, label: Option<String>) -> SourceExcerpt {
         let source = self.sources.get(span.source);
         let text: &str = &source.text;
         let start = text.floor_char_boundary((span.start as usize).min(text.len()));
@@ -250,7 +252,7 @@ impl Report {
             .map_or(line_end, |at| start + at);
         let shown = text[line_start..line_end].trim_end();
         if shown.len() > MAX_EXCERPT_BYTES || shown.is_empty() {
-            return Place {
+            return SourceExcerpt {
                 file: source.shown.clone(),
                 line,
                 column,
@@ -269,7 +271,7 @@ impl Report {
                 .next()
                 .map_or(from, |char| from + char.len_utf8());
         }
-        Place {
+        SourceExcerpt {
             file: source.shown.clone(),
             line,
             column,

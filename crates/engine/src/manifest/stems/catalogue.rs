@@ -14,8 +14,8 @@ use std::sync::Arc;
 use csv::StringRecord;
 use serde_json::Value as Json;
 
-use super::cells::{Cursor, Fault, Quoting, blank_bytes, header_cells, quoting};
-use super::stem::{Source, StemDecl, remote};
+use super::cells::{Cursor, Quoting, QuotingError, blank_bytes, header_cells, quoting};
+use super::stem::{RecordingSource, StemDecl, remote};
 use crate::manifest::source::fields::Text;
 use crate::manifest::source::files::{MAX_FILE_BYTES, Span};
 use crate::manifest::source::ids::check_id;
@@ -352,14 +352,14 @@ impl Reader<'_> {
             end: opened as u32 + 1,
         };
         match fault.kind {
-            Fault::Unclosed => report
+            QuotingError::Unclosed => report
                 .error_at(
                     span,
                     format!("row {line} opens a quote that is never closed"),
                     "opened here",
                 )
                 .help("close it behind the cell; a quote inside a cell in quotes is written twice"),
-            Fault::TextBehind { at } if self.row_at(at) > line => report
+            QuotingError::TextBehind { at } if self.row_at(at) > line => report
                 .error_at(
                     span,
                     format!(
@@ -369,14 +369,14 @@ impl Reader<'_> {
                     "opened here",
                 )
                 .help("close it behind the cell; a quote inside a cell in quotes is written twice"),
-            Fault::TextBehind { .. } => report
+            QuotingError::TextBehind { .. } => report
                 .error_at(
                     span,
                     format!("row {line} has text behind a cell in quotes"),
                     "this cell",
                 )
                 .help("a quote inside a cell in quotes is written twice"),
-            Fault::SpaceBefore => report
+            QuotingError::SpaceBefore => report
                 .error_at(
                     span,
                     format!("row {line} has a space before a cell in quotes"),
@@ -445,9 +445,9 @@ impl Reader<'_> {
             return None;
         };
         let source = match (cell(columns.file), cell(columns.url)) {
-            (Some(file), None) => Source::File(self.folder.join(file)),
+            (Some(file), None) => RecordingSource::File(self.folder.join(file)),
             (None, Some(url)) => match remote(url) {
-                Ok(url) => Source::Url(url),
+                Ok(url) => RecordingSource::Url(url),
                 Err(problem) => {
                     report.error_at(
                         span,
@@ -522,7 +522,7 @@ mod tests {
     #[test]
     fn quotes_that_do_not_close_a_cell_are_found() {
         #[track_caller]
-        fn check(text: &str, expected: Option<(usize, Fault)>) {
+        fn check(text: &str, expected: Option<(usize, QuotingError)>) {
             let expected = expected.map(|(opened, kind)| Quoting { opened, kind });
             assert_eq!(quoting(text, 0, b','), expected, "{text:?}");
         }
@@ -531,10 +531,13 @@ mod tests {
         check("\"a\",\"b\"\n\"1, \"\"x\"\"\" ,2\r\n", None);
         check("5\" vinyl,a\"b\"c\n", None);
         check("a,\"b\nc\",d\n", None);
-        check("a,\"b\n", Some((2, Fault::Unclosed)));
-        check("\"", Some((0, Fault::Unclosed)));
-        check("a,\"b\nc,\"d\"\n", Some((2, Fault::TextBehind { at: 8 })));
-        check("a,\"b\" c\n", Some((2, Fault::TextBehind { at: 6 })));
-        check("a, \"b\"\n", Some((3, Fault::SpaceBefore)));
+        check("a,\"b\n", Some((2, QuotingError::Unclosed)));
+        check("\"", Some((0, QuotingError::Unclosed)));
+        check(
+            "a,\"b\nc,\"d\"\n",
+            Some((2, QuotingError::TextBehind { at: 8 })),
+        );
+        check("a,\"b\" c\n", Some((2, QuotingError::TextBehind { at: 6 })));
+        check("a, \"b\"\n", Some((3, QuotingError::SpaceBefore)));
     }
 }

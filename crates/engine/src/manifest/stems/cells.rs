@@ -51,11 +51,11 @@ pub(super) fn header_cells(text: &str, start: usize, separator: u8) -> Vec<Range
 pub(super) struct Quoting {
     /// Where it is.
     pub(super) opened: usize,
-    pub(super) kind: Fault,
+    pub(super) kind: QuotingError,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Fault {
+pub(super) enum QuotingError {
     Unclosed,
     /// It is closed, and at this place follows what is no separator.
     TextBehind {
@@ -85,14 +85,14 @@ pub(super) fn quoting(text: &str, start: usize, separator: u8) -> Option<Quoting
                 .take_while(|byte| **byte != separator && !matches!(byte, b'\n' | b'\r'))
                 .count();
         } else if opened > at {
-            let kind = Fault::SpaceBefore;
+            let kind = QuotingError::SpaceBefore;
             return Some(Quoting { opened, kind });
         } else {
             let mut closed = opened + 1;
             loop {
                 match (bytes.get(closed), bytes.get(closed + 1)) {
                     (None, _) => {
-                        let kind = Fault::Unclosed;
+                        let kind = QuotingError::Unclosed;
                         return Some(Quoting { opened, kind });
                     }
                     (Some(b'"'), Some(b'"')) => closed += 2,
@@ -102,7 +102,7 @@ pub(super) fn quoting(text: &str, start: usize, separator: u8) -> Option<Quoting
             }
             at = blanks(closed + 1);
             if !ends_cell(at) {
-                let kind = Fault::TextBehind { at };
+                let kind = QuotingError::TextBehind { at };
                 return Some(Quoting { opened, kind });
             }
         }

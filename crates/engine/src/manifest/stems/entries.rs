@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::pattern::Patterns;
-use super::stem::{Source, StemDecl, file_stem, remote};
+use super::stem::{RecordingSource, StemDecl, file_stem, remote};
 use super::{catalogue, pattern};
 use crate::manifest::source::fields::{self, Fields, Text, wrong};
 use crate::manifest::source::ids::check_id;
@@ -192,7 +192,7 @@ fn from_file(
     );
     Some(StemDecl {
         id,
-        source: Source::File(folder.join(path)),
+        source: RecordingSource::File(folder.join(path)),
         vars,
         span: file.span,
         row: None,
@@ -223,7 +223,7 @@ fn from_url(
             let id = id?;
             Some(StemDecl {
                 id: id.text,
-                source: Source::Url(url),
+                source: RecordingSource::Url(url),
                 vars,
                 span: id.span,
                 row: None,
@@ -256,11 +256,11 @@ fn refuse_duplicates(stems: &[StemDecl], report: &mut Report) {
         diagnostic.help("give one of them another id: `{id: …, file: …}`");
         if first.span == stem.span {
             let names = [first, stem].map(|it| match &it.source {
-                Source::File(path) => path
+                RecordingSource::File(path) => path
                     .file_name()
                     .map(|name| name.to_string_lossy().into_owned())
                     .unwrap_or_default(),
-                Source::Url(url) => backline_api::redact_url(url.as_str()),
+                RecordingSource::Url(url) => backline_api::redact_url(url.as_str()),
             });
             diagnostic.note(format!(
                 "the pattern finds `{}` and `{}`",

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use walkdir::DirEntry;
 
-use super::stem::{Source, StemDecl, file_stem};
+use super::stem::{RecordingSource, StemDecl, file_stem};
 use crate::manifest::source::fields::Text;
 use crate::manifest::source::files::ReadProblem;
 use crate::manifest::source::ids::check_id;
@@ -189,7 +189,7 @@ pub(crate) fn read(
         check_id(&id, "a stem's id", pattern.span, report);
         stems.push(StemDecl {
             id,
-            source: Source::File(path),
+            source: RecordingSource::File(path),
             vars: vars.clone(),
             span: pattern.span,
             row: None,

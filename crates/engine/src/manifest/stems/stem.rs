@@ -12,7 +12,7 @@ use crate::manifest::source::files::Span;
 #[derive(Debug, Clone)]
 pub(crate) struct StemDecl {
     pub(crate) id: String,
-    pub(crate) source: Source,
+    pub(crate) source: RecordingSource,
     pub(crate) vars: Arc<Json>,
     /// The place that names it.
     pub(crate) span: Span,
@@ -22,7 +22,7 @@ pub(crate) struct StemDecl {
 
 /// Where a recording comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum RecordingSource {
     File(PathBuf),
     Url(Url),
 }

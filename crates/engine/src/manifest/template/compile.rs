@@ -11,7 +11,7 @@ use super::scope::{Scope, check, narrowed};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::nearest::{meant, suggestion};
-use crate::template::{Body, MAX_TEXT_BYTES, Part, Reads, Reference, Template, functions};
+use crate::template::{Body, MAX_TEXT_BYTES, Reads, Reference, Segment, Template, functions};
 
 /// Deepest nesting of blocks and of parentheses in a template: the parser calls itself for each.
 const MAX_NESTING: usize = 16;
@@ -140,16 +140,16 @@ pub(crate) fn compile(
 }
 
 /// The parts of a template that needs no engine.
-fn simple(compiled: &handlebars::Template, references: &[Reference]) -> Option<Vec<Part>> {
+fn simple(compiled: &handlebars::Template, references: &[Reference]) -> Option<Vec<Segment>> {
     let mut next = 0;
     let mut parts = Vec::with_capacity(compiled.elements.len());
     for element in &compiled.elements {
         match element {
-            TemplateElement::RawString(text) => parts.push(Part::Text(text.as_str().into())),
+            TemplateElement::RawString(text) => parts.push(Segment::Text(text.as_str().into())),
             TemplateElement::Expression(expression)
                 if references.get(next)?.direct && is_variable(expression) =>
             {
-                parts.push(Part::Variable(next));
+                parts.push(Segment::Variable(next));
                 next += 1;
             }
             TemplateElement::Comment(_) => {}
