@@ -221,20 +221,13 @@ impl Client {
 
     /// Requests the details of a task. A failed or unknown task is a view like any other.
     pub async fn record_info(&self, task: &TaskId) -> Result<TaskView, CallError> {
-        let call = CallSubject {
-            operation: "read the details of task",
-            subject: task.to_string(),
-        };
-        let response = self
-            .call(
-                &call,
-                self.api
-                    .get(self.details_url(&self.profile.operation, task)),
-            )
-            .await?;
-        self.read(&call, response, |status, body| {
-            self.profile.read_record_info(status, body, task)
-        })
+        let read = |status, body: &[u8]| self.profile.read_record_info(status, body, task);
+        self.details(
+            "read the details of task",
+            &self.profile.operation,
+            task,
+            read,
+        )
         .await
     }
 
@@ -244,38 +237,40 @@ impl Client {
         operation: &Operation,
         task: &TaskId,
     ) -> Result<StepView, CallError> {
-        let call = CallSubject {
-            operation: "read the details of task",
-            subject: task.to_string(),
-        };
-        let request = self.api.get(self.details_url(operation, task));
-        let response = self.call(&call, request).await?;
-        self.read(&call, response, |status, body| {
-            operation.read_step_details(status, body, task)
-        })
-        .await
+        let read = |status, body: &[u8]| operation.read_step_details(status, body, task);
+        self.details("read the details of task", operation, task, read)
+            .await
     }
 
     /// Returns the request that made a task, as JSON text; none where the task or its request is unknown.
     pub async fn request_of(&self, task: &TaskId) -> Result<Option<String>, CallError> {
-        let call = CallSubject {
-            operation: "read the request of task",
-            subject: task.to_string(),
-        };
-        let response = self
-            .call(
-                &call,
-                self.api
-                    .get(self.details_url(&self.profile.operation, task)),
-            )
-            .await?;
+        let read = |status, body: &[u8]| self.profile.read_data(ApiCall::Details, status, body);
         let data = self
-            .read(&call, response, |status, body| {
-                self.profile.read_data(ApiCall::Details, status, body)
-            })
+            .details(
+                "read the request of task",
+                &self.profile.operation,
+                task,
+                read,
+            )
             .await?;
         let param = RecordInfo::read(&data).map(|details| details.param);
         Ok(param.filter(|text| !text.is_empty()))
+    }
+
+    async fn details<T>(
+        &self,
+        call: &'static str,
+        operation: &Operation,
+        task: &TaskId,
+        read: impl FnOnce(u16, &[u8]) -> Result<T, Refusal>,
+    ) -> Result<T, CallError> {
+        let call = CallSubject {
+            operation: call,
+            subject: task.to_string(),
+        };
+        let request = self.api.get(self.details_url(operation, task));
+        let response = self.call(&call, request).await?;
+        self.read(&call, response, read).await
     }
 
     fn details_url(&self, operation: &Operation, task: &TaskId) -> Url {

@@ -54,6 +54,18 @@ pub enum SubmitOutcome {
     },
 }
 
+impl SubmitOutcome {
+    fn without_response(not_sent: bool, reason: String) -> Self {
+        match not_sent {
+            true => Self::NotSent { reason },
+            false => Self::InDoubt {
+                reason,
+                excerpt: None,
+            },
+        }
+    }
+}
+
 impl Client {
     /// Submits a song, once. `token` travels as `Idempotency-Key`: vendors without such a promise ignore it.
     pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
@@ -118,27 +130,13 @@ impl Client {
                 };
             }
             Err(SendError::Replayed { not_sent, reason }) => {
-                return if not_sent {
-                    SubmitOutcome::NotSent { reason }
-                } else {
-                    SubmitOutcome::InDoubt {
-                        reason,
-                        excerpt: None,
-                    }
-                };
+                return SubmitOutcome::without_response(not_sent, reason);
             }
             Err(SendError::Http(error)) => {
                 let not_sent = response::was_not_sent(&error);
                 let host = response::host(&error);
                 let reason = self.scrub_all(&format!("{host}{}", response::reason(error)), token);
-                return if not_sent {
-                    SubmitOutcome::NotSent { reason }
-                } else {
-                    SubmitOutcome::InDoubt {
-                        reason,
-                        excerpt: None,
-                    }
-                };
+                return SubmitOutcome::without_response(not_sent, reason);
             }
         };
         let retry_after_ms = response::retry_after_ms(response.headers());
