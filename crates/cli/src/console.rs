@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use backline_reporter::{
-    ConsoleOptions, Level, Size, Standpoint, json_without_commands, without_commands,
+    ConsoleOptions, Level, Size, Standpoint, json_without_commands, printable, without_commands,
 };
 use terminal_size::{Height, Width, terminal_size_of};
 
 use crate::args::{Colour, Format, GlobalArgs};
 use crate::failure::Failure;
-use crate::printable::printable;
 
 /// How often the progress of planning and of reports is shown.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(2);

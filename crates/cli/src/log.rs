@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backline_reporter::without_commands;
+use backline_reporter::{printable, without_commands};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::console::Console;
-use crate::printable::printable;
 
 /// Selects parts of the log in tracing's notation; overrides the flags.
 const VARIABLE: &str = "BACKLINE_LOG";

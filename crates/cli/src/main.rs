@@ -23,7 +23,6 @@ mod other_ledger;
 mod output_owner;
 mod owning;
 mod place;
-mod printable;
 mod project;
 mod recording;
 mod runtime;

@@ -1,7 +1,8 @@
 //! Others' words in GitHub's Markdown: in code, the one place where nothing is markup, HTML, a link, an image or a mention. They stay
 //! as they are; it is the fence that gives way.
 
-use crate::text::{clean, fit};
+use crate::printable::clean;
+use crate::text::fit;
 
 /// `text` as a code span, cut to so many columns; nothing if there is none.
 pub fn code_span(text: &str, most_columns: usize) -> String {

@@ -2,7 +2,8 @@
 
 use backline_engine::summary::{Summary, ThisRun, Totals};
 
-use crate::text::{clean, common_folder, count, figure};
+use crate::printable::clean;
+use crate::text::{common_folder, count, figure};
 
 /// `24 jobs: 18 kept, 3 failed, 3 in doubt`.
 pub(crate) fn counts(totals: &Totals) -> String {

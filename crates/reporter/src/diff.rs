@@ -21,7 +21,8 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use crate::label::job_label;
-use crate::text::{clean, fit};
+use crate::printable::clean;
+use crate::text::fit;
 
 /// Most jobs that are named for one difference.
 const MAX_NAMED: usize = 3;

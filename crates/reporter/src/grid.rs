@@ -1,4 +1,4 @@
-//! Jobs as a grid of stems and presets, with a sign for each job: plans and the status show it. Pure.
+//! Jobs as a grid of stems and presets, with a sign for each job: plans, the status and Markdown show it. Pure.
 //!
 //! ```text
 //!          piano  lofi
@@ -6,11 +6,15 @@
 //! chorus   ++++   !!
 //! ```
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
 use anstyle::Style;
 use indexmap::{IndexMap, IndexSet};
 use unicode_width::UnicodeWidthStr;
 
-use crate::text::clean;
+use crate::code::code_cell;
+use crate::printable::clean;
 
 /// Most stems that a grid shows: what a person looks through.
 const MAX_STEMS: usize = 200;
@@ -87,6 +91,64 @@ pub fn grid<'a>(
             .map(|line| format!("{}\n", line.trim_end()))
             .collect(),
     )
+}
+
+/// Widest name in a Markdown table, in columns.
+const MARKDOWN_NAME: usize = 60;
+
+/// Most signs in a cell of a Markdown table.
+const MARKDOWN_SIGNS: usize = 24;
+
+/// A grid as a Markdown table.
+#[derive(Debug)]
+pub struct MarkdownGrid {
+    /// The table's lines.
+    pub text: String,
+    /// How many stems the table leaves out.
+    pub stems_left: usize,
+    /// How many presets the table leaves out.
+    pub presets_left: usize,
+}
+
+/// Returns the table of jobs, each a stem, a preset and a sign, with at most so many stems and presets.
+pub fn markdown_grid<'a>(
+    jobs: impl IntoIterator<Item = (&'a str, &'a str, char)>,
+    most_stems: usize,
+    most_presets: usize,
+) -> MarkdownGrid {
+    let mut cells: HashMap<(&str, &str), String> = HashMap::new();
+    let (mut stems, mut presets) = (IndexSet::new(), IndexSet::new());
+    for (stem, preset, sign) in jobs {
+        stems.insert(stem);
+        presets.insert(preset);
+        let cell = cells.entry((stem, preset)).or_default();
+        match cell.chars().count() {
+            ..MARKDOWN_SIGNS => cell.push(sign),
+            MARKDOWN_SIGNS => cell.push('…'),
+            _ => {}
+        }
+    }
+    let shown = presets.iter().take(most_presets);
+    let mut text = "|".to_owned();
+    for preset in shown.clone() {
+        let _ = write!(text, " | {}", code_cell(preset, MARKDOWN_NAME));
+    }
+    let _ = writeln!(text, " |\n|---{}|", "|:---:".repeat(shown.len()));
+    for stem in stems.iter().take(most_stems) {
+        let _ = write!(text, "| {}", code_cell(stem, MARKDOWN_NAME));
+        for preset in shown.clone() {
+            let _ = match cells.get(&(*stem, *preset)) {
+                Some(signs) => write!(text, " | `{signs}`"),
+                None => write!(text, " |"),
+            };
+        }
+        text.push_str(" |\n");
+    }
+    MarkdownGrid {
+        text,
+        stems_left: stems.len().saturating_sub(most_stems),
+        presets_left: presets.len().saturating_sub(most_presets),
+    }
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ use indexmap::IndexMap;
 use crate::label::job_label;
 use crate::material::ReportInput;
 use crate::music::remarks;
+use crate::printable::clean;
 use crate::sign::{sign, why};
-use crate::text::{clean, figure};
+use crate::text::figure;
 
 /// A suite's or the document's numbers.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! What a job is called on the console: `chorus × lofi [model=V5] take 1`.
 
-use crate::text::{clean, columns, fit};
+use crate::printable::clean;
+use crate::text::{columns, fit};
 
 /// A job's name for people, clean and on one line.
 ///

@@ -18,15 +18,15 @@
 //! Whatever others wrote stands in a code span, where nothing is markup, a link, a mention or an image. GitHub takes 1 MiB of a step: the
 //! tables are cut with a count of what was left out, well below that.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use backline_engine::event::Outcome;
 use backline_engine::status::Sign;
 use backline_engine::summary::{JobSummary, Summary};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
 use crate::code::{code_cell, code_span};
+use crate::grid::markdown_grid;
 use crate::label::job_label;
 use crate::music::remarks;
 use crate::outcome::headline;
@@ -37,9 +37,6 @@ use crate::text::{count, failure_text, figure, rfc3339};
 /// Most stems and most presets that the table shows: what a person looks through.
 const MAX_ROWS: usize = 200;
 const MAX_COLUMNS: usize = 50;
-
-/// Most signs in a cell.
-const MAX_SIGNS: usize = 24;
 
 /// Most jobs that are listed one by one.
 const MAX_LISTED: usize = 100;
@@ -121,35 +118,13 @@ fn grid(text: &mut String, summary: &Summary) {
     if summary.jobs.is_empty() {
         return;
     }
-    let jobs = || summary.jobs.iter().filter(|job| job.in_manifest);
-    let stems: IndexSet<&str> = jobs().map(|job| job.stem.as_str()).collect();
-    let presets: IndexSet<&str> = jobs().map(|job| job.preset.as_str()).collect();
-    let mut cells: HashMap<(&str, &str), Vec<char>> = HashMap::new();
-    for job in jobs() {
-        let cell = cells.entry((&job.stem, &job.preset)).or_default();
-        cell.push(sign(job, &summary.run).symbol());
-    }
-    text.push('|');
-    let shown = presets.iter().take(MAX_COLUMNS);
-    for preset in shown.clone() {
-        let _ = write!(text, " | {}", code_cell(preset, NAME_COLUMNS));
-    }
-    let _ = writeln!(text, " |\n|---{}|", "|:---:".repeat(shown.len()));
-    for stem in stems.iter().take(MAX_ROWS) {
-        let _ = write!(text, "| {}", code_cell(stem, NAME_COLUMNS));
-        for preset in shown.clone() {
-            let signs = cells.get(&(*stem, *preset)).map_or(&[][..], Vec::as_slice);
-            let mut listed: String = signs.iter().take(MAX_SIGNS).collect();
-            if signs.len() > MAX_SIGNS {
-                listed.push('…');
-            }
-            let _ = match listed.as_str() {
-                "" => write!(text, " |"),
-                listed => write!(text, " | `{listed}`"),
-            };
-        }
-        text.push_str(" |\n");
-    }
+    let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
+    let signs = jobs.map(|job| {
+        let sign = sign(job, &summary.run).symbol();
+        (job.stem.as_str(), job.preset.as_str(), sign)
+    });
+    let grid = markdown_grid(signs, MAX_ROWS, MAX_COLUMNS);
+    text.push_str(&grid.text);
     text.push_str(
         "\n`=` kept · `>` in progress · `f` to fetch · `+` not bought · `~` changed, not bought · `?` in doubt · `!` failed · `p` partial · `v` vetoed · `x` expired\n",
     );
@@ -157,8 +132,8 @@ fn grid(text: &mut String, summary: &Summary) {
         let _ = writeln!(text, "\nBeside them: {earlier}");
     }
     let rest = [
-        (stems.len().saturating_sub(MAX_ROWS), "more stem"),
-        (presets.len().saturating_sub(MAX_COLUMNS), "more preset"),
+        (grid.stems_left, "more stem"),
+        (grid.presets_left, "more preset"),
     ];
     for (number, noun) in rest.into_iter().filter(|(number, _)| *number > 0) {
         let _ = writeln!(

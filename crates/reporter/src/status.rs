@@ -36,9 +36,10 @@ use crate::counts;
 use crate::evidence::evidence_text;
 use crate::grid::{GridJob, grid};
 use crate::live::Size;
+use crate::printable::clean;
 use crate::sign::{sign, tracks_kept};
 use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
-use crate::text::{clean, excerpt, failure_text, fit, pad, rfc3339};
+use crate::text::{excerpt, failure_text, fit, pad, rfc3339};
 
 /// Whether a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

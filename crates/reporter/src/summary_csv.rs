@@ -32,8 +32,9 @@ use backline_engine::summary::{JobSummary, Rating, Summary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::music;
+use crate::printable::clean;
 use crate::sound::known_lufs;
-use crate::text::{clean, figure, rfc3339};
+use crate::text::{figure, rfc3339};
 
 /// The columns left of the stem's variables and the sweep's.
 pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];

@@ -1,31 +1,13 @@
-//! Texts for people: what a vendor or a user wrote made safe for a terminal, and figures written the same way everywhere.
+//! Texts for people: excerpts that fit a terminal, and figures written the same way everywhere.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar;
 
+use crate::printable::clean;
+
 /// Longest text of a vendor's that the console shows, in columns. The reports keep all of it.
 pub(crate) const MAX_EXCERPT_COLUMNS: usize = 300;
-
-/// `text` on one line and unable to steer a terminal: line breaks and tabs become spaces; control characters, marks that
-/// reorder text and invisible marks become `�`.
-pub(crate) fn clean(text: &str) -> String {
-    text.trim_end()
-        .chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-            c if c.is_control() || steers_terminal(c) => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect()
-}
-
-/// Marks that change how the text around them is laid out, or hide text: bidirectional overrides and isolates, tags, and the
-/// byte order mark.
-fn steers_terminal(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// A vendor's words: clean, and cut where a person has read enough.
 pub(crate) fn excerpt(text: &str) -> String {
@@ -183,16 +165,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_vendor_cannot_steer_the_terminal() {
-        assert_eq!(
-            clean("\u{1b}[2J\u{1b}]0;owned\u{7}no\tcredits\r\nleft"),
-            "�[2J�]0;owned�no credits  left"
-        );
-        assert_eq!(clean("a\u{202e}b\u{9b}31m\u{7f}"), "a�b�31m�");
-        assert_eq!(clean("Grüße, 日本語 👩‍🎤"), "Grüße, 日本語 👩‍🎤");
-    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

@@ -23,6 +23,7 @@ use backline_engine::hooks::{
 };
 use backline_engine::manifest::KEY_VARIABLES;
 use backline_engine::plan::PlannedJob;
+use backline_reporter::clean;
 use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -215,11 +216,7 @@ fn text(event: &HookEvent, trial: &Trial) -> String {
     let _ = writeln!(text, "effect  {}: {}", kind(trial), trial.effect);
     for (at, line) in trial.stderr.iter().enumerate() {
         let head = if at == 0 { "stderr" } else { "" };
-        let line: String = line
-            .chars()
-            .map(|letter| if letter.is_control() { ' ' } else { letter })
-            .collect();
-        let _ = writeln!(text, "{head:<8}{line}");
+        let _ = writeln!(text, "{head:<8}{}", clean(line));
     }
     let _ = writeln!(text, "took    {} ms", took_ms(trial));
     text

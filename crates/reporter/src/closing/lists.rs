@@ -11,9 +11,10 @@ use crate::command::operand;
 use crate::evidence::evidence_text;
 use crate::label::{fit_label, job_label};
 use crate::music::remarks;
+use crate::printable::clean;
 use crate::sign::tracks_kept;
 use crate::style::{ERROR, WARNING};
-use crate::text::{clean, count, excerpt, failure_text};
+use crate::text::{count, excerpt, failure_text};
 
 /// Most different reasons that are listed: with more than these the manifest or the provider is to blame, not a job.
 const MAX_GROUPS: usize = 10;

@@ -28,9 +28,10 @@ use backline_engine::summary::{JobSummary, Summary};
 use crate::command::operand;
 use crate::counts;
 use crate::outcome::{headline, is_all_kept};
+use crate::printable::clean;
 use crate::sink::{Level, RunResult};
 use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
-use crate::text::{clean, count, excerpt, failure_text};
+use crate::text::{count, excerpt, failure_text};
 
 pub(crate) use lists::{
     bought_again, charges, label, push_omitted, resolving, response_lines, short_key, unverified,

@@ -16,9 +16,10 @@ use jiff::tz::TimeZone;
 
 use super::line::Line;
 use crate::plan_state::PlanState;
+use crate::printable::clean;
 use crate::sink::ConsoleOptions;
 use crate::standpoint::Standpoint;
-use crate::text::{clean, common_folder, count, excerpt, failure_text, figure, span, time_of_day};
+use crate::text::{common_folder, count, excerpt, failure_text, figure, span, time_of_day};
 
 /// Counts `record` in `plan_state` and returns its line. A problem that repeats, such as a provider that is down, is shown in full once.
 pub(crate) fn line_of(
@@ -248,24 +249,12 @@ fn full_line(
             code,
             message,
             refunded,
-        } => {
-            let credits = refund_note(*refunded);
-            Line::error(
-                "failed",
-                format!("{}{credits}", failure_text(*code, message)),
-            )
-        }
+        } => ended_line("failed", *code, message, *refunded),
         Event::TaskPartial {
             code,
             message,
             refunded,
-        } => {
-            let credits = refund_note(*refunded);
-            Line::error(
-                "partial",
-                format!("{}{credits}", failure_text(*code, message)),
-            )
-        }
+        } => ended_line("partial", *code, message, *refunded),
         Event::DetailsUnavailable { message } => Line::warning(
             "waiting",
             format!(
@@ -406,11 +395,12 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
     format!("{}{place}", count(tracks.len() as u64, "track"))
 }
 
-/// What follows a task's end where its credits were given back.
-fn refund_note(refunded: bool) -> &'static str {
-    if refunded {
-        " (credits given back)"
-    } else {
-        ""
-    }
+/// The end of a task without all of its tracks.
+fn ended_line(heading: &'static str, code: Option<i64>, message: &str, refunded: bool) -> Line {
+    let credits = match refunded {
+        true => " (credits given back)",
+        false => "",
+    };
+    let details = failure_text(code, message);
+    Line::error(heading, format!("{details}{credits}"))
 }

@@ -24,9 +24,10 @@ use serde::Serialize;
 
 use crate::material::ReportInput;
 use crate::music::{chord_names, remarks};
+use crate::printable::clean;
 use crate::sign::{sign, why};
 use crate::sound::{SoundFile, Sounds, tenth};
-use crate::text::{clean, rfc3339};
+use crate::text::rfc3339;
 
 /// The JSON's version; the page's scripts are of the same.
 const DATA_VERSION: u32 = 1;

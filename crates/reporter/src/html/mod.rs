@@ -29,8 +29,9 @@ use sha2::{Digest, Sha256};
 
 use crate::counts;
 use crate::material::ReportInput;
+use crate::printable::clean;
 use crate::sound::{Progress, measure};
-use crate::text::{clean, count, rfc3339};
+use crate::text::{count, rfc3339};
 
 const PAGE: &str = include_str!("../../assets/page.hbs");
 const STYLE: &str = concat!(

@@ -12,8 +12,9 @@ use backline_engine::store::RunBounds;
 
 use crate::console::{Line, line_of};
 use crate::plan_state::PlanState;
+use crate::printable::clean;
 use crate::sink::{ConsoleOptions, Level, PlanFacts};
-use crate::text::{clean, failure_text};
+use crate::text::failure_text;
 
 /// Events that are remembered: more than the highest screen shows.
 const REMEMBERED: usize = 64;

@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
+use backline_reporter::clean;
 use serde_json::{Value, json};
 
 use crate::args::{DoctorArgs, Format, GlobalArgs, ManifestArgs};
@@ -210,11 +211,6 @@ fn text(checks: &[Check], columns: Option<u16>) -> String {
 
 /// Several lines in the findings' column, wrapped to the terminal, without control characters: providers' texts may be in them.
 fn lines(text: &str, mark: &str, columns: Option<u16>) -> String {
-    let clean = |line: &str| -> String {
-        line.chars()
-            .map(|letter| if letter.is_control() { ' ' } else { letter })
-            .collect()
-    };
     let lines: Vec<String> = text.trim_end().lines().map(clean).collect();
     let text = format!("{mark}{}", lines.join("\n"));
     let width = columns.map_or(usize::MAX, |columns| {

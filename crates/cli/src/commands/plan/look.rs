@@ -1,4 +1,4 @@
-//! How a plan looks: its width, its colours, texts made safe for a terminal.
+//! How a plan looks: its width and its colours.
 
 use anstyle::{AnsiColor, Style};
 use backline_engine::status::Sign;
@@ -26,11 +26,4 @@ pub(super) fn colour(sign: Sign) -> Style {
         Sign::Failed => AnsiColor::Red.on_default(),
     }
     .bold()
-}
-
-/// A text that can't steer a terminal: a vendor's words may stand in a note.
-pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect()
 }

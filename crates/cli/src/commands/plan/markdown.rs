@@ -14,14 +14,12 @@
 //! What others wrote stands in code spans and a fenced block, where nothing is markup, a link or a mention. A comment takes
 //! 65,536 characters: what may grow is cut with a count, well below that.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use backline_engine::forecast::Forecast;
 use backline_engine::manifest::lock::LockDiff;
 use backline_engine::plan::Plan;
-use backline_reporter::{code_block, code_cell, code_span};
-use indexmap::IndexSet;
+use backline_reporter::{code_block, code_span, markdown_grid};
 
 use super::{lock, table};
 
@@ -29,10 +27,7 @@ use super::{lock, table};
 const MAX_ROWS: usize = 100;
 const MAX_COLUMNS: usize = 30;
 
-/// Most signs in a cell.
-const MAX_SIGNS: usize = 24;
-
-/// Widest name.
+/// Widest name of the album.
 const NAME_COLUMNS: usize = 60;
 
 /// Most differences from the lock file, and letters of their text.
@@ -64,42 +59,15 @@ pub(super) fn text(plan: &Plan, forecast: &Forecast, diff: Option<&LockDiff>) ->
 
 /// Stems × presets, a sign a job.
 fn grid(text: &mut String, plan: &Plan, forecast: &Forecast) {
-    let mut cells: HashMap<(&str, &str), String> = HashMap::new();
-    let mut stems = IndexSet::new();
-    let mut presets = IndexSet::new();
-    for (job, forecast) in plan.jobs.iter().zip(&forecast.rows) {
-        let (stem, preset) = (plan.stems[job.stem].id.as_str(), &*job.preset);
-        stems.insert(stem);
-        presets.insert(preset);
-        let cell = cells.entry((stem, preset)).or_default();
-        match cell.chars().count() {
-            ..MAX_SIGNS => cell.push(forecast.sign.symbol()),
-            MAX_SIGNS => cell.push('…'),
-            _ => {}
-        }
-    }
-    text.push('|');
-    let shown = presets.iter().take(MAX_COLUMNS);
-    for preset in shown.clone() {
-        let _ = write!(text, " | {}", code_cell(preset, NAME_COLUMNS));
-    }
-    let _ = writeln!(text, " |\n|---{}|", "|:---:".repeat(shown.len()));
-    for stem in stems.iter().take(MAX_ROWS) {
-        let _ = write!(text, "| {}", code_cell(stem, NAME_COLUMNS));
-        for preset in shown.clone() {
-            let signs = cells
-                .get(&(*stem, *preset))
-                .map(|signs| format!("`{signs}`"));
-            let _ = write!(text, " | {}", signs.unwrap_or_default());
-        }
-        text.push_str(" |\n");
-    }
-    for (all, most, noun) in [
-        (stems.len(), MAX_ROWS, "stems"),
-        (presets.len(), MAX_COLUMNS, "presets"),
-    ] {
-        if all > most {
-            let _ = writeln!(text, "\nand {} more {noun}", all - most);
+    let jobs = plan.jobs.iter().zip(&forecast.rows).map(|(job, row)| {
+        let stem = plan.stems[job.stem].id.as_str();
+        (stem, &*job.preset, row.sign.symbol())
+    });
+    let grid = markdown_grid(jobs, MAX_ROWS, MAX_COLUMNS);
+    text.push_str(&grid.text);
+    for (left, noun) in [(grid.stems_left, "stems"), (grid.presets_left, "presets")] {
+        if left > 0 {
+            let _ = writeln!(text, "\nand {left} more {noun}");
         }
     }
 }

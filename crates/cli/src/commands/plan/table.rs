@@ -15,12 +15,12 @@ use std::io::{self, Write};
 use backline_engine::forecast::{Forecast, JobForecast};
 use backline_engine::plan::{Plan, PlannedJob};
 use backline_engine::status::Sign;
-use backline_reporter::{GridJob, grid};
+use backline_reporter::{GridJob, clean, grid};
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
 };
 
-use super::look::{Look, clean, colour};
+use super::look::{Look, colour};
 
 /// Most jobs that are shown one by one. Past it nobody reads on; `--format json` has them all.
 const MAX_SHOWN: usize = 1_000;

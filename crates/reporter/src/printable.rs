@@ -1,12 +1,26 @@
-//! Text for a terminal, without what a stranger's text could make it do.
+//! Removes from texts what could steer a terminal.
 //!
-//! Names, titles and messages come from manifests, catalogues, ledgers and vendors. Colours stay, for they are the program's own; every
-//! other control character, and those that turn the direction of writing, are spelled out.
+//! Names, titles and messages come from manifests, catalogues, ledgers, hooks and vendors. [`clean`] makes one line of such a text.
+//! [`printable`] is for whole outputs, which have lines and the program's own colours.
 
 use std::borrow::Cow;
 
-/// Spells out control characters but for line feeds, tabs, carriage returns and colours.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+/// `text` on one line: line breaks and tabs become spaces, and every character that steers a terminal becomes `�`.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    text.trim_end()
+        .chars()
+        .map(|char| match char {
+            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
+            char if steers_terminal(char) => char::REPLACEMENT_CHARACTER,
+            char => char,
+        })
+        .collect()
+}
+
+/// Spells out the characters that steer a terminal, but for line feeds, tabs, carriage returns and colours.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -31,11 +45,15 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 }
 
 fn is_unsafe(char: char) -> bool {
-    match char {
-        '\n' | '\t' | '\r' => false,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        char => char.is_control(),
-    }
+    !matches!(char, '\n' | '\t' | '\r') && steers_terminal(char)
+}
+
+/// Control characters, and marks that change how the text around them is laid out or that hide text: bidirectional marks, overrides
+/// and isolates, tags, and the byte order mark.
+fn steers_terminal(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The length of a colour sequence at the start of a text: `ESC [ numbers m`, but for those that hide text or change its background.
@@ -73,6 +91,16 @@ fn only_styles(numbers: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vendor_cannot_steer_the_terminal() {
+        assert_eq!(
+            clean("\u{1b}[2J\u{1b}]0;owned\u{7}no\tcredits\r\nleft"),
+            "�[2J�]0;owned�no credits  left"
+        );
+        assert_eq!(clean("a\u{202e}b\u{9b}31m\u{7f}"), "a�b�31m�");
+        assert_eq!(clean("Grüße, 日本語 👩‍🎤"), "Grüße, 日本語 👩‍🎤");
+    }
 
     #[test]
     fn colours_stay_and_commands_to_the_terminal_are_spelled_out() {
