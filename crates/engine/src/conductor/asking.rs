@@ -75,7 +75,7 @@ impl Conductor {
         at: usize,
         now_ms: i64,
         point: HookPoint,
-        decided: hooks::Decision,
+        decided: HookDecision,
         decision: &mut Decision,
     ) {
         self.asking -= 1;
@@ -83,10 +83,9 @@ impl Conductor {
             return; // can't be: hooks decide only before a job's first submission
         }
         let verdict = match decided {
-            hooks::Decision::Pass => Verdict::Pass,
-            hooks::Decision::Veto(why) => Verdict::Veto { why },
-            hooks::Decision::Fail(message) => Verdict::Fail { message },
-            hooks::Decision::Delay(wait_ms) => {
+            HookDecision::Pass => Verdict::Pass,
+            HookDecision::Refuse(refusal) => refusal.into(),
+            HookDecision::Delay(wait_ms) => {
                 let slot = &mut self.slots[at];
                 slot.delays += 1;
                 if slot.delays <= MAX_DELAYS {

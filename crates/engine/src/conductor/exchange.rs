@@ -7,7 +7,7 @@ use backline_api::{ResponseClass, SubmitOutcome, TaskId, TaskView};
 use super::Timing;
 use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
 use crate::forecast::Missing;
-use crate::hooks::{self, HookPoint, Verdict};
+use crate::hooks::{HookDecision, HookPoint, Verdict};
 use crate::job::Job;
 use crate::plan::Rate;
 use crate::settings::JobKey;
@@ -92,7 +92,7 @@ pub(crate) enum Input {
     Decided {
         job: JobKey,
         point: HookPoint,
-        decided: hooks::Decision,
+        decided: HookDecision,
     },
     /// Something was found out about a kept file, or done with it.
     Noted {

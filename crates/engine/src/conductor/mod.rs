@@ -47,7 +47,7 @@ use std::sync::Arc;
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::forecast::Missing;
 use crate::gate::Gate;
-use crate::hooks::{self, HookPoint, Verdict};
+use crate::hooks::{HookDecision, HookPoint, Verdict};
 use crate::index::Index;
 use crate::job::{Claim, Job, Phase, Step};
 use crate::settings::JobKey;

@@ -58,7 +58,7 @@ pub(super) fn resumed(plan: &Plan, forecast: Forecast, now_ms: i64) -> Vec<Resum
     let resumed =
         |(job, row): (&crate::plan::PlannedJob, crate::forecast::JobForecast)| ResumedJob {
             key: job.key,
-            refusal: job.refusal.as_ref().map(Verdict::from),
+            refusal: job.refusal.clone().map(Verdict::from),
             stem: stems[job.stem].clone(),
             expired: is_expired(&row.job, now_ms, retention_days),
             job: row.job,

@@ -20,8 +20,8 @@ use futures::StreamExt;
 
 use super::hooks::folder_of;
 use crate::hooks::{
-    BoundHook, Decision, EventBuilder, HookContext, HookError, HookEvent, HookFailure, HookKind,
-    HookPoint, HookResponse, HookRunner, HookSpec, RunInfo, Target, Verdict, changed,
+    BoundHook, EventBuilder, HookContext, HookDecision, HookError, HookEvent, HookFailure,
+    HookKind, HookPoint, HookResponse, HookRunner, HookSpec, RunInfo, Target, changed,
 };
 use crate::plan::{HookRefusal, Plan, PlannedJob};
 use crate::settings::{JobKey, Settings};
@@ -273,9 +273,9 @@ impl Planner<'_, '_> {
                     answer: answer.to_json().to_string(),
                 })),
                 Err(error) => {
-                    let (trouble, decision) = hook.bound.failed(&error);
-                    planned.failures.push(trouble);
-                    planned.refusal = decision.and_then(refusal);
+                    let (failure, refusal) = hook.bound.failed(&error);
+                    planned.failures.push(failure);
+                    planned.refusal = refusal;
                 }
             }
             if planned.refusal.is_some() {
@@ -331,29 +331,10 @@ impl Planner<'_, '_> {
                 job.settings = settings.clone();
             }
             let (decision, _) = self.runner.decide(&event, true).await;
-            planned.refusal = refusal(decision);
-            if planned.refusal.is_some() {
+            if let HookDecision::Refuse(refusal) = decision {
+                planned.refusal = Some(refusal);
                 return;
             }
-        }
-    }
-}
-
-fn refusal(decision: Decision) -> Option<HookRefusal> {
-    match decision {
-        Decision::Veto(why) => Some(HookRefusal::Veto(why)),
-        Decision::Fail(message) => Some(HookRefusal::Failure(message)),
-        Decision::Pass | Decision::Delay(_) => None,
-    }
-}
-
-impl From<&HookRefusal> for Verdict {
-    fn from(refusal: &HookRefusal) -> Self {
-        match refusal {
-            HookRefusal::Veto(why) => Self::Veto { why: why.clone() },
-            HookRefusal::Failure(message) => Self::Fail {
-                message: message.clone(),
-            },
         }
     }
 }

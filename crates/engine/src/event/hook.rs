@@ -134,7 +134,8 @@ impl FromStr for OnError {
     }
 }
 
-/// A decision as it is recorded.
+/// A decision on a job as the ledger has it. The working type is `HookDecision` of `hooks`: a delay is not
+/// recorded, and `Change` is no decision any more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Verdict {

@@ -38,7 +38,7 @@ pub use facts::{sample, sample_of};
 pub use lua::{ScriptError, check_script};
 pub(crate) use process::HookContext;
 pub use response::{
-    Decision, HookResponse, MAX_DELAY_MS, RESPONSE_LIMIT_BYTES, ResponseError, changed,
+    HookDecision, HookResponse, MAX_DELAY_MS, RESPONSE_LIMIT_BYTES, ResponseError, changed,
 };
 pub use runner::HookFailure;
 pub(crate) use runner::{BoundHook, HookRunner};

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::HookPoint;
 use crate::duration::parse_duration;
 use crate::nearest::nearest;
+use crate::plan::HookRefusal;
 use crate::settings::Settings;
 
 /// Longest response, and longest line of a service.
@@ -38,15 +39,14 @@ pub enum HookResponse {
     Unknown(Vec<String>),
 }
 
-/// What the hooks of `before_upload` or `before_submit` decided on a job.
+/// What the hooks of a point decided on a job together. A [`HookResponse`] is of one hook, and the ledger has a
+/// [`Verdict`](crate::event::Verdict).
 #[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
+pub enum HookDecision {
     /// The job goes on.
     Pass,
-    /// The job is not bought.
-    Veto(String),
-    /// A hook failed, so the job is not bought by this run.
-    Fail(String),
+    /// The job is not bought by this run.
+    Refuse(HookRefusal),
     /// The hooks are called again after so many milliseconds.
     Delay(u64),
 }

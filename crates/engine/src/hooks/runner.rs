@@ -1,7 +1,7 @@
 //! Calls a plan's hooks, each in its own way and within its time.
 //!
 //! The driver calls the deciding hooks of a job before it is bought, and sends observers what was recorded. Nothing is decided
-//! here: the responses of hooks, and their failures, become a [`Decision`].
+//! here: the responses of hooks, and their failures, become a [`HookDecision`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,10 +14,11 @@ use super::lua::Script;
 use super::process::HookContext;
 use super::service::{Service, ServiceSpec};
 use super::{
-    Decision, HookError, HookEvent, HookKind, HookPoint, HookResponse, HookSpec, Hooks, OnError,
-    program,
+    HookDecision, HookError, HookEvent, HookKind, HookPoint, HookResponse, HookSpec, Hooks,
+    OnError, program,
 };
 use crate::event::{Event, TrackNote};
+use crate::plan::HookRefusal;
 use crate::settings::JobKey;
 
 /// A plan's hooks, ready to be called.
@@ -175,7 +176,7 @@ impl HookRunner {
         &self,
         event: &HookEvent,
         only_pure: bool,
-    ) -> (Decision, Vec<HookFailure>) {
+    ) -> (HookDecision, Vec<HookFailure>) {
         let mut failures = Vec::new();
         let hooks = self.at(event.point);
         for hook in hooks.filter(|hook| hook.spec.pure || !only_pure) {
@@ -184,18 +185,23 @@ impl HookRunner {
                     continue;
                 }
                 Ok(HookResponse::Veto(why)) => {
-                    return (Decision::Veto(hook.clean(&why)), failures);
+                    return (
+                        HookDecision::Refuse(HookRefusal::Veto(hook.clean(&why))),
+                        failures,
+                    );
                 }
-                Ok(HookResponse::Delay(wait_ms)) => return (Decision::Delay(wait_ms), failures),
+                Ok(HookResponse::Delay(wait_ms)) => {
+                    return (HookDecision::Delay(wait_ms), failures);
+                }
                 Err(error) => error,
             };
-            let (trouble, decision) = hook.failed(&error);
-            failures.push(trouble);
-            if let Some(decision) = decision {
-                return (decision, failures);
+            let (failure, refusal) = hook.failed(&error);
+            failures.push(failure);
+            if let Some(refusal) = refusal {
+                return (HookDecision::Refuse(refusal), failures);
             }
         }
-        (Decision::Pass, failures)
+        (HookDecision::Pass, failures)
     }
 }
 
@@ -264,19 +270,19 @@ impl BoundHook {
         .into_bytes()
     }
 
-    /// A failure of this hook where it decides, and what it does to the job; none where it is ignored.
-    pub(crate) fn failed(&self, error: &HookError) -> (HookFailure, Option<Decision>) {
-        let mut trouble = self.failure(error);
+    /// A failure of this hook where it decides, and why the job is not bought then; none where the failure is ignored.
+    pub(crate) fn failed(&self, error: &HookError) -> (HookFailure, Option<HookRefusal>) {
+        let mut failure = self.failure(error);
         if matches!(error, HookError::ChangesPlanned(_)) {
-            trouble.effect = OnError::Fail;
+            failure.effect = OnError::Fail;
         }
-        let message = format!("{}: {}", trouble.hook, trouble.message);
-        let decision = match trouble.effect {
+        let message = format!("{}: {}", failure.hook, failure.message);
+        let refusal = match failure.effect {
             OnError::Ignore => None,
-            OnError::Veto => Some(Decision::Veto(message)),
-            OnError::Fail => Some(Decision::Fail(message)),
+            OnError::Veto => Some(HookRefusal::Veto(message)),
+            OnError::Fail => Some(HookRefusal::Failure(message)),
         };
-        (trouble, decision)
+        (failure, refusal)
     }
 
     /// A text fit for the ledger: without the key and addresses' secrets.

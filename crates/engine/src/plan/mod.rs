@@ -21,6 +21,7 @@ pub use self::hooks::{
 };
 pub(crate) use self::output::Namer;
 pub use self::output::{Output, OutputError, TrackName};
+use crate::event::Verdict;
 use crate::settings::{
     JobIdentity, JobKey, RecordingIdentity, Setting, Settings, TitleIdentity, default_title,
     former_keys, job_key, unsigned,
@@ -105,13 +106,22 @@ impl Coordinates {
     }
 }
 
-/// Why hooks let a planned job not be bought.
+/// Why hooks let a job not be bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookRefusal {
     /// A hook vetoed it.
     Veto(String),
     /// A hook failed.
     Failure(String),
+}
+
+impl From<HookRefusal> for Verdict {
+    fn from(refusal: HookRefusal) -> Self {
+        match refusal {
+            HookRefusal::Veto(why) => Self::Veto { why },
+            HookRefusal::Failure(message) => Self::Fail { message },
+        }
+    }
 }
 
 impl Plan {

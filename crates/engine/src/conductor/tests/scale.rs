@@ -7,6 +7,7 @@ use super::steps::{NOW_MS, advance, answer, config, wanted};
 use super::tracks::{running, view};
 use super::*;
 use crate::event::{TaskStage, TrackFacts};
+use crate::plan::HookRefusal;
 
 const JOBS: usize = 20_000;
 
@@ -115,7 +116,7 @@ fn many_vetoes_are_taken_one_by_one() {
             break;
         };
         vetoed += 1;
-        let decided = hooks::Decision::Veto("no".to_owned());
+        let decided = HookDecision::Refuse(HookRefusal::Veto("no".to_owned()));
         let input = Input::Decided {
             job,
             point,

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::event::Via;
+use crate::plan::HookRefusal;
 
 pub(super) struct World {
     pub(super) seed: u64,
@@ -235,14 +236,14 @@ impl World {
     }
 
     /// What the model's hooks decide on a job.
-    pub(super) fn decide(&mut self) -> hooks::Decision {
+    pub(super) fn decide(&mut self) -> HookDecision {
         match self.dice.below(20) {
-            0..=14 => hooks::Decision::Pass,
-            15..=16 => hooks::Decision::Veto("not this one".into()),
-            17 => hooks::Decision::Fail("the hook crashed".into()),
+            0..=14 => HookDecision::Pass,
+            15..=16 => HookDecision::Refuse(HookRefusal::Veto("not this one".into())),
+            17 => HookDecision::Refuse(HookRefusal::Failure("the hook crashed".into())),
             _ => {
                 self.seen.delayed += 1;
-                hooks::Decision::Delay(1 + self.dice.below(120_000))
+                HookDecision::Delay(1 + self.dice.below(120_000))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What several hooks come to, and what their failures do.
 
 use super::*;
+use crate::plan::HookRefusal;
 
 fn runner(hooks: Vec<(HookKind, OnError)>) -> HookRunner {
     let spec = |(nth, (way, on_error)): (u32, (HookKind, OnError))| HookSpec {
@@ -18,7 +19,7 @@ fn says(answer: &str) -> HookKind {
     sh(&format!("cat >/dev/null; echo '{answer}'"))
 }
 
-async fn decide(hooks: Vec<(HookKind, OnError)>) -> (Decision, Vec<HookFailure>) {
+async fn decide(hooks: Vec<(HookKind, OnError)>) -> (HookDecision, Vec<HookFailure>) {
     let event = sample(HookPoint::BeforeSubmit);
     runner(hooks).decide(&event, false).await
 }
@@ -29,22 +30,25 @@ async fn a_failure_does_what_the_manifest_says() {
     let (decision, failures) =
         decide(vec![(crash(), OnError::Fail), (says("{}"), OnError::Fail)]).await;
     assert!(
-        matches!(&decision, Decision::Fail(why) if why.contains("before_submit 1: run sh -c exit 1")),
+        matches!(&decision, HookDecision::Refuse(HookRefusal::Failure(why)) if why.contains("before_submit 1: run sh -c exit 1")),
         "{decision:?}"
     );
     assert_eq!(failures[0].effect, OnError::Fail);
     let (decision, _) = decide(vec![(crash(), OnError::Veto)]).await;
-    assert!(matches!(decision, Decision::Veto(_)), "{decision:?}");
+    assert!(
+        matches!(decision, HookDecision::Refuse(HookRefusal::Veto(_))),
+        "{decision:?}"
+    );
     let veto = says(r#"{"veto": "second"}"#);
     let (decision, failures) =
         decide(vec![(crash(), OnError::Ignore), (veto, OnError::Fail)]).await;
     assert_eq!(
         (decision, failures.len()),
-        (Decision::Veto("second".into()), 1)
+        (HookDecision::Refuse(HookRefusal::Veto("second".into())), 1)
     );
     let delay = says(r#"{"delay": "1m 30s"}"#);
     let (decision, _) = decide(vec![(delay, OnError::Fail)]).await;
-    assert_eq!(decision, Decision::Delay(90_000));
+    assert_eq!(decision, HookDecision::Delay(90_000));
 }
 
 /// With the settings that it has, the job is not the one that is wanted: buying it would be wrong whatever the manifest says.
@@ -53,7 +57,7 @@ async fn a_change_after_planning_fails_the_job_even_where_failures_are_ignored()
     let change = says(r#"{"change": {"tags": "a"}}"#);
     let (decision, failures) = decide(vec![(change, OnError::Ignore)]).await;
     assert!(
-        matches!(&decision, Decision::Fail(why) if why.contains("move the hook to `plan_job`")),
+        matches!(&decision, HookDecision::Refuse(HookRefusal::Failure(why)) if why.contains("move the hook to `plan_job`")),
         "{decision:?}"
     );
     assert_eq!(failures[0].effect, OnError::Fail);
