@@ -106,7 +106,7 @@ fn requests_are_written_as_documented() {
 }
 
 #[test]
-fn answers_to_a_submission_mean_what_the_profile_says() {
+fn responses_to_a_submission_mean_what_the_profile_says() {
     use ResponseClass::*;
 
     /// In the order sunoapi, kie, studio; `None` is in doubt.

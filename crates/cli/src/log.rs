@@ -76,7 +76,7 @@ impl<'a> MakeWriter<'a> for Notices {
 
 /// Begins the log. Only commands that have one call this, once.
 ///
-/// A studio that serves this one command tells it by its answers what it can't do, a full disk for one: a person who did not ask for the
+/// A studio that serves this one command responds with what it can't do, a full disk for one: a person who did not ask for the
 /// log reads that once, and not from both.
 pub(crate) fn begin(console: &Console, notices: &Notices) {
     begin_at(

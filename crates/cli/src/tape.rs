@@ -1,7 +1,7 @@
 //! `run --record` and `run --replay`: recording a provider's responses, and a run with recorded responses.
 //!
 //! ```text
-//!  --record tape   manifest ──run──► provider      the answers pass by and are kept
+//!  --record tape   manifest ──run──► provider      the responses pass through and are recorded
 //!  --replay tape   manifest ──run──► tape          no network, no key, no studio; a ledger and an output of its own
 //! ```
 //!

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::plan::Rate;
 
-/// How much longer than the vendor's window ours is, in thousandths: answers to the spread of the network's delays, at a cost
+/// How much longer than the vendor's window ours is, in thousandths: it covers the spread of the network's delays, at a cost
 /// of as much of the makespan.
 const MARGIN_PER_MILLE: u64 = 15;
 

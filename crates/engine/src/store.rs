@@ -20,9 +20,9 @@ pub(crate) const COMPARED_RUNS: usize = 16;
 pub trait Store: Send {
     /// Records that a run begins, with its plan; all or nothing, durable on return.
     fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError>;
-    /// What a hook answered to a question that was recorded before; see [`HookResult`].
-    fn hook_result(&self, question: &[u8; 32]) -> Result<Option<String>, StoreError>;
-    /// Records what hooks answered; all or nothing, durable on return.
+    /// Returns the recorded response of a hook to an input; see [`HookResult`].
+    fn hook_result(&self, input: &[u8; 32]) -> Result<Option<String>, StoreError>;
+    /// Records responses of hooks; all or nothing, durable on return.
     fn keep_hook_results(&mut self, results: &[HookResult]) -> Result<(), StoreError>;
     /// Appends events, replaces the state of the jobs they changed and keeps the uploads; all or nothing, durable on return.
     /// Gives the records their places in the ledger.
@@ -277,13 +277,13 @@ pub struct KnownJob {
     pub account: String,
 }
 
-/// What a hook answered when a job was planned, to be used again while the question is the same.
+/// The response of a hook when a job was planned, to be used again while the input is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookResult {
     /// BLAKE3 hash of the hook (its command, the project's files that it names, its script) and of the job.
-    pub question: [u8; 32],
-    /// The answer, as JSON.
-    pub answer: String,
+    pub input: [u8; 32],
+    /// The response, as JSON.
+    pub response: String,
 }
 
 /// A planned row as it was bought: an earlier version may have bought another job in its place.

@@ -159,12 +159,12 @@ async fn a_body_that_stalls_or_trickles_is_given_up() {
             tokio::task::yield_now().await;
         }
     };
-    let mut answer = [0; 12];
+    let mut response = [0; 12];
     tokio::select! {
         () = trickle => panic!("the response comes first"),
-        read = timeout(PATIENCE, reader.read_exact(&mut answer)) => { read.unwrap().unwrap(); }
+        read = timeout(PATIENCE, reader.read_exact(&mut response)) => { read.unwrap().unwrap(); }
     }
-    assert_eq!(&answer, b"HTTP/1.1 400");
+    assert_eq!(&response, b"HTTP/1.1 400");
     drop(stream);
     server.close().await;
 }

@@ -35,7 +35,7 @@ pub enum PostError {
     Forbidden(String),
     /// It was not reached, or did not respond.
     #[error("no response: {0}")]
-    Unanswered(String),
+    NoResponse(String),
     /// The response is longer than is read.
     #[error("the response is longer than {} bytes", response::BODY_LIMIT_BYTES)]
     TooLong,
@@ -88,7 +88,7 @@ impl WebhookClient {
         let response = request.timeout(timeout).send().await.map_err(|error| {
             match response::forbidden(&error) {
                 Some(forbidden) => PostError::Forbidden(forbidden),
-                None => PostError::Unanswered(response::reason(error)),
+                None => PostError::NoResponse(response::reason(error)),
             }
         })?;
         let status = response.status().as_u16();
@@ -100,7 +100,7 @@ impl WebhookClient {
                 retry_after_ms,
             }),
             (_, Err(response::Cut::TooLong)) => Err(PostError::TooLong),
-            (_, Err(response::Cut::Broken(reason))) => Err(PostError::Unanswered(reason)),
+            (_, Err(response::Cut::Broken(reason))) => Err(PostError::NoResponse(reason)),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What the client keeps and says of responses that it can't use.
 
-use super::tests::{KEY, TASK, TOKEN, answering, client, client_of, request, serve};
+use super::tests::{KEY, TASK, TOKEN, client, client_of, request, responding, serve};
 use super::*;
 use crate::Excerpt;
 
 async fn doubt(status: u16, headers: &[(&'static str, &str)], body: &str) -> (String, Excerpt) {
-    let base = answering(status, headers, body).await;
+    let base = responding(status, headers, body).await;
     match client(&base).submit(&request(), TOKEN).await {
         SubmitOutcome::InDoubt {
             reason,
@@ -55,7 +55,7 @@ async fn no_secret_is_kept_of_it() {
 #[tokio::test]
 async fn a_moved_address_is_named() {
     let to = "https://new.example.com/api/v1?token=s3cret";
-    let base = answering(301, &[("location", to)], "").await;
+    let base = responding(301, &[("location", to)], "").await;
     match client(&base).submit(&request(), TOKEN).await {
         SubmitOutcome::Refused { message, .. } => {
             assert!(
@@ -199,14 +199,14 @@ async fn a_loopback_profile_is_not_led_into_other_private_networks() {
         "http://10.0.0.1/a.mp3",
         "http://[fe80::1]/a.mp3",
     ] {
-        let base = answering(302, &[("location", target)], "").await;
+        let base = responding(302, &[("location", target)], "").await;
         let error = fetched(&client(&base), &base, 0).await.unwrap_err();
         assert!(
             matches!(error.kind(), CallErrorKind::Forbidden { .. }),
             "{target}: {error}"
         );
     }
-    let inner = answering(200, &[], "sound").await;
-    let outer = answering(302, &[("location", inner.as_str())], "").await;
+    let inner = responding(200, &[], "sound").await;
+    let outer = responding(302, &[("location", inner.as_str())], "").await;
     assert_eq!(fetched(&client(&outer), &outer, 0).await.unwrap(), b"sound");
 }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::{HeaderMap, Uri};
 use axum::routing::{get, post};
 
-use super::tests::{TASK, TOKEN, answering, assert_silent, client, client_of, serve};
+use super::tests::{TASK, TOKEN, assert_silent, client, client_of, responding, serve};
 use super::*;
 use crate::{Content, Source, Stage, StepRequest, SubmitOutcome};
 
@@ -75,7 +75,7 @@ async fn a_repeat_that_is_refused_names_the_first_task_and_no_secret() {
         let body = format!(
             r#"{{"code":409,"msg":"{TOKEN}: WAV record already exists","data":{{"taskId":{id}}}}}"#
         );
-        let client = client(&answering(200, &[], &body).await);
+        let client = client(&responding(200, &[], &body).await);
         let outcome = client.submit_step(&wav, &request(&wav), TOKEN).await;
         let outcome = outcome.unwrap();
         assert_silent(&outcome);
@@ -85,7 +85,7 @@ async fn a_repeat_that_is_refused_names_the_first_task_and_no_secret() {
         assert_eq!((task, code), (adopted.map(TaskId::from), Some(409)));
     }
     let body = format!(r#"{{"code":409,"msg":"exists","data":{{"taskId":"{TOKEN}"}}}}"#);
-    let client = client(&answering(200, &[], &body).await);
+    let client = client(&responding(200, &[], &body).await);
     let outcome = client.submit_step(&wav, &request(&wav), TOKEN).await;
     assert!(matches!(outcome, Ok(SubmitOutcome::InDoubt { .. })));
 }

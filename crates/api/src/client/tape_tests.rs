@@ -87,7 +87,7 @@ async fn ask(client: &Client, address: &str) -> (Vec<SubmitOutcome>, TaskView, V
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_answered_again_without_a_network_and_without_secrets() {
+async fn what_was_recorded_is_replayed_without_a_network_and_without_secrets() {
     let folder = TempDir::new().unwrap();
     let (base, server) = vendor().await;
     let tape = Tape::record(folder.path()).unwrap();

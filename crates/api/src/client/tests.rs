@@ -42,8 +42,8 @@ pub(super) async fn serve(router: Router) -> Url {
     base
 }
 
-/// A server that answers every request with the same.
-pub(super) async fn answering(status: u16, headers: &[(&'static str, &str)], body: &str) -> Url {
+/// A server that sends the same response to every request.
+pub(super) async fn responding(status: u16, headers: &[(&'static str, &str)], body: &str) -> Url {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(*name, *value);
@@ -136,11 +136,11 @@ async fn a_submission_is_sent_once_with_all_that_vendors_want() {
 }
 
 #[tokio::test]
-async fn every_answer_to_a_submission_has_its_outcome() {
+async fn every_response_to_a_submission_has_its_outcome() {
     use ResponseClass::*;
     let case = async |status: u16, body: &str, expected: Outcome| {
         check(
-            submit_to(&answering(status, &[], body).await).await,
+            submit_to(&responding(status, &[], body).await).await,
             expected,
         );
     };
@@ -200,7 +200,7 @@ async fn every_answer_to_a_submission_has_its_outcome() {
 #[tokio::test]
 async fn the_wish_to_be_left_alone_reaches_the_caller() {
     let body = r#"{"code":430,"msg":"slow down","data":null}"#;
-    let base = answering(200, &[("retry-after", "7")], body).await;
+    let base = responding(200, &[("retry-after", "7")], body).await;
     check(
         submit_to(&base).await,
         Outcome::Refused(ResponseClass::Wait, Some(7000)),
@@ -209,7 +209,7 @@ async fn the_wish_to_be_left_alone_reaches_the_caller() {
         ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT"),
     ];
-    let base = answering(429, &dates, "").await;
+    let base = responding(429, &dates, "").await;
     check(
         submit_to(&base).await,
         Outcome::Refused(ResponseClass::Wait, Some(20_000)),
@@ -234,7 +234,7 @@ async fn what_never_left_is_not_sent() {
         submit_to(&"http://nowhere.invalid/".parse().unwrap()).await,
         Outcome::NotSent,
     );
-    let mut plain = answering(200, &[], "").await;
+    let mut plain = responding(200, &[], "").await;
     plain.set_scheme("https").unwrap();
     check(submit_to(&plain).await, Outcome::NotSent);
     // A token that no header can carry.
@@ -272,7 +272,7 @@ async fn what_was_cut_off_is_in_doubt_unless_the_task_id_had_come() {
 
 #[tokio::test]
 async fn a_silent_server_leaves_a_submission_in_doubt() {
-    // The kernel accepts the connection and takes the request; nobody answers it.
+    // The kernel accepts the connection and takes the request; no response comes.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base: Url = format!("http://{}/", listener.local_addr().unwrap())
         .parse()
@@ -291,23 +291,23 @@ async fn a_silent_server_leaves_a_submission_in_doubt() {
 
 #[tokio::test]
 async fn a_submission_follows_no_redirect() {
-    let target = answering(
+    let target = responding(
         200,
         &[],
         &format!(r#"{{"code":200,"data":{{"taskId":"{TASK}"}}}}"#),
     )
     .await;
-    let moved = answering(308, &[("location", target.as_str())], "").await;
+    let moved = responding(308, &[("location", target.as_str())], "").await;
     check(
         submit_to(&moved).await,
         Outcome::Refused(ResponseClass::RefusedRun, None),
     );
-    let found = answering(302, &[("location", target.as_str())], "").await;
+    let found = responding(302, &[("location", target.as_str())], "").await;
     check(submit_to(&found).await, Outcome::InDoubt);
 }
 
 #[tokio::test]
-async fn questions_are_asked_and_their_answers_understood() {
+async fn requests_are_sent_and_their_responses_understood() {
     let details = |uri: axum::http::Uri| async move {
         assert_eq!(uri.query(), Some("taskId=0123456789abcdef0123456789abcdef"));
         include_str!("../../../../tests/fixtures/wire/record-info/success.json")
@@ -346,7 +346,7 @@ async fn questions_are_asked_and_their_answers_understood() {
 #[tokio::test]
 async fn errors_name_the_call_and_no_secret() {
     let body = format!(r#"{{"code":401,"msg":"key {KEY} is wrong"}}"#);
-    let client = client(&answering(200, &[], &body).await);
+    let client = client(&responding(200, &[], &body).await);
     let errors = [
         client.credits().await.unwrap_err(),
         client.record_info(&TASK.into()).await.unwrap_err(),
@@ -374,7 +374,7 @@ async fn errors_name_the_call_and_no_secret() {
             .iter()
             .all(|error| error.class() == ResponseClass::RefusedRun && !error.is_retryable())
     );
-    let long = answering(200, &[], &"x".repeat(response::BODY_LIMIT_BYTES + 1)).await;
+    let long = responding(200, &[], &"x".repeat(response::BODY_LIMIT_BYTES + 1)).await;
     let error = self::client(&long).credits().await.unwrap_err();
     assert!(
         matches!(error.kind(), CallErrorKind::TooLarge { .. }),
@@ -410,7 +410,7 @@ async fn a_public_profile_is_not_led_into_our_own_network() {
 #[tokio::test]
 async fn a_redirect_into_our_own_network_is_not_followed() {
     let inner = serve(Router::new().fallback(any(async || "the inner service"))).await;
-    let outer = answering(302, &[("location", inner.as_str())], "").await;
+    let outer = responding(302, &[("location", inner.as_str())], "").await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let guard = guard::Guard::of_any(false, Proxies::none());
     let http = reqwest::Client::builder()

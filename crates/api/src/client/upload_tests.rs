@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::routing::post;
 use bytes::Bytes;
 
-use super::tests::{answering, client, serve};
+use super::tests::{client, responding, serve};
 use super::*;
 use crate::ResponseClass;
 
@@ -19,7 +19,7 @@ pub(super) fn name() -> UploadName {
 
 #[tokio::test]
 async fn uploads_arrive_whole() {
-    const ANSWER: &str = include_str!("../../../../tests/fixtures/wire/upload/ok.json");
+    const BODY: &str = include_str!("../../../../tests/fixtures/wire/upload/ok.json");
     async fn stream(headers: HeaderMap, mut form: Multipart) -> &'static str {
         assert!(
             headers.contains_key(header::AUTHORIZATION)
@@ -47,7 +47,7 @@ async fn uploads_arrive_whole() {
                 .eq(expected),
             "{fields:?}"
         );
-        ANSWER
+        BODY
     }
     let router = Router::new().route("/api/file-stream-upload", post(stream));
     let client = client(&serve(router).await);
@@ -85,7 +85,7 @@ async fn uploads_arrive_whole() {
 #[tokio::test]
 async fn a_failed_upload_says_whether_to_try_again() {
     let failed = async |status: u16, body: &str| {
-        let base = answering(status, &[], body).await;
+        let base = responding(status, &[], body).await;
         client(&base)
             .upload_stream(
                 UploadSource::Bytes(Bytes::from_static(b"sound")),

@@ -172,7 +172,7 @@ impl<'a> Shelf<'a> {
             .hint("--force overwrites existing files; --to chooses another folder"))
     }
 
-    /// Writes what is wanted of a take and answers the files.
+    /// Writes the requested files of a take, and returns them.
     fn keep(&self, take: &Take, number: u8) -> Result<Vec<PathBuf>, Failure> {
         let mut files = Vec::new();
         let extension = self.extension();

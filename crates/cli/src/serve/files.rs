@@ -43,7 +43,7 @@ pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<OpenFile> {
     })
 }
 
-/// The answer to a GET or a HEAD.
+/// The response to a GET or a HEAD.
 pub(super) fn send(mut recording: OpenFile, method: &Method, range: Option<&str>) -> Response {
     let length = recording.length_bytes;
     let span = match range.map(|range| Span::read(range, length)) {
@@ -91,7 +91,7 @@ struct Span {
 enum RequestedRange {
     /// One part.
     Part(Span),
-    /// Several parts, or what is no range of bytes: that may be answered with the whole file (RFC 9110, 14.2).
+    /// Several parts, or what is no range of bytes: the response may be the whole file (RFC 9110, 14.2).
     Whole,
     /// Nothing that is there.
     Beyond,

@@ -2,7 +2,7 @@
 //!
 //! A browser sends the name that its user, or a page of a stranger's, asked for. A stranger may let a name of his point at this machine
 //! (DNS rebinding), and his page would then read ours as its own; but the name in `Host` is still his. So only names that no stranger can
-//! own are answered.
+//! own are accepted.
 //!
 //! A page of a stranger's may also send its requests to this machine's own address. Browsers then name the page in `Origin`, or say in
 //! `Sec-Fetch-Site` that it is another one. Such requests are refused, but for a link to the page that the user follows.
@@ -25,7 +25,7 @@ pub(super) fn allow(address: SocketAddr, expose: bool) -> Result<(), Failure> {
         .hint("add --expose to allow everyone on that network to listen to the tracks"))
 }
 
-/// Whether a request that names this host is answered. `expose`: other machines may ask, by an address or by a name of their own network.
+/// Whether a request that names this host is accepted. `expose`: other machines may send requests, by an address or by a name of their own network.
 pub(super) fn is_ours(host: Option<&str>, expose: bool) -> bool {
     let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else {
         return false;

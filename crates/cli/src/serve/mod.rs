@@ -6,7 +6,7 @@
 //!                  └─ news ─► publisher ─ reads the ledger ─► edition ─► / (the page), /events (what changed since), /audio/…
 //! ```
 //!
-//! It answers GET alone, changes nothing, and asks nobody for a key: what it shows is what lies in the output folder. So it listens on
+//! It accepts GET alone, changes nothing and needs no key: it shows what lies in the output directory. So it listens on
 //! this machine only unless it is told otherwise, and refuses a request that names another host, as a page of a stranger's would after
 //! pointing its own name here. It never holds the run up: the run leaves word that there is news, and goes on.
 

@@ -1,6 +1,6 @@
-//! What is answered.
+//! The routes, and what each responds with.
 //!
-//! | path | answer |
+//! | path | response |
 //! |---|---|
 //! | `/` | the page, as it is now |
 //! | `/events?run=ID&since=N` | server-sent events: `job` and `head`, what changed since edition N; after a lost connection the browser's `Last-Event-ID` says N |

@@ -86,7 +86,7 @@ impl Waits {
 }
 
 impl Conductor {
-    /// When the first lost answer that a callback may still settle is given up; none when no callback is waited for.
+    /// When the first lost response that a callback may still replace is given up; none when no callback is waited for.
     pub(super) fn doubts_end(&self, now_ms: i64) -> Option<i64> {
         if !self.config.hears_callbacks {
             return None;

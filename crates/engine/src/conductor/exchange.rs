@@ -42,7 +42,7 @@ pub(crate) struct RunConfig {
     pub(crate) failures_in_a_row: u32,
     /// Purchases after the first whose task failed.
     pub(crate) retries: u32,
-    /// Whether a lost answer may be asked for again with the same token.
+    /// Whether a request whose response was lost may be sent again with the same token.
     pub(crate) asks_again: bool,
     /// Whether callbacks can come in.
     pub(crate) hears_callbacks: bool,
@@ -69,13 +69,13 @@ pub(crate) enum Input {
         stem: StemId,
         result: Result<Prepared, EffectError>,
     },
-    /// A submission was answered, or its answer was lost.
+    /// The response to a submission came, or was lost.
     Responded {
         job: JobKey,
         attempt: u32,
         outcome: SubmitOutcome,
     },
-    /// A poll was answered.
+    /// The response to a poll came, or an error.
     Polled {
         job: JobKey,
         task: TaskId,

@@ -199,7 +199,7 @@ pub(crate) struct Conductor {
     spent: f64,
     /// Credits reserved for attempts whose outcome is open, those of earlier runs included.
     reserved: f64,
-    /// Polls in a row that were answered with 401.
+    /// Polls in a row that got a 401.
     unauthorized: u32,
     /// Since when nothing at all could be reached.
     unreachable_since_ms: Option<i64>,

@@ -14,7 +14,7 @@ const SILENT_POLLS: u32 = 3;
 
 const SILENT_INTERVALS: i64 = 2;
 
-/// Polls in a row, of whichever tasks, that must be answered with 401 before the key is taken to be invalid.
+/// Polls in a row, of whichever tasks, that must get a 401 before the key is taken to be invalid.
 const UNAUTHORIZED_POLLS: u32 = 3;
 
 /// Fewest polls at once that a provider's bound and the number of tasks are scaled to: as many as the smallest runs profit from.

@@ -12,7 +12,7 @@ const MAX_RETRIES: u32 = 5;
 const REFUSED_PATIENCE: i64 = 12;
 
 impl Conductor {
-    /// What a submission's answer means for its job, the account and the run.
+    /// Applies a submission's response to its job, the account and the run.
     pub(super) fn responded(
         &mut self,
         at: usize,
@@ -301,7 +301,7 @@ impl Conductor {
         }
     }
 
-    /// The provider has answered something.
+    /// The provider has responded.
     pub(super) fn reached(&mut self) {
         self.unreachable_since_ms = None;
     }

@@ -1,6 +1,6 @@
 //! The conductor led through seeded disasters under virtual time, and a few lives told step by step.
 //!
-//! The world here is a model: a vendor that loses answers, refuses, stalls and calls back; a ledger that is a list; a process
+//! The world here is a model: a vendor that loses responses, refuses, stalls and calls back; a ledger that is a list; a process
 //! that dies between any two decisions; hooks that veto, fail and delay, and that plan other jobs in each life. The promises are
 //! checked after every step.
 
@@ -99,7 +99,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
             world.replay();
             world.reopen();
         }
-        // After the last, immortal lives every task that was bought and told is known; one whose answer and callbacks were lost
+        // After the last, immortal lives every task that was bought and told is known; one whose response and callbacks were lost
         // is in doubt, and only where the vendor keeps no promise about tokens.
         let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
         let followed: BTreeSet<JobKey> = world.planned.iter().map(|n| key(*n)).collect();

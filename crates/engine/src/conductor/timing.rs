@@ -11,7 +11,7 @@ pub(crate) struct Timing {
     pub(crate) follow_ms: i64,
     /// How long a task that the vendor reports as over is polled on where tracks may still come.
     pub(crate) grace_ms: i64,
-    /// How long a lost answer is waited for by callback.
+    /// How long a callback is waited for after a lost response.
     pub(crate) doubt_ms: i64,
     /// How long a provider may be out of reach, or under maintenance, before the run stops.
     pub(crate) patience_ms: i64,
@@ -40,7 +40,7 @@ impl Timing {
         }
     }
 
-    /// For a provider on this machine, which answers at once or not at all.
+    /// For a provider on this machine, which responds at once or not at all.
     pub(crate) fn local(poll_ms: i64) -> Self {
         Self {
             grace_ms: 10_000,
@@ -52,7 +52,7 @@ impl Timing {
         }
     }
 
-    /// For a provider whose answers are kept ones: nobody has to be waited for, and nobody comes back later.
+    /// For a provider whose responses are recorded ones: nothing has to be waited for, and nothing comes later.
     pub(crate) fn replayed() -> Self {
         Self {
             first_poll_ms: 1,

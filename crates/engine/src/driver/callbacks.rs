@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A callback counts by the attempt's token in its path, which nobody can guess. What it says of tracks is not used: the task is
-//! looked up at the provider's instead. It is answered only when what it proves is durable. Anything else (an unknown token, a
+//! looked up at the provider's instead. It gets its response only when what it proves is durable. Anything else (an unknown token, a
 //! wrong signature, a body that is too long or no JSON) is refused, counted, and changes nothing.
 
 use std::io::Read;

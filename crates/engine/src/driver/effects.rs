@@ -302,7 +302,7 @@ impl From<CallError> for EffectError {
                 _ => error.http_status().map(i64::from),
             },
             message: error.to_string(),
-            // A file's host may answer 404 to a link that is a second too young.
+            // A file's host may respond with 404 to a link that is a second too young.
             retryable: error.is_retryable() || error.http_status().is_some(),
             retry_after_ms: error.retry_after_ms(),
             no_descriptor: false,

@@ -361,7 +361,8 @@ async fn serve(hook: Arc<BoundHook>, mut queue: EventQueue, results: mpsc::Sende
         let output = if timed_out < PATIENCE {
             hook.put(&event).await
         } else {
-            let why = format!("it did not answer {PATIENCE} times in a row and is left alone");
+            let why =
+                format!("it did not respond {PATIENCE} times in a row and is not called again");
             Err(HookError::Gone(why))
         };
         match &output {

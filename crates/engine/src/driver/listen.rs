@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    /// A ledger with one job whose answer was lost.
+    /// A ledger with one job whose response was lost.
     fn ledger(folder: &std::path::Path) -> (Ledger, JobKey) {
         let mut ledger = Ledger::own(&folder.join("ledger.sqlite3")).unwrap();
         let key = JobKey::from_bytes([7; 32]);

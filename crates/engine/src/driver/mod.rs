@@ -6,7 +6,7 @@
 //!
 //! One task owns the run. Whatever became ready while the last commit was under way is decided together and committed together,
 //! so the ledger's fsync is shared by as many jobs as are busy. Effects begin only after the records that announce them are
-//! durable, and a callback is answered only after it is.
+//! durable, and a callback gets its response only after it is.
 
 mod adopt;
 mod callbacks;
@@ -102,7 +102,7 @@ pub struct Run {
     pub adopts_account: bool,
     /// Whether anything may be bought; without it a run only follows and fetches what is.
     pub buys: bool,
-    /// Keeps the provider's answers, or answers in the provider's place.
+    /// Records the provider's responses, or replays recorded ones instead of calling the provider.
     pub tape: Option<Tape>,
     /// How a user stops it.
     pub signals: Signals,

@@ -6,8 +6,8 @@
 //!            │ recorded before? then not called again
 //! ```
 //!
-//! An answer is used again while the hook (its command, the project's files that it names, its script) and the job are the same, so
-//! a hook whose answers vary does not buy a job anew by itself. `plan` and `validate` call only hooks that are `pure`, and use what
+//! A response is used again while the hook (its command, the project's files that it names, its script) and the job are the same, so
+//! a hook whose responses vary does not buy a job anew by itself. `plan` and `validate` call only hooks that are `pure`, and use what
 //! a run has recorded of the others.
 
 use std::cell::RefCell;
@@ -30,7 +30,7 @@ use crate::store::{HookResult, Store, StoreError};
 /// Jobs whose hooks are called at the same time.
 const AT_ONCE: usize = 16;
 
-/// Answers that are recorded together: what a run that is stopped while it plans loses is less.
+/// Responses that are recorded together: a run that is stopped while it plans loses at most so many.
 const RECORDED_TOGETHER: usize = 200;
 
 /// Most time of all scripts together while a plan is only shown, and of a call: whoever plans a stranger's manifest runs them.
@@ -51,7 +51,7 @@ struct PreviewBounds {
 /// Longest file of a hook that is read to tell whether the hook has changed.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Which hooks are called, and where their answers are recorded.
+/// Which hooks are called, and where their responses are recorded.
 pub enum PlanHooks<'a> {
     /// Those that are pure; nothing recorded is used. The same manifest gives the same plan everywhere.
     Pure,
@@ -66,7 +66,7 @@ pub enum PlanHooks<'a> {
 pub struct PlanningReport {
     /// Failures of hooks, each with the job that it was about.
     pub failures: Vec<(JobKey, HookFailure)>,
-    /// Hooks that were not called because they are not pure, by name, where a job has no recorded answer of theirs.
+    /// Hooks that were not called because they are not pure, by name, where a job has no recorded response of theirs.
     pub left: BTreeSet<String>,
 }
 
@@ -107,7 +107,7 @@ struct HookResults {
     results: Vec<HookResult>,
 }
 
-/// A hook of `plan_job`, and what identifies its answers.
+/// A hook of `plan_job`, and what identifies its responses.
 struct PlanHook {
     bound: Arc<BoundHook>,
     identity: blake3::Hash,
@@ -257,20 +257,20 @@ impl Planner<'_, '_> {
         };
         let mut event = self.facts.of_job(HookPoint::PlanJob, self.now_ms, job);
         for hook in self.chain {
-            let question = question(hook, &event);
-            let recorded = self.recorded(&question)?;
-            let answer = match recorded {
-                Some(answer) => Ok(answer),
+            let input = hook_input(hook, &event);
+            let recorded = self.recorded(&input)?;
+            let response = match recorded {
+                Some(response) => Ok(response),
                 None if self.previews && !hook.bound.spec.pure => {
                     planned.left.push(hook.bound.spec.name());
                     continue;
                 }
                 None => hook.bound.put(&event).await.map(|output| output.response),
             };
-            match self.apply(answer, &mut event, &mut planned) {
-                Ok(answer) => planned.results.extend(answer.map(|answer| HookResult {
-                    question,
-                    answer: answer.to_json().to_string(),
+            match self.apply(response, &mut event, &mut planned) {
+                Ok(response) => planned.results.extend(response.map(|response| HookResult {
+                    input,
+                    response: response.to_json().to_string(),
                 })),
                 Err(error) => {
                     let (failure, refusal) = hook.bound.failed(&error);
@@ -288,26 +288,26 @@ impl Planner<'_, '_> {
         Ok(planned)
     }
 
-    /// An answer of an earlier run.
-    fn recorded(&self, question: &[u8; 32]) -> Result<Option<HookResponse>, StoreError> {
+    /// A response that an earlier run recorded.
+    fn recorded(&self, input: &[u8; 32]) -> Result<Option<HookResponse>, StoreError> {
         let recorded = match &*self.store.borrow() {
             PlanHooks::Pure | PlanHooks::Recorded(None) => None,
-            PlanHooks::Recorded(Some(store)) => store.hook_result(question)?,
-            PlanHooks::All(store) => store.hook_result(question)?,
+            PlanHooks::Recorded(Some(store)) => store.hook_result(input)?,
+            PlanHooks::All(store) => store.hook_result(input)?,
         };
         // What can't be read was not written by this program: the hook is called.
         Ok(recorded.and_then(|text| HookResponse::read(text.as_bytes()).ok()))
     }
 
-    /// Does what a hook answers. Gives the answer where it is to be recorded: the next run asks again about a vetoed job.
+    /// Applies a hook's response. Returns it where it is to be recorded: the next run calls the hook again for a vetoed job.
     fn apply(
         &self,
-        answer: Result<HookResponse, HookError>,
+        response: Result<HookResponse, HookError>,
         event: &mut HookEvent,
         planned: &mut HookResults,
     ) -> Result<Option<HookResponse>, HookError> {
-        let answer = answer?.allowed_at(HookPoint::PlanJob)?;
-        match &answer {
+        let response = response?.allowed_at(HookPoint::PlanJob)?;
+        match &response {
             HookResponse::Veto(why) => {
                 planned.refusal = Some(HookRefusal::Veto(why.clone()));
                 return Ok(None);
@@ -320,7 +320,7 @@ impl Planner<'_, '_> {
             }
             HookResponse::Nothing | HookResponse::Unknown(_) | HookResponse::Delay(_) => {}
         }
-        Ok(Some(answer))
+        Ok(Some(response))
     }
 
     /// Adds what the pure hooks of later points will say to the job.
@@ -339,9 +339,9 @@ impl Planner<'_, '_> {
     }
 }
 
-/// What a hook and its question are in the ledger. When and where the manifest lies is no part of it: the same job in another
-/// folder is the same.
-fn question(hook: &PlanHook, event: &HookEvent) -> [u8; 32] {
+/// The hash of a hook and of the job that it gets, which the ledger has. When and where the manifest lies is no part of it: the same
+/// job in another directory has the same hash.
+fn hook_input(hook: &PlanHook, event: &HookEvent) -> [u8; 32] {
     let mut job = event.job.clone();
     if let Some(job) = &mut job {
         job.stem.file = None;

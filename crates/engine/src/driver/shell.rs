@@ -33,7 +33,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// What one turn of the loop decides on together.
 struct Turn {
     decision: Decision,
-    /// The callbacks that came in, and whether their tokens are known; answered once the decision is durable.
+    /// The callbacks that came in, and whether their tokens are known. Each gets its response once the decision is durable.
     acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
 }
 
@@ -399,7 +399,7 @@ impl Shell<'_> {
             .await
             .is_err()
         {
-            tracing::warn!("answers were still outstanding when the run had to stop");
+            tracing::warn!("responses were still outstanding when the run had to stop");
         }
         unsaved.extend(accepted(&last.batch));
         RunError::Ledger { source, unsaved }

@@ -32,7 +32,7 @@ pub enum HookPoint {
     TrackKept,
     /// A job ended without all of its tracks.
     JobFailed,
-    /// A job may have been bought; only its answer was lost.
+    /// A job may have been bought: the response was lost.
     JobInDoubt,
     /// The run has ended.
     RunFinished,
@@ -103,7 +103,7 @@ impl fmt::Display for HookPoint {
     }
 }
 
-/// What it does when a hook fails: it could not be started, took too long, crashed, or answered nonsense or without end.
+/// What a hook's failure does: the hook could not be started, took too long, crashed, or wrote an invalid or endless response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {

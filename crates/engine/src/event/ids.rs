@@ -39,7 +39,7 @@ impl fmt::Display for RunId {
 }
 
 /// The secret of one attempt: it stands in the attempt's callback address and is sent as `Idempotency-Key`, so that a
-/// callback that carries it, or an answer to it, can only mean this attempt.
+/// callback that carries it, or a response to it, can only mean this attempt.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);

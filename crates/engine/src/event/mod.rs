@@ -183,7 +183,7 @@ pub enum Event {
         /// Why.
         message: String,
     },
-    /// The answer was lost: the job may have been bought.
+    /// The response was lost: the job may have been bought.
     Lost {
         /// Which attempt.
         attempt: u32,

@@ -85,7 +85,7 @@ pub enum StopReason {
     CreditLimit,
     /// `limits.ledger_credits`.
     LedgerCreditLimit,
-    /// The provider could not be reached, or did not answer, for too long.
+    /// The provider could not be reached, or did not respond, for too long.
     Unreachable,
     /// A task took longer than one run follows it; its id is kept.
     Overdue,

@@ -96,7 +96,7 @@ impl Webhook {
                     (format!("HTTP {}", posted.status), posted.retry_after_ms)
                 }
                 Ok(posted) => return Err(HookError::Http(format!("HTTP {}", posted.status))),
-                Err(error @ PostError::Unanswered(_)) => (error.to_string(), None),
+                Err(error @ PostError::NoResponse(_)) => (error.to_string(), None),
                 Err(error) => return Err(HookError::Http(error.to_string())),
             };
             let pause = wait.max(Duration::from_millis(asked.unwrap_or(0)));

@@ -242,7 +242,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn answers_are_read_with_what_may_come_later() {
+    fn responses_are_read_with_fields_that_may_come_later() {
         #[track_caller]
         fn check(text: &str, expected: Result<HookResponse, &str>) {
             let found = HookResponse::read(text.as_bytes()).map_err(|error| error.to_string());
@@ -292,16 +292,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_known_field_is_an_error_where_hooks_decide() {
-        let answer = || HookResponse::read(br#"{"Veto": "too loud"}"#).unwrap();
+    fn a_response_without_a_known_field_is_an_error_where_hooks_decide() {
+        let response = || HookResponse::read(br#"{"Veto": "too loud"}"#).unwrap();
         assert_eq!(
-            answer()
+            response()
                 .allowed_at(HookPoint::BeforeSubmit)
                 .unwrap_err()
                 .to_string(),
             "it has no known field, but `Veto`: `{}` lets a job pass; did you mean `veto`?"
         );
-        let observed = answer().allowed_at(HookPoint::TrackKept);
+        let observed = response().allowed_at(HookPoint::TrackKept);
         assert_eq!(observed, Ok(HookResponse::Nothing));
     }
 

@@ -131,7 +131,7 @@ async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<
             continue;
         }
         sleep_until(not_before).await;
-        let answered = match start(&spec, &context).await {
+        let responded = match start(&spec, &context).await {
             Ok(up) => exchange(&spec, &context, up, call, &mut inbox).await,
             Err(error) => {
                 tracing::warn!(hook = %spec.name, %error, "the service did not come up");
@@ -139,7 +139,7 @@ async fn own(spec: ServiceSpec, context: HookContext, mut inbox: mpsc::Receiver<
                 false
             }
         };
-        failures = if answered { 0 } else { failures + 1 };
+        failures = if responded { 0 } else { failures + 1 };
         let wait = FIRST_WAIT * 2_u32.saturating_pow(failures.min(10));
         not_before = Instant::now() + wait.min(LONGEST_WAIT);
     }
@@ -222,7 +222,7 @@ async fn exchange(
     inbox: &mut mpsc::Receiver<PendingCall>,
 ) -> bool {
     let mut pending: VecDeque<SentEvent> = VecDeque::new();
-    let (mut next_id, mut answered) = (1_u64, false);
+    let (mut next_id, mut responded) = (1_u64, false);
     let mut last_read = Instant::now();
     let mut next = Some(first);
     let mut input_closed = false;
@@ -244,7 +244,7 @@ async fn exchange(
                 Ok(Some(line)) => {
                     last_read = Instant::now();
                     match dispatch(&line, spec.order, &mut pending, context) {
-                        Ok(()) => answered = true,
+                        Ok(()) => responded = true,
                         Err(error) => break error,
                     }
                 }
@@ -276,7 +276,7 @@ async fn exchange(
     for written in pending {
         let _ = written.response.send(Err(error.clone()));
     }
-    answered
+    responded
 }
 
 /// Queues an event for writing, unless the service does not subscribe to its point.

@@ -136,7 +136,7 @@ pub enum Phase {
         attempt: u32,
         /// Its secret.
         token: Token,
-        /// Set when this request repeats an unanswered one: the time since which that one has been in doubt. No refusal of the
+        /// Set when this request repeats one without a response: the time since which that one has been in doubt. No refusal of the
         /// repeat says anything about the first request; only a task id or the user settles it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         doubt_since_ms: Option<i64>,
@@ -144,7 +144,7 @@ pub enum Phase {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         doubt_response: Option<Excerpt>,
     },
-    /// The answer was lost: it may be bought.
+    /// The response was lost: it may be bought.
     InDoubt {
         /// Which attempt.
         attempt: u32,
@@ -152,7 +152,7 @@ pub enum Phase {
         token: Token,
         /// Since when, Unix time in milliseconds.
         since_ms: i64,
-        /// How the answer was lost.
+        /// How the response was lost.
         message: String,
         /// What the response said, where one came that could not be read.
         #[serde(skip_serializing_if = "Option::is_none", default)]

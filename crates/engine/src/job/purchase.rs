@@ -231,7 +231,7 @@ impl Job {
         }
     }
 
-    /// Puts the attempt back in doubt where its request repeats an unanswered one, whatever became of the repeat.
+    /// Puts the attempt back in doubt where its request repeats one without a response, whatever became of the repeat.
     fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>) -> bool {
         let Phase::Submitting {
             doubt_since_ms: Some(since_ms),

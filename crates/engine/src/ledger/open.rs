@@ -22,7 +22,7 @@ use crate::store::StoreError;
 ///
 /// 1: each run has the rows of its plan. 2: runs with the same plan share its rows; a run's events have an index of their own; the
 /// runs that were pruned are known. 3: refused attempts are told from those that may have been bought, and callbacks make claims.
-/// 4: what hooks answered at `plan_job` is kept, and links between jobs say whether both are the same request.
+/// 4: the responses of hooks at `plan_job` are kept, and links between jobs say whether both are the same request.
 pub(super) const FORMAT: i64 = 4;
 
 /// The first format whose jobs were made by the rules of now; those of an older ledger are made anew from its events.
@@ -31,7 +31,7 @@ pub(super) const RULES_OF_NOW: i64 = 4;
 /// The first format in which runs share the rows of their plans.
 const SHARED_PLANS: i64 = 2;
 
-/// The first format that keeps what hooks answered.
+/// The first format that keeps the responses of hooks.
 pub(super) const HOOK_RESULTS: i64 = 4;
 
 /// `BkLn`: tells a ledger from any other SQLite file.

@@ -23,14 +23,14 @@ impl Store for Ledger {
         Ok(())
     }
 
-    fn hook_result(&self, question: &[u8; 32]) -> Result<Option<String>, StoreError> {
+    fn hook_result(&self, input: &[u8; 32]) -> Result<Option<String>, StoreError> {
         if self.format < open::HOOK_RESULTS {
             return Ok(None);
         }
         self.run("read", |connection| {
             connection
                 .prepare_cached("SELECT answer FROM hook_results WHERE question = ?1")?
-                .query_row([question], |row| row.get(0))
+                .query_row([input], |row| row.get(0))
                 .optional()
         })
     }
@@ -42,7 +42,7 @@ impl Store for Ledger {
                  ON CONFLICT (question) DO UPDATE SET answer = excluded.answer",
             )?;
             for result in results {
-                keep.execute(params![result.question, result.answer])?;
+                keep.execute(params![result.input, result.response])?;
             }
             Ok(())
         })
@@ -245,7 +245,7 @@ impl Store for Ledger {
     }
 
     fn job_of_task(&self, task: &str) -> Result<Option<JobKey>, StoreError> {
-        // One pass over all events, which is a second for a million, beats a question for each job.
+        // One pass over all events, which is a second for a million, is faster than a query for each job.
         let names = format!("\"task_id\":{}", json(&task));
         let found = self.run("read", |connection| {
             connection

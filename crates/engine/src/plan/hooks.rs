@@ -57,7 +57,7 @@ pub struct HookSpec {
     pub on_error: OnError,
     /// The environment variables that it is given.
     pub env: Vec<String>,
-    /// Whether its answer depends on the event alone, so that `plan` runs it too.
+    /// Whether its response depends on the event alone, so that `plan` runs it too.
     pub pure: bool,
 }
 
@@ -107,7 +107,7 @@ const MAX_NAME_CHARS: usize = 120;
 /// How a hook is called.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HookKind {
-    /// A program per event: JSON on its standard input, an answer on its standard output.
+    /// A program per event: JSON on its standard input, a response on its standard output.
     Run {
         /// Program and arguments.
         argv: Vec<String>,
@@ -116,7 +116,7 @@ pub enum HookKind {
     Service {
         /// Program and arguments.
         argv: Vec<String>,
-        /// In which order it answers.
+        /// In which order it responds.
         order: Order,
         /// Longest time from its start to its greeting, in milliseconds.
         start_timeout_ms: u64,
@@ -155,7 +155,7 @@ pub enum Target {
     Env(String),
 }
 
-/// In which order a service answers.
+/// In which order a service responds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Order {
     /// In the order of the events; ids may be left out.

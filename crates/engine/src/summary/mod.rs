@@ -264,7 +264,7 @@ pub struct Comparison {
     pub better: Better,
 }
 
-/// The answer of a blind comparison.
+/// The result of a blind comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {

@@ -71,7 +71,7 @@ async fn round(address: SocketAddr, public: &Url, listener: TcpListener) -> Chec
     url.set_path(&format!("{}/{nonce}", public.path().trim_end_matches('/')));
     let posted = match WebhookClient::new(concat!("backline/", env!("CARGO_PKG_VERSION")), true) {
         Ok(poster) => poster.post(&url, &[], b"{}".to_vec(), PATIENCE).await,
-        Err(error) => Err(PostError::Unanswered(error.to_string())),
+        Err(error) => Err(PostError::NoResponse(error.to_string())),
     };
     responder.abort();
     let shown = backline_api::redact_url(public.as_str());

@@ -1,6 +1,6 @@
 //! Uploads that the provider says are gone.
 
-use super::steps::{NOW_MS, answer, config, wanted};
+use super::steps::{NOW_MS, config, respond, wanted};
 use super::*;
 
 const LATER_MS: i64 = NOW_MS + 2_000;
@@ -77,7 +77,7 @@ fn failed(decision: &Decision) -> usize {
 fn an_upload_that_is_gone_is_made_again_once() {
     let (mut conductor, sent) = begun(Some(NOW_MS - 50_000), 3);
     assert_eq!(sent.len(), 3);
-    let mut decision = answer(&mut conductor, LATER_MS, &sent, &gone());
+    let mut decision = respond(&mut conductor, LATER_MS, &sent, &gone());
     assert_eq!(failed(&decision), 0);
     let next = effects(&mut conductor, LATER_MS, &mut decision);
     assert_eq!(
@@ -96,7 +96,7 @@ fn an_upload_that_is_gone_is_made_again_once() {
     let again = submissions(&next);
     assert_eq!(again.len(), 3, "{next:?}");
     // The new one is gone as well: that is no matter of age.
-    let decision = answer(&mut conductor, LATER_MS + 2, &again, &gone());
+    let decision = respond(&mut conductor, LATER_MS + 2, &again, &gone());
     assert_eq!(failed(&decision), 3);
     assert_eq!(decision.effects, []);
 }
@@ -104,7 +104,7 @@ fn an_upload_that_is_gone_is_made_again_once() {
 #[test]
 fn a_public_address_that_can_not_be_fetched_is_refused() {
     let (mut conductor, sent) = begun(None, 1);
-    let decision = answer(&mut conductor, LATER_MS, &sent, &gone());
+    let decision = respond(&mut conductor, LATER_MS, &sent, &gone());
     assert_eq!((failed(&decision), decision.effects.len()), (1, 0));
 }
 
@@ -113,7 +113,7 @@ fn a_task_that_failed_for_want_of_its_recording_has_the_upload_forgotten() {
     let (mut conductor, sent) = begun(Some(NOW_MS - 50_000), 1);
     let task = TaskId("task".to_owned());
     let accepted = SubmitOutcome::Accepted(task.clone());
-    let mut decision = answer(&mut conductor, NOW_MS + 1, &sent, &accepted);
+    let mut decision = respond(&mut conductor, NOW_MS + 1, &sent, &accepted);
     let view = TaskView {
         task_id: task.clone(),
         stage: backline_api::Stage::Failed {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::steps::{NOW_MS, advance, answer, config, wanted};
+use super::steps::{NOW_MS, advance, config, respond, wanted};
 use super::tracks::{running, view};
 use super::*;
 use crate::event::{TaskStage, TrackFacts};
@@ -76,7 +76,7 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     while let Some(one) = sent.pop() {
         repeated += 1;
         now_ms += 1;
-        let mut decision = answer(&mut conductor, now_ms, &[one], &lost);
+        let mut decision = respond(&mut conductor, now_ms, &[one], &lost);
         sent.extend(advance(&mut conductor, now_ms, &mut decision));
         conductor.outcome(now_ms);
         conductor.wake_at(now_ms);
@@ -221,7 +221,8 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     let mut now_ms = begun_ms;
     let mut last: HashMap<JobKey, i64> = (0..TASKS).map(|n| (key(n), begun_ms)).collect();
     let (mut longest, mut most, mut polls) = (0, 0, 0);
-    let mut answers: std::collections::VecDeque<(i64, JobKey)> = std::collections::VecDeque::new();
+    let mut responses: std::collections::VecDeque<(i64, JobKey)> =
+        std::collections::VecDeque::new();
     while now_ms < begun_ms + 4 * INTERVAL_MS {
         conductor.advance(now_ms, &mut token, &mut decision);
         for effect in std::mem::take(&mut decision).effects {
@@ -231,13 +232,13 @@ fn fifty_thousand_tasks_are_polled_in_time() {
             let before_ms = last.insert(job, now_ms).unwrap();
             longest = longest.max(now_ms - before_ms);
             polls += 1;
-            answers.push_back((now_ms + LATENCY_MS, job));
+            responses.push_back((now_ms + LATENCY_MS, job));
         }
-        most = most.max(answers.len());
+        most = most.max(responses.len());
         let wake = conductor.wake_at(now_ms).unwrap_or(i64::MAX);
-        now_ms = answers.front().map_or(wake, |(at, _)| wake.min(*at));
-        while answers.front().is_some_and(|(at, _)| *at <= now_ms) {
-            let (_, job) = answers.pop_front().unwrap();
+        now_ms = responses.front().map_or(wake, |(at, _)| wake.min(*at));
+        while responses.front().is_some_and(|(at, _)| *at <= now_ms) {
+            let (_, job) = responses.pop_front().unwrap();
             let result = view(Stage::Pending, &[]);
             let input = Input::Polled {
                 job,

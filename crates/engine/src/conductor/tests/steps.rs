@@ -88,7 +88,7 @@ pub(super) fn advance(
     submissions.collect()
 }
 
-pub(super) fn answer(
+pub(super) fn respond(
     conductor: &mut Conductor,
     now_ms: i64,
     sent: &[(JobKey, u32)],
@@ -132,7 +132,7 @@ fn submissions_that_are_refused_together_are_one_step_of_waiting() {
     let (mut conductor, sent) = submitting(config(), 8);
     let together = sent.len();
     assert!(together > 1);
-    let mut decision = answer(&mut conductor, NOW_MS + 500, &sent, &maintenance(None));
+    let mut decision = respond(&mut conductor, NOW_MS + 500, &sent, &maintenance(None));
     let [until_ms] = pauses(&decision)[..] else {
         panic!("{:?}", decision.batch.events);
     };
@@ -141,7 +141,7 @@ fn submissions_that_are_refused_together_are_one_step_of_waiting() {
 
     let again = advance(&mut conductor, until_ms, &mut decision);
     assert!(!again.is_empty());
-    let decision = answer(&mut conductor, until_ms + 500, &again, &maintenance(None));
+    let decision = respond(&mut conductor, until_ms + 500, &again, &maintenance(None));
     let [next_ms] = pauses(&decision)[..] else {
         panic!("{:?}", decision.batch.events);
     };
@@ -152,9 +152,9 @@ fn submissions_that_are_refused_together_are_one_step_of_waiting() {
 #[test]
 fn the_longest_retry_after_of_an_outage_counts() {
     let (mut conductor, sent) = submitting(config(), 2);
-    answer(&mut conductor, NOW_MS + 500, &sent[..1], &maintenance(None));
+    respond(&mut conductor, NOW_MS + 500, &sent[..1], &maintenance(None));
     let longer = maintenance(Some(600_000));
-    let decision = answer(&mut conductor, NOW_MS + 600, &sent[1..], &longer);
+    let decision = respond(&mut conductor, NOW_MS + 600, &sent[1..], &longer);
     assert_eq!(pauses(&decision), [NOW_MS + 600_600]);
 }
 
@@ -162,7 +162,7 @@ fn the_longest_retry_after_of_an_outage_counts() {
 fn a_look_waits_as_long_as_the_provider_says() {
     let (mut conductor, sent) = submitting(config(), 1);
     let accepted = SubmitOutcome::Accepted(task_id("task1"));
-    let mut decision = answer(&mut conductor, NOW_MS, &sent, &accepted);
+    let mut decision = respond(&mut conductor, NOW_MS, &sent, &accepted);
     let due_ms = NOW_MS + 30_000;
     advance(&mut conductor, due_ms, &mut decision);
     let mut slow = trouble(ResponseClass::Wait);
@@ -271,7 +271,7 @@ fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
         reason: "reset".to_owned(),
         excerpt: None,
     };
-    let mut decision = answer(&mut conductor, NOW_MS, &sent, &lost);
+    let mut decision = respond(&mut conductor, NOW_MS, &sent, &lost);
     let mut no_token = || Token::from_text("unused");
     for task in ["ghost", "task1"] {
         let nothing = |_: &JobKey| Ok::<_, ()>(None);
@@ -304,7 +304,7 @@ fn a_callback_is_believed_when_the_details_confirm_it_and_a_wrong_id_is_not() {
 fn one_task_is_not_given_to_two_jobs() {
     let (mut conductor, sent) = submitting(config(), 2);
     let accepted = SubmitOutcome::Accepted(task_id("task1"));
-    let decision = answer(&mut conductor, NOW_MS, &sent, &accepted);
+    let decision = respond(&mut conductor, NOW_MS, &sent, &accepted);
     assert_eq!(conductor.job(&key(0)).task().unwrap().id, task_id("task1"));
     let Phase::InDoubt { message, .. } = &conductor.job(&key(1)).phase else {
         panic!("{:?}", conductor.job(&key(1)).phase);

@@ -7,7 +7,7 @@ use backline_api::Track;
 use super::*;
 use crate::event::{TaskStage, TrackFacts, Via};
 
-/// What the vendor answers to polls, the last one for ever, and which addresses serve a recording.
+/// What the vendor responds to polls, the last response for ever, and which addresses serve a recording.
 struct Script<'a> {
     polls: Vec<Result<TaskView, EffectError>>,
     serves: &'a dyn Fn(&str) -> bool,

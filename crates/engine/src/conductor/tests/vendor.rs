@@ -1,4 +1,4 @@
-//! A model of the vendor: it takes jobs, loses answers, refuses, stalls, fails and calls back, as the seed has it.
+//! A model of the vendor: it takes jobs, loses responses, refuses, stalls, fails and calls back, as the seed has it.
 
 use backline_api::Track;
 
@@ -91,7 +91,7 @@ pub(super) struct Vendor {
     pub(super) by_token: HashMap<Token, String>,
     pub(super) bill: HashMap<JobKey, Vec<Token>>,
     pub(super) arrivals: Vec<i64>,
-    /// Tasks whose id a living process was told, by an answer or a callback.
+    /// Tasks whose id a living process received, in a response or a callback.
     pub(super) told: BTreeSet<String>,
 }
 
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// It may take the job and lose the answer, or lose the request.
+    /// It may take the job and lose the response, or lose the request.
     fn take(&mut self, job: JobKey, token: &Token) -> SubmitOutcome {
         let refused = |class| SubmitOutcome::Refused {
             class,

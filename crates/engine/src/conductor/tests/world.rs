@@ -418,12 +418,12 @@ impl World {
             conductor.advance(self.now, &mut token, &mut decision);
             let dies = mortal && self.dice.chance(2);
             if dies && self.dice.chance(50) {
-                self.lose_answers();
+                self.lose_responses();
                 return None; // before the ledger had it: nothing of this decision ever was
             }
             self.append(&decision);
             if dies {
-                self.lose_answers();
+                self.lose_responses();
                 return None; // after the ledger had it, before anything was done
             }
             for effect in std::mem::take(&mut decision).effects {
@@ -606,12 +606,12 @@ impl World {
         owner.is_some()
     }
 
-    /// What was on its way to a process that died: answers never come, callbacks do.
-    pub(super) fn lose_answers(&mut self) {
+    /// What was on its way to a process that died: responses never come, callbacks do.
+    pub(super) fn lose_responses(&mut self) {
         self.pending
             .retain(|_, coming| matches!(coming, Coming::Callback { .. }));
         for (task, token) in std::mem::take(&mut self.hearing) {
-            // A callback that was not answered is sent again; an answer is not.
+            // A callback without a response is sent again; a response is not.
             if let Some(token) = token {
                 self.later(5_000, Coming::Callback { token, task });
             }

@@ -13,21 +13,21 @@ use super::*;
 
 type Received = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// A server that answers with these in turn, and then with 200.
-async fn server(answers: Vec<(StatusCode, &'static str)>) -> (Url, Received) {
+/// A server that responds with these in turn, and then with 200.
+async fn server(responses: Vec<(StatusCode, &'static str)>) -> (Url, Received) {
     // The HTTP library's crypto provider; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let heard = Received::default();
-    let (inside, answers) = (heard.clone(), Arc::new(Mutex::new(answers)));
+    let (inside, responses) = (heard.clone(), Arc::new(Mutex::new(responses)));
     let app = Router::new().route(
         "/hook",
         post(move |headers: HeaderMap, body: Bytes| async move {
             inside.lock().unwrap().push((headers, body));
-            let mut answers = answers.lock().unwrap();
-            if answers.is_empty() {
+            let mut responses = responses.lock().unwrap();
+            if responses.is_empty() {
                 (StatusCode::OK, "ok")
             } else {
-                answers.remove(0)
+                responses.remove(0)
             }
         }),
     );

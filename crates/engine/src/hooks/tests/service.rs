@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A service in Python: `body` handles `ask`, a parsed line, with `say` to answer.
+/// A service in Python: `body` handles `ask`, a parsed line, and responds with `say`.
 fn python(body: &str, order: Order) -> HookSpec {
     let script = format!(
         "import json, os, sys, time\n\
@@ -33,7 +33,7 @@ async fn put_all(bound: &Arc<BoundHook>, takes: u32) -> Vec<Result<HookResponse,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_answers_in_order_and_is_told_what_it_is_for() {
+async fn a_service_responds_in_order_and_gets_the_purpose_of_each_event() {
     let spec = python(
         "assert first['hello']['protocol'] == 1 and first['hello']['points'] == ['before_submit']\n\
          say(hello={'protocol': 1, 'later': True})\n\
@@ -47,7 +47,7 @@ async fn a_service_answers_in_order_and_is_told_what_it_is_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_concurrent_service_answers_by_id() {
+async fn a_concurrent_service_responds_by_id() {
     let spec = python(
         "say(hello={'protocol': 1})\n\
          asks = [json.loads(sys.stdin.readline()) for _ in range(5)]\n\

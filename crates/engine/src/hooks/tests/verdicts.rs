@@ -15,8 +15,8 @@ fn runner(hooks: Vec<(HookKind, OnError)>) -> HookRunner {
     HookRunner::new(&hooks, &context(Path::new(".")))
 }
 
-fn says(answer: &str) -> HookKind {
-    sh(&format!("cat >/dev/null; echo '{answer}'"))
+fn says(response: &str) -> HookKind {
+    sh(&format!("cat >/dev/null; echo '{response}'"))
 }
 
 async fn decide(hooks: Vec<(HookKind, OnError)>) -> (HookDecision, Vec<HookFailure>) {
@@ -72,8 +72,8 @@ async fn who_observes_can_neither_change_nor_veto() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_says_what_a_run_would_do() {
-    let try_out = async |answer| {
-        let spec = HookSpec::new(HookPoint::PlanJob, 1, says(answer));
+    let try_out = async |response| {
+        let spec = HookSpec::new(HookPoint::PlanJob, 1, says(response));
         try_out(&spec, &sample(HookPoint::PlanJob), Path::new(".")).await
     };
     let trial = try_out(r#"{"change": {"variety": 3}}"#).await;
