@@ -1,4 +1,4 @@
-//! Whether a file's end is there, told by its bytes: where symphonia would take a cut for the end.
+//! Whether a file's end is there, by its bytes: where symphonia would take a cut for the end.
 
 use std::io::{self, Read, Seek};
 

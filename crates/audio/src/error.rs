@@ -21,7 +21,7 @@ pub enum DecodeError {
         /// Whether they may be sound all the same, in a file of a kind that is not known here.
         may_be_sound: bool,
     },
-    /// The file could not be read: the disk's trouble, not the recording's.
+    /// The file could not be read: an error of the disk, not of the recording.
     #[error("read the recording: {0}")]
     Io(#[from] std::io::Error),
     /// It is audio, in a codec that is not decoded here.

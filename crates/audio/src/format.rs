@@ -1,4 +1,4 @@
-//! What kind of file some bytes are, told by the bytes alone: names and declared types lie.
+//! What kind of file some bytes are, by the bytes alone: names and declared types lie.
 
 use std::fmt;
 use std::io::{self, Cursor, Read, Seek};

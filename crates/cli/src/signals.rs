@@ -25,8 +25,8 @@ impl SignalListener {
 }
 
 /// Cancels `first` on the first signal and `second` on the next, until the result is aborted. After the second the process ends: by
-/// itself, or after [`GRACE`], or at a third signal. From this call on, not from whenever the thread begins: whoever is told
-/// afterwards that the program is ready may send a signal at once.
+/// itself, or after [`GRACE`], or at a third signal. This holds when the call returns, not when the thread begins: a program
+/// that reads afterwards that this one is ready may send a signal at once.
 pub(crate) fn follow(
     first: CancellationToken,
     second: CancellationToken,

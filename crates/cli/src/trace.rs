@@ -195,7 +195,7 @@ impl Traces {
             run.span().set_status(Status::error("interrupted"));
             run.span().end_with_timestamp(at);
         }
-        // What could not be sent was told of when it was tried.
+        // What could not be sent was reported when it was tried.
         let _ = self.provider.shutdown_with_timeout(FAREWELL);
     }
 }

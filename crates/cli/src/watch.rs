@@ -1,4 +1,4 @@
-//! Watching a run: what every watcher is told before it begins, the live table on a terminal, and the run of another process as
+//! Watching a run: what every watcher gets before it begins, the live table on a terminal, and the run of another process as
 //! its ledger tells of it.
 //!
 //! A run in another process is only read: SQLite's write-ahead log lets a reader see whole commits while the writer goes on, and
@@ -193,10 +193,10 @@ fn table(
     };
     let table = LiveTable::new(Box::new(terminal), size, options);
     let stopper = table.stopper();
-    let told = std::panic::take_hook();
+    let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         stopper.stop();
-        told(panic);
+        previous(panic);
     }));
     table
 }

@@ -1,4 +1,4 @@
-//! The pace of submissions: a sliding window per account, a number in flight, a budget. Pure; time is told to it.
+//! The pace of submissions: a sliding window per account, a number in flight, a budget. Pure: the caller passes the current time.
 //!
 //! The vendors refuse what goes over 20 submissions in any 10 seconds. A token bucket of the same rate would let up to 39 through
 //! one window (its burst and its refill), so the gate keeps the time of every submission of the last window and lets the next one

@@ -1,7 +1,7 @@
 //! Files on their way to their place: written beside it and renamed over it, so that whoever reads sees the old file or the new
 //! one. What a killed program left behind, the next one that writes there takes away.
 //!
-//! Whoever writes one holds a lock on it, and a lock ends with its process however that ends: so what nobody will finish is told
+//! The writer has a lock on it, and a lock ends with its process however that ends: so what nobody will finish is recognised
 //! from what a living process writes. On a file system without locks nothing is taken away.
 
 use std::ffi::OsStr;

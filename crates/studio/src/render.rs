@@ -1,6 +1,6 @@
 //! One task's sound: bytes of a recording in, bytes of finished tracks out. Blocking; no files, no store.
 //!
-//! The worker calls [`render`] on a blocking thread and is told of every step as it is done, so that clients see the stages
+//! The worker calls [`render`] on a blocking thread and is notified of every step, so that clients see the stages
 //! when they are true.
 
 use backline_audio::{EncodeError, Encoding, decode_within, encode, label};
@@ -113,10 +113,10 @@ pub(crate) fn render(
     // One take at a time: a long one is large.
     for number in 1..=TRACKS {
         let take = session.take(usize::from(number) - 1)?;
-        let told = take.facts.label(&valid.title, &valid.tags);
+        let tags = take.facts.label(&valid.title, &valid.tags);
         let write = |audio| -> Result<Vec<u8>, EncodeError> {
             let file = encode(audio, render_config.encoding)?;
-            Ok(label(file, render_config.encoding.format(), &told))
+            Ok(label(file, render_config.encoding.format(), &tags))
         };
         let mut facts = serde_json::to_value(&take.facts)?;
         if let Some(soundfont) = &render_config.soundfont {

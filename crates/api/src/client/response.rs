@@ -71,7 +71,7 @@ fn had_no_descriptor(error: &reqwest::Error) -> bool {
     false
 }
 
-/// Whether an error is for want of a file descriptor: this process's own trouble, which passes.
+/// Whether an error is for want of a file descriptor: a fault of this process, which passes.
 pub fn lacks_descriptor(error: &std::io::Error) -> bool {
     error
         .raw_os_error()

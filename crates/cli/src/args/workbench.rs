@@ -238,10 +238,10 @@ mod tests {
     #[test]
     fn a_slip_brings_the_nearest_word() {
         assert_eq!(hook_point("stage"), Ok(HookPoint::Stage));
-        let told = hook_point("before_sumbit").unwrap_err();
+        let error = hook_point("before_sumbit").unwrap_err();
         assert!(
-            told.starts_with("did you mean `before_submit`? the events are plan_job, "),
-            "{told}"
+            error.starts_with("did you mean `before_submit`? the events are plan_job, "),
+            "{error}"
         );
         assert!(
             hook_point("lunch")

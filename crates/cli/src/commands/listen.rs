@@ -33,13 +33,13 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
         };
         let following =
             signals::follow(stops.drain.clone(), stops.stop.clone(), notices.clone(), "");
-        let mut told = Ok(());
-        let mut ready = |url: &url::Url| told = console.data(&format!("{url}\n"));
+        let mut printed = Ok(());
+        let mut ready = |url: &url::Url| printed = console.data(&format!("{url}\n"));
         let mut observe = |record: &Record| say(record, console);
         let heard =
             driver::listen(address, key, &stops, &mut ledger, &mut ready, &mut observe).await;
         following.abort();
-        told.and(heard.map_err(Failure::from))
+        printed.and(heard.map_err(Failure::from))
     });
     runtime.shutdown_background();
     let ListenSummary {

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
     shelf.make_ready(args.takes)?;
     let session = Session::new(&vocal, &request(args), choice.sound()).map_err(refused)?;
     drop(vocal);
-    let mut told = Vec::new();
+    let mut takes = Vec::new();
     for number in 1..=args.takes {
         let take = session.take(usize::from(number) - 1).map_err(refused)?;
         if number == 1 {
@@ -39,14 +39,14 @@ pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
         if console.format == args::Format::Text {
             console.data(&text(&take, number, &files))?;
         }
-        told.push(json!({
+        takes.push(json!({
             "take": number,
             "files": files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
             "facts": facts(&take, &choice)?,
         }));
     }
     if console.format == args::Format::Json {
-        console.json(&told)?;
+        console.json(&takes)?;
     }
     Ok(exit_codes::DONE)
 }
@@ -216,14 +216,14 @@ impl<'a> Shelf<'a> {
         path: PathBuf,
         files: &mut Vec<PathBuf>,
     ) -> Result<(), Failure> {
-        let told = take.facts.label(
+        let tags = take.facts.label(
             &format!("{} {}{suffix}", self.title, take.facts.take),
             &self.args.tags,
         );
         let encoding = self.choice.encoding;
         let bytes = encode(audio, encoding)
             .map_err(|error| Failure::new(Kind::Output, anyhow::Error::new(error)))?;
-        let bytes = label(bytes, encoding.format(), &told);
+        let bytes = label(bytes, encoding.format(), &tags);
         self.write(&bytes, path, files)
     }
 

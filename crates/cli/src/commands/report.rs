@@ -139,7 +139,7 @@ struct ReportPaths {
     project_dir: PathBuf,
 }
 
-/// As told, and for the rest as the manifest says.
+/// As the arguments have it, and for the rest as the manifest has it.
 fn place(
     args: &ReportArgs,
     chosen: &ChosenRun,

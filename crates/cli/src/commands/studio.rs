@@ -83,7 +83,7 @@ async fn serve(
         Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
             .hint("--listen 127.0.0.1:0 picks a free port")
     })?;
-    // Before the address is told: whoever reads it may send a signal at once.
+    // Before the address is printed: a reader of it may send a signal at once.
     let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
     let notice = "stopping; Ctrl-C again stops at once\n";
     let signals = signals::follow(stop.clone(), at_once.clone(), notices, notice);

@@ -27,7 +27,7 @@ struct Fragment {
     text: Arc<str>,
 }
 
-/// What a page is told of one change.
+/// What a page gets of one change.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PageUpdate {
     /// A job, by its place in the plan.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It accepts GET alone, changes nothing and needs no key: it shows what lies in the output directory. So it listens on
-//! this machine only unless it is told otherwise, and refuses a request that names another host, as a page of a stranger's would after
+//! this machine only by default, and refuses a request that names another host, as a page of a stranger's would after
 //! pointing its own name here. It never holds the run up: the run leaves word that there is news, and goes on.
 
 mod edition;
@@ -40,11 +40,11 @@ use crate::watch::RunBasis;
 use edition::Edition;
 use publisher::Publisher;
 
-/// Longest that listeners are waited for when the server ends: they have the last edition by then, or never will.
+/// Longest that the end of the server waits for listeners to get the last edition.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What peers may take: the most listeners, each with the connections that a browser opens to one host, and a scraper. A listener that is
-/// told something every 15 s at the latest is dropped when it takes nothing for twice that time.
+/// What peers may take: the most listeners, each with the connections that a browser opens to one host, and a scraper. A listener gets
+/// something every 15 s at the latest, and is dropped when it takes nothing for twice that time.
 const LIMITS: Limits = Limits {
     connections: 256,
     head: Duration::from_secs(15),
@@ -130,8 +130,8 @@ impl Server {
         self.news.send_replace(Some(record.run.clone()));
     }
 
-    /// The run is over. Where a person looks on, and `lasts` says that the page may stay, it does until Ctrl-C; else all who listen are
-    /// told what the run came to, and the server ends.
+    /// Ends the server after the run. Where standard error is a terminal and `lasts` is set, the page stays until Ctrl-C; else all
+    /// listeners get the result of the run, and the server ends.
     pub(crate) async fn close(self, lasts: bool, console: &Console) {
         if lasts && std::io::stderr().is_terminal() {
             let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());

@@ -32,7 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::edition::{Edition, PageUpdate};
 use super::{files, guard};
 
-/// Pages that are told of changes at a time: a listener's tabs and phones, and no flood of connections.
+/// Pages that get changes at a time: a listener's tabs and phones, and no flood of connections.
 const MOST_LISTENERS: usize = 64;
 
 /// Comments in an idle stream, so that nothing between takes it for dead.

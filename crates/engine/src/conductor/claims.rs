@@ -145,14 +145,14 @@ impl Conductor {
                 self.reached();
                 ("the provider knows no such task".to_owned(), 0, true)
             }
-            Err(trouble) => {
-                if trouble.class == ResponseClass::NotSent {
-                    self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
+            Err(error) => {
+                if error.class == ResponseClass::NotSent {
+                    self.out_of_reach(now_ms, now_ms, &error.message, decision);
                 }
-                let settles = !trouble.retryable;
+                let settles = !error.retryable;
                 (
-                    trouble.message,
-                    responses::millis(trouble.retry_after_ms),
+                    error.message,
+                    responses::millis(error.retry_after_ms),
                     settles,
                 )
             }

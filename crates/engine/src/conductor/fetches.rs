@@ -95,13 +95,13 @@ impl Conductor {
                 self.slots[at].following.fetches.remove(&(index, part));
                 self.apply(at, now_ms, Event::TrackKept { index, part, file }, decision);
             }
-            Err(trouble) => {
+            Err(error) => {
                 let retried =
-                    self.not_fetched(at, now_ms, (index, part), &trouble) && !self.is_draining();
+                    self.not_fetched(at, now_ms, (index, part), &error) && !self.is_draining();
                 let event = Event::TrackFailed {
                     index,
                     part,
-                    message: trouble.message,
+                    message: error.message,
                     retried,
                 };
                 self.apply(at, now_ms, event, decision);
@@ -116,7 +116,7 @@ impl Conductor {
         at: usize,
         now_ms: i64,
         file: (u32, Part),
-        trouble: &EffectError,
+        error: &EffectError,
     ) -> bool {
         let slot = &mut self.slots[at];
         let running = matches!(slot.job.phase, Phase::Running(_));
@@ -133,8 +133,8 @@ impl Conductor {
         (fetch.addresses, fetch.next) = (Vec::new(), 0);
         fetch.rounds += 1;
         let wait = self.config.timing.backoff_ms(fetch.rounds, at as u64);
-        fetch.not_before_ms = now_ms + wait.max(millis(trouble.retry_after_ms));
-        let retried = running || (trouble.retryable && fetch.rounds < ROUNDS && !expired);
+        fetch.not_before_ms = now_ms + wait.max(millis(error.retry_after_ms));
+        let retried = running || (error.retryable && fetch.rounds < ROUNDS && !expired);
         fetch.given_up = !retried;
         retried
     }

@@ -10,7 +10,7 @@
 //! if no track has an address, and ended as partial if one has.
 //!
 //! A response that tells nothing of the task (an error page, `data: null`, another task's details) ends and fails nothing: the task
-//! is polled again, and the trouble is recorded once if it lasts.
+//! is polled again, and the error is recorded once if it lasts.
 
 use super::*;
 

@@ -91,31 +91,31 @@ impl Conductor {
                 self.slots[at].following.silence = None;
                 self.seen(at, now_ms, view, decision);
             }
-            Err(trouble) => {
-                match (trouble.class, trouble.code) {
+            Err(error) => {
+                match (error.class, error.code) {
                     // The one response that speaks of the account. Any other code speaks of this task, or of nothing.
                     (ResponseClass::RefusedRun, Some(401)) => {
                         self.unauthorized += 1;
                         if self.unauthorized >= UNAUTHORIZED_POLLS {
                             self.drain(Outcome::Refused {
-                                code: trouble.code,
-                                class: trouble.class,
-                                message: trouble.message.clone(),
+                                code: error.code,
+                                class: error.class,
+                                message: error.message.clone(),
                             });
                         }
                     }
                     (ResponseClass::NotSent, _) => {
-                        self.out_of_reach(now_ms, now_ms, &trouble.message, decision);
+                        self.out_of_reach(now_ms, now_ms, &error.message, decision);
                     }
                     _ => {}
                 }
-                let wait = millis(trouble.retry_after_ms);
-                self.silent(at, now_ms, trouble.message, wait, decision);
+                let wait = millis(error.retry_after_ms);
+                self.silent(at, now_ms, error.message, wait, decision);
             }
         }
     }
 
-    /// Takes in that a poll told nothing of its task.
+    /// Applies a poll that showed nothing of its task.
     pub(super) fn silent(
         &mut self,
         at: usize,

@@ -62,7 +62,7 @@ impl Conductor {
                     message: message.clone(),
                 };
                 if self.apply(at, now_ms, event, decision) {
-                    let trouble = EffectError {
+                    let error = EffectError {
                         class,
                         code,
                         message,
@@ -70,7 +70,7 @@ impl Conductor {
                         retry_after_ms,
                         no_descriptor: false,
                     };
-                    self.refused(at, now_ms, &trouble, decision);
+                    self.refused(at, now_ms, &error, decision);
                 }
             }
             SubmitOutcome::NotSent { reason } => {
@@ -189,33 +189,33 @@ impl Conductor {
         &mut self,
         at: usize,
         now_ms: i64,
-        trouble: &EffectError,
+        error: &EffectError,
         decision: &mut Decision,
     ) {
         self.schedule_claim_poll(at, now_ms);
-        match trouble.class {
+        match error.class {
             ResponseClass::Wait => {
                 let wait = self.gate.window_ms();
                 // The gate keeps to the limit, so it is not this run alone that reaches it.
                 let message = format!(
                     "{}; this run keeps to its rate, so the account may be in use elsewhere",
-                    trouble.message
+                    error.message
                 );
-                self.pause(at, now_ms, trouble, message, decision, |step, _| {
+                self.pause(at, now_ms, error, message, decision, |step, _| {
                     timing::spread(wait, u64::from(step))
                 });
                 self.free(at, now_ms);
             }
             ResponseClass::WaitLong => {
-                let message = trouble.message.clone();
-                self.pause(at, now_ms, trouble, message, decision, |step, timing| {
+                let message = error.message.clone();
+                self.pause(at, now_ms, error, message, decision, |step, timing| {
                     timing.maintenance_backoff_ms(step, at as u64)
                 });
                 self.free(at, now_ms);
             }
             ResponseClass::RefusedRun | ResponseClass::StopForCredits => {
                 self.free(at, now_ms);
-                self.close(refusal(trouble));
+                self.close(refusal(error));
             }
             // The vendor says that nothing was bought: once more is safe, for ever is not.
             ResponseClass::NotSent | ResponseClass::SourceGone => {
@@ -244,20 +244,20 @@ impl Conductor {
         &mut self,
         at: usize,
         now_ms: i64,
-        trouble: &EffectError,
+        error: &EffectError,
         message: String,
         decision: &mut Decision,
         wait_ms: impl FnOnce(u32, &Timing) -> i64,
     ) {
         let since = *self.refused_since_ms.get_or_insert(now_ms);
         if now_ms - since > self.config.timing.patience_ms * REFUSED_PATIENCE {
-            self.close(refusal(trouble));
+            self.close(refusal(error));
             return;
         }
         let step = self.outage.failed(self.slots[at].sent_ms);
         let wait = step.map_or(0, |step| wait_ms(step, &self.config.timing));
-        let until_ms = now_ms + wait.max(millis(trouble.retry_after_ms));
-        self.wait_until(now_ms, until_ms, trouble.code, message, decision);
+        let until_ms = now_ms + wait.max(millis(error.retry_after_ms));
+        self.wait_until(now_ms, until_ms, error.code, message, decision);
     }
 
     /// Closes the gate until `until_ms`, and records that unless it is closed for as long already.
@@ -313,11 +313,11 @@ impl Conductor {
     }
 }
 
-pub(super) fn refusal(trouble: &EffectError) -> Outcome {
+pub(super) fn refusal(error: &EffectError) -> Outcome {
     Outcome::Refused {
-        code: trouble.code,
-        class: trouble.class,
-        message: trouble.message.clone(),
+        code: error.code,
+        class: error.class,
+        message: error.message.clone(),
     }
 }
 

@@ -71,7 +71,7 @@ impl Conductor {
                     self.record(None, now_ms, event, decision);
                 }
             }
-            Err(trouble) => self.not_prepared(stem, now_ms, trouble, decision),
+            Err(error) => self.not_prepared(stem, now_ms, error, decision),
         }
     }
 
@@ -79,26 +79,26 @@ impl Conductor {
         &mut self,
         stem: usize,
         now_ms: i64,
-        trouble: EffectError,
+        error: EffectError,
         decision: &mut Decision,
     ) {
         self.stems[stem].failures += 1;
         let (id, failures) = (self.stems[stem].id.clone(), self.stems[stem].failures);
-        let retried = match trouble.class {
+        let retried = match error.class {
             ResponseClass::RefusedRun | ResponseClass::StopForCredits => {
-                self.close(refusal(&trouble));
+                self.close(refusal(&error));
                 true
             }
             ResponseClass::NotSent => {
-                let message = format!("stem {id}: {}", trouble.message);
+                let message = format!("stem {id}: {}", error.message);
                 self.out_of_reach(now_ms, now_ms, &message, decision);
                 true
             }
-            _ => trouble.retryable && failures < PREPARATIONS,
+            _ => error.retryable && failures < PREPARATIONS,
         };
         let event = Event::UploadFailed {
             stem: id.to_string(),
-            message: trouble.message,
+            message: error.message,
             retried,
         };
         if retried {
@@ -106,7 +106,7 @@ impl Conductor {
                 .config
                 .timing
                 .backoff_ms(failures, stem as u64)
-                .max(millis(trouble.retry_after_ms));
+                .max(millis(error.retry_after_ms));
             self.stems[stem].state = StemState::Idle {
                 not_before_ms: now_ms + wait,
             };

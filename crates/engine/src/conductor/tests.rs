@@ -1,4 +1,4 @@
-//! The conductor led through seeded disasters under virtual time, and a few lives told step by step.
+//! The conductor under seeded disasters in virtual time, and a few lives step by step.
 //!
 //! The world here is a model: a vendor that loses responses, refuses, stalls and calls back; a ledger that is a list; a process
 //! that dies between any two decisions; hooks that veto, fail and delay, and that plan other jobs in each life. The promises are
@@ -63,11 +63,11 @@ fn task_id(text: &str) -> TaskId {
     TaskId(text.to_owned())
 }
 
-fn trouble(class: ResponseClass) -> EffectError {
+fn effect_error(class: ResponseClass) -> EffectError {
     EffectError {
         class,
         code: None,
-        message: "trouble".into(),
+        message: "an error".into(),
         retryable: true,
         retry_after_ms: None,
         no_descriptor: false,
@@ -99,7 +99,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
             world.replay();
             world.reopen();
         }
-        // After the last, immortal lives every task that was bought and told is known; one whose response and callbacks were lost
+        // After the last, immortal lives every task that was bought and reported is known; one whose response and callbacks were lost
         // is in doubt, and only where the vendor keeps no promise about tokens.
         let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
         let followed: BTreeSet<JobKey> = world.planned.iter().map(|n| key(*n)).collect();
@@ -129,13 +129,13 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                 "seed {seed}: in doubt although it could be asked"
             );
             assert!(
-                world.is_known(id) || !world.vendor.told.contains(id),
-                "seed {seed}: {id} was told and is in no row: {:?}",
+                world.is_known(id) || !world.vendor.reported.contains(id),
+                "seed {seed}: {id} was reported and is in no row: {:?}",
                 task.job
             );
             assert!(
-                world.is_accepted(id) || !world.vendor.told.contains(id) || !is_followed,
-                "seed {seed}: {id} was told and is not believed: {:?}",
+                world.is_accepted(id) || !world.vendor.reported.contains(id) || !is_followed,
+                "seed {seed}: {id} was reported and is not accepted: {:?}",
                 task.job
             );
             assert!(

@@ -60,7 +60,7 @@ pub(super) struct Receiver {
 pub(super) struct ListenConfig {
     /// The address to bind.
     pub(super) address: SocketAddr,
-    /// What the vendor is told; the bound address where there is none.
+    /// The address that the vendor gets; the bound one where there is none.
     pub(super) public_url: Option<Url>,
     /// The key that callbacks are signed with, where they are.
     pub(super) key: Option<Vec<u8>>,
@@ -70,7 +70,7 @@ pub(super) struct ListenConfig {
 pub(super) struct ReceivedCallback {
     pub(super) token: Token,
     pub(super) task: TaskId,
-    /// Told whether the token was known, once that is durable.
+    /// Gets whether the token was known, once that is durable.
     pub(super) done: oneshot::Sender<bool>,
 }
 

@@ -239,15 +239,14 @@ async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepa
         std::io::copy(&mut recording, &mut hasher)?;
         std::io::Result::Ok(*hasher.finalize().as_bytes() == planned)
     });
-    let trouble_with =
-        |what: String| EffectError::ours(format!("{} {what}", path.display()), false);
+    let failed = |what: String| EffectError::ours(format!("{} {what}", path.display()), false);
     match unchanged.await {
         Ok(Ok(true)) => {}
         Ok(Ok(false)) => {
-            return Err(trouble_with("has changed since it was planned".to_owned()));
+            return Err(failed("has changed since it was planned".to_owned()));
         }
-        Ok(Err(error)) => return Err(trouble_with(format!("can't be read: {error}"))),
-        Err(error) => return Err(trouble_with(format!("could not be checked: {error}"))),
+        Ok(Err(error)) => return Err(failed(format!("can't be read: {error}"))),
+        Err(error) => return Err(failed(format!("could not be checked: {error}"))),
     }
     let name = UploadName {
         folder: UPLOAD_FOLDER.to_owned(),
@@ -319,7 +318,7 @@ impl EffectError {
         }
     }
 
-    /// A trouble on this side: with a file, or with what was fetched.
+    /// An error of this side: of a file, or of what was fetched.
     pub(super) fn ours(message: String, retryable: bool) -> Self {
         Self {
             class: ResponseClass::RefusedJob,

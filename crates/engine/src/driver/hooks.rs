@@ -48,7 +48,7 @@ struct QueuedEvent {
 /// An event of an earlier run, made when its turn has come: any number of them may wait.
 type Late = Box<dyn FnOnce() -> QueuedEvent + Send>;
 
-/// One observer, and what it is still to be told.
+/// One observer, and the events that it has still to get.
 struct Lane {
     hook: Arc<BoundHook>,
     now: mpsc::Sender<QueuedEvent>,
@@ -325,7 +325,7 @@ fn is_copied(copies: &[String], happened: &Event) -> bool {
     copies.iter().any(|to| to.rsplit('/').next() == Some(name))
 }
 
-/// What one observer is to be told.
+/// The events that one observer is to get.
 struct EventQueue {
     now: mpsc::Receiver<QueuedEvent>,
     late: mpsc::UnboundedReceiver<Late>,
@@ -404,7 +404,7 @@ mod tests {
     const MANY: usize = 10_500;
 
     /// An observer that fails at once, for its file is missing; and what came of `now` and `late` events, by their track's index.
-    async fn told(now: u32, late: usize, is_stopped: bool) -> usize {
+    async fn received(now: u32, late: usize, is_stopped: bool) -> usize {
         let context = HookContext {
             folder: PathBuf::new(),
             output: PathBuf::new(),
@@ -439,10 +439,10 @@ mod tests {
             late: late_out,
             leaves_late,
         };
-        let (results, mut told) = mpsc::channel(BACKLOG);
+        let (results, mut received) = mpsc::channel(BACKLOG);
         let worker = tokio::spawn(serve(hook, queue, results));
         let mut count = 0;
-        while told.recv().await.is_some() {
+        while received.recv().await.is_some() {
             count += 1;
         }
         worker.await.unwrap();
@@ -451,9 +451,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_observer_catches_up_with_any_number_of_tracks_unless_the_run_is_stopped() {
-        assert_eq!(told(3, MANY, false).await, 3 + MANY);
-        assert_eq!(told(3, MANY, true).await, 3);
-        assert_eq!(told(0, 0, false).await, 0);
+        assert_eq!(received(3, MANY, false).await, 3 + MANY);
+        assert_eq!(received(3, MANY, true).await, 3);
+        assert_eq!(received(0, 0, false).await, 0);
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub struct ListenSummary {
     pub refused: RefusedCallbacks,
 }
 
-/// Receives callbacks on `address` for every job of the ledger until `signals` say stop. `ready` is told the bound address'
-/// URL; `observe` is told every record after it has become durable.
+/// Receives callbacks on `address` for every job of the ledger until `signals` say stop. `ready` gets the bound address'
+/// URL; `observe` gets every record after it has become durable.
 pub async fn listen(
     address: SocketAddr,
     key: Option<Vec<u8>>,
@@ -55,7 +55,7 @@ pub async fn listen(
             call = calls.recv() => call,
         };
         let Some(call) = call else { break Ok(()) };
-        let told = tokio::task::block_in_place(|| {
+        let noted = tokio::task::block_in_place(|| {
             let (known, batch) = tokens.hear(store, &call, clock.now_ms())?;
             let records = if batch.is_empty() {
                 Vec::new()
@@ -64,8 +64,8 @@ pub async fn listen(
             };
             Ok::<_, StoreError>((known, records))
         });
-        let (known, records) = match told {
-            Ok(told) => told,
+        let (known, records) = match noted {
+            Ok(noted) => noted,
             Err(error) => break Err(RunError::from(error)),
         };
         heard.callbacks += u64::from(known == ClaimOutcome::Known);
@@ -77,7 +77,7 @@ pub async fn listen(
         match known {
             ClaimOutcome::Known => drop(call.done.send(true)),
             ClaimOutcome::Unknown => drop(call.done.send(false)),
-            // Nobody is told: the vendor comes again.
+            // The vendor gets no success and sends the callback again.
             ClaimOutcome::Full => {}
         }
     };

@@ -135,7 +135,7 @@ pub struct Ended {
     pub outcome: Outcome,
 }
 
-/// Carries a plan out: submits what is not bought, follows what is, keeps every track. `observe` is told every record after it
+/// Runs a plan: submits what is not bought, follows what is, keeps every track. `observe` gets every record after it
 /// has become durable.
 pub async fn run(
     mut run: Run,

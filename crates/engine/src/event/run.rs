@@ -27,7 +27,7 @@ pub struct RefusedCallbacks {
     pub outside_window: u64,
     /// Their body was no callback, or too long.
     pub unreadable: u64,
-    /// There was no room for them at that moment; the vendor was told to come again.
+    /// The queue was full at that moment; the response made the vendor send them again.
     pub turned_away: u64,
 }
 

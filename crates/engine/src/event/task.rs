@@ -83,7 +83,7 @@ pub struct KeptFile {
     pub length_bytes: u64,
     /// Its sounding length in seconds, as decoded; 0 where it could not be decoded.
     pub duration_s: f64,
-    /// Why it could not be told to be the whole recording that was bought; none where it was.
+    /// Why it could not be verified to be the whole recording that was bought; none where it was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unverified: Option<String>,
 }

@@ -21,7 +21,7 @@ use crate::store::StoreError;
 /// The ledger's format; a program reads every format up to its own.
 ///
 /// 1: each run has the rows of its plan. 2: runs with the same plan share its rows; a run's events have an index of their own; the
-/// runs that were pruned are known. 3: refused attempts are told from those that may have been bought, and callbacks make claims.
+/// runs that were pruned are known. 3: refused attempts are distinguished from those that may have been bought, and callbacks make claims.
 /// 4: the responses of hooks at `plan_job` are kept, and links between jobs say whether both are the same request.
 pub(super) const FORMAT: i64 = 4;
 

@@ -34,7 +34,7 @@ pub struct Plan {
     pub name: String,
     /// The manifest's file.
     pub manifest: PathBuf,
-    /// Where the ledger lies unless told otherwise: the nearest folder upwards with a `backline.yaml`, else the manifest's own.
+    /// Where the ledger lies by default: the nearest folder upwards with a `backline.yaml`, else the manifest's own.
     pub project_dir: PathBuf,
     /// Who is asked to make the tracks.
     pub provider: Provider,

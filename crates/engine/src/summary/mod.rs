@@ -281,7 +281,7 @@ fn is_none(number: &u64) -> bool {
 }
 
 impl TrackSummary {
-    /// Why a kept file of it could not be told to be the whole recording that was bought; none where it was.
+    /// Why a kept file of it could not be verified to be the whole recording that was bought; none where it was.
     pub fn unverified(&self) -> Option<&str> {
         let files = self.file.iter().chain(&self.mix);
         files.filter_map(|file| file.unverified.as_deref()).next()

@@ -260,8 +260,8 @@ async fn faulty_response(
     }
     if after_callbacks {
         let made = callbacks_made(shared, task_id.clone());
-        let told = tokio::time::timeout(CALLBACKS_PATIENCE, made);
-        match told.await {
+        let called = tokio::time::timeout(CALLBACKS_PATIENCE, made);
+        match called.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Refusal::from(error).into_response(),
             Err(_) => tracing::warn!("responded before the callbacks, which no receiver accepts"),

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
     use crate::misbehave::CallbackFaults;
 
-    fn told(stage: Stage, faults: &[Fault]) -> Vec<&'static str> {
+    fn sent(stage: Stage, faults: &[Fault]) -> Vec<&'static str> {
         (0..)
             .map_while(|done| next_call(stage, faults, done))
             .map(ScriptedCallback::name)
@@ -252,16 +252,16 @@ mod tests {
 
     #[test]
     fn callbacks_come_in_order_and_error_comes_at_once() {
-        assert_eq!(told(Stage::Pending, &[]), [""; 0]);
-        assert_eq!(told(Stage::Text, &[]), ["text"]);
-        assert_eq!(told(Stage::First, &[]), ["text", "first"]);
-        assert_eq!(told(Stage::Complete, &[]), ["text", "first", "complete"]);
-        assert_eq!(told(Stage::Failed, &[]), ["error"]);
+        assert_eq!(sent(Stage::Pending, &[]), [""; 0]);
+        assert_eq!(sent(Stage::Text, &[]), ["text"]);
+        assert_eq!(sent(Stage::First, &[]), ["text", "first"]);
+        assert_eq!(sent(Stage::Complete, &[]), ["text", "first", "complete"]);
+        assert_eq!(sent(Stage::Failed, &[]), ["error"]);
     }
 
     #[test]
     fn a_plan_changes_the_script() {
-        let with = |stage, callbacks| told(stage, &[Fault::Callbacks(callbacks)]);
+        let with = |stage, callbacks| sent(stage, &[Fault::Callbacks(callbacks)]);
         let double = CallbackFaults {
             double: true,
             skip: vec![CallbackStage::First],
@@ -286,7 +286,7 @@ mod tests {
             ..CallbackFaults::default()
         };
         assert_eq!(with(Stage::Complete, never), [""; 0]);
-        let forged = told(Stage::Complete, &[Fault::Forge(Forgery::WrongToken)]);
+        let forged = sent(Stage::Complete, &[Fault::Forge(Forgery::WrongToken)]);
         assert_eq!(forged, ["forged", "text", "first", "complete"]);
     }
 }

@@ -66,11 +66,11 @@ async fn what_was_answered_survives_a_kill_and_repeats_are_free() {
             .json(&instant_request())
             .send()
     };
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<(String, String)>();
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel::<(String, String)>();
     let mut clients = tokio::task::JoinSet::new();
     let http = client();
     for number in 0..CLIENTS {
-        let (tell, base, http) = (tell.clone(), base.clone(), http.clone());
+        let (sender, base, http) = (sender.clone(), base.clone(), http.clone());
         clients.spawn(async move {
             let mut sent = Vec::new();
             for request in 0..REQUESTS {
@@ -83,14 +83,14 @@ async fn what_was_answered_survives_a_kill_and_repeats_are_free() {
                     break;
                 };
                 let id = answer["data"]["taskId"].as_str().unwrap().to_owned();
-                tell.send((token, id)).unwrap();
+                sender.send((token, id)).unwrap();
             }
             sent
         });
     }
-    drop(tell);
+    drop(sender);
     let mut answered = Vec::new();
-    while let Some(pair) = told.recv().await {
+    while let Some(pair) = received.recv().await {
         answered.push(pair);
         if answered.len() == ANSWERS {
             child.kill().unwrap();

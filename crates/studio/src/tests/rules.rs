@@ -122,7 +122,7 @@ async fn the_window_refuses_the_twenty_first() {
     assert_eq!(
         lab.post(SUBMIT, &wrong).await["code"],
         400,
-        "what is wrong is told before the window is asked"
+        "a bad request is refused before the window counts it"
     );
     let other = lab
         .http

@@ -47,8 +47,8 @@ fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
         return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, mend);
     }
     let free = free_bytes(&there);
-    let told = free.map_or_else(String::new, |bytes| format!(", {} free", size(bytes)));
-    let found = format!("{what} {shown} is writable{told}");
+    let note = free.map_or_else(String::new, |bytes| format!(", {} free", size(bytes)));
+    let found = format!("{what} {shown} is writable{note}");
     match free {
         Some(..LEAST_BYTES) => {
             return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, "free disk space");
@@ -93,8 +93,8 @@ fn size(bytes: u64) -> String {
 
 #[cfg(unix)]
 fn free_bytes(folder: &Path) -> Option<u64> {
-    let told = rustix::fs::statvfs(folder).ok()?;
-    Some(told.f_bavail.saturating_mul(told.f_frsize))
+    let system = rustix::fs::statvfs(folder).ok()?;
+    Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 #[cfg(not(unix))]
@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn a_size_has_the_largest_unit_that_fits() {
-        let told = [0, 1023, 1024, 1536, 5 << 20, 3 << 30, 7 << 40, u64::MAX].map(size);
+        let sizes = [0, 1023, 1024, 1536, 5 << 20, 3 << 30, 7 << 40, u64::MAX].map(size);
         assert_eq!(
-            told,
+            sizes,
             [
                 "0 bytes",
                 "1023 bytes",

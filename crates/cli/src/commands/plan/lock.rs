@@ -10,7 +10,7 @@ use crate::args::ManifestArgs;
 use crate::failure::{Failure, Kind};
 use crate::project::Project;
 
-/// Most differences told where they are not what was asked for.
+/// Most differences that are printed where the user did not request them.
 const MAX_TOLD: usize = 20;
 
 /// Where the manifest's lock lies.

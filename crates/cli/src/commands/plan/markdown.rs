@@ -44,12 +44,12 @@ pub(super) fn text(plan: &Plan, forecast: &Forecast, diff: Option<&LockDiff>) ->
         "## Plan of {}: {buys}\n\n",
         code_span(&plan.name, NAME_COLUMNS)
     );
-    let told = format!(
+    let counts = format!(
         "{}\n{}",
         table::counts(forecast),
         table::consequences(plan, forecast)
     );
-    let _ = writeln!(text, "{}", anstream::adapter::strip_str(&told));
+    let _ = writeln!(text, "{}", anstream::adapter::strip_str(&counts));
     grid(&mut text, plan, forecast);
     if let Some(diff) = diff {
         agreed(&mut text, diff);
@@ -78,9 +78,9 @@ fn agreed(text: &mut String, diff: &LockDiff) {
         text.push_str("\nIt means what its lock file says.\n");
         return;
     }
-    let told = lock::text(diff, MAX_DIFFERENCES);
-    let mut shown: String = told.chars().take(MAX_DIFF_CHARS).collect();
-    if shown.len() < told.len() {
+    let differences = lock::text(diff, MAX_DIFFERENCES);
+    let mut shown: String = differences.chars().take(MAX_DIFF_CHARS).collect();
+    if shown.len() < differences.len() {
         shown.push_str("…\n");
     }
     let _ = write!(

@@ -165,7 +165,7 @@ fn a_look_waits_as_long_as_the_provider_says() {
     let mut decision = respond(&mut conductor, NOW_MS, &sent, &accepted);
     let due_ms = NOW_MS + 30_000;
     advance(&mut conductor, due_ms, &mut decision);
-    let mut slow = trouble(ResponseClass::Wait);
+    let mut slow = effect_error(ResponseClass::Wait);
     slow.retry_after_ms = Some(300_000);
     let input = Input::Polled {
         job: sent[0].0,

@@ -119,7 +119,7 @@ fn follow(script: &Script<'_>) -> Came {
                             unverified: None,
                         })
                     } else {
-                        Err(trouble(ResponseClass::RefusedJob))
+                        Err(effect_error(ResponseClass::RefusedJob))
                     };
                     Input::Fetched {
                         job,
@@ -474,10 +474,10 @@ fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
     let nothing: [Result<TaskView, EffectError>; 4] = [
         Err(EffectError {
             code: Some(404),
-            ..trouble(ResponseClass::RefusedRun)
+            ..effect_error(ResponseClass::RefusedRun)
         }),
-        Err(trouble(ResponseClass::InDoubt)),
-        Err(trouble(ResponseClass::RefusedJob)),
+        Err(effect_error(ResponseClass::InDoubt)),
+        Err(effect_error(ResponseClass::RefusedJob)),
         view(Stage::Unknown, &[]),
     ];
     let unavailable = |event: &Event| matches!(event, Event::DetailsUnavailable { .. });
@@ -497,7 +497,7 @@ fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
     // Two bad polls are not worth a word.
     let came = check(
         vec![
-            Err(trouble(ResponseClass::InDoubt)),
+            Err(effect_error(ResponseClass::InDoubt)),
             view(Stage::Unknown, &[]),
             view(Stage::Complete, &[("a", A, "")]),
         ],
@@ -512,7 +512,7 @@ fn only_a_lasting_401_ends_a_run() {
     let unauthorized = || {
         Err(EffectError {
             code: Some(401),
-            ..trouble(ResponseClass::RefusedRun)
+            ..effect_error(ResponseClass::RefusedRun)
         })
     };
     check(

@@ -92,7 +92,7 @@ pub(super) struct Vendor {
     pub(super) bill: HashMap<JobKey, Vec<Token>>,
     pub(super) arrivals: Vec<i64>,
     /// Tasks whose id a living process received, in a response or a callback.
-    pub(super) told: BTreeSet<String>,
+    pub(super) reported: BTreeSet<String>,
 }
 
 impl World {
@@ -286,11 +286,11 @@ impl World {
             return Err(match self.dice.below(4) {
                 0 => EffectError {
                     code: Some(404),
-                    ..trouble(ResponseClass::RefusedRun)
+                    ..effect_error(ResponseClass::RefusedRun)
                 },
-                1 => trouble(ResponseClass::Wait),
-                2 => trouble(ResponseClass::RefusedJob),
-                _ => trouble(ResponseClass::InDoubt),
+                1 => effect_error(ResponseClass::Wait),
+                2 => effect_error(ResponseClass::RefusedJob),
+                _ => effect_error(ResponseClass::InDoubt),
             });
         }
         let Some(task) = self.vendor.tasks.get(id.as_str()) else {

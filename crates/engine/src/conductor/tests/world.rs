@@ -27,7 +27,7 @@ pub(super) struct World {
     /// The jobs of the plan of this life, in its order: hooks of `plan_job` choose among more jobs than a plan has.
     pub(super) planned: Vec<usize>,
     pub(super) records: Vec<NewRecord>,
-    /// What the process was told and has not made durable yet: a task, and the secret where it was told by a callback.
+    /// What the process received and has not made durable yet: a task, and the secret where it came in a callback.
     pub(super) hearing: Vec<(TaskId, Option<Token>)>,
     /// How often the user said that a job may be bought once more.
     pub(super) said_again: HashMap<JobKey, usize>,
@@ -272,11 +272,11 @@ impl World {
             Effect::ForgetUpload { .. } => {}
             Effect::Prepare { stem } => {
                 let result = if self.troubles.dead_stems[usize::from(&*stem == "b")] {
-                    let mut dead = trouble(ResponseClass::RefusedJob);
+                    let mut dead = effect_error(ResponseClass::RefusedJob);
                     dead.retryable = false;
                     Err(dead)
                 } else if self.chance(2) {
-                    Err(trouble(ResponseClass::Wait))
+                    Err(effect_error(ResponseClass::Wait))
                 } else {
                     Ok(at_vendor(Some(self.now)))
                 };
@@ -312,7 +312,7 @@ impl World {
                 } = *request;
                 let content = vendor::content_at(&url);
                 let result = if content.is_none() || self.chance(2) {
-                    Err(trouble(ResponseClass::InDoubt))
+                    Err(effect_error(ResponseClass::InDoubt))
                 } else {
                     let path = format!("{}-{index}.mp3", job.short());
                     Ok(KeptFile {
@@ -476,7 +476,7 @@ impl World {
         self.seen.vetoed += conductor.slots.iter().filter(vetoed).count() as u64;
     }
 
-    /// Notes which task the process is being told of; it knows it once the ledger does.
+    /// Notes which task is being reported to the process; it knows it once the ledger does.
     pub(super) fn listen(&mut self, input: &Input) {
         if let Input::Responded {
             outcome: SubmitOutcome::Accepted(task),
@@ -539,7 +539,7 @@ impl World {
             if self.dice.below(4) == 0 {
                 self.settle(key, Event::Reopened { attempt });
                 // The user knows better than whoever named it before.
-                self.vendor.told.retain(|id| given.as_ref() != Some(id));
+                self.vendor.reported.retain(|id| given.as_ref() != Some(id));
             }
         }
     }
@@ -621,7 +621,7 @@ impl World {
     pub(super) fn append(&mut self, decision: &Decision) {
         let heard = std::mem::take(&mut self.hearing);
         let heard = heard.into_iter().map(|(task, _)| task.to_string());
-        self.vendor.told.extend(heard);
+        self.vendor.reported.extend(heard);
         self.records.extend(decision.batch.events.iter().cloned());
         let jobs = decision.batch.jobs.iter();
         self.jobs

@@ -1,4 +1,4 @@
-//! What a fetched file is: whether it is a whole recording, or may be one that can't be told to be.
+//! What a fetched file is: a whole recording, or one that can't be verified.
 //!
 //! It is read in pieces, by its handle, so that neither a large file nor a small one that claims hours takes memory.
 

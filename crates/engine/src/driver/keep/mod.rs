@@ -1,7 +1,7 @@
 //! Keeping a track: fetched to a temporary file beside its place, checked, made durable, then given its name.
 //!
 //! A file has its final name only when it is whole: sound that decodes to its end and lasts as long as the vendor says. What can't be
-//! told to be that, and is no error page, is fetched again; if it does not get better it is kept with `.unverified` in its name, for
+//! recognised as one, and is no error page, is fetched again; if it does not get better it is kept with `.unverified` in its name, for
 //! it was paid for. A name that is taken is never written over: the newcomer gets `~2`, `~3`, … behind its name.
 //!
 //! One handle of the folder and one of the file are used from the first byte to the name, so that no planted link leads elsewhere. A
@@ -83,7 +83,7 @@ impl Keeper {
     pub(super) async fn keep(&self, request: &FetchRequest) -> Result<StoredFile, EffectError> {
         loop {
             match self.keep_once(request).await {
-                Err(trouble) if trouble.no_descriptor => sleep(DESCRIPTOR_WAIT).await,
+                Err(error) if error.no_descriptor => sleep(DESCRIPTOR_WAIT).await,
                 result => return result,
             }
         }
@@ -118,7 +118,7 @@ impl Keeper {
         let _turn = self.checks.clone().acquire_owned().await;
         blocking(move || match fetched {
             Ok(file) => keeping.keep(&file),
-            Err(trouble) => keeping.fall_back(trouble),
+            Err(error) => keeping.fall_back(error),
         })
         .await
     }
@@ -313,12 +313,12 @@ impl Keeping {
         };
         let checked = match check(file, self.promised_s) {
             Ok(checked) => checked,
-            Err(trouble) => {
-                if trouble.retryable {
+            Err(error) => {
+                if error.retryable {
                     // What is no sound is not gone on with; what can't be taken away is found to be none again.
                     let _ = part.discard();
                 }
-                return self.fall_back(trouble);
+                return self.fall_back(error);
             }
         };
         if let Some(why) = &checked.file.unverified {
@@ -342,17 +342,17 @@ impl Keeping {
     }
 
     /// Where nothing better will come, keeps what could not be verified before.
-    fn fall_back(&self, trouble: EffectError) -> Result<StoredFile, EffectError> {
-        if !self.is_last_try && trouble.retryable {
-            return Err(trouble);
+    fn fall_back(&self, error: EffectError) -> Result<StoredFile, EffectError> {
+        if !self.is_last_try && error.retryable {
+            return Err(error);
         }
         let aside = self.part.aside();
         let Ok(file) = self.part.folder.own_file(&aside) else {
-            return Err(trouble);
+            return Err(error);
         };
         match check(&file, self.promised_s) {
             Ok(checked) => Ok((self.name(&file, &aside, checked)?, None)),
-            Err(_) => Err(trouble),
+            Err(_) => Err(error),
         }
     }
 
@@ -449,7 +449,7 @@ impl Tagger {
         let made = made().map_err(|error: std::io::Error| HookError::File(error.to_string()));
         let tagged = made.and_then(|mut tagged| {
             tags::write(&mut tagged, words)?;
-            let failed = |trouble: EffectError| HookError::File(trouble.message);
+            let failed = |error: EffectError| HookError::File(error.message);
             let checked = check(&tagged, promised_s).map_err(failed)?;
             match &checked.file.unverified {
                 Some(why) => Err(HookError::File(why.clone())),
@@ -476,7 +476,7 @@ impl Tagger {
     }
 }
 
-/// What became of a kept file: told by its length, for reading all of them would take too long. A link in its place is no file.
+/// What became of a kept file, by its length: reading all files would take too long. A link in its place is no file.
 pub fn look_at_kept_file(project_dir: &Path, file: &KeptFile) -> OnDisk {
     match std::fs::symlink_metadata(project_dir.join(&file.path)) {
         Ok(facts) if facts.is_file() && facts.len() == file.length_bytes => OnDisk::AsKept,
