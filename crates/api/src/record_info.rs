@@ -203,12 +203,12 @@ impl Serialize for RecordInfo {
 }
 
 impl Profile {
-    /// What a response about `asked` means. A failed task is a view like any other; `Err` means that nothing was learnt.
+    /// What a response about `requested` means. A failed task is a view like any other; `Err` means that nothing was learnt.
     pub fn read_record_info(
         &self,
         http_status: u16,
         body: &[u8],
-        asked: &TaskId,
+        requested: &TaskId,
     ) -> Result<TaskView, Refusal> {
         let unreadable = |message: &str| Refusal {
             class: ResponseClass::InDoubt,
@@ -227,8 +227,12 @@ impl Profile {
             Err(refusal) => failure_in_envelope(&refusal, body).ok_or(refusal)?,
         };
         if view.task_id.as_str().is_empty() {
-            view.task_id = asked.clone();
-        } else if !view.task_id.as_str().eq_ignore_ascii_case(asked.as_str()) {
+            view.task_id = requested.clone();
+        } else if !view
+            .task_id
+            .as_str()
+            .eq_ignore_ascii_case(requested.as_str())
+        {
             return Err(unreadable("the response is about another task"));
         }
         Ok(view)

@@ -76,7 +76,7 @@ impl<'a> MakeWriter<'a> for Notices {
 
 /// Begins the log. Only commands that have one call this, once.
 ///
-/// A studio that serves this one command responds with what it can't do, a full disk for one: a person who did not ask for the
+/// A studio that serves this one command responds with what it can't do, a full disk for one: a person who did not start the
 /// log reads that once, and not from both.
 pub(crate) fn begin(console: &Console, notices: &Notices) {
     begin_at(
@@ -91,7 +91,7 @@ pub(crate) fn begin_studio(console: &Console, notices: &Notices) {
     begin_at("error", console, notices);
 }
 
-/// `quietest` is what is logged though nobody asked.
+/// `quietest` is the level that is logged without any flag.
 fn begin_at(quietest: &str, console: &Console, notices: &Notices) {
     let level = match console.verbosity {
         0 => quietest,

@@ -136,7 +136,7 @@ impl Traces {
         if let Step::Changed(next) = followed.job.step(record.at_ms, &record.event) {
             followed.job = next;
         }
-        if let Event::Intent { attempt, .. } | Event::AskedAgain { attempt } = &record.event {
+        if let Event::Intent { attempt, .. } | Event::Repeated { attempt } = &record.event {
             let facts = vec![KeyValue::new("backline.attempt", i64::from(*attempt))];
             let parent = followed.span.clone().unwrap_or_default();
             followed.attempt = Some(self.span("attempt", SpanKind::Client, at, facts, &parent));

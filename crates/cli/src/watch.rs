@@ -181,7 +181,7 @@ fn as_before(
     Ok(known)
 }
 
-/// A table on a terminal, whose size `size` asks for. A panic's message is written below it.
+/// A table on a terminal, whose size `size` returns. A panic's message is written below it.
 fn table(
     terminal: impl Write + Send + 'static,
     size: fn() -> Option<(Width, Height)>,

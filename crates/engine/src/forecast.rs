@@ -146,7 +146,10 @@ fn sign(
     let recorded = Sign::from(JobStatus::from(&job.phase));
     match &job.phase {
         Phase::Planned => (recorded, String::new()),
-        Phase::Vetoed { why } => (recorded, format!("vetoed: {why}; the next run asks again")),
+        Phase::Vetoed { why } => (
+            recorded,
+            format!("vetoed: {why}; the next run calls the hooks again"),
+        ),
         // No run goes on, so the response will not come.
         Phase::Submitting { .. } => (
             Sign::InDoubt,

@@ -93,7 +93,7 @@ pub struct ConsoleOptions {
     pub zone: TimeZone,
     /// Where files are named from.
     pub standpoint: Standpoint,
-    /// Set once the run is asked to stop: from then on there is no estimate.
+    /// Set once the run is to stop: from then on there is no estimate.
     pub stopping: Arc<AtomicBool>,
 }
 

@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// What one whole request gets.
-    async fn ask(&self) -> String {
+    async fn get(&self) -> String {
         let stream = self
             .send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .await;
@@ -92,7 +92,7 @@ async fn a_request_is_served_however_many_hold_half_a_head() {
     for _ in 0..100 {
         held.push(server.send("GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await);
         if held.len() % 20 == 0 {
-            assert!(server.ask().await.ends_with("here"));
+            assert!(server.get().await.ends_with("here"));
         }
     }
     // All but the last few were closed to make room.
@@ -180,7 +180,7 @@ async fn a_peer_that_takes_nothing_of_its_response_is_dropped() {
     .await;
     let deaf = server.send("GET /much HTTP/1.1\r\nHost: x\r\n\r\n").await;
     // The only place is free again once the deaf peer is dropped.
-    assert!(server.ask().await.ends_with("here"));
+    assert!(server.get().await.ends_with("here"));
     drop(deaf);
     server.close().await;
 }

@@ -21,7 +21,7 @@ use super::*;
 const FILE: &str = "0123456789";
 const TAG: &str = "\"one\"";
 
-/// Where a range begins that was asked for.
+/// Where a requested range begins.
 fn range(headers: &HeaderMap) -> Option<usize> {
     let range = headers.get(header::RANGE)?.to_str().ok()?;
     let range = range.trim_start_matches("bytes=").trim_end_matches('-');
@@ -41,7 +41,7 @@ async fn files(request: Request) -> Response {
     assert_eq!(
         from.is_some(),
         expected.is_some(),
-        "no range is asked for on trust"
+        "no range is requested on trust"
     );
     let kind = [(header::CONTENT_TYPE, "audio/mpeg"), (header::ETAG, TAG)];
     let part = |first: usize, tag: &'static str, total: usize| {
@@ -124,7 +124,7 @@ async fn downloads_are_resumed_or_started_over() {
     case("ranged", 4, TAG, true).await;
     // The file is another one by now.
     case("ranged", 4, "\"none\"", false).await;
-    // Hosts that can't deal with ranges, or give what nobody asked for.
+    // Hosts that can't deal with ranges, or send what was not requested.
     for path in [
         "plain",
         "careless",
@@ -164,8 +164,8 @@ async fn downloads_are_resumed_or_started_over() {
 
 #[tokio::test]
 async fn a_host_that_is_busy_is_not_asked_again_at_once() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
+    let requested = Arc::new(AtomicUsize::new(0));
+    let count = requested.clone();
     let busy = any(move || {
         count.fetch_add(1, Ordering::SeqCst);
         async { (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "7")]) }
@@ -177,7 +177,7 @@ async fn a_host_that_is_busy_is_not_asked_again_at_once() {
         .await
         .unwrap_err();
     assert_eq!(error.retry_after_ms(), Some(7000));
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(requested.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

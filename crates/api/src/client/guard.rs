@@ -310,7 +310,7 @@ mod tests {
         );
     }
 
-    /// A name server that gives the next response each time it is asked.
+    /// A name server that gives the next response to each query.
     struct Rebinding(std::sync::Mutex<Vec<&'static str>>);
 
     impl Resolver for Rebinding {

@@ -11,14 +11,14 @@ use super::tests::{KEY, TASK, TOKEN, client_of, request, serve};
 use super::*;
 use crate::PrivateAddresses;
 
-/// A forward proxy that takes every name to `inside`, and remembers what it was asked for.
+/// A forward proxy that takes every name to `inside`, and remembers the requested names.
 async fn proxy(inside: Url) -> (Url, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap())
         .parse()
         .unwrap();
-    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    let seen = asked.clone();
+    let requested: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = requested.clone();
     tokio::spawn(async move {
         loop {
             let (client, _) = listener.accept().await.unwrap();
@@ -26,11 +26,11 @@ async fn proxy(inside: Url) -> (Url, Arc<Mutex<Vec<String>>>) {
             tokio::spawn(async move { forward(client, &inside, &seen).await });
         }
     });
-    (url, asked)
+    (url, requested)
 }
 
 /// One connection: a `CONNECT`, or one request in absolute form, whose response ends with the connection.
-async fn forward(mut client: TcpStream, inside: &Url, asked: &Mutex<Vec<String>>) {
+async fn forward(mut client: TcpStream, inside: &Url, requested: &Mutex<Vec<String>>) {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let mut byte = [0];
@@ -41,7 +41,7 @@ async fn forward(mut client: TcpStream, inside: &Url, asked: &Mutex<Vec<String>>
     }
     let text = String::from_utf8(head).unwrap();
     let (line, headers) = text.split_once("\r\n").unwrap();
-    asked.lock().unwrap().push(line.to_owned());
+    requested.lock().unwrap().push(line.to_owned());
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     let address = (inside.host_str().unwrap(), inside.port().unwrap());
@@ -94,7 +94,7 @@ async fn inside() -> Url {
 
 #[tokio::test]
 async fn what_is_bought_through_a_mandatory_proxy_is_fetched_through_it() {
-    let (proxy, asked) = proxy(inside().await).await;
+    let (proxy, requested) = proxy(inside().await).await;
     let client = behind(&proxy, vendor());
     assert_eq!(client.private_host().await, None);
     assert_eq!(client.credits().await.unwrap(), 7.0);
@@ -108,18 +108,18 @@ async fn what_is_bought_through_a_mandatory_proxy_is_fetched_through_it() {
         .await
         .unwrap();
     assert_eq!(download.chunk().await.unwrap().unwrap(), "sound");
-    let asked = asked.lock().unwrap();
+    let requested = requested.lock().unwrap();
     assert_eq!(
-        asked.last().map(String::as_str),
+        requested.last().map(String::as_str),
         Some("GET http://cdn.vendor.invalid/a.mp3 HTTP/1.1")
     );
-    assert!(asked.iter().all(|line| !line.contains(KEY)));
+    assert!(requested.iter().all(|line| !line.contains(KEY)));
 }
 
 #[tokio::test]
 async fn https_goes_through_the_proxys_tunnel() {
-    // A server without TLS behind the tunnel: the connection fails, but only after the proxy was asked for it.
-    let (proxy, asked) = proxy(inside().await).await;
+    // A server without TLS behind the tunnel: the connection fails, but only after the request to the proxy.
+    let (proxy, requested) = proxy(inside().await).await;
     let client = behind(&proxy, vendor());
     let error = client
         .download("https://cdn.vendor.invalid/a.mp3", None, u64::MAX)
@@ -130,14 +130,14 @@ async fn https_goes_through_the_proxys_tunnel() {
         "{error}"
     );
     assert_eq!(
-        asked.lock().unwrap().as_slice(),
+        requested.lock().unwrap().as_slice(),
         ["CONNECT cdn.vendor.invalid:443 HTTP/1.1"]
     );
 }
 
 #[tokio::test]
 async fn a_proxy_is_asked_for_nothing_private() {
-    let (proxy, asked) = proxy(inside().await).await;
+    let (proxy, requested) = proxy(inside().await).await;
     let client = behind(&proxy, vendor());
     for url in [
         "http://10.0.0.1/a.mp3",
@@ -152,7 +152,7 @@ async fn a_proxy_is_asked_for_nothing_private() {
             "{url}: {error}"
         );
     }
-    assert!(asked.lock().unwrap().is_empty());
+    assert!(requested.lock().unwrap().is_empty());
     let error = client
         .download("http://cdn.vendor.invalid/to-private", None, u64::MAX)
         .await
@@ -162,7 +162,7 @@ async fn a_proxy_is_asked_for_nothing_private() {
         "{error}"
     );
     assert_eq!(
-        asked.lock().unwrap().len(),
+        requested.lock().unwrap().len(),
         1,
         "the redirect was not followed"
     );
@@ -171,14 +171,14 @@ async fn a_proxy_is_asked_for_nothing_private() {
 #[tokio::test]
 async fn a_loopback_profile_needs_no_proxy() {
     let studio = inside().await;
-    let (proxy, asked) = proxy(studio.clone()).await;
+    let (proxy, requested) = proxy(studio.clone()).await;
     let client = behind(&proxy, Profile::studio(studio.clone()));
     client
         .download(studio.join("a.mp3").unwrap().as_str(), None, u64::MAX)
         .await
         .unwrap();
     client.submit(&request(), TOKEN).await;
-    assert!(asked.lock().unwrap().is_empty());
+    assert!(requested.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn vendor() -> (Url, tokio::task::JoinHandle<()>) {
 }
 
 /// What a run asks: two submissions of the same thing, the task, its file.
-async fn ask(client: &Client, address: &str) -> (Vec<SubmitOutcome>, TaskView, Vec<u8>) {
+async fn send_all(client: &Client, address: &str) -> (Vec<SubmitOutcome>, TaskView, Vec<u8>) {
     let mut outcomes = Vec::new();
     for _ in 0..2 {
         outcomes.push(client.submit(&request("piano", address), TOKEN).await);
@@ -91,7 +91,7 @@ async fn what_was_recorded_is_replayed_without_a_network_and_without_secrets() {
     let folder = TempDir::new().unwrap();
     let (base, server) = vendor().await;
     let tape = Tape::record(folder.path()).unwrap();
-    let (outcomes, view, file) = ask(&client(&base, tape.clone()), "first").await;
+    let (outcomes, view, file) = send_all(&client(&base, tape.clone()), "first").await;
     assert_eq!(tape.failure(), None);
     assert_eq!(view.stage, Stage::Complete);
     server.abort();
@@ -106,7 +106,7 @@ async fn what_was_recorded_is_replayed_without_a_network_and_without_secrets() {
     }
 
     let client = client(&base, Tape::replay(folder.path()).unwrap());
-    let (again, view_again, file_again) = ask(&client, "second").await;
+    let (again, view_again, file_again) = send_all(&client, "second").await;
     assert_eq!(again, outcomes, "each submission is a task of its own");
     assert_eq!(view_again.stage, view.stage);
     assert_eq!(file_again, file);
@@ -188,14 +188,14 @@ async fn a_tape_is_not_written_through_what_was_put_in_its_place() {
     let name = crate::hex::hex(&hash[..8]);
     let body = path(&format!("tape/bodies/00001-{name}"));
     symlink(path("victim"), body).unwrap();
-    ask(&client(&base, tape.clone()), "first").await;
+    send_all(&client(&base, tape.clone()), "first").await;
     assert!(tape.failure().unwrap().contains("could not write"));
     assert_eq!(std::fs::read(path("victim")).unwrap(), b"precious");
 
     let tape = Tape::record(&path("moved")).unwrap();
     std::fs::rename(path("moved/bodies"), path("moved/away")).unwrap();
     symlink(path("elsewhere"), path("moved/bodies")).unwrap();
-    ask(&client(&base, tape.clone()), "first").await;
+    send_all(&client(&base, tape.clone()), "first").await;
     assert_eq!(tape.failure(), None);
     assert_eq!(walk(&path("elsewhere")), Vec::<std::path::PathBuf>::new());
     assert_eq!(walk(&path("moved/away")).len(), 1);

@@ -22,7 +22,7 @@ const ALL_FAILED: i64 = 500;
 const DONE: i64 = 1;
 
 impl Operation {
-    /// What a response about `asked` means. A failed task is a view like any other; `Err` means that nothing was learnt.
+    /// What a response about `requested` means. A failed task is a view like any other; `Err` means that nothing was learnt.
     ///
     /// # Errors
     /// When the response is no details of that task.
@@ -30,7 +30,7 @@ impl Operation {
         &self,
         http_status: u16,
         body: &[u8],
-        asked: &TaskId,
+        requested: &TaskId,
     ) -> Result<StepView, Refusal> {
         let root = read_json(body).filter(Value::is_object);
         let root = root.ok_or_else(|| Refusal::bare(&self.details_codes, http_status))?;
@@ -57,11 +57,11 @@ impl Operation {
         };
         let named = text(&response.data, &["taskId", "task_id"]).or(at_top);
         match named {
-            Some(id) if !id.eq_ignore_ascii_case(asked.as_str()) => {
+            Some(id) if !id.eq_ignore_ascii_case(requested.as_str()) => {
                 return Err(unreadable("the response is about another task"));
             }
             Some(id) => view.task_id = TaskId(id),
-            None => view.task_id = asked.clone(),
+            None => view.task_id = requested.clone(),
         }
         Ok(view)
     }

@@ -76,12 +76,13 @@ fn side(
 }
 
 fn of_run(id: &str, global: &GlobalArgs) -> Result<Lock, Failure> {
-    let asked = ChosenRunArgs {
+    let run_args = ChosenRunArgs {
         manifest: None,
         run: Some(id.to_owned()),
         all: false,
     };
-    let chosen = ChosenRun::find(&asked, global).map_err(|failure| not_found(failure, global))?;
+    let chosen =
+        ChosenRun::find(&run_args, global).map_err(|failure| not_found(failure, global))?;
     let summary = chosen.summary()?;
     as_lock(&summary).map_err(|error| Failure::new(Kind::Bug, error))
 }

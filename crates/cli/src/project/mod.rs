@@ -80,7 +80,7 @@ impl Project {
         Ok(project)
     }
 
-    /// The same, with every job of the manifest, whatever was asked for.
+    /// The same, with every job of the manifest, whatever `--filter` selects.
     pub(crate) fn open_whole(
         args: &ManifestArgs,
         global: &GlobalArgs,

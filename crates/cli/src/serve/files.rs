@@ -86,7 +86,7 @@ struct Span {
     last: u64,
 }
 
-/// What a `Range` asks for.
+/// The range that a `Range` header requests.
 #[derive(Debug, PartialEq, Eq)]
 enum RequestedRange {
     /// One part.

@@ -1,6 +1,6 @@
-//! Who may ask: which addresses are listened on, and which hosts a request may name. Pure.
+//! The addresses that are listened on, and the hosts that a request may name. Pure.
 //!
-//! A browser sends the name that its user, or a page of a stranger's, asked for. A stranger may let a name of his point at this machine
+//! A browser sends the name that its user, or a page of a stranger's, requested. A stranger may let a name of his point at this machine
 //! (DNS rebinding), and his page would then read ours as its own; but the name in `Host` is still his. So only names that no stranger can
 //! own are accepted.
 //!

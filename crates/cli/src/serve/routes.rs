@@ -141,7 +141,7 @@ async fn page(State(shown): State<Shown>) -> Response {
 
 #[derive(Deserialize)]
 struct Since {
-    /// The run whose page asks.
+    /// The run whose page sends the request.
     run: Option<String>,
     #[serde(default)]
     since: u64,
@@ -156,7 +156,7 @@ async fn events(
         return not_begun();
     };
     if since.run.is_some_and(|run| run != edition.summary.run.id) {
-        // A page that was left open from an earlier run. A browser that gets this asks no more.
+        // A page that was left open from an earlier run. A browser that gets this sends no more requests.
         return StatusCode::NO_CONTENT.into_response();
     }
     let Ok(place) = shown.places.clone().try_acquire_owned() else {
@@ -221,7 +221,7 @@ impl Listener {
                 PageUpdate::Job { at, text } => Event::default().event("job").data(job(at, &text)),
                 PageUpdate::Head { text } => Event::default().event("head").data(&*text),
             };
-            // Whoever loses the connection within an edition asks for all of it.
+            // A browser that loses the connection within an edition requests all of it.
             let event = if at == last {
                 event.id(edition.revision.to_string())
             } else {

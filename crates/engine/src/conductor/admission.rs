@@ -13,8 +13,8 @@ impl Conductor {
         if !self.config.buys || self.slots[at].claim().is_some() {
             return;
         }
-        if self.is_unasked(at, HookPoint::BeforeUpload) {
-            self.unasked_upload.insert(at);
+        if self.awaits_hooks(at, HookPoint::BeforeUpload) {
+            self.undecided_upload.insert(at);
         } else {
             self.line_up(at);
         }
@@ -23,10 +23,10 @@ impl Conductor {
     /// Puts a job behind its recording or, where that is at the vendor's, among those to submit.
     pub(super) fn line_up(&mut self, at: usize) {
         let stem = self.slots[at].stem;
-        let unasked = self.is_unasked(at, HookPoint::BeforeSubmit);
+        let unasked = self.awaits_hooks(at, HookPoint::BeforeSubmit);
         match &mut self.stems[stem].state {
             StemState::Ready { .. } if unasked => {
-                self.unasked_submit.insert(at);
+                self.undecided_submit.insert(at);
             }
             StemState::Ready { .. } => {
                 self.ready.insert(at);
@@ -46,8 +46,8 @@ impl Conductor {
     /// Takes a job off those to submit.
     pub(super) fn dequeue(&mut self, at: usize) {
         self.ready.remove(&at);
-        self.unasked_upload.remove(&at);
-        self.unasked_submit.remove(&at);
+        self.undecided_upload.remove(&at);
+        self.undecided_submit.remove(&at);
         if let Some(waiting) = self.waiting.get_mut(&self.slots[at].stem) {
             waiting.remove(&at);
             if waiting.is_empty() {
@@ -56,11 +56,11 @@ impl Conductor {
         }
     }
 
-    /// Goes on with a job whose attempt came back: it is submitted anew where nothing was bought, asked about again where an
+    /// Goes on with a job whose attempt came back: it is submitted anew where nothing was bought, repeated where an
     /// earlier request is still in doubt, and followed where another task was bought for it.
     pub(super) fn free(&mut self, at: usize, now_ms: i64) {
         match self.slots[at].job.phase {
-            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
+            Phase::InDoubt { .. } => self.schedule_repeat(at, now_ms),
             _ if self.slots[at].job.task().is_some() => self.schedule_poll(at, now_ms),
             _ => self.enqueue(at),
         }

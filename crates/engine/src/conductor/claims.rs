@@ -181,7 +181,7 @@ impl Conductor {
         match &self.slots[at].job.phase {
             Phase::Planned => self.enqueue(at),
             Phase::Failed(_) if self.may_be_bought(at) => self.enqueue(at),
-            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
+            Phase::InDoubt { .. } => self.schedule_repeat(at, now_ms),
             _ => {}
         }
     }

@@ -58,7 +58,7 @@ impl Conductor {
     /// How the run ended, once nothing is under way and nothing happens by itself any more.
     pub(crate) fn outcome(&self, now_ms: i64) -> Option<Outcome> {
         if self.is_resuming()
-            || self.submitting + self.polling + self.fetching + self.preparing + self.asking > 0
+            || self.submitting + self.polling + self.fetching + self.preparing + self.hook_calls > 0
         {
             return None;
         }
@@ -76,8 +76,8 @@ impl Conductor {
     pub(super) fn has_nothing_to_buy(&self) -> bool {
         self.ready.is_empty()
             && self.waiting.is_empty()
-            && self.unasked_upload.is_empty()
-            && self.unasked_submit.is_empty()
+            && self.undecided_upload.is_empty()
+            && self.undecided_submit.is_empty()
             && self.delayed.is_empty()
     }
 

@@ -26,9 +26,9 @@ pub(crate) struct RunConfig {
     /// Whether anything may be bought; without it a run only follows and fetches what is.
     pub(crate) buys: bool,
     /// Whether hooks decide on jobs before they are lined up for their recording.
-    pub(crate) asks_before_upload: bool,
+    pub(crate) hooks_before_upload: bool,
     /// Whether hooks decide on jobs before they are submitted.
-    pub(crate) asks_before_submit: bool,
+    pub(crate) hooks_before_submit: bool,
     /// Most credits that this run may spend.
     pub(crate) credits: Option<f64>,
     /// Most credits that all runs of the ledger may spend.
@@ -43,7 +43,7 @@ pub(crate) struct RunConfig {
     /// Purchases after the first whose task failed.
     pub(crate) retries: u32,
     /// Whether a request whose response was lost may be sent again with the same token.
-    pub(crate) asks_again: bool,
+    pub(crate) repeats_requests: bool,
     /// Whether callbacks can come in.
     pub(crate) hears_callbacks: bool,
     /// How old an upload may be when it is used.
@@ -114,10 +114,10 @@ pub(crate) enum Input {
 /// What a run that ends need not wait for: everything but a submission, whose response may be the only proof of a purchase.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cancelled {
-    /// A stem was being brought to the vendor's.
+    /// A stem was being uploaded.
     Prepare,
     /// A hook was deciding.
-    Ask,
+    HookCalls,
     /// A task's details were being read.
     Poll,
     /// A file was being fetched.
@@ -148,7 +148,7 @@ pub(crate) struct EffectError {
     pub(crate) no_descriptor: bool,
 }
 
-/// What the driver is to do. An effect says all of it: the driver asks for nothing but the plan's settings of the job that it names.
+/// What the driver is to do. An effect is complete: the driver reads nothing else but the planned settings of the job that it names.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     /// Upload a stem, or check that its public address serves audio.
@@ -156,7 +156,7 @@ pub(crate) enum Effect {
     /// Remember no upload of this stem: the provider can't fetch it any more.
     ForgetUpload { stem: StemId },
     /// Call the hooks of a point for a job.
-    Ask { job: JobKey, point: HookPoint },
+    CallHooks { job: JobKey, point: HookPoint },
     /// Write the request of an attempt whose intent is durable.
     Submit {
         job: JobKey,

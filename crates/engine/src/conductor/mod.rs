@@ -20,7 +20,6 @@
 
 mod admission;
 mod apply;
-mod asking;
 mod brake;
 mod claims;
 mod doubts;
@@ -29,6 +28,7 @@ mod endings;
 mod exchange;
 mod fetches;
 mod following;
+mod hook_calls;
 mod illegal;
 mod matching;
 mod polls;
@@ -77,7 +77,7 @@ const CREDIT_TOLERANCE: f64 = 1e-3;
 struct JobSlot {
     key: JobKey,
     /// How far hooks have decided on it.
-    asked: HookProgress,
+    hook_progress: HookProgress,
     /// How often hooks delayed it in this run.
     delays: u32,
     stem: usize,
@@ -172,13 +172,13 @@ pub(crate) struct Conductor {
     /// Jobs to submit whose stem is ready, in plan order.
     ready: BTreeSet<usize>,
     /// Jobs that hooks are to decide on before they wait for their recording, in plan order.
-    unasked_upload: BTreeSet<usize>,
+    undecided_upload: BTreeSet<usize>,
     /// Jobs whose stem is ready that hooks are to decide on before they are submitted, in plan order.
-    unasked_submit: BTreeSet<usize>,
+    undecided_submit: BTreeSet<usize>,
     /// Jobs that hooks have delayed, by when they are called again.
     delayed: BTreeSet<(i64, usize)>,
     /// Decisions under way.
-    asking: usize,
+    hook_calls: usize,
     /// Attempts to retry with the same token, by their earliest times.
     again: Repeats,
     /// Until when the callbacks of jobs in doubt are awaited.
@@ -277,7 +277,7 @@ impl Conductor {
             Input::Cancelled(effect) => {
                 let under_way = match effect {
                     Cancelled::Prepare => &mut self.preparing,
-                    Cancelled::Ask => &mut self.asking,
+                    Cancelled::HookCalls => &mut self.hook_calls,
                     Cancelled::Poll => &mut self.polling,
                     Cancelled::Fetch => &mut self.fetching,
                 };
@@ -307,9 +307,9 @@ impl Conductor {
             });
         }
         if matches!(self.mode, Mode::Running) {
-            self.ask_again(now_ms, decision);
+            self.repeat_requests(now_ms, decision);
             self.submit(now_ms, token, decision);
-            self.ask(now_ms, decision);
+            self.call_hooks(now_ms, decision);
             self.prepare(now_ms, decision);
         }
         if !matches!(self.mode, Mode::Draining(_)) {

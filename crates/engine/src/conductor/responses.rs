@@ -112,7 +112,7 @@ impl Conductor {
             if self.count_retry(at) {
                 let failures = self.slots[at].retries;
                 let wait = self.config.timing.backoff_ms(failures, at as u64);
-                self.ask_again_later(at, now_ms + wait);
+                self.schedule_repeat(at, now_ms + wait);
             }
         }
     }

@@ -32,10 +32,10 @@ impl Conductor {
             index,
             waiting: BTreeMap::new(),
             ready: BTreeSet::new(),
-            unasked_upload: BTreeSet::new(),
-            unasked_submit: BTreeSet::new(),
+            undecided_upload: BTreeSet::new(),
+            undecided_submit: BTreeSet::new(),
             delayed: BTreeSet::new(),
-            asking: 0,
+            hook_calls: 0,
             again: Repeats::default(),
             doubts: Waits::default(),
             polls: BTreeSet::new(),
@@ -64,7 +64,7 @@ impl Conductor {
             let stem = conductor.intern(wanted.stem);
             conductor.slots.push(JobSlot {
                 key: wanted.key,
-                asked: if wanted.job.attempts > 0 {
+                hook_progress: if wanted.job.attempts > 0 {
                     HookProgress::All
                 } else {
                     HookProgress::Nothing
@@ -154,7 +154,7 @@ impl Conductor {
         match self.slots[at].job.phase.clone() {
             Phase::Planned => self.enqueue(at),
             Phase::Vetoed { .. } => {
-                let decides = self.config.asks_before_upload || self.config.asks_before_submit;
+                let decides = self.config.hooks_before_upload || self.config.hooks_before_submit;
                 if self.config.buys && !decides {
                     // No hook decides any more: the veto is withdrawn.
                     let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
@@ -171,9 +171,9 @@ impl Conductor {
                 if let Some(event) = response_lost(&phase) {
                     self.apply(at, now_ms, event, decision);
                 }
-                self.ask_again_later(at, now_ms);
+                self.schedule_repeat(at, now_ms);
             }
-            Phase::InDoubt { .. } => self.ask_again_later(at, now_ms),
+            Phase::InDoubt { .. } => self.schedule_repeat(at, now_ms),
             Phase::Running(_) | Phase::Finished(_) => self.schedule_poll(at, now_ms),
             // Missing tracks may exist by now: one poll within the retention.
             Phase::Partial(_) if !self.slots[at].expired => self.schedule_poll(at, now_ms),

@@ -27,14 +27,14 @@ impl Conductor {
         }
     }
 
-    /// The stems that are needed soon and are not at the vendor's: for jobs that are to be asked about again, and for new ones
+    /// The stems that are needed soon and are not at the vendor's: for requests that are to be repeated, and for new ones
     /// unless enough are ready or no more can be paid for.
     pub(super) fn wanted_stems(&self) -> BTreeSet<usize> {
         let again = self
             .again
             .stems()
             .filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
-        let near = self.ready.len() + self.unasked_submit.len();
+        let near = self.ready.len() + self.undecided_submit.len();
         let enough = near > self.config.concurrency || !self.is_affordable();
         let fresh = self
             .waiting

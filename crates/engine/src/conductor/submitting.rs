@@ -39,9 +39,9 @@ impl Conductor {
         }
     }
 
-    /// Notes that a job in doubt is to be asked about again, where the provider allows it.
-    pub(super) fn ask_again_later(&mut self, at: usize, not_before_ms: i64) {
-        if self.config.asks_again && self.config.buys {
+    /// Schedules the repeat of a request whose response was lost, where the provider allows it.
+    pub(super) fn schedule_repeat(&mut self, at: usize, not_before_ms: i64) {
+        if self.config.repeats_requests && self.config.buys {
             self.again.insert(at, self.slots[at].stem, not_before_ms);
         }
     }
@@ -61,9 +61,9 @@ impl Conductor {
         ready.map(|(not_before_ms, _)| not_before_ms)
     }
 
-    /// Asks about jobs in doubt again, with their own tokens: not a new purchase, but a new submission to the gate that holds a
+    /// Repeats requests whose response was lost, with their own tokens: no new purchase, but a new submission to the gate that takes a
     /// place among the tasks in flight.
-    pub(super) fn ask_again(&mut self, now_ms: i64, decision: &mut Decision) {
+    pub(super) fn repeat_requests(&mut self, now_ms: i64, decision: &mut Decision) {
         let mut last = None;
         while self.has_place()
             && let Some((not_before_ms, at)) = self.again.next(last)
@@ -82,7 +82,7 @@ impl Conductor {
                 break;
             }
             self.again.remove(at);
-            if self.apply(at, now_ms, Event::AskedAgain { attempt }, decision) {
+            if self.apply(at, now_ms, Event::Repeated { attempt }, decision) {
                 let submit = Effect::Submit {
                     job: self.slots[at].key,
                     attempt,

@@ -115,7 +115,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         }
         for (id, task) in &world.vendor.tasks {
             let job = &world.jobs[&task.job].job;
-            // A job that no plan means any more is in the ledger as it was left, and nobody asks about it.
+            // A job that no plan means any more is in the ledger as it was left, and no run follows it.
             let is_followed = followed.contains(&task.job);
             let settled = !matches!(job.phase, Phase::Submitting { .. });
             let doubt = matches!(job.phase, Phase::InDoubt { .. });
@@ -126,7 +126,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
             );
             assert!(
                 !doubt || !world.idempotent || !is_followed,
-                "seed {seed}: in doubt although it could be asked"
+                "seed {seed}: in doubt although its request could be repeated"
             );
             assert!(
                 world.is_known(id) || !world.vendor.reported.contains(id),

@@ -14,7 +14,7 @@ use crate::job::{Phase, Task};
 use crate::settings::JobKey;
 use crate::store::KnownJob;
 
-/// Tasks of one account that the provider is asked for: the newest may be gone while an older one is still known, and one that is
+/// Tasks of one account whose details are requested: the newest may be gone while an older one is still known, and one that is
 /// shown is enough.
 const TASKS_TRIED: usize = 5;
 

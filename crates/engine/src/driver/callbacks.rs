@@ -83,7 +83,7 @@ struct ReceiverState {
 }
 
 impl ListenConfig {
-    /// Where the plan says, or a free loopback port for a provider on this machine; none where neither is asked for.
+    /// Where the plan says, or a free loopback port for a provider on this machine; none where there is neither.
     pub(super) fn of(plan: &Plan, key: Option<Vec<u8>>, local: bool) -> Option<Self> {
         match &plan.callbacks {
             Some(callbacks) => Some(Self {

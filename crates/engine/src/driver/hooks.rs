@@ -1,7 +1,7 @@
 //! The hooks of a run: called for the conductor's decisions, sent what was recorded; their failures and findings come back.
 //!
 //! ```text
-//!  Effect::Ask ──► runner ──► decision ──► Input::Decided
+//!  Effect::CallHooks ──► runner ──► decision ──► Input::Decided
 //!  record ──► one bounded queue a hook ──► runner ──► reports ──► failures and notes for the ledger
 //! ```
 //!

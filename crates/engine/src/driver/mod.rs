@@ -270,7 +270,7 @@ pub async fn run(
     };
     // A vetoed job may be bought after all, and one in doubt is judged by the balance. A studio of this process has no account whose
     // balance would mean anything.
-    let asks_balance = run.buys
+    let reads_balance = run.buys
         && run.plan.provider.embedded.is_none()
         && (to_submit > 0 || forecast.count(Sign::Vetoed) + forecast.count(Sign::InDoubt) > 0);
     let conductor = Conductor::new(
@@ -332,7 +332,7 @@ pub async fn run(
         over_at: None,
     };
     let outcome = match shell.begin_hooks(about_to, &signals, &mut decision).await {
-        Ok(()) => shell.go(decision, &signals, asks_balance).await,
+        Ok(()) => shell.go(decision, &signals, reads_balance).await,
         Err(error) => Err(error),
     };
     shell.tasks.shutdown().await;

@@ -130,7 +130,7 @@ pub enum ResolveError {
         /// The other account's fingerprint.
         account: String,
     },
-    /// The provider could not be asked.
+    /// The provider could not be reached.
     #[error("task {task} could not be looked up: {source}")]
     Lookup {
         /// The task.

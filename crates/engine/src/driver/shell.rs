@@ -84,7 +84,7 @@ impl Shell<'_> {
         &mut self,
         opening: Decision,
         signals: &Signals,
-        asks_balance: bool,
+        reads_balance: bool,
     ) -> Result<Outcome, RunError> {
         let decision = self.resume(opening).await?;
         self.hooks.catch_up(self.conductor.jobs());
@@ -92,7 +92,7 @@ impl Shell<'_> {
             decision,
             acknowledgements: Vec::new(),
         };
-        if asks_balance {
+        if reads_balance {
             // Before the first submission, so that what is charged from now on shows.
             let balance = tokio::select! {
                 biased;
@@ -126,7 +126,7 @@ impl Shell<'_> {
                 if let Some(step) = self.conductor.illegal_step() {
                     return Err(step.clone().into());
                 }
-                return self.end(outcome, asks_balance, signals).await;
+                return self.end(outcome, reads_balance, signals).await;
             }
             if self.conductor.is_draining() && self.over_at.is_none() {
                 self.over_at = Some(tokio::time::Instant::now() + SHUTDOWN_TIMEOUT);
@@ -359,9 +359,12 @@ impl Shell<'_> {
                     tracing::debug!(%error, "the upload could not be forgotten");
                 }
             }
-            Effect::Ask { job, point } => {
+            Effect::CallHooks { job, point } => {
                 let decided = self.hooks.decide(&job, point);
-                self.spawn_cancellable(Message::Input(Input::Cancelled(Cancelled::Ask)), decided);
+                self.spawn_cancellable(
+                    Message::Input(Input::Cancelled(Cancelled::HookCalls)),
+                    decided,
+                );
             }
             Effect::Submit {
                 job,
@@ -408,7 +411,7 @@ impl Shell<'_> {
     async fn end(
         &mut self,
         mut outcome: Outcome,
-        asks_balance: bool,
+        reads_balance: bool,
         signals: &Signals,
     ) -> Result<Outcome, RunError> {
         let mut decision = Decision::default();
@@ -424,7 +427,7 @@ impl Shell<'_> {
             .for_each(|report| self.note(report, &mut decision));
         // What was found out has changed jobs.
         self.conductor.flush_dirty(&mut decision);
-        if asks_balance {
+        if reads_balance {
             let balance = tokio::select! {
                 balance = self.effects.balance(Moment::After) => balance,
                 () = signals.stop.cancelled() => Message::Nothing,

@@ -250,7 +250,7 @@ impl<'a> Movable<'a> {
         }
     }
 
-    /// The directory of a path below one of them, made where it is missing if that is asked for.
+    /// The directory of a path below one of them, made where it is missing if that is requested.
     fn open(&self, dir: &Path, create: bool) -> io::Result<Folder> {
         let roots = [self.output, self.project].into_iter();
         let Some((root, inside)) = roots

@@ -98,7 +98,7 @@ pub enum Event {
         /// Whether it is tried again.
         retried: bool,
     },
-    /// The user's hooks were asked about the job, which has never been submitted.
+    /// The user's hooks decided on the job, which has never been submitted.
     Decided {
         /// At which point.
         point: HookPoint,
@@ -136,7 +136,8 @@ pub enum Event {
         credits: f64,
     },
     /// The same attempt is sent once more with its token, to a provider that keeps its promise not to charge twice for one.
-    AskedAgain {
+    #[serde(rename = "asked_again")]
+    Repeated {
         /// Which attempt.
         attempt: u32,
     },

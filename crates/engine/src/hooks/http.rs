@@ -84,7 +84,7 @@ impl Webhook {
                 break;
             }
             let headers = headers(&id, unix_s(), event, self.secret.as_deref());
-            let (problem, asked) = match self
+            let (problem, retry_after_ms) = match self
                 .poster
                 .post(&self.url, &headers, event.to_vec(), left)
                 .await
@@ -99,7 +99,7 @@ impl Webhook {
                 Err(error @ PostError::NoResponse(_)) => (error.to_string(), None),
                 Err(error) => return Err(HookError::Http(error.to_string())),
             };
-            let pause = wait.max(Duration::from_millis(asked.unwrap_or(0)));
+            let pause = wait.max(Duration::from_millis(retry_after_ms.unwrap_or(0)));
             if nth == TRIES || Instant::now() + pause >= ends {
                 return Err(HookError::Http(problem));
             }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  manifest's job ──plan_job──► runner ──event──► program, service, script, address ──response──► the planned job
-//!  conductor ──Ask──► runner ──event──► … ──response──► decision ──Decided──► ledger
+//!  conductor ──CallHooks──► runner ──event──► … ──response──► decision ──Decided──► ledger
 //!  ledger ──record──► runner ──event──► observers ──► failures, notes ──► ledger
 //! ```
 //!

@@ -168,7 +168,7 @@ pub enum Phase {
     Partial(Task),
     /// It ended without tracks.
     Failed(Failure),
-    /// A hook said no; the next run asks again.
+    /// A hook vetoed it; the next run calls the hooks again.
     Vetoed {
         /// Why.
         why: String,
@@ -273,7 +273,7 @@ impl Job {
                 token,
                 credits,
             } => self.intended(next, *attempt, token, *credits),
-            Event::AskedAgain { attempt } => self.repeated(next, *attempt),
+            Event::Repeated { attempt } => self.repeated(next, *attempt),
             Event::Accepted {
                 attempt,
                 task_id,

@@ -155,7 +155,7 @@ fn after(events: &[Event]) -> Job {
 
 fn jobs() -> Vec<(&'static str, Job)> {
     let doubt = [intent(1), lost(1)];
-    let repeat = [intent(1), lost(1), Event::AskedAgain { attempt: 1 }];
+    let repeat = [intent(1), lost(1), Event::Repeated { attempt: 1 }];
     let running = [intent(1), accepted(1, "task1")];
     let finished = [intent(1), accepted(1, "task1"), stage(TaskStage::Complete)];
     let mut all_kept = finished.to_vec();
@@ -208,7 +208,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("intent, next attempt", intent(2)),
         ("intent, first attempt", intent(1)),
-        ("asked_again", Event::AskedAgain { attempt: 1 }),
+        ("asked_again", Event::Repeated { attempt: 1 }),
         ("accepted, known task", accepted(1, "task1")),
         ("accepted, other task", accepted(1, "task2")),
         ("accepted, unknown attempt", accepted(9, "task9")),
@@ -349,7 +349,7 @@ fn every_event_in_every_phase() {
 #[test]
 fn no_refusal_of_a_repeat_takes_a_job_out_of_doubt() {
     use ResponseClass::{Refunded, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
-    let repeating = after(&[intent(1), lost(1), Event::AskedAgain { attempt: 1 }]);
+    let repeating = after(&[intent(1), lost(1), Event::Repeated { attempt: 1 }]);
     for class in [
         RefusedJob,
         RefusedRun,
@@ -399,9 +399,9 @@ fn the_only_copy_of_an_id_outlives_a_repeat() {
     for event in [
         intent,
         lost(Some(said.clone())),
-        Event::AskedAgain { attempt: 1 },
+        Event::Repeated { attempt: 1 },
         lost(Some(page)),
-        Event::AskedAgain { attempt: 1 },
+        Event::Repeated { attempt: 1 },
         lost(None),
     ] {
         let Step::Changed(next) = job.step(1, &event) else {
@@ -496,7 +496,7 @@ fn an_old_purchase_after_a_refused_repeat_can_be_replayed() {
     for event in [
         intent(1),
         lost(1),
-        Event::AskedAgain { attempt: 1 },
+        Event::Repeated { attempt: 1 },
         refused(1, ResponseClass::RefusedJob),
         intent(2),
         accepted(2, "task2"),

@@ -50,7 +50,7 @@ impl Store for Ledger {
 
     fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {
         let is_intent =
-            |new: &NewRecord| matches!(new.event, Event::Intent { .. } | Event::AskedAgain { .. });
+            |new: &NewRecord| matches!(new.event, Event::Intent { .. } | Event::Repeated { .. });
         if batch.events.iter().any(is_intent) {
             self.check_place()?;
         }

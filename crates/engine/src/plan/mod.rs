@@ -36,7 +36,7 @@ pub struct Plan {
     pub manifest: PathBuf,
     /// Where the ledger lies by default: the nearest folder upwards with a `backline.yaml`, else the manifest's own.
     pub project_dir: PathBuf,
-    /// Who is asked to make the tracks.
+    /// The provider of the tracks.
     pub provider: Provider,
     /// What bounds a run.
     pub limits: Limits,
@@ -252,7 +252,7 @@ pub struct StemFile {
     pub silent: bool,
 }
 
-/// Who is asked to make the tracks.
+/// The provider of the tracks.
 #[derive(Debug, Clone)]
 pub struct Provider {
     /// The vendor's contract as data. The base URL of an embedded studio is filled in when it has started.

@@ -37,7 +37,7 @@ pub struct Summary {
     /// How many jobs of the manifest are in which state, and what they have cost in all runs.
     pub totals: Totals,
     /// The jobs of the manifest, in plan order. After them come the newest bought versions of those that were changed and have no
-    /// track yet, and, where they were asked for, all other jobs that the manifest had before.
+    /// track yet, and, where they were requested, all other jobs that the manifest had before.
     pub jobs: Vec<JobSummary>,
     /// The blind comparisons of its tracks, where they were joined.
     #[serde(skip)]

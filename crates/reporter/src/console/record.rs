@@ -146,7 +146,7 @@ fn full_line(
                 Line::plain("changed", format!("bought as job {}", key.short()))
             }
             Verdict::Veto { why } => Line::warning("vetoed", excerpt(why)),
-            Verdict::Fail { message } => Line::error("not asked", excerpt(message)),
+            Verdict::Fail { message } => Line::error("hook failed", excerpt(message)),
         },
         Event::Recognized { key, .. } => Line::detail(
             "recognized",
@@ -184,8 +184,8 @@ fn full_line(
             };
             Line::detail("noted", format!("{}  {said}", track(*index, *part)))
         }
-        Event::AskedAgain { attempt } => {
-            Line::warning("asking", format!("once more for attempt {attempt}"))
+        Event::Repeated { attempt } => {
+            Line::warning("repeating", format!("the request of attempt {attempt}"))
         }
         Event::Accepted { task_id, via, .. } => {
             let how = match via {

@@ -23,7 +23,7 @@ pub struct LivePage {
 /// A file that the page plays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveFile {
-    /// Its address, relative to the page's, as a browser asks for it.
+    /// Its address, relative to the page's, as a browser requests it.
     pub address: String,
     /// Where it lies.
     pub path: PathBuf,
@@ -48,7 +48,7 @@ impl LivePage {
     pub fn page(&mut self, summary: &Summary, revision: u64) -> io::Result<Vec<u8>> {
         let mut data = self.data(summary);
         data.revision = Some(revision);
-        // It asks the server that it came from for news, and nobody else.
+        // It requests news from the server that it came from, and from no other.
         lay_out(summary, &data, policy("; connect-src 'self'"))
     }
 

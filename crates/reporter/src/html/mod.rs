@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It opens from the disk as it is: styles, scripts, data and waveforms stand in it, and the sound files are named by their relative paths. It
-//! asks nothing of any network and says so to the browser: its Content-Security-Policy allows the two scripts and the style that stand in
+//! sends no request to any network and declares so to the browser: its Content-Security-Policy allows the two scripts and the style that stand in
 //! it, by their hashes, and sound from its own place. All that others wrote reaches the page as text of an escaped template or as JSON
 //! that can't end its script, and the page puts it into the document as text only.
 

@@ -1,6 +1,6 @@
 //! What a watcher knows of a run: made of its plan and its records, and nothing else. Pure: the caller passes the current time.
 //!
-//! It asks neither ledger nor provider. What it says of the time left is a guess from this run's own measurements, and there is none
+//! It reads neither ledger nor provider. The time left is a guess from this run's own measurements, and there is none
 //! before the first job is kept.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -34,7 +34,7 @@ pub(crate) struct Board {
     pub(crate) provider: String,
     /// The jobs.
     pub(crate) plan_state: PlanState,
-    /// Whether the run was asked to stop.
+    /// Whether the run is to stop.
     pub(crate) stopping: bool,
     /// When the run began, once it has.
     pub(crate) started_ms: Option<i64>,
@@ -132,7 +132,7 @@ impl Board {
                     why: failure_text(*code, message),
                 });
             }
-            Event::Intent { .. } | Event::AskedAgain { .. } => {
+            Event::Intent { .. } | Event::Repeated { .. } => {
                 self.sent_ms.push_back(at_ms);
                 if record.job.is_some_and(|key| self.tried.insert(key)) {
                     self.to_submit = self.to_submit.saturating_sub(1);

@@ -103,7 +103,7 @@ impl Metrics {
                 self.submissions += 1;
                 self.retries += u64::from(*attempt > 1);
             }
-            Event::AskedAgain { .. } => {
+            Event::Repeated { .. } => {
                 self.submissions += 1;
                 self.retries += 1;
             }

@@ -62,7 +62,7 @@ struct Inner {
 }
 
 impl LiveTable {
-    /// A table on `out`, a terminal whose size `size` gives whenever it is asked.
+    /// A table on `out`, a terminal whose size `size` returns.
     pub fn new(
         out: Box<dyn Write + Send>,
         size: impl Fn() -> Size + Send + 'static,

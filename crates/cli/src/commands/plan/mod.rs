@@ -20,11 +20,11 @@ use crate::output_owner;
 use crate::project::{Project, read_ledger};
 
 pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    let asked = &args.lock;
-    if asked.lock || asked.locked || asked.diff {
+    let options = &args.lock;
+    if options.lock || options.locked || options.diff {
         lock::require_file(&args.manifest)?;
     }
-    if asked.diff {
+    if options.diff {
         let whole = Project::open_agreed(&args.manifest, global, console)?;
         let diff = lock::diff(&whole)?;
         match console.format {
@@ -33,11 +33,11 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         }
         return Ok(exit_codes::DONE);
     }
-    if asked.locked {
+    if options.locked {
         lock::require(&Project::open_agreed(&args.manifest, global, console)?)?;
     }
     let mut project = Project::open(&args.manifest, global, console)?;
-    if asked.lock {
+    if options.lock {
         project.plan_jobs(PlanHooks::Pure, None, console)?;
         let path = lock::path(&project);
         backline_engine::manifest::lock::write(&path, &Lock::of(&project.plan))?;
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     if let Some(note) = note_of_missing(&project.plan.provider) {
         console.say(&note);
     }
-    if asked.markdown {
+    if options.markdown {
         let diff = agreed(args, &project, global, console)?;
         console.data(&markdown::text(&project.plan, &forecast, diff.as_ref()))?;
         return Ok(exit_codes::DONE);

@@ -50,7 +50,7 @@ fn ready(conductor: &mut Conductor, decision: &mut Decision) -> Vec<(JobKey, u32
 #[test]
 fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     let config = RunConfig {
-        asks_again: true,
+        repeats_requests: true,
         hears_callbacks: true,
         rate: Rate {
             count: 1_000_000,
@@ -87,7 +87,7 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
 #[test]
 fn many_vetoes_are_taken_one_by_one() {
     let config = RunConfig {
-        asks_before_submit: true,
+        hooks_before_submit: true,
         ..config()
     };
     let mut conductor = Conductor::new(config, wanted(JOBS), Index::default(), Vec::new(), NOW_MS);
@@ -108,7 +108,7 @@ fn many_vetoes_are_taken_one_by_one() {
     loop {
         conductor.advance(NOW_MS, &mut serial, &mut decision);
         for effect in std::mem::take(&mut decision).effects {
-            if let Effect::Ask { job, point } = effect {
+            if let Effect::CallHooks { job, point } = effect {
                 asked.push_back((job, point));
             }
         }

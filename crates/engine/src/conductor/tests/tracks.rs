@@ -147,7 +147,7 @@ fn follow(script: &Script<'_>) -> Came {
                     }
                 }
                 Effect::ForgetUpload { .. } => continue,
-                Effect::Ask { .. } => panic!("there are no hooks"),
+                Effect::CallHooks { .. } => panic!("there are no hooks"),
             };
             conductor.handle(now_ms, input, &mut decision);
         }

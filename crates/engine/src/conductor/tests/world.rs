@@ -140,15 +140,15 @@ impl World {
                 .is_multiple_of(3)
                 .then_some(PRICE * (all as f64 - 1.0)),
             buys: true,
-            asks_before_upload: self.hooks.0,
-            asks_before_submit: self.hooks.1,
+            hooks_before_upload: self.hooks.0,
+            hooks_before_submit: self.hooks.1,
             ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
             spent_before: self.spent_before(),
             price: PRICE,
             deadline_ms: self.troubles.deadline_ms,
             failures_in_a_row: self.troubles.failures_in_a_row,
             retries: u32::from(self.seed.is_multiple_of(4)),
-            asks_again: self.idempotent,
+            repeats_requests: self.idempotent,
             hears_callbacks: self.callbacks,
             upload_ttl_ms: 60_000,
             polls_at_once: 64,
@@ -258,7 +258,7 @@ impl World {
     pub(super) fn begin(&mut self, effect: Effect) {
         let wait = 5 + self.dice.below(400);
         match effect {
-            Effect::Ask { job, point } => {
+            Effect::CallHooks { job, point } => {
                 let decided = self.decide();
                 self.later(
                     wait,
@@ -392,12 +392,10 @@ impl World {
                 expired: false,
             });
         }
-        let earlier = self.records.iter().filter(|record| {
-            matches!(
-                record.event,
-                Event::Intent { .. } | Event::AskedAgain { .. }
-            )
-        });
+        let earlier = self
+            .records
+            .iter()
+            .filter(|record| matches!(record.event, Event::Intent { .. } | Event::Repeated { .. }));
         let earlier = earlier.map(|record| record.at_ms).collect();
         let mut conductor = Conductor::new(
             self.config(all),

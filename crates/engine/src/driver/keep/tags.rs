@@ -19,7 +19,7 @@ use crate::hooks::HookError;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Words {
     pub(crate) title: String,
-    /// The tags that were asked for.
+    /// The requested tags.
     pub(crate) style: String,
     pub(crate) task: String,
     /// The stem's variable `key`.

@@ -3,18 +3,18 @@
 use super::*;
 
 /// Hooks that are called at the same time: one that is a program takes milliseconds, and a machine has few cores.
-const ASKING_AT_ONCE: usize = 16;
+const HOOK_CALLS_AT_ONCE: usize = 16;
 
 /// Delays of one job in one run. More come from a hook that never lets it pass; the job is left for the next run.
 pub(super) const MAX_DELAYS: u32 = 100;
 
 impl Conductor {
     /// Whether hooks are still to decide on a job at `point`. One with an intent has been decided on for good.
-    pub(super) fn is_unasked(&self, at: usize, point: HookPoint) -> bool {
+    pub(super) fn awaits_hooks(&self, at: usize, point: HookPoint) -> bool {
         let slot = &self.slots[at];
         let (decides, after) = match point {
-            HookPoint::BeforeUpload => (self.config.asks_before_upload, HookProgress::Upload),
-            HookPoint::BeforeSubmit => (self.config.asks_before_submit, HookProgress::All),
+            HookPoint::BeforeUpload => (self.config.hooks_before_upload, HookProgress::Upload),
+            HookPoint::BeforeSubmit => (self.config.hooks_before_submit, HookProgress::All),
             // Decides when the plan is made; the others observe.
             HookPoint::PlanJob
             | HookPoint::PlanExpanded
@@ -25,11 +25,11 @@ impl Conductor {
             | HookPoint::JobInDoubt
             | HookPoint::RunFinished => return false,
         };
-        decides && slot.job.attempts == 0 && slot.asked < after
+        decides && slot.job.attempts == 0 && slot.hook_progress < after
     }
 
-    /// Has hooks decide on the next jobs: no more than will be submitted soon, for what a hook decides on may change.
-    pub(super) fn ask(&mut self, now_ms: i64, decision: &mut Decision) {
+    /// Calls the hooks for the next jobs: no more than will be submitted soon, for what a hook decides on may change.
+    pub(super) fn call_hooks(&mut self, now_ms: i64, decision: &mut Decision) {
         while let Some(&(due_ms, at)) = self.delayed.first()
             && due_ms <= now_ms
         {
@@ -38,19 +38,19 @@ impl Conductor {
                 self.enqueue(at);
             }
         }
-        let ahead = self.config.concurrency + ASKING_AT_ONCE;
-        while self.asking < ASKING_AT_ONCE && self.is_affordable() {
-            let near = self.ready.len() + self.asking;
-            let (at, point) = if near < ahead && !self.unasked_submit.is_empty() {
-                (self.unasked_submit.pop_first(), HookPoint::BeforeSubmit)
-            } else if near + self.unasked_submit.len() + self.lined_up(ahead) < ahead {
-                (self.unasked_upload.pop_first(), HookPoint::BeforeUpload)
+        let ahead = self.config.concurrency + HOOK_CALLS_AT_ONCE;
+        while self.hook_calls < HOOK_CALLS_AT_ONCE && self.is_affordable() {
+            let near = self.ready.len() + self.hook_calls;
+            let (at, point) = if near < ahead && !self.undecided_submit.is_empty() {
+                (self.undecided_submit.pop_first(), HookPoint::BeforeSubmit)
+            } else if near + self.undecided_submit.len() + self.lined_up(ahead) < ahead {
+                (self.undecided_upload.pop_first(), HookPoint::BeforeUpload)
             } else {
                 return;
             };
             let Some(at) = at else { return };
-            self.asking += 1;
-            decision.effects.push(Effect::Ask {
+            self.hook_calls += 1;
+            decision.effects.push(Effect::CallHooks {
                 job: self.slots[at].key,
                 point,
             });
@@ -78,7 +78,7 @@ impl Conductor {
         decided: HookDecision,
         decision: &mut Decision,
     ) {
-        self.asking -= 1;
+        self.hook_calls -= 1;
         if self.slots[at].job.attempts > 0 {
             return; // can't be: hooks decide only before a job's first submission
         }
@@ -98,8 +98,8 @@ impl Conductor {
                 }
             }
         };
-        let last = point == HookPoint::BeforeSubmit || !self.config.asks_before_submit;
-        self.slots[at].asked = if last {
+        let last = point == HookPoint::BeforeSubmit || !self.config.hooks_before_submit;
+        self.slots[at].hook_progress = if last {
             HookProgress::All
         } else {
             HookProgress::Upload
