@@ -208,8 +208,9 @@ fn a_lock_is_written_held_to_and_compared() {
     for command in ["plan", "run"] {
         let ran = lab.expect(9, &[command, "songs.yaml", "--locked"]);
         assert!(
-            ran.err
-                .contains("error: the plan of songs.yaml differs from its lock file"),
+            ran.err.contains(
+                "error: the plan of songs.yaml differs from its lock file\n  ~ s1 × p2 take 1\n      tags: \"style 2\" became \"style two\"\n  + s1 × p3 take 1\n"
+            ),
             "{}",
             ran.err
         );

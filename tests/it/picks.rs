@@ -91,7 +91,11 @@ fn chosen_tracks_become_a_listening_test_for_webmushra() {
     assert_eq!(again["webmushra"]["stimuli"].as_array().unwrap().len(), 4);
     assert_eq!(lab.read("test/configs/backline-songs.yaml"), text);
     let ran = lab.expect(2, &["pick", "stars.csv", "songs.yaml"]);
-    assert!(ran.err.contains("--to"), "{}", ran.err);
+    assert!(
+        ran.err.contains("--to <DIR>|--webmushra <DIR>"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -134,10 +138,33 @@ fn starred_tracks_are_copied_with_a_list_of_what_they_are_and_ratings_come_back(
             .out,
         picked
     );
-    lab.write("out/songs/changed", "x");
     std::fs::write(lab.path(kept), "another file").unwrap();
-    let ran = lab.expect(7, &["pick", "stars.csv", "songs.yaml", "--to", "elsewhere"]);
-    assert!(ran.err.contains("was changed on disk"), "{}", ran.err);
+    for to in [["--to", "elsewhere"], ["--webmushra", "elsewhere"]] {
+        let ran = lab.expect(7, &[&["pick", "stars.csv", "songs.yaml"], &to[..]].concat());
+        let told = "error: cannot use 1 of the chosen files; no list was written\n  s2 × p1 take 1 track 2: ";
+        assert!(ran.err.contains(told), "{}", ran.err);
+        assert!(ran.err.contains("was changed on disk"), "{}", ran.err);
+        assert!(ran.err.contains("\nhint: correct that"), "{}", ran.err);
+        assert!(!lab.path("elsewhere").exists());
+    }
+    // The lists of an earlier pick stay as they are; another file in a copy's place is told before anything is copied.
+    let lists = || ["csv", "json", "m3u8"].map(|it| lab.read(&format!("keepers/picks.{it}")));
+    let before = lists();
+    lab.expect(7, &["pick", "stars.csv", "songs.yaml", "--to", "keepers"]);
+    std::fs::copy(lab.path("keepers").join(name), lab.path(kept)).unwrap();
+    lab.write(&format!("keepers/{name}"), "mine");
+    let ran = lab.expect(7, &["pick", "stars.csv", "songs.yaml", "--to", "keepers"]);
+    assert!(
+        ran.err.contains("is another file; move it away"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(lists(), before);
+    lab.write("hand.csv", "stem,preset,take,track\ns2,p1,1,2\n");
+    let ran = lab.expect(2, &["pick", "hand.csv", "songs.yaml", "--to", "keepers"]);
+    let told = "cannot read the ratings hand.csv: it has no column `key`; a table of stars needs `key` and `track`";
+    assert!(ran.err.contains(told), "{}", ran.err);
+    assert!(ran.err.contains("hint: the button Export"), "{}", ran.err);
     lab.write("none.csv", "key,track,star\n");
     let ran = lab.expect(2, &["pick", "none.csv", "songs.yaml", "--to", "keepers"]);
     assert!(ran.err.contains("has no star"), "{}", ran.err);
@@ -170,7 +197,7 @@ fn starred_tracks_are_copied_with_a_list_of_what_they_are_and_ratings_come_back(
     assert_eq!(json(&lab)["jobs"][0]["tracks"][0]["rating"]["lost"], 1);
     assert!(
         lab.read("out/songs/summary.md")
-            .contains("| `preset` | `p1` | 3 | 1 | 0 | 0 | 0 |  |  |"),
+            .contains("| `preset` | `p1` | 3 of 4 | 1 | 0 | 0 | 0 |  |  |"),
         "{}",
         lab.read("out/songs/summary.md")
     );
@@ -225,7 +252,7 @@ fn picking_again_keeps_the_numbers_and_names_what_has_no_star_any_more() {
     let table = lab.read("keepers/picks.csv");
     let head = table.lines().next().unwrap();
     assert!(
-        head.starts_with("file,part,stem,preset,sweep.style_weight,tags,take,track,"),
+        head.starts_with("\u{feff}file,part,stem,preset,sweep.style_weight,tags,take,track,"),
         "{head}"
     );
     // Two picks of one cell have different titles.

@@ -71,6 +71,8 @@ pub(crate) struct Failure {
     /// A manifest's diagnostics, printed before the message.
     preface: Option<Diagnostics>,
     error: anyhow::Error,
+    /// Lines between the message and the hints.
+    details: String,
     hints: Vec<String>,
 }
 
@@ -81,6 +83,7 @@ impl Failure {
             kind,
             preface: None,
             error: error.into(),
+            details: String::new(),
             hints: Vec::new(),
         }
     }
@@ -88,6 +91,12 @@ impl Failure {
     /// A failure with this message.
     pub(crate) fn said(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(kind, anyhow::Error::msg(message.into()))
+    }
+
+    /// Adds lines below the message, such as a list of what differs.
+    pub(crate) fn details(mut self, lines: impl Into<String>) -> Self {
+        self.details = lines.into();
+        self
     }
 
     /// Adds a hint: what to do about it.
@@ -128,6 +137,9 @@ impl Failure {
         }
         let (heading, _) = self.kind.heading_and_code();
         let _ = writeln!(text, "{bad}error{bad:#}: {heading}{}", self.chain());
+        for line in self.details.lines() {
+            let _ = writeln!(text, "  {}", one_line(line));
+        }
         if !self.hints.is_empty() {
             text.push('\n');
         }
@@ -148,8 +160,13 @@ impl Failure {
                 let _ = write!(text, ": {cause}");
             }
         }
-        text.replace(['\n', '\r'], " ")
+        one_line(&text)
     }
+}
+
+/// A text without line breaks.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
 }
 
 /// A closed reader is not a failure; any other error is one of the output.
@@ -319,6 +336,18 @@ mod tests {
             text,
             "error: could not write x: no space left on device\n\nhint: make room\n"
         );
+    }
+
+    #[test]
+    fn details_keep_their_lines() {
+        let failure = Failure::said(Kind::Output, "2 files differ")
+            .details("a.wav\n    its hash\nb.wav\n")
+            .hint("copy them again");
+        assert_eq!(
+            anstream::adapter::strip_str(&failure.text(false)).to_string(),
+            "error: 2 files differ\n  a.wav\n      its hash\n  b.wav\n\nhint: copy them again\n"
+        );
+        assert_eq!(failure.message(), "2 files differ");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 // ---- What leaves the page: stars and notes, blind results, a webMUSHRA test.
 
-/** RFC 4180 with formulas defused, as `summary.csv` has them. */
+/** A table for a spreadsheet, as `summary.csv` is one: a byte-order mark, each text on one line, formulas defused. */
 function csv(rows) {
   const cell = (value) => {
-    let text = value == null ? "" : String(value);
-    if (typeof value !== "number" && /^'*[=+\-@\t\r\n＝＋－＠]/.test(text)) text = `'${text}`;
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    let text = value == null ? "" : String(value).replace(/[\t\r\n\u2028\u2029]/g, " ");
+    if (typeof value !== "number" && /^'*[=+\-@＝＋－＠]/.test(text)) text = `'${text}`;
+    return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
+  return `\ufeff${rows.map((row) => `${row.map(cell).join(",")}\n`).join("")}`;
 }
 
 function download(name, type, text) {

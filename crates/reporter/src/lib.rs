@@ -53,6 +53,7 @@ mod runner;
 mod sign;
 mod sink;
 mod sound;
+mod spreadsheet;
 mod standpoint;
 mod status;
 mod style;
@@ -76,9 +77,9 @@ pub use ratings::{Ratings, RatingsError};
 pub use runner::{json_without_commands, without_commands};
 pub use sink::{ConsoleOptions, Level, PlanFacts, RunResult, Sink};
 pub use sound::Progress;
+pub use spreadsheet::{csv_text, csv_writer};
 pub use standpoint::Standpoint;
 pub use status::{Life, View, fitted, status_text};
-pub use summary_csv::text as csv_text;
 pub use text::shell_word;
 pub use write::{file_name, render, write_reports};
 

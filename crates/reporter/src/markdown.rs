@@ -150,7 +150,7 @@ fn ratings(text: &mut String, summary: &Summary) {
     if preferences.is_empty() {
         return;
     }
-    text.push_str("\n### Ratings\n\n| | | tracks | stars | won | lost | no difference | share | 95 % interval |\n|---|---|---:|---:|---:|---:|---:|---:|---|\n");
+    text.push_str("\n### Ratings\n\n| | | rated tracks | stars | won | lost | no difference | share | 95 % interval |\n|---|---|---:|---:|---:|---:|---:|---:|---|\n");
     for ((name, value), tally) in preferences.iter().take(MAX_LISTED) {
         let percent = |share: f64| format!("{} %", (share * 100.0).round());
         let (share, interval) =
@@ -164,9 +164,10 @@ fn ratings(text: &mut String, summary: &Summary) {
                 });
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {share} | {interval} |",
+            "| {} | {} | {} of {} | {} | {} | {} | {} | {share} | {interval} |",
             code_cell(name, NAME_COLUMNS),
             code_cell(value, NAME_COLUMNS),
+            tally.rated,
             tally.tracks,
             tally.stars,
             tally.won,

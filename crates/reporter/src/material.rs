@@ -19,6 +19,11 @@ pub struct ReportInput<'a> {
     pub sound_cache: Option<&'a Path>,
 }
 
+/// Whether the provider's links lead somewhere: an embedded studio ended with its run.
+pub(crate) fn links_lead_somewhere(summary: &Summary) -> bool {
+    summary.run.price_credits != Some(0.0)
+}
+
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {

@@ -16,8 +16,9 @@ const PRESET: &str = "preset";
 /// The ratings of the tracks that share a preset or the value of a swept setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Preference {
-    /// Rated tracks.
+    /// All tracks, and those that are rated.
     pub(crate) tracks: u64,
+    pub(crate) rated: u64,
     /// Starred tracks.
     pub(crate) stars: u64,
     /// Comparisons with tracks of another value that were won, lost, and without a difference.
@@ -55,12 +56,12 @@ pub(crate) fn preferences(summary: &Summary) -> IndexMap<(&str, &str), Preferenc
         .map(|job| (job.key.as_str(), job))
         .collect();
     for job in &summary.jobs {
-        for rating in job.tracks.iter().filter_map(|track| track.rating.as_ref()) {
-            for group in values(job) {
-                let it = all.entry(group).or_default();
-                it.tracks += 1;
-                it.stars += u64::from(rating.star);
-            }
+        let ratings = || job.tracks.iter().filter_map(|track| track.rating.as_ref());
+        for group in values(job) {
+            let it = all.entry(group).or_default();
+            it.tracks += job.tracks.len() as u64;
+            it.rated += ratings().count() as u64;
+            it.stars += ratings().filter(|rating| rating.star).count() as u64;
         }
     }
     for comparison in &summary.comparisons {
@@ -85,6 +86,7 @@ pub(crate) fn preferences(summary: &Summary) -> IndexMap<(&str, &str), Preferenc
             }
         }
     }
+    all.retain(|_, it| it.rated > 0 || it.share().is_some());
     all.sort_by(|one, _, other, _| {
         let is_setting = |(name, _): &(&str, &str)| *name != PRESET;
         (is_setting(one), one).cmp(&(is_setting(other), other))

@@ -11,6 +11,7 @@ use backline_engine::summary::{Better, Comparison, Rating, Summary};
 use serde::{Deserialize, Serialize};
 
 use crate::replace::{Readers, replace};
+use crate::spreadsheet::{BOM, plain};
 
 /// The file beside the reports that keeps the ratings that were joined last.
 const KEPT: &str = "ratings.json";
@@ -61,9 +62,12 @@ pub enum RatingsError {
     },
     /// It is another table.
     #[error(
-        "it has neither the columns of stars.csv (`key`, `track`) nor those of blind results (`a_variant`, `b_variant`, `answer`)"
+        "it has no column {missing}; a table of stars needs `key` and `track`, a table of blind results `a_variant`, `b_variant` and `answer`"
     )]
-    Columns,
+    Columns {
+        /// The columns of the nearer kind that are missing.
+        missing: String,
+    },
 }
 
 /// The file of the ratings that were joined.
@@ -126,7 +130,18 @@ impl Ratings {
         let (Some(a), Some(b), Some(answer)) =
             (column("a_variant"), column("b_variant"), column("answer"))
         else {
-            return Err(RatingsError::Columns);
+            let missing = |names: &[&str]| -> Vec<String> {
+                let missing = names.iter().filter(|name| column(name).is_none());
+                missing.map(|name| format!("`{name}`")).collect()
+            };
+            let (stars, blind) = (
+                missing(&["key", "track"]),
+                missing(&["a_variant", "b_variant", "answer"]),
+            );
+            let nearer = if blind.len() < 3 { blind } else { stars };
+            return Err(RatingsError::Columns {
+                missing: nearer.join(", "),
+            });
         };
         let (test, trial) = (column("test"), column("trial"));
         for row in table.records() {
@@ -262,7 +277,7 @@ impl Ratings {
 /// What separates the cells of a table, and the table without a byte-order mark and without a first line `sep=;`.
 fn separated(bytes: &[u8]) -> (u8, &[u8]) {
     const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let end = text.iter().position(|byte| *byte == b'\n');
     let (first, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
     if let Some([separator, ..]) = first.strip_prefix(b"sep=") {
@@ -271,17 +286,6 @@ fn separated(bytes: &[u8]) -> (u8, &[u8]) {
     let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
     let most = SEPARATORS.into_iter().rev().max_by_key(count);
     (most.unwrap_or(b','), text)
-}
-
-/// A text cell without the apostrophe that keeps a spreadsheet from running it.
-fn plain(cell: &str) -> &str {
-    let is_formula = cell
-        .trim_start_matches('\'')
-        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
-    match cell.strip_prefix('\'') {
-        Some(rest) if is_formula => rest,
-        _ => cell,
-    }
 }
 
 #[cfg(test)]
@@ -374,10 +378,15 @@ mod tests {
     }
 
     #[test]
-    fn another_table_is_refused() {
-        let error = Ratings::default()
-            .read("a,b\n1,2\n".as_bytes())
-            .unwrap_err();
-        assert!(matches!(error, RatingsError::Columns));
+    fn another_table_is_refused_with_the_columns_that_it_lacks() {
+        for (table, missing) in [
+            ("a,b\n1,2\n", "`key`, `track`"),
+            ("stem,preset,take,track\nverse,lofi,1,1\n", "`key`"),
+            ("a_variant,b_variant\nx:1,y:1\n", "`answer`"),
+        ] {
+            let error = Ratings::default().read(table.as_bytes()).unwrap_err();
+            let told = format!("it has no column {missing}; ");
+            assert!(error.to_string().starts_with(&told), "{error}");
+        }
     }
 }

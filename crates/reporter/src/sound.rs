@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backline_engine::event::KeptFile;
 use backline_engine::folder::read_file;
+use backline_engine::summary::TrackSummary;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -143,8 +144,14 @@ fn one(file: &SoundFile, cache: Option<&Path>) -> Option<Sound> {
     Some(sound)
 }
 
+/// The loudness that was recorded of a track, else the one that was measured for the page.
+pub(crate) fn measured_lufs(track: &TrackSummary, cache: Option<&Path>) -> Option<f64> {
+    let recorded = track.loudness.map(|it| it.integrated_lufs);
+    recorded.unwrap_or_else(|| known_lufs(track.file.as_ref()?, cache?))
+}
+
 /// The loudness of a kept file, where it was measured before.
-pub(crate) fn known_lufs(file: &KeptFile, cache: &Path) -> Option<f64> {
+fn known_lufs(file: &KeptFile, cache: &Path) -> Option<f64> {
     is_hash(&file.sha256)
         .then(|| remembered(&cache.join(format!("{}.json", file.sha256))))
         .flatten()?

@@ -7,7 +7,7 @@
 //! 0193…,9f00…,verse,lofi,V5,1,failed,,1,0,400,'=the vendor's words,,,,,…
 //! ```
 //!
-//! UTF-8, RFC 4180 with `\n` line ends; a header line, then every job of the manifest in plan order and its tracks in the vendor's.
+//! A [spreadsheet's table](crate::spreadsheet): a header line, then every job of the manifest in plan order and its tracks in the vendor's.
 //! The columns are [`COLUMNS_BEFORE_SWEEP`], one `stem.vars.NAME` for each variable of the stems (a catalogue's columns), one
 //! `sweep.NAME` for each setting of the sweep (both in the order of the first job that has it), and [`COLUMNS_AFTER_SWEEP`]. `run`
 //! is the run that submitted the job last, `in_manifest` is `no` for a job that the manifest does not have any more. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
@@ -18,11 +18,6 @@
 //!
 //! Each text stands on one line: line breaks and tabs are spaces, and what would steer a terminal (control characters, marks that reorder
 //! or hide text) is `�`. `summary.json` has the texts as they were sent.
-//!
-//! A spreadsheet would run a text such as `=HYPERLINK(…)`, and these texts are written by others. So a text that begins with
-//! `=`, `+`, `-`, `@` or a full-width form of one of the four signs gets an apostrophe in front; so that this can be
-//! undone, a text that begins with apostrophes followed by one of these gets one more. To get the text back, take one apostrophe
-//! away wherever apostrophes are followed by one of these. Numbers are written as they are.
 
 use std::io;
 use std::path::Path;
@@ -31,9 +26,10 @@ use backline_engine::event::KeptFile;
 use backline_engine::summary::{JobSummary, Rating, Summary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 
+use crate::material::links_lead_somewhere;
 use crate::music;
-use crate::printable::clean;
-use crate::sound::known_lufs;
+use crate::sound::measured_lufs;
+use crate::spreadsheet::{csv_text as text, csv_writer};
 use crate::text::{figure, rfc3339};
 
 /// The columns left of the stem's variables and the sweep's.
@@ -87,17 +83,14 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 40] = [
 ///
 /// `sound_cache` has what was measured of files for the page.
 pub(crate) fn render(summary: &Summary, sound_cache: Option<&Path>) -> io::Result<Vec<u8>> {
-    // An embedded studio ended with its run: its links lead nowhere.
-    let links = summary.run.price_credits != Some(0.0);
+    let links = links_lead_somewhere(summary);
     let more = |track: &TrackSummary| More {
         lufs: measured_lufs(track, sound_cache),
         links,
     };
     let vars = names(summary, |job| &job.vars);
     let sweep = names(summary, |job| &job.sweep);
-    let mut table = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::Any(b'\n'))
-        .from_writer(Vec::new());
+    let mut table = csv_writer();
     let of_stem = vars.iter().map(|name| format!("stem.vars.{name}"));
     let swept = sweep.iter().map(|name| format!("sweep.{name}"));
     let header = COLUMNS_BEFORE_SWEEP
@@ -174,12 +167,6 @@ struct More {
     links: bool,
 }
 
-/// The loudness that was recorded of a track, else the one that was measured for the page.
-fn measured_lufs(track: &TrackSummary, sound_cache: Option<&Path>) -> Option<f64> {
-    let recorded = track.loudness.map(|it| it.integrated_lufs);
-    recorded.unwrap_or_else(|| known_lufs(track.file.as_ref()?, sound_cache?))
-}
-
 /// The columns from `track` on; all empty for a job without tracks.
 fn track_cells(track: Option<(&TrackSummary, More)>) -> [String; 32] {
     let Some((track, more)) = track else {
@@ -233,38 +220,14 @@ fn track_cells(track: Option<(&TrackSummary, More)>) -> [String; 32] {
     ]
 }
 
-/// A text cell: one that a spreadsheet would read as a formula gets an apostrophe in front.
-pub fn text(value: &str) -> String {
-    let value = clean(value);
-    if runs(&value) {
-        format!("'{value}")
-    } else {
-        value
-    }
-}
-
-/// Whether `value` begins with what starts a formula, behind any number of apostrophes.
-fn runs(value: &str) -> bool {
-    value
-        .trim_start_matches('\'')
-        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::example;
-
-    /// What the module's doc tells readers to do.
-    fn undo(cell: &str) -> &str {
-        if runs(cell) {
-            cell.strip_prefix('\'').unwrap_or(cell)
-        } else {
-            cell
-        }
-    }
+    use crate::spreadsheet::plain;
+    use crate::printable::clean;
 
     fn read(bytes: &[u8]) -> Vec<Vec<String>> {
         csv::ReaderBuilder::new()
@@ -283,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn a_spreadsheet_takes_it_for_utf_8() {
+        let mut summary = example::summary();
+        summary.jobs[0].stem = "Chloé".to_owned();
+        let bytes = render(&summary, None).unwrap();
+        assert!(bytes.starts_with(b"\xef\xbb\xbfrun,"));
+        assert_eq!(read(&bytes)[1][2], "Chloé");
+    }
+
+    #[test]
     fn a_run_without_jobs_is_a_header() {
         let mut summary = example::summary();
         summary.jobs.clear();
@@ -294,20 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_a_formula_is_defused_and_numbers_are_not() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "＝1", "＋1", "－1", "＠1"] {
-            assert_eq!(text(formula), format!("'{formula}"));
-            assert_eq!(text(&format!("'{formula}")), format!("''{formula}"));
-        }
-        // What is left of a break in front is a space, and that starts none.
-        assert_eq!(text("\t=1"), " =1");
-        assert_eq!(
-            text("a\u{1b}]0;b\u{7}\r\nc\u{9b}d"),
-            "a\u{fffd}]0;b\u{fffd}  c\u{fffd}d"
-        );
-        for harmless in ["", "'Round Midnight", "a=b", "12", " =1"] {
-            assert_eq!(text(harmless), harmless);
-        }
+    fn a_number_is_written_as_it_is() {
         let mut summary = example::summary();
         summary.jobs[0].error_code = Some(-1);
         let lines = read(&render(&summary, None).unwrap());
@@ -331,7 +290,7 @@ mod tests {
             job.sweep.insert("tags".to_owned(), sweep.clone());
             job.tracks[0].title.clone_from(&value);
             let lines = read(&render(&summary, None).unwrap());
-            let cell = |name: &str| undo(&lines[1][lines[0].iter().position(|column| column == name).unwrap()]).to_owned();
+            let cell = |name: &str| plain(&lines[1][lines[0].iter().position(|column| column == name).unwrap()]).to_owned();
             let value = clean(&value);
             prop_assert_eq!(cell("stem"), value.clone());
             prop_assert_eq!(cell("error"), value.clone());
@@ -339,7 +298,6 @@ mod tests {
             prop_assert_eq!(cell("sweep.tags"), clean(&sweep));
             prop_assert!(!cell("title").chars().any(char::is_control));
             prop_assert!(lines.iter().all(|line| line.len() == lines[0].len()));
-            prop_assert!(!text(&value).starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']));
         }
     }
 }

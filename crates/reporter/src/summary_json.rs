@@ -19,16 +19,17 @@
 //!       "tracks": [ { "index": 1, "id": "1111…", "title": "Chorus (lofi)", "audio_url": "https://cdn.example.com/a.mp3",
 //!         "stream_url": null, "image_url": null, "created": "2026-01-05T12:03:00Z", "expires": "2026-01-19T12:03:00Z",
 //!         "file": { "path": "tracks/chorus-1.mp3", "sha256": "ab12…", "length_bytes": 3145728, "duration_s": 198.44 },
-//!         "mix": null, "music": { "key": "G major", "tempo_bpm": 92.0, "metre": "3/4", … }, "problem": null } ] }
+//!         "mix": null, "lufs": -14.2, "music": { "key": "G major", "tempo_bpm": 92.0, "metre": "3/4", … }, "problem": null } ] }
 //!   ]
 //! }
 //! ```
 //!
 //! The types here are the format; the engine's working type is converted into them once, in [`SummaryFile::from`]. Every field is
-//! always there, `null` when it is not known; jobs stand in plan order. Times are RFC 3339 in UTC, `null` where RFC 3339 can't write them.
+//! always there, `null` when it is not known; so are the links of an embedded studio, which ends with its run; jobs stand in plan order. Times are RFC 3339 in UTC, `null` where RFC 3339 can't write them.
 //! `version` is raised when a field changes its meaning or goes away, not when one is added.
 
 use std::io;
+use std::path::Path;
 
 use backline_engine::event::{Excerpt, KeptFile, Music, Outcome, RefusedCallbacks};
 use backline_engine::job::TrackLoudness;
@@ -41,6 +42,8 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::material::links_lead_somewhere;
+use crate::sound::measured_lufs;
 use crate::text::rfc3339;
 
 #[derive(Serialize)]
@@ -116,6 +119,8 @@ struct TrackFile<'a> {
     mix: Option<&'a KeptFile>,
     loudness: Option<TrackLoudness>,
     mix_loudness: Option<TrackLoudness>,
+    /// The recorded loudness, else the one that was measured for the page.
+    lufs: Option<f64>,
     music: Option<&'a Music>,
     copies: &'a [String],
     problem: Option<&'a str>,
@@ -123,8 +128,20 @@ struct TrackFile<'a> {
 }
 
 /// The report's bytes, with a line end after the last brace.
-pub(crate) fn render(summary: &Summary) -> io::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(&SummaryFile::from(summary))?;
+///
+/// `sound_cache` has what was measured of files for the page.
+pub(crate) fn render(summary: &Summary, sound_cache: Option<&Path>) -> io::Result<Vec<u8>> {
+    let mut file = SummaryFile::from(summary);
+    let links = links_lead_somewhere(summary);
+    let tracks = summary.jobs.iter().flat_map(|job| &job.tracks);
+    let written = file.jobs.iter_mut().flat_map(|job| &mut job.tracks);
+    for (track, written) in tracks.zip(written) {
+        written.lufs = measured_lufs(track, sound_cache);
+        if !links {
+            (written.audio_url, written.stream_url, written.image_url) = (None, None, None);
+        }
+    }
+    let mut bytes = serde_json::to_vec_pretty(&file)?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -220,6 +237,7 @@ impl<'a> From<&'a TrackSummary> for TrackFile<'a> {
             mix: track.mix.as_ref(),
             loudness: track.loudness,
             mix_loudness: track.mix_loudness,
+            lufs: None,
             music: track.music.as_deref(),
             copies: &track.copies,
             problem: track.problem.as_deref(),
@@ -244,7 +262,9 @@ mod tests {
 
     #[test]
     fn the_report_of_a_run() {
-        insta::assert_snapshot!(String::from_utf8(render(&example::summary()).unwrap()).unwrap());
+        insta::assert_snapshot!(
+            String::from_utf8(render(&example::summary(), None).unwrap()).unwrap()
+        );
     }
 
     #[test]
@@ -267,10 +287,113 @@ mod tests {
         let (mut working, mut written) = (Vec::new(), Vec::new());
         names(&serde_json::to_value(&summary).unwrap(), "", &mut working);
         names(
-            &serde_json::from_slice(&render(&summary).unwrap()).unwrap(),
+            &serde_json::from_slice(&render(&summary, None).unwrap()).unwrap(),
             "",
             &mut written,
         );
+        written.retain(|name| name != ".jobs.tracks.lufs");
         assert_eq!(written, working);
+    }
+
+    /// The value that belongs to a column of `summary.csv`.
+    fn fact(job: &serde_json::Value, track: &serde_json::Value, column: &str) -> serde_json::Value {
+        let (mut of, mut path) = (job, column.replace('.', "/"));
+        if let Some(name) = column.strip_prefix("stem.vars.") {
+            path = format!("vars/{name}");
+        }
+        let in_track = [
+            ("track", "index"),
+            ("track_id", "id"),
+            ("title", "title"),
+            ("file", "file/path"),
+            ("sha256", "file/sha256"),
+            ("bytes", "file/length_bytes"),
+            ("duration_s", "file/duration_s"),
+            ("mix_file", "mix/path"),
+            ("mix_sha256", "mix/sha256"),
+            ("created", "created"),
+            ("expires", "expires"),
+            ("lufs", "lufs"),
+            ("true_peak_dbtp", "loudness/true_peak_dbtp"),
+            ("key_signature", "music/key"),
+            ("key_confidence", "music/confidence/key"),
+            ("tempo_bpm", "music/tempo_bpm"),
+            ("tempo_confidence", "music/confidence/tempo"),
+            ("metre", "music/metre"),
+            ("metre_confidence", "music/confidence/metre"),
+            ("instruments", "music/instruments"),
+            ("problem", "problem"),
+            ("star", "rating/star"),
+            ("note", "rating/note"),
+            ("blind_won", "rating/won"),
+            ("blind_lost", "rating/lost"),
+            ("blind_same", "rating/same"),
+            ("audio_url", "audio_url"),
+            ("stream_url", "stream_url"),
+            ("image_url", "image_url"),
+        ];
+        if let Some((_, place)) = in_track.iter().find(|(name, _)| *name == column) {
+            (of, path) = (track, (*place).to_owned());
+        }
+        let value = of.pointer(&format!("/{path}")).cloned();
+        value.unwrap_or_else(|| panic!("the document has no {path}"))
+    }
+
+    #[test]
+    fn it_has_every_fact_of_the_table() {
+        use serde_json::Value;
+
+        let mut summary = example::summary();
+        let track = &mut summary.jobs[0].tracks[0];
+        track.rating = Some(Rating {
+            star: true,
+            note: Some("=warm".to_owned()),
+            won: 2,
+            ..Rating::default()
+        });
+        track.loudness = Some(TrackLoudness {
+            integrated_lufs: Some(-14.25),
+            true_peak_dbtp: -1.5,
+        });
+        let document: Value = serde_json::from_slice(&render(&summary, None).unwrap()).unwrap();
+        let table = crate::summary_csv::render(&summary, None).unwrap();
+        let mut table = csv::Reader::from_reader(&table[..]);
+        let head = table.headers().unwrap().clone();
+        let row = table.records().next().unwrap().unwrap();
+        let (job, track) = (&document["jobs"][0], &document["jobs"][0]["tracks"][0]);
+        for (column, cell) in head.iter().zip(&row) {
+            // Made of several facts.
+            if matches!(column, "chords" | "remarks" | "unverified" | "in_manifest")
+                || cell.is_empty()
+            {
+                continue;
+            }
+            let text = match fact(job, track, column) {
+                Value::String(text) => text,
+                Value::Bool(yes) => u8::from(yes).to_string(),
+                Value::Array(items) => {
+                    let items = items.iter().map(|it| it.as_str().unwrap());
+                    items.collect::<Vec<_>>().join(", ")
+                }
+                Value::Number(number) => {
+                    assert_eq!(
+                        cell.parse::<f64>().unwrap(),
+                        number.as_f64().unwrap(),
+                        "{column}"
+                    );
+                    continue;
+                }
+                other => panic!("{column} is {other}"),
+            };
+            assert_eq!(crate::spreadsheet::plain(cell), text, "{column}");
+        }
+        assert_eq!(
+            (&row[head.len() - 19], &head[head.len() - 19]),
+            ("-14.25", "lufs")
+        );
+        // An embedded studio ends with its run.
+        summary.run.price_credits = Some(0.0);
+        let document: Value = serde_json::from_slice(&render(&summary, None).unwrap()).unwrap();
+        assert_eq!(document["jobs"][0]["tracks"][0]["audio_url"], Value::Null);
     }
 }

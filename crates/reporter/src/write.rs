@@ -39,7 +39,7 @@ pub fn write_reports(
             Err(source) => Err(ReportError::Layout { path, source }),
         }
     };
-    // The page first: the table has the loudness that is measured for it.
+    // The page first: the tables have the loudness that is measured for it.
     let is_page = |kind: &ReportKind| *kind == ReportKind::Html;
     let mut page = kinds.iter().find(|kind| is_page(kind)).map(written);
     let next = |kind: &ReportKind| match is_page(kind) {
@@ -77,7 +77,7 @@ fn lay_out(
 ) -> io::Result<Vec<u8>> {
     match kind {
         ReportKind::Csv => summary_csv::render(material.summary, material.sound_cache),
-        ReportKind::Json => summary_json::render(material.summary),
+        ReportKind::Json => summary_json::render(material.summary, material.sound_cache),
         ReportKind::Html => html::render(material, dir, progress),
         ReportKind::Junit => Ok(junit::render(material)),
         ReportKind::Markdown => Ok(markdown::render(material.summary)),

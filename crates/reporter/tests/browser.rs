@@ -121,6 +121,8 @@ async fn stars_and_notes_last_and_leave_as_csv() {
         browser.click("#exports li:first-child button").await;
         let (name, csv) = browser.caught().await;
         assert_eq!(name, "stars.csv");
+        // Without the mark a spreadsheet takes it for the system's old encoding.
+        assert!(csv.starts_with("\u{feff}stem,"), "{csv}");
         let mut table = csv::Reader::from_reader(csv.as_bytes());
         let head = table.headers().unwrap().clone();
         assert_eq!(&head[0], "stem");

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, ValueEnum};
 
 /// Copy the starred tracks to a folder, or make a listening test of them
 ///
 /// Reads the stars and notes that the listening page exports. --to copies the tracks with names that sort, checks each copy against the
 /// hash of the kept file, and writes picks.json (settings, task, key, hash), picks.csv and the playlist picks.m3u8 beside them. Picking
 /// again into the same folder replaces these three lists; a track that is there keeps its number, no track is overwritten or removed, and
-/// files of tracks without a star are named. --webmushra writes a listening test for webMUSHRA: the tracks as WAV, equally loud, a
+/// files of tracks without a star are named. If one of the files cannot be used, no list is written. --webmushra writes a listening test for webMUSHRA: the tracks as WAV, equally loud, a
 /// configuration with a page for each stem, and stimuli.csv, which lists what each stimulus is.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["to", "webmushra"])), after_help = "\
 Examples:
   backline pick stars.csv --to keepers/
   backline pick stars.csv songs.yaml --to keepers/ --part both
@@ -25,7 +25,7 @@ pub(crate) struct PickArgs {
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
     /// Copy the tracks to this folder, created if it is missing
-    #[arg(long, value_name = "DIR", required_unless_present = "webmushra")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
     /// Write a listening test for webMUSHRA to this folder, which may be webMUSHRA's own
     #[arg(long, value_name = "DIR")]

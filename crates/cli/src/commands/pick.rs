@@ -15,6 +15,7 @@ use backline_reporter::{Ratings, job_label};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::report::read_ratings;
 use crate::args::{ChosenRunArgs, Format, GlobalArgs, PickArgs, PickPart};
 use crate::console::Console;
 use crate::exit_codes;
@@ -35,15 +36,7 @@ const VERSION: u32 = 1;
 
 pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let mut ratings = Ratings::default();
-    let unreadable = |error: anyhow::Error| {
-        let context = format!("cannot read {}", args.stars.display());
-        Failure::new(Kind::Usage, error.context(context))
-            .hint("export it with the button Export of the listening page")
-    };
-    let table = File::open(&args.stars).map_err(|error| unreadable(error.into()))?;
-    ratings
-        .read(table)
-        .map_err(|error| unreadable(error.into()))?;
+    read_ratings(&args.stars, &mut ratings)?;
     let chosen = ChosenRunArgs {
         manifest: args.manifest.clone(),
         run: None,
@@ -100,30 +93,46 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
             }
         }
     }
+    for chosen in &chosen_files {
+        if let Err(why) = check_kept(&project_dir, chosen, io::sink()) {
+            problems.push(format!("{}: {why}", chosen.label()));
+        }
+    }
+    all_well(&problems)?;
     let copies = match &args.to {
-        Some(to) => Some(copies::copy_all(
-            to,
-            &project_dir,
-            &chosen_files,
-            &mut problems,
-        )?),
+        Some(to) => Some(copies::copy_all(to, &project_dir, &chosen_files)?),
         None => None,
     };
     let test = match &args.webmushra {
         Some(dir) => {
             let (name, id) = (&summary.run.name, format!("backline-{}", summary.run.id));
-            let test = webmushra::write(dir, name, &id, &project_dir, &chosen_files)?;
-            problems.extend(test.problems.iter().cloned());
-            Some(test)
+            Some(webmushra::write(
+                dir,
+                name,
+                &id,
+                &project_dir,
+                &chosen_files,
+            )?)
         }
         None => None,
     };
-    report(args, copies.as_ref(), test.as_ref(), &problems, console)?;
-    Ok(if problems.is_empty() {
-        exit_codes::DONE
-    } else {
-        exit_codes::NOT_WRITTEN
-    })
+    report(args, copies.as_ref(), test.as_ref(), console)?;
+    Ok(exit_codes::DONE)
+}
+
+/// Fails if a chosen file cannot be used: a part of a choice looks like the whole.
+fn all_well(problems: &[String]) -> Result<(), Failure> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let number = match problems.len() {
+        1 => "1 of the chosen files".to_owned(),
+        number => format!("{number} of the chosen files"),
+    };
+    let message = format!("cannot use {number}; no list was written");
+    Err(Failure::said(Kind::Output, message)
+        .details(problems.join("\n"))
+        .hint("correct that, or take the star away, then run the same command again"))
 }
 
 /// A file that was chosen.
@@ -152,14 +161,13 @@ impl Chosen<'_> {
     }
 }
 
-/// The bytes of a chosen file, checked against its hash.
-fn read_kept(project_dir: &Path, chosen: &Chosen<'_>) -> Result<Vec<u8>, String> {
+/// Copies a chosen file to `to`, checked against its hash.
+fn check_kept(project_dir: &Path, chosen: &Chosen<'_>, to: impl Write) -> Result<(), String> {
     let from = project_dir.join(&chosen.file.path);
     let unread = |error: io::Error| format!("cannot read {}: {error}", from.display());
-    let mut bytes = Vec::new();
-    let hash = copied(&mut read_file(&from).map_err(unread)?, &mut bytes).map_err(unread)?;
+    let hash = copied(&mut read_file(&from).map_err(unread)?, to).map_err(unread)?;
     match hash == chosen.file.sha256 {
-        true => Ok(bytes),
+        true => Ok(()),
         false => Err(changed_on_disk(&from)),
     }
 }
@@ -171,12 +179,11 @@ fn changed_on_disk(file: &Path) -> String {
     )
 }
 
-/// Prints what was written, and what was not.
+/// Prints what was written.
 fn report(
     args: &PickArgs,
     copies: Option<&Copies>,
     test: Option<&ListeningTest>,
-    problems: &[String],
     console: &Console,
 ) -> Result<(), Failure> {
     match console.format {
@@ -186,7 +193,6 @@ fn report(
             "picks": copies.map(|it| it.picks.as_slice()).unwrap_or_default(),
             "stale": copies.map(|it| it.stale.as_slice()).unwrap_or_default(),
             "webmushra": test.map(|test| json!({"config": test.config, "stimuli": test.stimuli})),
-            "problems": problems,
         }))?,
         Format::Text => {
             let to = args.to.clone().unwrap_or_default();
@@ -222,9 +228,6 @@ fn report(
             console.say(&format!("  {}\n", to.join(name).display()));
         }
     }
-    for problem in problems {
-        console.insist(&format!("error: not copied: {problem}\n"));
-    }
     Ok(())
 }
 
@@ -246,7 +249,7 @@ fn copied(from: &mut File, mut to: impl Write) -> io::Result<String> {
 
 /// Entries as a table.
 fn table(columns: &[&str], entries: &[Value]) -> io::Result<String> {
-    let mut table = csv::Writer::from_writer(Vec::new());
+    let mut table = backline_reporter::csv_writer();
     table.write_record(columns)?;
     for entry in entries {
         let cell = |name: &&str| match &entry[*name] {

@@ -6,7 +6,7 @@ use backline_engine::manifest::{LoadOptions, load};
 use backline_engine::plan::{Plan, ReportKind};
 use backline_engine::store::Store;
 use backline_engine::summary::Summary;
-use backline_reporter::{Ratings, ReportInput, write_reports};
+use backline_reporter::{Ratings, RatingsError, ReportInput, write_reports};
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, ReportArgs};
@@ -79,15 +79,24 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
 fn given(tables: &[PathBuf]) -> Result<Option<Ratings>, Failure> {
     let mut ratings = Ratings::default();
     for table in tables {
-        let failed = |error: anyhow::Error| {
-            let context = format!("cannot read the ratings {}", table.display());
-            Failure::new(Kind::Usage, error.context(context))
-                .hint("export them with the button Export of the listening page")
-        };
-        let file = std::fs::File::open(table).map_err(|error| failed(error.into()))?;
-        ratings.read(file).map_err(|error| failed(error.into()))?;
+        read_ratings(table, &mut ratings)?;
     }
     Ok((!tables.is_empty()).then_some(ratings))
+}
+
+/// Adds the ratings of a table.
+pub(super) fn read_ratings(table: &Path, ratings: &mut Ratings) -> Result<(), Failure> {
+    let failed = |error: anyhow::Error| {
+        let context = format!("cannot read the ratings {}", table.display());
+        Failure::new(Kind::Usage, error.context(context))
+    };
+    let file = std::fs::File::open(table).map_err(|error| failed(error.into()))?;
+    ratings.read(file).map_err(|error| match &error {
+        RatingsError::Columns { .. } => failed(error.into()).hint(
+            "the button Export of the listening page writes such tables; in one of your own, copy `key` and `track` from summary.csv",
+        ),
+        _ => failed(error.into()).hint("export it with the button Export of the listening page"),
+    })
 }
 
 /// Joins ratings to a summary. Those of no track of it are a mistake; those of some other tracks are named.

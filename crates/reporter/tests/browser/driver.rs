@@ -211,7 +211,7 @@ impl Browser {
     pub(crate) async fn catch_downloads(&self) {
         self.run(
             "window.saved = []; const make = URL.createObjectURL.bind(URL); let text;
-             URL.createObjectURL = (blob) => { text = blob.text(); return make(blob); };
+             URL.createObjectURL = (blob) => { text = blob.arrayBuffer().then((it) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(it)); return make(blob); };
              const click = HTMLAnchorElement.prototype.click;
              HTMLAnchorElement.prototype.click = function () { const name = this.download; text.then((it) => saved.push([name, it])); click.call(this); };",
         )

@@ -9,7 +9,9 @@ use backline_engine::scratch::create;
 use indexmap::IndexSet;
 use serde_json::{Value, json};
 
-use super::{Chosen, NAME_CHARS, TEMPORARY, VERSION, changed_on_disk, copied, not_written, table};
+use super::{
+    Chosen, NAME_CHARS, TEMPORARY, VERSION, all_well, changed_on_disk, copied, not_written, table,
+};
 use crate::args::PickPart;
 use crate::failure::{Failure, Kind};
 
@@ -33,7 +35,6 @@ pub(super) fn copy_all(
     to: &Path,
     project_dir: &Path,
     chosen: &[Chosen<'_>],
-    problems: &mut Vec<String>,
 ) -> Result<Copies, Failure> {
     let folder = Folder::create(to).map_err(|error| not_written(to, error))?;
     let earlier = earlier(&folder).map_err(|why| {
@@ -58,11 +59,26 @@ pub(super) fn copy_all(
         numbers: numbers.collect(),
         earlier,
         entries: Vec::new(),
-        problems,
     };
-    for chosen in chosen {
-        picks.copy(chosen)?;
+    let names: Vec<String> = chosen.iter().map(|it| picks.name(it)).collect();
+    let named = || chosen.iter().zip(&names);
+    let mut problems = Vec::new();
+    for (chosen, name) in named() {
+        if picks.is_other(chosen, name)? {
+            problems.push(format!(
+                "{}: {} is another file; move it away or choose another folder",
+                chosen.label(),
+                to.join(name).display()
+            ));
+        }
     }
+    all_well(&problems)?;
+    for (chosen, name) in named() {
+        if let Err(why) = picks.copy(chosen, name)? {
+            problems.push(format!("{}: {why}", chosen.label()));
+        }
+    }
+    all_well(&problems)?;
     picks.finish()
 }
 
@@ -103,54 +119,39 @@ struct Picks<'a> {
     /// The number of each track.
     numbers: HashMap<(String, u32), usize>,
     entries: Vec<Value>,
-    problems: &'a mut Vec<String>,
 }
 
 impl Picks<'_> {
-    /// Copies a file, checked against its hash on the way.
-    fn copy(&mut self, chosen: &Chosen<'_>) -> Result<(), Failure> {
+    /// Whether the folder has another file of this name. A copy of an earlier call is the same file.
+    fn is_other(&self, chosen: &Chosen<'_>, name: &str) -> Result<bool, Failure> {
+        if !self.has(name) {
+            return Ok(false);
+        }
+        let there = self.folder.read_file(name);
+        let hash = there.and_then(|mut there| copied(&mut there, io::sink()));
+        Ok(hash.map_err(|error| not_written(self.to, error))? != chosen.file.sha256)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        matches!(self.folder.find(name), Ok(Some(Found::File(_))))
+    }
+
+    /// Copies a file that is not there yet, checked against its hash on the way.
+    fn copy(&mut self, chosen: &Chosen<'_>, name: &str) -> Result<Result<(), String>, Failure> {
         let Chosen {
             job, track, file, ..
         } = chosen;
-        let from = self.project_dir.join(&file.path);
-        let name = self.name(chosen);
-        let label = chosen.label();
-        let mut problem = |why: String| self.problems.push(format!("{label}: {why}"));
-        let mut source = match read_file(&from) {
-            Ok(source) => source,
-            Err(error) => {
-                problem(format!("cannot read {}: {error}", from.display()));
-                return Ok(());
+        let failed = |error: io::Error| not_written(self.to, error);
+        if !self.has(name) {
+            let from = self.project_dir.join(&file.path);
+            let mut scratch = create(&self.folder, TEMPORARY).map_err(failed)?;
+            let source = read_file(&from);
+            let hash = source.and_then(|mut source| copied(&mut source, scratch.file()));
+            if hash.map_err(failed)? != file.sha256 {
+                return Ok(Err(changed_on_disk(&from)));
             }
-        };
-        let mut scratch =
-            create(&self.folder, TEMPORARY).map_err(|error| not_written(self.to, error))?;
-        let hash =
-            copied(&mut source, scratch.file()).map_err(|error| not_written(self.to, error))?;
-        if hash != file.sha256 {
-            problem(changed_on_disk(&from));
-            return Ok(());
-        }
-        // A copy of an earlier call stays as it is.
-        let is_there = matches!(self.folder.find(&name), Ok(Some(Found::File(_))));
-        if is_there {
-            let mut there = self
-                .folder
-                .read_file(&name)
-                .map_err(|error| not_written(self.to, error))?;
-            let same =
-                copied(&mut there, io::sink()).map_err(|error| not_written(self.to, error))?;
-            if same != hash {
-                problem(format!(
-                    "{} is another file; remove it or choose another folder",
-                    self.to.join(&name).display()
-                ));
-                return Ok(());
-            }
-        } else {
             let sync = scratch.file().sync_all();
-            sync.and_then(|()| scratch.place(&name))
-                .map_err(|error| not_written(self.to, error))?;
+            sync.and_then(|()| scratch.place(name)).map_err(failed)?;
         }
         self.entries.push(json!({
             "file": name, "part": chosen.part_name(),
@@ -160,7 +161,7 @@ impl Picks<'_> {
             "source": file.path, "sha256": file.sha256, "length_bytes": file.length_bytes, "duration_s": file.duration_s,
             "music": track.music,
         }));
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// The name of an earlier copy of the same file, else `01 chorus - lofi, model V5, take 2 track 1.mp3`: numbers go up from the
@@ -218,7 +219,7 @@ impl Picks<'_> {
             .collect();
         let is_stale = |entry: &&Value| {
             let name = entry["file"].as_str().unwrap_or_default();
-            !picked.contains(name) && matches!(self.folder.find(name), Ok(Some(Found::File(_))))
+            !picked.contains(name) && self.has(name)
         };
         let stale: Vec<Value> = self.earlier.iter().filter(is_stale).cloned().collect();
         let list = json!({ "version": VERSION, "picks": self.entries, "stale": stale });

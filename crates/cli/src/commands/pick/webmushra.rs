@@ -18,7 +18,7 @@ use backline_engine::scratch::create;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use super::{Chosen, TEMPORARY, not_written, read_kept, table};
+use super::{Chosen, TEMPORARY, all_well, check_kept, not_written, table};
 use crate::args::PickPart;
 use crate::failure::Failure;
 
@@ -37,8 +37,6 @@ pub(super) struct ListeningTest {
     pub(super) config: PathBuf,
     /// Its stimuli.
     pub(super) stimuli: Vec<Value>,
-    /// Tracks that are not part of it, and why.
-    pub(super) problems: Vec<String>,
 }
 
 /// Writes a listening test of the chosen tracks into `dir`. Files of an earlier one of this name are replaced.
@@ -68,7 +66,7 @@ pub(super) fn write(
     for (number, (stem, page)) in pages.iter().enumerate() {
         let mut heard = Vec::new();
         for chosen in page {
-            match read_kept(project_dir, chosen).and_then(|bytes| loudness(&bytes)) {
+            match read(project_dir, chosen).and_then(|bytes| loudness(&bytes)) {
                 Ok(lufs) => heard.push((*chosen, lufs)),
                 Err(why) => problems.push(format!("{}: {why}", chosen.label())),
             }
@@ -78,7 +76,7 @@ pub(super) fn write(
         let mut lines = String::new();
         for (chosen, lufs) in heard {
             let gain_db = level.zip(lufs).map_or(0.0, |(level, lufs)| level - lufs);
-            let bytes = match read_kept(project_dir, chosen).and_then(|it| stimulus(&it, gain_db)) {
+            let bytes = match read(project_dir, chosen).and_then(|it| stimulus(&it, gain_db)) {
                 Ok(bytes) => bytes,
                 Err(why) => {
                     problems.push(format!("{}: {why}", chosen.label()));
@@ -99,9 +97,6 @@ pub(super) fn write(
                 "task_id": job.task_id, "source": chosen.file.path,
             }));
         }
-        if lines.is_empty() {
-            continue;
-        }
         config.push_str(&format!(
             "    - type: likert_multi_stimulus\n      id: {}\n      name: {}\n      \
              content: \"How good is each accompaniment?\"\n      mustRate: true\n      \
@@ -113,6 +108,7 @@ pub(super) fn write(
             config.push_str(&format!("        - {{value: {value}, label: {label}}}\n"));
         }
     }
+    all_well(&problems)?;
     config.push_str(
         "  - type: finish\n    name: \"Thank you\"\n    content: \"Your ratings are sent when you press the button.\"\n    \
          showResults: true\n    writeResults: true\n",
@@ -126,7 +122,6 @@ pub(super) fn write(
     Ok(ListeningTest {
         config: dir.join(CONFIGS).join(format!("{name}.yaml")),
         stimuli,
-        problems,
     })
 }
 
@@ -143,6 +138,12 @@ fn id(chosen: &Chosen<'_>) -> String {
         _ => "",
     };
     format!("{key}-{}{suffix}", chosen.track.index)
+}
+
+/// The bytes of a chosen file.
+fn read(project_dir: &Path, chosen: &Chosen<'_>) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    check_kept(project_dir, chosen, &mut bytes).map(|()| bytes)
 }
 
 fn loudness(bytes: &[u8]) -> Result<Option<f64>, String> {

@@ -41,17 +41,13 @@ pub(crate) fn require(project: &Project) -> Result<(), Failure> {
     if diff.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "the plan of {} differs from its lock file\n{}",
-        project.shown,
-        text(&diff, MAX_TOLD)
+    let message = format!("the plan of {} differs from its lock file", project.shown);
+    let hint = format!(
+        "if that is intended, write the lock file again with `backline plan {} --lock`",
+        project.shown
     );
-    Err(
-        Failure::said(Kind::LockDiffers, message.trim_end()).hint(format!(
-            "if that is intended, write the lock file again with `backline plan {} --lock`",
-            project.shown
-        )),
-    )
+    let failure = Failure::said(Kind::LockDiffers, message);
+    Err(failure.details(text(&diff, MAX_TOLD)).hint(hint))
 }
 
 /// The differences for people, `most` at most.
