@@ -24,20 +24,51 @@ pub fn job_label<'a>(
     format!("{} × {}{point} take {take}", clean(stem), clean(preset))
 }
 
-/// `label`, made to fit `most` columns: the middle goes, for its end tells takes apart.
+/// Columns of the name of a swept setting where there is little room.
+const SHORT_NAME_COLUMNS: usize = 8;
+
+/// Columns that stem and preset keep, whatever the sweep's values are.
+const LEAST_COLUMNS: usize = 12;
+
+/// `label`, made to fit `most` columns. What tells jobs of one stem and preset apart stays: the values of the sweep and the take. First
+/// the names of swept settings become short, then they go, then stem and preset are cut.
 pub(crate) fn fit_label(label: &str, most: usize) -> String {
     if columns(label) <= most {
         return label.to_owned();
     }
-    match label.rfind(" take ") {
-        Some(at) if columns(&label[at..]) + 4 < most => {
-            format!(
-                "{}{}",
-                fit(&label[..at], most - columns(&label[at..])),
-                &label[at..]
-            )
+    let Some((rest, take)) = label.rsplit_once(" take ") else {
+        return fit(label, most);
+    };
+    let take = format!(" take {take}");
+    let (head, point) = match rest.strip_suffix(']').and_then(|it| it.rsplit_once(" [")) {
+        Some((head, point)) => (head, point),
+        None => (rest, ""),
+    };
+    let with = |name: fn(&str) -> String| -> String {
+        let pairs = point.split(", ").map(|pair| match pair.split_once('=') {
+            Some((setting, value)) => format!("{}{value}", name(setting)),
+            None => pair.to_owned(),
+        });
+        format!(" [{}]", pairs.collect::<Vec<_>>().join(", "))
+    };
+    let tail = if point.is_empty() {
+        take
+    } else {
+        let short = with(|name| format!("{}=", fit(name, SHORT_NAME_COLUMNS))) + &take;
+        if columns(head) + columns(&short) <= most {
+            return format!("{head}{short}");
         }
-        _ => fit(label, most),
+        let values = with(|_| String::new());
+        let room = most.saturating_sub(columns(&take) + LEAST_COLUMNS);
+        match columns(&values) <= room {
+            true => values + &take,
+            // A value may be a text of any length.
+            false => fit(&values, room) + &take,
+        }
+    };
+    match columns(&tail) + 4 < most {
+        true => format!("{}{tail}", fit(head, most - columns(&tail))),
+        false => fit(label, most),
     }
 }
 
@@ -70,5 +101,26 @@ mod tests {
             "a very long… take 12"
         );
         assert_eq!(fit_label("a very long stem × lofi take 12", 8), "a very …");
+    }
+
+    #[test]
+    fn a_long_label_keeps_what_tells_the_points_of_a_sweep_apart() {
+        let label = "angel × lofi [weirdness_constraint=0.8] take 1";
+        for (most, shown) in [
+            (46, label),
+            (45, "angel × lofi [weirdne…=0.8] take 1"),
+            (33, "angel × lofi [0.8] take 1"),
+            (24, "angel × lo… [0.8] take 1"),
+        ] {
+            assert_eq!(fit_label(label, most), shown);
+        }
+        let two = "angel × lofi [style_weight=0.2, tags=a long text, of words] take 1";
+        assert_eq!(
+            fit_label(two, 40),
+            "angel × lofi [0.2, a long text,… take 1"
+        );
+        for most in 0..70 {
+            assert!(columns(&fit_label(two, most)) <= most.max(1), "{most}");
+        }
     }
 }

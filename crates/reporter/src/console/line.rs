@@ -113,13 +113,13 @@ impl Line {
         self
     }
 
-    /// Subject and detail. On a terminal the subject is shortened first, down to half of the width; elsewhere only very long labels
-    /// are.
+    /// Subject and detail. On a terminal the subject is shortened first, down to two thirds of the width: a part of it tells jobs apart,
+    /// a part of a task's id is of no use. Elsewhere only very long labels are.
     fn rest(&self, width: Option<usize>) -> String {
         let wanted = columns(&self.detail) + 2;
         let most = width
             .map_or(LABEL_COLUMNS, |width| {
-                width.saturating_sub(wanted).max(width / 2)
+                width.saturating_sub(wanted).max(width * 2 / 3)
             })
             .min(LABEL_COLUMNS);
         let subject = fit_label(&self.subject, most);
@@ -152,8 +152,24 @@ mod tests {
         let text = anstream::adapter::strip_str(&line.render(0, &options)).to_string();
         assert_eq!(
             text,
-            "00:00:00 accepted     a stem with a long … take 3  task 0123\n"
+            "00:00:00 accepted     a stem with a long name … take 3  task 0…\n"
         );
         assert_eq!(columns(text.trim_end()), 60);
+    }
+
+    #[test]
+    fn points_of_a_sweep_are_told_apart_at_usual_widths() {
+        for wide in [80, 100] {
+            let line = |value: &str| {
+                let subject = format!("angel × lofi [weirdness_constraint={value}] take 1");
+                let line = Line::success("accepted", "task 01a22726c02c722bb3a2ef1be1d4a47a");
+                let text = line.about(subject).in_table(0, &TimeZone::UTC, wide);
+                anstream::adapter::strip_str(&text).to_string()
+            };
+            let shown = line("0.8");
+            assert!(shown.contains("0.8] take 1"), "{shown}");
+            assert_ne!(shown, line("0.2"));
+            assert!(columns(&shown) <= wide, "{shown}");
+        }
     }
 }
