@@ -287,3 +287,115 @@ fn every_failure_begins_with_error() {
         manifest.err
     );
 }
+
+/// Names as people and systems give them to recordings.
+const AWKWARD: [&str; 28] = [
+    "my song",
+    "it's \"live\"",
+    "[demo] {x} (1)",
+    "Chloé – été",
+    "-dash",
+    "--to",
+    "a,b;c",
+    "#1 hit",
+    "100% me",
+    "&amp; <b>",
+    "~tilde",
+    "コーヒー",
+    "trailing ",
+    "a'b",
+    "x: y",
+    "$HOME `id`",
+    "back\\slash",
+    "star*q?",
+    "{{stem.id}}",
+    "cafe\u{301}",
+    "caf\u{e9}",
+    "😀 ok",
+    "a|b",
+    "a<b",
+    "tab\tname",
+    "con",
+    "UPPER",
+    "upper",
+];
+
+/// From a folder of such recordings to a folder of keepers, with nothing corrected by hand.
+#[cfg(target_os = "linux")]
+#[test]
+fn awkward_names_go_all_the_way() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    for (name, seed) in AWKWARD.iter().zip(1..) {
+        lab.recording(&format!("songs/vocals/{name}.wav"), seed);
+    }
+    lab.expect(0, &["init", "songs", "--from", "songs/vocals"]);
+    let manifest = lab.read("songs/songs.yaml");
+    let provider = format!(
+        "provider: {{profile: studio, base_url: \"{}\", api_key: {{env: LAB_KEY}}}}\n",
+        studio.url
+    );
+    let at = manifest.find("provider: studio").unwrap();
+    let end = at + manifest[at..].find('\n').unwrap() + 1;
+    lab.write(
+        "songs/songs.yaml",
+        format!("{}{provider}{}", &manifest[..at], &manifest[end..]),
+    );
+    let checked = lab.json(&["validate", "songs/songs.yaml"]);
+    assert_eq!(checked["stems"], AWKWARD.len());
+    let plan = lab.json(&["plan", "songs/songs.yaml"]);
+    let jobs = plan["jobs"].as_array().unwrap();
+    assert_eq!(jobs.len(), 2 * AWKWARD.len());
+    // A name that is a usable id is the id.
+    for name in [
+        "-dash",
+        "--to",
+        "it's \"live\"",
+        "a,b;c",
+        "コーヒー",
+        "UPPER",
+    ] {
+        assert!(jobs.iter().any(|job| job["stem"] == name), "{name}");
+        let filter = format!("stem={name}");
+        if !name.contains(',') {
+            let chosen = lab.json(&["plan", "songs/songs.yaml", "--filter", &filter]);
+            assert_eq!(chosen["jobs"].as_array().unwrap().len(), 2, "{name}");
+        }
+    }
+    lab.expect(0, &["run", "songs/songs.yaml"]);
+    lab.expect(0, &["report", "songs/songs.yaml"]);
+    lab.expect(0, &["doctor", "songs/songs.yaml"]);
+
+    // Every row of the table is a star.
+    let table = lab.read("songs/out/songs/summary.csv");
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    let head = table.headers().unwrap().clone();
+    let column = |name: &str| head.iter().position(|it| it == name).unwrap();
+    let mut stars = csv::Writer::from_writer(Vec::new());
+    stars.write_record(["key", "track"]).unwrap();
+    let mut rows = 0;
+    for row in table.records() {
+        let row = row.unwrap();
+        let (key, track) = (&row[column("key")], &row[column("track")]);
+        stars.write_record([key, track]).unwrap();
+        assert!(
+            lab.path("songs").join(&row[column("file")]).is_file(),
+            "{row:?}"
+        );
+        rows += 1;
+    }
+    assert_eq!(rows, 4 * AWKWARD.len());
+    let stars = String::from_utf8(stars.into_inner().unwrap()).unwrap();
+    lab.write("stars.csv", stars);
+    let args = ["pick", "stars.csv", "songs/songs.yaml", "--to", "keepers"];
+    let picked = lab.expect(0, &args).out;
+    assert_eq!(picked.lines().count(), rows);
+    for file in picked.lines() {
+        assert!(lab.path(file).is_file(), "{file}");
+        let name = file.strip_prefix("keepers/").unwrap();
+        let refused = |c: char| c.is_control() || "/\\:*?\"<>|".contains(c);
+        assert!(!name.contains(refused), "{name}");
+    }
+    assert_eq!(lab.expect(0, &args).out, picked);
+    lab.expect(0, &["report", "songs/songs.yaml", "--ratings", "stars.csv"]);
+}

@@ -40,7 +40,7 @@ fn all_nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     all
 }
 
-/// The one candidate that a name is the beginning of, as `weirdness` is of `weirdness_constraint`.
+/// The one candidate that a name is the beginning of, as `weirdness` is of `weirdness_constraint`, or a slip of its first word.
 fn begun<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Fewer letters begin too much.
     const LEAST: usize = 3;
@@ -48,11 +48,17 @@ fn begun<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Optio
     if name.chars().count() < LEAST {
         return None;
     }
-    let mut longer = candidates
-        .into_iter()
-        .take(10_000)
-        .filter(|candidate| candidate.to_lowercase().starts_with(&name));
-    longer.next().filter(|_| longer.next().is_none())
+    let candidates: Vec<&str> = candidates.into_iter().take(10_000).collect();
+    let only = |begins: &dyn Fn(&str) -> bool| {
+        let mut longer = candidates.iter().filter(|candidate| begins(candidate));
+        longer.next().copied().filter(|_| longer.next().is_none())
+    };
+    only(&|candidate| candidate.to_lowercase().starts_with(&name)).or_else(|| {
+        only(&|candidate| match candidate.split_once('_') {
+            Some((word, _)) => nearest(&name, [word]).is_some(),
+            None => false,
+        })
+    })
 }
 
 /// The candidates that a wrong name may be a slip of. One means that the slip is clear.
@@ -98,6 +104,11 @@ mod tests {
             meant("weirdness", ["weirdness_constraint", "tags"]),
             ["weirdness_constraint"]
         );
+        for slip in ["wierdness", "Weirdnes"] {
+            let names = ["weirdness_constraint", "style_weight", "tags"];
+            assert_eq!(meant(slip, names), ["weirdness_constraint"]);
+        }
+        assert_eq!(meant("audoi", ["audio_weight", "audio"]), ["audio"]);
         assert_eq!(meant("fil", ["file", "fill", "dir"]), ["file", "fill"]);
         assert_eq!(meant("colour", ["file", "dir"]), Vec::<&str>::new());
     }

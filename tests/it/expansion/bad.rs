@@ -99,3 +99,45 @@ fn a_manifest_of_ten_megabytes_is_read_in_one_pass() {
         .render(false);
     assert!(wrong.contains("more than 100000 stems"), "{wrong}");
 }
+
+#[test]
+fn indentation_is_named_where_it_is_the_mistake() {
+    #[track_caller]
+    fn check(rest: &str, is_indentation: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.yaml");
+        std::fs::write(&path, format!("version: 1\nname: x\n{rest}")).unwrap();
+        let wrong = load_with(&path, Selection::default())
+            .unwrap_err()
+            .render(false);
+        assert!(wrong.contains("this is not valid YAML"), "{wrong}");
+        let told = wrong.contains("the indentation of this line fits no line above it");
+        assert_eq!(told, is_indentation, "{wrong}");
+    }
+    check("stems: [a.wav]\n presets:\n  p: {tags: calm}\n", true);
+    check(
+        "stems:\n  - a.wav\npresets:\n  p:\n    tags: calm\n     model: V5\n",
+        true,
+    );
+    check(
+        "stems:\n  - a.wav\npresets:\n  p:\n    tags: calm\n   lofi:\n    tags: y\n",
+        true,
+    );
+    check(
+        "stems:\n  - id: a\n     file: a.wav\npresets: {p: {tags: x}}\n",
+        true,
+    );
+    check(
+        "stems: [a.wav]\npresets:\n  p: {tags: calm: piano}\n",
+        false,
+    );
+    check(
+        "stems:\n  - id: a\n    file: a: b\npresets: {p: {tags: x}}\n",
+        false,
+    );
+    check("stems: [a.wav]\npresets:\n  p: {tags: \"calm}\n", false);
+    check(
+        "presets:\n  # calm\n  p:\n    tags: >\n      calm\n  q: {tags: a: b}\n",
+        false,
+    );
+}

@@ -248,7 +248,13 @@ impl SettingRow {
                 weight.map(SettingValue::Weight).ok_or_else(no_value)
             }
             SettingKind::Whole { max } => {
-                let whole = text.trim().parse::<u8>().ok();
+                // `2.0` is a whole number to every schema.
+                let number = text.trim();
+                let whole = match number.split_once('.') {
+                    Some((whole, "0" | "00")) => whole,
+                    _ => number,
+                };
+                let whole = whole.parse::<u8>().ok();
                 let whole = whole.filter(|whole| *whole <= max);
                 whole.map(SettingValue::Whole).ok_or_else(no_value)
             }

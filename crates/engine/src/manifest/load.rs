@@ -42,7 +42,7 @@ use super::template::fixed::render_fixed;
 use super::template::scope::{FIXED_ROOTS, Scope};
 use super::{hooks, limits};
 use crate::hooks::Hooks;
-use crate::plan::{Plan, PlannedJob};
+use crate::plan::{Plan, PlannedJob, one_name};
 use crate::status::Sign;
 use crate::template::Engine;
 use crate::template::Variables;
@@ -285,6 +285,7 @@ impl Loader<'_, '_> {
             takes,
         };
         let complete = matrix.presets.len() == layer.concrete();
+        let before = report.errors();
         let rules = if complete {
             rules::read_rules(
                 &fields,
@@ -296,10 +297,20 @@ impl Loader<'_, '_> {
         } else {
             Rules::default()
         };
+        // Twins of one id have been reported as such.
+        let ids: HashSet<String> = matrix.stems.iter().map(|it| one_name(&it.id)).collect();
+        let places_are_known = complete
+            && report.errors() == before
+            && scope.partial.is_empty()
+            && ids.len() == matrix.stems.len();
         let output = read_output(&fields, &folder, &matrix, &mut compiler, &render, report);
         warn_of_unused(&layer, &compiler, report);
         warn_of_twins(&layer, &matrix, report);
         if report.errors() > 0 {
+            if let (true, Some(read)) = (places_are_known, &output) {
+                let places = expand::places(&matrix, &rules, report);
+                check_names(&places, &matrix, &read.output, read.file_span, report);
+            }
             examine_files(&matrix.stems, options.max_sound, report);
             return None;
         }
@@ -326,7 +337,8 @@ impl Loader<'_, '_> {
             hooks.measure_loudness();
         }
         if report.errors() == 0 {
-            check_names(&jobs, &matrix, &output, file_span, report);
+            let places: Vec<[u32; 4]> = jobs.iter().map(expand::Draft::at).collect();
+            check_names(&places, &matrix, &output, file_span, report);
         }
         let selector = options.selection.resolve(&matrix, report);
         if report.errors() > 0 {

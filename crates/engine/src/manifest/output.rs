@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use icu_normalizer::ComposingNormalizerBorrowed;
 use indexmap::IndexMap;
 
 use crate::manifest::hooks;
 use crate::manifest::matrix::axes::Matrix;
 use crate::manifest::matrix::compile::Compiler;
-use crate::manifest::matrix::expand::{Draft, job_name};
+use crate::manifest::matrix::expand::job_name;
 use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::scope::{OUTPUT_ROOTS, Scope};
 use crate::manifest::template::{compile, fixed};
-use crate::plan::{Namer, Output, TrackName};
+use crate::plan::{Namer, Output, TrackName, one_name};
 
 const KEYS: &[&str] = &["dir", "file", "loudness", "tags"];
 
@@ -127,8 +126,10 @@ pub(crate) fn default_file(matrix: &Matrix) -> String {
 
 /// Names the first two tracks of every job: portable, and no name twice, whatever the case of its letters and however they are
 /// composed: `é` is one character or two, and some file systems take both for one name.
+///
+/// `jobs` are their places: stem, preset, point and take.
 pub(crate) fn check_names(
-    jobs: &[Draft],
+    jobs: &[[u32; 4]],
     matrix: &Matrix,
     output: &Output,
     span: Span,
@@ -138,15 +139,12 @@ pub(crate) fn check_names(
     let mut causes: IndexMap<NameProblem, (String, Vec<usize>)> = IndexMap::new();
     let mut seen: HashMap<[u8; 16], usize> = HashMap::with_capacity(2 * jobs.len());
     for (at, job) in jobs.iter().enumerate() {
-        let (stem, preset) = (
-            &matrix.stems[job.stem as usize].id,
-            &matrix.presets[job.preset as usize].id,
-        );
+        let [stem, preset, point, take] = *job;
         namer.place(
-            stem,
-            preset,
-            &matrix.points[job.point as usize].sweep,
-            job.take,
+            &matrix.stems[stem as usize].id,
+            &matrix.presets[preset as usize].id,
+            &matrix.points[point as usize].sweep,
+            take,
         );
         for index in 1..=2 {
             // Ids are as long and as different as vendors' are.
@@ -172,14 +170,14 @@ pub(crate) fn check_names(
                 }
                 Err(reason) => Err(reason),
             };
-            let this = name_of(job, matrix);
+            let this = job_name(matrix, *job);
             let (cause, message) = match other {
                 Ok((name, other)) if other == at => (
                     NameProblem::Tracks,
                     format!("both tracks of `{this}` would be kept as `{name}`"),
                 ),
                 Ok((name, other)) => {
-                    let other = name_of(&jobs[other], matrix);
+                    let other = job_name(matrix, jobs[other]);
                     (
                         NameProblem::Jobs,
                         format!("`{other}` and `{this}` would both be kept as `{name}`"),
@@ -229,18 +227,4 @@ enum NameProblem {
     Jobs,
     /// There is no name, for this reason.
     NoName(String),
-}
-
-/// What all names have in common that some file system takes for one.
-fn one_name(name: &str) -> String {
-    if name.is_ascii() {
-        return name.to_ascii_lowercase();
-    }
-    ComposingNormalizerBorrowed::new_nfc()
-        .normalize(&name.to_lowercase())
-        .into_owned()
-}
-
-pub(crate) fn name_of(job: &Draft, matrix: &Matrix) -> String {
-    job_name(matrix, [job.stem, job.preset, job.point, job.take])
 }

@@ -1,5 +1,7 @@
 //! File names that every common system accepts.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 /// Longest part of a path that every common file system takes, in bytes.
 const MAX_PART_BYTES: usize = 255;
 
@@ -17,6 +19,24 @@ pub(crate) fn harmless(value: &str) -> String {
         char => char,
     };
     value.chars().enumerate().map(safe).collect()
+}
+
+/// What all names have in common that some file system takes for one.
+pub(crate) fn one_name(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    ComposingNormalizerBorrowed::new_nfc()
+        .normalize(&name.to_lowercase())
+        .into_owned()
+}
+
+/// What a value becomes as a part of a path, as the least particular file system compares it; none where some system refuses it.
+///
+/// Two stems of one such name would be kept as the same files.
+pub fn path_part(value: &str) -> Option<String> {
+    let part = harmless(value);
+    portable(&part).ok().map(|()| one_name(&part))
 }
 
 /// Why some system refuses a name.

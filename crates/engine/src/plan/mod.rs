@@ -15,7 +15,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(crate) use self::file_name::portable;
+pub use self::file_name::path_part;
+pub(crate) use self::file_name::{one_name, portable};
 pub use self::hooks::{
     DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookKind, HookSpec, Hooks, Order, Target,
 };

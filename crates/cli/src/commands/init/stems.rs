@@ -1,9 +1,11 @@
 //! The `stems` of a new manifest: an entry for each recording of a folder.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
+
+use backline_engine::plan::path_part;
 
 use crate::failure::{Failure, Kind};
 
@@ -18,6 +20,8 @@ const MAX_LISTED: usize = 200;
 const MAX_WALKED: usize = 100_000;
 /// Bytes of a file that tell its format: a cover picture may stand in front.
 const MAX_HEAD_BYTES: u64 = 4 << 20;
+/// Longest part of a file's name that becomes an id, in characters; a manifest allows some more.
+const MAX_ID_CHARS: usize = 180;
 /// Deepest folder below the one that is named.
 const MAX_DEPTH: usize = 16;
 
@@ -46,7 +50,10 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), F
     }
     let text = |path: &Path| {
         let relative = relative(&dir, path);
-        let text = relative.to_str().map(|text| text.replace('\\', "/"));
+        let text = relative.to_str().map(|text| match cfg!(windows) {
+            true => text.replace('\\', "/"),
+            false => text.to_owned(),
+        });
         text.ok_or_else(|| {
             let message = format!("the name of {} is not UTF-8", path.display());
             Failure::said(Kind::Usage, message).hint("rename the file or its folder")
@@ -65,24 +72,46 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), F
         let pattern = format!("{below}**/*.{{{}}}", present.join(","));
         return Ok((format!("  - {{glob: {}}}\n", quoted(&pattern)), others));
     }
-    let mut ids: HashMap<String, usize> = HashMap::new();
+    let mut ids = HashSet::new();
     let mut lines = String::new();
     for path in &found {
-        let name = text(path)?;
-        let id = path.file_stem().unwrap_or_default().to_string_lossy();
-        let seen = ids.entry(id.to_string()).or_default();
-        *seen += 1;
-        let _ = match *seen {
-            1 => writeln!(lines, "  - {}", scalar(&name)),
-            nth => writeln!(
+        // A path is a template.
+        let name = text(path)?.replace("{{", "\\{{");
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let id = new_id(&stem, &mut ids);
+        let _ = match id == stem {
+            true => writeln!(lines, "  - {}", scalar(&name)),
+            false => writeln!(
                 lines,
                 "  - {{id: {}, file: {}}}",
-                quoted(&format!("{id}-{nth}")),
+                quoted(&id),
                 quoted(&name)
             ),
         };
     }
     Ok((lines, others))
+}
+
+/// An id that a manifest accepts and that no other recording has: the file's name where that is one.
+fn new_id(stem: &str, taken: &mut HashSet<String>) -> String {
+    let usable = |c: char| match c {
+        '*' => '-',
+        c if c.is_control() => '-',
+        c => c,
+    };
+    let id: String = stem.chars().take(MAX_ID_CHARS).map(usable).collect();
+    let id = match id.trim() {
+        "" => "recording",
+        id => id,
+    };
+    // Tracks lie in a folder of this name.
+    let mut is_free = |id: &str| path_part(id).is_some_and(|part| taken.insert(part));
+    if is_free(id) {
+        return id.to_owned();
+    }
+    let mut next = (2..=MAX_LISTED + 1).map(|nth| format!("{id}-{nth}"));
+    let free = next.find(|id| is_free(id));
+    free.unwrap_or_else(|| id.to_owned())
 }
 
 /// Collects the recordings below a folder. Hidden files are skipped, links to folders are not followed.

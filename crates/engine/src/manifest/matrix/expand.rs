@@ -46,15 +46,7 @@ pub(crate) fn expand(
     profile: &Profile,
     report: &mut Report,
 ) -> Vec<Draft> {
-    let includes = rules.includes.iter().map(|include| &include.jobs);
-    let compared = rules.excludes.iter().chain(includes);
-    let compared = compared.fold(0_u64, |all, rule| all.saturating_add(rule.compared(matrix)));
-    if compared > MAX_COMPARED {
-        report
-            .error(format!(
-                "the entries of `exclude` and `include` are compared with {compared} jobs, {MAX_COMPARED} are allowed"
-            ))
-            .help("name stems and presets in the entries, and put several values into one");
+    if !can_compare(matrix, rules, report) {
         return Vec::new();
     }
     let dropped = Dropped::new(matrix, rules);
@@ -129,6 +121,41 @@ pub(crate) fn expand(
     renderer.finish();
     advise(&jobs, matrix, profile, report);
     jobs
+}
+
+/// The places of the jobs that `exclude` leaves: stem, preset, point and take. For a manifest with other mistakes, whose settings can't be
+/// rendered.
+pub(crate) fn places(matrix: &Matrix, rules: &Rules, report: &mut Report) -> Vec<[u32; 4]> {
+    if !can_compare(matrix, rules, report) {
+        return Vec::new();
+    }
+    let dropped = Dropped::new(matrix, rules);
+    let mut places = Vec::new();
+    for stem in 0..matrix.stems.len() {
+        for preset in 0..matrix.presets.len() {
+            for point in 0..matrix.points.len() {
+                let takes =
+                    (1..=matrix.takes).filter(|take| !dropped.contains(stem, preset, point, *take));
+                places.extend(takes.map(|take| [stem as u32, preset as u32, point as u32, take]));
+            }
+        }
+    }
+    places
+}
+
+/// Refuses rules whose comparison with the jobs takes too long.
+fn can_compare(matrix: &Matrix, rules: &Rules, report: &mut Report) -> bool {
+    let includes = rules.includes.iter().map(|include| &include.jobs);
+    let compared = rules.excludes.iter().chain(includes);
+    let compared = compared.fold(0_u64, |all, rule| all.saturating_add(rule.compared(matrix)));
+    if compared > MAX_COMPARED {
+        report
+            .error(format!(
+                "the entries of `exclude` and `include` are compared with {compared} jobs, {MAX_COMPARED} are allowed"
+            ))
+            .help("name stems and presets in the entries, and put several values into one");
+    }
+    compared <= MAX_COMPARED
 }
 
 /// About how many bytes a job of a plan takes.

@@ -297,6 +297,16 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
             "this line is indented with a tab",
             Some("indent with spaces: YAML allows no tabs there"),
         ),
+        other if is_indented_by_mistake(text, line_start) => (
+            format!(
+                "this is not valid YAML: {}",
+                UserMessageFormatter.format_message(other)
+            ),
+            "the indentation of this line fits no line above it",
+            Some(
+                "indent all keys of one mapping, and all entries of one list, by the same number of spaces",
+            ),
+        ),
         other => (
             format!(
                 "this is not valid YAML: {}",
@@ -314,6 +324,44 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
         span,
         help,
     }
+}
+
+/// Whether the line at this place is indented neither as a line that it could follow nor as the first of what the line before opens.
+fn is_indented_by_mistake(text: &str, line_start: usize) -> bool {
+    /// Lines above that are read; a block that began before them is unusual.
+    const MOST_LINES: usize = 10_000;
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let is_said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let (Some(above), Some(line)) = (text.get(..line_start), text[line_start..].lines().next())
+    else {
+        return false;
+    };
+    let mut above = above.lines().rev().take(MOST_LINES).filter(is_said);
+    let (this, Some(before)) = (indent(line), above.next()) else {
+        return false;
+    };
+    if this > indent(before) {
+        let end = before.split(" #").next().unwrap_or_default().trim_end();
+        let opens = end.ends_with([':', '-', '|', '>', ',', '{', '[']);
+        // Keys of a list's entry are indented as its first key is.
+        let first_key = before.trim_start().strip_prefix("- ");
+        let entry = first_key.map(|key| before.len() - key.trim_start().len());
+        return !opens && entry != Some(this);
+    }
+    let mut least = indent(before);
+    for line in std::iter::once(before).chain(above) {
+        let at = indent(line);
+        let entry = line.trim_start().strip_prefix("- ");
+        let entry = entry.map(|key| line.len() - key.trim_start().len());
+        if at <= least && (at == this || entry == Some(this)) {
+            return false;
+        }
+        least = least.min(at);
+        if least < this {
+            return true;
+        }
+    }
+    false
 }
 
 fn too_much(breach: &BudgetBreach) -> String {
