@@ -154,7 +154,9 @@ const grid = {
   mark(variant) {
     for (const was of document.querySelectorAll(".variant.chosen")) {
       was.classList.remove("chosen");
-      redraw(was.querySelector("canvas"));
+      const canvas = was.querySelector("canvas");
+      canvas.played = 0;
+      redraw(canvas);
       was.querySelector(".play").tabIndex = -1;
       was.querySelector(".play").removeAttribute("aria-current");
     }

@@ -46,7 +46,8 @@ addEventListener("keydown", (event) => {
   }
   if (inDialog) return;
   // A focused control keeps its own keys.
-  if ((event.key === " " || event.key === "Enter") && target.closest("button, summary, a")) return;
+  const presses = event.key === "Enter" || (event.key === " " && target !== returned);
+  if (presses && target.closest("button, summary, a")) return;
   const act = MOVES[event.key]
     ?? (/^[1-9]$/.test(event.key) ? () => pick(Number(event.key)) : KEYS.find(([key]) => key === event.key)?.[2]);
   if (!act) return;
@@ -54,16 +55,19 @@ addEventListener("keydown", (event) => {
   act();
 });
 
-// A click with a pointer leaves the keys to the page, also where it opened a dialog that gives the focus back.
-let pressed = null;
+// A click with a pointer leaves the keys to the page.
 addEventListener("click", (event) => {
-  if (event.target.closest("dialog")) return;
-  pressed = event.detail > 0 ? event.target.closest("button") : null;
-  pressed?.blur();
+  if (event.detail > 0 && !event.target.closest("dialog")) event.target.closest("button")?.blur();
 });
+
+/** The button that a dialog gave the focus back to: Space plays there, Enter opens the dialog again. */
+let returned = null;
 for (const dialog of document.querySelectorAll("dialog")) {
-  dialog.addEventListener("close", () => pressed && document.activeElement === pressed && pressed.blur());
+  dialog.addEventListener("close", () => { returned = document.activeElement.closest("button"); });
 }
+addEventListener("focusout", () => { returned = null; });
+// A button that has the focus is pressed when the key goes up.
+addEventListener("keyup", (event) => event.key === " " && event.target === returned && event.preventDefault());
 
 function buildHelp() {
   $("about").before(

@@ -32,12 +32,13 @@ function tallyTable(title, tally) {
   if (!tally.size) return null;
   const rows = [...tally].sort(([, one], [, other]) => shareOf(other) - shareOf(one));
   const head = [title, "share", "95 % interval", "answers", "won", "lost", "no difference"];
-  return el("table", { class: "tally" },
-    el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, ...rows.map(([name, it]) => {
+  // Roles, for a phone lays the rows out otherwise.
+  return el("table", { class: "tally", role: "table" },
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head.map((name) => el("th", { scope: "col", role: "columnheader" }, name)))),
+    el("tbody", { role: "rowgroup" }, ...rows.map(([name, it]) => {
       const number = it.won + it.lost + it.same;
       const [low, high] = wilson(shareOf(it), number);
       const cells = [percent(shareOf(it)), `${percent(low)} – ${percent(high)}`, number, it.won, it.lost, it.same];
-      return el("tr", {}, el("th", { scope: "row" }, name), ...cells.map((value) => el("td", {}, String(value))));
+      return el("tr", { role: "row" }, el("th", { scope: "row", role: "rowheader" }, name), ...cells.map((value) => el("td", { role: "cell" }, String(value))));
     })));
 }

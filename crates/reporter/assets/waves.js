@@ -5,6 +5,7 @@ const heightOf = new Map([...HEIGHTS].map((character, at) => [character, at / 63
 
 /** Draws `wave` as bars in the canvas's own colour; up to the share `played` in its outline colour. */
 function draw(canvas, wave, played = 0) {
+  canvas.played = played;
   const { clientWidth: wide, clientHeight: high } = canvas;
   if (!wide || !high) return;
   const scale = Math.min(3, devicePixelRatio || 1);
@@ -36,7 +37,7 @@ const waiting = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     waiting.unobserve(target);
-    draw(target, target.wave);
+    draw(target, target.wave, target.played);
   }
 }, { rootMargin: "200px" });
 

@@ -11,16 +11,16 @@
     reason = "a test that unwraps says where it failed; what was measured is printed"
 )]
 
-use std::path::Path;
-
 mod browser {
     pub(crate) mod driver;
+    pub(crate) mod looks;
     pub(crate) mod page;
 }
 
 use backline_reporter::Ratings;
 use browser::driver::{Browser, in_browser};
-use browser::page::{write_album, write_large, write_small};
+use browser::looks::{LOW_CONTRAST, pictures};
+use browser::page::{write_large, write_small};
 
 /// What is heard: address, place and volume of each audio element that plays.
 const HEARD: &str =
@@ -208,10 +208,10 @@ async fn a_variant_keeps_its_label_and_the_panel_tells_what_is_playing() {
             assert!(panel.contains(fact), "{fact} in {panel}");
         }
         // At every width what is playing can be read: beside the grid, or one press away.
-        for width in [1600, 900, 390] {
-            browser.resize(width, 900).await;
+        for (width, height) in [(1600, 900), (900, 900), (390, 844)] {
+            browser.resize(width, height).await;
             let bars = "document.querySelector('.head').offsetHeight + document.querySelector('.dock').offsetHeight";
-            assert!(browser.number(bars).await < 0.4 * 900.0, "at {width} px the tracks have too little room");
+            assert!(browser.number(bars).await < 0.4 * f64::from(height), "at {width} px the tracks have too little room");
             let there = "getComputedStyle(document.querySelector('#details')).display !== 'none'";
             if !browser.is(there).await {
                 browser.click(".details-open").await;
@@ -228,78 +228,6 @@ async fn a_variant_keeps_its_label_and_the_panel_tells_what_is_playing() {
                 browser.until(&format!("!({there})")).await;
             }
         }
-    })
-    .await;
-}
-
-/// Pictures of the page are left in the target's folder for whoever wants to see it at each width, light and dark.
-#[tokio::test]
-async fn nothing_is_cut_off_at_any_width_in_light_or_dark() {
-    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
-    std::fs::create_dir_all(&pictures).unwrap();
-    small(async |browser| {
-        browser.click(".variant .star").await;
-        browser.click(".variant .play").await;
-        browser.until("document.querySelector('#details dl')").await;
-        browser.until(&format!("{HEARD}.some((it) => it.currentTime > 2)")).await;
-        browser.keys(" ").await;
-        for theme in ["light", "dark"] {
-            browser.run(&format!("localStorage.setItem('backline:theme', '{theme}'); document.documentElement.dataset.theme = '{theme}'; scrollTo(0, 0)")).await;
-            for (wide, high) in [(1600, 1000), (900, 1000), (390, 844)] {
-                browser.resize(wide, high).await;
-                std::fs::write(pictures.join(format!("{wide}-{theme}.png")), browser.picture().await).unwrap();
-                let (found, screen) = (browser.number("document.documentElement.scrollWidth").await, browser.number("innerWidth").await);
-                assert!(found <= screen, "{found} on {screen}");
-                let crushed = "[...document.querySelectorAll('.untold .sign')].filter((it) => it.scrollWidth > it.clientWidth + 1 || it.getBoundingClientRect().width < 4).length";
-                assert_eq!(browser.number(crushed).await, 0.0, "a sign is crushed at {wide} px");
-                let short = "[...document.querySelectorAll('.untold .why-short')].filter((it) => it.offsetParent && it.clientWidth < 70).length";
-                assert_eq!(browser.number(short).await, 0.0, "a reason has no room at {wide} px");
-                let outside = "[...document.querySelectorAll('header *, .dock button, .dock input, #details *')].filter((it) => it.offsetParent && it.getBoundingClientRect().right > innerWidth + 1).length";
-                assert_eq!(browser.number(outside).await, 0.0, "at {wide} px");
-            }
-        }
-    })
-    .await;
-}
-
-/// The picture of the README: made anew with `BACKLINE_PICTURES=write`, and at other times held against what a new one would be.
-#[tokio::test]
-async fn the_readme_shows_the_page() {
-    const MOST_BYTES: usize = 150_000;
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/listening-page.png");
-    let folder = tempfile::tempdir().unwrap();
-    let page = write_album(folder.path());
-    in_browser(async |browser| {
-        browser.open(&page).await;
-        browser.resize(1180, 720).await;
-        browser
-            .run("document.documentElement.dataset.theme = 'light'")
-            .await;
-        browser
-            .click("tbody tr:first-child td:nth-of-type(2) .variant .star")
-            .await;
-        browser
-            .click("tbody tr:first-child td:nth-of-type(2) .variant .play")
-            .await;
-        browser.until("document.querySelector('#details dl')").await;
-        browser
-            .until(&format!("{HEARD}.some((it) => it.currentTime > 4)"))
-            .await;
-        browser.keys(" ").await;
-        browser.until(&format!("{HEARD}.length === 0")).await;
-        browser.run("document.activeElement.blur()").await;
-        let picture = browser.picture().await;
-        if std::env::var_os("BACKLINE_PICTURES").is_some_and(|it| it == "write") {
-            std::fs::write(&place, &picture).unwrap();
-        }
-        let kept = std::fs::read(&place).unwrap();
-        assert!(kept.len() < MOST_BYTES, "{} bytes", kept.len());
-        // Width and height; letters are drawn differently by each machine.
-        assert_eq!(
-            kept[..24],
-            picture[..24],
-            "make it anew with BACKLINE_PICTURES=write"
-        );
     })
     .await;
 }
@@ -569,6 +497,18 @@ async fn blind_results_are_the_same_on_the_page_and_in_the_reports() {
             browser.keys(["1", "3", "2", "1"][trial % 4]).await;
         }
         browser.until("document.querySelector('.tally')").await;
+        for theme in ["light", "dark"] {
+            browser.run(&format!("document.documentElement.dataset.theme = '{theme}'")).await;
+            for (wide, high) in [(1600, 1000), (390, 844)] {
+                browser.resize(wide, high).await;
+                browser.until("document.getAnimations().length === 0").await;
+                std::fs::write(pictures().join(format!("blind-{wide}-{theme}.png")), browser.picture().await).unwrap();
+                let over = "[...document.querySelectorAll('.scrolls, #blind')].filter((it) => it.scrollWidth > it.clientWidth + 1).length";
+                assert_eq!(browser.number(over).await, 0.0, "results are cut at {wide} px");
+                let low = browser.value(LOW_CONTRAST).await;
+                assert_eq!(low.as_array().unwrap().len(), 1, "{theme} at {wide} px: {low:#}");
+            }
+        }
         let rows = browser.text("[...document.querySelectorAll('.tally')].flatMap((it) => [...it.querySelectorAll('tbody tr')].map((row) => [it.querySelector('th').textContent.toLowerCase(), ...[...row.children].map((cell) => cell.textContent)].join(';'))).join('\\n')").await;
         on_page.extend(rows.lines().map(str::to_owned));
         browser.click("#blind-save").await;
@@ -666,6 +606,34 @@ async fn a_long_note_is_read_in_the_details_and_remarks_are_filtered() {
         browser.choose("#show", "remarked").await;
         browser.until("!document.querySelector('.untold')").await;
         assert!(browser.is("[...document.querySelectorAll('.variant')].every((it) => it.querySelector('.remarked'))").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn space_plays_after_a_dialog_was_closed() {
+    small(async |browser| {
+        for opened in ["#open-exports", "#open-help"] {
+            let dialog = "document.querySelector('dialog[open]')";
+            // By the keys alone, and by a script, which is no pointer either.
+            for open in [
+                format!("document.querySelector('{opened}').focus()"),
+                format!("document.querySelector('{opened}').focus(); document.querySelector('{opened}').click()"),
+            ] {
+                browser.run(&open).await;
+                if !browser.is(dialog).await {
+                    browser.keys_into(opened, "\u{e007}").await;
+                }
+                browser.until(dialog).await;
+                browser.keys_into("dialog[open]", "\u{e00c}").await;
+                browser.until(&format!("!{dialog}")).await;
+                browser.keys_into("body", " ").await;
+                browser.until(&format!("{HEARD}.length === 1")).await;
+                assert!(!browser.is(dialog).await, "{opened}");
+                browser.keys_into("body", " ").await;
+                browser.until(&format!("{HEARD}.length === 0")).await;
+            }
+        }
     })
     .await;
 }
