@@ -252,8 +252,13 @@ fn the_embedded_studio_costs_nothing_and_says_so() {
     lab.recording("vocals/a.wav", 1);
     lab.write("songs.yaml", format!("version: 1\nname: songs\nstems: [vocals/a.wav]\npresets: {{p: {{tags: \"calm piano, wobblecore\"}}}}\n{REPORTS}"));
     let free = "the embedded studio costs nothing";
-    let plan = lab.expect(0, &["plan", "songs.yaml"]).out;
-    assert!(plan.contains(free), "{plan}");
+    let plan = lab.expect(0, &["plan", "songs.yaml"]);
+    assert!(plan.out.contains(free), "{}", plan.out);
+    // What the band will not do is told before it plays, and not again when there is nothing to buy.
+    let warning = "warning: preset `p`: tags not understood: wobblecore\n";
+    assert!(plan.err.contains(warning), "{}", plan.err);
+    let checked = lab.expect(0, &["validate", "songs.yaml"]).err;
+    assert!(checked.contains(warning), "{checked}");
     let ran = lab.expect(0, &["run", "songs.yaml"]);
     assert!(ran.err.contains(free), "{}", ran.err);
     assert!(!ran.err.contains("credits"), "{}", ran.err);
@@ -295,6 +300,8 @@ fn the_embedded_studio_costs_nothing_and_says_so() {
     // A run that buys nothing repeats no remark.
     let again = lab.expect(0, &["run", "songs.yaml"]).err;
     assert!(!again.contains("wobblecore"), "{again}");
+    let plan = lab.expect(0, &["plan", "songs.yaml"]).err;
+    assert!(!plan.contains("wobblecore"), "{plan}");
 }
 
 #[test]

@@ -103,13 +103,20 @@ fn init_writes_a_start_and_never_over_anything() {
 #[test]
 fn a_manifest_that_is_not_there_brings_the_nearest() {
     let lab = Lab::new();
-    lab.write("songs/first.yaml", "x");
-    lab.write("songs/second.yaml", "x");
+    // A manifest may have mistakes; other YAML files are none.
+    for name in [
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh",
+    ] {
+        let text = "version: 1\nstems: [a.wav]\npresets: {}\n";
+        lab.write(&format!("songs/{name}.yaml"), text);
+    }
+    lab.write("songs/secondo.yaml", "on: push\njobs: {}\n");
     let ran = lab.expect(2, &["run", "songs/secnod.yaml"]);
     assert!(
         ran.err.contains(
-            "there is no manifest songs/secnod.yaml\n\nhint: manifests there: songs/second.yaml"
-        ),
+            "there is no manifest songs/secnod.yaml\n\nhint: manifests there: songs/second.yaml, "
+        ) && ran.err.contains(", and 2 more\n")
+            && !ran.err.contains("secondo"),
         "{}",
         ran.err
     );

@@ -137,6 +137,20 @@ fn scripts_and_services_are_tried_the_same_way() {
     );
     let told = trial(&lab, 0, &["before_submit", "--lua", "rule.lua"]);
     assert_eq!(told["output"]["veto"], "not in French");
+    // The text of a script, as a manifest has it.
+    let inline = "if take == 1 then veto('enough') end";
+    let told = trial(&lab, 0, &["before_submit", "--lua", inline]);
+    assert_eq!(told["effect"]["kind"], "veto", "{told}");
+    let ran = lab.expect(
+        2,
+        &["hooks", "test", "before_submit", "--lua", "rules/mood"],
+    );
+    assert!(
+        ran.err
+            .contains("hint: --lua takes a file, or the text of a script"),
+        "{}",
+        ran.err
+    );
     lab.write("broken.lua", "if stem then\n");
     let ran = lab.expect(
         2,

@@ -54,7 +54,7 @@ fn every_job_gives_two_tracks_a_line_in_the_csv_and_a_place_in_the_json() {
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 1 + 48);
     assert!(
-        lines[0].starts_with("run,key,stem,preset,sweep.audio_weight,take,state"),
+        lines[0].starts_with("\u{feff}run,key,stem,preset,sweep.audio_weight,take,state"),
         "{}",
         lines[0]
     );
@@ -172,6 +172,11 @@ fn a_kept_file_that_is_deleted_is_fetched_again_without_buying() {
     assert_eq!(plan["jobs"][1]["sign"], "fetch");
     let text = lab.expect(0, &["plan", "songs.yaml"]).out;
     assert!(text.contains("1 to fetch (f)"), "{text}");
+    // The ledger's state is as the run recorded it; the difference is named.
+    let status = lab.expect(0, &["status", "songs.yaml"]).out;
+    let told =
+        "1 kept file is not on disk as recorded: `backline plan songs.yaml` marks the jobs with f";
+    assert!(status.contains(told), "{status}");
     assert_eq!(
         plan["jobs"][1]["missing"],
         serde_json::json!([{"track": 1, "part": "track", "changed": false}])

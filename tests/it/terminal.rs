@@ -452,3 +452,48 @@ fn a_served_page_outlives_its_run_where_a_person_looks_on_and_holds_no_ledger() 
     assert_eq!(code, Some(5), "{screen}");
     assert!(!screen.contains(stays), "{screen}");
 }
+
+#[test]
+fn points_of_a_sweep_are_told_apart_on_a_usual_terminal() {
+    for columns in [80, 100] {
+        let lab = Lab::new();
+        let studio = lab.studio(&["--rate", "off"]);
+        lab.manifest(
+            "songs.yaml",
+            &studio.url,
+            1,
+            1,
+            "sweep: {weirdness_constraint: [0.2, 0.8]}\n",
+        );
+        // The whole run, as a slow reader sees it.
+        let mut terminal = Terminal::start(
+            &lab,
+            columns,
+            40,
+            &["run", "songs.yaml", "--verbose"],
+            "xterm-256color",
+        );
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(0), "{screen}");
+        for value in ["0.2", "0.8"] {
+            let accepted = screen.lines().any(|line| {
+                line.contains("accepted") && line.contains(&format!("{value}] take 1"))
+            });
+            assert!(accepted, "{value} at {columns}: {screen}");
+        }
+    }
+}
+
+#[test]
+fn what_takes_seconds_is_told_on_a_terminal_and_nowhere_else() {
+    let lab = Lab::new();
+    lab.recording("a.wav", 1);
+    let args = ["play", "a.wav", "--tags", "calm piano", "--to", "one"];
+    let mut terminal = Terminal::start(&lab, 100, 40, &args, "xterm-256color");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    let told = "listening to a.wav\nplaying take 1 of 2\n";
+    assert!(screen.contains(told), "{screen}");
+    let ran = lab.expect(0, &["play", "a.wav", "--tags", "calm piano", "--to", "two"]);
+    assert!(!ran.err.contains("listening"), "{}", ran.err);
+}

@@ -132,6 +132,13 @@ impl Console {
         }
     }
 
+    /// Prints to a terminal what takes some seconds now; a log or a program does not need it.
+    pub(crate) fn progress(&self, text: &str) {
+        if self.columns_err.is_some() && self.format == Format::Text {
+            self.say(text);
+        }
+    }
+
     /// Prints to standard error, with --quiet too.
     pub(crate) fn insist(&self, text: &str) {
         let mut err = AutoStream::new(std::io::stderr().lock(), choice(self.colour_err));

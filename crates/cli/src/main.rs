@@ -31,6 +31,7 @@ mod signals;
 mod sound;
 mod step_summary;
 mod style;
+mod tag_warnings;
 mod tape;
 #[cfg_attr(not(feature = "otlp"), path = "untraced.rs")]
 mod trace;

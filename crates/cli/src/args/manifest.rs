@@ -90,7 +90,7 @@ pub(crate) struct PlanArgs {
     pub(crate) manifest: ManifestArgs,
     #[command(flatten)]
     pub(crate) lock: PlanLockArgs,
-    /// List every job with its key and settings instead of the grid
+    /// List every job with its key and its sweep values instead of the grid; --format json shows all settings
     #[arg(long)]
     pub(crate) jobs: bool,
 }

@@ -53,6 +53,7 @@ pub(crate) enum HooksCommand {
 Examples:
   backline hooks test before_submit -- python3 hooks/guard.py
   backline hooks test before_submit --lua hooks/mood.lua
+  backline hooks test before_submit --lua \"if take > 2 then veto 'enough' end\"
   backline hooks test before_submit --manifest songs.yaml --job 5b1c02d7 --lua hooks/mood.lua
   backline hooks test track_kept --service -- node hooks/service.js")]
 pub(crate) struct HookTestArgs {
@@ -74,9 +75,9 @@ pub(crate) struct HookTestArgs {
         conflicts_with = "lua"
     )]
     pub(crate) argv: Vec<String>,
-    /// Test this Lua script instead of a program
-    #[arg(long, value_name = "FILE", conflicts_with = "service")]
-    pub(crate) lua: Option<PathBuf>,
+    /// Test this Lua script instead of a program: a file, or as in a manifest the text of a script
+    #[arg(long, value_name = "SCRIPT", conflicts_with = "service")]
+    pub(crate) lua: Option<String>,
     /// The program is a service: it keeps running and exchanges JSON lines
     #[arg(long)]
     pub(crate) service: bool,

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
     for word in &brief.unknown {
         console.say(&format!("warning: the tag `{word}` was not understood\n"));
     }
+    console.progress(&format!("listening to {}\n", args.file.display()));
     let analysis = listen(&recording.audio, &brief.hints());
     let settings = HarmonySettings {
         vocabulary: brief

@@ -107,7 +107,7 @@ fn of_job(
 
 fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     let way = match &args.lua {
-        Some(file) => script(file)?,
+        Some(given) => script(given)?,
         None if args.service => HookKind::Service {
             argv: args.argv.clone(),
             order: Order::Ordered,
@@ -140,21 +140,38 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     Ok(spec)
 }
 
-fn script(file: &Path) -> Result<HookKind, Failure> {
-    let name = file.display().to_string();
-    let source = std::fs::read_to_string(file).map_err(|error| {
-        let context = format!("cannot read the script {name}");
-        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
-    })?;
+/// A script: a file, or as in a manifest the text itself.
+fn script(given: &str) -> Result<HookKind, Failure> {
+    let file = Path::new(given);
+    let is_file =
+        file.is_file() || (given.ends_with(".lua") && !given.contains(char::is_whitespace));
+    let (name, source) = match is_file {
+        true => (given.to_owned(), read_script(file)?),
+        false => ("--lua".to_owned(), given.to_owned()),
+    };
     if source.len() > MAX_SCRIPT_BYTES {
         let message = format!("the script {name} is longer than {MAX_SCRIPT_BYTES} bytes");
         return Err(Failure::said(Kind::Usage, message));
     }
-    check_script(&name, &source)
-        .map_err(|why| Failure::said(Kind::Usage, format!("the script does not compile: {why}")))?;
+    check_script(&name, &source).map_err(|why| {
+        let failure = Failure::said(Kind::Usage, format!("the script does not compile: {why}"));
+        match is_file {
+            true => failure,
+            false => failure.hint(
+                "--lua takes a file, or the text of a script; there is no such file, so this is read as a script",
+            ),
+        }
+    })?;
     Ok(HookKind::Lua {
         name,
         source: Arc::from(source),
+    })
+}
+
+fn read_script(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let context = format!("cannot read the script {}", file.display());
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
     })
 }
 

@@ -22,10 +22,12 @@ pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
     }
     let shelf = Shelf::new(args, &choice)?;
     shelf.make_ready(args.takes)?;
+    console.progress(&format!("listening to {}\n", args.file.display()));
     let session = Session::new(&vocal, &request(args), choice.sound()).map_err(refused)?;
     drop(vocal);
     let mut takes = Vec::new();
     for number in 1..=args.takes {
+        console.progress(&format!("playing take {number} of {}\n", args.takes));
         let take = session.take(usize::from(number) - 1).map_err(refused)?;
         if number == 1 {
             for word in &take.facts.not_understood {

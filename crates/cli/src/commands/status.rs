@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use backline_engine::event::{Event, Outcome};
+use backline_engine::event::{Event, KeptFile, Outcome};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::{RunHeader, Store};
-use backline_reporter::{Life, Standpoint, View};
+use backline_engine::summary::Summary;
+use backline_reporter::{Life, Standpoint, View, shell_word};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -51,6 +52,9 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
             }))?;
         }
         Format::Text => {
+            let differing = chosen
+                .folder()
+                .map_or(0, |folder| differing(&summary, &folder));
             show_from_here(
                 &mut summary,
                 &chosen.standpoint(),
@@ -61,7 +65,10 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
                 columns: console.columns_out,
                 jobs: args.jobs,
             };
-            let text = backline_reporter::status_text(&summary, life, view);
+            let mut text = backline_reporter::status_text(&summary, life, view);
+            if differing > 0 && !matches!(life, Life::GoesOn { .. }) {
+                text.push_str(&note_of_differing(differing, &chosen.shown()));
+            }
             match console.size_out() {
                 Some(size) if args.watch => {
                     console.data(&backline_reporter::fitted(&text, size))?
@@ -71,6 +78,29 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
         }
     }
     Ok(exit_codes::DONE)
+}
+
+/// How many kept files are missing on disk or have another length than the ledger recorded: the ledger alone cannot know.
+fn differing(summary: &Summary, folder: &Path) -> usize {
+    let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
+    let tracks = jobs.flat_map(|job| &job.tracks);
+    let files = tracks.flat_map(|track| [&track.file, &track.mix].into_iter().flatten());
+    let is_there = |file: &&KeptFile| {
+        let facts = std::fs::symlink_metadata(folder.join(&file.path));
+        facts.is_ok_and(|facts| facts.is_file() && facts.len() == file.length_bytes)
+    };
+    files.filter(|file| !is_there(file)).count()
+}
+
+fn note_of_differing(number: usize, manifest: &str) -> String {
+    let files = match number {
+        1 => "1 kept file is".to_owned(),
+        number => format!("{number} kept files are"),
+    };
+    let manifest = shell_word(manifest);
+    format!(
+        "\n{files} not on disk as recorded: `backline plan {manifest}` marks the jobs with f, `backline fetch {manifest}` downloads the files again\n"
+    )
 }
 
 /// The runs, newest first.

@@ -14,6 +14,7 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
 use crate::key::note_of_missing;
 use crate::project::{Project, say_what_is_left};
+use crate::tag_warnings::warn_of_tags;
 
 pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     match Project::open(&args.manifest, global, console) {
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
             let report = project.plan_jobs(PlanHooks::Pure, None, console)?;
             say_what_is_left(&report, console);
             warn_of_programs(&project.plan, console);
+            warn_of_tags(&project.plan, &project.plan.jobs, console);
             if let Some(note) = note_of_missing(&project.plan.provider) {
                 console.say(&note);
             }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use backline_engine::folder::is_own;
+use backline_engine::folder::{is_own, read_file};
 use backline_engine::ledger::Ledger;
 use backline_engine::plan::Plan;
 use backline_engine::store::RunHeader;
@@ -26,8 +26,10 @@ pub(crate) const STANDARD_INPUT: &str = "-";
 /// Longest manifest on standard input, as in a file.
 const MAX_STANDARD_INPUT_BYTES: u64 = 16 << 20;
 
-/// Most names offered where a manifest is not found.
+/// Most names offered where a manifest is not found, most files that are examined for it, and the part of each that is.
 const MAX_OFFERED: usize = 5;
+const MAX_EXAMINED: usize = 200;
+const MAX_EXAMINED_BYTES: u64 = 64 << 10;
 
 /// Where a plan's ledger is.
 pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
@@ -213,6 +215,8 @@ fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
         .flatten()
         .map(|entry| entry.path())
         .filter(is_yaml)
+        .take(MAX_EXAMINED)
+        .filter(|path| looks_like_a_manifest(path))
         .collect();
     found.sort_by_cached_key(|path| {
         let name = path
@@ -224,15 +228,37 @@ fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
             name,
         )
     });
-    found.truncate(MAX_OFFERED);
     if found.is_empty() {
         return failure.hint("`backline init` writes one");
     }
-    let names: Vec<String> = found
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let names = found.iter().take(MAX_OFFERED);
+    let mut names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+    if found.len() > MAX_OFFERED {
+        names.push(format!("and {} more", found.len() - MAX_OFFERED));
+    }
     failure.hint(format!("manifests there: {}", names.join(", ")))
+}
+
+/// Whether a YAML file has the keys that each manifest has: a folder may have other YAML files, and parts that manifests import.
+fn looks_like_a_manifest(path: &Path) -> bool {
+    let mut text = Vec::new();
+    let Ok(file) = read_file(path) else {
+        return false;
+    };
+    if file
+        .take(MAX_EXAMINED_BYTES)
+        .read_to_end(&mut text)
+        .is_err()
+    {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&text);
+    ["version", "stems", "presets"]
+        .iter()
+        .all(|key| text.contains(key))
+        || ["version", "stems", "import"]
+            .iter()
+            .all(|key| text.contains(key))
 }
 
 /// Where a person in the working folder stands to what a project's ledger names. A folder that can't be read has nothing below it.

@@ -18,6 +18,7 @@ use crate::key::note_of_missing;
 use crate::other_ledger;
 use crate::output_owner;
 use crate::project::{Project, read_ledger};
+use crate::tag_warnings::warn_of_tags;
 
 pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let options = &args.lock;
@@ -47,6 +48,9 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         return Ok(exit_codes::DONE);
     }
     let forecast = project.preview(console)?.forecast;
+    let bought = project.plan.jobs.iter().zip(&forecast.rows);
+    let bought = bought.filter(|(_, row)| row.submits).map(|(job, _)| job);
+    warn_of_tags(&project.plan, bought, console);
     if let Some(conflict) = output_owner::conflict(&project)? {
         console.insist(&format!("warning: {}\n", conflict.message()));
     }
