@@ -226,8 +226,8 @@ mod tests {
 
     use super::*;
     use crate::example;
-    use crate::spreadsheet::plain;
     use crate::printable::clean;
+    use crate::spreadsheet::plain;
 
     fn read(bytes: &[u8]) -> Vec<Vec<String>> {
         csv::ReaderBuilder::new()

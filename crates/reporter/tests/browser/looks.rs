@@ -196,7 +196,8 @@ async fn headings_stay_in_sight_and_fields_show_what_is_written() {
             browser.resize(wide, 844).await;
             browser.run(&format!("const it = document.querySelector('#filter'); it.value = '{written}'; it.dispatchEvent(new Event('input'))")).await;
             let cut = "document.querySelector('#filter').scrollWidth - document.querySelector('#filter').clientWidth";
-            assert!(browser.number(cut).await <= 1.0, "the filter is cut at {wide} px");
+            let cut = browser.number(cut).await;
+            assert!(cut <= 1.0, "{cut} px of the filter are cut at {wide} px");
         }
     })
     .await;
