@@ -337,6 +337,17 @@ fn ratings_that_were_joined_stay_in_the_reports_of_later_runs() {
         lab.expect(0, &again);
         assert_eq!(csv_rows(&lab), joined, "{again:?}");
     }
+    // Reports in another folder have them, too.
+    let elsewhere = [
+        "report",
+        "songs.yaml",
+        "--only",
+        "markdown",
+        "--dir",
+        "elsewhere",
+    ];
+    lab.expect(0, &elsewhere);
+    assert!(lab.read("elsewhere/summary.md").contains("### Ratings"));
     lab.write("out/songs/ratings.json", "{}");
     let ran = lab.expect(0, &["report", "songs.yaml"]);
     assert!(

@@ -152,14 +152,27 @@ impl Console {
 pub(crate) fn measuring(console: &Console) -> impl Fn(usize, usize) + Sync {
     let shown = Mutex::new(Instant::now());
     move |done, all| {
-        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if done < all && shown.elapsed() >= PROGRESS {
-            *shown = Instant::now();
-            console.say(&format!(
-                "measuring audio files for the listening page (tracks, mixes, vocals): {done} of {all}\n"
-            ));
+        if let Some(line) = measured_line(&shown, PROGRESS, done, all) {
+            console.say(&line);
         }
     }
+}
+
+/// The line about how many files are measured; none while the last one is younger than `every`.
+fn measured_line(
+    shown: &Mutex<Instant>,
+    every: Duration,
+    done: usize,
+    all: usize,
+) -> Option<String> {
+    let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    if done >= all || shown.elapsed() < every {
+        return None;
+    }
+    *shown = Instant::now();
+    Some(format!(
+        "measuring audio files for the listening page (tracks, mixes, vocals): {done} of {all}\n"
+    ))
 }
 
 fn choice(colour: bool) -> ColorChoice {
@@ -167,5 +180,20 @@ fn choice(colour: bool) -> ColorChoice {
         ColorChoice::AlwaysAnsi
     } else {
         ColorChoice::Never
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_measurement_is_shown_again_and_again() {
+        let shown = Mutex::new(Instant::now());
+        let line = |every, done| measured_line(&shown, every, done, 3);
+        assert!(line(Duration::ZERO, 1).is_some_and(|it| it.ends_with("vocals): 1 of 3\n")));
+        assert!(line(Duration::ZERO, 2).is_some());
+        assert_eq!(line(Duration::ZERO, 3), None);
+        assert_eq!(line(Duration::MAX, 1), None);
     }
 }

@@ -126,7 +126,8 @@ function mushraYaml() {
   return `${lines.join("\n")}\n`;
 }
 
-const code = (text) => el("code", {}, text);
+/** A command, which is broken between its words only, not after the hyphens of an option. */
+const code = (text) => el("code", {}, ...text.split(/(?<= )/).map((word) => el("span", {}, word)));
 
 /** A word of a command. */
 const shellWord = (text) => (/^[\w./+:,@%=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -27,7 +27,10 @@ pub fn job_label<'a>(
 /// Columns of the name of a swept setting where there is little room.
 const SHORT_NAME_COLUMNS: usize = 8;
 
-/// Columns that stem and preset keep, whatever the sweep's values are.
+/// Columns of the values of a sweep that are never cut.
+const SHORT_VALUES_COLUMNS: usize = 12;
+
+/// Columns that stem and preset keep, however long the sweep's values are.
 const LEAST_COLUMNS: usize = 12;
 
 /// `label`, made to fit `most` columns. What tells jobs of one stem and preset apart stays: the values of the sweep and the take. First
@@ -60,16 +63,32 @@ pub(crate) fn fit_label(label: &str, most: usize) -> String {
         }
         let values = with(|_| String::new());
         let room = most.saturating_sub(columns(&take) + LEAST_COLUMNS);
-        match columns(&values) <= room {
+        match columns(&values) <= room.max(SHORT_VALUES_COLUMNS) {
             true => values + &take,
             // A value may be a text of any length.
             false => fit(&values, room) + &take,
         }
     };
     match columns(&tail) + 4 < most {
-        true => format!("{}{tail}", fit(head, most - columns(&tail))),
+        true => format!("{}{tail}", fit_head(head, most - columns(&tail))),
         false => fit(label, most),
     }
+}
+
+/// Stem and preset: the stem is cut first, for rows of one stem follow each other.
+fn fit_head(head: &str, most: usize) -> String {
+    /// Columns of a stem that is cut.
+    const STEM_COLUMNS: usize = 4;
+    if let Some((stem, preset)) = head.rsplit_once(" × ") {
+        let preset = format!(" × {preset}");
+        if let Some(left) = most
+            .checked_sub(columns(&preset))
+            .filter(|it| *it >= STEM_COLUMNS)
+        {
+            return fit(stem, left) + &preset;
+        }
+    }
+    fit(head, most)
 }
 
 #[cfg(test)]
@@ -97,8 +116,8 @@ mod tests {
     #[test]
     fn a_long_label_keeps_its_take() {
         assert_eq!(
-            fit_label("a very long stem × lofi take 12", 20),
-            "a very long… take 12"
+            fit_label("a very long stem × lofi take 12", 22),
+            "a very… × lofi take 12"
         );
         assert_eq!(fit_label("a very long stem × lofi take 12", 8), "a very …");
     }
@@ -110,14 +129,16 @@ mod tests {
             (46, label),
             (45, "angel × lofi [weirdne…=0.8] take 1"),
             (33, "angel × lofi [0.8] take 1"),
-            (24, "angel × lo… [0.8] take 1"),
+            (24, "ang… × lofi [0.8] take 1"),
+            (20, "angel … [0.8] take 1"),
+            (16, "angel × lofi [w…"),
         ] {
             assert_eq!(fit_label(label, most), shown);
         }
         let two = "angel × lofi [style_weight=0.2, tags=a long text, of words] take 1";
         assert_eq!(
             fit_label(two, 40),
-            "angel × lofi [0.2, a long text,… take 1"
+            "angel × lofi [0.2, a long text, … take 1"
         );
         for most in 0..70 {
             assert!(columns(&fit_label(two, most)) <= most.max(1), "{most}");

@@ -169,6 +169,11 @@ impl Ratings {
         Ok(())
     }
 
+    /// Whether ratings were joined to the reports of a folder.
+    pub fn are_in(dir: &Path) -> bool {
+        dir.join(KEPT).is_file()
+    }
+
     /// Reads the ratings that were joined last to the reports of a folder; none where none were.
     ///
     /// # Errors

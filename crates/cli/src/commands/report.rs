@@ -39,7 +39,11 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
                 Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
             })?;
         }
-        None => join_kept(&dir, &mut summary, console),
+        None => join_kept(
+            &rated_dir(args, &chosen, global, &dir),
+            &mut summary,
+            console,
+        ),
     }
     let records = chosen.ledger.records_of(&chosen.header.id)?;
     let sound_cache = sound_cache(chosen.ledger.path());
@@ -97,6 +101,18 @@ pub(super) fn read_ratings(table: &Path, ratings: &mut Ratings) -> Result<(), Fa
         ),
         _ => failed(error.into()).hint("export it with the button Export of the listening page"),
     })
+}
+
+/// The folder whose ratings are joined: the one that the reports go to, else the manifest's own.
+fn rated_dir(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs, dir: &Path) -> PathBuf {
+    if args.dir.is_none() || Ratings::are_in(dir) {
+        return dir.to_owned();
+    }
+    match read_plan(args, chosen, global) {
+        Ok(plan) => seen_from_here(plan.output.dir()),
+        // Without the manifest nothing tells where its reports lie.
+        Err(_) => dir.to_owned(),
+    }
 }
 
 /// Joins ratings to a summary. Those of no track of it are a mistake; those of some other tracks are named.

@@ -152,7 +152,7 @@ mod tests {
         let text = anstream::adapter::strip_str(&line.render(0, &options)).to_string();
         assert_eq!(
             text,
-            "00:00:00 accepted     a stem with a long name … take 3  task 0…\n"
+            "00:00:00 accepted     a stem with a long … take 3  task 0123\n"
         );
         assert_eq!(columns(text.trim_end()), 60);
     }

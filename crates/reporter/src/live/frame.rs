@@ -292,6 +292,17 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_is_being_stopped_has_no_estimate() {
+        let (mut board, now_ms) = board(22);
+        let going_on = shown(&board, now_ms, 80, 24);
+        board.stopping = true;
+        let text = shown(&board, now_ms, 80, 24);
+        let head = text.lines().next().unwrap_or_default();
+        assert!(head.ends_with(", stopping"), "{head}");
+        assert!(!head.contains("about"), "{head} after {going_on}");
+    }
+
+    #[test]
     fn a_pause_is_counted_down() {
         let (board, now_ms) = board(15);
         let text = shown(&board, now_ms, 80, 24);
