@@ -488,6 +488,8 @@ async fn blind_results_are_the_same_on_the_page_and_in_the_reports() {
         browser.open(&page).await;
         browser.catch_downloads().await;
         browser.keys("b").await;
+        // A test that compares values of the sweep, too.
+        browser.run("document.querySelector('#blind-seed').value = 50953").await;
         // What is typed replaces the number that stands there, and Enter begins.
         browser.keys_into("#blind-number", "16\u{e007}").await;
         for trial in 0..16 {
