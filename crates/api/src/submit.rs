@@ -1,7 +1,7 @@
 //! What the response to a submission means.
 //!
 //! No call finds out later whether a submission was accepted. So every response is exactly one of: accepted, refused (nothing
-//! was bought), or in doubt (it may have been bought). When in doubt, it is in doubt.
+//! was bought), or in doubt (it may have been bought). What is not clearly one of the first two is in doubt.
 
 use serde::{Deserialize, Serialize};
 

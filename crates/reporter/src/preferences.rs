@@ -1,7 +1,7 @@
 //! What ratings add up to: by preset, and by the values of each swept setting.
 //!
 //! A comparison of two tracks says something about a preset or a value only where the two sides differ in it. The listening page adds
-//! its answers up in the same way (`assets/tally.js`), and a test in a browser compares the figures.
+//! its comparisons up in the same way (`assets/tally.js`), and a test in a browser compares the figures.
 
 use std::collections::HashMap;
 

@@ -25,15 +25,15 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Ratings by job and track.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ratings {
-    tracks: HashMap<(String, u32), Said>,
+    tracks: HashMap<(String, u32), TrackRating>,
     comparisons: Vec<Comparison>,
-    /// The answers that were read, by test, trial and sides: exports of one browser repeat earlier answers.
-    answers: HashSet<[String; 4]>,
+    /// The comparisons that were read, by test, trial and sides: exports of one browser repeat earlier ones.
+    comparisons_read: HashSet<[String; 4]>,
 }
 
-/// What is said of one track.
+/// The rating of one track.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Said {
+struct TrackRating {
     star: bool,
     note: Option<String>,
 }
@@ -149,7 +149,7 @@ impl Ratings {
             let cell = |at: usize| row.get(at).unwrap_or_default().trim();
             let of = |at: Option<usize>| at.map(cell).unwrap_or_default().to_owned();
             let name = [of(test), of(trial), cell(a).to_owned(), cell(b).to_owned()];
-            if !name[0].is_empty() && !self.answers.insert(name) {
+            if !name[0].is_empty() && !self.comparisons_read.insert(name) {
                 continue;
             }
             let side = |at: usize| {
@@ -190,7 +190,7 @@ impl Ratings {
             return Err(error.into());
         }
         let tracks = kept.tracks.into_iter().map(|it| {
-            let said = Said {
+            let said = TrackRating {
                 star: it.star,
                 note: it.note,
             };
@@ -199,7 +199,7 @@ impl Ratings {
         Ok(Self {
             tracks: tracks.collect(),
             comparisons: kept.comparisons,
-            answers: HashSet::new(),
+            comparisons_read: HashSet::new(),
         })
     }
 
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_two_tables_have_counts_once() {
+    fn a_comparison_that_two_tables_have_counts_once() {
         let mut ratings = Ratings::default();
         let early = "test,trial,a_variant,b_variant,answer\nt1,1,x:1,y:1,a\n";
         let late = "test,trial,a_variant,b_variant,answer\nt1,1,x:1,y:1,a\nt1,2,x:1,y:1,a\n";

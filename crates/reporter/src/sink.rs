@@ -62,7 +62,7 @@ pub struct PlanFacts<'a> {
 pub struct RunResult<'a> {
     /// The run's summary.
     pub summary: &'a Summary,
-    /// The reports, as [`write_reports`](crate::write_reports) answered.
+    /// The reports, as [`write_reports`](crate::write_reports) returned them.
     pub reports: &'a [Result<PathBuf, ReportError>],
     /// Whether it only repeated what was recorded: then there is nothing that anybody could do next.
     pub replayed: bool,

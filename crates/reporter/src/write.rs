@@ -13,7 +13,7 @@ use crate::replace::{Readers, TEMPORARY, replace};
 use crate::sound::Progress;
 use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
 
-/// Writes a report of each kind into `dir`, which is made if it is missing. Gives an answer for each of `kinds`, in their order: one
+/// Writes a report of each kind into `dir`, which is made if it is missing. Returns a result for each of `kinds`, in their order: one
 /// that fails stops none of the others.
 ///
 /// `progress` receives how many sound files are measured for the page, and how many there are, from any thread.
@@ -161,14 +161,14 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let in_the_way = scratch.path().join("summary.csv");
         fs::create_dir(&in_the_way).unwrap();
-        let answers = write(&BOTH, scratch.path());
-        let error = answers[0].as_ref().unwrap_err();
+        let results = write(&BOTH, scratch.path());
+        let error = results[0].as_ref().unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("could not put in place the report {}", in_the_way.display())
         );
         assert!(error.source().is_some());
-        assert!(answers[1].is_ok());
+        assert!(results[1].is_ok());
         assert_eq!(names(scratch.path()), ["summary.csv", "summary.json"]);
     }
 
@@ -177,8 +177,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("file");
         fs::write(&file, "").unwrap();
-        for (answer, name) in write(&BOTH, &file.join("dir")).iter().zip(["csv", "json"]) {
-            let error = answer.as_ref().unwrap_err();
+        for (result, name) in write(&BOTH, &file.join("dir")).iter().zip(["csv", "json"]) {
+            let error = result.as_ref().unwrap_err();
             assert!(
                 matches!(
                     error,
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn a_folder_that_takes_no_files_is_an_error_with_its_source() {
         // Nobody may create a file in it, whatever the user.
-        for answer in write(&BOTH, Path::new("/proc/self")) {
-            let error = answer.unwrap_err();
+        for result in write(&BOTH, Path::new("/proc/self")) {
+            let error = result.unwrap_err();
             assert!(
                 matches!(
                     error,

@@ -103,7 +103,7 @@ const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
 impl Refusal {
     /// The response with `code`.
-    pub(crate) fn answer(&self, code: u16) -> Response {
+    pub(crate) fn response(&self, code: u16) -> Response {
         let status = match self {
             Refusal::NoSuchPath => StatusCode::NOT_FOUND,
             _ => StatusCode::OK,
@@ -128,7 +128,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = self.answer(self.code());
+        let mut response = self.response(self.code());
         response.extensions_mut().insert(self);
         response
     }

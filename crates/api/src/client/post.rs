@@ -42,7 +42,7 @@ pub enum PostError {
 }
 
 impl WebhookClient {
-    /// A poster; `allow_private` opens addresses of private networks. The process must have installed a rustls crypto provider.
+    /// A client; `allow_private` allows addresses of private networks. The process must have installed a rustls crypto provider.
     pub fn new(user_agent: &str, allow_private: bool) -> Result<Self, ClientError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ClientError::NoCryptoProvider);

@@ -199,8 +199,8 @@ fn hold(
         let (start_s, end_s) = (bar.time(slot), bar.time(next));
         let before = std::mem::take(&mut voicer.before);
         voicer.before.clone_from(&before);
-        let grip = voicer.next_voicing(&chord);
-        for midi in grip {
+        let voicing = voicer.next_voicing(&chord);
+        for midi in voicing {
             // Legato: a note that goes on is prolonged, not struck again.
             let tied = notes.iter_mut().rev().take(12).find(|note| {
                 note.midi == midi
@@ -233,7 +233,7 @@ fn strike(
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
-    let grip = voicer.next_voicing(&event.chord);
+    let voicing = voicer.next_voicing(&event.chord);
     let short = event.mark == '^';
     let soft = 0.82 + 0.18 * bar.energy;
     let velocity = force(event.mark) * soft * bar.dynamic * chance.between(0.92, 1.05);
@@ -251,13 +251,13 @@ fn strike(
         Articulation::Normal
     };
     // Chops on a guitar are played on the upper strings.
-    let skip = if short && strummed && grip.len() > 4 {
-        grip.len() - 4
+    let skip = if short && strummed && voicing.len() > 4 {
+        voicing.len() - 4
     } else {
         0
     };
-    let top = grip.len().saturating_sub(1);
-    for (step, midi) in grip.into_iter().enumerate().skip(skip) {
+    let top = voicing.len().saturating_sub(1);
+    for (step, midi) in voicing.into_iter().enumerate().skip(skip) {
         let voice = if step == top { 1.0 } else { 0.88 };
         let jitter_s = f64::from(chance.between(0.0, 0.004));
         notes.push(ScoreNote {
@@ -279,14 +279,14 @@ fn sweep(
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
-    let mut grip = voicer.next_voicing(&event.chord);
+    let mut voicing = voicer.next_voicing(&event.chord);
     let up = matches!(event.mark, 'U' | 'u');
     let damped = event.mark == 'x';
     if up {
-        grip.reverse();
-        grip.truncate(4);
-    } else if event.mark == 'd' && grip.len() > 4 {
-        grip.remove(0);
+        voicing.reverse();
+        voicing.truncate(4);
+    } else if event.mark == 'd' && voicing.len() > 4 {
+        voicing.remove(0);
     }
     let velocity = if damped { 0.4 } else { force(event.mark) }
         * (0.8 + 0.2 * bar.energy)
@@ -299,7 +299,7 @@ fn sweep(
     } else {
         (event.end_s - event.start_s).max(0.12)
     };
-    for (step, midi) in grip.into_iter().enumerate() {
+    for (step, midi) in voicing.into_iter().enumerate() {
         notes.push(ScoreNote {
             start_s: start_s + step_s * step as f64,
             length_s: (length_s - step_s * step as f64).max(0.04),
@@ -324,31 +324,28 @@ fn pick(
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
-    let mut gripped: Option<(Chord, Vec<u8>)> = None;
+    let mut held: Option<(Chord, Vec<u8>)> = None;
     for event in sheet.events(pattern, number, false) {
         let Some(digit) = event.mark.to_digit(10).filter(|&digit| digit > 0) else {
             continue;
         };
-        if gripped
-            .as_ref()
-            .is_none_or(|(chord, _)| *chord != event.chord)
-        {
-            gripped = Some((event.chord, voicer.next_voicing(&event.chord)));
+        if held.as_ref().is_none_or(|(chord, _)| *chord != event.chord) {
+            held = Some((event.chord, voicer.next_voicing(&event.chord)));
         }
-        let Some((_, grip)) = &gripped else { continue };
-        if grip.is_empty() {
+        let Some((_, voicing)) = &held else { continue };
+        if voicing.is_empty() {
             continue;
         }
         let index = digit as usize - 1;
         let lifted = if is_strummed(voicer.instrument) {
             0
         } else {
-            (index / grip.len()).min(1)
+            (index / voicing.len()).min(1)
         };
-        let midi = grip[if lifted == 0 {
-            index.min(grip.len() - 1)
+        let midi = voicing[if lifted == 0 {
+            index.min(voicing.len() - 1)
         } else {
-            index % grip.len()
+            index % voicing.len()
         }] + 12 * lifted as u8;
         // Tones ring into each other until the chord changes.
         let ring_end = (event.slot + 1..bar.slots.len())

@@ -179,7 +179,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
     notes
 }
 
-/// Whether a player of `instrument` has the piece at voicer.
+/// Whether a player of `instrument` can play the piece.
 fn can_strike(instrument: Instrument, piece: Piece) -> bool {
     let percussion = matches!(
         piece,

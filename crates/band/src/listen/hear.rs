@@ -29,13 +29,13 @@ const SILENCE_DB: f32 = -70.0;
 const GATE_DB: f32 = 45.0;
 /// Fewer notes than this make no song to follow.
 const FEWEST_NOTES: usize = 4;
-/// Confidences below this are worth a word to the user.
+/// Confidences below this are reported to the user.
 const UNSURE: f32 = 0.25;
 
 /// The share of the singing that a key in the tags may leave outside of its scale beyond what the key found does.
 const MOST_OUTSIDE: f32 = 0.2;
 
-/// Whether the melody allows the key that the tags ask for.
+/// Whether the melody allows the key that the tags name.
 fn carries(notes: &[Note], asked: Key, found: Key) -> bool {
     key::share_within(notes, asked) >= key::share_within(notes, found) - MOST_OUTSIDE
 }
@@ -45,7 +45,7 @@ pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
     listen_by_steps(vocal, hints, &mut |_| ())
 }
 
-/// [`listen`], telling `done` the name of each step that is over: for benchmarks.
+/// [`listen`], which passes the name of each finished step to `done`: for benchmarks.
 pub fn listen_by_steps(
     vocal: &Audio,
     hints: &Hints,

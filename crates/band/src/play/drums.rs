@@ -53,7 +53,7 @@ impl Kit {
         (made, velocity.powf(1.35))
     }
 
-    /// Where a piece stands, −1 left … 1 right, as the audience sees the kit.
+    /// The position of a piece, −1 left … 1 right, as the audience sees the kit.
     pub(super) fn place(midi: u8) -> f32 {
         match midi {
             42 | 44 | 46 => 0.3,

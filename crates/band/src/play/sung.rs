@@ -8,7 +8,7 @@ use crate::chance::Noise;
 const OOH: [(f32, f32, f32); 3] = [(310.0, 3.0, 1.0), (880.0, 5.0, 0.32), (2300.0, 6.0, 0.05)];
 /// Singers a side.
 const SINGERS: usize = 3;
-/// Frames between two looks at pitch.
+/// Frames between two readings of the pitch.
 const CONTROL_FRAMES: usize = 32;
 
 /// Sounds one note.

@@ -82,7 +82,7 @@ fn document(tasks: &[OtherTask]) -> Value {
         json!({
             "key": task.key,
             "task_id": task.task,
-            "error": task.tracks.as_ref().err(),
+            "error": task.tracks.as_ref().err().map(ToString::to_string),
             "tracks": tracks.iter().map(track).collect::<Vec<_>>(),
         })
     };
@@ -110,7 +110,7 @@ fn text(tasks: &[OtherTask], project: &Project) -> String {
             Ok(tracks) => tracks
                 .iter()
                 .for_each(|track| text.push_str(&line(track, &standpoint))),
-            Err(message) => text.push_str(&format!("  no track: {message}\n")),
+            Err(error) => text.push_str(&format!("  no track: {error}\n")),
         }
     }
     text

@@ -20,8 +20,8 @@ pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
         let (name, sha256) = (font.name().trim_end_matches('\0'), font.sha256());
         console.say(&format!("note: SoundFont {name} (SHA-256 {sha256})\n"));
     }
-    let shelf = Shelf::new(args, &choice)?;
-    shelf.make_ready(args.takes)?;
+    let files = OutputFiles::new(args, &choice)?;
+    files.make_ready(args.takes)?;
     console.progress(&format!("listening to {}\n", args.file.display()));
     let session = Session::new(&vocal, &request(args), choice.sound()).map_err(refused)?;
     drop(vocal);
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
                 console.say(&format!("note: {remark}\n"));
             }
         }
-        let files = shelf.keep(&take, number)?;
+        let files = files.keep(&take, number)?;
         if console.format == args::Format::Text {
             console.data(&text(&take, number, &files))?;
         }
@@ -88,7 +88,7 @@ fn facts(take: &Take, choice: &ChosenSound) -> Result<Value, Failure> {
 }
 
 /// Where the takes go.
-struct Shelf<'a> {
+struct OutputFiles<'a> {
     args: &'a PlayArgs,
     choice: &'a ChosenSound,
     /// The recording's name, which the files have in their tags.
@@ -97,7 +97,7 @@ struct Shelf<'a> {
     name: String,
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> OutputFiles<'a> {
     fn new(args: &'a PlayArgs, choice: &'a ChosenSound) -> Result<Self, Failure> {
         let name = args.file.file_stem().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backline_api::{ApiKey, Excerpt, TaskId};
-use backline_engine::driver::{ResolveError, Settlement, Word, find_job, resolve};
+use backline_engine::driver::{Resolution, ResolveError, Settlement, find_job, resolve};
 use backline_engine::event::{Event, Record};
 use backline_engine::ledger::Ledger;
 use backline_engine::settings::JobKey;
@@ -36,36 +36,42 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let response = last_response(&ledger, key)?;
     drop(ledger);
     let project = Project::open_whole(&ManifestArgs::whole(manifest), global, console)?;
-    let word = word(args);
+    let resolution = resolution(args);
     // Only a task is looked up at the provider's, and only that needs the key.
-    let api_key = match word {
-        Word::Task { .. } => api_key(&project.plan.provider)?,
+    let api_key = match resolution {
+        Resolution::Task { .. } => api_key(&project.plan.provider)?,
         _ => ApiKey::new("unused").map_err(|error| Failure::new(Kind::Bug, error))?,
     };
     let mut ledger = own(&path, &args.wait, console)?;
-    if word == Word::Settled(Settlement::NeverBought) {
+    if resolution == Resolution::Settled(Settlement::NeverBought) {
         super::resolve_all::warn_of_charges(&ledger, &[key], console)?;
     }
     log::begin(console, &Notices::stderr());
     let runtime = super::runtime()?;
-    let record = runtime.block_on(take(project, &api_key, &mut ledger, key, word.clone()));
+    let record = runtime.block_on(take(
+        project,
+        &api_key,
+        &mut ledger,
+        key,
+        resolution.clone(),
+    ));
     runtime.shutdown_background();
     let record = record.map_err(|failure| match &response {
         Some(response) => failure.hint(format!("the provider's response was: {}", shown(response))),
         None => failure,
     })?;
-    say(&record, key, &word, response.as_ref(), console)?;
+    say(&record, key, &resolution, response.as_ref(), console)?;
     Ok(exit_codes::DONE)
 }
 
-fn word(args: &ResolveArgs) -> Word {
+fn resolution(args: &ResolveArgs) -> Resolution {
     match &args.outcome.task {
-        Some(task) => Word::Task {
+        Some(task) => Resolution::Task {
             id: TaskId::from(task.trim()),
             force: args.force,
         },
-        None if args.outcome.undo => Word::Undo,
-        None => Word::Settled(args.outcome.settlement()),
+        None if args.outcome.undo => Resolution::Undo,
+        None => Resolution::Settled(args.outcome.settlement()),
     }
 }
 
@@ -74,13 +80,15 @@ async fn take(
     api_key: &ApiKey,
     ledger: &mut Ledger,
     key: JobKey,
-    word: Word,
+    resolution: Resolution,
 ) -> Result<Record, Failure> {
-    let studio = match word {
-        Word::Task { .. } => embedded::start(&mut project.plan.provider, &project.ledger).await?,
+    let studio = match resolution {
+        Resolution::Task { .. } => {
+            embedded::start(&mut project.plan.provider, &project.ledger).await?
+        }
         _ => None,
     };
-    let record = resolve(&project.plan, api_key, ledger, key, word).await;
+    let record = resolve(&project.plan, api_key, ledger, key, resolution).await;
     if let Some(studio) = studio {
         studio.stop().await;
     }
@@ -90,7 +98,7 @@ async fn take(
 fn say(
     record: &Record,
     key: JobKey,
-    word: &Word,
+    resolution: &Resolution,
     response: Option<&Excerpt>,
     console: &Console,
 ) -> Result<(), Failure> {
@@ -109,13 +117,13 @@ fn say(
             shown(response)
         ));
     }
-    let next = match word {
-        Word::Task { id, .. } => format!("was bought as task {id}; the next run follows it"),
-        Word::Settled(Settlement::NeverBought) => {
+    let next = match resolution {
+        Resolution::Task { id, .. } => format!("was bought as task {id}; the next run follows it"),
+        Resolution::Settled(Settlement::NeverBought) => {
             "was not bought; the next run submits it".to_owned()
         }
-        Word::Undo => "is in doubt again".to_owned(),
-        Word::Settled(Settlement::BuyAgain) => "is bought again by the next run".to_owned(),
+        Resolution::Undo => "is in doubt again".to_owned(),
+        Resolution::Settled(Settlement::BuyAgain) => "is bought again by the next run".to_owned(),
     };
     console.say(&format!("job {} {next}\n", key.short()));
     Ok(())

@@ -1,4 +1,4 @@
-//! Why a run could not go on.
+//! The errors that end a run.
 
 use backline_api::{CallError, TaskId};
 
@@ -6,7 +6,7 @@ use crate::conductor::IllegalStep;
 use crate::settings::JobKey;
 use crate::store::StoreError;
 
-/// Why a run could not go on. Whatever the ledger says by then holds.
+/// Why a run ended with an error. What the ledger has by then is complete.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The ledger could not be read or written.
@@ -26,7 +26,7 @@ pub enum RunError {
         /// The other account's fingerprint.
         account: String,
     },
-    /// An account can't be adopted: no task of it is known that the provider could be asked for.
+    /// An account can't be adopted: no task of it is known whose details could be requested.
     #[error("the account {account} can't be adopted: the ledger has no task of it to prove it by")]
     NoTaskToProve {
         /// The other account's fingerprint.
@@ -43,7 +43,7 @@ pub enum RunError {
         /// The tasks that were tried.
         tasks: Vec<TaskId>,
     },
-    /// The provider could not be asked for the task that is to prove an account.
+    /// The details of the task that is to prove an account could not be read.
     #[error(
         "the details of task {task}, which would prove the account, could not be read: {source}"
     )]

@@ -66,9 +66,9 @@ pub use config::account;
 pub use error::RunError;
 pub use keep::look_at_kept_file;
 pub use listen::{ListenSummary, listen};
-pub use other_tasks::{OtherFile, OtherTask, OtherTrack, fetch_other_tasks};
+pub use other_tasks::{OtherFile, OtherTask, OtherTaskError, OtherTrack, fetch_other_tasks};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
-pub use resolve::{Doubt, ResolveError, Settlement, Word, doubts, find_job, resolve, settle};
+pub use resolve::{Doubt, Resolution, ResolveError, Settlement, doubts, find_job, resolve, settle};
 
 /// Callbacks that wait to be decided on; the vendor tries again when there is no room.
 const CALLBACK_BACKLOG: usize = 256;

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backline_api::{ApiKey, Client, Stage, TaskId, TaskView};
+use backline_api::{ApiKey, CallError, Client, Stage, TaskId, TaskView};
 use futures::{StreamExt, stream};
 
 use super::client::client;
@@ -32,7 +32,27 @@ pub struct OtherTask {
     /// The task.
     pub task: TaskId,
     /// Its tracks, or why none can be downloaded.
-    pub tracks: Result<Vec<OtherTrack>, String>,
+    pub tracks: Result<Vec<OtherTrack>, OtherTaskError>,
+}
+
+/// Why no track of a task can be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OtherTaskError {
+    /// It belongs to another account.
+    #[error("it was bought under another key or address")]
+    OtherAccount,
+    /// Its details could not be read.
+    #[error(transparent)]
+    Unread(#[from] CallError),
+    /// The provider does not know it, or does not know it any more.
+    #[error("the provider does not know it (any more)")]
+    Unknown,
+    /// It failed, with the provider's message.
+    #[error("it failed: {0}")]
+    Failed(String),
+    /// It is not finished.
+    #[error("none of its tracks has an address yet")]
+    NoAddress,
 }
 
 /// A file of another task's track.
@@ -98,7 +118,7 @@ pub async fn fetch_other_tasks(
         async move {
             let tracks = match is_ours {
                 true => fetching.task(key, &task).await,
-                false => Err("it was bought under another key or address".to_owned()),
+                false => Err(OtherTaskError::OtherAccount),
             };
             OtherTask { key, task, tracks }
         }
@@ -113,9 +133,8 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    async fn task(&self, key: JobKey, task: &TaskId) -> Result<Vec<OtherTrack>, String> {
-        let view = self.client.record_info(task).await;
-        let view = view.map_err(|error| error.to_string())?;
+    async fn task(&self, key: JobKey, task: &TaskId) -> Result<Vec<OtherTrack>, OtherTaskError> {
+        let view = self.client.record_info(task).await?;
         let mut tracks = Vec::new();
         for (request, urls) in requests(key, task, &view) {
             let file = match self.file(request.clone(), urls).await {
@@ -127,9 +146,9 @@ impl Fetching<'_> {
         }
         match (tracks.is_empty(), view.stage) {
             (false, _) => Ok(tracks),
-            (true, Stage::Unknown) => Err("the provider does not know it (any more)".to_owned()),
-            (true, Stage::Failed { message, .. }) => Err(format!("it failed: {message}")),
-            (true, _) => Err("none of its tracks has an address yet".to_owned()),
+            (true, Stage::Unknown) => Err(OtherTaskError::Unknown),
+            (true, Stage::Failed { message, .. }) => Err(OtherTaskError::Failed(message)),
+            (true, _) => Err(OtherTaskError::NoAddress),
         }
     }
 

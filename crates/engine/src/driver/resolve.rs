@@ -22,7 +22,7 @@ const SHORTEST_PREFIX: usize = 4;
 
 /// What the user says of a job in doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
+pub enum Resolution {
     /// This is the task that was bought. The provider's details must show the job's title and tags, unless that is forced.
     Task {
         /// The task.
@@ -183,7 +183,7 @@ pub async fn resolve(
     api_key: &ApiKey,
     store: &mut dyn Store,
     key: JobKey,
-    word: Word,
+    resolution: Resolution,
 ) -> Result<Record, ResolveError> {
     let jobs = store.jobs()?;
     let known = jobs.get(&key).ok_or_else(|| ResolveError::UnknownJob {
@@ -196,15 +196,15 @@ pub async fn resolve(
             state: state(),
         })
     };
-    let event = match word {
-        Word::Undo => Event::Reopened {
+    let event = match resolution {
+        Resolution::Undo => Event::Reopened {
             attempt: settled_attempt(store, key)?.ok_or_else(|| ResolveError::NothingToUndo {
                 key,
                 state: state(&known.job.phase),
             })?,
         },
-        Word::Settled(settlement) => settlement.event(attempt()?),
-        Word::Task { id: task, force } => {
+        Resolution::Settled(settlement) => settlement.event(attempt()?),
+        Resolution::Task { id: task, force } => {
             let attempt = attempt()?;
             if known.account != account(plan, api_key, store)? {
                 let account = known.account.clone();

@@ -1,4 +1,4 @@
-//! Trying a hook out: one event, no run, no ledger. `backline hooks test` and the benchmark call it.
+//! Tests a hook with one event, without a run or a ledger. `backline hooks test` and the benchmark call it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{
 use crate::settings::Settings;
 
 /// How long a program's standard error is still read after its response: a service may take a moment to end.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const STDERR_WAIT: Duration = Duration::from_secs(3);
 
 /// What a hook did with an event, and what a run would make of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,12 +35,12 @@ pub struct Trial {
 pub struct Bench(Arc<BoundHook>);
 
 impl Bench {
-    /// Seats a hook; call it within a tokio runtime.
+    /// Starts a hook; call it within a tokio runtime.
     pub fn new(spec: &HookSpec, folder: &Path) -> Self {
         Self(BoundHook::alone(spec, &context(folder, None)))
     }
 
-    /// Has it take an event.
+    /// Sends it an event, and returns its response.
     ///
     /// # Errors
     /// How it failed.
@@ -49,7 +49,7 @@ impl Bench {
     }
 }
 
-/// Feeds one event to one hook, started in `folder`, and says what a run would make of it.
+/// Sends one event to one hook, started in `folder`, and returns what a run would make of the response.
 pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial {
     let (listener, mut lines) = unbounded_channel();
     let hook = BoundHook::alone(spec, &context(folder, Some(listener)));
@@ -65,7 +65,7 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
         }
     };
     // What escaped its group may hold the pipe for ever.
-    let _ = timeout(LAST_WORDS, all).await;
+    let _ = timeout(STDERR_WAIT, all).await;
     let mut settings = None;
     let response = match (response, &event.job) {
         (Ok(HookResponse::Change(change)), Some(job)) => match changed(&job.settings, &change) {

@@ -191,7 +191,7 @@ impl Metrics {
         }
         page.counter(
             "lost_answers_total",
-            "Requests to buy whose answer was lost.",
+            "Submissions whose response was lost.",
             self.lost,
         );
         page.counter(

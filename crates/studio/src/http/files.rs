@@ -30,7 +30,7 @@ pub(super) async fn serve(
 pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> Response {
     let file = shared.folder.files().join(path);
     match tokio::fs::metadata(&file).await {
-        Ok(found) if found.is_file() => range::settle(&mut request, found.len()),
+        Ok(found) if found.is_file() => range::normalise(&mut request, found.len()),
         _ => return StatusCode::NOT_FOUND.into_response(),
     }
     let served = call(&file, request).await;

@@ -111,7 +111,7 @@ async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     let plan = shared.config.misbehaviour.as_ref();
     match response.extensions().get::<Refusal>() {
         Some(refusal) if plan.is_some_and(|plan| plan.codes == Codes::Kie) => {
-            refusal.answer(refusal.kie_code())
+            refusal.response(refusal.kie_code())
         }
         _ => response,
     }
@@ -156,8 +156,8 @@ async fn bend_other_calls(
 
 /// Ends requests that take too long: a slow body must not occupy a connection for ever.
 async fn keep_deadline(request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
-    answer.unwrap_or_else(|_| {
+    let response = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    response.unwrap_or_else(|_| {
         (StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response()
     })
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 
 /// The part of a file that a request names.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+enum ByteRange {
     Whole,
     /// From the first to the last of these, which both lie within.
     Part(u64, u64),
@@ -16,55 +16,55 @@ enum Wanted {
 }
 
 /// Puts the request's `Range` into the form that the file server understands, or takes it away, for a file of this length.
-pub(super) fn settle(request: &mut Request, length_bytes: u64) {
-    let wanted = match *request.method() {
+pub(super) fn normalise(request: &mut Request, length_bytes: u64) {
+    let range = match *request.method() {
         Method::GET => of_headers(request.headers(), length_bytes),
         // Ranges are defined for no other method.
-        _ => Wanted::Whole,
+        _ => ByteRange::Whole,
     };
-    let range = match wanted {
-        Wanted::Whole => {
+    let range = match range {
+        ByteRange::Whole => {
             request.headers_mut().remove(header::RANGE);
             return;
         }
-        Wanted::Part(first, last) => format!("bytes={first}-{last}"),
-        Wanted::Nothing => format!("bytes={}-", u64::MAX),
+        ByteRange::Part(first, last) => format!("bytes={first}-{last}"),
+        ByteRange::Nothing => format!("bytes={}-", u64::MAX),
     };
     let value = HeaderValue::try_from(range).expect("digits are a header's value");
     request.headers_mut().insert(header::RANGE, value);
 }
 
-fn of_headers(headers: &HeaderMap, length_bytes: u64) -> Wanted {
+fn of_headers(headers: &HeaderMap, length_bytes: u64) -> ByteRange {
     let mut values = headers.get_all(header::RANGE).iter();
     match (values.next().map(HeaderValue::to_str), values.next()) {
         (Some(Ok(value)), None) => read(value, length_bytes),
-        _ => Wanted::Whole,
+        _ => ByteRange::Whole,
     }
 }
 
 /// A request for several ranges gets the whole file, which the RFC allows: no player and no download requests several.
-fn read(value: &str, length_bytes: u64) -> Wanted {
+fn read(value: &str, length_bytes: u64) -> ByteRange {
     let one = value
         .split_once('=')
         .filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"))
         .and_then(|(_, range)| range.split_once('-'));
     let Some((first, last)) = one else {
-        return Wanted::Whole;
+        return ByteRange::Whole;
     };
     let end = length_bytes.saturating_sub(1);
     match (number(first), number(last)) {
-        (None, Some(0)) if first.is_empty() => Wanted::Nothing,
+        (None, Some(0)) if first.is_empty() => ByteRange::Nothing,
         // An empty file has no ranges, and this range is the whole file.
-        (None, Some(_)) if first.is_empty() && length_bytes == 0 => Wanted::Whole,
+        (None, Some(_)) if first.is_empty() && length_bytes == 0 => ByteRange::Whole,
         (None, Some(suffix)) if first.is_empty() => {
-            Wanted::Part(length_bytes.saturating_sub(suffix), end)
+            ByteRange::Part(length_bytes.saturating_sub(suffix), end)
         }
-        (Some(first), Some(last)) if last < first => Wanted::Whole,
-        (Some(first), Some(_)) if first >= length_bytes => Wanted::Nothing,
-        (Some(first), Some(last)) => Wanted::Part(first, last.min(end)),
-        (Some(first), None) if last.is_empty() && first >= length_bytes => Wanted::Nothing,
-        (Some(first), None) if last.is_empty() => Wanted::Part(first, end),
-        _ => Wanted::Whole,
+        (Some(first), Some(last)) if last < first => ByteRange::Whole,
+        (Some(first), Some(_)) if first >= length_bytes => ByteRange::Nothing,
+        (Some(first), Some(last)) => ByteRange::Part(first, last.min(end)),
+        (Some(first), None) if last.is_empty() && first >= length_bytes => ByteRange::Nothing,
+        (Some(first), None) if last.is_empty() => ByteRange::Part(first, end),
+        _ => ByteRange::Whole,
     }
 }
 
@@ -80,35 +80,35 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_passed_over_and_only_what_lies_outside_is_refused() {
-        for (value, wanted) in [
-            ("bytes=0-0", Wanted::Part(0, 0)),
-            ("Bytes=2-5", Wanted::Part(2, 5)),
-            ("bytes=002-05", Wanted::Part(2, 5)),
-            ("bytes=9-", Wanted::Part(9, 9)),
-            ("bytes=5-999999999999999999999999", Wanted::Part(5, 9)),
-            ("bytes=-3", Wanted::Part(7, 9)),
-            ("bytes=-11", Wanted::Part(0, 9)),
-            ("bytes=10-", Wanted::Nothing),
-            ("bytes=10-20", Wanted::Nothing),
-            ("bytes=99999999999999999999-", Wanted::Nothing),
-            ("bytes=-0", Wanted::Nothing),
-            ("bytes=5-2", Wanted::Whole),
-            ("bytes=a-b", Wanted::Whole),
-            ("bytes=1-x", Wanted::Whole),
-            ("bytes=x-1", Wanted::Whole),
-            ("bytes=+1-2", Wanted::Whole),
-            ("bytes=--5", Wanted::Whole),
-            ("bytes=-", Wanted::Whole),
-            ("bytes=", Wanted::Whole),
-            ("bytes 0-1", Wanted::Whole),
-            ("bytes=0-1,4-5", Wanted::Whole),
-            ("rows=0-1", Wanted::Whole),
-            ("0-1", Wanted::Whole),
-            ("", Wanted::Whole),
+        for (value, range) in [
+            ("bytes=0-0", ByteRange::Part(0, 0)),
+            ("Bytes=2-5", ByteRange::Part(2, 5)),
+            ("bytes=002-05", ByteRange::Part(2, 5)),
+            ("bytes=9-", ByteRange::Part(9, 9)),
+            ("bytes=5-999999999999999999999999", ByteRange::Part(5, 9)),
+            ("bytes=-3", ByteRange::Part(7, 9)),
+            ("bytes=-11", ByteRange::Part(0, 9)),
+            ("bytes=10-", ByteRange::Nothing),
+            ("bytes=10-20", ByteRange::Nothing),
+            ("bytes=99999999999999999999-", ByteRange::Nothing),
+            ("bytes=-0", ByteRange::Nothing),
+            ("bytes=5-2", ByteRange::Whole),
+            ("bytes=a-b", ByteRange::Whole),
+            ("bytes=1-x", ByteRange::Whole),
+            ("bytes=x-1", ByteRange::Whole),
+            ("bytes=+1-2", ByteRange::Whole),
+            ("bytes=--5", ByteRange::Whole),
+            ("bytes=-", ByteRange::Whole),
+            ("bytes=", ByteRange::Whole),
+            ("bytes 0-1", ByteRange::Whole),
+            ("bytes=0-1,4-5", ByteRange::Whole),
+            ("rows=0-1", ByteRange::Whole),
+            ("0-1", ByteRange::Whole),
+            ("", ByteRange::Whole),
         ] {
-            assert_eq!(read(value, 10), wanted, "{value}");
+            assert_eq!(read(value, 10), range, "{value}");
         }
-        assert_eq!(read("bytes=0-", 0), Wanted::Nothing);
-        assert_eq!(read("bytes=-5", 0), Wanted::Whole);
+        assert_eq!(read("bytes=0-", 0), ByteRange::Nothing);
+        assert_eq!(read("bytes=-5", 0), ByteRange::Whole);
     }
 }

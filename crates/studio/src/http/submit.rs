@@ -215,7 +215,7 @@ async fn accept(shared: Arc<Shared>, order: NewTask) -> Result<String, Refusal> 
     // What is finished on arrival never waits.
     let place = match &order.initial_state {
         InitialState::Finished(_) | InitialState::Fails { .. } => None,
-        InitialState::Made => Some(Seat::take(&shared).ok_or(Refusal::QueueFull)?),
+        InitialState::Made => Some(QueueSlot::take(&shared).ok_or(Refusal::QueueFull)?),
     };
     let task_id = order.task_id.clone();
     let accept = move |connection: &rusqlite::Connection| transitions::accept(connection, &order);
@@ -249,11 +249,11 @@ async fn faulty_response(
     accepted: Response,
     connection: &ConnectionHandle,
 ) -> Response {
-    let (mut late_ms, mut answer, mut after_callbacks) = (None, None, false);
+    let (mut late_ms, mut response, mut after_callbacks) = (None, None, false);
     for fault in faults {
         match fault {
             Fault::ResponseLateMs(ms) => late_ms = late_ms.or(Some(*ms)),
-            Fault::Response(kind) => answer = answer.or(Some(kind.clone())),
+            Fault::Response(kind) => response = response.or(Some(kind.clone())),
             Fault::Callbacks(callbacks) => after_callbacks |= callbacks.before_response,
             _ => {}
         }
@@ -273,15 +273,15 @@ async fn faulty_response(
             () = tokio::time::sleep(Duration::from_millis(late_ms)) => {}
         }
     }
-    match answer {
-        Some(answer) => {
+    match response {
+        Some(response) => {
             let id = task_id.clone();
             let look = move |connection: &rusqlite::Connection| tasks::neighbour(connection, &id);
             let other = match shared.store.read("find another task", look).await {
                 Ok(other) => other.map_or_else(String::new, |other| other.id),
                 Err(error) => return Refusal::from(error).into_response(),
             };
-            spoilt::faulty_response(answer, accepted, &task_id, &other, connection).await
+            spoilt::faulty_response(response, accepted, &task_id, &other, connection).await
         }
         None => accepted,
     }
@@ -302,14 +302,14 @@ async fn callbacks_made(shared: &Arc<Shared>, task_id: String) -> Result<(), Sto
 }
 
 /// A place in the queue that is given back unless its task was accepted.
-struct Seat<'a> {
+struct QueueSlot<'a> {
     shared: &'a Shared,
     kept: bool,
 }
 
-impl<'a> Seat<'a> {
-    fn take(shared: &'a Shared) -> Option<Seat<'a>> {
-        shared.unfinished.enter().then_some(Seat {
+impl<'a> QueueSlot<'a> {
+    fn take(shared: &'a Shared) -> Option<QueueSlot<'a>> {
+        shared.unfinished.enter().then_some(QueueSlot {
             shared,
             kept: false,
         })
@@ -320,7 +320,7 @@ impl<'a> Seat<'a> {
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         if !self.kept {
             self.shared.unfinished.leave();

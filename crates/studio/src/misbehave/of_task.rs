@@ -1,4 +1,4 @@
-//! What the faults of one task say of a poll, a file, or a time. Pure.
+//! The effects of one task's faults on its polls, files and times. Pure.
 
 use super::details::{self, Whose};
 use super::fault::{Fault, FileFault};

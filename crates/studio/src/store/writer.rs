@@ -157,10 +157,10 @@ mod tests {
             .unwrap();
         let writer = Writer::start(connection);
         let insert = |n: i64| writer.apply(move |c| c.execute("INSERT INTO t VALUES (?1)", [n]));
-        let answers = futures::future::join_all([insert(1), insert(1), insert(2)]).await;
-        let made: Vec<bool> = answers
+        let results = futures::future::join_all([insert(1), insert(1), insert(2)]).await;
+        let made: Vec<bool> = results
             .into_iter()
-            .map(|answer| answer.unwrap().is_ok())
+            .map(|result| result.unwrap().is_ok())
             .collect();
         assert_eq!(made, [true, false, true]);
         let count = writer

@@ -53,10 +53,10 @@ async fn a_file_comes_whole_or_by_ranges() {
         ("rows=0-1", 200),
         ("bytes=0-1,4-5", 200),
     ] {
-        let answer = lab.http.get(&url).header("range", range);
-        let answer = answer.send().await.unwrap();
-        assert_eq!(answer.status(), status, "{range}");
-        assert_eq!(answer.bytes().await.unwrap(), bytes, "{range}");
+        let response = lab.http.get(&url).header("range", range);
+        let response = response.send().await.unwrap();
+        assert_eq!(response.status(), status, "{range}");
+        assert_eq!(response.bytes().await.unwrap(), bytes, "{range}");
     }
     let head = lab.http.head(&url).header("range", "bytes=100-199");
     assert_eq!(head.send().await.unwrap().status(), 200);
@@ -82,9 +82,9 @@ async fn an_uploaded_page_is_only_bytes() {
         let url = lab
             .upload(name, b"<script>alert(1)</script>".to_vec())
             .await;
-        let answer = lab.http.get(&url).send().await.unwrap();
+        let response = lab.http.get(&url).send().await.unwrap();
         assert_eq!(
-            answer.headers()["content-type"],
+            response.headers()["content-type"],
             "application/octet-stream",
             "{name}"
         );
@@ -100,9 +100,9 @@ fn raw_get(lab: &Lab, path: &str) -> String {
         "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     )
     .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,10 +125,10 @@ async fn no_path_leads_out_of_the_folder() {
         "/files/uploads/./stems/v.wav",
         "/covers/../files/uploads/stems/v.wav",
     ] {
-        let answer = raw_get(&lab, path);
+        let response = raw_get(&lab, path);
         assert!(
-            answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 400 "),
-            "{path} answered {answer}"
+            response.starts_with("HTTP/1.1 404 ") || response.starts_with("HTTP/1.1 400 "),
+            "{path}: {response}"
         );
     }
     assert!(raw_get(&lab, "/files/uploads/stems/v.wav").starts_with("HTTP/1.1 200 "));
@@ -140,14 +140,14 @@ async fn a_cover_is_drawn_for_every_track() {
     let task = lab.submit(&instant_request()).await;
     let info = lab.record_info(&task).await;
     for track in info["response"]["sunoData"].as_array().unwrap() {
-        let answer = lab
+        let response = lab
             .http
             .get(track["imageUrl"].as_str().unwrap())
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.headers()["content-type"], "image/svg+xml");
-        assert!(answer.text().await.unwrap().starts_with("<svg"));
+        assert_eq!(response.headers()["content-type"], "image/svg+xml");
+        assert!(response.text().await.unwrap().starts_with("<svg"));
     }
     assert_eq!(
         lab.http
@@ -171,7 +171,7 @@ async fn a_request_of_this_machine_that_names_another_host_is_turned_away() {
         ("127.0.0.1:1", 200),
         ("[::1]", 200),
     ] {
-        let answer = lab
+        let response = lab
             .http
             .get(lab.url("api/v1/generate/credit"))
             .header("host", host)
@@ -179,6 +179,6 @@ async fn a_request_of_this_machine_that_names_another_host_is_turned_away() {
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.status(), status, "{host}");
+        assert_eq!(response.status(), status, "{host}");
     }
 }

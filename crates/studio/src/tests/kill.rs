@@ -12,9 +12,9 @@ use crate::{Studio, StudioConfig, read_bill};
 const FOLDER: &str = "BACKLINE_STUDIO_TEST_FOLDER";
 /// Clients at once.
 const CLIENTS: usize = 16;
-/// Answers after which the studio is killed.
-const ANSWERS: usize = 40;
-/// Requests of each client: more than are answered before the kill.
+/// Responses after which the studio is killed.
+const RESPONSES: usize = 40;
+/// Requests of each client: more than are accepted before the kill.
 const REQUESTS: usize = 200;
 
 /// The studio that is killed. Run by itself it has nothing to do: only the test below names a folder.
@@ -55,7 +55,7 @@ fn start(folder: &std::path::Path) -> (Child, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_answered_survives_a_kill_and_repeats_are_free() {
+async fn what_was_accepted_survives_a_kill_and_repeats_are_free() {
     let dir = tempfile::TempDir::new().unwrap();
     let folder = dir.path().join("studio");
     let (mut child, base) = start(&folder);
@@ -76,42 +76,42 @@ async fn what_was_answered_survives_a_kill_and_repeats_are_free() {
             for request in 0..REQUESTS {
                 let token = format!("{number}-{request}");
                 sent.push(token.clone());
-                let Ok(answer) = submit(&base, &http, &token).await else {
+                let Ok(response) = submit(&base, &http, &token).await else {
                     break;
                 };
-                let Ok(answer) = answer.json::<Value>().await else {
+                let Ok(response) = response.json::<Value>().await else {
                     break;
                 };
-                let id = answer["data"]["taskId"].as_str().unwrap().to_owned();
+                let id = response["data"]["taskId"].as_str().unwrap().to_owned();
                 sender.send((token, id)).unwrap();
             }
             sent
         });
     }
     drop(sender);
-    let mut answered = Vec::new();
+    let mut accepted = Vec::new();
     while let Some(pair) = received.recv().await {
-        answered.push(pair);
-        if answered.len() == ANSWERS {
+        accepted.push(pair);
+        if accepted.len() == RESPONSES {
             child.kill().unwrap();
         }
     }
     child.wait().unwrap();
     let sent: Vec<String> = clients.join_all().await.into_iter().flatten().collect();
     assert!(
-        sent.len() > answered.len(),
+        sent.len() > accepted.len(),
         "some requests were cut off by the kill"
     );
 
-    // Every client asks again for everything that it ever sent, under the same tokens.
+    // Every client repeats everything that it ever sent, under the same tokens.
     let lab = Lab::open_in(dir, |_| ()).await;
     let base = lab.studio.base_url().as_str().to_owned();
     for token in &sent {
-        let answer = submit(&base, &lab.http, token).await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        let id = answer["data"]["taskId"].as_str().unwrap();
-        if let Some((_, known)) = answered.iter().find(|(answered, _)| answered == token) {
-            assert_eq!(known, id, "{token} was answered before the kill");
+        let response = submit(&base, &lab.http, token).await.unwrap();
+        let response: Value = response.json().await.unwrap();
+        let id = response["data"]["taskId"].as_str().unwrap();
+        if let Some((_, known)) = accepted.iter().find(|(accepted, _)| accepted == token) {
+            assert_eq!(known, id, "{token} was accepted before the kill");
         }
         assert_eq!(lab.record_info(id).await["status"], "SUCCESS");
     }

@@ -98,17 +98,17 @@ impl Lab {
 
     /// Submits `body` and returns the task id.
     pub(super) async fn submit(&self, body: &Value) -> String {
-        let answer = self.post("api/v1/generate/add-instrumental", body).await;
-        assert_eq!(answer["code"], 200, "{answer}");
-        answer["data"]["taskId"].as_str().unwrap().to_owned()
+        let response = self.post("api/v1/generate/add-instrumental", body).await;
+        assert_eq!(response["code"], 200, "{response}");
+        response["data"]["taskId"].as_str().unwrap().to_owned()
     }
 
     pub(super) async fn record_info(&self, task_id: &str) -> Value {
-        let answer = self
+        let response = self
             .get(&format!("api/v1/generate/record-info?taskId={task_id}"))
             .await;
-        assert_eq!(answer["code"], 200, "{answer}");
-        answer["data"].clone()
+        assert_eq!(response["code"], 200, "{response}");
+        response["data"].clone()
     }
 
     /// The task's details once it has ended.
@@ -157,13 +157,13 @@ impl Lab {
             .post(self.url("api/file-stream-upload"))
             .bearer_auth("any")
             .multipart(form);
-        let answer: Value = request.send().await.unwrap().json().await.unwrap();
-        assert_eq!(answer["success"], true, "{answer}");
-        answer["data"]["downloadUrl"].as_str().unwrap().to_owned()
+        let response: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(response["success"], true, "{response}");
+        response["data"]["downloadUrl"].as_str().unwrap().to_owned()
     }
 
     pub(super) async fn download(&self, url: &str) -> Vec<u8> {
-        let answer = self
+        let response = self
             .http
             .get(url)
             .send()
@@ -171,7 +171,7 @@ impl Lab {
             .unwrap()
             .error_for_status()
             .unwrap();
-        answer.bytes().await.unwrap().to_vec()
+        response.bytes().await.unwrap().to_vec()
     }
 }
 
@@ -240,17 +240,17 @@ pub(super) struct ScriptedCallback {
 }
 
 #[derive(Clone)]
-struct Desk {
-    answers: Arc<Mutex<VecDeque<u16>>>,
+struct ReceiverState {
+    responses: Arc<Mutex<VecDeque<u16>>>,
     calls: mpsc::UnboundedSender<ScriptedCallback>,
 }
 
 impl Receiver {
-    /// Answers with `answers` first and 200 from then on.
-    pub(super) async fn open(answers: &[u16]) -> Receiver {
+    /// Responds with `responses` first and 200 from then on.
+    pub(super) async fn open(responses: &[u16]) -> Receiver {
         let (sender, calls) = mpsc::unbounded_channel();
-        let desk = Desk {
-            answers: Arc::new(Mutex::new(answers.iter().copied().collect())),
+        let state = ReceiverState {
+            responses: Arc::new(Mutex::new(responses.iter().copied().collect())),
             calls: sender,
         };
         let listener = listener().await;
@@ -259,7 +259,7 @@ impl Receiver {
             .route("/hook", post(receive))
             .route("/hook/{token}", post(receive))
             .route("/hook/{token}/", post(receive))
-            .with_state(desk);
+            .with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Receiver { url, calls }
     }
@@ -303,7 +303,7 @@ impl Receiver {
 }
 
 async fn receive(
-    State(desk): State<Desk>,
+    State(state): State<ReceiverState>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -316,7 +316,7 @@ async fn receive(
         raw: body.to_vec(),
         encoding: header("content-encoding"),
     };
-    desk.calls.send(call).unwrap();
-    let answer = desk.answers.lock().unwrap().pop_front().unwrap_or(200);
-    StatusCode::from_u16(answer).unwrap()
+    state.calls.send(call).unwrap();
+    let response = state.responses.lock().unwrap().pop_front().unwrap_or(200);
+    StatusCode::from_u16(response).unwrap()
 }

@@ -142,20 +142,20 @@ async fn sources_that_are_not_there_or_no_sound_fail_with_their_code() {
 }
 
 #[tokio::test]
-async fn answers_have_the_golden_shapes() {
+async fn responses_have_the_golden_shapes() {
     let lab = Lab::open(|_| ()).await;
     for body in [
         include_str!("../../../../tests/fixtures/wire/submit/request-full.json"),
         include_str!("../../../../tests/fixtures/wire/submit/request-least.json"),
     ] {
-        let answer = lab
+        let response = lab
             .post("api/v1/generate/add-instrumental", &golden(body))
             .await;
         let expected = golden(include_str!(
             "../../../../tests/fixtures/wire/submit/accepted.json"
         ));
-        assert_eq!(names_of(&answer), names_of(&expected));
-        let task_id = answer["data"]["taskId"].as_str().unwrap();
+        assert_eq!(names_of(&response), names_of(&expected));
+        let task_id = response["data"]["taskId"].as_str().unwrap();
         assert!(
             task_id.len() == 32
                 && task_id

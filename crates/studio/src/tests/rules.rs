@@ -18,16 +18,20 @@ async fn only_the_right_key_is_let_in() {
             .post(lab.url(SUBMIT))
             .bearer_auth(key)
             .json(&instant_request());
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "refusals come as HTTP 200 too");
-        assert_eq!(answer.json::<Value>().await.unwrap()["code"], code, "{key}");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "refusals come as HTTP 200 too");
+        assert_eq!(
+            response.json::<Value>().await.unwrap()["code"],
+            code,
+            "{key}"
+        );
     }
     for path in [
         "api/v1/generate/credit",
         "api/v1/chat/credit",
         "api/v1/generate/record-info?taskId=x",
     ] {
-        let answer: Value = lab
+        let response: Value = lab
             .http
             .get(lab.url(path))
             .send()
@@ -37,7 +41,7 @@ async fn only_the_right_key_is_let_in() {
             .await
             .unwrap();
         assert_eq!(
-            answer,
+            response,
             json!({"code": 401, "msg": "Unauthorized", "data": null}),
             "{path}"
         );
@@ -47,7 +51,7 @@ async fn only_the_right_key_is_let_in() {
         "api/file-base64-upload",
         "api/file-url-upload",
     ] {
-        let answer = lab
+        let response = lab
             .http
             .post(lab.url(path))
             .bearer_auth("wrong")
@@ -55,10 +59,10 @@ async fn only_the_right_key_is_let_in() {
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.status(), 401, "{path}");
-        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(response.status(), 401, "{path}");
+        let response: Value = response.json().await.unwrap();
         assert_eq!(
-            answer,
+            response,
             json!({"success": false, "code": 401, "msg": "Unauthorized"}),
             "{path}"
         );
@@ -69,15 +73,15 @@ async fn only_the_right_key_is_let_in() {
 async fn a_program_without_a_name_gets_the_edges_bare_page() {
     let lab = Lab::open(|_| ()).await;
     let nameless = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = nameless
+    let response = nameless
         .post(lab.url(SUBMIT))
         .bearer_auth("any")
         .json(&instant_request())
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 403);
-    assert_eq!(answer.text().await.unwrap(), "error code: 1010");
+    assert_eq!(response.status(), 403);
+    assert_eq!(response.text().await.unwrap(), "error code: 1010");
 }
 
 #[tokio::test]
@@ -90,9 +94,9 @@ async fn an_unknown_path_or_method_gets_404_and_what_the_studio_offers() {
         "api/v2/generate/add-instrumental",
         "nowhere",
     ] {
-        let answer = lab.http.get(lab.url(path)).send().await.unwrap();
-        assert_eq!(answer.status(), 404, "{path}");
-        let body = answer.json::<Value>().await.unwrap();
+        let response = lab.http.get(lab.url(path)).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+        let body = response.json::<Value>().await.unwrap();
         assert_eq!(body["code"], 404, "{path}");
         assert!(
             body["msg"].as_str().unwrap().contains(offers),
@@ -100,8 +104,8 @@ async fn an_unknown_path_or_method_gets_404_and_what_the_studio_offers() {
         );
     }
     // A wrong method must not look like code 405, which means the rate limit here.
-    let answer = lab.http.get(lab.url(SUBMIT)).send().await.unwrap();
-    assert_eq!(answer.json::<Value>().await.unwrap()["code"], 404);
+    let response = lab.http.get(lab.url(SUBMIT)).send().await.unwrap();
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], 404);
 }
 
 #[tokio::test]
@@ -146,7 +150,7 @@ async fn credits_run_out_and_no_more_is_charged() {
     .await;
     let mut codes: Vec<i64> = many
         .iter()
-        .map(|answer| answer["code"].as_i64().unwrap())
+        .map(|response| response["code"].as_i64().unwrap())
         .collect();
     codes.sort_unstable();
     assert_eq!(codes, [200, 200, 429, 429, 429, 429]);
@@ -173,7 +177,7 @@ async fn a_repeat_under_its_key_is_the_same_task_and_free() {
     let all = futures::future::join_all((0..8).map(|_| submit("token-1", "any", &body))).await;
     assert!(
         all.iter()
-            .all(|answer| *answer == all[0] && answer["code"] == 200),
+            .all(|response| *response == all[0] && response["code"] == 200),
         "{all:?}"
     );
     assert_eq!(lab.balance().await, 88.0);
@@ -207,7 +211,7 @@ async fn a_full_queue_says_so_and_charges_nothing() {
         (config.instant, config.queue_limit, config.credits) = (false, 0, Some(50.0))
     })
     .await;
-    let answer = lab
+    let response = lab
         .http
         .post(lab.url(SUBMIT))
         .bearer_auth("any")
@@ -215,8 +219,8 @@ async fn a_full_queue_says_so_and_charges_nothing() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.headers()["retry-after"], "10");
-    assert_eq!(answer.json::<Value>().await.unwrap()["code"], 430);
+    assert_eq!(response.headers()["retry-after"], "10");
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], 430);
     assert_eq!(lab.balance().await, 50.0);
 }
 
@@ -224,11 +228,11 @@ async fn a_full_queue_says_so_and_charges_nothing() {
 async fn links_are_given_for_own_files_only() {
     let lab = Lab::open(|_| ()).await;
     let url = lab.upload("a.bin", b"bytes".to_vec()).await;
-    let answer = lab
+    let response = lab
         .post("api/v1/common/download-url", &json!({ "url": url }))
         .await;
     assert_eq!(
-        lab.download(answer["data"].as_str().unwrap()).await,
+        lab.download(response["data"].as_str().unwrap()).await,
         b"bytes"
     );
     let foreign = lab

@@ -7,7 +7,7 @@ use super::lab::{Lab, PATIENCE, listener, vocal};
 
 /// Posts JSON and returns status and body.
 async fn post(lab: &Lab, path: &str, body: &Value) -> (u16, Value) {
-    let answer = lab
+    let response = lab
         .http
         .post(lab.url(path))
         .bearer_auth("any")
@@ -15,7 +15,7 @@ async fn post(lab: &Lab, path: &str, body: &Value) -> (u16, Value) {
         .send()
         .await
         .unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    (response.status().as_u16(), response.json().await.unwrap())
 }
 
 fn names_of(value: &Value) -> Vec<&String> {
@@ -39,11 +39,11 @@ async fn all_three_ways_keep_the_same_bytes() {
     let fetched = json!({"fileUrl": streamed, "uploadPath": "stems/from/url"});
     let (status, by_url) = post(&lab, "api/file-url-upload", &fetched).await;
     assert_eq!(status, 200, "{by_url}");
-    for answer in [&by_base64, &by_url] {
-        assert_eq!(answer["data"]["fileSize"], bytes.len());
-        assert_eq!(answer["data"]["mimeType"], "audio/wav");
+    for response in [&by_base64, &by_url] {
+        assert_eq!(response["data"]["fileSize"], bytes.len());
+        assert_eq!(response["data"]["mimeType"], "audio/wav");
         assert_eq!(
-            lab.download(answer["data"]["downloadUrl"].as_str().unwrap())
+            lab.download(response["data"]["downloadUrl"].as_str().unwrap())
                 .await,
             bytes
         );
@@ -134,20 +134,20 @@ async fn what_is_missing_or_wrong_is_named() {
         ),
         ("api/file-stream-upload", json!({}), "boundary"),
     ] {
-        let (status, answer) = post(&lab, path, &body).await;
-        assert_eq!(status, 400, "{path} {body} {answer}");
+        let (status, response) = post(&lab, path, &body).await;
+        assert_eq!(status, 400, "{path} {body} {response}");
         assert_eq!(
-            (&answer["success"], &answer["code"]),
+            (&response["success"], &response["code"]),
             (&json!(false), &json!(400))
         );
-        let msg = answer["msg"].as_str().unwrap();
+        let msg = response["msg"].as_str().unwrap();
         assert!(
             msg.contains(message),
             "{path} {body}: {msg:?} does not hold {message:?}"
         );
     }
     let form = reqwest::multipart::Form::new().text("uploadPath", "a");
-    let answer = lab
+    let response = lab
         .http
         .post(lab.url("api/file-stream-upload"))
         .bearer_auth("any")
@@ -155,9 +155,9 @@ async fn what_is_missing_or_wrong_is_named() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 400);
+    assert_eq!(response.status(), 400);
     assert_eq!(
-        answer.json::<Value>().await.unwrap()["msg"],
+        response.json::<Value>().await.unwrap()["msg"],
         "Missing required parameter: file"
     );
 }
@@ -172,13 +172,13 @@ async fn names_that_try_to_leave_stay_inside() {
         ("~", "$(x)"),
     ] {
         let body = json!({"base64Data": "YWJj", "uploadPath": folder, "fileName": name});
-        let (status, answer) = post(&lab, "api/file-base64-upload", &body).await;
-        assert_eq!(status, 200, "{answer}");
+        let (status, response) = post(&lab, "api/file-base64-upload", &body).await;
+        assert_eq!(status, 200, "{response}");
         let kept = lab
             .shared()
             .folder
             .files()
-            .join(answer["data"]["filePath"].as_str().unwrap())
+            .join(response["data"]["filePath"].as_str().unwrap())
             .canonicalize()
             .unwrap();
         assert!(
@@ -186,7 +186,7 @@ async fn names_that_try_to_leave_stay_inside() {
             "{folder:?} {name:?} went to {kept:?}"
         );
         assert_eq!(
-            lab.download(answer["data"]["downloadUrl"].as_str().unwrap())
+            lab.download(response["data"]["downloadUrl"].as_str().unwrap())
                 .await,
             b"abc"
         );
@@ -212,12 +212,12 @@ async fn a_redirect_is_judged_like_an_address() {
         ("/file", "only http and https"),
     ] {
         let body = json!({"fileUrl": format!("{base}{path}"), "uploadPath": "a"});
-        let answer = tokio::time::timeout(PATIENCE, post(&lab, "api/file-url-upload", &body))
+        let response = tokio::time::timeout(PATIENCE, post(&lab, "api/file-url-upload", &body))
             .await
             .unwrap();
         assert!(
-            answer.1["msg"].as_str().unwrap().contains(message),
-            "{answer:?}"
+            response.1["msg"].as_str().unwrap().contains(message),
+            "{response:?}"
         );
     }
 }

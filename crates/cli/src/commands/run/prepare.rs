@@ -23,7 +23,7 @@ use crate::other_ledger;
 use crate::project::{Project, say_what_is_left};
 use crate::tape::{RunTape, tell_what_is_missing};
 
-/// How the name of the file begins that a run tries the output folder with.
+/// Prefix of the file with which a run tests that the output directory can be written to.
 const TRIAL: &str = ".backline-trial-";
 
 /// The secrets of a run.

@@ -69,7 +69,7 @@ pub(crate) fn parse(text: &str, source: u32) -> Result<Option<Node>, YamlProblem
     TEXT_BYTES.set(0);
     match serde_yaml::from_str_with_options::<Node>(text, options) {
         Ok(mut node) => {
-            settle(&mut node, text, source);
+            complete_spans(&mut node, text, source);
             Ok(Some(node))
         }
         Err(error) => Err(problem(&error, text, source)),
@@ -77,7 +77,7 @@ pub(crate) fn parse(text: &str, source: u32) -> Result<Option<Node>, YamlProblem
 }
 
 /// Gives every span its file and every number the text that it was written with, which visitors do not see.
-fn settle(node: &mut Node, text: &str, source: u32) {
+fn complete_spans(node: &mut Node, text: &str, source: u32) {
     node.span.source = source;
     if let Some(used_at) = &mut node.used_at {
         used_at.source = source;
@@ -88,7 +88,9 @@ fn settle(node: &mut Node, text: &str, source: u32) {
                 *written = slice.trim().into();
             }
         }
-        Value::List(items) => items.iter_mut().for_each(|item| settle(item, text, source)),
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|item| complete_spans(item, text, source)),
         Value::Map(entries) => {
             for entry in entries {
                 entry.key_span.source = source;
@@ -98,7 +100,7 @@ fn settle(node: &mut Node, text: &str, source: u32) {
                 {
                     entry.key = slice.trim().into();
                 }
-                settle(&mut entry.node, text, source);
+                complete_spans(&mut entry.node, text, source);
             }
         }
         Value::Null | Value::Bool(_) | Value::Text(_) => {}
