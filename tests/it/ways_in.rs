@@ -41,6 +41,16 @@ fn stems_are_made_of_what_lies_in_a_folder() {
     ] {
         assert!(manifest.contains(line), "{line}\n{manifest}");
     }
+    // Named as a person in the folder would.
+    fs::create_dir_all(lab.path("here")).unwrap();
+    let mut here = lab.backline(&["init", "."]);
+    here.current_dir(lab.path("here"));
+    let made = finish(here).err;
+    assert!(made.starts_with("wrote backline-demo.yaml\n"), "{made}");
+    assert!(
+        made.contains("`backline plan backline-demo.yaml`"),
+        "{made}"
+    );
     let checked = lab.json(&["validate", "songs/songs.yaml"]);
     assert_eq!(
         (&checked["stems"], &checked["name"]),

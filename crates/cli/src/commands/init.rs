@@ -3,7 +3,7 @@
 mod stems;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backline_engine::folder::Folder;
 use backline_engine::manifest::schema;
@@ -12,7 +12,7 @@ use crate::args::InitArgs;
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
-use crate::project::seen_from_here;
+use crate::project::{seen_from_here, without_dot};
 
 /// The sample's manifest. Its first line names the schema beside it, so that editors find it on every machine with the project.
 const MANIFEST: &str = include_str!("init/backline-demo.yaml");
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
         });
     }
     write_all(dir, &files, console)?;
-    let manifest = dir.join(manifest_name);
+    let manifest = shown(dir, &manifest_name);
     console.say(&format!(
         "\nNext: check it with `backline plan {0}`, then `backline run {0}`\n",
         backline_reporter::shell_word(&manifest.display().to_string())
@@ -92,10 +92,15 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
     Ok(exit_codes::DONE)
 }
 
+/// A file of the folder, as a person would name it.
+fn shown(dir: &Path, name: &str) -> PathBuf {
+    without_dot(&dir.join(name)).to_owned()
+}
+
 /// Writes the files, or none of them: half a start is worse than none.
 fn write_all(dir: &Path, files: &[NewFile<'_>], console: &Console) -> Result<(), Failure> {
     for file in files.iter().filter(|file| !file.may_exist) {
-        let path = dir.join(&file.name);
+        let path = shown(dir, &file.name);
         if path.symlink_metadata().is_ok() {
             let message = format!("{} exists, and nothing is overwritten", path.display());
             return Err(Failure::said(Kind::Usage, message)
@@ -106,7 +111,7 @@ fn write_all(dir: &Path, files: &[NewFile<'_>], console: &Console) -> Result<(),
     for file in files {
         let path = dir.join(&file.name);
         match write_new(&folder, &file.name, file.content) {
-            Ok(()) => console.say(&format!("wrote {}\n", path.display())),
+            Ok(()) => console.say(&format!("wrote {}\n", shown(dir, &file.name).display())),
             Err(error) if file.may_exist && error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(not_written(&path, error)),
         }

@@ -24,7 +24,7 @@ use backline_reporter::shell_word;
 pub(crate) use self::chosen_run::{ChosenRun, project_dir};
 pub(crate) use self::place::{
     LEDGER, STANDARD_INPUT, ledger_path, locate, manifest_of, project_of, seen_from_here,
-    show_from_here, sound_cache, standpoint,
+    show_from_here, sound_cache, standpoint, without_dot,
 };
 use self::place::{here, ledger_of, recorded, standard_input};
 use crate::args::{GlobalArgs, ManifestArgs};

@@ -232,7 +232,9 @@ fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
         return failure.hint("`backline init` writes one");
     }
     let names = found.iter().take(MAX_OFFERED);
-    let mut names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+    let mut names: Vec<String> = names
+        .map(|path| without_dot(path).display().to_string())
+        .collect();
     if found.len() > MAX_OFFERED {
         names.push(format!("and {} more", found.len() - MAX_OFFERED));
     }
@@ -268,6 +270,11 @@ pub(crate) fn standpoint(project_dir: &Path) -> Standpoint {
         project_dir: project_dir.to_owned(),
         here: here.unwrap_or_default(),
     }
+}
+
+/// A path without `./` in front.
+pub(crate) fn without_dot(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
 }
 
 /// A path as a person in the working folder would name it.

@@ -29,6 +29,9 @@ async fn nothing_is_cut_off_at_any_width_in_light_or_dark() {
                 // What was heard is still seen: the first bar differs from the last.
                 browser.until("(() => { const it = document.querySelector('.variant.chosen canvas'); const at = (x) => it.getContext('2d').getImageData(x, it.height / 2, 1, 1).data.join(); return it.width === Math.round(it.clientWidth * devicePixelRatio) && at(1) !== at(it.width - 4); })()").await;
                 std::fs::write(pictures.join(format!("{wide}-{theme}.png")), browser.picture().await).unwrap();
+                // The head has one line of fields where there is room.
+                let lines = "new Set([...document.querySelectorAll('.head-tools :is(input, select, button)')].map((it) => Math.round(it.getBoundingClientRect().top))).size";
+                assert_eq!(browser.number(lines).await, if wide < 700 { 2.0 } else { 1.0 }, "at {wide} px");
                 let (found, screen) = (browser.number("document.documentElement.scrollWidth").await, browser.number("innerWidth").await);
                 assert!(found <= screen, "{found} on {screen}");
                 let crushed = "[...document.querySelectorAll('.untold .sign')].filter((it) => it.scrollWidth > it.clientWidth + 1 || it.getBoundingClientRect().width < 4).length";
