@@ -162,3 +162,38 @@ fn the_first_lines_of_documentation_begin_as_the_fields_do() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
+
+/// Words that comments of these crates do not have: the field says response, request, call, get, report.
+const PRIVATE_IN_COMMENTS: &str =
+    r"(?i)\b(ask|asks|asked|asking|answer|answers|answered|answering|unanswered|told)\b";
+
+/// The crates whose comments are checked. A band's players answer each other, and may.
+const CHECKED_CRATES: [&str; 6] = ["api", "cli", "engine", "reporter", "serve", "studio"];
+
+#[test]
+fn comments_speak_the_fields_language() {
+    let private = Regex::new(PRIVATE_IN_COMMENTS).unwrap();
+    let code = Regex::new("`[^`]*`|\"[^\"]*\"").unwrap();
+    let mut found = Vec::new();
+    let mut folders: Vec<_> = CHECKED_CRATES
+        .map(|name| root().join("crates").join(name).join("src"))
+        .to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                for (at, line) in text.lines().enumerate() {
+                    let comment = line.trim_start();
+                    if comment.starts_with("//") && private.is_match(&code.replace_all(comment, ""))
+                    {
+                        found.push(format!("{}:{}: {comment}", path.display(), at + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

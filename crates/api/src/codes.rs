@@ -1,7 +1,7 @@
 //! What response codes mean, call by call: 404 to a submission is a wrong path, 404 to a details request is one unknown task.
 //!
 //! Every call has one [`CodeTable`]. Sources: the vendors' pages ("documented"), recorded traffic ("observed") and RFC 9110 for
-//! statuses of HTTP itself. A vendor is data: [`Profile`] holds the tables, and a manifest may override single codes.
+//! statuses of HTTP itself. A vendor is data: [`Profile`] has the tables, and a manifest may override single codes.
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,7 @@ fn common_codes() -> BTreeMap<i64, ResponseClass> {
     ])
 }
 
-/// Statuses whose sender did not carry the request out, whoever of the servers on the way it was. A bare 429 comes from the
+/// Statuses whose sender, any of the servers on the way, did not carry the request out. A bare 429 comes from the
 /// vendor's front, which counts requests and knows nothing of credits. A bare 405 is the page of a front that lets the request
 /// go no further (observed; RFC 9110, 15.5.6), not a rate limit. A moved address (301, 307, 308) was not obeyed: a submission
 /// follows no redirect. A conflict (409) does not say that this request was not carried out. 408 and 499 are given by servers that had already passed the request on.
@@ -173,7 +173,7 @@ pub(crate) fn submit() -> CodeTable {
     }
 }
 
-/// One task's failure may stand in the envelope (501, 531, 451, 413), and one task may be forgotten (404) or belong to another key
+/// One task's failure may be in the envelope (501, 531, 451, 413), and one task may be forgotten (404) or belong to another key
 /// (403): none of that says anything about the run. A details request costs nothing, so 402 and 505 only mean "not now".
 pub(crate) fn details() -> CodeTable {
     use ResponseClass::{InDoubt, Refunded, TaskFailed, UnknownTask, WaitLong};

@@ -1,6 +1,6 @@
 //! What a response said that could not be read: bounded, without secrets, for a person to judge.
 //!
-//! A response to a submission that names no task where the contract has it may still hold the only copy of the task's id. It is
+//! A response to a submission that names no task where the contract has it may still contain the only copy of the task's id. It is
 //! never acted upon: the submission stays in doubt, and the excerpt is shown with it.
 
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ fn one_line(text: &str) -> String {
     out
 }
 
-/// Texts that stand where a task's id might: under a name of an id, or as the `data` itself.
+/// Texts in the fields that may have a task's id: under a name of an id, or as the `data` itself.
 fn collect(value: &Value, depth: usize, found: &mut Vec<TaskId>) {
     const NAMES: [&str; 6] = ["taskId", "task_id", "taskid", "id", "recordId", "jobId"];
     if depth > 6 {

@@ -11,7 +11,7 @@ use std::str::Chars;
 
 use serde_json::Value;
 
-/// The value that `bytes` hold, or nothing.
+/// The value that `bytes` contain, or nothing.
 pub(crate) fn read_json(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(bytes)
         .ok()
@@ -126,7 +126,7 @@ fn is_no_number(word: &str) -> bool {
     ) {
         return true;
     }
-    // JSON's own form of a number that no double can hold.
+    // JSON's own form of a number that no double can represent.
     serde_json::from_str::<Value>(word).is_err()
         && word.parse::<f64>().is_ok_and(|number| !number.is_finite())
 }
@@ -242,7 +242,7 @@ mod tests {
 
         #[test]
         fn any_bytes_in_a_title_hide_no_id(title in prop::collection::vec(any::<u8>(), 0..60)) {
-            // Quotes and backslashes end strings; everything else may stand in one.
+            // Quotes and backslashes end strings; a string may contain everything else.
             let title: Vec<u8> = title.into_iter().filter(|byte| !matches!(byte, b'"' | b'\\')).collect();
             let body = [b"{\"title\":\"".as_slice(), &title, b"\",\"taskId\":\"abc\"}"].concat();
             let read = read_json(&body).unwrap();

@@ -6,7 +6,7 @@
 //!
 //! The status alone is not believed: `PENDING` can linger on a failed task, `SUCCESS` can come without files, and
 //! `CALLBACK_EXCEPTION` says only that the vendor's callback was not delivered, not that nothing was made. A failure can also
-//! stand in the envelope, as its code. A view says what one response shows; whether a failure is final is decided by whoever
+//! be in the envelope, as its code. A view says what one response shows; whether a failure is final is decided by whoever
 //! compares views over time.
 
 use serde::{Serialize, Serializer};
@@ -255,8 +255,8 @@ impl Profile {
     }
 }
 
-/// The failed task that a refusal of the details stands for, where its body (and not the HTTP status alone) says that it is the
-/// task that failed. Tracks that were finished before it may stand beside the code.
+/// The failed task that a refusal of the details means, where its body (and not the HTTP status alone) says that it is the
+/// task that failed. Tracks that were finished before it may be beside the code.
 fn failure_in_envelope(refusal: &Refusal, body: &[u8]) -> Option<TaskView> {
     let response = ResponseBody::read(body)?;
     let failed = matches!(

@@ -96,11 +96,11 @@ pub(crate) fn redact_queries(text: &str) -> String {
     out
 }
 
-/// Shortest secret that is cut out wherever it stands; `ApiKey`s of real providers are no shorter.
+/// Shortest secret that is cut out of any text; `ApiKey`s of real providers are no shorter.
 pub(crate) const SECRET_CHARS: usize = 8;
 
 /// `text` with `mark` in the place of `secret`. A secret of a few characters (a local studio may have one) is cut out only where
-/// it stands alone: within other words it would make every message unreadable and say what it is.
+/// it is a word of its own: within other words it would make every message unreadable and say what it is.
 pub(crate) fn hide_secret(text: &str, secret: &str, mark: &str) -> String {
     if secret.is_empty() {
         return text.to_owned();

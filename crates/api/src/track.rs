@@ -97,7 +97,7 @@ impl Track {
         self.audio_urls().next().is_some()
     }
 
-    /// The tracks of a JSON array; what is no array holds none.
+    /// The tracks of a JSON array; what is no array has none.
     pub(crate) fn read_all(value: &Value) -> Vec<Self> {
         value.as_array().map_or_else(Vec::new, |items| {
             items

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Longest signature and time stamp that are looked at; real ones have 44 and 10 characters.
+/// Longest signature and time stamp that are read; real ones have 44 and 10 characters.
 const HEADER_LIMIT: usize = 128;
 
 /// Why a signature does not count.

@@ -21,7 +21,7 @@ pub(crate) fn warn_of_abandoned(
 ) -> Result<(), Failure> {
     if project.selection.is_none() {
         let planned = project.plan.jobs.iter().map(|job| job.key);
-        console.insist(&warning(ledger, &project.recorded, planned)?);
+        console.note_always(&warning(ledger, &project.recorded, planned)?);
     }
     Ok(())
 }
@@ -34,7 +34,7 @@ pub(crate) fn warn_of_abandoned_since(
 ) -> Result<(), Failure> {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let planned = jobs.filter_map(|job| job.key.parse().ok());
-    console.insist(&warning(ledger, &summary.run.manifest, planned)?);
+    console.note_always(&warning(ledger, &summary.run.manifest, planned)?);
     Ok(())
 }
 

@@ -78,7 +78,7 @@ impl Console {
         moves && self.level != Level::Quiet && self.format == Format::Text
     }
 
-    /// The reporter's options for standard error, with files named from where their reader stands.
+    /// The reporter's options for standard error, with files named relative to the reader's working directory.
     pub(crate) fn reporter_options(&self, standpoint: Standpoint) -> ConsoleOptions {
         ConsoleOptions {
             level: self.level,
@@ -103,7 +103,7 @@ impl Console {
         (columns > 0 && rows > 0).then_some(Size { columns, rows })
     }
 
-    /// Standard output, buffered; whoever writes flushes.
+    /// Standard output, buffered; the writer flushes it.
     fn out(&self) -> impl Write {
         let locked = std::io::stdout().lock();
         std::io::BufWriter::with_capacity(1 << 16, AutoStream::new(locked, choice(self.colour_out)))
@@ -126,21 +126,21 @@ impl Console {
     }
 
     /// Prints to standard error unless --quiet is given. A closed standard error is ignored.
-    pub(crate) fn say(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         if self.level > Level::Quiet {
-            self.insist(text);
+            self.note_always(text);
         }
     }
 
     /// Prints to a terminal what takes some seconds now; a log or a program does not need it.
     pub(crate) fn progress(&self, text: &str) {
         if self.columns_err.is_some() && self.format == Format::Text {
-            self.say(text);
+            self.note(text);
         }
     }
 
     /// Prints to standard error, with --quiet too.
-    pub(crate) fn insist(&self, text: &str) {
+    pub(crate) fn note_always(&self, text: &str) {
         let mut err = AutoStream::new(std::io::stderr().lock(), choice(self.colour_err));
         let _ = err
             .write_all(without_commands(&printable(text)).as_bytes())
@@ -153,7 +153,7 @@ pub(crate) fn measuring(console: &Console) -> impl Fn(usize, usize) + Sync {
     let shown = Mutex::new(Instant::now());
     move |done, all| {
         if let Some(line) = measured_line(&shown, PROGRESS, done, all) {
-            console.say(&line);
+            console.note(&line);
         }
     }
 }

@@ -44,7 +44,7 @@ impl DotEnv {
             }
             Err(problem) => {
                 let message = format!("cannot read {}: {problem}", path.display());
-                let failure = Failure::said(Kind::Usage, message);
+                let failure = Failure::msg(Kind::Usage, message);
                 return Err(match problem.help() {
                     Some(help) => failure.hint(help),
                     None => failure,
@@ -53,7 +53,7 @@ impl DotEnv {
         };
         parse(&text).map(Self).map_err(|line| {
             let message = format!("{}, line {line}, is not NAME=value", path.display());
-            Failure::said(Kind::Usage, message)
+            Failure::msg(Kind::Usage, message)
                 .hint("write one variable per line; # begins a comment, and quotes around a value are removed")
         })
     }

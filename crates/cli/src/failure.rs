@@ -89,7 +89,7 @@ impl Failure {
     }
 
     /// A failure with this message.
-    pub(crate) fn said(kind: Kind, message: impl Into<String>) -> Self {
+    pub(crate) fn msg(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(kind, anyhow::Error::msg(message.into()))
     }
 
@@ -311,14 +311,14 @@ pub(crate) fn invalid(shown: &str, diagnostics: Diagnostics) -> Failure {
     if diagnostics.are_about_the_selection() {
         return Failure {
             preface: Some(diagnostics),
-            ..Failure::said(Kind::Usage, format!("{shown} has no such jobs"))
+            ..Failure::msg(Kind::Usage, format!("{shown} has no such jobs"))
         };
     }
     let errors = diagnostics.errors() + diagnostics.dropped;
     let noun = if errors == 1 { "error" } else { "errors" };
     Failure {
         preface: Some(diagnostics),
-        ..Failure::said(Kind::Manifest, format!("{shown} has {errors} {noun}"))
+        ..Failure::msg(Kind::Manifest, format!("{shown} has {errors} {noun}"))
     }
 }
 
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn details_keep_their_lines() {
-        let failure = Failure::said(Kind::Output, "2 files differ")
+        let failure = Failure::msg(Kind::Output, "2 files differ")
             .details("a.wav\n    its hash\nb.wav\n")
             .hint("copy them again");
         assert_eq!(

@@ -52,15 +52,15 @@ pub(crate) fn callback_key(callbacks: Option<&Callbacks>) -> Result<Option<Vec<u
 fn read(name: &str, what: &str) -> Result<String, Failure> {
     match environment::get(name) {
         Ok(text) if !text.trim().is_empty() => Ok(text),
-        Ok(_) => Err(Failure::said(
+        Ok(_) => Err(Failure::msg(
             Kind::Usage,
             format!("${name} is empty; it must contain {what}"),
         )),
-        Err(std::env::VarError::NotPresent) => Err(Failure::said(
+        Err(std::env::VarError::NotPresent) => Err(Failure::msg(
             Kind::Usage,
             format!("${name} is not set; it must contain {what}"),
         )),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::said(
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::msg(
             Kind::Usage,
             format!("${name} is not UTF-8 text; it must contain {what}"),
         )),

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     catch_unwind(AssertUnwindSafe(|| match dispatch(&args, &console) {
         Ok(code) => code.into(),
         Err(failure) => {
-            console.insist(&failure.text(console.colour_err));
+            console.note_always(&failure.text(console.colour_err));
             failure.code().into()
         }
     }))

@@ -47,7 +47,7 @@ pub(crate) fn conflict(
             );
             let own = seen_from_here(&project.ledger).display().to_string();
             return Some(
-                Failure::said(Kind::Usage, message)
+                Failure::msg(Kind::Usage, message)
                     .hint(format!("use that ledger: --ledger {shown}"))
                     .hint(format!(
                         "to buy them again, name the new ledger: --ledger {own}"

@@ -27,7 +27,7 @@ const NAME: &str = ".backline-ledger";
 /// How the name of the file begins that is not in its place yet.
 const TEMPORARY: &str = ".backline-owner-";
 
-/// Longest file that is read: it holds a run id and a path.
+/// Longest file that is read: it contains a run id and a path.
 const LIMIT_BYTES: u64 = 64 * 1024;
 
 /// What the file says.
@@ -77,7 +77,7 @@ enum Contradiction {
 /// The output directory, locked for this run.
 pub(crate) struct OutputOwner {
     folder: Folder,
-    /// Holds the lock.
+    /// The lock's file.
     _lock: File,
     path: PathBuf,
     marker: Marker,
@@ -275,7 +275,7 @@ fn foreign(directory: &Path, ledger: &Path, marker: &Marker, lacks: Contradictio
             marker.ledger.display()
         )
     };
-    Failure::said(Kind::Ledger, message)
+    Failure::msg(Kind::Ledger, message)
         .hint(format!("{found}; a ledger that does not know a job pays for it again"))
         .hint(format!(
             "to buy everything again, set another directory with `output: {{dir: …}}`, or remove {}",
@@ -294,7 +294,7 @@ fn in_use(project: &Project, marker: Option<&Marker>) -> Failure {
         || "use the ledger of that process".to_owned(),
         |marker| format!("use its ledger: --ledger {}", marker.ledger.display()),
     );
-    Failure::said(Kind::Ledger, message).hint(format!(
+    Failure::msg(Kind::Ledger, message).hint(format!(
         "{whose}; two ledgers know nothing of each other's purchases and pay for every job twice"
     ))
 }

@@ -17,7 +17,7 @@ pub(crate) fn own(path: &Path, args: &WaitArgs, console: &Console) -> Result<Led
         let process = owner
             .process
             .map_or_else(String::new, |number| format!(" {number}"));
-        console.say(&format!(
+        console.note(&format!(
             "waiting for the other backline process{process} that uses the ledger {}, at most {}\n",
             path.display(),
             duration_text(limit)

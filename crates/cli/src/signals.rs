@@ -45,7 +45,7 @@ pub(crate) fn follow(
                 .build()?;
             runtime.block_on(async move {
                 let mut stop = Stop::listen()?;
-                // Whoever waits for it is there.
+                // From here on a signal is caught: the caller may go on.
                 let _ = ready.send(());
                 tokio::select! {
                     () = over.cancelled() => return Ok(()),
@@ -70,7 +70,7 @@ pub(crate) fn follow(
         listening.print(&format!("warning: Ctrl-C stops at once: {error}\n"));
     };
     match thread {
-        // Without a word it has ended, and says why.
+        // It ended before it was ready: its result says why.
         Ok(thread) if begun.recv().is_err() => {
             if let Ok(Err(error)) = thread.join() {
                 failed(error);

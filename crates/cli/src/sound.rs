@@ -25,7 +25,7 @@ impl ChosenSound {
         let file = match &args.soundfont {
             Some(named) if named.as_os_str() == AUTO => {
                 Some(installed_soundfont().map_err(|none| {
-                    Failure::said(Kind::Usage, none.to_string()).hint(none.help())
+                    Failure::msg(Kind::Usage, none.to_string()).hint(none.help())
                 })?)
             }
             named => named.clone(),

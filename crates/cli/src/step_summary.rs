@@ -20,7 +20,7 @@ pub(crate) fn append(material: &ReportInput<'_>, console: &Console) {
     };
     if let Err(error) = write(material, &path) {
         let path = Path::new(&path).display();
-        console.insist(&format!(
+        console.note_always(&format!(
             "warning: cannot write ${VARIABLE} ({path}): {error}\n"
         ));
     }
@@ -28,7 +28,7 @@ pub(crate) fn append(material: &ReportInput<'_>, console: &Console) {
 
 fn write(material: &ReportInput<'_>, path: &OsString) -> std::io::Result<()> {
     let mut report = render(material, ReportKind::Markdown, Path::new(""))?;
-    // Whatever comes after it stands apart.
+    // An empty line separates what comes after it.
     report.push(b'\n');
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     // In one piece, so that two steps do not write into each other.

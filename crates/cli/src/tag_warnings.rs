@@ -38,10 +38,10 @@ pub(crate) fn warn_of_tags<'p>(
         }
     }
     for warning in warnings.iter().take(MAX_PRINTED) {
-        console.say(warning);
+        console.note(warning);
     }
     if warnings.len() > MAX_PRINTED {
         let more = warnings.len() - MAX_PRINTED;
-        console.say(&format!("and {more} more warnings about tags\n"));
+        console.note(&format!("and {more} more warnings about tags\n"));
     }
 }

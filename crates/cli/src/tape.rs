@@ -89,7 +89,7 @@ impl RunTape {
     /// Prints where the results are, or why the recording is incomplete.
     pub(crate) fn close(&self, console: &Console) -> Result<(), Failure> {
         if let Some(into) = &self.replays_into {
-            console.say(&format!(
+            console.note(&format!(
                 "Replayed from {}; the ledger, tracks and reports are in {}\n",
                 self.folder.display(),
                 seen_from_here(into).display()
@@ -102,11 +102,11 @@ impl RunTape {
                     "the recording {} is incomplete: {why}",
                     self.folder.display()
                 );
-                Err(Failure::said(Kind::Output, message)
+                Err(Failure::msg(Kind::Output, message)
                     .hint("everything bought is in the ledger; free disk space and record again"))
             }
             None => {
-                console.say(&format!("Recorded in {}\n", self.folder.display()));
+                console.note(&format!("Recorded in {}\n", self.folder.display()));
                 Ok(())
             }
         }
@@ -117,7 +117,7 @@ impl RunTape {
 pub(crate) fn tell_what_is_missing(forecast: &Forecast, console: &Console) {
     let jobs = forecast.rows.len() as u64;
     if forecast.to_submit < jobs {
-        console.insist(&format!(
+        console.note_always(&format!(
             "warning: {} of {jobs} jobs are already in the ledger; their responses are not recorded\n",
             jobs - forecast.to_submit
         ));
@@ -156,7 +156,7 @@ fn room(into: Option<&Path>, project: &Project) -> Result<PathBuf, Failure> {
     if entries.next().is_some() {
         let message = format!("the replay's folder {} is not empty", folder.display());
         return Err(
-            Failure::said(Kind::Usage, message).hint("choose an empty folder with --into DIR")
+            Failure::msg(Kind::Usage, message).hint("choose an empty folder with --into DIR")
         );
     }
     folder
@@ -189,7 +189,7 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
         } else {
             "hooks are"
         };
-        console.say(&format!(
+        console.note(&format!(
             "{left_out} {are} skipped in the replay: they only observe, or call other services\n"
         ));
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Spans are made of the records, with the records' times, so they say what the ledger says. Tokens and keys are in none of them. They
-//! never hold a run up: they wait in a bounded queue for a thread of their own, are dropped when there is no more room, and a collector
+//! never delay a run: they wait in a bounded queue for a thread of their own, are dropped when it is full, and a collector
 //! that can't be reached costs one warning.
 
 mod collector;

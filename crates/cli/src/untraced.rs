@@ -15,7 +15,7 @@ impl Traces {
     /// Refuses.
     pub(crate) fn start(_: &str, _: &RunBasis, _: &Notices) -> Result<Self, Failure> {
         let message = "this backline was built without tracing, which --otlp requires";
-        Err(Failure::said(Kind::Usage, message).hint(
+        Err(Failure::msg(Kind::Usage, message).hint(
             "build it with tracing: cargo install --locked --path crates/cli --features otlp; nothing was bought",
         ))
     }

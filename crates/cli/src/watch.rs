@@ -28,8 +28,8 @@ use crate::exit_codes;
 use crate::failure::Failure;
 use crate::project::{ChosenRun, Project, locate};
 
-/// How often another process's ledger is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often another process's ledger is read.
+const READ_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Earlier runs whose jobs have a name in lines about files that are renamed; others go by their keys.
 const NAMED_RUNS: usize = 16;
@@ -114,7 +114,7 @@ impl RunBasis {
         Ok((planned, first))
     }
 
-    /// The same for whoever follows the run.
+    /// The same for a process that follows the run.
     pub(crate) fn facts(&self) -> PlanFacts<'_> {
         PlanFacts {
             name: &self.name,
@@ -239,7 +239,7 @@ pub(crate) fn await_run(
     let over = match ChosenRun::find(args, global) {
         Ok(chosen) if args.run.is_some() || goes_on(&chosen)? => return Ok(chosen),
         Ok(chosen) => {
-            console.say(&format!(
+            console.note(&format!(
                 "the last run of {} is over; waiting for the next one\n",
                 chosen.shown()
             ));
@@ -254,12 +254,12 @@ pub(crate) fn await_run(
             if args.run.is_some() {
                 return Err(failure);
             }
-            console.say(&format!("{}; waiting for it\n", failure.message()));
+            console.note(&format!("{}; waiting for it\n", failure.message()));
             None
         }
     };
     loop {
-        std::thread::park_timeout(LOOK);
+        std::thread::park_timeout(READ_INTERVAL);
         match ChosenRun::find(args, global) {
             Ok(chosen) if over.as_ref() != Some(&chosen.header.id) => return Ok(chosen),
             Ok(_) => {}
@@ -302,7 +302,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
             }
             break;
         }
-        std::thread::park_timeout(LOOK);
+        std::thread::park_timeout(READ_INTERVAL);
     }
     if console.format == Format::Text {
         // The status is shown in its place.

@@ -8,7 +8,7 @@ use crate::job::Phase;
 use crate::settings::JobKey;
 use crate::store::{Store, StoreError};
 
-/// What a ledger holds for jobs of no manifest.
+/// What a ledger has of jobs of no manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Abandoned {
     /// Tasks that were bought and whose tracks are not kept.

@@ -1,7 +1,7 @@
-//! Directories that are held open, and files opened relative to them: what a link that was planted on the way would make of a path
+//! Directories that stay open, and files opened relative to them: what a link that was planted on the way would make of a path
 //! can't happen, for no path is resolved a second time and no link at a file's place is followed.
 //!
-//! Opening a directory by its path follows links: whoever names a directory means what it leads to. Below it nothing leads out.
+//! Opening a directory by its path follows links: a path that the user names means its target. Below it nothing leads out.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,7 +12,7 @@ use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsS
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
-/// A directory, held open.
+/// An open directory.
 #[derive(Debug)]
 pub struct Folder {
     dir: Dir,

@@ -4,7 +4,7 @@
 //! happened since the last commit as one batch, so many appends share one fsync. The events are the truth; the `jobs` table is
 //! what the machine made of them, kept beside them so that opening a large ledger is quick, and written in the same transaction.
 //!
-//! One process writes at a time: an advisory lock on `<ledger>.lock` is held for as long as a [`Ledger`] made by
+//! One process writes at a time: an advisory lock on `<ledger>.lock` is kept for as long as a [`Ledger`] made by
 //! [`Ledger::own`] lives, and says whose it is: the process, and the run once it has begun. Reading needs no lock, so a run is
 //! watched from another process without being disturbed. Network filesystems without working locks or shared memory are not safe for it.
 
@@ -46,7 +46,7 @@ const RECORDS_OF: &str =
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
-    /// Held while this process owns the ledger.
+    /// Locked while this process owns the ledger.
     owner: Option<File>,
     /// The file that is open, where this process owns the ledger.
     file: Option<FileId>,
@@ -118,7 +118,7 @@ impl Ledger {
         self.check_format()
     }
 
-    /// What SQLite finds wrong with the file; nothing if it is whole. Of a large one the indexes are not held against the tables, which
+    /// What SQLite finds wrong with the file; nothing if it is whole. Of a large one the indexes are not compared with the tables, which
     /// are what is replayed.
     pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
         let found = self.run("examine", |connection| {
@@ -142,7 +142,7 @@ impl Ledger {
         self.check_against(&self.jobs()?)
     }
 
-    /// The same for whoever has read the [jobs](Store::jobs) already.
+    /// The same for a caller that has read the [jobs](Store::jobs) already.
     ///
     /// Reads the events once, in the order in which they lie on the disk: those of one job are spread over all of the file.
     pub fn check_against(

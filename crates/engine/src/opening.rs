@@ -1,6 +1,6 @@
 //! A plan as a run begins with it: under the keys that its jobs were bought under, compared with the ledger.
 //!
-//! Computed once, by whoever shows a plan or starts a run, and handed on: see [`Run`](crate::driver::Run).
+//! Computed once, by the command that shows a plan or starts a run, and handed on: see [`Run`](crate::driver::Run).
 
 use std::collections::{HashMap, HashSet};
 
@@ -202,7 +202,7 @@ mod tests {
         let mut before = planned(folder.path(), "").await;
         let mut after = planned(folder.path(), HOOK).await;
         let header = old_ledger(&path, &before, &after);
-        // As it is, and brought up to date by a run.
+        // As it is, and updated by a run.
         for ledger in [Ledger::read(&path).unwrap(), Ledger::own(&path).unwrap()] {
             assert_eq!(signs(&mut after, &ledger), [(Sign::InProgress, false)]);
             // Without the hook another job is meant, and the plan shows that.

@@ -2,9 +2,9 @@
 //!
 //! What makes a job's key has changed once: the title that a job has when its manifest gives none was a part of it, so that renaming a
 //! stem bought everything again, and so was the signature of an address. A ledger keeps the keys that it was written with. So where a
-//! plan is compared with a ledger, each job that the ledger does not know is looked for under the keys that it had before, then by what
+//! plan is compared with a ledger, each job that the ledger does not know is searched for under the keys that it had before, then by what
 //! earlier runs recorded of their plans, which also finds a job whose stem was renamed since. The provider's name is a part of the key
-//! too: where earlier runs used the same address under another name, a job is looked for under that name.
+//! too: where earlier runs used the same address under another name, a job is searched for under that name.
 //!
 //! A job that is found that way is planned under the key that it was bought under, and nothing after that knows of two keys. The link
 //! is an event of its own, recorded by the next run: from then on the job is found without a search, even when earlier runs are

@@ -1,4 +1,4 @@
-//! Files on their way to their place: written beside it and renamed over it, so that whoever reads sees the old file or the new
+//! Files on their way to their place: written beside it and renamed over it, so that a reader sees the old file or the new
 //! one. What a killed program left behind, the next one that writes there takes away.
 //!
 //! The writer has a lock on it, and a lock ends with its process however that ends: so what nobody will finish is recognised
@@ -63,7 +63,7 @@ impl Drop for Scratch<'_> {
     }
 }
 
-/// A hidden file in `folder`, for whoever renames it. It has the permissions that any new file gets there (0666 less the umask).
+/// A hidden file in `folder`, which the caller renames. It has the permissions that any new file gets there (0666 less the umask).
 ///
 /// # Errors
 /// When the folder can't be written to.
@@ -110,7 +110,7 @@ pub fn sweep(folder: &Folder, prefix: &str) {
             && let Ok(file) = folder.own_file(&name)
             && file.try_lock().is_ok()
         {
-            // Whoever was faster has done the same.
+            // A faster process has done the same.
             let _ = folder.remove(&name);
         }
     }

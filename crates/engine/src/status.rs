@@ -1,4 +1,4 @@
-//! The state of a job in one word: the status that reports store, and the sign that plans, reports and filters show.
+//! The state of a job as one name: the status that reports store, and the sign that plans, reports and filters show.
 //!
 //! ```text
 //! Phase ──► JobStatus ──► Sign

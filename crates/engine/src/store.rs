@@ -100,7 +100,7 @@ pub enum StoreError {
         /// Where it was opened.
         path: String,
     },
-    /// It holds something that this program never writes.
+    /// It contains something that this program never writes.
     #[error("the ledger {path} is damaged: {what}")]
     Damaged {
         /// The ledger's file.
@@ -163,7 +163,7 @@ pub struct RunHeader {
     pub changes_in_plan: bool,
 }
 
-/// What bounded a run, for whoever watches it from elsewhere.
+/// The limits of a run, for a process that watches it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RunBounds {
     /// Most tasks in flight.

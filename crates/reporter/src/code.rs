@@ -34,7 +34,7 @@ fn fenced(shown: &str) -> String {
     format!("{fence}{room}{shown}{room}{fence}")
 }
 
-/// A fence is longer than any run of backquotes in what it holds.
+/// A fence is longer than any run of backquotes in its text.
 fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! One run of five jobs, told to every sink and written in every report of the tests; and a large one, for benchmarks and the browser.
+//! One run of five jobs, given to every sink and written in every report of the tests; and a large one, for benchmarks and the browser.
 
 #![expect(clippy::unwrap_used, reason = "of use to tests and benchmarks only")]
 

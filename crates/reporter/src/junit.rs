@@ -18,7 +18,7 @@
 //!
 //! Valid against Jenkins' schema (`junit-10.xsd` of its xUnit plugin) and, suite by suite, against Maven Surefire's
 //! (`surefire-test-report.xsd`). Neither allows properties in a test case, so a job's stand with its suite, and again as lines of the
-//! case's output. What XML can't hold is replaced by `�`.
+//! case's output. What XML can't contain is replaced by `�`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn elements_stand_where_both_schemas_have_them() {
-        // The rules of the two schemas, in their own order: suites hold properties, then cases; a case holds one verdict, then output.
+        // The rules of the two schemas, in their own order: suites have properties, then cases; a case has one verdict, then output.
         let allowed = [
             ("testsuites", "testsuite"),
             ("testsuite", "properties"),

@@ -24,7 +24,7 @@ pub fn job_label<'a>(
     format!("{} × {}{point} take {take}", clean(stem), clean(preset))
 }
 
-/// Columns of the name of a swept setting where there is little room.
+/// Columns of the name of a swept setting where there is little space.
 const SHORT_NAME_COLUMNS: usize = 8;
 
 /// Columns of the values of a sweep that are never cut.

@@ -1,4 +1,4 @@
-//! What happened, told: reports on disk, lines or a bar on the console, a stream of events for programs.
+//! What happened, for people and programs: reports on disk, lines or a bar on the console, a stream of events for programs.
 //!
 //! ```text
 //!  ledger ─► Summary ─┬─► write_reports ─► summary.csv, summary.json, summary.md, junit.xml, events.jsonl
@@ -10,13 +10,13 @@
 //!                    └───► Metrics                                  (backline run --serve)
 //! ```
 //!
-//! Everything here is a function of what was recorded: the same summary gives the same bytes, in plan order, and nothing is asked
+//! Everything here is a function of what was recorded: the same summary gives the same bytes, in plan order, and nothing is read
 //! of the ledger or the network. Only the live table looks at a clock, to count waits down. What a vendor says is shown in its
 //! own words, but never as it came: control characters and everything else that could steer a terminal are replaced, and a
 //! spreadsheet's formulas are defused. A sink that can't write goes silent and says so at the end; it stops neither the run nor
 //! the others.
 //!
-//! Texts for people carry ANSI styles and are readable without them: whoever prints one does so through `anstream`.
+//! Texts for people carry ANSI styles and are readable without them: they are printed through `anstream`.
 
 #![cfg_attr(
     test,

@@ -12,7 +12,7 @@ pub(crate) const TEMPORARY: &str = ".summary-";
 /// Who may read a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Whoever may read any new file.
+    /// Every user who may read any new file.
     All,
     /// Its owner.
     Owner,

@@ -14,7 +14,7 @@ pub(crate) fn sign(job: &JobSummary, run: &RunFacts) -> Sign {
     }
 }
 
-/// Why not all tracks are there, clean and on one line; empty where the [word](Sign::word) says it all, none when they are
+/// Why not all tracks are there, clean and on one line; empty where the [sign's meaning](Sign::meaning) is enough, none when they are
 /// there.
 pub(crate) fn why(sign: Sign, job: &JobSummary) -> Option<String> {
     let reason = || match (job.error_code, job.error.as_deref()) {

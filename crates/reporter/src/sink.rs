@@ -28,7 +28,7 @@ pub trait Sink: Send {
     /// # Errors
     /// The first error in writing to the sink's output, here or earlier.
     fn finish(&mut self, ending: &RunResult<'_>) -> io::Result<()>;
-    /// In place of `finish`, for whoever only watched: takes away what would be drawn anew.
+    /// In place of `finish`, for a watcher of another process's run: takes away what would be drawn anew.
     fn detach(&mut self) {}
 }
 
@@ -68,7 +68,7 @@ pub struct RunResult<'a> {
     pub replayed: bool,
 }
 
-/// How much is told.
+/// How much is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
     /// `-q`: only what went wrong.
@@ -83,13 +83,13 @@ pub enum Level {
 /// How a console for people looks.
 #[derive(Debug, Clone)]
 pub struct ConsoleOptions {
-    /// How much is told.
+    /// How much is printed.
     pub level: Level,
     /// Whether the output shows colours.
     pub colour: bool,
     /// How wide the output is, in columns; none when it has no width, such as a file.
     pub columns: Option<u16>,
-    /// Where the times of day are told for.
+    /// The time zone of the times of day.
     pub zone: TimeZone,
     /// Where files are named from.
     pub standpoint: Standpoint,

@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    /// Nobody writes into the pipe: whoever opened it to read would wait for ever.
+    /// Nobody writes into the pipe: a reader would wait for ever.
     #[cfg(unix)]
     #[test]
     fn a_pipe_in_a_measurements_place_holds_nobody_up() {

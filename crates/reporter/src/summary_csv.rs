@@ -14,7 +14,7 @@
 //! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
 //! seconds, `lufs` and `true_peak_dbtp` the loudness that `output.loudness` or a hook recorded (`lufs` else as it was measured for the page), `key_signature`, `tempo_bpm`, `metre`
 //! (each with the provider's confidence from 0 to 1, where it reports one), `instruments`, `chords` and `remarks` what the provider reports about the
-//! music; `star`, `note` and the `blind_…` counts are the ratings that `--ratings` joins; `unverified` why a kept file could not be told to be whole; `created` and `expires` are RFC 3339 in UTC. An embedded studio ends with its run, so its links are left out. What is not known is empty, and so is a time that RFC 3339 can't write.
+//! music; `star`, `note` and the `blind_…` counts are the ratings that `--ratings` joins; `unverified` why a kept file could not be verified to be whole; `created` and `expires` are RFC 3339 in UTC. An embedded studio ends with its run, so its links are left out. What is not known is empty, and so is a time that RFC 3339 can't write.
 //!
 //! Each text stands on one line: line breaks and tabs are spaces, and what would steer a terminal (control characters, marks that reorder
 //! or hide text) is `�`. `summary.json` has the texts as they were sent.

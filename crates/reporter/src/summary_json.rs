@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn it_says_all_that_the_working_type_says() {
-        // A field added to the summary and forgotten here would be lost without a word.
+        // A field added to the summary and forgotten here would be lost without an error.
         fn names(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
             match value {
                 serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| {

@@ -27,7 +27,7 @@ pub fn write_reports(
     progress: &Progress<'_>,
 ) -> Vec<Result<PathBuf, ReportError>> {
     for dir in [Some(dir), material.sound_cache].into_iter().flatten() {
-        // One that is not there holds nothing; one that can't be opened is said to be by the first report.
+        // One that is missing contains nothing; one that can't be opened is the error of the first report.
         if let Ok(folder) = Folder::open(dir) {
             sweep(&folder, TEMPORARY);
         }
@@ -85,7 +85,7 @@ fn lay_out(
     }
 }
 
-/// Events hold what the others leave out, down to the addresses of paid files.
+/// Events contain what the others leave out, down to the addresses of paid files.
 fn readers(kind: ReportKind) -> Readers {
     match kind {
         ReportKind::Jsonl => Readers::Owner,

@@ -1,4 +1,4 @@
-//! Peers that hold on, over real connections.
+//! Peers that keep connections open, over real ones.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ async fn a_request_is_served_however_many_hold_half_a_head() {
             assert!(server.get().await.ends_with("here"));
         }
     }
-    // All but the last few were closed to make room.
+    // All but the last few were closed for new ones.
     for stream in held.drain(..100 - 8) {
         rest(stream).await;
     }
@@ -197,7 +197,7 @@ async fn while_all_are_at_work_a_new_connection_waits_for_its_turn() {
     let mut begun = [0; 25];
     slow.read_exact(&mut begun).await.unwrap();
     assert!(begun.starts_with(b"HTTP/1.1 100"));
-    // It is at work now; whoever comes is served after it.
+    // It is at work now; later requests are served after it.
     let waiting = server.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let waiting = waiting.await;
     slow.write_all(b"abcd").await.unwrap();

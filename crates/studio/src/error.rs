@@ -23,7 +23,7 @@ pub enum StudioError {
         /// The data folder.
         path: PathBuf,
     },
-    /// The task database could not be opened or brought up to date.
+    /// The task database could not be opened or migrated.
     #[error("could not open the studio's tasks")]
     Store(#[from] StoreError),
     /// The listener's own address could not be read.

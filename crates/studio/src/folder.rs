@@ -25,7 +25,7 @@ use crate::store::DATABASE;
 /// The file that is locked, and by which a studio's folder is known.
 const LOCK: &str = "studio.lock";
 
-/// An opened data folder; the lock is held for as long as the value lives.
+/// An opened data folder; the lock lasts as long as the value.
 #[derive(Debug)]
 pub(crate) struct Folder {
     root: PathBuf,
@@ -91,7 +91,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Writes the secret that opens the bill of a studio without a key, for whoever may read this folder.
+    /// Writes the secret that opens the bill of a studio without a key, for the users that may read this folder.
     pub(crate) fn keep_bill_key(&self, key: &str) -> Result<(), StudioError> {
         let path = self.root.join("bill.key");
         let written = private_file(&path).and_then(|mut file| {
@@ -149,7 +149,7 @@ impl Folder {
 }
 
 /// Refuses a folder through which another user could redirect writes: one that is a link or another user's, that contains a link, or
-/// that holds files and is no studio's. What a stranger planted there would be emptied, overwritten or closed to others.
+/// that has files and is no studio's. What a stranger planted there would be emptied, overwritten or closed to others.
 fn examine(root: &Path) -> std::io::Result<()> {
     let refuse = |message: String| Err(std::io::Error::other(message));
     let metadata = fs::symlink_metadata(root)?;

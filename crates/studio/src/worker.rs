@@ -196,7 +196,7 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
     }
 }
 
-/// Keeps what a step brought, durable, and moves the task forward.
+/// Keeps the result of a step, durable, and moves the task forward.
 async fn keep_step(
     shared: &Shared,
     work: &Work,

@@ -1,6 +1,6 @@
 //! Which addresses a result may be fetched from: the guard against being sent into our own network.
 //!
-//! A vendor, or whoever posts a callback, names the addresses that are fetched. Only addresses of the public internet are
+//! A vendor, or the sender of a callback, names the addresses that are fetched. Only addresses of the public internet are
 //! followed, those of hosts that the manifest names, and under a loopback profile this machine's. The check has three places, for
 //! none sees everything: names as they are resolved (so that what was checked is what is connected to), literal addresses (which
 //! are never resolved), and every redirect. Behind a proxy names are resolved by the proxy: there, literal addresses and names

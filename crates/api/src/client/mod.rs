@@ -92,8 +92,8 @@ pub struct LeastRate {
 
 impl ClientOptions {
     /// Ten seconds to reach a host, a minute for a call, ten minutes for an upload, half a minute of silence, 512 MiB a file:
-    /// an hour and a half of CD audio is more than any vendor makes. A download may take half an hour and must bring 64 KiB in
-    /// every minute: a tenth of what a modem of 1998 brought.
+    /// an hour and a half of CD audio is more than any vendor makes. A download may take half an hour and must receive 64 KiB in
+    /// every minute: a tenth of the rate of a modem of 1998.
     pub fn new(user_agent: impl Into<String>) -> Self {
         Self {
             user_agent: user_agent.into(),

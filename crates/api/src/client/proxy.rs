@@ -15,7 +15,7 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 /// Schemes of proxies that the HTTP library speaks.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-/// Which proxies are used. Its `Debug` may hold a proxy's password; print [`Proxies::shown`] instead.
+/// Which proxies are used. Its `Debug` may contain a proxy's password; print [`Proxies::shown`] instead.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Proxies {
     http: Option<Url>,

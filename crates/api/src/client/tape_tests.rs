@@ -67,7 +67,7 @@ async fn vendor() -> (Url, tokio::task::JoinHandle<()>) {
     (base, server)
 }
 
-/// What a run asks: two submissions of the same thing, the task, its file.
+/// The requests of a run: two submissions of the same thing, the task, its file.
 async fn send_all(client: &Client, address: &str) -> (Vec<SubmitOutcome>, TaskView, Vec<u8>) {
     let mut outcomes = Vec::new();
     for _ in 0..2 {

@@ -32,7 +32,7 @@ pub enum UploadSource {
 }
 
 impl Client {
-    /// Uploads by multipart, without holding a file in memory. `mime` is the content's media type.
+    /// Uploads by multipart, without a whole file in memory. `mime` is the content's media type.
     pub async fn upload_stream(
         &self,
         source: UploadSource,

@@ -1,7 +1,7 @@
 //! The details of a step's task: three ways to report the status, one meaning.
 //!
 //! As with songs, the status alone is not believed: it can be done without a file, `CALLBACK_EXCEPTION` only says that the vendor's
-//! callback was not delivered, and a failure can stand beside `PENDING`.
+//! callback was not delivered, and a failure can come with `PENDING`.
 
 use serde_json::Value;
 
@@ -166,7 +166,7 @@ pub(super) fn audio_of(track: &Track) -> Option<Artefact> {
     })
 }
 
-/// The task that a refusal of the details stands for: a failed or an unknown one.
+/// The task that a refusal of the details means: a failed or an unknown one.
 fn failure(refusal: Refusal, response: &ResponseBody) -> Result<StepView, Refusal> {
     match refusal.class {
         ResponseClass::UnknownTask => Ok(StepView::bare(Stage::Unknown)),

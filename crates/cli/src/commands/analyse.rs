@@ -35,7 +35,7 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
     let recording = recording::open(&args.file)?;
     let brief = read_tags(&args.tags, "");
     for word in &brief.unknown {
-        console.say(&format!("warning: the tag `{word}` was not understood\n"));
+        console.note(&format!("warning: the tag `{word}` was not understood\n"));
     }
     console.progress(&format!("listening to {}\n", args.file.display()));
     let analysis = listen(&recording.audio, &brief.hints());
@@ -70,13 +70,13 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
 fn check_place(svg: &Path, args: &AnalyseArgs) -> Result<(), Failure> {
     if crate::place::is_same(svg, &args.file) {
         let message = format!("{} is the recording itself", svg.display());
-        return Err(Failure::said(Kind::Usage, message).hint("choose another file for the drawing"));
+        return Err(Failure::msg(Kind::Usage, message).hint("choose another file for the drawing"));
     }
     // What is no file, as a pipe, has nothing to lose.
     let is_there = svg.symlink_metadata().is_ok() && !svg.exists() || svg.is_file();
     if is_there && !args.force {
         let message = format!("file exists: {}", svg.display());
-        return Err(Failure::said(Kind::Usage, message).hint("--force overwrites it"));
+        return Err(Failure::msg(Kind::Usage, message).hint("--force overwrites it"));
     }
     Ok(())
 }
@@ -135,7 +135,7 @@ struct GridBar {
     sounds: bool,
 }
 
-/// The bars that hold some of the recording. A chord belongs to the bar in which it begins, a hair early included.
+/// The bars that contain some of the recording. A chord belongs to the bar in which it begins, a hair early included.
 fn bars(heard: &Heard<'_>) -> Vec<GridBar> {
     /// Times come from one grid; this is far below a beat and far above rounding.
     const HAIR_S: f64 = 0.001;

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &GcArgs, global: &GlobalArgs, console: &Console) -> Comm
     let before_ms = jiff::Timestamp::now()
         .as_millisecond()
         .saturating_sub(age_ms);
-    // Looked for before it is owned: owning makes a ledger where there is none.
+    // Searched for before it is owned: owning makes a ledger where there is none.
     let ledger = Ledger::read(&path)?;
     let length_before = length(&path);
     let gone = if args.yes {

@@ -91,7 +91,7 @@ fn of_job(
     });
     let first = jobs.next();
     let second = jobs.find(|(_, other)| first.is_some_and(|(_, job)| job.key != other.key));
-    let usage = |message: String, hint: &str| Failure::said(Kind::Usage, message).hint(hint);
+    let usage = |message: String, hint: &str| Failure::msg(Kind::Usage, message).hint(hint);
     match (first, second) {
         (Some((plan, job)), None) => Ok(sample_of(point, plan, job)),
         (None, _) => Err(usage(
@@ -123,7 +123,7 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
         .find(|name| KEY_VARIABLES.contains(&name.as_str()))
     {
         let message = format!("${name} contains a key, and hooks receive no keys");
-        return Err(Failure::said(Kind::Usage, message)
+        return Err(Failure::msg(Kind::Usage, message)
             .hint("a hook never needs to call the provider; a run refuses this as well"));
     }
     let mut spec = HookSpec::new(args.event, 1, way);
@@ -132,7 +132,7 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     if let Some(on_error) = args.on_error {
         if on_error == OnError::Veto && !args.event.decides() {
             let message = format!("at {} there is no job to veto", args.event);
-            return Err(Failure::said(Kind::Usage, message)
+            return Err(Failure::msg(Kind::Usage, message)
                 .hint("`--on-error veto` works with plan_job, before_upload and before_submit"));
         }
         spec.on_error = on_error;
@@ -151,10 +151,10 @@ fn script(given: &str) -> Result<HookKind, Failure> {
     };
     if source.len() > MAX_SCRIPT_BYTES {
         let message = format!("the script {name} is longer than {MAX_SCRIPT_BYTES} bytes");
-        return Err(Failure::said(Kind::Usage, message));
+        return Err(Failure::msg(Kind::Usage, message));
     }
     check_script(&name, &source).map_err(|why| {
-        let failure = Failure::said(Kind::Usage, format!("the script does not compile: {why}"));
+        let failure = Failure::msg(Kind::Usage, format!("the script does not compile: {why}"));
         match is_file {
             true => failure,
             false => failure.hint(
@@ -240,14 +240,14 @@ fn text(event: &HookEvent, trial: &Trial) -> String {
 }
 
 /// A label and JSON: on one line if that fits a narrow terminal, else one field per line.
-fn laid_out(word: &str, value: &impl Serialize) -> String {
+fn laid_out(label: &str, value: &impl Serialize) -> String {
     const IS_JSON: &str = "an event and an output are JSON";
     let line = serde_json::to_string(value).expect(IS_JSON);
     if COLUMN + line.chars().count() <= NARROW_COLUMNS {
-        return format!("{word:<COLUMN$}{line}\n");
+        return format!("{label:<COLUMN$}{line}\n");
     }
     let lines = serde_json::to_string_pretty(value).expect(IS_JSON);
-    format!("{word}\n  {}\n", lines.replace('\n', "\n  "))
+    format!("{label}\n  {}\n", lines.replace('\n', "\n  "))
 }
 
 /// `tags: "calm" became "calm, chanson"`, a line a setting.

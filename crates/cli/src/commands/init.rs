@@ -51,7 +51,7 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
             let (lines, others) = stems::lines(dir, from)?;
             for path in others {
                 let path = seen_from_here(&path);
-                console.insist(&format!(
+                console.note_always(&format!(
                     "warning: {} is no audio file; it is left out\n",
                     path.display()
                 ));
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
     }
     write_all(dir, &files, console)?;
     let manifest = shown(dir, &manifest_name);
-    console.say(&format!(
+    console.note(&format!(
         "\nNext: check it with `backline plan {0}`, then `backline run {0}`\n",
         backline_reporter::shell_word(&manifest.display().to_string())
     ));
@@ -103,15 +103,16 @@ fn write_all(dir: &Path, files: &[NewFile<'_>], console: &Console) -> Result<(),
         let path = shown(dir, &file.name);
         if path.symlink_metadata().is_ok() {
             let message = format!("{} exists, and nothing is overwritten", path.display());
-            return Err(Failure::said(Kind::Usage, message)
-                .hint("choose another folder: backline init DIR"));
+            return Err(
+                Failure::msg(Kind::Usage, message).hint("choose another folder: backline init DIR")
+            );
         }
     }
     let folder = Folder::open(dir).map_err(|error| not_written(dir, error))?;
     for file in files {
         let path = dir.join(&file.name);
         match write_new(&folder, &file.name, file.content) {
-            Ok(()) => console.say(&format!("wrote {}\n", shown(dir, &file.name).display())),
+            Ok(()) => console.note(&format!("wrote {}\n", shown(dir, &file.name).display())),
             Err(error) if file.may_exist && error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(not_written(&path, error)),
         }

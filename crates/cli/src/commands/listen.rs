@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
     let project = Project::open(&args.manifest, global, console)?;
     let Some(callbacks) = &project.plan.callbacks else {
         let message = format!("{} has no address for callbacks", project.shown);
-        return Err(Failure::said(Kind::Usage, message)
+        return Err(Failure::msg(Kind::Usage, message)
             .hint("add `callbacks: {listen: \"127.0.0.1:8787\", public_url: \"https://…\"}`"));
     };
     let (address, key) = (callbacks.listen, callback_key(Some(callbacks))?);
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
             signals::follow(stops.drain.clone(), stops.stop.clone(), notices.clone(), "");
         let mut printed = Ok(());
         let mut ready = |url: &url::Url| printed = console.data(&format!("{url}\n"));
-        let mut observe = |record: &Record| say(record, console);
+        let mut observe = |record: &Record| report(record, console);
         let heard =
             driver::listen(address, key, &stops, &mut ledger, &mut ready, &mut observe).await;
         following.abort();
@@ -47,16 +47,16 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
         claims,
         refused,
     } = heard?;
-    console.say(&format!(
+    console.note(&format!(
         "received {callbacks} callbacks, which named {claims} new tasks; refused {}\n",
         refused.total()
     ));
     Ok(exit_codes::DONE)
 }
 
-fn say(record: &Record, console: &Console) {
+fn report(record: &Record, console: &Console) {
     let job = record.job.map(|key| key.short()).unwrap_or_default();
-    console.say(&format!(
+    console.note(&format!(
         "job {job}: a callback names its task; the next run checks it with the provider\n"
     ));
 }

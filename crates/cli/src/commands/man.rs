@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ManArgs, console: &Console) -> CommandResult {
             let folder = Folder::create(dir).map_err(|error| not_written(dir, error))?;
             let mut written = Vec::new();
             write(&program, &folder, &mut written)?;
-            console.say(&format!(
+            console.note(&format!(
                 "wrote {} pages to {}\n",
                 written.len(),
                 dir.display()

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
                 "star tracks on the listening page, then export stars and notes again".to_owned()
             }
         };
-        return Err(Failure::said(Kind::Usage, message).hint(hint));
+        return Err(Failure::msg(Kind::Usage, message).hint(hint));
     }
     let mut chosen_files = Vec::new();
     let mut problems = Vec::new();
@@ -130,7 +130,7 @@ fn all_well(problems: &[String]) -> Result<(), Failure> {
         number => format!("{number} of the chosen files"),
     };
     let message = format!("cannot use {number}; no list was written");
-    Err(Failure::said(Kind::Output, message)
+    Err(Failure::msg(Kind::Output, message)
         .details(problems.join("\n"))
         .hint("correct that, or take the star away, then run the same command again"))
 }
@@ -206,7 +206,7 @@ fn report(
     }
     if let (Some(test), Some(dir)) = (test, &args.webmushra) {
         let config = test.config.file_name().unwrap_or_default().display();
-        console.say(&format!(
+        console.note(&format!(
             "Listening test of {} tracks: copy the content of {} into the folder of webMUSHRA, then open its page with ?config={config}\n",
             test.stimuli.len(),
             dir.display(),
@@ -216,7 +216,7 @@ fn report(
         let stale = copies.stale.iter();
         let stale: Vec<&str> = stale.filter_map(|it| it["file"].as_str()).collect();
         if !stale.is_empty() {
-            console.say(&format!(
+            console.note(&format!(
                 "note: {} of an earlier pick without a star now, no longer listed in picks.csv; remove what you do not want:\n",
                 match stale.len() {
                     1 => "1 file is".to_owned(),
@@ -225,7 +225,7 @@ fn report(
             ));
         }
         for name in stale {
-            console.say(&format!("  {}\n", to.join(name).display()));
+            console.note(&format!("  {}\n", to.join(name).display()));
         }
     }
     Ok(())

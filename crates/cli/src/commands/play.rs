@@ -18,7 +18,7 @@ pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
     let vocal = recording::open(&args.file)?.audio;
     if let Some(font) = &choice.soundfont {
         let (name, sha256) = (font.name().trim_end_matches('\0'), font.sha256());
-        console.say(&format!("note: SoundFont {name} (SHA-256 {sha256})\n"));
+        console.note(&format!("note: SoundFont {name} (SHA-256 {sha256})\n"));
     }
     let files = OutputFiles::new(args, &choice)?;
     files.make_ready(args.takes)?;
@@ -31,10 +31,10 @@ pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
         let take = session.take(usize::from(number) - 1).map_err(refused)?;
         if number == 1 {
             for word in &take.facts.not_understood {
-                console.say(&format!("warning: the tag `{word}` was not understood\n"));
+                console.note(&format!("warning: the tag `{word}` was not understood\n"));
             }
             for remark in &take.facts.remarks {
-                console.say(&format!("note: {remark}\n"));
+                console.note(&format!("note: {remark}\n"));
             }
         }
         let files = files.keep(&take, number)?;
@@ -102,7 +102,7 @@ impl<'a> OutputFiles<'a> {
         let name = args.file.file_stem().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| {
             let message = format!("the name of {} is not UTF-8", args.file.display());
-            Failure::said(Kind::Usage, message)
+            Failure::msg(Kind::Usage, message)
         })?;
         let title = name.to_owned();
         let tags = slug(&args.tags);
@@ -151,13 +151,13 @@ impl<'a> OutputFiles<'a> {
     fn make_ready(&self, takes: u8) -> Result<(), Failure> {
         if self.args.to.exists() && !self.args.to.is_dir() {
             let message = format!("{} is not a folder", self.args.to.display());
-            return Err(Failure::said(Kind::Usage, message));
+            return Err(Failure::msg(Kind::Usage, message));
         }
         std::fs::create_dir_all(&self.args.to).map_err(|error| unwritten(&self.args.to, error))?;
         let places = || (1..=takes).flat_map(|number| self.expected(number));
         if let Some(path) = places().find(|path| place::is_same(path, &self.args.file)) {
             let message = format!("{} is the recording itself", path.display());
-            return Err(Failure::said(Kind::Usage, message).hint("--to chooses another folder"));
+            return Err(Failure::msg(Kind::Usage, message).hint("--to chooses another folder"));
         }
         if self.args.force {
             return Ok(());
@@ -170,7 +170,7 @@ impl<'a> OutputFiles<'a> {
             return Ok(());
         }
         let message = format!("file exists: {}", taken.join(", "));
-        Err(Failure::said(Kind::Usage, message)
+        Err(Failure::msg(Kind::Usage, message)
             .hint("--force overwrites existing files; --to chooses another folder"))
     }
 

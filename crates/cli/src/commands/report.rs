@@ -60,7 +60,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         match report {
             Ok(path) => written.push(path.display().to_string()),
             Err(error) => {
-                console.insist(&Failure::new(Kind::Output, error).text(console.colour_err));
+                console.note_always(&Failure::new(Kind::Output, error).text(console.colour_err));
                 code = exit_codes::NOT_WRITTEN;
             }
         }
@@ -136,10 +136,10 @@ fn join(
             ),
             None => "export them again with the button Export of its listening page".to_owned(),
         };
-        return Err(Failure::said(Kind::Usage, message).hint(hint));
+        return Err(Failure::msg(Kind::Usage, message).hint(hint));
     }
     if unknown > 0 {
-        console.insist(&format!(
+        console.note_always(&format!(
             "warning: {unknown} of the ratings are of tracks that the manifest does not have; --all includes jobs that left it\n"
         ));
     }
@@ -150,7 +150,7 @@ fn join(
 pub(super) fn join_kept(dir: &Path, summary: &mut Summary, console: &Console) {
     match Ratings::read_from(dir) {
         Ok(ratings) => _ = ratings.join(summary),
-        Err(error) => console.insist(&format!(
+        Err(error) => console.note_always(&format!(
             "warning: the ratings beside the reports in {} are left out: {error}\n",
             dir.display()
         )),

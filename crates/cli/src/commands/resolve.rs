@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     };
     let manifest = args.manifest.as_deref().map(locate).transpose()?;
     let path = ledger_path(manifest.as_deref(), global)?;
-    // Looked for before it is owned: owning makes a ledger where there is none.
+    // Searched for before it is owned: owning makes a ledger where there is none.
     let ledger = Ledger::read(&path)?;
     let key = find_job(&ledger, named)?;
     let manifest = match manifest {
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     drop(ledger);
     let project = Project::open_whole(&ManifestArgs::whole(manifest), global, console)?;
     let resolution = resolution(args);
-    // Only a task is looked up at the provider's, and only that needs the key.
+    // Only the details of a task are requested from the provider, and only that needs the key.
     let api_key = match resolution {
         Resolution::Task { .. } => api_key(&project.plan.provider)?,
         _ => ApiKey::new("unused").map_err(|error| Failure::new(Kind::Bug, error))?,
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
         Some(response) => failure.hint(format!("the provider's response was: {}", shown(response))),
         None => failure,
     })?;
-    say(&record, key, &resolution, response.as_ref(), console)?;
+    report(&record, key, &resolution, response.as_ref(), console)?;
     Ok(exit_codes::DONE)
 }
 
@@ -95,7 +95,7 @@ async fn take(
     Ok(record?)
 }
 
-fn say(
+fn report(
     record: &Record,
     key: JobKey,
     resolution: &Resolution,
@@ -112,7 +112,7 @@ fn say(
         }));
     }
     if let Some(response) = response {
-        console.say(&format!(
+        console.note(&format!(
             "the provider's response was: {}\n",
             shown(response)
         ));
@@ -125,7 +125,7 @@ fn say(
         Resolution::Undo => "is in doubt again".to_owned(),
         Resolution::Settled(Settlement::BuyAgain) => "is bought again by the next run".to_owned(),
     };
-    console.say(&format!("job {} {next}\n", key.short()));
+    console.note(&format!("job {} {next}\n", key.short()));
     Ok(())
 }
 
@@ -158,7 +158,7 @@ fn planned_by(ledger: &Ledger, key: JobKey) -> Result<PathBuf, Failure> {
             return manifest_of(ledger, &run);
         }
     }
-    Err(Failure::said(
+    Err(Failure::msg(
         Kind::Bug,
         "the ledger has a job that no run planned",
     ))

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     if !open.is_empty() {
         settle(&mut ledger, &open, settlement)?;
     }
-    say(&open, settlement, &claimed, console)?;
+    report(&open, settlement, &claimed, console)?;
     Ok(exit_codes::DONE)
 }
 
@@ -66,7 +66,7 @@ pub(super) fn warn_of_charges(
 ) -> Result<(), Failure> {
     let found = evidence(ledger, &ledger.jobs()?, keys, None)?;
     if !found.charged.is_empty() {
-        console.insist(&format!("warning: {}", evidence_text(&found)));
+        console.note_always(&format!("warning: {}", evidence_text(&found)));
     }
     Ok(())
 }
@@ -96,10 +96,10 @@ fn find_run(ledger: &Ledger, text: &str) -> Result<RunId, Failure> {
     match runs.as_slice() {
         [one] => Ok(one.id.clone()),
         [] => Err(
-            Failure::said(Kind::Usage, format!("the ledger has no run `{text}`"))
+            Failure::msg(Kind::Usage, format!("the ledger has no run `{text}`"))
                 .hint("list its runs with `backline status --runs`"),
         ),
-        many => Err(Failure::said(
+        many => Err(Failure::msg(
             Kind::Usage,
             format!("{} runs begin with `{text}`", many.len()),
         )
@@ -107,7 +107,7 @@ fn find_run(ledger: &Ledger, text: &str) -> Result<RunId, Failure> {
     }
 }
 
-fn say(
+fn report(
     settled: &[JobKey],
     settlement: Settlement,
     claimed: &[Doubt],
@@ -126,10 +126,10 @@ fn say(
         }));
     }
     for key in settled {
-        console.say(&format!("job {} {became}\n", key.short()));
+        console.note(&format!("job {} {became}\n", key.short()));
     }
     for doubt in claimed {
-        console.say(&format!(
+        console.note(&format!(
             "job {} stays in doubt: a callback named a task for it, which the next run checks\n",
             doubt.key.short()
         ));
@@ -139,6 +139,6 @@ fn say(
         1 => "1 job was settled; the next run submits it".to_owned(),
         many => format!("{many} jobs were settled; the next run submits them"),
     };
-    console.say(&format!("{next}\n"));
+    console.note(&format!("{next}\n"));
     Ok(())
 }

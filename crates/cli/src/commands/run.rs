@@ -68,7 +68,7 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
     let code = carry_out(&mut project, &options, console)?;
     match tape.map_or(Ok(()), |tape| tape.close(console)) {
         Err(failure) if code != exit_codes::DONE => {
-            console.insist(&failure.text(console.colour_err));
+            console.note_always(&failure.text(console.colour_err));
             Ok(code)
         }
         closed => closed.map(|()| code),

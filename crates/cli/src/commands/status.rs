@@ -200,7 +200,7 @@ impl RunLine {
     }
 }
 
-/// An outcome in a word.
+/// The name of an outcome.
 fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Complete => "complete",

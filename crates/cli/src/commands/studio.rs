@@ -31,11 +31,11 @@ pub(crate) fn run(args: &StudioArgs, console: &Console) -> CommandResult {
 fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
     let key = args.key.as_deref().map(str::trim);
     if key.is_some_and(str::is_empty) {
-        return Err(Failure::said(Kind::Usage, "the key is empty"));
+        return Err(Failure::msg(Kind::Usage, "the key is empty"));
     }
     if !args.listen.ip().is_loopback() {
         if !args.expose {
-            return Err(Failure::said(
+            return Err(Failure::msg(
                 Kind::Usage,
                 format!("{} can be reached from other machines", args.listen),
             )
@@ -43,7 +43,7 @@ fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
         }
         if key.is_none() {
             return Err(
-                Failure::said(Kind::Usage, "an exposed studio requires a key")
+                Failure::msg(Kind::Usage, "an exposed studio requires a key")
                     .hint("set $BACKLINE_STUDIO_KEY"),
             );
         }

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
             warn_of_programs(&project.plan, console);
             warn_of_tags(&project.plan, &project.plan.jobs, console);
             if let Some(note) = note_of_missing(&project.plan.provider) {
-                console.say(&note);
+                console.note(&note);
             }
             embedded::check_sound(&project.plan.provider)?;
             print_valid(&project, console)?;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
 /// Warns of hooks whose programs can't be started: they are not executable, or not there.
 fn warn_of_programs(plan: &Plan, console: &Console) {
     for hook in lost_programs(plan) {
-        console.insist(&format!(
+        console.note_always(&format!(
             "warning: the program of the hook `{}` can't be started: it is missing or not executable\n",
             hook.name()
         ));

@@ -42,7 +42,7 @@ impl ChosenRun {
             // Recorded relative to the project's folder, which a ledger elsewhere does not tell.
             runs.retain(|run| manifest.ends_with(&run.manifest));
             if runs.is_empty() {
-                return Err(Failure::said(
+                return Err(Failure::msg(
                     Kind::Usage,
                     format!(
                         "the ledger {} has no run of {}",
@@ -56,7 +56,7 @@ impl ChosenRun {
         if let Some(id) = &args.run {
             runs.retain(|run| run.id.as_str().starts_with(id.as_str()));
             if runs.len() > 1 {
-                return Err(Failure::said(
+                return Err(Failure::msg(
                     Kind::Usage,
                     format!("{} runs begin with `{id}`", runs.len()),
                 )
@@ -69,7 +69,7 @@ impl ChosenRun {
                 None => format!("the ledger {} has no run yet", ledger.path().display()),
             };
             return Err(
-                Failure::said(Kind::Usage, message).hint("`backline status --runs` lists its runs")
+                Failure::msg(Kind::Usage, message).hint("`backline status --runs` lists its runs")
             );
         };
         let named = manifest.zip(args.manifest.as_ref());
@@ -133,7 +133,7 @@ impl ChosenRun {
                 "the ledger {} does not lie in its project, so its files can't be found",
                 self.ledger.path().display()
             );
-            Failure::said(Kind::Usage, message).hint("name the manifest")
+            Failure::msg(Kind::Usage, message).hint("name the manifest")
         })
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Project {
     pub(crate) shown: String,
     /// The manifest as the ledger names it: relative to the project's folder where it lies inside.
     pub(crate) recorded: String,
-    /// What looks wrong and is not; printed already.
+    /// The manifest's warnings; printed already.
     pub(crate) warnings: Diagnostics,
     /// The work that its recordings took.
     pub(crate) work: DecodingWork,
@@ -124,7 +124,7 @@ impl Project {
         })?;
         environment.adopt();
         if !loaded.warnings.is_empty() {
-            console.say(&format!("{}\n", loaded.warnings.render(console.colour_err)));
+            console.note(&format!("{}\n", loaded.warnings.render(console.colour_err)));
         }
         let plan = loaded.plan;
         let ledger = ledger_of(&plan, global)?;
@@ -163,7 +163,7 @@ impl Project {
                 driver::planned_rows(&whole.plan, &whole.plan.project_dir)
             }
             Err(_) => {
-                console.insist(&format!(
+                console.note_always(&format!(
                     "warning: {} is invalid outside of the selected jobs; reports have the other jobs as the last run recorded them\n",
                     self.shown,
                 ));
@@ -196,14 +196,14 @@ impl Project {
         let mut progress = |done: usize, all: usize| {
             if done < all && shown.elapsed() >= PROGRESS {
                 shown = Instant::now();
-                console.say(&format!("plan_job: {done} of {all} jobs\n"));
+                console.note(&format!("plan_job: {done} of {all} jobs\n"));
             }
         };
         let planning = plan_jobs(&mut self.plan, hooks, key, now_ms, &mut progress);
         Ok(crate::runtime::runtime()?.block_on(planning)?)
     }
 
-    /// Plans the jobs with the hooks that are pure and with what earlier runs recorded of the others, and holds them against the
+    /// Plans the jobs with the hooks that are pure and with what earlier runs recorded of the others, and compares them with the
     /// ledger. Hooks that were not called are named.
     pub(crate) fn preview(&mut self, console: &Console) -> Result<Opening, Failure> {
         let ledger = read_ledger(&self.ledger)?;
@@ -213,7 +213,7 @@ impl Project {
         self.open_ledger(store)
     }
 
-    /// Holds the planned jobs against the ledger.
+    /// Compares the planned jobs with the ledger.
     pub(crate) fn open_ledger(&mut self, store: Option<&dyn Store>) -> Result<Opening, Failure> {
         open_plan(&mut self.plan, store, &self.recorded)
     }
@@ -227,7 +227,7 @@ impl Project {
 /// Shows how hooks failed, and names those that were not called.
 pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
     for (key, failure) in &report.failures {
-        console.say(&format!(
+        console.note(&format!(
             "warning: job {}: {}: {}\n",
             key.short(),
             failure.hook,
@@ -236,7 +236,7 @@ pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
     }
     if !report.left.is_empty() {
         let names: Vec<&str> = report.left.iter().map(String::as_str).collect();
-        console.say(&format!(
+        console.note(&format!(
             "note: not pure, so only `backline run` calls: {}\n",
             names.join("; ")
         ));
@@ -267,7 +267,7 @@ pub(crate) fn read_ledger(path: &Path) -> Result<Option<Ledger>, Failure> {
     }
 }
 
-/// Holds a plan's jobs against the ledger.
+/// Compares a plan's jobs with the ledger.
 fn open_plan(
     plan: &mut Plan,
     store: Option<&dyn Store>,

@@ -20,7 +20,7 @@ pub(crate) const LEDGER: &str = ".backline/ledger.sqlite3";
 /// What was measured of sound files, beside the ledger; may be deleted at any time.
 const SOUND: &str = "sound";
 
-/// The manifest that stands for standard input.
+/// The manifest argument that means standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
 
 /// Longest manifest on standard input, as in a file.
@@ -98,7 +98,7 @@ pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, F
     match project_of(ledger) {
         Some(project) => Ok(project.join(recorded)),
         None if recorded.is_absolute() => Ok(recorded.to_owned()),
-        None => Err(Failure::said(
+        None => Err(Failure::msg(
             Kind::Usage,
             format!(
                 "cannot find {}: the ledger {} is outside its project",
@@ -144,7 +144,7 @@ fn refuse_planted(folder: &Path, ledger: &Path) -> Result<(), Failure> {
     };
     let refuse = |path: &Path, why: &str| {
         let message = format!("{} {why}", path.display());
-        Err(Failure::said(Kind::Usage, message)
+        Err(Failure::msg(Kind::Usage, message)
             .hint("remove it, or name the ledger with `--ledger`"))
     };
     let Ok(metadata) = state.symlink_metadata() else {
@@ -171,11 +171,11 @@ pub(super) fn recorded(project_dir: &Path, manifest: &Path) -> String {
     inside.display().to_string()
 }
 
-/// A manifest's absolute path, without links or `..` in its folder: a project is looked for upwards from there.
+/// A manifest's absolute path, without links or `..` in its folder: a project is searched for upwards from there.
 pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
     if manifest == Path::new(STANDARD_INPUT) {
         let message = "this command needs a manifest in a file";
-        return Err(Failure::said(Kind::Usage, message)
+        return Err(Failure::msg(Kind::Usage, message)
             .hint("`validate`, `plan`, `run` and `fetch` read one from standard input"));
     }
     let folder = match manifest.parent() {
@@ -183,7 +183,7 @@ pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
         _ => Path::new("."),
     };
     if manifest.is_dir() {
-        let failure = Failure::said(
+        let failure = Failure::msg(
             Kind::Usage,
             format!("{} is a folder, not a manifest", manifest.display()),
         );
@@ -193,7 +193,7 @@ pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
     match (folder.canonicalize(), name) {
         (Ok(folder), Some(name)) if folder.join(name).exists() => Ok(folder.join(name)),
         _ => {
-            let failure = Failure::said(
+            let failure = Failure::msg(
                 Kind::Usage,
                 format!("there is no manifest {}", manifest.display()),
             );
@@ -263,7 +263,7 @@ fn looks_like_a_manifest(path: &Path) -> bool {
             .all(|key| text.contains(key))
 }
 
-/// Where a person in the working folder stands to what a project's ledger names. A folder that can't be read has nothing below it.
+/// The names, relative to the working directory, of the files that a project's ledger names. A folder that can't be read has nothing below it.
 pub(crate) fn standpoint(project_dir: &Path) -> Standpoint {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     Standpoint {

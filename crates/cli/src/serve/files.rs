@@ -1,7 +1,7 @@
 //! The sound files of a page, with ranges: opened once, and sent by that handle.
 //!
 //! What is sent is a recording and a regular file. A kept one is not reached by a link at its own place, nor by one that leads out of
-//! the output folder: whoever put it there could else have any file of this machine served.
+//! the output folder: a link there could otherwise serve any file of this machine.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

@@ -21,7 +21,7 @@ pub(super) fn allow(address: SocketAddr, expose: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("{address} can be reached from other machines");
-    Err(Failure::said(Kind::Usage, message)
+    Err(Failure::msg(Kind::Usage, message)
         .hint("add --expose to allow everyone on that network to listen to the tracks"))
 }
 

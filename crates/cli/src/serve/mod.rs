@@ -8,7 +8,7 @@
 //!
 //! It accepts GET alone, changes nothing and needs no key: it shows what lies in the output directory. So it listens on
 //! this machine only by default, and refuses a request that names another host, as a page of a stranger's would after
-//! pointing its own name here. It never holds the run up: the run leaves word that there is news, and goes on.
+//! pointing its own name here. It never delays the run: the run signals that there is news, and goes on.
 
 mod edition;
 mod files;
@@ -137,7 +137,7 @@ impl Server {
             let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
             let signals = signals::follow(stop.clone(), at_once, Notices::stderr(), "");
             let words = "\nThe run has ended; its page is served until Ctrl-C: http://";
-            console.say(&format!("{words}{}/\n", self.address));
+            console.note(&format!("{words}{}/\n", self.address));
             stop.cancelled().await;
             signals.abort();
         }
@@ -145,7 +145,7 @@ impl Server {
     }
 
     async fn end(self) {
-        // The publisher's last edition holds all that the ledger does; after it whoever listens hears that there will be no other.
+        // The publisher's last edition has all that the ledger has; after it the listeners get the end of the stream.
         drop(self.news);
         let farewell = async {
             let _ = self.publishing.await;

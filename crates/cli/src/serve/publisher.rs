@@ -76,7 +76,7 @@ fn keep_former(summary: &mut Summary, before: &Summary) {
     summary.jobs.splice(first..first, shown);
 }
 
-/// The run as its ledger tells of it now; none where nothing has changed. Reading holds nobody up who writes.
+/// The run as its ledger tells of it now; none where nothing has changed. Reading delays no writer.
 fn edition(
     ledger: &Path,
     page: &Mutex<LivePage>,

@@ -5,7 +5,7 @@
 //! | `/` | the page, as it is now |
 //! | `/events?run=ID&since=N` | server-sent events: `job` and `head`, what changed since edition N; after a lost connection the browser's `Last-Event-ID` says N |
 //! | `/metrics` | Prometheus text format |
-//! | `/audio/…` | a file that the page names, with ranges; an address that it does not name is not looked for |
+//! | `/audio/…` | a file that the page names, with ranges; an address that it does not name is not opened |
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -208,7 +208,7 @@ impl Listener {
     fn read(&mut self) {
         let edition = self.editions.borrow_and_update().clone();
         let Some(edition) = edition else { return };
-        // Whoever has seen more than there is has seen something else.
+        // A browser that has a later edition than there is has one of another run.
         let seen = if self.seen > edition.revision {
             0
         } else {

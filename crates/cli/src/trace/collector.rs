@@ -35,12 +35,12 @@ fn endpoint(address: &str) -> Result<Url, Failure> {
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         let message = "the collector's address contains a user name or a password";
-        return Err(Failure::said(Kind::Usage, message)
+        return Err(Failure::msg(Kind::Usage, message)
             .hint("set an `authorization` header in $OTEL_EXPORTER_OTLP_HEADERS; no process list shows it"));
     }
     if !matches!(url.scheme(), "http" | "https") {
         let message = format!("{} is not the address of a collector", without_query(&url));
-        return Err(Failure::said(Kind::Usage, message)
+        return Err(Failure::msg(Kind::Usage, message)
             .hint("traces are sent over HTTP: --otlp http://127.0.0.1:4318"));
     }
     let mut endpoint = url;
@@ -51,7 +51,7 @@ fn endpoint(address: &str) -> Result<Url, Failure> {
     Ok(endpoint)
 }
 
-/// An address without its query, which may hold a secret.
+/// An address without its query, which may contain a secret.
 fn without_query(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
@@ -105,7 +105,7 @@ fn with_sources(error: &(dyn Error + 'static)) -> String {
 /// Sends batches to a collector, and warns once if that fails.
 pub(super) struct WarningExporter {
     exporter: SpanExporter,
-    /// Without its query, which may hold a secret.
+    /// Without its query, which may contain a secret.
     endpoint: String,
     why: Why,
     notices: Notices,
@@ -180,7 +180,7 @@ impl Exporter for WarningExporter {
     }
 }
 
-/// A vendor's message, cut to what a span may hold.
+/// A vendor's message, cut to the length that a span may have.
 pub(super) fn words(message: &str) -> String {
     message.chars().take(MOST_WORDS).collect()
 }

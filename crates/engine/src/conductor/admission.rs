@@ -9,7 +9,7 @@ impl Conductor {
 
     /// Puts a job among those to submit.
     pub(super) fn enqueue(&mut self, at: usize) {
-        // What a callback claims is looked at first: it may be bought already.
+        // A task that a callback claims is polled first: the job may be bought already.
         if !self.config.buys || self.slots[at].claim().is_some() {
             return;
         }

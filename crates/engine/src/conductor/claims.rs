@@ -76,7 +76,7 @@ impl Conductor {
         ClaimOutcome::Known
     }
 
-    /// Plans a look at what callbacks have claimed for a job. While its submission is under way the response is waited for: it
+    /// Plans a poll of the task that callbacks have claimed for a job. While its submission is under way the response is waited for: it
     /// names the task itself.
     pub(super) fn schedule_claim_poll(&mut self, at: usize, at_ms: i64) {
         let slot = &mut self.slots[at];
@@ -90,7 +90,7 @@ impl Conductor {
         self.claim_polls.insert((at_ms, at));
     }
 
-    /// Begins the looks at claimed tasks that are due.
+    /// Begins the polls of claimed tasks that are due.
     pub(super) fn start_claim_polls(&mut self, now_ms: i64, decision: &mut Decision) {
         while self.polling < self.polls_at_once() {
             let Some(&(due, at)) = self.claim_polls.first() else {
@@ -228,7 +228,7 @@ impl Conductor {
 }
 
 impl JobSlot {
-    /// The claim to look at next.
+    /// The claim to poll next.
     pub(super) fn claim(&self) -> Option<&Claim> {
         self.job.claims.get(self.claims_left)
     }

@@ -1,4 +1,4 @@
-//! Jobs in doubt, in the order in which something is due for them: however many there are, a decision looks at the first of them.
+//! Jobs in doubt, in the order in which something is due for them: however many there are, a decision reads the first of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};

@@ -207,6 +207,6 @@ pub(crate) struct ResumedJob {
     pub(crate) job: Job,
     /// Kept files that are no longer there.
     pub(crate) missing: Vec<Missing>,
-    /// Whether the vendor has thrown its tracks away by now: one look, no more.
+    /// Whether the vendor has deleted its tracks by now: it is polled once and not again.
     pub(crate) expired: bool,
 }

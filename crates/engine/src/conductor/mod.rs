@@ -4,14 +4,14 @@
 //!  responses, polls, callbacks, timers, Ctrl-C ──Input──► Conductor ──► records (made durable first), then effects
 //! ```
 //!
-//! The [`Conductor`] holds every job of a plan and decides under the limits of the run: how many tasks are in flight, the
+//! The [`Conductor`] has every job of a plan and decides under the limits of the run: how many tasks are in flight, the
 //! account's sliding window, the credits, the deadline. It is given the time and its inputs, and gives back what is to be
 //! recorded and, once that is durable, done. It has no clock, socket or file, so a test can lead it through any order of events.
 //!
 //! Where the plan has hooks that decide on jobs, a job that was never submitted waits for their decision before it is queued for its upload and
 //! again before it is submitted; other jobs are not delayed. What a job is was decided when it was planned: its key never changes.
 //!
-//! Four rules stand above all others:
+//! Four rules come before all others:
 //! - An [`Effect::Submit`] never leaves without its intent in the same decision's records.
 //! - No first intent without a decision where hooks decide.
 //! - A job whose response was lost gets no new attempt. The same attempt is retried, with the same token, only where the provider

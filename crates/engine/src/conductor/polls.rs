@@ -28,7 +28,7 @@ const POLL_LATENCY_MS: usize = 250;
 const LEAST_SHOWN: usize = 4;
 
 impl Conductor {
-    /// Polls that may be under way at the same time: as many as bring each followed task to its turn within half an interval, up
+    /// Polls that may be under way at the same time: as many as poll each followed task within half an interval, up
     /// to the provider's bound.
     pub(super) fn polls_at_once(&self) -> usize {
         let followed = self.polls.len() + self.polling;
@@ -139,7 +139,7 @@ impl Conductor {
             self.apply(at, now_ms, Event::DetailsUnavailable { message }, decision);
         }
         if matches!(self.slots[at].job.phase, Phase::Partial(_)) {
-            return; // it was looked at once more, and nothing has changed
+            return; // it was polled once more, and nothing has changed
         }
         let wait = self.config.timing.backoff_ms(polls, at as u64);
         let wait = wait.max(poll_ms.min(5_000)).max(wait_ms);

@@ -13,7 +13,7 @@ pub(super) struct ToResume {
 }
 
 impl Conductor {
-    /// Creates the conductor of a plan's jobs, which resumes them when it is first advanced. `index` holds the tokens of all of the
+    /// Creates the conductor of a plan's jobs, which resumes them when it is first advanced. `index` has the tokens of all of the
     /// ledger's jobs, `earlier_ms` are the account's submissions of the last window.
     pub(crate) fn new(
         config: RunConfig,

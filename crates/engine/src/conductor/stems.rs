@@ -3,7 +3,7 @@
 use super::responses::{millis, refusal};
 use super::*;
 
-/// Tries to bring one stem to the vendor's.
+/// Tries to upload one stem.
 const PREPARATIONS: u32 = 5;
 
 impl Conductor {

@@ -44,7 +44,7 @@ fn stem(n: usize) -> StemId {
     ["a", "b"][n].into()
 }
 
-/// A stem that was brought to the vendor's.
+/// A stem that was uploaded.
 fn at_vendor(uploaded_ms: Option<i64>) -> Prepared {
     Prepared {
         url: "https://files.example.com/stem.wav".into(),

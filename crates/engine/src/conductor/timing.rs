@@ -1,11 +1,11 @@
-//! How long to wait: for the next look at a task, after a refusal, after a failure.
+//! How long to wait: for the next poll of a task, after a refusal, after a failure.
 
 /// The waits of a provider, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Timing {
-    /// From the acceptance to the first look.
+    /// From the acceptance to the first poll.
     pub(crate) first_poll_ms: i64,
-    /// Between looks.
+    /// Between polls.
     pub(crate) poll_ms: i64,
     /// How long a run follows one task; after that its id is kept for the next run.
     pub(crate) follow_ms: i64,
@@ -76,7 +76,7 @@ impl Timing {
         )
     }
 
-    /// The wait before the `n`-th next look for maintenance to have ended (from 1).
+    /// The wait before the `n`-th next try whether maintenance has ended (from 1).
     pub(crate) fn maintenance_backoff_ms(&self, n: u32, seed: u64) -> i64 {
         let doubled = self
             .maintenance_ms

@@ -1,11 +1,11 @@
-//! The callback receiver: proves acceptances, hurries looks, and believes nothing else.
+//! The callback receiver: records which attempts were accepted, and makes polls earlier. It trusts nothing else.
 //!
 //! ```text
-//!  vendor ──POST …/{token}──► receiver ──Call──► shell ──► ledger ──► 200
+//!  vendor ──POST …/{token}──► receiver ──ReceivedCallback──► shell ──► ledger ──► 200
 //! ```
 //!
-//! A callback counts by the attempt's token in its path, which nobody can guess. What it says of tracks is not used: the task is
-//! looked up at the provider's instead. It gets its response only when what it proves is durable. Anything else (an unknown token, a
+//! A callback counts by the attempt's token in its path, which nobody can guess. Its tracks are not used: the task's details
+//! are requested from the provider instead. It gets its response only when what it proves is durable. Anything else (an unknown token, a
 //! wrong signature, a body that is too long or no JSON) is refused, counted, and changes nothing.
 
 use std::io::Read;
@@ -37,7 +37,7 @@ use crate::plan::Plan;
 const SIGNATURE_WINDOW_S: u64 = 300;
 
 /// What peers may take. A vendor calls with a few connections at once and sends some kilobytes in the 15 s that it waits. With a whole
-/// megabyte each, this many hold 64 MB.
+/// megabyte each, this many take 64 MB.
 const LIMITS: Limits = Limits {
     connections: 64,
     head: Duration::from_secs(10),
@@ -175,7 +175,7 @@ async fn hear(
     headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
-    // Nothing of a body is read for whoever can't have a token, or a signature where one is needed.
+    // No body is read from a peer that can't have a token, or a signature where one is needed.
     let Some(token) = token(&path) else {
         state.counts().unknown += 1;
         return StatusCode::NOT_FOUND;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// was set. Smaller differences are how two clocks of one machine drift.
 const JUMP_MS: i64 = 1_000;
 
-/// The longest sleep: timers stand still while a machine is suspended, so the time is read anew.
+/// The longest sleep: timers stop while a machine is suspended, so the time is read anew.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// Unix time that never runs backwards while a run lasts, and goes on while the machine is suspended.

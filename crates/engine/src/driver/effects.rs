@@ -154,7 +154,7 @@ impl EffectRunner {
         }
     }
 
-    /// Asks for a task's state.
+    /// Requests a task's state.
     pub(super) fn view(
         &self,
         job: JobKey,

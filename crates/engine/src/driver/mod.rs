@@ -70,7 +70,7 @@ pub use other_tasks::{OtherFile, OtherTask, OtherTaskError, OtherTrack, fetch_ot
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
 pub use resolve::{Doubt, Resolution, ResolveError, Settlement, doubts, find_job, resolve, settle};
 
-/// Callbacks that wait to be decided on; the vendor tries again when there is no room.
+/// Callbacks that wait to be decided on; the vendor tries again when the queue is full.
 const CALLBACK_BACKLOG: usize = 256;
 
 /// Who calls; some vendors refuse a request without it.

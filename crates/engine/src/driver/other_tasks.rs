@@ -91,7 +91,7 @@ pub async fn fetch_other_tasks(
     let known = store.jobs()?;
     let client = Arc::new(client(&plan, api_key, &known, None)?);
     let index = Arc::new(PlanIndex::new(plan.clone()));
-    // The names of these files hold a task's id where others would hold a run's.
+    // The names of these files contain a task's id where others would contain a run's.
     let keeper = Keeper::new(
         client.clone(),
         index,

@@ -1,4 +1,4 @@
-//! Runs the hooks of `plan_job`: each job of a manifest becomes the job that is planned, before the plan is held against the
+//! Runs the hooks of `plan_job`: each job of a manifest becomes the job that is planned, before the plan is compared with the
 //! ledger and recorded.
 //!
 //! ```text
@@ -33,7 +33,7 @@ const AT_ONCE: usize = 16;
 /// Responses that are recorded together: a run that is stopped while it plans loses at most so many.
 const RECORDED_TOGETHER: usize = 200;
 
-/// Most time of all scripts together while a plan is only shown, and of a call: whoever plans a stranger's manifest runs them.
+/// Most time of all scripts together while a plan is only shown, and of a call: planning a stranger's manifest runs them.
 const PREVIEW: PreviewBounds = PreviewBounds {
     scripts: Duration::from_secs(5 * 60),
     call_ms: 60_000,

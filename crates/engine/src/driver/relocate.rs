@@ -1,5 +1,5 @@
 //! Kept tracks that lie elsewhere than the manifest's `output` names: its directory or its file names were changed, or a stem or preset
-//! was renamed. They are moved to their places, so that the output directory holds the whole album.
+//! was renamed. They are moved to their places, so that the output directory has the whole album.
 //!
 //! A track that another manifest of the ledger has as well stays where that one keeps it. A file that is named with `{{run}}` is not
 //! moved: its path differs in each run. Neither is a file whose new path is taken, that was changed on disk, or that lies
@@ -54,7 +54,7 @@ pub(super) fn relocate(
     }
     let elsewhere = elsewhere(run, store)?;
     strays.retain(|stray| !elsewhere.contains(&stray.kept.key));
-    // One that is moved may make room for another.
+    // A moved file may free the name of another.
     loop {
         let before = strays.len();
         strays.retain(|stray| match move_stray(plan, stray) {

@@ -1,7 +1,7 @@
-//! The user's word on a job in doubt, and taking it back.
+//! The user's decision on a job in doubt, and its reversal.
 //!
 //! Only three things take a job out of doubt: a callback, the provider's promise about tokens, and this. A task id that the
-//! user gives is looked up at the provider's; one that the ledger knows already, and one whose request was another job's, are
+//! user gives is checked with the provider; one that the ledger knows already, and one whose request was another job's, are
 //! refused: a slip of the finger must neither lose a purchase nor buy one twice.
 
 use backline_api::{ApiKey, CallError, Client, ResponseClass, Stage, TaskId};
@@ -20,7 +20,7 @@ use crate::store::{Batch, KnownJob, NewRecord, Store, StoreError};
 /// Fewest digits by which a job may be named.
 const SHORTEST_PREFIX: usize = 4;
 
-/// What the user says of a job in doubt.
+/// The user's decision on a job in doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
     /// This is the task that was bought. The provider's details must show the job's title and tags, unless that is forced.
@@ -54,7 +54,7 @@ impl Settlement {
     }
 }
 
-/// Why a word was not taken; nothing has changed.
+/// Why a decision was refused; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// No job is named so.
@@ -76,7 +76,7 @@ pub enum ResolveError {
     NotInDoubt {
         /// The job.
         key: JobKey,
-        /// How it stands.
+        /// Its state.
         state: String,
     },
     /// The user said nothing of the job's last attempt, or the job was submitted again since.
@@ -84,7 +84,7 @@ pub enum ResolveError {
     NothingToUndo {
         /// The job.
         key: JobKey,
-        /// How it stands.
+        /// Its state.
         state: String,
     },
     /// The task is known already.
@@ -177,7 +177,7 @@ pub fn find_job(store: &dyn Store, text: &str) -> Result<JobKey, ResolveError> {
     }
 }
 
-/// Takes the user's word on a job in doubt, and makes it durable.
+/// Records the user's decision on a job in doubt, durably.
 pub async fn resolve(
     plan: &Plan,
     api_key: &ApiKey,
@@ -310,7 +310,7 @@ pub fn settle(
     Ok(store.append(&batch)?)
 }
 
-/// The attempt that the user's last word was about; none where the job was submitted again since, or the word was taken back.
+/// The attempt of the user's last decision; none where the job was submitted again since, or the decision was undone.
 fn settled_attempt(store: &dyn Store, key: JobKey) -> Result<Option<u32>, StoreError> {
     for record in store.history_of(&key)?.into_iter().rev() {
         match record.event {

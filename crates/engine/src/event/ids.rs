@@ -38,7 +38,7 @@ impl fmt::Display for RunId {
     }
 }
 
-/// The secret of one attempt: it stands in the attempt's callback address and is sent as `Idempotency-Key`, so that a
+/// The secret of one attempt: it is in the attempt's callback address and is sent as `Idempotency-Key`, so that a
 /// callback that carries it, or a response to it, can only mean this attempt.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

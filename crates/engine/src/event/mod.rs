@@ -1,7 +1,7 @@
 //! Everything that can happen, as it is recorded: the one contract between the engine, the ledger and the sinks.
 //!
 //! An event is written to the ledger before anything that depends on it is done. State is what [`job`](crate::job) makes
-//! of the events; reports are what [`summary`](crate::summary) makes of them. Secrets never stand in an event: addresses
+//! of the events; reports are what [`summary`](crate::summary) makes of them. No event contains a secret: addresses
 //! are redacted before they get here.
 
 mod hook;
@@ -194,12 +194,12 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         response: Option<Excerpt>,
     },
-    /// The user's word on a job in doubt: it was never bought.
+    /// The user's decision on a job in doubt: it was never bought.
     NeverBought {
         /// Which attempt.
         attempt: u32,
     },
-    /// The user's word on a job in doubt: buy it once more, even if it was bought.
+    /// The user's decision on a job in doubt: buy it once more, even if it was bought.
     BuyAgain {
         /// Which attempt is given up on.
         attempt: u32,
@@ -215,14 +215,14 @@ pub enum Event {
         stage: TaskStage,
         /// The tracks as they are known now.
         tracks: Vec<TrackFacts>,
-        /// Whether the tracks stand at the places of the task's tracks, with empty facts where nothing was shown. Otherwise, in older
+        /// Whether the tracks are in the order of the task's tracks, with empty facts where nothing was shown. Otherwise, in older
         /// records, they are matched by their ids.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         placed: bool,
     },
     /// The task's details could not be read for some time; it is still followed.
     DetailsUnavailable {
-        /// What the last of the failed requests brought.
+        /// The error of the last of the failed requests.
         message: String,
     },
     /// The task failed at the vendor's.

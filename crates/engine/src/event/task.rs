@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
-    /// By the response to the submission. Ledgers and the JSON events keep the older word: readers of version 1 know no other.
+    /// By the response to the submission. Ledgers and the JSON events keep the older name: readers of version 1 know no other.
     #[serde(rename = "answer")]
     Response,
     /// By a callback that carried the attempt's token and that the provider's details confirmed.

@@ -30,7 +30,7 @@ pub enum HookError {
     #[error("invalid response: {0}")]
     Garbage(String),
     /// It changes a job after it was planned. The job is not bought, whatever `on_error` is: its settings are not the ones that the
-    /// hook asks for.
+    /// hook names.
     #[error("invalid response: {}", ResponseError::ChangesPlanned(*.0))]
     ChangesPlanned(HookPoint),
     /// The service ended before it responded, or was ended.

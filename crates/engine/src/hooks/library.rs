@@ -228,7 +228,7 @@ fn repetition(values: &MultiValue) -> mlua::Result<u64> {
     Ok(CALL.saturating_add(times.saturating_mul(1 + length(0) + length(2))))
 }
 
-/// The steps of a pattern at worst, where a `^` at its beginning holds it to the beginning of the text.
+/// The steps of a pattern at worst, where a `^` anchors it to the beginning of the text.
 fn pattern(values: &MultiValue) -> mlua::Result<u64> {
     matching(values, true)
 }

@@ -286,7 +286,7 @@ impl Machine {
         Ok(Some(Json::Object(fields)))
     }
 
-    /// Whether the script can read a variable: its name stands there, or the way around names does. What is not read is not made.
+    /// Whether the script can read a variable: it contains its name, or reads variables without their names. What is not read is not made.
     fn reads(&self, name: &str) -> bool {
         self.source.contains(name) || self.source.contains("_ENV")
     }
@@ -303,7 +303,7 @@ impl Machine {
     }
 }
 
-/// Whether a value takes no more than what is left, however often it holds the same text.
+/// Whether a value takes no more than what is left, however often it contains the same text.
 fn fits(value: &Value, left: &mut usize, depth: u32) -> mlua::Result<bool> {
     let own = match value {
         Value::String(text) => text.as_bytes().len(),

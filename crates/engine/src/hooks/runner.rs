@@ -259,7 +259,7 @@ impl BoundHook {
         }
     }
 
-    /// The event as it is sent: never with the key in it, whatever a variable holds.
+    /// The event as it is sent: never with the key in it, whatever a variable contains.
     fn encode(&self, event: &HookEvent) -> Vec<u8> {
         let json =
             serde_json::to_string(event).expect("events have string keys and finite numbers");

@@ -172,7 +172,7 @@ async fn start(spec: &ServiceSpec, context: &HookContext) -> Result<Up, HookErro
         let status = timeout(GRACE, started.child.wait()).await;
         let how = match status {
             Ok(Ok(status)) => status.to_string(),
-            _ => "no word".to_owned(),
+            _ => "no status".to_owned(),
         };
         return Err(HookError::Gone(format!(
             "it ended at its start, with {how}"

@@ -20,7 +20,7 @@ use super::{HookError, HookEvent, HookSpec};
 use crate::event::{Event, TrackNote};
 use crate::folder::read_file;
 
-/// Bytes that are held in memory of a file that is copied.
+/// Bytes of a copied file that are in memory at a time.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// A place to copy to.

@@ -64,7 +64,7 @@ pub async fn try_out(spec: &HookSpec, event: &HookEvent, folder: &Path) -> Trial
             stderr.push(line);
         }
     };
-    // What escaped its group may hold the pipe for ever.
+    // A process that left its group may keep the pipe open for ever.
     let _ = timeout(STDERR_WAIT, all).await;
     let mut settings = None;
     let response = match (response, &event.job) {

@@ -92,7 +92,7 @@ pub struct LinkedJob {
     pub is_same: bool,
 }
 
-/// Claims that a job holds at the same time; another one is not acknowledged, and the provider calls again.
+/// Claims that a job has at the same time; another one is not acknowledged, and the provider calls again.
 pub const CLAIMS: usize = 4;
 
 /// A task that a callback with an attempt's token named.

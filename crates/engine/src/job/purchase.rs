@@ -213,7 +213,7 @@ impl Job {
             ..
         } = &self.phase
         {
-            // The first excerpt may hold the task's id: a later response without one does not replace it.
+            // The first excerpt may contain the task's id: a later response without one does not replace it.
             let names_task = |excerpt: &&Excerpt| !excerpt.task_ids.is_empty();
             let earlier = doubt_response.as_ref();
             let response = response

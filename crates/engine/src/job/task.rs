@@ -47,7 +47,7 @@ pub struct Shortfall {
 pub struct Unavailable {
     /// When that was recorded, Unix time in milliseconds.
     pub at_ms: i64,
-    /// What the last of the failed requests brought.
+    /// The error of the last of the failed requests.
     pub message: String,
 }
 

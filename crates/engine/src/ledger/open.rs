@@ -1,4 +1,4 @@
-//! Opening a ledger: to own it, with its format brought up to date, or to read it, wherever it lies.
+//! Opening a ledger: to own it, with its format migrated, or to read it, wherever it lies.
 //!
 //! Reading a ledger changes neither its file nor its log. SQLite alone does that only where it can make files beside a database, and
 //! it rolls a left rollback journal back. So a ledger with such a journal is read as a copy of all its files, and so is one with a
@@ -102,7 +102,7 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens an existing ledger for reading, whoever owns it, and whether or not anything can be written where it lies. All that is
+    /// Opens an existing ledger for reading, with or without an owner, and whether or not anything can be written where it lies. All that is
     /// read is of one moment, until [`Ledger::refresh`].
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let is_there = path.try_exists();
@@ -170,7 +170,7 @@ impl Ledger {
         };
         ledger.run("open", |connection| {
             connection.busy_timeout(BUSY)?;
-            // Whoever owns the ledger moves its log into it.
+            // The owner of the ledger moves its log into it.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.pragma_update(None, "query_only", true)
         })?;
@@ -180,7 +180,7 @@ impl Ledger {
     }
 
     /// Lets a reader see what has been committed since it was opened, or since the last call. Until then all that it reads is of one
-    /// moment: states and events that belong together, whoever writes meanwhile.
+    /// moment: states and events that belong together, whatever is written meanwhile.
     pub fn refresh(&self) -> Result<(), StoreError> {
         self.run("read", |connection| {
             if connection.is_autocommit() {
@@ -262,7 +262,7 @@ impl Ledger {
     }
 
     /// Refuses a file whose schema computes anything: a view, a trigger or a generated column of a stranger's could run for ever or
-    /// fill memory when it is read. What is left is rows, of which a file holds no more than its own length.
+    /// fill memory when it is read. What is left is rows, of which a file has no more than its own length.
     fn refuse_programs(&self) -> Result<(), StoreError> {
         let found = self.run("open", |connection| {
             connection
@@ -374,7 +374,7 @@ fn unchanging(path: &Path) -> Result<String, StoreError> {
     Ok(url.into())
 }
 
-/// The ledger holds the attempts' secrets: nobody else on the machine need read it. Makes it when it is missing; closes one that an
+/// The ledger contains the attempts' secrets: nobody else on the machine need read it. Makes it when it is missing; closes one that an
 /// earlier program left open, and what lies beside it.
 #[cfg(unix)]
 fn only_for_its_owner(path: &Path) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! Who owns a ledger: an advisory lock beside it, with the process's number and its run written into it for whoever comes second.
+//! Who owns a ledger: an advisory lock beside it, with the process's number and its run written into it for the next process.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -58,7 +58,7 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// How long a lock that is held is tried for at least: whoever only [looks](super::Ledger::owner) holds it for a moment.
+/// How long a lock of another process is tried for at least: a process that only [reads the owner](super::Ledger::owner) has it for a moment.
 const LOCK_TRIES: Duration = Duration::from_millis(45);
 
 /// The pause between two tries.
@@ -80,7 +80,7 @@ pub enum Patience<'a> {
     },
 }
 
-/// Takes the advisory lock beside the ledger, and writes the process's number into it for whoever comes second.
+/// Takes the advisory lock beside the ledger, and writes the process's number into it for the next process.
 pub(super) fn lock(path: &Path, mut patience: Patience<'_>) -> Result<File, StoreError> {
     let opened = OpenOptions::new()
         .read(true)

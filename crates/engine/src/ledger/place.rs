@@ -58,7 +58,7 @@ impl Ledger {
         }
     }
 
-    /// Writes everything that the open file holds to a new file beside its place, and returns where that is.
+    /// Writes everything that the open file contains to a new file beside its place, and returns where that is.
     pub fn save_beside(&self) -> Result<PathBuf, StoreError> {
         let failed = |source: std::io::Error| failed(&self.path, "save", source);
         if let Some(folder) = self.path.parent() {

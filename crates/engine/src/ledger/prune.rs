@@ -85,7 +85,7 @@ impl Ledger {
         Ok(gone)
     }
 
-    /// Removes what was found, all of it or nothing, and gives the room back to the disk.
+    /// Removes what was found, all of it or nothing, and frees the space on the disk.
     pub fn prune(&mut self, gone: &Prunable) -> Result<(), StoreError> {
         self.write("write to", |transaction| {
             for run in &gone.runs {

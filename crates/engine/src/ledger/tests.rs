@@ -34,7 +34,7 @@ fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
 
     drop(ledger);
     assert_eq!(reader.owner().unwrap(), None);
-    // Whoever looks at this very moment keeps nobody out.
+    // A reader of the lock excludes nobody.
     let looking = File::open(lock_path(&path)).unwrap();
     looking.lock_shared().unwrap();
     let looked = std::thread::spawn(move || {
@@ -45,7 +45,7 @@ fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
     looked.join().unwrap();
 }
 
-/// What a withdrawal withdraws is the user's last word: the task that was given, or what was said after that task had failed.
+/// `--undo` reverses the user's last decision: the task that was given, or the decision after that task had failed.
 #[test]
 fn a_task_is_free_again_only_when_it_is_the_task_that_is_taken_back() {
     let scratch = tempfile::tempdir().unwrap();

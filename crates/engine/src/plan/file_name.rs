@@ -5,7 +5,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 /// Longest part of a path that every common file system takes, in bytes.
 const MAX_PART_BYTES: usize = 255;
 
-/// Room kept in it for `-mix`, the extension and the suffix of an unfinished file.
+/// Bytes reserved in it for `-mix`, the extension and the suffix of an unfinished file.
 const SUFFIX_BYTES: usize = 32;
 
 /// A value made safe for a file name: no separators, nothing that a system refuses, no dot at the ends.

@@ -132,7 +132,7 @@ pub enum HookKind {
     Http {
         /// Where to.
         target: Target,
-        /// The environment variable that holds the secret it is signed with.
+        /// The environment variable that contains the secret it is signed with.
         secret_env: Option<String>,
         /// Whether addresses of private networks may be posted to.
         allow_private: bool,

@@ -260,7 +260,7 @@ pub struct Provider {
     pub profile: Profile,
     /// How the studio sounds that is started inside the process; none where the provider is elsewhere.
     pub embedded: Option<Embedded>,
-    /// The environment variable that holds the key.
+    /// The environment variable that contains the key.
     pub api_key_env: String,
 }
 
@@ -391,7 +391,7 @@ pub struct Callbacks {
     pub listen: std::net::SocketAddr,
     /// The address that the vendor is given, under which `listen` is reached.
     pub public_url: Url,
-    /// The environment variable that holds the signature's key, where the vendor signs.
+    /// The environment variable that contains the signature's key, where the vendor signs.
     pub hmac_key_env: Option<String>,
 }
 

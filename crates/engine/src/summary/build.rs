@@ -43,7 +43,7 @@ pub fn summarise_with_former(store: &dyn Store, run: &RunHeader) -> Result<Summa
 /// Which jobs that the manifest does not have any more a summary has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Former {
-    /// Those in whose place a job stands that has no track yet.
+    /// Those that were replaced by a job that has no track yet.
     Needed,
     /// All of them.
     All,

@@ -286,7 +286,7 @@ pub(super) fn doubts(summary: &Summary) -> String {
     text
 }
 
-/// The unreadable response to a submission in doubt: it may hold the only copy of the task's id.
+/// The unreadable response to a submission in doubt: it may contain the only copy of the task's id.
 pub(crate) fn response_lines(job: &JobSummary) -> String {
     let Some(response) = &job.response else {
         return String::new();

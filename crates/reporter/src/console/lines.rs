@@ -50,7 +50,7 @@ impl Sink for Lines {
     fn record(&mut self, record: &Record) {
         let line = record::line_of(record, &mut self.plan_state, &self.options);
         self.put(&line, record.at_ms);
-        // Else whoever reads would see nothing for as long as the window is full, and not know why.
+        // Else a reader would see nothing for as long as the window is full, and not know why.
         if matches!(record.event, Event::RunStarted { .. }) && self.least_ms > 0 {
             self.put(&record::paced(self.least_ms), record.at_ms);
         }

@@ -1,4 +1,4 @@
-//! The same page for a run that goes on: served, and told of every job that changes.
+//! The same page for a run that goes on: served, with an event for every job that changes.
 //!
 //! The page has a revision: what it has seen of the run. A server tells it every job that changed since, as the page's own JSON has it,
 //! and the head's figures. Sound files go by the addresses that [`LivePage::files`] names, and by no others.

@@ -6,8 +6,8 @@
 //!  head (name, totals, failures) ───────────┘
 //! ```
 //!
-//! It opens from the disk as it is: styles, scripts, data and waveforms stand in it, and the sound files are named by their relative paths. It
-//! sends no request to any network and declares so to the browser: its Content-Security-Policy allows the two scripts and the style that stand in
+//! It opens from the disk as it is: styles, scripts, data and waveforms are in it, and the sound files are named by their relative paths. It
+//! sends no request to any network and declares so to the browser: its Content-Security-Policy allows the two scripts and the style that are in
 //! it, by their hashes, and sound from its own place. All that others wrote reaches the page as text of an escaped template or as JSON
 //! that can't end its script, and the page puts it into the document as text only.
 
@@ -146,7 +146,7 @@ fn minute(time: &str) -> String {
     )
 }
 
-/// Where a path lies whatever folder the process is in; itself where that can't be told.
+/// Where a path lies whatever folder the process is in; itself where that is not known.
 fn absolute(path: &Path) -> PathBuf {
     // An empty path is this folder to everyone but `absolute`.
     let path = if path.as_os_str().is_empty() {

@@ -61,7 +61,7 @@ pub(crate) struct Pause {
     pub(crate) why: String,
 }
 
-/// What the account held, and what this run had spent by then.
+/// The account's balance, and what this run had spent by then.
 #[derive(Debug, Clone, Copy)]
 struct Balance {
     credits: f64,
@@ -416,7 +416,7 @@ mod tests {
         board.to_submit = 4;
         // Nothing of the window is used any more: two go now, and two when those have left it.
         assert_eq!(board.left_ms(now_ms + 60_000), Some(10_150 + 6_000));
-        // Here the two places are what holds them up: two rounds of a minute.
+        // Here they wait for the two tasks in flight: two rounds of a minute.
         board.took_ms = [60_000].into();
         assert_eq!(board.left_ms(now_ms + 60_000), Some(120_000));
         // The provider is slower than the places would allow: one in a minute.

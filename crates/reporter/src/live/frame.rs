@@ -196,7 +196,7 @@ fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
     }
     let window = board.window(now_ms)?;
     let window_ms = i64::try_from(window.window_ms).unwrap_or(i64::MAX);
-    // A submission counts a little longer than the window that is named beside it, for safety's sake: that is not told here.
+    // A submission counts a little longer than the window that is named beside it, for safety's sake; that is not shown here.
     let frees = match window.frees_ms.map(|frees_ms| frees_ms.min(window_ms)) {
         Some(frees_ms) if wide < NARROW => format!("next in {}", span(frees_ms)),
         Some(frees_ms) => format!("next place frees in {}", span(frees_ms)),

@@ -35,7 +35,7 @@ pub struct LiveTable {
 #[derive(Clone)]
 pub struct LogWriter(Shared);
 
-/// Ends the drawing, for whoever is about to write to the terminal past the table: a panic's message. What was drawn last stays.
+/// Ends the drawing, for a writer that is about to write to the terminal past the table: a panic's message. What was drawn last stays.
 #[derive(Clone)]
 pub struct Stopper(Arc<AtomicBool>);
 
@@ -129,13 +129,13 @@ impl LiveTable {
             return;
         };
         drop(end);
-        // A thread that panicked has told so itself.
+        // A thread that panicked has printed why.
         let _ = thread.join();
     }
 }
 
 impl Drop for LiveTable {
-    /// What was drawn last stays: whoever is left to read it has been interrupted.
+    /// What was drawn last stays, for the reader of an interrupted run.
     fn drop(&mut self) {
         self.stopper().stop();
         self.stop_ticking();
@@ -230,7 +230,7 @@ impl Sink for LiveTable {
     }
 
     fn detach(&mut self) {
-        // Whoever can't be written to sees nothing, and there is nobody to tell.
+        // A terminal that can't be written to shows nothing, and there is no other output for the error.
         let _ = self.end(|_| String::new());
     }
 }

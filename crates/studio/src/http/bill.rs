@@ -1,7 +1,7 @@
 //! `GET /studio/bill`: every accepted POST as one line of JSON, for users of this machine.
 //!
 //! It is no part of the contract. The tokens in it could forge callbacks, so it is shown to loopback peers only, and only under
-//! a loopback name: a proxy on this machine, or a page that has its name resolved to it, asks under another. Other users of this
+//! a loopback name: a proxy on this machine, or a page that has its name resolved to it, sends another host. Other users of this
 //! machine are loopback peers, too: so it takes the studio's key, or the secret in its data folder where it has none.
 
 use std::sync::Arc;

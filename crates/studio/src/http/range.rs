@@ -68,7 +68,7 @@ fn read(value: &str, length_bytes: u64) -> ByteRange {
     }
 }
 
-/// Digits and nothing else. No file is as long as what a number can't hold, so the largest stands for those.
+/// Digits and nothing else. No file is as long as a number that overflows, so the largest stands for those.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! How instant mode holds up under load. The figure is printed, not judged: machines differ.
+//! Instant mode under load. The figure is printed, not judged: machines differ.
 
 use std::sync::Arc;
 use std::time::Instant;

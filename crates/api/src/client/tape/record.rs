@@ -24,7 +24,7 @@ use crate::redact_addresses;
 /// Longest body that is recorded in a line. What is longer, or no UTF-8, gets a file.
 const LINE_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// Headers that matter to a reader of responses and hold no secret.
+/// Headers that matter to a reader of responses and contain no secret.
 const HEADERS: [HeaderName; 7] = [
     CONTENT_TYPE,
     CONTENT_LENGTH,

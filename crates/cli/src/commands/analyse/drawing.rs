@@ -9,7 +9,7 @@
 //!  0:00   0:02   0:04                      time
 //! ```
 //!
-//! The picture stands alone: no script, no font, no address; light and dark as its viewer is.
+//! The picture is self-contained: no script, no font, no address; light and dark as its viewer is.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ use backline_band::{key_name, metre_name, pitch_name};
 
 use super::{GridBar, Heard, bars, clock, section_name};
 
-/// Width of a strip's frame, and of what stands to its left.
+/// Width of a strip's frame, and of the labels to its left.
 const WIDTH: f64 = 1100.0;
 const MARGIN: f64 = 44.0;
 /// Seconds in a strip: a phrase or two, at 55 units a second.
@@ -255,7 +255,7 @@ fn draw_pitch(heard: &Heard<'_>, strip: &Strip, svg: &mut String) -> std::fmt::R
     Ok(())
 }
 
-/// Text that can stand in an XML document; control characters, which can't, become spaces.
+/// Text escaped for an XML document; control characters, which none may contain, become spaces.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -60,7 +60,7 @@ enum CheckStatus {
 }
 
 impl CheckStatus {
-    fn word_and_style(self) -> (&'static str, Style) {
+    fn label_and_style(self) -> (&'static str, Style) {
         match self {
             Self::Fine => ("ok", GOOD),
             Self::Doubtful => ("warn", AnsiColor::Yellow.on_default().bold()),
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
                 }
                 Err(failure) => match failure.diagnostics() {
                     Some(diagnostics) => {
-                        console.say(&format!("{}\n", diagnostics.render(console.colour_err)));
+                        console.note(&format!("{}\n", diagnostics.render(console.colour_err)));
                         checks.push(Check::failed("manifest", &failure));
                         None
                     }
@@ -177,7 +177,7 @@ fn document(checks: &[Check]) -> Value {
     let one = |check: &Check| {
         json!({
             "about": check.about,
-            "state": check.state.word_and_style().0,
+            "state": check.state.label_and_style().0,
             "found": check.found,
             "advice": check.advice,
         })
@@ -193,14 +193,14 @@ fn document(checks: &[Check]) -> Value {
 fn text(checks: &[Check], columns: Option<u16>) -> String {
     let mut text = String::new();
     for check in checks {
-        let (word, style) = check.state.word_and_style();
+        let (label, style) = check.state.label_and_style();
         let _ = writeln!(
             text,
-            "{style}{word}{style:#}{:pad$}{:<11}{}",
+            "{style}{label}{style:#}{:pad$}{:<11}{}",
             "",
             check.about,
             lines(&check.found, "", columns),
-            pad = 6 - word.len(),
+            pad = 6 - label.len(),
         );
         if let Some(advice) = &check.advice {
             let _ = writeln!(text, "{:COLUMN$}{}", "", lines(advice, "→ ", columns));

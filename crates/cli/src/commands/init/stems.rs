@@ -16,9 +16,9 @@ const EXTENSIONS: [&str; 10] = [
 
 /// Most recordings that are listed one by one; more are a pattern.
 const MAX_LISTED: usize = 200;
-/// Most files and folders that are looked through.
+/// Most files and folders that are searched.
 const MAX_WALKED: usize = 100_000;
-/// Bytes of a file that tell its format: a cover picture may stand in front.
+/// Bytes of a file that show its format: a cover picture may come first.
 const MAX_HEAD_BYTES: u64 = 4 << 20;
 /// Longest part of a file's name that becomes an id, in characters; a manifest allows some more.
 const MAX_ID_CHARS: usize = 180;
@@ -45,7 +45,7 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), F
         found.into_iter().partition(|path| is_sound(path));
     if found.is_empty() {
         let message = format!("there are no recordings in {}", from.display());
-        return Err(Failure::said(Kind::Usage, message)
+        return Err(Failure::msg(Kind::Usage, message)
             .hint(format!("recordings end with .{}", EXTENSIONS.join(", ."))));
     }
     let text = |path: &Path| {
@@ -56,7 +56,7 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), F
         });
         text.ok_or_else(|| {
             let message = format!("the name of {} is not UTF-8", path.display());
-            Failure::said(Kind::Usage, message).hint("rename the file or its folder")
+            Failure::msg(Kind::Usage, message).hint("rename the file or its folder")
         })
     };
     if found.len() > MAX_LISTED {

@@ -21,7 +21,7 @@ const LIST: &str = "picks.json";
 /// Largest list that is read.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
-/// What a folder of picks holds.
+/// The contents of a folder of picks.
 pub(super) struct Copies {
     /// An entry for each copy.
     pub(super) picks: Vec<Value>,

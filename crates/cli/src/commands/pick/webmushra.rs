@@ -25,7 +25,7 @@ use crate::failure::Failure;
 /// The rate of all files, as webMUSHRA needs one.
 const RATE_HZ: u32 = 48_000;
 
-/// Where webMUSHRA looks for experiments.
+/// The folder from which webMUSHRA reads experiments.
 const CONFIGS: &str = "configs";
 
 /// The scale, worst first.

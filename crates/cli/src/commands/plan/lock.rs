@@ -22,7 +22,7 @@ pub(crate) fn path(project: &Project) -> PathBuf {
 pub(crate) fn require_file(args: &ManifestArgs) -> Result<(), Failure> {
     if args.is_standard_input() {
         let message = "a manifest from standard input has no lock file";
-        return Err(Failure::said(Kind::Usage, message).hint("write the manifest to a file"));
+        return Err(Failure::msg(Kind::Usage, message).hint("write the manifest to a file"));
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ pub(crate) fn require(project: &Project) -> Result<(), Failure> {
         "if that is intended, write the lock file again with `backline plan {} --lock`",
         project.shown
     );
-    let failure = Failure::said(Kind::LockDiffers, message);
+    let failure = Failure::msg(Kind::LockDiffers, message);
     Err(failure.details(text(&diff, MAX_TOLD)).hint(hint))
 }
 

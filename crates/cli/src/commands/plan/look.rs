@@ -1,9 +1,9 @@
-//! How a plan looks: its width and its colours.
+//! The layout of a plan: its width and its colours.
 
 use anstyle::{AnsiColor, Style};
 use backline_engine::status::Sign;
 
-/// How the table looks.
+/// The layout of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
     /// How wide the output is; none when it has no width, such as a file.

@@ -11,7 +11,7 @@
 //! | `grace` | `++==` | `+` |
 //! ```
 //!
-//! What others wrote stands in code spans and a fenced block, where nothing is markup, a link or a mention. A comment takes
+//! Texts of others are in code spans and a fenced block, where nothing is markup, a link or a mention. A comment takes
 //! 65,536 characters: what may grow is cut with a count, well below that.
 
 use std::fmt::Write as _;

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         backline_engine::manifest::lock::write(&path, &Lock::of(&project.plan))?;
         // As the user named the manifest.
         let shown = std::path::Path::new(&project.shown).with_extension("lock");
-        console.say(&format!("wrote {}\n", shown.display()));
+        console.note(&format!("wrote {}\n", shown.display()));
         return Ok(exit_codes::DONE);
     }
     let forecast = project.preview(console)?.forecast;
@@ -52,16 +52,16 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     let bought = bought.filter(|(_, row)| row.submits).map(|(job, _)| job);
     warn_of_tags(&project.plan, bought, console);
     if let Some(conflict) = output_owner::conflict(&project)? {
-        console.insist(&format!("warning: {}\n", conflict.message()));
+        console.note_always(&format!("warning: {}\n", conflict.message()));
     }
     if let Some(conflict) = other_ledger::conflict(&project, &forecast, global) {
-        console.insist(&format!("warning: {}\n", conflict.message()));
+        console.note_always(&format!("warning: {}\n", conflict.message()));
     }
     if let Some(ledger) = read_ledger(&project.ledger)? {
         warn_of_abandoned(&project, &ledger, console)?;
     }
     if let Some(note) = note_of_missing(&project.plan.provider) {
-        console.say(&note);
+        console.note(&note);
     }
     if options.markdown {
         let diff = agreed(args, &project, global, console)?;
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     Ok(exit_codes::DONE)
 }
 
-/// What differs from the lock file, where there is one and the whole manifest is looked at.
+/// What differs from the lock file, where there is one and the whole manifest is planned.
 fn agreed(
     args: &PlanArgs,
     project: &Project,

@@ -55,12 +55,12 @@ pub(super) fn close(
         replayed,
     });
     if let Some(note) = elsewhere {
-        console.say(&note);
+        console.note(&note);
     }
     let refused = matches!(ended.outcome, Outcome::Refused { .. });
     if refused && !replayed && project.plan.provider.embedded.is_none() {
         let name = &project.plan.provider.api_key_env;
-        console.say(&format!(
+        console.note(&format!(
             "The key is that of ${name}; `backline doctor {}` checks key, credits and provider.\n",
             shell_word(&project.shown)
         ));
@@ -70,7 +70,7 @@ pub(super) fn close(
         && let Err(failure) = try_output(project)
     {
         // The jobs failed because of the output folder, which only the user can correct.
-        console.insist(&failure.text(console.colour_err));
+        console.note_always(&failure.text(console.colour_err));
         code = failure.code();
     }
     if reports.iter().any(Result::is_err) {

@@ -111,7 +111,7 @@ pub(super) async fn execute(
     match broken {
         Some(why) => {
             let message = format!("the studio can't go on with its tasks: {why}");
-            Err(Failure::said(Kind::Output, message).hint(
+            Err(Failure::msg(Kind::Output, message).hint(
                 "check for a full disk or a missing permission; the same command then resumes the run, and nothing is lost",
             ))
         }

@@ -48,7 +48,7 @@ pub(super) fn keys(project: &Project, options: &Options<'_>) -> Result<Keys, Fai
 pub(super) fn warn_of_clock(ledger: &Ledger, console: &Console) -> Result<(), Failure> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     if let Some(last_ms) = ledger.ahead_of(now_ms)? {
-        console.insist(&format!(
+        console.note_always(&format!(
             "warning: the last record of the ledger is dated {}, which is in the future: the clock was ahead then, or is behind now; \
              such times count as now\n",
             jiff::Timestamp::from_millisecond(last_ms)
@@ -65,7 +65,7 @@ pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
     for folder in [dir, ledger] {
         if let Some(room) = too_little_space(folder) {
             let message = format!("too little space at {}: {room} free", folder.display());
-            return Err(Failure::said(Kind::Output, message)
+            return Err(Failure::msg(Kind::Output, message)
                 .hint("free some space, or move it to another disk with everything in it and name its new place with `output: {dir: …}` or --ledger"));
         }
     }
@@ -125,7 +125,7 @@ pub(super) fn forecast(
         } else {
             &format!("{replaced} jobs were")
         };
-        console.say(&format!(
+        console.note(&format!(
             "note: {jobs} bought before with other settings or another recording; `backline plan` marks them `~`\n"
         ));
     }

@@ -130,7 +130,7 @@ fn many_vetoes_are_taken_one_by_one() {
     assert_eq!(conductor.outcome(NOW_MS), Some(Outcome::Vetoed));
 }
 
-/// An album whose files were all deleted: no decision holds the records of more than a thousand jobs, and nothing is polled before
+/// An album whose files were all deleted: no decision has the records of more than a thousand jobs, and nothing is polled before
 /// every job has its place.
 #[test]
 fn many_jobs_whose_files_are_gone_are_resumed_some_at_a_time() {

@@ -494,7 +494,7 @@ fn polls_that_tell_nothing_are_recorded_once_and_end_nothing() {
         let came = check(vec![poll], &overdue, &[]);
         assert!(came.job.task().unwrap().unavailable.is_some(), "{came:#?}");
     }
-    // Two bad polls are not worth a word.
+    // Two bad polls are not recorded.
     let came = check(
         vec![
             Err(effect_error(ResponseClass::InDoubt)),

@@ -133,10 +133,10 @@ impl World {
             self.seed
         );
         if self.chance(4) {
-            return refused(ResponseClass::Wait); // the account's window is looked at before anything else
+            return refused(ResponseClass::Wait); // the account's window is checked before anything else
         }
         if self.chance(8) {
-            // Others look at the account, the parameters or the source first, and know nothing of the token then.
+            // Others check the account, the parameters or the source first, and know nothing of the token then.
             return match self.dice.below(20) {
                 0 => refused(ResponseClass::RefusedRun),
                 1 => refused(ResponseClass::StopForCredits),

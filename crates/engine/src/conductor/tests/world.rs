@@ -503,7 +503,7 @@ impl World {
         }
     }
 
-    /// The user's word on jobs in doubt, between two runs: never bought (which may be wrong), buy again, or the task's id.
+    /// The user's decisions on jobs in doubt, between two runs: never bought (which may be wrong), buy again, or the task's id.
     pub(super) fn resolve(&mut self) {
         let mut open: Vec<(JobKey, u32)> = Vec::new();
         for (key, known) in &self.jobs {
@@ -536,7 +536,7 @@ impl World {
             self.settle(key, event);
             if self.dice.below(4) == 0 {
                 self.settle(key, Event::Reopened { attempt });
-                // The user knows better than whoever named it before.
+                // The user's decision overrides an earlier claim.
                 self.vendor.reported.retain(|id| given.as_ref() != Some(id));
             }
         }
@@ -587,7 +587,7 @@ impl World {
                     attempt,
                     via,
                 } if task_id.as_str() == id => owner = Some((record.job, *attempt, *via)),
-                // The user can withdraw the last word alone.
+                // The user can undo the last decision only.
                 Event::NeverBought { attempt } | Event::BuyAgain { attempt } => {
                     if let Some((job, of, via)) = &mut owner
                         && (*job, *of) == (record.job, *attempt)

@@ -275,7 +275,7 @@ fn leads_out(folder: &Path, dir: &Path) -> bool {
     }
 }
 
-/// Does what waits for the disk, where that holds nobody up.
+/// Does what waits for the disk on a thread where nothing else waits.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EffectError> + Send + 'static,
 ) -> Result<T, EffectError> {

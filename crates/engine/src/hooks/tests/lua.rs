@@ -234,7 +234,7 @@ fn a_script_that_is_not_done_in_time_fails_and_its_thread_ends() {
     let slow = "local s = ('a'):rep(3000000) for i = 1, 200000 do local t = s .. i end";
     let began = Instant::now();
     assert_eq!(run_within(slow, 50), Err(HookError::TimedOut(50)));
-    // Whoever waits is not held up by it. (The whole script takes minutes.)
+    // The caller does not wait for it. (The whole script takes minutes.)
     assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
     let script = Script::new(
         "test",

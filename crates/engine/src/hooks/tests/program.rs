@@ -94,7 +94,7 @@ async fn what_a_program_leaves_behind_dies_with_it() {
     is_gone(folder.path()).await;
 }
 
-/// Waits until the process whose number stands in `pid` is dead; a zombie is, too.
+/// Waits until the process whose number is in `pid` is dead; a zombie is, too.
 #[cfg(target_os = "linux")]
 async fn is_gone(folder: &Path) {
     let pid = std::fs::read_to_string(folder.join("pid")).unwrap();

@@ -51,7 +51,7 @@ const MAX_TIMEOUT_MS: u64 = 3_600_000;
 pub(crate) struct ReadContext<'a> {
     /// The manifest's folder.
     pub(crate) folder: &'a Path,
-    /// The variable that holds the provider's key.
+    /// The variable that contains the provider's key.
     pub(crate) key_env: &'a str,
     /// Renders a text that is the same for all jobs.
     pub(crate) fixed: &'a RenderFixed<'a>,
@@ -153,7 +153,7 @@ fn one(
     if let Some(entry) = fields.entry("pure")
         && let Some(pure) = fields::truth(entry.node, "`pure`", report)
     {
-        // Whoever plans a stranger's manifest runs none of its programs; a script is bounded and reaches nothing.
+        // Planning a stranger's manifest runs none of its programs; a script is bounded and reaches nothing.
         if pure && (!point.decides() || *kind != "lua") {
             report
                 .error_at(

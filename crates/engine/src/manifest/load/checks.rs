@@ -28,7 +28,7 @@ pub(crate) fn refuse_missing_files(stems: &[StemDecl], report: &mut Report) {
             Err(error) => error.to_string(),
         };
         let shown = report.sources.shown(path);
-        // Names of other places are not shown to whoever reads the messages.
+        // Messages do not show names outside the project.
         let folder = path.parent().map(|folder| report.sources.inside(folder));
         let folder = folder.and_then(Result::ok);
         let row = stem

@@ -1,14 +1,14 @@
-//! The SoundFonts that `auto` stands for: well-known free ones, where distributions install them.
+//! The SoundFonts that `auto` means: well-known free ones, where distributions install them.
 //!
 //! Finds a file and nothing else: what is in it, the caller reads and hashes.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-/// The name that stands for an installed SoundFont.
+/// The name that means an installed SoundFont.
 pub const AUTO: &str = "auto";
 
-/// The files that are looked for, the best first, and Debian's packages of them. Compressed ones (`.sf3`) are not played.
+/// The files that are searched for, the best first, and Debian's packages of them. Compressed ones (`.sf3`) are not played.
 const KNOWN: [(&str, &str); 2] = [
     ("FluidR3_GM.sf2", "fluid-soundfont-gm"),
     (
@@ -37,7 +37,7 @@ fn names() -> String {
     KNOWN.map(|(file, _)| file).join(", ")
 }
 
-/// The SoundFont that `auto` stands for on this machine: the first known one in the folders of shared data (`XDG_DATA_HOME`,
+/// The SoundFont that `auto` means on this machine: the first known one in the folders of shared data (`XDG_DATA_HOME`,
 /// `XDG_DATA_DIRS`, else `/usr/local/share` and `/usr/share`).
 ///
 /// # Errors

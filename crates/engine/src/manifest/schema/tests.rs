@@ -1,4 +1,4 @@
-//! The schema, held to what the loader accepts and refuses.
+//! The schema, compared with what the loader accepts and refuses.
 
 use std::path::{Path, PathBuf};
 

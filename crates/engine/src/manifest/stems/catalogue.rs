@@ -27,7 +27,7 @@ use crate::template::json_bytes;
 /// What cells may be separated by, the likeliest first.
 const SEPARATORS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
 
-/// The columns of a catalogue, for whoever has others.
+/// The columns of a catalogue, for messages.
 const COLUMNS: &str =
     "a catalogue has the columns `id` and `file` or `url`; every other column is a variable";
 

@@ -133,7 +133,7 @@ async fn addresses_of_no_task_are_not_there() {
     }
 }
 
-/// Fetches a part, if `range` asks for one: status, headers and body.
+/// Fetches a part, if `range` names one: status, headers and body.
 async fn part(url: &str, headers: &[(&str, &str)]) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -186,10 +186,10 @@ async fn a_file_can_change_between_two_requests() {
     let (_, _, begun, whole) = fetch(url).await;
     assert!(!whole && first.starts_with(&begun));
     let range = format!("bytes={}-", begun.len());
-    // Whoever asks for the rest alone gets the rest of the other file ...
+    // A request for the rest alone gets the rest of the other file ...
     let (status, headers, rest) = part(url, &[("range", &range)]).await;
     assert_eq!((status, rest.as_slice()), (206, &second[begun.len()..]));
-    // ... and whoever asks for it on condition gets that file whole.
+    // ... and a conditional request gets that file whole.
     let condition = [("range", range.as_str()), ("if-range", "\"another\"")];
     let (status, _, bytes) = part(url, &condition).await;
     assert_eq!((status, &bytes), (200, &second));
