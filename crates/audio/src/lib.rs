@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The engine probes what it is about to send and what it was given, the reporter draws waveforms and prints loudness, the
-//! studio and the band decode vocals, encode tracks and label them. The crate opens no file, knows no clock and starts no thread: the
+//! studio and the band decode vocals, encode tracks and label them. Notes become bytes here too, as MIDI files. The crate opens no file, knows no clock and starts no thread: the
 //! same bytes give the same samples, and the same samples the same bytes, on every machine.
 
 mod audio;
@@ -23,6 +23,7 @@ mod hostile;
 mod label;
 mod loudness;
 mod measure;
+mod midi;
 mod peaks;
 mod probe;
 mod quiet;
@@ -41,6 +42,10 @@ pub use format::{Format, sniff};
 pub use label::{Label, label};
 pub use loudness::{Loudness, integrated_lufs, loudness};
 pub use measure::{Measured, loudness_from, measure};
+pub use midi::{
+    MIDI_DRUMS, MIDI_QUARTER, MidiNote, MidiStroke, MidiTrack, midi_bytes, midi_file, midi_strokes,
+    midi_track,
+};
 pub use peaks::peaks;
 pub use probe::{Probe, probe, probe_charged, probe_from};
 pub use quiet::quietly;

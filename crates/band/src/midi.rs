@@ -3,10 +3,10 @@
 //! The tempo track holds a tempo for every beat as it was played, so that bar lines lie on the singer's bars. Numbers of
 //! programs and of drum pieces are General MIDI's; the band's tuning is a pitch bend at the start of every channel.
 
+use backline_audio::{MIDI_DRUMS, MIDI_QUARTER, MidiStroke, midi_bytes, midi_strokes, midi_track};
 use midly::{
-    Format, Header, MetaMessage, MidiMessage, PitchBend, Smf, Timing, Track, TrackEvent,
-    TrackEventKind,
-    num::{u4, u7, u15, u24, u28},
+    MetaMessage, MidiMessage, PitchBend, Track, TrackEventKind,
+    num::{u4, u7, u24},
 };
 
 use crate::{
@@ -14,12 +14,6 @@ use crate::{
     arrange::{Instrument, Part, Score},
     chord_names::chord_name,
 };
-
-/// Ticks of a quarter.
-const QUARTER: u32 = 480;
-
-/// Channel of the drums.
-const DRUMS: u8 = 9;
 
 /// The General MIDI number of an instrument's sound, from 0; for kits the number of the kit.
 pub(crate) fn program(instrument: Instrument) -> u8 {
@@ -72,23 +66,16 @@ pub(crate) fn midi(score: &Score) -> Vec<u8> {
         .map(|part| part.instrument.name())
         .collect();
     let mut tracks: Vec<Track<'_>> = vec![lead.as_track()];
-    let mut free = (0..16).filter(|&channel| channel != DRUMS).cycle();
+    let mut free = (0..16).filter(|&channel| channel != MIDI_DRUMS).cycle();
     for (part, name) in score.parts.iter().zip(&names) {
         let channel = if part.instrument.is_percussion() {
-            DRUMS
+            MIDI_DRUMS
         } else {
             free.next().unwrap_or(0)
         };
         tracks.push(part_track(score, part, name, channel, &clock));
     }
-    let smf = Smf {
-        header: Header::new(Format::Parallel, Timing::Metrical(u15::new(QUARTER as u16))),
-        tracks,
-    };
-    let mut bytes = Vec::new();
-    smf.write_std(&mut bytes)
-        .expect("a vector takes every byte");
-    bytes
+    midi_bytes(tracks)
 }
 
 /// From seconds to ticks, along the beats.
@@ -119,9 +106,9 @@ impl Clock {
         Self {
             times,
             beat: if score.metre == Metre::SixEight {
-                QUARTER * 3 / 2
+                MIDI_QUARTER * 3 / 2
             } else {
-                QUARTER
+                MIDI_QUARTER
             },
             before,
         }
@@ -173,7 +160,8 @@ fn lead_track(score: &Score, clock: &Clock) -> Lead {
         MetaMessage::KeySignature(sharps as i8, score.key.mode == Mode::Minor),
     ));
     for (index, pair) in clock.times.windows(2).enumerate() {
-        let quarter_us = (pair[1] - pair[0]) * 1e6 * f64::from(QUARTER) / f64::from(clock.beat);
+        let quarter_us =
+            (pair[1] - pair[0]) * 1e6 * f64::from(MIDI_QUARTER) / f64::from(clock.beat);
         let tempo = u24::new((quarter_us.round() as u32).clamp(1, 0x00ff_ffff));
         events.push((index as u32 * clock.beat, MetaMessage::Tempo(tempo)));
     }
@@ -202,7 +190,7 @@ impl Lead {
             .into_iter()
             .map(|(tick, message)| (tick, TrackEventKind::Meta(message)))
             .collect();
-        chained(events, self.end)
+        midi_track(events, self.end)
     }
 }
 
@@ -236,54 +224,33 @@ fn part_track<'a>(
             }),
         ),
     ];
-    if channel != DRUMS {
+    if channel != MIDI_DRUMS {
         let bend = PitchBend::from_int(bend(score.tuning_cents));
         events.push((0, send(MidiMessage::PitchBend { bend })));
     }
-    // Offs before ons on one tick, and no note into the next of its own pitch.
-    let mut strokes: Vec<(u32, u8, u8, u8)> = Vec::with_capacity(part.notes.len() * 2);
-    for (index, note) in part.notes.iter().enumerate() {
-        let on = clock.tick(note.start_s);
-        let next = part.notes[index + 1..]
-            .iter()
-            .take(64)
-            .find(|next| next.midi == note.midi)
-            .map_or(u32::MAX, |next| clock.tick(next.start_s));
-        let off = clock
-            .tick(note.start_s + note.length_s)
-            .min(next)
-            .max(on + 1);
-        let velocity = (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8;
-        strokes.push((on, 1, key_of(note.midi), velocity));
-        strokes.push((off, 0, key_of(note.midi), 0));
-    }
-    strokes.sort_unstable();
-    events.extend(strokes.into_iter().map(|(tick, on, key, velocity)| {
-        let (key, vel) = (u7::new(key), u7::new(velocity));
-        let message = if on == 1 {
-            MidiMessage::NoteOn { key, vel }
-        } else {
-            MidiMessage::NoteOff { key, vel }
-        };
-        (tick, send(message))
-    }));
-    chained(events, clock.tick(score.length_s))
-}
-
-/// Events in order of their ticks, each with its distance to the one before, and the end.
-fn chained(events: Vec<(u32, TrackEventKind<'_>)>, end: u32) -> Track<'_> {
-    let mut track = Track::with_capacity(events.len() + 1);
-    let mut now = 0;
-    for (tick, kind) in events {
-        track.push(TrackEvent {
-            delta: u28::new(tick - now),
-            kind,
-        });
-        now = tick;
-    }
-    track.push(TrackEvent {
-        delta: u28::new(end.saturating_sub(now)),
-        kind: TrackEventKind::Meta(MetaMessage::EndOfTrack),
-    });
-    track
+    // No note lasts into the next of its own pitch.
+    let strokes: Vec<MidiStroke> = part
+        .notes
+        .iter()
+        .enumerate()
+        .map(|(index, note)| {
+            let on = clock.tick(note.start_s);
+            let next = part.notes[index + 1..]
+                .iter()
+                .take(64)
+                .find(|next| next.midi == note.midi)
+                .map_or(u32::MAX, |next| clock.tick(next.start_s));
+            MidiStroke {
+                on,
+                off: clock
+                    .tick(note.start_s + note.length_s)
+                    .min(next)
+                    .max(on + 1),
+                key: key_of(note.midi),
+                velocity: (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8,
+            }
+        })
+        .collect();
+    events.extend(midi_strokes(channel, &strokes));
+    midi_track(events, clock.tick(score.length_s))
 }
