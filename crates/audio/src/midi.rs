@@ -189,10 +189,14 @@ mod tests {
 
     use super::*;
 
+    type ReadTrack = (String, u8, Vec<(u32, u32, u8)>);
+
     /// Name, channel, and the notes with their start and end in ticks, read by hand from the bytes: the reader shares nothing with the
     /// writer.
-    fn read(bytes: &[u8]) -> Vec<(String, u8, Vec<(u32, u32, u8)>)> {
-        let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    fn read(bytes: &[u8]) -> Vec<ReadTrack> {
+        let word = |at: usize| {
+            u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize
+        };
         assert_eq!(&bytes[..4], b"MThd");
         assert_eq!(&bytes[8..14], [0, 1, 0, bytes[11], 1, 0xe0], "480 ticks");
         let (mut at, mut tracks) = (14, Vec::new());
@@ -206,7 +210,7 @@ mod tests {
         tracks
     }
 
-    fn read_track(bytes: &[u8]) -> (String, u8, Vec<(u32, u32, u8)>) {
+    fn read_track(bytes: &[u8]) -> ReadTrack {
         let (mut at, mut tick, mut status) = (0, 0, 0);
         let (mut name, mut channel) = (String::new(), 0);
         let (mut open, mut notes) = (std::collections::BTreeMap::new(), Vec::new());
@@ -233,7 +237,7 @@ mod tests {
                     at += 1;
                     let length = number(&mut at) as usize;
                     if kind == 3 {
-                        name = String::from_utf8(bytes[at..at + length].to_vec()).unwrap();
+                        name = String::from_utf8(bytes[at..at + length].to_vec()).expect("a text");
                     }
                     at += length;
                 }
@@ -243,7 +247,7 @@ mod tests {
                     if status >= 0x90 && velocity > 0 {
                         assert!(open.insert(key, tick).is_none(), "a note within its own");
                     } else {
-                        notes.push((open.remove(&key).unwrap(), tick, key));
+                        notes.push((open.remove(&key).expect("an open note"), tick, key));
                     }
                     at += 2;
                 }

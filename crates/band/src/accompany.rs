@@ -17,8 +17,8 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastering, RATE_HZ, Sound, Voicing, lay_over_at, loudness_of, master_at, play,
-        side_by_side, solo,
+        Mastering, RATE_HZ, Sound, Stereo, Voicing, lay_over_at, layers, loudness_of, master_at,
+        play, side_by_side, solo,
     },
     tags::{Brief, read_tags},
 };
@@ -101,26 +101,50 @@ impl Take {
 
     /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
     pub fn stems(&self) -> impl Iterator<Item = Stem> {
+        let alone = (0..self.score.parts.len()).map(|part| vec![part]);
+        let played = self.groups(alone.collect());
+        self.score
+            .parts
+            .iter()
+            .zip(played)
+            .map(|(part, audio)| Stem {
+                instrument: part.instrument,
+                role: part.role,
+                audio,
+            })
+    }
+
+    /// Groups of parts, named by their places in the score, each as one recording that is played when it is asked for. Where every part
+    /// is in one group, the groups add up to the instrumental. What has no part is silence.
+    pub fn groups(&self, groups: Vec<Vec<usize>>) -> impl Iterator<Item = Audio> {
         let seed = self.facts.seed;
         let sum = play(&self.score, &self.sound, seed, cores());
         let finish = &self.score.finish;
         let mastering = Mastering::between(sum, self.sum_lufs, finish, &self.instrumental);
-        self.score
-            .parts
-            .iter()
-            .enumerate()
-            .map(move |(number, part)| {
-                let mut alone = solo(&self.score, &self.sound, number, seed);
-                mastering.finish(&mut alone);
-                Stem {
-                    instrument: part.instrument,
-                    role: part.role,
-                    audio: Audio {
-                        rate_hz: RATE_HZ,
-                        channels: vec![alone.left, alone.right],
-                    },
+        groups.into_iter().map(move |group| {
+            let mut parts = group
+                .into_iter()
+                .map(|number| solo(&self.score, &self.sound, number, seed));
+            let frames = self.instrumental.frames();
+            let mut together = parts.next().unwrap_or_else(|| Stereo {
+                left: vec![0.0; frames],
+                right: vec![0.0; frames],
+            });
+            for part in parts {
+                for (sum, alone) in [
+                    (&mut together.left, &part.left),
+                    (&mut together.right, &part.right),
+                ] {
+                    sum.iter_mut().zip(alone).for_each(|(sum, it)| *sum += it);
                 }
-            })
+            }
+            // Mastering of a stem is linear: it is the same before and after the sum.
+            mastering.finish(&mut together);
+            Audio {
+                rate_hz: RATE_HZ,
+                channels: vec![together.left, together.right],
+            }
+        })
     }
 }
 
@@ -210,6 +234,18 @@ impl Session {
     /// Plays take number `take`, from 0: the same number gives the same take, whichever others were played.
     pub fn take(&self, take: usize) -> Result<Take, BandError> {
         caught(|| one_take(take, self, cores()))?
+    }
+
+    /// The voice as it is laid over `take` in its mix, before the mix is mastered and without its room: stereo, as long as the
+    /// instrumental.
+    pub fn voice_over(&self, take: &Take) -> Audio {
+        let voicing = Voicing::of(&take.score);
+        let (mut voice, _) = layers(&self.voice, &take.instrumental, &voicing);
+        voice.resize(take.instrumental.frames(), 0.0);
+        Audio {
+            rate_hz: RATE_HZ,
+            channels: vec![voice.clone(), voice],
+        }
     }
 
     /// All takes that were asked for, in order: on as many cores as there are, with the same samples on any number.

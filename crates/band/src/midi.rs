@@ -246,7 +246,7 @@ fn part_track<'a>(
                     .tick(note.start_s + note.length_s)
                     .min(next)
                     .max(on + 1),
-                key: key_of(note.midi),
+                key: note.key(),
                 velocity: (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8,
             }
         })

@@ -100,6 +100,13 @@ pub struct ScoreNote {
     pub articulation: Articulation,
 }
 
+impl ScoreNote {
+    /// The General MIDI number of the note or of the drum piece.
+    pub fn key(&self) -> u8 {
+        crate::midi::key_of(self.midi)
+    }
+}
+
 /// How a note is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Articulation {
