@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backline_api::RateLimit;
 use backline_engine::plan::{Embedded, Provider, StudioAudio};
-use backline_studio::{Studio, StudioConfig};
+use backline_studio::{Prices, Studio, StudioConfig};
 use tokio::net::TcpListener;
 
 use crate::args::{AudioFormat, SoundArgs};
@@ -35,6 +35,8 @@ pub(crate) async fn start(
     };
     let mut config = StudioConfig::new(ledger.parent().unwrap_or(Path::new(".")).join(FOLDER));
     choice(sound)?.into_config(&mut config);
+    // Its balance must not fall by what its provider table says is free.
+    config.prices = Prices::FREE;
     // The manifest paces it: what it allows is what the run may send.
     let RateLimit { count, window_ms } = provider.profile.rate;
     config.rate = (count < u32::MAX).then(|| (count, Duration::from_millis(window_ms)));

@@ -45,8 +45,10 @@ pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError
         if outlived.is_empty() {
             break;
         }
-        let folders: Vec<_> = outlived.iter().map(|id| shared.folder.result(id)).collect();
-        remove_folders(folders).await;
+        let folder = &shared.folder;
+        let folders: Vec<_> = outlived.iter().map(|id| folder.result(id)).collect();
+        let sources: Vec<_> = outlived.iter().map(|id| folder.source(id)).collect();
+        remove_files(folders, sources).await;
         tracing::info!(tasks = outlived.len(), "removed outlived tasks");
         shared
             .store
@@ -92,12 +94,15 @@ fn before(now_ms: i64, retention: Duration) -> i64 {
     now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Removes `folders` off the runtime's threads. What can't be removed is logged and let go: its row goes all the same, or the
+/// Removes `folders` and `sources` off the runtime's threads. What can't be removed is logged and let go: its row goes all the same, or the
 /// sweep would never end.
-async fn remove_folders(folders: Vec<PathBuf>) {
+async fn remove_files(folders: Vec<PathBuf>, sources: Vec<PathBuf>) {
     let removal = tokio::task::spawn_blocking(move || {
         for folder in folders {
             remove_one(&folder, |folder| std::fs::remove_dir_all(folder));
+        }
+        for source in sources {
+            remove_one(&source, |source| std::fs::remove_file(source));
         }
     });
     if let Err(error) = removal.await {

@@ -20,10 +20,10 @@ pub struct StudioConfig {
     /// The one API key that is let in. `None` lets any non-empty bearer key in.
     pub key: Option<String>,
     /// The credits that the account was ever given. What is left is this less everything charged in `data_dir` so far.
-    /// `None` never runs out, and the credit paths return [`UNLIMITED_CREDITS`].
+    /// `None` never runs out: the balance starts at [`UNLIMITED_CREDITS`] and may fall below zero.
     pub credits: Option<f64>,
-    /// What one accepted request costs.
-    pub price_credits: f64,
+    /// What accepted requests cost.
+    pub prices: Prices,
     /// How many new generations one key may start within a sliding window. `None` turns the limit off.
     pub rate: Option<(u32, Duration)>,
     /// Finish every task at once with a short stored recording: no listening, no rendering. For load tests.
@@ -53,14 +53,14 @@ pub struct StudioConfig {
 }
 
 impl StudioConfig {
-    /// The vendors' own manners: 20 generations per 10 s, 12 credits a request, results for 14 days, uploads for 3, and
+    /// The vendors' own manners: 20 generations per 10 s, their prices, results for 14 days, uploads for 3, and
     /// credits that never run out.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         StudioConfig {
             data_dir: data_dir.into(),
             key: None,
             credits: None,
-            price_credits: 12.0,
+            prices: Prices::default(),
             rate: Some((20, Duration::from_secs(10))),
             instant: false,
             seed: 0,
@@ -82,6 +82,53 @@ impl StudioConfig {
     }
 }
 
+/// What accepted requests cost, in credits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prices {
+    /// A song.
+    pub song: f64,
+    /// A WAV file.
+    pub wav: f64,
+    /// Vocal and instrumental.
+    pub separate_vocal: f64,
+    /// All stems.
+    pub split_stem: f64,
+    /// A named stem.
+    pub split_stem_advanced: f64,
+    /// The notes of stems.
+    pub midi: f64,
+    /// A recovery, for which no vendor states a price.
+    pub recovery: f64,
+}
+
+impl Prices {
+    /// Nothing costs anything.
+    pub const FREE: Prices = Prices {
+        song: 0.0,
+        wav: 0.0,
+        separate_vocal: 0.0,
+        split_stem: 0.0,
+        split_stem_advanced: 0.0,
+        midi: 0.0,
+        recovery: 0.0,
+    };
+}
+
+impl Default for Prices {
+    /// Those of the vendors.
+    fn default() -> Self {
+        Prices {
+            song: 12.0,
+            wav: 0.4,
+            separate_vocal: 10.0,
+            split_stem: 50.0,
+            split_stem_advanced: 20.0,
+            midi: 0.0,
+            recovery: 0.0,
+        }
+    }
+}
+
 // Written by hand so that the key can't reach a log.
 impl std::fmt::Debug for StudioConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -98,7 +145,7 @@ impl std::fmt::Debug for StudioConfig {
 
 const DAY_S: u64 = 24 * 60 * 60;
 
-/// The balance in responses when credits never run out: enough for any plan, small enough for every client's integer.
+/// What is granted where credits never run out: enough for any plan, small enough for every client's integer.
 pub const UNLIMITED_CREDITS: f64 = 1_000_000.0;
 
 /// The body of a submission has a few texts of at most some thousand characters.

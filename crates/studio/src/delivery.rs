@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::clock;
@@ -19,6 +20,7 @@ use crate::config::{CALLBACK_LIMIT, CALLBACK_TIMEOUT};
 use crate::faulty;
 use crate::fetch::USER_AGENT;
 use crate::misbehave::Forgery;
+use crate::notes;
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::callbacks::{self, DueCallback, ScriptedCallback};
@@ -118,6 +120,7 @@ fn post(
     task: &Task,
     url: &str,
     call: ScriptedCallback,
+    notes: &Value,
 ) -> reqwest::RequestBuilder {
     let key = shared
         .config
@@ -134,7 +137,7 @@ fn post(
     let sign = |request, key: &str| sign_for(request, key, &task.id);
     match call {
         ScriptedCallback::True(notice) => {
-            let sent = faulty::callback(task, notice, &shared.links, url);
+            let sent = faulty::callback(task, notice, shared.writing(notes), url);
             let mut request = client
                 .post(sent.url)
                 .header(CONTENT_TYPE, "application/json")
@@ -174,7 +177,9 @@ async fn deliver(shared: &Shared, client: &reqwest::Client, owed: DueCallback) {
         done,
         attempts,
     } = owed;
-    let failure = match post(shared, client, &task, &url, call).send().await {
+    let notes = notes::of(shared, &task).await.unwrap_or_default();
+    let request = post(shared, client, &task, &url, call, &notes);
+    let failure = match request.send().await {
         // Nobody repeats what somebody else made up.
         _ if matches!(call, ScriptedCallback::Forged(_)) => None,
         Ok(response) if response.status().is_success() => None,

@@ -15,6 +15,8 @@ use crate::links::Links;
 use crate::misbehave::{
     FailedStatus, Fault, Forgery, MalformedTarget, PollResponse, details, of_task,
 };
+use crate::operation::OperationKind;
+use crate::step_wire::{self, Writing};
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{Stage, Task};
 use crate::wire;
@@ -27,8 +29,8 @@ const FORGED_FILES: &str = "http://169.254.169.254/forged";
 pub(crate) enum PollResult {
     /// A response without information.
     Nothing(PollResponse),
-    /// `data`, which may be null.
-    Data(Value),
+    /// The body.
+    Body(Value),
     /// Another code than 200, over `data: null`.
     Failed {
         /// The code.
@@ -39,15 +41,20 @@ pub(crate) enum PollResult {
 }
 
 /// The result of the `number`th poll of `task`, counted from 1.
-pub(crate) fn poll(task: &Task, links: &Links, number: u32) -> PollResult {
+pub(crate) fn poll(task: &Task, with: Writing<'_>, number: u32) -> PollResult {
     let mut shown = task.clone();
     for fault in &task.faults {
         match fault {
             Fault::Poll(poll) if poll.polls.covers(number) => {
                 return PollResult::Nothing(poll.response.clone());
             }
-            Fault::Unknown(times) if times.covers(number) => return PollResult::Data(Value::Null),
-            Fault::Stages(polls_each) => shown.stage = shown.stage.min(early(number, *polls_each)),
+            Fault::Unknown(times) if times.covers(number) => {
+                let body = json!({ "code": 200, "msg": "success", "data": null });
+                return PollResult::Body(body);
+            }
+            Fault::Stages(polls_each) => {
+                shown.stage = shown.stage.min(early(task.kind, number, *polls_each));
+            }
             _ => {}
         }
     }
@@ -64,9 +71,19 @@ pub(crate) fn poll(task: &Task, links: &Links, number: u32) -> PollResult {
             message: fail.message.clone(),
         };
     }
-    let mut data = wire::record_info(&shown, links);
+    let mut body = wire::details(&shown, with);
+    if task.kind == OperationKind::Song {
+        bend_song(&mut body["data"], &shown, with.links, number);
+    } else {
+        bend_step(&mut body, &shown, number);
+    }
+    PollResult::Body(body)
+}
+
+/// Does to a song's details what the plan has for its `number`th poll.
+fn bend_song(data: &mut Value, shown: &Task, links: &Links, number: u32) {
     // The first of two faults that say the same counts, so the last is done first.
-    for fault in task.faults.iter().rev() {
+    for fault in shown.faults.iter().rev() {
         match fault {
             Fault::Fail(fail) if shown.stage == Stage::Failed => {
                 data["status"] = status_name(fail.status).into();
@@ -76,13 +93,13 @@ pub(crate) fn poll(task: &Task, links: &Links, number: u32) -> PollResult {
             }
             Fault::Details(script) => {
                 if let Some(step) = details::step(script, number) {
-                    step.apply(&mut data, number);
+                    step.apply(data, number);
                 }
             }
             Fault::NullResponse(times) if times.covers(number) => data["response"] = Value::Null,
             Fault::NullUrls(times) if times.covers(number) && shown.stage == Stage::Complete => {
-                for track in tracks_of(&mut data, &["response", "sunoData"]) {
-                    let silence = links.to(&format!("bent/{}/silence", task.id));
+                for track in tracks_of(data, &["response", "sunoData"]) {
+                    let silence = links.to(&format!("bent/{}/silence", shown.id));
                     for name in ["audioUrl", "sourceAudioUrl", "sourceStreamAudioUrl"] {
                         track[name] = Value::Null;
                     }
@@ -93,18 +110,96 @@ pub(crate) fn poll(task: &Task, links: &Links, number: u32) -> PollResult {
                 }
             }
             Fault::NumericTimes => {
-                count_times(&mut data, &["response", "sunoData"], &shown, shown.stage);
+                count_times(data, &["response", "sunoData"], shown, shown.stage);
             }
             _ => {}
         }
     }
-    PollResult::Data(data)
 }
 
-/// The highest stage that is shown when each of the first three lasts for `polls_each` polls.
-fn early(number: u32, polls_each: u32) -> Stage {
+/// Does to a step's body what the plan has for its `number`th poll. Faults that are about a song's tracks do nothing here.
+fn bend_step(body: &mut Value, shown: &Task, number: u32) {
+    for fault in shown.faults.iter().rev() {
+        match fault {
+            Fault::Fail(fail) if shown.stage == Stage::Failed => match (shown.kind, fail.status) {
+                (OperationKind::Midi, FailedStatus::Pending) => {
+                    body["data"]["successFlag"] = 0.into()
+                }
+                (OperationKind::Midi, FailedStatus::CreateTaskFailed) => {
+                    body["data"]["successFlag"] = 2.into();
+                }
+                (OperationKind::Midi | OperationKind::Recovery, _) => {}
+                // Each operation has a name of its own for it.
+                (_, FailedStatus::GenerateAudioFailed) => {}
+                (_, status) => body["data"]["successFlag"] = status_name(status).into(),
+            },
+            Fault::Status(status) if status.polls.covers(number) => {
+                set_flag(body, shown.kind, &status.name);
+            }
+            Fault::Details(script) => {
+                let Some(step) = details::step(script, number) else {
+                    continue;
+                };
+                if let Some(status) = &step.status {
+                    set_flag(body, shown.kind, status);
+                }
+                if let (Some(code), Some(data)) = (step.error_code, body["data"].as_object_mut()) {
+                    data.insert("errorCode".to_owned(), code.into());
+                    data.insert("errorMessage".to_owned(), "The task failed.".into());
+                }
+            }
+            Fault::NullResponse(times) if times.covers(number) => match shown.kind {
+                OperationKind::Recovery => body["data"] = Value::Null,
+                OperationKind::Midi => body["data"]["midiData"] = Value::Null,
+                _ => body["data"]["response"] = Value::Null,
+            },
+            Fault::NullUrls(times) if times.covers(number) => empty_urls(&mut body["data"]),
+            Fault::NumericTimes if body["data"]["createTime"].is_string() => {
+                body["data"]["createTime"] = shown.accepted_ms.into();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Gives a step another status: a recovery's is the code, MIDI's a number.
+fn set_flag(body: &mut Value, kind: OperationKind, name: &str) {
+    let number = name.parse::<i64>().map_or(Value::from(name), Value::from);
+    match kind {
+        OperationKind::Recovery => body["code"] = number,
+        OperationKind::Midi => body["data"]["successFlag"] = number,
+        _ => body["data"]["successFlag"] = name.into(),
+    }
+}
+
+/// Empties every address of a step's results.
+fn empty_urls(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(empty_urls),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let is_address = name.ends_with("Url") || name.ends_with("_url");
+                match value {
+                    Value::String(url) if is_address && name != "callbackUrl" => url.clear(),
+                    value => empty_urls(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The highest stage that is shown when each of the first three lasts for `polls_each` polls; a step has the first one only.
+fn early(kind: OperationKind, number: u32, polls_each: u32) -> Stage {
     match number.saturating_sub(1) / polls_each.max(1) {
         0 => Stage::Pending,
+        _ if kind != OperationKind::Song => Stage::Failed,
+        past => early_song(past),
+    }
+}
+
+fn early_song(past: u32) -> Stage {
+    match past {
         1 => Stage::Text,
         2 => Stage::First,
         _ => Stage::Failed,
@@ -133,8 +228,11 @@ pub(crate) struct Sent {
 }
 
 /// A true callback of `task` to the address `url`.
-pub(crate) fn callback(task: &Task, notice: Notice, links: &Links, url: &str) -> Sent {
-    let mut body = callback_body(task, notice, links);
+pub(crate) fn callback(task: &Task, notice: Notice, with: Writing<'_>, url: &str) -> Sent {
+    let mut body = match task.kind {
+        OperationKind::Song => callback_body(task, notice, with.links),
+        _ => step_wire::callback(task, with),
+    };
     let (mut url, mut gzip) = (url.to_owned(), false);
     let callbacks = task.faults.iter().find_map(|fault| match fault {
         Fault::Callbacks(callbacks) => Some(callbacks),

@@ -5,8 +5,9 @@
 //!   studio.lock                     locked by the running studio
 //!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks still owed
 //!   files/uploads/<path>/<name>     what clients sent; served at /files/uploads/…, kept 3 days
-//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3; kept 14 days
+//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3, or the files of a step; kept 14 days
 //!   files/instant/                  the recordings of instant mode
+//!   sources/<task id>               what a song was made of, for its steps; kept as long as the song
 //!   tmp/                            half-written files; emptied at every start
 //!   bill.key                        what opens the bill of a studio without a key; another one at every start
 //! ```
@@ -70,11 +71,12 @@ impl Folder {
             scratch,
             folder.uploads(),
             folder.results(),
+            folder.sources(),
             folder.instant(),
         ] {
             make(&path).map_err(failed("make", &path))?;
         }
-        for path in [folder.files(), folder.scratch()] {
+        for path in [folder.files(), folder.scratch(), folder.sources()] {
             only_for_owner(&path, 0o700).map_err(failed("close to others", &path))?;
         }
         // SQLite gives the files beside it the permissions of the database.
@@ -135,6 +137,15 @@ impl Folder {
     /// One task's finished tracks.
     pub(crate) fn result(&self, task_id: &str) -> PathBuf {
         self.results().join(task_id)
+    }
+
+    /// What a song was made of. It is not served.
+    pub(crate) fn source(&self, task_id: &str) -> PathBuf {
+        self.sources().join(task_id)
+    }
+
+    fn sources(&self) -> PathBuf {
+        self.root.join("sources")
     }
 
     /// The recordings that instant mode hands out.

@@ -1,13 +1,19 @@
-//! Instant mode's recordings: two short chords, made once at the start.
+//! Instant mode's recordings: two short chords, made once at the start, with what steps make of them.
 
 use std::f32::consts::TAU;
 
 use backline_audio::{Audio, Encoding, encode};
 
+use serde_json::{Value, json};
+
 use crate::StudioError;
 use crate::clock;
 use crate::folder::{self, Folder};
-use crate::store::tasks::StoredTrack;
+use crate::operation::OperationKind;
+use crate::shared::Shared;
+use crate::stems;
+use crate::store::tasks::{StoredTrack, Task};
+use crate::validate_step::{Stems, ValidStep};
 use crate::wire::TRACKS;
 
 /// Long enough to be a real recording in every check, short enough for a load test's traffic.
@@ -20,29 +26,50 @@ const TONE_PEAK: f32 = 0.2;
 /// C major and A minor, in hertz (equal temperament, A4 = 440 Hz).
 const CHORDS_HZ: [[f32; 3]; TRACKS as usize] = [[261.63, 329.63, 392.0], [220.0, 261.63, 329.63]];
 
+/// Where the recordings lie below `files/`.
+const FOLDER: &str = "instant";
+/// The stems that the tones of a chord are, by the vendors' names.
+const STEMS: [&str; 3] = ["bass", "guitar", "keyboard"];
+
 /// Writes the recordings into the folder and returns them as finished tracks. Blocks.
 pub(crate) fn prepare(
     folder: &Folder,
     encoding: Encoding,
 ) -> Result<Vec<StoredTrack>, StudioError> {
     let created_ms = clock::now_ms();
-    let mut tracks = Vec::new();
-    for (number, chord_hz) in (1..=TRACKS).zip(CHORDS_HZ) {
-        let audio = play(chord_hz);
-        let bytes = encode(&audio, encoding)
-            .map_err(|error| StudioError::InstantRecording(error.to_string()))?;
-        let name = format!("{number}.{}", encoding.format().extension());
-        let target = folder.instant().join(&name);
-        folder::write_whole(&folder.scratch(), &target, &bytes).map_err(|source| {
+    let extension = encoding.format().extension();
+    let keep = |name: &str, bytes: &[u8]| {
+        let target = folder.instant().join(name);
+        folder::write_whole(&folder.scratch(), &target, bytes).map_err(|source| {
             StudioError::Folder {
                 operation: "write",
                 path: target,
                 source,
             }
-        })?;
+        })
+    };
+    let written = |audio: &Audio, encoding| {
+        encode(audio, encoding).map_err(|error| StudioError::InstantRecording(error.to_string()))
+    };
+    let mut tracks = Vec::new();
+    for (number, chord_hz) in (1..=TRACKS).zip(CHORDS_HZ) {
+        let audio = play(&chord_hz);
+        let name = format!("{number}.{extension}");
+        keep(&name, &written(&audio, encoding)?)?;
+        keep(&wav_name(number), &written(&audio, Encoding::Wav16)?)?;
+        // Each tone of the chord is a stem: they add up to the track.
+        for (stem, hz) in STEMS.iter().zip(chord_hz) {
+            let alone = written(&play(&[hz]), encoding)?;
+            keep(&format!("{number}-{stem}.{extension}"), &alone)?;
+        }
+        let vocal = written(&play(&[2.0 * chord_hz[0]]), encoding)?;
+        keep(&format!("{number}-vocal.{extension}"), &vocal)?;
+        let notes = midi_data(chord_hz).to_string();
+        keep(&notes_name(number), notes.as_bytes())?;
         tracks.push(StoredTrack {
             number,
-            audio: format!("instant/{name}"),
+            name: None,
+            audio: format!("{FOLDER}/{name}"),
             mix: None,
             midi: None,
             duration_s: audio.duration_s(),
@@ -53,7 +80,88 @@ pub(crate) fn prepare(
     Ok(tracks)
 }
 
-fn play(chord_hz: [f32; 3]) -> Audio {
+fn wav_name(number: u8) -> String {
+    format!("{number}-16bit.wav")
+}
+
+fn notes_name(number: u8) -> String {
+    format!("{number}-notes.json")
+}
+
+/// The notes of a chord, one a stem.
+fn midi_data(chord_hz: [f32; 3]) -> Value {
+    let instruments: Vec<Value> = STEMS
+        .iter()
+        .zip(chord_hz)
+        .map(|(stem, hz)| {
+            let pitch = (69.0 + 12.0 * (hz / 440.0).log2()).round() as u8;
+            let note = json!({ "pitch": pitch, "start": 0.0, "end": "1.0000", "velocity": 0.8 });
+            json!({ "name": stems::title_of(stem), "notes": [note] })
+        })
+        .collect();
+    json!({ "state": "complete", "instruments": instruments })
+}
+
+/// The stored files of a step of an instant song's task, or of a step of one; none where the band played.
+pub(crate) fn step(
+    kind: OperationKind,
+    shared: &Shared,
+    parent: &Task,
+    track: Option<u8>,
+    valid: &ValidStep,
+) -> Option<Vec<StoredTrack>> {
+    let first = parent.tracks.first()?;
+    if !first.audio.starts_with(FOLDER) {
+        return None;
+    }
+    let number = track.or(parent.parent_track).unwrap_or(1);
+    let extension = shared.config.encoding.format().extension();
+    let file = |place: u8, name: &str, file: String| StoredTrack {
+        number: place,
+        name: Some(name.to_owned()),
+        audio: format!("{FOLDER}/{file}"),
+        mix: None,
+        midi: None,
+        duration_s: first.duration_s,
+        created_ms: clock::now_ms(),
+        facts: None,
+    };
+    let whole = || format!("{number}.{extension}");
+    let stem = |stem: &str| format!("{number}-{stem}.{extension}");
+    Some(match (kind, &valid.stems) {
+        (OperationKind::Song, _) => return None,
+        (OperationKind::Wav, _) => vec![file(1, "wav", wav_name(number))],
+        (OperationKind::Midi, _) => vec![file(1, "notes", notes_name(number))],
+        (OperationKind::Stems, Stems::Two) => vec![
+            file(1, "instrumental", whole()),
+            file(2, "vocal", stem("vocal")),
+        ],
+        (OperationKind::Stems, Stems::All) => {
+            let all = ["vocal"].iter().chain(&STEMS).zip(1..);
+            all.map(|(name, place)| file(place, name, stem(name)))
+                .collect()
+        }
+        (OperationKind::Stems, Stems::Named(_)) => vec![
+            file(1, "extract", stem(STEMS[0])),
+            file(2, "remove", whole()),
+        ],
+        (OperationKind::Recovery, _) => {
+            let request: Value = serde_json::from_str(&parent.request).unwrap_or_default();
+            let title = request["title"].as_str().map(str::to_owned);
+            let tracks = parent.tracks.iter().cloned();
+            tracks
+                .map(|kept| StoredTrack {
+                    name: title.clone(),
+                    created_ms: clock::now_ms(),
+                    ..kept
+                })
+                .collect()
+        }
+    })
+}
+
+/// One tone or more that die away.
+fn play(chord_hz: &[f32]) -> Audio {
     let sample = |frame: u32| {
         let time_s = frame as f32 / RATE_HZ as f32;
         let tones: f32 = chord_hz.iter().map(|hz| (TAU * hz * time_s).sin()).sum();

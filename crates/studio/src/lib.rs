@@ -12,6 +12,11 @@
 //!                      cleanup ◄── what has outlived its retention
 //! ```
 //!
+//! # Steps
+//! WAV, stems, MIDI and recovery are tasks of their own, of a song's track or of another step: charged, called back, kept and followed
+//! as songs are, on the vendors' paths and in their shapes. WAV and stems are the very take again, played from the song's source when
+//! they are ordered. A second WAV of a track is refused with the first one's id; stems are made and charged anew.
+//!
 //! # Guarantees
 //! * A task id in a response is on the disk, and so is its charge; a kill -9 loses neither, nor charges twice.
 //! * A request that is repeated under its `Idempotency-Key` gives its first task again, free of charge. (The vendors have no
@@ -33,8 +38,8 @@
 //! row for every accepted POST. [`StudioConfig::misbehaviour`] has the studio go wrong on purpose.
 //!
 //! # What it refuses to do
-//! It binds no socket (the caller hands a listener over), reads no environment, and offers none of the contract's neighbours
-//! (covers, extensions, stems): their paths get 404, like every path that does not exist.
+//! It binds no socket (the caller hands a listener over), reads no environment, and does not sing: the other song operations, videos,
+//! cover art and timed lyrics get 404 with what it plays, like every path that does not exist.
 //!
 //! # Limits
 //! JSON bodies 1 MB, base64 140 MB, multipart 200 MB, sources 100 MB within 30 s; 20 generations per 10 s and key (405 beyond);
@@ -47,8 +52,9 @@
 //!   studio.lock                     locked by the running studio; a second one is refused
 //!   studio.sqlite3 (-wal, -shm)     tasks, charges, uploads, callbacks that are owed
 //!   files/uploads/<path>/<name>     served at /files/uploads/…
-//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 1.mid, 2.mp3, 2-mix.mp3, 2.mid
+//!   files/results/<task id>/        1.mp3, 1-mix.mp3, 1.mid, 2.mp3, 2-mix.mp3, 2.mid, or the files of a step
 //!   files/instant/                  the recordings of instant mode
+//!   sources/<task id>               what a song was made of, for its steps
 //!   tmp/                            half-written files; emptied at every start
 //!   bill.key                        what opens the bill of a studio without a key; another one at every start
 //! ```
@@ -79,19 +85,25 @@ mod links;
 mod mime;
 mod misbehave;
 mod names;
+mod notes;
+mod operation;
 mod render;
 mod responses;
 mod shared;
 mod soundfont;
+mod stems;
+mod step_wire;
+mod step_worker;
 mod store;
 mod studio;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod validate_step;
 mod wire;
 mod worker;
 
-pub use config::{StudioConfig, UNLIMITED_CREDITS};
+pub use config::{Prices, StudioConfig, UNLIMITED_CREDITS};
 pub use error::StudioError;
 pub use misbehave::{Misbehaviour, PlanError};
 pub use soundfont::{SOUNDFONT_BYTES, SoundFont, SoundFontError};

@@ -3,12 +3,18 @@
 //! The worker calls [`render`] on a blocking thread and is notified of every step, so that clients see the stages
 //! when they are true.
 
-use backline_audio::{EncodeError, Encoding, decode_within, encode, label};
-use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, Sound};
-use serde_json::Value;
+use backline_audio::{Audio, EncodeError, Encoding, decode_within, encode, label};
+use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, Sound, Take};
+use serde_json::{Value, json};
+
+use crate::config::StudioConfig;
+use crate::operation::OperationKind;
 
 use crate::soundfont::SoundFont;
+use crate::stems;
+use crate::step_worker::{Made, MadeFile, StepOrder, is_same_take};
 use crate::validate::{Gender, ValidRequest};
+use crate::validate_step::Stems;
 use crate::wire::TRACKS;
 
 /// What the band's defaults are where a request leaves a weight out: the middle.
@@ -52,6 +58,10 @@ pub(crate) enum RenderError {
     Encode(#[from] EncodeError),
     #[error("could not write the facts: {0}")]
     Facts(#[from] serde_json::Error),
+    #[error("the track has no stem `{0}`")]
+    NoSuchStem(String),
+    #[error("the studio plays with other instruments or another seed than when it made the track")]
+    AnotherTake,
     #[error("stopped")]
     Stopped,
 }
@@ -81,6 +91,16 @@ pub(crate) struct RenderConfig {
     pub(crate) soundfont: Option<SoundFont>,
 }
 
+impl RenderConfig {
+    /// As a studio has it.
+    pub(crate) fn of(config: &StudioConfig) -> RenderConfig {
+        RenderConfig {
+            encoding: config.encoding,
+            soundfont: config.soundfont.clone(),
+        }
+    }
+}
+
 /// Renders both tracks of `valid` for `source`, telling `step` of each thing that is done; ends when `step` says so.
 pub(crate) fn render(
     source: &[u8],
@@ -91,24 +111,7 @@ pub(crate) fn render(
 ) -> Result<(), RenderError> {
     let vocal = decode_within(source, MAX_VOCAL_S)?;
     step(Step::Heard)?;
-    let request = Request {
-        tags: valid.tags.clone(),
-        negative_tags: valid.negative_tags.clone(),
-        style_weight: valid.style_weight.unwrap_or(DEFAULT_WEIGHT),
-        weirdness_constraint: valid.weirdness_constraint.unwrap_or(DEFAULT_WEIGHT),
-        audio_weight: valid.audio_weight.unwrap_or(DEFAULT_WEIGHT),
-        singer: valid.vocal_gender.map(|gender| match gender {
-            Gender::M => Singer::Male,
-            Gender::F => Singer::Female,
-        }),
-        seed,
-        takes: TRACKS.into(),
-    };
-    let sound = render_config
-        .soundfont
-        .as_ref()
-        .map_or(Sound::Own, SoundFont::sound);
-    let session = Session::new(&vocal, &request, sound)?;
+    let session = session(&vocal, valid, seed, render_config)?;
     drop(vocal);
     // One take at a time: a long one is large.
     for number in 1..=TRACKS {
@@ -118,10 +121,7 @@ pub(crate) fn render(
             let file = encode(audio, render_config.encoding)?;
             Ok(label(file, render_config.encoding.format(), &tags))
         };
-        let mut facts = serde_json::to_value(&take.facts)?;
-        if let Some(soundfont) = &render_config.soundfont {
-            facts["soundfont"] = soundfont.facts(&take);
-        }
+        let facts = facts(&take, render_config)?;
         // Encoding takes as long as playing.
         let (instrumental, mix) = std::thread::scope(|scope| {
             let mix = scope.spawn(|| write(&take.mix));
@@ -142,4 +142,144 @@ pub(crate) fn render(
         step(Step::Track(track))?;
     }
     Ok(())
+}
+
+/// Plays one take of `valid` again and hands over what a step is about, file by file.
+pub(crate) fn render_step(
+    source: &[u8],
+    valid: &ValidRequest,
+    seed: u64,
+    render_config: &RenderConfig,
+    order: &StepOrder,
+    mut out: impl FnMut(Made) -> Result<(), Stopped>,
+) -> Result<(), RenderError> {
+    let vocal = decode_within(source, MAX_VOCAL_S)?;
+    let session = session(&vocal, valid, seed, render_config)?;
+    drop(vocal);
+    let take = session.take(usize::from(order.number.max(1)) - 1)?;
+    if !is_same_take(order.facts.as_ref(), &facts(&take, render_config)?) {
+        return Err(RenderError::AnotherTake);
+    }
+    let told = take.facts.label(&valid.title, &valid.tags);
+    let write = |name, audio: &Audio, encoding: Encoding| -> Result<Made, RenderError> {
+        let format = encoding.format();
+        Ok(Made::File(MadeFile {
+            name,
+            extension: format.extension(),
+            bytes: label(encode(audio, encoding)?, format, &told),
+            duration_s: audio.duration_s(),
+        }))
+    };
+    if order.kind == OperationKind::Wav {
+        return Ok(out(write("wav", &take.instrumental, Encoding::Wav16)?)?);
+    }
+    let encoding = render_config.encoding;
+    let groups = stems::groups(&take.score, order.codes);
+    let all: Vec<usize> = (0..take.score.parts.len()).collect();
+    // The vocal is a stem of its own, so that it plays alone and not twice.
+    let voice = || within_scale(session.voice_over(&take));
+    let sung = |stem| stems::sung(stem, &session.analysis.notes);
+    let mut instruments = Vec::new();
+    let mut chosen: Vec<(&'static str, Vec<usize>)> = Vec::new();
+    match &order.stems {
+        Stems::Two => {
+            // The instrumental is the track itself, not the sum of its parts.
+            out(write("instrumental", &take.instrumental, encoding)?)?;
+            out(write("vocal", &voice(), encoding)?)?;
+            for (stem, parts) in &groups {
+                instruments.push(stems::instrument(
+                    "instrumental",
+                    stem.title,
+                    &take.score,
+                    parts,
+                ));
+            }
+            instruments.push(sung("vocal"));
+        }
+        Stems::All => {
+            out(write("vocal", &voice(), encoding)?)?;
+            instruments.push(sung("vocal"));
+            for (stem, parts) in &groups {
+                instruments.push(stems::instrument(stem.name, stem.title, &take.score, parts));
+            }
+            let groups = groups.into_iter();
+            chosen = groups.map(|(stem, parts)| (stem.name, parts)).collect();
+        }
+        Stems::Named(wanted) => {
+            let name = stems::meant(wanted, order.codes);
+            if name == stems::VOCAL.name {
+                out(write("extract", &voice(), encoding)?)?;
+                out(write("remove", &take.instrumental, encoding)?)?;
+                instruments.push(sung("extract"));
+            } else {
+                let own = groups.iter().find(|(stem, _)| stem.name == name);
+                let (_, own) = own.ok_or_else(|| RenderError::NoSuchStem(wanted.clone()))?;
+                let rest = all.into_iter().filter(|part| !own.contains(part)).collect();
+                chosen = vec![("extract", own.clone()), ("remove", rest)];
+            }
+            for (stem, parts) in &groups {
+                let of = if stem.name == name {
+                    "extract"
+                } else {
+                    "remove"
+                };
+                instruments.push(stems::instrument(of, stem.title, &take.score, parts));
+            }
+        }
+    }
+    let (names, parts): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
+    if !names.is_empty() {
+        for (name, audio) in names.into_iter().zip(take.groups(parts)) {
+            out(write(name, &audio, encoding)?)?;
+        }
+    }
+    Ok(out(Made::Notes(json!({ "instruments": instruments })))?)
+}
+
+/// The recording, quieter where it would leave full scale.
+fn within_scale(mut audio: Audio) -> Audio {
+    let samples = audio.channels.iter().flatten();
+    let peak = samples.fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    if peak > 1.0 {
+        for sample in audio.channels.iter_mut().flatten() {
+            *sample /= peak;
+        }
+    }
+    audio
+}
+
+/// What the band found and did.
+fn facts(take: &Take, render_config: &RenderConfig) -> Result<Value, serde_json::Error> {
+    let mut facts = serde_json::to_value(&take.facts)?;
+    if let Some(soundfont) = &render_config.soundfont {
+        facts["soundfont"] = soundfont.facts(take);
+    }
+    Ok(facts)
+}
+
+/// Listens to `vocal` with what `valid` says.
+fn session(
+    vocal: &Audio,
+    valid: &ValidRequest,
+    seed: u64,
+    render_config: &RenderConfig,
+) -> Result<Session, BandError> {
+    let request = Request {
+        tags: valid.tags.clone(),
+        negative_tags: valid.negative_tags.clone(),
+        style_weight: valid.style_weight.unwrap_or(DEFAULT_WEIGHT),
+        weirdness_constraint: valid.weirdness_constraint.unwrap_or(DEFAULT_WEIGHT),
+        audio_weight: valid.audio_weight.unwrap_or(DEFAULT_WEIGHT),
+        singer: valid.vocal_gender.map(|gender| match gender {
+            Gender::M => Singer::Male,
+            Gender::F => Singer::Female,
+        }),
+        seed,
+        takes: TRACKS.into(),
+    };
+    let sound = render_config
+        .soundfont
+        .as_ref()
+        .map_or(Sound::Own, SoundFont::sound);
+    Session::new(vocal, &request, sound)
 }

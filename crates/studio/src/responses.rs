@@ -11,7 +11,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backline_api::{Envelope, UploadResponse};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::misbehave::Codes;
+use crate::operation::OperationKind;
 
 /// A response of the generation paths with `data`.
 pub(crate) fn success(data: impl Serialize) -> Response {
@@ -35,6 +38,12 @@ pub(crate) enum Refusal {
     TooLong(String),
     /// The file is not one of the studio's.
     NotOurs(String),
+    /// A step processes a task or a track that is not known (any more).
+    UnknownInput(OperationKind),
+    /// No recovery has this id.
+    UnknownRecovery,
+    /// The WAV file exists already, or is being made: its task.
+    Exists { task_id: String },
     /// The balance does not cover the price.
     NoCredits,
     /// As many tasks wait as the studio takes.
@@ -46,14 +55,22 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The code in the body.
-    pub(crate) fn code(&self) -> u16 {
+    /// The code in the body, as the imitated vendor's table has it.
+    pub(crate) fn code(&self, codes: Codes) -> u16 {
+        match codes {
+            Codes::Sunoapi => self.reference_code(),
+            Codes::Kie => self.kie_code(),
+        }
+    }
+
+    fn reference_code(&self) -> u16 {
         match self {
             Refusal::Invalid(_) => 400,
             Refusal::Unauthorized => 401,
-            Refusal::NoSuchPath => 404,
+            Refusal::NoSuchPath | Refusal::UnknownInput(_) => 404,
+            Refusal::UnknownRecovery => 500,
             Refusal::RateLimited(_) => 405,
-            Refusal::TokenMisused => 409,
+            Refusal::TokenMisused | Refusal::Exists { .. } => 409,
             Refusal::TooLong(_) => 413,
             Refusal::NotOurs(_) => 422,
             Refusal::NoCredits => 429,
@@ -63,19 +80,28 @@ impl Refusal {
         }
     }
 
-    /// The code that kie's table has for it.
-    pub(crate) fn kie_code(&self) -> u16 {
+    fn kie_code(&self) -> u16 {
         match self {
-            Refusal::Invalid(_) | Refusal::TooLong(_) => 422,
+            Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::Exists { .. } => 422,
+            Refusal::UnknownInput(OperationKind::Recovery) => 500,
+            Refusal::UnknownInput(_) => 422,
             Refusal::NoCredits => 402,
             Refusal::RateLimited(_) | Refusal::QueueFull => 429,
-            other => other.code(),
+            other => other.reference_code(),
         }
     }
 
     /// The text in the body.
-    pub(crate) fn message(&self) -> &str {
+    pub(crate) fn message(&self, codes: Codes) -> &str {
         match self {
+            Refusal::UnknownInput(OperationKind::Recovery) if codes == Codes::Kie => {
+                "The original Suno task does not exist."
+            }
+            Refusal::UnknownInput(_) if codes == Codes::Kie => "Record does not exist",
+            Refusal::UnknownInput(_) => "not found",
+            Refusal::UnknownRecovery => "The music link recovery task does not exist.",
+            Refusal::Exists { .. } if codes == Codes::Kie => "Wav record already exists",
+            Refusal::Exists { .. } => "WAV record already exists",
             Refusal::Invalid(message) | Refusal::TooLong(message) | Refusal::NotOurs(message) => {
                 message
             }
@@ -94,16 +120,17 @@ impl Refusal {
 }
 
 /// The text for a path that the studio does not serve: what it does serve.
-const NO_SUCH_PATH: &str = "Invalid method or path. This studio offers one operation, POST /api/v1/generate/add-instrumental, with \
-     GET /api/v1/generate/record-info, GET /api/v1/generate/credit, POST /api/v1/common/download-url and the file uploads; no \
-     covers, extensions, stems or lyrics";
+const NO_SUCH_PATH: &str = "Invalid method or path. This studio plays POST /api/v1/generate/add-instrumental, /api/v1/wav/generate, \
+     /api/v1/vocal-removal/generate, /api/v1/midi/generate and /api/v1/suno/recovery, each with its record-info; it has \
+     GET /api/v1/generate/credit, POST /api/v1/common/download-url and the file uploads. It makes no videos, cover art or timed \
+     lyrics, and no song by another operation: it does not sing";
 
 /// The `Retry-After` when the queue is full: the time of a render or two.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
 impl Refusal {
-    /// The response with `code`.
-    pub(crate) fn response(&self, code: u16) -> Response {
+    /// The response in a vendor's codes.
+    pub(crate) fn response(&self, codes: Codes) -> Response {
         let status = match self {
             Refusal::NoSuchPath => StatusCode::NOT_FOUND,
             _ => StatusCode::OK,
@@ -113,8 +140,13 @@ impl Refusal {
             Refusal::QueueFull => Some(QUEUE_WAIT),
             _ => None,
         };
-        let body = Json(Envelope::<Value>::refusal(code.into(), self.message()));
-        let mut response = (status, body).into_response();
+        let code = self.code(codes);
+        let mut body = Envelope::<Value>::refusal(code.into(), self.message(codes));
+        if let (Refusal::Exists { task_id }, Codes::Sunoapi) = (self, codes) {
+            // The other vendor's refusals name no task, as far as they are known.
+            body.data = Some(json!({ "taskId": task_id }));
+        }
+        let mut response = (status, Json(body)).into_response();
         if let Some(wait) = wait {
             // Rounded up: a client that waits this long is let in.
             let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
@@ -128,7 +160,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = self.response(self.code());
+        let mut response = self.response(Codes::Sunoapi);
         response.extensions_mut().insert(self);
         response
     }
@@ -191,7 +223,7 @@ impl UploadRefusal {
     pub(crate) fn unauthorized() -> UploadRefusal {
         UploadRefusal {
             status: StatusCode::UNAUTHORIZED,
-            message: Refusal::Unauthorized.message().into(),
+            message: Refusal::Unauthorized.message(Codes::Sunoapi).into(),
         }
     }
 
@@ -202,7 +234,7 @@ impl UploadRefusal {
         tracing::error!(error, operation, "an upload failed");
         UploadRefusal {
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            message: Refusal::Internal.message().into(),
+            message: Refusal::Internal.message(Codes::Sunoapi).into(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,8 @@ use crate::fetch::Fetcher;
 use crate::folder::Folder;
 use crate::gate::Pace;
 use crate::links::Links;
-use crate::misbehave::{OtherCall, Refuse, Reply, UploadGone};
+use crate::misbehave::{Codes, OtherCall, Refuse, Reply, UploadGone};
+use crate::step_wire::Writing;
 use crate::store::Store;
 use crate::store::tasks::StoredTrack;
 
@@ -79,6 +81,21 @@ impl Shared {
         call.times
             .covers(number.saturating_add(1))
             .then_some(&call.reply)
+    }
+
+    /// The vendor that is imitated where vendors differ.
+    pub(crate) fn codes(&self) -> Codes {
+        let plan = self.config.misbehaviour.as_ref();
+        plan.map_or_else(Codes::default, |plan| plan.codes)
+    }
+
+    /// What details and callbacks are written with.
+    pub(crate) fn writing<'a>(&'a self, notes: &'a Value) -> Writing<'a> {
+        Writing {
+            links: &self.links,
+            codes: self.codes(),
+            notes,
+        }
     }
 
     /// Notifies everybody who waits that a task has moved.

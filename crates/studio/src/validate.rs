@@ -15,7 +15,7 @@ const TAGS_CHARS: usize = 1000;
 /// Longest model name in characters: far beyond any that vendors have.
 const NAME_CHARS: usize = 100;
 /// Longest address in characters: no browser or proxy takes much longer ones.
-const URL_CHARS: usize = 8192;
+pub(crate) const URL_CHARS: usize = 8192;
 /// Farthest a weight may lie from a multiple of 0.01: what binary fractions and single precision make of one.
 const WEIGHT_SLACK: f64 = 1e-6;
 
@@ -45,13 +45,7 @@ pub(crate) enum Gender {
 
 /// Reads the body of a submission, or returns what is wrong with it.
 pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, Refusal> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::Invalid(format!("request body is not valid JSON: {error}")))?;
-    let Value::Object(fields) = body else {
-        return Err(Refusal::Invalid(
-            "request body must be a JSON object".into(),
-        ));
-    };
+    let fields = object(body)?;
     let upload_url = required(&fields, "uploadUrl", URL_CHARS)?;
     let upload_url = Url::parse(upload_url)
         .ok()
@@ -83,8 +77,20 @@ pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, Refusal> {
         style_weight: weight(&fields, Setting::of("style_weight").field)?,
         weirdness_constraint: weight(&fields, Setting::of("weirdness_constraint").field)?,
         audio_weight: weight(&fields, Setting::of("audio_weight").field)?,
-        digest: digest(&fields, &["uploadUrl", "callBackUrl"]),
+        digest: digest(&fields, &["uploadUrl", "callBackUrl"], ""),
     })
+}
+
+/// The fields of a body.
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::Invalid(format!("request body is not valid JSON: {error}")))?;
+    match body {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(Refusal::Invalid(
+            "request body must be a JSON object".into(),
+        )),
+    }
 }
 
 /// Checks the field of one setting.
@@ -135,7 +141,7 @@ fn present<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> 
     fields.get(name).filter(|value| !value.is_null())
 }
 
-fn text<'a>(
+pub(crate) fn text<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
     limit_chars: usize,
@@ -154,7 +160,7 @@ fn text<'a>(
     }
 }
 
-fn required<'a>(
+pub(crate) fn required<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
     limit_chars: usize,
@@ -189,14 +195,15 @@ fn weight(fields: &Map<String, Value>, name: &str) -> Result<Option<f32>, Refusa
     Ok(Some((hundredths / 100.0) as f32))
 }
 
-/// Digest of the fields but for those in `without`, whatever order they were sent in.
-fn digest(fields: &Map<String, Value>, without: &[&str]) -> [u8; 32] {
+/// Digest of an operation's name and the fields but for those in `without`, whatever order they were sent in.
+pub(crate) fn digest(fields: &Map<String, Value>, without: &[&str], operation: &str) -> [u8; 32] {
     let mut names: Vec<&String> = fields
         .keys()
         .filter(|name| !without.contains(&name.as_str()))
         .collect();
     names.sort_unstable();
     let mut hasher = blake3::Hasher::new();
+    hasher.update(operation.as_bytes());
     for name in names {
         // A name can't be mistaken for a value: both are JSON texts with their quotes.
         hasher.update(Value::from(name.as_str()).to_string().as_bytes());
@@ -210,6 +217,7 @@ fn digest(fields: &Map<String, Value>, without: &[&str]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::misbehave::Codes;
     use serde_json::json;
 
     fn complete() -> Value {
@@ -229,8 +237,10 @@ mod tests {
                 value => body[name] = value.clone(),
             }
         }
-        validate(body.to_string().as_bytes())
-            .map_err(|refusal| format!("{} {}", refusal.code(), refusal.message()))
+        validate(body.to_string().as_bytes()).map_err(|refusal| {
+            let codes = Codes::Sunoapi;
+            format!("{} {}", refusal.code(codes), refusal.message(codes))
+        })
     }
 
     #[test]
@@ -333,7 +343,7 @@ mod tests {
         }
         for body in ["", "[]", "{", "null", "\"x\""] {
             assert_eq!(
-                validate(body.as_bytes()).unwrap_err().code(),
+                validate(body.as_bytes()).unwrap_err().code(Codes::Sunoapi),
                 400,
                 "{body:?}"
             );

@@ -3,10 +3,12 @@
 //! The one place where kept rows become the contract's types, which know both casings.
 
 use backline_api::{CallbackBody, CallbackKind, RecordInfo, TaskId, TaskStatus, Track};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::links::Links;
 use crate::misbehave::of_task;
+use crate::operation::OperationKind;
+use crate::step_wire::{self, Writing};
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{Stage, StoredTrack, Task};
 
@@ -15,7 +17,17 @@ pub(crate) const TRACKS: u8 = 2;
 /// The model name of every track.
 const MODEL_NAME: &str = "backline-band";
 
-/// A task's details.
+/// The body of a task's details, whichever operation made it.
+pub(crate) fn details(task: &Task, with: Writing<'_>) -> Value {
+    match task.kind {
+        OperationKind::Song => {
+            json!({ "code": 200, "msg": "success", "data": record_info(task, with.links) })
+        }
+        _ => step_wire::details(task, with),
+    }
+}
+
+/// A song's details.
 pub(crate) fn record_info(task: &Task, links: &Links) -> Value {
     let info = RecordInfo {
         task_id: task.id.clone(),
@@ -90,8 +102,13 @@ pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> CallbackBo
 }
 
 /// A track's id: it follows from the task, so it is the same in every response.
-fn track_id(task_id: &str, number: u8) -> uuid::Uuid {
-    let digest = blake3::hash(format!("{task_id}/{number}").as_bytes());
+pub(crate) fn track_id(task_id: &str, number: u8) -> uuid::Uuid {
+    uuid_of(&format!("{task_id}/{number}"))
+}
+
+/// The id that belongs to a text.
+pub(crate) fn uuid_of(text: &str) -> uuid::Uuid {
+    let digest = blake3::hash(text.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);
     uuid::Builder::from_random_bytes(bytes).into_uuid()
@@ -173,6 +190,7 @@ mod tests {
     fn check(stage: Stage, expected: backline_api::Stage) {
         let kept = |number| StoredTrack {
             number,
+            name: None,
             audio: format!("results/t/{number}.mp3"),
             mix: Some(format!("results/t/{number}-mix.mp3")),
             midi: Some(format!("results/t/{number}.mid")),
@@ -183,6 +201,9 @@ mod tests {
         let task = Task {
             seq: 1,
             id: "t".into(),
+            kind: OperationKind::Song,
+            parent: None,
+            parent_track: None,
             request: r#"{"title":"Song","tags":"piano"}"#.into(),
             accepted_ms: 1_700_000_000_000,
             stage,

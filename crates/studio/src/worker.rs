@@ -7,7 +7,7 @@
 //! The database is the queue, so nothing is lost at a stop: what is unfinished is taken up again by the next start, from its
 //! beginning, and since all chance comes from the seed it comes out the same.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,10 @@ use crate::config::{FETCH_LIMIT, SOURCE_BYTES};
 use crate::fetch::FetchError;
 use crate::folder;
 use crate::intake::IntakeError;
+use crate::operation::OperationKind;
 use crate::render::{self, RenderConfig, RenderError, Step};
 use crate::shared::Shared;
+use crate::step_worker;
 use crate::store::StoreError;
 use crate::store::tasks::{self, Stage, StoredTrack, Work};
 use crate::store::transitions;
@@ -32,14 +34,14 @@ use crate::wire::TRACKS;
 /// How long the worker waits after the store failed.
 const STORE_REST: Duration = Duration::from_secs(1);
 /// The code of a source that can't be read as a recording.
-const BAD_SOURCE: i64 = 400;
+pub(crate) const BAD_SOURCE: i64 = 400;
 /// The code of a source that is not there.
 const NO_SOURCE: i64 = 451;
 /// The code of the studio's own faults, a full disk among them: the credits are given back, and the same request may be sent again.
-const OWN_FAULT: i64 = tasks::REFUNDED;
+pub(crate) const OWN_FAULT: i64 = tasks::REFUNDED;
 
 /// Why a task was not made.
-enum Failure {
+pub(crate) enum Failure {
     /// It can't be; the client sees this.
     Task { code: i64, message: String },
     /// The studio stops, or its store failed: the next start resumes the task.
@@ -117,7 +119,11 @@ async fn next(shared: &Shared, seq: i64) -> Option<Work> {
 
 async fn make_one(shared: &Shared, renders: &Semaphore, work: Work) {
     let (seq, id) = (work.seq, work.id.clone());
-    match make(shared, renders, work).await {
+    let made = match work.kind {
+        OperationKind::Song => make(shared, renders, work).await,
+        _ => step_worker::make(shared, renders, &work).await,
+    };
+    match made {
         Ok(()) => tracing::info!(task = id, "finished a task"),
         Err(Failure::Later(reason)) => {
             tracing::warn!(task = id, reason, "left a task for the next start");
@@ -147,7 +153,7 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
     // It was read when it was accepted; only a damaged row comes out differently.
     let valid = validate::validate(work.request.as_bytes()).map_err(|refusal| Failure::Task {
         code: OWN_FAULT,
-        message: refusal.message().to_owned(),
+        message: refusal.message(shared.codes()).to_owned(),
     })?;
     let source = bring_source(shared, &work, &valid.upload_url).await?;
     let _render = renders
@@ -155,12 +161,11 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
         .await
         .map_err(|closed| Failure::Later(closed.to_string()))?;
     // Not before: what waits for its turn waits on the disk.
-    let source = read_source(&work, source).await?;
+    let local = source;
+    let source = local.read(&work).await?;
+    keep_source(shared, &work, local).await;
     let seed = seed(&work, &source, shared.config.seed);
-    let render_config = RenderConfig {
-        encoding: shared.config.encoding,
-        soundfont: shared.config.soundfont.clone(),
-    };
+    let render_config = RenderConfig::of(&shared.config);
     // One step may wait while the next is computed. A dropped receiver ends the render at its next step.
     let (steps, mut made) = mpsc::channel(1);
     let render = tokio::task::spawn_blocking(move || {
@@ -226,6 +231,7 @@ async fn keep_step(
             let created_ms = clock::now_ms();
             tracks.push(StoredTrack {
                 number,
+                name: None,
                 audio,
                 mix: Some(mix),
                 midi: Some(midi),
@@ -252,7 +258,7 @@ async fn keep_step(
 }
 
 /// Writes one of a task's files and returns its path below `files/`.
-async fn write_result(
+pub(crate) async fn write_result(
     shared: &Shared,
     work: &Work,
     name: &str,
@@ -276,7 +282,9 @@ async fn write_result(
 }
 
 /// A source that is on this machine.
-enum LocalSource {
+pub(crate) enum LocalSource {
+    /// The one that a song was made of.
+    Kept(PathBuf),
     /// The studio's own upload.
     Upload(PathBuf),
     /// It was fetched, and is removed when this is dropped.
@@ -321,24 +329,67 @@ async fn bring_source(shared: &Shared, work: &Work, url: &Url) -> Result<LocalSo
     Ok(LocalSource::Fetched(received.file))
 }
 
-/// The source's bytes.
-async fn read_source(work: &Work, source: LocalSource) -> Result<Vec<u8>, Failure> {
-    match source {
-        LocalSource::Upload(path) => tokio::fs::read(&path).await.map_err(|error| {
-            tracing::debug!(task = work.id, path = %path.display(), %error, "an upload can't be read");
-            no_source(
-                "could not download the source audio: the uploaded file is not there (any more)"
-                    .into(),
-            )
-        }),
-        LocalSource::Fetched(file) => tokio::fs::read(file.path()).await.map_err(|error| {
-            tracing::error!(task = work.id, %error, "could not read a fetched source");
-            Failure::Task {
-                code: OWN_FAULT,
-                message: not_stored("the source audio", &error),
-            }
-        }),
+/// Returns what a song was made of: steps play it again.
+pub(crate) async fn song_source(
+    shared: &Shared,
+    song: &Work,
+    url: &Url,
+) -> Result<LocalSource, Failure> {
+    let kept = shared.folder.source(&song.id);
+    match tokio::fs::try_exists(&kept).await {
+        Ok(true) => Ok(LocalSource::Kept(kept)),
+        // The song is of a studio that kept no sources: the upload, or the address, may still be good.
+        _ => bring_source(shared, song, url).await,
     }
+}
+
+/// Keeps a song's source for as long as the song. Without it, steps fall back to the upload or fetch it again.
+async fn keep_source(shared: &Shared, work: &Work, source: LocalSource) {
+    let target = shared.folder.source(&work.id);
+    let kept = tokio::task::spawn_blocking(move || match source {
+        LocalSource::Kept(_) => Ok(()),
+        // A second name of the same file takes no room, and stays when the upload is removed or replaced.
+        LocalSource::Upload(path) => match std::fs::hard_link(&path, &target) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        },
+        LocalSource::Fetched(file) => file
+            .persist(&target)
+            .map(drop)
+            .map_err(|failed| failed.error),
+    });
+    match kept.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(task = work.id, %error, "could not keep a source"),
+        Err(error) => tracing::warn!(task = work.id, %error, "could not keep a source"),
+    }
+}
+
+impl LocalSource {
+    /// The source's bytes.
+    pub(crate) async fn read(&self, work: &Work) -> Result<Vec<u8>, Failure> {
+        match self {
+            LocalSource::Upload(path) => tokio::fs::read(path).await.map_err(|error| {
+                tracing::debug!(task = work.id, path = %path.display(), %error, "an upload can't be read");
+                no_source(
+                    "could not download the source audio: the uploaded file is not there (any more)"
+                        .into(),
+                )
+            }),
+            LocalSource::Kept(path) => read_own(work, path).await,
+            LocalSource::Fetched(file) => read_own(work, file.path()).await,
+        }
+    }
+}
+
+async fn read_own(work: &Work, path: &Path) -> Result<Vec<u8>, Failure> {
+    tokio::fs::read(path).await.map_err(|error| {
+        tracing::error!(task = work.id, %error, "could not read a source");
+        Failure::Task {
+            code: OWN_FAULT,
+            message: not_stored("the source audio", &error),
+        }
+    })
 }
 
 /// The message to a client about an error of the studio's disk, without paths.
@@ -348,7 +399,7 @@ fn not_stored(what: &str, error: &std::io::Error) -> String {
 
 /// The seed of a task's takes: from the request without its addresses, the source's bytes, the studio's seed, and how often
 /// the same request had been accepted before, so that equal requests give other takes and a fresh folder gives them again.
-fn seed(work: &Work, source: &[u8], studio_seed: u64) -> u64 {
+pub(crate) fn seed(work: &Work, source: &[u8], studio_seed: u64) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&work.digest);
     hasher.update(blake3::hash(source).as_bytes());

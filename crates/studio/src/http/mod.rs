@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod range;
 mod reads;
+mod steps;
 mod submit;
 mod uploads;
 
@@ -34,6 +35,7 @@ pub(crate) use connection::{ConnectionHandle, CuttableConnection};
 use crate::config::{BASE64_BODY_BYTES, JSON_BODY_BYTES, REQUEST_TIMEOUT, STREAM_BODY_BYTES};
 use crate::gate;
 use crate::misbehave::Codes;
+use crate::operation::OperationKind;
 use crate::responses::{self, Refusal, UploadRefusal};
 use crate::shared::{OtherKind, Shared};
 
@@ -47,6 +49,38 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             post(submit::add_instrumental),
         )
         .route("/api/v1/generate/record-info", get(reads::record_info))
+        .route(
+            "/api/v1/wav/generate",
+            steps::submitting(OperationKind::Wav),
+        )
+        .route(
+            "/api/v1/wav/record-info",
+            steps::details_of(OperationKind::Wav),
+        )
+        .route(
+            "/api/v1/vocal-removal/generate",
+            steps::submitting(OperationKind::Stems),
+        )
+        .route(
+            "/api/v1/vocal-removal/record-info",
+            steps::details_of(OperationKind::Stems),
+        )
+        .route(
+            "/api/v1/midi/generate",
+            steps::submitting(OperationKind::Midi),
+        )
+        .route(
+            "/api/v1/midi/record-info",
+            steps::details_of(OperationKind::Midi),
+        )
+        .route(
+            "/api/v1/suno/recovery",
+            steps::submitting(OperationKind::Recovery),
+        )
+        .route(
+            "/api/v1/suno/recovery/record-info",
+            steps::details_of(OperationKind::Recovery),
+        )
         .route("/api/v1/generate/credit", get(reads::credits))
         .route("/api/v1/chat/credit", get(reads::fractional_credits))
         .route("/api/v1/common/download-url", post(reads::download_url))
@@ -108,11 +142,9 @@ async fn require_user_agent(request: Request, next: Next) -> Response {
 /// Writes refusals in the code table that a misbehaviour plan names.
 async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    let plan = shared.config.misbehaviour.as_ref();
+    let codes = shared.codes();
     match response.extensions().get::<Refusal>() {
-        Some(refusal) if plan.is_some_and(|plan| plan.codes == Codes::Kie) => {
-            refusal.response(refusal.kie_code())
-        }
+        Some(refusal) if codes == Codes::Kie => refusal.response(codes),
         _ => response,
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{ConnectInfo, Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
@@ -14,9 +15,11 @@ use super::connection::ConnectionHandle;
 use crate::config::{JSON_BODY_BYTES, UNLIMITED_CREDITS};
 use crate::faulty::{self, PollResult};
 use crate::misbehave::{MalformedTarget, PollResponse, of_task};
+use crate::notes;
+use crate::operation::OperationKind;
 use crate::responses::{self, Refusal};
 use crate::shared::{OtherKind, Shared};
-use crate::store::{bills, faults, tasks};
+use crate::store::{bills, faults, steps, tasks};
 use crate::wire;
 
 #[derive(Deserialize)]
@@ -37,38 +40,48 @@ pub(super) async fn record_info(
         .filter(|task_id| !task_id.is_empty())
         .ok_or_else(|| Refusal::Invalid("taskId is required".into()))?;
     let id = task_id.clone();
-    let task = shared
-        .store
-        .read("look a task up", move |connection| {
-            tasks::find(connection, &id)
-        })
-        .await?;
-    let Some(task) = task else {
-        return Ok(match shared.other_reply(OtherKind::UnknownTask) {
+    let look =
+        move |connection: &rusqlite::Connection| steps::find(connection, OperationKind::Song, &id);
+    match shared.store.read("look a task up", look).await? {
+        Some(task) => details_of(&shared, task, &connection).await,
+        None => Ok(match shared.other_reply(OtherKind::UnknownTask) {
             Some(reply) => super::faults::reply(reply, &task_id, ""),
             None => responses::success(Value::Null),
-        });
+        }),
+    }
+}
+
+/// The details of a task of any operation, with what a misbehaviour plan does to them.
+pub(super) async fn details_of(
+    shared: &Shared,
+    task: tasks::Task,
+    connection: &ConnectionHandle,
+) -> Result<Response, Refusal> {
+    let body_of = async |task: &tasks::Task| -> Result<Response, Refusal> {
+        let notes = notes::of(shared, task).await?;
+        Ok(Json(wire::details(task, shared.writing(&notes))).into_response())
     };
     if task.faults.is_empty() {
-        return Ok(responses::success(wire::record_info(&task, &shared.links)));
+        return body_of(&task).await;
     }
     let id = task.id.clone();
     let count = move |connection: &rusqlite::Connection| faults::count_use(connection, &id, 0);
     let number = shared.store.write("count a poll", count).await?;
     if of_task::shows_another(&task.faults, number)
-        && let Some(other) = neighbour(&shared, &task.id).await?
+        && let Some(other) = neighbour(shared, &task.id).await?
     {
-        return Ok(responses::success(wire::record_info(&other, &shared.links)));
+        return body_of(&other).await;
     }
-    let response = match faulty::poll(&task, &shared.links, number) {
-        PollResult::Data(data) => responses::success(data),
+    let notes = notes::of(shared, &task).await?;
+    let response = match faulty::poll(&task, shared.writing(&notes), number) {
+        PollResult::Body(body) => Json(body).into_response(),
         PollResult::Failed { code, message } => super::faults::failed(code, &message),
         PollResult::Nothing(PollResponse::Reply(reply)) if reply.names_other_task() => {
-            let other = neighbour(&shared, &task.id).await?;
+            let other = neighbour(shared, &task.id).await?;
             let other = other.map_or_else(String::new, |other| other.id);
             super::faults::reply(&reply, &task.id, &other)
         }
-        PollResult::Nothing(response) => super::faults::poll(response, &task.id, &connection),
+        PollResult::Nothing(response) => super::faults::poll(response, &task.id, connection),
     };
     match of_task::malformed(&task.faults, MalformedTarget::Details, number) {
         Some(kind) => Ok(super::faults::malform(response, kind).await),
@@ -105,16 +118,10 @@ pub(super) async fn fractional_credits(
 }
 
 async fn balance(shared: &Shared) -> Result<f64, Refusal> {
-    Ok(match shared.config.credits {
-        None => UNLIMITED_CREDITS,
-        Some(granted) => {
-            granted
-                - shared
-                    .store
-                    .read("read the balance", bills::charged)
-                    .await?
-        }
-    })
+    let charged = shared.store.read("read the balance", bills::charged);
+    let left = shared.config.credits.unwrap_or(UNLIMITED_CREDITS) - charged.await?;
+    // Prices have tenths of a credit: what adding them up leaves behind is no credit.
+    Ok((left * 1000.0).round() / 1000.0)
 }
 
 /// `POST /api/v1/common/download-url`: the studio's addresses need no signature, so a link of its own is good as it is.

@@ -15,6 +15,7 @@ use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use backline_api::{Submitted, TaskId};
+use serde_json::json;
 use url::{Host, Url};
 use uuid::Uuid;
 
@@ -26,12 +27,13 @@ use crate::gate::KeyPrint;
 use crate::misbehave::{
     Fault, MalformedTarget, Misbehaviour, Submission, Switch, UploadGone, of_task,
 };
+use crate::operation::OperationKind;
 use crate::responses::{self, Refusal};
 use crate::shared::Shared;
 use crate::store::tasks::{self, Acceptance, InitialState, NewTask};
 use crate::store::transitions;
 use crate::store::{StoreError, callbacks, faults};
-use crate::validate::{self, ValidRequest};
+use crate::validate;
 
 /// Longest `Idempotency-Key` in bytes: twice any common token.
 const TOKEN_BYTES: usize = 256;
@@ -56,6 +58,7 @@ pub(super) async fn add_instrumental(
     let (mut number, mut faults) = (None, Vec::new());
     if let Some(plan) = &shared.config.misbehaviour {
         let submission = Submission {
+            operation: OperationKind::Song.name(),
             title: valid.title.clone(),
             tags: valid.tags.clone(),
             tokens: token.iter().chain(&hook_token).cloned().collect(),
@@ -74,17 +77,20 @@ pub(super) async fn add_instrumental(
     let plan = shared.config.misbehaviour.as_ref();
     let order = NewTask {
         task_id: Uuid::now_v7().simple().to_string(),
+        kind: OperationKind::Song,
+        parent: None,
+        parent_track: None,
         request: String::from_utf8_lossy(&body).into_owned(),
         upload,
         source: address_without_query(&valid.upload_url),
         digest: valid.digest,
-        callback_url: real_callback_url(&valid),
+        callback_url: real_callback_url(&valid.callback_url),
         title: valid.title,
         hook_token,
         token,
         heeds_token: plan.is_none_or(|plan| plan.idempotency == Switch::On),
         key_print: key.0,
-        price_credits: shared.config.price_credits,
+        price_credits: shared.config.prices.song,
         granted_credits: shared.config.credits,
         now_ms: clock::now_ms(),
         initial_state: match gone {
@@ -95,11 +101,21 @@ pub(super) async fn add_instrumental(
             },
             None => initial_state(&shared, &faults),
         },
-        faults: faults.clone(),
+        faults,
         submission: number,
     };
+    buy(&shared, order, &connection).await
+}
+
+/// Accepts and charges `order`, and returns what its client gets to see of that.
+pub(super) async fn buy(
+    shared: &Arc<Shared>,
+    order: NewTask,
+    connection: &ConnectionHandle,
+) -> Result<Response, Refusal> {
+    let (faults, kind) = (order.faults.clone(), order.kind);
     // In a task of its own, which goes on when the client hangs up and this handler is dropped.
-    let accepting = tokio::spawn(accept(Arc::clone(&shared), order));
+    let accepting = tokio::spawn(accept(Arc::clone(shared), order));
     let task_id = match accepting.await {
         Ok(accepted) => accepted?,
         Err(error) => {
@@ -107,14 +123,17 @@ pub(super) async fn add_instrumental(
             return Err(Refusal::Internal);
         }
     };
-    let accepted = responses::success(Submitted {
-        task_id: TaskId(task_id.clone()),
-    });
+    let accepted = match kind {
+        OperationKind::Recovery => responses::success(json!({ "task_id": task_id })),
+        _ => responses::success(Submitted {
+            task_id: TaskId(task_id.clone()),
+        }),
+    };
     let accepted = match of_task::malformed(&faults, MalformedTarget::Submit, 1) {
         Some(kind) => spoilt::malform(accepted, kind).await,
         None => accepted,
     };
-    Ok(faulty_response(&shared, &faults, task_id, accepted, &connection).await)
+    Ok(faulty_response(shared, &faults, task_id, accepted, connection).await)
 }
 
 /// Removes the upload that a submission names, where a plan requires it. Returns how the response shows that the upload is gone, if
@@ -143,7 +162,7 @@ async fn take_upload(
 }
 
 /// Counts a submission for the plan and returns its number and its faults.
-async fn count(
+pub(super) async fn count(
     shared: &Shared,
     plan: &Misbehaviour,
     submission: Submission,
@@ -156,7 +175,11 @@ async fn count(
 }
 
 /// What a plan refuses a submission with, if it does: nothing is accepted then.
-fn refuse(shared: &Shared, faults: &[Fault], connection: &ConnectionHandle) -> Option<Response> {
+pub(super) fn refuse(
+    shared: &Shared,
+    faults: &[Fault],
+    connection: &ConnectionHandle,
+) -> Option<Response> {
     let mut refusing = shared
         .refusing
         .lock()
@@ -184,15 +207,7 @@ fn refuse(shared: &Shared, faults: &[Fault], connection: &ConnectionHandle) -> O
 
 /// What becomes of a task on arrival.
 fn initial_state(shared: &Shared, faults: &[Fault]) -> InitialState {
-    let fails = faults.iter().find_map(|fault| match fault {
-        Fault::Fail(fail) => Some(InitialState::Fails {
-            code: fail.code,
-            message: fail.message.clone(),
-            refunded: fail.is_refunded(),
-        }),
-        _ => None,
-    });
-    fails.unwrap_or_else(|| match &shared.instant {
+    fails(faults).unwrap_or_else(|| match &shared.instant {
         Some(tracks) => {
             let mut tracks = tracks.clone();
             let now_ms = clock::now_ms();
@@ -202,6 +217,18 @@ fn initial_state(shared: &Shared, faults: &[Fault]) -> InitialState {
             InitialState::Finished(tracks)
         }
         None => InitialState::Made,
+    })
+}
+
+/// The failure that a plan has for a task.
+pub(super) fn fails(faults: &[Fault]) -> Option<InitialState> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::Fail(fail) => Some(InitialState::Fails {
+            code: fail.code,
+            message: fail.message.clone(),
+            refunded: fail.is_refunded(),
+        }),
+        _ => None,
     })
 }
 
@@ -236,6 +263,7 @@ async fn accept(shared: Arc<Shared>, order: NewTask) -> Result<String, Refusal> 
             );
             Ok(task_id)
         }
+        Acceptance::Exists { task_id } => Err(Refusal::Exists { task_id }),
         Acceptance::TokenMisused => Err(Refusal::TokenMisused),
         Acceptance::NoCredits => Err(Refusal::NoCredits),
     }
@@ -328,7 +356,7 @@ impl Drop for QueueSlot<'_> {
     }
 }
 
-fn read_token(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(super) fn read_token(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let Some(token) = headers.get("idempotency-key") else {
         return Ok(None);
     };
@@ -341,7 +369,7 @@ fn read_token(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
 }
 
 /// The last segment of a callback address, which is where clients that have a token for each task put it.
-fn last_segment(callback_url: &str) -> Option<String> {
+pub(super) fn last_segment(callback_url: &str) -> Option<String> {
     let url = Url::parse(callback_url).ok()?;
     let segment = url.path_segments()?.next_back()?;
     (!segment.is_empty()).then(|| segment.to_owned())
@@ -356,8 +384,8 @@ fn address_without_query(url: &Url) -> String {
 
 /// The address to call back, unless it is a placeholder: text that is no http address, or one of the names that RFC 2606
 /// and RFC 6761 keep from ever meaning anything, which clients send when they poll.
-fn real_callback_url(valid: &ValidRequest) -> Option<String> {
-    let url = Url::parse(&valid.callback_url)
+pub(super) fn real_callback_url(callback_url: &str) -> Option<String> {
+    let url = Url::parse(callback_url)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let reserved = match url.host()? {
@@ -388,14 +416,9 @@ fn real_callback_url(valid: &ValidRequest) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn placeholders_are_never_called() {
-        let valid = |callback_url: &str| {
-            let body = json!({ "uploadUrl": "https://a.b/c", "title": "t", "tags": "t", "negativeTags": "", "callBackUrl": callback_url });
-            validate::validate(body.to_string().as_bytes()).unwrap()
-        };
         for placeholder in [
             "playground",
             "https://example.com/callback",
@@ -405,11 +428,7 @@ mod tests {
             "ftp://host/x",
             "mailto:a@b",
         ] {
-            assert_eq!(
-                real_callback_url(&valid(placeholder)),
-                None,
-                "{placeholder}"
-            );
+            assert_eq!(real_callback_url(placeholder), None, "{placeholder}");
         }
         for real in [
             "http://127.0.0.1:9/hook",
@@ -417,7 +436,7 @@ mod tests {
             "http://localhost:1/",
             "https://hooks.contest.org/",
         ] {
-            assert!(real_callback_url(&valid(real)).is_some(), "{real}");
+            assert!(real_callback_url(real).is_some(), "{real}");
         }
     }
 }

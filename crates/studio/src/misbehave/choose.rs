@@ -5,6 +5,8 @@ use super::plan::{Misbehaviour, Rule, When};
 /// What is known of a submission when it is judged.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
+    /// The operation's name.
+    pub(crate) operation: &'static str,
     pub(crate) title: String,
     pub(crate) tags: String,
     /// The `Idempotency-Key` and the last segment of the callback address.
@@ -41,6 +43,7 @@ impl When {
             && self.every.is_none_or(|every| number.is_multiple_of(every))
             && self.from.is_none_or(|from| number >= from)
             && self.to.is_none_or(|to| number <= to)
+            && fits(&self.operation, submission.operation)
             && fits(&self.title, &submission.title)
             && fits(&self.tags, &submission.tags)
             && (self.token.is_none()
@@ -90,6 +93,7 @@ mod tests {
         let text = format!("version: 1\nseed: 3\nrules:\n  - when: {when}\n    do: [drop_request]");
         let plan = Misbehaviour::parse(&text).unwrap();
         let submission = Submission {
+            operation: "wav",
             title: "Lullaby no 3".into(),
             tags: "piano, calm".into(),
             tokens: vec!["abc".into(), "xyz".into()],
@@ -109,6 +113,8 @@ mod tests {
         assert_eq!(met("{title: 'Lull*', nth: [1]}", 1..=2), [1]);
         assert_eq!(met("{title: 'lull*'}", 1..=2), [0; 0]);
         assert_eq!(met("{tags: '*calm'}", 1..=1), [1]);
+        assert_eq!(met("{operation: wav}", 1..=1), [1]);
+        assert_eq!(met("{operation: 'stems'}", 1..=1), [0; 0]);
         assert_eq!(met("{token: 'x*'}", 1..=1), [1]);
         assert_eq!(met("{token: 'q*'}", 1..=1), [0; 0]);
     }

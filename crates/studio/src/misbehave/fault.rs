@@ -52,6 +52,8 @@ pub(crate) enum Fault {
     NumericTimes,
     /// A track's file is not what it should be.
     File(FileFault),
+    /// A recovery does not bring a track back.
+    LostTrack(LostTrack),
     /// The task's callbacks come otherwise.
     Callbacks(CallbackFaults),
     /// A callback that the studio never meant is made before the others.
@@ -226,6 +228,23 @@ pub(crate) struct FileFault {
     /// Whether `sourceAudioUrl` leads to the true file all the same.
     #[serde(default)]
     pub(crate) source_is_good: bool,
+}
+
+/// A track that a recovery does not bring back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LostTrack {
+    /// Which track; both when it is left out.
+    pub(crate) track: Option<u8>,
+    /// The vendor's reason.
+    #[serde(default = "LostTrack::default_reason")]
+    pub(crate) reason: String,
+}
+
+impl LostTrack {
+    fn default_reason() -> String {
+        "clip_error".to_owned()
+    }
 }
 
 /// What a file is instead of itself.

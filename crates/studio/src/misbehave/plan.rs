@@ -8,6 +8,8 @@ use super::times::Times;
 
 /// Largest plan in bytes: some thousand rules.
 const PLAN_BYTES: usize = 256 * 1024;
+/// Most files of one task: a step's stems.
+const MOST_FILES: u8 = 16;
 /// Most rules of one plan: each is evaluated for every submission.
 const RULES: usize = 1000;
 
@@ -95,6 +97,8 @@ pub(crate) struct When {
     pub(crate) from: Option<u64>,
     /// Up to and with this number.
     pub(crate) to: Option<u64>,
+    /// The operation: `add-instrumental`, `wav`, `stems`, `midi` or `recovery`; `*` matches anything.
+    pub(crate) operation: Option<String>,
     /// The title; `*` matches anything.
     pub(crate) title: Option<String>,
     /// The tags; `*` matches anything.
@@ -242,6 +246,9 @@ impl Fault {
                 Some("`duration_s` must be 0 or more".to_owned())
             }
             Fault::File(file) => file.mistake(),
+            Fault::LostTrack(lost) if lost.reason.is_empty() => {
+                Some("`lost_track` needs a `reason`".to_owned())
+            }
             _ => None,
         }
     }
@@ -253,8 +260,9 @@ impl FileFault {
         let status_is_an_error = |status: u16| (400..=599).contains(&status);
         [
             (
-                self.track.is_none_or(|track| matches!(track, 1 | 2)),
-                "`file` knows tracks 1 and 2",
+                self.track
+                    .is_none_or(|track| (1..=MOST_FILES).contains(&track)),
+                "`file` knows tracks 1 and 2 of a song, and at most 16 files of a step",
             ),
             (
                 (self.status.is_none() && self.retry_after_s.is_none()) || is(FileKind::Dead),

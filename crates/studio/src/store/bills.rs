@@ -16,11 +16,13 @@ pub struct BillEntry {
     pub accepted_ms: i64,
     /// The task that it made.
     pub task_id: String,
+    /// What was bought: `add-instrumental`, `wav`, `stems`, `midi` or `recovery`.
+    pub operation: String,
     /// The `Idempotency-Key` that it came with.
     pub idempotency_key: Option<String>,
     /// The last segment of the callback address that it came with.
     pub callback_token: Option<String>,
-    /// The title that it came with.
+    /// The title that it came with; a step's is its song's.
     pub title: String,
     /// Its number under a misbehaviour plan, counted from 1.
     pub submission: Option<i64>,
@@ -52,8 +54,8 @@ pub(super) fn charge(connection: &Connection, order: &NewTask) -> rusqlite::Resu
     );
     connection
         .prepare_cached(
-            "INSERT INTO bills (task_id, token, hook_token, title, key_print, digest, accepted_ms, credits, refunded, submission)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO bills (task_id, token, hook_token, title, key_print, digest, accepted_ms, credits, refunded, submission, operation)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             order.task_id,
@@ -65,7 +67,8 @@ pub(super) fn charge(connection: &Connection, order: &NewTask) -> rusqlite::Resu
             order.now_ms,
             order.price_credits,
             refunded,
-            order.submission.map(|number| number as i64)
+            order.submission.map(|number| number as i64),
+            order.kind
         ])?;
     if !refunded {
         connection
@@ -103,7 +106,7 @@ pub(crate) fn charged(connection: &Connection) -> rusqlite::Result<f64> {
 pub(crate) fn list(connection: &Connection) -> rusqlite::Result<Vec<BillEntry>> {
     connection
         .prepare_cached(
-            "SELECT accepted_ms, task_id, token, hook_token, title, submission, credits, refunded FROM bills
+            "SELECT accepted_ms, task_id, token, hook_token, title, submission, credits, refunded, operation FROM bills
              ORDER BY accepted_ms, task_id",
         )?
         .query_map([], |row| {
@@ -116,6 +119,7 @@ pub(crate) fn list(connection: &Connection) -> rusqlite::Result<Vec<BillEntry>> 
                 submission: row.get(5)?,
                 credits: row.get(6)?,
                 refunded: row.get(7)?,
+                operation: row.get(8)?,
             })
         })?
         .collect()

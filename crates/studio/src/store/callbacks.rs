@@ -1,13 +1,14 @@
 //! Which callbacks are owed, and what came of trying.
 //!
-//! A task owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed; a misbehaviour plan may require
-//! another script. The row contains how many of the script are done and when the next is due, so what is owed survives every
+//! A song owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed; a step owes one of the last two. A
+//! misbehaviour plan may require another script. The row contains how many of the script are done and when the next is due, so what is owed survives every
 //! kind of stop; a callback may come twice after a kill, never out of its script's order.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{self, Stage, Task, from_json, read_task};
+use super::tasks::{self, Stage, TASK_COLUMNS, Task, from_json, read_task};
 use crate::misbehave::{CallbackStage, Fault, Forgery};
+use crate::operation::OperationKind;
 
 /// The stages that have a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +82,10 @@ pub(crate) struct DueCallback {
 }
 
 /// All callbacks that a task makes in its life, failed or not. Pure.
-pub(crate) fn script(failed: bool, faults: &[Fault]) -> Vec<ScriptedCallback> {
+pub(crate) fn script(kind: OperationKind, failed: bool, faults: &[Fault]) -> Vec<ScriptedCallback> {
     let mut notices = match failed {
         true => vec![Notice::Error],
+        false if kind != OperationKind::Song => vec![Notice::Complete],
         false => vec![Notice::Text, Notice::First, Notice::Complete],
     };
     let mut forged = Vec::new();
@@ -111,8 +113,13 @@ pub(crate) fn script(failed: bool, faults: &[Fault]) -> Vec<ScriptedCallback> {
 }
 
 /// What is owed next when `done` of the script are done with and the task has come to `stage`. Pure.
-pub(crate) fn next_call(stage: Stage, faults: &[Fault], done: i64) -> Option<ScriptedCallback> {
-    let script = script(stage == Stage::Failed, faults);
+pub(crate) fn next_call(
+    kind: OperationKind,
+    stage: Stage,
+    faults: &[Fault],
+    done: i64,
+) -> Option<ScriptedCallback> {
+    let script = script(kind, stage == Stage::Failed, faults);
     let call = *script.get(usize::try_from(done).ok()?)?;
     let from = match call {
         ScriptedCallback::True(notice) => notice.stage(),
@@ -128,17 +135,16 @@ pub(crate) fn due(
     busy: &[i64],
     limit: usize,
 ) -> rusqlite::Result<Vec<DueCallback>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults,
-                callback_url, callbacks_done, callback_attempts
-         FROM tasks WHERE callback_due_ms <= ?1 ORDER BY callback_due_ms, seq LIMIT ?2",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {TASK_COLUMNS}, callback_url, callbacks_done, callback_attempts
+         FROM tasks WHERE callback_due_ms <= ?1 ORDER BY callback_due_ms, seq LIMIT ?2"
+    ))?;
     let mut rows = statement.query(params![now_ms, (limit + busy.len()) as i64])?;
     let mut owed = Vec::new();
     while let Some(row) = rows.next()? {
         let task = read_task(row)?;
         let done = row.get("callbacks_done")?;
-        if let Some(call) = next_call(task.stage, &task.faults, done)
+        if let Some(call) = next_call(task.kind, task.stage, &task.faults, done)
             && !busy.contains(&task.seq)
             && owed.len() < limit
         {
@@ -166,19 +172,19 @@ pub(crate) fn next_due_ms(connection: &Connection, now_ms: i64) -> rusqlite::Res
 pub(super) fn make_due(connection: &Connection, seq: i64, now_ms: i64) -> rusqlite::Result<()> {
     let row = connection
         .prepare_cached(
-            "SELECT stage, faults, callbacks_done, callback_delay_ms FROM tasks
+            "SELECT stage, faults, callbacks_done, callback_delay_ms, operation FROM tasks
              WHERE seq = ?1 AND callback_url IS NOT NULL AND callback_due_ms IS NULL",
         )?
         .query_row([seq], |row| {
             let faults: Option<String> = row.get(1)?;
             let faults = faults.map_or_else(|| Ok(Vec::new()), |faults| from_json(&faults))?;
-            Ok((row.get(0)?, faults, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, faults, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    let Some((stage, faults, done, delay_ms)) = row else {
+    let Some((stage, faults, done, delay_ms, kind)) = row else {
         return Ok(());
     };
-    if next_call(stage, &faults, done).is_some() {
+    if next_call(kind, stage, &faults, done).is_some() {
         let wait_ms: i64 = if done == 0 { delay_ms } else { 0 };
         connection
             .prepare_cached("UPDATE tasks SET callback_due_ms = ?2 WHERE seq = ?1")?
@@ -198,7 +204,8 @@ pub(crate) fn are_made(connection: &Connection, task_id: &str) -> rusqlite::Resu
         return Ok(true);
     }
     let task = tasks::find(connection, task_id)?;
-    Ok(task.is_none_or(|task| script(task.stage == Stage::Failed, &task.faults).is_empty()))
+    Ok(task
+        .is_none_or(|task| script(task.kind, task.stage == Stage::Failed, &task.faults).is_empty()))
 }
 
 /// Marks the callback after the first `done` as done with, delivered or given up, and makes the next one due if its stage is
@@ -213,7 +220,7 @@ pub(crate) fn settle(
     else {
         return Ok(());
     };
-    let due_ms = next_call(now.stage, &now.faults, done + 1).map(|_| now_ms);
+    let due_ms = next_call(now.kind, now.stage, &now.faults, done + 1).map(|_| now_ms);
     connection
         .prepare_cached(
             "UPDATE tasks SET callbacks_done = ?2, callback_attempts = 0, callback_due_ms = ?3
@@ -245,7 +252,7 @@ mod tests {
 
     fn sent(stage: Stage, faults: &[Fault]) -> Vec<&'static str> {
         (0..)
-            .map_while(|done| next_call(stage, faults, done))
+            .map_while(|done| next_call(OperationKind::Song, stage, faults, done))
             .map(ScriptedCallback::name)
             .collect()
     }
@@ -257,6 +264,11 @@ mod tests {
         assert_eq!(sent(Stage::First, &[]), ["text", "first"]);
         assert_eq!(sent(Stage::Complete, &[]), ["text", "first", "complete"]);
         assert_eq!(sent(Stage::Failed, &[]), ["error"]);
+        for (stage, name) in [(Stage::Complete, "complete"), (Stage::Failed, "error")] {
+            let call =
+                |done| next_call(OperationKind::Wav, stage, &[], done).map(ScriptedCallback::name);
+            assert_eq!([call(0), call(1)], [Some(name), None]);
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! One SQLite file, one writer. Every change is durable before [`Store::write`] returns, so an acceptance that a client has
 //! read survives a kill -9, and its charge with it: both are one transaction. Reads go to connections of their own and never
 //! wait for the writer. Nothing here knows HTTP or audio; the rules of each table live beside its statements in [`tasks`],
-//! [`transitions`], [`bills`], [`callbacks`], [`uploads`] and [`faults`].
+//! [`transitions`], [`steps`], [`bills`], [`callbacks`], [`uploads`] and [`faults`].
 
 pub(crate) mod bills;
 pub(crate) mod callbacks;
 pub(crate) mod faults;
 mod schema;
+pub(crate) mod steps;
 pub(crate) mod tasks;
 pub(crate) mod transitions;
 pub(crate) mod uploads;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The version that this program writes, kept in `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 -- One row a task. seq is the order of acceptance, which is also the order of rendering.
@@ -31,7 +31,10 @@ CREATE TABLE tasks (
     callbacks_done    INTEGER NOT NULL DEFAULT 0, -- how many of the script are delivered or given up
     callback_attempts INTEGER NOT NULL DEFAULT 0,
     callback_due_ms   INTEGER,                  -- NULL: nothing is owed now
-    faults            TEXT                      -- what a misbehaviour plan does to it, as JSON
+    faults            TEXT,                     -- what a misbehaviour plan does to it, as JSON
+    operation         TEXT NOT NULL DEFAULT 'add-instrumental',
+    parent            TEXT,                     -- the task that a step processes
+    parent_track      INTEGER                   -- the number of its track, where the step processes one
 ) STRICT;
 CREATE INDEX tasks_unfinished ON tasks (seq) WHERE finished_ms IS NULL;
 CREATE INDEX tasks_finished ON tasks (finished_ms) WHERE finished_ms IS NOT NULL;
@@ -48,7 +51,8 @@ CREATE TABLE bills (
     accepted_ms INTEGER NOT NULL,
     credits     REAL NOT NULL,
     refunded    INTEGER NOT NULL,               -- whether the credits were given back
-    submission  INTEGER                         -- its number under a misbehaviour plan
+    submission  INTEGER,                        -- its number under a misbehaviour plan
+    operation   TEXT NOT NULL DEFAULT 'add-instrumental'
 ) STRICT, WITHOUT ROWID;
 -- Not unique: a plan may have the studio pay no heed to the tokens.
 CREATE INDEX bills_token ON bills (key_print, token) WHERE token IS NOT NULL;
@@ -92,6 +96,18 @@ CREATE TABLE uploads (
 CREATE INDEX uploads_age ON uploads (uploaded_ms);
 ";
 
+/// What is the same in a database of version 1 after its change as in a new one.
+const INDEXES: &str =
+    "CREATE INDEX tasks_parent ON tasks (parent, parent_track) WHERE parent IS NOT NULL;";
+
+/// From version 1, which knew songs alone.
+const FROM_1: &str = "
+ALTER TABLE tasks ADD COLUMN operation TEXT NOT NULL DEFAULT 'add-instrumental';
+ALTER TABLE tasks ADD COLUMN parent TEXT;
+ALTER TABLE tasks ADD COLUMN parent_track INTEGER;
+ALTER TABLE bills ADD COLUMN operation TEXT NOT NULL DEFAULT 'add-instrumental';
+";
+
 /// Opens the writing connection: WAL, every commit synced, tables made or recognised.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let failed = failed("open the task tables", path);
@@ -111,7 +127,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         VERSION => {}
         0 => connection
             .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+                "BEGIN IMMEDIATE; {TABLES} {INDEXES} PRAGMA user_version = {VERSION}; COMMIT;"
+            ))
+            .map_err(&failed)?,
+        1 => connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {FROM_1} {INDEXES} PRAGMA user_version = {VERSION}; COMMIT;"
             ))
             .map_err(&failed)?,
         _ => {
@@ -143,5 +164,40 @@ fn failed(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> S
         operation,
         database: database.clone(),
         source: Arc::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_songs_alone_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("studio.sqlite3");
+        let older = open(&path).unwrap();
+        older
+            .execute_batch(
+                "DROP INDEX tasks_parent;
+                 ALTER TABLE tasks DROP COLUMN operation;
+                 ALTER TABLE tasks DROP COLUMN parent;
+                 ALTER TABLE tasks DROP COLUMN parent_track;
+                 ALTER TABLE bills DROP COLUMN operation;
+                 INSERT INTO bills VALUES ('t', NULL, NULL, 'Song', 'k', x'00', 1, 12, 0, NULL);
+                 PRAGMA user_version = 1;",
+            )
+            .unwrap();
+        drop(older);
+        for _ in 0..2 {
+            let connection = open(&path).unwrap();
+            let bill = crate::store::bills::list(&connection).unwrap();
+            let [entry] = bill.as_slice() else {
+                panic!("{bill:?}")
+            };
+            assert_eq!(
+                (entry.operation.as_str(), entry.credits),
+                ("add-instrumental", 12.0)
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::misbehave::Fault;
+use crate::operation::OperationKind;
 
 /// How far a task has come. The numbers are in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,10 +48,14 @@ impl FromSql for Stage {
 /// The code of a failure that gives the credits back.
 pub(crate) const REFUNDED: i64 = 531;
 
-/// A finished track as it is kept: paths lie below `files/`, so the studio's address may change.
+/// A finished track, or another file of a step, as it is kept: paths lie below `files/`, so the studio's address may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoredTrack {
+    /// Its place from 1. A recovered track has that of the song's.
     pub(crate) number: u8,
+    /// What a step calls it: `wav`, `vocal`, `backing_vocals`, …; none for a song's track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
     pub(crate) audio: String,
     pub(crate) mix: Option<String>,
     /// The notes, where the band played them.
@@ -67,6 +72,10 @@ pub(crate) struct StoredTrack {
 #[derive(Debug, Clone)]
 pub(crate) struct NewTask {
     pub(crate) task_id: String,
+    pub(crate) kind: OperationKind,
+    /// The task that a step processes, and the number of its track.
+    pub(crate) parent: Option<String>,
+    pub(crate) parent_track: Option<u8>,
     /// The body as it was sent.
     pub(crate) request: String,
     /// The path of the studio's own upload that `uploadUrl` names.
@@ -118,6 +127,8 @@ pub(crate) enum Acceptance {
     Repeat { task_id: String },
     /// The token was used with another request.
     TokenMisused,
+    /// The result exists already, or is being made: its task.
+    Exists { task_id: String },
     /// What is left does not cover the price.
     NoCredits,
 }
@@ -127,6 +138,10 @@ pub(crate) enum Acceptance {
 pub(crate) struct Task {
     pub(crate) seq: i64,
     pub(crate) id: String,
+    pub(crate) kind: OperationKind,
+    /// The task that a step processes, and the number of its track.
+    pub(crate) parent: Option<String>,
+    pub(crate) parent_track: Option<u8>,
     pub(crate) request: String,
     pub(crate) accepted_ms: i64,
     pub(crate) stage: Stage,
@@ -137,35 +152,43 @@ pub(crate) struct Task {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// A task that has to be rendered.
+/// A task that has to be made.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) seq: i64,
     pub(crate) id: String,
+    pub(crate) kind: OperationKind,
+    pub(crate) parent: Option<String>,
+    pub(crate) parent_track: Option<u8>,
     pub(crate) request: String,
     pub(crate) upload: Option<String>,
     pub(crate) digest: Vec<u8>,
     pub(crate) repetition: i64,
 }
 
+/// What [`read_task`] reads.
+pub(super) const TASK_COLUMNS: &str = "seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults, operation, parent, parent_track";
+/// What [`read_work`] reads.
+pub(super) const WORK_COLUMNS: &str =
+    "seq, id, request, upload, digest, repetition, operation, parent, parent_track";
+
 /// One task by its id.
 pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<Task>> {
     connection
-        .prepare_cached(
-            "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults FROM tasks WHERE id = ?1",
-        )?
+        .prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?1"))?
         .query_row([task_id], read_task)
         .optional()
 }
 
-/// The task that was accepted before the one with this id; the newest of the others where there is none before it.
+/// The task of the same operation that was accepted before the one with this id; the newest of the others where there is none before
+/// it.
 pub(crate) fn neighbour(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<Task>> {
     connection
-        .prepare_cached(
-            "SELECT seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults FROM tasks
-             WHERE id <> ?1
-             ORDER BY seq < ifnull((SELECT seq FROM tasks WHERE id = ?1), 0) DESC, seq DESC LIMIT 1",
-        )?
+        .prepare_cached(&format!(
+            "SELECT {TASK_COLUMNS} FROM tasks
+             WHERE id <> ?1 AND operation = ifnull((SELECT operation FROM tasks WHERE id = ?1), 'add-instrumental')
+             ORDER BY seq < ifnull((SELECT seq FROM tasks WHERE id = ?1), 0) DESC, seq DESC LIMIT 1"
+        ))?
         .query_row([task_id], read_task)
         .optional()
 }
@@ -174,6 +197,9 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
     Ok(Task {
         seq: row.get("seq")?,
         id: row.get("id")?,
+        kind: row.get("operation")?,
+        parent: row.get("parent")?,
+        parent_track: row.get("parent_track")?,
         request: row.get("request")?,
         accepted_ms: row.get("accepted_ms")?,
         stage: row.get("stage")?,
@@ -189,21 +215,25 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
 /// The next task to render after `seq`, in the order of acceptance.
 pub(crate) fn next_unfinished(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Work>> {
     connection
-        .prepare_cached(
-            "SELECT seq, id, request, upload, digest, repetition FROM tasks WHERE finished_ms IS NULL AND seq > ?1
-             ORDER BY seq LIMIT 1",
-        )?
-        .query_row([seq], |row| {
-            Ok(Work {
-                seq: row.get(0)?,
-                id: row.get(1)?,
-                request: row.get(2)?,
-                upload: row.get(3)?,
-                digest: row.get(4)?,
-                repetition: row.get(5)?,
-            })
-        })
+        .prepare_cached(&format!(
+            "SELECT {WORK_COLUMNS} FROM tasks WHERE finished_ms IS NULL AND seq > ?1 ORDER BY seq LIMIT 1"
+        ))?
+        .query_row([seq], read_work)
         .optional()
+}
+
+pub(super) fn read_work(row: &Row<'_>) -> rusqlite::Result<Work> {
+    Ok(Work {
+        seq: row.get("seq")?,
+        id: row.get("id")?,
+        kind: row.get("operation")?,
+        parent: row.get("parent")?,
+        parent_track: row.get("parent_track")?,
+        request: row.get("request")?,
+        upload: row.get("upload")?,
+        digest: row.get("digest")?,
+        repetition: row.get("repetition")?,
+    })
 }
 
 /// How many tasks are unfinished.

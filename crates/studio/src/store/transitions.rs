@@ -6,8 +6,12 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::tasks::{Acceptance, InitialState, NewTask, REFUNDED, Stage, StoredTrack, to_json};
-use super::{bills, callbacks};
+use super::{bills, callbacks, steps};
 use crate::misbehave::Fault;
+use crate::operation::OperationKind;
+
+/// What adding up tenths of credits may leave behind.
+const SLACK: f64 = 1e-6;
 
 /// Accepts and charges `order`, or returns why not.
 pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Result<Acceptance> {
@@ -34,8 +38,14 @@ pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Resu
             None => {}
         }
     }
+    if let (OperationKind::Wav, Some(parent), Some(track)) =
+        (order.kind, &order.parent, order.parent_track)
+        && let Some(task_id) = steps::wav_of(connection, parent, track)?
+    {
+        return Ok(Acceptance::Exists { task_id });
+    }
     if let Some(granted) = order.granted_credits
-        && granted - bills::charged(connection)? < order.price_credits
+        && granted - bills::charged(connection)? < order.price_credits - SLACK
     {
         return Ok(Acceptance::NoCredits);
     }
@@ -55,13 +65,13 @@ pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Resu
     connection
         .prepare_cached(
             "INSERT INTO tasks (id, request, upload, digest, repetition, accepted_ms, finished_ms, stage, error_code, error_message,
-                                tracks, callback_url, callback_delay_ms, faults)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                                tracks, callback_url, callback_delay_ms, faults, operation, parent, parent_track)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             order.task_id, order.request, order.upload, order.digest, repetition, order.now_ms, finished_ms, stage,
             failure.map(|(code, _)| code), failure.map(|(_, message)| message), to_json(tracks)?, order.callback_url,
-            callback_delay_ms(&order.faults), faults
+            callback_delay_ms(&order.faults), faults, order.kind, order.parent, order.parent_track
         ])?;
     if stage.is_final() {
         callbacks::make_due(connection, connection.last_insert_rowid(), order.now_ms)?;

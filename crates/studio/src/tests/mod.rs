@@ -12,4 +12,5 @@ mod load;
 mod misbehave;
 mod restart;
 mod rules;
+mod steps;
 mod uploads;

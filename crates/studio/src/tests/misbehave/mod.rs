@@ -8,6 +8,7 @@ mod polls;
 mod replies;
 mod responses;
 mod script;
+mod steps;
 
 use serde_json::Value;
 

@@ -1,0 +1,40 @@
+//! The notes of a MIDI task. They are a file, for a row of some hundred thousand characters would be read at every poll.
+
+use serde_json::{Value, json};
+
+use crate::operation::OperationKind;
+use crate::responses::Refusal;
+use crate::shared::Shared;
+use crate::store::tasks::{Stage, Task};
+
+/// What a stems task keeps of its notes, beside its files.
+pub(crate) const FILE: &str = "notes.json";
+
+/// The `midiData` of a finished MIDI task; null for every other one.
+pub(crate) async fn of(shared: &Shared, task: &Task) -> Result<Value, Refusal> {
+    let is_done = task.kind == OperationKind::Midi && task.stage == Stage::Complete;
+    let Some(kept) = task.tracks.first().filter(|_| is_done) else {
+        return Ok(Value::Null);
+    };
+    let file = shared.folder.files().join(&kept.audio);
+    let read = tokio::fs::read(&file)
+        .await
+        .map_err(|error| error.to_string());
+    let notes =
+        read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+    notes.map_err(|error| {
+        tracing::error!(task = task.id, error, "could not read notes");
+        Refusal::Internal
+    })
+}
+
+/// The `midiData` of the instruments of `all` that belong to the stem `stem`, or to any where it is none. `all` is what a stems task
+/// keeps: each instrument has the name of its stem.
+pub(crate) fn selected(all: &Value, stem: Option<&str>) -> Value {
+    let instruments = all["instruments"].as_array().into_iter().flatten();
+    let selected: Vec<Value> = instruments
+        .filter(|instrument| stem.is_none_or(|stem| instrument["stem"] == stem))
+        .map(|instrument| json!({ "name": instrument["name"], "notes": instrument["notes"] }))
+        .collect();
+    json!({ "state": "complete", "instruments": selected })
+}

@@ -1,0 +1,241 @@
+//! Makes the results of steps.
+//!
+//! ```text
+//! wav, stems ─► the song's own source, request and seed ─► the same take again ─► its samples, or its parts
+//! midi       ─► the notes that the stems task kept
+//! recovery   ─► the song's files at new addresses
+//! ```
+//!
+//! Nothing is rendered for a song that nobody orders anything of. The take is played again from what the song was made of; where it would
+//! come out otherwise, for the studio was started with another SoundFont or seed, the step fails and its credits come back.
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::clock;
+use crate::misbehave::Codes;
+use crate::notes;
+use crate::operation::OperationKind;
+use crate::render::{self, RenderConfig, RenderError};
+use crate::shared::Shared;
+use crate::step_wire;
+use crate::store::tasks::{Stage, StoredTrack, Task, Work};
+use crate::store::{steps, transitions};
+use crate::validate;
+use crate::validate_step::{self, Input, Stems};
+use crate::worker::{BAD_SOURCE, Failure, OWN_FAULT, seed, song_source, write_result};
+
+/// Makes one step.
+pub(crate) async fn make(shared: &Shared, renders: &Semaphore, work: &Work) -> Result<(), Failure> {
+    let tracks = match work.kind {
+        OperationKind::Wav | OperationKind::Stems | OperationKind::Song => {
+            played(shared, renders, work).await?
+        }
+        OperationKind::Midi => noted(shared, work).await?,
+        OperationKind::Recovery => recovered(shared, work).await?,
+    };
+    let (seq, now_ms) = (work.seq, clock::now_ms());
+    shared
+        .store
+        .write("finish a step", move |connection| {
+            transitions::advance(connection, seq, Stage::Complete, &tracks, now_ms)
+        })
+        .await?;
+    Ok(())
+}
+
+/// What the step processes is not there any more: its retention is over.
+fn parent_gone() -> Failure {
+    Failure::Task {
+        code: BAD_SOURCE,
+        message: "the source task is not there any more".to_owned(),
+    }
+}
+
+/// What only a damaged row has.
+fn damaged(message: &str) -> Failure {
+    Failure::Task {
+        code: OWN_FAULT,
+        message: message.to_owned(),
+    }
+}
+
+async fn parent(shared: &Shared, work: &Work, kind: OperationKind) -> Result<Task, Failure> {
+    let id = work.parent.clone().unwrap_or_default();
+    let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
+    let found = shared.store.read("look a task up", look).await?;
+    found.ok_or_else(parent_gone)
+}
+
+/// One file of a step that is written out.
+pub(crate) struct MadeFile {
+    /// What the step calls it.
+    pub(crate) name: &'static str,
+    pub(crate) extension: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) duration_s: f64,
+}
+
+/// What a render of a step hands over.
+pub(crate) enum Made {
+    File(MadeFile),
+    /// The notes of all stems.
+    Notes(Value),
+}
+
+/// Plays a song's take again and keeps what the step is about.
+async fn played(
+    shared: &Shared,
+    renders: &Semaphore,
+    work: &Work,
+) -> Result<Vec<StoredTrack>, Failure> {
+    let id = work.parent.clone().unwrap_or_default();
+    let look = move |connection: &rusqlite::Connection| steps::song(connection, &id);
+    let found = shared.store.read("look a song up", look).await?;
+    let (song_work, song) = found.ok_or_else(parent_gone)?;
+    let number = work.parent_track.unwrap_or(1);
+    let kept = song.tracks.iter().find(|kept| kept.number == number);
+    let facts = kept.ok_or_else(parent_gone)?.facts.clone();
+    let codes = shared.codes();
+    let valid_step = validate_step::validate(work.kind, codes, work.request.as_bytes())
+        .map_err(|refusal| damaged(refusal.message(codes)))?;
+    let valid = validate::validate(song_work.request.as_bytes())
+        .map_err(|refusal| damaged(refusal.message(codes)))?;
+    let source = song_source(shared, &song_work, &valid.upload_url).await?;
+    let _render = renders
+        .acquire()
+        .await
+        .map_err(|closed| Failure::Later(closed.to_string()))?;
+    let source = source.read(&song_work).await?;
+    let order = StepOrder {
+        kind: work.kind,
+        stems: valid_step.stems,
+        codes,
+        number,
+        facts,
+    };
+    let seed = seed(&song_work, &source, shared.config.seed);
+    let config = RenderConfig::of(&shared.config);
+    let (out, mut made) = mpsc::channel(1);
+    let render = tokio::task::spawn_blocking(move || {
+        render::render_step(&source, &valid, seed, &config, &order, |made| {
+            out.blocking_send(made).map_err(|_| render::Stopped)
+        })
+    });
+    let mut tracks = Vec::new();
+    while let Some(made) = made.recv().await {
+        match made {
+            Made::File(file) => {
+                let place = tracks.len() + 1;
+                let name = format!("{place:02}-{}.{}", file.name, file.extension);
+                let audio = write_result(shared, work, &name, file.bytes).await?;
+                tracks.push(StoredTrack {
+                    number: u8::try_from(place).unwrap_or(u8::MAX),
+                    name: Some(file.name.to_owned()),
+                    audio,
+                    mix: None,
+                    midi: None,
+                    duration_s: file.duration_s,
+                    created_ms: clock::now_ms(),
+                    facts: None,
+                });
+            }
+            Made::Notes(notes) => {
+                write_result(shared, work, notes::FILE, notes.to_string().into_bytes()).await?;
+            }
+        }
+    }
+    match render.await {
+        Ok(Ok(())) => Ok(tracks),
+        Ok(Err(RenderError::Stopped)) => Err(Failure::Later("the studio is stopping".into())),
+        Ok(Err(error)) => Err(Failure::Task {
+            code: match error {
+                RenderError::NoSuchStem(_) => BAD_SOURCE,
+                _ => OWN_FAULT,
+            },
+            message: error.to_string(),
+        }),
+        Err(panic) => {
+            tracing::error!(task = work.id, %panic, "a render panicked");
+            Err(damaged("internal error while rendering"))
+        }
+    }
+}
+
+/// What a render of a step is to make.
+pub(crate) struct StepOrder {
+    pub(crate) kind: OperationKind,
+    pub(crate) stems: Stems,
+    pub(crate) codes: Codes,
+    /// The track's number.
+    pub(crate) number: u8,
+    /// The facts of the track when it was first made.
+    pub(crate) facts: Option<Value>,
+}
+
+/// The notes of a stems task, or of one of its stems.
+async fn noted(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure> {
+    let stems = parent(shared, work, OperationKind::Stems).await?;
+    let file = shared.folder.result(&stems.id).join(notes::FILE);
+    let bytes = tokio::fs::read(&file).await.map_err(|_| parent_gone())?;
+    let all: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
+    let codes = shared.codes();
+    let valid = validate_step::validate(work.kind, codes, work.request.as_bytes())
+        .map_err(|refusal| damaged(refusal.message(codes)))?;
+    let chosen = match &valid.input {
+        Input::Stems { stem: Some(id), .. } => {
+            let mut names = stems.tracks.iter().filter_map(|kept| kept.name.as_deref());
+            names.find(|name| step_wire::stem_id(&stems.id, name) == *id)
+        }
+        _ => None,
+    };
+    let notes = notes::selected(&all, chosen);
+    let audio = write_result(shared, work, notes::FILE, notes.to_string().into_bytes()).await?;
+    Ok(vec![StoredTrack {
+        number: 1,
+        name: Some("notes".to_owned()),
+        audio,
+        mix: None,
+        midi: None,
+        duration_s: stems.tracks.first().map_or(0.0, |kept| kept.duration_s),
+        created_ms: clock::now_ms(),
+        facts: None,
+    }])
+}
+
+/// The files of a song under new addresses. One that is gone is left out.
+async fn recovered(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure> {
+    let song = parent(shared, work, OperationKind::Song).await?;
+    let request: Value = serde_json::from_str(&song.request).unwrap_or_default();
+    let mut tracks = Vec::new();
+    for kept in song.tracks {
+        let file = shared.folder.files().join(&kept.audio);
+        let Ok(bytes) = tokio::fs::read(&file).await else {
+            tracing::info!(
+                task = work.id,
+                track = kept.number,
+                "a track can't be recovered"
+            );
+            continue;
+        };
+        let extension = kept.audio.rsplit('.').next().unwrap_or_default();
+        let name = format!("{}.{extension}", kept.number);
+        let audio = write_result(shared, work, &name, bytes).await?;
+        tracks.push(StoredTrack {
+            name: request["title"].as_str().map(str::to_owned),
+            audio,
+            mix: None,
+            midi: None,
+            facts: None,
+            created_ms: clock::now_ms(),
+            ..kept
+        });
+    }
+    Ok(tracks)
+}
+
+/// Whether a take is the one that a song's track was made of.
+pub(crate) fn is_same_take(before: Option<&Value>, now: &Value) -> bool {
+    const TELLING: [&str; 4] = ["seed", "style", "instruments", "soundfont"];
+    before.is_none_or(|before| TELLING.iter().all(|name| before[*name] == now[*name]))
+}

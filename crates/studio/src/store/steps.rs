@@ -1,0 +1,48 @@
+//! Rows of steps, and the tasks that they process.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::tasks::{self, Stage, Task, Work};
+use crate::operation::OperationKind;
+
+/// The task with this id, if it is one of `kind`.
+pub(crate) fn find(
+    connection: &Connection,
+    kind: OperationKind,
+    task_id: &str,
+) -> rusqlite::Result<Option<Task>> {
+    Ok(tasks::find(connection, task_id)?.filter(|task| task.kind == kind))
+}
+
+/// The WAV task of a track that has not failed: a second one is refused.
+pub(super) fn wav_of(
+    connection: &Connection,
+    parent: &str,
+    track: u8,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM tasks WHERE parent = ?1 AND parent_track = ?2 AND operation = ?3 AND stage <> ?4 LIMIT 1",
+        )?
+        .query_row(params![parent, track, OperationKind::Wav, Stage::Failed], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+/// What a song was made of, with the song itself.
+pub(crate) fn song(
+    connection: &Connection,
+    task_id: &str,
+) -> rusqlite::Result<Option<(Work, Task)>> {
+    let Some(task) = find(connection, OperationKind::Song, task_id)? else {
+        return Ok(None);
+    };
+    let work = connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM tasks WHERE id = ?1",
+            tasks::WORK_COLUMNS
+        ))?
+        .query_row([task_id], tasks::read_work)?;
+    Ok(Some((work, task)))
+}

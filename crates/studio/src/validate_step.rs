@@ -1,0 +1,207 @@
+//! Checks the body of a step's submission, by the vendor's row of the operation. Pure.
+
+use backline_api as api;
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::config::Prices;
+use crate::misbehave::Codes;
+use crate::operation::OperationKind;
+use crate::responses::Refusal;
+use crate::validate::{URL_CHARS, digest, object, required, text};
+
+/// Longest id in characters: far beyond any that vendors have.
+const ID_CHARS: usize = 200;
+
+/// A step's body that passed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ValidStep {
+    pub(crate) kind: OperationKind,
+    pub(crate) input: Input,
+    /// The type of stems and the name of the single one.
+    pub(crate) stems: Stems,
+    /// As it was sent; empty where it may be left out and was.
+    pub(crate) callback_url: String,
+    /// Digest of the operation and the request without its callback address.
+    pub(crate) digest: [u8; 32],
+}
+
+/// What a step processes, as the request names it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Input {
+    Track { task: String, audio: String },
+    File(Url),
+    Stems { task: String, stem: Option<String> },
+    Song { task: String },
+}
+
+/// Which stems are made.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) enum Stems {
+    /// Vocal and instrumental.
+    #[default]
+    Two,
+    /// The vocal and each group of instruments.
+    All,
+    /// One, by the vendor's name, and the rest.
+    Named(String),
+}
+
+impl ValidStep {
+    /// What it costs.
+    pub(crate) fn price(&self, prices: &Prices) -> f64 {
+        match (self.kind, &self.stems) {
+            (OperationKind::Song, _) => prices.song,
+            (OperationKind::Wav, _) => prices.wav,
+            (OperationKind::Stems, Stems::Two) => prices.separate_vocal,
+            (OperationKind::Stems, Stems::All) => prices.split_stem,
+            (OperationKind::Stems, Stems::Named(_)) => prices.split_stem_advanced,
+            (OperationKind::Midi, _) => prices.midi,
+            (OperationKind::Recovery, _) => prices.recovery,
+        }
+    }
+}
+
+/// Reads the body of a step's submission, or returns what is wrong with it.
+pub(crate) fn validate(
+    kind: OperationKind,
+    codes: Codes,
+    body: &[u8],
+) -> Result<ValidStep, Refusal> {
+    let fields = object(body)?;
+    let row = kind.row(codes).ok_or(Refusal::NoSuchPath)?;
+    let id = |name: &str| required(&fields, name, ID_CHARS).map(str::to_owned);
+    let input = match row.input {
+        api::Input::Track { task, track } => Input::Track {
+            task: id(task)?,
+            audio: id(track)?,
+        },
+        api::Input::TrackOrRecording { task, track, field } => {
+            match text(&fields, field, URL_CHARS)? {
+                None => Input::Track {
+                    task: id(task)?,
+                    audio: id(track)?,
+                },
+                Some(_) if is_given(&fields, task) || is_given(&fields, track) => {
+                    return Err(Refusal::Invalid(format!(
+                        "{field} can't be sent with {task} and {track}"
+                    )));
+                }
+                Some(url) => Input::File(Url::parse(url).map_err(|_| {
+                    Refusal::Invalid(format!("{field} must be an http or https address"))
+                })?),
+            }
+        }
+        api::Input::Stems { task, stem } => Input::Stems {
+            task: id(task)?,
+            stem: text(&fields, stem, ID_CHARS)?
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
+        },
+        api::Input::Song { task } => Input::Song { task: id(task)? },
+        api::Input::Recording { .. } => return Err(Refusal::NoSuchPath),
+    };
+    // One vendor does not require it for a recovery (observed).
+    let may_be_left_out = kind == OperationKind::Recovery && codes == Codes::Kie;
+    let callback_url = match may_be_left_out {
+        true => text(&fields, row.callback_field, URL_CHARS)?.unwrap_or_default(),
+        false => required(&fields, row.callback_field, URL_CHARS)?,
+    };
+    let stems = match kind {
+        OperationKind::Stems => stems(&fields, &row)?,
+        _ => Stems::default(),
+    };
+    Ok(ValidStep {
+        kind,
+        input,
+        stems,
+        callback_url: callback_url.to_owned(),
+        digest: digest(&fields, &[row.callback_field], kind.name()),
+    })
+}
+
+fn is_given(fields: &Map<String, Value>, name: &str) -> bool {
+    fields.get(name).is_some_and(|value| !value.is_null())
+}
+
+fn stems(fields: &Map<String, Value>, row: &api::Operation) -> Result<Stems, Refusal> {
+    let types = row.settings.iter().find_map(|setting| match setting.kind {
+        api::SettingKind::Choice(types) => Some((setting.field, types)),
+        _ => None,
+    });
+    let (field, types) = types.unwrap_or(("type", &[]));
+    let chosen = text(fields, field, ID_CHARS)?.unwrap_or("separate_vocal");
+    if !types.contains(&chosen) {
+        let types = types.join(", ");
+        return Err(Refusal::Invalid(format!("{field} must be one of {types}")));
+    }
+    match chosen {
+        "separate_vocal" => Ok(Stems::Two),
+        "split_stem" => Ok(Stems::All),
+        // The other types pass with or without a name, as at the vendors.
+        _ => required(fields, "stemName", ID_CHARS).map(|name| Stems::Named(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(kind: OperationKind, codes: Codes, body: Value) -> Result<ValidStep, String> {
+        let refused = |refusal: Refusal| refusal.message(codes).to_owned();
+        validate(kind, codes, body.to_string().as_bytes()).map_err(refused)
+    }
+
+    #[test]
+    fn fields_are_checked_in_the_vendors_order() {
+        let hook = "https://example.com/hook";
+        use OperationKind::{Midi, Recovery, Stems as StemsKind, Wav};
+        for (kind, body, message) in [
+            (Wav, json!({}), "taskId is required"),
+            (Wav, json!({"taskId": "t"}), "audioId is required"),
+            (
+                Wav,
+                json!({"taskId": "t", "audioId": "a"}),
+                "callBackUrl is required",
+            ),
+            (
+                StemsKind,
+                json!({"taskId": "t", "audioId": "a", "audioUrl": "https://a.b/c", "callBackUrl": hook}),
+                "audioUrl can't be sent with taskId and audioId",
+            ),
+            (
+                StemsKind,
+                json!({"taskId": "t", "audioId": "a", "callBackUrl": hook, "type": "karaoke"}),
+                "type must be one of separate_vocal, split_stem, split_stem_advanced",
+            ),
+            (
+                StemsKind,
+                json!({"taskId": "t", "audioId": "a", "callBackUrl": hook, "type": "split_stem_advanced"}),
+                "stemName is required",
+            ),
+            (Midi, json!({"callBackUrl": hook}), "taskId is required"),
+            (
+                Recovery,
+                json!({"taskId": "t", "callBackUrl": hook}),
+                "sunoTaskId is required",
+            ),
+            (
+                Recovery,
+                json!({"sunoTaskId": "t"}),
+                "callBackUrl is required",
+            ),
+        ] {
+            let refused = check(kind, Codes::Sunoapi, body.clone()).unwrap_err();
+            assert_eq!(refused, message, "{body}");
+        }
+        let valid = check(Recovery, Codes::Kie, json!({"task_id": "t"})).unwrap();
+        assert_eq!(valid.input, Input::Song { task: "t".into() });
+        let body =
+            json!({"taskId": "t", "audioId": "a", "callBackUrl": hook, "stemName": "Lead Vocal"});
+        let valid = check(StemsKind, Codes::Kie, body).unwrap();
+        assert_eq!(valid.stems, Stems::Two);
+        assert_eq!(valid.price(&Prices::default()), 10.0);
+    }
+}
