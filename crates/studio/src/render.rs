@@ -160,13 +160,13 @@ pub(crate) fn render_step(
     if !is_same_take(order.facts.as_ref(), &facts(&take, render_config)?) {
         return Err(RenderError::AnotherTake);
     }
-    let told = take.facts.label(&valid.title, &valid.tags);
+    let words = take.facts.label(&valid.title, &valid.tags);
     let write = |name, audio: &Audio, encoding: Encoding| -> Result<Made, RenderError> {
         let format = encoding.format();
         Ok(Made::File(MadeFile {
             name,
             extension: format.extension(),
-            bytes: label(encode(audio, encoding)?, format, &told),
+            bytes: label(encode(audio, encoding)?, format, &words),
             duration_s: audio.duration_s(),
         }))
     };

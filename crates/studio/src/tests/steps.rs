@@ -305,6 +305,18 @@ async fn a_song_outlives_its_upload_and_comes_back() {
     assert_eq!(lab.balance().await, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_are_unfinished_are_taken_up_by_the_next_studio() {
+    let (lab, song, tracks) = played("piano").await;
+    let wav = order(&lab, WAV, &of_track(&song, &tracks[0])).await;
+    let stems = order(&lab, STEMS, &of_track(&song, &tracks[1])).await;
+    let lab = Lab::open_in(lab.close().await, |config| config.instant = false).await;
+    for (step, task) in [(WAV, wav), (STEMS, stems)] {
+        let body = finished(&lab, step, &task).await;
+        assert_eq!(body["data"]["successFlag"], "SUCCESS", "{body}");
+    }
+}
+
 #[tokio::test]
 async fn each_operation_is_billed_at_its_price_and_a_second_wav_is_refused() {
     let lab = Lab::open(|_| ()).await;
