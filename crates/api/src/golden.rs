@@ -22,6 +22,7 @@ macro_rules! wire {
 mod callbacks;
 mod details;
 mod generated;
+mod jobs;
 mod steps;
 
 fn value(body: &[u8]) -> Value {

@@ -83,12 +83,12 @@ pub use record_info::{RecordInfo, TaskStatus};
 pub(crate) use redact::redact_addresses;
 pub use redact::{mask_addresses, redact_text, redact_url};
 pub use settings::{
-    SETTING_LIMIT_BYTES, SETTINGS, Setting, SettingDefault, SettingError, SettingKind,
-    SettingProblem, SettingRow, SettingValue, Settings,
+    ChoiceError, Choices, SETTING_LIMIT_BYTES, SETTINGS, Setting, SettingDefault, SettingError,
+    SettingKind, SettingProblem, SettingRow, SettingValue, Settings,
 };
 pub use steps::{
-    Artefact, ChoiceError, Choices, Content, MissingTrack, Note, NoteTrack, Notes, Source,
-    StepCallback, StepRequest, StepView, WrongSource,
+    Artefact, Content, MissingTrack, Note, NoteTrack, Notes, Source, StepCallback, StepRequest,
+    StepView, WrongSource,
 };
 pub use submit::{SubmitResponse, Submitted};
 pub use task::{Stage, TaskId, TaskView};

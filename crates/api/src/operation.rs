@@ -12,8 +12,14 @@
 use serde_json::{Map, Value};
 
 use crate::codes::{CodeTable, details, submit};
-use crate::settings::{SETTINGS, Setting, SettingRow, SettingValue, Settings};
-use crate::{Choices, ResponseClass};
+use crate::settings::{
+    ChoiceError, Choices, SETTINGS, Setting, SettingRow, SettingValue, Settings,
+};
+
+/// The paths of the route with one path for all operations.
+pub(crate) const JOB_SUBMIT_PATH: &str = "/api/v1/jobs/createTask";
+pub(crate) const JOB_DETAILS_PATH: &str = "/api/v1/jobs/recordInfo";
+use crate::ResponseClass;
 
 /// Something that a provider sells.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +34,9 @@ pub struct Operation {
     pub details_query: &'static str,
     /// Field of the request with the callback address.
     pub callback_field: &'static str,
+    /// The operation's name in the request, on a route that has one path for all operations. Everything but the callback address is then
+    /// sent in an object of its own, with names in `snake_case`.
+    pub job: Option<&'static str>,
     /// Credits that an accepted submission costs.
     pub price: Price,
     /// Songs that a task makes; 0 for an operation that makes none. A task that is reported as complete with fewer is polled for
@@ -138,6 +147,8 @@ pub enum StatusForm {
     },
     /// The code of the envelope: 201 runs, 200 and 500 with an array are finished.
     Envelope,
+    /// `data.state`, a text, with the results as JSON text in `data.resultJson`.
+    State,
 }
 
 /// What the tasks of an operation make.
@@ -187,6 +198,7 @@ impl Operation {
             details_path: "/api/v1/generate/record-info".to_owned(),
             details_query: "taskId",
             callback_field: "callBackUrl",
+            job: None,
             price: Price::Each(12.0),
             tracks: 2,
             submit_codes: submit(),
@@ -209,12 +221,27 @@ impl Operation {
         }
     }
 
+    /// Add-instrumental on the route with one path for all operations.
+    pub(crate) fn add_instrumental_job() -> Self {
+        Self {
+            submit_path: JOB_SUBMIT_PATH.to_owned(),
+            details_path: JOB_DETAILS_PATH.to_owned(),
+            job: Some("ai-music-api/add-instrumental"),
+            input: Input::Recording {
+                field: "upload_url",
+            },
+            status: StatusForm::State,
+            ..Self::add_instrumental()
+        }
+    }
+
     /// Returns the body of a song's submission: the fields that the contract requires, in its order, then the others that are set.
     pub fn body(&self, request: &SubmitRequest) -> Map<String, Value> {
         let (required, others): (Vec<_>, Vec<_>) =
             request.settings.iter().partition(|(row, _)| row.required);
-        let of =
-            |(row, value): (&SettingRow, &SettingValue)| (row.field.to_owned(), value.to_json());
+        let of = |(row, value): (&SettingRow, &SettingValue)| {
+            (self.field_of(row).to_owned(), value.to_json())
+        };
         let field = match self.input {
             Input::Recording { field } | Input::TrackOrRecording { field, .. } => Some(field),
             Input::Track { .. } | Input::Stems { .. } | Input::Song { .. } => None,
@@ -224,12 +251,47 @@ impl Operation {
             body.insert(field.to_owned(), request.upload_url.clone().into());
         }
         body.extend(required.into_iter().map(of));
-        body.insert(
-            self.callback_field.to_owned(),
-            request.call_back_url.clone().into(),
-        );
+        let call_back_url = Value::from(request.call_back_url.clone());
+        if self.job.is_none() {
+            body.insert(self.callback_field.to_owned(), call_back_url.clone());
+        }
         body.extend(others.into_iter().map(of));
-        body
+        self.enclosed(body, call_back_url)
+    }
+
+    /// The name of a setting's field.
+    pub(crate) fn field_of(&self, row: &SettingRow) -> &'static str {
+        match self.job {
+            Some(_) => row.name,
+            None => row.field,
+        }
+    }
+
+    /// `fields` as the body of a request, where they go into an object of their own.
+    pub(crate) fn enclosed(
+        &self,
+        fields: Map<String, Value>,
+        call_back_url: Value,
+    ) -> Map<String, Value> {
+        let Some(job) = self.job else {
+            return fields;
+        };
+        Map::from_iter([
+            ("model".to_owned(), job.into()),
+            (self.callback_field.to_owned(), call_back_url),
+            ("input".to_owned(), fields.into()),
+        ])
+    }
+
+    /// Checks settings, given as names and texts, as those of this operation.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn choices<'a>(
+        &self,
+        given: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Choices, ChoiceError> {
+        Choices::checked(self.name, self.settings, given)
     }
 
     /// Makes `code` of a submission mean `class`.

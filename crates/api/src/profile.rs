@@ -223,6 +223,23 @@ impl Profile {
         }
     }
 
+    /// `kie.ai` by its newer route: one path for all operations, and the newest models. Only what was measured there is in it.
+    pub fn kie_jobs() -> Self {
+        let listed = ["title", "tags", "negative_tags", "model"];
+        let undocumented = Setting::all().filter(|it| !listed.contains(&it.name));
+        Self {
+            operation: Operation {
+                undocumented: undocumented.collect(),
+                advised_chars: Self::kie().operation.advised_chars,
+                ..Operation::add_instrumental_job()
+            },
+            steps: vec![Operation::wav_job()],
+            default_model: "V6".to_owned(),
+            models: names(&["V6", "V6_WILD", "V6_MINI", "V5_5", "V5", "V4_5PLUS"]),
+            ..Self::kie()
+        }
+    }
+
     /// A studio at `base_url`: the reference's contract on this machine, with a promise about `Idempotency-Key`.
     pub fn studio(base_url: Url) -> Self {
         Self {

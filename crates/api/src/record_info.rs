@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::envelope::{OK, ResponseBody};
+use crate::json::read_json;
 use crate::lenient::{integer, text};
 use crate::{ApiCall, Profile, Refusal, ResponseClass, Stage, TaskId, TaskView, Track};
 
@@ -43,7 +44,7 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    const WORDS: [(&'static str, Self); 9] = [
+    const WORDS: [(&'static str, Self); 13] = [
         ("PENDING", Self::Pending),
         ("TEXT_SUCCESS", Self::TextSuccess),
         ("FIRST_SUCCESS", Self::FirstSuccess),
@@ -53,6 +54,10 @@ impl TaskStatus {
         ("CALLBACK_EXCEPTION", Self::CallbackException),
         ("SENSITIVE_WORD_ERROR", Self::SensitiveWordError),
         ("FAILED", Self::Failed),
+        ("FAIL", Self::Failed),
+        ("WAITING", Self::Pending),
+        ("QUEUING", Self::Pending),
+        ("GENERATING", Self::Pending),
     ];
 
     /// The status of this name.
@@ -117,7 +122,11 @@ impl RecordInfo {
     /// Reads the `data` of a response; `None` when it is no object (an unknown task has `null`).
     pub fn read(data: &Value) -> Option<Self> {
         data.as_object()?;
-        let response = data.get("response").filter(|response| response.is_object());
+        // One route has the songs as JSON text, and other names for the rest.
+        let result = text(data, &["resultJson"]).and_then(|text| read_json(text.as_bytes()));
+        let response = [data.get("response"), result.as_ref()];
+        let mut response = response.into_iter().flatten();
+        let response = response.find(|response| response.is_object());
         let response_text = |keys| response.and_then(|response| text(response, keys));
         Some(Self {
             task_id: text(data, &["taskId", "task_id"])
@@ -131,13 +140,13 @@ impl RecordInfo {
                     .find_map(|key| response.get(key));
                 list.map_or_else(Vec::new, Track::read_all)
             }),
-            status: text(data, &["status"])
+            status: text(data, &["status", "state"])
                 .map_or_else(TaskStatus::default, |word| TaskStatus::read(&word)),
             kind: text(data, &["type"]).unwrap_or_default(),
             // Some responses write "none" as zero or 200.
-            error_code: integer(data, &["errorCode", "error_code"])
+            error_code: integer(data, &["errorCode", "error_code", "failCode"])
                 .filter(|&code| code != 0 && code != OK),
-            error_message: text(data, &["errorMessage", "error_message"]),
+            error_message: text(data, &["errorMessage", "error_message", "failMsg"]),
         })
     }
 

@@ -46,11 +46,6 @@ pub(crate) fn program(instrument: Instrument) -> u8 {
     }
 }
 
-/// The General MIDI number of a note or a drum piece: the brush sweep, which has none, is the swirl of the brush set.
-pub(crate) fn key_of(midi: u8) -> u8 {
-    if midi == 27 { 40 } else { midi.min(127) }
-}
-
 /// The pitch bend of a tuning, for a range of two semitones either way.
 pub(crate) fn bend(tuning_cents: f32) -> i16 {
     (tuning_cents / 200.0 * 8192.0).round() as i16

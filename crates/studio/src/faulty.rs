@@ -1,4 +1,4 @@
-//! The details and callbacks of a misbehaving task. Pure.
+//! The details and callbacks of a task, with what a misbehaviour plan does to them. Pure.
 
 use std::io::Write;
 
@@ -23,6 +23,16 @@ use crate::wire;
 
 /// Where forged tracks lie: the address of many clouds' metadata services, which nobody must be led to.
 const FORGED_FILES: &str = "http://169.254.169.254/forged";
+
+/// The body of a task's details as they truly are, whichever operation made it.
+pub(crate) fn truth(task: &Task, with: Writing<'_>) -> Value {
+    match task.kind {
+        OperationKind::Song => {
+            json!({ "code": 200, "msg": "success", "data": wire::record_info(task, with.links) })
+        }
+        _ => step_wire::details(task, with),
+    }
+}
 
 /// The result of a poll.
 #[derive(Debug, PartialEq)]
@@ -71,7 +81,7 @@ pub(crate) fn poll(task: &Task, with: Writing<'_>, number: u32) -> PollResult {
             message: fail.message.clone(),
         };
     }
-    let mut body = wire::details(&shown, with);
+    let mut body = truth(&shown, with);
     if task.kind == OperationKind::Song {
         bend_song(&mut body["data"], &shown, with.links, number);
     } else {

@@ -82,6 +82,7 @@ mod http;
 mod instant;
 mod intake;
 mod links;
+mod making;
 mod mime;
 mod misbehave;
 mod names;

@@ -8,11 +8,11 @@ use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, Sound, Tak
 use serde_json::{Value, json};
 
 use crate::config::StudioConfig;
+use crate::misbehave::Codes;
 use crate::operation::OperationKind;
 
 use crate::soundfont::SoundFont;
 use crate::stems;
-use crate::step_worker::{Made, MadeFile, StepOrder, is_same_take};
 use crate::validate::{Gender, ValidRequest};
 use crate::validate_step::Stems;
 use crate::wire::TRACKS;
@@ -81,6 +81,33 @@ impl From<Stopped> for RenderError {
     fn from(_: Stopped) -> Self {
         RenderError::Stopped
     }
+}
+
+/// One file of a step that is written out.
+pub(crate) struct MadeFile {
+    /// What the step calls it.
+    pub(crate) name: &'static str,
+    pub(crate) extension: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) duration_s: f64,
+}
+
+/// What a render of a step hands over.
+pub(crate) enum Made {
+    File(MadeFile),
+    /// The notes of all stems.
+    Notes(Value),
+}
+
+/// What a render of a step is to make.
+pub(crate) struct StepOrder {
+    pub(crate) kind: OperationKind,
+    pub(crate) stems: Stems,
+    pub(crate) codes: Codes,
+    /// The track's number.
+    pub(crate) number: u8,
+    /// The facts of the track when it was first made.
+    pub(crate) facts: Option<Value>,
 }
 
 /// How tracks are made, whatever the request.
@@ -282,4 +309,10 @@ fn session(
         .as_ref()
         .map_or(Sound::Own, SoundFont::sound);
     Session::new(vocal, &request, sound)
+}
+
+/// Whether a take is the one that a song's track was made of.
+fn is_same_take(before: Option<&Value>, now: &Value) -> bool {
+    const TELLING: [&str; 4] = ["seed", "style", "instruments", "soundfont"];
+    before.is_none_or(|before| TELLING.iter().all(|name| before[*name] == now[*name]))
 }

@@ -13,17 +13,16 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock;
-use crate::misbehave::Codes;
+use crate::making::{BAD_SOURCE, Failure, OWN_FAULT, seed, song_source, write_result};
 use crate::notes;
 use crate::operation::OperationKind;
-use crate::render::{self, RenderConfig, RenderError};
+use crate::render::{self, Made, RenderConfig, RenderError, StepOrder};
 use crate::shared::Shared;
 use crate::step_wire;
 use crate::store::tasks::{Stage, StoredTrack, Task, Work};
 use crate::store::{steps, transitions};
 use crate::validate;
-use crate::validate_step::{self, Input, Stems};
-use crate::worker::{BAD_SOURCE, Failure, OWN_FAULT, seed, song_source, write_result};
+use crate::validate_step::{self, Input};
 
 /// Makes one step.
 pub(crate) async fn make(shared: &Shared, renders: &Semaphore, work: &Work) -> Result<(), Failure> {
@@ -65,22 +64,6 @@ async fn parent(shared: &Shared, work: &Work, kind: OperationKind) -> Result<Tas
     let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
     let found = shared.store.read("look a task up", look).await?;
     found.ok_or_else(parent_gone)
-}
-
-/// One file of a step that is written out.
-pub(crate) struct MadeFile {
-    /// What the step calls it.
-    pub(crate) name: &'static str,
-    pub(crate) extension: &'static str,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) duration_s: f64,
-}
-
-/// What a render of a step hands over.
-pub(crate) enum Made {
-    File(MadeFile),
-    /// The notes of all stems.
-    Notes(Value),
 }
 
 /// Plays a song's take again and keeps what the step is about.
@@ -162,17 +145,6 @@ async fn played(
     }
 }
 
-/// What a render of a step is to make.
-pub(crate) struct StepOrder {
-    pub(crate) kind: OperationKind,
-    pub(crate) stems: Stems,
-    pub(crate) codes: Codes,
-    /// The track's number.
-    pub(crate) number: u8,
-    /// The facts of the track when it was first made.
-    pub(crate) facts: Option<Value>,
-}
-
 /// The notes of a stems task, or of one of its stems.
 async fn noted(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure> {
     let stems = parent(shared, work, OperationKind::Stems).await?;
@@ -232,10 +204,4 @@ async fn recovered(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Fai
         });
     }
     Ok(tracks)
-}
-
-/// Whether a take is the one that a song's track was made of.
-pub(crate) fn is_same_take(before: Option<&Value>, now: &Value) -> bool {
-    const TELLING: [&str; 4] = ["seed", "style", "instruments", "soundfont"];
-    before.is_none_or(|before| TELLING.iter().all(|name| before[*name] == now[*name]))
 }

@@ -3,12 +3,10 @@
 //! The one place where kept rows become the contract's types, which know both casings.
 
 use backline_api::{CallbackBody, CallbackKind, RecordInfo, TaskId, TaskStatus, Track};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::links::Links;
 use crate::misbehave::of_task;
-use crate::operation::OperationKind;
-use crate::step_wire::{self, Writing};
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{Stage, StoredTrack, Task};
 
@@ -16,16 +14,6 @@ use crate::store::tasks::{Stage, StoredTrack, Task};
 pub(crate) const TRACKS: u8 = 2;
 /// The model name of every track.
 const MODEL_NAME: &str = "backline-band";
-
-/// The body of a task's details, whichever operation made it.
-pub(crate) fn details(task: &Task, with: Writing<'_>) -> Value {
-    match task.kind {
-        OperationKind::Song => {
-            json!({ "code": 200, "msg": "success", "data": record_info(task, with.links) })
-        }
-        _ => step_wire::details(task, with),
-    }
-}
 
 /// A song's details.
 pub(crate) fn record_info(task: &Task, links: &Links) -> Value {
@@ -184,6 +172,7 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::OperationKind;
     use crate::store::tasks::StoredTrack;
     use url::Url;
 

@@ -42,6 +42,9 @@ fn odd_json() -> impl Strategy<Value = Value> {
         "duration",
         "id",
         "successFlag",
+        "state",
+        "resultJson",
+        "resultUrls",
         "audioWavUrl",
         "vocalUrl",
         "originData",
@@ -68,7 +71,7 @@ fn odd_json() -> impl Strategy<Value = Value> {
 }
 
 fn read_everything(status: u16, body: &[u8]) {
-    for profile in [Profile::sunoapi(), Profile::kie()] {
+    for profile in [Profile::sunoapi(), Profile::kie(), Profile::kie_jobs()] {
         if let SubmitResponse::Accepted(id) = profile.read_submit_response(status, body) {
             assert!(!id.as_str().trim().is_empty());
         }

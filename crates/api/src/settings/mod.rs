@@ -1,5 +1,6 @@
 //! Settings: the table of those there are, and the values of one request.
 
+mod choices;
 mod row;
 mod table;
 
@@ -9,6 +10,8 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub use self::choices::{ChoiceError, Choices};
+pub(crate) use self::choices::{STEM_TYPES, STEMS_SETTINGS};
 pub use self::row::{
     SETTING_LIMIT_BYTES, SettingDefault, SettingError, SettingKind, SettingProblem, SettingRow,
     SettingValue,

@@ -16,12 +16,15 @@ const LONGEST_S: f64 = 86_400.0;
 
 /// The artefacts in the `data` of a response.
 pub(super) fn read(results: Results, data: &Value) -> Vec<Artefact> {
+    if let Some(result) = object(data, &["resultJson"]) {
+        return job(results, &result);
+    }
     let track_id = text(data, &["musicId", "music_id"]);
     let mut found = match results {
         Results::Tracks => {
             let list = data.pointer("/response/sunoData").or(data.get("data"));
             let tracks = list.map_or_else(Vec::new, Track::read_all);
-            return tracks.iter().filter_map(super::details::audio_of).collect();
+            return tracks.iter().filter_map(audio_of).collect();
         }
         Results::Recovered => return recovered(data).0,
         Results::Wav => wav(data).into_iter().collect(),
@@ -32,6 +35,43 @@ pub(super) fn read(results: Results, data: &Value) -> Vec<Artefact> {
         artefact.track_id.clone_from(&track_id);
     }
     found
+}
+
+/// The results of a route with one path for all operations: songs in a list, files as plain addresses.
+fn job(results: Results, result: &Value) -> Vec<Artefact> {
+    if results == Results::Tracks {
+        let tracks = result.get("data").map_or_else(Vec::new, Track::read_all);
+        return tracks.iter().filter_map(audio_of).collect();
+    }
+    let name = match results {
+        Results::Wav => "wav",
+        _ => "file",
+    };
+    let urls = ["resultUrls", "result_urls"]
+        .iter()
+        .find_map(|key| result.get(key)?.as_array());
+    let urls = urls.into_iter().flatten().filter_map(Value::as_str);
+    let mut found = Vec::new();
+    for url in urls
+        .filter(|url| !url.trim().is_empty())
+        .take(ARTEFACT_LIMIT)
+    {
+        let mut artefact = file(name, url.to_owned());
+        artefact.name = unused(&found, artefact.name);
+        found.push(artefact);
+    }
+    found
+}
+
+/// A song's track as an artefact.
+pub(super) fn audio_of(track: &Track) -> Option<Artefact> {
+    Some(Artefact {
+        name: "audio".to_owned(),
+        track_id: Some(track.id.clone()).filter(|id| !id.is_empty()),
+        id: None,
+        content: Content::File(track.audio_urls().next()?.to_owned()),
+        duration_s: track.duration_s,
+    })
 }
 
 fn file(name: &str, url: String) -> Artefact {

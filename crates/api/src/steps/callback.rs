@@ -28,13 +28,13 @@ impl Operation {
     /// # Errors
     /// When it is none.
     pub fn read_step_callback(&self, body: &[u8]) -> Result<StepCallback, CallbackError> {
-        if self.results == Results::Tracks {
+        if self.results == Results::Tracks && self.status == StatusForm::Status {
             let callback = read_callback(body)?;
             let tracks = callback.view.tracks.iter();
             return Ok(StepCallback {
                 view: StepView {
                     task_id: callback.view.task_id,
-                    artefacts: tracks.filter_map(super::details::audio_of).collect(),
+                    artefacts: tracks.filter_map(artefacts::audio_of).collect(),
                     ..StepView::bare(callback.view.stage)
                 },
                 code: callback.code,
@@ -52,7 +52,7 @@ impl Operation {
             .ok_or(CallbackError::NoTaskId)?;
         let message = response.message.as_deref();
         let refused = response.code.filter(|&code| code != OK);
-        let has_flag = text(&response.data, &["successFlag", "success_flag"]).is_some();
+        let has_flag = text(&response.data, &["successFlag", "success_flag", "state"]).is_some();
         let (found, missing) = match self.status {
             StatusForm::Envelope => artefacts::recovered(&response.data),
             _ => (artefacts::read(self.results, &response.data), Vec::new()),
@@ -71,6 +71,7 @@ impl Operation {
                 stage,
                 artefacts: found,
                 missing,
+                credits: None,
             },
             code: response.code,
             msg: response.message.unwrap_or_default(),

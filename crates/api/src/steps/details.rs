@@ -8,11 +8,8 @@ use serde_json::Value;
 use super::{StepView, artefacts};
 use crate::envelope::{OK, ResponseBody};
 use crate::json::read_json;
-use crate::lenient::{integer, text};
-use crate::{
-    Artefact, Content, Operation, RecordInfo, Refusal, ResponseClass, Stage, StatusForm, TaskId,
-    Track,
-};
+use crate::lenient::{integer, number, text};
+use crate::{Operation, RecordInfo, Refusal, ResponseClass, Stage, StatusForm, TaskId};
 
 /// The envelope's code of a recovery that runs.
 const RUNNING: i64 = 201;
@@ -53,7 +50,9 @@ impl Operation {
             }
             StatusForm::Status => song(&response.data)
                 .ok_or_else(|| unreadable("the response's data is no object"))?,
-            StatusForm::Words | StatusForm::Numbers { .. } => self.flagged(&response.data),
+            StatusForm::Words | StatusForm::Numbers { .. } | StatusForm::State => {
+                self.flagged(&response.data)
+            }
         };
         let named = text(&response.data, &["taskId", "task_id"]).or(at_top);
         match named {
@@ -69,12 +68,13 @@ impl Operation {
     /// Details with a `successFlag`.
     pub(super) fn flagged(&self, data: &Value) -> StepView {
         let artefacts = artefacts::read(self.results, data);
-        let flag = text(data, &["successFlag", "success_flag"]).unwrap_or_default();
+        let flags = ["successFlag", "success_flag", "state"];
+        let flag = text(data, &flags).unwrap_or_default();
         let flag = flag.trim().to_ascii_uppercase();
         // Some responses write "none" as zero or 200.
-        let code =
-            integer(data, &["errorCode", "error_code"]).filter(|&code| code != 0 && code != OK);
-        let message = text(data, &["errorMessage", "error_message"]);
+        let code = integer(data, &["errorCode", "error_code", "failCode"])
+            .filter(|&code| code != 0 && code != OK);
+        let message = text(data, &["errorMessage", "error_message", "failMsg"]);
         let failed = || Stage::failed(code, message.as_deref().or(Some(&flag)));
         let state = match self.status {
             StatusForm::Numbers { failed } => match flag.parse::<f64>() {
@@ -96,6 +96,7 @@ impl Operation {
         };
         StepView {
             artefacts,
+            credits: number(data, &["creditsConsumed"]).filter(|credits| *credits >= 0.0),
             ..StepView::bare(stage)
         }
     }
@@ -140,7 +141,8 @@ impl State {
             "SUCCESS" => Self::Done,
             "CALLBACK_EXCEPTION" => Self::NotDelivered,
             // CREATE_TASK_FAILED, GENERATE_WAV_FAILED, GENERATE_AUDIO_FAILED, and what comes later.
-            word if word.ends_with("FAILED") || word == "SENSITIVE_WORD_ERROR" => Self::Failed,
+            word if word.ends_with("FAILED") => Self::Failed,
+            "FAIL" | "SENSITIVE_WORD_ERROR" => Self::Failed,
             _ => Self::Running,
         }
     }
@@ -150,19 +152,8 @@ impl State {
 fn song(data: &Value) -> Option<StepView> {
     let view = RecordInfo::read(data)?.view();
     Some(StepView {
-        artefacts: view.tracks.iter().filter_map(audio_of).collect(),
+        artefacts: view.tracks.iter().filter_map(artefacts::audio_of).collect(),
         ..StepView::bare(view.stage)
-    })
-}
-
-/// A song's track as an artefact.
-pub(super) fn audio_of(track: &Track) -> Option<Artefact> {
-    Some(Artefact {
-        name: "audio".to_owned(),
-        track_id: Some(track.id.clone()).filter(|id| !id.is_empty()),
-        id: None,
-        content: Content::File(track.audio_urls().next()?.to_owned()),
-        duration_s: track.duration_s,
     })
 }
 

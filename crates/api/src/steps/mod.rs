@@ -5,12 +5,11 @@
 //!   bytes ── Operation::read_step_details, read_step_callback ──► StepView { stage, artefacts, missing }
 //! ```
 //!
-//! `table.rs` has the operations, `choices.rs` their settings, `details.rs` and `callback.rs` the envelopes, `artefacts.rs` a reader for
+//! `table.rs` has the operations, `details.rs` and `callback.rs` the envelopes, `artefacts.rs` a reader for
 //! each kind of result, `notes.rs` the notes of MIDI.
 
 mod artefacts;
 mod callback;
-mod choices;
 mod details;
 mod notes;
 mod table;
@@ -18,9 +17,8 @@ mod table;
 use serde_json::{Map, Value};
 
 pub use self::callback::StepCallback;
-pub use self::choices::{ChoiceError, Choices};
 pub use self::notes::{Note, NoteTrack, Notes};
-use crate::{Input, Operation, Stage, TaskId};
+use crate::{Choices, Input, Operation, Stage, TaskId};
 
 /// The submission of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +81,8 @@ pub struct StepView {
     pub artefacts: Vec<Artefact>,
     /// The tracks that a recovery could not bring back.
     pub missing: Vec<MissingTrack>,
+    /// What the task cost, where the details state it.
+    pub credits: Option<f64>,
 }
 
 /// Something that a task made.
@@ -126,6 +126,7 @@ impl StepView {
             stage,
             artefacts: Vec::new(),
             missing: Vec::new(),
+            credits: None,
         }
     }
 }
@@ -169,12 +170,12 @@ impl Operation {
         };
         let mut body = Map::from_iter(fields);
         let chosen = request.choices.iter();
-        body.extend(chosen.map(|(row, value)| (row.field.to_owned(), value.to_json())));
-        body.insert(
-            self.callback_field.to_owned(),
-            request.call_back_url.clone().into(),
-        );
-        Ok(body)
+        body.extend(chosen.map(|(row, value)| (self.field_of(row).to_owned(), value.to_json())));
+        let call_back_url = Value::from(request.call_back_url.clone());
+        if self.job.is_none() {
+            body.insert(self.callback_field.to_owned(), call_back_url.clone());
+        }
+        Ok(self.enclosed(body, call_back_url))
     }
 }
 

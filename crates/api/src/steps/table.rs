@@ -1,50 +1,9 @@
 //! The steps that vendors sell. A step is a row here, a reader of its results in `artefacts.rs`, and nothing more.
 
 use crate::codes::{details, submit};
-use crate::settings::{SettingDefault, SettingKind, SettingRow};
+use crate::operation::{JOB_DETAILS_PATH, JOB_SUBMIT_PATH};
+use crate::settings::{STEM_TYPES, STEMS_SETTINGS};
 use crate::{Input, Operation, Price, Repeat, ResponseClass, Results, StatusForm};
-
-/// The types of stems.
-const STEM_TYPES: [&str; 3] = ["separate_vocal", "split_stem", "split_stem_advanced"];
-
-/// The settings of stems.
-pub(super) static STEMS_SETTINGS: [SettingRow; 2] = [
-    SettingRow {
-        name: "type",
-        field: "type",
-        required: true,
-        default: SettingDefault::MustBeGiven,
-        kind: SettingKind::Choice(&STEM_TYPES),
-        description: "Which stems: vocal and instrumental, one for each group of instruments, or a named one.",
-        examples: &["separate_vocal", "split_stem"],
-    },
-    SettingRow {
-        name: "stem_name",
-        field: "stemName",
-        required: false,
-        default: SettingDefault::Unset,
-        // The vendors list 98 names and add others: they are never enumerated here.
-        kind: SettingKind::Name,
-        description: "The stem that `split_stem_advanced` extracts, by the vendor's name.",
-        examples: &["Lead Vocal", "Drum Kit"],
-    },
-];
-
-/// A setting that is required exactly where another has a certain value.
-pub(super) struct GoesWith {
-    /// The setting.
-    pub(super) setting: &'static str,
-    /// The other one.
-    pub(super) other: &'static str,
-    /// Its value.
-    pub(super) value: &'static str,
-}
-
-pub(super) const GOES_WITH: [GoesWith; 1] = [GoesWith {
-    setting: "stem_name",
-    other: "type",
-    value: "split_stem_advanced",
-}];
 
 impl Operation {
     /// A step with what most of them share.
@@ -55,6 +14,7 @@ impl Operation {
             details_path: details_path.to_owned(),
             details_query: "taskId",
             callback_field: "callBackUrl",
+            job: None,
             price: Price::Unknown,
             tracks: 0,
             submit_codes: submit(),
@@ -86,6 +46,21 @@ impl Operation {
         let details = &mut wav.details_codes.codes;
         details.insert(400, ResponseClass::UnknownTask);
         wav
+    }
+
+    /// The same on the route with one path for all operations. Whether a repeat is refused there is not known.
+    pub(crate) fn wav_job() -> Self {
+        Self {
+            job: Some("ai-music-api/convert-to-wav-format"),
+            input: Input::Track {
+                task: "task_id",
+                track: "audio_id",
+            },
+            status: StatusForm::State,
+            repeat: Repeat::Unknown,
+            price: Price::Each(0.4),
+            ..Self::step("wav", JOB_SUBMIT_PATH, JOB_DETAILS_PATH)
+        }
     }
 
     /// A track or a recording, taken apart.

@@ -103,7 +103,12 @@ pub struct ScoreNote {
 impl ScoreNote {
     /// The General MIDI number of the note or of the drum piece.
     pub fn key(&self) -> u8 {
-        crate::midi::key_of(self.midi)
+        // The brush sweep, which has none, is the swirl of the brush set.
+        if self.midi == 27 {
+            40
+        } else {
+            self.midi.min(127)
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     arrange::{Instrument, Part, ScoreNote},
-    midi::{bend, key_of, program},
+    midi::{bend, program},
 };
 
 /// Frames that the synthesiser works out at once: a note starts within 1.5 ms of its time.
@@ -91,7 +91,7 @@ impl Font {
         let strokes: BTreeSet<(i32, i32)> = part
             .notes
             .iter()
-            .map(|note| (i32::from(key_of(note.midi)), velocity_of(note)))
+            .map(|note| (i32::from(note.key()), velocity_of(note)))
             .collect();
         strokes
             .into_iter()
@@ -125,7 +125,7 @@ impl Font {
         let mut strokes: Vec<(usize, bool, i32, i32)> = Vec::with_capacity(part.notes.len() * 2);
         for (index, note) in part.notes.iter().enumerate() {
             let at = |time_s: f64| (time_s * f64::from(RATE_HZ)).round() as usize;
-            let key = i32::from(key_of(note.midi));
+            let key = i32::from(note.key());
             let next = part.notes[index + 1..]
                 .iter()
                 .take(64)

@@ -20,7 +20,6 @@ use crate::operation::OperationKind;
 use crate::responses::{self, Refusal};
 use crate::shared::{OtherKind, Shared};
 use crate::store::{bills, faults, steps, tasks};
-use crate::wire;
 
 #[derive(Deserialize)]
 pub(super) struct RecordInfoQuery {
@@ -59,7 +58,7 @@ pub(super) async fn details_of(
 ) -> Result<Response, Refusal> {
     let body_of = async |task: &tasks::Task| -> Result<Response, Refusal> {
         let notes = notes::of(shared, task).await?;
-        Ok(Json(wire::details(task, shared.writing(&notes))).into_response())
+        Ok(Json(faulty::truth(task, shared.writing(&notes))).into_response())
     };
     if task.faults.is_empty() {
         return body_of(&task).await;

@@ -1,9 +1,50 @@
-//! The settings of a step: checked by the rows of its operation.
+//! The settings of steps: the tables of those there are, and the values of one request.
 
 use serde::{Serialize, Serializer};
 
-use super::table::GOES_WITH;
-use crate::{Operation, SettingProblem, SettingRow, SettingValue};
+use super::row::{SettingDefault, SettingKind, SettingProblem, SettingRow, SettingValue};
+
+/// The types of stems.
+pub(crate) const STEM_TYPES: [&str; 3] = ["separate_vocal", "split_stem", "split_stem_advanced"];
+
+/// The settings of stems.
+pub(crate) static STEMS_SETTINGS: [SettingRow; 2] = [
+    SettingRow {
+        name: "type",
+        field: "type",
+        required: true,
+        default: SettingDefault::MustBeGiven,
+        kind: SettingKind::Choice(&STEM_TYPES),
+        description: "Which stems: vocal and instrumental, one for each group of instruments, or a named one.",
+        examples: &["separate_vocal", "split_stem"],
+    },
+    SettingRow {
+        name: "stem_name",
+        field: "stemName",
+        required: false,
+        default: SettingDefault::Unset,
+        // The vendors list 98 names and add others: they are never enumerated here.
+        kind: SettingKind::Name,
+        description: "The stem that `split_stem_advanced` extracts, by the vendor's name.",
+        examples: &["Lead Vocal", "Drum Kit"],
+    },
+];
+
+/// A setting that is required exactly where another has a certain value.
+struct GoesWith {
+    /// The setting.
+    setting: &'static str,
+    /// The other one.
+    other: &'static str,
+    /// Its value.
+    value: &'static str,
+}
+
+const GOES_WITH: [GoesWith; 1] = [GoesWith {
+    setting: "stem_name",
+    other: "type",
+    value: "split_stem_advanced",
+}];
 
 /// The settings of one step, in the order of its operation's rows. Written as an object of their names.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -62,41 +103,37 @@ impl Serialize for Choices {
     }
 }
 
-impl Operation {
-    /// Checks settings, given as names and texts, as those of this operation.
-    ///
-    /// # Errors
-    /// The first mistake.
-    pub fn choices<'a>(
-        &self,
+impl Choices {
+    /// Checks settings, given as names and texts, by the rows of `operation`.
+    pub(crate) fn checked<'a>(
+        operation: &'static str,
+        settings: &'static [SettingRow],
         given: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Choices, ChoiceError> {
-        let mut values: Vec<Option<SettingValue>> = vec![None; self.settings.len()];
+    ) -> Result<Self, ChoiceError> {
+        let mut values: Vec<Option<SettingValue>> = vec![None; settings.len()];
         for (name, text) in given {
-            let at = self.settings.iter().position(|row| row.name == name);
+            let at = settings.iter().position(|row| row.name == name);
             let at = at.ok_or_else(|| ChoiceError::NoSuchSetting {
-                operation: self.name,
+                operation,
                 name: name.to_owned(),
             })?;
-            let row = &self.settings[at];
+            let row = &settings[at];
             let value = row.parse(text).map_err(|problem| ChoiceError::Value {
                 name: row.name,
                 problem,
             })?;
             values[at] = Some(value);
         }
-        let rows = self.settings.iter().zip(values);
-        let choices = Choices(
+        let rows = settings.iter().zip(values);
+        let choices = Self(
             rows.filter_map(|(row, value)| Some((row, value?)))
                 .collect(),
         );
         let is_missing = |row: &&SettingRow| row.required && choices.text(row.name).is_none();
-        if let Some(row) = self.settings.iter().find(is_missing) {
+        if let Some(row) = settings.iter().find(is_missing) {
             return Err(ChoiceError::Missing(row.name));
         }
-        let own = |rule: &&super::table::GoesWith| {
-            self.settings.iter().any(|row| row.name == rule.setting)
-        };
+        let own = |rule: &&GoesWith| settings.iter().any(|row| row.name == rule.setting);
         for rule in GOES_WITH.iter().filter(own) {
             let is_due = choices.text(rule.other) == Some(rule.value);
             match (is_due, choices.text(rule.setting)) {
