@@ -52,7 +52,7 @@ impl Operation {
             .ok_or(CallbackError::NoTaskId)?;
         let message = response.message.as_deref();
         let refused = response.code.filter(|&code| code != OK);
-        let has_flag = text(&response.data, &["successFlag", "success_flag", "state"]).is_some();
+        let has_flag = text(&response.data, self.flag_fields()).is_some();
         let (found, missing) = match self.status {
             StatusForm::Envelope => artefacts::recovered(&response.data),
             _ => (artefacts::read(self.results, &response.data), Vec::new()),

@@ -65,11 +65,18 @@ impl Operation {
         Ok(view)
     }
 
-    /// Details with a `successFlag`.
+    /// The fields with the status.
+    pub(super) fn flag_fields(&self) -> &'static [&'static str] {
+        match self.status {
+            StatusForm::State => &["state"],
+            _ => &["successFlag", "success_flag"],
+        }
+    }
+
+    /// Details with such a field.
     pub(super) fn flagged(&self, data: &Value) -> StepView {
         let artefacts = artefacts::read(self.results, data);
-        let flags = ["successFlag", "success_flag", "state"];
-        let flag = text(data, &flags).unwrap_or_default();
+        let flag = text(data, self.flag_fields()).unwrap_or_default();
         let flag = flag.trim().to_ascii_uppercase();
         // Some responses write "none" as zero or 200.
         let code = integer(data, &["errorCode", "error_code", "failCode"])
