@@ -1,5 +1,5 @@
 //! Directories that stay open, and files opened relative to them: what a link that was planted on the way would make of a path
-//! can't happen, for no path is resolved a second time and no link at a file's place is followed.
+//! can't happen, for no path is resolved a second time and no link at a file's path is followed.
 //!
 //! Opening a directory by its path follows links: a path that the user names means its target. Below it nothing leads out.
 

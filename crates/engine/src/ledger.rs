@@ -10,8 +10,8 @@
 
 mod open;
 mod owner;
-mod place;
 mod prune;
+mod replaced;
 mod store;
 
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ use crate::store::{
 };
 
 use owner::lock_path;
-use place::FileId;
+use replaced::FileId;
 
 pub use owner::{Owner, Patience};
 pub use prune::Prunable;
@@ -86,7 +86,7 @@ impl Ledger {
         }
     }
 
-    /// What a run recorded after a place in the ledger, its jobs' events included, in the order in which it happened.
+    /// What a run recorded after a position in the ledger, its jobs' events included, in the order in which it happened.
     pub fn records_since(&self, run: &RunId, seq: u64) -> Result<Vec<Record>, StoreError> {
         self.records(
             "SELECT seq, at_ms, run, job, event FROM events WHERE seq > ?2 AND run = ?1 ORDER BY seq",

@@ -48,7 +48,7 @@ pub fn open(
     Ok(opening)
 }
 
-/// Marks the jobs to buy in whose place an earlier run of the manifest bought another job: an edited manifest, or a hook that was
+/// Marks the jobs to buy with whose coordinates an earlier run of the manifest bought another job: an edited manifest, or a hook that was
 /// edited or removed, would buy them anew.
 fn mark_changed(
     plan: &Plan,

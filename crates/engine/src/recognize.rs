@@ -105,11 +105,11 @@ fn follow_links(plan: &mut Plan, known: &HashMap<JobKey, KnownJob>) {
 struct Search<'a> {
     plan: &'a Plan,
     known: &'a HashMap<JobKey, KnownJob>,
-    /// Places in the plan of jobs that the ledger does not know.
+    /// Indices of the plan's jobs that the ledger does not know.
     missing: Vec<usize>,
     /// What was bought and is no job of this plan.
     unclaimed: HashSet<JobKey>,
-    /// Place in the plan → the key of what was bought.
+    /// Index in the plan → the key of what was bought.
     found: Vec<(usize, JobKey)>,
 }
 

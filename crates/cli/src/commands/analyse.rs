@@ -68,7 +68,7 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
 
 /// Refuses a place where something would be lost, before anything is listened to.
 fn check_place(svg: &Path, args: &AnalyseArgs) -> Result<(), Failure> {
-    if crate::place::is_same(svg, &args.file) {
+    if crate::output_file::is_same(svg, &args.file) {
         let message = format!("{} is the recording itself", svg.display());
         return Err(Failure::msg(Kind::Usage, message).hint("choose another file for the drawing"));
     }
@@ -88,9 +88,9 @@ fn write_drawing(path: &Path, drawing: &str, force: bool) -> Result<(), Failure>
     } else if force {
         // Through a link, not over it.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        crate::place::whole(&path, drawing.as_bytes())
+        crate::output_file::whole(&path, drawing.as_bytes())
     } else {
-        crate::place::new(path, drawing.as_bytes())
+        crate::output_file::new(path, drawing.as_bytes())
     };
     written.map_err(|error| {
         let context = format!("can't write the drawing {}", path.display());

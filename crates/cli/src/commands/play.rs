@@ -11,7 +11,7 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::sound::ChosenSound;
-use crate::{place, recording};
+use crate::{output_file, recording};
 
 pub(crate) fn run(args: &PlayArgs, console: &Console) -> CommandResult {
     let choice = ChosenSound::of(&args.sound)?;
@@ -155,7 +155,7 @@ impl<'a> OutputFiles<'a> {
         }
         std::fs::create_dir_all(&self.args.to).map_err(|error| unwritten(&self.args.to, error))?;
         let places = || (1..=takes).flat_map(|number| self.expected(number));
-        if let Some(path) = places().find(|path| place::is_same(path, &self.args.file)) {
+        if let Some(path) = places().find(|path| output_file::is_same(path, &self.args.file)) {
             let message = format!("{} is the recording itself", path.display());
             return Err(Failure::msg(Kind::Usage, message).hint("--to chooses another folder"));
         }
@@ -231,9 +231,9 @@ impl<'a> OutputFiles<'a> {
 
     fn write(&self, bytes: &[u8], path: PathBuf, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
         let written = if self.args.force {
-            place::whole(&path, bytes)
+            output_file::whole(&path, bytes)
         } else {
-            place::new(&path, bytes)
+            output_file::new(&path, bytes)
         };
         written.map_err(|error| unwritten(&path, error))?;
         files.push(path);

@@ -8,7 +8,7 @@ use backline_engine::store::{RunHeader, Store, StoreError};
 use backline_engine::summary::{Summary, summarise, summarise_with_former};
 use backline_reporter::{Ratings, Standpoint};
 
-use super::place::{ledger_path, locate, project_of, standpoint};
+use super::locate::{ledger_path, locate, project_of, standpoint};
 use crate::args::{ChosenRunArgs, GlobalArgs};
 use crate::failure::{Failure, Kind};
 

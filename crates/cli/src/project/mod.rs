@@ -2,7 +2,7 @@
 //! `resolve` share.
 
 mod chosen_run;
-mod place;
+mod locate;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,11 +22,11 @@ use backline_engine::store::{PlannedRow, Store, StoreError};
 use backline_reporter::shell_word;
 
 pub(crate) use self::chosen_run::{ChosenRun, project_dir};
-pub(crate) use self::place::{
+pub(crate) use self::locate::{
     LEDGER, STANDARD_INPUT, ledger_path, locate, manifest_of, project_of, seen_from_here,
     show_from_here, sound_cache, standpoint, without_dot,
 };
-use self::place::{here, ledger_of, recorded, standard_input};
+use self::locate::{here, ledger_of, recorded, standard_input};
 use crate::args::{GlobalArgs, ManifestArgs};
 use crate::console::{Console, PROGRESS};
 use crate::environment::DotEnv;

@@ -8,7 +8,7 @@ use crate::event::Part;
 /// Marks a file that could not be verified.
 const UNVERIFIED: &str = ".unverified";
 
-/// The path of a track's file, without extension, where `place` is that of the track.
+/// The path of a track's file, without extension, where `place` is the path of the track.
 pub(super) fn of_part(place: &Path, part: Part) -> PathBuf {
     match part {
         Part::Track => place.to_owned(),

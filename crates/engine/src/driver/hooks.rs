@@ -316,7 +316,7 @@ pub(super) fn folder_of(plan: &Plan) -> PathBuf {
     .unwrap_or_default()
 }
 
-/// Whether a file is among those that were copied, by its name: their places end with it.
+/// Whether a file is among those that were copied, by its name: their paths end with it.
 fn is_copied(copies: &[String], happened: &Event) -> bool {
     let Event::TrackKept { file, .. } = happened else {
         return false;

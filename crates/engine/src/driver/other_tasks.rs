@@ -221,7 +221,7 @@ fn suffix(task: &TaskId) -> String {
     }
 }
 
-/// The file of a place, whatever its format: names are given to whole files alone.
+/// The file at a path without an extension, whatever its format: names are given to whole files alone.
 fn present(place: &Path, part: Part) -> Option<PathBuf> {
     let place = of_part(place, part);
     let names = [unverified(&place), place];

@@ -1,5 +1,5 @@
 //! Kept tracks that lie elsewhere than the manifest's `output` names: its directory or its file names were changed, or a stem or preset
-//! was renamed. They are moved to their places, so that the output directory has the whole album.
+//! was renamed. They are moved to the planned paths, so that the output directory has the whole album.
 //!
 //! A track that another manifest of the ledger has as well stays where that one keeps it. A file that is named with `{{run}}` is not
 //! moved: its path differs in each run. Neither is a file whose new path is taken, that was changed on disk, or that lies
@@ -22,7 +22,7 @@ struct Stray<'a> {
     to: PathBuf,
 }
 
-/// Moves kept tracks of the plan's jobs to the places that the plan names.
+/// Moves kept tracks of the plan's jobs to the paths that the plan names.
 ///
 /// # Errors
 /// When the store can't be read. A file that can't be moved stays where it is.
@@ -78,7 +78,7 @@ pub(super) fn relocate(
     Ok(renamed)
 }
 
-/// The place that a kept file is to have; none for one that has it, and for one whose name has the id of a run.
+/// The path that a kept file is to have; none for one that has it, and for one whose name has the id of a run.
 fn place(
     plan: &Plan,
     project_dir: &Path,

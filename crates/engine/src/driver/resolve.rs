@@ -364,7 +364,7 @@ async fn compare(
     settings: &Settings,
 ) -> Result<(), ResolveError> {
     let request = match client.request_of(task).await {
-        // The task is this account's, and failed: the provider says that in place of its details.
+        // The task is this account's, and failed: the provider sends that instead of its details.
         Err(error)
             if matches!(
                 error.class(),

@@ -23,7 +23,7 @@ use crate::settings::{JobKey, Settings};
 /// One event, when it happened and to whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Place in the ledger, from 1.
+    /// Position in the ledger, from 1.
     pub seq: u64,
     /// Unix time in milliseconds.
     pub at_ms: i64,

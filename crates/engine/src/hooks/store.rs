@@ -1,7 +1,7 @@
 //! `store`: copies kept tracks to an object store or a folder.
 //!
-//! A copy lies under the hook's place at the file's own path within the project; where the output folder lies outside of it, at the
-//! output folder's name and the path below that, so that no two kept files have one place. The same file again replaces its copy;
+//! A copy lies under the hook's destination at the file's own path within the project; where the output folder lies outside of it, at the
+//! output folder's name and the path below that, so that no two kept files have one path. The same file again replaces its copy;
 //! nothing is ever removed there. Files are read in pieces. Credentials come from the variables that the hook's `env` names (`AWS_ACCESS_KEY_ID`, …), never from the
 //! manifest.
 
@@ -23,7 +23,7 @@ use crate::folder::read_file;
 /// Bytes of a copied file that are in memory at a time.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// A place to copy to.
+/// A destination of copies.
 #[derive(Debug)]
 pub(crate) struct ObjectTarget {
     store: Arc<dyn ObjectStore>,
@@ -102,7 +102,7 @@ impl ObjectTarget {
     }
 }
 
-/// The parts of a copy's place: two kept files never have the same.
+/// The parts of a copy's path: two kept files never have the same.
 fn parts_of(kept: &str, output: &Path) -> Vec<String> {
     let path = Path::new(kept);
     if !path.is_absolute() {

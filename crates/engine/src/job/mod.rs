@@ -75,12 +75,12 @@ pub struct Job {
     /// Tasks that callbacks named and the provider's details have not confirmed yet.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub claims: Vec<Claim>,
-    /// The job that an earlier version bought in its place.
+    /// The job that an earlier version bought instead of it.
     #[serde(rename = "changed", skip_serializing_if = "Option::is_none", default)]
     pub linked: Option<Box<LinkedJob>>,
 }
 
-/// The job that an earlier version bought in another one's place.
+/// The job that an earlier version bought instead of another one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinkedJob {
     /// Its key.

@@ -96,7 +96,7 @@ pub struct TrackLoudness {
 }
 
 impl Task {
-    /// Takes in what a poll shows, at the places that were decided for it; a track that is known never loses a field.
+    /// Applies what a poll shows, in the order that was decided for it; a track that is known never loses a field.
     pub(super) fn take_in(&mut self, shown: &[TrackFacts]) {
         let known = self.tracks.len();
         for (track, facts) in self.tracks.iter_mut().zip(shown) {
@@ -109,7 +109,7 @@ impl Task {
         self.tracks.extend(more);
     }
 
-    /// The same for records that name no places: by id, and by place where the known track has none.
+    /// The same for records without that order: by id, and by position where the known track has none.
     pub(super) fn take_in_by_id(&mut self, shown: &[TrackFacts]) {
         for (at, facts) in shown.iter().enumerate() {
             let known = self

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tempfile::TempDir;
 
 use super::owner::{Patience, lock};
-use super::place::FileId;
+use super::replaced::FileId;
 use super::{Ledger, failed, json};
 use crate::store::StoreError;
 

@@ -23,7 +23,7 @@ pub(crate) struct Choice {
 /// A value, or a template that becomes one.
 #[derive(Debug)]
 pub(crate) enum Given {
-    /// None is `null`: not sent, whatever a weaker place gives.
+    /// None is `null`: not sent, whatever is given before it.
     Fixed(Option<SettingValue>),
     Template(Template),
 }

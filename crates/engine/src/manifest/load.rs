@@ -59,7 +59,7 @@ pub(crate) const PROJECT_KEYS: &[&str] = &["version", "provider", "limits"];
 pub struct Loaded {
     /// What it means.
     pub plan: Plan,
-    /// Suspicious places that are not errors.
+    /// Warnings.
     pub warnings: Diagnostics,
     /// The work that its recordings took.
     pub work: DecodingWork,
@@ -68,7 +68,7 @@ pub struct Loaded {
 /// Reads a manifest, all that it names, and says what it means.
 ///
 /// # Errors
-/// Everything that is wrong with it, each with its place.
+/// Everything that is wrong with it, each with its position.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
     let mut report = Report::new(Sources::new(options.shown_from.clone()));
     let plan = Loader {

@@ -23,7 +23,7 @@ pub(crate) struct ReadOutput {
     pub(crate) output: Output,
     /// Whether the loudness of kept files is measured.
     pub(crate) loudness: bool,
-    /// The place of the names' template.
+    /// The position of the names' template.
     pub(crate) file_span: Span,
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn default_file(matrix: &Matrix) -> String {
 /// Names the first two tracks of every job: portable, and no name twice, whatever the case of its letters and however they are
 /// composed: `é` is one character or two, and some file systems take both for one name.
 ///
-/// `jobs` are their places: stem, preset, point and take.
+/// `jobs` are their coordinates: stem, preset, point and take.
 pub(crate) fn check_names(
     jobs: &[[u32; 4]],
     matrix: &Matrix,

@@ -1,4 +1,4 @@
-//! Keeping a track: fetched to a temporary file beside its place, checked, made durable, then given its name.
+//! Keeping a track: fetched to a temporary file beside its path, checked, made durable, then given its name.
 //!
 //! A file has its final name only when it is whole: sound that decodes to its end and lasts as long as the vendor says. What can't be
 //! recognised as one, and is no error page, is fetched again; if it does not get better it is kept with `.unverified` in its name, for
@@ -50,7 +50,7 @@ const BYTES_PER_SECOND: f64 = 600_000.0;
 /// What every recording may take, whatever its length is said to be, for that may be wrong.
 const LEAST_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Fetches tracks into their places.
+/// Fetches tracks to their paths.
 pub(super) struct Keeper {
     client: Arc<Client>,
     plan: Arc<PlanIndex>,
@@ -93,7 +93,7 @@ impl Keeper {
         self.keep_at(&self.place(request)?, request).await
     }
 
-    /// Fetches, checks and names a file of a place, which has no extension.
+    /// Fetches, checks and names the file of a path, which has no extension.
     pub(super) async fn keep_at(
         &self,
         place: &Path,
@@ -123,7 +123,7 @@ impl Keeper {
         .await
     }
 
-    /// The place beside a track's own whose name ends with `suffix`, without its extension.
+    /// The path beside a track's own whose name ends with `suffix`, without its extension.
     pub(super) fn beside(
         &self,
         request: &FetchRequest,
@@ -251,7 +251,7 @@ fn name_of(place: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Opens the folder of a place below `dir`, which is made if it is missing.
+/// Opens the folder of a path below `dir`, which is made if it is missing.
 fn open(dir: &Path, place: &Path, hash: &str) -> Result<PartialFile, EffectError> {
     let folder = place.parent().unwrap_or(dir);
     let inside = folder.strip_prefix(dir).unwrap_or(Path::new(""));
@@ -476,7 +476,7 @@ impl Tagger {
     }
 }
 
-/// What became of a kept file, by its length: reading all files would take too long. A link in its place is no file.
+/// What became of a kept file, by its length: reading all files would take too long. A link at its path is no file.
 pub fn look_at_kept_file(project_dir: &Path, file: &KeptFile) -> OnDisk {
     match std::fs::symlink_metadata(project_dir.join(&file.path)) {
         Ok(facts) if facts.is_file() && facts.len() == file.length_bytes => OnDisk::AsKept,

@@ -1,4 +1,4 @@
-//! The part of a track that is here already: a hidden file beside the track's place, the same in every run, and beside it what tells
+//! The part of a track that is here already: a hidden file beside the track's path, the same in every run, and beside it what tells
 //! which file it is a part of.
 //!
 //! ```text
@@ -21,7 +21,7 @@ use crate::folder::Folder;
 /// Largest description that is read: an address and a validator.
 const DESCRIPTION_BYTES: u64 = 16 * 1024;
 
-/// A part's place.
+/// The hidden file of a part.
 #[derive(Debug)]
 pub(super) struct PartialFile {
     pub(super) folder: Folder,

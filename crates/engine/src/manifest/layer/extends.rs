@@ -16,7 +16,7 @@ const MAX_EXTENDS: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Inherited {
     pub(crate) vars: IndexMap<String, Var>,
-    /// The settings that its chain gives, the strongest place of each.
+    /// The settings that its chain gives, the last value of each.
     pub(crate) settings: IndexMap<&'static str, Raw>,
     /// Its chain is broken: it may mean more than is here.
     pub(crate) is_partial: bool,

@@ -23,7 +23,7 @@ const SHORT_STEM_S: f64 = 10.0;
 /// The recordings of the stems that jobs use.
 pub(crate) struct Recordings {
     pub(crate) stems: Vec<Stem>,
-    /// Each stem's place in the plan, in the order of the manifest.
+    /// Each stem's index in the plan, in the order of the manifest.
     pub(crate) places: Vec<usize>,
     pub(crate) work: DecodingWork,
 }

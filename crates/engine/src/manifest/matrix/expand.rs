@@ -31,7 +31,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Its place: stem, preset, point and take.
+    /// Its coordinates: stem, preset, point and take.
     pub(crate) fn at(&self) -> [u32; 4] {
         [self.stem, self.preset, self.point, self.take]
     }
@@ -123,7 +123,7 @@ pub(crate) fn expand(
     jobs
 }
 
-/// The places of the jobs that `exclude` leaves: stem, preset, point and take. For a manifest with other mistakes, whose settings can't be
+/// The coordinates of the jobs that `exclude` leaves: stem, preset, point and take. For a manifest with other mistakes, whose settings can't be
 /// rendered.
 pub(crate) fn places(matrix: &Matrix, rules: &Rules, report: &mut Report) -> Vec<[u32; 4]> {
     if !can_compare(matrix, rules, report) {

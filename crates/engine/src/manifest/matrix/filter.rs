@@ -103,7 +103,7 @@ pub(crate) enum Test {
 }
 
 impl Test {
-    /// Whether a job at this place passes. Without a state, a condition on it may still be met.
+    /// Whether a job with these coordinates passes. Without a state, a condition on it may still be met.
     pub(crate) fn passes(&self, at: [u32; 4], matrix: &Matrix, state: Option<Sign>) -> bool {
         match self {
             Self::State(states) => state.is_none_or(|state| states.contains(&state)),
@@ -189,7 +189,7 @@ impl Condition {
         for text in self.value.split(',').map(str::trim) {
             let plain = text.to_lowercase().replace([' ', '_'], "-");
             match Sign::ALL.into_iter().find(|sign| name(*sign) == plain) {
-                // A job that is bought in another's place is bought.
+                // A job that replaces another is bought.
                 Some(Sign::Buy) => wanted.extend([Sign::Buy, Sign::Changed]),
                 Some(sign) => wanted.push(sign),
                 None => {

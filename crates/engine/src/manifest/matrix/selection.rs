@@ -46,7 +46,7 @@ impl Selector<'_> {
         tests.any(|test| matches!(test, Test::State(_)))
     }
 
-    /// Selects jobs by what the manifest says; `at` gives a job's place. With states the sample is taken later.
+    /// Selects jobs by what the manifest says; `at` gives a job's coordinates. With states the sample is taken later.
     pub(crate) fn by_manifest<T>(&self, jobs: &mut Vec<T>, at: impl Fn(&T) -> [u32; 4]) {
         jobs.retain(|job| self.passes(at(job), None));
         if !self.needs_states() {
@@ -93,7 +93,7 @@ impl Selector<'_> {
         });
     }
 
-    /// A job's place in the lottery: by its name, not by its position.
+    /// A job's rank in the sample: by its name, not by its position.
     fn rank(&self, at: [u32; 4], seed: u64) -> [u8; 32] {
         let mut hash = blake3::Hasher::new();
         hash.update(&seed.to_le_bytes());

@@ -17,7 +17,7 @@ const MAX_MESSAGE_CHARS: usize = 1_000;
 /// Shortest value of an environment variable that is taken for a secret: a shorter one would be found inside other text.
 pub(crate) const MIN_SECRET_BYTES: usize = 8;
 
-/// What is shown in a secret's place.
+/// What is shown instead of a secret.
 const SECRET: &str = "[key]";
 
 /// How bad it is.
@@ -30,7 +30,7 @@ pub enum Severity {
     Warning,
 }
 
-/// A place in a file, with the lines around it.
+/// A position in a file, with the lines around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceExcerpt {
     /// The file, as the user would name it.
@@ -39,7 +39,7 @@ pub struct SourceExcerpt {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What is said at the place itself.
+    /// What is said at the position itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The line, or nothing when it is too long to be shown.
@@ -51,17 +51,17 @@ pub struct SourceExcerpt {
     pub(crate) end: usize,
 }
 
-/// One mistake, or one suspicious place.
+/// One mistake, or one warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, in one sentence.
     pub message: String,
-    /// Where; none for what has no place in a file.
+    /// Where; none for what has no position in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<SourceExcerpt>,
-    /// Other places that it is about.
+    /// Other positions that it is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<SourceExcerpt>,
     /// More to know, a sentence each.
@@ -78,7 +78,7 @@ pub struct Diagnostic {
     pub(crate) kept: bool,
 }
 
-/// All that is wrong with a manifest, file by file from top to bottom; last what has no place in a file.
+/// All that is wrong with a manifest, file by file from top to bottom; last what has no position in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Diagnostics {
     /// Those that were kept.
@@ -261,13 +261,13 @@ impl Diagnostic {
         self
     }
 
-    /// Names another place that it is about.
+    /// Names another position that it is about.
     pub(crate) fn also(&mut self, place: SourceExcerpt) -> &mut Self {
         self.related.push(place);
         self
     }
 
-    /// Names its place and shows nothing of the file: there may be secrets in it.
+    /// Names its position and shows nothing of the file: there may be secrets in it.
     pub(crate) fn without_excerpt(&mut self) -> &mut Self {
         for place in self.place.iter_mut().chain(&mut self.related) {
             place.excerpt.clear();

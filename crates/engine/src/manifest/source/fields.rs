@@ -13,7 +13,7 @@ pub(crate) struct Fields<'n> {
     entries: Vec<Field<'n>>,
     /// Known keys that an unknown one may be a slip of.
     misspelled: Vec<&'n str>,
-    /// The place of the mapping.
+    /// The position of the mapping.
     pub(crate) span: Span,
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn is_extension(key: &str) -> bool {
 /// How the keys begin that a manifest may have for its own anchors.
 const EXTENSION: &str = "x-";
 
-/// A text and its place.
+/// A text and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
     pub(crate) text: String,

@@ -1,4 +1,4 @@
-//! The files that a manifest is made of, and places in them.
+//! The files that a manifest is made of, and positions in them.
 //!
 //! Every node, setting and template remembers a [`Span`]; only a diagnostic turns it into a line, a column and an excerpt.
 //! This module reads files and refuses what can't be text; it knows nothing of YAML.
@@ -19,7 +19,7 @@ pub(crate) const MAX_FILE_BYTES: u64 = 16 << 20;
 /// Most bytes that are read as text for one manifest, a file that is named twice counting twice.
 pub(crate) const MAX_ALL_BYTES: u64 = 64 << 20;
 
-/// A place in one of the [`Sources`]: byte offsets, end exclusive.
+/// A position in one of the [`Sources`]: byte offsets, end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Span {
     pub(crate) source: u32,
@@ -34,7 +34,7 @@ pub(crate) struct SourceFile {
     pub(crate) shown: String,
     /// All of it.
     pub(crate) text: Arc<str>,
-    /// Where its lines begin; found when the first place in it is needed.
+    /// Where its lines begin; found when the first position in it is needed.
     lines: OnceCell<Vec<u32>>,
 }
 

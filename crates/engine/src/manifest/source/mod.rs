@@ -1,4 +1,4 @@
-//! The files of a manifest: their text, places in them, YAML nodes, and the diagnostics about them. Knows no section of a manifest.
+//! The files of a manifest: their text, positions in them, YAML nodes, and the diagnostics about them. Knows no section of a manifest.
 
 pub(crate) mod budget;
 pub(crate) mod diagnostic;

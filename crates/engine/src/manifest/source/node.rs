@@ -1,11 +1,11 @@
-//! A parsed YAML document as a tree whose every node knows its place.
+//! A parsed YAML document as a tree whose every node knows its position.
 //!
 //! [`yaml`](super::yaml) makes it, the readers walk it. Duplicate keys are still in it, so that they can be reported with
 //! everything else.
 
 use super::files::Span;
 
-/// A value and its place.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) value: Value,

@@ -1,6 +1,6 @@
 //! Collects diagnostics while a manifest is read, so that one pass finds every mistake.
 //!
-//! The report owns the files that places point into, and the limits that keep a bad manifest cheap.
+//! The report owns the files that positions point into, and the limits that keep a bad manifest cheap.
 
 use std::collections::HashMap;
 use std::panic::Location;
@@ -20,7 +20,7 @@ const MAX_ERRORS_OF_A_KIND: usize = 20;
 /// Most warnings of one kind that are all shown; of more than these only the first is, with their count.
 const MAX_WARNINGS_OF_A_KIND: usize = 5;
 
-/// Longest part of a line before a place whose characters are counted, in bytes.
+/// Longest part of a line before a position whose characters are counted, in bytes.
 const MAX_COUNTED_BYTES: usize = 100_000;
 
 /// Longest line of which an excerpt is given, in bytes.
@@ -28,7 +28,7 @@ const MAX_EXCERPT_BYTES: usize = 2_000;
 
 /// Gathers what is wrong while a manifest is read.
 ///
-/// The place in this program that reports a diagnostic is its kind: of each kind the first few are kept and the rest is counted,
+/// The line of this program that reports a diagnostic is its kind: of each kind the first few are kept and the rest is counted,
 /// so that a catalogue of 100,000 bad rows costs neither the time nor the memory of 100,000 excerpts. What is only counted is
 /// built no further: see [`Diagnostic::help_with`].
 #[derive(Debug)]
@@ -51,10 +51,10 @@ struct CappedDiagnostics {
     order: Vec<&'static Location<'static>>,
 }
 
-/// What is known of the diagnostics that one place in the program reports.
+/// What is known of the diagnostics that one line of the program reports.
 #[derive(Debug, Default)]
 struct Kind {
-    /// Places in [`CappedDiagnostics::items`].
+    /// Indices into [`CappedDiagnostics::items`].
     items: Vec<usize>,
     more: usize,
 }
@@ -151,7 +151,7 @@ impl Report {
         self.errors.items.len() + self.errors.more()
     }
 
-    /// An error that has no place in a file.
+    /// An error that has no position in a file.
     #[track_caller]
     pub(crate) fn error(&mut self, message: impl Into<String>) -> &mut Diagnostic {
         self.report(Severity::Error, None, message, "")
@@ -165,7 +165,7 @@ impl Report {
         diagnostic
     }
 
-    /// An error at a place; `label` says there what was expected.
+    /// An error at a position; `label` says there what was expected.
     #[track_caller]
     pub(crate) fn error_at(
         &mut self,
@@ -183,7 +183,7 @@ impl Report {
             .without_excerpt()
     }
 
-    /// A warning at a place.
+    /// A warning at a position.
     #[track_caller]
     pub(crate) fn warning_at(
         &mut self,
@@ -230,7 +230,7 @@ impl Report {
         }
     }
 
-    /// A place for [`Diagnostic::also`].
+    /// A position for [`Diagnostic::also`].
     pub(crate) fn place(&self, span: Span, label: Option<String>) -> SourceExcerpt {
         let source = self.sources.get(span.source);
         let text: &str = &source.text;
@@ -299,7 +299,7 @@ impl Report {
     }
 }
 
-/// Orders by place: files as they first come up, then lines. What has no place comes last.
+/// Orders by position: files as they first come up, then lines. What has no position comes last.
 fn from_top_to_bottom(mut items: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut files: Vec<String> = Vec::new();
     for place in items.iter().filter_map(|item| item.place.as_ref()) {

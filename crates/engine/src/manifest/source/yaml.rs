@@ -328,7 +328,7 @@ fn problem(error: &Error, text: &str, source: u32) -> YamlProblem {
     }
 }
 
-/// Whether the line at this place is indented neither as a line that it could follow nor as the first of what the line before opens.
+/// Whether the line at this position is indented neither as a line that it could follow nor as the first of what the line before opens.
 fn is_indented_by_mistake(text: &str, line_start: usize) -> bool {
     /// Lines above that are read; a block that began before them is unusual.
     const MOST_LINES: usize = 10_000;

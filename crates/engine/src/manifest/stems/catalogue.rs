@@ -514,7 +514,7 @@ impl Reader<'_> {
     }
 }
 
-/// A place in a text that only goes forward, and its line from 1.
+/// A position in a text that only goes forward, and its line from 1.
 #[cfg(test)]
 mod tests {
     use super::*;

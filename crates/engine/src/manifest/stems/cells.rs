@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A place in the text, with its line.
+/// A position in the text, with its line.
 pub(super) struct Cursor {
     pub(super) offset: usize,
     pub(super) line: u64,
@@ -22,7 +22,7 @@ pub(super) fn blank_bytes(text: &str) -> usize {
     text.len() - text.trim_start_matches(['\n', '\r']).len()
 }
 
-/// The places of the cells of the line that begins at an offset, without the blanks around them.
+/// The positions of the cells of the line that begins at an offset, without the blanks around them.
 pub(super) fn header_cells(text: &str, start: usize, separator: u8) -> Vec<Range<usize>> {
     let mut cells = Vec::new();
     let (mut from, mut in_quotes) = (start, false);
@@ -57,7 +57,7 @@ pub(super) struct Quoting {
 #[derive(Debug, PartialEq)]
 pub(super) enum QuotingError {
     Unclosed,
-    /// It is closed, and at this place follows what is no separator.
+    /// It is closed, and at this position follows what is no separator.
     TextBehind {
         at: usize,
     },

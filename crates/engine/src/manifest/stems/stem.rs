@@ -14,7 +14,7 @@ pub(crate) struct StemDecl {
     pub(crate) id: String,
     pub(crate) source: RecordingSource,
     pub(crate) vars: Arc<Json>,
-    /// The place that names it.
+    /// The position that names it.
     pub(crate) span: Span,
     /// The row of a catalogue.
     pub(crate) row: Option<u64>,

@@ -7,7 +7,7 @@ use crate::manifest::source::report::Report;
 use crate::nearest::{nearest, suggestion};
 use crate::template::Reference;
 
-/// The variables that templates of one place may name.
+/// The variables that the templates of one key may name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     /// Names at the root.
