@@ -183,7 +183,16 @@ fn intent(number: u64, run: &RunId) -> (NewRecord, (JobKey, KnownJob)) {
         job: Some(key),
         event,
     };
-    (record, (key, KnownJob { job, account }))
+    (
+        record,
+        (
+            key,
+            KnownJob {
+                job: job.into(),
+                account,
+            },
+        ),
+    )
 }
 
 /// From the plan to the last kept track, against a studio that hands out a stored recording.

@@ -123,7 +123,7 @@ fn fill(manifest: &Path, ledger: &Path, events: Events) {
             batch.jobs.insert(
                 job.key,
                 KnownJob {
-                    job: state,
+                    job: state.into(),
                     account,
                 },
             );

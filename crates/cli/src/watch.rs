@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backline_api::ApiKey;
@@ -176,6 +177,7 @@ fn as_before(
             }
         }
         let account = String::new();
+        let job = Arc::new(job);
         known.insert(row.key, KnownJob { job, account });
     }
     Ok(known)

@@ -1,6 +1,7 @@
 //! What a run would do with each job of a plan, by what the ledger has of it, and what that would cost.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
@@ -25,7 +26,7 @@ pub struct JobForecast {
     /// Details beside the sign; empty where the sign is enough.
     pub note: String,
     /// Its state in the ledger.
-    pub job: Job,
+    pub job: Arc<Job>,
     /// Kept files that are no longer there, or no longer as they were kept.
     pub missing: Vec<Missing>,
     /// Unix time in milliseconds at which the vendor throws away what is bought and not kept, where that is near.
@@ -90,9 +91,10 @@ pub fn forecast(
     look: &dyn Fn(&KeptFile) -> OnDisk,
 ) -> Forecast {
     let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
+    let unknown = Arc::new(Job::default());
     let forecast_one = |planned: &PlannedJob| {
-        let job = known.get(&planned.key).map(|known| known.job.clone());
-        let job = job.unwrap_or_default();
+        let job = known.get(&planned.key).map(|known| &known.job);
+        let job = job.unwrap_or(&unknown).clone();
         let missing = job
             .task()
             .map(|task| missing(task, look))

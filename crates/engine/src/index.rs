@@ -4,6 +4,7 @@
 //! of another. The conductor has one, and so has the receiver that runs alone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use backline_api::TaskId;
 
@@ -72,7 +73,7 @@ impl Index {
     ) -> ClaimOutcome {
         let event = claim(attempt, task, self.other_owner(task, &key));
         match known.job.step(now_ms, &event) {
-            Step::Changed(job) => known.job = job,
+            Step::Changed(job) => known.job = Arc::new(job),
             _ => return claim_outcome(&known.job, task),
         }
         self.take_in(key, &known.job);

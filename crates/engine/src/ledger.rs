@@ -19,7 +19,7 @@ use std::error::Error;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use tempfile::TempDir;
 
 use crate::event::{Event, Record, RunId};
@@ -156,8 +156,8 @@ impl Ledger {
         let made = self.replayed(known.len())?;
         let differs = |(key, kept): (&JobKey, &KnownJob)| {
             let same = match made.get(key) {
-                Some(job) => *job == kept.job,
-                None => kept.job == Job::default(),
+                Some(job) => *job == *kept.job,
+                None => *kept.job == Job::default(),
             };
             (!same).then_some(*key)
         };
@@ -168,25 +168,14 @@ impl Ledger {
 
     /// The jobs, made anew from the events; `jobs` is how many there may be.
     fn replayed(&self, jobs: usize) -> Result<HashMap<JobKey, Job>, StoreError> {
-        let read = |source| failed(&self.path, "read", source);
         let mut made: HashMap<JobKey, Job> = HashMap::with_capacity(jobs);
-        let mut events = self
-            .connection
-            .prepare("SELECT job, at_ms, event FROM events ORDER BY seq")
-            .map_err(read)?;
-        let mut rows = events.query([]).map_err(read)?;
-        while let Some(row) = rows.next().map_err(read)? {
-            let Some(key) = row.get::<_, Option<[u8; 32]>>(0).map_err(read)? else {
-                continue;
-            };
-            let text = row.get_ref(2).map_err(read)?;
-            let text = text
-                .as_str()
-                .map_err(|error| self.damaged(&error.to_string()))?;
-            let job = made.entry(JobKey::from_bytes(key)).or_default();
-            job.replay(row.get(1).map_err(read)?, &self.parse(text)?);
-        }
-        Ok(made)
+        let sql = "SELECT job, at_ms, event FROM events WHERE job IS NOT NULL ORDER BY seq";
+        self.rows(sql, [], |row| {
+            let job = made.entry(JobKey::from_bytes(row.get(0)?)).or_default();
+            job.replay(row.get(1)?, &parsed(row, 2)?);
+            Ok(())
+        })
+        .map(|()| made)
     }
 
     fn records(
@@ -194,48 +183,39 @@ impl Ledger {
         sql: &str,
         parameters: impl rusqlite::Params,
     ) -> Result<Vec<Record>, StoreError> {
-        let rows = self.run("read", |connection| {
-            connection
-                .prepare_cached(sql)?
-                .query_map(parameters, |row| {
-                    Ok((
-                        row.get(0)?,
-                        row.get(1)?,
-                        row.get(2)?,
-                        row.get(3)?,
-                        row.get::<_, String>(4)?,
-                    ))
-                })?
-                .collect::<Result<Vec<(i64, i64, String, Option<[u8; 32]>, String)>, _>>()
-        })?;
-        rows.into_iter()
-            .map(|(seq, at_ms, run, job, event)| {
-                Ok(Record {
-                    seq: seq.unsigned_abs(),
-                    at_ms,
-                    run: RunId::from_text(run),
-                    job: job.map(JobKey::from_bytes),
-                    event: self.parse(&event)?,
-                })
+        self.rows(sql, parameters, |row| {
+            Ok(Record {
+                seq: row.get::<_, i64>(0)?.unsigned_abs(),
+                at_ms: row.get(1)?,
+                run: RunId::from_text(row.get::<_, String>(2)?),
+                job: row.get::<_, Option<_>>(3)?.map(JobKey::from_bytes),
+                event: parsed(row, 4)?,
             })
-            .collect()
+        })
     }
 
     /// The rows of a plan: those whose `column` is `plan`, an expression of the parameter `name`.
     fn rows_of(&self, column: &str, plan: &str, name: &str) -> Result<Vec<PlannedRow>, StoreError> {
-        let rows = self.run("read", |connection| {
-            connection
-                .prepare(&format!(
-                    "SELECT row FROM plans WHERE {column} = {plan} ORDER BY position"
-                ))?
-                .query_map([name], |row| row.get::<_, String>(0))?
-                .collect::<Result<Vec<_>, _>>()
-        })?;
-        rows.iter().map(|text| self.parse(text)).collect()
+        let sql = format!("SELECT row FROM plans WHERE {column} = {plan} ORDER BY position");
+        self.rows(&sql, [name], |row| parsed(row, 0))
     }
 
-    fn parse<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, StoreError> {
-        serde_json::from_str(text).map_err(|error| self.damaged(&error.to_string()))
+    /// Reads a query's rows one by one: the texts of all of them together take more memory than what they say.
+    fn rows<T, C: FromIterator<T>>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<C, StoreError> {
+        let read_all = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_and_then(parameters, read)?;
+            rows.collect::<Result<C, RowError>>()
+        };
+        read_all().map_err(|error| match error {
+            RowError::Sqlite(source) => failed(&self.path, "read", source),
+            RowError::Json(error) => self.damaged(&error.to_string()),
+        })
     }
 
     fn damaged(&self, what: &str) -> StoreError {
@@ -270,6 +250,24 @@ impl Ledger {
         };
         in_one().map_err(|source: rusqlite::Error| failed(path, operation, source))
     }
+}
+
+/// Why a row can't be read.
+#[derive(Debug, thiserror::Error)]
+enum RowError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// What the JSON text of a column says.
+fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, RowError> {
+    let text = row
+        .get_ref(column)?
+        .as_str()
+        .map_err(rusqlite::Error::from)?;
+    Ok(serde_json::from_str(text)?)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {

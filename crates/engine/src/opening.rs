@@ -99,6 +99,7 @@ fn mark_changed(
 #[cfg(all(test, feature = "lua"))]
 mod tests {
     use std::path::{Path, PathBuf};
+    use std::sync::Arc;
 
     use super::*;
     use crate::driver::{PlanHooks, plan_jobs, planned_rows};
@@ -168,10 +169,10 @@ mod tests {
         for (job, event) in [(key, decided), (bought, intent), (bought, accepted)] {
             let account = "studio:1".to_owned();
             let known = batch.jobs.entry(job).or_insert_with(|| KnownJob {
-                job: Job::default(),
+                job: Arc::default(),
                 account: account.clone(),
             });
-            known.job.replay(NOW_MS, &event);
+            Arc::make_mut(&mut known.job).replay(NOW_MS, &event);
             batch.events.push(NewRecord {
                 at_ms: NOW_MS,
                 run: RunId::from_text("old"),

@@ -11,6 +11,7 @@
 //! pruned. No purchase is linked to two jobs.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use backline_api::Setting;
 
@@ -62,12 +63,13 @@ pub fn recognize(
             .get(&bought)
             .map(|known| known.account.clone())
             .unwrap_or_default();
-        let before = known.get(&job.key).map(|known| known.job.clone());
-        if let Step::Changed(linked) = before.unwrap_or_default().step(0, &event) {
+        let unknown = Arc::default();
+        let before = known.get(&job.key).map_or(&unknown, |known| &known.job);
+        if let Step::Changed(linked) = before.step(0, &event) {
             known.insert(
                 job.key,
                 KnownJob {
-                    job: linked,
+                    job: Arc::new(linked),
                     account,
                 },
             );
@@ -343,7 +345,7 @@ mod tests {
             };
             let account = "studio:b39f8a588d02".to_owned();
             let known = KnownJob {
-                job,
+                job: job.into(),
                 account: account.clone(),
             };
             batch.jobs.insert(key, known);

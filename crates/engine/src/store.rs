@@ -4,6 +4,7 @@
 //! it, durable when the call returns. It decides nothing. One process owns it at a time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -191,27 +192,31 @@ pub struct PlannedRow {
     /// The job.
     pub key: JobKey,
     /// The stem's id.
-    pub stem: String,
+    pub stem: Arc<str>,
     /// The preset's name.
-    pub preset: String,
+    pub preset: Arc<str>,
     /// The stem's variables: a catalogue's columns.
-    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
-    pub vars: IndexMap<String, String>,
+    #[serde(skip_serializing_if = "is_empty", default)]
+    pub vars: Arc<IndexMap<String, String>>,
     /// The sweep point.
-    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
-    pub sweep: IndexMap<String, String>,
+    #[serde(skip_serializing_if = "is_empty", default)]
+    pub sweep: Arc<IndexMap<String, String>>,
     /// The take, from 1.
     pub take: u32,
     /// What was to be sent.
     pub settings: Settings,
     /// The stem's recording.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub recording: Option<RecordedStem>,
+    pub recording: Option<Arc<RecordedStem>>,
+}
+
+pub(crate) fn is_empty(map: &Arc<IndexMap<String, String>>) -> bool {
+    map.is_empty()
 }
 
 impl PlannedRow {
     /// What the manifest called the job.
-    pub(crate) fn coordinates(&self) -> Coordinates {
+    pub fn coordinates(&self) -> Coordinates {
         Coordinates::new(&self.stem, &self.preset, &self.sweep, self.take)
     }
 }
@@ -271,8 +276,8 @@ pub struct NewRecord {
 /// A job's state and the account that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownJob {
-    /// Its state.
-    pub job: Job,
+    /// Its state, shared with whoever else holds it.
+    pub job: Arc<Job>,
     /// The account that the last attempt was made with.
     pub account: String,
 }
@@ -297,7 +302,7 @@ pub fn bought_in_place_of<'a>(
     };
     let mut next = link(&key);
     for _ in 0..MAX_LINKS {
-        let known = jobs.get(&next?.key).map(|known| &known.job)?;
+        let known = jobs.get(&next?.key).map(|known| &*known.job)?;
         if known.attempts > 0 || matches!(known.phase, Phase::Failed(_)) {
             return next.map(|link| (link, known));
         }

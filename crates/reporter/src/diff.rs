@@ -132,7 +132,7 @@ pub fn diff_json(diff: &LockDiff, same: usize) -> Value {
 }
 
 fn label(job: &LockedJob) -> String {
-    job_label(&job.stem, &job.preset, &job.sweep, job.take)
+    job_label(&job.stem, &job.preset, &*job.sweep, job.take)
 }
 
 fn change_text(change: &SettingChange) -> String {
@@ -168,10 +168,11 @@ mod tests {
         job.settings
             .set(tags, Some("lofi, \u{1b}[31mrhodes".into()));
         job.settings.set(lyrics, Some("la\nla".into()));
-        job.recording.as_mut().unwrap().fingerprint = "ffff000011112222".to_owned();
+        let recording = std::sync::Arc::make_mut(job.recording.as_mut().unwrap());
+        recording.fingerprint = "ffff000011112222".to_owned();
         after.jobs[1].key = "6b".repeat(32);
         let mut new = after.jobs[2].clone();
-        new.preset = "ballad".to_owned();
+        new.preset = "ballad".into();
         after.jobs.push(new);
         after
     }

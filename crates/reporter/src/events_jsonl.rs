@@ -26,7 +26,7 @@ pub(crate) fn render(material: &ReportInput<'_>) -> io::Result<Vec<u8>> {
         .jobs
         .iter()
         .map(|job| {
-            let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+            let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
             (job.key.as_str(), label)
         })
         .collect();

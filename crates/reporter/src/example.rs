@@ -50,8 +50,8 @@ pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summar
                 let mut job = model.clone();
                 let at = summary.jobs.len();
                 job.key = format!("{at:064x}");
-                job.stem = format!("song-{stem:02}");
-                job.preset = format!("style-{preset:02}");
+                job.stem = format!("song-{stem:02}").into();
+                job.preset = format!("style-{preset:02}").into();
                 job.take = take;
                 let tags = format!("style {preset}, warm, acoustic guitar, brushed drums");
                 job.settings.set(Setting::TAGS, Some(tags.as_str().into()));
@@ -143,7 +143,7 @@ impl Story {
         self.before.insert(
             self.rows[1].key,
             KnownJob {
-                job,
+                job: Arc::new(job),
                 account: "a1".to_owned(),
             },
         );
@@ -348,11 +348,11 @@ impl Store for Story {
         for record in &self.records {
             let Some(key) = record.job else { continue };
             let known = jobs.entry(key).or_insert_with(|| KnownJob {
-                job: Job::default(),
+                job: Arc::default(),
                 account: "a1".to_owned(),
             });
             match known.job.step(record.at_ms, &record.event) {
-                Step::Changed(next) => known.job = next,
+                Step::Changed(next) => known.job = Arc::new(next),
                 Step::Unchanged => {}
                 Step::Illegal => panic!("an illegal event in the story: {record:?}"),
             }

@@ -121,7 +121,7 @@ fn grid(text: &mut String, summary: &Summary) {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let signs = jobs.map(|job| {
         let sign = sign(job, &summary.run).symbol();
-        (job.stem.as_str(), job.preset.as_str(), sign)
+        (&*job.stem, &*job.preset, sign)
     });
     let grid = markdown_grid(signs, MAX_ROWS, MAX_COLUMNS);
     text.push_str(&grid.text);
@@ -223,7 +223,7 @@ fn attention(text: &mut String, summary: &Summary) {
     }
     text.push_str("\n### Without all tracks\n\n| | job | why | task |\n|---|---|---|---|\n");
     for (job, sign) in listed.iter().take(MAX_LISTED) {
-        let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+        let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
         let _ = writeln!(
             text,
             "| `{}` {} | {} | {} | {} |",
@@ -273,8 +273,8 @@ mod tests {
         let failed = summary.jobs[2].clone();
         summary.jobs = (0..100_000)
             .map(|at| JobSummary {
-                stem: format!("{}{}", "§".repeat(90), at % 400),
-                preset: format!("{}{}", "|".repeat(90), at / 400 % 100),
+                stem: format!("{}{}", "§".repeat(90), at % 400).into(),
+                preset: format!("{}{}", "|".repeat(90), at / 400 % 100).into(),
                 error: Some("*".repeat(5_000)),
                 ..failed.clone()
             })
@@ -290,7 +290,7 @@ mod tests {
             let mut summary = example::summary();
             let lines = text(&summary).lines().count();
             summary.jobs[2].error = Some(words.clone());
-            summary.jobs[2].stem = words;
+            summary.jobs[2].stem = words.into();
             let with = text(&summary).lines().count();
             prop_assert!(with.abs_diff(lines) <= 1, "{} lines became {}", lines, with);
         }

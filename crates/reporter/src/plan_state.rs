@@ -1,6 +1,7 @@
 //! The state of a plan's jobs as a run's records come in, by the engine's own job machine: what a bar counts and lines name.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use backline_engine::event::{Record, TrackFacts};
 use backline_engine::job::Job;
@@ -24,13 +25,13 @@ pub(crate) struct PlanState {
     /// The last problem that was printed in full: while it lasts it is not printed again.
     pub(crate) last_problem: Option<String>,
     /// The remarks on the music that were printed, by preset.
-    remarked: HashSet<(String, String)>,
+    remarked: HashSet<(Arc<str>, String)>,
 }
 
 struct TrackedJob {
     label: String,
-    preset: String,
-    job: Job,
+    preset: Arc<str>,
+    job: Arc<Job>,
 }
 
 /// What a record did to its job.
@@ -52,15 +53,16 @@ impl PlanState {
     /// The jobs of `plan`, as the ledger knows them before the run.
     pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
         let mut plan_state = Self::default();
-        let label = |row: &PlannedRow| job_label(&row.stem, &row.preset, &row.sweep, row.take);
+        let label = |row: &PlannedRow| job_label(&row.stem, &row.preset, &*row.sweep, row.take);
         plan_state.former = plan
             .former
             .iter()
             .map(|row| (row.key, label(row)))
             .collect();
+        let unknown = Arc::new(Job::default());
         for row in plan.rows {
-            let known = plan.known.get(&row.key);
-            let job = known.map(|known| known.job.clone()).unwrap_or_default();
+            let known = plan.known.get(&row.key).map(|known| &known.job);
+            let job = known.unwrap_or(&unknown).clone();
             *plan_state
                 .in_state
                 .entry(JobStatus::from(&job.phase))
@@ -105,7 +107,7 @@ impl PlanState {
             JobStatus::from(&next.phase),
         );
         self.spent += next.credits - row.job.credits;
-        row.job = next;
+        row.job = Arc::new(next);
         if from != to {
             self.in_state
                 .entry(from)

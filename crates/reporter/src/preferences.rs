@@ -44,7 +44,7 @@ impl Preference {
 fn values(job: &JobSummary) -> impl Iterator<Item = (&str, &str)> {
     let sweep = job.sweep.iter();
     let sweep = sweep.map(|(name, value)| (name.as_str(), value.as_str()));
-    std::iter::once((PRESET, job.preset.as_str())).chain(sweep)
+    std::iter::once((PRESET, &*job.preset)).chain(sweep)
 }
 
 /// The ratings by preset, then by the values of each swept setting; empty where nothing is rated.
@@ -105,9 +105,9 @@ mod tests {
         let mut summary = example::summary();
         summary.jobs.truncate(2);
         let mut piano = summary.jobs[0].clone();
-        piano.preset = "piano".to_owned();
+        piano.preset = "piano".into();
         piano.key = "c".to_owned();
-        piano.sweep.clear();
+        piano.sweep = std::sync::Arc::default();
         summary.jobs.push(piano);
         (summary.jobs[0].key, summary.jobs[1].key) = ("a".to_owned(), "b".to_owned());
         let mut ratings = Ratings::default();
@@ -137,8 +137,7 @@ mod tests {
     #[test]
     fn values_of_a_sweep_are_compared_with_each_other() {
         let mut summary = compared("a:1,b:1,b\na:1,a:2,a\n");
-        summary.jobs[1]
-            .sweep
+        std::sync::Arc::make_mut(&mut summary.jobs[1].sweep)
             .insert("model".to_owned(), "V4".to_owned());
         let all = preferences(&summary);
         assert_eq!(

@@ -446,8 +446,8 @@ mod tests {
         summary.jobs = (0..40)
             .map(|number| {
                 let mut job = model.clone();
-                job.stem = format!("song {}", number / 4);
-                job.preset = format!("style {}", number % 4);
+                job.stem = format!("song {}", number / 4).into();
+                job.preset = format!("style {}", number % 4).into();
                 job
             })
             .collect();

@@ -285,9 +285,9 @@ mod tests {
         ) {
             let mut summary = example::summary();
             let job = &mut summary.jobs[0];
-            job.stem.clone_from(&value);
+            job.stem = value.as_str().into();
             job.error = Some(value.clone());
-            job.sweep.insert("tags".to_owned(), sweep.clone());
+            std::sync::Arc::make_mut(&mut job.sweep).insert("tags".to_owned(), sweep.clone());
             job.tracks[0].title.clone_from(&value);
             let lines = read(&render(&summary, None).unwrap());
             let cell = |name: &str| plain(&lines[1][lines[0].iter().position(|column| column == name).unwrap()]).to_owned();

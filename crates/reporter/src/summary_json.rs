@@ -215,7 +215,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
             error: job.error.as_deref(),
             response: job.response.as_ref(),
             settings: &job.settings,
-            recording: job.recording.as_ref(),
+            recording: job.recording.as_deref(),
             other_tasks: &job.other_tasks,
             tracks: job.tracks.iter().map(TrackFile::from).collect(),
         }

@@ -250,7 +250,7 @@ fn a_ledger_moves_no_file_from_outside_the_project() {
         let Step::Changed(job) = known.job.step(1, &event) else {
             panic!("{event:?}")
         };
-        known.job = job;
+        known.job = job.into();
         let record = NewRecord {
             at_ms: 1,
             run: ledger.runs().unwrap().remove(0).id,

@@ -5,6 +5,7 @@ mod row;
 mod table;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,9 +21,10 @@ pub use self::table::{SETTINGS, Setting};
 
 /// Everything that a request sends but its addresses, in the order of the settings table.
 ///
-/// It is written and read as an object of the settings' names. Reading ignores unknown names, as a later version's are.
+/// It is written and read as an object of the settings' names. Reading ignores unknown names, as a later version's are. Clones share
+/// the values until one is changed.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Settings(Vec<(Setting, SettingValue)>);
+pub struct Settings(Arc<Vec<(Setting, SettingValue)>>);
 
 impl Settings {
     /// The value of a setting; none where it is not sent.
@@ -39,10 +41,12 @@ impl Settings {
 
     /// Gives a setting a value, or takes it out.
     pub fn set(&mut self, setting: Setting, value: Option<SettingValue>) {
-        match (self.place(setting), value) {
-            (Ok(at), Some(value)) => self.0[at].1 = value,
-            (Ok(at), None) => drop(self.0.remove(at)),
-            (Err(at), Some(value)) => self.0.insert(at, (setting, value)),
+        let place = self.place(setting);
+        let values = Arc::make_mut(&mut self.0);
+        match (place, value) {
+            (Ok(at), Some(value)) => values[at].1 = value,
+            (Ok(at), None) => drop(values.remove(at)),
+            (Err(at), Some(value)) => values.insert(at, (setting, value)),
             (Err(_), None) => {}
         }
     }

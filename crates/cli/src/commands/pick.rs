@@ -87,7 +87,7 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
                     note: note.clone(),
                 }),
                 None => {
-                    let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+                    let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
                     problems.push(format!("{label} track {}: it is not on disk", track.index));
                 }
             }
@@ -149,7 +149,7 @@ impl Chosen<'_> {
     /// What messages call it.
     fn label(&self) -> String {
         let job = self.job;
-        let label = job_label(&job.stem, &job.preset, &job.sweep, job.take);
+        let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
         format!("{label} track {}", self.track.index)
     }
 

@@ -292,17 +292,13 @@ fn selection_options(args: &ManifestArgs) -> Option<String> {
 
 /// `rows` with the selected ones in their places; those that are not among them come last.
 fn merged(mut rows: Vec<PlannedRow>, selected: Vec<PlannedRow>) -> Vec<PlannedRow> {
-    fn name(row: &PlannedRow) -> (String, String, Vec<(String, String)>, u32) {
-        let sweep = row.sweep.clone().into_iter().collect();
-        (row.stem.clone(), row.preset.clone(), sweep, row.take)
-    }
     let places: HashMap<_, usize> = rows
         .iter()
         .enumerate()
-        .map(|(at, row)| (name(row), at))
+        .map(|(at, row)| (row.coordinates(), at))
         .collect();
     for row in selected {
-        match places.get(&name(&row)) {
+        match places.get(&row.coordinates()) {
             Some(at) => rows[*at] = row,
             None => rows.push(row),
         }

@@ -18,7 +18,7 @@ impl Conductor {
                 let held = slot.holds_place();
                 self.spent += job.credits - slot.job.credits;
                 self.reserved += job.reserved - slot.job.reserved;
-                slot.job = job;
+                slot.job = Arc::new(job);
                 if matches!(event, Event::Intent { .. } | Event::Accepted { .. }) {
                     self.index.take_in(slot.key, &slot.job);
                 }

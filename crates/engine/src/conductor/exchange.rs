@@ -204,7 +204,7 @@ pub(crate) struct ResumedJob {
     /// What hooks decided when it was planned, where it is not to be bought.
     pub(crate) refusal: Option<Verdict>,
     pub(crate) stem: StemId,
-    pub(crate) job: Job,
+    pub(crate) job: Arc<Job>,
     /// Kept files that are no longer there.
     pub(crate) missing: Vec<Missing>,
     /// Whether the vendor has deleted its tracks by now: it is polled once and not again.

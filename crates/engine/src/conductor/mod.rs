@@ -81,7 +81,7 @@ struct JobSlot {
     /// How often hooks delayed it in this run.
     delays: u32,
     stem: usize,
-    job: Job,
+    job: Arc<Job>,
     expired: bool,
     /// The next poll, or none while one is under way or none is wanted.
     poll_at: Option<i64>,
@@ -347,7 +347,7 @@ impl Conductor {
 
     /// The jobs of this run, in plan order.
     pub(crate) fn jobs(&self) -> impl ExactSizeIterator<Item = (&JobKey, &Job)> {
-        self.slots.iter().map(|slot| (&slot.key, &slot.job))
+        self.slots.iter().map(|slot| (&slot.key, &*slot.job))
     }
 
     fn drain(&mut self, outcome: Outcome) {

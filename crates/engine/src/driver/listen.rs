@@ -152,7 +152,7 @@ mod tests {
         let mut ledger = Ledger::own(&folder.join("ledger.sqlite3")).unwrap();
         let key = JobKey::from_bytes([7; 32]);
         let mut known = KnownJob {
-            job: Job::default(),
+            job: Job::default().into(),
             account: "studio:1".to_owned(),
         };
         let events = [
@@ -172,7 +172,7 @@ mod tests {
             let Step::Changed(job) = known.job.step(5, &event) else {
                 panic!("{event:?}")
             };
-            known.job = job;
+            known.job = job.into();
             batch.events.push(NewRecord {
                 at_ms: 5,
                 run: RunId::new(),

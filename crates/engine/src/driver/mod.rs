@@ -238,7 +238,7 @@ pub async fn run(
         if let Some(event) = response_lost(&known.job.phase)
             && let Step::Changed(next) = known.job.step(now_ms, &event)
         {
-            known.job = next;
+            known.job = Arc::new(next);
             lost.push((*key, event));
         }
     }
@@ -350,31 +350,41 @@ fn note_renamed(renamed: &[Renamed], now_ms: i64, known: &mut HashMap<JobKey, Kn
         if let Some(known) = known.get_mut(key)
             && let Step::Changed(next) = known.job.step(now_ms, event)
         {
-            known.job = next;
+            known.job = Arc::new(next);
         }
     }
 }
 
 /// The rows that a run of `plan` is recorded with; files are named relative to `project_dir`.
 pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
-    let row = |job: &crate::plan::PlannedJob| {
-        let stem = &plan.stems[job.stem];
+    let of_stem = |stem: &crate::plan::Stem| {
         let file = match &stem.source {
             StemSource::File(file) => Some(shown_path(project_dir, &file.path)),
             StemSource::Url(_) => None,
         };
+        let recording = RecordedStem {
+            fingerprint: stem.source.fingerprint(),
+            file,
+        };
+        let vars = plan.output.stem_columns(&stem.id);
+        (
+            Arc::from(stem.id.as_str()),
+            Arc::new(vars),
+            Arc::new(recording),
+        )
+    };
+    let stems: Vec<_> = plan.stems.iter().map(of_stem).collect();
+    let row = |job: &crate::plan::PlannedJob| {
+        let (stem, vars, recording) = stems[job.stem].clone();
         PlannedRow {
             key: job.key,
-            stem: stem.id.clone(),
-            preset: job.preset.to_string(),
-            vars: plan.output.stem_columns(&stem.id),
-            sweep: job.sweep.as_ref().clone(),
+            stem,
+            preset: job.preset.clone(),
+            vars,
+            sweep: job.sweep.clone(),
             take: job.take,
             settings: job.settings.clone(),
-            recording: Some(RecordedStem {
-                fingerprint: stem.source.fingerprint(),
-                file,
-            }),
+            recording: Some(recording),
         }
     };
     plan.jobs.iter().map(row).collect()

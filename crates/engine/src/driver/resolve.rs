@@ -4,6 +4,8 @@
 //! user gives is checked with the provider; one that the ledger knows already, and one whose request was another job's, are
 //! refused: a slip of the finger must neither lose a purchase nor buy one twice.
 
+use std::sync::Arc;
+
 use backline_api::{ApiKey, CallError, Client, ResponseClass, Stage, TaskId};
 use serde_json::Value;
 
@@ -234,7 +236,7 @@ pub async fn resolve(
     if matches!(event, Event::Reopened { .. }) {
         set_aside(plan, key, &known.job);
     }
-    known.job = job;
+    known.job = Arc::new(job);
     let run = store.runs()?.into_iter().next().map(|run| run.id);
     let record = NewRecord {
         at_ms,
@@ -297,7 +299,7 @@ pub fn settle(
             let state = state(&known.job.phase);
             return Err(ResolveError::NotInDoubt { key, state });
         };
-        let account = known.account;
+        let (job, account) = (Arc::new(job), known.account);
         batch.events.push(NewRecord {
             at_ms,
             run: run.clone(),

@@ -110,8 +110,8 @@ fn wanted(
 ) -> HashSet<String> {
     let mut wanted = HashSet::new();
     for job in &plan.jobs {
-        let state = known.get(&job.key).map(|known| &known.job);
-        let task = state.and_then(Job::task);
+        let state = known.get(&job.key);
+        let task = state.and_then(|known| known.job.task());
         let tracks = task.map_or(0, |task| task.tracks.len());
         let usual = plan.provider.profile.operation.tracks;
         let number = u32::try_from(tracks).unwrap_or(0).max(usual);

@@ -1,6 +1,7 @@
 //! The ledger as the engine's store.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -90,21 +91,14 @@ impl Store for Ledger {
     }
 
     fn job(&self, key: &JobKey) -> Result<Option<KnownJob>, StoreError> {
-        let row = self.run("read", |connection| {
-            connection
-                .prepare_cached("SELECT account, job FROM jobs WHERE key = ?1")?
-                .query_row([key.to_bytes()], |row| {
-                    Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-                })
-                .optional()
-        })?;
-        row.map(|(account, job)| {
+        let sql = "SELECT account, job FROM jobs WHERE key = ?1";
+        let found: Vec<KnownJob> = self.rows(sql, [key.to_bytes()], |row| {
             Ok(KnownJob {
-                job: self.parse(&job)?,
-                account,
+                job: Arc::new(parsed(row, 1)?),
+                account: row.get(0)?,
             })
-        })
-        .transpose()
+        })?;
+        Ok(found.into_iter().next())
     }
 
     fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError> {
@@ -131,23 +125,13 @@ impl Store for Ledger {
     }
 
     fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError> {
-        let rows = self.run("read", |connection| {
-            connection
-                .prepare("SELECT key, account, job FROM jobs")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect::<Result<Vec<([u8; 32], String, String)>, _>>()
-        })?;
-        rows.into_iter()
-            .map(|(key, account, job)| {
-                Ok((
-                    JobKey::from_bytes(key),
-                    KnownJob {
-                        job: self.parse(&job)?,
-                        account,
-                    },
-                ))
-            })
-            .collect()
+        self.rows("SELECT key, account, job FROM jobs", [], |row| {
+            let known = KnownJob {
+                job: Arc::new(parsed(row, 2)?),
+                account: row.get(1)?,
+            };
+            Ok((JobKey::from_bytes(row.get(0)?), known))
+        })
     }
 
     fn upload(&self, hash: &str, account: &str) -> Result<Option<Upload>, StoreError> {
@@ -171,25 +155,15 @@ impl Store for Ledger {
     }
 
     fn intents_since(&self, account: &str, since_ms: i64) -> Result<Vec<i64>, StoreError> {
-        self.run("read", |connection| {
-            connection
-                .prepare(
-                    "SELECT at_ms FROM events WHERE intent = 1 AND account = ?1 AND at_ms >= ?2",
-                )?
-                .query_map(params![account, since_ms], |row| row.get(0))?
-                .collect()
-        })
+        let sql = "SELECT at_ms FROM events WHERE intent = 1 AND account = ?1 AND at_ms >= ?2";
+        self.rows(sql, params![account, since_ms], |row| Ok(row.get(0)?))
     }
 
     fn runs(&self) -> Result<Vec<RunHeader>, StoreError> {
-        let rows = self.run("read", |connection| {
-            connection
-                // As they were recorded: a clock may have been ahead.
-                .prepare("SELECT header FROM runs ORDER BY rowid DESC")?
-                .query_map([], |row| row.get::<_, String>(0))?
-                .collect::<Result<Vec<_>, _>>()
-        })?;
-        rows.iter().map(|text| self.parse(text)).collect()
+        // As they were recorded: a clock may have been ahead.
+        self.rows("SELECT header FROM runs ORDER BY rowid DESC", [], |row| {
+            parsed(row, 0)
+        })
     }
 
     fn plan_of(&self, run: &RunId) -> Result<Vec<PlannedRow>, StoreError> {
@@ -225,16 +199,11 @@ impl Store for Ledger {
     }
 
     fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError> {
-        let rows = self.run("read", |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT job, run FROM events WHERE intent = 1 AND job IS NOT NULL ORDER BY seq",
-                )?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<Vec<([u8; 32], String)>, _>>()
-        })?;
-        let buyer = |(job, run)| (JobKey::from_bytes(job), RunId::from_text(run));
-        Ok(rows.into_iter().map(buyer).collect())
+        let sql = "SELECT job, run FROM events WHERE intent = 1 AND job IS NOT NULL ORDER BY seq";
+        self.rows(sql, [], |row| {
+            let run = RunId::from_text(row.get::<_, String>(1)?);
+            Ok((JobKey::from_bytes(row.get(0)?), run))
+        })
     }
 
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
@@ -247,17 +216,11 @@ impl Store for Ledger {
     fn job_of_task(&self, task: &str) -> Result<Option<JobKey>, StoreError> {
         // One pass over all events, which is a second for a million, is faster than a query for each job.
         let names = format!("\"task_id\":{}", json(&task));
-        let found = self.run("read", |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT job, event FROM events WHERE job IS NOT NULL AND instr(event, ?1) > 0 ORDER BY seq",
-                )?
-                .query_map([names], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<Vec<([u8; 32], String)>, _>>()
+        let sql = "SELECT job, event FROM events WHERE job IS NOT NULL AND instr(event, ?1) > 0 ORDER BY seq";
+        let found: Vec<(JobKey, Event)> = self.rows(sql, [names], |row| {
+            Ok((JobKey::from_bytes(row.get(0)?), parsed(row, 1)?))
         })?;
         for (job, event) in found {
-            let event: Event = self.parse(&event)?;
-            let job = JobKey::from_bytes(job);
             if matches!(&event, Event::Accepted { task_id, .. } if task_id.as_str() == task)
                 && !self.is_taken_back(&job, task)?
             {

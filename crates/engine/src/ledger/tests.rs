@@ -2,9 +2,9 @@
 //!
 //! Over 500 lines: it is a list of independent tests of one type.
 
-use indexmap::IndexMap;
 use rusqlite::params;
 use serde_json::json;
+use std::sync::Arc;
 
 use super::*;
 use crate::event::{Token, Via};
@@ -143,10 +143,10 @@ fn header(started_ms: i64) -> RunHeader {
 fn rows(keys: &[u8]) -> Vec<PlannedRow> {
     let row = |key: &u8| PlannedRow {
         key: JobKey::from_bytes([*key; 32]),
-        stem: "voice".to_owned(),
-        preset: "p".to_owned(),
-        vars: IndexMap::new(),
-        sweep: IndexMap::new(),
+        stem: "voice".into(),
+        preset: "p".into(),
+        vars: Arc::default(),
+        sweep: Arc::default(),
         take: 1,
         settings: serde_json::from_value(json!({
             "title": "t", "tags": "calm", "negative_tags": "", "model": "V5"
@@ -251,7 +251,7 @@ fn lived(ledger: &mut Ledger, run: &RunId, key: u8, at_ms: i64, events: Vec<Even
     let key = JobKey::from_bytes([key; 32]);
     let account = "a".to_owned();
     let mut known = ledger.jobs().unwrap().remove(&key).unwrap_or(KnownJob {
-        job: Job::default(),
+        job: Arc::default(),
         account: account.clone(),
     });
     let mut batch = Batch::default();
@@ -259,7 +259,7 @@ fn lived(ledger: &mut Ledger, run: &RunId, key: u8, at_ms: i64, events: Vec<Even
         let Step::Changed(job) = known.job.step(at_ms, &event) else {
             panic!("{event:?}")
         };
-        known.job = job;
+        known.job = job.into();
         batch.events.push(NewRecord {
             at_ms,
             run: run.clone(),
@@ -476,7 +476,7 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
         jobs: [(
             key,
             KnownJob {
-                job,
+                job: job.into(),
                 account: account.clone(),
             },
         )]

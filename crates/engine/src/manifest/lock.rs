@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::load::read_beside;
 use super::source::files::{ReadProblem, read_text};
 use crate::folder::Folder;
-use crate::plan::Plan;
+use crate::plan::{Coordinates, Plan};
 use crate::scratch::{create, sweep};
 use crate::settings::{JobKey, Settings};
+use crate::store::is_empty;
 
 /// The version that is written.
 const VERSION: u32 = 1;
@@ -47,12 +48,12 @@ pub struct LockedJob {
     /// Its key.
     pub key: JobKey,
     /// The stem's id.
-    pub stem: String,
+    pub stem: Arc<str>,
     /// The preset's name.
-    pub preset: String,
+    pub preset: Arc<str>,
     /// The sweep point.
-    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
-    pub sweep: IndexMap<String, String>,
+    #[serde(skip_serializing_if = "is_empty", default)]
+    pub sweep: Arc<IndexMap<String, String>>,
     /// The take.
     pub take: u32,
     /// The stem's content, or its address, hashed.
@@ -174,9 +175,9 @@ impl Lock {
             let stem = &plan.stems[job.stem];
             LockedJob {
                 key: job.key,
-                stem: stem.id.clone(),
-                preset: job.preset.to_string(),
-                sweep: (*job.sweep).clone(),
+                stem: stem.id.as_str().into(),
+                preset: job.preset.clone(),
+                sweep: job.sweep.clone(),
                 take: job.take,
                 recording: stem.source.fingerprint(),
                 settings: job.settings.clone(),
@@ -311,20 +312,13 @@ fn parse(path: &Path, text: Result<Arc<str>, ReadProblem>) -> Result<Lock, LockE
 /// What differs from a lock to a plan's lock. A job that only changed its name, and so is not bought anew, is one that was
 /// dropped and one that was added.
 pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
-    type Name<'l> = (&'l str, &'l str, Vec<(&'l str, &'l str)>, u32);
-    fn name(job: &LockedJob) -> Name<'_> {
-        let sweep = job
-            .sweep
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        (&job.stem, &job.preset, sweep, job.take)
-    }
-    let mut before: HashMap<Name<'_>, &LockedJob> =
-        old.jobs.iter().map(|job| (name(job), job)).collect();
+    let coordinates =
+        |job: &LockedJob| Coordinates::new(&job.stem, &job.preset, &job.sweep, job.take);
+    let mut before: HashMap<Coordinates, &LockedJob> =
+        old.jobs.iter().map(|job| (coordinates(job), job)).collect();
     let mut diff = LockDiff::default();
     for job in &new.jobs {
-        match before.remove(&name(job)) {
+        match before.remove(&coordinates(job)) {
             None => diff.added.push(job.clone()),
             Some(was) if is_same(was, job) => {}
             Some(was) => {
@@ -350,7 +344,7 @@ pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
     diff.dropped = old
         .jobs
         .iter()
-        .filter(|job| before.contains_key(&name(job)))
+        .filter(|job| before.contains_key(&coordinates(job)))
         .cloned()
         .collect();
     diff

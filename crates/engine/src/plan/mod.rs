@@ -82,7 +82,7 @@ pub struct PlannedJob {
 
 /// What a manifest calls a job, whatever is sent for it: stem, preset, sweep point and take.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Coordinates {
+pub struct Coordinates {
     stem: String,
     preset: String,
     sweep: Vec<(String, String)>,
@@ -90,12 +90,8 @@ pub(crate) struct Coordinates {
 }
 
 impl Coordinates {
-    pub(crate) fn new(
-        stem: &str,
-        preset: &str,
-        sweep: &IndexMap<String, String>,
-        take: u32,
-    ) -> Self {
+    /// The coordinates of a job.
+    pub fn new(stem: &str, preset: &str, sweep: &IndexMap<String, String>, take: u32) -> Self {
         let (stem, preset) = (stem.to_owned(), preset.to_owned());
         let sweep = sweep.clone().into_iter().collect();
         Self {

@@ -169,7 +169,7 @@ impl Rows<'_> {
         let (key, settings, job) = match replaced {
             Some((link, job)) => (link.key, link.settings.clone(), job),
             None => {
-                let job = self.known.get(&row.key).map(|known| &known.job);
+                let job = self.known.get(&row.key).map(|known| &*known.job);
                 (row.key, row.settings, job.unwrap_or(&untouched))
             }
         };

@@ -6,6 +6,8 @@
 
 mod build;
 
+use std::sync::Arc;
+
 use backline_api::Excerpt;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -166,13 +168,13 @@ pub struct JobSummary {
     /// Whether this run was about it.
     pub selected: bool,
     /// The stem's id.
-    pub stem: String,
+    pub stem: Arc<str>,
     /// The preset's name.
-    pub preset: String,
+    pub preset: Arc<str>,
     /// The stem's variables: a catalogue's columns.
-    pub vars: IndexMap<String, String>,
+    pub vars: Arc<IndexMap<String, String>>,
     /// The sweep point.
-    pub sweep: IndexMap<String, String>,
+    pub sweep: Arc<IndexMap<String, String>>,
     /// The take, from 1.
     pub take: u32,
     /// Where it is in its life.
@@ -194,7 +196,7 @@ pub struct JobSummary {
     /// What was sent.
     pub settings: Settings,
     /// The stem's recording, where the run recorded it.
-    pub recording: Option<RecordedStem>,
+    pub recording: Option<Arc<RecordedStem>>,
     /// Tasks that were bought for it beside the one it follows.
     pub other_tasks: Vec<String>,
     /// Its tracks.

@@ -163,7 +163,7 @@ fn no_word_of_a_vendor_steers_the_terminal() {
     let mut summary = example::summary();
     for job in &mut summary.jobs {
         job.error = Some("\u{1b}]0;owned\u{7}\u{202e}".to_owned());
-        job.stem = "\u{1b}[2J".to_owned();
+        job.stem = "\u{1b}[2J".into();
     }
     let text = check(&summary, &[], Level::Verbose);
     assert!(

@@ -80,7 +80,7 @@ impl World {
                 .map(|known| known.job.clone())
                 .unwrap_or_default();
             assert_eq!(
-                *job, durable,
+                *job, *durable,
                 "seed {}: the ledger differs from the live job",
                 self.seed
             );
@@ -131,7 +131,7 @@ impl World {
             let untouched = Job::default();
             assert_eq!(
                 *jobs.get(key).unwrap_or(&untouched),
-                known.job,
+                *known.job,
                 "seed {}",
                 self.seed
             );

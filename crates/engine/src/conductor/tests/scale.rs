@@ -60,7 +60,7 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     };
     let mut jobs = wanted(JOBS);
     for (n, wanted) in jobs.iter_mut().enumerate() {
-        wanted.job = in_doubt(n);
+        wanted.job = in_doubt(n).into();
     }
     let mut conductor = Conductor::new(config, jobs, Index::default(), Vec::new(), NOW_MS);
     let mut decision = Decision::default();
@@ -159,7 +159,7 @@ fn many_jobs_whose_files_are_gone_are_resumed_some_at_a_time() {
     });
     let mut jobs = wanted(JOBS);
     for wanted in &mut jobs {
-        wanted.job = kept.clone();
+        wanted.job = kept.clone().into();
         wanted.missing.push(Missing {
             index: 1,
             part: Part::Track,
@@ -205,7 +205,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
         key: key(n),
         refusal: None,
         stem: stem(0),
-        job: running(begun_ms),
+        job: running(begun_ms).into(),
         missing: Vec::new(),
         expired: false,
     });

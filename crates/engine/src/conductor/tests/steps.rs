@@ -40,7 +40,7 @@ pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
         key: key(n),
         refusal: None,
         stem: stem(0),
-        job: Job::default(),
+        job: Arc::default(),
         missing: Vec::new(),
         expired: false,
     };
@@ -211,6 +211,7 @@ fn foreign() -> (JobKey, KnownJob, Token) {
         job.replay(NOW_MS, &event);
     }
     let account = "model".to_owned();
+    let job = job.into();
     (key(99), KnownJob { job, account }, token)
 }
 

@@ -80,7 +80,7 @@ fn follow(script: &Script<'_>) -> Came {
         key: key(0),
         refusal: None,
         stem: stem(0),
-        job: running(begun_ms),
+        job: running(begun_ms).into(),
         missing: Vec::new(),
         expired: false,
     };

@@ -547,7 +547,7 @@ impl World {
         let Step::Changed(job) = known.job.step(self.now, &event) else {
             return;
         };
-        known.job = job;
+        known.job = job.into();
         let record = NewRecord {
             at_ms: self.now,
             run: RunId::from_text("user"),
