@@ -10,7 +10,7 @@
 //! an earlier run has no line here; the last line counts it.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 
 use serde_json::json;
 
@@ -19,8 +19,8 @@ use crate::label::job_label;
 use crate::material::ReportInput;
 use crate::summary_json::RunFile;
 
-/// The report's bytes.
-pub(crate) fn render(material: &ReportInput<'_>) -> io::Result<Vec<u8>> {
+/// Writes the report.
+pub(crate) fn write(material: &ReportInput<'_>, out: &mut dyn Write) -> io::Result<()> {
     let summary = material.summary;
     let labels: HashMap<&str, String> = summary
         .jobs
@@ -32,21 +32,23 @@ pub(crate) fn render(material: &ReportInput<'_>) -> io::Result<Vec<u8>> {
         .collect();
     let mut run = serde_json::to_value(RunFile::from(&summary.run))?;
     run["event"] = "run".into();
-    let mut lines = serde_json::to_string(&json!({ "version": STREAM_VERSION, "event": run }))?;
-    lines.push('\n');
+    writeln!(
+        out,
+        "{}",
+        json!({ "version": STREAM_VERSION, "event": run })
+    )?;
     for record in material.records {
         let label = record
             .job
             .and_then(|key| labels.get(key.to_string().as_str()));
-        lines.push_str(&event_line(record, label.map(String::as_str))?);
-        lines.push('\n');
+        writeln!(out, "{}", event_line(record, label.map(String::as_str))?)?;
     }
     let event = json!({ "event": "summary", "totals": summary.totals });
-    lines.push_str(&serde_json::to_string(
-        &json!({ "version": STREAM_VERSION, "event": event }),
-    )?);
-    lines.push('\n');
-    Ok(lines.into_bytes())
+    writeln!(
+        out,
+        "{}",
+        json!({ "version": STREAM_VERSION, "event": event })
+    )
 }
 
 #[cfg(test)]
@@ -56,9 +58,17 @@ mod tests {
     use super::*;
     use crate::example;
 
+    fn rendered(story: &example::Story) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        story
+            .material(|material| write(material, &mut bytes))
+            .unwrap();
+        bytes
+    }
+
     #[test]
     fn the_report_of_a_run() {
-        let text = String::from_utf8(example::Story::new().material(render).unwrap()).unwrap();
+        let text = String::from_utf8(rendered(&example::Story::new())).unwrap();
         assert!(!text.contains(example::TOKEN), "{text}");
         insta::assert_snapshot!(text);
     }
@@ -66,7 +76,7 @@ mod tests {
     #[test]
     fn the_lines_are_the_consoles() {
         let story = example::Story::new();
-        let text = String::from_utf8(story.material(render).unwrap()).unwrap();
+        let text = String::from_utf8(rendered(&story)).unwrap();
         let shared = example::Shared::default();
         story
             .tell(&mut crate::JsonEvents::new(Box::new(shared.clone())))

@@ -57,8 +57,8 @@ pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summar
                 job.settings.set(Setting::TAGS, Some(tags.as_str().into()));
                 for track in &mut job.tracks {
                     track.title = format!("Song {stem}");
-                    track.file = turn.next().cloned();
-                    track.mix = turn.next().cloned();
+                    track.file = turn.next().cloned().map(Arc::new);
+                    track.mix = turn.next().cloned().map(Arc::new);
                 }
                 summary.jobs.push(job);
             }

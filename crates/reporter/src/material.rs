@@ -24,27 +24,16 @@ pub(crate) fn links_lead_somewhere(summary: &Summary) -> bool {
     summary.run.price_credits != Some(0.0)
 }
 
-/// Why a report could not be written.
+/// Why a report could not be written: the disk, the folder or a permission stands in the way. Put it right and write the reports again
+/// from the ledger.
 #[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The disk, the folder or a permission stands in the way: put it right and write the reports again from the ledger.
-    #[error("could not {operation} the report {}", path.display())]
-    File {
-        /// What was tried: `create the folder of`, `create`, `write`, `sync`, `put in place`, `sync the folder of`.
-        operation: &'static str,
-        /// The report's place.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-    /// The summary could not be put into the report's format: a bug.
-    #[error("could not lay out the report {}", path.display())]
-    Layout {
-        /// The report's place.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
+#[error("could not {operation} the report {}", path.display())]
+pub struct ReportError {
+    /// What was tried: `create the folder of`, `create`, `write`, `sync`, `put in place`, `sync the folder of`.
+    pub operation: &'static str,
+    /// The report's place.
+    pub path: PathBuf,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
 }

@@ -1,6 +1,6 @@
 //! Puts a file on disk: written beside its place, synced, then renamed over it.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use backline_engine::folder::Folder;
@@ -24,6 +24,15 @@ pub(crate) fn replace(
     bytes: &[u8],
     readers: Readers,
 ) -> Result<(), (&'static str, io::Error)> {
+    replace_with(path, readers, |out| out.write_all(bytes))
+}
+
+/// The same with what `write` writes.
+pub(crate) fn replace_with(
+    path: &Path,
+    readers: Readers,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), (&'static str, io::Error)> {
     let dir = path.parent().unwrap_or(Path::new(""));
     let failed = |operation| move |source| (operation, source);
     let folder = Folder::create(dir).map_err(failed("create the folder of"))?;
@@ -32,7 +41,11 @@ pub(crate) fn replace(
     if readers == Readers::Owner {
         only_for_owner(file).map_err(failed("close to others"))?;
     }
-    file.write_all(bytes).map_err(failed("write"))?;
+    let mut out = BufWriter::new(&mut *file);
+    write(&mut out)
+        .and_then(|()| out.flush())
+        .map_err(failed("write"))?;
+    drop(out);
     file.sync_all().map_err(failed("sync"))?;
     scratch
         .replace(path.file_name().unwrap_or_default())

@@ -11,16 +11,22 @@
 //!
 //! The page has the same rules in `assets/exports.js`.
 
+use std::io::{self, Write};
+
 use crate::printable::clean;
 
 /// The byte-order mark of UTF-8.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Starts a table: `into_inner` of the writer gives its bytes.
-pub fn csv_writer() -> csv::Writer<Vec<u8>> {
-    csv::WriterBuilder::new()
+/// Starts a table.
+///
+/// # Errors
+/// When `out` takes no bytes.
+pub fn csv_writer<W: Write>(mut out: W) -> io::Result<csv::Writer<W>> {
+    out.write_all(BOM)?;
+    Ok(csv::WriterBuilder::new()
         .terminator(csv::Terminator::Any(b'\n'))
-        .from_writer(BOM.to_vec())
+        .from_writer(out))
 }
 
 /// A text cell: on one line, and no formula.

@@ -19,7 +19,7 @@
 //! Each text stands on one line: line breaks and tabs are spaces, and what would steer a terminal (control characters, marks that reorder
 //! or hide text) is `�`. `summary.json` has the texts as they were sent.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use backline_engine::event::KeptFile;
@@ -79,10 +79,14 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 40] = [
     "in_manifest",
 ];
 
-/// The report's bytes.
+/// Writes the report.
 ///
 /// `sound_cache` has what was measured of files for the page.
-pub(crate) fn render(summary: &Summary, sound_cache: Option<&Path>) -> io::Result<Vec<u8>> {
+pub(crate) fn write(
+    summary: &Summary,
+    sound_cache: Option<&Path>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let links = links_lead_somewhere(summary);
     let more = |track: &TrackSummary| More {
         lufs: measured_lufs(track, sound_cache),
@@ -90,7 +94,7 @@ pub(crate) fn render(summary: &Summary, sound_cache: Option<&Path>) -> io::Resul
     };
     let vars = names(summary, |job| &job.vars);
     let sweep = names(summary, |job| &job.sweep);
-    let mut table = csv_writer();
+    let mut table = csv_writer(out)?;
     let of_stem = vars.iter().map(|name| format!("stem.vars.{name}"));
     let swept = sweep.iter().map(|name| format!("sweep.{name}"));
     let header = COLUMNS_BEFORE_SWEEP
@@ -114,9 +118,7 @@ pub(crate) fn render(summary: &Summary, sound_cache: Option<&Path>) -> io::Resul
             )?;
         }
     }
-    table
-        .into_inner()
-        .map_err(|failed| io::Error::other(failed.to_string()))
+    table.flush()
 }
 
 /// The names of a table's columns: those of the first job in its order, then what only later jobs have.
@@ -175,9 +177,9 @@ fn track_cells(track: Option<(&TrackSummary, More)>) -> [String; 32] {
     let optional = |value: &Option<String>| value.as_deref().map(text).unwrap_or_default();
     let link = |url: &Option<String>| optional(&url.clone().filter(|_| more.links));
     let time = |unix_ms: Option<i64>| unix_ms.and_then(rfc3339).unwrap_or_default();
-    let of = |file: &Option<KeptFile>, cell: fn(&KeptFile) -> String| {
-        file.as_ref().map(cell).unwrap_or_default()
-    };
+    let of =
+        |file: Option<&KeptFile>, cell: fn(&KeptFile) -> String| file.map(cell).unwrap_or_default();
+    let (file, mix) = (track.file.as_deref(), track.mix.as_deref());
     let loudness = track.loudness;
     let music = track.music.as_deref().cloned().unwrap_or_default();
     let rated = |cell: fn(&Rating) -> String| track.rating.as_ref().map(cell).unwrap_or_default();
@@ -189,12 +191,12 @@ fn track_cells(track: Option<(&TrackSummary, More)>) -> [String; 32] {
         link(&track.audio_url),
         link(&track.stream_url),
         link(&track.image_url),
-        of(&track.file, |file| text(&file.path)),
-        of(&track.file, |file| text(&file.sha256)),
-        of(&track.file, |file| file.length_bytes.to_string()),
-        of(&track.file, |file| figure(file.duration_s)),
-        of(&track.mix, |file| text(&file.path)),
-        of(&track.mix, |file| text(&file.sha256)),
+        of(file, |file| text(&file.path)),
+        of(file, |file| text(&file.sha256)),
+        of(file, |file| file.length_bytes.to_string()),
+        of(file, |file| figure(file.duration_s)),
+        of(mix, |file| text(&file.path)),
+        of(mix, |file| text(&file.sha256)),
         time(track.created_ms),
         time(track.expires_ms),
         number(more.lufs),
@@ -229,6 +231,12 @@ mod tests {
     use crate::printable::clean;
     use crate::spreadsheet::plain;
 
+    fn rendered(summary: &Summary) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(summary, None, &mut bytes).unwrap();
+        bytes
+    }
+
     fn read(bytes: &[u8]) -> Vec<Vec<String>> {
         csv::ReaderBuilder::new()
             .has_headers(false)
@@ -240,16 +248,14 @@ mod tests {
 
     #[test]
     fn the_report_of_a_run() {
-        insta::assert_snapshot!(
-            String::from_utf8(render(&example::summary(), None).unwrap()).unwrap()
-        );
+        insta::assert_snapshot!(String::from_utf8(rendered(&example::summary())).unwrap());
     }
 
     #[test]
     fn a_spreadsheet_takes_it_for_utf_8() {
         let mut summary = example::summary();
-        summary.jobs[0].stem = "Chloé".to_owned();
-        let bytes = render(&summary, None).unwrap();
+        summary.jobs[0].stem = "Chloé".into();
+        let bytes = rendered(&summary);
         assert!(bytes.starts_with(b"\xef\xbb\xbfrun,"));
         assert_eq!(read(&bytes)[1][2], "Chloé");
     }
@@ -258,7 +264,7 @@ mod tests {
     fn a_run_without_jobs_is_a_header() {
         let mut summary = example::summary();
         summary.jobs.clear();
-        let lines = read(&render(&summary, None).unwrap());
+        let lines = read(&rendered(&summary));
         assert_eq!(
             lines,
             [[&COLUMNS_BEFORE_SWEEP[..], &COLUMNS_AFTER_SWEEP].concat()]
@@ -269,7 +275,7 @@ mod tests {
     fn a_number_is_written_as_it_is() {
         let mut summary = example::summary();
         summary.jobs[0].error_code = Some(-1);
-        let lines = read(&render(&summary, None).unwrap());
+        let lines = read(&rendered(&summary));
         let column = lines[0]
             .iter()
             .position(|name| name == "error_code")
@@ -289,7 +295,7 @@ mod tests {
             job.error = Some(value.clone());
             std::sync::Arc::make_mut(&mut job.sweep).insert("tags".to_owned(), sweep.clone());
             job.tracks[0].title.clone_from(&value);
-            let lines = read(&render(&summary, None).unwrap());
+            let lines = read(&rendered(&summary));
             let cell = |name: &str| plain(&lines[1][lines[0].iter().position(|column| column == name).unwrap()]).to_owned();
             let value = clean(&value);
             prop_assert_eq!(cell("stem"), value.clone());

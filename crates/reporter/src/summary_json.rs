@@ -24,11 +24,11 @@
 //! }
 //! ```
 //!
-//! The types here are the format; the engine's working type is converted into them once, in [`SummaryFile::from`]. Every field is
+//! The types here are the format; the engine's working type is converted into them when it is written. Every field is
 //! always there, `null` when it is not known; so are the links of an embedded studio, which ends with its run; jobs stand in plan order. Times are RFC 3339 in UTC, `null` where RFC 3339 can't write them.
 //! `version` is raised when a field changes its meaning or goes away, not when one is added.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use backline_engine::event::{Excerpt, KeptFile, Music, Outcome, RefusedCallbacks};
@@ -52,7 +52,7 @@ struct SummaryFile<'a> {
     run: RunFile<'a>,
     this_run: &'a ThisRun,
     totals: &'a Totals,
-    jobs: Vec<JobFile<'a>>,
+    jobs: JobFiles<'a>,
 }
 
 /// The run, as [`summary.json`](self) and the last line of an event stream say it.
@@ -127,43 +127,48 @@ struct TrackFile<'a> {
     rating: Option<&'a Rating>,
 }
 
-/// The report's bytes, with a line end after the last brace.
+/// Writes the report, with a line end after the last brace.
 ///
 /// `sound_cache` has what was measured of files for the page.
-pub(crate) fn render(summary: &Summary, sound_cache: Option<&Path>) -> io::Result<Vec<u8>> {
-    let mut file = SummaryFile::from(summary);
-    let links = links_lead_somewhere(summary);
-    let tracks = summary.jobs.iter().flat_map(|job| &job.tracks);
-    let written = file.jobs.iter_mut().flat_map(|job| &mut job.tracks);
-    for (track, written) in tracks.zip(written) {
-        written.lufs = measured_lufs(track, sound_cache);
-        if !links {
-            (written.audio_url, written.stream_url, written.image_url) = (None, None, None);
-        }
-    }
-    let mut bytes = serde_json::to_vec_pretty(&file)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+pub(crate) fn write(
+    summary: &Summary,
+    sound_cache: Option<&Path>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let file = SummaryFile {
+        version: summary.version,
+        run: RunFile::from(&summary.run),
+        this_run: &summary.this_run,
+        totals: &summary.totals,
+        jobs: JobFiles {
+            jobs: &summary.jobs,
+            links: links_lead_somewhere(summary),
+            sound_cache,
+        },
+    };
+    serde_json::to_writer_pretty(&mut *out, &file)?;
+    out.write_all(b"\n")
 }
 
-impl<'a> From<&'a Summary> for SummaryFile<'a> {
-    fn from(summary: &'a Summary) -> Self {
-        let Summary {
-            version,
-            run,
-            this_run,
-            totals,
-            jobs,
-            evidence: _,
-            comparisons: _,
-        } = summary;
-        Self {
-            version: *version,
-            run: run.into(),
-            this_run,
-            totals,
-            jobs: jobs.iter().map(JobFile::from).collect(),
-        }
+/// The jobs, each converted when it is written: all of a large album's together would take more memory than the album.
+struct JobFiles<'a> {
+    jobs: &'a [JobSummary],
+    links: bool,
+    sound_cache: Option<&'a Path>,
+}
+
+impl Serialize for JobFiles<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.jobs.iter().map(|job| {
+            let mut file = JobFile::from(job);
+            for (track, written) in job.tracks.iter().zip(&mut file.tracks) {
+                written.lufs = measured_lufs(track, self.sound_cache);
+                if !self.links {
+                    (written.audio_url, written.stream_url, written.image_url) = (None, None, None);
+                }
+            }
+            file
+        }))
     }
 }
 
@@ -233,8 +238,8 @@ impl<'a> From<&'a TrackSummary> for TrackFile<'a> {
             image_url: track.image_url.as_deref(),
             created: track.created_ms.and_then(rfc3339),
             expires: track.expires_ms.and_then(rfc3339),
-            file: track.file.as_ref(),
-            mix: track.mix.as_ref(),
+            file: track.file.as_deref(),
+            mix: track.mix.as_deref(),
             loudness: track.loudness,
             mix_loudness: track.mix_loudness,
             lufs: None,
@@ -258,13 +263,17 @@ fn in_order<S: Serializer>(pairs: &[(&str, &str)], serializer: S) -> Result<S::O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rendered(summary: &Summary) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(summary, None, &mut bytes).unwrap();
+        bytes
+    }
     use crate::example;
 
     #[test]
     fn the_report_of_a_run() {
-        insta::assert_snapshot!(
-            String::from_utf8(render(&example::summary(), None).unwrap()).unwrap()
-        );
+        insta::assert_snapshot!(String::from_utf8(rendered(&example::summary())).unwrap());
     }
 
     #[test]
@@ -287,7 +296,7 @@ mod tests {
         let (mut working, mut written) = (Vec::new(), Vec::new());
         names(&serde_json::to_value(&summary).unwrap(), "", &mut working);
         names(
-            &serde_json::from_slice(&render(&summary, None).unwrap()).unwrap(),
+            &serde_json::from_slice(&rendered(&summary)).unwrap(),
             "",
             &mut written,
         );
@@ -355,8 +364,9 @@ mod tests {
             integrated_lufs: Some(-14.25),
             true_peak_dbtp: -1.5,
         });
-        let document: Value = serde_json::from_slice(&render(&summary, None).unwrap()).unwrap();
-        let table = crate::summary_csv::render(&summary, None).unwrap();
+        let document: Value = serde_json::from_slice(&rendered(&summary)).unwrap();
+        let mut table = Vec::new();
+        crate::summary_csv::write(&summary, None, &mut table).unwrap();
         let mut table = csv::Reader::from_reader(&table[..]);
         let head = table.headers().unwrap().clone();
         let row = table.records().next().unwrap().unwrap();
@@ -393,7 +403,7 @@ mod tests {
         );
         // An embedded studio ends with its run.
         summary.run.price_credits = Some(0.0);
-        let document: Value = serde_json::from_slice(&render(&summary, None).unwrap()).unwrap();
+        let document: Value = serde_json::from_slice(&rendered(&summary)).unwrap();
         assert_eq!(document["jobs"][0]["tracks"][0]["audio_url"], Value::Null);
     }
 }

@@ -1,7 +1,7 @@
 //! Puts reports on disk: each written beside its place, synced, then renamed over it, so that a reader sees the old report or
 //! the new one and never a half.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use backline_engine::folder::Folder;
@@ -9,7 +9,7 @@ use backline_engine::plan::ReportKind;
 use backline_engine::scratch::sweep;
 
 use crate::material::{ReportError, ReportInput};
-use crate::replace::{Readers, TEMPORARY, replace};
+use crate::replace::{Readers, TEMPORARY, replace_with};
 use crate::sound::Progress;
 use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
 
@@ -34,9 +34,14 @@ pub fn write_reports(
     }
     let written = |kind: &ReportKind| {
         let path = dir.join(file_name(*kind));
-        match lay_out(material, *kind, dir, progress) {
-            Ok(bytes) => put(&path, &bytes, readers(*kind)).map(|()| path),
-            Err(source) => Err(ReportError::Layout { path, source }),
+        let lay_out = |out: &mut dyn Write| lay_out(material, *kind, dir, progress, out);
+        match replace_with(&path, readers(*kind), lay_out) {
+            Ok(()) => Ok(path),
+            Err((operation, source)) => Err(ReportError {
+                operation,
+                path,
+                source,
+            }),
         }
     };
     // The page first: the tables have the loudness that is measured for it.
@@ -66,7 +71,9 @@ pub fn file_name(kind: ReportKind) -> &'static str {
 /// # Errors
 /// Only by a bug: a summary can always be laid out.
 pub fn render(material: &ReportInput<'_>, kind: ReportKind, dir: &Path) -> io::Result<Vec<u8>> {
-    lay_out(material, kind, dir, &|_, _| {})
+    let mut bytes = Vec::new();
+    lay_out(material, kind, dir, &|_, _| {}, &mut bytes)?;
+    Ok(bytes)
 }
 
 fn lay_out(
@@ -74,14 +81,15 @@ fn lay_out(
     kind: ReportKind,
     dir: &Path,
     progress: &Progress<'_>,
-) -> io::Result<Vec<u8>> {
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match kind {
-        ReportKind::Csv => summary_csv::render(material.summary, material.sound_cache),
-        ReportKind::Json => summary_json::render(material.summary, material.sound_cache),
-        ReportKind::Html => html::render(material, dir, progress),
-        ReportKind::Junit => Ok(junit::render(material)),
-        ReportKind::Markdown => Ok(markdown::render(material.summary)),
-        ReportKind::Jsonl => events_jsonl::render(material),
+        ReportKind::Csv => summary_csv::write(material.summary, material.sound_cache, out),
+        ReportKind::Json => summary_json::write(material.summary, material.sound_cache, out),
+        ReportKind::Html => out.write_all(&html::render(material, dir, progress)?),
+        ReportKind::Junit => out.write_all(&junit::render(material)),
+        ReportKind::Markdown => out.write_all(&markdown::render(material.summary)),
+        ReportKind::Jsonl => events_jsonl::write(material, out),
     }
 }
 
@@ -95,14 +103,6 @@ fn readers(kind: ReportKind) -> Readers {
         | ReportKind::Junit
         | ReportKind::Markdown => Readers::All,
     }
-}
-
-fn put(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), ReportError> {
-    replace(path, bytes, readers).map_err(|(operation, source)| ReportError::File {
-        operation,
-        path: path.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]
@@ -182,7 +182,7 @@ mod tests {
             assert!(
                 matches!(
                     error,
-                    ReportError::File {
+                    ReportError {
                         operation: "create the folder of",
                         ..
                     }
@@ -219,7 +219,7 @@ mod tests {
             assert!(
                 matches!(
                     error,
-                    ReportError::File {
+                    ReportError {
                         operation: "create",
                         ..
                     }

@@ -249,7 +249,7 @@ fn copied(from: &mut File, mut to: impl Write) -> io::Result<String> {
 
 /// Entries as a table.
 fn table(columns: &[&str], entries: &[Value]) -> io::Result<String> {
-    let mut table = backline_reporter::csv_writer();
+    let mut table = backline_reporter::csv_writer(Vec::new())?;
     table.write_record(columns)?;
     for entry in entries {
         let cell = |name: &&str| match &entry[*name] {

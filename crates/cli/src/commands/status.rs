@@ -85,7 +85,7 @@ fn differing(summary: &Summary, folder: &Path) -> usize {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let tracks = jobs.flat_map(|job| &job.tracks);
     let files = tracks.flat_map(|track| [&track.file, &track.mix].into_iter().flatten());
-    let is_there = |file: &&KeptFile| {
+    let is_there = |file: &KeptFile| {
         let facts = std::fs::symlink_metadata(folder.join(&file.path));
         facts.is_ok_and(|facts| facts.is_file() && facts.len() == file.length_bytes)
     };

@@ -297,7 +297,8 @@ pub(crate) fn show_from_here(
     summary.run.manifest = shown;
     let tracks = summary.jobs.iter_mut().flat_map(|job| &mut job.tracks);
     for file in tracks.flat_map(|track| [&mut track.file, &mut track.mix].into_iter().flatten()) {
-        file.path = standpoint.name(&file.path);
+        let path = standpoint.name(&file.path);
+        std::sync::Arc::make_mut(file).path = path;
     }
 }
 

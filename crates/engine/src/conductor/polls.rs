@@ -245,7 +245,7 @@ impl Conductor {
             .job
             .task()
             .map_or(&[][..], |task| &task.tracks);
-        let is_short = |file: &Option<KeptFile>, promised_s: f64| {
+        let is_short = |file: &Option<Arc<KeptFile>>, promised_s: f64| {
             file.as_ref()
                 .is_some_and(|file| file.unverified.is_none() && file.is_shorter_than(promised_s))
         };

@@ -21,7 +21,7 @@ use super::message::{HookReport, Message, Noted};
 use super::plan_index::PlanIndex;
 use super::{Clock, Run};
 use crate::conductor::Input;
-use crate::event::{Event, Part, Record, TrackNote};
+use crate::event::{Event, KeptFile, Part, Record, TrackNote};
 use crate::hooks::{
     BoundHook, EventBuilder, HookContext, HookError, HookEvent, HookKind, HookPoint, HookRunner,
     PlanInfo, RunInfo, point_of,
@@ -179,7 +179,8 @@ impl RunHooks {
                     (Part::Mix, &track.mix, track.mix_loudness),
                 ];
                 for (part, file, loudness) in files {
-                    let Some(file) = file.clone() else { continue };
+                    let Some(file) = file else { continue };
+                    let file = KeptFile::clone(file);
                     let happened = Event::TrackKept { index, part, file };
                     let lacks = |hook: &BoundHook| match &hook.spec.kind {
                         HookKind::Loudness => loudness.is_none(),

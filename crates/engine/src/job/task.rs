@@ -1,5 +1,7 @@
 //! A task and its tracks: what is known of them, how a poll is taken in, and which phase follows.
 
+use std::sync::Arc;
+
 use backline_api::TaskId;
 use serde::{Deserialize, Serialize};
 
@@ -55,17 +57,17 @@ pub struct Unavailable {
 /// minutes that a task takes at most.
 const LONGEST_TASK_MS: i64 = 60 * 60 * 1000;
 
-/// One recording of a task.
+/// One recording of a task. Its facts and files are shared between the states of its job.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Track {
     /// What the vendor says.
-    pub facts: TrackFacts,
+    pub facts: Arc<TrackFacts>,
     /// The kept accompaniment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub kept: Option<KeptFile>,
+    pub kept: Option<Arc<KeptFile>>,
     /// The kept mix.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub mix: Option<KeptFile>,
+    pub mix: Option<Arc<KeptFile>>,
     /// Why it could not be fetched the last time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub problem: Option<String>,
@@ -100,10 +102,10 @@ impl Task {
     pub(super) fn take_in(&mut self, shown: &[TrackFacts]) {
         let known = self.tracks.len();
         for (track, facts) in self.tracks.iter_mut().zip(shown) {
-            track.facts.take_in(facts);
+            Arc::make_mut(&mut track.facts).take_in(facts);
         }
         let more = shown.iter().skip(known).map(|facts| Track {
-            facts: facts.clone(),
+            facts: Arc::new(facts.clone()),
             ..Track::default()
         });
         self.tracks.extend(more);
@@ -120,9 +122,9 @@ impl Task {
                     (at < self.tracks.len() && self.tracks[at].facts.id.is_empty()).then_some(at)
                 });
             match known {
-                Some(at) => self.tracks[at].facts.take_in(facts),
+                Some(at) => Arc::make_mut(&mut self.tracks[at].facts).take_in(facts),
                 None => self.tracks.push(Track {
-                    facts: facts.clone(),
+                    facts: Arc::new(facts.clone()),
                     ..Track::default()
                 }),
             }
@@ -186,7 +188,7 @@ impl Track {
                     Part::Mix => &mut self.mix,
                 };
                 if let Some(file) = kept.as_mut().filter(|file| file.path == *from) {
-                    file.path.clone_from(to);
+                    Arc::make_mut(file).path.clone_from(to);
                 }
             }
             (TrackNote::Copied { to }, _) => {

@@ -1,5 +1,7 @@
 //! What polls and downloads make of a job's task and its tracks.
 
+use std::sync::Arc;
+
 use super::{Cause, Failure, Job, Phase, Shortfall, Step, Task, Track, Unavailable, Unproven};
 use crate::event::{KeptFile, Part, TaskStage, TrackFacts};
 
@@ -111,8 +113,8 @@ impl Job {
     pub(super) fn track_kept(&self, next: Job, index: u32, part: Part, file: &KeptFile) -> Step {
         self.on_track(next, index, |track| {
             match part {
-                Part::Track => (track.kept, track.changed) = (Some(file.clone()), None),
-                Part::Mix => (track.mix, track.mix_changed) = (Some(file.clone()), None),
+                Part::Track => (track.kept, track.changed) = (Some(Arc::new(file.clone())), None),
+                Part::Mix => (track.mix, track.mix_changed) = (Some(Arc::new(file.clone())), None),
             }
             track.problem = None;
         })
@@ -131,7 +133,7 @@ impl Job {
             };
             *loudness = None;
             if let Some(file) = kept.take().filter(|_| changed) {
-                *place = Some(file.path);
+                *place = Some(file.path.clone());
             }
         })
     }

@@ -223,9 +223,9 @@ pub struct TrackSummary {
     /// When the vendor will have thrown it away, Unix time in milliseconds.
     pub expires_ms: Option<i64>,
     /// The kept file.
-    pub file: Option<KeptFile>,
+    pub file: Option<Arc<KeptFile>>,
     /// The kept mix with the vocal.
-    pub mix: Option<KeptFile>,
+    pub mix: Option<Arc<KeptFile>>,
     /// The track's loudness, where a hook measured it.
     pub loudness: Option<TrackLoudness>,
     /// The mix's loudness, where a hook measured it.

@@ -84,7 +84,7 @@ fn a_replay_gives_no_advice() {
 fn a_run_with_failures_and_doubts() {
     let reports = [
         Ok(PathBuf::from("summary.csv")),
-        Err(ReportError::File {
+        Err(ReportError {
             operation: "put in place",
             path: PathBuf::from("summary.json"),
             source: std::io::Error::other("no space left on device"),
