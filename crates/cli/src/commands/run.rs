@@ -122,6 +122,8 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         console,
     };
     watchers.start(&runtime, &planned, project, options.watch)?;
+    let credits = planned.credits;
+    drop(planned);
     let input = RunInput {
         keys,
         opening,
@@ -130,7 +132,7 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         part_of,
         stopping,
         buys: options.buys,
-        credits: planned.credits,
+        credits,
         tape: options.tape.map(RunTape::tape),
         replays: options.replays(),
     };
