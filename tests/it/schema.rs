@@ -74,7 +74,7 @@ fn an_editor_finds_the_schema_beside_what_init_writes() {
 }
 
 /// Bad manifests that a schema can't tell from good ones: what is wrong hangs on files, other keys, or what a template gives.
-const BEYOND_A_SCHEMA: [&str; 28] = [
+const BEYOND_A_SCHEMA: [&str; 29] = [
     "catalogue",
     "catalogue_columns",
     "catalogue_headers",
@@ -89,6 +89,7 @@ const BEYOND_A_SCHEMA: [&str; 28] = [
     "include_nothing",
     "missing_variable",
     "names_collide",
+    "names_collide_behind_a_slip",
     "names_not_portable",
     "names_one_track",
     "not_audio",

@@ -2,12 +2,12 @@
 //!
 //! Partials, loops and lookups are refused: a setting is a line of text, not a program.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Path, PathSeg};
 
-use super::scope::{Scope, check, narrowed};
+use super::scope::{Found, Scope, check, narrowed};
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
 use crate::nearest::{meant, suggestion};
@@ -102,20 +102,31 @@ pub(crate) fn compile(
     };
     reader.elements(&compiled, false);
     let Reader {
-        references,
+        mut references,
         refused,
         ..
     } = reader;
-    let mut said = HashSet::new();
     let mut complete = !refused;
+    // What is clearly a slip is read as what was meant, so that one pass finds what else is wrong.
+    let mut slips: HashMap<String, Vec<String>> = HashMap::new();
+    let mut said = HashSet::new();
     for reference in references
         .iter()
         .filter(|reference| said.insert(reference.raw.as_str()))
     {
-        complete &= check(reference, span, scope, report);
+        match check(reference, span, scope, report) {
+            Found::There => {}
+            Found::Slip(path) => _ = slips.insert(reference.raw.clone(), path),
+            Found::Missing => complete = false,
+        }
     }
     if !complete {
         return None;
+    }
+    for reference in &mut references {
+        if let Some(path) = slips.get(&reference.raw) {
+            reference.path.clone_from(path);
+        }
     }
     let names = |root: &str| {
         references
@@ -129,8 +140,11 @@ pub(crate) fn compile(
         take: names("take"),
         output: names("run") || names("track"),
     };
-    let body = simple(&compiled, &references)
-        .map_or_else(|| Body::Compiled(Box::new(compiled)), Body::Simple);
+    let body = match simple(&compiled, &references) {
+        Some(parts) => Body::Simple(parts),
+        None if slips.is_empty() => Body::Compiled(Box::new(compiled)),
+        None => return None,
+    };
     Some(Template {
         body,
         references,

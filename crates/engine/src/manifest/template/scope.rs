@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::manifest::source::files::Span;
 use crate::manifest::source::report::Report;
-use crate::nearest::{nearest, suggestion};
+use crate::nearest::{meant, nearest, suggestion};
 use crate::template::Reference;
 
 /// The variables that the templates of one key may name.
@@ -51,20 +51,36 @@ pub(crate) fn narrowed(span: Span, text: &str, report: &Report) -> Span {
     }
 }
 
+/// What a template names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    There,
+    /// It is clearly a slip of this.
+    Slip(Vec<String>),
+    Missing,
+}
+
 /// Reports a variable that can't be there. Gives whether it is there: of one that may be missing only because of another error
 /// nothing is said.
-pub(crate) fn check(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) -> bool {
+pub(crate) fn check(
+    reference: &Reference,
+    span: Span,
+    scope: &Scope,
+    report: &mut Report,
+) -> Found {
     let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
     let known: Vec<&str> = match path.as_slice() {
-        ["name" | "take" | "run"] if scope.roots.contains(&path[0]) => return true,
+        ["name" | "take" | "run"] if scope.roots.contains(&path[0]) => return Found::There,
         [root, ..] if !scope.roots.contains(root) => {
             unknown_root(reference, span, scope, report);
-            return false;
+            return Found::Missing;
         }
-        ["vars", name, ..] if reference.optional || scope.vars.contains(*name) => return true,
+        ["vars", name, ..] if reference.optional || scope.vars.contains(*name) => {
+            return Found::There;
+        }
         ["vars", ..] => scope.vars.iter().map(String::as_str).collect(),
-        ["env", name] if scope.env.iter().any(|it| it == name) => return true,
-        ["env", name] if scope.refused_env.iter().any(|it| it == name) => return false,
+        ["env", name] if scope.env.iter().any(|it| it == name) => return Found::There,
+        ["env", name] if scope.refused_env.iter().any(|it| it == name) => return Found::Missing,
         ["env", name] => {
             let place = narrowed(span, &reference.raw, report);
             report
@@ -74,19 +90,19 @@ pub(crate) fn check(reference: &Reference, span: Span, scope: &Scope, report: &m
                     "read here",
                 )
                 .help(format!("add it at the top: `env: [{name}]`"));
-            return false;
+            return Found::Missing;
         }
         ["sweep", name] if reference.optional || scope.sweep.iter().any(|it| it == name) => {
-            return true;
+            return Found::There;
         }
         ["sweep", ..] => scope.sweep.iter().map(String::as_str).collect(),
-        ["stem" | "preset", "id"] | ["track", "id" | "index"] => return true,
+        ["stem" | "preset", "id"] | ["track", "id" | "index"] => return Found::There,
         ["stem", "vars", name, ..] if reference.optional || scope.stem_vars.contains(*name) => {
-            return true;
+            return Found::There;
         }
         ["stem", "vars", ..] => scope.stem_vars.iter().map(String::as_str).collect(),
         ["preset", "vars", name, ..] if reference.optional || scope.preset_vars.contains(*name) => {
-            return true;
+            return Found::There;
         }
         ["preset", "vars", ..] => scope.preset_vars.iter().map(String::as_str).collect(),
         ["stem" | "preset", ..] => vec!["id", "vars"],
@@ -95,7 +111,7 @@ pub(crate) fn check(reference: &Reference, span: Span, scope: &Scope, report: &m
     };
     let is_partial = |root: &str| scope.partial.contains(&root);
     if is_partial(path[0]) || (path.starts_with(&["preset", "vars"]) && is_partial("preset.vars")) {
-        return false;
+        return Found::Missing;
     }
     // The wrong name is the first that is not a fixed part of the path.
     let depth = if path.get(1) == Some(&"vars") { 2 } else { 1 };
@@ -130,7 +146,14 @@ pub(crate) fn check(reference: &Reference, span: Span, scope: &Scope, report: &m
             "not defined anywhere",
         )
         .maybe_help(help);
-    false
+    match meant(wrong, known.iter().copied())[..] {
+        [near] if !wrong.is_empty() => {
+            let mut path = reference.path.clone();
+            path[depth] = near.to_owned();
+            Found::Slip(path)
+        }
+        _ => Found::Missing,
+    }
 }
 
 fn unknown_root(reference: &Reference, span: Span, scope: &Scope, report: &mut Report) {
