@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use backline_api::{Profile, TaskId, read_callback, verify_signature};
+use backline_api::{Profile, Stage, TaskId, read_callback, verify_signature};
 use backline_engine::manifest::{LoadOptions, load};
 
 /// Plans are kept small: what is looked for is in their shape.
@@ -102,7 +102,7 @@ fn memory() -> std::path::PathBuf {
 /// An answer to a look at a task, under every profile and with a real status and an odd one.
 pub fn record_info(bytes: &[u8]) {
     let asked = TaskId::from("0123abcd");
-    for profile in [Profile::sunoapi(), Profile::kie()] {
+    for profile in [Profile::sunoapi(), Profile::kie(), Profile::kie_jobs()] {
         for status in [200, 502] {
             if let Ok(view) = profile.read_record_info(status, bytes, &asked) {
                 for track in &view.tracks {
@@ -112,13 +112,24 @@ pub fn record_info(bytes: &[u8]) {
                     );
                 }
             }
-            let _ = profile.read_submit_response(status, bytes);
+            for operation in profile.operations() {
+                let _ = operation.read_submit_response(status, bytes);
+                if let Ok(view) = operation.read_step_details(status, bytes, &asked) {
+                    assert!(view.stage != Stage::Complete || !view.artefacts.is_empty());
+                }
+            }
         }
     }
 }
 
 /// A callback's body, and its task's id as what a signature is checked for.
 pub fn callback(bytes: &[u8]) {
+    for operation in Profile::sunoapi().operations() {
+        if let Ok(callback) = operation.read_step_callback(bytes) {
+            let task = callback.view.task_id;
+            assert!(!task.as_str().is_empty(), "a callback names a task");
+        }
+    }
     if let Ok(callback) = read_callback(bytes) {
         let task = callback.view.task_id;
         assert!(!task.as_str().is_empty(), "a callback names a task");
