@@ -65,7 +65,7 @@ fn twice_stops_at_once_with_the_ledger_intact() {
     assert_eq!(ran.code, Some(5), "{}", ran.err);
     assert!(
         ran.err
-            .contains("stopped at once; the ledger holds everything"),
+            .contains("stopped at once; the ledger has everything"),
         "{}",
         ran.err
     );

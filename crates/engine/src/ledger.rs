@@ -70,7 +70,7 @@ impl Drop for Ledger {
 impl Ledger {
     /// Who owns it now; none if nobody does. A process that was killed owns nothing.
     pub fn owner(&self) -> Result<Option<Owner>, StoreError> {
-        let failed = |source| failed(&self.path, "look at the lock of", source);
+        let failed = |source| failed(&self.path, "read the lock of", source);
         let mut file = match File::open(lock_path(&self.path)) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -26,12 +26,12 @@ fn fenced(shown: &str) -> String {
     }
     let fence = "`".repeat(longest_run(shown) + 1);
     // One space at each end belongs to the fence, where both ends have one.
-    let room = if shown.starts_with(['`', ' ']) || shown.ends_with(['`', ' ']) {
+    let space = if shown.starts_with(['`', ' ']) || shown.ends_with(['`', ' ']) {
         " "
     } else {
         ""
     };
-    format!("{fence}{room}{shown}{room}{fence}")
+    format!("{fence}{space}{shown}{space}{fence}")
 }
 
 /// A fence is longer than any run of backquotes in its text.

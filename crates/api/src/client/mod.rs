@@ -388,7 +388,7 @@ impl Client {
         match &data {
             Value::String(link) if !link.is_empty() => Ok(link.clone()),
             other => crate::lenient::text(other, &["url", "downloadUrl"])
-                .ok_or_else(|| call.unreadable("it holds no link")),
+                .ok_or_else(|| call.unreadable("it contains no link")),
         }
     }
 

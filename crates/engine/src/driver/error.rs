@@ -82,7 +82,7 @@ pub enum RunError {
     IllegalStep(#[from] IllegalStep),
     /// The user stopped it at once.
     #[error(
-        "stopped at once; the ledger holds everything up to here: run the same command again to go on"
+        "stopped at once; the ledger has everything up to here: run the same command again to continue"
     )]
     Interrupted,
 }

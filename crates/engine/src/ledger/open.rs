@@ -280,7 +280,7 @@ impl Ledger {
                 .optional()
         })?;
         found.map_or(Ok(()), |name| {
-            Err(self.damaged(&format!("it holds what no ledger has: {name:?}")))
+            Err(self.damaged(&format!("it contains what no ledger has: {name:?}")))
         })
     }
 }

@@ -323,7 +323,7 @@ fn full_line(
         Event::CallbacksRefused(refused) => Line::warning(
             "callbacks",
             format!(
-                "{} refused: {} with an unknown secret, {} unsigned, {} signed with another key, {} signed too long ago, {} unreadable, {} turned away for want of room",
+                "{} refused: {} with an unknown secret, {} unsigned, {} signed with another key, {} signed too long ago, {} unreadable, {} refused because too many were waiting",
                 refused.total(),
                 refused.unknown,
                 refused.unsigned,

@@ -206,7 +206,7 @@ async fn stems_add_up_to_the_track_and_their_notes_are_heard_in_them() {
     assert!(beside < 0.5, "{beside} would be heard anywhere");
 }
 
-/// Whether a recording gets twice as loud within 35 ms of a time, which is as long as a stroke's attack and the room's first answer take.
+/// Whether a recording gets twice as loud within 35 ms of a time, which is as long as a stroke's attack and the room's first reflection take.
 fn rises(audio: &Audio, time_s: f64) -> bool {
     let peak = |from_s: f64, to_s: f64| {
         let frame = |time_s: f64| (time_s.max(0.0) * f64::from(audio.rate_hz)) as usize;

@@ -63,10 +63,10 @@ pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
     let ledger = project.ledger.parent().unwrap_or(Path::new("."));
     for folder in [dir, ledger] {
-        if let Some(room) = too_little_space(folder) {
-            let message = format!("too little space at {}: {room} free", folder.display());
+        if let Some(space) = too_little_space(folder) {
+            let message = format!("too little space at {}: {space} free", folder.display());
             return Err(Failure::msg(Kind::Output, message)
-                .hint("free some space, or move it to another disk with everything in it and name its new place with `output: {dir: …}` or --ledger"));
+                .hint("free some space, or move it to another disk with everything in it and name its new path with `output: {dir: …}` or --ledger"));
         }
     }
     let tried = Folder::create(dir).and_then(|folder| {

@@ -319,7 +319,7 @@ fn env(
                 .error_at(
                     name.span,
                     format!(
-                        "`{}` holds the provider's key, which no hook is given",
+                        "`{}` contains the provider's key, which no hook gets",
                         name.text
                     ),
                     "not for hooks",

@@ -78,7 +78,7 @@ fn every_slip_is_named_where_it_is() {
     );
     check(
         "  before_submit: [{run: [x], env: [MY_KEY]}]",
-        &["holds the provider's key"],
+        &["contains the provider's key"],
     );
     check(
         "  run_finished: [{http: ftp://x/}]",

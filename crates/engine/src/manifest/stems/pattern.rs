@@ -182,7 +182,7 @@ pub(crate) fn read(
     if found.is_empty() && report.errors() == before {
         report
             .error_at(pattern.span, "no file matches this pattern", "matches nothing")
-            .help("it is relative to the manifest's folder; `**` stands for any folders, and hidden files are skipped");
+            .help("it is relative to the manifest's folder; `**` matches any folders, and hidden files are skipped");
     }
     for (relative, path) in found {
         let id = file_stem(Path::new(&relative));
