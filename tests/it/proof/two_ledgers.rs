@@ -171,8 +171,9 @@ fn an_output_directory_that_was_moved_is_claimed_although_nothing_is_bought() {
     assert_eq!(project.bill().len(), 2);
 }
 
-/// Takes the ledger away, or puts another in its place, when the first job is bought: the second must not be.
-fn lose_the_ledger_meanwhile(name: &str, lose: impl Fn(&Path) + Send + Sync + 'static) {
+/// Takes the ledger away, or puts another in its place, when the first job is bought: the second must not be. Then the next run goes on
+/// from the ledger at `rest`.
+fn lose_the_ledger_meanwhile(name: &str, rest: &str, lose: impl Fn(&Path) + Send + Sync + 'static) {
     let lab = Lab::new();
     let folder = lab.path(name);
     let vendor = Vendor::saying(
@@ -195,8 +196,9 @@ fn lose_the_ledger_meanwhile(name: &str, lose: impl Fn(&Path) + Send + Sync + 's
     );
     assert_eq!(vendor.bought(), 1, "{name}");
     // What was recorded is not lost, and the next run goes on from there.
-    let saved = project.path(".backline/ledger.sqlite3.saved-1");
-    fs::rename(saved, project.path(".backline/ledger.sqlite3")).unwrap();
+    let ledger = project.path(".backline/ledger.sqlite3");
+    assert_ne!(project.path(rest), ledger);
+    fs::rename(project.path(rest), &ledger).unwrap();
     let ran = project.run();
     assert_eq!(ran.code, Some(0), "{name}: {}", ran.err);
     assert_eq!(vendor.bought(), 3, "{name}");
@@ -204,10 +206,15 @@ fn lose_the_ledger_meanwhile(name: &str, lose: impl Fn(&Path) + Send + Sync + 's
 
 #[test]
 fn a_ledger_that_is_deleted_or_replaced_during_a_run_stops_the_buying() {
-    lose_the_ledger_meanwhile("deleted", |folder| {
+    const SAVED: &str = ".backline/ledger.sqlite3.saved-1";
+    lose_the_ledger_meanwhile("deleted", SAVED, |folder| {
         fs::remove_dir_all(folder).unwrap();
     });
-    lose_the_ledger_meanwhile("replaced", |folder| {
+    // A directory that was renamed holds the same records.
+    lose_the_ledger_meanwhile("renamed", ".renamed/ledger.sqlite3", |folder| {
+        fs::rename(folder, folder.with_file_name(".renamed")).unwrap();
+    });
+    lose_the_ledger_meanwhile("replaced", SAVED, |folder| {
         let ledger = folder.join("ledger.sqlite3");
         fs::rename(&ledger, folder.join("old.sqlite3")).unwrap();
         drop(Ledger::own(&folder.join("other.sqlite3")).unwrap());

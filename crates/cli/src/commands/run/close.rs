@@ -103,7 +103,7 @@ pub(super) fn save_displaced(closed: CommandResult, ledger: &Ledger) -> CommandR
             let saved = shell_word(&seen_from_here(&saved).display().to_string());
             Err(failure.hint(format!(
                 "everything up to the end of the run is saved in {saved}; put it back with `mv {saved} {place}`, then run the same \
-                 command again"
+                 command again; where the directory was only renamed, the ledger in it has the same records"
             )))
         }
         Err(error) => {
