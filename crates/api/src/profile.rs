@@ -124,6 +124,11 @@ impl Profile {
         all.find(|profile| profile.name == name)
     }
 
+    /// The same by the vendor's route with one path for all operations; none where the vendor has no such route.
+    pub fn by_jobs(name: &str) -> Option<Self> {
+        Some(Self::kie_jobs()).filter(|profile| profile.name == name)
+    }
+
     /// `sunoapi.org`, the reference.
     pub fn sunoapi() -> Self {
         let mut profile = Self {

@@ -254,11 +254,11 @@ fn only_for_owner(_: &Path, _: u32) -> std::io::Result<()> {
 pub(crate) fn write_whole(scratch: &Path, target: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(scratch)?;
     file.write_all(bytes)?;
-    settle(file, target)
+    persist(file, target)
 }
 
 /// Syncs a scratch file and renames it to `target`, over whatever was there. Blocks.
-pub(crate) fn settle(file: tempfile::NamedTempFile, target: &Path) -> std::io::Result<()> {
+pub(crate) fn persist(file: tempfile::NamedTempFile, target: &Path) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     let parent = target.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(parent)?;

@@ -49,15 +49,15 @@ pub(crate) fn names_loopback(headers: &HeaderMap) -> bool {
 ///
 /// What goes over is refused and does not count. The window is not kept over a restart.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateWindow {
     count: usize,
     window: Duration,
     admitted: HashMap<KeyPrint, VecDeque<Instant>>,
 }
 
-impl Pace {
-    pub(crate) fn new(count: u32, window: Duration) -> Pace {
-        Pace {
+impl RateWindow {
+    pub(crate) fn new(count: u32, window: Duration) -> RateWindow {
+        RateWindow {
             count: count as usize,
             window,
             admitted: HashMap::new(),
@@ -117,13 +117,13 @@ mod tests {
 
     #[test]
     fn no_window_holds_more_than_its_count() {
-        let mut pace = Pace::new(20, Duration::from_secs(10));
+        let mut window = RateWindow::new(20, Duration::from_secs(10));
         let (key, other) = (KeyPrint("a".into()), KeyPrint("b".into()));
         let start = Instant::now();
         let mut admitted = Vec::new();
         for step in 0..400_u64 {
             let now = start + Duration::from_millis(step * 100);
-            if pace.admit(&key, now).is_ok() {
+            if window.admit(&key, now).is_ok() {
                 admitted.push(now);
             }
         }
@@ -136,9 +136,9 @@ mod tests {
         }
         assert_eq!(admitted.len(), 80, "40 s hold exactly four windows");
         let full = start + Duration::from_millis(39_900);
-        assert!(pace.admit(&key, full).is_err());
+        assert!(window.admit(&key, full).is_err());
         assert!(
-            pace.admit(&other, full).is_ok(),
+            window.admit(&other, full).is_ok(),
             "each key has its own window"
         );
     }

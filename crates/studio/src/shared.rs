@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::StudioConfig;
 use crate::fetch::Fetcher;
 use crate::folder::Folder;
-use crate::gate::Pace;
+use crate::gate::RateWindow;
 use crate::links::Links;
 use crate::misbehave::{Codes, OtherCall, Refuse, Reply, UploadGone};
 use crate::step_wire::Writing;
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) links: Links,
     pub(crate) fetcher: Fetcher,
-    pub(crate) pace: Option<Mutex<Pace>>,
+    pub(crate) rate_window: Option<Mutex<RateWindow>>,
     /// Instant mode's finished tracks.
     pub(crate) instant: Option<Vec<StoredTrack>>,
     pub(crate) unfinished: Unfinished,

@@ -14,7 +14,7 @@ use crate::config::{BASE64_LIMIT, CONNECTIONS, STOP_PATIENCE, STREAM_LIMIT, Stud
 use crate::error::StudioError;
 use crate::fetch::Fetcher;
 use crate::folder::Folder;
-use crate::gate::Pace;
+use crate::gate::RateWindow;
 use crate::http::{self, CuttableConnection};
 use crate::links::Links;
 use crate::shared::{Shared, Unfinished};
@@ -152,9 +152,9 @@ fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
     };
     Ok(Shared {
         bill_key,
-        pace: config
+        rate_window: config
             .rate
-            .map(|(count, window)| Mutex::new(Pace::new(count, window))),
+            .map(|(count, window)| Mutex::new(RateWindow::new(count, window))),
         unfinished: Unfinished::new(waiting, config.queue_limit),
         instant,
         fetcher,

@@ -2,13 +2,16 @@
 //! the only copy of a task's id.
 
 use std::fs;
+use std::sync::{Arc, Mutex, OnceLock};
 
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::project::{MUTE_VENDOR, Project, STUDIO, Terms, VENDOR, list};
+use super::vendor::{Vendor, send_range};
 use super::vendors::certificate;
-use crate::lab::{Lab, Ran, StudioProcess, finish};
+use crate::lab::{Lab, Ran, StudioProcess, finish, tone};
 
 /// Runs `jobs` jobs against a studio with these faults.
 fn ran<'a>(lab: &'a Lab, faults: &str, jobs: usize, terms: Terms) -> (Project<'a>, Ran) {
@@ -151,6 +154,55 @@ fn a_run_says_where_recordings_go_and_refuses_a_key_that_is_none() {
     assert!(ran.err.contains("fewer than 8 characters"), "{}", ran.err);
     let kept = fs::read_dir(project.path("out/voice")).unwrap().count();
     assert_eq!(kept, 2);
+}
+
+/// One path for all operations: bought once under the key of either route, and kept whole.
+#[test]
+fn kies_route_of_jobs_is_driven_to_its_tracks() {
+    let lab = Lab::new();
+    let requests: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let (log, address) = (requests.clone(), Arc::new(OnceLock::<String>::new()));
+    let files = address.clone();
+    let vendor = Vendor::saying(
+        |fetch, stream| send_range(stream, fetch, "\"x\"", true, &tone(1)),
+        move |request, _| {
+            let data = match request.path() {
+                "/api/v1/jobs/createTask" => {
+                    let mut requests = log.lock().unwrap();
+                    requests.push(serde_json::from_slice(&request.body).unwrap());
+                    json!({"taskId": format!("{:032x}", requests.len())})
+                }
+                "/api/v1/jobs/recordInfo" => {
+                    let task = request.target.split("taskId=").nth(1).unwrap();
+                    let track = |number| {
+                        json!({"id": format!("{task}-{number}"), "title": "a",
+                        "audio_url": format!("{}/files/track-{number}", files.get().unwrap())})
+                    };
+                    let songs = json!({"data": [track(1), track(2)]}).to_string();
+                    json!({"taskId": task, "model": "ai-music-api/add-instrumental", "state": "success", "resultJson": songs,
+                        "creditsConsumed": 12})
+                }
+                _ => return None,
+            };
+            Some(json!({"code": 200, "msg": "success", "data": data}))
+        },
+    );
+    address.set(vendor.url.clone()).unwrap();
+    let project = Project::new(&lab, &vendor.url, "jobs", 2, MUTE_VENDOR);
+    let jobs = "profile: kie, route: jobs, allow_private: true";
+    project.edit("profile: studio", jobs);
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(project.status()["totals"]["tracks"], 4);
+    let sent = requests.lock().unwrap().clone();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert_eq!(sent[0]["model"], "ai-music-api/add-instrumental");
+    assert_eq!(sent[0]["input"]["tags"], "style 1");
+    // The older route means the same jobs.
+    project.edit(jobs, "profile: kie, allow_private: true, default_model: V6");
+    let ran = project.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!((vendor.bought(), requests.lock().unwrap().len()), (0, 2));
 }
 
 #[test]

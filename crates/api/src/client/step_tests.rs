@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 
 use super::tests::{TASK, TOKEN, assert_silent, client, client_of, responding, serve};
 use super::*;
-use crate::{Content, Source, Stage, StepRequest, SubmitOutcome};
+use crate::{Content, Operation, Source, Stage, StepRequest, SubmitOutcome, TaskId};
 
 const STEP: &str = "89abcdef89abcdef89abcdef89abcdef";
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{ResponseClass, Setting, Settings, Stage, SubmitRequest};
+use crate::{ResponseClass, Setting, Settings, Stage, SubmitRequest, TaskId, TaskView};
 
 const KEY: &str = "s3cret-key-0123456789";
 const TOKEN: &str = "t0ken-abcdef";

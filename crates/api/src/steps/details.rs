@@ -88,9 +88,9 @@ impl Operation {
                 Ok(number) if number == DONE as f64 => State::Done,
                 Ok(number) if failed.iter().any(|it| number == *it as f64) => State::Failed,
                 Ok(_) => State::Running,
-                Err(_) => State::of_word(&flag),
+                Err(_) => State::of_flag(&flag),
             },
-            _ => State::of_word(&flag),
+            _ => State::of_flag(&flag),
         };
         let stage = match state {
             State::Failed => failed(),
@@ -143,7 +143,7 @@ enum State {
 }
 
 impl State {
-    fn of_word(word: &str) -> Self {
+    fn of_flag(word: &str) -> Self {
         match word {
             "SUCCESS" => Self::Done,
             "CALLBACK_EXCEPTION" => Self::NotDelivered,

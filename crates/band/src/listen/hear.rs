@@ -148,12 +148,6 @@ fn finish(
         ));
     }
     if let Some(heard) = heard {
-        if let (true, Some(asked)) = (heard.tempo_refused, hints.tempo_bpm) {
-            refused.push(format!(
-                "{asked} bpm in the tags is refused: the singing does not fit it; the band follows the singer at {:.0} bpm",
-                60.0 / heard.beat_s
-            ));
-        }
         beats = grid::grid(
             &heard.notes,
             &heard.jumps,
@@ -163,6 +157,18 @@ fn finish(
         );
         metre = heard.bar.metre;
         tempo_bpm = median_bpm(&beats).unwrap_or(60.0 / heard.beat_s);
+        if let Some(asked) = hints.tempo_bpm {
+            let follows = format!("the band follows the singer at {tempo_bpm:.0} bpm");
+            if heard.tempo_refused {
+                refused.push(format!(
+                    "{asked} bpm in the tags is refused: the singing does not fit it; {follows}"
+                ));
+            } else if (asked - tempo_bpm).abs() >= OTHER_TEMPO_BPM {
+                refused.push(format!(
+                    "{asked} bpm in the tags is only near the singing: {follows}"
+                ));
+            }
+        }
         confidence.beats = heard.sure_of_beats * (0.4 + 0.6 * sure_of_pitch);
         confidence.metre = heard.sure_of_metre * (0.4 + 0.6 * sure_of_pitch);
     }
@@ -188,6 +194,9 @@ fn finish(
         beats,
     }
 }
+
+/// How far a tempo in the tags is from the singer's before the difference is reported, in beats a minute.
+const OTHER_TEMPO_BPM: f64 = 1.0;
 
 /// What is made of a vocal that nobody sings in.
 fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: String) -> Analysis {

@@ -461,6 +461,10 @@ fn a_tempo_in_the_tags_chooses_an_octave_and_bends_no_beat() {
             "{asked}: {:?}",
             found.remarks
         );
+        // What differs is reported.
+        let near = "is only near the singing: the band follows the singer at ";
+        let differs = found.remarks.iter().any(|remark| remark.contains(near));
+        assert_eq!(differs, !refused, "{asked}: {:?}", found.remarks);
         assert_eq!(found.metre, plain.metre, "asked for {asked}");
     }
     let quick = Manner {

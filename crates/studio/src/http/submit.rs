@@ -234,9 +234,10 @@ pub(super) fn fails(faults: &[Fault]) -> Option<InitialState> {
 
 /// Lets `order` through the window and into the queue, accepts it, and returns its task's id.
 async fn accept(shared: Arc<Shared>, order: NewTask) -> Result<String, Refusal> {
-    if let Some(pace) = &shared.pace {
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.admit(&KeyPrint(order.key_print.clone()), Instant::now())
+    if let Some(window) = &shared.rate_window {
+        let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+        window
+            .admit(&KeyPrint(order.key_print.clone()), Instant::now())
             .map_err(Refusal::RateLimited)?;
     }
     // What is finished on arrival never waits.

@@ -303,8 +303,9 @@ async fn keep(
         })
         .await
         .map_err(|error| UploadRefusal::internal("note an upload", &error))?;
-    let settled = tokio::task::spawn_blocking(move || folder::settle(received.file, &target)).await;
-    settled
+    let persisted =
+        tokio::task::spawn_blocking(move || folder::persist(received.file, &target)).await;
+    persisted
         .map_err(|error| UploadRefusal::internal("keep an upload", &error))?
         .map_err(|error| UploadRefusal::internal("keep an upload", &error))?;
     shared.lock_gone_uploads().remove(&path);

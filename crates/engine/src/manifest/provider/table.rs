@@ -27,6 +27,12 @@ fn profiles() -> impl Iterator<Item = &'static str> + Clone {
     names().chain(std::iter::once("custom"))
 }
 
+/// The vendors with a route of jobs: one path for all operations.
+fn with_jobs() -> impl Iterator<Item = &'static str> {
+    let names = Profile::NAMED.into_iter();
+    names.filter(|name| Profile::by_jobs(name).is_some())
+}
+
 /// Names in a sentence: `a, b or c`.
 fn listed(names: impl Iterator<Item = &'static str>, before_last: &str) -> String {
     let names: Vec<&str> = names.collect();
@@ -38,6 +44,7 @@ fn listed(names: impl Iterator<Item = &'static str>, before_last: &str) -> Strin
 
 pub(crate) const KEYS: &[&str] = &[
     "profile",
+    "route",
     "name",
     "base_url",
     "upload_url",
@@ -142,12 +149,13 @@ pub(crate) fn table(
                 "the profiles are {known} (the vendors' contract at your address)"
             ));
     }
+    let by_jobs = by_jobs(&fields, kind.as_ref(), report);
     let base_url = address(&fields, "base_url", fixed, report);
     let upload_url = address(&fields, "upload_url", fixed, report);
     let given_base = base_url.clone();
     let named = kind
         .as_ref()
-        .and_then(|kind| of_profile(kind, base_url, &fields, report));
+        .and_then(|kind| of_profile(kind, by_jobs, base_url, &fields, report));
     let is_known = named.is_some();
     // The rest of a table is read all the same, against a profile that allows everything.
     let mut provider = named.unwrap_or_else(|| Provider {
@@ -194,9 +202,30 @@ pub(crate) fn table(
     is_known.then_some(provider)
 }
 
+/// Whether the route of jobs is to be used.
+fn by_jobs(fields: &Fields<'_>, kind: Option<&Text>, report: &mut Report) -> bool {
+    let Some(route) = fields.text("route", report) else {
+        return false;
+    };
+    if route.text != "jobs" {
+        let title = format!("there is no route `{}`", route.text);
+        report.error_at(route.span, title, "expected jobs");
+        return false;
+    }
+    let has_it = |kind: &Text| with_jobs().any(|name| name == kind.text);
+    if let Some(kind) = kind.filter(|kind| !has_it(kind)) {
+        let title = format!("the profile `{}` has no route of jobs", kind.text);
+        let known = format!("only {} has one", listed(with_jobs(), " and "));
+        report.error_at(route.span, title, known);
+        return false;
+    }
+    true
+}
+
 /// The provider that a profile's name means.
 fn of_profile(
     kind: &Text,
+    by_jobs: bool,
     base_url: Option<Url>,
     fields: &Fields<'_>,
     report: &mut Report,
@@ -215,7 +244,11 @@ fn of_profile(
             of(Profile::custom(base_url.unwrap_or_else(nowhere)))
         }
         (name, base_url) => {
-            let Some(mut profile) = Profile::named(name) else {
+            let vendor = match by_jobs {
+                true => Profile::by_jobs(name),
+                false => Profile::named(name),
+            };
+            let Some(mut profile) = vendor else {
                 let expected = format!("expected {}", listed(profiles(), " or "));
                 report
                     .error_at(kind.span, format!("there is no profile `{name}`"), expected)
