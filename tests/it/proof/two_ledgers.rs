@@ -171,9 +171,13 @@ fn an_output_directory_that_was_moved_is_claimed_although_nothing_is_bought() {
     assert_eq!(project.bill().len(), 2);
 }
 
-/// Takes the ledger away, or puts another in its place, when the first job is bought: the second must not be. Then the next run goes on
-/// from the ledger at `rest`.
-fn lose_the_ledger_meanwhile(name: &str, rest: &str, lose: impl Fn(&Path) + Send + Sync + 'static) {
+/// Takes the ledger away, or puts another in its place, when the first job is bought: the second must not be. Then `restore` puts
+/// back what the run left, and the next run goes on from there.
+fn lose_the_ledger_meanwhile(
+    name: &str,
+    lose: impl Fn(&Path) + Send + Sync + 'static,
+    restore: impl Fn(&Path),
+) {
     let lab = Lab::new();
     let folder = lab.path(name);
     let vendor = Vendor::saying(
@@ -196,9 +200,7 @@ fn lose_the_ledger_meanwhile(name: &str, rest: &str, lose: impl Fn(&Path) + Send
     );
     assert_eq!(vendor.bought(), 1, "{name}");
     // What was recorded is not lost, and the next run goes on from there.
-    let ledger = project.path(".backline/ledger.sqlite3");
-    assert_ne!(project.path(rest), ledger);
-    fs::rename(project.path(rest), &ledger).unwrap();
+    restore(&project.path(".backline"));
     let ran = project.run();
     assert_eq!(ran.code, Some(0), "{name}: {}", ran.err);
     assert_eq!(vendor.bought(), 3, "{name}");
@@ -206,20 +208,36 @@ fn lose_the_ledger_meanwhile(name: &str, rest: &str, lose: impl Fn(&Path) + Send
 
 #[test]
 fn a_ledger_that_is_deleted_or_replaced_during_a_run_stops_the_buying() {
-    const SAVED: &str = ".backline/ledger.sqlite3.saved-1";
-    lose_the_ledger_meanwhile("deleted", SAVED, |folder| {
-        fs::remove_dir_all(folder).unwrap();
-    });
+    let saved = |folder: &Path| {
+        let [saved, ledger] =
+            ["ledger.sqlite3.saved-1", "ledger.sqlite3"].map(|name| folder.join(name));
+        fs::rename(saved, ledger).unwrap();
+    };
+    let renamed = |folder: &Path| folder.with_file_name(".renamed");
+    lose_the_ledger_meanwhile(
+        "deleted",
+        |folder| fs::remove_dir_all(folder).unwrap(),
+        saved,
+    );
     // A directory that was renamed holds the same records.
-    lose_the_ledger_meanwhile("renamed", ".renamed/ledger.sqlite3", |folder| {
-        fs::rename(folder, folder.with_file_name(".renamed")).unwrap();
-    });
-    lose_the_ledger_meanwhile("replaced", SAVED, |folder| {
-        let ledger = folder.join("ledger.sqlite3");
-        fs::rename(&ledger, folder.join("old.sqlite3")).unwrap();
-        drop(Ledger::own(&folder.join("other.sqlite3")).unwrap());
-        fs::rename(folder.join("other.sqlite3"), &ledger).unwrap();
-    });
+    lose_the_ledger_meanwhile(
+        "renamed",
+        move |folder| fs::rename(folder, renamed(folder)).unwrap(),
+        |folder| {
+            fs::remove_dir_all(folder).unwrap();
+            fs::rename(renamed(folder), folder).unwrap();
+        },
+    );
+    lose_the_ledger_meanwhile(
+        "replaced",
+        |folder| {
+            let ledger = folder.join("ledger.sqlite3");
+            fs::rename(&ledger, folder.join("old.sqlite3")).unwrap();
+            drop(Ledger::own(&folder.join("other.sqlite3")).unwrap());
+            fs::rename(folder.join("other.sqlite3"), &ledger).unwrap();
+        },
+        saved,
+    );
 }
 
 #[test]
