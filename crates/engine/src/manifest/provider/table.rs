@@ -37,6 +37,7 @@ fn with_jobs() -> impl Iterator<Item = &'static str> {
 fn listed(names: impl Iterator<Item = &'static str>, before_last: &str) -> String {
     let names: Vec<&str> = names.collect();
     match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
         Some((last, first)) => format!("{}{before_last}{last}", first.join(", ")),
         None => String::new(),
     }
