@@ -11,6 +11,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::ResponseClass;
 use crate::codes::{CodeTable, details, submit};
 use crate::settings::{
     ChoiceError, Choices, SETTINGS, Setting, SettingRow, SettingValue, Settings,
@@ -19,7 +20,6 @@ use crate::settings::{
 /// The paths of the route with one path for all operations.
 pub(crate) const JOB_SUBMIT_PATH: &str = "/api/v1/jobs/createTask";
 pub(crate) const JOB_DETAILS_PATH: &str = "/api/v1/jobs/recordInfo";
-use crate::ResponseClass;
 
 /// Something that a provider sells.
 #[derive(Debug, Clone, PartialEq)]
