@@ -13,6 +13,7 @@
 mod collector;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
@@ -341,7 +342,7 @@ fn followed(planned: &RunBasis) -> HashMap<JobKey, Followed> {
         let followed = Followed {
             facts: row_facts(row),
             credits_before: job.credits,
-            job,
+            job: Arc::unwrap_or_clone(job),
             span: None,
             attempt: None,
         };

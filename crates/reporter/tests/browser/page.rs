@@ -2,6 +2,7 @@
 
 use std::f32::consts::TAU;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use backline_audio::{Audio, Encoding, encode};
 use backline_engine::event::KeptFile;
@@ -102,22 +103,24 @@ fn small(dir: &Path) -> Summary {
             for (point, take) in points.iter().flat_map(|point| [(point, 1), (point, 2)]) {
                 let mut job = model.clone();
                 job.key = format!("{:064x}", summary.jobs.len() + 1);
-                job.stem = stem.to_owned();
+                job.stem = stem.into();
                 let artist = match stem {
                     "chorus" => "Clara",
                     "verse" => "Billie H.",
                     _ => "Ada",
                 };
-                job.vars.insert("artist".to_owned(), artist.to_owned());
-                job.preset = preset.to_owned();
+                Arc::make_mut(&mut job.vars).insert("artist".to_owned(), artist.to_owned());
+                job.preset = preset.into();
                 job.take = take;
-                job.sweep.clear();
+                let sweep = Arc::make_mut(&mut job.sweep);
+                sweep.clear();
                 if let Some(point) = point {
-                    job.sweep.insert("model".to_owned(), (*point).to_owned());
+                    sweep.insert("model".to_owned(), (*point).to_owned());
                 }
                 let tags = format!("{preset}, warm, slow, brushed drums, upright bass");
                 job.settings.set(Setting::TAGS, Some(tags.as_str().into()));
-                job.recording.as_mut().unwrap().file = Some(format!("stems/{stem}.flac"));
+                Arc::make_mut(job.recording.as_mut().unwrap()).file =
+                    Some(format!("stems/{stem}.flac"));
                 for track in &mut job.tracks {
                     number += 1;
                     let place = format!("out/{stem}/{preset} {number}");
@@ -126,8 +129,8 @@ fn small(dir: &Path) -> Summary {
                     } else {
                         format!("{stem} ({preset})")
                     };
-                    track.file = Some(keep(dir, &format!("{place}.wav"), number));
-                    track.mix = Some(keep(dir, &format!("{place} mix.wav"), number + 5));
+                    track.file = Some(keep(dir, &format!("{place}.wav"), number).into());
+                    track.mix = Some(keep(dir, &format!("{place} mix.wav"), number + 5).into());
                 }
                 summary.jobs.push(job);
             }
@@ -159,7 +162,7 @@ fn small(dir: &Path) -> Summary {
     let at = summary
         .jobs
         .iter()
-        .position(|job| job.stem == "verse" && job.preset == "bossa nova" && job.take == 1);
+        .position(|job| &*job.stem == "verse" && &*job.preset == "bossa nova" && job.take == 1);
     let mut earlier = summary.jobs[at.unwrap()].clone();
     earlier.in_manifest = false;
     let now = &mut summary.jobs[at.unwrap()];
@@ -188,22 +191,22 @@ pub(crate) fn write_album(dir: &Path) -> PathBuf {
         ] {
             let mut job = model.clone();
             job.key = format!("{:064x}", summary.jobs.len() + 1);
-            job.stem = stem.to_owned();
-            job.preset = preset.to_owned();
+            job.stem = stem.into();
+            job.preset = preset.into();
             job.take = 1;
-            job.sweep.clear();
-            job.vars = [("artist".to_owned(), artist.to_owned())].into();
+            job.sweep = Arc::default();
+            job.vars = Arc::new([("artist".to_owned(), artist.to_owned())].into());
             job.settings.set(Setting::TAGS, Some(tags.into()));
             let title = format!("{stem} ({preset})");
             job.settings
                 .set(Setting::TITLE, Some(title.as_str().into()));
-            job.recording.as_mut().unwrap().file = Some(format!("stems/{stem}.wav"));
+            Arc::make_mut(job.recording.as_mut().unwrap()).file = Some(format!("stems/{stem}.wav"));
             for track in &mut job.tracks {
                 number += 1;
                 track.title = format!("{stem} ({preset})");
                 let place = format!("out/{stem}/{preset}-{}", track.index);
-                track.file = Some(keep(dir, &format!("{place}.wav"), number));
-                track.mix = Some(keep(dir, &format!("{place} mix.wav"), number + 5));
+                track.file = Some(keep(dir, &format!("{place}.wav"), number).into());
+                track.mix = Some(keep(dir, &format!("{place} mix.wav"), number + 5).into());
             }
             summary.jobs.push(job);
         }
