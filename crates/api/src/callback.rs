@@ -120,8 +120,16 @@ pub enum CallbackError {
     NoTaskId,
 }
 
-/// Reads a callback's body: both casings, tracks that are not ready, stages that are not known yet.
-pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
+/// Reads the task that a callback names, whichever operation made it.
+///
+/// # Errors
+/// When the body is too long, no JSON object, or names no task.
+pub fn read_callback_task(body: &[u8]) -> Result<TaskId, CallbackError> {
+    read_body(body).map(|(task_id, _)| task_id)
+}
+
+/// Reads a callback's envelope, and the task that it names.
+pub(crate) fn read_body(body: &[u8]) -> Result<(TaskId, ResponseBody), CallbackError> {
     if body.len() > CALLBACK_LIMIT_BYTES {
         return Err(CallbackError::TooLong(body.len()));
     }
@@ -131,6 +139,12 @@ pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
     let task_id = text(&response.data, &["task_id", "taskId"])
         .or(at_top)
         .ok_or(CallbackError::NoTaskId)?;
+    Ok((TaskId(task_id), response))
+}
+
+/// Reads a callback's body: both casings, tracks that are not ready, stages that are not known yet.
+pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
+    let (task_id, response) = read_body(body)?;
     let word = text(&response.data, &["callbackType", "callback_type"]).unwrap_or_default();
     let kind = CallbackKind::read(&word);
     let tracks = response
@@ -140,7 +154,7 @@ pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
     let stage = stage(&kind, response.code, response.message.as_deref(), &tracks);
     Ok(Callback {
         view: TaskView {
-            task_id: TaskId(task_id),
+            task_id,
             stage,
             tracks,
         },

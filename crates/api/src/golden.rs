@@ -61,8 +61,7 @@ fn track(name: &str, number: u8) -> Track {
         tags: Some("piano, ambient".to_owned()),
         created_ms: Some(1_735_689_600_000),
         duration_s: Some(198.44),
-        mix_audio_url: None,
-        music: None,
+        ..Track::default()
     }
 }
 

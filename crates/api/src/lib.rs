@@ -42,6 +42,7 @@ mod json;
 mod key;
 mod lenient;
 mod music;
+mod notes;
 mod operation;
 mod profile;
 mod record_info;
@@ -61,6 +62,7 @@ mod weight;
 pub use addresses::{is_loopback_address, is_private_address, is_public};
 pub use callback::{
     CALLBACK_LIMIT_BYTES, Callback, CallbackBody, CallbackError, CallbackKind, read_callback,
+    read_callback_task,
 };
 pub use class::ResponseClass;
 #[cfg(feature = "client")]
@@ -76,6 +78,7 @@ pub use excerpt::Excerpt;
 pub use hex::hex;
 pub use key::{ApiKey, InvalidKey};
 pub use music::{Chord, Confidence, Music};
+pub use notes::{Note, NoteTrack, Notes};
 pub use operation::{Input, Operation, Price, Repeat, Results, StatusForm, SubmitRequest};
 pub use profile::{Polling, PrivateAddresses, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};
@@ -87,8 +90,7 @@ pub use settings::{
     SettingKind, SettingProblem, SettingRow, SettingValue, Settings,
 };
 pub use steps::{
-    Artefact, Content, MissingTrack, Note, NoteTrack, Notes, Source, StepCallback, StepRequest,
-    StepView, WrongSource,
+    Artefact, Content, MissingTrack, Source, StepCallback, StepRequest, StepView, WrongSource,
 };
 pub use submit::{SubmitResponse, Submitted};
 pub use task::{Stage, TaskId, TaskView};

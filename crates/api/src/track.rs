@@ -3,6 +3,8 @@
 //! Record-info writes camelCase and callbacks write snake_case (but `createTime`). [`Track::read`] takes either, for resellers
 //! mix them; the two writers each keep to theirs.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::lenient::{as_integer, number, text};
 use crate::music::Music;
+use crate::notes::Notes;
 
 /// The vendors' way to write a time. The zone is undocumented; it is taken as UTC.
 const CREATED: &str = "%Y-%m-%d %H:%M:%S";
@@ -50,6 +53,12 @@ pub struct Track {
     pub mix_audio_url: Option<String>,
     /// The studio's own extra: what the track sounds like. It is read and never written here.
     pub music: Option<Box<Music>>,
+    /// What it is, where a step made it: see [`Artefact::name`](crate::Artefact::name).
+    pub artefact: Option<String>,
+    /// The vendor's id of the song's track that it was made of, where a step made it and the response names one.
+    pub made_of: Option<String>,
+    /// Its content, where that is notes and no file.
+    pub notes: Option<Arc<Notes>>,
 }
 
 /// A day: no vendor makes a track of a hundredth of it, and what is longer is a slip.
@@ -81,6 +90,9 @@ impl Track {
                 .filter(|&seconds| seconds > 0.0 && seconds <= LONGEST_S),
             mix_audio_url: text(value, &["mixAudioUrl", "mix_audio_url"]),
             music: Music::read(value).map(Box::new),
+            artefact: None,
+            made_of: None,
+            notes: None,
         })
     }
 
@@ -92,9 +104,9 @@ impl Track {
         self.audio_url.as_deref().into_iter().chain(source)
     }
 
-    /// Whether the finished file has an address.
+    /// Whether the finished file has an address, or is here as notes.
     pub fn is_available(&self) -> bool {
-        self.audio_urls().next().is_some()
+        self.audio_urls().next().is_some() || self.notes.is_some()
     }
 
     /// The tracks of a JSON array; what is no array has none.

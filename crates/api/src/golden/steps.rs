@@ -368,7 +368,7 @@ fn notes_are_read_with_times_of_either_type() {
         let [artefact] = view.artefacts.as_slice() else {
             panic!("{view:?}")
         };
-        assert_eq!(artefact.content, Content::Notes(expected.clone()));
+        assert_eq!(artefact.content, Content::Notes(expected.clone().into()));
     }
     for (body, stage) in [
         (wire!("steps/midi-running.json"), Stage::Pending),

@@ -58,6 +58,11 @@ impl Settings {
         self
     }
 
+    /// Whether none is set: those of a step, whose requests have settings of their own.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those that are set, in the table's order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static SettingRow, &SettingValue)> {
         self.0.iter().map(|(setting, value)| (setting.row(), value))

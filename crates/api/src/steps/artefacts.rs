@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::notes::Notes;
 use crate::json::read_json;
 use crate::lenient::{number, text};
-use crate::{Artefact, Content, MissingTrack, Results, Track, redact_text};
+use crate::{Artefact, Content, MissingTrack, Notes, Results, Track, redact_text};
 
 /// Most artefacts that are read from one response: a vendor lists some dozen stems.
 const ARTEFACT_LIMIT: usize = 128;
@@ -223,7 +222,7 @@ fn midi(data: &Value) -> Option<Artefact> {
         name: "midi".to_owned(),
         track_id: None,
         id: text(data, &["audioId", "audio_id"]),
-        content: Content::Notes(notes),
+        content: Content::Notes(notes.into()),
         duration_s: None,
     })
 }

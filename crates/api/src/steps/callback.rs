@@ -3,11 +3,10 @@
 //!
 //! Like a song's, such a callback is not signed over its body: it is a hint, and the details are the authority.
 
-use crate::callback::{CALLBACK_LIMIT_BYTES, CallbackError};
-use crate::envelope::{OK, ResponseBody};
-use crate::json::read_json;
+use crate::callback::{CallbackError, read_body};
+use crate::envelope::OK;
 use crate::lenient::text;
-use crate::{Operation, Results, Stage, StatusForm, StepView, TaskId, read_callback};
+use crate::{Operation, Results, Stage, StatusForm, StepView, read_callback};
 
 use super::artefacts;
 
@@ -41,15 +40,7 @@ impl Operation {
                 msg: callback.msg,
             });
         }
-        if body.len() > CALLBACK_LIMIT_BYTES {
-            return Err(CallbackError::TooLong(body.len()));
-        }
-        let root = read_json(body).ok_or(CallbackError::NotJson)?;
-        let at_top = text(&root, &["task_id", "taskId"]);
-        let response = ResponseBody::of(root).ok_or(CallbackError::NotJson)?;
-        let task_id = text(&response.data, &["task_id", "taskId"])
-            .or(at_top)
-            .ok_or(CallbackError::NoTaskId)?;
+        let (task_id, response) = read_body(body)?;
         let message = response.message.as_deref();
         let refused = response.code.filter(|&code| code != OK);
         let has_flag = text(&response.data, self.flag_fields()).is_some();
@@ -67,7 +58,7 @@ impl Operation {
         };
         Ok(StepCallback {
             view: StepView {
-                task_id: TaskId(task_id),
+                task_id,
                 stage,
                 artefacts: found,
                 missing,

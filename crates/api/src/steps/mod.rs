@@ -6,19 +6,19 @@
 //! ```
 //!
 //! `table.rs` has the operations, `details.rs` and `callback.rs` the envelopes, `artefacts.rs` a reader for
-//! each kind of result, `notes.rs` the notes of MIDI.
+//! each kind of result.
 
 mod artefacts;
 mod callback;
 mod details;
-mod notes;
 mod table;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 pub use self::callback::StepCallback;
-pub use self::notes::{Note, NoteTrack, Notes};
-use crate::{Choices, Input, Operation, Stage, TaskId};
+use crate::{Choices, Input, Notes, Operation, Stage, TaskId, TaskView, Track};
 
 /// The submission of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +106,7 @@ pub enum Content {
     /// A file at this address.
     File(String),
     /// Notes, which are in the response itself.
-    Notes(Notes),
+    Notes(Arc<Notes>),
 }
 
 /// A track that a recovery could not bring back.
@@ -127,6 +127,35 @@ impl StepView {
             artefacts: Vec::new(),
             missing: Vec::new(),
             credits: None,
+        }
+    }
+}
+
+/// A step's task as that of a song: its artefacts are the tracks.
+impl From<StepView> for TaskView {
+    fn from(view: StepView) -> Self {
+        Self {
+            task_id: view.task_id,
+            stage: view.stage,
+            tracks: view.artefacts.into_iter().map(Track::from).collect(),
+        }
+    }
+}
+
+impl From<Artefact> for Track {
+    fn from(artefact: Artefact) -> Self {
+        let (audio_url, notes) = match artefact.content {
+            Content::File(url) => (Some(url), None),
+            Content::Notes(notes) => (None, Some(notes)),
+        };
+        Self {
+            id: artefact.id.unwrap_or_default(),
+            audio_url,
+            duration_s: artefact.duration_s,
+            artefact: Some(artefact.name),
+            made_of: artefact.track_id,
+            notes,
+            ..Self::default()
         }
     }
 }

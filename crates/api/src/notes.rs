@@ -46,7 +46,7 @@ pub struct Note {
 
 impl Notes {
     /// Reads `{"state", "instruments": [{"name", "notes": […]}]}`; nothing where there is no instrument.
-    pub(super) fn read(value: &Value) -> Option<Self> {
+    pub(crate) fn read(value: &Value) -> Option<Self> {
         let instruments = value.get("instruments")?.as_array()?;
         let mut read = Self::default();
         let mut left = NOTE_LIMIT;
