@@ -83,10 +83,15 @@ pub enum Price {
 impl Price {
     /// The price of a submission with these settings; none where it is not known.
     pub fn of(&self, choices: &Choices) -> Option<f64> {
+        self.of_text(|name| choices.text(name))
+    }
+
+    /// The same, where a function gives the text of a setting.
+    pub fn of_text<'a>(&self, text: impl Fn(&str) -> Option<&'a str>) -> Option<f64> {
         match self {
             Self::Each(credits) => Some(*credits),
             Self::ByChoice { setting, prices } => {
-                let chosen = choices.text(setting)?;
+                let chosen = text(setting)?;
                 let row = prices.iter().find(|(value, _)| *value == chosen)?;
                 Some(row.1)
             }

@@ -43,8 +43,8 @@ pub use label::{Label, label};
 pub use loudness::{Loudness, integrated_lufs, loudness};
 pub use measure::{Measured, loudness_from, measure};
 pub use midi::{
-    MIDI_DRUMS, MIDI_QUARTER, MidiNote, MidiStroke, MidiTrack, midi_bytes, midi_file, midi_strokes,
-    midi_track,
+    MIDI_DRUMS, MIDI_QUARTER, MidiNote, MidiStroke, MidiTrack, midi_bytes, midi_file,
+    midi_length_s, midi_strokes, midi_track,
 };
 pub use peaks::peaks;
 pub use probe::{Probe, probe, probe_charged, probe_from};

@@ -103,6 +103,24 @@ pub fn midi_file(tracks: &[MidiTrack]) -> Vec<u8> {
     midi_bytes(written)
 }
 
+/// The length in seconds of a file that [`midi_file`] wrote: the end of its longest track.
+///
+/// # Errors
+/// When the bytes are no whole MIDI file, with what is wrong.
+pub fn midi_length_s(bytes: &[u8]) -> Result<f64, String> {
+    let file = Smf::parse(bytes).map_err(|error| error.to_string())?;
+    let Timing::Metrical(quarter) = file.header.timing else {
+        return Err("its times are no fractions of a quarter".to_owned());
+    };
+    let ticks = |track: &Track<'_>| -> u64 {
+        let deltas = track.iter().map(|event| u64::from(event.delta.as_int()));
+        deltas.sum()
+    };
+    let longest = file.tracks.iter().map(ticks).max();
+    let longest = longest.ok_or_else(|| "it has no track".to_owned())?;
+    Ok(longest as f64 / f64::from(quarter.as_int()) * f64::from(QUARTER_US) / 1e6)
+}
+
 /// Notes in ticks: each ends where the next one of its pitch starts, at the latest.
 fn strokes_of(notes: &[MidiNote]) -> Vec<MidiStroke> {
     let tick = |time_s: f64| {

@@ -218,6 +218,7 @@ impl Followed {
                     Via::Response => "answer",
                     Via::Callback => "callback",
                     Via::User => "user",
+                    Via::Refusal => "refusal",
                 };
                 self.end_attempt(
                     at,

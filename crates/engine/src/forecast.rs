@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::event::{KeptFile, Part};
 use crate::gate::Gate;
-use crate::job::{Cause, Job, Phase, Task};
+use crate::job::{Cause, Job, Phase, StepInput, Task};
 use crate::plan::{HookRefusal, Plan, PlannedJob};
 use crate::settings::JobKey;
 use crate::status::{JobStatus, Sign};
@@ -92,7 +92,7 @@ pub fn forecast(
 ) -> Forecast {
     let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
     let unknown = Arc::new(Job::default());
-    let forecast_one = |planned: &PlannedJob| {
+    let forecast_one = |planned: &PlannedJob, parent: Option<&JobForecast>| {
         let job = known.get(&planned.key).map(|known| &known.job);
         let job = job.unwrap_or(&unknown).clone();
         let missing = job
@@ -100,12 +100,27 @@ pub fn forecast(
             .map(|task| missing(task, look))
             .unwrap_or_default();
         let refusal = planned.refusal.as_ref().filter(|_| job.is_undecided());
-        let submits = refusal.is_none() && job.may_be_bought(plan.retries.task_failed);
-        let (sign, mut note) = match refusal {
-            Some(HookRefusal::Veto(why)) => (Sign::Vetoed, format!("vetoed: {why}")),
-            Some(HookRefusal::Failure(message)) => (Sign::Failed, message.clone()),
-            None => sign(&job, &missing, submits, now_ms, retention_ms),
+        let may_be_bought =
+            planned.selected && refusal.is_none() && job.may_be_bought(plan.retries.task_failed);
+        let input = input(plan, planned, parent, (now_ms, retention_ms));
+        let submits = may_be_bought && input.is_ok();
+        let (sign, mut note) = match (refusal, input) {
+            (Some(HookRefusal::Veto(why)), _) => (Sign::Vetoed, format!("vetoed: {why}")),
+            (Some(HookRefusal::Failure(message)), _) => (Sign::Failed, message.clone()),
+            (None, Err(NoInput::Missing(why))) if job.is_undecided() => (Sign::Vetoed, why),
+            (None, Err(NoInput::Waits(why))) if may_be_bought => (Sign::Buy, why),
+            // What it processes is there again.
+            (None, Ok(())) if planned.step.is_some() && is_vetoed(&job) => {
+                (Sign::Buy, String::new())
+            }
+            (None, _) => sign(&job, &missing, submits, now_ms, retention_ms),
         };
+        if !planned.selected {
+            note = match note.is_empty() {
+                true => "not selected".to_owned(),
+                false => format!("not selected; {note}"),
+            };
+        }
         let expires_ms = match (sign, job.task()) {
             (Sign::InProgress | Sign::Fetch, Some(task)) => {
                 Some(made_ms(task, retention_ms).saturating_add(retention_ms))
@@ -128,14 +143,72 @@ pub fn forecast(
             expires_ms,
         }
     };
-    let rows: Vec<JobForecast> = plan.jobs.iter().map(forecast_one).collect();
-    let to_submit = rows.iter().filter(|row| row.submits).count() as u64;
+    let mut rows: Vec<JobForecast> = Vec::with_capacity(plan.jobs.len());
+    let mut song = 0;
+    for (slot, planned) in plan.jobs.iter().enumerate() {
+        let parent = match &planned.step {
+            None => {
+                song = slot;
+                None
+            }
+            // It is one of those since the song.
+            Some(step) => (song..slot).find(|at| plan.jobs[*at].key == step.parent),
+        };
+        let row = forecast_one(planned, parent.map(|at| &rows[at]));
+        rows.push(row);
+    }
+    let bought = || plan.jobs.iter().zip(&rows).filter(|(_, row)| row.submits);
+    let to_submit = bought().count() as u64;
     Forecast {
         to_submit,
-        credits: to_submit as f64 * plan.provider.profile.song_price_credits(),
+        credits: bought().map(|(job, _)| plan.price_credits(job)).sum(),
         least_ms: Gate::least_ms(plan.limits.rate, to_submit),
         rows,
     }
+}
+
+/// Why a step has nothing to process.
+enum NoInput {
+    /// It will not come by itself.
+    Missing(String),
+    /// The job that makes it is neither finished nor going to be bought.
+    Waits(String),
+}
+
+/// Whether a job has what it processes, or will have it in this run: that of a song is its recording.
+fn input(
+    plan: &Plan,
+    planned: &PlannedJob,
+    parent: Option<&JobForecast>,
+    (now_ms, retention_ms): (i64, i64),
+) -> Result<(), NoInput> {
+    let (Some(step), Some(parent)) = (&planned.step, parent) else {
+        return Ok(());
+    };
+    match parent
+        .job
+        .input_for(plan.operation(planned).input, step.track)
+    {
+        StepInput::Missing(why) => Err(NoInput::Missing(why)),
+        StepInput::Ready(_) => match parent.job.task() {
+            Some(task) if now_ms.saturating_sub(made_ms(task, retention_ms)) >= retention_ms => {
+                let task = &task.id;
+                Err(NoInput::Missing(format!(
+                    "task {task} is past the provider's retention"
+                )))
+            }
+            _ => Ok(()),
+        },
+        StepInput::Pending if parent.submits || parent.sign == Sign::InProgress => Ok(()),
+        StepInput::Pending => {
+            let (key, state) = (step.parent.short(), parent.sign.meaning());
+            Err(NoInput::Waits(format!("waits for job {key}: {state}")))
+        }
+    }
+}
+
+fn is_vetoed(job: &Job) -> bool {
+    matches!(job.phase, Phase::Vetoed { .. })
 }
 
 fn sign(

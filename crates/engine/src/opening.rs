@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::event::KeptFile;
 use crate::forecast::{Forecast, OnDisk, forecast};
-use crate::manifest::lock::changed_settings;
+use crate::manifest::lock::{INPUT, changed_settings, changed_step};
 use crate::plan::{Coordinates, Plan};
 use crate::recognize::{Recognized, recognize};
 use crate::settings::JobKey;
@@ -83,11 +83,18 @@ fn mark_changed(
                 continue;
             }
             if let Some(slot) = open.remove(&row.coordinates()) {
-                let differing = changed_settings(&row.settings, &plan.jobs[slot].settings);
+                let job = &plan.jobs[slot];
+                let differing = match (&row.step, &job.step) {
+                    (Some(old), Some(new)) => changed_step(old, new),
+                    _ => changed_settings(&row.settings, &job.settings),
+                };
                 let forecast = &mut forecast.rows[slot];
                 forecast.sign = Sign::Changed;
                 forecast.note = match differing.as_slice() {
                     [] => "an earlier run bought it for another recording".to_owned(),
+                    [name] if name == INPUT => {
+                        "an earlier run bought it of another result".to_owned()
+                    }
                     names => format!("an earlier run bought it with other {}", names.join(", ")),
                 };
             }

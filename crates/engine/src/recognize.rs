@@ -54,7 +54,7 @@ pub fn recognize(
     let found = search.found;
     let mut recognized = Vec::with_capacity(found.len());
     for (slot, bought) in found {
-        let job = &mut plan.jobs[slot];
+        let job = &plan.jobs[slot];
         let event = Event::Recognized {
             key: bought,
             settings: Box::new(job.settings.clone()),
@@ -77,7 +77,7 @@ pub fn recognize(
                 key: job.key,
                 event,
             });
-            job.key = bought;
+            plan.set_key(slot, bought);
         }
     }
     Ok(recognized)
@@ -86,8 +86,8 @@ pub fn recognize(
 /// Plans jobs under the keys that an earlier run has recognised them by.
 fn follow_links(plan: &mut Plan, known: &HashMap<JobKey, KnownJob>) {
     let mut taken: HashSet<JobKey> = plan.jobs.iter().map(|job| job.key).collect();
-    for job in &mut plan.jobs {
-        let Some(own) = known.get(&job.key).map(|known| &known.job) else {
+    for slot in 0..plan.jobs.len() {
+        let Some(own) = known.get(&plan.jobs[slot].key).map(|known| &known.job) else {
             continue;
         };
         // What a hook of an earlier version changed is another request, and known by its own key.
@@ -99,7 +99,7 @@ fn follow_links(plan: &mut Plan, known: &HashMap<JobKey, KnownJob>) {
                 .is_some_and(|known| known.job.attempts > 0)
             && taken.insert(link.key)
         {
-            job.key = link.key;
+            plan.set_key(slot, link.key);
         }
     }
 }
@@ -127,7 +127,7 @@ impl<'a> Search<'a> {
             for (slot, job) in plan.jobs.iter().enumerate() {
                 unclaimed.remove(&job.key);
                 let own = known.get(&job.key).map(|known| &known.job);
-                if own.is_none_or(|job| job.attempts == 0) {
+                if job.step.is_none() && own.is_none_or(|job| job.attempts == 0) {
                     missing.push(slot);
                 }
             }

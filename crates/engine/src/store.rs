@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Record, RunId};
 use crate::job::{Job, LinkedJob, Phase};
-use crate::plan::{Coordinates, Limits, Rate};
+use crate::plan::{Coordinates, JobStep, Limits, Rate};
 use crate::settings::{JobKey, Settings};
 
 /// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
@@ -203,8 +203,12 @@ pub struct PlannedRow {
     pub sweep: Arc<IndexMap<String, String>>,
     /// The take, from 1.
     pub take: u32,
-    /// What was to be sent.
+    /// What was to be sent for a song.
+    #[serde(skip_serializing_if = "Settings::is_empty", default)]
     pub settings: Settings,
+    /// What the job does to the result of an earlier one, where it is a step.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<Box<JobStep>>,
     /// The stem's recording.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<Arc<RecordedStem>>,
@@ -217,7 +221,13 @@ pub(crate) fn is_empty(map: &Arc<IndexMap<String, String>>) -> bool {
 impl PlannedRow {
     /// What the manifest called the job.
     pub fn coordinates(&self) -> Coordinates {
-        Coordinates::new(&self.stem, &self.preset, &self.sweep, self.take)
+        Coordinates::new(
+            &self.stem,
+            &self.preset,
+            &self.sweep,
+            self.take,
+            self.step.as_deref(),
+        )
     }
 }
 

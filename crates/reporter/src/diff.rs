@@ -49,6 +49,7 @@ pub fn as_lock(summary: &Summary) -> Result<Lock, NotAKey> {
             take: job.take,
             recording: recording.map_or_else(String::new, |it| it.fingerprint.clone()),
             settings: job.settings.clone(),
+            step: job.step.clone(),
             former: Vec::new(),
         })
     });
@@ -132,7 +133,13 @@ pub fn diff_json(diff: &LockDiff, same: usize) -> Value {
 }
 
 fn label(job: &LockedJob) -> String {
-    job_label(&job.stem, &job.preset, &*job.sweep, job.take)
+    job_label(
+        &job.stem,
+        &job.preset,
+        &*job.sweep,
+        job.take,
+        job.step.as_deref(),
+    )
 }
 
 fn change_text(change: &SettingChange) -> String {

@@ -26,7 +26,13 @@ pub(crate) fn write(material: &ReportInput<'_>, out: &mut dyn Write) -> io::Resu
         .jobs
         .iter()
         .map(|job| {
-            let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
+            let label = job_label(
+                &job.stem,
+                &job.preset,
+                &*job.sweep,
+                job.take,
+                job.step.as_deref(),
+            );
             (job.key.as_str(), label)
         })
         .collect();

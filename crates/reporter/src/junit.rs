@@ -83,7 +83,13 @@ pub(crate) fn render(material: &ReportInput<'_>) -> Vec<u8> {
     for job in summary.jobs.iter().filter(|job| job.in_manifest) {
         suites.entry(&job.preset).or_default().push(Case {
             job,
-            label: job_label(&job.stem, &job.preset, &*job.sweep, job.take),
+            label: job_label(
+                &job.stem,
+                &job.preset,
+                &*job.sweep,
+                job.take,
+                job.step.as_deref(),
+            ),
             sign: sign(job, &summary.run),
             took_ms: took_ms.get(&job.key).copied().unwrap_or_default(),
         });

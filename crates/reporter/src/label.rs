@@ -1,4 +1,6 @@
-//! What a job is called on the console: `chorus × lofi [model=V5] take 1`.
+//! What a job is called on the console: `chorus × lofi [model=V5] take 1`, and `… take 1, track 2: wav` where it is a step.
+
+use backline_engine::plan::JobStep;
 
 use crate::printable::clean;
 use crate::text::{columns, fit};
@@ -11,6 +13,7 @@ pub fn job_label<'a>(
     preset: &str,
     sweep: impl IntoIterator<Item = (&'a String, &'a String)>,
     take: u32,
+    step: Option<&JobStep>,
 ) -> String {
     let point: Vec<String> = sweep
         .into_iter()
@@ -21,7 +24,14 @@ pub fn job_label<'a>(
     } else {
         format!(" [{}]", point.join(", "))
     };
-    format!("{} × {}{point} take {take}", clean(stem), clean(preset))
+    let step = step.map_or_else(String::new, |step| {
+        format!(", track {}: {}", step.track, clean(&step.name))
+    });
+    format!(
+        "{} × {}{point} take {take}{step}",
+        clean(stem),
+        clean(preset)
+    )
 }
 
 /// Columns of the name of a swept setting where there is little space.
@@ -101,13 +111,17 @@ mod tests {
             ("model".to_owned(), "V5".to_owned()),
             ("tags".to_owned(), "lofi,\nrain".to_owned()),
         ];
-        assert_eq!(job_label("chorus", "lofi", [], 1), "chorus × lofi take 1");
+        assert_eq!(
+            job_label("chorus", "lofi", [], 1, None),
+            "chorus × lofi take 1"
+        );
         assert_eq!(
             job_label(
                 "chorus",
                 "lofi",
                 sweep.iter().map(|(name, value)| (name, value)),
-                2
+                2,
+                None
             ),
             "chorus × lofi [model=V5, tags=lofi, rain] take 2",
         );

@@ -223,7 +223,13 @@ fn attention(text: &mut String, summary: &Summary) {
     }
     text.push_str("\n### Without all tracks\n\n| | job | why | task |\n|---|---|---|---|\n");
     for (job, sign) in listed.iter().take(MAX_LISTED) {
-        let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
+        let label = job_label(
+            &job.stem,
+            &job.preset,
+            &*job.sweep,
+            job.take,
+            job.step.as_deref(),
+        );
         let _ = writeln!(
             text,
             "| `{}` {} | {} | {} | {} |",

@@ -53,7 +53,15 @@ impl PlanState {
     /// The jobs of `plan`, as the ledger knows them before the run.
     pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
         let mut plan_state = Self::default();
-        let label = |row: &PlannedRow| job_label(&row.stem, &row.preset, &*row.sweep, row.take);
+        let label = |row: &PlannedRow| {
+            job_label(
+                &row.stem,
+                &row.preset,
+                &*row.sweep,
+                row.take,
+                row.step.as_deref(),
+            )
+        };
         plan_state.former = plan
             .former
             .iter()

@@ -163,7 +163,7 @@ fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> 
             mix_audio_url: kept
                 .and_then(|kept| kept.mix.as_deref())
                 .map(|mix| links.to_file(mix)),
-            music: None,
+            ..Track::default()
         }
     };
     Some((1..=TRACKS).map(show).collect())

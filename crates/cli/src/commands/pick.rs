@@ -87,7 +87,13 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
                     note: note.clone(),
                 }),
                 None => {
-                    let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
+                    let label = job_label(
+                        &job.stem,
+                        &job.preset,
+                        &*job.sweep,
+                        job.take,
+                        job.step.as_deref(),
+                    );
                     problems.push(format!("{label} track {}: it is not on disk", track.index));
                 }
             }
@@ -149,7 +155,13 @@ impl Chosen<'_> {
     /// What messages call it.
     fn label(&self) -> String {
         let job = self.job;
-        let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take);
+        let label = job_label(
+            &job.stem,
+            &job.preset,
+            &*job.sweep,
+            job.take,
+            job.step.as_deref(),
+        );
         format!("{label} track {}", self.track.index)
     }
 

@@ -14,12 +14,12 @@ use backline_engine::driver::{
 };
 use backline_engine::event::KeptFile;
 use backline_engine::ledger::Ledger;
-use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, load};
+use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, Starred, load};
 use backline_engine::opening::{Opening, open};
 use backline_engine::plan::Plan;
 use backline_engine::status::Sign;
 use backline_engine::store::{PlannedRow, Store, StoreError};
-use backline_reporter::shell_word;
+use backline_reporter::{Ratings, shell_word};
 
 pub(crate) use self::chosen_run::{ChosenRun, project_dir};
 pub(crate) use self::locate::{
@@ -30,7 +30,7 @@ use self::locate::{here, ledger_of, recorded, standard_input};
 use crate::args::{GlobalArgs, ManifestArgs};
 use crate::console::{Console, PROGRESS};
 use crate::environment::DotEnv;
-use crate::failure::{Failure, invalid};
+use crate::failure::{Failure, Kind, invalid};
 
 /// A manifest that was understood, and where things lie.
 pub(crate) struct Project {
@@ -106,12 +106,19 @@ impl Project {
             let states = states_of(plan, &manifest, global);
             states.map_err(|failure| failed.replace(Some(failure))).ok()
         };
+        let starred = |plan: &Plan| {
+            let starred = starred(plan);
+            starred
+                .map_err(|failure| failed.replace(Some(failure)))
+                .ok()
+        };
         let options = LoadOptions {
             environment: &|name| environment.get(name).ok(),
             max_jobs: args.max_jobs,
             selection,
             text,
             states: &states,
+            starred: &starred,
             allow_outside: global.allow_outside,
             max_sound: global.max_sound(),
             shown_from: std::env::current_dir()
@@ -241,6 +248,26 @@ pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
             names.join("; ")
         ));
     }
+}
+
+/// The tracks of a plan's songs that have a star among the ratings beside its reports.
+fn starred(plan: &Plan) -> Result<Starred, Failure> {
+    let dir = seen_from_here(plan.output.dir());
+    let ratings = Ratings::read_from(&dir).map_err(|error| {
+        let dir = dir.display();
+        let message = format!("can't read the ratings beside the reports in {dir}: {error}");
+        let hint =
+            "`when: starred` selects by them; `backline report --ratings TABLE` writes them anew";
+        Failure::msg(Kind::Usage, message).hint(hint)
+    })?;
+    let tracks = plan.provider.profile.operation.tracks;
+    let tracks = plan
+        .jobs
+        .iter()
+        .flat_map(|job| (1..=tracks).map(move |track| (job.key, track)));
+    Ok(tracks
+        .filter(|(key, track)| ratings.is_starred(&key.to_string(), *track))
+        .collect())
 }
 
 /// The state of each job in the ledger, for filters by `state`: of the job that the manifest describes, before hooks change it.

@@ -4,13 +4,13 @@ use super::*;
 
 impl Conductor {
     pub(super) fn may_be_bought(&self, at: usize) -> bool {
-        self.slots[at].job.may_be_bought(self.config.retries)
+        self.slots[at].selected && self.slots[at].job.may_be_bought(self.config.retries)
     }
 
     /// Puts a job among those to submit.
     pub(super) fn enqueue(&mut self, at: usize) {
         // A task that a callback claims is polled first: the job may be bought already.
-        if !self.config.buys || self.slots[at].claim().is_some() {
+        if !self.config.buys || !self.slots[at].selected || self.slots[at].claim().is_some() {
             return;
         }
         if self.awaits_hooks(at, HookPoint::BeforeUpload) {
@@ -22,14 +22,17 @@ impl Conductor {
 
     /// Puts a job behind its recording or, where that is at the vendor's, among those to submit.
     pub(super) fn line_up(&mut self, at: usize) {
-        let stem = self.slots[at].stem;
+        let (offer, SlotInput::Stem(stem)) = (self.slots[at].offer, self.slots[at].input) else {
+            self.line_up_step(at);
+            return;
+        };
         let unasked = self.awaits_hooks(at, HookPoint::BeforeSubmit);
         match &mut self.stems[stem].state {
             StemState::Ready { .. } if unasked => {
-                self.undecided_submit.insert(at);
+                self.undecided_submit.insert(at, offer);
             }
             StemState::Ready { .. } => {
-                self.ready.insert(at);
+                self.ready.insert(at, offer);
             }
             state => {
                 if *state == StemState::Failed {
@@ -45,13 +48,16 @@ impl Conductor {
 
     /// Takes a job off those to submit.
     pub(super) fn dequeue(&mut self, at: usize) {
-        self.ready.remove(&at);
+        let offer = self.slots[at].offer;
+        self.ready.remove(at, offer);
         self.undecided_upload.remove(&at);
-        self.undecided_submit.remove(&at);
-        if let Some(waiting) = self.waiting.get_mut(&self.slots[at].stem) {
+        self.undecided_submit.remove(at, offer);
+        if let SlotInput::Stem(stem) = self.slots[at].input
+            && let Some(waiting) = self.waiting.get_mut(&stem)
+        {
             waiting.remove(&at);
             if waiting.is_empty() {
-                self.waiting.remove(&self.slots[at].stem);
+                self.waiting.remove(&stem);
             }
         }
     }
@@ -66,9 +72,17 @@ impl Conductor {
         }
     }
 
-    /// Whether one more job may be bought: a place is free and the credits allow it.
-    pub(super) fn has_room(&self) -> bool {
-        self.has_place() && self.is_affordable()
+    /// What a job buys.
+    pub(super) fn offer(&self, at: usize) -> &Offer {
+        &self.config.offers[self.slots[at].offer]
+    }
+
+    /// The next job to submit: a place is free, its input is ready and the credits allow it.
+    pub(super) fn next_ready(&self) -> Option<usize> {
+        if !self.has_place() {
+            return None;
+        }
+        self.ready.first(|offer| self.affords(offer))
     }
 
     /// Whether one more task may be in flight.
@@ -82,14 +96,19 @@ impl Conductor {
         self.gate.opens_at(now_ms).max(self.brake.opens_at(now_ms))
     }
 
-    /// Whether the run's credits and the ledger's allow one more job.
-    pub(super) fn is_affordable(&self) -> bool {
-        self.spent_limit().is_none()
+    /// Whether the run's credits and the ledger's allow one more of an offer.
+    pub(super) fn affords(&self, offer: usize) -> bool {
+        self.spent_limit(offer).is_none()
     }
 
-    /// The limit that does not allow one more job. What is reserved counts as spent.
-    pub(super) fn spent_limit(&self) -> Option<StopReason> {
-        let committed = self.spent + self.reserved + self.config.price;
+    /// Whether they allow one more of any offer.
+    pub(super) fn affords_any(&self) -> bool {
+        (0..self.config.offers.len()).any(|offer| self.affords(offer))
+    }
+
+    /// The limit that does not allow one more of an offer. What is reserved counts as spent.
+    pub(super) fn spent_limit(&self, offer: usize) -> Option<StopReason> {
+        let committed = self.spent + self.reserved + self.config.offers[offer].price;
         let exceeds = |limit: Option<f64>, before: f64| {
             limit.is_some_and(|limit| before + committed > limit + CREDIT_TOLERANCE)
         };
@@ -100,5 +119,15 @@ impl Conductor {
         } else {
             None
         }
+    }
+
+    /// The limit that keeps queued jobs from being bought.
+    pub(super) fn limit_in_the_way(&self) -> Option<StopReason> {
+        let songs = !self.waiting.is_empty() || !self.undecided_upload.is_empty();
+        let songs = songs.then_some(SONG);
+        let delayed = self.delayed.iter().map(|(_, at)| self.slots[*at].offer);
+        let queued = self.ready.offers().chain(self.undecided_submit.offers());
+        let mut offers = songs.into_iter().chain(queued).chain(delayed);
+        offers.find_map(|offer| self.spent_limit(offer))
     }
 }

@@ -32,6 +32,9 @@ impl Conductor {
                 );
                 self.note_doubt(at, now_ms);
                 self.record(Some(self.slots[at].key), now_ms, event, decision);
+                if finished && !self.is_resuming() {
+                    self.wake_steps(at, now_ms, decision);
+                }
                 if task_failed {
                     self.failed(at, now_ms, FailureSource::Task, decision);
                 } else if finished {

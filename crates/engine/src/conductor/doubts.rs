@@ -10,19 +10,21 @@ use crate::job::Phase;
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     by_time: BTreeSet<(i64, usize)>,
-    /// The time and the stem of each job.
-    jobs: HashMap<usize, (i64, usize)>,
+    /// The time of each job, and its stem where it has one.
+    jobs: HashMap<usize, (i64, Option<usize>)>,
     /// How many jobs of each stem.
     stems: BTreeMap<usize, usize>,
 }
 
 impl Repeats {
-    /// Notes that the request of a job with this stem is to be repeated, not before a time.
-    pub(super) fn insert(&mut self, job: usize, stem: usize, not_before_ms: i64) {
+    /// Notes that the request of a job, which may have a stem, is to be repeated, not before a time.
+    pub(super) fn insert(&mut self, job: usize, stem: Option<usize>, not_before_ms: i64) {
         self.remove(job);
         self.by_time.insert((not_before_ms, job));
         self.jobs.insert(job, (not_before_ms, stem));
-        *self.stems.entry(stem).or_default() += 1;
+        if let Some(stem) = stem {
+            *self.stems.entry(stem).or_default() += 1;
+        }
     }
 
     /// Forgets a job.
@@ -31,7 +33,9 @@ impl Repeats {
             return;
         };
         self.by_time.remove(&(not_before_ms, job));
-        if let Some(jobs) = self.stems.get_mut(&stem) {
+        if let Some(stem) = stem
+            && let Some(jobs) = self.stems.get_mut(&stem)
+        {
             *jobs -= 1;
             if *jobs == 0 {
                 self.stems.remove(&stem);
@@ -120,7 +124,7 @@ mod tests {
     fn repeats_come_in_the_order_of_their_times() {
         let mut repeats = Repeats::default();
         for (job, stem, at_ms) in [(1, 7, 30), (2, 7, 10), (3, 8, 20), (2, 8, 40)] {
-            repeats.insert(job, stem, at_ms);
+            repeats.insert(job, Some(stem), at_ms);
         }
         let order: Vec<(i64, usize)> = repeats.in_order().collect();
         assert_eq!(order, [(20, 3), (30, 1), (40, 2)]);

@@ -22,7 +22,7 @@ impl Conductor {
             steps.push(now_ms);
         }
         if matches!(self.mode, Mode::Running) {
-            if self.has_room() && !self.ready.is_empty() {
+            if self.next_ready().is_some() {
                 steps.push(self.sends_at(now_ms));
             }
             if self.has_place()
@@ -30,7 +30,7 @@ impl Conductor {
             {
                 steps.push(self.sends_at(now_ms).max(first));
             }
-            if self.is_affordable() {
+            if self.affords_any() {
                 steps.extend(self.delayed.first().map(|(due_ms, _)| *due_ms));
             }
             if self.preparing < PREPARING_AT_ONCE {
@@ -66,13 +66,14 @@ impl Conductor {
             Mode::Draining(outcome) => Some(outcome.clone()),
             _ if self.next_step(now_ms).is_some() => None,
             Mode::Closing(outcome) => Some(outcome.clone()),
-            Mode::Running => match self.spent_limit() {
-                Some(reason) if !self.has_nothing_to_buy() => Some(Outcome::Stopped { reason }),
-                _ => Some(self.verdict()),
+            Mode::Running => match self.limit_in_the_way() {
+                Some(reason) => Some(Outcome::Stopped { reason }),
+                None => Some(self.verdict()),
             },
         }
     }
 
+    #[cfg(test)]
     pub(super) fn has_nothing_to_buy(&self) -> bool {
         self.ready.is_empty()
             && self.waiting.is_empty()
@@ -81,9 +82,12 @@ impl Conductor {
             && self.delayed.is_empty()
     }
 
-    /// What the jobs add up to.
+    /// What the jobs add up to. A step that waits for another job says nothing that this one does not, and one that is here for its steps
+    /// was not to be bought.
     fn verdict(&self) -> Outcome {
-        let any = |test: fn(&Phase) -> bool| self.slots.iter().any(|slot| test(&slot.job.phase));
+        let says = |at: &usize| self.slots[*at].selected && !self.waits_for_parent(*at);
+        let said: Vec<usize> = (0..self.slots.len()).filter(says).collect();
+        let any = |test: fn(&Phase) -> bool| said.iter().any(|at| test(&self.slots[*at].job.phase));
         if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {
             Outcome::InDoubt
         } else if any(|phase| matches!(phase, Phase::Running(_))) {

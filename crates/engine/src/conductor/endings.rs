@@ -57,7 +57,7 @@ impl Conductor {
                 message: format!(
                     "the provider finished the task with {} of {} tracks",
                     self.available(at),
-                    tracks.max(self.config.tracks)
+                    tracks.max(self.offer(at).tracks)
                 ),
                 refunded: false,
                 may_come: true,

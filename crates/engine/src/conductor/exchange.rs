@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use backline_api::{ResponseClass, SubmitOutcome, TaskId, TaskView};
+use backline_api::{
+    Input as OperationInput, Notes, ResponseClass, Source, SubmitOutcome, TaskId, TaskView,
+};
 
 use super::Timing;
 use crate::event::{KeptFile, Moment, Part, RunId, Token, TrackNote};
@@ -35,15 +37,13 @@ pub(crate) struct RunConfig {
     pub(crate) ledger_credits: Option<f64>,
     /// What earlier runs of the ledger have spent, and what they have reserved for jobs that are not of this plan.
     pub(crate) spent_before: f64,
-    /// What one job costs.
-    pub(crate) price: f64,
+    /// What jobs buy: the song first.
+    pub(crate) offers: Vec<Offer>,
     pub(crate) deadline_ms: Option<i64>,
     /// Lost responses, or failed tasks, in a row after which nothing is bought for a while.
     pub(crate) failures_in_a_row: u32,
     /// Purchases after the first whose task failed.
     pub(crate) retries: u32,
-    /// Whether a request whose response was lost may be sent again with the same token.
-    pub(crate) repeats_requests: bool,
     /// Whether callbacks can come in.
     pub(crate) hears_callbacks: bool,
     /// How old an upload may be when it is used.
@@ -54,11 +54,33 @@ pub(crate) struct RunConfig {
     pub(crate) downloads_at_once: usize,
     /// After how many records a commit is made while the jobs are resumed: an album may need some for each.
     pub(crate) records_at_once: usize,
-    /// Tracks that a task is expected to make.
-    pub(crate) tracks: usize,
     /// Codes by which the provider says that it can't fetch a recording.
     pub(crate) source_gone: Vec<i64>,
     pub(crate) timing: Timing,
+}
+
+/// Something that jobs buy, at one price.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Offer {
+    /// What it costs, in credits.
+    pub(crate) price: f64,
+    /// Songs that a task is expected to make; 0 for an operation that makes none.
+    pub(crate) tracks: usize,
+    /// Whether a request whose response was lost may be sent again with the same token.
+    pub(crate) resend: Resend,
+    /// What it processes.
+    pub(crate) input: OperationInput,
+}
+
+/// Whether a request whose response was lost may be sent again with the same token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resend {
+    /// It would be another purchase, or may be.
+    Never,
+    /// The provider refuses it, and may name the task of the first.
+    Once,
+    /// The provider promises to take both for one.
+    Always,
 }
 
 /// What happened, as the driver tells it.
@@ -162,8 +184,8 @@ pub(crate) enum Effect {
         job: JobKey,
         attempt: u32,
         token: Token,
-        /// The address that the provider fetches the recording from.
-        recording: Arc<str>,
+        /// What the provider is to process.
+        source: Source,
     },
     /// Request a task's details.
     Poll { job: JobKey, task: TaskId },
@@ -179,15 +201,26 @@ pub(crate) struct FetchRequest {
     /// The track, from 1.
     pub(crate) index: u32,
     pub(crate) part: Part,
-    pub(crate) url: String,
+    pub(crate) content: FileContent,
     /// How long the provider says that it lasts.
     pub(crate) duration_s: Option<f64>,
-    /// The provider's id of the track; empty where it gives none.
+    /// The provider's id of the song's track; empty where it gives none.
     pub(crate) track_id: String,
+    /// What it is, where a step made it; empty for a song's track.
+    pub(crate) artefact: String,
     /// The file that was kept for it and has been changed since.
     pub(crate) replaces: Option<String>,
     /// Whether there will be no other try in this run: then what can't be verified is kept as such.
     pub(crate) is_last_try: bool,
+}
+
+/// Where a file's content is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FileContent {
+    /// At this address.
+    Url(String),
+    /// It is made of these notes.
+    Notes(Arc<Notes>),
 }
 
 /// What is to be recorded and then done.
@@ -203,10 +236,29 @@ pub(crate) struct ResumedJob {
     pub(crate) key: JobKey,
     /// What hooks decided when it was planned, where it is not to be bought.
     pub(crate) refusal: Option<Verdict>,
-    pub(crate) stem: StemId,
+    pub(crate) input: ResumedInput,
+    /// Which of the run's offers it buys.
+    pub(crate) offer: usize,
+    /// Whether it may be bought in this run.
+    pub(crate) selected: bool,
+    /// Whether it was bought with another account, which this one can't see.
+    pub(crate) is_elsewhere: bool,
     pub(crate) job: Arc<Job>,
     /// Kept files that are no longer there.
     pub(crate) missing: Vec<Missing>,
     /// Whether the vendor has deleted its tracks by now: it is polled once and not again.
     pub(crate) expired: bool,
+}
+
+/// What a job processes.
+#[derive(Debug, Clone)]
+pub(crate) enum ResumedInput {
+    /// The recording of a stem.
+    Stem(StemId),
+    /// The result of an earlier job of the run.
+    Step {
+        parent: JobKey,
+        /// Which track of the song, from 1.
+        track: u32,
+    },
 }

@@ -44,24 +44,33 @@ impl Conductor {
         let (Some((&(index, part), fetch)), Some(task)) = (due, slot.job.task()) else {
             return;
         };
-        let url = fetch.addresses[fetch.next].clone();
+        let content = fetch.contents[fetch.next].clone();
         fetch.under_way = true;
         self.fetching += 1;
-        let track = task.tracks.get(index as usize - 1);
-        let replaces = track.and_then(|track| match part {
+        let task_id = task.id.clone();
+        let track = task.tracks.get(index as usize - 1).cloned();
+        let track = track.unwrap_or_default();
+        let replaces = match part {
             Part::Track => track.changed.clone(),
             Part::Mix => track.mix_changed.clone(),
-        });
+        };
+        let job = slot.key;
+        let song = match self.parent(at) {
+            None => Some(&*track.facts),
+            Some(_) => self.song_track(at).map(|track| &*track.facts),
+        };
+        // The same sound in another format lasts as long.
+        let is_same = self.parent(at).is_none() || track.facts.artefact == "wav";
+        let song_s = song.and_then(|song| song.duration_s).filter(|_| is_same);
         let request = FetchRequest {
-            job: slot.key,
-            task: task.id.clone(),
+            job,
+            task: task_id,
             index,
             part,
-            url,
-            duration_s: track.and_then(|track| track.facts.duration_s),
-            track_id: track
-                .map(|track| track.facts.id.clone())
-                .unwrap_or_default(),
+            content,
+            duration_s: track.facts.duration_s.or(song_s),
+            track_id: song.map(|song| song.id.clone()).unwrap_or_default(),
+            artefact: track.facts.artefact.clone(),
             replaces,
             is_last_try: self.is_last_fetch(at, (index, part)),
         };
@@ -74,7 +83,7 @@ impl Conductor {
         let Some(fetch) = slot.following.fetches.get(&file) else {
             return true;
         };
-        let is_last_address = fetch.next + 1 >= fetch.addresses.len();
+        let is_last_address = fetch.next + 1 >= fetch.contents.len();
         let is_last_round = fetch.rounds + 1 >= ROUNDS || slot.expired;
         is_last_address && is_last_round && !matches!(slot.job.phase, Phase::Running(_))
     }
@@ -126,11 +135,11 @@ impl Conductor {
         };
         fetch.under_way = false;
         fetch.next += 1;
-        if fetch.next < fetch.addresses.len() {
+        if fetch.next < fetch.contents.len() {
             return true;
         }
         // The addresses may have successors: poll before the next round.
-        (fetch.addresses, fetch.next) = (Vec::new(), 0);
+        (fetch.contents, fetch.next) = (Vec::new(), 0);
         fetch.rounds += 1;
         let wait = self.config.timing.backoff_ms(fetch.rounds, at as u64);
         fetch.not_before_ms = now_ms + wait.max(millis(error.retry_after_ms));

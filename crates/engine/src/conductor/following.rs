@@ -17,11 +17,11 @@ use super::*;
 /// A file of a task that is not kept yet.
 #[derive(Debug, Default)]
 pub(super) struct Fetch {
-    /// Its addresses, as the last poll gave them; empty where a new poll is needed.
-    pub(super) addresses: Vec<String>,
+    /// Where its content is, as the last poll said; empty where a new poll is needed.
+    pub(super) contents: Vec<FileContent>,
     /// Which of them is next.
     pub(super) next: usize,
-    /// Rounds over all addresses that failed.
+    /// Rounds over all of them that failed.
     pub(super) rounds: u32,
     /// When it may be tried again.
     pub(super) not_before_ms: i64,
@@ -60,7 +60,7 @@ pub(super) struct FollowedTask {
 
 impl Fetch {
     pub(super) fn is_ready(&self) -> bool {
-        !self.under_way && !self.given_up && self.next < self.addresses.len()
+        !self.under_way && !self.given_up && self.next < self.contents.len()
     }
 }
 

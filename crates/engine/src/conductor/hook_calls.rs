@@ -13,7 +13,11 @@ impl Conductor {
     pub(super) fn awaits_hooks(&self, at: usize, point: HookPoint) -> bool {
         let slot = &self.slots[at];
         let (decides, after) = match point {
-            HookPoint::BeforeUpload => (self.config.hooks_before_upload, HookProgress::Upload),
+            HookPoint::BeforeUpload => {
+                // Nothing is uploaded for a step.
+                let decides = self.config.hooks_before_upload && self.parent(at).is_none();
+                (decides, HookProgress::Upload)
+            }
             HookPoint::BeforeSubmit => (self.config.hooks_before_submit, HookProgress::All),
             // Decides when the plan is made; the others observe.
             HookPoint::PlanJob
@@ -39,16 +43,26 @@ impl Conductor {
             }
         }
         let ahead = self.config.concurrency + HOOK_CALLS_AT_ONCE;
-        while self.hook_calls < HOOK_CALLS_AT_ONCE && self.is_affordable() {
-            let near = self.ready.len() + self.hook_calls;
-            let (at, point) = if near < ahead && !self.undecided_submit.is_empty() {
-                (self.undecided_submit.pop_first(), HookPoint::BeforeSubmit)
-            } else if near + self.undecided_submit.len() + self.lined_up(ahead) < ahead {
-                (self.undecided_upload.pop_first(), HookPoint::BeforeUpload)
+        while self.hook_calls < HOOK_CALLS_AT_ONCE {
+            let affordable = |offer| self.affords(offer);
+            let near = self.ready.count(affordable) + self.hook_calls;
+            let undecided = self.undecided_submit.count(affordable);
+            let (at, point) = if near < ahead && undecided > 0 {
+                (
+                    self.undecided_submit.first(affordable),
+                    HookPoint::BeforeSubmit,
+                )
+            } else if self.affords(SONG) && near + undecided + self.lined_up(ahead) < ahead {
+                (
+                    self.undecided_upload.first().copied(),
+                    HookPoint::BeforeUpload,
+                )
             } else {
                 return;
             };
             let Some(at) = at else { return };
+            self.undecided_submit.remove(at, self.slots[at].offer);
+            self.undecided_upload.remove(&at);
             self.hook_calls += 1;
             decision.effects.push(Effect::CallHooks {
                 job: self.slots[at].key,

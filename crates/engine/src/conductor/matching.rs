@@ -3,10 +3,11 @@
 //! A vendor's ids are missing at times, are equal for both tracks, or change between polls; lists grow, shrink and come back. What
 //! is relied on is that a list without usable ids keeps its order. So a shown track is matched
 //!
-//! 1. by its id, where no other track of the same response has it,
-//! 2. by its address, likewise,
-//! 3. by its position in the list,
-//! 4. to a known track that the response does not show, one that is not settled first.
+//! 1. by its name, where a step made it: `vocal`, `drums`,
+//! 2. by its id, where no other track of the same response has it,
+//! 3. by its address, likewise,
+//! 4. by its position in the list,
+//! 5. to a known track that the response does not show, one that is not settled first.
 //!
 //! Only where every known track is taken is a shown track a new one. So a task never has more tracks than the largest single
 //! response showed. A track is *settled* once a file of it is kept or being fetched: from then on its id is that of the file, and
@@ -56,6 +57,12 @@ pub(super) fn match_tracks(
     let free = |taken: &[bool], test: &dyn Fn(usize) -> bool| {
         (0..known.len()).find(|at| !taken[*at] && test(*at))
     };
+    claim(&|_, facts, taken| {
+        let same = |at: usize| known[at].facts.artefact == facts.artefact;
+        (!facts.artefact.is_empty())
+            .then(|| free(taken, &same))
+            .flatten()
+    });
     claim(&|_, facts, taken| {
         let same = |at: usize| known[at].facts.id == facts.id;
         names(facts).then(|| free(taken, &same)).flatten()

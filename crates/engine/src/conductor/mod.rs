@@ -8,6 +8,8 @@
 //! account's sliding window, the credits, the deadline. It is given the time and its inputs, and gives back what is to be
 //! recorded and, once that is durable, done. It has no clock, socket or file, so a test can lead it through any order of events.
 //!
+//! A job whose input is the result of another one waits until that is there; see [`steps`].
+//!
 //! Where the plan has hooks that decide on jobs, a job that was never submitted waits for their decision before it is queued for its upload and
 //! again before it is submitted; other jobs are not delayed. What a job is was decided when it was planned: its key never changes.
 //!
@@ -15,7 +17,7 @@
 //! - An [`Effect::Submit`] never leaves without its intent in the same decision's records.
 //! - No first intent without a decision where hooks decide.
 //! - A job whose response was lost gets no new attempt. The same attempt is retried, with the same token, only where the provider
-//!   keeps `Idempotency-Key` promises.
+//!   keeps `Idempotency-Key` promises, and once where it refuses what it has accepted before.
 //! - A track's address is taken from a view of the task in this run, never from a callback or an old record.
 
 mod admission;
@@ -32,9 +34,11 @@ mod hook_calls;
 mod illegal;
 mod matching;
 mod polls;
+mod queue;
 mod responses;
 mod start;
 mod stems;
+mod steps;
 mod submitting;
 #[cfg(test)]
 mod tests;
@@ -56,11 +60,12 @@ use crate::store::{KnownJob, NewRecord};
 use brake::{Brake, Braking, FailureSource};
 use doubts::{Repeats, Waits};
 pub(crate) use exchange::{
-    Cancelled, Decision, Effect, EffectError, FetchRequest, Input, Prepared, ResumedJob, RunConfig,
-    StemId,
+    Cancelled, Decision, Effect, EffectError, FetchRequest, FileContent, Input, Offer, Prepared,
+    Resend, ResumedInput, ResumedJob, RunConfig, StemId,
 };
 use following::FollowedTask;
 pub use illegal::IllegalStep;
+use queue::Queue;
 use start::ToResume;
 pub(crate) use start::response_lost;
 use timing::Outage;
@@ -68,6 +73,9 @@ pub(crate) use timing::Timing;
 
 /// Stems that are prepared at the same time: they saturate the rate limit, not the uplink.
 const PREPARING_AT_ONCE: usize = 4;
+
+/// The place of the song among the offers of a run.
+pub(crate) const SONG: usize = 0;
 
 /// Tolerance of sums of prices such as 0.4, which are not exact, in credits.
 const CREDIT_TOLERANCE: f64 = 1e-3;
@@ -80,7 +88,10 @@ struct JobSlot {
     hook_progress: HookProgress,
     /// How often hooks delayed it in this run.
     delays: u32,
-    stem: usize,
+    input: SlotInput,
+    offer: usize,
+    selected: bool,
+    is_elsewhere: bool,
     job: Arc<Job>,
     expired: bool,
     /// The next poll, or none while one is under way or none is wanted.
@@ -105,6 +116,15 @@ struct JobSlot {
     rejections_recorded: u32,
     /// This run does nothing more for it.
     given_up: bool,
+}
+
+/// What a job processes.
+#[derive(Debug, Clone, Copy)]
+enum SlotInput {
+    /// The recording of this stem.
+    Stem(usize),
+    /// The result of another job.
+    Step { parent: usize, track: u32 },
 }
 
 /// How far hooks have decided on a job.
@@ -169,12 +189,12 @@ pub(crate) struct Conductor {
     stem_of: HashMap<StemId, usize>,
     /// Jobs to submit, by stem, waiting for its preparation.
     waiting: BTreeMap<usize, BTreeSet<usize>>,
-    /// Jobs to submit whose stem is ready, in plan order.
-    ready: BTreeSet<usize>,
+    /// Jobs to submit whose input is ready.
+    ready: Queue,
     /// Jobs that hooks are to decide on before they wait for their recording, in plan order.
     undecided_upload: BTreeSet<usize>,
-    /// Jobs whose stem is ready that hooks are to decide on before they are submitted, in plan order.
-    undecided_submit: BTreeSet<usize>,
+    /// Jobs whose input is ready that hooks are to decide on before they are submitted.
+    undecided_submit: Queue,
     /// Jobs that hooks have delayed, by when they are called again.
     delayed: BTreeSet<(i64, usize)>,
     /// Decisions under way.

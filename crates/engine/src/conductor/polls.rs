@@ -155,8 +155,9 @@ impl Conductor {
         decision: &mut Decision,
     ) {
         // A vendor that shows ever more tracks would fill the disk.
-        view.tracks
-            .truncate((2 * self.config.tracks).max(LEAST_SHOWN));
+        if let songs @ 1.. = self.offer(at).tracks {
+            view.tracks.truncate((2 * songs).max(LEAST_SHOWN));
+        }
         forget_repeated_addresses(&mut view.tracks);
         let was_running = matches!(self.slots[at].job.phase, Phase::Running(_));
         let before = self.available(at);
@@ -191,7 +192,7 @@ impl Conductor {
             .job
             .task()
             .map_or(0, |task| task.tracks.len());
-        known.max(shown) < self.config.tracks
+        known.max(shown) < self.offer(at).tracks
     }
 
     /// Records what a poll shows of the tracks, and notes where their files are.
@@ -232,10 +233,13 @@ impl Conductor {
                 continue;
             };
             let index = at_task as u32 + 1;
-            let urls = track.audio_urls().map(str::to_owned).collect();
-            self.note_addresses(at, (index, Part::Track), urls);
-            let mix = track.mix_audio_url.iter().cloned().collect();
-            self.note_addresses(at, (index, Part::Mix), mix);
+            let urls = track
+                .audio_urls()
+                .map(|url| FileContent::Url(url.to_owned()));
+            let notes = track.notes.iter().cloned().map(FileContent::Notes);
+            self.note_contents(at, (index, Part::Track), urls.chain(notes).collect());
+            let mix = track.mix_audio_url.iter().cloned().map(FileContent::Url);
+            self.note_contents(at, (index, Part::Mix), mix.collect());
         }
     }
 
@@ -271,7 +275,12 @@ impl Conductor {
         }
     }
 
-    pub(super) fn note_addresses(&mut self, at: usize, file: (u32, Part), addresses: Vec<String>) {
+    pub(super) fn note_contents(
+        &mut self,
+        at: usize,
+        file: (u32, Part),
+        contents: Vec<FileContent>,
+    ) {
         let slot = &mut self.slots[at];
         let task = slot.job.task();
         let track = task.and_then(|task| task.tracks.get(file.0 as usize - 1));
@@ -283,7 +292,7 @@ impl Conductor {
         if !fetch.under_way {
             fetch.next = 0;
         }
-        fetch.addresses = addresses;
+        fetch.contents = contents;
     }
 }
 
@@ -319,6 +328,8 @@ fn facts(track: &backline_api::Track) -> TrackFacts {
     let shown = |url: Option<&str>| url.map(redact_url);
     TrackFacts {
         id: track.id.clone(),
+        artefact: track.artefact.clone().unwrap_or_default(),
+        notes: track.notes.is_some(),
         audio_url: shown(track.audio_urls().next()),
         stream_url: shown(track.stream_audio_url.as_deref()),
         image_url: shown(track.image_url.as_deref()),

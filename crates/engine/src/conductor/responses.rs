@@ -24,10 +24,7 @@ impl Conductor {
         self.submitting -= 1;
         match outcome {
             SubmitOutcome::Accepted(task) => {
-                self.reached();
-                self.outage.ended();
-                self.brake.succeeded(FailureSource::Response);
-                self.refused_since_ms = None;
+                self.answered();
                 match self.index.other_owner(&task, &self.slots[at].key) {
                     None => {
                         self.accepted(at, now_ms, attempt, task, Via::Response, decision);
@@ -82,14 +79,30 @@ impl Conductor {
                     self.out_of_reach(now_ms, self.slots[at].sent_ms, &reason, decision);
                 }
             }
-            // A song is never refused as a repeat.
+            SubmitOutcome::Exists {
+                task: Some(task), ..
+            } if self.index.other_owner(&task, &self.slots[at].key).is_none() => {
+                self.answered();
+                self.accepted(at, now_ms, attempt, task, Via::Refusal, decision);
+                self.schedule_claim_poll(at, now_ms);
+            }
+            // The result exists, and only a callback names its task.
             SubmitOutcome::Exists { message, .. } => {
+                self.reached();
                 self.lost(at, now_ms, attempt, (message, None), decision);
             }
             SubmitOutcome::InDoubt { reason, excerpt } => {
                 self.lost(at, now_ms, attempt, (reason, excerpt), decision);
             }
         }
+    }
+
+    /// The provider takes submissions.
+    fn answered(&mut self) {
+        self.reached();
+        self.outage.ended();
+        self.brake.succeeded(FailureSource::Response);
+        self.refused_since_ms = None;
     }
 
     /// Nobody knows whether the request was carried out.

@@ -13,7 +13,7 @@ pub(super) struct ToResume {
 }
 
 impl Conductor {
-    /// Creates the conductor of a plan's jobs, which resumes them when it is first advanced. `index` has the tokens of all of the
+    /// Creates the conductor of a plan's jobs, which resumes them when it is first advanced. A step comes after the job that it processes. `index` has the tokens of all of the
     /// ledger's jobs, `earlier_ms` are the account's submissions of the last window.
     pub(crate) fn new(
         config: RunConfig,
@@ -31,9 +31,9 @@ impl Conductor {
             slot_of: HashMap::with_capacity(wanted.len()),
             index,
             waiting: BTreeMap::new(),
-            ready: BTreeSet::new(),
+            ready: Queue::default(),
             undecided_upload: BTreeSet::new(),
-            undecided_submit: BTreeSet::new(),
+            undecided_submit: Queue::default(),
             delayed: BTreeSet::new(),
             hook_calls: 0,
             again: Repeats::default(),
@@ -61,7 +61,13 @@ impl Conductor {
         };
         for (at, wanted) in wanted.into_iter().enumerate() {
             conductor.slot_of.insert(wanted.key, at);
-            let stem = conductor.intern(wanted.stem);
+            let input = match wanted.input {
+                ResumedInput::Stem(stem) => SlotInput::Stem(conductor.intern(stem)),
+                ResumedInput::Step { parent, track } => SlotInput::Step {
+                    parent: conductor.slot_of[&parent],
+                    track,
+                },
+            };
             conductor.slots.push(JobSlot {
                 key: wanted.key,
                 hook_progress: if wanted.job.attempts > 0 {
@@ -70,7 +76,10 @@ impl Conductor {
                     HookProgress::Nothing
                 },
                 delays: 0,
-                stem,
+                input,
+                offer: wanted.offer,
+                selected: wanted.selected,
+                is_elsewhere: wanted.is_elsewhere,
                 job: wanted.job,
                 expired: wanted.expired,
                 poll_at: None,
@@ -152,6 +161,9 @@ impl Conductor {
     /// Queues a job by its recorded phase.
     fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         match self.slots[at].job.phase.clone() {
+            Phase::Planned | Phase::Vetoed { .. } if self.parent(at).is_some() => {
+                self.resume_step(at, now_ms, decision);
+            }
             Phase::Planned => self.enqueue(at),
             Phase::Vetoed { .. } => {
                 let decides = self.config.hooks_before_upload || self.config.hooks_before_submit;

@@ -34,8 +34,9 @@ impl Conductor {
             .again
             .stems()
             .filter(|stem| !matches!(self.stems[*stem].state, StemState::Ready { .. }));
-        let near = self.ready.len() + self.undecided_submit.len();
-        let enough = near > self.config.concurrency || !self.is_affordable();
+        let affordable = |offer| self.affords(offer);
+        let near = self.ready.count(affordable) + self.undecided_submit.count(affordable);
+        let enough = near > self.config.concurrency || !self.affords(SONG);
         let fresh = self
             .waiting
             .keys()
@@ -119,17 +120,14 @@ impl Conductor {
         }
     }
 
-    /// The address of the recording of a job that is ready; none where its upload is too old to be used, and its jobs wait for a
-    /// new one.
-    pub(super) fn recording_of(&mut self, at: usize, now_ms: i64) -> Option<Arc<str>> {
-        let stem = self.slots[at].stem;
-        if let StemState::Ready { url, uploaded_ms } = &self.stems[stem].state
-            && uploaded_ms.is_none_or(|at_ms| now_ms - at_ms < self.config.upload_ttl_ms)
-        {
-            return Some(url.clone());
+    /// Whether the upload of a stem is young enough to be used. Otherwise its jobs wait for a new one from now on.
+    pub(super) fn has_fresh_upload(&mut self, stem: usize, now_ms: i64) -> bool {
+        let is_fresh = matches!(self.stems[stem].state, StemState::Ready { uploaded_ms, .. }
+            if uploaded_ms.is_none_or(|at_ms| now_ms - at_ms < self.config.upload_ttl_ms));
+        if !is_fresh {
+            self.await_upload(stem, now_ms);
         }
-        self.await_upload(stem, now_ms);
-        None
+        is_fresh
     }
 
     /// Whether a job that was refused because its recording was gone may be submitted again: with an upload that is newer than the
@@ -140,7 +138,10 @@ impl Conductor {
         now_ms: i64,
         decision: &mut Decision,
     ) -> bool {
-        let (stem, sent_ms) = (self.slots[at].stem, self.slots[at].sent_ms);
+        let (SlotInput::Stem(stem), sent_ms) = (self.slots[at].input, self.slots[at].sent_ms)
+        else {
+            return false;
+        };
         match self.stems[stem].state {
             StemState::Ready {
                 uploaded_ms: Some(uploaded_ms),
@@ -165,7 +166,9 @@ impl Conductor {
     /// Forgets the upload of a job's recording after its task has failed for want of it, so that whatever is bought next is bought
     /// with a new one.
     pub(super) fn forget_source_of(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
-        let stem = self.slots[at].stem;
+        let SlotInput::Stem(stem) = self.slots[at].input else {
+            return;
+        };
         let accepted_ms = self.slots[at].sent_ms;
         match self.stems[stem].state {
             StemState::Ready {
@@ -197,14 +200,9 @@ impl Conductor {
         self.stems[stem].state = StemState::Idle {
             not_before_ms: now_ms,
         };
-        let (of_stem, others) = self
-            .ready
-            .iter()
-            .partition(|at| self.slots[**at].stem == stem);
-        self.ready = others;
-        self.waiting
-            .entry(stem)
-            .or_default()
-            .extend::<BTreeSet<usize>>(of_stem);
+        let slots = &self.slots;
+        let is_of_stem = |at: usize| matches!(slots[at].input, SlotInput::Stem(of) if of == stem);
+        let of_stem = self.ready.take(SONG, is_of_stem);
+        self.waiting.entry(stem).or_default().extend(of_stem);
     }
 }

@@ -1,6 +1,9 @@
 //! Submissions: new attempts, and repeats of those whose response was lost.
 
+use backline_api::Source;
+
 use super::*;
+use crate::job::StepInput;
 
 impl Conductor {
     /// Submits as many jobs as the places, the credits and the gate allow.
@@ -10,29 +13,26 @@ impl Conductor {
         token: &mut dyn FnMut() -> Token,
         decision: &mut Decision,
     ) {
-        while self.has_room() {
-            let Some(at) = self.ready.first().copied() else {
-                return;
-            };
-            let Some(recording) = self.recording_of(at, now_ms) else {
+        while let Some(at) = self.next_ready() {
+            let Some(source) = self.source_of(at, now_ms) else {
                 continue;
             };
             if self.sends_at(now_ms) > now_ms || self.gate.take(now_ms).is_err() {
                 return;
             }
-            self.ready.remove(&at);
+            self.ready.remove(at, self.slots[at].offer);
             let (attempt, token) = (self.slots[at].job.attempts + 1, token());
             let event = Event::Intent {
                 attempt,
                 token: token.clone(),
-                credits: self.config.price,
+                credits: self.offer(at).price,
             };
             if self.apply(at, now_ms, event, decision) {
                 let submit = Effect::Submit {
                     job: self.slots[at].key,
                     attempt,
                     token,
-                    recording,
+                    source,
                 };
                 self.send(at, now_ms, submit, decision);
             }
@@ -41,23 +41,63 @@ impl Conductor {
 
     /// Schedules the repeat of a request whose response was lost, where the provider allows it.
     pub(super) fn schedule_repeat(&mut self, at: usize, not_before_ms: i64) {
-        if self.config.repeats_requests && self.config.buys {
-            self.again.insert(at, self.slots[at].stem, not_before_ms);
+        let Phase::InDoubt {
+            repeated, since_ms, ..
+        } = self.slots[at].job.phase
+        else {
+            return;
+        };
+        let not_before_ms = match self.offer(at).resend {
+            Resend::Always => not_before_ms,
+            // The first request may still be at work.
+            Resend::Once if !repeated => {
+                not_before_ms.max(since_ms.saturating_add(self.config.timing.resend_ms))
+            }
+            Resend::Once | Resend::Never => return,
+        };
+        if self.config.buys {
+            let stem = match self.slots[at].input {
+                SlotInput::Stem(stem) => Some(stem),
+                SlotInput::Step { .. } => None,
+            };
+            self.again.insert(at, stem, not_before_ms);
         }
     }
 
-    /// Whether the stem of a job is at the vendor's.
-    pub(super) fn is_stem_ready(&self, at: usize) -> bool {
-        matches!(
-            self.stems[self.slots[at].stem].state,
-            StemState::Ready { .. }
-        )
+    /// What a request of a job is to process, where that is ready.
+    fn ready_source(&self, at: usize) -> Option<Source> {
+        match self.slots[at].input {
+            SlotInput::Stem(stem) => match &self.stems[stem].state {
+                StemState::Ready { url, .. } => Some(Source::Recording {
+                    url: url.to_string(),
+                }),
+                _ => None,
+            },
+            SlotInput::Step { .. } => match self.step_input(at)? {
+                StepInput::Ready(source) => Some(source),
+                StepInput::Pending | StepInput::Missing(_) => None,
+            },
+        }
     }
 
-    /// The earliest time at which a request is repeated whose stem is ready.
+    /// The same for a new attempt. None where a recording's upload is too old to be used: its jobs then wait for a new one.
+    fn source_of(&mut self, at: usize, now_ms: i64) -> Option<Source> {
+        if let SlotInput::Stem(stem) = self.slots[at].input
+            && !self.has_fresh_upload(stem, now_ms)
+        {
+            return None;
+        }
+        let source = self.ready_source(at);
+        if source.is_none() {
+            self.dequeue(at);
+        }
+        source
+    }
+
+    /// The earliest time at which a request is repeated whose input is ready.
     pub(super) fn first_repeat(&self) -> Option<i64> {
         let mut repeats = self.again.in_order();
-        let ready = repeats.find(|(_, at)| self.is_stem_ready(*at));
+        let ready = repeats.find(|(_, at)| self.ready_source(*at).is_some());
         ready.map(|(not_before_ms, _)| not_before_ms)
     }
 
@@ -74,10 +114,9 @@ impl Conductor {
                 self.again.remove(at);
                 continue;
             };
-            let StemState::Ready { url, .. } = &self.stems[self.slots[at].stem].state else {
+            let Some(source) = self.ready_source(at) else {
                 continue;
             };
-            let recording = url.clone();
             if self.gate.take(now_ms).is_err() {
                 break;
             }
@@ -87,7 +126,7 @@ impl Conductor {
                     job: self.slots[at].key,
                     attempt,
                     token,
-                    recording,
+                    source,
                 };
                 self.send(at, now_ms, submit, decision);
             }

@@ -13,6 +13,9 @@ pub(crate) struct Timing {
     pub(crate) grace_ms: i64,
     /// How long a callback is waited for after a lost response.
     pub(crate) doubt_ms: i64,
+    /// From a lost response to the repeat of its request, where the provider refuses what it has accepted: the first one may still be at
+    /// work.
+    pub(crate) resend_ms: i64,
     /// How long a provider may be out of reach, or under maintenance, before the run stops.
     pub(crate) patience_ms: i64,
     /// The first wait after a failure; doubles with each that follows.
@@ -33,6 +36,7 @@ impl Timing {
             follow_ms: 30 * 60_000,
             grace_ms: 5 * 60_000,
             doubt_ms: 10 * 60_000,
+            resend_ms: 60_000,
             patience_ms: 5 * 60_000,
             retry_ms: 1_000,
             maintenance_ms: 60_000,
@@ -46,6 +50,7 @@ impl Timing {
             grace_ms: 10_000,
             patience_ms: 15_000,
             doubt_ms: 30_000,
+            resend_ms: 1_000,
             retry_ms: 200,
             brake_ms: 1_000,
             ..Self::remote(poll_ms)
@@ -60,6 +65,7 @@ impl Timing {
             follow_ms: 30_000,
             grace_ms: 20,
             doubt_ms: 100,
+            resend_ms: 1,
             patience_ms: 1_000,
             retry_ms: 1,
             maintenance_ms: 1,

@@ -72,10 +72,13 @@ pub(super) async fn prove(
 /// The tasks by which an account may be proved: those that are not kept yet first, then the newest.
 fn candidates(known: &HashMap<JobKey, KnownJob>, account: &str) -> Vec<TaskId> {
     let own = known.values().filter(|known| known.account == account);
+    // The details of songs are requested here, and a step's task is none.
+    let is_song = |task: &Task| task.tracks.iter().all(|it| it.facts.artefact.is_empty());
     let mut tasks: Vec<(bool, &Task)> = own
         .filter_map(|known| {
             let is_kept = matches!(known.job.phase, Phase::Kept(_) | Phase::Partial(_));
-            known.job.task().map(|task| (is_kept, task))
+            let task = known.job.task().filter(|task| is_song(task))?;
+            Some((is_kept, task))
         })
         .collect();
     tasks.sort_by_key(|(is_kept, task)| (*is_kept, Reverse(task.accepted_ms), task.id.clone()));

@@ -20,7 +20,7 @@ use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing;
 use backline_api::{
-    CALLBACK_LIMIT_BYTES, Client, SignatureError, TaskId, read_callback, verify_signature,
+    CALLBACK_LIMIT_BYTES, Client, SignatureError, TaskId, read_callback_task, verify_signature,
 };
 use backline_serve::Limits;
 use flate2::read::GzDecoder;
@@ -193,14 +193,13 @@ async fn hear(
             .as_ref()
             .is_some_and(|it| it.holds_secret(text))
     };
-    let callback = body
-        .and_then(|body| read_callback(&body).ok())
-        .filter(|callback| !secret(callback.view.task_id.as_str()));
-    let Some(callback) = callback else {
+    let task = body
+        .and_then(|body| read_callback_task(&body).ok())
+        .filter(|task| !secret(task.as_str()));
+    let Some(task) = task else {
         state.counts().unreadable += 1;
         return StatusCode::BAD_REQUEST;
     };
-    let task = callback.view.task_id;
     if let (Some(key), Some(signature)) = (&state.key, signature)
         && let Err(error) = check_signature(key, task.as_str(), signature)
     {

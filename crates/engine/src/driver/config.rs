@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use backline_api::{ApiKey, Tape};
+use backline_api::{ApiKey, Operation, Repeat, Tape};
 
 use super::Run;
-use crate::conductor::{ResumedJob, RunConfig, StemId, Timing};
+use crate::conductor::{Offer, Resend, ResumedInput, ResumedJob, RunConfig, SONG, StemId, Timing};
 use crate::event::{HookPoint, Verdict};
-use crate::forecast::{Forecast, is_expired};
-use crate::plan::{Plan, fingerprint};
+use crate::forecast::{Forecast, JobForecast, is_expired};
+use crate::plan::{Plan, PlannedJob, fingerprint};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
 
@@ -51,25 +51,74 @@ pub(super) fn spent_before(own: &HashSet<JobKey>, known: &HashMap<JobKey, KnownJ
     known.iter().map(cost).sum()
 }
 
-pub(super) fn resumed(plan: &Plan, forecast: Forecast, now_ms: i64) -> Vec<ResumedJob> {
+/// What the jobs of a plan buy: the song first, then every step at each of its prices. Returns the place of each job's offer as well.
+pub(super) fn offers(plan: &Plan) -> (Vec<Offer>, Vec<usize>) {
+    let profile = &plan.provider.profile;
+    let offer = |operation: &Operation, price| Offer {
+        price,
+        tracks: operation.tracks as usize,
+        resend: match operation.repeat {
+            _ if profile.idempotency_key => Resend::Always,
+            Repeat::Refused => Resend::Once,
+            Repeat::ChargedAgain | Repeat::Unknown => Resend::Never,
+        },
+        input: operation.input,
+    };
+    let mut offers = vec![offer(&profile.operation, profile.song_price_credits())];
+    let mut steps: Vec<(&str, f64)> = vec![("", 0.0)];
+    let mut of_job = |job: &PlannedJob| {
+        let Some(step) = &job.step else {
+            return SONG;
+        };
+        let wanted = (&*step.operation, plan.price_credits(job));
+        let known = steps.iter().position(|it| it == &wanted);
+        known.unwrap_or_else(|| {
+            let operation = plan.operation(job);
+            offers.push(offer(operation, wanted.1));
+            steps.push((operation.name, wanted.1));
+            offers.len() - 1
+        })
+    };
+    let of_jobs = plan.jobs.iter().map(&mut of_job).collect();
+    (offers, of_jobs)
+}
+
+/// `elsewhere` are jobs that were bought with another account.
+pub(super) fn resumed(
+    plan: &Plan,
+    forecast: Forecast,
+    offers: Vec<usize>,
+    elsewhere: &HashSet<JobKey>,
+    now_ms: i64,
+) -> Vec<ResumedJob> {
     let retention_days = plan.provider.profile.retention_days;
     let stems = plan.stems.iter().map(|stem| StemId::from(stem.id.as_str()));
     let stems: Vec<StemId> = stems.collect();
-    let resumed =
-        |(job, row): (&crate::plan::PlannedJob, crate::forecast::JobForecast)| ResumedJob {
-            key: job.key,
-            refusal: job.refusal.clone().map(Verdict::from),
-            stem: stems[job.stem].clone(),
-            expired: is_expired(&row.job, now_ms, retention_days),
-            job: row.job,
-            missing: row.missing,
-        };
-    plan.jobs.iter().zip(forecast.rows).map(resumed).collect()
+    let resumed = |((job, row), offer): ((&PlannedJob, JobForecast), usize)| ResumedJob {
+        key: job.key,
+        refusal: job.refusal.clone().map(Verdict::from),
+        input: match &job.step {
+            None => ResumedInput::Stem(stems[job.stem].clone()),
+            Some(step) => ResumedInput::Step {
+                parent: step.parent,
+                track: step.track,
+            },
+        },
+        offer,
+        selected: job.selected,
+        is_elsewhere: elsewhere.contains(&job.key),
+        expired: is_expired(&row.job, now_ms, retention_days),
+        job: row.job,
+        missing: row.missing,
+    };
+    let rows = plan.jobs.iter().zip(forecast.rows);
+    rows.zip(offers).map(resumed).collect()
 }
 
 pub(super) fn config(
     run: &Run,
     header: &RunHeader,
+    offers: Vec<Offer>,
     spent_before: f64,
     now_ms: i64,
     hears_callbacks: bool,
@@ -98,19 +147,17 @@ pub(super) fn config(
         credits: limits.credits,
         ledger_credits: limits.ledger_credits,
         spent_before,
-        price: profile.song_price_credits(),
+        offers,
         deadline_ms: limits
             .deadline_ms
             .map(|limit| now_ms.saturating_add_unsigned(limit)),
         failures_in_a_row: limits.failures_in_a_row,
         retries: run.plan.retries.task_failed,
-        repeats_requests: profile.idempotency_key,
         hears_callbacks,
         upload_ttl_ms: i64::try_from(profile.upload_ttl_ms).unwrap_or(i64::MAX),
         polls_at_once: profile.polling.at_once as usize,
         downloads_at_once: profile.downloads_at_once as usize,
         records_at_once: RECORDS_AT_ONCE,
-        tracks: profile.operation.tracks as usize,
         source_gone: profile.source_gone(),
         timing,
     }

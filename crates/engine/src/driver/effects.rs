@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backline_api::{
-    CallError, CallErrorKind, Client, ResponseClass, SubmitRequest, TaskId, UploadName,
-    UploadSource, lacks_descriptor,
+    CallError, CallErrorKind, Client, Operation, ResponseClass, Source, StepRequest, SubmitOutcome,
+    SubmitRequest, TaskId, TaskView, UploadName, UploadSource, lacks_descriptor,
 };
 use url::Url;
 
@@ -17,7 +17,7 @@ use super::{Clock, Run};
 use crate::conductor::{EffectError, FetchRequest, Input, Prepared, StemId};
 use crate::event::{Moment, RunId, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError};
-use crate::plan::{StemFile, StemSource};
+use crate::plan::{PlannedJob, StemFile, StemSource};
 use crate::settings::JobKey;
 use crate::store::{Store, Upload};
 
@@ -123,22 +123,32 @@ impl EffectRunner {
         }
     }
 
-    /// Writes the request of an attempt to generate from the recording at an address. It is written once: nothing here tries again.
+    /// Writes the request of an attempt to process a source. It is written once: nothing here tries again.
     pub(super) fn submit(
         &self,
         job: JobKey,
         attempt: u32,
         token: Token,
-        recording: &str,
+        source: Source,
     ) -> impl Future<Output = Message> + Send + use<> {
-        let client = self.client.clone();
-        let request = SubmitRequest {
-            upload_url: recording.to_owned(),
-            call_back_url: self.callback_url(&token),
-            settings: self.plan.job(&job).settings.clone(),
-        };
+        let (client, plan) = (self.client.clone(), self.plan.clone());
+        let call_back_url = self.callback_url(&token);
         async move {
-            let outcome = client.submit(&request, token.expose()).await;
+            let planned = plan.job(&job);
+            let outcome = match (&planned.step, source) {
+                (None, Source::Recording { url }) => {
+                    let request = SubmitRequest {
+                        upload_url: url,
+                        call_back_url,
+                        settings: planned.settings.clone(),
+                    };
+                    client.submit(&request, token.expose()).await
+                }
+                (_, source) => {
+                    let operation = plan.plan().operation(planned);
+                    submit_step(&client, operation, planned, source, call_back_url, &token).await
+                }
+            };
             Message::Input(Input::Responded {
                 job,
                 attempt,
@@ -160,9 +170,11 @@ impl EffectRunner {
         job: JobKey,
         task: TaskId,
     ) -> impl Future<Output = Message> + Send + use<> {
-        let client = self.client.clone();
+        let (client, plan) = (self.client.clone(), self.plan.clone());
         async move {
-            let result = client.record_info(&task).await.map_err(EffectError::from);
+            let planned = plan.job(&job);
+            let viewed = view(&client, plan.plan().operation(planned), planned, &task).await;
+            let result = viewed.map_err(EffectError::from);
             Message::Input(Input::Polled { job, task, result })
         }
     }
@@ -213,6 +225,51 @@ impl EffectRunner {
             }
         }
     }
+}
+
+/// Requests the details of a task of a job.
+pub(super) async fn view(
+    client: &Client,
+    operation: &Operation,
+    job: &PlannedJob,
+    task: &TaskId,
+) -> Result<TaskView, CallError> {
+    match job.step {
+        None => client.record_info(task).await,
+        Some(_) => Ok(client.step_details(operation, task).await?.into()),
+    }
+}
+
+/// Writes the request of a step.
+async fn submit_step(
+    client: &Client,
+    operation: &Operation,
+    job: &PlannedJob,
+    source: Source,
+    call_back_url: String,
+    token: &Token,
+) -> SubmitOutcome {
+    let settings = job.step.iter().flat_map(|step| step.settings.iter());
+    let settings = settings.map(|(name, text)| (name.as_str(), text.as_str()));
+    let refused = |message: String| SubmitOutcome::Refused {
+        class: ResponseClass::RefusedJob,
+        code: None,
+        message,
+        retry_after_ms: None,
+    };
+    // The manifest was checked; what is wrong here is told, and nothing is sent.
+    let choices = match operation.choices(settings) {
+        Ok(choices) => choices,
+        Err(error) => return refused(error.to_string()),
+    };
+    let request = StepRequest {
+        source,
+        choices,
+        call_back_url,
+    };
+    let sent = client.submit_step(operation, &request, token.expose());
+    sent.await
+        .unwrap_or_else(|error| refused(error.to_string()))
 }
 
 /// What is to be remembered of an upload; an address that carries a signature is for this run only.

@@ -160,9 +160,18 @@ impl RunHooks {
         if in_doubt && matches!(record.event, Event::Refused { .. }) {
             return Vec::new();
         }
-        let event =
-            self.facts
-                .of_record(point, record.at_ms, job, &record.event, &self.project_dir);
+        let artefact = match (&record.event, now.and_then(|now| now.job.task())) {
+            (Event::TrackKept { index, .. }, Some(task)) => task.tracks.get(*index as usize - 1),
+            _ => None,
+        };
+        let event = self.facts.of_record(
+            point,
+            record.at_ms,
+            job,
+            &record.event,
+            artefact.map_or("", |track| &track.facts.artefact),
+            &self.project_dir,
+        );
         self.send(&event, Some(key))
     }
 
@@ -183,7 +192,7 @@ impl RunHooks {
                     let file = KeptFile::clone(file);
                     let happened = Event::TrackKept { index, part, file };
                     let lacks = |hook: &BoundHook| match &hook.spec.kind {
-                        HookKind::Loudness => loudness.is_none(),
+                        HookKind::Loudness => loudness.is_none() && !track.facts.notes,
                         HookKind::Store { .. } => !is_copied(&track.copies, &happened),
                         _ => false,
                     };
@@ -193,7 +202,7 @@ impl RunHooks {
                         }
                         let (facts, clock) = (self.facts.clone(), self.clock.clone());
                         let index = self.index.clone();
-                        let happened = happened.clone();
+                        let (happened, facts_of) = (happened.clone(), track.facts.clone());
                         let project_dir = self.project_dir.clone();
                         let late = move || QueuedEvent {
                             event: facts.of_record(
@@ -201,6 +210,7 @@ impl RunHooks {
                                 clock.now_ms(),
                                 index.job(&key),
                                 &happened,
+                                &facts_of.artefact,
                                 &project_dir,
                             ),
                             key: Some(key),
@@ -215,8 +225,16 @@ impl RunHooks {
 
     fn send(&self, event: &HookEvent, key: Option<JobKey>) -> Vec<HookReport> {
         let mut refused = Vec::new();
-        let at_point = |lane: &&Lane| lane.hook.spec.point == event.point;
-        for Lane { hook, now, .. } in self.lanes.iter().filter(at_point) {
+        // Notes have no loudness.
+        let is_notes = event
+            .file
+            .as_deref()
+            .is_some_and(|file| file.ends_with(".mid"));
+        let wants = |lane: &&Lane| {
+            let measures = matches!(lane.hook.spec.kind, HookKind::Loudness);
+            lane.hook.spec.point == event.point && !(is_notes && measures)
+        };
+        for Lane { hook, now, .. } in self.lanes.iter().filter(wants) {
             let queued = QueuedEvent {
                 event: event.clone(),
                 key,

@@ -52,7 +52,7 @@ use crate::store::{KnownJob, NewRecord, PlannedRow, RecordedStem, RunBounds, Run
 use callbacks::{ListenConfig, Receiver};
 use client::{client, refuse_private_provider, upload_host};
 use clock::Clock;
-use config::{config, resumed, spent_before};
+use config::{config, offers, resumed, spent_before};
 use effects::EffectRunner;
 use hooks::RunHooks;
 use plan_index::PlanIndex;
@@ -244,7 +244,15 @@ pub async fn run(
     }
 
     let spent_before = spent_before(&bought, &known);
-    let config = config(&run, &header, spent_before, now_ms, receiver.is_some());
+    let (offers, offer_of_job) = offers(&run.plan);
+    let config = config(
+        &run,
+        &header,
+        offers,
+        spent_before,
+        now_ms,
+        receiver.is_some(),
+    );
     let window_ms = i64::try_from(run.plan.limits.rate.window_ms).unwrap_or(i64::MAX / 4);
     let mut earlier =
         store.intents_since(&account, now_ms.saturating_sub(window_ms.saturating_mul(2)))?;
@@ -259,6 +267,8 @@ pub async fn run(
         .chain(lost.iter().map(|(key, _)| *key))
         .filter_map(|key| Some((key, known.get(&key)?.clone())))
         .collect();
+    let elsewhere = known.iter().filter(|(_, known)| known.account != account);
+    let elsewhere: HashSet<JobKey> = elsewhere.map(|(key, _)| *key).collect();
     // The conductor's jobs are the only ones that stay in memory.
     drop(known);
     let to_submit = if run.buys { forecast.to_submit } else { 0 };
@@ -275,7 +285,7 @@ pub async fn run(
         && (to_submit > 0 || forecast.count(Sign::Vetoed) + forecast.count(Sign::InDoubt) > 0);
     let conductor = Conductor::new(
         config,
-        resumed(&run.plan, forecast, now_ms),
+        resumed(&run.plan, forecast, offer_of_job, &elsewhere, now_ms),
         index,
         earlier,
         now_ms,
@@ -384,6 +394,7 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
             sweep: job.sweep.clone(),
             take: job.take,
             settings: job.settings.clone(),
+            step: job.step.clone(),
             recording: Some(recording),
         }
     };

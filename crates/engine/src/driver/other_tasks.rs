@@ -11,11 +11,12 @@ use backline_api::{ApiKey, CallError, Client, Stage, TaskId, TaskView};
 use futures::{StreamExt, stream};
 
 use super::client::client;
+use super::effects::view;
 use super::file_names::{of_part, unverified};
 use super::keep::Keeper;
 use super::plan_index::PlanIndex;
 use super::{RunError, account, shown_path};
-use crate::conductor::{EffectError, FetchRequest};
+use crate::conductor::{EffectError, FetchRequest, FileContent};
 use crate::event::{Part, RunId};
 use crate::plan::Plan;
 use crate::settings::JobKey;
@@ -94,12 +95,13 @@ pub async fn fetch_other_tasks(
     // The names of these files contain a task's id where others would contain a run's.
     let keeper = Keeper::new(
         client.clone(),
-        index,
+        index.clone(),
         RunId::default(),
         project_dir.to_owned(),
     );
     let fetching = Fetching {
         client: &client,
+        plan: &index,
         keeper: &keeper,
         project_dir,
     };
@@ -128,16 +130,19 @@ pub async fn fetch_other_tasks(
 
 struct Fetching<'a> {
     client: &'a Client,
+    plan: &'a PlanIndex,
     keeper: &'a Keeper,
     project_dir: &'a Path,
 }
 
 impl Fetching<'_> {
     async fn task(&self, key: JobKey, task: &TaskId) -> Result<Vec<OtherTrack>, OtherTaskError> {
-        let view = self.client.record_info(task).await?;
+        let job = self.plan.job(&key);
+        let operation = self.plan.plan().operation(job);
+        let view = view(self.client, operation, job, task).await?;
         let mut tracks = Vec::new();
-        for (request, urls) in requests(key, task, &view) {
-            let file = match self.file(request.clone(), urls).await {
+        for (request, contents) in requests(key, task, &view) {
+            let file = match self.file(request.clone(), contents).await {
                 Ok(file) => file,
                 Err(error) => OtherFile::Failed(error.message),
             };
@@ -156,17 +161,17 @@ impl Fetching<'_> {
     async fn file(
         &self,
         mut request: FetchRequest,
-        urls: Vec<String>,
+        contents: Vec<FileContent>,
     ) -> Result<OtherFile, EffectError> {
         let suffix = suffix(&request.task);
         let place = self.keeper.beside(&request, &suffix)?;
         if let Some(path) = present(&place, request.part) {
             return Ok(OtherFile::Present(shown_path(self.project_dir, &path)));
         }
-        let last = urls.len().saturating_sub(1);
+        let last = contents.len().saturating_sub(1);
         let mut failed = EffectError::ours("it has no address".to_owned(), false);
-        for (at, url) in urls.into_iter().enumerate() {
-            request.url = url;
+        for (at, content) in contents.into_iter().enumerate() {
+            request.content = content;
             request.is_last_try = at == last;
             match self.keeper.keep_at(&place, &request).await {
                 Ok((file, _)) => return Ok(OtherFile::Downloaded(file.path)),
@@ -177,33 +182,43 @@ impl Fetching<'_> {
     }
 }
 
-/// The files that a view of a task shows, each with its addresses.
-fn requests(key: JobKey, task: &TaskId, view: &TaskView) -> Vec<(FetchRequest, Vec<String>)> {
+/// The files that a view of a task shows, each with the places of its content.
+fn requests(key: JobKey, task: &TaskId, view: &TaskView) -> Vec<(FetchRequest, Vec<FileContent>)> {
     let mut requests = Vec::new();
     for (index, track) in (1..).zip(&view.tracks) {
-        let urls = |part| -> Vec<String> {
+        let url = |url: &str| FileContent::Url(url.to_owned());
+        let contents = |part| -> Vec<FileContent> {
             match part {
-                Part::Track => track.audio_urls().map(str::to_owned).collect(),
-                Part::Mix => track.mix_audio_url.clone().into_iter().collect(),
+                Part::Track => {
+                    let notes = track.notes.iter().cloned().map(FileContent::Notes);
+                    track.audio_urls().map(url).chain(notes).collect()
+                }
+                Part::Mix => track
+                    .mix_audio_url
+                    .as_deref()
+                    .map(url)
+                    .into_iter()
+                    .collect(),
             }
         };
         for part in [Part::Track, Part::Mix] {
-            let urls = urls(part);
-            if urls.is_empty() {
+            let contents = contents(part);
+            let Some(first) = contents.first() else {
                 continue;
-            }
+            };
             let request = FetchRequest {
                 job: key,
                 task: task.clone(),
                 index,
                 part,
-                url: String::new(),
+                content: first.clone(),
                 duration_s: track.duration_s,
                 track_id: track.id.clone(),
+                artefact: track.artefact.clone().unwrap_or_default(),
                 replaces: None,
                 is_last_try: false,
             };
-            requests.push((request, urls));
+            requests.push((request, contents));
         }
     }
     requests

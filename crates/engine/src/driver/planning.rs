@@ -255,6 +255,10 @@ impl Planner<'_, '_> {
             left: Vec::new(),
             results: Vec::new(),
         };
+        // A step is what its song is: hooks that may change a job are called for songs.
+        if job.step.is_some() {
+            return Ok(planned);
+        }
         let mut event = self.facts.of_job(HookPoint::PlanJob, self.now_ms, job);
         for hook in self.chain {
             let input = hook_input(hook, &event);

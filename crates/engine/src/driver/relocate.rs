@@ -34,16 +34,21 @@ pub(super) fn relocate(
     store: &dyn Store,
 ) -> Result<Vec<Renamed>, StoreError> {
     let mut strays = Vec::new();
-    for job in &plan.jobs {
-        let Some(known) = known.get(&job.key) else {
+    for (slot, job) in plan.jobs.iter().enumerate() {
+        let Some(state) = known.get(&job.key).map(|known| &known.job) else {
             continue;
         };
-        for kept in kept(job.key, &known.job) {
-            let id = known.job.task().and_then(|task| {
-                let track = task.tracks.get(kept.index as usize - 1)?;
-                Some(track.facts.id.as_str())
-            });
-            if let Some(to) = place(plan, project_dir, job, &kept, id.unwrap_or_default()) {
+        let song = plan.song_of(slot);
+        for kept in kept(job.key, state) {
+            let track = state.task();
+            let track = track.and_then(|task| task.tracks.get(kept.index as usize - 1));
+            let name = TrackName {
+                run: "",
+                index: job.song_track(kept.index),
+                id: song_id(known, song, job.song_track(kept.index)),
+                artefact: track.map_or("", |track| &track.facts.artefact),
+            };
+            if let Some(to) = place(plan, project_dir, job, &kept, name) {
                 strays.push(Stray { kept, to });
             }
         }
@@ -78,17 +83,23 @@ pub(super) fn relocate(
     Ok(renamed)
 }
 
+/// The vendor's id of a song's track; empty where it is not known.
+fn song_id<'k>(known: &'k HashMap<JobKey, KnownJob>, song: &PlannedJob, track: u32) -> &'k str {
+    let task = known.get(&song.key).and_then(|known| known.job.task());
+    let track = task.and_then(|task| task.tracks.get(track as usize - 1));
+    track.map_or("", |track| &track.facts.id)
+}
+
 /// The path that a kept file is to have; none for one that has it, and for one whose name has the id of a run.
 fn place(
     plan: &Plan,
     project_dir: &Path,
     job: &PlannedJob,
     kept: &TrackFile<'_>,
-    id: &str,
+    name: TrackName<'_>,
 ) -> Option<PathBuf> {
     let named = |run| {
-        let index = kept.index;
-        let track = TrackName { run, index, id };
+        let track = TrackName { run, ..name };
         plan.output.track_file(plan, job, track).ok()
     };
     let mut place = named("0")?;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use backline_api::{ApiKey, CallError, Client, ResponseClass, Stage, TaskId};
+use backline_api::{ApiKey, CallError, Client, Operation, ResponseClass, Stage, TaskId};
 use serde_json::Value;
 
 use super::client::client;
@@ -15,7 +15,7 @@ use super::superseded::set_aside;
 use super::{RunError, account};
 use crate::event::{Event, Record, RunId, Via};
 use crate::job::{Phase, Step};
-use crate::plan::Plan;
+use crate::plan::{JobStep, Plan};
 use crate::settings::{JobKey, Settings};
 use crate::store::{Batch, KnownJob, NewRecord, Store, StoreError};
 
@@ -216,9 +216,18 @@ pub async fn resolve(
                 return Err(ResolveError::TaskIsKnown { task, owner });
             }
             let client = client(plan, api_key, &jobs, None)?;
-            look_up(&client, &task).await?;
-            if !force && let Some(settings) = settings_of(plan, store, key)? {
-                compare(&client, &task, key, &settings).await?;
+            match requested(plan, store, key)? {
+                Some((_, Some(operation))) => {
+                    let viewed = client.step_details(&operation, &task).await;
+                    known_to_provider(&task, viewed.map(|view| view.stage))?;
+                }
+                song => {
+                    let viewed = client.record_info(&task).await;
+                    known_to_provider(&task, viewed.map(|view| view.stage))?;
+                    if let Some((settings, _)) = song.filter(|_| !force) {
+                        compare(&client, &task, key, &settings).await?;
+                    }
+                }
             }
             Event::Accepted {
                 attempt,
@@ -337,14 +346,19 @@ fn open_attempt(phase: &Phase) -> Option<u32> {
     }
 }
 
-/// The settings that a job was submitted with.
-fn settings_of(
+/// The settings that a job was submitted with, and its operation where it is a step.
+fn requested(
     plan: &Plan,
     store: &dyn Store,
     key: JobKey,
-) -> Result<Option<Settings>, StoreError> {
+) -> Result<Option<(Settings, Option<Operation>)>, StoreError> {
+    let request = |settings: &Settings, step: &Option<Box<JobStep>>| {
+        let profile = &plan.provider.profile;
+        let step = step.as_ref().and_then(|step| profile.step(&step.operation));
+        Some((settings.clone(), step.cloned()))
+    };
     if let Some(job) = plan.jobs.iter().find(|job| job.key == key) {
-        return Ok(Some(job.settings.clone()));
+        return Ok(request(&job.settings, &job.step));
     }
     for run in store.runs()? {
         if let Some(row) = store
@@ -352,7 +366,7 @@ fn settings_of(
             .into_iter()
             .find(|row| row.key == key)
         {
-            return Ok(Some(row.settings));
+            return Ok(request(&row.settings, &row.step));
         }
     }
     Ok(None)
@@ -426,11 +440,10 @@ fn lookup_failed(task: &TaskId, source: CallError) -> ResolveError {
     }
 }
 
-async fn look_up(client: &Client, task: &TaskId) -> Result<(), ResolveError> {
-    match client.record_info(task).await {
-        Ok(view) if view.stage == Stage::Unknown => {
-            Err(ResolveError::NoSuchTask { task: task.clone() })
-        }
+/// Whether the provider knows a task, by the stage that its details show.
+fn known_to_provider(task: &TaskId, viewed: Result<Stage, CallError>) -> Result<(), ResolveError> {
+    match viewed {
+        Ok(Stage::Unknown) => Err(ResolveError::NoSuchTask { task: task.clone() }),
         Ok(_) => Ok(()),
         Err(source) => Err(lookup_failed(task, source)),
     }

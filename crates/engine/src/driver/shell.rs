@@ -370,9 +370,9 @@ impl Shell<'_> {
                 job,
                 attempt,
                 token,
-                recording,
+                source,
             } => {
-                let submitted = self.effects.submit(job, attempt, token, &recording);
+                let submitted = self.effects.submit(job, attempt, token, source);
                 self.tasks.spawn(submitted);
             }
             Effect::Poll { job, task } => {

@@ -9,16 +9,36 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use backline_api::Results;
+
 use super::file_names::{of_part, split, with_mark, without_extension};
 use super::keep::content_hash;
 use super::{look_at_kept_file, shown_path};
 use crate::event::{Event, KeptFile, Part, RunId, TrackNote};
 use crate::folder::{Folder, Found};
 use crate::forecast::{Missing, OnDisk};
-use crate::job::Job;
-use crate::plan::{Plan, TrackName};
+use crate::job::{Job, Task};
+use crate::plan::{Plan, PlannedJob, TrackName};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
+
+/// The stems that vendors take a song apart into.
+const STEMS: [&str; 14] = [
+    "vocal",
+    "instrumental",
+    "backing-vocals",
+    "drums",
+    "bass",
+    "guitar",
+    "piano",
+    "keyboard",
+    "percussion",
+    "strings",
+    "synth",
+    "fx",
+    "brass",
+    "woodwinds",
+];
 
 /// Digits of a run's id in a name: all of its time.
 const RUN_CHARS: usize = 13;
@@ -112,14 +132,12 @@ fn wanted(
     for job in &plan.jobs {
         let state = known.get(&job.key);
         let task = state.and_then(|known| known.job.task());
-        let tracks = task.map_or(0, |task| task.tracks.len());
-        let usual = plan.provider.profile.operation.tracks;
-        let number = u32::try_from(tracks).unwrap_or(0).max(usual);
-        for index in 1..=number {
+        for (index, artefact) in files_of(plan, job, task) {
             let track = TrackName {
                 run: run.id.as_str(),
-                index,
+                index: job.song_track(index),
                 id: "",
+                artefact: &artefact,
             };
             if let Ok(place) = plan.output.track_file(plan, job, track) {
                 let parts = [Part::Track, Part::Mix].map(|part| of_part(&place, part));
@@ -128,6 +146,28 @@ fn wanted(
         }
     }
     wanted
+}
+
+/// The files that a job has or will have: each one's place in the task, and what it is where a step makes it.
+fn files_of(plan: &Plan, job: &PlannedJob, task: Option<&Task>) -> Vec<(u32, String)> {
+    let tracks = task.map_or(&[][..], |task| &task.tracks);
+    let operation = plan.operation(job);
+    let known = (1..)
+        .zip(tracks)
+        .map(|(index, track)| (index, track.facts.artefact.clone()));
+    let known: Vec<(u32, String)> = known.collect();
+    let usual = operation
+        .tracks
+        .max(u32::try_from(known.len()).unwrap_or(0));
+    match operation.results {
+        Results::Tracks | Results::Recovered => {
+            (1..=usual).map(|index| (index, String::new())).collect()
+        }
+        _ if !known.is_empty() => known,
+        Results::Wav => vec![(1, "wav".to_owned())],
+        Results::Notes => vec![(1, "midi".to_owned())],
+        Results::Stems => STEMS.iter().map(|stem| (1, (*stem).to_owned())).collect(),
+    }
 }
 
 /// Those of the jobs that an earlier run of the manifest planned and that no other manifest of the ledger has.

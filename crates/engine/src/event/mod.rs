@@ -112,6 +112,11 @@ pub enum Event {
         /// What is sent for it should it ever be bought again.
         settings: Box<Settings>,
     },
+    /// The result that the job processes is not there, or can't be processed: nothing was bought.
+    InputMissing {
+        /// Why.
+        message: String,
+    },
     /// A hook failed.
     HookFailed {
         /// At which point.

@@ -14,6 +14,8 @@ pub enum Via {
     Callback,
     /// By the user.
     User,
+    /// By a refusal: the result exists already, and the response named the task that made it.
+    Refusal,
 }
 
 /// How far a task is.
@@ -46,6 +48,12 @@ pub enum Part {
 pub struct TrackFacts {
     /// The vendor's id.
     pub id: String,
+    /// What it is, where a step made it: `wav`, `vocal`, `midi`. Empty for a song's track.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub artefact: String,
+    /// Whether it is notes, which the task's details contain, and no file of the vendor's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub notes: bool,
     /// Where the track is, once it can be fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_url: Option<String>,

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::HookPoint;
 use crate::event::Event;
+use crate::plan::JobStep;
 use crate::settings::{JobKey, Settings};
 use crate::summary::Totals;
 
@@ -34,6 +35,9 @@ pub struct HookEvent {
     /// The kept file, absolute; at `track_kept` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// What that file is, where a step made it: `wav`, `vocal`, `midi`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artefact: Option<String>,
     /// What the run is about to do; at `plan_expanded` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanInfo>,
@@ -70,7 +74,12 @@ pub struct JobInfo {
     pub take: u32,
     /// What it costs.
     pub credits: f64,
-    /// What is sent; at `plan_job` with the changes of the hooks before this one.
+    /// What is bought.
+    pub operation: String,
+    /// What it does to the result of an earlier job, where it is a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<JobStep>,
+    /// What is sent for a song; at `plan_job` with the changes of the hooks before this one.
     pub settings: Settings,
 }
 

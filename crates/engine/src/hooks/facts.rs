@@ -29,6 +29,7 @@ impl EventBuilder {
             job: None,
             happened: None,
             file: None,
+            artefact: None,
             plan: None,
             totals: None,
         }
@@ -56,7 +57,9 @@ impl EventBuilder {
             },
             sweep: job.sweep.as_ref().clone(),
             take: job.take,
-            credits: self.plan.provider.profile.song_price_credits(),
+            credits: self.plan.price_credits(job),
+            operation: self.plan.operation(job).name.to_owned(),
+            step: job.step.as_deref().cloned(),
             settings: job.settings.clone(),
         };
         HookEvent {
@@ -65,13 +68,14 @@ impl EventBuilder {
         }
     }
 
-    /// The same, of what was recorded; a kept file is named as it lies on disk.
+    /// The same, of what was recorded; a kept file is named as it lies on disk, and `artefact` is what it is where a step made it.
     pub(crate) fn of_record(
         &self,
         point: HookPoint,
         at_ms: i64,
         job: &PlannedJob,
         happened: &Event,
+        artefact: &str,
         project_dir: &Path,
     ) -> HookEvent {
         let file = match happened {
@@ -80,6 +84,7 @@ impl EventBuilder {
         };
         HookEvent {
             happened: Some(happened.clone()),
+            artefact: Some(artefact.to_owned()).filter(|it| file.is_some() && !it.is_empty()),
             file,
             ..self.of_job(point, at_ms, job)
         }
@@ -119,6 +124,8 @@ pub fn sample(point: HookPoint) -> HookEvent {
         sweep: [("weirdness_constraint".to_owned(), "0.2".to_owned())].into(),
         take: 1,
         credits: 12.0,
+        operation: "add-instrumental".to_owned(),
+        step: None,
         settings,
     };
     let track = |n: u32| TrackFacts {
@@ -190,6 +197,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
         happened,
         file: (point == HookPoint::TrackKept)
             .then(|| "/music/out/album/verse/lofi-1.mp3".to_owned()),
+        artefact: None,
         plan: (point == HookPoint::PlanExpanded).then_some(PlanInfo {
             jobs: 12,
             to_submit: 10,

@@ -1,4 +1,4 @@
-//! What hooks and earlier versions decide of a job that was never submitted.
+//! What is decided of a job that was never submitted: by hooks, by earlier versions, and by the result that it processes.
 
 use super::{Cause, Failure, Job, LinkedJob, Phase, Step};
 use crate::event::Verdict;
@@ -47,6 +47,17 @@ impl Job {
                 next.linked = None;
             }
         }
+        self.step_to(next)
+    }
+
+    /// Takes in that the result which the job processes is not there.
+    pub(super) fn without_input(&self, mut next: Job, message: &str) -> Step {
+        if !self.is_undecided() {
+            return Step::Illegal;
+        }
+        next.phase = Phase::Vetoed {
+            why: message.to_owned(),
+        };
         self.step_to(next)
     }
 

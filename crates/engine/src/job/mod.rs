@@ -38,6 +38,7 @@
 //! disorder, and callbacks and polls that say the same leave a job as it is.
 
 mod hooks;
+mod input;
 mod purchase;
 #[cfg(test)]
 pub(crate) mod table;
@@ -47,6 +48,7 @@ mod tracks;
 use backline_api::{Excerpt, TaskId};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::input::StepInput;
 pub use self::task::{Shortfall, Task, Track, TrackLoudness, Unavailable};
 use crate::event::{Event, Token};
 use crate::settings::{JobKey, Settings};
@@ -157,6 +159,9 @@ pub enum Phase {
         /// What the response said, where one came that could not be read.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         response: Option<Excerpt>,
+        /// Whether the request was repeated: where the provider refuses repeats, once is enough.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        repeated: bool,
     },
     /// It is bought and the vendor is at work.
     Running(Task),
@@ -168,7 +173,7 @@ pub enum Phase {
     Partial(Task),
     /// It ended without tracks.
     Failed(Failure),
-    /// A hook vetoed it; the next run calls the hooks again.
+    /// A hook vetoed it, or what it processes is not there; the next run decides anew.
     Vetoed {
         /// Why.
         why: String,
@@ -263,6 +268,7 @@ impl Job {
         match event {
             Event::Decided { verdict, .. } => self.decided(next, verdict),
             Event::Recognized { key, settings } => self.recognized(next, key, settings),
+            Event::InputMissing { message } => self.without_input(next, message),
             Event::UploadFailed {
                 message,
                 retried: false,

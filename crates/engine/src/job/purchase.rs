@@ -195,6 +195,7 @@ impl Job {
             since_ms,
             message: "what was said of it is taken back".to_owned(),
             response: None,
+            repeated: false,
         };
     }
 
@@ -210,7 +211,7 @@ impl Job {
             attempt,
             token,
             doubt_response,
-            ..
+            doubt_since_ms,
         } = &self.phase
         {
             // The first excerpt may contain the task's id: a later response without one does not replace it.
@@ -227,6 +228,7 @@ impl Job {
                 since_ms,
                 message: message.to_owned(),
                 response: response.cloned(),
+                repeated: doubt_since_ms.is_some(),
             };
         }
     }
@@ -272,6 +274,17 @@ impl Job {
             unavailable: None,
         };
         match &self.phase {
+            Phase::Submitting {
+                attempt: now,
+                token,
+                doubt_since_ms: None,
+                ..
+            } if *now == attempt && via == Via::Refusal => {
+                // Another request than those of this job bought it, and this one bought nothing.
+                next.reserved = 0.0;
+                next.phase = Phase::Running(task(token, 0.0));
+                return Step::Changed(next);
+            }
             Phase::Submitting {
                 attempt: now,
                 token,
@@ -422,6 +435,7 @@ impl Job {
                 since_ms: at_ms,
                 message: format!("a callback named task {task_id}, which is not confirmed yet"),
                 response: None,
+                repeated: false,
             };
         }
         Step::Changed(next)

@@ -154,7 +154,9 @@ impl Task {
     pub fn made_ms(&self, facts: &TrackFacts, retention_ms: i64) -> i64 {
         let earliest_ms = match self.via {
             Via::Response => self.accepted_ms,
-            Via::Callback | Via::User => self.accepted_ms.saturating_sub(retention_ms),
+            Via::Callback | Via::User | Via::Refusal => {
+                self.accepted_ms.saturating_sub(retention_ms)
+            }
         };
         let latest_ms = self.accepted_ms.saturating_add(LONGEST_TASK_MS);
         facts
@@ -199,9 +201,9 @@ impl Track {
         }
     }
 
-    /// Whether it has an address, or had one and is kept.
+    /// Whether it has an address or notes, or had them and is kept.
     pub fn is_available(&self) -> bool {
-        self.facts.audio_url.is_some() || self.kept.is_some()
+        self.facts.audio_url.is_some() || self.facts.notes || self.kept.is_some()
     }
 
     /// Whether every file that the provider makes of it is kept.
@@ -227,6 +229,10 @@ impl TrackFacts {
         if !newer.id.is_empty() {
             self.id.clone_from(&newer.id);
         }
+        if !newer.artefact.is_empty() {
+            self.artefact.clone_from(&newer.artefact);
+        }
+        self.notes |= newer.notes;
         if !newer.title.is_empty() {
             self.title.clone_from(&newer.title);
         }

@@ -22,11 +22,12 @@ use crate::store::StoreError;
 ///
 /// 1: each run has the rows of its plan. 2: runs with the same plan share its rows; a run's events have an index of their own; the
 /// runs that were pruned are known. 3: refused attempts are distinguished from those that may have been bought, and callbacks make claims.
-/// 4: the responses of hooks at `plan_job` are kept, and links between jobs say whether both are the same request.
-pub(super) const FORMAT: i64 = 4;
+/// 4: the responses of hooks at `plan_job` are kept, and links between jobs say whether both are the same request. 5: plans have steps, and
+/// a job in doubt says whether its request was repeated.
+pub(super) const FORMAT: i64 = 5;
 
 /// The first format whose jobs were made by the rules of now; those of an older ledger are made anew from its events.
-pub(super) const RULES_OF_NOW: i64 = 4;
+pub(super) const RULES_OF_NOW: i64 = 5;
 
 /// The first format in which runs share the rows of their plans.
 const SHARED_PLANS: i64 = 2;
@@ -211,6 +212,7 @@ impl Ledger {
             0 => &[SCHEMA],
             1 => &[FROM_1_TO_2, TO_4],
             2 | 3 => &[TO_4],
+            4 => &[],
             _ => return Ok(()),
         };
         let jobs = if (1..RULES_OF_NOW).contains(&found) {

@@ -16,9 +16,11 @@ mod tests;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use backline_api::RateLimit;
+use backline_api::{Profile, RateLimit};
 use handlebars::no_escape;
+use indexmap::IndexSet;
 
 use self::checks::{count, refuse_missing_files, warn_of_twins, warn_of_unused};
 use self::names::{job_scope, keep_secrets, key_variables, read_names};
@@ -34,15 +36,17 @@ use super::output::{ReadOutput, check_names, read_output};
 use super::provider::{secret, table};
 use super::source::diagnostic::Diagnostics;
 use super::source::fields::{Fields, Text};
-use super::source::files::Sources;
-use super::source::node::Value;
+use super::source::files::{Sources, Span};
+use super::source::node::{Node, Value};
 use super::source::report::Report;
 use super::stems::entries;
+use super::steps::insert::{Placed, Starred, StepsOfPresets, insert};
+use super::steps::read::{self as steps, StepDecl};
 use super::template::fixed::render_fixed;
 use super::template::scope::{FIXED_ROOTS, Scope};
 use super::{hooks, limits};
 use crate::hooks::Hooks;
-use crate::plan::{Plan, PlannedJob, one_name};
+use crate::plan::{Plan, one_name};
 use crate::status::Sign;
 use crate::template::Engine;
 use crate::template::Variables;
@@ -253,6 +257,7 @@ impl Loader<'_, '_> {
             used: &used,
             preset_vars: HashSet::new(),
         };
+        let thens: Vec<_> = inherited.iter().map(|it| it.then.clone()).collect();
         let presets = compiler.presets(&layer, inherited, &provider, report);
         let dimensions = compiler.sweep(raw_sweep, report);
         let takes = axes::read_takes(fields.get("takes"), report);
@@ -277,12 +282,13 @@ impl Loader<'_, '_> {
         ) {
             return None;
         }
-        let matrix = Matrix {
+        let mut matrix = Matrix {
             points: Matrix::points(&dimensions),
             stems,
             presets,
             dimensions,
             takes,
+            operations: Vec::new(),
         };
         let complete = matrix.presets.len() == layer.concrete();
         let before = report.errors();
@@ -297,6 +303,34 @@ impl Loader<'_, '_> {
         } else {
             Rules::default()
         };
+        let mut steps = StepsOfPresets::new();
+        if complete {
+            let read = |node: &Node, report: &mut Report| {
+                steps::read(node, &provider.profile, &matrix, &scope.partial, report).into()
+            };
+            let shared: Arc<[StepDecl]> = match fields.get("then") {
+                Some(node) => read(node, report),
+                None => Arc::new([]),
+            };
+            let concrete = layer.presets.values().zip(thens);
+            let concrete = concrete.filter(|(preset, _)| !preset.is_abstract);
+            // A list that several presets inherit is read once: its mistakes are one.
+            let mut known: Vec<(Span, Arc<[StepDecl]>)> = Vec::new();
+            for (_, then) in concrete {
+                steps.push(match then {
+                    None => shared.clone(),
+                    Some(node) => match known.iter().find(|(span, _)| *span == node.span) {
+                        Some((_, steps)) => steps.clone(),
+                        None => {
+                            let steps = read(&node, report);
+                            known.push((node.span, steps.clone()));
+                            steps
+                        }
+                    },
+                });
+            }
+            matrix.operations = operation_names(&provider.profile, &steps);
+        }
         // Twins of one id have been reported as such.
         let ids: HashSet<String> = matrix.stems.iter().map(|it| one_name(&it.id)).collect();
         let places_are_known = complete
@@ -360,7 +394,7 @@ impl Loader<'_, '_> {
             return None;
         }
         let at: Vec<[u32; 4]> = jobs.iter().map(expand::Draft::at).collect();
-        let jobs = identify(jobs, &matrix, &stems, &places, &provider, report);
+        let songs = identify(jobs, &matrix, &stems, &places, &provider, report);
         let mut plan = Plan {
             name: names.fixed.name,
             manifest: path.to_owned(),
@@ -374,20 +408,80 @@ impl Loader<'_, '_> {
             output,
             reports,
             stems,
-            jobs,
+            jobs: songs,
         };
-        if selector.needs_states() && report.errors() == 0 {
-            let states = (options.states)(&plan)?;
-            let mut jobs: Vec<(PlannedJob, [u32; 4])> = plan.jobs.into_iter().zip(at).collect();
-            selector.by_state(&mut jobs, &states, |(_, at)| *at);
-            plan.jobs = jobs.into_iter().map(|(job, _)| job).collect();
+        if report.errors() > 0 {
+            return None;
+        }
+        let at = match steps.iter().any(|steps| !steps.is_empty()) {
+            false => at,
+            true => with_steps(&mut plan, at, &matrix, &steps, options, span, report)?,
+        };
+        if selector.needs_plan() {
+            let states = match selector.needs_states() {
+                true => Some((options.states)(&plan)?),
+                false => None,
+            };
+            let jobs = std::mem::take(&mut plan.jobs).into_iter().zip(at);
+            plan.jobs = selector.by_plan(jobs.collect(), states.as_deref());
             drop_unused_stems(&mut plan);
             if plan.jobs.is_empty() {
-                refuse_states(&states, report);
+                match states {
+                    Some(states) => refuse_states(&states, report),
+                    None => refuse_selection(report),
+                }
             }
         }
         Some((plan, work))
     }
+}
+
+/// What the jobs of a manifest buy, for `--filter`: each word once.
+fn operation_names(profile: &Profile, steps: &StepsOfPresets) -> Vec<String> {
+    let all = steps.iter().flat_map(|steps| steps.iter());
+    let words = all.flat_map(|step| [step.operation, &step.name]);
+    let words = std::iter::once(profile.operation.name).chain(words);
+    let words: IndexSet<&str> = words.collect();
+    words.into_iter().map(str::to_owned).collect()
+}
+
+/// Puts the steps behind their songs. Returns the coordinates of all jobs; nothing where there are too many, or where it can't be known
+/// which tracks are starred.
+fn with_steps(
+    plan: &mut Plan,
+    at: Vec<[u32; 4]>,
+    matrix: &Matrix,
+    steps: &StepsOfPresets,
+    options: &LoadOptions<'_>,
+    span: Span,
+    report: &mut Report,
+) -> Option<Vec<[u32; 4]>> {
+    let mut all = steps.iter().flat_map(|steps| steps.iter());
+    let starred = match all.any(|step| step.starred) {
+        true => (options.starred)(plan)?,
+        false => Starred::new(),
+    };
+    let tracks = plan.provider.profile.operation.tracks;
+    let most = steps.iter().map(|steps| steps.len()).max().unwrap_or(0);
+    let total = (plan.jobs.len() as u64).saturating_mul(1 + u64::from(tracks) * most as u64);
+    if total > options.max_jobs {
+        report
+            .error_at(
+                span,
+                format!(
+                    "with their steps the songs make up to {total} jobs; at most {} are allowed",
+                    options.max_jobs
+                ),
+                "multiplied here",
+            )
+            .help("split the manifest, or allow more with `--max-jobs`");
+        return None;
+    }
+    let songs = std::mem::take(&mut plan.jobs).into_iter().zip(at);
+    let placed: Vec<Placed> = insert(songs.collect(), matrix, steps, tracks, &starred);
+    let (jobs, at) = placed.into_iter().unzip();
+    plan.jobs = jobs;
+    Some(at)
 }
 
 fn refuse_selection(report: &mut Report) {

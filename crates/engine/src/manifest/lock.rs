@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backline_api::Setting;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 
 use super::load::read_beside;
 use super::source::files::{ReadProblem, read_text};
 use crate::folder::Folder;
-use crate::plan::{Coordinates, Plan};
+use crate::plan::{Coordinates, JobStep, Plan};
 use crate::scratch::{create, sweep};
 use crate::settings::{JobKey, Settings};
 use crate::store::is_empty;
@@ -28,6 +28,9 @@ const MAX_BYTES: u64 = 256 << 20;
 
 /// Longest first line.
 const MAX_HEADER_BYTES: usize = 64 << 10;
+
+/// What two steps differ in that process different results.
+pub(crate) const INPUT: &str = "input";
 
 /// How the name of a file begins that is not in its place yet.
 const TEMPORARY: &str = ".backline-";
@@ -58,8 +61,12 @@ pub struct LockedJob {
     pub take: u32,
     /// The stem's content, or its address, hashed.
     pub recording: String,
-    /// What will be sent.
+    /// What will be sent for a song.
+    #[serde(skip_serializing_if = "Settings::is_empty", default)]
     pub settings: Settings,
+    /// What the job does to the result of an earlier one, where it is a step.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<Box<JobStep>>,
     /// Other keys of the same request: those that earlier programs gave it. Not written: a lock has the keys of its time.
     #[serde(skip)]
     pub former: Vec<JobKey>,
@@ -75,6 +82,7 @@ impl PartialEq for LockedJob {
             && self.take == other.take
             && self.recording == other.recording
             && self.settings == other.settings
+            && self.step == other.step
     }
 }
 
@@ -181,6 +189,7 @@ impl Lock {
                 take: job.take,
                 recording: stem.source.fingerprint(),
                 settings: job.settings.clone(),
+                step: job.step.clone(),
                 former: plan.former_keys(job),
             }
         });
@@ -312,8 +321,15 @@ fn parse(path: &Path, text: Result<Arc<str>, ReadProblem>) -> Result<Lock, LockE
 /// What differs from a lock to a plan's lock. A job that only changed its name, and so is not bought anew, is one that was
 /// dropped and one that was added.
 pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
-    let coordinates =
-        |job: &LockedJob| Coordinates::new(&job.stem, &job.preset, &job.sweep, job.take);
+    let coordinates = |job: &LockedJob| {
+        Coordinates::new(
+            &job.stem,
+            &job.preset,
+            &job.sweep,
+            job.take,
+            job.step.as_deref(),
+        )
+    };
     let mut before: HashMap<Coordinates, &LockedJob> =
         old.jobs.iter().map(|job| (coordinates(job), job)).collect();
     let mut diff = LockDiff::default();
@@ -323,6 +339,7 @@ pub fn compare(old: &Lock, new: &Lock) -> LockDiff {
             Some(was) if is_same(was, job) => {}
             Some(was) => {
                 let mut changes = changes(&was.settings, &job.settings);
+                changes.extend(step_changes(was.step.as_deref(), job.step.as_deref()));
                 let mut note = |what: &str, old: &str, new: &str| {
                     if old != new {
                         changes.push(SettingChange {
@@ -355,6 +372,12 @@ fn is_same(was: &LockedJob, now: &LockedJob) -> bool {
     was.key == now.key || now.former.contains(&was.key) || was.former.contains(&now.key)
 }
 
+/// What two steps differ in.
+pub(crate) fn changed_step(old: &JobStep, new: &JobStep) -> Vec<String> {
+    let changes = step_changes(Some(old), Some(new)).into_iter();
+    changes.map(|change| change.what).collect()
+}
+
 /// The names of the settings that differ.
 pub(crate) fn changed_settings(old: &Settings, new: &Settings) -> Vec<String> {
     let changes = changes(old, new).into_iter();
@@ -385,6 +408,37 @@ fn changes(old: &Settings, new: &Settings) -> Vec<SettingChange> {
             new: text(new.get(name)),
         })
         .collect()
+}
+
+/// The same of two steps. Where none of their settings differs, what they process does.
+fn step_changes(old: Option<&JobStep>, new: Option<&JobStep>) -> Vec<SettingChange> {
+    let (Some(old), Some(new)) = (old, new) else {
+        return Vec::new();
+    };
+    let mut changes = Vec::new();
+    let mut note = |what: &str, old: Option<&str>, new: Option<&str>| {
+        if old != new {
+            changes.push(SettingChange {
+                what: what.to_owned(),
+                old: old.map(str::to_owned),
+                new: new.map(str::to_owned),
+            });
+        }
+    };
+    note("operation", Some(&old.operation), Some(&new.operation));
+    let names: IndexSet<&String> = old.settings.keys().chain(new.settings.keys()).collect();
+    for name in names {
+        note(name, old.setting(name), new.setting(name));
+    }
+    if changes.is_empty() {
+        let short = |step: &JobStep| Some(format!("job {}", step.parent.short()));
+        changes.push(SettingChange {
+            what: INPUT.to_owned(),
+            old: short(old),
+            new: short(new),
+        });
+    }
+    changes
 }
 
 impl LockDiff {

@@ -16,6 +16,7 @@ mod provider;
 mod schema;
 mod source;
 mod stems;
+mod steps;
 mod template;
 
 pub use load::{
@@ -28,3 +29,4 @@ pub use schema::{project_schema, schema};
 pub use source::diagnostic::{Diagnostic, Diagnostics, Severity, SourceExcerpt};
 pub use source::duration::parse_rate;
 pub use source::files::ReadProblem;
+pub use steps::insert::Starred;

@@ -157,6 +157,7 @@ pub(crate) fn check_names(
                 run: "00000000-0000-7000-8000-000000000000",
                 index,
                 id,
+                artefact: "",
             };
             let other = match namer.name(track) {
                 Ok(name) => {

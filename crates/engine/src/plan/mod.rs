@@ -6,11 +6,12 @@
 mod file_name;
 mod hooks;
 mod output;
+mod step;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use backline_api::Profile;
+use backline_api::{Operation, Profile};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -22,6 +23,7 @@ pub use self::hooks::{
 };
 pub(crate) use self::output::Namer;
 pub use self::output::{Output, OutputError, TrackName};
+pub use self::step::JobStep;
 use crate::event::Verdict;
 use crate::settings::{
     JobIdentity, JobKey, RecordingIdentity, Setting, Settings, TitleIdentity, default_title,
@@ -59,7 +61,7 @@ pub struct Plan {
     pub jobs: Vec<PlannedJob>,
 }
 
-/// One request to buy: stem × preset × sweep point × take.
+/// One request to buy: stem × preset × sweep point × take, or a step behind one.
 #[derive(Debug, Clone)]
 pub struct PlannedJob {
     /// Its identity.
@@ -78,20 +80,31 @@ pub struct PlannedJob {
     pub settings: Settings,
     /// Why it is not bought, where hooks decided that.
     pub refusal: Option<HookRefusal>,
+    /// What it does to the result of an earlier job of the plan, where it is a step. Then nothing of `settings` is sent.
+    pub step: Option<Box<JobStep>>,
+    /// Whether the selection has it. Otherwise it is here because a selected step processes its result, and is not bought.
+    pub selected: bool,
 }
 
-/// What a manifest calls a job, whatever is sent for it: stem, preset, sweep point and take.
+/// What a manifest calls a job, whatever is sent for it: stem, preset, sweep point and take; of a step also the track and the step's name.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Coordinates {
     stem: String,
     preset: String,
     sweep: Vec<(String, String)>,
     take: u32,
+    step: Option<(u32, Arc<str>)>,
 }
 
 impl Coordinates {
     /// The coordinates of a job.
-    pub fn new(stem: &str, preset: &str, sweep: &IndexMap<String, String>, take: u32) -> Self {
+    pub fn new(
+        stem: &str,
+        preset: &str,
+        sweep: &IndexMap<String, String>,
+        take: u32,
+        step: Option<&JobStep>,
+    ) -> Self {
         let (stem, preset) = (stem.to_owned(), preset.to_owned());
         let sweep = sweep.clone().into_iter().collect();
         Self {
@@ -99,6 +112,7 @@ impl Coordinates {
             preset,
             sweep,
             take,
+            step: step.map(|step| (step.track, step.name.clone())),
         }
     }
 }
@@ -110,6 +124,13 @@ pub enum HookRefusal {
     Veto(String),
     /// A hook failed.
     Failure(String),
+}
+
+impl PlannedJob {
+    /// The track of the song that a file of the job belongs to, from 1; `index` is the file's place among those of the job's task.
+    pub(crate) fn song_track(&self, index: u32) -> u32 {
+        self.step.as_ref().map_or(index, |step| step.track)
+    }
 }
 
 impl From<HookRefusal> for Verdict {
@@ -132,7 +153,51 @@ impl Plan {
         job.settings = settings;
         let job = &self.jobs[slot];
         let key = job_key(&self.request(job, &self.provider.identity()));
-        self.jobs[slot].key = key;
+        self.set_key(slot, key);
+    }
+
+    /// Gives a job another key, and its steps, which are behind it, the keys that they have with that.
+    pub(crate) fn set_key(&mut self, slot: usize, key: JobKey) {
+        let mut changed = vec![(std::mem::replace(&mut self.jobs[slot].key, key), key)];
+        for job in &mut self.jobs[slot + 1..] {
+            let Some(step) = &mut job.step else { break };
+            let parent = changed.iter().find(|(before, _)| *before == step.parent);
+            if let Some((_, parent)) = parent {
+                step.parent = *parent;
+                changed.push((std::mem::replace(&mut job.key, step.key()), step.key()));
+            }
+        }
+    }
+
+    /// The song that a job is, or is a step of: steps are behind their song.
+    pub(crate) fn song_of(&self, slot: usize) -> &PlannedJob {
+        let before = self.jobs[..=slot].iter().rev();
+        let mut songs = before.filter(|job| job.step.is_none());
+        songs.next().unwrap_or(&self.jobs[slot])
+    }
+
+    /// What is bought for a job.
+    ///
+    /// # Panics
+    /// For a step that the provider does not sell: a manifest with one is no plan.
+    pub fn operation(&self, job: &PlannedJob) -> &Operation {
+        let profile = &self.provider.profile;
+        match &job.step {
+            None => &profile.operation,
+            Some(step) => profile
+                .step(&step.operation)
+                .expect("a plan has only steps of its provider"),
+        }
+    }
+
+    /// The credits that a job costs; 0 where they are not known.
+    pub fn price_credits(&self, job: &PlannedJob) -> f64 {
+        let operation = self.operation(job);
+        let price = match &job.step {
+            None => return self.provider.profile.song_price_credits(),
+            Some(step) => operation.price.of_text(|name| step.setting(name)),
+        };
+        price.unwrap_or_default()
     }
 
     /// The name by which a person knows a job: `verse / lofi / style_weight=0.2 / take 2`.
@@ -144,17 +209,23 @@ impl Plan {
         if job.take > 1 {
             name.push_str(&format!(" / take {}", job.take));
         }
+        if let Some(step) = &job.step {
+            name.push_str(&format!(" / {step}"));
+        }
         name
     }
 
     /// What the manifest calls one of its jobs.
     pub(crate) fn coordinates(&self, job: &PlannedJob) -> Coordinates {
         let stem = &self.stems[job.stem].id;
-        Coordinates::new(stem, &job.preset, &job.sweep, job.take)
+        Coordinates::new(stem, &job.preset, &job.sweep, job.take, job.step.as_deref())
     }
 
-    /// Keys that earlier programs may have bought one of its jobs under, the likeliest first.
+    /// Keys that earlier programs may have bought one of its jobs under, the likeliest first. They knew no steps.
     pub(crate) fn former_keys(&self, job: &PlannedJob) -> Vec<JobKey> {
+        if job.step.is_some() {
+            return Vec::new();
+        }
         let default = default_title(&self.stems[job.stem].id, &job.preset);
         former_keys(&self.request(job, &self.provider.identity()), &default)
     }

@@ -44,6 +44,8 @@ pub struct TrackName<'a> {
     pub index: u32,
     /// The vendor's id of it.
     pub id: &'a str,
+    /// What it is, where a step made it; empty for the song's track itself.
+    pub artefact: &'a str,
 }
 
 /// Why a track has no file name.
@@ -149,6 +151,14 @@ impl Output {
         let stem = &plan.stems[job.stem].id;
         let mut namer = Namer::new(self);
         namer.place(stem, &job.preset, &job.sweep, job.take);
+        let name = match &job.step {
+            Some(step) => step.file_name(track.artefact),
+            None => String::new(),
+        };
+        let track = TrackName {
+            artefact: &name,
+            ..track
+        };
         match namer.name(track) {
             Ok(name) => Ok(self.dir.join(name)),
             Err(reason) => Err(OutputError {
@@ -218,18 +228,24 @@ impl<'o> Namer<'o> {
         }
     }
 
-    /// The name of one of its tracks, relative to the folder, with `/`.
+    /// The name of one of its tracks, relative to the folder, with `/`. What a step made has the name of the song's track, and what it is
+    /// behind that unless the template says where.
     pub(crate) fn name(&mut self, track: TrackName<'_>) -> Result<&str, NamingError> {
         if self.names.file.reads.output {
             let id: String = track.id.chars().take(MAX_ID_CHARS).collect();
             self.variables.set("run", track.run.into());
             self.variables
                 .set("track", json!({ "index": track.index, "id": id }));
+            self.variables.set("artefact", track.artefact.into());
         }
         self.text.clear();
         self.names
             .engine
             .render(&self.names.file, &self.variables.context, &mut self.text)?;
+        if !self.names.file.reads.artefact && !track.artefact.is_empty() {
+            self.text.push('-');
+            self.text.push_str(track.artefact);
+        }
         portable(&self.text)?;
         Ok(&self.text)
     }

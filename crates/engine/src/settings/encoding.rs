@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 
 use backline_api::{SETTINGS, Setting, SettingValue, Settings};
+use indexmap::IndexMap;
 use url::Url;
 
 use super::address::unsigned;
@@ -25,6 +26,9 @@ const WITH_TITLE: &str = "backline job key, version 1";
 
 /// The same of a job that has the title for those who give none.
 const WITHOUT_TITLE: &str = "backline job key, version 2";
+
+/// The same of a step, whose parent's key stands for provider and recording.
+const STEP: &str = "backline job key, version 3";
 
 /// How many settings there were when the encoding was frozen.
 const POSITIONAL: usize = 10;
@@ -131,6 +135,26 @@ pub(crate) fn former_keys(request: &JobIdentity<'_>, default_title: &str) -> Vec
         }));
     }
     keys
+}
+
+/// The key of a step: of the operation, the job whose result it processes, the track of the song, and its settings in the order of
+/// the operation's table, each with its name.
+pub(crate) fn step_key(
+    operation: &str,
+    parent: &JobKey,
+    track: u32,
+    settings: &IndexMap<String, String>,
+) -> JobKey {
+    let mut hash = Encoder(blake3::Hasher::new());
+    hash.field(STEP);
+    hash.field(operation);
+    hash.field(parent.to_bytes());
+    hash.field(track.to_le_bytes());
+    for (name, value) in settings {
+        hash.field(name);
+        hash.field(value);
+    }
+    JobKey::from_bytes(*hash.0.finalize().as_bytes())
 }
 
 fn encode(request: &JobIdentity<'_>) -> JobKey {
@@ -381,6 +405,24 @@ mod tests {
         let former = former_keys(&written, "Verse");
         assert!(former.contains(&job_key(&unnamed(&plain, 1))));
         assert!(!former_keys(&written, "other").contains(&job_key(&unnamed(&plain, 1))));
+    }
+
+    /// As [`keys_never_change`]: stems would be paid for again.
+    #[test]
+    fn keys_of_steps_never_change() {
+        let parent = JobKey::from_bytes([7; 32]);
+        let split = IndexMap::from([("type".to_owned(), "split_stem".to_owned())]);
+        let keys = [
+            step_key("wav", &parent, 1, &IndexMap::new()),
+            step_key("wav", &parent, 2, &IndexMap::new()),
+            step_key("wav", &JobKey::from_bytes([8; 32]), 1, &IndexMap::new()),
+            step_key("stems", &parent, 1, &split),
+            step_key("stems", &parent, 1, &IndexMap::new()),
+        ];
+        let distinct: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        let expected = ["-", "-"];
+        assert_eq!([keys[0], keys[3]].map(|key| key.to_string()), expected);
     }
 
     #[test]

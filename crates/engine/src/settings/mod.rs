@@ -8,7 +8,9 @@ mod title;
 pub use backline_api::{Setting, Settings};
 
 pub(crate) use self::address::unsigned;
-pub(crate) use self::encoding::{JobIdentity, RecordingIdentity, first_key, former_keys, job_key};
+pub(crate) use self::encoding::{
+    JobIdentity, RecordingIdentity, first_key, former_keys, job_key, step_key,
+};
 pub use self::key::{JobKey, NotAKey};
 pub use self::title::TitleIdentity;
 pub(crate) use self::title::{DEFAULT_TITLE, default_title};

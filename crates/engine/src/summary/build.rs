@@ -194,6 +194,7 @@ impl Rows<'_> {
             error: error.map(|(_, message)| message),
             response: response(job),
             settings,
+            step: row.step,
             recording: row.recording,
             other_tasks: job.others.iter().map(|task| task.id.to_string()).collect(),
             tracks: tracks(job, self.run.retention_days),
@@ -339,6 +340,7 @@ fn tracks(job: &Job, retention_days: u32) -> Vec<TrackSummary> {
         .map(|(index, track)| TrackSummary {
             index,
             id: track.facts.id.clone(),
+            artefact: track.facts.artefact.clone(),
             title: track.facts.title.clone(),
             audio_url: track.facts.audio_url.clone(),
             stream_url: track.facts.stream_url.clone(),

@@ -16,6 +16,7 @@ use crate::event::{HookPoint, OnError};
 use crate::event::{KeptFile, Music, Outcome, RefusedCallbacks};
 use crate::evidence::Evidence;
 use crate::job::TrackLoudness;
+use crate::plan::JobStep;
 use crate::settings::Settings;
 use crate::status::{JobStatus, Sign};
 use crate::store::RecordedStem;
@@ -143,8 +144,11 @@ pub struct Totals {
     pub vetoed: u64,
     /// Credits that the vetoed jobs would have cost, as far as the price is known.
     pub credits_saved: f64,
-    /// Kept tracks.
+    /// Kept tracks of songs.
     pub tracks: u64,
+    /// Kept files that steps made of them.
+    #[serde(skip_serializing_if = "is_none")]
+    pub artefacts: u64,
     /// Those of them whose file, or whose mix, could not be verified to be the whole recording that was bought.
     #[serde(skip_serializing_if = "is_none")]
     pub unverified: u64,
@@ -193,8 +197,11 @@ pub struct JobSummary {
     /// What the response to a submission in doubt said, where one came that could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<Excerpt>,
-    /// What was sent.
+    /// What was sent for a song.
     pub settings: Settings,
+    /// What the job does to the result of an earlier one, where it is a step; its tracks are what it made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Box<JobStep>>,
     /// The stem's recording, where the run recorded it.
     pub recording: Option<Arc<RecordedStem>>,
     /// Tasks that were bought for it beside the one it follows.
@@ -210,6 +217,9 @@ pub struct TrackSummary {
     pub index: u32,
     /// The vendor's id.
     pub id: String,
+    /// What it is, where a step made it: `wav`, `vocal`, `midi`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub artefact: String,
     /// The vendor's title.
     pub title: String,
     /// Where the vendor keeps it; a signed query is left out.
@@ -304,12 +314,19 @@ impl Totals {
             Sign::Failed => self.failed += 1,
             Sign::Vetoed => {
                 self.vetoed += 1;
-                self.credits_saved += price;
+                // The price is that of a song.
+                if job.step.is_none() {
+                    self.credits_saved += price;
+                }
             }
         }
         if is_first {
             let tracks = || job.tracks.iter();
-            self.tracks += tracks().filter(|track| track.file.is_some()).count() as u64;
+            let kept = tracks().filter(|track| track.file.is_some()).count() as u64;
+            match job.step {
+                None => self.tracks += kept,
+                Some(_) => self.artefacts += kept,
+            }
             self.unverified += tracks().filter(|it| it.unverified().is_some()).count() as u64;
         }
         self.credits += job.credits;

@@ -56,8 +56,10 @@ pub(crate) struct Reads {
     pub(crate) preset: bool,
     pub(crate) sweep: bool,
     pub(crate) take: bool,
-    /// `run` or `track`.
+    /// `run`, `track` or `artefact`.
     pub(crate) output: bool,
+    /// `artefact`.
+    pub(crate) artefact: bool,
 }
 
 impl Reads {

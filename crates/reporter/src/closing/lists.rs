@@ -141,7 +141,13 @@ fn named(jobs: &[&JobSummary]) -> String {
 /// A job's name, short enough for a list.
 pub(crate) fn label(job: &JobSummary) -> String {
     fit_label(
-        &job_label(&job.stem, &job.preset, &*job.sweep, job.take),
+        &job_label(
+            &job.stem,
+            &job.preset,
+            &*job.sweep,
+            job.take,
+            job.step.as_deref(),
+        ),
         LABEL_COLUMNS,
     )
 }

@@ -148,6 +148,7 @@ fn full_line(
             Verdict::Veto { why } => Line::warning("vetoed", excerpt(why)),
             Verdict::Fail { message } => Line::error("hook failed", excerpt(message)),
         },
+        Event::InputMissing { message } => Line::warning("skipped", excerpt(message)),
         Event::Recognized { key, .. } => Line::detail(
             "recognized",
             format!("bought before as job {}", key.short()),
@@ -192,6 +193,7 @@ fn full_line(
                 Via::Response => "",
                 Via::Callback => ", by a callback",
                 Via::User => ", as you said",
+                Via::Refusal => ", which existed already",
             };
             Line::success(
                 "accepted",

@@ -27,8 +27,23 @@ pub(super) struct Checked {
     pub(super) extension: &'static str,
 }
 
-/// Whether this is a whole recording, and what it is. Fails where it is no recording at all.
-pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked, EffectError> {
+/// What a file is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Sound in any format.
+    Sound,
+    /// A WAV file.
+    Wav,
+    /// A Standard MIDI File.
+    Midi,
+}
+
+/// Whether this is the whole file that it is to be, and what it is. Fails where it is nothing of the kind.
+pub(super) fn check(
+    mut file: &File,
+    kind: Kind,
+    promised_s: Option<f64>,
+) -> Result<Checked, EffectError> {
     let unread =
         |error: &dyn std::fmt::Display| format!("could not read what was fetched: {error}");
     let (sha256, length_bytes, head) =
@@ -37,10 +52,21 @@ pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked,
         let message = "the provider sent an empty file".to_owned();
         return Err(EffectError::ours(message, true));
     }
+    if kind == Kind::Midi {
+        let mut bytes = Vec::new();
+        let read = file.read_to_end(&mut bytes);
+        read.map_err(|error| EffectError::ours(unread(&error), false))?;
+        let length_s = backline_audio::midi_length_s(&bytes);
+        let length_s = length_s.map_err(|error| EffectError::ours(unread(&error), true))?;
+        return Ok(Checked::new((sha256, length_bytes), length_s, "mid", None));
+    }
     let (duration_s, extension, unverified) = match backline_audio::probe_from(file) {
         Ok(probe) => {
-            let doubt =
-                promised_s.and_then(|promised_s| length_doubt(probe.duration_s, promised_s));
+            let other = (kind == Kind::Wav && probe.format != Format::Wav)
+                .then(|| format!("it is no WAV file but {}", probe.format.extension()));
+            let length =
+                || promised_s.and_then(|promised_s| length_doubt(probe.duration_s, promised_s));
+            let doubt = other.or_else(length);
             (probe.duration_s, probe.format.extension(), doubt)
         }
         Err(DecodeError::Io(error)) => return Err(EffectError::ours(unread(&error), false)),
@@ -56,16 +82,28 @@ pub(super) fn check(mut file: &File, promised_s: Option<f64>) -> Result<Checked,
         }
         Err(error) => (0.0, extension_of(&head), Some(error.to_string())),
     };
-    Ok(Checked {
-        file: KeptFile {
-            path: String::new(),
-            sha256,
-            length_bytes,
-            duration_s: (duration_s * 1000.0).round() / 1000.0,
-            unverified,
-        },
-        extension,
-    })
+    let content = (sha256, length_bytes);
+    Ok(Checked::new(content, duration_s, extension, unverified))
+}
+
+impl Checked {
+    fn new(
+        (sha256, length_bytes): (String, u64),
+        duration_s: f64,
+        extension: &'static str,
+        unverified: Option<String>,
+    ) -> Self {
+        Self {
+            file: KeptFile {
+                path: String::new(),
+                sha256,
+                length_bytes,
+                duration_s: (duration_s * 1000.0).round() / 1000.0,
+                unverified,
+            },
+            extension,
+        }
+    }
 }
 
 /// Why a recording's length speaks against it.
@@ -147,7 +185,7 @@ mod tests {
     fn checked(bytes: &[u8], promised_s: Option<f64>) -> Result<Checked, EffectError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        check(&file, promised_s)
+        check(&file, Kind::Sound, promised_s)
     }
 
     #[test]
@@ -190,5 +228,45 @@ mod tests {
         refused(b"<html>502 Bad Gateway</html>", "no sound");
         refused(b"{\"code\": 500}", "no sound");
         refused(b"try later", "no sound");
+    }
+
+    #[test]
+    fn a_file_is_what_its_operation_makes() {
+        let checked = |bytes: &[u8], kind| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            check(&file, kind, None)
+        };
+        let wav = recording();
+        let mp3 = {
+            let audio = backline_audio::decode(&wav).unwrap();
+            encode(&audio, Encoding::Flac).unwrap()
+        };
+        assert_eq!(checked(&wav, Kind::Wav).unwrap().file.unverified, None);
+        let other = checked(&mp3, Kind::Wav).unwrap();
+        assert_eq!(
+            other.file.unverified.as_deref(),
+            Some("it is no WAV file but flac")
+        );
+        assert_eq!(checked(&mp3, Kind::Sound).unwrap().file.unverified, None);
+
+        let note = backline_audio::MidiNote {
+            key: 60,
+            start_s: 0.5,
+            end_s: 1.25,
+            velocity: 0.8,
+        };
+        let track = backline_audio::MidiTrack {
+            name: "Bass".to_owned(),
+            notes: vec![note],
+        };
+        let midi = backline_audio::midi_file(&[track]);
+        let Checked { file, extension } = checked(&midi, Kind::Midi).unwrap();
+        assert_eq!(
+            (extension, file.duration_s, file.unverified),
+            ("mid", 1.25, None)
+        );
+        assert!(checked(&midi[..midi.len() - 3], Kind::Midi).is_err());
+        assert!(checked(&wav, Kind::Midi).is_err());
     }
 }

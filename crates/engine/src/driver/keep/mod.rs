@@ -4,6 +4,8 @@
 //! recognised as one, and is no error page, is fetched again; if it does not get better it is kept with `.unverified` in its name, for
 //! it was paid for. A name that is taken is never written over: the newcomer gets `~2`, `~3`, … behind its name.
 //!
+//! What a step makes is kept by its kind: sound like a track, a WAV file only where it is one, notes as a Standard MIDI File.
+//!
 //! One handle of the folder and one of the file are used from the first byte to the name, so that no planted link leads elsewhere. A
 //! fetch that breaks off goes on where it stopped, in this run or a later one, if the host proves that the file is the same.
 
@@ -18,7 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use backline_api::{CallError, CallErrorKind, Client, Download, Partial, redact_url};
+use backline_api::{
+    CallError, CallErrorKind, Client, Download, Note, NoteTrack, Notes, Partial, Results,
+    redact_url,
+};
+use backline_audio::{MidiNote, MidiTrack, midi_file};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -26,7 +32,7 @@ use tokio::time::sleep;
 use super::file_names::{of_part, unverified};
 use super::plan_index::PlanIndex;
 use super::shown_path;
-use crate::conductor::{EffectError, FetchRequest};
+use crate::conductor::{EffectError, FetchRequest, FileContent};
 use crate::event::{KeptFile, Part, RunId};
 use crate::folder::Folder;
 use crate::forecast::OnDisk;
@@ -34,7 +40,7 @@ use crate::hooks::HookError;
 use crate::plan::TrackName;
 
 pub(super) use check::content_hash;
-use check::{Checked, check};
+use check::{Checked, Kind, check};
 use name::{NameRequest, name};
 use part::PartialFile;
 
@@ -111,6 +117,7 @@ impl Keeper {
             replaces: request.replaces.clone(),
             project_dir: self.project_dir.clone(),
             promised_s: request.duration_s,
+            kind: self.kind(request),
             is_last_try: request.is_last_try,
             tagger: Tagger::of(&self.plan, request),
         };
@@ -134,14 +141,25 @@ impl Keeper {
         Ok(place)
     }
 
+    /// What a file is to be.
+    fn kind(&self, request: &FetchRequest) -> Kind {
+        let job = self.plan.job(&request.job);
+        match self.plan.plan().operation(job).results {
+            Results::Wav => Kind::Wav,
+            Results::Notes => Kind::Midi,
+            Results::Tracks | Results::Stems | Results::Recovered => Kind::Sound,
+        }
+    }
+
     /// Where a track goes, without its extension.
     fn place(&self, request: &FetchRequest) -> Result<PathBuf, EffectError> {
+        let (plan, job) = (self.plan.plan(), self.plan.job(&request.job));
         let track = TrackName {
             run: self.run.as_str(),
-            index: request.index,
+            index: job.song_track(request.index),
             id: &request.track_id,
+            artefact: &request.artefact,
         };
-        let (plan, job) = (self.plan.plan(), self.plan.job(&request.job));
         let place = plan.output.track_file(plan, job, track);
         place.map_err(|error| {
             EffectError::ours(format!("the file's name can't be made: {error}"), false)
@@ -178,9 +196,13 @@ impl Keeper {
         request: &FetchRequest,
         part: &Arc<PartialFile>,
     ) -> Result<File, EffectError> {
-        let shown = redact_url(&request.url);
-        let (of, url) = (part.clone(), shown.clone());
-        let (file, here) = blocking(move || Ok(of.found(&url))).await?.unzip();
+        let url = match &request.content {
+            FileContent::Url(url) => url.as_str(),
+            FileContent::Notes(notes) => return write_notes(notes.clone(), part.clone()).await,
+        };
+        let shown = redact_url(url);
+        let (of, described) = (part.clone(), shown.clone());
+        let (file, here) = blocking(move || Ok(of.found(&described))).await?.unzip();
         let whole = |here: &Partial| here.total_len == Some(here.length_bytes);
         if here.as_ref().is_some_and(whole)
             && let Some(file) = file
@@ -196,7 +218,7 @@ impl Keeper {
             EffectError::from(error)
         };
         let mut download = self
-            .open(&request.url, here.as_ref(), limit_bytes)
+            .open(url, here.as_ref(), limit_bytes)
             .await
             .map_err(refused)?;
         let local = |error: std::io::Error| {
@@ -226,6 +248,44 @@ impl Keeper {
         file.sync_all().await.map_err(local)?;
         Ok(file.into_std().await)
     }
+}
+
+fn midi_track(track: &NoteTrack) -> MidiTrack {
+    let note = |note: &Note| MidiNote {
+        key: note.pitch,
+        start_s: note.start_s,
+        end_s: note.end_s,
+        velocity: note.velocity,
+    };
+    MidiTrack {
+        name: track.name.clone(),
+        notes: track.notes.iter().map(note).collect(),
+    }
+}
+
+/// Writes notes as a Standard MIDI File; gives its handle.
+async fn write_notes(notes: Arc<Notes>, part: Arc<PartialFile>) -> Result<File, EffectError> {
+    blocking(move || {
+        if notes.unreadable > 0 {
+            tracing::warn!(
+                "{} notes of a MIDI result could not be read",
+                notes.unreadable
+            );
+        }
+        let tracks: Vec<MidiTrack> = notes.tracks.iter().map(midi_track).collect();
+        let written = || {
+            let mut file = part.begin("", None, None)?;
+            std::io::Write::write_all(&mut file, &midi_file(&tracks))?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        written().map_err(|error: std::io::Error| {
+            let path = part.folder.path().join(&part.name);
+            let message = format!("could not write {}: {error}", path.display());
+            EffectError::of_file(message, &error)
+        })
+    })
+    .await
 }
 
 /// The most bytes that a recording is let take.
@@ -296,6 +356,7 @@ struct Keeping {
     replaces: Option<String>,
     project_dir: PathBuf,
     promised_s: Option<f64>,
+    kind: Kind,
     is_last_try: bool,
     tagger: Tagger,
 }
@@ -311,7 +372,7 @@ impl Keeping {
                 EffectError::of_file(message, &error)
             }
         };
-        let checked = match check(file, self.promised_s) {
+        let checked = match check(file, self.kind, self.promised_s) {
             Ok(checked) => checked,
             Err(error) => {
                 if error.retryable {
@@ -350,7 +411,7 @@ impl Keeping {
         let Ok(file) = self.part.folder.own_file(&aside) else {
             return Err(error);
         };
-        match check(&file, self.promised_s) {
+        match check(&file, self.kind, self.promised_s) {
             Ok(checked) => Ok((self.name(&file, &aside, checked)?, None)),
             Err(_) => Err(error),
         }
@@ -417,7 +478,8 @@ impl Tagger {
             .with_vars(&plan.output.stem_vars(&plan.stems[job.stem].id))
         };
         Self {
-            words: plan.output.tags().then(words),
+            // What a step makes has no words of its own.
+            words: (plan.output.tags() && job.step.is_none()).then(words),
         }
     }
 
@@ -450,7 +512,7 @@ impl Tagger {
         let tagged = made.and_then(|mut tagged| {
             tags::write(&mut tagged, words)?;
             let failed = |error: EffectError| HookError::File(error.message);
-            let checked = check(&tagged, promised_s).map_err(failed)?;
+            let checked = check(&tagged, Kind::Sound, promised_s).map_err(failed)?;
             match &checked.file.unverified {
                 Some(why) => Err(HookError::File(why.clone())),
                 None => Ok((tagged, checked)),

@@ -1,10 +1,13 @@
 //! `extends`: a preset with all that it inherits.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
 use super::import::Layer;
 use super::presets::PresetDecl;
 use crate::manifest::choice::Raw;
+use crate::manifest::source::node::Node;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::vars::Var;
 use crate::nearest::suggestion;
@@ -18,6 +21,8 @@ pub(crate) struct Inherited {
     pub(crate) vars: IndexMap<String, Var>,
     /// The settings that its chain gives, the last value of each.
     pub(crate) settings: IndexMap<&'static str, Raw>,
+    /// Its steps, where its chain gives any.
+    pub(crate) then: Option<Arc<Node>>,
     /// Its chain is broken: it may mean more than is here.
     pub(crate) is_partial: bool,
 }
@@ -43,6 +48,7 @@ fn inherit_one(
     let mut inherited = Inherited {
         vars: IndexMap::new(),
         settings: IndexMap::new(),
+        then: chain.iter().find_map(|(_, link)| link.then.clone()),
         is_partial,
     };
     for (_, link) in chain.iter().rev() {

@@ -29,6 +29,7 @@ pub(crate) const KEYS: &[&str] = &[
     "retries",
     "on",
     "output",
+    "then",
     "reports",
 ];
 

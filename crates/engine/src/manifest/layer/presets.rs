@@ -1,5 +1,7 @@
 //! `presets` and `defaults` as a file gives them.
 
+use std::sync::Arc;
+
 use backline_api::Setting;
 use indexmap::IndexMap;
 
@@ -18,6 +20,8 @@ pub(crate) struct PresetDecl {
     pub(crate) extends: Option<Text>,
     pub(crate) vars: IndexMap<String, Var>,
     pub(crate) settings: Vec<Raw>,
+    /// What is bought of its songs, where that differs from the manifest's `then`.
+    pub(crate) then: Option<Arc<Node>>,
     /// It is only there for others to extend: no job is made of it.
     pub(crate) is_abstract: bool,
     /// Something of it is wrong and was said, so nothing is said of what it lacks.
@@ -45,7 +49,11 @@ pub(crate) fn read_presets(
     node: Option<&Node>,
     report: &mut Report,
 ) -> IndexMap<String, PresetDecl> {
-    let keys = [&Setting::NAMES[..], &["extends", "vars", "abstract"]].concat();
+    let keys = [
+        &Setting::NAMES[..],
+        &["extends", "vars", "abstract", "then"],
+    ]
+    .concat();
     let Some(node) = node else {
         return IndexMap::new();
     };
@@ -62,6 +70,7 @@ pub(crate) fn read_presets(
             extends: None,
             vars: IndexMap::new(),
             settings: Vec::new(),
+            then: None,
             is_abstract: entry.key.starts_with('.'),
             is_broken: false,
         };
@@ -73,6 +82,7 @@ pub(crate) fn read_presets(
                 preset.is_abstract |= truth == Some(true);
             }
             preset.vars = read_vars(fields.get("vars"), &format!("`vars` of {what}"), report);
+            preset.then = fields.get("then").cloned().map(Arc::new);
             preset.settings = fields.entries().filter_map(Raw::of).collect();
         }
         preset.is_broken = report.errors() > before;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manifest::matrix::selection::Selection;
+use crate::manifest::steps::insert::Starred;
 use crate::plan::Plan;
 use crate::status::Sign;
 
@@ -31,6 +32,8 @@ pub struct LoadOptions<'a> {
     pub text: Option<Arc<str>>,
     /// Returns the state in the ledger of each job of a plan, for filters by `state`; `None` ends the loading.
     pub states: &'a dyn Fn(&Plan) -> Option<Vec<Sign>>,
+    /// Returns the tracks of a plan's songs that listeners have starred, for steps of these; `None` ends the loading.
+    pub starred: &'a dyn Fn(&Plan) -> Option<Starred>,
     /// Whether imports, catalogues and scripts may lie outside of the project's folder. That is for the user to say, not for the
     /// manifest: its mistakes are printed with lines of the files that it names.
     pub allow_outside: bool,
@@ -46,6 +49,7 @@ impl Default for LoadOptions<'_> {
             selection: Selection::default(),
             text: None,
             states: &|plan| Some(vec![Sign::Buy; plan.jobs.len()]),
+            starred: &|_| Some(Starred::new()),
             shown_from: std::env::current_dir().ok(),
             allow_outside: false,
         }

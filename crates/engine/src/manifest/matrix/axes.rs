@@ -62,6 +62,8 @@ pub(crate) struct Matrix {
     pub(crate) dimensions: Vec<Dimension>,
     pub(crate) points: Vec<Point>,
     pub(crate) takes: u32,
+    /// What jobs buy: the song's operation, then the operations and the names of the steps.
+    pub(crate) operations: Vec<String>,
 }
 
 impl Matrix {

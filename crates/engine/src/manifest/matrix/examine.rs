@@ -225,6 +225,8 @@ pub(crate) fn identify(
             title,
             settings: draft.settings,
             refusal: None,
+            step: None,
+            selected: true,
         });
     }
     jobs

@@ -8,11 +8,14 @@ use super::axes::Matrix;
 use super::wildcard::{fits, matches};
 use crate::manifest::source::report::Report;
 use crate::nearest::suggestion;
+use crate::plan::PlannedJob;
 use crate::status::Sign;
 use crate::template::functions::text_of;
 
 /// The key of conditions on what the ledger knows of a job.
 const STATE: &str = "state";
+/// The key of conditions on what a job buys.
+const OPERATION: &str = "operation";
 /// What separates alternatives.
 const OR: &str = " or ";
 
@@ -100,12 +103,28 @@ pub(crate) enum Test {
     Axis(usize, Vec<bool>),
     /// By the state in the ledger: which states pass.
     State(Vec<Sign>),
+    /// By what is bought: an operation, or the name of a step.
+    Operation { wanted: Vec<String>, negated: bool },
 }
 
 impl Test {
-    /// Whether a job with these coordinates passes. Without a state, a condition on it may still be met.
-    pub(crate) fn passes(&self, at: [u32; 4], matrix: &Matrix, state: Option<Sign>) -> bool {
+    /// Whether a job with these coordinates passes. Without a state, or without the job, a condition on that may still be met.
+    pub(crate) fn passes(
+        &self,
+        at: [u32; 4],
+        matrix: &Matrix,
+        state: Option<Sign>,
+        job: Option<&PlannedJob>,
+    ) -> bool {
         match self {
+            Self::Operation { wanted, negated } => job.is_none_or(|job| {
+                let is = |name: &str| wanted.iter().any(|wanted| wanted == name);
+                let met = match &job.step {
+                    None => matrix.operations.first().is_some_and(|song| is(song)),
+                    Some(step) => is(&step.operation) || is(&step.name),
+                };
+                met != *negated
+            }),
             Self::State(states) => state.is_none_or(|state| states.contains(&state)),
             Self::Axis(0, passing) => passing[at[0] as usize],
             Self::Axis(1, passing) => passing[at[1] as usize],
@@ -136,6 +155,9 @@ impl Condition {
     fn resolve(&self, filter: &Filter, matrix: &Matrix, report: &mut Report) -> Option<Test> {
         if self.key == STATE {
             return self.states(filter, report).map(Test::State);
+        }
+        if self.key == OPERATION {
+            return self.operations(filter, matrix, report);
         }
         let Some((axis, values)) = values(&self.key, matrix) else {
             let known = known_keys(matrix);
@@ -177,6 +199,24 @@ impl Condition {
             met != self.negated
         };
         Some(Test::Axis(axis, values.iter().map(passes).collect()))
+    }
+
+    fn operations(&self, filter: &Filter, matrix: &Matrix, report: &mut Report) -> Option<Test> {
+        let known = &matrix.operations;
+        let mut wanted = Vec::new();
+        for text in self.value.split(',').map(str::trim) {
+            if !known.iter().any(|name| name == text) {
+                report
+                    .refuse(format!(
+                        "--filter {filter}: no job has the operation `{text}`"
+                    ))
+                    .maybe_help(suggestion(text, known.iter().map(String::as_str)));
+                return None;
+            }
+            wanted.push(text.to_owned());
+        }
+        let negated = self.negated;
+        Some(Test::Operation { wanted, negated })
     }
 
     fn states(&self, filter: &Filter, report: &mut Report) -> Option<Vec<Sign>> {
@@ -279,7 +319,10 @@ pub(crate) fn known_keys(matrix: &Matrix) -> Vec<String> {
             .map(|name| format!("{prefix}.vars.{name}"))
             .collect()
     }
-    let fixed = AXES.into_iter().chain([STATE]).map(str::to_owned);
+    let fixed = AXES
+        .into_iter()
+        .chain([OPERATION, STATE])
+        .map(str::to_owned);
     let swept = matrix
         .dimensions
         .iter()

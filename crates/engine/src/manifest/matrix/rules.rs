@@ -225,6 +225,37 @@ pub(crate) fn items<'n>(node: Option<&'n Node>, what: &str, report: &mut Report)
     items
 }
 
+/// Reads what chooses jobs: an entry, or a list of such.
+pub(crate) fn read_matches(
+    node: &Node,
+    what: &str,
+    matrix: &Matrix,
+    partial: &[&str],
+    report: &mut Report,
+) -> Vec<Match> {
+    let keys = Keys::new(matrix, partial);
+    let entries = match &node.value {
+        Value::Map(_) => std::slice::from_ref(node),
+        _ => items(Some(node), what, report),
+    };
+    let mut found = Vec::new();
+    for node in entries {
+        let Some(entry) = keys.read(node, &format!("an entry of {what}"), None, report) else {
+            continue;
+        };
+        if entry.entries().next().is_none() {
+            report.error_at(
+                node.span,
+                format!("this entry of {what} selects every job"),
+                "names nothing",
+            );
+            continue;
+        }
+        found.extend(read_match(&entry, matrix, partial, report));
+    }
+    found
+}
+
 /// Reads what an entry chooses; nothing where a part of it is wrong.
 fn read_match(
     entry: &Fields<'_>,

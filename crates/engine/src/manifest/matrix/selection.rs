@@ -7,6 +7,8 @@ use super::expand::job_name;
 pub use super::filter::{Filter, NotAFilter};
 use super::filter::{Resolved, Test};
 use crate::manifest::source::report::Report;
+use crate::plan::PlannedJob;
+use crate::settings::JobKey;
 use crate::status::Sign;
 
 /// Which jobs of a manifest to select.
@@ -40,37 +42,55 @@ impl Selection {
 }
 
 impl Selector<'_> {
+    /// Whether more than the manifest's axes decides: the jobs' states in the ledger, or what they buy.
+    pub(crate) fn needs_plan(&self) -> bool {
+        let mut tests = self.filters.iter().flatten();
+        tests.any(|test| matches!(test, Test::State(_) | Test::Operation { .. }))
+    }
+
     /// Whether the jobs' states in the ledger decide.
     pub(crate) fn needs_states(&self) -> bool {
         let mut tests = self.filters.iter().flatten();
         tests.any(|test| matches!(test, Test::State(_)))
     }
 
-    /// Selects jobs by what the manifest says; `at` gives a job's coordinates. With states the sample is taken later.
-    pub(crate) fn by_manifest<T>(&self, jobs: &mut Vec<T>, at: impl Fn(&T) -> [u32; 4]) {
-        jobs.retain(|job| self.passes(at(job), None));
-        if !self.needs_states() {
-            self.take_sample(jobs, at);
+    /// Selects songs by what the manifest's axes say; `at` gives a song's coordinates. Where more decides, the sample is taken later.
+    pub(crate) fn by_manifest<T>(&self, songs: &mut Vec<T>, at: impl Fn(&T) -> [u32; 4]) {
+        songs.retain(|job| self.passes(at(job), None, None));
+        if !self.needs_plan() {
+            self.take_sample(songs, at);
         }
     }
 
-    /// Selects jobs by their states too, then takes the sample.
-    pub(crate) fn by_state<T>(
+    /// Selects the jobs of a plan by what they buy and by their states too, then takes the sample of its songs. A job whose result a
+    /// selected step processes stays, and is not selected.
+    pub(crate) fn by_plan(
         &self,
-        jobs: &mut Vec<T>,
-        states: &[Sign],
-        at: impl Fn(&T) -> [u32; 4],
-    ) {
-        let mut states = states.iter();
-        jobs.retain(|job| self.passes(at(job), states.next().copied()));
-        self.take_sample(jobs, at);
+        jobs: Vec<(PlannedJob, [u32; 4])>,
+        states: Option<&[Sign]>,
+    ) -> Vec<PlannedJob> {
+        let mut songs: Vec<([u32; 4], Vec<PlannedJob>)> = Vec::new();
+        for (nth, (mut job, at)) in jobs.into_iter().enumerate() {
+            let state = states.and_then(|states| states.get(nth)).copied();
+            job.selected = self.passes(at, state, Some(&job));
+            match songs.last_mut() {
+                Some((_, song)) if job.step.is_some() => song.push(job),
+                _ => songs.push((at, vec![job])),
+            }
+        }
+        for (_, song) in &mut songs {
+            retain_inputs(song);
+        }
+        songs.retain(|(_, song)| !song.is_empty());
+        self.take_sample(&mut songs, |(at, _)| *at);
+        songs.into_iter().flat_map(|(_, song)| song).collect()
     }
 
-    fn passes(&self, at: [u32; 4], state: Option<Sign>) -> bool {
+    fn passes(&self, at: [u32; 4], state: Option<Sign>, job: Option<&PlannedJob>) -> bool {
         self.filters.iter().all(|filter| {
             filter
                 .iter()
-                .any(|test| test.passes(at, self.matrix, state))
+                .any(|test| test.passes(at, self.matrix, state, job))
         })
     }
 
@@ -93,11 +113,25 @@ impl Selector<'_> {
         });
     }
 
-    /// A job's rank in the sample: by its name, not by its position.
+    /// A song's rank in the sample: by its name, not by its position.
     fn rank(&self, at: [u32; 4], seed: u64) -> [u8; 32] {
         let mut hash = blake3::Hasher::new();
         hash.update(&seed.to_le_bytes());
         hash.update(job_name(self.matrix, at).as_bytes());
         *hash.finalize().as_bytes()
     }
+}
+
+/// Keeps of a song and its steps those that are selected, and what they process.
+fn retain_inputs(song: &mut Vec<PlannedJob>) {
+    let mut needed: HashSet<JobKey> = HashSet::new();
+    // Each is behind what it processes.
+    for job in song.iter().rev() {
+        if (job.selected || needed.contains(&job.key))
+            && let Some(step) = &job.step
+        {
+            needed.insert(step.parent);
+        }
+    }
+    song.retain(|job| job.selected || needed.contains(&job.key));
 }

@@ -138,7 +138,8 @@ pub(crate) fn compile(
         preset: names("preset"),
         sweep: names("sweep"),
         take: names("take"),
-        output: names("run") || names("track"),
+        output: names("run") || names("track") || names("artefact"),
+        artefact: names("artefact"),
     };
     let body = match simple(&compiled, &references) {
         Some(parts) => Body::Simple(parts),

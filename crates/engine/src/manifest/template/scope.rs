@@ -31,7 +31,7 @@ pub(crate) const JOB_ROOTS: &[&str] = &["name", "vars", "env", "stem", "preset",
 
 /// What output names may name.
 pub(crate) const OUTPUT_ROOTS: &[&str] = &[
-    "name", "vars", "env", "stem", "preset", "sweep", "take", "run", "track",
+    "name", "vars", "env", "stem", "preset", "sweep", "take", "run", "track", "artefact",
 ];
 
 /// The part of a template's place with a text, or all of it.
@@ -70,7 +70,9 @@ pub(crate) fn check(
 ) -> Found {
     let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
     let known: Vec<&str> = match path.as_slice() {
-        ["name" | "take" | "run"] if scope.roots.contains(&path[0]) => return Found::There,
+        ["name" | "take" | "run" | "artefact"] if scope.roots.contains(&path[0]) => {
+            return Found::There;
+        }
         [root, ..] if !scope.roots.contains(root) => {
             unknown_root(reference, span, scope, report);
             return Found::Missing;
@@ -160,7 +162,7 @@ fn unknown_root(reference: &Reference, span: Span, scope: &Scope, report: &mut R
     let root = reference.path[0].as_str();
     let help = if OUTPUT_ROOTS.contains(&root) {
         Some(match root {
-            "run" | "track" => format!("`{root}` is only known in `output.file`"),
+            "run" | "track" | "artefact" => format!("`{root}` is only known in `output.file`"),
             _ => format!(
                 "`{root}` differs from job to job; here are only: {}",
                 scope.roots.join(", ")

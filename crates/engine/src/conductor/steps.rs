@@ -1,0 +1,109 @@
+//! Steps: jobs that process the result of another job of the run. Each waits for that result, and is submitted when it is there.
+//!
+//! A step is behind its parent in the plan, and its parent's other steps beside it. Its input is read from the parent's state whenever
+//! it is needed, so nothing of it has to be kept in step.
+
+use super::*;
+use crate::job::{StepInput, Track};
+
+impl Conductor {
+    /// The parent of a step, and which track of the song it is about; none for a song.
+    pub(super) fn parent(&self, at: usize) -> Option<(usize, u32)> {
+        match self.slots[at].input {
+            SlotInput::Stem(_) => None,
+            SlotInput::Step { parent, track } => Some((parent, track)),
+        }
+    }
+
+    /// What a step processes; none for a song.
+    pub(super) fn step_input(&self, at: usize) -> Option<StepInput> {
+        let (parent, track) = self.parent(at)?;
+        let parent = &self.slots[parent];
+        let input = parent.job.input_for(self.offer(at).input, track);
+        let is_unbought = matches!(
+            parent.job.phase,
+            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
+        );
+        let why = match (input, parent.job.task()) {
+            (StepInput::Ready(_), Some(task)) if parent.is_elsewhere => {
+                format!("task {} was bought under another key or address", task.id)
+            }
+            (StepInput::Ready(_), Some(task)) if parent.expired => {
+                format!("task {} is past the provider's retention", task.id)
+            }
+            (StepInput::Pending, _) if is_unbought && !parent.selected => {
+                "what it processes is not bought: select that job too".to_owned()
+            }
+            (input, _) => return Some(input),
+        };
+        Some(StepInput::Missing(why))
+    }
+
+    /// The track of the song that a step is about, directly or by what another step made of it.
+    pub(super) fn song_track(&self, at: usize) -> Option<&Track> {
+        let (mut parent, track) = self.parent(at)?;
+        while let Some((above, _)) = self.parent(parent) {
+            parent = above;
+        }
+        let task = self.slots[parent].job.task()?;
+        task.tracks.get(track as usize - 1)
+    }
+
+    /// Whether a job only waits for another one, whose end says all that is to be said of both.
+    pub(super) fn waits_for_parent(&self, at: usize) -> bool {
+        let slot = &self.slots[at];
+        slot.job.attempts == 0
+            && matches!(slot.job.phase, Phase::Planned)
+            && self.step_input(at) == Some(StepInput::Pending)
+    }
+
+    /// Queues the steps of a job that is finished.
+    pub(super) fn wake_steps(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+        let mut next = at + 1;
+        while next < self.slots.len()
+            && let Some((parent, _)) = self.parent(next)
+        {
+            if parent == at && self.slots[next].job.is_undecided() {
+                self.resume_step(next, now_ms, decision);
+            } else if parent == at && self.may_be_bought(next) {
+                self.enqueue(next);
+            }
+            next += 1;
+        }
+    }
+
+    /// Queues a step that was never submitted, withdraws the reason why it was not, or records one.
+    pub(super) fn resume_step(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
+        if !self.config.buys || !self.slots[at].selected {
+            return;
+        }
+        match self.step_input(at) {
+            Some(StepInput::Ready(_)) => {
+                if matches!(self.slots[at].job.phase, Phase::Vetoed { .. })
+                    && !self.config.hooks_before_submit
+                {
+                    let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
+                    self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
+                }
+                self.enqueue(at);
+            }
+            Some(StepInput::Missing(message)) => {
+                self.apply(at, now_ms, Event::InputMissing { message }, decision);
+            }
+            Some(StepInput::Pending) | None => {}
+        }
+    }
+
+    /// Queues a step whose input is there.
+    pub(super) fn line_up_step(&mut self, at: usize) {
+        if !matches!(self.step_input(at), Some(StepInput::Ready(_))) {
+            return;
+        }
+        let offer = self.slots[at].offer;
+        if self.awaits_hooks(at, HookPoint::BeforeSubmit) {
+            self.undecided_submit.insert(at, offer);
+        } else {
+            self.ready.insert(at, offer);
+        }
+    }
+}
