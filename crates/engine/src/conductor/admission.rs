@@ -10,7 +10,8 @@ impl Conductor {
     /// Puts a job among those to submit.
     pub(super) fn enqueue(&mut self, at: usize) {
         // A task that a callback claims is polled first: the job may be bought already.
-        if !self.config.buys || !self.slots[at].selected || self.slots[at].claim().is_some() {
+        let slot = &self.slots[at];
+        if !self.config.buys || !slot.selected || slot.is_with_hooks || slot.claim().is_some() {
             return;
         }
         if self.awaits_hooks(at, HookPoint::BeforeUpload) {

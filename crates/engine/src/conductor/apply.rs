@@ -16,6 +16,7 @@ impl Conductor {
             Step::Changed(job) => {
                 let slot = &mut self.slots[at];
                 let held = slot.holds_place();
+                let was_running = matches!(slot.job.phase, Phase::Running(_));
                 self.spent += job.credits - slot.job.credits;
                 self.reserved += job.reserved - slot.job.reserved;
                 slot.job = Arc::new(job);
@@ -37,7 +38,7 @@ impl Conductor {
                 }
                 if task_failed {
                     self.failed(at, now_ms, FailureSource::Task, decision);
-                } else if finished {
+                } else if finished && was_running {
                     self.brake.succeeded(FailureSource::Task);
                 }
                 true

@@ -38,6 +38,7 @@ impl Conductor {
             && due_ms <= now_ms
         {
             self.delayed.pop_first();
+            self.slots[at].is_with_hooks = false;
             if self.slots[at].job.is_undecided() {
                 self.enqueue(at);
             }
@@ -64,6 +65,7 @@ impl Conductor {
             self.undecided_submit.remove(at, self.slots[at].offer);
             self.undecided_upload.remove(&at);
             self.hook_calls += 1;
+            self.slots[at].is_with_hooks = true;
             decision.effects.push(Effect::CallHooks {
                 job: self.slots[at].key,
                 point,
@@ -112,6 +114,7 @@ impl Conductor {
                 }
             }
         };
+        self.slots[at].is_with_hooks = false;
         let last = point == HookPoint::BeforeSubmit || !self.config.hooks_before_submit;
         self.slots[at].hook_progress = if last {
             HookProgress::All

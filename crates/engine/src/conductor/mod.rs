@@ -86,6 +86,8 @@ struct JobSlot {
     key: JobKey,
     /// How far hooks have decided on it.
     hook_progress: HookProgress,
+    /// Whether hooks are deciding on it, or have delayed it: it is queued again when they have decided.
+    is_with_hooks: bool,
     /// How often hooks delayed it in this run.
     delays: u32,
     input: SlotInput,

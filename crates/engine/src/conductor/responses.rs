@@ -88,8 +88,8 @@ impl Conductor {
             }
             // The result exists, and only a callback names its task.
             SubmitOutcome::Exists { message, .. } => {
-                self.reached();
-                self.lost(at, now_ms, attempt, (message, None), decision);
+                self.answered();
+                self.doubted(at, now_ms, attempt, (message, None), decision);
             }
             SubmitOutcome::InDoubt { reason, excerpt } => {
                 self.lost(at, now_ms, attempt, (reason, excerpt), decision);
@@ -111,23 +111,38 @@ impl Conductor {
         at: usize,
         now_ms: i64,
         attempt: u32,
-        (message, response): (String, Option<Excerpt>),
+        said: (String, Option<Excerpt>),
         decision: &mut Decision,
     ) {
+        if self.doubted(at, now_ms, attempt, said, decision) {
+            self.failed(at, now_ms, FailureSource::Response, decision);
+        }
+    }
+
+    /// Puts an attempt in doubt, and schedules the repeat of its request where the provider allows one. Returns whether it was open.
+    fn doubted(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        attempt: u32,
+        (message, response): (String, Option<Excerpt>),
+        decision: &mut Decision,
+    ) -> bool {
         let event = Event::Lost {
             attempt,
             message,
             response,
         };
-        if self.apply(at, now_ms, event, decision) {
-            self.failed(at, now_ms, FailureSource::Response, decision);
-            self.schedule_claim_poll(at, now_ms);
-            if self.count_retry(at) {
-                let failures = self.slots[at].retries;
-                let wait = self.config.timing.backoff_ms(failures, at as u64);
-                self.schedule_repeat(at, now_ms + wait);
-            }
+        if !self.apply(at, now_ms, event, decision) {
+            return false;
         }
+        self.schedule_claim_poll(at, now_ms);
+        if self.count_retry(at) {
+            let failures = self.slots[at].retries;
+            let wait = self.config.timing.backoff_ms(failures, at as u64);
+            self.schedule_repeat(at, now_ms + wait);
+        }
+        true
     }
 
     /// Counts a lost response or a failed task, and stops the buying when there are too many in a row.

@@ -75,6 +75,7 @@ impl Conductor {
                 } else {
                     HookProgress::Nothing
                 },
+                is_with_hooks: false,
                 delays: 0,
                 input,
                 offer: wanted.offer,

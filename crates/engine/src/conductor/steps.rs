@@ -63,24 +63,33 @@ impl Conductor {
         while next < self.slots.len()
             && let Some((parent, _)) = self.parent(next)
         {
-            if parent == at && self.slots[next].job.is_undecided() {
+            let slot = &self.slots[next];
+            let waits = match slot.job.phase {
+                Phase::Planned => true,
+                // A veto of this run's hooks stands.
+                Phase::Vetoed { .. } => slot.hook_progress == HookProgress::Nothing,
+                _ => false,
+            };
+            if parent == at && waits {
                 self.resume_step(next, now_ms, decision);
-            } else if parent == at && self.may_be_bought(next) {
-                self.enqueue(next);
             }
             next += 1;
         }
     }
 
-    /// Queues a step that was never submitted, withdraws the reason why it was not, or records one.
+    /// Queues a step, withdraws the reason why it was never submitted, or records one.
     pub(super) fn resume_step(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         if !self.config.buys || !self.slots[at].selected {
+            return;
+        }
+        if !self.slots[at].job.is_undecided() {
+            self.enqueue(at);
             return;
         }
         match self.step_input(at) {
             Some(StepInput::Ready(_)) => {
                 if matches!(self.slots[at].job.phase, Phase::Vetoed { .. })
-                    && !self.config.hooks_before_submit
+                    && !self.awaits_hooks(at, HookPoint::BeforeSubmit)
                 {
                     let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
                     self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
@@ -88,6 +97,7 @@ impl Conductor {
                 self.enqueue(at);
             }
             Some(StepInput::Missing(message)) => {
+                self.dequeue(at);
                 self.apply(at, now_ms, Event::InputMissing { message }, decision);
             }
             Some(StepInput::Pending) | None => {}

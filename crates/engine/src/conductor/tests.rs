@@ -16,7 +16,7 @@ mod world;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
-use backline_api::Stage;
+use backline_api::{Input as OperationInput, Stage};
 
 use super::*;
 use crate::event::RunId;
@@ -24,11 +24,87 @@ use crate::index::{ClaimOutcome, Index};
 use crate::ledger::Ledger;
 use crate::plan::Rate;
 use crate::store::{Batch, KnownJob, Store};
+use steps::song;
 use vendor::{Dice, Vendor};
 use world::{Coming, Seen, World};
 
 const WINDOW_MS: i64 = 10_000;
 const PRICE: f64 = 12.0;
+
+/// The first number of a key that is a step's.
+const STEPS: usize = 1 << 20;
+
+/// What the model's jobs buy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Song,
+    /// The provider refuses to make it twice.
+    Wav,
+    /// Each request is charged.
+    Stems,
+    /// It is made of stems.
+    Midi,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Song, Self::Wav, Self::Stems, Self::Midi];
+
+    fn price(self) -> f64 {
+        match self {
+            Self::Song => PRICE,
+            Self::Wav => 0.5,
+            Self::Stems => 5.0,
+            Self::Midi => 0.0,
+        }
+    }
+
+    /// What the model sells; a song is expected to have so many tracks.
+    fn offer(self, tracks: usize, idempotent: bool) -> Offer {
+        let (task, track) = ("taskId", "audioId");
+        Offer {
+            price: self.price(),
+            tracks: if self == Self::Song { tracks } else { 0 },
+            resend: match self {
+                _ if idempotent => Resend::Always,
+                Self::Wav => Resend::Once,
+                Self::Song | Self::Stems | Self::Midi => Resend::Never,
+            },
+            input: match self {
+                Self::Song => OperationInput::Recording { field: "uploadUrl" },
+                Self::Wav | Self::Stems => OperationInput::Track { task, track },
+                Self::Midi => OperationInput::Stems { task, stem: track },
+            },
+        }
+    }
+
+    /// What a job of the model buys.
+    fn of(key: &JobKey) -> Self {
+        let bytes = key.to_bytes();
+        let number = u64::from_be_bytes(bytes[..8].try_into().unwrap()) as usize;
+        match number.checked_sub(STEPS) {
+            Some(step) => Self::ALL[step % Self::ALL.len()],
+            None => Self::Song,
+        }
+    }
+}
+
+/// The key of what is made of a track, from 1, of a song.
+fn step_of(song: usize, track: usize, kind: Kind) -> JobKey {
+    let at = Kind::ALL.iter().position(|it| *it == kind).unwrap();
+    key(STEPS + (song * 8 + track) * Kind::ALL.len() + at)
+}
+
+/// What is made of the tracks of a song, each behind what it is made of.
+fn steps_of(song: usize, tracks: usize) -> impl Iterator<Item = (JobKey, JobKey, usize)> {
+    (1..=tracks).flat_map(move |track| {
+        let of = |kind| step_of(song, track, kind);
+        [
+            (of(Kind::Wav), key(song), track),
+            (of(Kind::Stems), key(song), track),
+            (of(Kind::Midi), of(Kind::Stems), track),
+        ]
+    })
+}
 
 /// Every so many seeds the real ledger is written beside the model's; it costs an fsync a step.
 const LEDGER_EVERY: u64 = 250;
@@ -102,7 +178,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         // After the last, immortal lives every task that was bought and reported is known; one whose response and callbacks were lost
         // is in doubt, and only where the vendor keeps no promise about tokens.
         let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
-        let followed: BTreeSet<JobKey> = world.planned.iter().map(|n| key(*n)).collect();
+        let followed = world.followed();
         if outcome == Outcome::Vetoed {
             let is_vetoed = |key: &JobKey| {
                 let job = world.jobs.get(key).map(|known| &known.job.phase);
@@ -144,7 +220,10 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                 job.claims
             );
             if is_followed {
-                let usual = world.tracks();
+                let usual = match Kind::of(&task.job) {
+                    Kind::Song => world.tracks(),
+                    Kind::Wav | Kind::Stems | Kind::Midi => 0,
+                };
                 World::check_tracks(seed, usual, (id, task), job, &mut world.seen);
             }
             let forgotten = matches!(job.phase, Phase::Planned) && task.fails.is_none();
@@ -163,6 +242,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.nameless += world.seen.nameless;
         seen.sources += world.seen.sources;
         seen.deleted += world.seen.deleted;
+        seen.stepped += world.seen.stepped;
         for record in &world.records {
             match &record.event {
                 Event::Accepted {
@@ -170,6 +250,11 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                     ..
                 } => seen.confirmed += 1,
                 Event::ClaimRejected { .. } => seen.rejected += 1,
+                Event::Accepted {
+                    via: crate::event::Via::Refusal,
+                    ..
+                } => seen.adopted += 1,
+                Event::InputMissing { .. } => seen.inputs += 1,
                 _ => {}
             }
         }
@@ -196,6 +281,9 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.confirmed,
         seen.rejected,
         seen.deleted,
+        seen.adopted,
+        seen.inputs,
+        seen.stepped,
     ];
     let least = seeds().count() as u64 / 500;
     assert!(each.iter().all(|number| *number >= least), "{seen:?}");

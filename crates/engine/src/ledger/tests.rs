@@ -152,6 +152,7 @@ fn rows(keys: &[u8]) -> Vec<PlannedRow> {
             "title": "t", "tags": "calm", "negative_tags": "", "model": "V5"
         }))
         .unwrap(),
+        step: None,
         recording: None,
     };
     keys.iter().map(row).collect()

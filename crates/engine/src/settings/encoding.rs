@@ -421,7 +421,10 @@ mod tests {
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
-        let expected = ["-", "-"];
+        let expected = [
+            "4bc59c3d19cb689ee8371c0e0ee8392f15022567516046635b85d107e9250576",
+            "0bb2ac30aa73d25018c16c8341221175483a2e7e977d2ff448599f7e27002351",
+        ];
         assert_eq!([keys[0], keys[3]].map(|key| key.to_string()), expected);
     }
 

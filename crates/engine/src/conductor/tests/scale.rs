@@ -50,7 +50,7 @@ fn ready(conductor: &mut Conductor, decision: &mut Decision) -> Vec<(JobKey, u32
 #[test]
 fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     let config = RunConfig {
-        repeats_requests: true,
+        offers: vec![Kind::Song.offer(1, true)],
         hears_callbacks: true,
         rate: Rate {
             count: 1_000_000,
@@ -202,12 +202,8 @@ fn fifty_thousand_tasks_are_polled_in_time() {
         ..world.config(0)
     };
     let wanted = (0..TASKS).map(|n| ResumedJob {
-        key: key(n),
-        refusal: None,
-        stem: stem(0),
         job: running(begun_ms).into(),
-        missing: Vec::new(),
-        expired: false,
+        ..song(key(n), stem(0))
     });
     let mut conductor = Conductor::new(
         config,

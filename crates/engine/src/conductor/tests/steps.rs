@@ -19,32 +19,37 @@ pub(super) fn config() -> RunConfig {
         credits: None,
         ledger_credits: None,
         spent_before: 0.0,
-        price: PRICE,
+        offers: vec![Kind::Song.offer(1, false)],
         deadline_ms: None,
         failures_in_a_row: 1_000,
         retries: 0,
-        repeats_requests: false,
         hears_callbacks: false,
         upload_ttl_ms: 60_000,
         polls_at_once: 64,
         downloads_at_once: 8,
         records_at_once: 1_000,
-        tracks: 1,
         source_gone: vec![451],
         timing: Timing::remote(30_000),
     }
 }
 
-pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
-    let wanted = |n| ResumedJob {
-        key: key(n),
+/// A song that nothing has happened to.
+pub(super) fn song(key: JobKey, stem: StemId) -> ResumedJob {
+    ResumedJob {
+        key,
         refusal: None,
-        stem: stem(0),
+        input: ResumedInput::Stem(stem),
+        offer: SONG,
+        selected: true,
+        is_elsewhere: false,
         job: Arc::default(),
         missing: Vec::new(),
         expired: false,
-    };
-    (0..jobs).map(wanted).collect()
+    }
+}
+
+pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
+    (0..jobs).map(|n| song(key(n), stem(0))).collect()
 }
 
 /// A run whose one stem is at the vendor's, and what it submits at once.

@@ -70,19 +70,15 @@ fn follow(script: &Script<'_>) -> Came {
     let begun_ms = world.now;
     let config = RunConfig {
         retries: script.retries,
-        tracks: script.tracks,
+        offers: vec![Kind::Song.offer(script.tracks, false)],
         credits: None,
         ledger_credits: None,
         timing: Timing::remote(30_000),
         ..world.config(1)
     };
     let wanted = ResumedJob {
-        key: key(0),
-        refusal: None,
-        stem: stem(0),
         job: running(begun_ms).into(),
-        missing: Vec::new(),
-        expired: false,
+        ..song(key(0), stem(0))
     };
     let mut conductor =
         Conductor::new(config, vec![wanted], Index::default(), Vec::new(), begun_ms);
@@ -106,9 +102,12 @@ fn follow(script: &Script<'_>) -> Came {
                         job,
                         index,
                         part,
-                        url,
+                        content,
                         ..
                     } = *request;
+                    let FileContent::Url(url) = content else {
+                        panic!("a song is no notes");
+                    };
                     fetched.push((url.clone(), polls));
                     let result = if (script.serves)(&url) {
                         Ok(KeptFile {

@@ -35,6 +35,8 @@ pub(super) struct ModelTask {
     /// It makes nothing; whether its credits are given back.
     pub(super) fails: Option<bool>,
     pub(super) token: Token,
+    /// What it cost.
+    pub(super) price: f64,
     /// How many tracks it makes, of how many it shows.
     pub(super) makes: usize,
     pub(super) shows: usize,
@@ -99,10 +101,14 @@ impl World {
     /// The vendor's side of a submission, and what the network makes of its response.
     pub(super) fn post(&mut self, job: JobKey, token: &Token) -> SubmitOutcome {
         match self.take(job, token) {
-            SubmitOutcome::Accepted(_) if self.troubles.loses_all => SubmitOutcome::InDoubt {
-                reason: "a page of the front".into(),
-                excerpt: None,
-            },
+            SubmitOutcome::Accepted(_) | SubmitOutcome::Exists { .. }
+                if self.troubles.loses_all =>
+            {
+                SubmitOutcome::InDoubt {
+                    reason: "a page of the front".into(),
+                    excerpt: None,
+                }
+            }
             outcome => outcome,
         }
     }
@@ -164,6 +170,11 @@ impl World {
                 excerpt: None,
             };
         }
+        if Kind::of(&job) == Kind::Wav
+            && let Some(existing) = self.existing(job, token)
+        {
+            return existing;
+        }
         let id = format!("task{}", self.vendor.tasks.len());
         self.vendor.bill.entry(job).or_default().push(token.clone());
         self.vendor.by_token.insert(token.clone(), id.clone());
@@ -206,6 +217,28 @@ impl World {
         SubmitOutcome::Accepted(task_id(&id))
     }
 
+    /// The refusal of a request whose result exists, because this job or somebody else requested it before.
+    fn existing(&mut self, job: JobKey, token: &Token) -> Option<SubmitOutcome> {
+        let mut tasks = self.vendor.tasks.iter();
+        let made = tasks.find(|(_, task)| task.job == job && task.fails.is_none());
+        let id = match made {
+            Some((id, _)) => id.clone(),
+            None if self.dice.chance(5) => {
+                let id = format!("task{}", self.vendor.tasks.len());
+                let mut task = self.draw_task(job, self.now, None, token);
+                task.price = 0.0;
+                self.vendor.tasks.insert(id.clone(), task);
+                id
+            }
+            None => return None,
+        };
+        Some(SubmitOutcome::Exists {
+            task: self.dice.chance(70).then(|| task_id(&id)),
+            code: Some(409),
+            message: "it exists".to_owned(),
+        })
+    }
+
     /// A task other than `id`: one that nobody knows, or another job's.
     fn wrong_task(&mut self, id: &str) -> TaskId {
         let number = self.dice.below(self.vendor.tasks.len() as u64);
@@ -228,13 +261,22 @@ impl World {
         fails: Option<bool>,
         token: &Token,
     ) -> ModelTask {
-        let odd = self.faults;
+        let kind = Kind::of(&job);
+        let odd = match kind {
+            Kind::Song => self.faults,
+            Kind::Wav | Kind::Stems | Kind::Midi => 0,
+        };
         let born_at = self.now;
         let dice = &mut self.dice;
+        let made = match kind {
+            Kind::Song => 2,
+            Kind::Wav | Kind::Midi => 1,
+            Kind::Stems => 2 + dice.below(4) as usize,
+        };
         let shows = if dice.chance(odd) {
             1 + dice.below(4) as usize
         } else {
-            2
+            made
         };
         let short = dice.chance(odd) && shows > 1;
         let makes = if short {
@@ -254,6 +296,7 @@ impl World {
             made_at,
             fails,
             token: token.clone(),
+            price: kind.price(),
             makes,
             shows,
             early_end_until: made_at + early.cast_signed(),
@@ -309,7 +352,15 @@ impl World {
             ids => ids,
         };
         let (poll, signature) = (dice.roll(), dice.roll());
+        let kind = Kind::of(&task.job);
         let track = |n: usize, available: bool| {
+            if kind == Kind::Midi {
+                return Track {
+                    artefact: Some("midi".to_owned()),
+                    notes: Some(Arc::default()),
+                    ..Track::default()
+                };
+            }
             let url = format!("https://cdn.example.com/{id}-{n}.mp3?signature={signature}");
             let dead = format!("https://dead.example.com/{id}-{n}.mp3");
             let (audio, source) = match task.addresses {
@@ -318,6 +369,7 @@ impl World {
                 Addresses::SourceIsGood => (Some(dead), Some(url)),
             };
             Track {
+                artefact: (kind != Kind::Song).then(|| format!("part{n}")),
                 id: match ids {
                     Ids::Stable | Ids::Mixed => format!("{id}-{n}"),
                     Ids::Missing => String::new(),
@@ -344,7 +396,8 @@ impl World {
             (0..shown).map(|n| track(n, n < available)).collect()
         };
         let (stage, tracks) = if self.now < task.made_at {
-            match dice.below(6) {
+            let stages = if kind == Kind::Song { 6 } else { 2 };
+            match dice.below(stages) {
                 0 if self.now < task.born_at + BECOMES_KNOWN_MS => (Stage::Unknown, Vec::new()),
                 0 | 1 => (Stage::Pending, Vec::new()),
                 2 => (Stage::Text, list(task.shows, 0)),

@@ -16,6 +16,8 @@ pub(super) struct World {
     pub(super) hooks: (bool, bool),
     /// Whether hooks of `plan_job` plan other jobs in each life.
     pub(super) hooks_change: bool,
+    /// Whether the songs have steps.
+    pub(super) steps: bool,
     pub(super) faults: u64,
     /// What disturbs the life that is being led.
     pub(super) troubles: Troubles,
@@ -91,6 +93,11 @@ pub(super) struct Seen {
     pub(super) rejected: u64,
     /// Kept files that were gone when a run began.
     pub(super) deleted: u64,
+    /// Tasks that a refusal named, and steps without what they process.
+    pub(super) adopted: u64,
+    pub(super) inputs: u64,
+    /// Steps whose results are kept.
+    pub(super) stepped: u64,
 }
 
 impl World {
@@ -104,6 +111,7 @@ impl World {
             troubles: Troubles::default(),
             hooks: (dice.chance(30), dice.chance(50)),
             hooks_change: dice.chance(50),
+            steps: dice.chance(60),
             dice,
             now: 1_800_000_000_000,
             vendor: Vendor::default(),
@@ -144,17 +152,17 @@ impl World {
             hooks_before_submit: self.hooks.1,
             ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
             spent_before: self.spent_before(),
-            price: PRICE,
+            offers: Kind::ALL
+                .map(|kind| kind.offer(self.tracks(), self.idempotent))
+                .to_vec(),
             deadline_ms: self.troubles.deadline_ms,
             failures_in_a_row: self.troubles.failures_in_a_row,
             retries: u32::from(self.seed.is_multiple_of(4)),
-            repeats_requests: self.idempotent,
             hears_callbacks: self.callbacks,
             upload_ttl_ms: 60_000,
             polls_at_once: 64,
             downloads_at_once: 3,
             records_at_once: 1 + (self.seed % 3) as usize,
-            tracks: self.tracks(),
             source_gone: vec![451],
             timing: Timing::remote(5_000),
         }
@@ -167,7 +175,7 @@ impl World {
 
     /// What the ledger's jobs cost, and what is reserved for those that this plan does not follow.
     pub(super) fn spent_before(&self) -> f64 {
-        let bought: BTreeSet<JobKey> = self.planned.iter().map(|n| key(*n)).collect();
+        let bought = self.followed();
         let cost = |(key, known): (&JobKey, &KnownJob)| {
             let reserved = if bought.contains(key) {
                 0.0
@@ -177,6 +185,16 @@ impl World {
             known.job.credits + reserved
         };
         self.jobs.iter().map(cost).sum()
+    }
+
+    /// The jobs of the plan of this life: its songs and their steps.
+    pub(super) fn followed(&self) -> BTreeSet<JobKey> {
+        let tracks = if self.steps { self.tracks() } else { 0 };
+        let of = |song: &usize| {
+            let steps = steps_of(*song, tracks).map(|(step, ..)| step);
+            std::iter::once(key(*song)).chain(steps).collect::<Vec<_>>()
+        };
+        self.planned.iter().flat_map(of).collect()
     }
 
     /// Chooses the jobs of a plan among those of the largest and four more.
@@ -305,12 +323,16 @@ impl World {
             Effect::Fetch(request) => {
                 let FetchRequest {
                     job,
+                    task,
                     index,
                     part,
-                    url,
+                    content,
                     ..
                 } = *request;
-                let content = vendor::content_at(&url);
+                let content = match content {
+                    FileContent::Url(url) => vendor::content_at(&url),
+                    FileContent::Notes(_) => Some(format!("{task}-0.mp3")),
+                };
                 let result = if content.is_none() || self.chance(2) {
                     Err(effect_error(ResponseClass::InDoubt))
                 } else {
@@ -384,13 +406,27 @@ impl World {
             let known = self.jobs.get(&key(n)).map(|known| known.job.clone());
             let job = known.unwrap_or_default();
             wanted.push(ResumedJob {
-                key: key(n),
                 refusal: self.refusal(mortal),
-                stem: stem(n % 2),
                 missing: self.lose_files(&job),
                 job,
-                expired: false,
+                ..song(key(n), stem(n % 2))
             });
+            let tracks = if self.steps { self.tracks() } else { 0 };
+            for (step, parent, track) in steps_of(n, tracks) {
+                let known = self.jobs.get(&step).map(|known| known.job.clone());
+                let job = known.unwrap_or_default();
+                let kind = Kind::of(&step);
+                wanted.push(ResumedJob {
+                    input: ResumedInput::Step {
+                        parent,
+                        track: track as u32,
+                    },
+                    offer: Kind::ALL.iter().position(|it| *it == kind).unwrap(),
+                    missing: self.lose_files(&job),
+                    job,
+                    ..song(step, stem(0))
+                });
+            }
         }
         let earlier = self
             .records
@@ -468,8 +504,11 @@ impl World {
         panic!("seed {}: the run does not end", self.seed);
     }
 
-    /// Counts the vetoes of a life that came to its end.
+    /// Counts the vetoes and the steps of a life that came to its end.
     pub(super) fn notice(&mut self, conductor: &Conductor) {
+        let stepped =
+            |slot: &&JobSlot| slot.offer != SONG && matches!(slot.job.phase, Phase::Kept(_));
+        self.seen.stepped += conductor.slots.iter().filter(stepped).count() as u64;
         let vetoed = |slot: &&JobSlot| matches!(slot.job.phase, Phase::Vetoed { .. });
         self.seen.vetoed += conductor.slots.iter().filter(vetoed).count() as u64;
     }
