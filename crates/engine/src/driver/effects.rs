@@ -1,6 +1,7 @@
 //! What the conductor wants done, as futures: each ends in one input and never panics.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -288,6 +289,14 @@ async fn check_source(client: &Client, url: &Url) -> Result<(), EffectError> {
     ))
 }
 
+/// Whether an error is for want of a place to write: the next file would meet the same.
+fn lacks_space(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
 fn hash_text(file: &StemFile) -> String {
     backline_api::hex(&file.hash)
 }
@@ -305,6 +314,7 @@ impl From<CallError> for EffectError {
             retryable: error.is_retryable() || error.http_status().is_some(),
             retry_after_ms: error.retry_after_ms(),
             no_descriptor: false,
+            no_space: false,
         }
     }
 }
@@ -314,6 +324,7 @@ impl EffectError {
     pub(super) fn of_file(message: String, error: &std::io::Error) -> Self {
         Self {
             no_descriptor: lacks_descriptor(error),
+            no_space: lacks_space(error),
             ..Self::ours(message, false)
         }
     }
@@ -327,6 +338,7 @@ impl EffectError {
             retryable,
             retry_after_ms: None,
             no_descriptor: false,
+            no_space: false,
         }
     }
 }
