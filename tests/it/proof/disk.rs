@@ -130,6 +130,12 @@ fn a_full_disk_stops_the_buying() {
     assert_eq!(ran.code, Some(4), "{}", ran.err);
     let bought = project.bill().len();
     assert!((1..jobs).contains(&bought), "{bought} of {jobs} are bought");
+    // One cause, once as it happens and once in the end, without the names of files that nobody knows.
+    let says = "No space left on device";
+    assert_eq!(ran.err.matches(says).count(), 2, "{}", ran.err);
+    assert!(!ran.err.contains(".part"), "{}", ran.err);
+    let headline = "Some tracks could not be downloaded; of 12 jobs, ";
+    assert!(ran.err.contains(headline), "{}", ran.err);
     assert_eq!(project.run().code, Some(0));
     project.assert_bought_once_and_kept("full");
 }

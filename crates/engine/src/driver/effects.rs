@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backline_api::{
@@ -320,11 +320,16 @@ impl From<CallError> for EffectError {
 }
 
 impl EffectError {
-    /// A file of ours that could not be worked on.
-    pub(super) fn of_file(message: String, error: &std::io::Error) -> Self {
+    /// A file below `dir` that could not be worked on. Where the disk takes no file at all the message is the same for all of them.
+    pub(super) fn of_file(dir: &Path, message: String, error: &std::io::Error) -> Self {
+        let no_space = lacks_space(error);
+        let message = match no_space {
+            true => format!("could not write to {}: {error}", dir.display()),
+            false => message,
+        };
         Self {
             no_descriptor: lacks_descriptor(error),
-            no_space: lacks_space(error),
+            no_space,
             ..Self::ours(message, false)
         }
     }

@@ -35,18 +35,26 @@ pub(crate) fn line_of(
         Event::Paused {
             until_ms, message, ..
         } => (message, Some(time_of_day(*until_ms, zone))),
+        // The closing names every track that is not downloaded in the end.
+        Event::TrackFailed { message, .. } => {
+            let last = plan_state.last_track_problem.replace(message.clone());
+            return match last.as_ref() == Some(message) {
+                true => line.repeated(None),
+                false => line,
+            };
+        }
+        Event::TrackKept { .. } => {
+            plan_state.last_track_problem = None;
+            plan_state.last_problem = None;
+            return line;
+        }
         Event::UploadFailed {
             message,
             retried: true,
             ..
         }
-        | Event::TrackFailed {
-            message,
-            retried: true,
-            ..
-        }
         | Event::NotSent { message, .. } => (message, None),
-        Event::Uploaded { .. } | Event::Accepted { .. } | Event::TrackKept { .. } => {
+        Event::Uploaded { .. } | Event::Accepted { .. } => {
             plan_state.last_problem = None;
             return line;
         }
@@ -356,7 +364,7 @@ fn ended(outcome: &Outcome) -> &'static str {
         Outcome::Complete => "complete",
         Outcome::Partial => "some jobs are partial",
         Outcome::Vetoed => "only vetoed jobs are missing",
-        Outcome::Failed => "some jobs failed",
+        Outcome::Failed => "some jobs failed, or their tracks could not be downloaded",
         Outcome::InDoubt => "some jobs are in doubt",
         Outcome::Stopped { .. } => "stopped",
         Outcome::Refused { .. } => "refused by the provider",

@@ -109,6 +109,7 @@ impl Keeper {
             part,
             name: name_of(&of_part(place, request.part)),
             replaces: request.replaces.clone(),
+            dir: self.plan.plan().output.dir().to_owned(),
             project_dir: self.project_dir.clone(),
             promised_s: request.duration_s,
             is_last_try: request.is_last_try,
@@ -199,12 +200,11 @@ impl Keeper {
             .open(&request.url, here.as_ref(), limit_bytes)
             .await
             .map_err(refused)?;
+        let dir = self.plan.plan().output.dir();
         let local = |error: std::io::Error| {
             let path = part.folder.path().join(&part.name);
-            EffectError::of_file(
-                format!("could not write {}: {error}", path.display()),
-                &error,
-            )
+            let message = format!("could not write {}: {error}", path.display());
+            EffectError::of_file(dir, message, &error)
         };
         let file = match file.filter(|_| download.resumed) {
             Some(file) => file,
@@ -262,7 +262,7 @@ fn open(dir: &Path, place: &Path, hash: &str) -> Result<PartialFile, EffectError
             true => format!("{shown} leads out of the output folder"),
             false => format!("could not open {shown}: {error}"),
         };
-        EffectError::of_file(message, &error)
+        EffectError::of_file(dir, message, &error)
     })?;
     Ok(PartialFile::new(opened, hash))
 }
@@ -294,6 +294,8 @@ struct Keeping {
     /// Its name without extension.
     name: String,
     replaces: Option<String>,
+    /// The output directory.
+    dir: PathBuf,
     project_dir: PathBuf,
     promised_s: Option<f64>,
     is_last_try: bool,
@@ -308,7 +310,7 @@ impl Keeping {
             move |error: std::io::Error| {
                 let path = part.folder.path().join(&part.name);
                 let message = format!("could not {operation} {}: {error}", path.display());
-                EffectError::of_file(message, &error)
+                EffectError::of_file(&self.dir, message, &error)
             }
         };
         let checked = match check(file, self.promised_s) {
@@ -381,7 +383,7 @@ impl Keeping {
         let named = named.map_err(|error| {
             let place = folder.path().join(&wished);
             let message = format!("could not give {} its name: {error}", place.display());
-            EffectError::of_file(message, &error)
+            EffectError::of_file(&self.dir, message, &error)
         })?;
         Ok(KeptFile {
             path: shown(&named),
