@@ -242,6 +242,22 @@ async fn links_are_given_for_own_files_only() {
         )
         .await;
     assert_eq!(foreign["code"], 422);
+    for gone in [
+        "files/uploads/stems/b.bin",
+        "files/uploads/stems",
+        "files/uploads/stems/a.bin/b",
+    ] {
+        let refused = lab
+            .post(
+                "api/v1/common/download-url",
+                &json!({ "url": lab.url(gone) }),
+            )
+            .await;
+        assert_eq!(
+            (&refused["code"], &refused["data"]),
+            (&json!(422), &Value::Null)
+        );
+    }
     assert_eq!(
         lab.post("api/v1/common/download-url", &json!({})).await["code"],
         400

@@ -254,11 +254,70 @@ async fn the_vocal_alone_a_named_stem_and_one_that_nobody_plays() {
     ];
     let most = difference(&sum(&parts), &whole);
     assert!(most <= 3.0 / 32_768.0, "{most}");
+    // The vocal is a stem beside the track: neither is a part of the other.
+    let voice = order(&lab, STEMS, &named("Lead Vocal")).await;
+    let body = finished(&lab, STEMS, &voice).await;
+    let item = &body["data"]["response"]["originData"][0];
+    let extract = audio(&lab, &item["extract"]["audio_url"]).await;
+    assert_eq!(difference(&extract, &vocal), 0.0);
+    let remove = audio(&lab, &item["remove"]["audio_url"]).await;
+    assert_eq!(difference(&remove, &whole), 0.0);
+
+    let before = lab.balance().await;
     let task = order(&lab, STEMS, &named("Trumpet")).await;
     let body = finished(&lab, STEMS, &task).await;
     assert_eq!(body["data"]["successFlag"], "GENERATE_AUDIO_FAILED");
     let message = body["data"]["errorMessage"].as_str().unwrap();
     assert_eq!(message, "the track has no stem `Trumpet`");
+    assert_eq!(lab.balance().await, before - 20.0, "it is charged");
+    let notes = json!({ "taskId": task, "callBackUrl": HOOK });
+    let refused = post(&lab, MIDI, &notes).await;
+    let message = "the stems task failed: it has no result to process";
+    assert_eq!(
+        (&refused["code"], &refused["msg"]),
+        (&json!(400), &json!(message))
+    );
+
+    // The mix adds room and mastering to the vocal and makes way for it in the band: it is near to the sum of both, and not it.
+    let mix = audio(&lab, &info["response"]["sunoData"][1]["mixAudioUrl"]).await;
+    let near_db = 10.0 * (energy(&[&vocal]) / energy(&[&mix, &whole, &vocal])).log10();
+    assert!((5.0..15.0).contains(&near_db), "{near_db} dB");
+}
+
+/// The energy of the first recording less all others.
+fn energy(recordings: &[&Audio]) -> f64 {
+    let samples = |audio: &Audio| audio.channels.concat();
+    let mut left = samples(recordings[0]);
+    for other in &recordings[1..] {
+        let other = samples(other);
+        left.iter_mut()
+            .zip(&other)
+            .for_each(|(left, it)| *left -= it);
+    }
+    left.iter().map(|sample| f64::from(sample * sample)).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_song_that_failed_is_not_called_unfinished() {
+    let lab = Lab::open(|config| config.instant = false).await;
+    let song = lab
+        .submit(&request(&lab.url("files/uploads/stems/nothing.wav")))
+        .await;
+    assert_eq!(lab.finished(&song).await["status"], "GENERATE_AUDIO_FAILED");
+    let track = crate::wire::track_id(&song, 1).to_string();
+    let recovery = json!({ "sunoTaskId": song, "callBackUrl": HOOK });
+    for (step, body, what) in [
+        (WAV, of_track(&song, &track), "the track's task"),
+        (STEMS, of_track(&song, &track), "the track's task"),
+        (RECOVERY, recovery, "the original task"),
+    ] {
+        let refused = post(&lab, step, &body).await;
+        let message = format!("{what} failed: it has no result to process");
+        assert_eq!(
+            (&refused["code"], &refused["msg"]),
+            (&json!(400), &json!(message))
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -440,20 +499,40 @@ async fn what_is_not_known_is_refused_at_once_and_free() {
     let tracks = track_ids(&lab, &song).await;
     let before = lab.balance().await;
     let cases = [
-        (WAV, of_track(&tracks[0], &song)),
-        (WAV, of_track(&song, "none")),
-        (STEMS, of_track("none", &tracks[0])),
-        (MIDI, json!({ "taskId": song, "callBackUrl": HOOK })),
+        (
+            WAV,
+            of_track(&tracks[0], &song),
+            format!("`{}` is no add-instrumental task of this studio", tracks[0]),
+        ),
+        (
+            WAV,
+            of_track(&song, "none"),
+            format!("`none` is no track of the task `{song}`"),
+        ),
+        (
+            STEMS,
+            of_track("none", &tracks[0]),
+            "`none` is no add-instrumental task of this studio".to_owned(),
+        ),
+        (
+            MIDI,
+            json!({ "taskId": song, "callBackUrl": HOOK }),
+            format!("`{song}` is no stems task of this studio"),
+        ),
         (
             RECOVERY,
             json!({ "sunoTaskId": "none", "callBackUrl": HOOK }),
+            "`none` is no add-instrumental task of this studio".to_owned(),
         ),
     ];
-    for (step, body) in cases {
+    for (step, body, what) in cases {
         let refused = post(&lab, step, &body).await;
-        let expected = json!({"code": 404, "msg": "not found", "data": null});
+        let expected = json!({"code": 404, "msg": format!("not found: {what}"), "data": null});
         assert_eq!(refused, expected, "{step}");
     }
+    let nothing = lab.get(&details_path(RECOVERY, "none")).await;
+    let unknown = "The music link recovery task does not exist.";
+    assert_eq!(nothing, json!({"code": 500, "msg": unknown, "data": null}));
     let wav = order(&lab, WAV, &of_track(&song, &tracks[0])).await;
     assert!(lab.record_info(&wav).await.is_null(), "the wrong path");
     let nobody = lab.get(&details_path(WAV, &song)).await;
