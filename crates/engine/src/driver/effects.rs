@@ -14,7 +14,7 @@ use url::Url;
 use super::keep::Keeper;
 use super::message::Message;
 use super::plan_index::PlanIndex;
-use super::{Clock, Run};
+use super::{Clock, Run, shown_path};
 use crate::conductor::{EffectError, FetchRequest, Input, Prepared, StemId};
 use crate::event::{Moment, RunId, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError};
@@ -118,7 +118,10 @@ impl EffectRunner {
                         hash: None,
                     })
                 }
-                (StemSource::File(file), None) => upload(&client, file, &clock).await,
+                (StemSource::File(file), None) => {
+                    let shown = shown_path(&plan.plan().project_dir, &file.path);
+                    upload(&client, file, &shown, &clock).await
+                }
             };
             Message::Input(Input::Prepared { stem, result })
         }
@@ -228,8 +231,14 @@ pub(super) fn upload_to_keep(prepared: &Prepared, account: &str) -> Option<Uploa
     })
 }
 
-/// Uploads a stem's file under a name that its content decides: the same name never means another content.
-async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepared, EffectError> {
+/// Uploads a stem's file under a name that its content decides: the same name never means another content. Errors name it as the
+/// project does.
+async fn upload(
+    client: &Client,
+    file: &StemFile,
+    shown: &str,
+    clock: &Clock,
+) -> Result<Prepared, EffectError> {
     let hash = hash_text(file);
     let path: PathBuf = file.path.clone();
     let planned = file.hash;
@@ -240,7 +249,7 @@ async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepa
         std::io::copy(&mut recording, &mut hasher)?;
         std::io::Result::Ok(*hasher.finalize().as_bytes() == planned)
     });
-    let failed = |what: String| EffectError::ours(format!("{} {what}", path.display()), false);
+    let failed = |what: String| EffectError::ours(format!("{shown} {what}"), false);
     match unchanged.await {
         Ok(Ok(true)) => {}
         Ok(Ok(false)) => {
@@ -256,7 +265,8 @@ async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepa
     let source = UploadSource::File(path);
     let uploaded = client
         .upload_stream(source, &name, file.format.mime())
-        .await?;
+        .await
+        .map_err(|error| error.about(shown))?;
     Ok(Prepared {
         url: uploaded.download_url.into(),
         uploaded_ms: Some(clock.now_ms()),

@@ -192,6 +192,42 @@ fn an_illegal_step_drains_the_run_and_names_its_job() {
     assert!(matches!(conductor.mode, Mode::Draining(_)));
 }
 
+#[test]
+fn an_upload_that_is_refused_for_the_run_is_not_tried_again() {
+    let mut conductor = Conductor::new(config(), wanted(1), Index::default(), Vec::new(), NOW_MS);
+    let mut decision = Decision::default();
+    advance(&mut conductor, NOW_MS, &mut decision);
+    let wrong_key = EffectError {
+        code: Some(401),
+        ..effect_error(ResponseClass::RefusedRun)
+    };
+    let input = Input::Prepared {
+        stem: stem(0),
+        result: Err(wrong_key),
+    };
+    conductor.handle(NOW_MS, input, &mut decision);
+    let mut failed = decision
+        .batch
+        .events
+        .iter()
+        .filter_map(|it| match it.event {
+            Event::UploadFailed { retried, .. } => Some((it.job, retried)),
+            _ => None,
+        });
+    assert_eq!(failed.next(), Some((None, false)), "the job does not fail");
+    let outcome = conductor.outcome(NOW_MS);
+    assert!(
+        matches!(
+            outcome,
+            Some(Outcome::Refused {
+                code: Some(401),
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
+}
+
 /// The details of a task that is over, with one track.
 fn finish(conductor: &mut Conductor, job: JobKey, task: &str, decision: &mut Decision) {
     let track = backline_api::Track {
