@@ -126,10 +126,8 @@ impl Refusal {
 }
 
 /// The text for a path that the studio does not serve: what it does serve.
-const NO_SUCH_PATH: &str = "Invalid method or path. This studio plays POST /api/v1/generate/add-instrumental, /api/v1/wav/generate, \
-     /api/v1/vocal-removal/generate, /api/v1/midi/generate and /api/v1/suno/recovery, each with its record-info; it has \
-     GET /api/v1/generate/credit, POST /api/v1/common/download-url and the file uploads. It makes no videos, cover art or timed \
-     lyrics, and no song by another operation: it does not sing";
+const NO_SUCH_PATH: &str = "Invalid method or path. This studio has POST /api/v1/generate/add-instrumental, /api/v1/wav/generate, \
+     /api/v1/vocal-removal/generate, /api/v1/midi/generate and /api/v1/suno/recovery";
 
 /// The `Retry-After` when the queue is full: the time of a render or two.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);

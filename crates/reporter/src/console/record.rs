@@ -19,7 +19,10 @@ use crate::plan_state::PlanState;
 use crate::printable::clean;
 use crate::sink::ConsoleOptions;
 use crate::standpoint::Standpoint;
-use crate::text::{common_folder, count, excerpt, failure_text, figure, span, time_of_day};
+use crate::text::{common_folder, count, excerpt, failure_text, figure, fit, span, time_of_day};
+
+/// Most columns of a refusal that the closing repeats in full.
+const REFUSAL_COLUMNS: usize = 60;
 
 /// Counts `record` in `plan_state` and returns its line. A problem that repeats, such as a provider that is down, is shown in full once.
 pub(crate) fn line_of(
@@ -225,6 +228,11 @@ fn full_line(
         ),
         Event::Refused { code, message, .. } if failed => {
             Line::error("refused", failure_text(*code, message))
+        }
+        // It ends the run, whose closing has the whole message.
+        Event::Refused { code, message, .. } if record.event.is_refusal_of_run() => {
+            let text = failure_text(*code, message);
+            Line::warning("refused", fit(&text, REFUSAL_COLUMNS))
         }
         Event::Refused { code, message, .. } => {
             Line::warning("refused", failure_text(*code, message))
