@@ -1,5 +1,7 @@
 //! What the program says where a user has to act: in which words, how often, and with which hint.
 
+use std::fs;
+
 use crate::lab::Lab;
 
 #[test]
@@ -85,4 +87,30 @@ fn a_studio_names_what_is_wrong_with_its_options() {
     let credits = studio("--credits", "-5");
     let says = "invalid value '-5' for '--credits <N>': expected a number of credits, 0 or more";
     assert!(credits.contains(says), "{credits}");
+}
+
+#[test]
+fn reports_of_another_manifest_are_not_replaced_without_a_word() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.manifest("one.yaml", &studio.url, 1, 1, "");
+    lab.manifest("two.yaml", &studio.url, 1, 2, "");
+    let word = "has the reports of";
+    let first = lab.expect(0, &["run", "one.yaml"]);
+    let again = lab.expect(0, &["run", "one.yaml"]);
+    assert!(!first.err.contains(word) && !again.err.contains(word));
+    let says = "warning: out/songs has the reports of one.yaml, and those of two.yaml replace them: give one of the manifests another `name`";
+    let ran = lab.expect(0, &["run", "two.yaml", "-q"]);
+    assert!(ran.err.contains(says), "{}", ran.err);
+    let report = lab.expect(0, &["report", "one.yaml"]);
+    assert!(
+        report.err.contains("has the reports of two.yaml"),
+        "{}",
+        report.err
+    );
+
+    // One that is gone, as after a renaming, loses nothing.
+    fs::remove_file(lab.path("one.yaml")).unwrap();
+    let ran = lab.expect(0, &["run", "two.yaml"]);
+    assert!(!ran.err.contains(word), "{}", ran.err);
 }
