@@ -23,6 +23,14 @@ fn a_path_that_the_provider_does_not_have_is_told_once_with_the_other_route() {
         assert_eq!(ran.err.matches(whole).count(), 1, "{}", ran.err);
         assert!(ran.err.contains(advice), "{}", ran.err);
         assert!(!ran.err.contains("The key is"), "{}", ran.err);
+        let doctor = lab.run(&["doctor", &name]);
+        let says = "check `provider: {base_url: …}`: this server does not have the vendor's paths";
+        assert_eq!(
+            doctor.out.contains(says),
+            !below.is_empty(),
+            "{}",
+            doctor.out
+        );
     };
     check(
         "profile: kie, route: jobs",
@@ -87,6 +95,11 @@ fn a_studio_names_what_is_wrong_with_its_options() {
     let credits = studio("--credits", "-5");
     let says = "invalid value '-5' for '--credits <N>': expected a number of credits, 0 or more";
     assert!(credits.contains(says), "{credits}");
+    for option in ["--sample", "--max-jobs"] {
+        let ran = lab.expect(2, &["plan", "songs.yaml", option, "-5"]);
+        let says = format!("invalid value '-5' for '{option} <N>'");
+        assert!(ran.err.contains(&says), "{}", ran.err);
+    }
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     let opening = prepare::forecast(project, options, &ledger, console)?;
     let project = &*project;
     let is_writable = writable.is_ok();
-    if prepare::fills_output(&opening.forecast) {
+    if prepare::fills_output(&opening.forecast, options.buys) {
         writable?;
     }
     if !project.plan.reports.is_empty() {

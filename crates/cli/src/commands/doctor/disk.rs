@@ -76,7 +76,11 @@ fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
     let found = format!("{what} {shown} is writable{note}");
     match free {
         Some(..LEAST_BYTES) => {
-            return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, "free disk space");
+            let least = format!(
+                "free disk space: a run needs at least {}",
+                size(LEAST_BYTES)
+            );
+            return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, &least);
         }
         Some(..ENOUGH_BYTES) => {
             return Check::doubtful("disk", found, "free disk space: tracks are large");

@@ -106,16 +106,13 @@ fn too_full(what: &str, folder: &Path, space: &str) -> Failure {
 }
 
 /// Whether a run writes to the output directory apart from reports: it buys or downloads something.
-pub(super) fn fills_output(forecast: &Forecast) -> bool {
-    let rows = forecast.rows.iter();
-    let mut rows = rows.filter(|row| {
-        let is_over = matches!(
-            row.sign,
-            Sign::Kept | Sign::Partial | Sign::Failed | Sign::Vetoed
-        );
-        row.submits || !is_over
-    });
-    rows.next().is_some()
+pub(super) fn fills_output(forecast: &Forecast, buys: bool) -> bool {
+    forecast.rows.iter().any(|row| match row.sign {
+        Sign::InProgress | Sign::Fetch | Sign::Expired | Sign::InDoubt => true,
+        Sign::Kept | Sign::Partial | Sign::Failed | Sign::Vetoed | Sign::Buy | Sign::Changed => {
+            buys && row.submits
+        }
+    })
 }
 
 /// Runs the hooks of `plan_job`; a run that buys nothing reads what they decided before.
