@@ -210,7 +210,11 @@ fn a_wrong_key() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant", "--key", "another-key"]);
     lab.manifest("songs.yaml", &studio.url, 1, 2, "");
-    check_refused(&lab.run(&["run", "songs.yaml"]), "401");
+    let ran = lab.run(&["run", "songs.yaml"]);
+    check_refused(&ran, "401");
+    let says = "not uploaded s1  can't upload vocals/s1.wav: refused with 401: Unauthorized\n";
+    assert!(ran.err.contains(says), "{}", ran.err);
+    assert!(!ran.err.contains("tried again"), "{}", ran.err);
     assert!(studio.bill().is_empty());
 
     let mut right = lab.backline(&["run", "songs.yaml"]);

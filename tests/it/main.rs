@@ -27,6 +27,7 @@ mod language;
 mod live_page;
 mod main_job;
 mod manual;
+mod messages;
 mod module_edges;
 mod pace;
 mod picks;

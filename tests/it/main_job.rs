@@ -346,7 +346,8 @@ fn an_output_folder_that_is_lost_in_mid_run_is_named() {
     lab.manifest("songs.yaml", &studio.url, 1, 1, rest);
     let ran = lab.expect(7, &["run", "songs.yaml"]);
     assert!(
-        ran.err.contains("the output folder") && ran.err.contains("can't be written to"),
+        ran.err
+            .contains("the output directory out can't be made: out is not a directory"),
         "{}",
         ran.err
     );
@@ -365,8 +366,13 @@ fn an_output_folder_that_cannot_be_written_is_told_before_anything_is_bought() {
     let studio = lab.studio(&["--instant"]);
     lab.manifest("songs.yaml", &studio.url, 1, 2, "");
     fs::write(lab.path("out"), "no folder").unwrap();
-    let ran = lab.expect(7, &["run", "songs.yaml"]);
-    assert!(ran.err.contains("can't be written to"), "{}", ran.err);
+    let says = "out/songs can't be made: out is not a directory";
+    let ran = lab.fails(7, &["run", "songs.yaml"], says);
+    let hint = "hint: move that file away, or set another directory with `output: {dir: …}`";
+    assert!(ran.err.contains(hint), "{}", ran.err);
+    assert!(!ran.err.contains("space"), "{}", ran.err);
+    let doctor = lab.run(&["doctor", "songs.yaml"]);
+    assert!(doctor.out.contains(says), "{}", doctor.out);
     assert_eq!(studio.bill().len(), 0);
     fs::remove_file(lab.path("out")).unwrap();
     lab.expect(0, &["run", "songs.yaml"]);

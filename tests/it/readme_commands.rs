@@ -1,4 +1,4 @@
-//! The commands that README.md gives work as they stand.
+//! The commands that README.md and docs/studio.md give work as they stand.
 //!
 //! Blocks fenced as `sh` are run in order, in a copy of the project, with the built program in the search path; blocks of other
 //! kinds (`console`, `text`) show what is seen and are not run. `cargo run … -- ARGS` becomes `backline ARGS`: the program is
@@ -7,7 +7,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::lab::{BACKLINE, Lab, finish, root};
+use crate::lab::{BACKLINE, KEY, Lab, finish, root};
 use crate::workflows::copy;
 
 /// What this test itself is part of.
@@ -70,19 +70,47 @@ fn the_readme_works_as_it_reads() {
     fs::create_dir(lab.path("bin")).unwrap();
     symlink(BACKLINE, lab.path("bin/backline")).unwrap();
     for (line, block) in blocks {
-        let mut shell = lab.program("sh");
-        let path = std::env::var("PATH").unwrap();
-        shell.env("PATH", format!("{}:{path}", lab.path("bin").display()));
-        shell.args(["-e", "-c", &block]);
-        let ran = finish(shell);
-        assert_eq!(
-            ran.code,
-            Some(0),
-            "README.md:{line}\n{block}\n{}\n{}",
-            ran.out,
-            ran.err
-        );
+        run(&lab, &format!("README.md:{line}"), &block);
     }
+}
+
+/// Runs a block, with what the lab has in `bin` in the search path.
+fn run(lab: &Lab, place: &str, block: &str) {
+    let mut shell = lab.program("sh");
+    let path = std::env::var("PATH").unwrap();
+    shell.env("PATH", format!("{}:{path}", lab.path("bin").display()));
+    shell.args(["-e", "-c", block]);
+    let ran = finish(shell);
+    assert_eq!(
+        ran.code,
+        Some(0),
+        "{place}\n{block}\n{}\n{}",
+        ran.out,
+        ran.err
+    );
+}
+
+#[test]
+fn the_session_with_the_studio_works_with_curl_alone() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant"]);
+    lab.recording("voice.wav", 1);
+    let page = fs::read_to_string(root().join("docs/studio.md")).unwrap();
+    let blocks = blocks(&page);
+    assert_eq!(blocks.len(), 1, "one session");
+    for (line, block) in blocks {
+        let address = studio.url.trim_end_matches('/');
+        let here = block
+            .replace("http://127.0.0.1:8790", address)
+            .replace("demo-key", KEY);
+        assert!(here.contains(address) && here.contains(KEY), "{here}");
+        run(&lab, &format!("docs/studio.md:{line}"), &here);
+    }
+    let billed: Vec<String> = studio.bill().into_iter().map(|it| it.operation).collect();
+    assert_eq!(billed, ["add-instrumental", "wav"]);
+    let file = |name: &str| fs::read(lab.path(name)).unwrap();
+    assert!(backline_audio::decode(&file("track.mp3")).unwrap().frames() > 0);
+    assert_eq!(&file("track.wav")[8..12], b"WAVE");
 }
 
 #[test]

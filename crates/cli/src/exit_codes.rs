@@ -19,7 +19,7 @@ pub(crate) const BUG: Code = Code(1);
 pub(crate) const USAGE: Code = Code(2);
 /// The manifest is invalid.
 pub(crate) const MANIFEST: Code = Code(3);
-/// Some jobs failed.
+/// Some jobs failed, or their tracks could not be downloaded.
 pub(crate) const JOBS_FAILED: Code = Code(4);
 /// The run stopped early; the same command continues it.
 pub(crate) const STOPPED: Code = Code(5);
@@ -43,7 +43,7 @@ Exit codes:
   1  a bug in the program
   2  the command line or the environment is wrong
   3  the manifest is invalid
-  4  some jobs failed
+  4  some jobs failed, or their tracks could not be downloaded
   5  stopped (signal, limit, provider unreachable, failures in a row); the same command continues
   6  the provider refuses: key, credits, maintenance
   7  the ledger, a report or an output could not be written or read

@@ -20,6 +20,7 @@ mod failure;
 mod key;
 mod log;
 mod other_ledger;
+mod other_reports;
 mod output_file;
 mod output_owner;
 mod owning;

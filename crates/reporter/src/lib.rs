@@ -81,7 +81,7 @@ pub use spreadsheet::{csv_text, csv_writer};
 pub use standpoint::Standpoint;
 pub use status::{Life, View, fitted, status_text};
 pub use text::shell_word;
-pub use write::{file_name, render, write_reports};
+pub use write::{file_name as report_file_name, render, write_reports};
 
 #[cfg(any(test, feature = "example"))]
 #[doc(hidden)]

@@ -21,6 +21,11 @@ pub(crate) fn headline(summary: &Summary) -> String {
         Some(Outcome::Vetoed) if this.jobs == all.jobs => "Only vetoed jobs are missing".to_owned(),
         Some(Outcome::Vetoed) => "Of the selected jobs, only vetoed ones are missing".to_owned(),
         Some(Outcome::Partial) => return "Some jobs are partial".to_owned(),
+        Some(Outcome::Failed) if this.failed > 0 => return "Some jobs failed".to_owned(),
+        Some(Outcome::Failed) if this.to_fetch > 0 => {
+            "Some tracks could not be downloaded".to_owned()
+        }
+        Some(Outcome::Failed) if this.planned > 0 => "Some jobs could not be bought".to_owned(),
         Some(Outcome::Failed) => return "Some jobs failed".to_owned(),
         Some(Outcome::InDoubt) => return "Some jobs are in doubt".to_owned(),
         Some(Outcome::Stopped { .. }) => return "The run stopped".to_owned(),
@@ -89,6 +94,38 @@ mod tests {
             (8, 7),
             (32, 7, 24, 1),
             "Of the selected jobs, only vetoed ones are missing; of 32 jobs, 24 not bought, 1 vetoed",
+        );
+    }
+
+    #[test]
+    fn jobs_failed_only_where_one_did() {
+        let mut summary = example::summary();
+        summary.run.outcome = Some(Outcome::Failed);
+        let mut check = |failed, to_fetch, planned, expected: &str| {
+            summary.totals = Totals {
+                jobs: 8,
+                failed,
+                to_fetch,
+                planned,
+                ..Totals::default()
+            };
+            summary.this_run.totals = summary.totals;
+            assert_eq!(headline(&summary), expected);
+        };
+        check(1, 0, 0, "Some jobs failed");
+        check(1, 2, 3, "Some jobs failed");
+        check(0, 2, 0, "Some tracks could not be downloaded");
+        check(
+            0,
+            2,
+            3,
+            "Some tracks could not be downloaded; of 8 jobs, 3 not bought",
+        );
+        check(
+            0,
+            0,
+            3,
+            "Some jobs could not be bought; of 8 jobs, 3 not bought",
         );
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct PlanState {
     pub(crate) spent: f64,
     /// The last problem that was printed in full: while it lasts it is not printed again.
     pub(crate) last_problem: Option<String>,
+    /// The same for tracks that could not be downloaded: no response to a submission ends that problem.
+    pub(crate) last_track_problem: Option<String>,
     /// The remarks on the music that were printed, by preset.
     remarked: HashSet<(Arc<str>, String)>,
 }

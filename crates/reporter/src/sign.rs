@@ -1,7 +1,7 @@
 //! The sign of a job after a run, and the reason for it: the page, JUnit, Markdown and the status share them.
 
 use backline_engine::status::{JobStatus, Sign};
-use backline_engine::summary::{JobSummary, RunFacts};
+use backline_engine::summary::{JobSummary, RunFacts, TrackSummary};
 
 use crate::text::{excerpt, failure_text};
 
@@ -45,6 +45,14 @@ pub(crate) fn tracks_kept(job: &JobSummary) -> String {
         (1, 1) => "1 track".to_owned(),
         (kept, shown) if kept == shown => format!("{kept} tracks"),
         (kept, shown) => format!("{kept} of {shown} tracks"),
+    }
+}
+
+/// The part of a track that is not kept: `track 1`, or `the mix of track 1` where the track itself is.
+pub(crate) fn unkept_part(track: &TrackSummary) -> String {
+    match track.file {
+        None => format!("track {}", track.index),
+        Some(_) => format!("the mix of track {}", track.index),
     }
 }
 

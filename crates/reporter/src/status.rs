@@ -37,7 +37,7 @@ use crate::evidence::evidence_text;
 use crate::grid::{GridJob, grid};
 use crate::live::Size;
 use crate::printable::clean;
-use crate::sign::{sign, tracks_kept};
+use crate::sign::{sign, tracks_kept, unkept_part};
 use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{excerpt, failure_text, fit, pad, rfc3339};
 
@@ -316,8 +316,8 @@ fn attention(job: &JobSummary) -> Option<String> {
             .map(|time| format!(" (the provider keeps it until {time})"));
         let _ = writeln!(
             text,
-            "      track {}: {}{}",
-            track.index,
+            "      {}: {}{}",
+            unkept_part(track),
             excerpt(problem),
             until.unwrap_or_default()
         );

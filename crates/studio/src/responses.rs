@@ -4,6 +4,7 @@
 //! an unknown path has its HTTP status too. The upload paths use real statuses and another envelope. Codes are those
 //! of the reference vendor's table.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
@@ -38,8 +39,8 @@ pub(crate) enum Refusal {
     TooLong(String),
     /// The file is not one of the studio's.
     NotOurs(String),
-    /// A step processes a task or a track that is not known (any more).
-    UnknownInput(OperationKind),
+    /// A step processes a task or a track that is not known (any more): `what` names it and what was expected.
+    UnknownInput { kind: OperationKind, what: String },
     /// No recovery has this id.
     UnknownRecovery,
     /// The WAV file exists already, or is being made: its task.
@@ -67,7 +68,7 @@ impl Refusal {
         match self {
             Refusal::Invalid(_) => 400,
             Refusal::Unauthorized => 401,
-            Refusal::NoSuchPath | Refusal::UnknownInput(_) => 404,
+            Refusal::NoSuchPath | Refusal::UnknownInput { .. } => 404,
             Refusal::UnknownRecovery => 500,
             Refusal::RateLimited(_) => 405,
             Refusal::TokenMisused | Refusal::Exists { .. } => 409,
@@ -83,8 +84,11 @@ impl Refusal {
     fn kie_code(&self) -> u16 {
         match self {
             Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::Exists { .. } => 422,
-            Refusal::UnknownInput(OperationKind::Recovery) => 500,
-            Refusal::UnknownInput(_) => 422,
+            Refusal::UnknownInput {
+                kind: OperationKind::Recovery,
+                ..
+            } => 500,
+            Refusal::UnknownInput { .. } => 422,
             Refusal::NoCredits => 402,
             Refusal::RateLimited(_) | Refusal::QueueFull => 429,
             other => other.reference_code(),
@@ -92,13 +96,14 @@ impl Refusal {
     }
 
     /// The text in the body.
-    pub(crate) fn message(&self, codes: Codes) -> &str {
-        match self {
-            Refusal::UnknownInput(OperationKind::Recovery) if codes == Codes::Kie => {
-                "The original Suno task does not exist."
-            }
-            Refusal::UnknownInput(_) if codes == Codes::Kie => "Record does not exist",
-            Refusal::UnknownInput(_) => "not found",
+    pub(crate) fn message(&self, codes: Codes) -> Cow<'_, str> {
+        let text = match self {
+            Refusal::UnknownInput {
+                kind: OperationKind::Recovery,
+                ..
+            } if codes == Codes::Kie => "The original Suno task does not exist.",
+            Refusal::UnknownInput { .. } if codes == Codes::Kie => "Record does not exist",
+            Refusal::UnknownInput { what, .. } => return format!("not found: {what}").into(),
             Refusal::UnknownRecovery => "The music link recovery task does not exist.",
             Refusal::Exists { .. } if codes == Codes::Kie => "Wav record already exists",
             Refusal::Exists { .. } => "WAV record already exists",
@@ -115,15 +120,14 @@ impl Refusal {
             }
             Refusal::Maintenance => "Under maintenance, please try again later",
             Refusal::Internal => "Server error",
-        }
+        };
+        text.into()
     }
 }
 
 /// The text for a path that the studio does not serve: what it does serve.
-const NO_SUCH_PATH: &str = "Invalid method or path. This studio plays POST /api/v1/generate/add-instrumental, /api/v1/wav/generate, \
-     /api/v1/vocal-removal/generate, /api/v1/midi/generate and /api/v1/suno/recovery, each with its record-info; it has \
-     GET /api/v1/generate/credit, POST /api/v1/common/download-url and the file uploads. It makes no videos, cover art or timed \
-     lyrics, and no song by another operation: it does not sing";
+const NO_SUCH_PATH: &str = "Invalid method or path. This studio has POST /api/v1/generate/add-instrumental, /api/v1/wav/generate, \
+     /api/v1/vocal-removal/generate, /api/v1/midi/generate and /api/v1/suno/recovery";
 
 /// The `Retry-After` when the queue is full: the time of a render or two.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);

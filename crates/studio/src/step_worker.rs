@@ -81,9 +81,9 @@ async fn played(
     let facts = kept.ok_or_else(parent_gone)?.facts.clone();
     let codes = shared.codes();
     let valid_step = validate_step::validate(work.kind, codes, work.request.as_bytes())
-        .map_err(|refusal| damaged(refusal.message(codes)))?;
+        .map_err(|refusal| damaged(&refusal.message(codes)))?;
     let valid = validate::validate(song_work.request.as_bytes())
-        .map_err(|refusal| damaged(refusal.message(codes)))?;
+        .map_err(|refusal| damaged(&refusal.message(codes)))?;
     let source = song_source(shared, &song_work, &valid.upload_url).await?;
     let _render = renders
         .acquire()
@@ -153,7 +153,7 @@ async fn noted(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure
     let all: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
     let codes = shared.codes();
     let valid = validate_step::validate(work.kind, codes, work.request.as_bytes())
-        .map_err(|refusal| damaged(refusal.message(codes)))?;
+        .map_err(|refusal| damaged(&refusal.message(codes)))?;
     let chosen = match &valid.input {
         Input::Stems { stem: Some(id), .. } => {
             let mut names = stems.tracks.iter().filter_map(|kept| kept.name.as_deref());

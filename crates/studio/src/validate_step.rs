@@ -78,6 +78,11 @@ pub(crate) fn validate(
         },
         api::Input::TrackOrRecording { task, track, field } => {
             match text(&fields, field, URL_CHARS)? {
+                None if !is_given(&fields, task) && !is_given(&fields, track) => {
+                    return Err(Refusal::Invalid(format!(
+                        "{task} and {track} are required, or {field} in their place"
+                    )));
+                }
                 None => Input::Track {
                     task: id(task)?,
                     audio: id(track)?,
@@ -98,14 +103,20 @@ pub(crate) fn validate(
                 .filter(|id| !id.is_empty())
                 .map(str::to_owned),
         },
-        api::Input::Song { task } => Input::Song { task: id(task)? },
+        api::Input::Song { task } => Input::Song {
+            task: id(written(&fields, task, &SONG_FIELDS))?,
+        },
         api::Input::Recording { .. } => return Err(Refusal::NoSuchPath),
     };
     // One vendor does not require it for a recovery (observed).
     let may_be_left_out = kind == OperationKind::Recovery && codes == Codes::Kie;
+    let callback_field = match kind {
+        OperationKind::Recovery => written(&fields, row.callback_field, &CALLBACK_FIELDS),
+        _ => row.callback_field,
+    };
     let callback_url = match may_be_left_out {
-        true => text(&fields, row.callback_field, URL_CHARS)?.unwrap_or_default(),
-        false => required(&fields, row.callback_field, URL_CHARS)?,
+        true => text(&fields, callback_field, URL_CHARS)?.unwrap_or_default(),
+        false => required(&fields, callback_field, URL_CHARS)?,
     };
     let stems = match kind {
         OperationKind::Stems => stems(&fields, &row)?,
@@ -116,8 +127,21 @@ pub(crate) fn validate(
         input,
         stems,
         callback_url: callback_url.to_owned(),
-        digest: digest(&fields, &[row.callback_field], kind.name()),
+        digest: digest(&fields, &[callback_field], kind.name()),
     })
+}
+
+/// How the vendors write the fields of a recovery: the studio takes either, whichever vendor it speaks for.
+const SONG_FIELDS: [&str; 2] = ["sunoTaskId", "task_id"];
+const CALLBACK_FIELDS: [&str; 2] = ["callBackUrl", "call_back_url"];
+
+/// The name under which a body has a field: `own`, the vendor's, unless only another of `all` is there.
+fn written(fields: &Map<String, Value>, own: &'static str, all: &[&'static str]) -> &'static str {
+    let mut others = all.iter().copied();
+    match is_given(fields, own) {
+        true => own,
+        false => others.find(|name| is_given(fields, name)).unwrap_or(own),
+    }
 }
 
 fn is_given(fields: &Map<String, Value>, name: &str) -> bool {
@@ -150,7 +174,7 @@ mod tests {
     use super::*;
 
     fn check(kind: OperationKind, codes: Codes, body: Value) -> Result<ValidStep, String> {
-        let refused = |refusal: Refusal| refusal.message(codes).to_owned();
+        let refused = |refusal: Refusal| refusal.message(codes).into_owned();
         validate(kind, codes, body.to_string().as_bytes()).map_err(refused)
     }
 
@@ -165,6 +189,16 @@ mod tests {
                 Wav,
                 json!({"taskId": "t", "audioId": "a"}),
                 "callBackUrl is required",
+            ),
+            (
+                StemsKind,
+                json!({"callBackUrl": hook}),
+                "taskId and audioId are required, or audioUrl in their place",
+            ),
+            (
+                StemsKind,
+                json!({"taskId": "t", "callBackUrl": hook}),
+                "audioId is required",
             ),
             (
                 StemsKind,
@@ -198,6 +232,16 @@ mod tests {
         }
         let valid = check(Recovery, Codes::Kie, json!({"task_id": "t"})).unwrap();
         assert_eq!(valid.input, Input::Song { task: "t".into() });
+        for codes in [Codes::Sunoapi, Codes::Kie] {
+            for task in SONG_FIELDS {
+                for callback in CALLBACK_FIELDS {
+                    let body = json!({ task: "t", callback: hook });
+                    let valid = check(Recovery, codes, body).unwrap();
+                    assert_eq!(valid.input, Input::Song { task: "t".into() });
+                    assert_eq!(valid.callback_url, hook);
+                }
+            }
+        }
         let body =
             json!({"taskId": "t", "audioId": "a", "callBackUrl": hook, "stemName": "Lead Vocal"});
         let valid = check(StemsKind, Codes::Kie, body).unwrap();

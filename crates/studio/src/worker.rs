@@ -128,7 +128,7 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
     // It was read when it was accepted; only a damaged row comes out differently.
     let valid = validate::validate(work.request.as_bytes()).map_err(|refusal| Failure::Task {
         code: OWN_FAULT,
-        message: refusal.message(shared.codes()).to_owned(),
+        message: refusal.message(shared.codes()).into_owned(),
     })?;
     let source = bring_source(shared, &work, &valid.upload_url).await?;
     let _render = renders

@@ -117,6 +117,29 @@ fn a_track_that_cannot_be_written_is_fetched_by_the_next_run() {
     });
 }
 
+/// Each of the tracks would be paid for and could not be kept.
+#[test]
+fn a_full_disk_stops_the_buying() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    let jobs = 12;
+    let project = Project::new(&lab, &studio.url, "full", jobs, STUDIO);
+    project.edit("limits: {concurrency: 16}", "limits: {concurrency: 1}");
+    let full = once("create", ".part", "enospc").lasting();
+    let ran = project.run_with(full).unwrap();
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    let bought = project.bill().len();
+    assert!((1..jobs).contains(&bought), "{bought} of {jobs} are bought");
+    // One cause, once as it happens and once in the end, without the names of files that nobody knows.
+    let says = "No space left on device";
+    assert_eq!(ran.err.matches(says).count(), 2, "{}", ran.err);
+    assert!(!ran.err.contains(".part"), "{}", ran.err);
+    let headline = "Some tracks could not be downloaded; of 12 jobs, ";
+    assert!(ran.err.contains(headline), "{}", ran.err);
+    assert_eq!(project.run().code, Some(0));
+    project.assert_bought_once_and_kept("full");
+}
+
 /// The built-in studio is not a second one to tell of it.
 #[test]
 fn a_full_disk_under_the_built_in_studio_is_told_once() {

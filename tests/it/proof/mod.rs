@@ -15,6 +15,7 @@
 
 mod fault;
 mod namespace;
+mod output_disk;
 mod project;
 mod shelf;
 mod sweep;

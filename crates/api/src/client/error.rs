@@ -63,6 +63,14 @@ pub enum CallErrorKind {
 }
 
 impl CallError {
+    /// The same about another name of its subject: that by which the caller's user knows it.
+    pub fn about(self, subject: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into(),
+            ..self
+        }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> &CallErrorKind {
         &self.kind

@@ -36,13 +36,19 @@ pub(crate) struct ManifestArgs {
     #[arg(long = "filter", value_name = "KEY=VALUE")]
     pub(crate) filters: Vec<Filter>,
     /// Select this many jobs at random from those that match
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     pub(crate) sample: Option<u64>,
     /// The random seed of the sample; the same seed selects the same jobs
-    #[arg(long, value_name = "S", default_value_t = 0, requires = "sample")]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 0,
+        requires = "sample",
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     /// Reject a manifest with more jobs or stems than this, counted before `exclude`
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_JOBS)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_JOBS, allow_negative_numbers = true)]
     pub(crate) max_jobs: u64,
 }
 

@@ -98,7 +98,7 @@ pub(crate) struct PlayArgs {
     #[arg(long, value_enum, value_name = "WHO")]
     pub(crate) vocal_gender: Option<Gender>,
     /// Number of takes
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4), allow_negative_numbers = true)]
     pub(crate) takes: u8,
     /// The random seed; another seed gives other takes
     #[arg(

@@ -33,7 +33,7 @@ pub(crate) struct StudioArgs {
     )]
     pub(crate) key: Option<String>,
     /// The credits of the account, including those already spent [default: unlimited]
-    #[arg(long, value_name = "N", value_parser = credits)]
+    #[arg(long, value_name = "N", value_parser = credits, allow_negative_numbers = true)]
     pub(crate) credits: Option<f64>,
     /// The folder for tasks and files
     #[arg(long, value_name = "DIR", default_value = ".backline/studio-service")]

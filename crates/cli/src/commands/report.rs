@@ -13,6 +13,7 @@ use crate::args::{Format, GlobalArgs, ReportArgs};
 use crate::console::{Console, measuring};
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind, invalid};
+use crate::other_reports::warn_of_other_reports;
 use crate::output_owner;
 use crate::project::{ChosenRun, locate, manifest_of, project_of, seen_from_here, sound_cache};
 use crate::step_summary;
@@ -29,6 +30,8 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         project_dir,
     } = place(args, &chosen, global)?;
     output_owner::guard(&dir, &chosen.ledger)?;
+    let manifest = project_dir.join(&chosen.header.manifest);
+    warn_of_other_reports(&dir, &project_dir, &manifest, console);
     let mut summary = chosen.summary()?;
     match &given {
         Some(ratings) => {

@@ -22,9 +22,10 @@ use super::plan::lock;
 use crate::args::{FetchArgs, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;
 use crate::exit_codes;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::log::{self, Notices};
-use crate::output_owner::OutputOwner;
+use crate::other_reports::warn_of_other_reports;
+use crate::output_owner::{self, OutputOwner};
 use crate::owning::own;
 use crate::project::Project;
 use crate::tape::RunTape;
@@ -92,7 +93,13 @@ pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) ->
 fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) -> CommandResult {
     // Open.
     let keys = prepare::keys(project, options)?;
-    prepare::try_output(project).map_err(|failure| failure.hint("nothing was bought"))?;
+    let nothing_bought = |failure: Failure| failure.hint("nothing was bought");
+    prepare::try_ledger(project).map_err(nothing_bought)?;
+    let writable = match prepare::try_output(project).map_err(nothing_bought) {
+        // Without a ledger nothing is kept yet.
+        Err(failure) if !project.ledger.exists() => return Err(failure),
+        tried => tried,
+    };
     let mut ledger = own(&project.ledger, &options.ledger.wait, console)?;
     prepare::warn_of_clock(&ledger, console)?;
     let notices = Notices::stderr();
@@ -104,12 +111,29 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     let hook_failures = prepare::plan_jobs(project, options, &keys, &mut ledger, console)?;
     let opening = prepare::forecast(project, options, &ledger, console)?;
     let project = &*project;
+    let is_writable = writable.is_ok();
+    if prepare::fills_output(&opening.forecast, options.buys) {
+        writable?;
+    }
+    if !project.plan.reports.is_empty() {
+        let plan = &project.plan;
+        warn_of_other_reports(
+            &project.report_dir(),
+            &plan.project_dir,
+            &plan.manifest,
+            console,
+        );
+    }
     let part_of = project.album(options.manifest, options.global, console, &ledger)?;
     let planned = RunBasis::of(project, &opening, &ledger, &keys.provider, options.buys)?;
 
     // Run.
     let output = match options.replays() {
         true => None,
+        // The run of before stays the last one that filled it.
+        false if !is_writable => {
+            output_owner::guard(project.plan.output.dir(), &ledger).map(|()| None)?
+        }
         false => OutputOwner::take(project, &ledger)?,
     };
     let runtime = super::runtime()?;

@@ -15,13 +15,16 @@ use crate::args::{Format, GlobalArgs, StatusArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
-use crate::project::{ChosenRun, ledger_path, locate, project_dir, show_from_here, standpoint};
+use crate::project::{
+    ChosenRun, ledger_path, locate, never_run, project_dir, show_from_here, standpoint,
+};
 use crate::watch;
 
 pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     if args.runs {
         let manifest = args.chosen.manifest.as_deref().map(locate).transpose()?;
-        let ledger = Ledger::read(&ledger_path(manifest.as_deref(), global)?)?;
+        let ledger = Ledger::read(&ledger_path(manifest.as_deref(), global)?)
+            .map_err(|error| never_run(error, args.chosen.manifest.as_deref()))?;
         list(&ledger, manifest.as_deref(), console)?;
         return Ok(exit_codes::DONE);
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use backline_engine::plan::Rate;
-use backline_studio::{Misbehaviour, Studio, StudioConfig};
+use backline_studio::{Misbehaviour, PlanError, Studio, StudioConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -66,10 +66,26 @@ fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
 
 /// Reads a plan of misbehaviour.
 fn plan(path: &Path) -> Result<Misbehaviour, Failure> {
-    let refused =
-        |error: anyhow::Error| Failure::new(Kind::Usage, error.context(path.display().to_string()));
-    let text = std::fs::read_to_string(path).map_err(|error| refused(error.into()))?;
-    Misbehaviour::parse(&text).map_err(|error| refused(error.into()))
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let context = format!("cannot read the plan {shown}");
+        Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
+            .hint("--misbehave takes the path of a YAML file")
+    })?;
+    Misbehaviour::parse(&text).map_err(|error| {
+        let (message, details) = match &error {
+            PlanError::Unreadable { message, excerpt } => {
+                (format!("{shown}: {message}"), excerpt.clone())
+            }
+            PlanError::Senseless(mistakes) => {
+                (format!("{shown}: the plan is wrong"), mistakes.join("\n"))
+            }
+            PlanError::TooLarge(_) => (format!("{shown}: {error}"), String::new()),
+        };
+        Failure::msg(Kind::Usage, message)
+            .details(details)
+            .hint("docs/misbehave.md lists the fields and faults of a plan")
+    })
 }
 
 async fn serve(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::{RunHeader, Store, StoreError};
 use backline_engine::summary::{Summary, summarise, summarise_with_former};
-use backline_reporter::{Ratings, Standpoint};
+use backline_reporter::{Ratings, Standpoint, shell_word};
 
 use super::locate::{ledger_path, locate, project_of, standpoint};
 use crate::args::{ChosenRunArgs, GlobalArgs};
@@ -36,7 +36,8 @@ impl ChosenRun {
     /// Finds the run that the user means.
     pub(crate) fn find(args: &ChosenRunArgs, global: &GlobalArgs) -> Result<Self, Failure> {
         let manifest = args.manifest.as_deref().map(locate).transpose()?;
-        let ledger = Ledger::read(&ledger_path(manifest.as_deref(), global)?)?;
+        let ledger = Ledger::read(&ledger_path(manifest.as_deref(), global)?)
+            .map_err(|error| never_run(error, args.manifest.as_deref()))?;
         let mut runs = ledger.runs()?;
         if let Some(manifest) = &manifest {
             // Recorded relative to the project's folder, which a ledger elsewhere does not tell.
@@ -50,7 +51,8 @@ impl ChosenRun {
                         manifest.display()
                     ),
                 )
-                .hint("`backline status --runs` lists its runs"));
+                .hint(run_it(args.manifest.as_deref().unwrap_or(manifest)))
+                .hint("`backline status --runs` lists the ledger's runs"));
             }
         }
         if let Some(id) = &args.run {
@@ -154,6 +156,21 @@ impl ChosenRun {
             None => Standpoint::default(),
         }
     }
+}
+
+/// The failure of reading a ledger; where there is none yet for a manifest that was named, the command that makes one.
+pub(crate) fn never_run(error: StoreError, manifest: Option<&Path>) -> Failure {
+    match (&error, manifest) {
+        (StoreError::Missing { .. }, Some(manifest)) => Failure::new(Kind::Usage, error)
+            .hint(run_it(manifest))
+            .hint("if it was run before, name its ledger with --ledger"),
+        _ => error.into(),
+    }
+}
+
+fn run_it(manifest: &Path) -> String {
+    let manifest = shell_word(&manifest.display().to_string());
+    format!("run it first: `backline run {manifest}`")
 }
 
 /// The folder that a run's paths are relative to: the ledger's project, else where the run's manifest lies as the ledger says.

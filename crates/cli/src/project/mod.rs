@@ -21,7 +21,7 @@ use backline_engine::status::Sign;
 use backline_engine::store::{PlannedRow, Store, StoreError};
 use backline_reporter::{Ratings, shell_word};
 
-pub(crate) use self::chosen_run::{ChosenRun, project_dir};
+pub(crate) use self::chosen_run::{ChosenRun, never_run, project_dir};
 pub(crate) use self::locate::{
     LEDGER, STANDARD_INPUT, ledger_path, locate, manifest_of, project_of, seen_from_here,
     show_from_here, sound_cache, standpoint, without_dot,

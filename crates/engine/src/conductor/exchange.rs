@@ -168,6 +168,8 @@ pub(crate) struct EffectError {
     pub(crate) retry_after_ms: Option<u64>,
     /// Whether this process had no file descriptor left: it waits for one, and nobody is to blame.
     pub(crate) no_descriptor: bool,
+    /// Whether nothing can be written on this side: the disk is full, a quota is used up, or the file system is read-only.
+    pub(crate) no_space: bool,
 }
 
 /// What the driver is to do. An effect is complete: the driver reads nothing else but the planned settings of the job that it names.

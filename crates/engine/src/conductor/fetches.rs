@@ -105,6 +105,10 @@ impl Conductor {
                 self.apply(at, now_ms, Event::TrackKept { index, part, file }, decision);
             }
             Err(error) => {
+                if error.no_space {
+                    // What is bought from here on could not be kept.
+                    self.close(Outcome::Failed);
+                }
                 let retried =
                     self.not_fetched(at, now_ms, (index, part), &error) && !self.is_draining();
                 let event = Event::TrackFailed {

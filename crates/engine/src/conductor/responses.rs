@@ -66,6 +66,7 @@ impl Conductor {
                         retryable: false,
                         retry_after_ms,
                         no_descriptor: false,
+                        no_space: false,
                     };
                     self.refused(at, now_ms, &error, decision);
                 }

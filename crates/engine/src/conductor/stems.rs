@@ -85,24 +85,28 @@ impl Conductor {
     ) {
         self.stems[stem].failures += 1;
         let (id, failures) = (self.stems[stem].id.clone(), self.stems[stem].failures);
-        let retried = match error.class {
+        // Whether the stem is to blame, and its jobs fail with it; if not, whether this run tries again.
+        let (is_stems, retried) = match error.class {
             ResponseClass::RefusedRun | ResponseClass::StopForCredits => {
                 self.close(refusal(&error));
-                true
+                (false, false)
             }
             ResponseClass::NotSent => {
                 let message = format!("stem {id}: {}", error.message);
                 self.out_of_reach(now_ms, now_ms, &message, decision);
-                true
+                (false, true)
             }
-            _ => error.retryable && failures < PREPARATIONS,
+            _ => {
+                let retried = error.retryable && failures < PREPARATIONS;
+                (!retried, retried)
+            }
         };
         let event = Event::UploadFailed {
             stem: id.to_string(),
             message: error.message,
             retried,
         };
-        if retried {
+        if !is_stems {
             let wait = self
                 .config
                 .timing

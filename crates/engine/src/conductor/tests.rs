@@ -147,6 +147,7 @@ fn effect_error(class: ResponseClass) -> EffectError {
         retryable: true,
         retry_after_ms: None,
         no_descriptor: false,
+        no_space: false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the conductor wants done, as futures: each ends in one input and never panics.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backline_api::{
@@ -13,7 +14,7 @@ use url::Url;
 use super::keep::Keeper;
 use super::message::Message;
 use super::plan_index::PlanIndex;
-use super::{Clock, Run};
+use super::{Clock, Run, shown_path};
 use crate::conductor::{EffectError, FetchRequest, Input, Prepared, StemId};
 use crate::event::{Moment, RunId, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError};
@@ -117,7 +118,10 @@ impl EffectRunner {
                         hash: None,
                     })
                 }
-                (StemSource::File(file), None) => upload(&client, file, &clock).await,
+                (StemSource::File(file), None) => {
+                    let shown = shown_path(&plan.plan().project_dir, &file.path);
+                    upload(&client, file, &shown, &clock).await
+                }
             };
             Message::Input(Input::Prepared { stem, result })
         }
@@ -284,8 +288,14 @@ pub(super) fn upload_to_keep(prepared: &Prepared, account: &str) -> Option<Uploa
     })
 }
 
-/// Uploads a stem's file under a name that its content decides: the same name never means another content.
-async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepared, EffectError> {
+/// Uploads a stem's file under a name that its content decides: the same name never means another content. Errors name it as the
+/// project does.
+async fn upload(
+    client: &Client,
+    file: &StemFile,
+    shown: &str,
+    clock: &Clock,
+) -> Result<Prepared, EffectError> {
     let hash = hash_text(file);
     let path: PathBuf = file.path.clone();
     let planned = file.hash;
@@ -296,7 +306,7 @@ async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepa
         std::io::copy(&mut recording, &mut hasher)?;
         std::io::Result::Ok(*hasher.finalize().as_bytes() == planned)
     });
-    let failed = |what: String| EffectError::ours(format!("{} {what}", path.display()), false);
+    let failed = |what: String| EffectError::ours(format!("{shown} {what}"), false);
     match unchanged.await {
         Ok(Ok(true)) => {}
         Ok(Ok(false)) => {
@@ -312,7 +322,8 @@ async fn upload(client: &Client, file: &StemFile, clock: &Clock) -> Result<Prepa
     let source = UploadSource::File(path);
     let uploaded = client
         .upload_stream(source, &name, file.format.mime())
-        .await?;
+        .await
+        .map_err(|error| error.about(shown))?;
     Ok(Prepared {
         url: uploaded.download_url.into(),
         uploaded_ms: Some(clock.now_ms()),
@@ -345,6 +356,14 @@ async fn check_source(client: &Client, url: &Url) -> Result<(), EffectError> {
     ))
 }
 
+/// Whether an error is for want of a place to write: the next file would meet the same.
+fn lacks_space(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
 fn hash_text(file: &StemFile) -> String {
     backline_api::hex(&file.hash)
 }
@@ -362,15 +381,22 @@ impl From<CallError> for EffectError {
             retryable: error.is_retryable() || error.http_status().is_some(),
             retry_after_ms: error.retry_after_ms(),
             no_descriptor: false,
+            no_space: false,
         }
     }
 }
 
 impl EffectError {
-    /// A file of ours that could not be worked on.
-    pub(super) fn of_file(message: String, error: &std::io::Error) -> Self {
+    /// A file below `dir` that could not be worked on. Where the disk takes no file at all the message is the same for all of them.
+    pub(super) fn of_file(dir: &Path, message: String, error: &std::io::Error) -> Self {
+        let no_space = lacks_space(error);
+        let message = match no_space {
+            true => format!("could not write to {}: {error}", dir.display()),
+            false => message,
+        };
         Self {
             no_descriptor: lacks_descriptor(error),
+            no_space,
             ..Self::ours(message, false)
         }
     }
@@ -384,6 +410,7 @@ impl EffectError {
             retryable,
             retry_after_ms: None,
             no_descriptor: false,
+            no_space: false,
         }
     }
 }

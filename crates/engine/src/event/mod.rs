@@ -298,3 +298,16 @@ pub enum Event {
         credits: f64,
     },
 }
+
+impl Event {
+    /// Whether the vendor refused more than this attempt: the run buys nothing more.
+    pub fn is_refusal_of_run(&self) -> bool {
+        matches!(
+            self,
+            Event::Refused {
+                class: ResponseClass::RefusedRun,
+                ..
+            }
+        )
+    }
+}

@@ -49,7 +49,7 @@ impl RefusedCallbacks {
 pub enum Outcome {
     /// All wanted tracks are kept.
     Complete,
-    /// Some jobs failed.
+    /// Some jobs failed, could not be bought, or have tracks that could not be downloaded.
     Failed,
     /// Some tasks ended with fewer tracks than they showed; what there was is kept.
     Partial,

@@ -12,7 +12,7 @@ use crate::evidence::evidence_text;
 use crate::label::{fit_label, job_label};
 use crate::music::remarks;
 use crate::printable::clean;
-use crate::sign::tracks_kept;
+use crate::sign::{tracks_kept, unkept_part};
 use crate::style::{ERROR, WARNING};
 use crate::text::{count, excerpt, failure_text};
 
@@ -131,9 +131,14 @@ fn failure_of(job: &JobSummary) -> String {
 }
 
 fn named(jobs: &[&JobSummary]) -> String {
-    let mut names: Vec<String> = jobs.iter().take(MAX_NAMED).map(|job| label(job)).collect();
-    if jobs.len() > MAX_NAMED {
-        names.push(format!("and {} more", jobs.len() - MAX_NAMED));
+    some_of(&jobs.iter().map(|job| label(job)).collect::<Vec<_>>())
+}
+
+/// The first names, and how many more there are.
+fn some_of(all: &[String]) -> String {
+    let mut names = all[..all.len().min(MAX_NAMED)].to_vec();
+    if all.len() > MAX_NAMED {
+        names.push(format!("and {} more", all.len() - MAX_NAMED));
     }
     names.join(", ")
 }
@@ -152,29 +157,34 @@ pub(crate) fn label(job: &JobSummary) -> String {
     )
 }
 
+/// The tracks that are bought and not on disk, by reason: a full disk is one for all of them.
 pub(super) fn unfetched(summary: &Summary) -> String {
-    let problems: Vec<String> = selected(summary)
-        .flat_map(|job| job.tracks.iter().map(move |track| (job, track)))
-        .filter_map(|(job, track)| {
-            let problem = track.problem.as_deref()?;
-            Some(format!(
-                "  {} track {}: {}\n",
-                label(job),
-                track.index,
-                excerpt(problem)
-            ))
-        })
-        .collect();
-    if problems.is_empty() {
+    let mut groups: IndexMap<&str, Vec<String>> = IndexMap::new();
+    let tracks = selected(summary).flat_map(|job| job.tracks.iter().map(move |it| (job, it)));
+    for (job, track) in tracks {
+        if let Some(problem) = track.problem.as_deref() {
+            let name = format!("{} {}", label(job), unkept_part(track));
+            groups.entry(problem).or_default().push(name);
+        }
+    }
+    if groups.is_empty() {
         return String::new();
     }
     let mut text = format!("{WARNING}Bought and not downloaded yet{WARNING:#}:\n");
-    text.extend(problems.iter().take(MAX_LISTED).map(String::as_str));
-    push_omitted(
-        &mut text,
-        problems.len().saturating_sub(MAX_LISTED),
-        "more track",
-    );
+    for (problem, names) in groups.iter().take(MAX_LISTED) {
+        let problem = excerpt(problem);
+        let _ = match &names[..] {
+            [name] => writeln!(text, "  {name}: {problem}"),
+            _ => writeln!(
+                text,
+                "  {} × {problem}\n      {}",
+                names.len(),
+                some_of(names)
+            ),
+        };
+    }
+    let omitted = groups.values().skip(MAX_LISTED).map(Vec::len).sum();
+    push_omitted(&mut text, omitted, "more track");
     text
 }
 

@@ -23,7 +23,7 @@ use std::fmt::Write as _;
 
 use backline_engine::event::{Outcome, StopReason};
 use backline_engine::status::JobStatus;
-use backline_engine::summary::{JobSummary, Summary};
+use backline_engine::summary::{JobSummary, Summary, Totals};
 
 use crate::command::operand;
 use crate::counts;
@@ -143,6 +143,20 @@ fn stopped(reason: StopReason) -> &'static str {
     }
 }
 
+/// What a resumed run has to do: `1 to fetch, 2 in progress, 3 not bought`.
+fn remaining(totals: &Totals) -> String {
+    let states = [
+        (totals.to_fetch, "to fetch"),
+        (totals.in_progress, "in progress"),
+        (totals.planned, "not bought"),
+    ];
+    let present = states.into_iter().filter(|(number, _)| *number > 0);
+    let present: Vec<String> = present
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    present.join(", ")
+}
+
 /// What to do next.
 fn next(summary: &Summary) -> String {
     let manifest = operand(&summary.run);
@@ -150,6 +164,10 @@ fn next(summary: &Summary) -> String {
     let again = match &summary.this_run.selection {
         Some(options) => format!("backline run {manifest} {options}"),
         None => format!("backline run {manifest}"),
+    };
+    let resume = match remaining(this) {
+        rest if rest.is_empty() => format!("resume with `{again}`"),
+        rest => format!("resume with `{again}` ({rest})"),
     };
     let mut text = String::new();
     // An embedded studio ends with the run, and finishes its tasks in the next one.
@@ -164,7 +182,7 @@ fn next(summary: &Summary) -> String {
         Some(Outcome::Refused { .. }) => {
             let _ = writeln!(
                 text,
-                "Next: correct what the provider refuses, then resume with `{again}`."
+                "Next: correct what the provider refuses, then {resume}."
             );
         }
         Some(Outcome::Stopped {
@@ -172,14 +190,11 @@ fn next(summary: &Summary) -> String {
         }) => {
             let _ = writeln!(
                 text,
-                "Next: raise `limits.ledger_credits`, then resume with `{again}`; nothing is bought twice."
+                "Next: raise `limits.ledger_credits`, then {resume}; nothing is bought twice."
             );
         }
         _ if this.planned + this.in_progress + this.to_fetch > 0 => {
-            let _ = writeln!(
-                text,
-                "Next: resume with `{again}`; nothing is bought twice."
-            );
+            let _ = writeln!(text, "Next: {resume}; nothing is bought twice.");
         }
         _ if this.failed > 0 => {
             let _ = writeln!(

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use backline_engine::summary::Totals;
-
 use super::*;
 use crate::example;
 use crate::material::ReportError;
@@ -134,6 +132,62 @@ fn a_stopped_run_says_how_to_resume() {
         reason: StopReason::Deadline,
     });
     insta::assert_snapshot!(check(&summary, &[], Level::Normal));
+}
+
+#[test]
+fn a_resumed_run_is_told_what_is_in_progress() {
+    let mut summary = example::summary();
+    summary.run.price_credits = Some(0.0);
+    summary.run.outcome = Some(Outcome::Stopped {
+        reason: StopReason::Signal,
+    });
+    summary.totals = Totals {
+        jobs: 9,
+        kept: 3,
+        to_fetch: 1,
+        in_progress: 2,
+        planned: 3,
+        ..Totals::default()
+    };
+    summary.this_run.totals = summary.totals;
+    let text = check(&summary, &[], Level::Normal);
+    let next = "Next: resume with `backline run songs.yaml` (1 to fetch, 2 in progress, 3 not bought); nothing is bought twice.";
+    assert!(text.contains(next), "{text}");
+}
+
+#[test]
+fn tracks_that_are_not_downloaded_are_listed_once_a_cause_and_the_mix_is_named() {
+    let mut summary = example::summary();
+    let problem = "could not write to out: no space left";
+    for job in &mut summary.jobs {
+        for track in &mut job.tracks {
+            track.problem = Some(problem.to_owned());
+        }
+    }
+    let tracks: usize = summary.jobs.iter().map(|job| job.tracks.len()).sum();
+    let text = check(&summary, &[], Level::Normal);
+    assert_eq!(text.matches(problem).count(), 1, "{text}");
+    assert!(
+        text.contains(&format!("  {tracks} × {problem}\n      ")),
+        "{text}"
+    );
+
+    for job in &mut summary.jobs {
+        for track in &mut job.tracks {
+            track.problem = None;
+        }
+    }
+    let track = &mut summary.jobs[0].tracks[0];
+    assert!(track.file.is_some());
+    track.problem = Some("404".to_owned());
+    let status = crate::status::status_text(
+        &summary,
+        crate::status::Life::Ended,
+        crate::status::View::default(),
+    );
+    for text in [check(&summary, &[], Level::Normal), status] {
+        assert!(text.contains("the mix of track 1: 404"), "{text}");
+    }
 }
 
 #[test]

@@ -19,7 +19,10 @@ use crate::plan_state::PlanState;
 use crate::printable::clean;
 use crate::sink::ConsoleOptions;
 use crate::standpoint::Standpoint;
-use crate::text::{common_folder, count, excerpt, failure_text, figure, span, time_of_day};
+use crate::text::{common_folder, count, excerpt, failure_text, figure, fit, span, time_of_day};
+
+/// Most columns of a refusal that the closing repeats in full.
+const REFUSAL_COLUMNS: usize = 60;
 
 /// Counts `record` in `plan_state` and returns its line. A problem that repeats, such as a provider that is down, is shown in full once.
 pub(crate) fn line_of(
@@ -35,18 +38,26 @@ pub(crate) fn line_of(
         Event::Paused {
             until_ms, message, ..
         } => (message, Some(time_of_day(*until_ms, zone))),
+        // The closing names every track that is not downloaded in the end.
+        Event::TrackFailed { message, .. } => {
+            let last = plan_state.last_track_problem.replace(message.clone());
+            return match last.as_ref() == Some(message) {
+                true => line.repeated(None),
+                false => line,
+            };
+        }
+        Event::TrackKept { .. } => {
+            plan_state.last_track_problem = None;
+            plan_state.last_problem = None;
+            return line;
+        }
         Event::UploadFailed {
             message,
             retried: true,
             ..
         }
-        | Event::TrackFailed {
-            message,
-            retried: true,
-            ..
-        }
         | Event::NotSent { message, .. } => (message, None),
-        Event::Uploaded { .. } | Event::Accepted { .. } | Event::TrackKept { .. } => {
+        Event::Uploaded { .. } | Event::Accepted { .. } => {
             plan_state.last_problem = None;
             return line;
         }
@@ -220,6 +231,11 @@ fn full_line(
         Event::Refused { code, message, .. } if failed => {
             Line::error("refused", failure_text(*code, message))
         }
+        // It ends the run, whose closing has the whole message.
+        Event::Refused { code, message, .. } if record.event.is_refusal_of_run() => {
+            let text = failure_text(*code, message);
+            Line::warning("refused", fit(&text, REFUSAL_COLUMNS))
+        }
         Event::Refused { code, message, .. } => {
             Line::warning("refused", failure_text(*code, message))
         }
@@ -358,7 +374,7 @@ fn ended(outcome: &Outcome) -> &'static str {
         Outcome::Complete => "complete",
         Outcome::Partial => "some jobs are partial",
         Outcome::Vetoed => "only vetoed jobs are missing",
-        Outcome::Failed => "some jobs failed",
+        Outcome::Failed => "some jobs failed, or their tracks could not be downloaded",
         Outcome::InDoubt => "some jobs are in doubt",
         Outcome::Stopped { .. } => "stopped",
         Outcome::Refused { .. } => "refused by the provider",

@@ -140,10 +140,13 @@ pub(super) async fn download_url(
     let own = Url::parse(url)
         .ok()
         .and_then(|url| shared.links.own_file(&url));
-    match own {
-        Some(path) => Ok(responses::success(shared.links.to_file(&path))),
-        None => Err(Refusal::NotOurs(
-            "url is not an address of this service".into(),
-        )),
+    let refused = |why: &str| Err(Refusal::NotOurs(why.into()));
+    let Some(path) = own else {
+        return refused("url is not an address of this service");
+    };
+    let file = tokio::fs::metadata(shared.folder.files().join(&path)).await;
+    match file {
+        Ok(file) if file.is_file() => Ok(responses::success(shared.links.to_file(&path))),
+        _ => refused("url is not a file of this service: it never was one, or is deleted"),
     }
 }

@@ -22,7 +22,7 @@ use crate::clock;
 use crate::config::JSON_BODY_BYTES;
 use crate::gate::KeyPrint;
 use crate::instant;
-use crate::misbehave::{Codes, Submission, Switch};
+use crate::misbehave::{Submission, Switch};
 use crate::operation::OperationKind;
 use crate::responses::{self, Refusal};
 use crate::shared::{OtherKind, Shared};
@@ -128,19 +128,21 @@ async fn parent_of(
     kind: OperationKind,
     valid: &ValidStep,
 ) -> Result<Parent, Refusal> {
-    let unknown = || Refusal::UnknownInput(kind);
+    let unknown = |what: String| Refusal::UnknownInput { kind, what };
     let find = async |kind: OperationKind, id: &str| {
         let id = id.to_owned();
         let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
         shared.store.read("look a task up", look).await
     };
+    let known = async |kind: OperationKind, id: &str| {
+        let what = || format!("`{id}` is no {} task of this studio", kind.name());
+        find(kind, id).await?.ok_or_else(|| unknown(what()))
+    };
     let task = match &valid.input {
         Input::Track { task, .. } | Input::Song { task } => {
-            find(OperationKind::Song, task).await?.ok_or_else(unknown)?
+            known(OperationKind::Song, task).await?
         }
-        Input::Stems { task, .. } => find(OperationKind::Stems, task)
-            .await?
-            .ok_or_else(unknown)?,
+        Input::Stems { task, .. } => known(OperationKind::Stems, task).await?,
         Input::File(url) => {
             let own = shared.links.own_file(url).and_then(|path| {
                 let (task, _) = path.strip_prefix("results/")?.split_once('/')?;
@@ -148,42 +150,51 @@ async fn parent_of(
             });
             let foreign = "audioUrl is not a track of this studio, which takes apart nothing else";
             let id = own.ok_or_else(|| Refusal::NotOurs(foreign.to_owned()))?;
-            find(OperationKind::Song, &id).await?.ok_or_else(unknown)?
+            known(OperationKind::Song, &id).await?
         }
     };
-    let unfinished = |what: &str| Refusal::Invalid(format!("{what} is not finished"));
+    let not_ready = |what: &str| {
+        Refusal::Invalid(match task.stage {
+            Stage::Failed => format!("{what} failed: it has no result to process"),
+            _ => format!("{what} is not finished"),
+        })
+    };
     let ready = |number: u8| {
         let kept = task.tracks.iter().any(|kept| kept.number == number);
         match kept && task.stage != Stage::Failed {
             true => Ok(Some(number)),
-            false => Err(unfinished("the track")),
+            false => Err(not_ready("the track's task")),
         }
     };
     let track = match &valid.input {
         Input::Track { task: id, audio } => {
             let is_named = |number: &u8| wire::track_id(id, *number).to_string() == *audio;
-            ready((1..=TRACKS).find(is_named).ok_or_else(unknown)?)?
+            let what = || format!("`{audio}` is no track of the task `{id}`");
+            let number = (1..=TRACKS).find(is_named);
+            ready(number.ok_or_else(|| unknown(what()))?)?
         }
         Input::File(url) => {
             let path = shared.links.own_file(url).unwrap_or_default();
+            let what = || format!("`{path}` is no track of the task `{}`", task.id);
             let kept = task.tracks.iter().find(|kept| kept.audio == path);
-            ready(kept.ok_or_else(unknown)?.number)?
+            ready(kept.ok_or_else(|| unknown(what()))?.number)?
         }
         Input::Stems { stem, .. } => {
             if task.stage != Stage::Complete {
-                return Err(unfinished("the stems task"));
+                return Err(not_ready("the stems task"));
             }
             let is_known = |id: &String| {
                 let mut names = task.tracks.iter().filter_map(|kept| kept.name.as_deref());
                 names.any(|name| step_wire::stem_id(&task.id, name) == *id)
             };
-            if stem.as_ref().is_some_and(|id| !is_known(id)) {
-                return Err(unknown());
+            if let Some(id) = stem.as_ref().filter(|id| !is_known(id)) {
+                let what = format!("`{id}` is no stem of the task `{}`", task.id);
+                return Err(unknown(what));
             }
             None
         }
         Input::Song { .. } if task.stage != Stage::Complete => {
-            return Err(unfinished("the original task"));
+            return Err(not_ready("the original task"));
         }
         Input::Song { .. } => None,
     };
@@ -222,10 +233,8 @@ async fn details(
         Some(task) => reads::details_of(&shared, task, &connection).await,
         None => match shared.other_reply(OtherKind::UnknownTask) {
             Some(reply) => Ok(super::faults::reply(reply, &task_id, "")),
-            // The other vendor's response to an unknown recovery is not recorded.
-            None if kind == OperationKind::Recovery && shared.codes() == Codes::Kie => {
-                Err(Refusal::UnknownRecovery)
-            }
+            // Recorded with one vendor's codes; no other response is known.
+            None if kind == OperationKind::Recovery => Err(Refusal::UnknownRecovery),
             None => Ok(responses::success(Value::Null)),
         },
     }

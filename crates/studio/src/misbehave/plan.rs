@@ -115,14 +115,39 @@ pub(crate) struct When {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// It is larger than any plan.
-    #[error("read a misbehaviour plan: it has {0} bytes, at most {PLAN_BYTES} are read")]
+    #[error("it has {0} bytes, at most {PLAN_BYTES} are read")]
     TooLarge(usize),
-    /// It is not YAML, or not a plan; the text names line and column.
-    #[error("read a misbehaviour plan: {0}")]
-    Unreadable(String),
+    /// It is not YAML, or not a plan.
+    #[error("{message}")]
+    Unreadable {
+        /// What is wrong, with its line and column.
+        message: String,
+        /// The lines around it; empty where there is nothing to show.
+        excerpt: String,
+    },
     /// It can be read and makes no sense; one sentence for each mistake.
-    #[error("check a misbehaviour plan: {}", .0.join("; "))]
+    #[error("{}", .0.join("; "))]
     Senseless(Vec<String>),
+}
+
+impl PlanError {
+    /// Takes the parser's text apart: a message, the place once more, and the lines of the text with the message under them again.
+    fn unreadable(error: &str) -> Self {
+        let mut lines = error.trim_end().lines();
+        let first = lines.next().unwrap_or_default();
+        let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        let excerpt: Vec<&str> = lines
+            .filter(|line| !line.trim_start().starts_with("-->"))
+            .map(|line| match line.split_once('^') {
+                Some((before, _)) => &line[..before.len() + 1],
+                None => line,
+            })
+            .collect();
+        Self::Unreadable {
+            message,
+            excerpt: excerpt.join("\n"),
+        }
+    }
 }
 
 impl Misbehaviour {
@@ -134,8 +159,8 @@ impl Misbehaviour {
         if text.len() > PLAN_BYTES {
             return Err(PlanError::TooLarge(text.len()));
         }
-        let plan: Misbehaviour =
-            serde_yaml::from_str(text).map_err(|error| PlanError::Unreadable(error.to_string()))?;
+        let plan: Misbehaviour = serde_yaml::from_str(text)
+            .map_err(|error| PlanError::unreadable(&error.to_string()))?;
         let mistakes = plan.mistakes();
         if mistakes.is_empty() {
             Ok(plan)
@@ -355,6 +380,24 @@ mod tests {
         refused("version: 1\nrules:\n  - do: [{null_urls: 0}]", "above 0");
         refused("version: 1\nrules:\n  - do: [{null_urls: ever}]", "forever");
         refused("version: 1\nversion: 1", "version");
+    }
+
+    #[test]
+    fn the_message_is_one_line_and_the_excerpt_has_the_place() {
+        let text = "version: 1\nrules:\n  - wen: 5\n    do: [drop_request]\n";
+        let PlanError::Unreadable { message, excerpt } = Misbehaviour::parse(text).unwrap_err()
+        else {
+            panic!("it can't be read")
+        };
+        assert_eq!(
+            message,
+            "line 3 column 5: unknown field `wen`, expected one of when, do"
+        );
+        assert!(excerpt.contains("3 |   - wen: 5\n"), "{excerpt}");
+        assert!(
+            excerpt.contains("    ^\n") && !excerpt.contains("unknown"),
+            "{excerpt}"
+        );
     }
 
     #[test]

@@ -12,5 +12,6 @@ mod load;
 mod misbehave;
 mod restart;
 mod rules;
+mod step_refusals;
 mod steps;
 mod uploads;

@@ -11,10 +11,10 @@ pub(super) const STEMS: &str = "api/v1/vocal-removal";
 pub(super) const MIDI: &str = "api/v1/midi";
 pub(super) const RECOVERY: &str = "api/v1/suno/recovery";
 
-const HOOK: &str = "https://example.com/hook";
+pub(super) const HOOK: &str = "https://example.com/hook";
 
 /// The path of a step's details, with its task.
-fn details_path(step: &str, task: &str) -> String {
+pub(super) fn details_path(step: &str, task: &str) -> String {
     let query = if step == RECOVERY {
         "task_id"
     } else {
@@ -254,11 +254,47 @@ async fn the_vocal_alone_a_named_stem_and_one_that_nobody_plays() {
     ];
     let most = difference(&sum(&parts), &whole);
     assert!(most <= 3.0 / 32_768.0, "{most}");
+    // The vocal is a stem beside the track: neither is a part of the other.
+    let voice = order(&lab, STEMS, &named("Lead Vocal")).await;
+    let body = finished(&lab, STEMS, &voice).await;
+    let item = &body["data"]["response"]["originData"][0];
+    let extract = audio(&lab, &item["extract"]["audio_url"]).await;
+    assert_eq!(difference(&extract, &vocal), 0.0);
+    let remove = audio(&lab, &item["remove"]["audio_url"]).await;
+    assert_eq!(difference(&remove, &whole), 0.0);
+
+    let before = lab.balance().await;
     let task = order(&lab, STEMS, &named("Trumpet")).await;
     let body = finished(&lab, STEMS, &task).await;
     assert_eq!(body["data"]["successFlag"], "GENERATE_AUDIO_FAILED");
     let message = body["data"]["errorMessage"].as_str().unwrap();
     assert_eq!(message, "the track has no stem `Trumpet`");
+    assert_eq!(lab.balance().await, before - 20.0, "it is charged");
+    let notes = json!({ "taskId": task, "callBackUrl": HOOK });
+    let refused = post(&lab, MIDI, &notes).await;
+    let message = "the stems task failed: it has no result to process";
+    assert_eq!(
+        (&refused["code"], &refused["msg"]),
+        (&json!(400), &json!(message))
+    );
+
+    // The mix adds reverb and mastering to the vocal and makes way for it in the band: it is near to the sum of both, and not it.
+    let mix = audio(&lab, &info["response"]["sunoData"][1]["mixAudioUrl"]).await;
+    let near_db = 10.0 * (energy(&[&vocal]) / energy(&[&mix, &whole, &vocal])).log10();
+    assert!((5.0..15.0).contains(&near_db), "{near_db} dB");
+}
+
+/// The energy of the first recording less all others.
+fn energy(recordings: &[&Audio]) -> f64 {
+    let samples = |audio: &Audio| audio.channels.concat();
+    let mut left = samples(recordings[0]);
+    for other in &recordings[1..] {
+        let other = samples(other);
+        left.iter_mut()
+            .zip(&other)
+            .for_each(|(left, it)| *left -= it);
+    }
+    left.iter().map(|sample| f64::from(sample * sample)).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -431,70 +467,4 @@ async fn every_step_calls_back_once_in_its_own_shape() {
         lab.callbacks_made(&task).await;
     }
     assert_eq!(receiver.next_if_there(), None, "one callback for each");
-}
-
-#[tokio::test]
-async fn what_is_not_known_is_refused_at_once_and_free() {
-    let lab = Lab::open(|_| ()).await;
-    let song = lab.submit(&instant_request()).await;
-    let tracks = track_ids(&lab, &song).await;
-    let before = lab.balance().await;
-    let cases = [
-        (WAV, of_track(&tracks[0], &song)),
-        (WAV, of_track(&song, "none")),
-        (STEMS, of_track("none", &tracks[0])),
-        (MIDI, json!({ "taskId": song, "callBackUrl": HOOK })),
-        (
-            RECOVERY,
-            json!({ "sunoTaskId": "none", "callBackUrl": HOOK }),
-        ),
-    ];
-    for (step, body) in cases {
-        let refused = post(&lab, step, &body).await;
-        let expected = json!({"code": 404, "msg": "not found", "data": null});
-        assert_eq!(refused, expected, "{step}");
-    }
-    let wav = order(&lab, WAV, &of_track(&song, &tracks[0])).await;
-    assert!(lab.record_info(&wav).await.is_null(), "the wrong path");
-    let nobody = lab.get(&details_path(WAV, &song)).await;
-    assert_eq!(nobody["data"], Value::Null);
-    let foreign = json!({ "audioUrl": "https://cdn.example.com/a.mp3", "callBackUrl": HOOK });
-    assert_eq!(post(&lab, STEMS, &foreign).await["code"], 422);
-    assert_eq!(lab.balance().await, before - 0.4);
-    // Once their song is forgotten, nothing can be made of it.
-    let day_ms = 24 * 60 * 60 * 1000;
-    let later_ms = crate::clock::now_ms() + 15 * day_ms;
-    crate::cleanup::sweep(lab.shared(), later_ms).await.unwrap();
-    let refused = post(&lab, WAV, &of_track(&song, &tracks[1])).await;
-    assert_eq!(refused["code"], 404);
-}
-
-#[tokio::test]
-async fn steps_count_towards_the_window() {
-    let lab = Lab::open(|config| {
-        config.rate = Some((2, std::time::Duration::from_secs(600)));
-    })
-    .await;
-    let song = lab.submit(&instant_request()).await;
-    let tracks = track_ids(&lab, &song).await;
-    order(&lab, WAV, &of_track(&song, &tracks[0])).await;
-    let refused = post(&lab, WAV, &of_track(&song, &tracks[1])).await;
-    assert_eq!(refused["code"], 405);
-}
-
-#[tokio::test]
-async fn what_the_studio_does_not_play_is_named() {
-    let lab = Lab::open(|_| ()).await;
-    for path in [
-        "api/v1/mp4/generate",
-        "api/v1/suno/cover/generate",
-        "api/v1/generate/get-timestamped-lyrics",
-        "api/v1/generate/upload-cover",
-        "api/v1/generate/extend",
-    ] {
-        let refused = lab.post(path, &json!({})).await;
-        assert_eq!(refused["code"], 404);
-        let message = refused["msg"].as_str().unwrap();
-        assert!(message.contains("/api/v1/wav/generate"), "{message}");
-    }
 }

@@ -11,6 +11,10 @@ const LEAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Below this it may get tight: two tracks of a job, each with its mix, take about 10 MiB as MP3 and ten times as much as WAV.
 const ENOUGH_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// What to do about a file where the output directory is to be.
+pub(crate) const IN_THE_WAY: &str =
+    "move that file away, or set another directory with `output: {dir: …}`";
+
 /// The ledger's folder and the output folder.
 pub(super) fn check(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
     let folder = ledger.parent().unwrap_or(Path::new(".")).to_owned();
@@ -31,17 +35,38 @@ pub(super) fn check(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
     checks
 }
 
-/// The free space where a folder is or will be, if not even a small run fits.
+/// The free space where a folder is or will be and what a run needs, if not even a small run fits: `5.0 MiB is free, and a run
+/// needs at least 16.0 MiB`.
 pub(crate) fn too_little_space(folder: &Path) -> Option<String> {
     match free_bytes(&nearest(folder))? {
-        bytes @ ..LEAST_BYTES => Some(size(bytes)),
+        bytes @ ..LEAST_BYTES => Some(format!(
+            "{} is free, and a run needs at least {}",
+            size(bytes),
+            size(LEAST_BYTES)
+        )),
         _ => None,
     }
+}
+
+/// The file that lies where a folder, or one above it, is to be.
+pub(crate) fn file_in_the_way(folder: &Path) -> Option<PathBuf> {
+    let there = nearest(folder);
+    let facts = there.metadata().ok()?;
+    (!facts.is_dir()).then_some(there)
 }
 
 fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
     let shown = seen_from_here(folder).display().to_string();
     let there = nearest(folder);
+    if let Some(file) = file_in_the_way(folder) {
+        let file = seen_from_here(&file).display().to_string();
+        let found = format!("{what} {shown} can't be made: {file} is not a directory");
+        let mend = match is_ledger {
+            true => "move that file away, or name another ledger with --ledger",
+            false => IN_THE_WAY,
+        };
+        return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, mend);
+    }
     if let Err(error) = tempfile::tempfile_in(&there) {
         let found = format!("cannot write to {what} {shown}: {error}");
         return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, mend);
@@ -51,7 +76,11 @@ fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
     let found = format!("{what} {shown} is writable{note}");
     match free {
         Some(..LEAST_BYTES) => {
-            return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, "free disk space");
+            let least = format!(
+                "free disk space: a run needs at least {}",
+                size(LEAST_BYTES)
+            );
+            return Check::wrong("disk", exit_codes::NOT_WRITTEN, found, &least);
         }
         Some(..ENOUGH_BYTES) => {
             return Check::doubtful("disk", found, "free disk space: tracks are large");

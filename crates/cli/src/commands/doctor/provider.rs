@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use backline_api::{ApiKey, CallError, Client, ClientOptions, Proxies};
+use backline_api::{ApiKey, CallError, CallErrorKind, Client, ClientOptions, Proxies};
 use backline_engine::plan::{Plan, Provider, StemSource};
 use backline_studio::{Studio, StudioConfig};
 use tokio::net::TcpListener;
@@ -174,13 +174,22 @@ async fn reach(project: &Project, client: &Client, proxies: &Proxies) -> Vec<Che
 }
 
 fn refused(provider: &Provider, error: &CallError) -> Check {
-    let advice = if error.is_retryable() {
+    let advice = if is_no_such_path(error) {
+        "check `provider: {base_url: …}`: this server does not have the vendor's paths"
+    } else if error.is_retryable() {
         "check the network, a proxy or a firewall, and the provider's status page; then try again"
     } else {
         "check the key, and `provider:` in the manifest; the provider's message has the details"
     };
     let found = format!("{}: {error}", base(provider));
     Check::wrong("provider", exit_codes::REFUSED, found, advice)
+}
+
+fn is_no_such_path(error: &CallError) -> bool {
+    match error.kind() {
+        CallErrorKind::Refused(refusal) => refusal.code == Some(404),
+        _ => false,
+    }
 }
 
 /// The balance against what a run would spend.

@@ -1,5 +1,6 @@
 //! What follows a run: the reports, the closing text and the exit code.
 
+use backline_api::Profile;
 use backline_engine::driver::Ended;
 use backline_engine::event::{Outcome, StopReason};
 use backline_engine::ledger::Ledger;
@@ -59,11 +60,7 @@ pub(super) fn close(
     }
     let refused = matches!(ended.outcome, Outcome::Refused { .. });
     if refused && !replayed && project.plan.provider.embedded.is_none() {
-        let name = &project.plan.provider.api_key_env;
-        console.note(&format!(
-            "The key is that of ${name}; `backline doctor {}` checks key, credits and provider.\n",
-            shell_word(&project.shown)
-        ));
+        console.note(&advice(&ended.outcome, project));
     }
     let mut code = Code::of(&ended.outcome);
     if ended.outcome == Outcome::Failed
@@ -82,6 +79,37 @@ pub(super) fn close(
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(code),
         Err(error) if code == exit_codes::DONE => Err(error.into()),
         Err(_) => Ok(code),
+    }
+}
+
+/// What to check after a refusal of the whole run: the path where the provider does not know it, else the key.
+fn advice(outcome: &Outcome, project: &Project) -> String {
+    let provider = &project.plan.provider;
+    let doctor = format!("`backline doctor {}`", shell_word(&project.shown));
+    if let Outcome::Refused {
+        code: Some(404), ..
+    } = outcome
+    {
+        let base = backline_api::redact_url(provider.profile.base_url.as_str());
+        return format!(
+            "The provider at {base} does not have the path {}: check `provider: {{base_url: …}}`{}.\n",
+            provider.profile.operation.submit_path,
+            route_advice(&provider.profile)
+        );
+    }
+    format!(
+        "The key is that of ${}; {doctor} checks key, credits and provider.\n",
+        provider.api_key_env
+    )
+}
+
+/// The vendor's other route, where it has one.
+fn route_advice(profile: &Profile) -> &'static str {
+    let has_other = Profile::by_jobs(&profile.name).is_some();
+    match (has_other, profile.operation.job) {
+        (_, Some(_)) => ", or leave out `route: jobs`: this route is not there",
+        (true, None) => ", or set `route: jobs` for the vendor's newer route",
+        (false, None) => "",
     }
 }
 

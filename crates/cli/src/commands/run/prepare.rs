@@ -7,20 +7,21 @@ use std::path::Path;
 use backline_api::ApiKey;
 use backline_engine::driver::{HookFailure, PlanHooks};
 use backline_engine::folder::Folder;
+use backline_engine::forecast::Forecast;
 use backline_engine::ledger::Ledger;
 use backline_engine::opening::Opening;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::settings::JobKey;
 use backline_engine::status::Sign;
 
-use super::super::doctor::disk::too_little_space;
+use super::super::doctor::disk::{IN_THE_WAY, file_in_the_way, too_little_space};
 use super::Options;
 use crate::abandoned::warn_of_abandoned;
 use crate::console::Console;
 use crate::failure::{Failure, Kind};
 use crate::key::{api_key, callback_key};
 use crate::other_ledger;
-use crate::project::{Project, say_what_is_left};
+use crate::project::{Project, say_what_is_left, seen_from_here};
 use crate::tape::{RunTape, tell_what_is_missing};
 
 /// Prefix of the file with which a run tests that the output directory can be written to.
@@ -58,16 +59,32 @@ pub(super) fn warn_of_clock(ledger: &Ledger, console: &Console) -> Result<(), Fa
     Ok(())
 }
 
-/// Makes sure that the output folder can be written to and that the disk has space.
+/// Makes sure that the disk of the ledger has space.
+pub(super) fn try_ledger(project: &Project) -> Result<(), Failure> {
+    let folder = project.ledger.parent().unwrap_or(Path::new("."));
+    match too_little_space(folder) {
+        None => Ok(()),
+        Some(space) => Err(too_full("the ledger's directory", folder, &space).hint(
+            "free some space, or move this directory with everything in it to another disk and name the ledger there with --ledger",
+        )),
+    }
+}
+
+/// Makes sure that the output folder can be written to and that its disk has space.
 pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
-    let ledger = project.ledger.parent().unwrap_or(Path::new("."));
-    for folder in [dir, ledger] {
-        if let Some(space) = too_little_space(folder) {
-            let message = format!("too little space at {}: {space} free", folder.display());
-            return Err(Failure::msg(Kind::Output, message)
-                .hint("free some space, or move it to another disk with everything in it and name its new path with `output: {dir: …}` or --ledger"));
-        }
+    if let Some(file) = file_in_the_way(dir) {
+        let message = format!(
+            "the output directory {} can't be made: {} is not a directory",
+            seen_from_here(dir).display(),
+            seen_from_here(&file).display()
+        );
+        return Err(Failure::msg(Kind::Output, message).hint(IN_THE_WAY));
+    }
+    if let Some(space) = too_little_space(dir) {
+        return Err(too_full("the output directory", dir, &space).hint(
+            "free some space, or set a directory on another disk with `output: {dir: …}`: kept tracks are moved there",
+        ));
     }
     let tried = Folder::create(dir).and_then(|folder| {
         // What a killed run left behind is taken away; a trial that is not put in place removes itself.
@@ -79,6 +96,22 @@ pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
         Failure::new(Kind::Output, anyhow::Error::new(error).context(context)).hint(
             "free some space or correct its permissions, or name another with `output: {dir: …}`",
         )
+    })
+}
+
+fn too_full(what: &str, folder: &Path, space: &str) -> Failure {
+    let folder = seen_from_here(folder);
+    let message = format!("too little space for {what} {}: {space}", folder.display());
+    Failure::msg(Kind::Output, message)
+}
+
+/// Whether a run writes to the output directory apart from reports: it buys or downloads something.
+pub(super) fn fills_output(forecast: &Forecast, buys: bool) -> bool {
+    forecast.rows.iter().any(|row| match row.sign {
+        Sign::InProgress | Sign::Fetch | Sign::Expired | Sign::InDoubt => true,
+        Sign::Kept | Sign::Partial | Sign::Failed | Sign::Vetoed | Sign::Buy | Sign::Changed => {
+            buys && row.submits
+        }
     })
 }
 

@@ -197,6 +197,127 @@ fn an_illegal_step_drains_the_run_and_names_its_job() {
     assert!(matches!(conductor.mode, Mode::Draining(_)));
 }
 
+#[test]
+fn an_upload_that_is_refused_for_the_run_is_not_tried_again() {
+    let mut conductor = Conductor::new(config(), wanted(1), Index::default(), Vec::new(), NOW_MS);
+    let mut decision = Decision::default();
+    advance(&mut conductor, NOW_MS, &mut decision);
+    let wrong_key = EffectError {
+        code: Some(401),
+        ..effect_error(ResponseClass::RefusedRun)
+    };
+    let input = Input::Prepared {
+        stem: stem(0),
+        result: Err(wrong_key),
+    };
+    conductor.handle(NOW_MS, input, &mut decision);
+    let mut failed = decision
+        .batch
+        .events
+        .iter()
+        .filter_map(|it| match it.event {
+            Event::UploadFailed { retried, .. } => Some((it.job, retried)),
+            _ => None,
+        });
+    assert_eq!(failed.next(), Some((None, false)), "the job does not fail");
+    let outcome = conductor.outcome(NOW_MS);
+    assert!(
+        matches!(
+            outcome,
+            Some(Outcome::Refused {
+                code: Some(401),
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
+}
+
+/// The details of a task that is over, with one track.
+fn finish(conductor: &mut Conductor, job: JobKey, task: &str, decision: &mut Decision) {
+    let track = backline_api::Track {
+        id: task.to_owned(),
+        audio_url: Some(format!("https://cdn.example.com/{task}.mp3")),
+        ..Default::default()
+    };
+    let view = TaskView {
+        task_id: task_id(task),
+        stage: Stage::Complete,
+        tracks: vec![track],
+    };
+    let input = Input::Polled {
+        job,
+        task: task_id(task),
+        result: Ok(view),
+    };
+    conductor.handle(NOW_MS, input, decision);
+}
+
+/// Advances and gives the jobs whose tracks begin to be fetched, and those that are submitted.
+fn begun(
+    conductor: &mut Conductor,
+    now_ms: i64,
+    decision: &mut Decision,
+) -> (Vec<JobKey>, Vec<(JobKey, u32)>) {
+    decision.effects.clear();
+    let mut token = || Token::from_text(format!("{now_ms}"));
+    conductor.advance(now_ms, &mut token, decision);
+    let (mut fetched, mut sent) = (Vec::new(), Vec::new());
+    for effect in decision.effects.drain(..) {
+        match effect {
+            Effect::Fetch(request) => fetched.push(request.job),
+            Effect::Submit { job, attempt, .. } => sent.push((job, attempt)),
+            _ => {}
+        }
+    }
+    (fetched, sent)
+}
+
+fn fail_fetch(conductor: &mut Conductor, job: JobKey, no_space: bool, decision: &mut Decision) {
+    let error = EffectError {
+        retryable: false,
+        no_space,
+        ..effect_error(ResponseClass::RefusedJob)
+    };
+    let input = Input::Fetched {
+        job,
+        index: 1,
+        part: Part::Track,
+        result: Err(error),
+    };
+    conductor.handle(NOW_MS, input, decision);
+}
+
+#[test]
+fn a_full_disk_stops_the_buying() {
+    for full in [true, false] {
+        let one_at_a_time = RunConfig {
+            concurrency: 1,
+            ..config()
+        };
+        let (mut conductor, first) = submitting(one_at_a_time, 3);
+        let accepted = |task: &str| SubmitOutcome::Accepted(task_id(task));
+        let mut decision = respond(&mut conductor, NOW_MS, &first, &accepted("task1"));
+        begun(&mut conductor, NOW_MS + 30_000, &mut decision);
+        finish(&mut conductor, first[0].0, "task1", &mut decision);
+        let (fetched, second) = begun(&mut conductor, NOW_MS + 30_000, &mut decision);
+        assert_eq!((fetched.len(), second.len()), (1, 1));
+
+        fail_fetch(&mut conductor, first[0].0, full, &mut decision);
+        respond(&mut conductor, NOW_MS + 30_000, &second, &accepted("task2"));
+        begun(&mut conductor, NOW_MS + 60_000, &mut decision);
+        finish(&mut conductor, second[0].0, "task2", &mut decision);
+        let (fetched, third) = begun(&mut conductor, NOW_MS + 60_000, &mut decision);
+        assert_eq!(fetched, [second[0].0], "what is bought is still followed");
+        assert_eq!(third.is_empty(), full);
+
+        if full {
+            fail_fetch(&mut conductor, second[0].0, full, &mut decision);
+            assert_eq!(conductor.outcome(NOW_MS + 60_000), Some(Outcome::Failed));
+        }
+    }
+}
+
 /// A job of another plan whose response was lost.
 fn foreign() -> (JobKey, KnownJob, Token) {
     let token = Token::from_text("foreign");

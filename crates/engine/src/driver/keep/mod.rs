@@ -115,6 +115,7 @@ impl Keeper {
             part,
             name: name_of(&of_part(place, request.part)),
             replaces: request.replaces.clone(),
+            dir: self.plan.plan().output.dir().to_owned(),
             project_dir: self.project_dir.clone(),
             promised_s: request.duration_s,
             kind: self.kind(request),
@@ -221,12 +222,11 @@ impl Keeper {
             .open(url, here.as_ref(), limit_bytes)
             .await
             .map_err(refused)?;
+        let dir = self.plan.plan().output.dir();
         let local = |error: std::io::Error| {
             let path = part.folder.path().join(&part.name);
-            EffectError::of_file(
-                format!("could not write {}: {error}", path.display()),
-                &error,
-            )
+            let message = format!("could not write {}: {error}", path.display());
+            EffectError::of_file(dir, message, &error)
         };
         let file = match file.filter(|_| download.resumed) {
             Some(file) => file,
@@ -322,7 +322,7 @@ fn open(dir: &Path, place: &Path, hash: &str) -> Result<PartialFile, EffectError
             true => format!("{shown} leads out of the output folder"),
             false => format!("could not open {shown}: {error}"),
         };
-        EffectError::of_file(message, &error)
+        EffectError::of_file(dir, message, &error)
     })?;
     Ok(PartialFile::new(opened, hash))
 }
@@ -354,6 +354,8 @@ struct Keeping {
     /// Its name without extension.
     name: String,
     replaces: Option<String>,
+    /// The output directory.
+    dir: PathBuf,
     project_dir: PathBuf,
     promised_s: Option<f64>,
     kind: Kind,
@@ -369,7 +371,7 @@ impl Keeping {
             move |error: std::io::Error| {
                 let path = part.folder.path().join(&part.name);
                 let message = format!("could not {operation} {}: {error}", path.display());
-                EffectError::of_file(message, &error)
+                EffectError::of_file(&self.dir, message, &error)
             }
         };
         let checked = match check(file, self.kind, self.promised_s) {
@@ -442,7 +444,7 @@ impl Keeping {
         let named = named.map_err(|error| {
             let place = folder.path().join(&wished);
             let message = format!("could not give {} its name: {error}", place.display());
-            EffectError::of_file(message, &error)
+            EffectError::of_file(&self.dir, message, &error)
         })?;
         Ok(KeptFile {
             path: shown(&named),

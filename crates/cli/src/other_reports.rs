@@ -1,0 +1,62 @@
+//! Reports of another manifest where a command is to write those of its own: two manifests with one `name` in one folder have one
+//! output directory, and each run replaces the reports of the other.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use backline_engine::plan::ReportKind;
+use backline_reporter::report_file_name;
+use serde::Deserialize;
+
+use crate::console::Console;
+use crate::project::seen_from_here;
+
+/// As much of a report as contains the facts of its run.
+const HEAD_BYTES: u64 = 64 * 1024;
+
+/// Of a report's run.
+#[derive(Deserialize)]
+struct RunOfReport {
+    /// The manifest's file, relative to the project's folder where it lies inside.
+    manifest: String,
+}
+
+/// Warns where the reports in `dir` are those of another manifest than `manifest`, and that one is still there.
+pub(crate) fn warn_of_other_reports(
+    dir: &Path,
+    project_dir: &Path,
+    manifest: &Path,
+    console: &Console,
+) {
+    let Some(other) = manifest_in(dir) else {
+        return;
+    };
+    let other = project_dir.join(other);
+    if is_same(&other, manifest) != Some(false) {
+        return;
+    }
+    console.note_always(&format!(
+        "warning: {} has the reports of {}, and those of {} replace them: give one of the manifests another `name`, or its own \
+         `output: {{dir: …}}`\n",
+        dir.display(),
+        seen_from_here(&other).display(),
+        seen_from_here(manifest).display()
+    ));
+}
+
+/// The manifest that the JSON report in a folder names; none where there is no such report.
+fn manifest_in(dir: &Path) -> Option<PathBuf> {
+    let report = File::open(dir.join(report_file_name(ReportKind::Json))).ok()?;
+    let mut head = Vec::new();
+    report.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    let head = String::from_utf8_lossy(&head);
+    let (_, run) = head.split_once("\"run\":")?;
+    let mut values = serde_json::Deserializer::from_str(run).into_iter::<RunOfReport>();
+    Some(values.next()?.ok()?.manifest.into())
+}
+
+/// Whether two paths lead to one file; none where one of them leads to none.
+fn is_same(one: &Path, other: &Path) -> Option<bool> {
+    Some(one.canonicalize().ok()? == other.canonicalize().ok()?)
+}
