@@ -33,6 +33,7 @@ mod learned;
 mod listen;
 mod midi;
 mod play;
+mod scale;
 mod tags;
 
 pub use accompany::{

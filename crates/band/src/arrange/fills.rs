@@ -3,13 +3,12 @@
 use super::{
     Articulation, Instrument,
     bars::BarKind,
-    bass::in_scale,
     lineup::Assignment,
     score::ScoreNote,
     sheet::Sheet,
     voicing::{Range, is_chord_tone},
 };
-use crate::{analysis::Chord, chance::Chance};
+use crate::{analysis::Chord, chance::Chance, scale::is_in_scale};
 
 /// Shortest gap that is answered, in seconds.
 const GAP_S: f64 = 1.5;
@@ -128,7 +127,7 @@ fn next_pitch(
         let fits = if strong {
             is_chord_tone(chord, midi)
         } else {
-            in_scale(sheet, midi) || is_chord_tone(chord, midi)
+            is_in_scale(midi, sheet.analysis.key) || is_chord_tone(chord, midi)
         };
         if !fits {
             continue;

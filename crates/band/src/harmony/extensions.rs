@@ -4,6 +4,7 @@ use super::{melody::Melody, model::model};
 use crate::{
     analysis::{Chord, Quality, Vocabulary},
     chance::Chance,
+    scale::is_in_signature,
 };
 
 /// A class that sounds from one beat to another.
@@ -66,7 +67,7 @@ fn one(
         ],
     );
     // In jazz and its kin a major chord whose major seventh is no tone of the scale is a dominant, wherever it goes.
-    let foreign = ![0, 2, 4, 5, 7, 9, 11].contains(&((above + 11) % 12));
+    let foreign = !is_in_signature(above + 11);
     let seventh = stretch.dominant
         || (vocabulary.is_rich() && foreign)
         || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)

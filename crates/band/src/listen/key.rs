@@ -5,7 +5,10 @@
 //! against the profile of each key as likelihoods, as in Temperley's "A Bayesian approach to key-finding" (2002). That alone
 //! hears most songs in minor as their relative major; the notes on which phrases and the song come to rest tell them apart.
 
-use crate::analysis::{Key, Mode, Note};
+use crate::{
+    analysis::{Key, Mode, Note},
+    scale::is_in_sung_scale,
+};
 
 use super::tables::KEY_PROFILES;
 
@@ -43,22 +46,13 @@ pub(super) fn key(notes: &[Note], chords: Option<&ChordEvidence>) -> Option<(Key
     Some((key_of(best), heard / all))
 }
 
-/// Whether a note is in the scale of a key; in minor either sixth and seventh is.
-pub(super) fn is_within(midi: u8, key: Key) -> bool {
-    let scale: &[u8] = match key.mode {
-        Mode::Major => &[0, 2, 4, 5, 7, 9, 11],
-        Mode::Minor => &[0, 2, 3, 5, 7, 8, 9, 10, 11],
-    };
-    scale.contains(&((midi + 12 - key.tonic % 12) % 12))
-}
-
 /// The share of the sung time that lies in the scale of a key.
 pub(super) fn share_within(notes: &[Note], key: Key) -> f32 {
     let (mut within, mut all) = (0.0f64, 0.0f64);
     for note in notes {
         let length_s = (note.offset_s - note.onset_s).clamp(0.01, 2.0);
         all += length_s;
-        within += if is_within(note.midi, key) {
+        within += if is_in_sung_scale(note.midi, key) {
             length_s
         } else {
             0.0

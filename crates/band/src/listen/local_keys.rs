@@ -5,9 +5,12 @@
 //! is reported, and as confidence the probability that the stretch is in that key (forward and backward passes of a hidden
 //! Markov chain).
 
-use crate::analysis::{Beat, Key, LocalKey, Note, Span};
+use crate::{
+    analysis::{Beat, Key, LocalKey, Note, Span},
+    scale::is_in_sung_scale,
+};
 
-use super::key::{KEYS, is_within, key_of, scores_within};
+use super::key::{KEYS, key_of, scores_within};
 
 /// Bars of a stretch; what is left at the end belongs to the last one when it is shorter than half of that.
 const BARS: usize = 16;
@@ -91,7 +94,7 @@ fn move_borders(found: &mut [LocalKey], notes: &[Note], beats: &[Beat]) {
                     } else {
                         after.key
                     };
-                    !is_within(note.midi, key)
+                    !is_in_sung_scale(note.midi, key)
                 })
                 .map(|note| note.offset_s - note.onset_s)
                 .sum()
