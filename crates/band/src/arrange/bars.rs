@@ -81,11 +81,19 @@ impl Bar {
     }
 }
 
-/// Sixteenths in a whole bar.
+/// Sixteenths in a whole bar; a song in 2/4 is played two bars at a time.
 pub(super) fn slots_in_bar(metre: Metre) -> usize {
     match metre {
         Metre::TwoFour | Metre::FourFour => 16,
         Metre::ThreeFour | Metre::SixEight => 12,
+    }
+}
+
+/// Sixteenths in a beat.
+pub(super) fn slots_in_beat(metre: Metre) -> usize {
+    match metre {
+        Metre::TwoFour | Metre::ThreeFour | Metre::FourFour => 4,
+        Metre::SixEight => 6,
     }
 }
 
@@ -109,12 +117,8 @@ pub(super) fn bars(
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let ticks = at_style_tempo(ticks(analysis, audio_weight), analysis, style, first_note_s);
     let swing = swing.at_tempo(60.0 / usual_step_s(&ticks), style.bpm);
-    let per_bar = if metre == Metre::FourFour || metre == Metre::TwoFour {
-        4
-    } else {
-        usize::from(metre.beats())
-    };
-    let per_beat = if metre == Metre::SixEight { 6 } else { 4 };
+    let per_beat = slots_in_beat(metre);
+    let per_bar = slots_in_bar(metre) / per_beat;
     let end_s = song_end_s(analysis);
     let mut bars = Vec::new();
     let mut at = 0;

@@ -2,7 +2,7 @@
 
 use super::{
     Instrument,
-    bars::{Bar, BarKind},
+    bars::{Bar, BarKind, slots_in_beat},
     lineup::Assignment,
     pattern::Pattern,
     score::Role,
@@ -14,7 +14,7 @@ use crate::{
     analysis::{Analysis, Beat, Chord, Metre, Span},
     catalogue::Singer,
     chance::{Chance, Noise},
-    harmony::tonic,
+    harmony::final_chord,
     tags::Brief,
 };
 
@@ -49,10 +49,10 @@ pub(super) struct Stroke {
 }
 
 impl Sheet<'_> {
-    /// The chord at a slot of a bar; the final bar rests on the tonic.
+    /// The chord at a slot of a bar; the final bar has the final chord.
     pub(super) fn chord(&self, bar: &Bar, slot: usize) -> Chord {
         if bar.kind == BarKind::Final {
-            return tonic(self.analysis.last_key(), self.style.vocabulary);
+            return final_chord(self.analysis, self.style.vocabulary);
         }
         let beat = bar
             .slots
@@ -216,11 +216,7 @@ impl Sheet<'_> {
 
     /// The beats as they are played: swing bends what lies between them, not them.
     pub(super) fn beats(&self) -> Vec<Beat> {
-        let per_beat = if self.analysis.metre == Metre::SixEight {
-            6
-        } else {
-            4
-        };
+        let per_beat = slots_in_beat(self.analysis.metre);
         self.bars
             .iter()
             .flat_map(|bar| &bar.slots)

@@ -13,4 +13,4 @@ mod rest;
 mod windows;
 
 pub use choose::harmonise;
-pub(crate) use rest::{by_beat, tonic};
+pub(crate) use rest::{by_beat, final_chord};

@@ -33,8 +33,13 @@ pub(crate) fn by_beat(
         .collect()
 }
 
-/// The chord of rest, in the style's words.
-pub(crate) fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
+/// The chord of the last bar: the tonic of the key in which the song ends.
+pub(crate) fn final_chord(analysis: &Analysis, vocabulary: Vocabulary) -> Chord {
+    tonic(analysis.last_key(), vocabulary)
+}
+
+/// The tonic chord of a key, of the kind that the style uses.
+fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
     let root = key.tonic % 12;
     let quality = match (key.mode, vocabulary) {
         (_, Vocabulary::Power) => Quality::Power,

@@ -100,7 +100,7 @@ impl BarModel {
 
     /// Beats in a bar.
     pub(super) fn beats(&self) -> usize {
-        (self.ticks / self.beat) as usize
+        usize::from(self.metre.beats())
     }
 
     /// The place of a tick, if notes may start there.
