@@ -28,7 +28,7 @@ pub struct Analysis {
     /// less than 24 bars, none where nobody sings.
     #[serde(default)]
     pub local_keys: Vec<LocalKey>,
-    /// Phrases in time order: what is sung on one breath, a long one divided where its tune ends phrases.
+    /// Phrases in time order, the one definition of where a phrase ends: a breath each, long breaths divided by their melody.
     pub phrases: Vec<Span>,
     /// Groups of phrases with a common energy: verse, chorus and the like.
     pub sections: Vec<Section>,

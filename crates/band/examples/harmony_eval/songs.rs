@@ -127,7 +127,7 @@ fn song(song: &Written) -> Option<Song> {
         })
         .filter(|laid| laid.end_s > laid.start_s)
         .collect();
-    let phrases = phrases(&notes);
+    let phrases = between_rests(&notes);
     Some(Song {
         people,
         analysis: Analysis {
@@ -161,8 +161,9 @@ fn song(song: &Written) -> Option<Song> {
     })
 }
 
-/// Notes with no rest of more than half a beat between them.
-fn phrases(notes: &[Note]) -> Vec<Span> {
+/// Notes without a rest of half a beat between them. They replace the phrases that listening finds: the figures in the README of
+/// `tools/band_eval` were measured with them.
+fn between_rests(notes: &[Note]) -> Vec<Span> {
     let mut phrases: Vec<Span> = Vec::new();
     for note in notes {
         match phrases.last_mut() {

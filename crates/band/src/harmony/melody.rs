@@ -19,7 +19,7 @@ pub(super) struct Melody {
     pub(super) first: usize,
     /// Beat from which the last chord rests.
     pub(super) rest: usize,
-    /// Beats on which a phrase comes to its end.
+    /// Beats of the last note of each phrase.
     pub(super) ends: Vec<usize>,
 }
 

@@ -23,7 +23,7 @@ const COMMON_NEXT: f32 = 0.5;
 const EAGER: f32 = 1.15;
 /// How much less readily they change within a bar than at its start.
 const STEADY: f32 = 0.55;
-/// What a chord of rest gains where a phrase ends, and at the song's last note.
+/// What the tonic chord gains where a phrase ends, and at the song's last note.
 const PHRASE_END: f32 = 0.8;
 const SONG_END: f32 = 6.0;
 /// Cost in nats of a chord outside the key when the pitches are in full doubt: an untrained singer's wrong semitones are no

@@ -52,7 +52,7 @@ pub(crate) fn rows(notes: &[Sung], grid: Grid<'_>, minor: bool) -> Vec<[f32; FEA
     let whole = window(0, count as isize);
     let sung_from = notes.first().map_or(0.0, |note| note.from);
     let sung_to = notes.iter().fold(0.0f32, |end, note| end.max(note.to));
-    let ends = phrase_ends(notes);
+    let pauses = pauses(notes);
     let in_bar = grid.in_bar as isize;
     (0..count)
         .map(|beat| {
@@ -92,27 +92,28 @@ pub(crate) fn rows(notes: &[Sung], grid: Grid<'_>, minor: bool) -> Vec<[f32; FEA
             let bars_left = (sung_to - 0.25 - bar as f32) / in_bar as f32;
             row.one_of(bars_in.max(0.0) as usize, EDGES);
             row.one_of((bars_left - 0.01).max(0.0) as usize, EDGES);
-            let to_end = ends
+            let to_pause = pauses
                 .iter()
-                .find(|&&end| end > beat as f32 + 0.1)
-                .map_or(16.0, |&end| end - beat as f32);
-            row.push((to_end / (4.0 * in_bar as f32)).min(1.0));
-            row.push(f32::from(u8::from(to_end <= in_bar as f32)));
+                .find(|&&pause| pause > beat as f32 + 0.1)
+                .map_or(16.0, |&pause| pause - beat as f32);
+            row.push((to_pause / (4.0 * in_bar as f32)).min(1.0));
+            row.push(f32::from(u8::from(to_pause <= in_bar as f32)));
             row.push(f32::from(u8::from(minor)));
             row.values
         })
         .collect()
 }
 
-/// Where phrases end: at rests, and where a note is held long.
-fn phrase_ends(notes: &[Sung]) -> Vec<f32> {
-    let mut ends: Vec<f32> = notes
+/// The ends of notes before a pause, in beats: before rests, after held notes, and at the end. A feature that the chord model was
+/// taught with; it does not say where phrases end (`listen::phrases` does), and the figures change only with the model.
+fn pauses(notes: &[Sung]) -> Vec<f32> {
+    let mut pauses: Vec<f32> = notes
         .windows(2)
         .filter(|pair| pair[1].from - pair[0].to > 0.7 || pair[1].from - pair[0].from > 2.6)
         .map(|pair| pair[0].to)
         .collect();
-    ends.extend(notes.last().map(|note| note.to));
-    ends
+    pauses.extend(notes.last().map(|note| note.to));
+    pauses
 }
 
 /// How long each class sounds in each beat.

@@ -11,8 +11,8 @@ use crate::learned::{Bytes, Layer};
 
 use super::features::FEATURES;
 
-/// What each hypothesis costs: timing, rhythm, chords, tempo, return, phrases, which of the four metres it is, and where in the
-/// bar the first note, the last and the first of each phrase stand.
+/// Number of costs of a hypothesis: timing, rhythm, chords, tempo, return, notes after rests, which of the four metres it is, and the
+/// places in the bar of the first note, of the last, and of the notes after pauses.
 pub(super) const COSTS: usize = 13;
 
 const HIDDEN: usize = 16;

@@ -83,7 +83,7 @@ pub fn listen_by_steps(
         if let (None, Some((key, _))) = (hints.key, key::key(&notes, None)) {
             analysis.key = key;
         }
-        analysis.phrases = phrases(&notes, &[]);
+        analysis.phrases = phrases(&notes, &[], analysis.metre);
         analysis.notes = notes;
         analysis.tuning_cents = tuning_cents;
         return analysis;
@@ -176,7 +176,7 @@ fn finish(
         let start_s = notes.first().map_or(0.0, |note| note.onset_s);
         beats = fallback::steady(start_s, duration_s, tempo_bpm, metre);
     }
-    let phrases = phrases(&notes, &beats);
+    let phrases = phrases(&notes, &beats, metre);
     Analysis {
         duration_s,
         tuning_cents,

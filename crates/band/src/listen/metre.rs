@@ -1,6 +1,6 @@
 //! Metre, tempo and downbeats: many hypotheses, each walked by the bar pointer, weighed by rhythm, harmony and habit.
 //!
-//! For every metre and three bands of tempo the pointer finds its cheapest walk; every walk is then tried with its bar lines
+//! For every metre and three bands of tempo the pointer finds its cheapest path; every path is then tried with its bar lines
 //! on each beat. Each of these hypotheses has
 //!
 //! - costs: timing and rhythm, as the pointer has them, the gain of hearing chords that change where chords change in that metre
@@ -18,6 +18,7 @@ use super::{
     classifier::{COSTS, log_odds},
     features::{FEATURES, features},
     key::ChordEvidence,
+    pauses::{held_s, is_after_rest},
     pointer::{ViterbiPath, tempi, viterbi},
 };
 
@@ -46,8 +47,6 @@ fn rare(metre: Metre) -> f32 {
     }
 }
 
-/// A rest this long opens a phrase.
-const PHRASE_GAP_S: f64 = 0.3;
 /// What it costs in nats to go against a metre that the tags ask for.
 const AGAINST_HINT: f32 = 25.0;
 /// A tempo that the tags ask for is refused when the best hearing in it costs this much more than the best of all, in nats. Which
@@ -86,12 +85,12 @@ pub(super) struct MetreEstimate {
 /// One way to hear the notes.
 #[derive(Debug, Clone)]
 pub(super) struct Hypothesis {
-    /// Which metre and which walk.
+    /// Which metre and which path.
     pub(super) metre: usize,
-    pub(super) walk: usize,
-    /// Ticks from the walk's bar lines back to the hypothesis's.
+    pub(super) path: usize,
+    /// Ticks from the path's bar lines back to the hypothesis's.
     pub(super) shift: i64,
-    /// Length of a beat in seconds: the median of the walk's tempi, and the mean of what its places make of the times.
+    /// Length of a beat in seconds: the median of the path's tempi, and the mean of what its places make of the times.
     pub(super) beat_s: f64,
     mean_beat_s: f64,
     /// What it costs, in the order of [`COSTS`], and what it is like.
@@ -133,7 +132,7 @@ fn same_beat(one: &Hypothesis, other: &Hypothesis) -> bool {
 /// Hears metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than
 /// four notes.
 pub(super) fn estimate(notes: &[Note], tonic: u8, hints: &Hints) -> Option<MetreEstimate> {
-    let (walks, found) = hypotheses(notes, tonic, hints)?;
+    let (paths, found) = hypotheses(notes, tonic, hints)?;
     let mut found = Costed(found.into_iter().map(|one| (one.cost(), one)).collect());
     let mut tempo_refused = false;
     if let Some(asked) = asked_bpm(hints) {
@@ -145,7 +144,7 @@ pub(super) fn estimate(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Metre
             TOO_FAR
         };
         let unsure = found.likely(|one| same_beat(one, free)) < UNSURE_TEMPO;
-        // A walk in the tempo asked for may place the notes in another.
+        // A path in the tempo asked for may place the notes in another.
         let in_tempo = |one: &Hypothesis| {
             (60.0 / one.beat_s / asked).log2().abs() <= SAME_TEMPO
                 && (one.mean_beat_s / one.beat_s).log2().abs() <= SAME_TEMPO
@@ -161,23 +160,23 @@ pub(super) fn estimate(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Metre
     let sure_of_beats = found.likely(|one| same_beat(one, best));
     let sure_of_metre = found
         .likely(|one| same_beat(one, best) && one.metre == best.metre && one.shift == best.shift);
-    let walk = &walks[best.walk];
+    let path = &paths[best.path];
     let onsets = notes.iter().map(|note| note.onset_s);
     let heard = (notes.len() as f32 / 16.0).min(1.0);
     let bar = BarModel::new(METRES[best.metre]);
     Some(MetreEstimate {
-        chords: chord_evidence(walk, &bar, best, notes),
+        chords: chord_evidence(path, &bar, best, notes),
         bar,
-        notes: walk
+        notes: path
             .ticks
             .iter()
             .zip(onsets)
             .filter_map(|(tick, onset_s)| Some(((*tick)? + best.shift, onset_s)))
             .collect(),
-        jumps: walk
+        jumps: path
             .jumps
             .iter()
-            .map(|&jump| walk.ticks[..jump].iter().flatten().count())
+            .map(|&jump| path.ticks[..jump].iter().flatten().count())
             .collect(),
         beat_s: best.beat_s,
         sure_of_beats: sure_of_beats * heard,
@@ -214,7 +213,7 @@ pub(super) fn hypotheses(
     }
     let onsets: Vec<f64> = notes.iter().map(|note| note.onset_s).collect();
     let model = ChordModel::new();
-    let mut walks: Vec<ViterbiPath> = Vec::new();
+    let mut paths: Vec<ViterbiPath> = Vec::new();
     let mut found: Vec<Hypothesis> = Vec::new();
     for (metre, bar) in METRES.map(BarModel::new).iter().enumerate() {
         let other_metre = match hints.metre {
@@ -227,13 +226,13 @@ pub(super) fn hypotheses(
                 .iter()
                 .map(|quarter_s| habit(*quarter_s, bar))
                 .collect();
-            let Some(walk) = viterbi(&onsets, bar, &quarters, &prior) else {
+            let Some(path) = viterbi(&onsets, bar, &quarters, &prior) else {
                 continue;
             };
-            let trial = Trial::new(&walk, bar, notes);
+            let trial = Trial::new(&path, bar, notes);
             let beat_s = trial.quarter_s * bar.beat as f64 / TICKS as f64;
-            let mean_beat_s = mean_tick_s(&walk, &onsets) * bar.beat as f64;
-            // In 6/8 the walk may also have settled an eighth beside the beat.
+            let mean_beat_s = mean_tick_s(&path, &onsets) * bar.beat as f64;
+            // In 6/8 the path may also have settled an eighth beside the beat.
             let step = if bar.metre == Metre::SixEight {
                 TICKS / 2
             } else {
@@ -244,11 +243,11 @@ pub(super) fn hypotheses(
                 costs[3] = habit(trial.quarter_s, bar);
                 costs[6 + metre] = 1.0;
                 let [timing, rhythm, chords, ..] = costs;
-                let ticks = walk.ticks.iter().map(|tick| tick.map(|tick| tick + shift));
+                let ticks = path.ticks.iter().map(|tick| tick.map(|tick| tick + shift));
                 let features = features(notes, ticks, bar, beat_s, [timing, rhythm, chords]);
                 found.push(Hypothesis {
                     metre,
-                    walk: walks.len(),
+                    path: paths.len(),
                     shift,
                     beat_s,
                     mean_beat_s,
@@ -257,15 +256,15 @@ pub(super) fn hypotheses(
                     against: other_metre + rare(bar.metre),
                 });
             }
-            walks.push(walk);
+            paths.push(path);
         }
     }
-    Some((walks, found))
+    Some((paths, found))
 }
 
-/// Mean length of a tick in seconds from the first note of a walk to its last.
-fn mean_tick_s(walk: &ViterbiPath, onsets: &[f64]) -> f64 {
-    let mut placed = walk
+/// Mean length of a tick in seconds from the first note of a path to its last.
+fn mean_tick_s(path: &ViterbiPath, onsets: &[f64]) -> f64 {
+    let mut placed = path
         .ticks
         .iter()
         .zip(onsets)
@@ -279,13 +278,13 @@ fn mean_tick_s(walk: &ViterbiPath, onsets: &[f64]) -> f64 {
 }
 
 pub(super) fn chord_evidence(
-    walk: &ViterbiPath,
+    path: &ViterbiPath,
     bar: &BarModel,
     best: &Hypothesis,
     notes: &[Note],
 ) -> ChordEvidence {
     let model = ChordModel::new();
-    let score = in_score_time(walk, notes);
+    let score = in_score_time(path, notes);
     let quarter_s = best.beat_s * TICKS as f64 / bar.beat as f64;
     let weight = (quarter_s / 0.6) as f32 / TICKS as f32;
     let sung_s: f64 = notes.iter().map(|note| note.offset_s - note.onset_s).sum();
@@ -314,48 +313,42 @@ fn bpm(quarter_s: f64, bar: &BarModel) -> f64 {
     60.0 / (quarter_s * bar.beat as f64 / TICKS as f64)
 }
 
-/// A walk whose bar lines are tried out.
+/// A path whose bar lines are tried out.
 struct Trial<'a> {
-    walk: &'a ViterbiPath,
+    path: &'a ViterbiPath,
     bar: &'a BarModel,
     starts: Vec<i64>,
     score: Vec<SungNote>,
     /// Where notes start after a rest.
-    breaths: Vec<i64>,
-    /// Where notes start after a rest or a long note.
-    openings: Vec<i64>,
+    after_rests: Vec<i64>,
+    /// Where notes start after a rest or a held note.
+    after_pauses: Vec<i64>,
     /// Median length of a quarter.
     quarter_s: f64,
 }
 
 impl<'a> Trial<'a> {
-    fn new(walk: &'a ViterbiPath, bar: &'a BarModel, notes: &[Note]) -> Self {
-        let mut quarters = walk.quarter_s.clone();
+    fn new(path: &'a ViterbiPath, bar: &'a BarModel, notes: &[Note]) -> Self {
+        let mut quarters = path.quarter_s.clone();
         let middle = quarters.len() / 2;
         let (_, quarter_s, _) = quarters.select_nth_unstable_by(middle, f64::total_cmp);
-        let mut steps: Vec<f64> = notes
-            .windows(2)
-            .map(|pair| pair[1].onset_s - pair[0].onset_s)
-            .collect();
-        let middle = steps.len() / 2;
-        let (_, usual_s, _) = steps.select_nth_unstable_by(middle, f64::total_cmp);
-        let long_s = 1.8 * *usual_s;
-        let breathes =
-            |at: usize| at == 0 || notes[at].onset_s - notes[at - 1].offset_s > PHRASE_GAP_S;
-        let opens = |at: usize| breathes(at) || notes[at].onset_s - notes[at - 1].onset_s > long_s;
+        let held_s = held_s(notes);
+        let after_rest = |at: usize| at == 0 || is_after_rest(&notes[at - 1], &notes[at]);
+        let after_pause =
+            |at: usize| after_rest(at) || notes[at].onset_s - notes[at - 1].onset_s > held_s;
         let ticks_where = |wanted: &dyn Fn(usize) -> bool| {
             (0..notes.len())
                 .filter(|at| wanted(*at))
-                .filter_map(|at| walk.ticks[at])
+                .filter_map(|at| path.ticks[at])
                 .collect()
         };
         Self {
             quarter_s: *quarter_s,
-            starts: walk.ticks.iter().flatten().copied().collect(),
-            score: in_score_time(walk, notes),
-            breaths: ticks_where(&breathes),
-            openings: ticks_where(&opens),
-            walk,
+            starts: path.ticks.iter().flatten().copied().collect(),
+            score: in_score_time(path, notes),
+            after_rests: ticks_where(&after_rest),
+            after_pauses: ticks_where(&after_pause),
+            path,
             bar,
         }
     }
@@ -364,15 +357,15 @@ impl<'a> Trial<'a> {
         let shifted: Vec<i64> = self.starts.iter().map(|tick| tick + shift).collect();
         let weight = (self.quarter_s / 0.6) as f32 / TICKS as f32;
         let mut costs = [0.0; COSTS];
-        costs[0] = self.walk.timing_cost;
+        costs[0] = self.path.timing_cost;
         let (first, last) = self.bar.ends(&shifted);
         costs[1] = self.bar.cost(&shifted) - first - last;
         costs[10] = first;
         costs[11] = last;
-        costs[12] = self.openings(shift);
+        costs[12] = self.pause_places(shift);
         costs[2] = model.gain(&self.score, self.bar, shift, tonic, weight);
         costs[4] = self.returns();
-        costs[5] = self.phrase_spread(shift);
+        costs[5] = self.rest_spread(shift);
         costs
     }
 
@@ -410,11 +403,11 @@ impl<'a> Trial<'a> {
         (best - other) * 10.0
     }
 
-    /// How unevenly over the beats of the bar phrases start: nats that telling their beats takes, negated.
-    fn phrase_spread(&self, shift: i64) -> f32 {
+    /// How evenly the notes after rests are spread over the beats of the bar: the nats that their beats take to encode, negated.
+    fn rest_spread(&self, shift: i64) -> f32 {
         let beats = self.bar.beats();
         let mut counts = vec![0.5f32; beats];
-        for tick in &self.breaths {
+        for tick in &self.after_rests {
             let beat = (tick + shift).rem_euclid(self.bar.ticks) / self.bar.beat;
             counts[beat as usize] += 1.0;
         }
@@ -425,21 +418,20 @@ impl<'a> Trial<'a> {
             .sum()
     }
 
-    /// What the places at which phrases start cost if each were the first of a song, on average, and a little more the more
-    /// phrases agree.
-    fn openings(&self, shift: i64) -> f32 {
+    /// The mean cost of the places of notes after pauses, each taken as the first note of a song; slightly more when there are many.
+    fn pause_places(&self, shift: i64) -> f32 {
         let cost = |tick: &i64| self.bar.ends(&[tick + shift]).0.min(5.0);
-        let count = self.openings.len().max(1) as f32;
-        self.openings.iter().map(cost).sum::<f32>() / count.sqrt()
+        let count = self.after_pauses.len().max(1) as f32;
+        self.after_pauses.iter().map(cost).sum::<f32>() / count.sqrt()
     }
 }
 
 /// The notes in ticks.
-fn in_score_time(walk: &ViterbiPath, notes: &[Note]) -> Vec<SungNote> {
-    walk.ticks
+fn in_score_time(path: &ViterbiPath, notes: &[Note]) -> Vec<SungNote> {
+    path.ticks
         .iter()
         .zip(notes)
-        .zip(&walk.quarter_s)
+        .zip(&path.quarter_s)
         .filter_map(|((tick, note), quarter_s)| {
             let ticks = (note.offset_s - note.onset_s) / quarter_s * TICKS as f64;
             Some(SungNote {

@@ -12,6 +12,7 @@ mod local_keys;
 mod metre;
 mod note_repair;
 mod notes;
+mod pauses;
 mod phrases;
 mod pitch;
 mod pitch_path;

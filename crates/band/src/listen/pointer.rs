@@ -8,10 +8,13 @@
 //! - how far the time between the notes lies from what the tempo makes of the distance, a normal distribution,
 //! - the change of tempo.
 //!
-//! A note may be passed over, at a price: what is no note should not bend the beat. After a long note or a rest the next phrase may
-//! start anywhere in the bar, at a price too: people hold a last note or breathe for as long as they like.
+//! A note may be skipped, at a cost, so that noise does not bend the beat. After a long distance between notes the pointer may jump
+//! to any place of the bar, also at a cost: singers hold a last note or breathe for as long as they like.
 
-use super::bars::{BarModel, TICKS};
+use super::{
+    bars::{BarModel, TICKS},
+    pauses::median,
+};
 
 /// Tempi lie this factor apart.
 const TEMPO_STEP: f64 = 1.025;
@@ -27,12 +30,12 @@ const REACH: f64 = 3.2;
 const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
 /// Cost of passing over a note.
 const PASS_COST: f32 = 2.6;
-/// Cost of starting a phrase where the tempo does not lead to, and of each e-fold by which the time before it is stretched or cut.
+/// Cost of a jump to a place that the tempo does not lead to, and of each e-fold by which it stretches or cuts the time before it.
 const JUMP_COST: f32 = 5.0;
 const STRETCH_COST: f32 = 2.0;
-/// Phrases start after so many usual distances between notes, and at least so many seconds.
-const PHRASE_GAP: f64 = 1.8;
-const PHRASE_GAP_S: f64 = 0.9;
+/// A jump is possible after this many times the median distance between notes, and after this many seconds at least.
+const JUMP_GAP: f64 = 1.8;
+const JUMP_GAP_S: f64 = 0.9;
 /// Most by which a jump stretches or cuts the time before it, as a factor.
 const MOST_STRETCH: f64 = 2.0;
 /// States this much worse than the best are given up.
@@ -75,7 +78,7 @@ const NONE: Back = Back {
     jumps: false,
 };
 
-/// The cheapest walk through the notes that start at `onsets_s`, within the quarter lengths given; `prior` is what each of
+/// The cheapest path through the notes that start at `onsets_s`, within the quarter lengths given; `prior` is what each of
 /// these costs to begin with. `None` with fewer than two notes or when no tempo fits.
 pub(super) fn viterbi(
     onsets_s: &[f64],
@@ -100,7 +103,7 @@ pub(super) fn viterbi(
         }
     }
     let reach = Reach::of(bar);
-    let phrase_gap_s = (PHRASE_GAP * usual_gap(onsets_s)).max(PHRASE_GAP_S);
+    let jump_gap_s = (JUMP_GAP * usual_gap(onsets_s)).max(JUMP_GAP_S);
     for note in 0..onsets_s.len() - 1 {
         let here = &totals[note * states..(note + 1) * states];
         let best = here.iter().copied().fold(f32::INFINITY, f32::min);
@@ -149,7 +152,7 @@ pub(super) fn viterbi(
                         arrive(after * places + to, cost, bars, false);
                     });
                 }
-                if next > note + 1 || gap_s < phrase_gap_s || total > best + BEAM - JUMP_COST {
+                if next > note + 1 || gap_s < jump_gap_s || total > best + BEAM - JUMP_COST {
                     continue;
                 }
                 let distance = gap_s * TICKS as f64 / quarters_s[tempo];
@@ -169,9 +172,8 @@ pub(super) fn viterbi(
 
 /// Median time from one note to the next.
 fn usual_gap(onsets_s: &[f64]) -> f64 {
-    let mut gaps: Vec<f64> = onsets_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let middle = gaps.len() / 2;
-    *gaps.select_nth_unstable_by(middle, f64::total_cmp).1
+    let gaps = onsets_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    median(gaps).expect("there are two notes at least")
 }
 
 /// How many bars on `to` comes nearest to `distance` ticks after `from`, and the logarithm of how far it is stretched or cut; `None`
@@ -316,18 +318,18 @@ mod tests {
             })
             .collect();
         let quarters = tempi(80.0, 140.0);
-        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
-        let found: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
+        let path = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a path");
+        let found: Vec<i64> = path.ticks.iter().flatten().copied().collect();
         assert_eq!(found, ticks);
         assert!(
-            (walk.quarter_s[2] - 0.5).abs() < 0.04,
+            (path.quarter_s[2] - 0.5).abs() < 0.04,
             "{:?}",
-            walk.quarter_s
+            path.quarter_s
         );
         assert!(
-            (walk.quarter_s[57] - 0.64).abs() < 0.05,
+            (path.quarter_s[57] - 0.64).abs() < 0.05,
             "{:?}",
-            walk.quarter_s
+            path.quarter_s
         );
     }
 
@@ -337,9 +339,9 @@ mod tests {
         let mut onsets: Vec<f64> = (0..32).map(|beat| f64::from(beat) * 0.6).collect();
         onsets.insert(9, 8.0 * 0.6 + 0.07);
         let quarters = tempi(90.0, 110.0);
-        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
-        assert_eq!(walk.ticks[9], None, "{:?}", walk.ticks);
-        assert_eq!(walk.ticks.iter().flatten().count(), 32);
+        let path = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a path");
+        assert_eq!(path.ticks[9], None, "{:?}", path.ticks);
+        assert_eq!(path.ticks.iter().flatten().count(), 32);
     }
 
     #[test]
@@ -356,12 +358,12 @@ mod tests {
             }
         }
         let quarters = tempi(100.0, 140.0);
-        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
+        let path = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a path");
         // Where the bars begin is not this search's to say.
-        let placed: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
+        let placed: Vec<i64> = path.ticks.iter().flatten().copied().collect();
         let found: Vec<i64> = placed.iter().map(|tick| tick - placed[0]).collect();
         assert_eq!(found, ticks);
-        assert_eq!(walk.jumps, [14]);
+        assert_eq!(path.jumps, [14]);
     }
 
     #[test]
