@@ -87,8 +87,8 @@ pub use settings::{
     SettingKind, SettingProblem, SettingRow, SettingValue, Settings,
 };
 pub use steps::{
-    Artefact, Content, MissingTrack, Note, NoteTrack, Notes, Source, StepCallback, StepRequest,
-    StepView, WrongSource,
+    Artefact, Content, MissingTrack, NoteTrack, Notes, Source, StepCallback, StepRequest, StepView,
+    TranscribedNote, WrongSource,
 };
 pub use submit::{SubmitResponse, Submitted};
 pub use task::{Stage, TaskId, TaskView};

@@ -17,8 +17,8 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastering, RATE_HZ, Sound, Stereo, Voicing, lay_over_at, layers, loudness_of, master_at,
-        play, side_by_side, solo,
+        Mastering, RATE_HZ, SoundSource, Stereo, Voicing, lay_over_at, layers, loudness_of,
+        master_at, play, side_by_side, solo,
     },
     tags::{Brief, read_tags},
 };
@@ -73,12 +73,12 @@ pub struct Take {
     pub score: Score,
     /// Loudness of the parts' sum before it was mastered.
     sum_lufs: Option<f64>,
-    sound: Sound,
+    sound: SoundSource,
 }
 
 /// One part of a take by itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stem {
+pub struct PartAudio {
     /// Who plays.
     pub instrument: Instrument,
     /// What for.
@@ -100,14 +100,14 @@ impl Take {
     }
 
     /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
-    pub fn stems(&self) -> impl Iterator<Item = Stem> {
+    pub fn stems(&self) -> impl Iterator<Item = PartAudio> {
         let alone = (0..self.score.parts.len()).map(|part| vec![part]);
         let played = self.groups(alone.collect());
         self.score
             .parts
             .iter()
             .zip(played)
-            .map(|(part, audio)| Stem {
+            .map(|(part, audio)| PartAudio {
                 instrument: part.instrument,
                 role: part.role,
                 audio,
@@ -201,7 +201,7 @@ pub enum BandError {
 /// Never trims, never fails on silence or noise: what could not be found stands in the remarks. Samples that are no numbers
 /// count as silence, and a remark says how many there were.
 pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, BandError> {
-    let session = Session::new(vocal, request, Sound::Own)?;
+    let session = Session::new(vocal, request, SoundSource::Own)?;
     let takes = session.takes()?;
     Ok(Accompaniment {
         takes,
@@ -218,7 +218,7 @@ const SIDE_BY_SIDE_S: f64 = 300.0;
 pub struct Session {
     request: Request,
     brief: Brief,
-    sound: Sound,
+    sound: SoundSource,
     voice: Vec<f32>,
     remarks: Vec<String>,
     /// What was heard in the vocal.
@@ -227,7 +227,7 @@ pub struct Session {
 
 impl Session {
     /// Checks the request, reads the tags, and listens.
-    pub fn new(vocal: &Audio, request: &Request, sound: Sound) -> Result<Self, BandError> {
+    pub fn new(vocal: &Audio, request: &Request, sound: SoundSource) -> Result<Self, BandError> {
         listen_to(vocal, request, sound)
     }
 
@@ -277,7 +277,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn listen_to(vocal: &Audio, request: &Request, sound: Sound) -> Result<Session, BandError> {
+fn listen_to(vocal: &Audio, request: &Request, sound: SoundSource) -> Result<Session, BandError> {
     check(vocal, request)?;
     let (vocal, mended) = without_strays(vocal);
     let brief = read_tags(&request.tags, &request.negative_tags);

@@ -29,7 +29,7 @@ pub struct Analysis {
     #[serde(default)]
     pub local_keys: Vec<LocalKey>,
     /// Phrases in time order, the one definition of where a phrase ends: a breath each, long breaths divided by their melody.
-    pub phrases: Vec<Span>,
+    pub phrases: Vec<TimeSpan>,
     /// Groups of phrases with a common energy: verse, chorus and the like.
     pub sections: Vec<Section>,
     /// Integrated loudness of the vocal in LUFS; `None` for silence.
@@ -146,7 +146,7 @@ pub struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LocalKey {
     /// Where it lies: from bar line to bar line.
-    pub span: Span,
+    pub span: TimeSpan,
     /// Its key.
     pub key: Key,
     /// The probability that it is in that key, 0..1.
@@ -155,7 +155,7 @@ pub struct LocalKey {
 
 /// A stretch of time in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Span {
+pub struct TimeSpan {
     /// Start in seconds.
     pub start_s: f64,
     /// End in seconds.
@@ -181,7 +181,7 @@ pub enum SectionKind {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// Where it lies.
-    pub span: Span,
+    pub span: TimeSpan,
     /// What it is for.
     pub kind: SectionKind,
     /// How full the arrangement should be, 0..1.
@@ -311,7 +311,7 @@ impl Chord {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ChordSpan {
     /// Where it sounds, in seconds.
-    pub span: Span,
+    pub span: TimeSpan,
     /// Index of its first beat in [`Analysis::beats`].
     pub first_beat: usize,
     /// Number of beats that it lasts.

@@ -17,7 +17,7 @@ mod table;
 use serde_json::{Map, Value};
 
 pub use self::callback::StepCallback;
-pub use self::notes::{Note, NoteTrack, Notes};
+pub use self::notes::{NoteTrack, Notes, TranscribedNote};
 use crate::{Choices, Input, Operation, Stage, TaskId};
 
 /// The submission of a step.

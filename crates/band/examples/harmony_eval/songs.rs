@@ -3,7 +3,7 @@
 use std::{error::Error, io::Read};
 
 use backline_band::analysis::{
-    Analysis, Beat, Chord, Confidence, Key, Metre, Mode, Note, Quality, Span,
+    Analysis, Beat, Chord, Confidence, Key, Metre, Mode, Note, Quality, TimeSpan,
 };
 use serde::Deserialize;
 
@@ -163,12 +163,12 @@ fn song(song: &Written) -> Option<Song> {
 
 /// Notes without a rest of half a beat between them. They replace the phrases that listening finds: the figures in the README of
 /// `tools/band_eval` were measured with them.
-fn between_rests(notes: &[Note]) -> Vec<Span> {
-    let mut phrases: Vec<Span> = Vec::new();
+fn between_rests(notes: &[Note]) -> Vec<TimeSpan> {
+    let mut phrases: Vec<TimeSpan> = Vec::new();
     for note in notes {
         match phrases.last_mut() {
             Some(last) if note.onset_s - last.end_s < 0.5 * BEAT_S => last.end_s = note.offset_s,
-            _ => phrases.push(Span {
+            _ => phrases.push(TimeSpan {
                 start_s: note.onset_s,
                 end_s: note.offset_s,
             }),

@@ -5,7 +5,7 @@
 //! verses start sparse and grow, the first chorus is full, the last one fullest; a song of verses alone grows from one to the
 //! next, and a song of one section from one phrase to the next.
 
-use crate::analysis::{Section, SectionKind, Span};
+use crate::analysis::{Section, SectionKind, TimeSpan};
 
 /// Fullness of the first verse, and by how much each later one is fuller, up to a limit.
 const FIRST_VERSE: f32 = 0.35;
@@ -110,7 +110,7 @@ fn beside_its_kind(section: &Section, sung: &[&Section]) -> f32 {
 
 /// The divisions of a song of one section: the bars (by index, of those that start at `starts_s`) at which each begins, near
 /// every fourth or eighth bar, rather where a phrase starts.
-pub(super) fn divisions(starts_s: &[f64], phrases: &[Span]) -> Vec<usize> {
+pub(super) fn divisions(starts_s: &[f64], phrases: &[TimeSpan]) -> Vec<usize> {
     let count = starts_s.len();
     let step = if count >= LONG_BARS {
         2 * DIVISION_BARS
@@ -157,7 +157,7 @@ mod tests {
         kinds
             .iter()
             .map(|&(kind, energy)| Section {
-                span: Span {
+                span: TimeSpan {
                     start_s: 0.0,
                     end_s: 1.0,
                 },
@@ -192,7 +192,7 @@ mod tests {
         assert!(arc[0] < 0.5 && arc[2] >= 0.85, "{arc:?}");
         assert!(arc.windows(2).all(|pair| pair[0] < pair[1]), "{arc:?}");
         let starts: Vec<f64> = (0..16).map(|bar| f64::from(bar) * 2.0).collect();
-        let phrase = |start_s: f64| Span {
+        let phrase = |start_s: f64| TimeSpan {
             start_s,
             end_s: start_s + 7.0,
         };

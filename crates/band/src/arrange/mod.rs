@@ -21,6 +21,6 @@ mod voicing;
 mod write;
 
 pub(crate) use crate::catalogue::{Instrument, StyleId, Traits};
-pub use score::{ArrangeSettings, Articulation, Finish, Part, Role, Room, Score, ScoreNote};
+pub use score::{ArrangeSettings, Articulation, Finish, Role, Room, Score, ScoreNote, ScorePart};
 pub use write::arrange;
 pub(crate) use write::{leaves_out_drums, style_of};

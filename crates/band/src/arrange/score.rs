@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Instrument, StyleId};
 use crate::{
-    analysis::{Beat, Chord, Key, Metre, Span},
+    analysis::{Beat, Chord, Key, Metre, TimeSpan},
     catalogue::Singer,
 };
 
@@ -14,7 +14,7 @@ pub struct Score {
     /// The style it is written in.
     pub style: StyleId,
     /// The parts, in the order in which they are mixed.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ScorePart>,
     /// Length of the instrumental in seconds: the vocal's and a tail that rings out.
     pub length_s: f64,
     /// How far A4 lies from 440 Hz, in cents: the band tunes to the singer.
@@ -22,7 +22,7 @@ pub struct Score {
     /// Where the final chord falls, in seconds.
     pub final_chord_s: f64,
     /// The chords as they are played, those that the arrangement adds in the lead-in and at the end included.
-    pub chords: Vec<(Span, Chord)>,
+    pub chords: Vec<(TimeSpan, Chord)>,
     /// The room around the band.
     pub room: Room,
     /// How the sum is finished.
@@ -37,7 +37,7 @@ pub struct Score {
 
 /// One instrument's part.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct ScorePart {
     /// Who plays it.
     pub instrument: Instrument,
     /// What it is for.

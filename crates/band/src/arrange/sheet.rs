@@ -11,7 +11,7 @@ use super::{
     voicing::Range,
 };
 use crate::{
-    analysis::{Analysis, Beat, Chord, Metre, Span},
+    analysis::{Analysis, Beat, Chord, Metre, TimeSpan},
     catalogue::Singer,
     chance::{Chance, Noise},
     harmony::final_chord,
@@ -229,8 +229,8 @@ impl Sheet<'_> {
     }
 
     /// The chords as they are played, from bar to bar, neighbours that are equal joined.
-    pub(super) fn chords_as_played(&self) -> Vec<(Span, Chord)> {
-        let mut spans: Vec<(Span, Chord)> = Vec::new();
+    pub(super) fn chords_as_played(&self) -> Vec<(TimeSpan, Chord)> {
+        let mut spans: Vec<(TimeSpan, Chord)> = Vec::new();
         for bar in &self.bars {
             for slot in 0..bar.slots.len() {
                 let chord = self.chord(bar, slot);
@@ -242,7 +242,7 @@ impl Sheet<'_> {
                 match spans.last_mut() {
                     Some((span, last)) if *last == chord => span.end_s = end_s,
                     _ => spans.push((
-                        Span {
+                        TimeSpan {
                             start_s: bar.time(slot),
                             end_s,
                         },

@@ -6,7 +6,7 @@ use super::{
     energy::place,
     fills,
     lineup::assign,
-    score::{ArrangeSettings, Finish, Part, Role, Room, Score, ScoreNote},
+    score::{ArrangeSettings, Finish, Role, Room, Score, ScoreNote, ScorePart},
     sheet::Sheet,
     style::{Ending, StyleId, Swing},
     styles,
@@ -142,7 +142,7 @@ pub fn arrange(
         };
         tidy(&mut notes, length_s);
         if !notes.is_empty() {
-            parts.push(Part {
+            parts.push(ScorePart {
                 instrument: player.instrument,
                 role: player.role,
                 pan: player.pan,

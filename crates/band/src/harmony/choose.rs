@@ -8,7 +8,7 @@ use super::{
     reharmonise::reharmonise,
 };
 use crate::analysis::{
-    Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, Span, Vocabulary,
+    Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, TimeSpan, Vocabulary,
 };
 
 /// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
@@ -141,7 +141,7 @@ fn in_one_key(
         .zip(chords)
         .flat_map(|(stretch, chord)| suspended(*stretch, chord));
     for (stretch, chord) in resolved {
-        let span = Span {
+        let span = TimeSpan {
             start_s: analysis.beats[stretch.from].time_s,
             end_s: analysis
                 .beats

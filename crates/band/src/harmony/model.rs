@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use crate::learned::{Bytes, Layer};
+use crate::learned::{Bytes, DenseLayer};
 
 use super::windows::FEATURES;
 
@@ -15,8 +15,8 @@ const HIDDEN: usize = 48;
 
 /// Everything that was learned.
 pub(super) struct Model {
-    first: Layer,
-    second: Layer,
+    first: DenseLayer,
+    second: DenseLayer,
     /// How common each class is.
     pub(super) prior: [f32; CLASSES],
     /// Probability of a change by beats in a bar (2, 3, 4) × 4 + position.

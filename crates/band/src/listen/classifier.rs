@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use crate::learned::{Bytes, Layer};
+use crate::learned::{Bytes, DenseLayer};
 
 use super::features::FEATURES;
 
@@ -25,7 +25,7 @@ struct Classifier {
     /// One over the standard deviations.
     scales: [f32; FEATURES],
     features: [f32; FEATURES],
-    hidden: Layer,
+    hidden: DenseLayer,
     units: [f32; HIDDEN],
 }
 

@@ -4,7 +4,7 @@ use backline_audio::{Audio, integrated_lufs};
 
 use crate::analysis::{
     Analysis, Beat, Confidence, Hints, Key, Note, PITCH_HOP_S, PitchFrame, Section, SectionKind,
-    Span,
+    TimeSpan,
 };
 
 use crate::chord_names::key_name;
@@ -220,7 +220,7 @@ fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: Stri
         local_keys: Vec::new(),
         phrases: Vec::new(),
         sections: vec![Section {
-            span: Span {
+            span: TimeSpan {
                 start_s: 0.0,
                 end_s: duration_s,
             },

@@ -6,7 +6,7 @@
 //! Markov chain).
 
 use crate::{
-    analysis::{Beat, Key, LocalKey, Note, Span},
+    analysis::{Beat, Key, LocalKey, Note, TimeSpan},
     scale::is_in_sung_scale,
 };
 
@@ -117,7 +117,7 @@ fn move_borders(found: &mut [LocalKey], notes: &[Note], beats: &[Beat]) {
 }
 
 /// Stretches of [`BARS`] bars from the first bar line on.
-fn stretches(beats: &[Beat]) -> Vec<Span> {
+fn stretches(beats: &[Beat]) -> Vec<TimeSpan> {
     let lines: Vec<f64> = beats
         .iter()
         .filter(|beat| beat.position == 0)
@@ -129,7 +129,7 @@ fn stretches(beats: &[Beat]) -> Vec<Span> {
     let bars = lines.len().saturating_sub(1).max(1);
     let count = ((bars + BARS / 2) / BARS).max(1);
     (0..count)
-        .map(|index| Span {
+        .map(|index| TimeSpan {
             start_s: lines.get(index * BARS).copied().unwrap_or(*first),
             end_s: if index + 1 == count {
                 end.time_s

@@ -7,7 +7,7 @@
 //!
 //! The pauses that classifiers take as features (`pauses`, `harmony::windows`) are not ends of phrases: models were trained with them.
 
-use crate::analysis::{Beat, Metre, Note, Span};
+use crate::analysis::{Beat, Metre, Note, TimeSpan};
 
 /// A rest of at least this length may be a breath …
 const BREATH_S: f64 = 0.25;
@@ -62,7 +62,7 @@ const TOO_FEW_COST: f64 = 3.0;
 
 /// The phrases, in order: split where the singer breathes, where a short rest follows a held note, and, where the beats are known,
 /// within long breaths.
-pub(super) fn phrases(notes: &[Note], beats: &[Beat], metre: Metre) -> Vec<Span> {
+pub(super) fn phrases(notes: &[Note], beats: &[Beat], metre: Metre) -> Vec<TimeSpan> {
     let breaths = breaths(notes);
     let Some(bars) = places(notes, beats, metre) else {
         return breaths
@@ -92,8 +92,8 @@ pub(super) fn phrases(notes: &[Note], beats: &[Beat], metre: Metre) -> Vec<Span>
     found
 }
 
-fn span(notes: &[Note], range: std::ops::Range<usize>) -> Span {
-    Span {
+fn span(notes: &[Note], range: std::ops::Range<usize>) -> TimeSpan {
+    TimeSpan {
         start_s: notes[range.start].onset_s,
         end_s: notes[range.end - 1].offset_s,
     }
@@ -323,7 +323,8 @@ mod tests {
                 position: (beat + 2) % 4,
             })
             .collect();
-        let starts = |found: &[Span]| found.iter().map(|span| span.start_s).collect::<Vec<f64>>();
+        let starts =
+            |found: &[TimeSpan]| found.iter().map(|span| span.start_s).collect::<Vec<f64>>();
         let phrases = |notes: &[Note], beats: &[Beat]| phrases(notes, beats, Metre::FourFour);
         let found = phrases(&notes, &beats);
         assert_eq!(starts(&found), [1.0, 5.0, 9.0, 13.0]);

@@ -4,7 +4,7 @@
 //! and density beside the rest of the song; the fullest groups and those that bring a fullest one back are choruses, what
 //! leads up into a chorus from well below is a build.
 
-use crate::analysis::{Beat, Note, Section, SectionKind, Span};
+use crate::analysis::{Beat, Note, Section, SectionKind, TimeSpan};
 
 /// A section wants to be about this long, in bars …
 const BARS: usize = 8;
@@ -19,7 +19,7 @@ const ALIKE: f64 = 0.72;
 pub(super) fn sections(
     notes: &[Note],
     beats: &[Beat],
-    phrases: &[Span],
+    phrases: &[TimeSpan],
     duration_s: f64,
 ) -> Vec<Section> {
     let bars: Vec<f64> = beats
@@ -43,7 +43,7 @@ pub(super) fn sections(
         .enumerate()
         .map(|(at, &from)| {
             let to = starts.get(at + 1).copied().unwrap_or(sung_to);
-            let span = Span {
+            let span = TimeSpan {
                 start_s: bars[from],
                 end_s: bars.get(to).copied().unwrap_or(duration_s),
             };
@@ -56,7 +56,7 @@ pub(super) fn sections(
     let sung_start_s = bars[sung_from];
     if sung_start_s > EDGE_BARS * bar_s {
         found.push(Section {
-            span: Span {
+            span: TimeSpan {
                 start_s: 0.0,
                 end_s: sung_start_s,
             },
@@ -77,7 +77,7 @@ pub(super) fn sections(
 
 fn whole(duration_s: f64) -> Section {
     Section {
-        span: Span {
+        span: TimeSpan {
             start_s: 0.0,
             end_s: duration_s,
         },
@@ -92,7 +92,7 @@ fn at_or_before(bars: &[f64], time_s: f64) -> usize {
 }
 
 /// The bar lines (by index) at which sections start: near every eighth bar, rather where a phrase starts.
-fn starts(bars: &[f64], phrases: &[Span], from: usize, to: usize, bar_s: f64) -> Vec<usize> {
+fn starts(bars: &[f64], phrases: &[TimeSpan], from: usize, to: usize, bar_s: f64) -> Vec<usize> {
     // One for a phrase that starts about here, and the rest before it.
     let opens = |bar: usize| -> f64 {
         let Some(at) = phrases.iter().position(|phrase| {
@@ -126,7 +126,7 @@ fn starts(bars: &[f64], phrases: &[Span], from: usize, to: usize, bar_s: f64) ->
 
 /// A group of phrases.
 struct Group {
-    span: Span,
+    span: TimeSpan,
     level_db: f64,
     pitch: f64,
     /// Notes a second.
@@ -136,7 +136,7 @@ struct Group {
 }
 
 impl Group {
-    fn of(span: Span, notes: &[Note], bar_s: f64) -> Self {
+    fn of(span: TimeSpan, notes: &[Note], bar_s: f64) -> Self {
         let inside: Vec<&Note> = notes
             .iter()
             .filter(|note| note.onset_s >= span.start_s - 0.05 && note.onset_s < span.end_s - 0.05)
@@ -247,7 +247,7 @@ fn kinds(groups: &[Group], energies: &[f32]) -> Vec<SectionKind> {
 fn close(found: &mut Vec<Section>, duration_s: f64, bar_s: f64) {
     let Some(last) = found.last_mut() else { return };
     if duration_s - last.span.end_s > EDGE_BARS * bar_s {
-        let span = Span {
+        let span = TimeSpan {
             start_s: last.span.end_s,
             end_s: duration_s,
         };
@@ -292,7 +292,7 @@ mod tests {
                         level_db: if section % 2 == 0 { -26.0 } else { -18.0 },
                     });
                 }
-                phrases.push(Span {
+                phrases.push(TimeSpan {
                     start_s: start,
                     end_s: start + 2.95,
                 });

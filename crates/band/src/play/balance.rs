@@ -7,9 +7,9 @@ use super::{
     meter::{StepMeter, gated},
     plucked,
     stereo::{RATE_HZ, Stereo},
-    wave::Filter,
+    wave::TwoPoleFilter,
 };
-use crate::arrange::{Instrument, Part, Role};
+use crate::arrange::{Instrument, Role, ScorePart};
 
 /// Loudness at which a part of level 0 dB plays, on the K-weighted scale, where it plays.
 const PART_LUFS: f64 = -18.0;
@@ -23,7 +23,7 @@ const RINGS_STEPS: usize = 3;
 /// Colours a part, and gives the gain that it is to be mixed with. What is `recorded` has its body and its amplifier already.
 ///
 /// The balance is set by ear's measure, so that it holds for any density of notes.
-pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, recorded: bool) -> f32 {
+pub(super) fn channel_strip(part: &ScorePart, stem: &mut Stereo, recorded: bool) -> f32 {
     let rate = RATE_HZ as f32;
     if part.instrument == Instrument::DistortedGuitar && !recorded {
         drive_oversampled(stem);
@@ -33,8 +33,8 @@ pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, recorded: bool) -> f
         high_hz = RECORDED_HZ;
     }
     let still = Cascade::new(
-        (Filter::new(low_hz, 0.7, rate), Pass::High),
-        (Filter::new(high_hz, 0.65, rate), Pass::Low),
+        (TwoPoleFilter::new(low_hz, 0.7, rate), Pass::High),
+        (TwoPoleFilter::new(high_hz, 0.65, rate), Pass::Low),
     );
     let mut filters = still;
     let body_of = || Body::new(part.instrument, rate).filter(|_| !recorded);
@@ -101,8 +101,8 @@ impl Body {
     fn new(instrument: Instrument, rate: f32) -> Option<Self> {
         let [(one_hz, one), (other_hz, other)] = plucked::body(instrument)?;
         let (first, second) = (
-            Filter::new(one_hz, 3.0, rate),
-            Filter::new(other_hz, 3.0, rate),
+            TwoPoleFilter::new(one_hz, 3.0, rate),
+            TwoPoleFilter::new(other_hz, 3.0, rate),
         );
         Some(Self {
             filters: Quad::new([first, first, second, second]),
@@ -137,8 +137,8 @@ fn drive(stem: &mut Stereo, rate: f32) {
         .iter()
         .fold(1e-6f32, |peak, sample| peak.max(sample.abs()));
     for channel in [&mut stem.left, &mut stem.right] {
-        let mut high = Filter::new(95.0, 0.7, rate);
-        let mut cabinet = Filter::new(4300.0, 0.6, rate);
+        let mut high = TwoPoleFilter::new(95.0, 0.7, rate);
+        let mut cabinet = TwoPoleFilter::new(4300.0, 0.6, rate);
         let mut silent_for = 0;
         for block in channel.chunks_mut(QUIET_FRAMES) {
             let silent = block.iter().all(|&sample| sample == 0.0);
@@ -157,8 +157,8 @@ fn drive(stem: &mut Stereo, rate: f32) {
                 for (frame, sample) in block.iter_mut().enumerate() {
                     *sample *= 1.0 - (frame as f32 + 1.0) / frames;
                 }
-                high = Filter::new(95.0, 0.7, rate);
-                cabinet = Filter::new(4300.0, 0.6, rate);
+                high = TwoPoleFilter::new(95.0, 0.7, rate);
+                cabinet = TwoPoleFilter::new(4300.0, 0.6, rate);
             }
         }
     }
@@ -168,7 +168,7 @@ fn drive(stem: &mut Stereo, rate: f32) {
 const QUIET_FRAMES: usize = 17_640;
 
 /// What a role's level is relative to the style's figures, in decibels.
-fn trim_db(part: &Part) -> f32 {
+fn trim_db(part: &ScorePart) -> f32 {
     let role = match part.role {
         Role::Drums => 0.5,
         Role::Percussion => -1.0,
@@ -189,7 +189,7 @@ fn trim_db(part: &Part) -> f32 {
 }
 
 /// How much of a part goes into the room.
-pub(super) fn room_share(part: &Part) -> f32 {
+pub(super) fn room_share(part: &ScorePart) -> f32 {
     match part.role {
         Role::Bass => 0.04,
         Role::Drums => 0.22,

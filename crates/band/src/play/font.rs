@@ -20,7 +20,7 @@ use super::{
     stereo::{RATE_HZ, Stereo},
 };
 use crate::{
-    arrange::{Instrument, Part, ScoreNote},
+    arrange::{Instrument, ScoreNote, ScorePart},
     midi::{bend, program},
 };
 
@@ -63,7 +63,7 @@ impl Font {
     }
 
     /// Whether it plays a part: an instrument that is better from a font, with a sound for each of the part's notes.
-    pub(crate) fn plays(&self, part: &Part) -> bool {
+    pub(crate) fn plays(&self, part: &ScorePart) -> bool {
         let bank = if part.instrument.is_percussion() {
             128
         } else {
@@ -99,12 +99,12 @@ impl Font {
     }
 
     /// Plays a part, level and place not yet set. Unwinds with [`Damaged`] where the font can't be played: [`caught`] makes an error of it.
-    pub(super) fn part(&self, part: &Part, tuning_cents: f32, frames: usize) -> Stereo {
+    pub(super) fn part(&self, part: &ScorePart, tuning_cents: f32, frames: usize) -> Stereo {
         quietly(|| self.play(part, tuning_cents, frames))
             .unwrap_or_else(|_| resume_unwind(Box::new(Damaged)))
     }
 
-    fn play(&self, part: &Part, tuning_cents: f32, frames: usize) -> Stereo {
+    fn play(&self, part: &ScorePart, tuning_cents: f32, frames: usize) -> Stereo {
         let mut settings = SynthesizerSettings::new(RATE_HZ as i32);
         settings.block_size = BLOCK;
         settings.enable_reverb_and_chorus = false;

@@ -1,6 +1,6 @@
 //! Four filters side by side: the same arithmetic on four values at once is what processors are quick at.
 
-use super::wave::Filter;
+use super::wave::TwoPoleFilter;
 
 /// Both sides of a sound through two filters, one after the other.
 ///
@@ -23,7 +23,7 @@ pub(super) enum Pass {
 
 impl Cascade {
     /// `first`, then `second`, each with what it lets through.
-    pub(super) fn new(first: (Filter, Pass), second: (Filter, Pass)) -> Self {
+    pub(super) fn new(first: (TwoPoleFilter, Pass), second: (TwoPoleFilter, Pass)) -> Self {
         let mut mix = [[0.0; 4]; 3];
         for (lane, (filter, pass)) in [first, first, second, second].into_iter().enumerate() {
             let shares = match pass {
@@ -42,7 +42,7 @@ impl Cascade {
     }
 
     /// Moves the first filter, which must be a low-pass.
-    pub(super) fn tune(&mut self, filter: &Filter) {
+    pub(super) fn tune(&mut self, filter: &TwoPoleFilter) {
         self.filters.tune(0, filter);
         self.filters.tune(1, filter);
     }
@@ -82,7 +82,7 @@ pub(super) struct Quad {
 
 impl Quad {
     /// Four filters at rest.
-    pub(super) fn new(filters: [Filter; 4]) -> Self {
+    pub(super) fn new(filters: [TwoPoleFilter; 4]) -> Self {
         Self {
             a1: filters.map(|filter| filter.a1),
             a2: filters.map(|filter| filter.a2),
@@ -92,7 +92,7 @@ impl Quad {
         }
     }
 
-    fn tune(&mut self, lane: usize, filter: &Filter) {
+    fn tune(&mut self, lane: usize, filter: &TwoPoleFilter) {
         self.a1[lane] = filter.a1;
         self.a2[lane] = filter.a2;
         self.a3[lane] = filter.a3;
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn a_cascade_is_two_filters_a_frame_late() {
         let (one, other) = (
-            Filter::new(120.0, 0.7, 44_100.0),
-            Filter::new(5000.0, 0.6, 44_100.0),
+            TwoPoleFilter::new(120.0, 0.7, 44_100.0),
+            TwoPoleFilter::new(5000.0, 0.6, 44_100.0),
         );
         let mut cascade = Cascade::new((one, Pass::High), (other, Pass::Low));
         let (mut high, mut low) = (one, other);

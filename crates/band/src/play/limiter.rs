@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn what_is_reported_is_what_the_reference_measures() {
         let mut noise = crate::chance::Noise::new(9);
-        let mut low = super::super::wave::Filter::new(3000.0, 0.7, RATE_HZ as f32);
+        let mut low = super::super::wave::TwoPoleFilter::new(3000.0, 0.7, RATE_HZ as f32);
         let left: Vec<f32> = (0..RATE_HZ as usize * 8)
             .map(|frame| {
                 let swell = 0.05 + (frame as f32 / 30_000.0).sin().powi(8);

@@ -8,7 +8,7 @@ use super::{
     meter::{StepMeter, gated, k_loudness},
     stereo::{RATE_HZ, Stereo},
     target::Mastered,
-    wave::Filter,
+    wave::TwoPoleFilter,
 };
 use crate::arrange::Finish;
 
@@ -68,11 +68,11 @@ fn tilt(
         - 6000.0 * (-finish.brightness).max(0.0)
         - 11_000.0 * (finish.grit - 0.2).max(0.0))
     .max(4500.0);
-    let dc = Filter::new(24.0, 0.7, rate);
-    let air = Filter::new(4200.0, 0.5, rate);
+    let dc = TwoPoleFilter::new(24.0, 0.7, rate);
+    let air = TwoPoleFilter::new(4200.0, 0.5, rate);
     let (split, top) = (
-        Filter::new(700.0, 0.5, rate),
-        Filter::new(top_hz, 0.6, rate),
+        TwoPoleFilter::new(700.0, 0.5, rate),
+        TwoPoleFilter::new(top_hz, 0.6, rate),
     );
     // The tape takes in what was tilted a frame earlier.
     let mut ends = Quad::new([dc, dc, top, top]);

@@ -10,7 +10,7 @@ use super::{
     stage::room_seed,
     stereo::{RATE_HZ, Stereo},
     target::{Mastered, TARGET_LUFS},
-    wave::Filter,
+    wave::TwoPoleFilter,
 };
 use crate::arrange::{Room, Score};
 
@@ -110,7 +110,7 @@ const LOOK_FRAMES: usize = 64;
 
 fn without_rumble(voice: &mut [f32]) {
     let rate = RATE_HZ as f32;
-    let mut rumble = Filter::new(75.0, 0.7, rate);
+    let mut rumble = TwoPoleFilter::new(75.0, 0.7, rate);
     for block in voice.chunks_mut(LOOK_FRAMES) {
         for sample in block {
             *sample = rumble.high(*sample);
@@ -168,7 +168,7 @@ fn soften_hiss(voice: &mut [f32]) {
     const HISS_HZ: f32 = 5500.0;
     const SHARE: f32 = 0.33;
     const LEAST: f32 = 0.35;
-    let mut split = Filter::new(HISS_HZ, 0.6, RATE_HZ as f32);
+    let mut split = TwoPoleFilter::new(HISS_HZ, 0.6, RATE_HZ as f32);
     let (quick, slow) = (ease(0.003), ease(0.03));
     let mut gain = 1.0f32;
     let mut high = [0.0f32; LOOK_FRAMES];
@@ -212,10 +212,10 @@ const WAY_Q: f32 = 0.6;
 /// Takes the middle out of the band where the voice sounds: keyed by the voice between 1 and 4 kHz, there in 20 ms, gone in 300.
 fn make_way(band: &mut Stereo, voice: &[f32]) {
     let rate = RATE_HZ as f32;
-    let mut ear = Filter::new(WAY_HZ, WAY_Q, rate);
+    let mut ear = TwoPoleFilter::new(WAY_HZ, WAY_Q, rate);
     let mut sides = [
-        Filter::new(WAY_HZ, WAY_Q, rate),
-        Filter::new(WAY_HZ, WAY_Q, rate),
+        TwoPoleFilter::new(WAY_HZ, WAY_Q, rate),
+        TwoPoleFilter::new(WAY_HZ, WAY_Q, rate),
     ];
     let (quick, slow) = (ease(0.02), ease(0.3));
     let mut depth = 0.0f32;
@@ -366,8 +366,8 @@ mod tests {
 
     /// Power between 1 and 4 kHz every 50 ms.
     fn middle(samples: &[f32]) -> Vec<f32> {
-        let mut low = Filter::new(1000.0, 0.7, RATE_HZ as f32);
-        let mut high = Filter::new(4000.0, 0.7, RATE_HZ as f32);
+        let mut low = TwoPoleFilter::new(1000.0, 0.7, RATE_HZ as f32);
+        let mut high = TwoPoleFilter::new(4000.0, 0.7, RATE_HZ as f32);
         let band: Vec<f32> = samples.iter().map(|x| high.low(low.high(*x))).collect();
         band.chunks(RATE_HZ as usize / 20)
             .map(mean_square)

@@ -36,7 +36,7 @@ pub use master::master;
 pub(crate) use master::{Mastering, loudness_of, master_at};
 pub(crate) use mix::lay_over_at;
 pub use mix::{Voicing, lay_over, layers};
-pub use stage::{Sound, play};
+pub use stage::{SoundSource, play};
 pub(crate) use stage::{side_by_side, solo};
 pub use stereo::{RATE_HZ, Stereo};
 pub use target::{CEILING_DBTP, Mastered, TARGET_LUFS};

@@ -5,7 +5,7 @@
 
 use super::{
     partials::Partials,
-    wave::{Envelope, Filter, Scratch, Strike, decay_per_frame},
+    wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, decay_per_frame},
 };
 use crate::{arrange::Instrument, chance::Noise};
 
@@ -104,7 +104,7 @@ pub(super) fn body(instrument: Instrument) -> Option<[(f32, f32); 2]> {
 }
 
 /// Sounds one note.
-pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
+pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
     let register = f32::from(strike.midi) - 60.0;
     let damping = damping_at(if strike.muted { 0.5 } else { kind.damping }, rate);
@@ -118,7 +118,7 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
     let fraction = period - damping - whole;
     let allpass = (1.0 - fraction) / (1.0 + fraction);
     let loss = decay_per_frame(ring_s, rate).powf(period);
-    let envelope = Envelope::new(
+    let envelope = NoteEnvelope::new(
         0.0015,
         if strike.ringing {
             kind.release_s * 2.0
@@ -170,8 +170,8 @@ fn excitation(kind: &Pluck, strike: &Strike, frames: usize, period: f32) -> Vec<
     let mut noise = Noise::new(strike.seed);
     let cutoff = (kind.pick_hz * (0.35 + 0.65 * strike.velocity)).max(strike.hz * 1.5);
     let (mut first, mut second) = (
-        Filter::new(cutoff, 0.6, strike.rate),
-        Filter::new(cutoff * 1.6, 0.6, strike.rate),
+        TwoPoleFilter::new(cutoff, 0.6, strike.rate),
+        TwoPoleFilter::new(cutoff * 1.6, 0.6, strike.rate),
     );
     // The filters settle on one period before the one that is kept, so that the loop has no seam.
     let raw: Vec<f32> = (0..frames).map(|_| noise.next()).collect();

@@ -8,7 +8,7 @@ use rustfft::{FftPlannerScalar, num_complex::Complex};
 
 use super::{
     stereo::Stereo,
-    wave::{Filter, decay_per_frame},
+    wave::{TwoPoleFilter, decay_per_frame},
 };
 use crate::chance::{Chance, Noise};
 
@@ -50,10 +50,13 @@ pub(super) fn reverb(
         return;
     }
     let [left, right] = response(decay_s, seed, rate);
-    let mut low_cut = [Filter::new(180.0, 0.7, rate), Filter::new(180.0, 0.7, rate)];
+    let mut low_cut = [
+        TwoPoleFilter::new(180.0, 0.7, rate),
+        TwoPoleFilter::new(180.0, 0.7, rate),
+    ];
     let mut high_cut = [
-        Filter::new(6000.0, 0.6, rate),
-        Filter::new(6000.0, 0.6, rate),
+        TwoPoleFilter::new(6000.0, 0.6, rate),
+        TwoPoleFilter::new(6000.0, 0.6, rate),
     ];
     let mut shaped = |frame: usize| {
         let pair = match (send.left.get(frame), send.right.get(frame)) {
@@ -141,7 +144,7 @@ fn response(decay_s: f32, seed: u64, rate: f32) -> [Vec<f32>; 2] {
     [0u64, 1].map(|side| {
         let mut chance = Chance::new(seed, &[97, side]);
         let mut noise = Noise::new(chance.seed());
-        let mut split = Filter::new(HEIGHTS_HZ, 0.6, rate);
+        let mut split = TwoPoleFilter::new(HEIGHTS_HZ, 0.6, rate);
         let fall = decay_per_frame(decay_s, rate);
         let high_fall = decay_per_frame(decay_s * HEIGHTS_SHARE, rate);
         let (mut level, mut high_level) = (1.0f32, 1.0f32);
@@ -177,10 +180,13 @@ pub(super) fn echo(send: &[f32], time_s: f32, level: f32, rate: f32, out: &mut S
     let frames = ((time_s * rate) as usize).max(1);
     let (mut left, mut right) = (vec![0.0f32; frames], vec![0.0f32; frames]);
     let mut dark = [
-        Filter::new(2600.0, 0.6, rate),
-        Filter::new(2600.0, 0.6, rate),
+        TwoPoleFilter::new(2600.0, 0.6, rate),
+        TwoPoleFilter::new(2600.0, 0.6, rate),
     ];
-    let mut thin = [Filter::new(250.0, 0.7, rate), Filter::new(250.0, 0.7, rate)];
+    let mut thin = [
+        TwoPoleFilter::new(250.0, 0.7, rate),
+        TwoPoleFilter::new(250.0, 0.7, rate),
+    ];
     let mut at = 0;
     let frames_out = out.left.len();
     for (frame, &input) in send.iter().enumerate().take(frames_out) {
@@ -256,8 +262,8 @@ mod tests {
                 }
                 // Schroeder's curve of what lies below the heights, from -5 to -35 dB.
                 let mut low = [
-                    Filter::new(1400.0, 0.6, RATE),
-                    Filter::new(1400.0, 0.6, RATE),
+                    TwoPoleFilter::new(1400.0, 0.6, RATE),
+                    TwoPoleFilter::new(1400.0, 0.6, RATE),
                 ];
                 let wave: Vec<f32> = side
                     .iter()

@@ -4,10 +4,10 @@ use super::{
     bowed, drums, keys, plucked,
     stereo::Stereo,
     sung,
-    wave::{Scratch, Strike},
+    wave::{NoteBuffer, Strike},
 };
 use crate::{
-    arrange::{Articulation, Instrument, Part, Role, Score, ScoreNote},
+    arrange::{Articulation, Instrument, Role, Score, ScoreNote, ScorePart},
     chance::Chance,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// `rate` is the one that the part is played at, `frames` the length at that rate.
 pub(super) fn own(
     score: &Score,
-    part: &Part,
+    part: &ScorePart,
     number: usize,
     seed: u64,
     rate: f32,
@@ -25,7 +25,7 @@ pub(super) fn own(
     let mut stem = Stereo::silent(frames);
     let kit_seed = Chance::new(seed, &[71, number as u64]).seed();
     let mut kit = drums::Kit::new(part.instrument, kit_seed, rate);
-    let mut scratch = Scratch::default();
+    let mut scratch = NoteBuffer::default();
     for (index, note) in part.notes.iter().enumerate() {
         let start_s = (note.start_s - lead_s(part.instrument)).max(0.0);
         let start = (start_s * f64::from(rate)).round() as usize;
@@ -89,7 +89,7 @@ fn lay(channel: &mut [f32], start: usize, samples: &[f32], gain: f32) {
 
 /// Frames after which stroke number `index` is choked; `None` when it rings out. The hats are one pair of cymbals: closing them
 /// ends what rang open.
-fn choked_after(part: &Part, index: usize, rate: f32) -> Option<usize> {
+fn choked_after(part: &ScorePart, index: usize, rate: f32) -> Option<usize> {
     let note = part.notes.get(index).filter(|note| note.midi == OPEN_HAT)?;
     let next = part.notes[index + 1..]
         .iter()
@@ -129,7 +129,7 @@ fn sound(
     tuning_cents: f32,
     chance: &mut Chance,
     rate: f32,
-    out: &mut Scratch,
+    out: &mut NoteBuffer,
 ) {
     let cents = tuning_cents + chance.between(-1.5, 1.5);
     let strike = Strike {
@@ -174,7 +174,7 @@ fn sound(
 }
 
 /// A guitar played twice, a side each, a hair apart.
-fn doubled(strike: &Strike, out: &mut Scratch) {
+fn doubled(strike: &Strike, out: &mut NoteBuffer) {
     plucked::pluck(
         &plucked::DRIVEN,
         &Strike {
@@ -195,7 +195,7 @@ fn doubled(strike: &Strike, out: &mut Scratch) {
 }
 
 /// Where a note stands: keyboards and harps spread low to high, the rest keep their place.
-fn place(part: &Part, note: &ScoreNote) -> f32 {
+fn place(part: &ScorePart, note: &ScoreNote) -> f32 {
     let spread = match part.instrument {
         Instrument::Piano
         | Instrument::Harp
@@ -237,7 +237,7 @@ mod tests {
                 velocity: 0.7,
                 articulation: Articulation::Normal,
             };
-            let mut out = Scratch::default();
+            let mut out = NoteBuffer::default();
             let early = ScoreNote {
                 length_s: note.length_s + lead_s(instrument),
                 ..note

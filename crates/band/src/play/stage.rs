@@ -6,11 +6,11 @@ use super::{
     room, sounding,
     stereo::{RATE_HZ, Stereo},
 };
-use crate::arrange::{Instrument, Part, Role, Score};
+use crate::arrange::{Instrument, Role, Score, ScorePart};
 
 /// Where the instruments' sounds come from.
 #[derive(Debug, Clone, Default)]
-pub enum Sound {
+pub enum SoundSource {
     /// Own synthesis.
     #[default]
     Own,
@@ -19,7 +19,7 @@ pub enum Sound {
     Font(super::Font),
 }
 
-impl Sound {
+impl SoundSource {
     /// The instruments of a score that a SoundFont plays, in the order of the score.
     pub(crate) fn lent(&self, score: &Score) -> Vec<Instrument> {
         let mut lent: Vec<Instrument> = Vec::new();
@@ -35,7 +35,7 @@ impl Sound {
         not(feature = "soundfont"),
         expect(unused_variables, reason = "own synthesis lends nothing")
     )]
-    fn lends(&self, part: &Part) -> bool {
+    fn lends(&self, part: &ScorePart) -> bool {
         match self {
             Self::Own => false,
             #[cfg(feature = "soundfont")]
@@ -48,12 +48,12 @@ impl Sound {
 ///
 /// The sum is not mastered: its level is the style's balance, not a target. Beside it memory holds the room's share of it, at
 /// half the rate, and one part a thread.
-pub fn play(score: &Score, sound: &Sound, seed: u64, threads: usize) -> Stereo {
+pub fn play(score: &Score, sound: &SoundSource, seed: u64, threads: usize) -> Stereo {
     together(score, sound, 0..score.parts.len(), seed, threads)
 }
 
 /// One part alone with its own share of the room and of the echo: all parts' solos together are what [`play`] gives.
-pub(crate) fn solo(score: &Score, sound: &Sound, number: usize, seed: u64) -> Stereo {
+pub(crate) fn solo(score: &Score, sound: &SoundSource, number: usize, seed: u64) -> Stereo {
     let parts = number.min(score.parts.len())..(number + 1).min(score.parts.len());
     together(score, sound, parts, seed, 1)
 }
@@ -61,7 +61,7 @@ pub(crate) fn solo(score: &Score, sound: &Sound, number: usize, seed: u64) -> St
 /// Some of the score's parts in their room.
 fn together(
     score: &Score,
-    sound: &Sound,
+    sound: &SoundSource,
     parts: std::ops::Range<usize>,
     seed: u64,
     threads: usize,
@@ -110,7 +110,7 @@ impl Buses {
     }
 
     /// Adds a part to the sum and to the room.
-    fn take(&mut self, mut stem: PlayedPart, part: &Part) {
+    fn take(&mut self, mut stem: PlayedPart, part: &ScorePart) {
         for channel in [&mut stem.sound.left, &mut stem.sound.right] {
             channel.iter_mut().for_each(|sample| *sample *= stem.gain);
         }
@@ -191,11 +191,17 @@ pub(crate) fn side_by_side<T: Send>(items: &[usize], one: impl Fn(usize) -> T + 
 }
 
 /// One part: its sound, its colour, its level, its place.
-fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) -> PlayedPart {
+fn stem(
+    score: &Score,
+    source: &SoundSource,
+    number: usize,
+    seed: u64,
+    frames: usize,
+) -> PlayedPart {
     let part = &score.parts[number];
     let (mut sound, recorded) = match source {
         #[cfg(feature = "soundfont")]
-        Sound::Font(font) if font.plays(part) => (
+        SoundSource::Font(font) if font.plays(part) => (
             placed(font.part(part, score.tuning_cents, frames), part.pan),
             true,
         ),

@@ -27,14 +27,14 @@ pub(super) struct Strike {
 
 /// Where a voice writes a note: two channels of equal length, or the left one alone for both.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub(super) struct NoteBuffer {
     pub(super) left: Vec<f32>,
     pub(super) right: Vec<f32>,
     /// Whether the left channel is meant for both sides.
     pub(super) mono: bool,
 }
 
-impl Scratch {
+impl NoteBuffer {
     /// Empties it for `frames` frames of silence on both sides.
     pub(super) fn reset(&mut self, frames: usize) {
         self.mono = false;
@@ -100,13 +100,13 @@ pub(super) fn decay_per_frame(seconds: f32, rate: f32) -> f32 {
 }
 
 /// Attack, sustain and release: a raised rise, a level, and a fall to nothing; never a corner that clicks.
-pub(super) struct Envelope {
+pub(super) struct NoteEnvelope {
     attack: f32,
     held: f32,
     release: f32,
 }
 
-impl Envelope {
+impl NoteEnvelope {
     /// An envelope with times in seconds over a note held for `held` frames.
     pub(super) fn new(attack_s: f32, release_s: f32, held: usize, rate: f32) -> Self {
         Self {
@@ -148,7 +148,7 @@ impl Envelope {
 
 /// A two-pole filter in the trapezoidal state-variable form (Zavalishin, The Art of VA Filter Design).
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Filter {
+pub(super) struct TwoPoleFilter {
     pub(super) a1: f32,
     pub(super) a2: f32,
     pub(super) a3: f32,
@@ -157,7 +157,7 @@ pub(super) struct Filter {
     second: f32,
 }
 
-impl Filter {
+impl TwoPoleFilter {
     /// A filter at `hz` with quality `q`.
     pub(super) fn new(hz: f32, q: f32, rate: f32) -> Self {
         let mut filter = Self::default();
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn an_envelope_has_no_corner() {
-        let envelope = Envelope::new(0.005, 0.02, 4410, 44_100.0);
+        let envelope = NoteEnvelope::new(0.005, 0.02, 4410, 44_100.0);
         let gains: Vec<f32> = (0..envelope.frames() + 10)
             .map(|frame| envelope.at(frame))
             .collect();

@@ -83,7 +83,7 @@ pub(crate) struct Nudge {
 /// An effect that can be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Effect {
+pub(super) enum SoundEffect {
     /// Room around the sound.
     Reverb,
     /// Echo.
@@ -109,12 +109,12 @@ pub(crate) struct Effects {
 
 impl Effects {
     /// The flag of one effect.
-    pub(super) fn of(&mut self, effect: Effect) -> &mut bool {
+    pub(super) fn of(&mut self, effect: SoundEffect) -> &mut bool {
         match effect {
-            Effect::Reverb => &mut self.reverb,
-            Effect::Delay => &mut self.delay,
-            Effect::Grit => &mut self.grit,
-            Effect::Swing => &mut self.swing,
+            SoundEffect::Reverb => &mut self.reverb,
+            SoundEffect::Delay => &mut self.delay,
+            SoundEffect::Grit => &mut self.grit,
+            SoundEffect::Swing => &mut self.swing,
         }
     }
 }

@@ -4,10 +4,10 @@
 //! taken, word by word. "no", "without" and "-less" turn a phrase into a refusal. Refusals win over wishes wherever they stand.
 
 use super::{
-    brief::{Asked, Brief, Effect},
+    brief::{Asked, Brief, SoundEffect},
     musical::{key_at, metre_of, tempo_at},
     split::{pieces_of, words_of},
-    words::{Entry, Meaning, PHRASE_LIMIT_WORDS, look_up},
+    words::{Meaning, PHRASE_LIMIT_WORDS, VocabularyEntry, look_up},
 };
 use crate::catalogue::{Instrument, Traits};
 
@@ -183,7 +183,7 @@ fn refuse(meaning: &Meaning, brief: &mut Brief) {
         }
         Meaning::Effect(effect, _) => {
             *brief.refused_effects.of(effect) = true;
-            if effect == Effect::Grit {
+            if effect == SoundEffect::Grit {
                 brief.forbidden = brief.forbidden.and(Traits::DISTORTED);
             }
         }
@@ -192,7 +192,7 @@ fn refuse(meaning: &Meaning, brief: &mut Brief) {
 }
 
 /// Writes one wish into the brief, and what of it can't be had.
-fn wish(entry: &Entry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
+fn wish(entry: &VocabularyEntry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
     let mut ask = |instrument: Instrument, traits: Traits, brief: &mut Brief| {
         sounding.push(instrument);
         brief.wanted.push(instrument);
@@ -247,7 +247,7 @@ fn wish(entry: &Entry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instr
         Meaning::Effect(effect, nudge) => {
             *brief.wanted_effects.of(effect) = true;
             brief.nudge = brief.nudge.plus(nudge);
-            if effect == Effect::Grit && nudge.grit >= 0.5 {
+            if effect == SoundEffect::Grit && nudge.grit >= 0.5 {
                 ask(Instrument::DistortedGuitar, Traits::DISTORTED, brief);
             }
         }

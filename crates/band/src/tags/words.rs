@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use serde::Deserialize;
 
-use super::brief::{Effect, Nudge};
+use super::brief::{Nudge, SoundEffect};
 use crate::{
     analysis::Metre,
     catalogue::{Instrument, StyleId, Traits},
@@ -36,14 +36,14 @@ pub(super) enum Meaning {
     /// A metre.
     Metre(Metre),
     /// An effect that can be refused.
-    Effect(Effect, Nudge),
+    Effect(SoundEffect, Nudge),
     /// Known, and nothing has to be done: filler words.
     Understood,
 }
 
 /// A phrase of the vocabulary.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct VocabularyEntry {
     pub(super) meaning: Meaning,
     /// Whether the band does not have what the phrase names, and the nearest thing plays.
     pub(super) is_nearest: bool,
@@ -52,15 +52,15 @@ pub(super) struct Entry {
 }
 
 /// The entry of a phrase of lower-case words with single spaces; `None` when it is unknown.
-fn entry_of(phrase: &str) -> Option<&'static Entry> {
-    static VOCABULARY: LazyLock<HashMap<String, Entry>> = LazyLock::new(|| {
+fn entry_of(phrase: &str) -> Option<&'static VocabularyEntry> {
+    static VOCABULARY: LazyLock<HashMap<String, VocabularyEntry>> = LazyLock::new(|| {
         read(FILE, TEXT).unwrap_or_else(|error| panic!("a test reads the vocabulary: {error}"))
     });
     VOCABULARY.get(phrase)
 }
 
 /// Finds a phrase as written, without its plural, and with "-less" cut off (the flag is then true).
-pub(super) fn look_up(phrase: &str) -> Option<(&'static Entry, bool)> {
+pub(super) fn look_up(phrase: &str) -> Option<(&'static VocabularyEntry, bool)> {
     if let Some(entry) = entry_of(phrase) {
         return Some((entry, false));
     }
@@ -176,14 +176,14 @@ enum NamedMetre {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EffectRow {
-    effect: Effect,
+    effect: SoundEffect,
     #[serde(default)]
     push: Nudge,
     words: Vec<String>,
 }
 
 /// Reads a vocabulary.
-fn read(file: &str, text: &str) -> Result<HashMap<String, Entry>, DataError> {
+fn read(file: &str, text: &str) -> Result<HashMap<String, VocabularyEntry>, DataError> {
     let table: Table = parse(file, text)?;
     let mut entries = Entries {
         file,
@@ -238,7 +238,7 @@ fn read(file: &str, text: &str) -> Result<HashMap<String, Entry>, DataError> {
     for row in table.refused_with_style {
         for phrase in row.words {
             match entries.found.get_mut(&phrase) {
-                Some(Entry {
+                Some(VocabularyEntry {
                     meaning: Meaning::Style(_) | Meaning::Ensemble(..),
                     refused_with,
                     ..
@@ -253,7 +253,7 @@ fn read(file: &str, text: &str) -> Result<HashMap<String, Entry>, DataError> {
 struct Entries<'a> {
     file: &'a str,
     text: &'a str,
-    found: HashMap<String, Entry>,
+    found: HashMap<String, VocabularyEntry>,
 }
 
 impl Entries<'_> {
@@ -275,7 +275,7 @@ impl Entries<'_> {
             if phrase.split(' ').count() > PHRASE_LIMIT_WORDS {
                 return Err(self.error(&phrase, 0, "is too long: four words at most"));
             }
-            let entry = Entry {
+            let entry = VocabularyEntry {
                 meaning: meaning.clone(),
                 is_nearest,
                 refused_with: Traits::NONE,

@@ -14,7 +14,7 @@ use backline_engine::job::Job;
 use backline_engine::status::JobStatus;
 use jiff::tz::TimeZone;
 
-use super::line::Line;
+use super::line::ConsoleLine;
 use crate::plan_state::PlanState;
 use crate::printable::clean;
 use crate::sink::ConsoleOptions;
@@ -26,7 +26,7 @@ pub(crate) fn line_of(
     record: &Record,
     plan_state: &mut PlanState,
     options: &ConsoleOptions,
-) -> Line {
+) -> ConsoleLine {
     let ConsoleOptions {
         zone, standpoint, ..
     } = options;
@@ -67,7 +67,7 @@ fn full_line(
     plan_state: &mut PlanState,
     zone: &TimeZone,
     from: &Standpoint,
-) -> Line {
+) -> ConsoleLine {
     let change = plan_state.apply(record);
     let becomes = |state| change.as_ref().is_some_and(|change| change.becomes(state));
     let failed = becomes(JobStatus::Failed);
@@ -82,7 +82,7 @@ fn full_line(
     };
     let line = match &record.event {
         Event::Stage { .. } if !remarks.is_empty() => {
-            Line::warning("remark", excerpt(&remarks.join("; ")))
+            ConsoleLine::warning("remark", excerpt(&remarks.join("; ")))
         }
         Event::RunStarted {
             name,
@@ -94,7 +94,7 @@ fn full_line(
             let uploads = upload_host
                 .as_ref()
                 .map(|host| format!("; recordings are uploaded to {}", clean(host)));
-            Line::plain(
+            ConsoleLine::plain(
                 "run",
                 format!(
                     "{}: {} with {}, {to_submit} to submit{}",
@@ -110,13 +110,13 @@ fn full_line(
                 Moment::Before => "before the first submission",
                 Moment::After => "at the end of the run",
             };
-            Line::plain("credits", format!("{} {when}", figure(*balance)))
+            ConsoleLine::plain("credits", format!("{} {when}", figure(*balance)))
         }
         Event::Paused {
             until_ms,
             code,
             message,
-        } => Line::warning(
+        } => ConsoleLine::warning(
             "waiting",
             format!(
                 "until {}  {}",
@@ -124,7 +124,7 @@ fn full_line(
                 failure_text(*code, message)
             ),
         ),
-        Event::AccountAdopted { from, task_id } => Line::plain(
+        Event::AccountAdopted { from, task_id } => ConsoleLine::plain(
             "adopted",
             format!(
                 "account {}: the provider shows its task {}",
@@ -132,23 +132,25 @@ fn full_line(
                 clean(&task_id.to_string())
             ),
         ),
-        Event::UploadStarted { stem } => Line::detail("uploading", "").about(clean(stem)),
-        Event::Uploaded { stem, .. } => Line::plain("uploaded", "").about(clean(stem)),
+        Event::UploadStarted { stem } => ConsoleLine::detail("uploading", "").about(clean(stem)),
+        Event::Uploaded { stem, .. } => ConsoleLine::plain("uploaded", "").about(clean(stem)),
         Event::UploadFailed {
             stem,
             message,
             retried,
         } => retry_line(*retried, "not uploaded", message).about(clean(stem)),
-        Event::Intent { attempt, .. } => Line::detail("sending", format!("attempt {attempt}")),
+        Event::Intent { attempt, .. } => {
+            ConsoleLine::detail("sending", format!("attempt {attempt}"))
+        }
         Event::Decided { point, verdict } => match verdict {
-            Verdict::Pass => Line::detail("passed", point.as_str()),
+            Verdict::Pass => ConsoleLine::detail("passed", point.as_str()),
             Verdict::Change { key, .. } => {
-                Line::plain("changed", format!("bought as job {}", key.short()))
+                ConsoleLine::plain("changed", format!("bought as job {}", key.short()))
             }
-            Verdict::Veto { why } => Line::warning("vetoed", excerpt(why)),
-            Verdict::Fail { message } => Line::error("hook failed", excerpt(message)),
+            Verdict::Veto { why } => ConsoleLine::warning("vetoed", excerpt(why)),
+            Verdict::Fail { message } => ConsoleLine::error("hook failed", excerpt(message)),
         },
-        Event::Recognized { key, .. } => Line::detail(
+        Event::Recognized { key, .. } => ConsoleLine::detail(
             "recognized",
             format!("bought before as job {}", key.short()),
         ),
@@ -158,7 +160,8 @@ fn full_line(
             message,
             ..
         } => {
-            let line = Line::warning("hook", format!("{}: {}", clean(hook), excerpt(message)));
+            let line =
+                ConsoleLine::warning("hook", format!("{}: {}", clean(hook), excerpt(message)));
             match about {
                 Some(key) => line.about(plan_state.label(key)),
                 None => line,
@@ -167,7 +170,7 @@ fn full_line(
         Event::TrackNoted {
             note: TrackNote::Renamed { from: old, to },
             ..
-        } => Line::plain(
+        } => ConsoleLine::plain(
             "renamed",
             format!("{} to {}", clean(&from.name(old)), clean(&from.name(to))),
         ),
@@ -182,10 +185,10 @@ fn full_line(
                     format!("copied to {}", clean(to))
                 }
             };
-            Line::detail("noted", format!("{}  {said}", track(*index, *part)))
+            ConsoleLine::detail("noted", format!("{}  {said}", track(*index, *part)))
         }
         Event::Repeated { attempt } => {
-            Line::warning("repeating", format!("the request of attempt {attempt}"))
+            ConsoleLine::warning("repeating", format!("the request of attempt {attempt}"))
         }
         Event::Accepted { task_id, via, .. } => {
             let how = match via {
@@ -193,12 +196,12 @@ fn full_line(
                 Via::Callback => ", by a callback",
                 Via::User => ", as you said",
             };
-            Line::success(
+            ConsoleLine::success(
                 "accepted",
                 format!("task {}{how}", clean(&task_id.to_string())),
             )
         }
-        Event::Claimed { task_id, .. } => Line::detail(
+        Event::Claimed { task_id, .. } => ConsoleLine::detail(
             "callback",
             format!(
                 "names task {}; checking it with the provider",
@@ -207,7 +210,7 @@ fn full_line(
         ),
         Event::ClaimRejected {
             task_id, message, ..
-        } => Line::warning(
+        } => ConsoleLine::warning(
             "callback",
             format!(
                 "task {} is not this job's: {}",
@@ -216,12 +219,12 @@ fn full_line(
             ),
         ),
         Event::Refused { code, message, .. } if failed => {
-            Line::error("refused", failure_text(*code, message))
+            ConsoleLine::error("refused", failure_text(*code, message))
         }
         Event::Refused { code, message, .. } => {
-            Line::warning("refused", failure_text(*code, message))
+            ConsoleLine::warning("refused", failure_text(*code, message))
         }
-        Event::NotSent { message, .. } => Line::warning("not sent", excerpt(message)),
+        Event::NotSent { message, .. } => ConsoleLine::warning("not sent", excerpt(message)),
         Event::Lost {
             message, response, ..
         } => {
@@ -231,12 +234,14 @@ fn full_line(
                 true => String::new(),
                 false => format!("; possible task id: {}", ids.join(", ")),
             };
-            Line::error("in doubt", format!("{}{named}", excerpt(message)))
+            ConsoleLine::error("in doubt", format!("{}{named}", excerpt(message)))
         }
-        Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
-        Event::BuyAgain { .. } => Line::warning("free again", "to be bought again, as you said"),
-        Event::Reopened { .. } => Line::warning("in doubt", "again, as you said"),
-        Event::Stage { stage, .. } => Line::detail(
+        Event::NeverBought { .. } => ConsoleLine::plain("free again", "never bought, as you said"),
+        Event::BuyAgain { .. } => {
+            ConsoleLine::warning("free again", "to be bought again, as you said")
+        }
+        Event::Reopened { .. } => ConsoleLine::warning("in doubt", "again, as you said"),
+        Event::Stage { stage, .. } => ConsoleLine::detail(
             match stage {
                 TaskStage::Pending => "pending",
                 TaskStage::Text => "text ready",
@@ -255,7 +260,7 @@ fn full_line(
             message,
             refunded,
         } => ended_line("partial", *code, message, *refunded),
-        Event::DetailsUnavailable { message } => Line::warning(
+        Event::DetailsUnavailable { message } => ConsoleLine::warning(
             "waiting",
             format!(
                 "details unavailable: {}; polling goes on, at most until `limits.deadline`",
@@ -271,7 +276,7 @@ fn full_line(
                     path,
                     ..
                 },
-        } => Line::warning(
+        } => ConsoleLine::warning(
             "unverified",
             format!(
                 "{}  {}: {}",
@@ -281,8 +286,8 @@ fn full_line(
             ),
         ),
         Event::TrackKept { index, part, file } => match kept {
-            Some(kept) => Line::success("kept", kept),
-            None => Line::detail(
+            Some(kept) => ConsoleLine::success("kept", kept),
+            None => ConsoleLine::detail(
                 "fetched",
                 format!(
                     "{}  {}",
@@ -305,7 +310,7 @@ fn full_line(
             index,
             part,
             changed: false,
-        } => Line::error(
+        } => ConsoleLine::error(
             "missing",
             format!("the file of {} was deleted or moved", track(*index, *part)),
         ),
@@ -313,14 +318,14 @@ fn full_line(
             index,
             part,
             changed: true,
-        } => Line::error(
+        } => ConsoleLine::error(
             "changed",
             format!(
                 "the file of {} was changed on disk; it will be moved aside",
                 track(*index, *part)
             ),
         ),
-        Event::CallbacksRefused(refused) => Line::warning(
+        Event::CallbacksRefused(refused) => ConsoleLine::warning(
             "callbacks",
             format!(
                 "{} refused: {} with an unknown secret, {} unsigned, {} signed with another key, {} signed too long ago, {} unreadable, {} refused because too many were waiting",
@@ -333,7 +338,7 @@ fn full_line(
                 refused.turned_away
             ),
         ),
-        Event::RunEnded { outcome, .. } => Line::detail("end", ended(outcome)),
+        Event::RunEnded { outcome, .. } => ConsoleLine::detail("end", ended(outcome)),
     };
     match &record.job {
         Some(key) => line.about(plan_state.label(key)),
@@ -342,9 +347,9 @@ fn full_line(
 }
 
 /// The line for the least time that the account's rate allows.
-pub(crate) fn paced(least_ms: u64) -> Line {
+pub(crate) fn paced(least_ms: u64) -> ConsoleLine {
     let least = span(i64::try_from(least_ms).unwrap_or(i64::MAX));
-    Line::plain(
+    ConsoleLine::plain(
         "paced",
         format!("submitting takes {least} at the least: the account's rate allows no more"),
     )
@@ -363,11 +368,11 @@ fn ended(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn retry_line(retried: bool, word: &'static str, message: &str) -> Line {
+fn retry_line(retried: bool, word: &'static str, message: &str) -> ConsoleLine {
     if retried {
-        Line::warning(word, format!("{}; tried again", excerpt(message)))
+        ConsoleLine::warning(word, format!("{}; tried again", excerpt(message)))
     } else {
-        Line::error(word, excerpt(message))
+        ConsoleLine::error(word, excerpt(message))
     }
 }
 
@@ -396,11 +401,16 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
 }
 
 /// The end of a task without all of its tracks.
-fn ended_line(heading: &'static str, code: Option<i64>, message: &str, refunded: bool) -> Line {
+fn ended_line(
+    heading: &'static str,
+    code: Option<i64>,
+    message: &str,
+    refunded: bool,
+) -> ConsoleLine {
     let credits = match refunded {
         true => " (credits given back)",
         false => "",
     };
     let details = failure_text(code, message);
-    Line::error(heading, format!("{details}{credits}"))
+    ConsoleLine::error(heading, format!("{details}{credits}"))
 }
