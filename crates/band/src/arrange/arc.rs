@@ -1,7 +1,7 @@
-//! The arc: how full each part of the song is, from the first verse to the last chorus.
+//! Sets how full each section is, from the first verse to the last chorus.
 //!
-//! How loud, high and dense a singer sings ranks the sections but does not say how full the band is: an even singer would get
-//! the same bars from first to last. So rank, place in the form and return are mapped to a curve that uses the whole range:
+//! Loudness, register and density of the singing rank the sections, but an even singer would get the same bars from first to last. So
+//! rank, place in the form and return are mapped to a curve that uses the whole range:
 //! verses start sparse and grow, the first chorus is full, the last one fullest; a song of verses alone grows from one to the
 //! next, and a song of one section from one phrase to the next.
 
@@ -109,7 +109,7 @@ fn beside_its_kind(section: &Section, sung: &[&Section]) -> f32 {
 }
 
 /// The divisions of a song of one section: the bars (by index, of those that start at `starts_s`) at which each begins, near
-/// every fourth or eighth bar, rather where a phrase starts.
+/// every fourth or eighth bar, where a phrase starts if possible.
 pub(super) fn divisions(starts_s: &[f64], phrases: &[TimeSpan]) -> Vec<usize> {
     let count = starts_s.len();
     let step = if count >= LONG_BARS {

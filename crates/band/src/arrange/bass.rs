@@ -59,7 +59,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 continue;
             }
             let root = nearest_note(event.chord.bass, root_before, range);
-            // What was played last decides: the chord may have changed during a rest.
+            // Compared with the last note that was played: the chord may have changed during a rest.
             let first_of_chord = event.slot == 0 || chord_before != Some(event.chord);
             chord_before = Some(event.chord);
             let midi = if first_of_chord {
@@ -96,7 +96,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
     notes
 }
 
-/// The pitch that a mark asks for.
+/// The pitch of a mark.
 #[expect(
     clippy::too_many_arguments,
     reason = "one place calls it, and every argument is needed"
@@ -112,7 +112,7 @@ fn tone(
     chance: &mut Chance,
 ) -> u8 {
     let tones = chord.quality.intervals();
-    // Semitones from the chord's root up to its bass: the degrees are the chord's, whatever tone the bass plays.
+    // Semitones from the chord's root up to its bass: degrees count from the root.
     let inversion = (chord.bass + 12 - chord.root % 12) % 12;
     let above = |wanted: std::ops::RangeInclusive<u8>, otherwise: u8| {
         let interval = tones
@@ -121,7 +121,7 @@ fn tone(
             .find(|tone| wanted.contains(tone))
             .unwrap_or(otherwise);
         let over_bass = (interval % 12 + 12 - inversion) % 12;
-        // A degree that is in the bass already gives way to the root.
+        // Where the degree is already in the bass, the root is played.
         let over_bass = if over_bass == 0 && inversion > 0 {
             12 - inversion
         } else {

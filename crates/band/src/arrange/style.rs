@@ -46,10 +46,10 @@ pub(crate) struct Style {
     pub(crate) delay: f32,
     /// The finished sound.
     pub(crate) finish: StyleFinish,
-    /// How far the voice stands above the band in its mixes, in loudness units, as such music is commonly mixed.
+    /// Loudness of the voice above the band, in loudness units, as this music is commonly mixed.
     #[serde(deserialize_with = "level_db")]
     pub(crate) voice_above_lu: f32,
-    /// How deep each kick presses the other instruments down, in decibels.
+    /// By how much each kick lowers the other instruments, in decibels.
     #[serde(default, deserialize_with = "level_db")]
     pub(crate) pump_db: f32,
     /// Who plays.
@@ -248,7 +248,7 @@ struct PlayerRow<const SLOTS: usize> {
 }
 
 impl<const SLOTS: usize> PlayerRow<SLOTS> {
-    /// The patterns. Pads hold their chords and fills answer the singer, without any.
+    /// The patterns; pads and fills have none.
     fn figures(self) -> Result<Figures, String> {
         let mut figures = [self.soft, self.medium, self.full]
             .map(|rows| rows.into_iter().map(|row| row.0).collect::<Vec<_>>());

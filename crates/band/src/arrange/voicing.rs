@@ -1,4 +1,4 @@
-//! From chord symbols to notes: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
+//! Voices chords: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
 
 use crate::{
     analysis::{Analysis, Chord},
@@ -163,7 +163,7 @@ pub(super) fn nearest(
     best.map(|(_, notes)| notes).unwrap_or_default()
 }
 
-/// The lowest note on which an interval of so many semitones is clear: below it, two notes are mud. Guitars have their shapes.
+/// The lowest note on which an interval of so many semitones is clear (the low interval limit). Guitars use shapes instead.
 fn lowest_clear(interval: u8) -> u8 {
     match interval {
         0 => 0,
@@ -175,7 +175,7 @@ fn lowest_clear(interval: u8) -> u8 {
     }
 }
 
-/// A chord, ascending, with the notes an octave higher that would make mud with the next one.
+/// A chord, ascending, with notes below the low interval limit moved up an octave.
 pub(super) fn clear_of_mud(mut notes: Vec<u8>) -> Vec<u8> {
     // Each round lifts one note: no more than there are, twice.
     for _ in 0..2 * notes.len() {

@@ -13,7 +13,7 @@ pub(super) const CLASSES: usize = 36;
 
 const HIDDEN: usize = 48;
 
-/// Everything that was learned.
+/// The tables and the network of the model.
 pub(super) struct Model {
     first: DenseLayer,
     second: DenseLayer,
@@ -23,7 +23,7 @@ pub(super) struct Model {
     pub(super) changes: [f32; 12],
     /// Probability that a major chord has a minor seventh, by root × 2 + whether the next root lies a fourth above.
     pub(super) dominant: [f32; 24],
-    /// Natural logarithm of what follows what, given a change.
+    /// Natural logarithm of the transition probabilities, given a change.
     pub(super) follows: Vec<[f32; CLASSES]>,
 }
 

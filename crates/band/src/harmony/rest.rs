@@ -1,8 +1,8 @@
-//! The chord of rest, and chords where none were found: the lead-in, the end, a voice without notes.
+//! The tonic chord, and chords where harmony chose none: in the lead-in, at the end, under a voice without notes.
 
 use crate::analysis::{Analysis, Chord, ChordSpan, Key, Mode, Quality, Vocabulary};
 
-/// The chord at each beat. The lead-in, which harmony leaves open, takes the tonic; a song without any chord takes a plain cadence.
+/// The chord at each beat. The lead-in, for which harmony chooses nothing, has the tonic; a song without chords has a plain cadence.
 pub(crate) fn by_beat(
     analysis: &Analysis,
     chords: &[ChordSpan],

@@ -1,4 +1,4 @@
-//! What the chord model sees of a melody: pitch classes in windows around a beat, and where the beat stands.
+//! The features of the chord model: pitch classes in windows around a beat, and the position of the beat.
 //!
 //! Everything is relative to the key signature, so that songs in all keys teach one model: class 0 is the tonic of the major
 //! key with the song's signature, also in minor. The learning program includes this file, so that both see the same.
@@ -23,11 +23,11 @@ pub(crate) struct Grid<'a> {
     pub(crate) in_bar: usize,
 }
 
-/// Histograms of pitch classes that a beat is seen through.
+/// Histograms of pitch classes for a beat.
 const WINDOWS: usize = 10;
 /// Places a beat can have: two, three or four in a bar.
 const PLACES: usize = 9;
-/// Bars from the first and to the last sung one that are told apart.
+/// Bars after the first sung bar, and before the last, that have a feature of their own.
 const EDGES: usize = 3;
 
 /// Numbers that describe one beat.
@@ -155,7 +155,7 @@ impl Row {
         self.at += 1;
     }
 
-    /// Shares of the classes, and how much of the window is sung.
+    /// Shares of the classes, and the share of the window that is sung.
     fn histogram(&mut self, classes: &[f32; 12], beats: f32) {
         let total: f32 = classes.iter().sum();
         for &class in classes {

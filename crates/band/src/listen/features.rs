@@ -1,6 +1,6 @@
-//! What tells a good hearing of the bars from a bad one besides its costs: where notes start, last, leap, return and end.
+//! Features of a hypothesis about the bars, beside its costs: where its notes start, last, leap, return and end.
 //!
-//! [`features`] describes one hypothesis as numbers of about the same size, whatever the song's length; `classifier` weighs them.
+//! [`features`] describes one hypothesis by numbers of about the same size for any length of song; `classifier` weighs them.
 //! Shares are 0..1, lengths natural logarithms of beats, leaps and heights semitones.
 
 use crate::analysis::Note;
@@ -13,17 +13,17 @@ use super::{
 /// How many numbers describe a hypothesis.
 pub(super) const FEATURES: usize = 81;
 
-/// A melody's return is looked for this many beats on, and this many half bars on.
+/// A return of the melody is searched for this many beats later, and this many half bars later.
 const BEATS_ON: [i64; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 const HALF_BARS_ON: [i64; 5] = [1, 2, 4, 8, 16];
 /// Pauses are counted that lie a multiple of this many beats apart, or of this many bars.
 const BEATS_APART: [f32; 5] = [2.0, 3.0, 4.0, 6.0, 8.0];
 const BARS_APART: [f32; 3] = [1.0, 2.0, 4.0];
-/// Returns are looked for in steps of an eighth.
+/// Returns are searched for in steps of an eighth.
 const CELL: i64 = TICKS / 2;
-/// No song is longer than so many eighths for the search for returns.
+/// The search for returns ends after this many eighths.
 const MOST_CELLS: i64 = 40_000;
-/// A note where the hypothesis has it.
+/// A note at its place in the hypothesis.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
     tick: i64,
@@ -35,8 +35,8 @@ struct Placed {
     after_pause: bool,
 }
 
-/// The features of the hypothesis that `notes` start at `ticks` from a downbeat (`None`: it is no note) in such bars, with a
-/// beat that long; `costs` are what timing, rhythm and chords cost in all.
+/// The features of the hypothesis that `notes` start at `ticks` from a downbeat (`None`: the note is skipped) in bars of `bar`, with
+/// beats of `beat_s`; `costs` are the total costs of timing, rhythm and chords.
 pub(super) fn features(
     notes: &[Note],
     ticks: impl Iterator<Item = Option<i64>>,
@@ -214,7 +214,7 @@ fn starts(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     row.add(share(half, bars));
 }
 
-/// How far the melody is the same some beats and some bars on: in where notes start, and in their pitch classes.
+/// How far the melody equals itself some beats and some bars later: in the starts of its notes, and in their pitch classes.
 fn returns(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     let first = placed.first().map_or(0, |note| note.tick);
     let last = placed.last().map_or(0, |note| note.tick);

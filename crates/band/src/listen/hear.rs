@@ -1,4 +1,4 @@
-//! The whole of listening, step by step.
+//! Analyses a vocal: calls the steps of listening in order.
 
 use backline_audio::{Audio, integrated_lufs};
 
@@ -25,14 +25,14 @@ use super::{
 
 /// A vocal whose loud frames are below this is silence, in dBFS.
 const SILENCE_DB: f32 = -70.0;
-/// Frames this far below the loud ones are not looked into, in dB.
+/// Frames this far below the loud ones are not analysed, in dB.
 const GATE_DB: f32 = 45.0;
-/// Fewer notes than this make no song to follow.
+/// With fewer notes than this no key and no beat is estimated.
 const FEWEST_NOTES: usize = 4;
 /// Confidences below this are reported to the user.
 const UNSURE: f32 = 0.25;
 
-/// The share of the singing that a key in the tags may leave outside of its scale beyond what the key found does.
+/// How much more of the singing may lie outside the scale of a key in the tags than outside the scale of the key that was found.
 const MOST_OUTSIDE: f32 = 0.2;
 
 /// Whether the melody allows the key that the tags name.
@@ -40,7 +40,7 @@ fn carries(notes: &[Note], asked: Key, found: Key) -> bool {
     key::share_within(notes, asked) >= key::share_within(notes, found) - MOST_OUTSIDE
 }
 
-/// Listens to a vocal. Never fails: what could not be found stands in the remarks, and something musical takes its place.
+/// Analyses a vocal. Never fails: the remarks list what could not be found, and a plain default takes its place.
 pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
     listen_by_steps(vocal, hints, &mut |_| ())
 }
@@ -198,7 +198,7 @@ fn finish(
 /// How far a tempo in the tags is from the singer's before the difference is reported, in beats a minute.
 const OTHER_TEMPO_BPM: f64 = 1.0;
 
-/// What is made of a vocal that nobody sings in.
+/// The analysis of a vocal without singing.
 fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: String) -> Analysis {
     let duration_s = vocal.duration_s();
     let (tempo_bpm, metre) = fallback::assumed(hints);

@@ -1,14 +1,14 @@
-//! Metre, tempo and downbeats: many hypotheses, each walked by the bar pointer, weighed by rhythm, harmony and habit.
+//! Finds metre, tempo and downbeats: scores many hypotheses by rhythm, harmony and prior, and takes the most likely one.
 //!
-//! For every metre and three bands of tempo the pointer finds its cheapest path; every path is then tried with its bar lines
-//! on each beat. Each of these hypotheses has
+//! For every metre and three bands of tempo the bar pointer finds its Viterbi path. Every path is then tried with its bar lines on
+//! each beat. Each of these hypotheses has
 //!
-//! - costs: timing and rhythm, as the pointer has them, the gain of hearing chords that change where chords change in that metre
-//!   (`chord_fit`), how common the metre and the tempo are, and a few more;
+//! - costs: timing and rhythm of the path, the gain of chords that change where chords change in that metre (`chord_fit`), how rare
+//!   the metre and the tempo are, and a few more;
 //! - features: where its notes start, last, leap, return and end (`features`).
 //!
-//! What was learned of both (`classifier`) and what the tags ask for decide among them. 2/4 can't be told from 4/4 well enough by
-//! any of it: it is usually reported as 4/4 with the same beat.
+//! The learned weights of both (`classifier`) and the tags decide. None of this separates 2/4 from 4/4 reliably: 2/4 is usually
+//! reported as 4/4 with the same beat.
 
 use crate::analysis::{Hints, Metre, Note};
 
@@ -22,10 +22,10 @@ use super::{
     pointer::{ViterbiPath, tempi, viterbi},
 };
 
-/// Bands of quarter notes a minute that are walked apart, so that double and half tempo both get a hearing.
+/// Bands of quarter notes a minute with a path each, so that double and half tempo are both hypotheses.
 const BANDS_BPM: [(f64, f64); 4] = [(40.0, 58.0), (54.0, 84.0), (80.0, 124.0), (118.0, 198.0)];
 
-/// The middle of the tempi people sing at, in beats a minute, and its spread in octaves.
+/// The mean of the tempi people sing at, in beats a minute, and its standard deviation in octaves.
 fn usual_bpm(metre: Metre) -> (f64, f64) {
     match metre {
         Metre::SixEight => (72.0, 0.4),
@@ -33,12 +33,12 @@ fn usual_bpm(metre: Metre) -> (f64, f64) {
     }
 }
 
-/// Slow songs are commoner than fast ones as far from the middle: the spread below it, as a factor. Of 14 songs generated at 45 to 74
-/// beats a minute 12 are heard in their tempo, 10 without this; of 16 at 72 to 150, 13 and 14.
+/// Slow songs are more common than fast ones at the same distance from the mean: the factor of the deviation below it. The tempo of
+/// 12 of 14 songs generated at 45 to 74 beats a minute is found (10 without the factor), and of 13 of 16 at 72 to 150 (14 without).
 const SLOWER: f64 = 1.5;
 
-/// What speaks against a metre before anything is heard, in nats: the tunes that the classifier learned from are in three and in six
-/// more often than the songs that people sing to a band.
+/// Prior cost of a metre, in nats: the tunes that the classifier learned from are in 3/4 and 6/8 more often than the songs that
+/// people sing to a band.
 fn rare(metre: Metre) -> f32 {
     match metre {
         Metre::TwoFour | Metre::FourFour => 0.0,
@@ -47,17 +47,17 @@ fn rare(metre: Metre) -> f32 {
     }
 }
 
-/// What it costs in nats to go against a metre that the tags ask for.
+/// Cost in nats of a metre other than the one in the tags.
 const AGAINST_HINT: f32 = 25.0;
-/// A tempo that the tags ask for is refused when the best hearing in it costs this much more than the best of all, in nats. Which
-/// octave is meant is the listener's to say; of nine recordings heard at 3/4 and 4/3 of their tempo most cost 7 more or above.
+/// A tempo in the tags is refused when the best hypothesis in it costs this much more than the best of all, in nats. Another octave
+/// of the same tempo is allowed more: a listener may count either. Nine recordings at 3/4 and 4/3 of their tempo cost 7 more, mostly.
 const TOO_FAR: f32 = 6.0;
 const TOO_FAR_IN_OCTAVES: f32 = 14.0;
-/// Unless the tempo is less sure than this: then the tags settle it.
+/// Below this confidence of the tempo the tags are not refused.
 const UNSURE_TEMPO: f32 = 0.4;
-/// So far off a tempo counts as the one asked for, in octaves: 4 %.
+/// Two tempi within this distance are the same, in octaves: 4 %.
 const SAME_TEMPO: f64 = 0.057;
-/// Around a tempo asked for so much is walked, as a factor, and it may lie between these.
+/// The band of tempi around the one in the tags, as a factor, and the limits of a tempo in the tags.
 const ASKED_BAND: f64 = 1.04;
 const SLOWEST_ASKED_BPM: f64 = 30.0;
 const FASTEST_ASKED_BPM: f64 = 300.0;
@@ -68,21 +68,21 @@ pub(super) struct MetreEstimate {
     pub(super) bar: BarModel,
     /// Tick from a downbeat and time of each note that counts.
     pub(super) notes: Vec<(i64, f64)>,
-    /// Those of them before which the singer held a note or breathed for as long as they liked.
+    /// Indices of notes before which the time was stretched or cut.
     pub(super) jumps: Vec<usize>,
     /// Median length of a beat in seconds.
     pub(super) beat_s: f64,
-    /// What the chords say of each key, given these bars.
+    /// Log-likelihood of the chords in each key, given these bars.
     pub(super) chords: ChordEvidence,
-    /// How sure the tempo is, 0..1.
+    /// Confidence of the tempo, 0..1.
     pub(super) sure_of_beats: f32,
-    /// How sure metre and downbeats are, 0..1.
+    /// Confidence of metre and downbeats, 0..1.
     pub(super) sure_of_metre: f32,
-    /// The singing does not fit the tempo that the tags ask for.
+    /// Whether the singing does not fit the tempo in the tags.
     pub(super) tempo_refused: bool,
 }
 
-/// One way to hear the notes.
+/// One hypothesis: a path, and where its bar lines are.
 #[derive(Debug, Clone)]
 pub(super) struct Hypothesis {
     /// Which metre and which path.
@@ -90,18 +90,18 @@ pub(super) struct Hypothesis {
     pub(super) path: usize,
     /// Ticks from the path's bar lines back to the hypothesis's.
     pub(super) shift: i64,
-    /// Length of a beat in seconds: the median of the path's tempi, and the mean of what its places make of the times.
+    /// Length of a beat in seconds: the median of the path's tempi, and the mean between its first note and its last.
     pub(super) beat_s: f64,
     mean_beat_s: f64,
-    /// What it costs, in the order of [`COSTS`], and what it is like.
+    /// Its costs, in the order of [`COSTS`], and its features.
     pub(super) costs: [f32; COSTS],
     pub(super) features: [f32; FEATURES],
-    /// What the tags and experience say against it, in nats.
+    /// Prior cost of its metre, and cost of a metre other than in the tags, in nats.
     against: f32,
 }
 
 impl Hypothesis {
-    /// What speaks against it in all, in nats: the least is believed.
+    /// The total cost, in nats: the hypothesis with the least is chosen.
     pub(super) fn cost(&self) -> f32 {
         self.against - log_odds(&self.costs, &self.features)
     }
@@ -115,7 +115,7 @@ impl Costed {
         self.0.iter().min_by(|a, b| a.0.total_cmp(&b.0))
     }
 
-    /// How likely it is that one of those is true that agree.
+    /// The probability that one of the hypotheses that agree is true.
     fn likely(&self, agrees: impl Fn(&Hypothesis) -> bool) -> f32 {
         let least = self.best().map_or(0.0, |(least, _)| *least);
         let chance = |(cost, _): &(f32, Hypothesis)| (least - cost).exp();
@@ -129,8 +129,7 @@ fn same_beat(one: &Hypothesis, other: &Hypothesis) -> bool {
     (one.beat_s / other.beat_s).ln().abs() <= 0.06
 }
 
-/// Hears metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than
-/// four notes.
+/// Finds metre, tempo and downbeats; `tonic` is that of the major key with the song's signature. `None` with fewer than four notes.
 pub(super) fn estimate(notes: &[Note], tonic: u8, hints: &Hints) -> Option<MetreEstimate> {
     let (paths, found) = hypotheses(notes, tonic, hints)?;
     let mut found = Costed(found.into_iter().map(|one| (one.cost(), one)).collect());
@@ -144,7 +143,7 @@ pub(super) fn estimate(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Metre
             TOO_FAR
         };
         let unsure = found.likely(|one| same_beat(one, free)) < UNSURE_TEMPO;
-        // A path in the tempo asked for may place the notes in another.
+        // A path that was searched in the band of the tags may still have another tempo.
         let in_tempo = |one: &Hypothesis| {
             (60.0 / one.beat_s / asked).log2().abs() <= SAME_TEMPO
                 && (one.mean_beat_s / one.beat_s).log2().abs() <= SAME_TEMPO
@@ -185,14 +184,14 @@ pub(super) fn estimate(notes: &[Note], tonic: u8, hints: &Hints) -> Option<Metre
     })
 }
 
-/// The tempo that the tags ask for, in beats a minute.
+/// The tempo in the tags, in beats a minute.
 fn asked_bpm(hints: &Hints) -> Option<f64> {
     hints
         .tempo_bpm
         .filter(|asked| (SLOWEST_ASKED_BPM..=FASTEST_ASKED_BPM).contains(asked))
 }
 
-/// Bands of quarter notes a minute that are walked apart in a metre: the usual ones, and the tempo that the tags ask for.
+/// Bands of quarter notes a minute with a path each in a metre: the usual ones, and one around the tempo in the tags.
 fn bands(bar: &BarModel, hints: &Hints) -> Vec<(f64, f64)> {
     let mut bands = BANDS_BPM.to_vec();
     if let Some(asked) = asked_bpm(hints) {
@@ -202,7 +201,7 @@ fn bands(bar: &BarModel, hints: &Hints) -> Vec<(f64, f64)> {
     bands
 }
 
-/// Every way to hear the notes.
+/// Every hypothesis, and the paths that they refer to.
 pub(super) fn hypotheses(
     notes: &[Note],
     tonic: u8,
@@ -232,7 +231,7 @@ pub(super) fn hypotheses(
             let trial = Trial::new(&path, bar, notes);
             let beat_s = trial.quarter_s * bar.beat as f64 / TICKS as f64;
             let mean_beat_s = mean_tick_s(&path, &onsets) * bar.beat as f64;
-            // In 6/8 the path may also have settled an eighth beside the beat.
+            // In 6/8 the path may also be off by an eighth.
             let step = if bar.metre == Metre::SixEight {
                 TICKS / 2
             } else {
@@ -296,7 +295,7 @@ pub(super) fn chord_evidence(
     })
 }
 
-/// What a tempo costs by habit, in nats.
+/// Prior cost of a tempo, in nats.
 fn habit(quarter_s: f64, bar: &BarModel) -> f32 {
     let (middle, spread) = usual_bpm(bar.metre);
     let octaves = (bpm(quarter_s, bar) / middle).log2();
@@ -369,12 +368,12 @@ impl<'a> Trial<'a> {
         costs
     }
 
-    /// How much more the melody resembles itself whole bars on than at the distances around, summed over its notes.
+    /// How much more the melody resembles itself after whole bars than after the distances between, summed over its notes.
     fn returns(&self) -> f32 {
         let (Some(first), Some(last)) = (self.score.first(), self.score.last()) else {
             return 0.0;
         };
-        // One cell a half beat: the pitch class that starts there or sounds on.
+        // One cell a half beat: the pitch class that starts there or continues.
         let cell = self.bar.beat / 2;
         let cells = ((last.tick + last.ticks - first.tick) / cell + 2).clamp(0, 40_000) as usize;
         let mut line = vec![(u8::MAX, false); cells];

@@ -1,4 +1,4 @@
-//! Listening: what a vocal is, in notes, beats and bars.
+//! Listening: analyses a vocal into notes, beats, bars, key, phrases and sections.
 
 mod bars;
 mod chord_fit;

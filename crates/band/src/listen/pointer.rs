@@ -1,11 +1,11 @@
-//! The bar pointer: where in the bar each sung note starts, and at what tempo, as the cheapest path through both.
+//! The bar-pointer HMM: finds at which place of the bar and at which tempo each sung note starts, as a Viterbi path.
 //!
 //! The bar-pointer model (Whiteley, Cemgil and Godsill, ISMIR 2006) moves a position through the bar at a tempo that drifts.
-//! A voice says something only where a note starts, so here the pointer is read at note starts alone: a state is a place of
-//! the bar and a tempo, and a step from one note to the next costs
+//! Only the starts of notes are observed, so this model has one state for each note: a place of the bar and a tempo. A step from one
+//! note to the next costs
 //!
-//! - what the tables say of that next place (`bars`),
-//! - how far the time between the notes lies from what the tempo makes of the distance, a normal distribution,
+//! - the cost of the next place in the learned tables (`bars`),
+//! - the deviation of the time between the notes from their distance at that tempo, normally distributed,
 //! - the change of tempo.
 //!
 //! A note may be skipped, at a cost, so that noise does not bend the beat. After a long distance between notes the pointer may jump
@@ -16,19 +16,19 @@ use super::{
     pauses::median,
 };
 
-/// Tempi lie this factor apart.
+/// The factor between two tempi.
 const TEMPO_STEP: f64 = 1.025;
-/// How exactly notes are sung: a constant share in seconds, and a share of the distance for rubato.
+/// Standard deviation of a note's time: a constant in seconds, and a share of the distance for rubato.
 const TIMING_S: f64 = 0.030;
 const TIMING_SHARE: f64 = 0.035;
-/// Beyond this a distance says no less, however long.
+/// The greatest standard deviation, for any distance.
 const TIMING_MOST_S: f64 = 0.16;
 /// Places further off than this many standard deviations are not tried.
 const REACH: f64 = 3.2;
 
 /// Cost of a change of tempo by 0, 1 and 2 steps.
 const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
-/// Cost of passing over a note.
+/// Cost of skipping a note.
 const PASS_COST: f32 = 2.6;
 /// Cost of a jump to a place that the tempo does not lead to, and of each e-fold by which it stretches or cuts the time before it.
 const JUMP_COST: f32 = 5.0;
@@ -36,21 +36,21 @@ const STRETCH_COST: f32 = 2.0;
 /// A jump is possible after this many times the median distance between notes, and after this many seconds at least.
 const JUMP_GAP: f64 = 1.8;
 const JUMP_GAP_S: f64 = 0.9;
-/// Most by which a jump stretches or cuts the time before it, as a factor.
+/// Greatest factor by which a jump stretches or cuts the time before it.
 const MOST_STRETCH: f64 = 2.0;
-/// States this much worse than the best are given up.
+/// States that cost this much more than the best are dropped.
 const BEAM: f32 = 9.0;
 
-/// A way through the notes.
+/// The path through the notes.
 #[derive(Debug, Clone)]
 pub(super) struct ViterbiPath {
-    /// Tick from a downbeat at which each note starts; `None` for notes passed over.
+    /// Tick from a downbeat at which each note starts; `None` for skipped notes.
     pub(super) ticks: Vec<Option<i64>>,
     /// Length of a quarter note in seconds, at each note.
     pub(super) quarter_s: Vec<f64>,
     /// Notes before which time was stretched or cut.
     pub(super) jumps: Vec<usize>,
-    /// Cost of timing, tempo and passing over, in nats: all but the tables'.
+    /// Cost of timing, tempo and skipped notes, in nats: all costs but those of the tables.
     pub(super) timing_cost: f32,
 }
 
@@ -176,8 +176,8 @@ fn usual_gap(onsets_s: &[f64]) -> f64 {
     median(gaps).expect("there are two notes at least")
 }
 
-/// How many bars on `to` comes nearest to `distance` ticks after `from`, and the logarithm of how far it is stretched or cut; `None`
-/// where that would be too far.
+/// The number of bars after which `to` is nearest to `distance` ticks after `from`, and the logarithm of the factor by which the
+/// distance is stretched or cut; `None` where the factor would be too great.
 fn nearest(bar: &BarModel, from: usize, to: usize, distance: f64) -> Option<(usize, f32)> {
     let within = bar.places[to] - bar.places[from];
     let bars = ((distance - within as f64) / bar.ticks as f64)
@@ -188,7 +188,7 @@ fn nearest(bar: &BarModel, from: usize, to: usize, distance: f64) -> Option<(usi
     (ticks > 0 && stretch <= MOST_STRETCH.ln()).then_some((bars as usize, stretch as f32))
 }
 
-/// Which places lie near a distance from a place.
+/// Finds the places near a distance from a place.
 struct Reach {
     bar_ticks: i64,
     places: Vec<i64>,
@@ -261,7 +261,7 @@ fn trace(
     let mut jumps = Vec::new();
     loop {
         let back = backs[note * states + state];
-        // The first two notes may both be where the song begins; the way back ends where there is no step.
+        // The song may begin at either of the first two notes; the trace ends where there is no step back.
         found.push((note, state, back.bars as usize));
         if back.jumps {
             jumps.push(note);
@@ -359,7 +359,7 @@ mod tests {
         }
         let quarters = tempi(100.0, 140.0);
         let path = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a path");
-        // Where the bars begin is not this search's to say.
+        // This search does not find where the bars begin.
         let placed: Vec<i64> = path.ticks.iter().flatten().copied().collect();
         let found: Vec<i64> = placed.iter().map(|tick| tick - placed[0]).collect();
         assert_eq!(found, ticks);
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn one_note_is_no_walk() {
+    fn one_note_has_no_path() {
         let bar = BarModel::new(Metre::FourFour);
         assert!(viterbi(&[1.0], &bar, &tempi(60.0, 90.0), &[0.0; 99]).is_none());
     }
