@@ -1,6 +1,6 @@
-//! The whole way: a vocal and a request in, finished takes and their facts out.
+//! Accompanies a vocal: a vocal and a request in, finished takes and their facts out.
 //!
-//! The studio calls this once a task. Nothing is trimmed: instrumental, mix and vocal share their time zero.
+//! The studio calls this once a task. Nothing is trimmed: instrumental, mix and vocal start at the same time.
 
 use backline_audio::{Audio, ResampleError, resample};
 
@@ -30,20 +30,20 @@ pub const MAX_VOCAL_S: f64 = 900.0;
 /// Most takes of one request.
 pub const MAX_TAKES: usize = 4;
 
-/// What is asked of the band.
+/// A request for takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// What it should be like.
     pub tags: String,
-    /// What must not be heard; wins over everything.
+    /// What must not be heard; overrides all other fields.
     pub negative_tags: String,
-    /// How strongly the style's habits hold, 0..1.
+    /// Weight of the style's habits, 0..1.
     pub style_weight: f32,
     /// 0 plain … 1 adventurous harmony.
     pub weirdness_constraint: f32,
     /// How closely time and dynamics follow the singer, 0..1.
     pub audio_weight: f32,
-    /// Who sings, where the voice itself does not tell.
+    /// Who sings, used where the vocal does not show it.
     pub singer: Option<Singer>,
     /// The seed: the same request, vocal and seed give the same bytes.
     pub seed: u64,
@@ -184,7 +184,7 @@ pub enum BandError {
     #[cfg(feature = "soundfont")]
     #[error(transparent)]
     Font(#[from] FontError),
-    /// The score holds what the negative tags forbid. This is a bug of the band, caught before anything is heard.
+    /// The score has an instrument that the negative tags forbid. This is a bug of the band, found before anything is played.
     #[error(
         "accompany: the score of take {take} holds {instrument:?}, which the tags forbid; this is a bug"
     )]
@@ -198,8 +198,8 @@ pub enum BandError {
 
 /// Accompanies a vocal.
 ///
-/// Never trims, never fails on silence or noise: what could not be found stands in the remarks. Samples that are no numbers
-/// count as silence, and a remark says how many there were.
+/// Never trims, never fails on silence or noise: the remarks list what could not be found. Samples that are not finite count as
+/// silence, and a remark has their number.
 pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, BandError> {
     let session = Session::new(vocal, request, SoundSource::Own)?;
     let takes = session.takes()?;
@@ -209,11 +209,11 @@ pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, Band
     })
 }
 
-/// Vocals up to this long have their takes played side by side, a core each, in seconds; longer ones one after another, for what
-/// a take holds while it is played grows with its length.
+/// Takes of vocals up to this length, in seconds, are played in parallel, one on each core. Takes of longer vocals are played one after
+/// another, because the memory of a take grows with its length.
 const SIDE_BY_SIDE_S: f64 = 300.0;
 
-/// A vocal that has been listened to, ready for takes: for callers that hold one take at a time, or bring a SoundFont.
+/// An analysed vocal, ready for takes: for callers that keep one take at a time, or use a SoundFont.
 #[derive(Debug, Clone)]
 pub struct Session {
     request: Request,

@@ -1,4 +1,4 @@
-//! What a take's report says of it.
+//! The facts of a take, for reports.
 
 use serde::Serialize;
 

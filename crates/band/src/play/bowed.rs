@@ -8,7 +8,7 @@ use super::{
 };
 use crate::chance::Noise;
 
-/// What makes one of them sound unlike another.
+/// The parameters of an instrument.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bank {
     /// Saws a side.
@@ -21,7 +21,7 @@ pub(super) struct Bank {
     /// Cut-off in hertz at rest, and what force and the opening add to it.
     pub(super) rest_hz: f32,
     pub(super) open_hz: f32,
-    /// Time in which the opening comes (positive) or goes (negative), in seconds.
+    /// Time in which the filter opens (positive) or closes (negative), in seconds.
     pub(super) opening_s: f32,
     /// Quality of the filter.
     pub(super) q: f32,
@@ -92,7 +92,7 @@ pub(super) const LEAD: Bank = Bank {
     ring_s: f32::INFINITY,
 };
 
-/// Frames between two looks at filter and pitch: moves are slow, the tangent is not.
+/// Frames between two updates of filter and pitch: both change slowly, and the tangent is expensive.
 const CONTROL_FRAMES: usize = 32;
 
 /// Sounds one note.
@@ -107,7 +107,7 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut NoteBuffer) {
         1.0
     };
     let total = kind.saws * 2;
-    // Each player has a pitch of his own, evenly spread so that no two notes beat alike.
+    // Each saw has a pitch of its own, evenly spread so that no two notes beat alike.
     let mut sides = [0, 1].map(|side| {
         let players: Vec<(f32, f32)> = (0..kind.saws)
             .map(|player| {

@@ -1,6 +1,6 @@
-//! The kits: every piece is a few modes and some filtered noise.
+//! Synthesises the kits: every piece is a few modes and filtered noise.
 //!
-//! A stroke is made once for each of three forces and four variants and then laid wherever it is played.
+//! A stroke is computed once for each of three forces and four variants, and copied wherever it is played.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     chance::{Chance, Noise},
 };
 
-/// A kit that remembers the strokes it has made.
+/// A kit, with a cache of its strokes.
 pub(super) struct Kit {
     instrument: Instrument,
     rate: f32,
@@ -22,7 +22,7 @@ pub(super) struct Kit {
 }
 
 impl Kit {
-    /// A kit for `instrument`, with its own chance.
+    /// A kit for `instrument`, with its own random numbers.
     pub(super) fn new(instrument: Instrument, seed: u64, rate: f32) -> Self {
         Self {
             instrument,
@@ -239,7 +239,7 @@ fn snare(
         .collect()
 }
 
-/// Three hands, not quite together, and the room that answers.
+/// Three claps, slightly apart, and their reverb.
 fn clap(rate: f32, noise: &mut Noise) -> Vec<f32> {
     let mut band = TwoPoleFilter::new(1250.0, 1.1, rate);
     let mut low = TwoPoleFilter::new(5200.0, 0.6, rate);

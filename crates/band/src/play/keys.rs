@@ -120,7 +120,7 @@ pub(super) fn electric_piano(strike: &Strike, out: &mut NoteBuffer) {
     envelope.shape(&mut out.right);
 }
 
-/// Frames worked out side by side.
+/// Frames that are computed together.
 const LANES: usize = 8;
 /// Their numbers.
 const NEXT: [f32; LANES] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];

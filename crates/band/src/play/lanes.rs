@@ -1,4 +1,4 @@
-//! Four filters side by side: the same arithmetic on four values at once is what processors are quick at.
+//! Four filters computed together: processors do the same arithmetic on four values at once (SIMD).
 
 use super::wave::TwoPoleFilter;
 
@@ -14,7 +14,7 @@ pub(super) struct Cascade {
     mix: [[f32; 4]; 3],
 }
 
-/// What a filter of a [`Cascade`] lets through.
+/// The kind of a filter of a [`Cascade`].
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pass {
     Low,
@@ -22,7 +22,7 @@ pub(super) enum Pass {
 }
 
 impl Cascade {
-    /// `first`, then `second`, each with what it lets through.
+    /// `first`, then `second`, each with its kind.
     pub(super) fn new(first: (TwoPoleFilter, Pass), second: (TwoPoleFilter, Pass)) -> Self {
         let mut mix = [[0.0; 4]; 3];
         for (lane, (filter, pass)) in [first, first, second, second].into_iter().enumerate() {
@@ -41,13 +41,13 @@ impl Cascade {
         }
     }
 
-    /// Moves the first filter, which must be a low-pass.
+    /// Changes the first filter, which must be a low-pass.
     pub(super) fn tune(&mut self, filter: &TwoPoleFilter) {
         self.filters.tune(0, filter);
         self.filters.tune(1, filter);
     }
 
-    /// Takes both sides through the filters, in place.
+    /// Filters both sides in place.
     pub(super) fn pass(&mut self, left: &mut [f32], right: &mut [f32]) {
         let mut filters = *self;
         for (left, right) in left.iter_mut().zip(right) {
@@ -98,7 +98,7 @@ impl Quad {
         self.a3[lane] = filter.a3;
     }
 
-    /// Drops what is far below hearing: numbers that small cost a hundred times as much.
+    /// Flushes denormals, which cost a hundred times as much.
     pub(super) fn flush_denormals(&mut self) {
         for state in self.first.iter_mut().chain(&mut self.second) {
             if state.abs() < 1e-20 {

@@ -1,4 +1,4 @@
-//! The voice over the band: cleaned, evened, in the band's room, and with a place of its own between 1 and 4 kHz.
+//! Mixes the voice with the band: cleans and compresses the voice, adds the band's reverb, and ducks the band between 1 and 4 kHz.
 
 use backline_audio::Audio;
 
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::arrange::{Room, Score};
 
-/// How the voice is laid over the band.
+/// How the voice is mixed with the band.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Voicing {
-    /// How far the voice stands above the band, in loudness units.
+    /// Loudness of the voice above the band, in loudness units.
     pub above_lu: f32,
     /// The band's room.
     pub room: Room,
@@ -65,7 +65,7 @@ pub(crate) fn lay_over_at(
     to_target(sum)
 }
 
-/// Prepares the voice for the mix and makes way for it in the band; `None` where there is no voice.
+/// Prepares the voice for the mix and ducks the band; `None` where there is no voice.
 fn beside(
     voice: &[f32],
     band: &mut Stereo,
@@ -78,7 +78,7 @@ fn beside(
     Some(voice)
 }
 
-/// The voice and the band as [`lay_over`] adds them, without the voice's room: for measuring how well the voice is heard.
+/// The voice and the band as [`lay_over`] adds them, without the voice's reverb: for measuring how well the voice is heard.
 pub fn layers(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> (Vec<f32>, Stereo) {
     let mut band = Stereo {
         left: instrumental.channels[0].clone(),
@@ -94,7 +94,7 @@ fn placed(voice: &[f32], frames: usize, band: f64, voicing: &Voicing) -> Option<
     let mut voice = voice[..voice.len().min(frames)].to_vec();
     without_rumble(&mut voice);
     let sung = k_loudness(&voice, &voice, RATE_HZ)?;
-    // A voice's mean square follows from its loudness closely enough for what looks at it slowly.
+    // The mean square of a voice follows from its loudness, closely enough for slow followers.
     let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
     level(&mut voice, reference);
     soften_hiss(&mut voice);
@@ -105,7 +105,7 @@ fn placed(voice: &[f32], frames: usize, band: f64, voicing: &Voicing) -> Option<
     Some(voice)
 }
 
-/// Frames between two looks of what follows the voice.
+/// Frames between two updates of the followers of the voice.
 const LOOK_FRAMES: usize = 64;
 
 fn without_rumble(voice: &mut [f32]) {
@@ -124,7 +124,7 @@ fn without_rumble(voice: &mut [f32]) {
     }
 }
 
-/// The share of the way that something goes in a look, to be there in `seconds`.
+/// The coefficient of a follower with a time constant of `seconds`.
 fn ease(seconds: f32) -> f32 {
     1.0 - (-(LOOK_FRAMES as f32) / (seconds * RATE_HZ as f32)).exp()
 }
@@ -133,7 +133,7 @@ fn mean_square(block: &[f32]) -> f32 {
     block.iter().map(|sample| sample * sample).sum::<f32>() / block.len().max(1) as f32
 }
 
-/// Multiplies with a gain that moves from look to look in straight lines; `look` gives the next from a block.
+/// Applies a gain that is interpolated linearly between updates; `look` returns the next gain for a block.
 fn ride(voice: &mut [f32], mut look: impl FnMut(&[f32]) -> f32) {
     let mut gain = 1.0f32;
     for block in voice.chunks_mut(LOOK_FRAMES) {
@@ -145,14 +145,14 @@ fn ride(voice: &mut [f32], mut look: impl FnMut(&[f32]) -> f32) {
     }
 }
 
-/// Evens the voice's slow swells by at most 5 dB.
+/// Levels slow changes of the voice, by at most 5 dB.
 fn level(voice: &mut [f32], reference: f32) {
     let (slow, follow) = (ease(0.3), ease(0.15));
     let (mut power, mut gain) = (reference, 1.0f32);
     ride(voice, |block| {
         power += (mean_square(block) - power) * slow;
         let over_db = 10.0 * (power / reference).max(1e-6).log10();
-        // Silence is not lifted: only what is near the singer's own level is.
+        // Only what is near the singer's own level is raised, not silence.
         let change_db = if over_db < -18.0 {
             0.0
         } else {
@@ -163,7 +163,7 @@ fn level(voice: &mut [f32], reference: f32) {
     });
 }
 
-/// Takes what is over of the hiss of an s: the band above 5.5 kHz where it is more than a third of the whole.
+/// The de-esser: reduces the band above 5.5 kHz where it has more than a third of the power.
 fn soften_hiss(voice: &mut [f32]) {
     const HISS_HZ: f32 = 5500.0;
     const SHARE: f32 = 0.33;
@@ -203,13 +203,13 @@ fn compress(voice: &mut [f32], reference: f32) {
     });
 }
 
-/// How deep the band makes way for the voice around [`WAY_HZ`], in decibels, how much deeper where it covers the voice, and how wide.
+/// Depth of the ducking around [`WAY_HZ`], in decibels, additional depth where the band covers the voice, and width.
 const WAY_DB: f32 = 5.0;
 const COVERED_DB: f32 = 7.0;
 const WAY_HZ: f32 = 2000.0;
 const WAY_Q: f32 = 0.6;
 
-/// Takes the middle out of the band where the voice sounds: keyed by the voice between 1 and 4 kHz, there in 20 ms, gone in 300.
+/// Ducks the middle of the band where the voice sounds: keyed by the voice between 1 and 4 kHz, attack 20 ms, release 300 ms.
 fn make_way(band: &mut Stereo, voice: &[f32]) {
     let rate = RATE_HZ as f32;
     let mut ear = TwoPoleFilter::new(WAY_HZ, WAY_Q, rate);
@@ -239,8 +239,8 @@ fn make_way(band: &mut Stereo, voice: &[f32]) {
             filter.flush_denormals();
         }
         ear.flush_denormals();
-        // As far as it is needed: nothing where the voice is 9 dB above what is played there, all where they are alike, and more
-        // where it is below: a loud style keeps its level and still lets the words through.
+        // Only as far as needed: none where the voice is 9 dB above the band there, the full depth where both are equal, and more where
+        // the voice is below. So a loud style keeps its level and the lyrics stay clear.
         let above_db = 10.0 * ((sung + 1e-9) / (played + 1e-9)).log10();
         let target = if sung / (key.len().max(1) as f32) < 1e-6 {
             0.0
@@ -259,12 +259,12 @@ fn make_way(band: &mut Stereo, voice: &[f32]) {
     }
 }
 
-/// What of the voice goes into the room, in decibels.
+/// The reverb send of the voice, in decibels.
 const SEND_DB: f32 = -14.0;
-/// A dry band still has this much of a room around its singer.
+/// Least reverb of the voice, where the band is dry.
 const LEAST_WET: f32 = 0.12;
 
-/// Puts the voice into the band's room.
+/// Adds the band's reverb to the voice.
 fn add_room(voice: &[f32], voicing: &Voicing, sum: &mut Stereo) {
     let room = &voicing.room;
     if room.wet <= 0.0 {
@@ -290,7 +290,7 @@ fn add_room(voice: &[f32], voicing: &Voicing, sum: &mut Stereo) {
     half::raise(&heard, sum);
 }
 
-/// The share of reverb of a usual style, at which the send is what it says.
+/// The share of reverb at which the send has its nominal level.
 const USUAL_WET: f32 = 0.25;
 
 #[cfg(test)]

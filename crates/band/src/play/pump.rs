@@ -1,27 +1,27 @@
-//! The pump of dance music: each kick presses everything but the drums down, and it comes back before the next.
+//! The sidechain compression of dance music: each kick lowers everything but the drums until shortly before the next kick.
 
 use super::stereo::{RATE_HZ, Stereo};
 use crate::arrange::{Role, Score};
 
 /// General MIDI number of the kick.
 const KICK: u8 = 36;
-/// Time in which what is pressed down goes down, ahead of the kick, and stays down, in seconds.
+/// Attack time, ahead of the kick, and hold time, in seconds.
 const DOWN_S: f64 = 0.006;
 const HELD_S: f64 = 0.03;
-/// Longest time in which it comes back, in seconds; with quicker kicks it is back before the next.
+/// Longest release time, in seconds; with faster kicks it is shorter.
 const BACK_S: f64 = 0.3;
-/// Of the time to the next kick the share in which it comes back.
+/// The release time as a share of the time to the next kick.
 const BACK_SHARE: f64 = 0.75;
 
-/// When it is pressed down, and how deep.
+/// The times of the kicks, and the depth.
 pub(super) struct Pump {
     kicks_s: Vec<f64>,
-    /// What is taken away at the deepest, 0..1.
+    /// Greatest reduction, 0..1.
     depth: f32,
 }
 
 impl Pump {
-    /// The pump of a score; `None` where its style has none or no kick is played.
+    /// The sidechain compression of a score; `None` where its style has none or no kick is played.
     pub(super) fn of(score: &Score) -> Option<Self> {
         let kicks_s: Vec<f64> = score
             .parts
@@ -35,7 +35,7 @@ impl Pump {
         (score.finish.pump_db > 0.0 && !kicks_s.is_empty()).then_some(Self { kicks_s, depth })
     }
 
-    /// Presses a part down at every kick.
+    /// Lowers a part at every kick.
     pub(super) fn press(&self, sound: &mut Stereo) {
         let rate = f64::from(RATE_HZ);
         let frames = sound.left.len();

@@ -1,8 +1,8 @@
-//! The room: a synthetic impulse response that the parts' sends are convolved with, and an echo in the song's own time. Both run
-//! at half the rate: a room gives no heights back.
+//! Reverb and echo: a synthetic impulse response that the parts' sends are convolved with, and an echo in the tempo of the song. Both
+//! run at half the rate: reverb has no high frequencies.
 //!
-//! The response is what a hall's is from a tenth of a second on, noise that dies away (Moorer, "About this reverberation business",
-//! 1979), the heights faster than the rest; before it a few single reflections, the same for every song of a style.
+//! The response of a hall after a tenth of a second is decaying noise whose high frequencies decay faster (Moorer, "About this
+//! reverberation business", 1979). Before it there are a few single reflections, the same for every song of a style.
 
 use rustfft::{FftPlannerScalar, num_complex::Complex};
 
@@ -15,25 +15,25 @@ use crate::chance::{Chance, Noise};
 /// Time before the first reflection in seconds.
 const PRE_DELAY_S: f32 = 0.012;
 
-/// Single reflections on each side, the time within which they come, and how loud they are beside the noise.
+/// Number of single reflections on each side, the time within which they come, and their level relative to the noise.
 const REFLECTIONS: usize = 9;
 const REFLECTIONS_S: f32 = 0.055;
 const REFLECTIONS_GAIN: f32 = 2.2;
 
-/// Time in which the noise comes up after the pre-delay, in seconds.
+/// Time in which the noise fades in after the pre-delay, in seconds.
 const RISE_S: f32 = 0.03;
 
-/// Where the heights begin, in hertz, and their share of the decay.
+/// Frequency from which the decay is shorter, in hertz, and its share of the decay.
 const HEIGHTS_HZ: f32 = 2600.0;
 const HEIGHTS_SHARE: f32 = 0.6;
 
-/// What the room answers with, per second of its decay, as energy of each side's response.
+/// Energy of each side's response, for a second of decay.
 const ENERGY_PER_S: f32 = 0.15;
 
-/// What a room's share comes to in the sum.
+/// Gain of the reverb in the sum.
 pub(super) const LEVEL: f32 = 1.35;
 
-/// What either side of the room hears of the other side's sound; squares of it and of the own side's add to 1.
+/// Gain of each side's sound in the reverb of the other side; its square and that of the own side's gain add to 1.
 const ACROSS: f32 = 0.6;
 const OWN: f32 = 0.8;
 
@@ -136,7 +136,7 @@ pub(super) fn reverb(
     }
 }
 
-/// The room's answer to a click, on each side.
+/// The impulse response, for each side.
 fn response(decay_s: f32, seed: u64, rate: f32) -> [Vec<f32>; 2] {
     let decay_s = decay_s.clamp(0.1, 8.0);
     let ahead = (PRE_DELAY_S * rate) as usize;

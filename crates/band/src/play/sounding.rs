@@ -1,4 +1,4 @@
-//! One part by our own synthesis: every note sounded by its instrument and laid at its time and place.
+//! Synthesises one part: every note at its time and position.
 
 use super::{
     bowed, drums, keys, plucked,
@@ -68,7 +68,7 @@ pub(super) fn own(
     stem
 }
 
-/// How long before its beat a player who needs time to sound starts, in seconds: half of the attack then lies before it.
+/// How long before its beat a note with a slow attack starts, in seconds: half of the attack lies before the beat.
 pub(super) fn lead_s(instrument: Instrument) -> f64 {
     match instrument {
         Instrument::Strings => 0.08,
@@ -87,8 +87,8 @@ fn lay(channel: &mut [f32], start: usize, samples: &[f32], gain: f32) {
     }
 }
 
-/// Frames after which stroke number `index` is choked; `None` when it rings out. The hats are one pair of cymbals: closing them
-/// ends what rang open.
+/// Frames after which stroke number `index` is choked; `None` when it rings out. The hats are one pair of cymbals: a closed stroke
+/// ends an open one.
 fn choked_after(part: &ScorePart, index: usize, rate: f32) -> Option<usize> {
     let note = part.notes.get(index).filter(|note| note.midi == OPEN_HAT)?;
     let next = part.notes[index + 1..]
@@ -173,7 +173,7 @@ fn sound(
     }
 }
 
-/// A guitar played twice, a side each, a hair apart.
+/// A guitar that is recorded twice, left and right, slightly apart in time.
 fn doubled(strike: &Strike, out: &mut NoteBuffer) {
     plucked::pluck(
         &plucked::DRIVEN,
@@ -194,7 +194,7 @@ fn doubled(strike: &Strike, out: &mut NoteBuffer) {
     out.mono = false;
 }
 
-/// Where a note stands: keyboards and harps spread low to high, the rest keep their place.
+/// The position of a note: keyboards and harps spread from low to high, the others keep the position of the part.
 fn place(part: &ScorePart, note: &ScoreNote) -> f32 {
     let spread = match part.instrument {
         Instrument::Piano

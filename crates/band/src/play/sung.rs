@@ -22,7 +22,7 @@ pub(super) fn voices(strike: &Strike, out: &mut NoteBuffer) {
         let mut singers: Vec<BackingVoice> = (0..SINGERS)
             .map(|_| BackingVoice::new(strike, &mut noise))
             .collect();
-        // A high note carries its vowel's first resonance with it, as trained singers do.
+        // A high note raises its vowel's first resonance, as trained singers do.
         let mut throat: Vec<(TwoPoleFilter, f32)> = OOH
             .iter()
             .map(|&(hz, q, share)| {

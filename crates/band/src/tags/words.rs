@@ -16,28 +16,28 @@ use crate::{
 pub(super) enum Meaning {
     /// A style of music.
     Style(StyleId),
-    /// A style that is named for who plays it: "only" keeps everybody else out.
+    /// A style that is named after its instruments: "only" forbids all others.
     Ensemble(StyleId, Vec<Instrument>),
     /// Voices and nothing else.
     Unaccompanied,
-    /// The singer's own part: nothing to add, but a refusal keeps every voice of the band's out.
+    /// The singer's own part: nothing to add, but a refusal forbids backing voices.
     Singer,
-    /// An instrument or a family of them: what a wish brings in, and what a refusal keeps out.
+    /// An instrument or a family of instruments: what a wish adds, and what a refusal forbids.
     Sound {
-        /// The instrument that a wish for it brings in; `None` where the phrase is only good for refusing.
+        /// The instrument that a wish adds; `None` where the phrase can only be refused.
         wants: Option<Instrument>,
         /// What a refusal forbids.
         traits: Traits,
     },
     /// A mood or a quality of sound.
     Feel(Nudge),
-    /// A word for speed, and whether it asks for a fast song.
+    /// A word for speed, and whether it means fast.
     Tempo(Nudge, bool),
     /// A metre.
     Metre(Metre),
     /// An effect that can be refused.
     Effect(SoundEffect, Nudge),
-    /// Known, and nothing has to be done: filler words.
+    /// A filler word: known, without effect.
     Understood,
 }
 
@@ -45,9 +45,9 @@ pub(super) enum Meaning {
 #[derive(Debug)]
 pub(super) struct VocabularyEntry {
     pub(super) meaning: Meaning,
-    /// Whether the band does not have what the phrase names, and the nearest thing plays.
+    /// Whether the band lacks what the phrase names, and plays the nearest instrument or style.
     pub(super) is_nearest: bool,
-    /// What a refused style takes with it: the sounds that it is named for.
+    /// Sounds that a refusal of the style forbids too: those that it is named after.
     pub(super) refused_with: Traits,
 }
 
