@@ -17,8 +17,8 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastering, RATE_HZ, SoundSource, Stereo, Voicing, lay_over_at, layers, loudness_of,
-        master_at, play, side_by_side, solo,
+        Mastering, RATE_HZ, SoundSource, Stereo, Voicing, in_parallel, lay_over_at, layers,
+        loudness_of, master_at, play, solo,
     },
     tags::{Brief, read_tags},
 };
@@ -95,8 +95,8 @@ impl Take {
     }
 
     /// The instruments that a SoundFont played, in the order of the score.
-    pub fn lent(&self) -> Vec<Instrument> {
-        self.sound.lent(&self.score)
+    pub fn font_instruments(&self) -> Vec<Instrument> {
+        self.sound.font_instruments(&self.score)
     }
 
     /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
@@ -211,7 +211,7 @@ pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, Band
 
 /// Takes of vocals up to this length, in seconds, are played in parallel, one on each core. Takes of longer vocals are played one after
 /// another, because the memory of a take grows with its length.
-const SIDE_BY_SIDE_S: f64 = 300.0;
+const PARALLEL_S: f64 = 300.0;
 
 /// An analysed vocal, ready for takes: for callers that keep one take at a time, or use a SoundFont.
 #[derive(Debug, Clone)]
@@ -251,7 +251,7 @@ impl Session {
     /// All takes that were asked for, in order: on as many cores as there are, with the same samples on any number.
     pub fn takes(&self) -> Result<Vec<Take>, BandError> {
         let cores = cores();
-        let together = if self.analysis.duration_s <= SIDE_BY_SIDE_S {
+        let together = if self.analysis.duration_s <= PARALLEL_S {
             self.request.takes.min(cores)
         } else {
             1
@@ -260,7 +260,7 @@ impl Session {
         let mut takes = Vec::with_capacity(numbers.len());
         for group in numbers.chunks(together.max(1)) {
             let threads = (cores / group.len()).max(1);
-            let played = || side_by_side(group, |take| one_take(take, self, threads));
+            let played = || in_parallel(group, |take| one_take(take, self, threads));
             takes.extend(caught(played)?);
         }
         takes.into_iter().collect()
@@ -279,7 +279,7 @@ fn cores() -> usize {
 
 fn listen_to(vocal: &Audio, request: &Request, sound: SoundSource) -> Result<Session, BandError> {
     check(vocal, request)?;
-    let (vocal, mended) = without_strays(vocal);
+    let (vocal, mended) = with_finite_samples(vocal);
     let brief = read_tags(&request.tags, &request.negative_tags);
     let analysis = listen(&vocal, &brief.hints());
     let mono = Audio {
@@ -333,7 +333,7 @@ fn check(vocal: &Audio, request: &Request) -> Result<(), BandError> {
 }
 
 /// The vocal with every sample a number, and how many were not.
-fn without_strays(vocal: &Audio) -> (Audio, usize) {
+fn with_finite_samples(vocal: &Audio) -> (Audio, usize) {
     let mut mended = 0;
     let channels = vocal
         .channels
@@ -384,7 +384,7 @@ fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, Band
         take,
     };
     let score = arrange(analysis, &chords, brief, &settings, seed);
-    if let Some(instrument) = score.breach(brief) {
+    if let Some(instrument) = score.forbidden_instrument(brief) {
         return Err(BandError::Forbidden {
             take: take + 1,
             instrument,

@@ -91,7 +91,7 @@ fn no_style_plays_what_the_negative_tags_forbid() {
                     let brief = styled(read_tags(tags, negative), style);
                     let (analysis, chords) = song(metre, 100.0);
                     let score = arrange(&analysis, &chords, &brief, &SETTINGS, 3);
-                    assert_eq!(score.breach(&brief), None);
+                    assert_eq!(score.forbidden_instrument(&brief), None);
                     for part in &score.parts {
                         let name = part.instrument.name();
                         assert!(

@@ -173,7 +173,7 @@ fn the_font_plays_what_it_has_and_the_band_the_rest() {
         "pop rock, piano, drums, organ",
         SoundSource::Font(font.clone()),
     );
-    let lent = take.lent();
+    let lent = take.font_instruments();
     for (instrument, expected) in [
         (Instrument::Piano, true),
         (Instrument::AcousticKit, true),
@@ -188,14 +188,22 @@ fn the_font_plays_what_it_has_and_the_band_the_rest() {
         assert!(plays, "{instrument:?} does not play");
         assert_eq!(lent.contains(&instrument), expected, "{instrument:?}");
     }
-    assert!(play("pop rock, piano", SoundSource::Own).lent().is_empty());
+    assert!(
+        play("pop rock, piano", SoundSource::Own)
+            .font_instruments()
+            .is_empty()
+    );
     // With no part that it plays, a font changes nothing.
     let tags = "synthwave, drum machine, no piano";
     let (own, with) = (
         play(tags, SoundSource::Own),
         play(tags, SoundSource::Font(font)),
     );
-    assert!(with.lent().is_empty(), "{:?}", with.lent());
+    assert!(
+        with.font_instruments().is_empty(),
+        "{:?}",
+        with.font_instruments()
+    );
     assert!(own.instrumental == with.instrumental);
 }
 

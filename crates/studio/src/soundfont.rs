@@ -99,7 +99,11 @@ impl SoundFont {
 
     /// Its name and hash, and the instruments that it played in a take, as they stand in a result.
     pub fn facts(&self, take: &Take) -> Value {
-        let played: Vec<&str> = take.lent().into_iter().map(Instrument::name).collect();
+        let played: Vec<&str> = take
+            .font_instruments()
+            .into_iter()
+            .map(Instrument::name)
+            .collect();
         json!({ "name": self.font.name(), "sha256": self.sha256, "instruments": played })
     }
 }

@@ -11,7 +11,7 @@ use super::{
     sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
     voicing::{
-        Range, above_voice, clear_of_mud, comp_range, guitar_shape, nearest, ukulele_shape,
+        Range, above_low_limits, above_voice, comp_range, guitar_shape, nearest, ukulele_shape,
         voices_range,
     },
 };
@@ -82,7 +82,7 @@ impl Voicer {
             }
             Instrument::Ukulele => ukulele_shape(chord),
             _ if guitar => guitar_shape(chord, self.fret),
-            _ => clear_of_mud(nearest(
+            _ => above_low_limits(nearest(
                 chord,
                 self.range,
                 self.count,

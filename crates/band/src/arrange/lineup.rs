@@ -24,7 +24,7 @@ pub(super) struct Assignment {
 
 impl Score {
     /// The first instrument or piece of a kit in the score that `brief` does not allow: the guarantee is that there is none.
-    pub fn breach(&self, brief: &Brief) -> Option<Instrument> {
+    pub fn forbidden_instrument(&self, brief: &Brief) -> Option<Instrument> {
         self.parts
             .iter()
             .find(|part| {

@@ -164,7 +164,7 @@ pub(super) fn nearest(
 }
 
 /// The lowest note on which an interval of so many semitones is clear (the low interval limit). Guitars use shapes instead.
-fn lowest_clear(interval: u8) -> u8 {
+fn low_interval_limit(interval: u8) -> u8 {
     match interval {
         0 => 0,
         1 | 2 => 52,
@@ -176,12 +176,12 @@ fn lowest_clear(interval: u8) -> u8 {
 }
 
 /// A chord, ascending, with notes below the low interval limit moved up an octave.
-pub(super) fn clear_of_mud(mut notes: Vec<u8>) -> Vec<u8> {
+pub(super) fn above_low_limits(mut notes: Vec<u8>) -> Vec<u8> {
     // Each round lifts one note: no more than there are, twice.
     for _ in 0..2 * notes.len() {
         let muddy = notes
             .windows(2)
-            .position(|pair| pair[0] < lowest_clear(pair[1] - pair[0]));
+            .position(|pair| pair[0] < low_interval_limit(pair[1] - pair[0]));
         let Some(at) = muddy else {
             break;
         };
@@ -288,8 +288,8 @@ mod tests {
                         high: low + 14,
                     };
                     let chord = chord(root, quality);
-                    let notes = clear_of_mud(nearest(&chord, range, 4, &[], false));
-                    let muddy = |pair: &[u8]| pair[0] < lowest_clear(pair[1] - pair[0]);
+                    let notes = above_low_limits(nearest(&chord, range, 4, &[], false));
+                    let muddy = |pair: &[u8]| pair[0] < low_interval_limit(pair[1] - pair[0]);
                     assert!(!notes.windows(2).any(muddy), "{notes:?}");
                     assert!(notes.iter().all(|note| is_chord_tone(&chord, *note)));
                 }

@@ -13,7 +13,8 @@ use crate::analysis::{
 
 /// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
 ///
-/// The lead-in has no chords, and a vocal without notes or beats has none: the arranger plays plain cadences there. Spans follow each other without gaps; equal neighbours are one.
+/// The lead-in has no chords, and a vocal without notes or beats has none: the arranger plays plain cadences there. Spans
+/// follow each other without gaps; equal neighbours are one.
 ///
 /// A song that changes its key is harmonised key by key: a chorus a tone higher has the chords of its own key.
 pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> Vec<ChordSpan> {

@@ -1,7 +1,8 @@
 //! The posterior probability of each chord class at each beat, given the whole melody; called by `path`, which decides.
 //!
-//! A beat by itself follows its own notes too closely: each passing or neighbour note would get a chord, where people keep the chord. The forward and backward sums over all paths (Rabiner 1989, "A tutorial on
-//! hidden Markov models", III.B) weigh a beat by what comes before and after it.
+//! A beat by itself follows its own notes too closely: each passing or neighbour note would get a chord, where people keep the
+//! chord. The forward and backward sums over all paths (Rabiner 1989, "A tutorial on hidden Markov models",
+//! III.B) weigh a beat by what comes before and after it.
 
 use super::model::{CLASSES, Model};
 
@@ -9,11 +10,11 @@ use super::model::{CLASSES, Model};
 /// each must weigh less than 1.
 const LIKELIHOOD_WEIGHT: f32 = 0.8;
 /// Share of the prior that is subtracted from it.
-const COMMON: f32 = 0.25;
+const PRIOR_SHARE: f32 = 0.25;
 /// Weight of the transitions.
-const FOLLOWS: f32 = 0.95;
+const TRANSITION_WEIGHT: f32 = 0.95;
 /// Added log odds of a chord change, relative to lead sheets.
-const EAGER: f32 = 0.3;
+const CHANGE_BIAS: f32 = 0.3;
 /// Lowest probability of a class.
 const LEAST: f32 = 1e-4;
 
@@ -28,7 +29,7 @@ pub(super) fn in_context(
     let likelihoods: Vec<[f32; CLASSES]> = seen.iter().map(|seen| weight(model, seen)).collect();
     let changes: Vec<f32> = changes
         .iter()
-        .map(|odds| 1.0 / (1.0 + (-odds - EAGER).exp()))
+        .map(|odds| 1.0 / (1.0 + (-odds - CHANGE_BIAS).exp()))
         .collect();
     let mut forward: Vec<[f32; CLASSES]> = Vec::with_capacity(seen.len());
     for (likelihoods, change) in likelihoods.iter().zip(&changes) {
@@ -73,7 +74,7 @@ pub(super) fn in_context(
 /// Likelihood of each class from the beat alone, at most 1.
 fn weight(model: &Model, seen: &[f32; CLASSES]) -> [f32; CLASSES] {
     let logs: [f32; CLASSES] = std::array::from_fn(|class| {
-        LIKELIHOOD_WEIGHT * seen[class] - COMMON * model.prior[class].ln()
+        LIKELIHOOD_WEIGHT * seen[class] - PRIOR_SHARE * model.prior[class].ln()
     });
     let most = logs.iter().fold(f32::MIN, |most, &log| most.max(log));
     logs.map(|log| (log - most).exp())
@@ -90,7 +91,7 @@ fn shares(model: &Model) -> Vec<[f32; CLASSES]> {
                 if class == before {
                     0.0
                 } else {
-                    (FOLLOWS * row[class]).exp()
+                    (TRANSITION_WEIGHT * row[class]).exp()
                 }
             }))
         })

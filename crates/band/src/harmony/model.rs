@@ -51,7 +51,7 @@ pub(super) fn model() -> &'static Model {
 
 impl Model {
     /// Natural logarithms of the probabilities of all classes.
-    pub(super) fn see(&self, row: &[f32; FEATURES]) -> [f32; CLASSES] {
+    pub(super) fn log_likelihoods(&self, row: &[f32; FEATURES]) -> [f32; CLASSES] {
         let mut hidden = [0.0f32; HIDDEN];
         for (unit, value) in hidden.iter_mut().enumerate() {
             *value = self.first.sum(unit, row).tanh();

@@ -11,16 +11,16 @@ use crate::chance::Chance;
 /// Weight of the model's log-likelihood, and share of the prior that is subtracted from it: without that every chord would be the tonic
 /// or the dominant.
 const LIKELIHOOD_WEIGHT: f32 = 0.75;
-const COMMON: f32 = 0.86;
+const PRIOR_SHARE: f32 = 0.86;
 /// Share of the posterior given all beats; the rest is the log-likelihood of the beat alone.
-const CONTEXT: f32 = 0.8;
+const POSTERIOR_SHARE: f32 = 0.8;
 /// Both weights in minor. Only ten songs are in minor: too few to learn more than tonic and dominant.
 const MINOR: (f32, f32) = (0.3, 0.7);
 /// Weight of the transitions, and share of the prior that is subtracted from them.
-const FOLLOWS: f32 = 1.15;
-const COMMON_NEXT: f32 = 0.5;
+const TRANSITION_WEIGHT: f32 = 1.15;
+const TRANSITION_PRIOR_SHARE: f32 = 0.5;
 /// Added log odds of a chord change, relative to lead sheets.
-const EAGER: f32 = 1.15;
+const CHANGE_BIAS: f32 = 1.15;
 /// Subtracted log odds of a change within a bar.
 const STEADY: f32 = 0.55;
 /// What the tonic chord gains where a phrase ends, and at the song's last note.
@@ -53,7 +53,10 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
     let model = model();
     let rows = melody.rows();
     let beats: Vec<usize> = (melody.first..melody.positions.len()).collect();
-    let seen: Vec<[f32; CLASSES]> = beats.iter().map(|&beat| model.see(&rows[beat])).collect();
+    let seen: Vec<[f32; CLASSES]> = beats
+        .iter()
+        .map(|&beat| model.log_likelihoods(&rows[beat]))
+        .collect();
     let changes: Vec<f32> = beats
         .iter()
         .map(|&beat| change_log_odds(melody, wish, beat))
@@ -69,7 +72,7 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
     let (context, follows) = if melody.minor {
         MINOR
     } else {
-        (CONTEXT, FOLLOWS)
+        (POSTERIOR_SHARE, TRANSITION_WEIGHT)
     };
     let steps = steps(wish, follows);
     let mut totals = [0.0f32; CLASSES];
@@ -79,7 +82,7 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
             context * heard[index][class] + (1.0 - context) * seen[index][class]
         });
         let gains = gains(melody, wish, &likelihood, beat);
-        let change = EAGER + changes[index];
+        let change = CHANGE_BIAS + changes[index];
         let stay = -(change.exp().ln_1p());
         let go = change + stay;
         let mut next = [0.0f32; CLASSES];
@@ -123,7 +126,7 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
 fn steps(wish: &PathInput<'_>, follows: f32) -> Vec<[f32; CLASSES]> {
     let model = model();
     let step = |before: usize, class: usize| {
-        follows * (model.follows[before][class] - COMMON_NEXT * model.prior[class].ln())
+        follows * (model.follows[before][class] - TRANSITION_PRIOR_SHARE * model.prior[class].ln())
             + wish.style_weight * wish.habits.step(before, class)
     };
     (0..CLASSES)
@@ -143,7 +146,7 @@ fn gains(
     // would remain.
     let singer = 1.15 - 0.3 * wish.style_weight;
     let likelihood = LIKELIHOOD_WEIGHT * singer;
-    let common = (COMMON + 0.15 * (wish.weirdness - 0.5).max(0.0)) * singer;
+    let common = (PRIOR_SHARE + 0.15 * (wish.weirdness - 0.5).max(0.0)) * singer;
     let mut chance = Chance::new(
         wish.seed,
         &[

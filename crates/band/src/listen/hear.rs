@@ -63,7 +63,7 @@ pub fn listen_by_steps(
         } else {
             "the vocal is silent".to_owned()
         };
-        return unsung(vocal, hints, Vec::new(), remark);
+        return without_singing(vocal, hints, Vec::new(), remark);
     }
     done("resample, levels");
     let frames = candidates(&samples, &levels, loud_db - GATE_DB);
@@ -79,7 +79,7 @@ pub fn listen_by_steps(
             1 => "only 1 sung note was found, too few to follow".to_owned(),
             count => format!("only {count} sung notes were found, too few to follow"),
         };
-        let mut analysis = unsung(vocal, hints, pitch, remark);
+        let mut analysis = without_singing(vocal, hints, pitch, remark);
         if let (None, Some((key, _))) = (hints.key, key::key(&notes, None)) {
             analysis.key = key;
         }
@@ -199,7 +199,12 @@ fn finish(
 const OTHER_TEMPO_BPM: f64 = 1.0;
 
 /// The analysis of a vocal without singing.
-fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: String) -> Analysis {
+fn without_singing(
+    vocal: &Audio,
+    hints: &Hints,
+    mut pitch: Vec<PitchFrame>,
+    remark: String,
+) -> Analysis {
     let duration_s = vocal.duration_s();
     let (tempo_bpm, metre) = fallback::assumed(hints);
     let frames = (duration_s / PITCH_HOP_S).ceil() as usize;

@@ -39,7 +39,7 @@ const SLOWER: f64 = 1.5;
 
 /// Prior cost of a metre, in nats: the tunes that the classifier learned from are in 3/4 and 6/8 more often than the songs that
 /// people sing to a band.
-fn rare(metre: Metre) -> f32 {
+fn metre_cost(metre: Metre) -> f32 {
     match metre {
         Metre::TwoFour | Metre::FourFour => 0.0,
         Metre::ThreeFour => 0.7,
@@ -223,7 +223,7 @@ pub(super) fn hypotheses(
             let quarters = tempi(band.0, band.1);
             let prior: Vec<f32> = quarters
                 .iter()
-                .map(|quarter_s| habit(*quarter_s, bar))
+                .map(|quarter_s| tempo_cost(*quarter_s, bar))
                 .collect();
             let Some(path) = viterbi(&onsets, bar, &quarters, &prior) else {
                 continue;
@@ -239,7 +239,7 @@ pub(super) fn hypotheses(
             };
             for shift in (0..bar.ticks / step).map(|steps| steps * step) {
                 let mut costs = trial.costs(shift, tonic, &model);
-                costs[3] = habit(trial.quarter_s, bar);
+                costs[3] = tempo_cost(trial.quarter_s, bar);
                 costs[6 + metre] = 1.0;
                 let [timing, rhythm, chords, ..] = costs;
                 let ticks = path.ticks.iter().map(|tick| tick.map(|tick| tick + shift));
@@ -252,7 +252,7 @@ pub(super) fn hypotheses(
                     mean_beat_s,
                     costs,
                     features,
-                    against: other_metre + rare(bar.metre),
+                    against: other_metre + metre_cost(bar.metre),
                 });
             }
             paths.push(path);
@@ -296,7 +296,7 @@ pub(super) fn chord_evidence(
 }
 
 /// Prior cost of a tempo, in nats.
-fn habit(quarter_s: f64, bar: &BarModel) -> f32 {
+fn tempo_cost(quarter_s: f64, bar: &BarModel) -> f32 {
     let (middle, spread) = usual_bpm(bar.metre);
     let octaves = (bpm(quarter_s, bar) / middle).log2();
     let spread = if octaves < 0.0 {

@@ -113,7 +113,7 @@ pub(super) fn dips(border: usize, smooth: &[f32]) -> bool {
 }
 
 /// Joins pieces that are too short for a note with a neighbour that they touch.
-pub(super) fn without_shreds(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
+pub(super) fn without_fragments(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
     let mut kept: Vec<NoteSegment> = Vec::with_capacity(pieces.len());
     let mut owed: Option<usize> = None;
     for mut piece in pieces {

@@ -9,8 +9,8 @@ use crate::analysis::{Note, PITCH_HOP_S, PitchFrame};
 
 use super::{
     note_repair::{
-        DIP_DB, DIP_REACH, NoteSegment, SHORTEST, without_consonants, without_noises,
-        without_scoops, without_shreds, without_slides, without_wavers,
+        DIP_DB, DIP_REACH, NoteSegment, SHORTEST, without_consonants, without_fragments,
+        without_noises, without_scoops, without_slides, without_wavers,
     },
     tuning::semitones,
 };
@@ -65,12 +65,12 @@ pub(super) fn notes(
         .collect();
     let smooth = smoothed(vowel_db);
     let whole = smoothed(levels);
-    let path = sticky_path(&pitches, &vowelness(&smooth));
+    let path = semitone_path(&pitches, &vowelness(&smooth));
     let mut pieces = Vec::new();
     for piece in pieces_of(&path) {
         split(piece, &pitches, [&smooth, &whole], &mut pieces);
     }
-    let pieces = without_slides(without_consonants(without_shreds(pieces), &smooth));
+    let pieces = without_slides(without_consonants(without_fragments(pieces), &smooth));
     let pieces = without_wavers(pieces, &pitches, &smooth);
     let starts: Vec<usize> = (0..pieces.len())
         .map(|at| vowel_start(&pieces, at, &smooth).saturating_sub(LAG))
@@ -109,7 +109,7 @@ pub(super) fn notes(
 }
 
 /// The semitone of every frame, `None` in rests.
-fn sticky_path(pitches: &[Option<f32>], weights: &[f32]) -> Vec<Option<u8>> {
+fn semitone_path(pitches: &[Option<f32>], weights: &[f32]) -> Vec<Option<u8>> {
     const STATES: usize = PITCHES + 1;
     let mut totals = [0.0f32; STATES];
     let mut changed: Vec<u64> = Vec::with_capacity(pitches.len());

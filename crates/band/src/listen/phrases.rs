@@ -36,7 +36,7 @@ const SAME_PLACE: f64 = 0.1;
 // The weights were searched on 700 melodies of the Essen folk song collection, whose phrases are known, sung without rests. On 300
 // other melodies of it they find the boundaries with an F measure of .77.
 /// A long note before, for each doubling of the usual length.
-const HELD: f64 = 0.16;
+const LONG_BEFORE: f64 = 0.16;
 /// A note before that is longer than the next one, for each doubling.
 const LONGER_THAN_NEXT: f64 = 0.2;
 /// A leap, for each four semitones that it exceeds the steps beside it.
@@ -176,7 +176,7 @@ fn ends(notes: &[Note], bars: &[f64]) -> Vec<f64> {
         let leap = f64::from(steps[at - 1].abs()) - sum / f64::max(many, 1.0);
         let from_line = (bars[at - 1] - bars[at - 1].round()).abs();
         let strong = f64::from(u8::from(from_line < SAME_PLACE));
-        ends[at] = HELD * held
+        ends[at] = LONG_BEFORE * held
             + LONGER_THAN_NEXT * longer
             + LEAP * leap.clamp(-4.0, 8.0) / 4.0
             + RETURN * returns[at]

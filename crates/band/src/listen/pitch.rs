@@ -18,9 +18,9 @@ pub(super) const LOWEST_HZ: f32 = 65.0;
 pub(super) const HIGHEST_HZ: f32 = 1000.0;
 
 /// How much strength a candidate loses when the spectrum has only a higher candidate's partials of it.
-const UNHEARD_COST: f32 = 0.04;
+const FRACTION_COST: f32 = 0.04;
 /// Partials of the lower candidate alone count as missing below this share of the higher candidate's power: −34 dB.
-const UNHEARD_SHARE: f32 = 4e-4;
+const MISSING_SHARE: f32 = 4e-4;
 /// A partial stands out when it has this many times the power beside it.
 const STANDS_OUT: f32 = 4.0;
 /// A higher candidate is evidence against a lower one when it has more than this share of its strength.
@@ -113,7 +113,7 @@ pub(super) fn candidates(samples: &[f32], levels: &[f32], gate_db: f32) -> Frame
                     power[at].im
                 }
             };
-            found.candidates[frame] = doubting_unheard(peaks(lag, &correction), bin);
+            found.candidates[frame] = weaken_fractions(peaks(lag, &correction), bin);
             if let Some(whistle) = whistles[which] {
                 insert(&mut found.candidates[frame], whistle);
             }
@@ -258,7 +258,7 @@ fn peaks(lag: impl Fn(usize) -> f32, correction: &[f32]) -> [Candidate; MOST] {
 
 /// Weakens a candidate that is a fraction of another one when its fundamental does not stand out and its partials between the
 /// other's are missing. Rumble 20 dB below a high note can make two periods of the note more alike than one.
-fn doubting_unheard(
+fn weaken_fractions(
     mut found: [Candidate; MOST],
     power: impl Fn(usize) -> f32,
 ) -> [Candidate; MOST] {
@@ -281,11 +281,11 @@ fn doubting_unheard(
                 .fold(0.0f32, f32::max);
             // Beside the fundamental and between its first two partials.
             let beside = near(0.62 * low.hz).max(near(1.4 * low.hz));
-            between < UNHEARD_SHARE * near(high.hz).max(near(2.0 * high.hz))
+            between < MISSING_SHARE * near(high.hz).max(near(2.0 * high.hz))
                 && near(low.hz) < STANDS_OUT * beside
         });
         if unheard {
-            low.strength -= UNHEARD_COST;
+            low.strength -= FRACTION_COST;
         }
     }
     found.sort_by(|a, b| {

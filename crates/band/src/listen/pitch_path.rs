@@ -29,7 +29,7 @@ pub(super) fn track(frames: &Frames, levels: &[f32], loud_db: f32) -> Vec<PitchF
         let mut from = [0u8; STATES];
         for state in 0..STATES {
             let gain = if state == MOST {
-                unvoiced_worth(levels[index], loud_db)
+                unvoiced_score(levels[index], loud_db)
             } else if candidates[state].strength > 0.0 {
                 worth(candidates[state])
             } else {
@@ -86,7 +86,7 @@ fn best_step(
 }
 
 /// The quieter a frame, the more periodic it must be to count as voiced.
-fn unvoiced_worth(level_db: f32, loud_db: f32) -> f32 {
+fn unvoiced_score(level_db: f32, loud_db: f32) -> f32 {
     let below = (loud_db - QUIET_DB - level_db).max(0.0);
     VOICING_THRESHOLD + (below / 10.0).min(1.0)
 }

@@ -29,7 +29,7 @@ const REACH: f64 = 3.2;
 /// Cost of a change of tempo by 0, 1 and 2 steps.
 const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
 /// Cost of skipping a note.
-const PASS_COST: f32 = 2.6;
+const SKIP_COST: f32 = 2.6;
 /// Cost of a jump to a place that the tempo does not lead to, and of each e-fold by which it stretches or cuts the time before it.
 const JUMP_COST: f32 = 5.0;
 const STRETCH_COST: f32 = 2.0;
@@ -94,7 +94,7 @@ pub(super) fn viterbi(
     let mut totals = vec![f32::INFINITY; states * onsets_s.len()];
     let mut backs = vec![NONE; states * onsets_s.len()];
     // The song may begin at its first note or, that being noise, at the second.
-    for (note, dear) in [(0, 0.0), (1, PASS_COST)] {
+    for (note, dear) in [(0, 0.0), (1, SKIP_COST)] {
         for tempo in 0..quarters_s.len() {
             for place in 0..places {
                 totals[note * states + tempo * places + place] =
@@ -113,7 +113,7 @@ pub(super) fn viterbi(
             .enumerate()
             .filter(|(_, total)| *total < best + BEAM)
             .collect();
-        for (next, dear) in [(note + 1, 0.0), (note + 2, PASS_COST)] {
+        for (next, dear) in [(note + 1, 0.0), (note + 2, SKIP_COST)] {
             let Some(onset_s) = onsets_s.get(next) else {
                 continue;
             };
@@ -248,7 +248,7 @@ fn trace(
     let places = bar.places.len();
     let states = places * quarters_s.len();
     let mut best: Option<(usize, usize, f32)> = None;
-    for (note, dear) in [(notes - 1, 0.0), (notes - 2, PASS_COST)] {
+    for (note, dear) in [(notes - 1, 0.0), (notes - 2, SKIP_COST)] {
         for state in 0..states {
             let total = totals[note * states + state] + dear + bar.last[state % places];
             if total.is_finite() && best.is_none_or(|(_, _, least)| total < least) {

@@ -18,7 +18,7 @@ const PART_LUFS: f64 = -18.0;
 const RECORDED_HZ: f32 = 16_000.0;
 
 /// Tenths of a second of silence after which the output of a filter is silent too.
-const RINGS_STEPS: usize = 3;
+const TAIL_STEPS: usize = 3;
 
 /// Applies the channel strip to a part, and returns the gain for the mix. A `recorded` part already has its body and its amplifier.
 ///
@@ -43,12 +43,12 @@ pub(super) fn channel_strip(part: &ScorePart, stem: &mut Stereo, recorded: bool)
     let mut meter = StepMeter::new(f64::from(rate));
     let step = meter.step();
     let mut powers = Vec::with_capacity(stem.left.len() / step + 1);
-    let mut silent_for = RINGS_STEPS;
+    let mut silent_for = TAIL_STEPS;
     let steps = stem.left.chunks_mut(step).zip(stem.right.chunks_mut(step));
     for (left, right) in steps {
         let silent = left.iter().chain(right.iter()).all(|&sample| sample == 0.0);
         silent_for = if silent { silent_for + 1 } else { 0 };
-        if silent_for > RINGS_STEPS {
+        if silent_for > TAIL_STEPS {
             powers.push(0.0);
             continue;
         }
@@ -57,7 +57,7 @@ pub(super) fn channel_strip(part: &ScorePart, stem: &mut Stereo, recorded: bool)
         }
         filters.pass(left, right);
         powers.push(meter.power(left, right));
-        if silent_for == RINGS_STEPS {
+        if silent_for == TAIL_STEPS {
             filters = still;
             body = body_of();
             meter.rest();
@@ -140,7 +140,7 @@ fn drive(stem: &mut Stereo, rate: f32) {
         let mut high = TwoPoleFilter::new(95.0, 0.7, rate);
         let mut cabinet = TwoPoleFilter::new(4300.0, 0.6, rate);
         let mut silent_for = 0;
-        for block in channel.chunks_mut(QUIET_FRAMES) {
+        for block in channel.chunks_mut(TAIL_FRAMES) {
             let silent = block.iter().all(|&sample| sample == 0.0);
             silent_for = if silent { silent_for + 1 } else { 0 };
             if silent_for > 1 {
@@ -165,7 +165,7 @@ fn drive(stem: &mut Stereo, rate: f32) {
 }
 
 /// Frames of silence after which the output of an amplifier is silent too: a fifth of a second at twice the rate.
-const QUIET_FRAMES: usize = 17_640;
+const TAIL_FRAMES: usize = 17_640;
 
 /// Level of a role relative to the style's table, in decibels.
 fn trim_db(part: &ScorePart) -> f32 {

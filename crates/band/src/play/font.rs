@@ -73,7 +73,7 @@ impl Font {
         let preset = self.0.get_presets().iter().find(|preset| {
             (preset.get_bank_number(), preset.get_patch_number()) == (bank, program)
         });
-        let Some(preset) = preset.filter(|_| is_lent(part.instrument)) else {
+        let Some(preset) = preset.filter(|_| is_better_from_font(part.instrument)) else {
             return false;
         };
         let instruments = self.0.get_instruments();
@@ -177,7 +177,7 @@ fn velocity_of(note: &ScoreNote) -> i32 {
 }
 
 /// Whether an instrument is played by a font rather than synthesised.
-fn is_lent(instrument: Instrument) -> bool {
+fn is_better_from_font(instrument: Instrument) -> bool {
     match instrument {
         Instrument::AcousticKit
         | Instrument::BrushKit

@@ -37,6 +37,6 @@ pub(crate) use master::{Mastering, loudness_of, master_at};
 pub(crate) use mix::lay_over_at;
 pub use mix::{Voicing, lay_over, layers};
 pub use stage::{SoundSource, play};
-pub(crate) use stage::{side_by_side, solo};
+pub(crate) use stage::{in_parallel, solo};
 pub use stereo::{RATE_HZ, Stereo};
 pub use target::{CEILING_DBTP, Mastered, TARGET_LUFS};

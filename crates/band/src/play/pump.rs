@@ -6,12 +6,12 @@ use crate::arrange::{Role, Score};
 /// General MIDI number of the kick.
 const KICK: u8 = 36;
 /// Attack time, ahead of the kick, and hold time, in seconds.
-const DOWN_S: f64 = 0.006;
-const HELD_S: f64 = 0.03;
+const ATTACK_S: f64 = 0.006;
+const HOLD_S: f64 = 0.03;
 /// Longest release time, in seconds; with faster kicks it is shorter.
-const BACK_S: f64 = 0.3;
+const RELEASE_S: f64 = 0.3;
 /// The release time as a share of the time to the next kick.
-const BACK_SHARE: f64 = 0.75;
+const RELEASE_SHARE: f64 = 0.75;
 
 /// The times of the kicks, and the depth.
 pub(super) struct Pump {
@@ -41,16 +41,18 @@ impl Pump {
         let frames = sound.left.len();
         for (number, kick_s) in self.kicks_s.iter().enumerate() {
             let next_s = self.kicks_s.get(number + 1).copied();
-            let back_s = next_s.map_or(BACK_S, |next| (BACK_SHARE * (next - kick_s)).min(BACK_S));
-            let from = ((kick_s - DOWN_S).max(0.0) * rate) as usize;
-            let until = next_s.map_or(f64::INFINITY, |next| next - DOWN_S);
-            let to = ((kick_s + HELD_S + back_s).min(until).max(0.0) * rate) as usize;
+            let back_s = next_s.map_or(RELEASE_S, |next| {
+                (RELEASE_SHARE * (next - kick_s)).min(RELEASE_S)
+            });
+            let from = ((kick_s - ATTACK_S).max(0.0) * rate) as usize;
+            let until = next_s.map_or(f64::INFINITY, |next| next - ATTACK_S);
+            let to = ((kick_s + HOLD_S + back_s).min(until).max(0.0) * rate) as usize;
             for frame in from.min(frames)..to.min(frames) {
                 let after_s = frame as f64 / rate - kick_s;
                 let share = if after_s < 0.0 {
-                    1.0 + after_s / DOWN_S
+                    1.0 + after_s / ATTACK_S
                 } else {
-                    let back = ((after_s - HELD_S) / back_s).clamp(0.0, 1.0);
+                    let back = ((after_s - HOLD_S) / back_s).clamp(0.0, 1.0);
                     1.0 - back * back * (3.0 - 2.0 * back)
                 };
                 let gain = 1.0 - self.depth * share as f32;

@@ -24,8 +24,8 @@ const REFLECTIONS_GAIN: f32 = 2.2;
 const RISE_S: f32 = 0.03;
 
 /// Frequency from which the decay is shorter, in hertz, and its share of the decay.
-const HEIGHTS_HZ: f32 = 2600.0;
-const HEIGHTS_SHARE: f32 = 0.6;
+const DAMPING_HZ: f32 = 2600.0;
+const DAMPING_SHARE: f32 = 0.6;
 
 /// Energy of each side's response, for a second of decay.
 const ENERGY_PER_S: f32 = 0.15;
@@ -34,7 +34,7 @@ const ENERGY_PER_S: f32 = 0.15;
 pub(super) const LEVEL: f32 = 1.35;
 
 /// Gain of each side's sound in the reverb of the other side; its square and that of the own side's gain add to 1.
-const ACROSS: f32 = 0.6;
+const CROSSFEED: f32 = 0.6;
 const OWN: f32 = 0.8;
 
 /// Adds the reverb of `send` to `out`. `decay_s` is the time in which it falls by 60 dB; `seed` chooses the room.
@@ -70,7 +70,10 @@ pub(super) fn reverb(
         }
         let [left, right] =
             [0, 1].map(|side: usize| high_cut[side].low(low_cut[side].high(pair[side])));
-        Complex::new(OWN * left + ACROSS * right, OWN * right + ACROSS * left)
+        Complex::new(
+            OWN * left + CROSSFEED * right,
+            OWN * right + CROSSFEED * left,
+        )
     };
     // Both sides go through one transform, one as its real part and one as its imaginary part.
     let size = (2 * left.len()).next_power_of_two();
@@ -144,9 +147,9 @@ fn response(decay_s: f32, seed: u64, rate: f32) -> [Vec<f32>; 2] {
     [0u64, 1].map(|side| {
         let mut chance = Chance::new(seed, &[97, side]);
         let mut noise = Noise::new(chance.seed());
-        let mut split = TwoPoleFilter::new(HEIGHTS_HZ, 0.6, rate);
+        let mut split = TwoPoleFilter::new(DAMPING_HZ, 0.6, rate);
         let fall = decay_per_frame(decay_s, rate);
-        let high_fall = decay_per_frame(decay_s * HEIGHTS_SHARE, rate);
+        let high_fall = decay_per_frame(decay_s * DAMPING_SHARE, rate);
         let (mut level, mut high_level) = (1.0f32, 1.0f32);
         let mut wave = vec![0.0f32; frames];
         for (at, sample) in wave[ahead..].iter_mut().enumerate() {
@@ -224,7 +227,7 @@ mod tests {
         let energy = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
         let of = |side: &[f32], click: usize| energy(&side[click..(click + 8_900).min(60_000)]);
         for click in &clicks[..3] {
-            for (side, own, share) in [(&out.left, &left, OWN), (&out.right, &right, ACROSS)] {
+            for (side, own, share) in [(&out.left, &left, OWN), (&out.right, &right, CROSSFEED)] {
                 let (found, whole) = (of(side, *click), share * share * energy(own));
                 assert!(
                     (0.2..1.0).contains(&(found / whole)),

@@ -21,21 +21,21 @@ pub enum SoundSource {
 
 impl SoundSource {
     /// The instruments of a score that a SoundFont plays, in the order of the score.
-    pub(crate) fn lent(&self, score: &Score) -> Vec<Instrument> {
-        let mut lent: Vec<Instrument> = Vec::new();
-        for part in score.parts.iter().filter(|part| self.lends(part)) {
-            if !lent.contains(&part.instrument) {
-                lent.push(part.instrument);
+    pub(crate) fn font_instruments(&self, score: &Score) -> Vec<Instrument> {
+        let mut found: Vec<Instrument> = Vec::new();
+        for part in score.parts.iter().filter(|part| self.uses_font(part)) {
+            if !found.contains(&part.instrument) {
+                found.push(part.instrument);
             }
         }
-        lent
+        found
     }
 
     #[cfg_attr(
         not(feature = "soundfont"),
-        expect(unused_variables, reason = "own synthesis lends nothing")
+        expect(unused_variables, reason = "no font can be given")
     )]
-    fn lends(&self, part: &ScorePart) -> bool {
+    fn uses_font(&self, part: &ScorePart) -> bool {
         match self {
             Self::Own => false,
             #[cfg(feature = "soundfont")]
@@ -71,7 +71,7 @@ fn together(
     let numbers: Vec<usize> = parts.collect();
     // A few parts at a time: a part of a long song is large. They are summed in the order of the score.
     for group in numbers.chunks(threads.clamp(1, 8)) {
-        let stems = side_by_side(group, |number| stem(score, sound, number, seed, frames));
+        let stems = in_parallel(group, |number| stem(score, sound, number, seed, frames));
         for (&number, stem) in group.iter().zip(stems) {
             buses.take(stem, &score.parts[number]);
         }
@@ -169,7 +169,7 @@ pub(super) fn room_seed(score: &Score) -> u64 {
 }
 
 /// What `one` gives for each of `items`, in order, the first on this thread and each other on one of its own.
-pub(crate) fn side_by_side<T: Send>(items: &[usize], one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn in_parallel<T: Send>(items: &[usize], one: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let [first, others @ ..] = items else {
         return Vec::new();
     };
