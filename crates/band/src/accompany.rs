@@ -164,7 +164,7 @@ pub enum BandError {
         duration_s: f64,
     },
     /// The vocal's rate can't be worked with.
-    #[error("accompany: the vocal can't be brought to {RATE_HZ} Hz")]
+    #[error("accompany: the vocal cannot be resampled to {RATE_HZ} Hz")]
     Rate(#[source] ResampleError),
     /// A weight lies outside 0..1.
     #[error("accompany: {name} is {value}, expected 0 to 1")]

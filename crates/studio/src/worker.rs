@@ -55,7 +55,7 @@ pub(crate) async fn run(shared: Arc<StudioState>) {
         });
         while let Some(ended) = under_way.try_join_next() {
             if let Err(error) = ended {
-                tracing::error!(%error, "a task's making broke; the next start takes it up again");
+                tracing::error!(%error, "a task stopped with an internal error; the studio resumes it at its next start");
             }
         }
     }

@@ -57,7 +57,7 @@ pub fn listen_by_steps(
     if loud_db < SILENCE_DB {
         let remark = if vocal.frames() > 0 && samples.is_empty() {
             format!(
-                "the vocal's rate of {} Hz is none that listening works at",
+                "the vocal cannot be analysed: its sample rate of {} Hz is not supported",
                 vocal.rate_hz
             )
         } else {

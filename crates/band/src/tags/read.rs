@@ -159,7 +159,7 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
     if let (Some(word), false) = (only, negative) {
         if sounding.is_empty() && words.len() > 1 {
             brief.remarks.push(format!(
-                "`{word}` keeps nobody out: `{}` names no instrument",
+                "`{word}` has no effect: `{}` names no instrument",
                 piece.trim()
             ));
         }

@@ -266,11 +266,7 @@ impl Entries<'_> {
         for phrase in phrases {
             let as_read = phrase.to_lowercase().replace(['-', '_'], " ");
             if phrase != as_read || phrase.split(' ').any(str::is_empty) {
-                return Err(self.error(
-                    &phrase,
-                    0,
-                    "is never read so: small letters, single spaces",
-                ));
+                return Err(self.error(&phrase, 0, "must be in lower case, with single spaces"));
             }
             if phrase.split(' ').count() > PHRASE_LIMIT_WORDS {
                 return Err(self.error(&phrase, 0, "is too long: four words at most"));
@@ -281,7 +277,7 @@ impl Entries<'_> {
                 refused_with: Traits::NONE,
             };
             if self.found.contains_key(&phrase) {
-                return Err(self.error(&phrase, 1, "stands here for the second time"));
+                return Err(self.error(&phrase, 1, "is in the file twice"));
             }
             self.found.insert(phrase, entry);
         }
@@ -326,13 +322,13 @@ mod tests {
                 "[funk, funky,",
                 "[funk, jazz,",
                 "[jazz,",
-                "`jazz` stands here for the second time",
+                "`jazz` is in the file twice",
             ),
             (
                 "[funk, funky,",
                 "[funk, Funky,",
                 "[funk,",
-                "`Funky` is never read so",
+                "`Funky` must be in lower case",
             ),
             (
                 "[funk, funky,",

@@ -351,7 +351,7 @@ pub(crate) fn paced(least_ms: u64) -> ConsoleLine {
     let least = span(i64::try_from(least_ms).unwrap_or(i64::MAX));
     ConsoleLine::plain(
         "paced",
-        format!("submitting takes {least} at the least: the account's rate allows no more"),
+        format!("submitting takes at least {least} at the account's rate limit"),
     )
 }
 
